@@ -115,56 +115,56 @@ class ActionModule(ActionBase):
         self._side = str(self._task.args["side"])
         self._proofs: dict[str, bytes] = {}
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
-        own = self._connection.get_option("ssh_args") + Path(self._task.args["key"]).read_text(encoding="utf-8")
+        own_args = self._connection.get_option("ssh_args") + Path(self._task.args["key"]).read_text(encoding="utf-8")
         # Of two files ssh(1) takes the last.
-        alone = f"{own} -F {shlex.quote(self._task.args['alone'])}"
+        alone = f"{own_args} -F {shlex.quote(self._task.args['alone'])}"
         with (box / "calls").open(encoding="ascii") as calls:
             _wait_for(self._task.args["over"])
             while line := calls.readline():
-                number, way = line.split()
-                link = f"{self._task.args['link']}.{way}"
-                ways = (own if way == "own" else SHARED.format(link=link) + own, alone)
+                number, route = line.split()
+                link = f"{self._task.args['link']}.{route}"
+                arg_sets = (own_args if route == "own" else SHARED.format(link=link) + own_args, alone)
                 call = {part: _taken(box / f"{number}.{part}") for part in PARTS}
                 if not any(call[part] is not None for part in CALLS):
                     # Asked for before there is a call: the first one over this connection tells what came of it.
-                    self._proofs[way] = self._answer(call, ways)
+                    self._proofs[route] = self._answer(call, arg_sets)
                     continue
-                _write(answers / number, self._after_proof(call, way) or self._answer(call, ways))
+                _write(answers / number, self._after_proof(call, route) or self._answer(call, arg_sets))
                 if not boolean(self._task.args["stays"]):
                     break
         return {**result, "changed": False}
 
-    def _after_proof(self, call: dict[str, bytes | None], way: str) -> bytes:
+    def _after_proof(self, call: dict[str, bytes | None], route: str) -> bytes:
         """Return the failure of an earlier proof, or empty if it succeeded.
 
         Later calls over that connection ask for their own proofs.
         """
-        proof = self._proofs.pop(way, None)
+        proof = self._proofs.pop(route, None)
         if proof is None or call["challenge"] is None:
             return b""
         if not proof:
             call["challenge"] = None
         return proof
 
-    def _answer(self, call: dict[str, bytes | None], ways: tuple[str, ...]) -> bytes:
+    def _answer(self, call: dict[str, bytes | None], arg_sets: tuple[str, ...]) -> bytes:
         """Carry a call, or only a proof; a successful proof is empty.
 
         If a host behind a jump host gave no output and ssh no reason, the call is tried over separate connections. With
         ControlPersist or an open jump connection, the messages of the ssh to the jump host are lost, and only they have
         the reason. The host received no request, so a second try is safe.
         """
-        said = ""
-        for way in ways:
-            self._connection.set_option("ssh_args", way)
+        complaint = ""
+        for ssh_args in arg_sets:
+            self._connection.set_option("ssh_args", ssh_args)
             try:
                 return self._carried(call)
             except AnsibleConnectionFailure as error:
-                said = str(error)
-                if not _NOTHING_CAME.fullmatch(said):
+                complaint = str(error)
+                if not _NOTHING_CAME.fullmatch(complaint):
                     break
             except (AnsibleError, MemoryError) as error:
                 return _failure("failed", str(error) or type(error).__name__)
-        return _failure("unreachable", said)
+        return _failure("unreachable", complaint)
 
     def _carried(self, call: dict[str, bytes | None]) -> bytes:
         """Send the challenge or ask for the owner, then send the bundle."""
@@ -191,8 +191,8 @@ class ActionModule(ActionBase):
         if not owner:
             # An older program says nothing of it; where one answers, something of somebody's is there.
             owner = self._look() if code else UNMARKED
-        said = _last_word(complaint)
-        return _failure("unproved", said or "its proof is not the one of the key that was left there", owner)
+        reason = _last_word(complaint)
+        return _failure("unproved", reason or "its proof is not the one of the key that was left there", owner)
 
     def _whose(self, claims: list[list[str]]) -> bytes | None:
         """Ask for the owner; return the failure, or `None` if acceptable."""
@@ -214,8 +214,8 @@ class ActionModule(ActionBase):
     def _fed(self, command: str, data: bytes) -> bytes:
         code, out, complaint = self._ask(command, data)
         if not out.startswith(MARK):
-            said = _last_word(complaint) or _last_word(out) or "it said nothing"
-            return _failure("failed", f"the host gave no answer (code {code}): {said}")
+            reason = _last_word(complaint) or _last_word(out) or "it said nothing"
+            return _failure("failed", f"the host gave no answer (code {code}): {reason}")
         return out[len(MARK) :].encode("ascii", "replace")
 
     def _ask(self, command: str, data: bytes) -> tuple[int, str, str]:
@@ -243,16 +243,16 @@ def _taken(path: Path) -> bytes | None:
     return content
 
 
-def _last_word(said: str) -> str:
+def _last_word(text: str) -> str:
     """Return the last line without a server's banner and farewell."""
-    lines = [line.strip() for line in said.splitlines()]
+    lines = [line.strip() for line in text.splitlines()]
     spoken = [line for line in lines if line and not _FAREWELL.match(line)]
     return spoken[-1][-LONGEST_LINE:] if spoken else ""
 
 
-def _last_after(mark: str, said: str) -> str:
+def _last_after(mark: str, text: str) -> str:
     """Return the text after a mark in the last line with it."""
-    line = next((x for x in reversed(said.splitlines()) if x.startswith(mark)), "")
+    line = next((x for x in reversed(text.splitlines()) if x.startswith(mark)), "")
     return line[len(mark) :].strip()[:LONGEST_OWNER]
 
 
@@ -268,8 +268,8 @@ def is_open(owner: str, claims: list[list[str]]) -> bool:
     mark = _mark_in(owner)
     if mark is None:
         return ["", "", ""] in claims
-    known = [mark["inventory"], mark["key"]]
-    return mark.get("released") is True or [*known, ""] in claims or [*known, mark["at"]] in claims
+    names = [mark["inventory"], mark["key"]]
+    return mark.get("released") is True or [*names, ""] in claims or [*names, mark["at"]] in claims
 
 
 def _mark_in(owner: str) -> dict[str, Any] | None:
@@ -280,13 +280,13 @@ def _mark_in(owner: str) -> dict[str, Any] | None:
         return None
     if not isinstance(mark, dict):
         return None
-    whole = all(isinstance(mark.get(n), str) and re.fullmatch(form, mark[n]) for n, form in MARK_FORMS.items())
-    return mark if whole else None
+    is_valid = all(isinstance(mark.get(n), str) and re.fullmatch(form, mark[n]) for n, form in MARK_FORMS.items())
+    return mark if is_valid else None
 
 
 def _failure(kind: str, error: str, owner: str = "") -> bytes:
-    whose = {"owner": owner} if owner else {}
-    return json.dumps({"ok": False, "kind": kind, "error": error[-2000:], **whose}).encode("ascii")
+    owner_part = {"owner": owner} if owner else {}
+    return json.dumps({"ok": False, "kind": kind, "error": error[-2000:], **owner_part}).encode("ascii")
 
 
 def last_answer(out: bytes) -> bytes:
@@ -306,8 +306,8 @@ def last_answer(out: bytes) -> bytes:
 
 def _write(path: Path, answer: bytes) -> None:
     """Write an answer atomically: the controller reads it at once."""
-    beside = path.with_name(f".{path.name}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    new_path = path.with_name(f".{path.name}")
+    descriptor = os.open(new_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(answer)
-    beside.replace(path)
+    new_path.replace(path)

@@ -66,15 +66,15 @@ class Connection(ConnectionBase):
             AnsibleError: the host sent too much, or ssh does not start.
         """
         host = self.get_option("host")
-        options = [word for option in _WORDS for word in ("-o", option)]
-        words = ["ssh", *shlex.split(self.get_option("ssh_args")), *options, host, cmd]
-        code, out, complaint = _carried(words, in_data or b"")
+        options = [argument for option in _WORDS for argument in ("-o", option)]
+        command = ["ssh", *shlex.split(self.get_option("ssh_args")), *options, host, cmd]
+        code, out, complaint = _carried(command, in_data or b"")
         if code == _NOT_CONNECTED and _BROKEN in complaint:
-            code, out, complaint = _carried(words, in_data or b"")
+            code, out, complaint = _carried(command, in_data or b"")
         if code == _NOT_CONNECTED:
-            said = complaint.decode(errors="surrogateescape")
+            reason = complaint.decode(errors="surrogateescape")
             raise AnsibleConnectionFailure(
-                f'Data could not be sent to remote host "{host}". Make sure this host can be reached over ssh: {said}'
+                f'Data could not be sent to remote host "{host}". Make sure this host can be reached over ssh: {reason}'
             )
         return code, out, complaint
 
@@ -88,39 +88,39 @@ class Connection(ConnectionBase):
         """Do nothing: ssh itself manages shared connections."""
 
 
-def _carried(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
+def _carried(command: list[str], data: bytes) -> tuple[int, bytes, bytes]:
     """Run ssh; return its code, output and errors."""
     pipe = subprocess.PIPE
     try:
-        ssh = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+        ssh = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
     except OSError as error:
         raise AnsibleError("Unable to execute ssh command line on a controller.") from error
     with ssh, os.fdopen(os.pidfd_open(ssh.pid), "rb") as end, selectors.DefaultSelector() as ready:
-        kept = {ssh.stdout: bytearray(), ssh.stderr: bytearray()}
+        outputs = {ssh.stdout: bytearray(), ssh.stderr: bytearray()}
         bounds = {ssh.stdout: LONGEST_ANSWER, ssh.stderr: LONGEST_COMPLAINT}
-        for stream in (ssh.stdin, *kept):
+        for stream in (ssh.stdin, *outputs):
             os.set_blocking(stream.fileno(), False)
-            ready.register(stream, selectors.EVENT_READ if stream in kept else selectors.EVENT_WRITE)
+            ready.register(stream, selectors.EVENT_READ if stream in outputs else selectors.EVENT_WRITE)
         ready.register(end, selectors.EVENT_READ)
-        left, has_ended = memoryview(data), False
+        unsent, has_ended = memoryview(data), False
         while not has_ended:
             streams = [key.fileobj for key, _ in ready.select()]
             # A connection that stays in the background may keep the pipes open: they hold the last words of ssh.
             has_ended = end in streams
             if ssh.stdin in streams:
-                left = _left_of(left, ssh.stdin)
-                if not left:
+                unsent = _left_of(unsent, ssh.stdin)
+                if not unsent:
                     ready.unregister(ssh.stdin)
                     ssh.stdin.close()
-            for stream in kept if has_ended else kept.keys() & streams:
+            for stream in outputs if has_ended else outputs.keys() & streams:
                 part = stream.read(bounds[stream] + 1 if has_ended else _PART)
-                kept[stream] += part or b""
+                outputs[stream] += part or b""
                 if part == b"" and not has_ended:
                     ready.unregister(stream)
-                if len(kept[stream]) > bounds[stream]:
+                if len(outputs[stream]) > bounds[stream]:
                     ssh.kill()
                     raise AnsibleError(f"it sent more than {bounds[stream]} bytes, which no program of ours does")
-    return ssh.returncode, bytes(kept[ssh.stdout]), bytes(kept[ssh.stderr])
+    return ssh.returncode, bytes(outputs[ssh.stdout]), bytes(outputs[ssh.stderr])
 
 
 def _left_of(data: memoryview, stream: io.RawIOBase) -> memoryview:

@@ -78,11 +78,11 @@ def _other_shape() -> str:
     The two exclude each other: the rules of a host with one inventory admit no other.
     """
     if SIDE:
-        word, names = ALONE, [_NAME]
+        shape, names = ALONE, [_NAME]
     else:
-        word, names = SHARED, sorted(name for name in os.listdir(_LIB) if name.startswith(f"{_NAME}."))
+        shape, names = SHARED, sorted(name for name in os.listdir(_LIB) if name.startswith(f"{_NAME}."))
     marks = (_mark_of(f"{_LIB}/{n}/owner.json", f"{_LIB}/{n}/manifest.json", f"/etc/{n}/keys/identity") for n in names)
-    return next((f"{word} {mark}" for mark in marks if mark), "")
+    return next((f"{shape} {mark}" for mark in marks if mark), "")
 
 
 def call() -> int:
@@ -186,10 +186,10 @@ def _is_stored_sealed(stream: _Counted, key: bytes, bundle: IO[bytes]) -> bool:
 
     The seal's line has its own proof, so a caller without the key cannot fill the host's memory.
     """
-    words = stream.readline(_LONGEST_LINE).removeprefix(SEAL).split()
-    if len(words) != _WORDS:
+    parts = stream.readline(_LONGEST_LINE).removeprefix(SEAL).split()
+    if len(parts) != _WORDS:
         return False
-    seal, proof = words
+    seal, proof = parts
     if not hmac.compare_digest(proof, hmac.digest(key, b"seal\0" + seal, "sha256").hex().encode()):
         return False
     mac = hmac.new(key, b"call\0", "sha256")
@@ -249,25 +249,25 @@ def _place(program: list[tuple[str, bytes]]) -> str:
     import tempfile  # noqa: PLC0415 (the same)
 
     digest = hashlib.sha256(repr(sorted(program)).encode()).hexdigest()[:32]
-    place = f"{_RUN}/{_PROGRAMS}{digest}"
-    if os.path.isdir(place):
-        return place
+    folder = f"{_RUN}/{_PROGRAMS}{digest}"
+    if os.path.isdir(folder):
+        return folder
     for name in os.listdir(_RUN):
-        other = os.path.join(_RUN, name)
-        if name.startswith(_PROGRAMS) and os.stat(other).st_mtime < time.time() - _HOUR_S:
-            shutil.rmtree(other, ignore_errors=True)
-    beside = tempfile.mkdtemp(prefix=_PROGRAMS, dir=_RUN)
+        old = os.path.join(_RUN, name)
+        if name.startswith(_PROGRAMS) and os.stat(old).st_mtime < time.time() - _HOUR_S:
+            shutil.rmtree(old, ignore_errors=True)
+    new_folder = tempfile.mkdtemp(prefix=_PROGRAMS, dir=_RUN)
     try:
-        os.mkdir(beside + "/provisioner_host")
+        os.mkdir(new_folder + "/provisioner_host")
         for name, source in program:
-            with open(f"{beside}/provisioner_host/{name}", "wb") as file:
+            with open(f"{new_folder}/provisioner_host/{name}", "wb") as file:
                 file.write(source)
-        os.rename(beside, place)
+        os.rename(new_folder, folder)
     except OSError:
-        shutil.rmtree(beside)
-        if not os.path.isdir(place):  # another call was quicker, or there is no room
+        shutil.rmtree(new_folder)
+        if not os.path.isdir(folder):  # another call was quicker, or there is no room
             raise
-    return place
+    return folder
 
 
 def _identity() -> bytes:

@@ -14,7 +14,7 @@ from provisioner_host.state import dead_man
 from provisioner_host.tunnel import tunnel
 
 
-def command(words: list[str]) -> int:
+def command(arguments: list[str]) -> int:
     """Run a unit's command; return the exit code."""
     actions = {
         "nft-up": firewall.load_installed,
@@ -23,13 +23,13 @@ def command(words: list[str]) -> int:
         "revert": dead_man.watch,
         "quarantine": _quarantine,
     }
-    if len(words) != 1 or words[0] not in actions:
+    if len(arguments) != 1 or arguments[0] not in actions:
         sys.stderr.write(f"usage: provisioner-host {{{'|'.join(actions)}}}\n")
         return 2
     try:
-        actions[words[0]]()
+        actions[arguments[0]]()
     except (Failed, OSError) as error:
-        sys.stderr.write(f"{words[0]}: {scrub(words_of(error))}\n")
+        sys.stderr.write(f"{arguments[0]}: {scrub(words_of(error))}\n")
         return 1
     return 0
 

@@ -40,12 +40,12 @@ def serve(folder: str) -> None:
     # The controller may die or its connection be cut: what was begun is finished, and returns by itself.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    place = Path(folder)
+    bundle = Path(folder)
     answer: dict[str, Any]
     request: Any = {"operation": "a call"}
     try:
-        request = _request(place)
-        answer = {"ok": True, "answer": _operation(request, place)}
+        request = _request(bundle)
+        answer = {"ok": True, "answer": _operation(request, bundle)}
     except Failed as error:
         answer = {"ok": False, "error": scrub(str(error))}
     except OSError as error:
@@ -58,16 +58,16 @@ def serve(folder: str) -> None:
 
 def _place(error: Exception) -> str:
     # By hand: to import `traceback` costs every call more than most of what it does.
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    return f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"
 
 
 def _request(folder: Path) -> Request:
     """Return the bundle's request after all checks, or raise `Failed`."""
     # The door of an older installation makes no folder if a call brings no file.
-    brought = list((folder / "files").iterdir()) if (folder / "files").exists() else []
+    call_files = list((folder / "files").iterdir()) if (folder / "files").exists() else []
     size = (folder / "request.json").stat().st_size
     if size > carried.LARGEST_REQUEST:
         raise Failed("the call was refused by the host: it is too large")
@@ -75,14 +75,14 @@ def _request(folder: Path) -> Request:
         request = json.loads((folder / "request.json").read_text())
     except (ValueError, RecursionError):
         raise Failed("the call was refused by the host: it is no request") from None
-    if reason := carried.refusal(request, {path.name: path.stat().st_size for path in brought}, paths.OURS):
+    if reason := carried.refusal(request, {path.name: path.stat().st_size for path in call_files}, paths.OURS):
         raise Failed(f"the call was refused by the host: it {reason}")
     if "meant" in request and request["meant"] != carried.digest(
-        request, {path.name: path.read_bytes() for path in brought if path.name != "artefact"}
+        request, {path.name: path.read_bytes() for path in call_files if path.name != "artefact"}
     ):
         raise Failed("the call was refused by the host: it is not what was planned")
-    known: Request = request
-    return known
+    valid: Request = request
+    return valid
 
 
 def _operation(request: Request, folder: Path) -> Answer:

@@ -138,17 +138,17 @@ def chain_in(pem: bytes) -> tuple[str, ...]:
         raise ValueError("it holds no certificate as PEM has it") from None
     if not 1 <= len(chain) <= MOST_IN_CHAIN:
         raise ValueError(f"a chain has at most {MOST_IN_CHAIN} certificates")
-    for one, issuer in pairwise(chain):
+    for certificate, issuer in pairwise(chain):
         try:
-            one.verify_directly_issued_by(issuer)
+            certificate.verify_directly_issued_by(issuer)
         except (InvalidSignature, TypeError, ValueError):
             raise ValueError("its certificates are no chain: each has to be signed by the one behind it") from None
-    return tuple(base64.b64encode(one.public_bytes(serialization.Encoding.DER)).decode() for one in chain)
+    return tuple(base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode() for certificate in chain)
 
 
 def server_file(key: Secret, chain: Sequence[str]) -> Secret:
     """Return a server's file: private key and certificates, as PEM."""
-    blocks = [_pem("PRIVATE KEY", key.reveal()), *(_pem("CERTIFICATE", one) for one in chain)]
+    blocks = [_pem("PRIVATE KEY", key.reveal()), *(_pem("CERTIFICATE", certificate) for certificate in chain)]
     return Secret("".join(blocks))
 
 

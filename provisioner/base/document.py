@@ -215,8 +215,8 @@ def schema_of_documents(name: str, models: Sequence[type[Row]]) -> Document:
     common = ("$schema", "$id", "type", "title", "description", "required", "properties")
     head = {key: first[key] for key in common} | {"required": ["schema", "version"]}
     head["properties"] = {key: first["properties"][key] for key in head["required"]}
-    own = [{key: item for key, item in form.items() if key not in common[:2]} for form in (first, *others)]
-    return {**head, "anyOf": own} if others else first
+    forms = [{key: item for key, item in form.items() if key not in common[:2]} for form in (first, *others)]
+    return {**head, "anyOf": forms} if others else first
 
 
 def schema_of_document(name: str, model: type[Row]) -> Document:
@@ -236,8 +236,8 @@ def field_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     statements = body.body if isinstance(body, ast.ClassDef) else []
     for field, text in pairwise(statements):
         match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
-                yield model.model_fields[name].serialization_alias or name, inspect.cleandoc(said)
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                yield model.model_fields[name].serialization_alias or name, inspect.cleandoc(docstring)
 
 
 class _Generator(GenerateJsonSchema):
@@ -276,9 +276,9 @@ class _Generator(GenerateJsonSchema):
             made.pop("title", None)
         for base in reversed(model.__mro__):
             if issubclass(base, Row) and base is not Row:
-                for name, said in field_docstrings(base):
+                for name, docstring in field_docstrings(base):
                     if name in made["properties"]:
-                        made["properties"][name]["description"] = " ".join(said.split())
+                        made["properties"][name]["description"] = " ".join(docstring.split())
         return made
 
 
@@ -293,5 +293,5 @@ def _inlined(schema: Document, parts: Document) -> Document:
 
 def _item(item: object, parts: Document) -> object:
     if isinstance(item, list):
-        return [_item(one, parts) for one in item]
+        return [_item(element, parts) for element in item]
     return _inlined(item, parts) if isinstance(item, dict) else item

@@ -113,13 +113,13 @@ def read_regular(path: str | Path, *, most: int) -> bytes:
     """Return a regular file's bytes, at most `most`, or raise `OSError`."""
     descriptor = open_regular(path)
     try:
-        parts, left = [], most + 1
-        while left > 0 and (block := os.read(descriptor, min(left, _BLOCK))):
+        parts, remaining = [], most + 1
+        while remaining > 0 and (block := os.read(descriptor, min(remaining, _BLOCK))):
             parts.append(block)
-            left -= len(block)
+            remaining -= len(block)
     finally:
         os.close(descriptor)
-    if left <= 0:
+    if remaining <= 0:
         raise OSError(errno.EFBIG, f"it has more than {most // 2**20} MiB", str(path))
     return b"".join(parts)
 
@@ -145,7 +145,7 @@ def is_tracked_path(path: Path, folder: Path) -> bool:
     """Return whether Git tracks a path or a link on it."""
     top = top_of(folder)
     try:
-        return any(place.is_relative_to(top) and is_tracked(place) for place in places_of(path))
+        return any(link.is_relative_to(top) and is_tracked(link) for link in places_of(path))
     except OSError:
         return False  # who reads it says so
 
@@ -164,10 +164,10 @@ def top_of(folder: Path) -> Path:
     return checkout.top
 
 
-def is_tracked(place: Path) -> bool | None:
+def is_tracked(path: Path) -> bool | None:
     """Return whether Git tracks a path or files below; `None` if unknown."""
-    checkout = checkout_of(place.parent)
+    checkout = checkout_of(path.parent)
     try:
-        return checkout.tracks(place) if checkout else None
+        return checkout.tracks(path) if checkout else None
     except UsageError:
         return None

@@ -144,9 +144,9 @@ def ask_git(
     if not _is_ours(checkout):
         hint = f"if you trust it: git config --global --add safe.directory {checkout.top}"
         raise UsageError(f"{checkout.top} belongs to another user: Git is not asked about it", hint=hint)
-    settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-    places = [f"--git-dir={checkout.git_folder}", f"--work-tree={checkout.top}"]
-    argv = ["git", *_OPTIONS, *settings, *places, *arguments]
+    settings = [argument for name, value in _SETTINGS.items() for argument in ("-c", f"{name}={value}")]
+    folders = [f"--git-dir={checkout.git_folder}", f"--work-tree={checkout.top}"]
+    argv = ["git", *_OPTIONS, *settings, *folders, *arguments]
     extra = _ENVIRONMENT | ({"GIT_INDEX_FILE": str(index)} if index else {})
     return _run(argv, extra, checkout, stdin, most_bytes)
 
@@ -175,7 +175,7 @@ def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[st
 
     def leads_there(entry: str) -> bool:
         try:
-            return any(place.is_relative_to(proposed) for place in places_of(Path(entry)))
+            return any(link.is_relative_to(proposed) for link in places_of(Path(entry)))
         except OSError:
             return True
 
@@ -187,22 +187,22 @@ def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[st
 
 def places_of(path: Path) -> Iterator[Path]:
     """Yield each link on a path, then its target; loops raise `OSError`."""
-    here, left = Path("/"), _parts(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 (nothing is taken together)
+    current, remaining = Path("/"), _parts(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 (nothing is taken together)
     links = 0
-    while left:
-        part = left.pop()
-        beside = here.parent if part == ".." else here / part
-        if part == ".." or not beside.is_symlink():
-            here = beside
+    while remaining:
+        part = remaining.pop()
+        candidate = current.parent if part == ".." else current / part
+        if part == ".." or not candidate.is_symlink():
+            current = candidate
             continue
-        yield beside
+        yield candidate
         links += 1
         if links > _MOST_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-        target = os.readlink(beside)  # noqa: PTH115 (its very text)
-        here = Path("/") if target.startswith("/") else here
-        left += _parts(target)
-    yield here
+        target = os.readlink(candidate)  # noqa: PTH115 (its very text)
+        current = Path("/") if target.startswith("/") else current
+        remaining += _parts(target)
+    yield current
 
 
 def _parts(path: str) -> list[str]:
@@ -256,8 +256,8 @@ def _named_in(pointer: Path) -> Path | None:
     if not pointer.is_file():
         return None
     with pointer.open(encoding="utf-8") as stream:
-        word, _, named = stream.read(_MOST_POINTER).partition(" ")
-    return (pointer.parent / named.strip()).resolve() if word == _POINTER else None
+        label, _, named = stream.read(_MOST_POINTER).partition(" ")
+    return (pointer.parent / named.strip()).resolve() if label == _POINTER else None
 
 
 def _is_ours(checkout: Checkout) -> bool:
@@ -265,8 +265,8 @@ def _is_ours(checkout: Checkout) -> bool:
     users = {os.geteuid()}
     if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
         users.add(int(os.environ["SUDO_UID"]))
-    places = (checkout.top, checkout.top / _DOT_GIT, checkout.git_folder)
-    if all(place.lstat().st_uid in users for place in places):
+    paths = (checkout.top, checkout.top / _DOT_GIT, checkout.git_folder)
+    if all(path.lstat().st_uid in users for path in paths):
         return True
     return any(_trusts(value, checkout.top) for value in _trusted(checkout))
 
@@ -283,7 +283,7 @@ def _trusted(checkout: Checkout) -> Iterator[str]:
     """Yield user's and machine's `safe.directory` values since the last empty one."""
     argv = ["git", "--git-dir=/dev/null", "config", "--null", "--type=path", "--get-all", "safe.directory"]
     listed = _run(argv, _config_home(), checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
-    last_empty = max((place for place, value in enumerate(listed) if not value), default=-1)
+    last_empty = max((index for index, value in enumerate(listed) if not value), default=-1)
     yield from listed[last_empty + 1 :]
 
 

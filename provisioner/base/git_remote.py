@@ -90,7 +90,7 @@ class RemoteAccess:
             ssh += ["-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=/dev/null"]
         if self.ssh_key is not None:
             ssh += ["-i", str(self.ssh_key)]
-        given = {
+        variables = {
             # Git's HTTP reads a file of logins (.netrc) at home, which whoever it belongs to never meant for this.
             "HOME": "/nonexistent",
             "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
@@ -102,9 +102,9 @@ class RemoteAccess:
             "GIT_SSH_VARIANT": "ssh",
         }
         if self.authorization is None:
-            return given
+            return variables
         header = f"Authorization: {self.authorization.reveal()}"
-        return given | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.extraHeader", "GIT_CONFIG_VALUE_0": header}
+        return variables | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.extraHeader", "GIT_CONFIG_VALUE_0": header}
 
 
 def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
@@ -171,20 +171,20 @@ def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> 
     _bring(checkout, access, reference, reference)
 
 
-def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, over: bool = False) -> None:
+def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, replaces: bool = False) -> None:
     """Push a reference to the remote: forced with `over`, else fast-forward.
 
     Raises:
         NoticeError: the remote was not reached, or refuses, e.g. since somebody pushed first.
         UsageError: the checkout has no such remote, or Git cannot run.
     """
-    bring = f"{'+' if over else ''}{reference}:{_checked(reference)}"
+    bring = f"{'+' if replaces else ''}{reference}:{_checked(reference)}"
     _refuse_failed(_run(checkout, REMOTE, *_PUSH, REMOTE, bring, access=access), checkout, REMOTE)
 
 
 def _bring(checkout: Checkout, access: RemoteAccess, source: str, target: str) -> None:
-    words = (*_FETCH, "--no-recurse-submodules", REMOTE, f"+{source}:{target}")
-    _refuse_failed(_run(checkout, REMOTE, *words, access=access), checkout, REMOTE)
+    arguments = (*_FETCH, "--no-recurse-submodules", REMOTE, f"+{source}:{target}")
+    _refuse_failed(_run(checkout, REMOTE, *arguments, access=access), checkout, REMOTE)
 
 
 def _made(done: Ended, checkout: Checkout, hint: str) -> str:
@@ -198,12 +198,12 @@ def _run(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess 
         hint = "name one of those that `git remote` lists"
         raise UsageError(f"{printable(remote, 100)!r} is no remote of {checkout.top}", hint=hint)
     if access is None:
-        own = {name: value for name, value in os.environ.items() if _OF_THE_CALLER.match(name)}
+        allowed = {name: value for name, value in os.environ.items() if _OF_THE_CALLER.match(name)}
     else:
-        own = access.environment
-    environment = environment_outside(checkout) | own | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        allowed = access.environment
+    environment = environment_outside(checkout) | allowed | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     chosen = _SETTINGS | ({} if access is None else _OWN_SETTINGS)
-    settings = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
+    settings = [argument for name, value in chosen.items() for argument in ("-c", f"{name}={value}")]
     argv = ["git", "--no-pager", *settings, f"--git-dir={checkout.git_folder}", *arguments]
     try:
         # A person's Git may ask at the terminal; ours never does, and nothing that it started outlives it.
@@ -320,8 +320,8 @@ def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first
     Raises:
         UsageError: as `run_git`.
     """
-    words = ["rev-list", f"--max-count={most}", *(["--first-parent"] if first_parent else []), newer]
-    listed = run_git(clone, *words, *([f"^{older}"] if older else []), hint=_CLONE_HINT)
+    options = ["rev-list", f"--max-count={most}", *(["--first-parent"] if first_parent else []), newer]
+    listed = run_git(clone, *options, *([f"^{older}"] if older else []), hint=_CLONE_HINT)
     return listed.decode().split()
 
 
@@ -339,8 +339,8 @@ def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
     """
     remove_tree(clone, folder)
     # Twice: one that was begun and cut off is still locked.
-    words = ("--quiet", "--force", "--force", "--detach", "--no-checkout")
-    run_git(clone, "worktree", "add", *words, str(folder), commit, hint=_CLONE_HINT)
+    options = ("--quiet", "--force", "--force", "--detach", "--no-checkout")
+    run_git(clone, "worktree", "add", *options, str(folder), commit, hint=_CLONE_HINT)
     tree = checkout_of(folder)
     if tree is None or tree.top != folder.resolve():
         raise StateError(f"git made no checkout in {folder}", hint=_CLONE_HINT)

@@ -149,8 +149,8 @@ def try_often(attempt: Callable[[float], T], patience: HttpLimits) -> Reached[T]
             seconds = max(_SHORTEST_S, min(patience.attempt_s, until - time.monotonic()))
             return Reached(within(seconds, partial(attempt, seconds)), number)
         except ReachError as error:
-            left = until - time.monotonic() - pause
-            if error.lasting or number >= patience.attempts or left <= 0:
+            remaining_s = until - time.monotonic() - pause
+            if error.lasting or number >= patience.attempts or remaining_s <= 0:
                 times = f" (tried {number} times)" if number > 1 else ""
                 raise ReachError(error.reason + times, error.hint, lasting=error.lasting, attempts=number) from None
         patience.pause(pause)
@@ -345,10 +345,10 @@ def allowed_addresses(host: str, port: int, named: Collection[str], variable: st
         listed = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         listed = []
-    addresses = list(dict.fromkeys(str(place[0]) for *_, place in listed))
+    addresses = list(dict.fromkeys(str(entry[0]) for *_, entry in listed))
     low = host.lower()
     is_named = not {low, f"{low}:{port}", f"[{low}]:{port}"}.isdisjoint(named)
-    if not addresses or not (is_named or all(is_public(one) and not _is_own(one) for one in addresses)):
+    if not addresses or not (is_named or all(is_public(address) and not _is_own(address) for address in addresses)):
         reason = f"{host} has no public address, and is not named in {variable}"
         raise ReachError(reason, f"name it in {variable} on this machine, if it is meant", lasting=True)
     return addresses

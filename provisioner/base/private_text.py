@@ -85,20 +85,20 @@ def holds_made_up_word(text: str) -> bool:
 
 def holds_markup(text: str) -> bool:
     """Return whether a text holds HTML tags or a spreadsheet formula."""
-    seen = as_read(text)
-    return _without_markup(seen) != seen
+    readable = as_read(text)
+    return _without_markup(readable) != readable
 
 
 def states_login(text: str) -> bool:
     """Return whether words or an address in a text state a password."""
-    seen = as_read(text)
-    return bool(_PASSWORD_TOLD.search(seen) or _LOGIN_IN_URL.search(seen) or _LOGIN_PAIR.search(seen))
+    readable = as_read(text)
+    return bool(_PASSWORD_TOLD.search(readable) or _LOGIN_IN_URL.search(readable) or _LOGIN_PAIR.search(readable))
 
 
 def holds_personal_data(text: str) -> bool:
     """Return whether a text holds a phone number or an e-mail address."""
-    seen = _TAX_NUMBER.sub("|", _DAY.sub("|", as_read(text)))
-    return bool(_EMAIL_WITHIN.search(seen)) or any(_is_phone(seen, number.start()) for number in _PHONE.finditer(seen))
+    readable = _TAX_NUMBER.sub("|", _DAY.sub("|", as_read(text)))
+    return bool(_EMAIL_WITHIN.search(readable)) or any(_is_phone(readable, number.start()) for number in _PHONE.finditer(readable))
 
 
 def is_private(text: str) -> bool:
@@ -112,14 +112,14 @@ def path_holds_login(path: str) -> bool:
 
     The placeholders `{username}` and `{password}` are allowed.
     """
-    seen = _REFERENCE.sub("", unquoted := path_as_read(path))
-    low = seen.casefold()
+    readable = _REFERENCE.sub("", unquoted := path_as_read(path))
+    low = readable.casefold()
     return (
-        "@" in seen
+        "@" in readable
         or any(not _is_reference(match["value"]) for match in _LOGIN_KEY.finditer(unquoted.casefold()))
         or bool(_PATH_PAIR.search(low) or _USER_PAIR.search(low))
-        or any(_looks_made_up(word, _PATH_ODD_SIGNS) for word in _PATH_WORDS.split(seen))
-        or any(_is_pair_in_base64(word[0]) for word in _BASE64.finditer(seen))
+        or any(_looks_made_up(word, _PATH_ODD_SIGNS) for word in _PATH_WORDS.split(readable))
+        or any(_is_pair_in_base64(word[0]) for word in _BASE64.finditer(readable))
     )
 
 

@@ -76,13 +76,13 @@ class Helpers:
     def submit(self, function: Callable[..., R], *arguments: object) -> Callable[[], R | None]:
         """Submit work; return a function for its result, `None` if killed."""
         try:
-            begun = self._pool.submit(function, *arguments)
+            started = self._pool.submit(function, *arguments)
         except self._broken:
             return lambda: None
 
         def result() -> R | None:
             try:
-                return begun.result()
+                return started.result()
             except self._broken:
                 return None
 
@@ -192,12 +192,12 @@ def small_environment(caller: Mapping[str, str]) -> dict[str, str]:
 
 def own_environment(caller: Mapping[str, str]) -> dict[str, str]:
     """Return the caller's environment for a user's program, without interpreter settings."""
-    kept = {
+    variables = {
         name: value
         for name, value in caller.items()
         if name not in _LEADS_ELSEWHERE and not name.startswith(_LEADS_ELSEWHERE_BEGIN)
     }
-    return kept | {"PATH": search_path(caller)}
+    return variables | {"PATH": search_path(caller)}
 
 
 def run_quietly(
@@ -220,12 +220,12 @@ def run_quietly(
         StillRunningError: it took too long.
         OutputTooLongError: it wrote too much.
     """
-    with tempfile.TemporaryFile() as given:
-        given.write(stdin)
-        given.seek(0)
+    with tempfile.TemporaryFile() as stdin_file:
+        stdin_file.write(stdin)
+        stdin_file.seek(0)
         with subprocess.Popen(
             _bounded([program_path(argv[0], environment), *argv[1:]], most_written),
-            stdin=given,
+            stdin=stdin_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
@@ -334,10 +334,10 @@ def _read_to_end(child: Running, argv: list[str], timeout_s: float, most_bytes: 
     if child.stdout is None or child.stderr is None:
         raise ValueError("the program was started without pipes")
     until = time.monotonic() + timeout_s
-    output, said = bytearray(), bytearray()
+    output, errors = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ, output)
-        selector.register(child.stderr, selectors.EVENT_READ, said)
+        selector.register(child.stderr, selectors.EVENT_READ, errors)
         while selector.get_map():
             ready = selector.select(max(0.0, until - time.monotonic()))
             if not ready and time.monotonic() >= until:
@@ -348,5 +348,5 @@ def _read_to_end(child: Running, argv: list[str], timeout_s: float, most_bytes: 
                 key.data.extend(block)
             if len(output) > most_bytes:
                 raise OutputTooLongError(argv[0])
-            del said[_MOST_SAID:]
-    return Ended(child.wait(max(0.1, until - time.monotonic())), bytes(output), bytes(said))
+            del errors[_MOST_SAID:]
+    return Ended(child.wait(max(0.1, until - time.monotonic())), bytes(output), bytes(errors))

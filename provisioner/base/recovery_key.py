@@ -136,21 +136,21 @@ def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, pub
     """Return a box's private key in base64, or raise `BoxError`."""
     data = base64.b64decode(box)
     sender, hidden, proof = data[:_KEY_BYTES], data[_KEY_BYTES : 2 * _KEY_BYTES], data[2 * _KEY_BYTES :]
-    own = X25519PrivateKey.from_private_bytes(base64.b64decode(recovery.private_key.reveal()))
+    recovery_key = X25519PrivateKey.from_private_bytes(base64.b64decode(recovery.private_key.reveal()))
     try:
-        shared = own.exchange(X25519PublicKey.from_public_bytes(sender))
+        shared = recovery_key.exchange(X25519PublicKey.from_public_bytes(sender))
     except ValueError:
         raise BoxError("its sender is no key") from None
     context = b"\0".join([_BOX_LABEL, inventory.encode(), host.encode(), public_key.encode()])
     salt = sender + base64.b64decode(recovery.public_key)
-    both = HKDF(SHA256(), length=2 * _KEY_BYTES, salt=salt, info=context).derive(shared)
-    mac = HMAC(both[_KEY_BYTES:], SHA256())
+    derived = HKDF(SHA256(), length=2 * _KEY_BYTES, salt=salt, info=context).derive(shared)
+    mac = HMAC(derived[_KEY_BYTES:], SHA256())
     mac.update(context + sender + hidden)
     try:
         mac.verify(proof)
     except InvalidSignature:
         raise BoxError("it was changed, or is another one's") from None
-    private = bytes(a ^ b for a, b in zip(hidden, both[:_KEY_BYTES], strict=True))
+    private = bytes(a ^ b for a, b in zip(hidden, derived[:_KEY_BYTES], strict=True))
     its_public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     if not hmac.compare_digest(base64.b64encode(its_public).decode(), public_key):
         raise BoxError("the key in it has another public key")

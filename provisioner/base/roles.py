@@ -177,9 +177,9 @@ def words_of_reading(reader: str, prefixes: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{reader} of {prefix}" for prefix in prefixes) or (reader,)
 
 
-def was_read(words: str, before: Iterable[str]) -> bool:
+def was_read(right: str, before: Iterable[str]) -> bool:
     """Return whether a reader's earlier rights cover the right `words`."""
-    reader, _, prefix = words.partition(" of ")
-    readings = [one.partition(" of ") for one in before]
+    reader, _, prefix = right.partition(" of ")
+    readings = [entry.partition(" of ") for entry in before]
     wide = [wider for name, _, wider in readings if name == reader]
     return "" in wide or (prefix != "" and is_read(prefix, wide))

@@ -30,11 +30,11 @@ class ServiceNotice:
     """Notifications to systemd (sd_notify(3)); silent if systemd did not start the service."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        named = environment.get(_SOCKET, "")
+        address = environment.get(_SOCKET, "")
         # A name that begins with @ is one of the abstract namespace.
-        self._place = f"\0{named[1:]}" if named.startswith("@") else named if named.startswith("/") else ""
-        asked = environment.get(_WATCHDOG, "")
-        self.watchdog_s: float = int(asked) / 1_000_000 if asked.isdecimal() else 0.0
+        self._place = f"\0{address[1:]}" if address.startswith("@") else address if address.startswith("/") else ""
+        watchdog_us = environment.get(_WATCHDOG, "")
+        self.watchdog_s: float = int(watchdog_us) / 1_000_000 if watchdog_us.isdecimal() else 0.0
 
     def ready(self, status: str) -> None:
         """Report that the service is ready."""
@@ -56,8 +56,8 @@ class ServiceNotice:
         if not self._place:
             return
         # Nobody may be listening any more: that is nobody's failure.
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
-            out.sendto(text.encode(), self._place)
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.sendto(text.encode(), self._place)
 
 
 class JobSystem(StrEnum):
@@ -137,7 +137,7 @@ class StageWatcher(Protocol):
 _WATCHER: ContextVar[tuple[StageWatcher, int, int] | None] = ContextVar("stage_watcher", default=None)
 
 
-def toml_settings(text: str, file: str, known: Collection[str], example: str) -> Document:
+def toml_settings(text: str, file: str, settings: Collection[str], example: str) -> Document:
     """Parse settings; unknown names raise `UsageError`, values are not checked."""
     try:
         values = tomllib.loads(text)
@@ -145,15 +145,15 @@ def toml_settings(text: str, file: str, known: Collection[str], example: str) ->
         message, hint = f"{file}: {printable(str(error), _LONGEST_SHOWN)}", f"write it in TOML, {example}"
         raise UsageError(message, hint=hint) from None
     for name in values:
-        if name not in known:
-            hint = did_you_mean(name, sorted(known), f"the settings are: {', '.join(sorted(known))}")
+        if name not in settings:
+            hint = did_you_mean(name, sorted(settings), f"the settings are: {', '.join(sorted(settings))}")
             raise UsageError(f"{file}: {printable(name, _LONGEST_SHOWN)} is no setting", hint=hint)
     return values
 
 
 def job_system(environment: Mapping[str, str]) -> JobSystem | None:
     """Return the system of the current pipeline job; `None` outside known systems."""
-    return next((one for one, names in JOB_NAMES.items() if any(map(environment.get, names.marks))), None)
+    return next((system for system, names in JOB_NAMES.items() if any(map(environment.get, names.marks))), None)
 
 
 @contextmanager

@@ -66,8 +66,8 @@ def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] =
 
     `changes` has functions on the bytes, by member name.
     """
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as steady:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as steady:
         for name in packed.namelist():
             info = zipfile.ZipInfo(name, _EPOCH)
             # Else the file says on which system it was made.
@@ -78,7 +78,7 @@ def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] =
             # A country's sheet is larger than what it is packed into, and never held as a whole.
             with packed.open(name) as source, steady.open(info, "w") as target:
                 shutil.copyfileobj(source, target, _CHUNK)
-    return out.getvalue()
+    return buffer.getvalue()
 
 
 def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = BODY) -> None:
@@ -154,6 +154,6 @@ def landscape(sheet: Worksheet, header_row: int, *, pages: int = 1) -> None:
 def saved(book: Workbook) -> bytes:
     """Return a workbook's bytes."""
     book.properties.creator = "provisioner"
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()

@@ -91,7 +91,7 @@ def filled(sentence: str, values: Mapping[str, object]) -> str:
     """
     if "{" not in sentence:
         return sentence
-    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), sentence)
+    return _PLACE.sub(lambda match: str(values.get(match[1], match[0])), sentence)
 
 
 @lru_cache(maxsize=4_000)
@@ -145,15 +145,15 @@ def _printable(character: str) -> str:
     return " " if character.isspace() else "?"
 
 
-def nearest(word: str, known: Iterable[str], *, most: int = _MOST_LIKE, alike: float = ALIKE) -> tuple[str, ...]:
+def nearest(word: str, choices: Iterable[str], *, most: int = _MOST_LIKE, alike: float = ALIKE) -> tuple[str, ...]:
     """Return the most similar known words, nearest first."""
-    looked_at = dict.fromkeys(islice(known, _MOST_KNOWN))
-    return tuple(get_close_matches(word[:_LONGEST_WORD], looked_at, n=most, cutoff=alike))
+    candidates = dict.fromkeys(islice(choices, _MOST_KNOWN))
+    return tuple(get_close_matches(word[:_LONGEST_WORD], candidates, n=most, cutoff=alike))
 
 
-def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+def did_you_mean(word: str, choices: Iterable[str], otherwise: str) -> str:
     """Return a hint with similar words, or `otherwise`."""
-    return asked(nearest(word, known)) or otherwise
+    return asked(nearest(word, choices)) or otherwise
 
 
 def asked(words: Iterable[str]) -> str:
@@ -316,8 +316,8 @@ def percent(share: float | None) -> str:
     """Return a share as a percentage, never rounded up to 100 %."""
     if share is None:
         return "-"
-    shown = f"{share * 100:.2f}"
-    return f"{'99.99' if shown == '100.00' and share < 1 else shown} %"
+    text = f"{share * 100:.2f}"
+    return f"{'99.99' if text == '100.00' and share < 1 else text} %"
 
 
 def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
@@ -325,9 +325,9 @@ def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
 
     The text is empty if the end is more than `warn_days` away.
     """
-    left = (until - now) // timedelta(days=1)
-    if left > warn_days:
+    days = (until - now) // timedelta(days=1)
+    if days > warn_days:
         return ""
     if until <= now:
         return msg("has ended on {until}", f"{until:%Y-%m-%d}")
-    return msg("ends in {days}, on {until}", counted(left, "day"), f"{until:%Y-%m-%d}")
+    return msg("ends in {days}, on {until}", counted(days, "day"), f"{until:%Y-%m-%d}")

@@ -83,7 +83,7 @@ class VaultPasswords:
 
     def knows(self, vault_id: str) -> bool:
         """Return whether a vault id has a password of its own."""
-        return any(known == vault_id for known, _ in self.sources)
+        return any(source_id == vault_id for source_id, _ in self.sources)
 
     def password(self, vault_id: str) -> bytes:
         """Return the vault id's password or the default, or raise `SecretsError`."""
@@ -94,8 +94,8 @@ class VaultPasswords:
 
     def candidates(self, vault_id: str) -> Iterator[bytes]:
         """Yield passwords for a file, those of its vault id first."""
-        own = [s for s in self.sources if s[0] == vault_id]
-        for known_id, path in own + [s for s in self.sources if s[0] != vault_id]:
+        matching = [s for s in self.sources if s[0] == vault_id]
+        for known_id, path in matching + [s for s in self.sources if s[0] != vault_id]:
             yield read_password(path, known_id, self.env)
 
 
@@ -165,8 +165,8 @@ class Opener:
         Raises:
             SecretsError: a password up to that one cannot be read.
         """
-        meant, others = self._sources(vault_id)
-        attempts = (attempt(self._password(source)) for source in (*meant, *others))
+        preferred, rest = self._sources(vault_id)
+        attempts = (attempt(self._password(source)) for source in (*preferred, *rest))
         return next((done for done in attempts if done is not None), None)
 
     def first_password(self, vault_id: str) -> bytes | None:
@@ -175,25 +175,25 @@ class Opener:
         Raises:
             SecretsError: it cannot be read.
         """
-        meant, others = self._sources(vault_id)
-        return next((self._password(source) for source in (*meant, *others)), None)
+        preferred, rest = self._sources(vault_id)
+        return next((self._password(source) for source in (*preferred, *rest)), None)
 
     def stays_shut(self, data: bytes) -> bool:
         """Return whether a file stays closed since no password is for it."""
         vault_id = vault_id_of(data)
-        meant, _ = self._sources(vault_id)
-        own = [source for source in meant if source[0] == vault_id]
+        preferred, _ = self._sources(vault_id)
+        matching = [source for source in preferred if source[0] == vault_id]
         is_shared = carrier_of_vault_id(vault_id) is None
-        return bool(self._passwords) and not own and not (is_shared and meant)
+        return bool(self._passwords) and not matching and not (is_shared and preferred)
 
     def _sources(self, vault_id: str) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
         """Return the sources meant for a vault id, and all others."""
         sources = self._passwords.sources
-        own = [s for s in sources if s[0] == vault_id]
+        matching = [s for s in sources if s[0] == vault_id]
         shared = [s for s in sources if s[0] != vault_id and carrier_of_vault_id(s[0]) is None]
         if carrier_of_vault_id(vault_id) is not None:
-            return own + shared, []
-        return own + shared, [s for s in sources if s not in own and s not in shared]
+            return matching + shared, []
+        return matching + shared, [s for s in sources if s not in matching and s not in shared]
 
     def _password(self, source: tuple[str, Path]) -> bytes:
         if source not in self._read:

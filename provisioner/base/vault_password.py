@@ -32,13 +32,13 @@ def refuse_proposed_password(path: Path, *folders: Path) -> None:
     for folder in folders:
         top = top_of(folder)
         try:
-            inside = [place for place in places_of(path) if place.is_relative_to(top)]
+            inside = [link for link in places_of(path) if link.is_relative_to(top)]
         except OSError:
             return  # who reads it says so
         if inside and _is_executable(path):
             message = f"the vault password program {path} is of the checkout {top}: who proposes a change of it runs it"
             raise SecretsError(message, hint=f"move it to a folder of your own, and {_ELSEWHERE}")
-        if any(is_tracked(place) for place in inside) and not _is_published(path):
+        if any(is_tracked(link) for link in inside) and not _is_published(path):
             message = f"the vault password {path} is a file of the checkout {top}: whoever has a clone has it"
             hint = "take it out of Git with its history, encrypt anew with another password, and"
             raise SecretsError(message, hint=f"{hint} {_ELSEWHERE}")

@@ -54,11 +54,11 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
     settings = _settings(file)
     if shows:
         return _show_states(invocation, settings)
-    one = Agent(settings, invocation.env, _tell, again=again)
+    agent = Agent(settings, invocation.env, _tell, again=again)
     if once:
-        return _once(invocation, one, settings)
+        return _once(invocation, agent, settings)
     with ended_by_signal() as stop:
-        one.run(stop)
+        agent.run(stop)
     return 0
 
 
@@ -76,8 +76,8 @@ def _tell(line: str) -> None:
     click.echo(f"{local_time(now())}  {printable(line)}", err=True)
 
 
-def _once(invocation: Invocation, one: Agent, settings: AgentSettings) -> int:
-    end = one.once()
+def _once(invocation: Invocation, agent: Agent, settings: AgentSettings) -> int:
+    end = agent.once()
     if invocation.json:
         drift = [{"host": host, "impacts": impacts} for host, impacts in sorted(end.drifted.items())]
         of_branch = {"inventory": settings.inventory, "branch": settings.branch, "step": end.step.act}
@@ -117,8 +117,8 @@ def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
         print_document(AgentDocument(reached=commit, commits=rows, **of_branch).plain)
         return 0
     for row in rows[:_SHOWN]:
-        words = row.reason or row.proof or (f"with {row.within[:12]}" if row.within else "")
-        click.echo(printable(f"{local_time(row.at)}  {row.state:8} {row.commit[:12]}  {words}".rstrip()))
+        detail = row.reason or row.proof or (f"with {row.within[:12]}" if row.within else "")
+        click.echo(printable(f"{local_time(row.at)}  {row.state:8} {row.commit[:12]}  {detail}".rstrip()))
     if not rows:
         click.echo(f"no agent has judged a commit of {settings.inventory} here")
     return 0

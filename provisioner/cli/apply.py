@@ -82,7 +82,7 @@ def apply(
             if resumed:
                 applied = apply_run.resume(session, options)
             elif saved:
-                applied = apply_run.apply_reviewed(session, str(saved), options, given=bool(limits or allows))
+                applied = apply_run.apply_reviewed(session, str(saved), options, has_plan_options=bool(limits or allows))
             else:
                 planned = apply_run.make_plan(session, parse_limits(limits), allow=allowed, observing=observing)
                 applied = apply_run.apply_made(invocation, session, planned, options, yes=yes)

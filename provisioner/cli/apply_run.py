@@ -50,9 +50,9 @@ __all__ = [
 _ROLLBACK_WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_BACK: marked("stayed")}
 
 
-def apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
+def apply_reviewed(session: Session, saved: str, options: RunOptions, *, has_plan_options: bool) -> Applied:
     """Apply a saved plan; options of a plan raise `UsageError`."""
-    if given:
+    if has_plan_options:
         hint = "leave --limit and --allow out, or make a new plan with them: provisioner plan --out FILE"
         raise UsageError(f"{saved} is applied as it was reviewed", hint=hint)
     reviewed = reviewed_plan(session, saved)
@@ -109,8 +109,8 @@ def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Appli
         return
     say = invocation.say
     for result in applied.results:
-        word = _ROLLBACK_WORDS.get(result.outcome)
-        for line in (host_line(result, say(word) if word else "", say), *note_lines(result, say)):
+        label = _ROLLBACK_WORDS.get(result.outcome)
+        for line in (host_line(result, say(label) if label else "", say), *note_lines(result, say)):
             click.echo(line, color=invocation.color)
     for line in (*frozen_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)):
         click.echo(line, color=invocation.color)

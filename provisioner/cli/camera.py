@@ -160,11 +160,11 @@ def accept(
     edits = edits_of(invocation)
     if until is not None:
         edit = change_prolonged(edits, facility, device, until.date())
-        said = f"{facility}: either setting of {device} until {until.date()}"
+        message = f"{facility}: either setting of {device} until {until.date()}"
     else:
         edit = change_finished(edits, facility, device)
-        said = f"{facility}: the new settings of {device} alone"
-    return finish_edit(invocation, edit, Writing(dry_run, commits, said))
+        message = f"{facility}: the new settings of {device} alone"
+    return finish_edit(invocation, edit, Writing(dry_run, commits, message))
 
 
 @camera.command()
@@ -205,13 +205,13 @@ def _device(name: str) -> tuple[str, str]:
     return facility, device
 
 
-def _order(words: Document) -> DeviceOrder:
-    return DeviceOrder(named_values(Camera, words), words.get("serial") or "", _streams(words))
+def _order(options: Document) -> DeviceOrder:
+    return DeviceOrder(named_values(Camera, options), options.get("serial") or "", _streams(options))
 
 
-def _streams(words: Document) -> dict[StreamName, StreamOrder]:
+def _streams(options: Document) -> dict[StreamName, StreamOrder]:
     """Return the named streams; a path without size raises `UsageError`."""
-    named = {name: (words.get(name.value), words.get(f"{name.value}_path") or "") for name in StreamName}
+    named = {name: (options.get(name.value), options.get(f"{name.value}_path") or "") for name in StreamName}
     for stream, (size, path) in named.items():
         if path and not size:
             raise UsageError(f"--{stream.value}-path goes with --{stream.value}", hint="name its size as well")

@@ -46,12 +46,12 @@ def list_(invocation: Invocation) -> int:
     listed = recorded_certificates(certificate_inventory(session_of(invocation)))
     now = datetime.now(UTC)
     if invocation.json:
-        left = ((one, one.shown.days_left(now) if one.shown else None) for one in listed)
-        rows = [CertificateRow.made_of(one, days_left=days) for one, days in left]
+        with_days = ((entry, entry.shown.days_left(now) if entry.shown else None) for entry in listed)
+        rows = [CertificateRow.made_of(entry, days_left=days) for entry, days in with_days]
         print_document(CertificatesDocument(certificates=rows).plain)
         return 0
-    for one in listed:
-        click.echo(_line(one, now))
+    for entry in listed:
+        click.echo(_line(entry, now))
     if not listed:
         click.echo("no carrier has reader_tls: readers come without encryption, inside of the tunnel")
     return 0
@@ -158,8 +158,8 @@ def _show(
     became: Became = Became.SHOWN,
 ) -> int:
     if invocation.json:
-        left = written.shown.days_left(datetime.now(UTC))
-        print_document(CertificateDocument.made_of(written, relay=relay, days_left=left, became=became).plain)
+        days_left = written.shown.days_left(datetime.now(UTC))
+        print_document(CertificateDocument.made_of(written, relay=relay, days_left=days_left, became=became).plain)
         return 0
     for path in written.files:
         click.echo(f"wrote {path}")
@@ -169,19 +169,19 @@ def _show(
 
 
 def _ending(relay: str, written: CertificateWritten, became: Became) -> Iterator[str]:
-    shown, named = written.shown, ", ".join(written.sites)
-    until = f"until {_day(shown.until)}"
+    certificate, named = written.shown, ", ".join(written.sites)
+    until = f"until {_day(certificate.until)}"
     if became is Became.NEXT:
-        yield f"{relay} is to show {shown.fingerprint} next, {until}; by now it shows its present one"
+        yield f"{relay} is to show {certificate.fingerprint} next, {until}; by now it shows its present one"
         yield f"their packages have to name both: {named}"
         yield f"next: commit, then provisioner site-package {' '.join(written.sites)} --out DIR"
         yield "once they are installed: provisioner gateway installed FACILITY"
         yield f"then: provisioner certificate renew {relay} --finish"
     elif became is Became.CANCELLED:
-        yield f"{relay} goes on showing {shown.fingerprint}, {until}"
+        yield f"{relay} goes on showing {certificate.fingerprint}, {until}"
         yield "next: commit; whoever has a package that names the other one needs none for this"
     else:
-        yield f"{relay} shows {shown.fingerprint} from the next apply on, {until}"
+        yield f"{relay} shows {certificate.fingerprint} from the next apply on, {until}"
         yield "next: commit, then provisioner plan"
 
 
@@ -227,14 +227,14 @@ class CertificateDocument(
     written: tuple[Path, ...] = of("files")
 
 
-def _line(one: RelayCertificate, now: datetime) -> str:
-    if one.shown is None:
-        return f"{one.relay}: none yet; run provisioner keys init"
-    signed = "signed by itself" if one.shown.own else "signed by a CA"
-    ends = f"until {_day(one.shown.until)}, {signed}"
-    warned = "; ends soon" if one.shown.days_left(now) <= one.warn_days else ""
-    after = f"; next {one.following.fingerprint}" if one.following else ""
-    return f"{one.relay}  {one.shown.fingerprint}  {ends}{warned}{after}"
+def _line(certificate: RelayCertificate, now: datetime) -> str:
+    if certificate.shown is None:
+        return f"{certificate.relay}: none yet; run provisioner keys init"
+    signed = "signed by itself" if certificate.shown.own else "signed by a CA"
+    ends = f"until {_day(certificate.shown.until)}, {signed}"
+    warned = "; ends soon" if certificate.shown.days_left(now) <= certificate.warn_days else ""
+    after = f"; next {certificate.following.fingerprint}" if certificate.following else ""
+    return f"{certificate.relay}  {certificate.shown.fingerprint}  {ends}{warned}{after}"
 
 
 def _day(moment: datetime) -> str:

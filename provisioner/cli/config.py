@@ -122,7 +122,7 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
         print_document(SchemaDocument(kinds=_KINDS).plain)
     else:
         width = max(map(len, _KINDS))
-        click.echo("\n".join(f"{name:{width}}  {what}" for name, what in _KINDS.items()))
+        click.echo("\n".join(f"{name:{width}}  {source}" for name, source in _KINDS.items()))
     return 0
 
 

@@ -60,39 +60,39 @@ class DocumentOrder:
 
 
 def document_order(
-    what: str, file: Path | None, folder: Path | None, filled: Sequence[str], *, force: bool
+    name: str, file: Path | None, folder: Path | None, filled: Sequence[str], *, force: bool
 ) -> DocumentOrder | None:
     """Return the requested document, if any, or raise `UsageError`."""
     if file is None and folder is None:
         if filled:
             raise UsageError("--fill fills in a document, and none is asked for", hint="add --docx FILE")
         return None
-    if what not in REPORT_LETTERS and what not in MINUTES:
+    if name not in REPORT_LETTERS and name not in MINUTES:
         hint = f"these have one: {', '.join([*REPORT_LETTERS, *MINUTES])}; --out FILE.xlsx is for every report"
-        raise UsageError(f"{what} has no official document", hint=hint)
-    if folder is not None and (file is not None or what in REPORT_LETTERS):
+        raise UsageError(f"{name} has no official document", hint=hint)
+    if folder is not None and (file is not None or name in REPORT_LETTERS):
         hint = "write --docx FILE; --docx-dir DIR is for many minutes, a file a facility"
-        raise UsageError(f"{what} goes into one file" if file is None else "--docx and --docx-dir exclude", hint=hint)
-    return DocumentOrder(what, file, folder, letterhead_of(filled), force)
+        raise UsageError(f"{name} goes into one file" if file is None else "--docx and --docx-dir exclude", hint=hint)
+    return DocumentOrder(name, file, folder, letterhead_of(filled), force)
 
 
 def write_documents(
-    order: DocumentOrder, listing: FacilityList, whole: Overview, proof: Freshness, held: Sequence[FrozenFacility]
+    order: DocumentOrder, listing: FacilityList, view: Overview, proof: Freshness, frozen: Sequence[FrozenFacility]
 ) -> list[str]:
     """Write the requested documents; return a line a result.
 
     Raises:
         UsageError: the selection has no such document, or the file cannot be written.
     """
-    source = f"{whole.inventory.settings.id}, {short_digest(whole.loaded.digest)}"
-    left_out = tuple(one.id for one in held)
-    basis = DocumentBasis(whole.now, proof, whole.evidence.runs, source, order.letterhead, left_out)
+    source = f"{view.inventory.settings.id}, {short_digest(view.loaded.digest)}"
+    left_out = tuple(site.id for site in frozen)
+    basis = DocumentBasis(view.now, proof, view.evidence.runs, source, order.letterhead, left_out)
     letter = REPORT_LETTERS.get(order.what)
     if letter and order.file:
         write_report(order.file, _bytes(letter(listing, basis), basis), force=order.force)
         return [f"wrote {order.file}"]
     form = MINUTES[order.what]
-    refused = {one.facility.id: reason for one in listing.statuses if (reason := form.refusal(one, listing))}
+    refused = {site.facility.id: reason for site in listing.statuses if (reason := form.refusal(site, listing))}
     if order.file:
         status = _only(form, listing.statuses)
         name = status.facility.id
@@ -103,7 +103,7 @@ def write_documents(
         return [f"wrote {order.file}"]
     if order.folder is None:
         raise TypeError("a document goes somewhere")
-    chosen = [one for one in listing.statuses if one.facility.id not in refused]
+    chosen = [site for site in listing.statuses if site.facility.id not in refused]
     if not chosen:
         name, reason = next(iter(refused.items()))
         message = f"there is no {form.words} of any of {counted(len(refused), 'facility')}; of {name}: {reason}"
@@ -129,9 +129,9 @@ def _files(
     advanced: Callable[[int], None],
 ) -> Iterator[RenderedFile]:
     """Yield each facility's file when it is written, to save memory."""
-    for one in chosen:
-        document = form.make(one, listing, basis)
-        yield RenderedFile(f"{one.facility.id}.docx", _bytes(document, basis), mode=0o600)
+    for status in chosen:
+        document = form.make(status, listing, basis)
+        yield RenderedFile(f"{status.facility.id}.docx", _bytes(document, basis), mode=0o600)
         advanced(1)
 
 
@@ -195,8 +195,8 @@ def export(
     if out is not None and out in {docx, docx_dir}:
         raise UsageError(f"{out} cannot be both a spreadsheet and a document", hint="name two files")
     if (begin or until) and not REPORTS[what].needs_shares:
-        said = ", ".join(name for name, report in REPORTS.items() if report.needs_shares)
-        raise UsageError(f"{what} is of no span of time", hint=f"leave out --from and --until; they are for {said}")
+        names = ", ".join(name for name, report in REPORTS.items() if report.needs_shares)
+        raise UsageError(f"{what} is of no span of time", hint=f"leave out --from and --until; they are for {names}")
     order = document_order(what, docx, docx_dir, filled, force=force)
     with without_collector():
         return _export(invocation, what, out, order, limits=limits, force=force, time=(begin, until))
@@ -204,7 +204,7 @@ def export(
 
 def _export(
     invocation: Invocation,
-    what: str,
+    name: str,
     out: Path | None,
     order: DocumentOrder | None,
     *,
@@ -212,54 +212,54 @@ def _export(
     force: bool,
     time: tuple[datetime | None, datetime | None],
 ) -> int:
-    whole = overview_of(invocation)
-    left_out, held = whole.in_error, whole.held_by((), parse_limits(limits))
-    statuses = whole.statuses((), parse_limits(limits), without=left_out)
-    report = REPORTS[what]
-    listing = _listing(whole, statuses, with_incidents=report.needs_incidents)
+    view = overview_of(invocation)
+    left_out, frozen = view.in_error, view.held_by((), parse_limits(limits))
+    statuses = view.statuses((), parse_limits(limits), without=left_out)
+    report = REPORTS[name]
+    listing = _listing(view, statuses, with_incidents=report.needs_incidents)
     if report.needs_shares:
-        shares = _shares(invocation, whole, span_of(*time, whole.now), parse_limits(limits))
+        shares = _shares(invocation, view, span_of(*time, view.now), parse_limits(limits))
         listing = replace(listing, shares=shares)
-    proof = _proof(listing, whole) if report.rests_on_proof else None
+    proof = _proof(listing, view) if report.rests_on_proof else None
     with at_stage(Stage.COUNT):
         counts = report.count(listing)
-    wrote = write_documents(order, listing, whole, _proof(listing, whole), held) if order else []
+    wrote = write_documents(order, listing, view, _proof(listing, view), frozen) if order else []
     if out is not None:
         pages, more = report.pages(counts, listing), report.basis(counts)
         with at_stage(Stage.DOCUMENTS):
-            book = _book(report.heading, pages, whole, proof=proof, held=held, more=more)
+            book = _book(report.heading, pages, view, proof=proof, frozen=frozen, more=more)
         write_report(out, book, force=force)
         wrote.append(f"wrote {out}")
     if invocation.json:
-        inventory = InventoryRow(id=whole.inventory.settings.id, digest=whole.loaded.digest)
+        inventory = InventoryRow(id=view.inventory.settings.id, digest=view.loaded.digest)
         document = export_document(
-            what, counts, listing, whole.now, whole.evidence.runs, inventory=inventory, proof=proof, held=held
+            name, counts, listing, view.now, view.evidence.runs, inventory=inventory, proof=proof, frozen=frozen
         )
         print_document(document)
-        return code_with_frozen(0, held)
+        return code_with_frozen(0, frozen)
     if proof is not None:
         click.echo(freshness_line(proof))
-    click.echo(f"as of: {local_time(whole.now)}, by the evidence of {counted(whole.evidence.runs, 'run')}\n")
+    click.echo(f"as of: {local_time(view.now)}, by the evidence of {counted(view.evidence.runs, 'run')}\n")
     for line in report.lines(counts):
         click.echo(line)
     for number, line in enumerate(wrote):
         click.echo(line if number else f"\n{line}")
-    print_frozen(held, color=invocation.color, what="not counted")
-    return code_with_frozen(0, held)
+    print_frozen(frozen, color=invocation.color, consequence="not counted")
+    return code_with_frozen(0, frozen)
 
 
-def _listing(whole: Overview, statuses: tuple[FacilityStatus, ...], *, with_incidents: bool) -> FacilityList:
+def _listing(view: Overview, statuses: tuple[FacilityStatus, ...], *, with_incidents: bool) -> FacilityList:
     return FacilityList(
         statuses,
-        whole.inventory.province_today,
-        whole,
-        evidence=whole.evidence,
-        carriers={carrier.id: carrier.name for carrier in whole.inventory.carriers.values()},
-        incidents=_last_incidents(whole) if with_incidents else None,
+        view.inventory.province_today,
+        view,
+        evidence=view.evidence,
+        carriers={carrier.id: carrier.name for carrier in view.inventory.carriers.values()},
+        incidents=_last_incidents(view) if with_incidents else None,
     )
 
 
-def _last_incidents(whole: Overview) -> CarrierIncidents | None:
+def _last_incidents(view: Overview) -> CarrierIncidents | None:
     """Return the incidents of the latest full verification, else of the latest.
 
     Raises:
@@ -268,21 +268,21 @@ def _last_incidents(whole: Overview) -> CarrierIncidents | None:
     # The models of documents are imported where one is read.
     from provisioner.verify.document import recorded_verification  # noqa: PLC0415
 
-    verified = whole.evidence.looked_at_all or whole.evidence.verified
-    document = document_of(whole, verified.shown.run) if verified else None
+    verified = view.evidence.looked_at_all or view.evidence.verified
+    document = document_of(view, verified.shown.run) if verified else None
     if verified is None or not document:
         return None
-    hosts = {relay: carrier.id for relay, (carrier, _) in whole.inventory.relays.items()}
+    hosts = {relay: carrier.id for relay, (carrier, _) in view.inventory.relays.items()}
     try:
         return incidents_of_document(recorded_verification(document), verified, hosts)
     except UnreadableError:
-        left = f"what run {verified.shown.run} left in {whole.place.shown}"
-        message = f"{left} cannot be counted: it is no document of a verification"
+        source = f"what run {verified.shown.run} left in {view.place.shown}"
+        message = f"{source} cannot be counted: it is no document of a verification"
         hint = "verify again, the latest one counts; provisioner history verify checks the record"
         raise StateError(message, hint=hint, object=verified.shown.run) from None
 
 
-def _shares(invocation: Invocation, whole: Overview, span: Span, limit: Limit) -> CarrierShares | None:
+def _shares(invocation: Invocation, view: Overview, span: Span, limit: Limit) -> CarrierShares | None:
     """Return availability by carrier; `None` with a host limit, which records lack.
 
     Raises:
@@ -290,37 +290,37 @@ def _shares(invocation: Invocation, whole: Overview, span: Span, limit: Limit) -
     """
     if "host" in limit.wanted:
         return None
-    asked = AvailabilityRequest(span, whole.now, GroupedBy.CARRIER, limit, is_strict=False)
-    report = availability_of(whole.root, invocation.env, asked)
+    request = AvailabilityRequest(span, view.now, GroupedBy.CARRIER, limit, is_strict=False)
+    report = availability_of(view.root, invocation.env, request)
     warn_of_damage(invocation, report.damaged)
     total = report.total if report.rows else None
     return CarrierShares(span, report.longest, {row.name: row for row in report.rows}, total, report.damaged)
 
 
-def _proof(listing: FacilityList, whole: Overview) -> Freshness:
-    return freshness(whole.evidence, whole.now, (status.pictures for status in listing.statuses))
+def _proof(listing: FacilityList, view: Overview) -> Freshness:
+    return freshness(view.evidence, view.now, (status.pictures for status in listing.statuses))
 
 
 def _book(
     heading: str,
     pages: Sequence[Page],
-    whole: Overview,
+    view: Overview,
     *,
     proof: Freshness | None,
-    held: Sequence[FrozenFacility],
+    frozen: Sequence[FrozenFacility],
     more: str,
 ) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.
     from provisioner.report.sheets import workbook  # noqa: PLC0415
 
-    basis = f"{whole.evidence.runs} lần chạy đã ghi nhận; dữ liệu {whole.inventory.settings.id}, {whole.loaded.digest}"
+    basis = f"{view.evidence.runs} lần chạy đã ghi nhận; dữ liệu {view.inventory.settings.id}, {view.loaded.digest}"
     if proof is not None:
         basis = f"{freshness_label(proof)}; {basis}"
     if more:
         basis += f"; {more}"
-    if held:
-        basis += f"; chưa tính, do tệp có lỗi: {', '.join(one.id for one in held)}"
-    return workbook(heading, basis, whole.now, pages)
+    if frozen:
+        basis += f"; chưa tính, do tệp có lỗi: {', '.join(facility.id for facility in frozen)}"
+    return workbook(heading, basis, view.now, pages)
 
 
 @click.group(cls=NamedGroup)

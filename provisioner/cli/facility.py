@@ -136,12 +136,12 @@ def _shown(command: Command) -> str:
     return " ".join(word.name if isinstance(word, Placeholder) else word for word in command)
 
 
-def _run_command(ctx: click.Context, invocation: Invocation, words: Sequence[str]) -> int:
+def _run_command(ctx: click.Context, invocation: Invocation, arguments: Sequence[str]) -> int:
     """Run another command for the same inventory; its errors are raised."""
     program = ctx.find_root().command
     options = ["-i", str(invocation.inventory), "--language", invocation.language.value]
     code = program.main(
-        [*options, *words], prog_name="provisioner", standalone_mode=False, obj=invocation.configuration
+        [*options, *arguments], prog_name="provisioner", standalone_mode=False, obj=invocation.configuration
     )
     return code if isinstance(code, int) else 0
 
@@ -177,15 +177,15 @@ def add(
 
     Example: provisioner -i DIR facility add --province bac-giang --kind school --managing-body ubnd_tinh
     """
-    ask = partial(answer, invocation, what="a new facility")
-    asked = {
+    ask = partial(answer, invocation, subject="a new facility")
+    answers = {
         "province": words["province"] or ask("--province", "The province's slug"),
         "name": words["name"] or ask("--name", "The building's name"),
         "kind": words["kind"] or ask("--kind", "What it is otherwise", kind=_KINDS),
         "managing_body": words["managing_body"] or ask("--managing-body", "Who runs it", kind=_BODIES),
         "operating": words["operating"] or (Operating.PREPARING if words["opens_on"] else Operating.OPEN).value,
     }
-    edit = added(edits_of(invocation), words | asked, identifier=identifier, same_name=same_name)
+    edit = added(edits_of(invocation), words | answers, identifier=identifier, same_name=same_name)
     return finish(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
 
 

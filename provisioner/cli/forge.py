@@ -170,13 +170,13 @@ def status(
     Example: provisioner forge status success "applied; 24 of 24 paths are up" --name provisioner/apply
     """
     try:
-        where = checked_url(target) if target else ""
+        link = checked_url(target) if target else ""
     except ValueError as error:
         raise UsageError(f"--target: {error}", hint="name a page that a person can open") from None
     client = _client(invocation, kind, url, project)
-    of = commit_id(invocation.env, commit)
-    set_status(client, CommitStatus(of, StatusState(state), name, description, where))
-    return _show(invocation, f"commit {of[:12]}: {name} is {state}", {"commit": of, "name": name, "state": state})
+    full_id = commit_id(invocation.env, commit)
+    set_status(client, CommitStatus(full_id, StatusState(state), name, description, link))
+    return _show(invocation, f"commit {full_id[:12]}: {name} is {state}", {"commit": full_id, "name": name, "state": state})
 
 
 def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> ForgeClient:

@@ -115,13 +115,13 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
     Example: provisioner -i DIR gateway installed kcl-bg-001
     """
     names = tuple(dict.fromkeys(facilities))
-    if left := record_installed(session_of(invocation), names, as_desired=as_desired):
-        print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
+    if failure := record_installed(session_of(invocation), names, as_desired=as_desired):
+        print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
     if invocation.json:
-        print_document(InstalledDocument(facilities=names, as_desired=as_desired, recorded=not left).plain)
-    elif not left:
+        print_document(InstalledDocument(facilities=names, as_desired=as_desired, recorded=not failure).plain)
+    elif not failure:
         click.echo(f"recorded as installed: {', '.join(names)}; next: provisioner status")
-    return StateError.exit_code if left else 0
+    return StateError.exit_code if failure else 0
 
 
 def _piped() -> str:

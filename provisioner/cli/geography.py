@@ -105,9 +105,9 @@ def _block(province: Province) -> Iterator[str]:
         yield f"  also written {', '.join(province.aliases)}"
     yield f"  phone {', '.join(province.area_codes)}"
     yield f"  since {province.valid_from}" + (f", until {province.valid_to}" if province.valid_to else "")
-    others = _others(province)
+    related = _others(province)
     verb = "made of" if province.merged_from else "went into"
-    yield f"  {verb} {', '.join(map(str, others))} of {others[0].scheme}"
+    yield f"  {verb} {', '.join(map(str, related))} of {related[0].scheme}"
 
 
 def _others(province: Province) -> tuple[Province, ...]:

@@ -160,16 +160,16 @@ def _check_lines(check: HistoryCheck) -> Iterator[str]:
         yield printable(f"note: entry {remark.number}: {remark.message}")
     for host, error in sorted(check.unanswered.items()):
         yield f"{host} was not asked: {error.message}"
-    words = "is whole" if not check.faults else f"has {counted(len(check.faults), 'fault')}"
-    yield f"the chain of {counted(check.length, 'entry')} {words}; its head is {check.head}"
+    result = "is whole" if not check.faults else f"has {counted(len(check.faults), 'fault')}"
+    yield f"the chain of {counted(check.length, 'entry')} {result}; its head is {check.head}"
     yield from _seal_lines(check)
     if check.notes:
         yield f"{counted(check.notes, 'Git note')} held against it"
     if check.hosts is None:
         yield _HOSTS_NOT_ASKED
     else:
-        asked = len(check.hosts) - len(check.unanswered)
-        yield f"{counted(asked, 'host')} of {len(check.hosts)} told what they hold of it"
+        answered = len(check.hosts) - len(check.unanswered)
+        yield f"{counted(answered, 'host')} of {len(check.hosts)} told what they hold of it"
 
 
 def _seal_lines(check: HistoryCheck) -> Iterator[str]:
@@ -204,8 +204,8 @@ def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
     _echo(f"by {run.who.get('user', '')}@{run.who.get('machine', '')} {run.who.get('job', '')}".rstrip())
     if run.who.get("approval"):
         _echo(f"approved by: {run.who['approval']}")
-    for one in run.approvals:
-        _echo(f"approved by {one.approver} as {', '.join(one.roles)} with {one.key} at {one.at}, plan {one.plan}")
+    for row in run.approvals:
+        _echo(f"approved by {row.approver} as {', '.join(row.roles)} with {row.key} at {row.at}, plan {row.plan}")
     if run.operation in OF_SINGLE_HOSTS:
         _echo(f"hosts: {', '.join(past.recorded.done_to) or 'none'}")
     if run.plan:
@@ -233,8 +233,8 @@ def _show_runs(invocation: Invocation, runs: PastRuns, number: int) -> None:
     else:
         for past in newest:
             run = past.recorded.run
-            who = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
-            _echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
+            author = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
+            _echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {author}")
     for past in newest if not invocation.json else ():
         if past.recorded.finished is None and not past.damaged:
             print_warning(f"run {past.recorded.run.id} has not ended", _UNFINISHED_HINT, color=invocation.color)
@@ -309,10 +309,10 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
     Example: provisioner -i DIR retention --prune
     """
     moment = now()
-    policy, held = would_leave(invocation.inventory, invocation.env, moment)
-    leaving = sum(one.leaving for one in held)
+    policy, stored = would_leave(invocation.inventory, invocation.env, moment)
+    leaving = sum(record_class.leaving for record_class in stored)
     if not prune:
-        _show_kept(invocation, policy, held, done=False)
+        _show_kept(invocation, policy, stored, done=False)
         return 0
     session = Session(invocation.inventory, invocation.env, moment.date())
     make_sure(invocation, f"Let {counted(leaving, 'record')} leave for ever?", "whether it may leave", yes=yes)
@@ -320,13 +320,13 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
     return 0
 
 
-def _show_kept(invocation: Invocation, policy: Retention, held: Sequence[RetentionClass], *, done: bool) -> None:
+def _show_kept(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:
     if invocation.json:
         days = _days(policy)
-        classes = [KeptClass.made_of(one, days=days[one.name]) for one in held]
+        classes = [KeptClass.made_of(record_class, days=days[record_class.name]) for record_class in stored]
         print_document(RetentionDocument(pruned=done, classes=classes).plain)
     else:
-        click.echo("\n".join(_kept_lines(policy, held, done=done)))
+        click.echo("\n".join(_kept_lines(policy, stored, done=done)))
 
 
 class KeptClass(Row):
@@ -349,24 +349,24 @@ class RetentionDocument(Printed, name="retention", title="What the history keeps
     classes: tuple[KeptClass, ...]
 
 
-def _kept_lines(policy: Retention, held: Sequence[RetentionClass], *, done: bool) -> Iterator[str]:
+def _kept_lines(policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> Iterator[str]:
     verb = "left" if done else "leave"
     days = _days(policy)
     rows = [
         (
-            one.name,
-            _stays(days[one.name]),
-            str(one.rows),
-            _size(one.size),
-            local_time(one.oldest) if one.oldest else "",
-            str(one.leaving),
-            _size(one.leaving_size),
+            record_class.name,
+            _stays(days[record_class.name]),
+            str(record_class.rows),
+            _size(record_class.size),
+            local_time(record_class.oldest) if record_class.oldest else "",
+            str(record_class.leaving),
+            _size(record_class.leaving_size),
         )
-        for one in held
+        for record_class in stored
     ]
     yield from text_table(("class", "stays", "kept", "size", "oldest", verb, "size"), rows, numbers=False)
     yield ""
-    leaving, size = sum(one.leaving for one in held), sum(one.leaving_size for one in held)
+    leaving, size = sum(record_class.leaving for record_class in stored), sum(record_class.leaving_size for record_class in stored)
     if done:
         yield f"{counted(leaving, 'record')} left, {_size(size)}; the run is recorded"
     elif leaving:

@@ -87,34 +87,34 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     """
     session = session_of(invocation)
     invocation.refuse_tracked_links(*keys)
-    seen = see_prepare(session, host, login=login, keys=named_keys(keys))
-    tell_before(invocation, prepare_lines(seen), asks=not yes or bool(seen.plan.by_hand), dry_run=dry_run)
-    does = not (seen.plan.deeds.are_none or dry_run)
+    before = see_prepare(session, host, login=login, keys=named_keys(keys))
+    tell_before(invocation, prepare_lines(before), asks=not yes or bool(before.plan.by_hand), dry_run=dry_run)
+    does = not (before.plan.deeds.are_none or dry_run)
     if does:
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)
-    after = seen if dry_run or seen.is_refused else prepare_host(session, seen)
+    after = before if dry_run or before.is_refused else prepare_host(session, before)
     if invocation.json:
-        changed, ready = not (dry_run or seen.plan.deeds.are_none), after.is_proved and after.plan.is_ready
+        changed, ready = not (dry_run or before.plan.deeds.are_none), after.is_proved and after.plan.is_ready
         more = {"by_hand": after.plan.by_hand, "notes": after.plan.notes, "changed": changed, "ready": ready}
-        print_document(PreparedDocument.made_of(seen, dry_run=dry_run, **more).plain)
+        print_document(PreparedDocument.made_of(before, dry_run=dry_run, **more).plain)
     else:
         for line in prepare_ending(after, dry_run=dry_run, done=does):
             click.echo(printable(line))
     return HostError.exit_code if after.plan.by_hand else 0
 
 
-def prepare_lines(seen: Prepared) -> tuple[str, ...]:
+def prepare_lines(prepared: Prepared) -> tuple[str, ...]:
     """Return the host's present and desired state, worst first."""
-    return tuple(_state_lines(seen))
+    return tuple(_state_lines(prepared))
 
 
-def _state_lines(seen: Prepared) -> Iterator[str]:
-    host, plan = seen.seen.host, seen.plan
+def _state_lines(prepared: Prepared) -> Iterator[str]:
+    host, plan = prepared.seen.host, prepared.plan
     system = f"{host.system['id'] or 'an unknown system'} {host.system['version']}".strip()
-    yield f"{seen.host}: {system}, {host.arch or 'an unknown machine'}; {seen.place}"
-    for one in plan.by_hand:
-        yield f"  by hand: {one.message}"
-        yield f"    hint: {one.hint}"
+    yield f"{prepared.host}: {system}, {host.arch or 'an unknown machine'}; {prepared.place}"
+    for task in plan.by_hand:
+        yield f"  by hand: {task.message}"
+        yield f"    hint: {task.hint}"
     for step in plan.steps:
         after = f" → {step.after}" if step.after else ""
         yield f"  {step.thing.value:<{_PREPARE_WIDTH}}{step.before}{after}"
@@ -127,8 +127,8 @@ def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, 
     host, plan = after.host, after.plan
     same = f"provisioner hosts prepare {host}{after.login_words}"
     if plan.by_hand:
-        what = "was changed" if not done else "more is done by this command"
-        return (f"{host} is not ready: {plan.by_hand[0].message}", f"nothing {what}; once that is settled: {same}")
+        predicate = "was changed" if not done else "more is done by this command"
+        return (f"{host} is not ready: {plan.by_hand[0].message}", f"nothing {predicate}; once that is settled: {same}")
     if dry_run and not plan.deeds.are_none:
         return (f"no changes were made; to make them: {same}",)
     user = after.wanted.user
@@ -172,20 +172,20 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     Example: provisioner -i DIR hosts scan-key relay-viettel-1
     """
     refuse_both(dry_run=dry_run, commits=commits)
-    known = keyed_host(edits_of(invocation), host)
-    said = _compared(host, compared)
-    if is_host_key(said):
-        key = SshHostKey(said)
+    keyed = keyed_host(edits_of(invocation), host)
+    named_key = _compared(host, compared)
+    if is_host_key(named_key):
+        key = SshHostKey(named_key)
     else:
-        key = scanned_key(invocation.env, invocation.inventory, known)
-        _compare(invocation, known, key, said, dry_run=dry_run)
-    edit = with_host_key(known, key.host_key)
+        key = scanned_key(invocation.env, invocation.inventory, keyed)
+        _compare(invocation, keyed, key, named_key, dry_run=dry_run)
+    edit = with_host_key(keyed, key.host_key)
     commit = ""
     if edit.changed and not dry_run:
         checkout = committing(invocation.inventory) if commits else None
         edit.write(invocation.inventory)
         commit = committed(checkout, [edit], str(edit.path), f"Host key of {host}") if checkout else ""
-    _show_scanned(invocation, known, edit, commit, key, dry_run=dry_run)
+    _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)
     return 0
 
 
@@ -193,37 +193,37 @@ def _compared(host: str, named: str | None) -> str:
     """Return the fingerprint or key named for a host, or empty."""
     if named is None:
         return ""
-    name, _, said = named.partition("=")
-    if name != host or not (said.startswith("SHA256:") or is_host_key(said)):
+    name, _, key = named.partition("=")
+    if name != host or not (key.startswith("SHA256:") or is_host_key(key)):
         hint = f"write --host-key {printable(host, _SHOWN)}=SHA256:…, or {printable(host, _SHOWN)}='ssh-ed25519 …'"
         raise UsageError(f"--host-key {printable(named, _SHOWN)} names no key of {printable(host, _SHOWN)}", hint=hint)
-    return said
+    return key
 
 
-def _compare(invocation: Invocation, known: KeyedHost, key: SshHostKey, said: str, *, dry_run: bool) -> None:
+def _compare(invocation: Invocation, keyed: KeyedHost, key: SshHostKey, named_key: str, *, dry_run: bool) -> None:
     """Have a person compare a key that only the network vouches for.
 
     Raises:
         PolicyError: the host has another key.
         UsageError: no person is present.
     """
-    place, fingerprint = endpoint_text(known.address, known.ssh.port), key.fingerprint
-    if said:
-        if said != fingerprint:
-            message = f"{known.id} ({place}) shows another key than the one that was named: {fingerprint}"
-            raise PolicyError(message, hint="ask whoever looks after it; nothing is written", object=known.id)
+    place, fingerprint = endpoint_text(keyed.address, keyed.ssh.port), key.fingerprint
+    if named_key:
+        if named_key != fingerprint:
+            message = f"{keyed.id} ({place}) shows another key than the one that was named: {fingerprint}"
+            raise PolicyError(message, hint="ask whoever looks after it; nothing is written", object=keyed.id)
         return
     if dry_run:
         return
-    if known.ssh.host_key != key.host_key and not is_attended(invocation):
-        hint = f"compare it on the host ({_ON_THE_HOST}), and add --host-key {known.id}=SHA256:…"
-        raise UsageError(f"nobody is here to compare the key of {known.id}: {fingerprint}", hint=hint)
-    before = known.ssh.host_key
+    if keyed.ssh.host_key != key.host_key and not is_attended(invocation):
+        hint = f"compare it on the host ({_ON_THE_HOST}), and add --host-key {keyed.id}=SHA256:…"
+        raise UsageError(f"nobody is here to compare the key of {keyed.id}: {fingerprint}", hint=hint)
+    before = keyed.ssh.host_key
     if before == key.host_key:
         return
     if before:
-        click.echo(f"{known.file} names {_key_text(SshHostKey(before))}", err=True)
-    click.echo(f"{known.id} ({place}) shows {_key_text(key)}", err=True)
+        click.echo(f"{keyed.file} names {_key_text(SshHostKey(before))}", err=True)
+    click.echo(f"{keyed.id} ({place}) shows {_key_text(key)}", err=True)
     if not click.confirm(f"Is that its own? On the host: {_ON_THE_HOST}", err=True):
         raise click.Abort
 
@@ -241,25 +241,25 @@ class HostKeyDocument(Printed, name="hosts-scan-key", title="A host's SSH key"):
 
 
 def _show_scanned(
-    invocation: Invocation, known: KeyedHost, edit: FileEdit, commit: str, key: SshHostKey, *, dry_run: bool
+    invocation: Invocation, keyed: KeyedHost, edit: FileEdit, commit: str, key: SshHostKey, *, dry_run: bool
 ) -> None:
     if invocation.json:
-        more = {"host": known.id, "host_key": key.host_key, "fingerprint": key.fingerprint}
+        more = {"host": keyed.id, "host_key": key.host_key, "fingerprint": key.fingerprint}
         written = edit.changed and not dry_run
         print_document(HostKeyDocument.made_of(edit, written=written, commit=commit, **more).plain)
         return
     if not edit.changed:
-        click.echo(printable(f"{edit.path}: {known.id} has this key already: {_key_text(key)}"))
+        click.echo(printable(f"{edit.path}: {keyed.id} has this key already: {_key_text(key)}"))
         return
     for line in diff_lines(edit):
         click.echo(line)
-    click.echo(printable(f"{known.id}: {_key_text(key)}"))
+    click.echo(printable(f"{keyed.id}: {_key_text(key)}"))
     if commit:
         click.echo(f"committed as {commit[:12]}")
     click.echo(
         "dry run: no files were written; repeat without --dry-run"
         if dry_run
-        else printable(f"next: provisioner plan --limit host={known.id}")
+        else printable(f"next: provisioner plan --limit host={keyed.id}")
     )
 
 
@@ -302,9 +302,9 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
     if not adoption.is_recorded:
         if adoption.owner is not None:
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
-        path, left = record_adoption(session, adoption, document)
+        path, failure = record_adoption(session, adoption, document)
         _say(invocation, f"wrote {path}: commit it")
-        _warn(invocation, left)
+        _warn(invocation, failure)
     if invocation.json:
         print_document(document)
     else:
@@ -379,9 +379,9 @@ def _say(invocation: Invocation, sentence: str) -> None:
         click.echo(printable(sentence), err=True)
 
 
-def _warn(invocation: Invocation, left: str) -> None:
-    if left:
-        print_warning(left, UNRECORDED_HINT, color=invocation.color)
+def _warn(invocation: Invocation, failure: str) -> None:
+    if failure:
+        print_warning(failure, UNRECORDED_HINT, color=invocation.color)
 
 
 @hosts.command("decommission")
@@ -406,28 +406,28 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     Example: provisioner -i DIR hosts decommission relay-viettel-1
     """
     session, trusted = session_of(invocation), parse_allowances(allows)
-    seen = see_decommission(session, host, allow=trusted)
-    naming = still_naming(session, host) if host in seen.called.inventory.relays else ()
+    removal = see_decommission(session, host, allow=trusted)
+    naming = still_naming(session, host) if host in removal.called.inventory.relays else ()
     if not invocation.json:
-        for line in (*decommission_lines(seen), *_naming_lines(host, naming)):
+        for line in (*decommission_lines(removal), *_naming_lines(host, naming)):
             click.echo(printable(line), err=not dry_run)
     notes: tuple[str, ...] = ()
-    is_done = not (seen.is_bare or dry_run)
+    is_done = not (removal.is_bare or dry_run)
     if is_done:
-        if seen.facts is None:
+        if removal.facts is None:
             hint = "if this host is meant, and was being taken out of service, add --allow trust=1"
             raise unproved(host, hint)
         make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
-        notes = decommission(session, seen, trusted=trusted.get(TRUST, 0))
+        notes = decommission(session, removal, trusted=trusted.get(TRUST, 0))
     if invocation.json:
-        unproved_yet = seen.is_unproved and not seen.is_bare
+        unproved_yet = removal.is_unproved and not removal.is_bare
         more = {"unproved": unproved_yet, "dry_run": dry_run, "removed": is_done, "notes": notes}
         named_by, unknown = _naming(naming)
-        files = len(seen.facts.installed) if seen.facts else None
+        files = len(removal.facts.installed) if removal.facts else None
         of_sites = {"named_by": named_by, "not_recorded": unknown}
-        print_document(RemovedDocument.made_of(seen, files=files, **more, **of_sites).plain)
+        print_document(RemovedDocument.made_of(removal, files=files, **more, **of_sites).plain)
     else:
-        for line in decommission_ending(seen, notes, dry_run=dry_run):
+        for line in decommission_ending(removal, notes, dry_run=dry_run):
             click.echo(printable(line))
     return 0
 
@@ -442,10 +442,10 @@ def _naming_lines(relay: str, naming: Sequence[PackageStatus]) -> Iterator[str]:
         yield f"of {counted(len(unknown), 'site')} of its carrier it is not recorded which package they carry"
 
 
-def _naming(naming: Sequence[PackageStatus]) -> tuple[list[str], list[str]]:
+def _naming(packages: Sequence[PackageStatus]) -> tuple[list[str], list[str]]:
     """Return sites whose packages name a relay, and sites with unknown packages."""
-    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
-    return [one.facility for one in naming if one.facility not in unknown], unknown
+    unknown = [package.facility for package in packages if package.state is PackageState.NOT_RECORDED]
+    return [package.facility for package in packages if package.facility not in unknown], unknown
 
 
 class RemovedDocument(Printed, name="hosts-decommission", title="A host taken out of service"):
@@ -464,23 +464,23 @@ class RemovedDocument(Printed, name="hosts-decommission", title="A host taken ou
     """Sites of its carrier of which it is not recorded which package they carry."""
 
 
-def decommission_lines(seen: Decommission) -> tuple[str, ...]:
+def decommission_lines(removal: Decommission) -> tuple[str, ...]:
     """Return what is removed and what stays, before the question."""
-    if seen.is_bare:
+    if removal.is_bare:
         return ()
-    lines = [f"{seen.host} is used by nothing any more; {seen.called.place}; taken off it:"]
-    facts = seen.facts
+    lines = [f"{removal.host} is used by nothing any more; {removal.called.place}; taken off it:"]
+    facts = removal.facts
     if facts is not None:
         last = f", of the last run there {facts.confirmed}" if facts.confirmed else ""
         running = sum(unit["active"] == "active" for unit in facts.units.values())
         lines.append(f"  {counted(len(facts.installed), 'file')} and {counted(running, 'unit')} that run{last}")
-    names = seen.called.spec.names
+    names = removal.called.spec.names
     if names.side:
-        beside = ", ".join(owner.inventory or "somebody unknown" for owner in facts.beside) if facts else ""
+        owners = ", ".join(owner.inventory or "somebody unknown" for owner in facts.beside) if facts else ""
         lines += [
             f"  the table inet {names.table} and the interface {names.tunnel}",
             f"  its keys, saved states and receipts, and the user {names.probe_user}",
-            f"what others have on this host stays as it is{f': {beside}' if beside else ''}",
+            f"what others have on this host stays as it is{f': {owners}' if owners else ''}",
         ]
     else:
         lines += [
@@ -490,12 +490,12 @@ def decommission_lines(seen: Decommission) -> tuple[str, ...]:
     return (*lines, "packages, the SSH user and what he may do by sudo stay")
 
 
-def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
+def decommission_ending(removal: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
     """Return the last lines: the result and the next step."""
-    remaining = f"next: take its block out of {seen.file}, then provisioner allocate, validate and apply"
-    if seen.is_bare:
-        return (f"{seen.host} says that nothing is on it: there is nothing to take off", remaining)
+    remaining = f"next: take its block out of {removal.file}, then provisioner allocate, validate and apply"
+    if removal.is_bare:
+        return (f"{removal.host} says that nothing is on it: there is nothing to take off", remaining)
     if dry_run:
-        more = " --allow trust=1" if seen.is_unproved else ""
-        return (f"no changes were made; to make them: provisioner hosts decommission {seen.host}{more}",)
-    return (*(f"note: {note}" for note in notes), f"nothing of ours is on {seen.host} any more", remaining)
+        more = " --allow trust=1" if removal.is_unproved else ""
+        return (f"no changes were made; to make them: provisioner hosts decommission {removal.host}{more}",)
+    return (*(f"note: {note}" for note in notes), f"nothing of ours is on {removal.host} any more", remaining)

@@ -170,10 +170,10 @@ class _Import:
         baseline = Baseline(inventory, loaded.broken, files.read, default, self.now.date())
         with at_stage(Stage.SHEETS):
             inputs = self._read()
-        whole = [by_slug(slug, inventory.settings.province_scheme).slug for slug in self.options.whole]
+        complete = [by_slug(slug, inventory.settings.province_scheme).slug for slug in self.options.whole]
         opened, not_opened = self._open(contacts, inputs, baseline)
         with at_stage(Stage.PROPOSE):
-            proposal = propose(inputs.records, baseline, opened, [*inputs.findings, *not_opened], whole)
+            proposal = propose(inputs.records, baseline, opened, [*inputs.findings, *not_opened], complete)
         written: tuple[str, ...] = ()
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)
@@ -231,8 +231,8 @@ class _Import:
         for line in summary_lines(result, language):
             click.echo(line)
 
-    def _say(self, word: str, colour: str, message: str) -> None:
-        styled = click.style(f"{word}:", fg=colour, bold=True)
+    def _say(self, label: str, colour: str, message: str) -> None:
+        styled = click.style(f"{label}:", fg=colour, bold=True)
         click.echo(f"{styled} {printable(message)}", color=self.invocation.color)
 
 

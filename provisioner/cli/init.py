@@ -117,8 +117,8 @@ def _read(ctx: click.Context, file: Path) -> dict[str, OptionAnswer]:
 
 
 def _answerable(ctx: click.Context) -> dict[str, click.Option]:
-    own = (param for param in ctx.command.params if isinstance(param, click.Option) and param.expose_value)
-    return {param.opts[0].lstrip("-"): param for param in own if param.name not in {"answers", "prints", "help"}}
+    options = (param for param in ctx.command.params if isinstance(param, click.Option) and param.expose_value)
+    return {param.opts[0].lstrip("-"): param for param in options if param.name not in {"answers", "prints", "help"}}
 
 
 def _converted(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[str, object]:
@@ -155,21 +155,21 @@ def _raise_with_place(error: InventoryError | PolicyError | UsageError, answers:
         raise type(error)(f"{place}: {error.message}", hint=error.hint, object=error.object) from None
 
 
-def _init(invocation: Invocation, folder: Path, vault_password: Path | None, words: Document) -> int:
+def _init(invocation: Invocation, folder: Path, vault_password: Path | None, options: Document) -> int:
     root = folder.absolute()
-    beginning = _Questions(invocation, root).beginning(root.name, words)
+    beginning = _Questions(invocation, root).beginning(root.name, options)
     configuration = file_of(invocation.configuration.caller)
     home = configuration.parent if configuration else root.parent
     password = (vault_password or home / "vault" / beginning.id).absolute()
     if password.is_relative_to(root):
         raise UsageError(f"{password} is inside the inventory", hint="keep the vault's password outside of it")
-    begun = begin(beginning, NewPlaces(root, password, configuration), today())
+    created = begin(beginning, NewPlaces(root, password, configuration), today())
     hosts = [beginning.centre.id, *(relay.id for relay in beginning.relays)]
     if invocation.json:
-        print_document(InitDocument.made_of(begun, hosts=len(hosts)).plain)
+        print_document(InitDocument.made_of(created, hosts=len(hosts)).plain)
         return 0
     home_of = invocation.env.get("HOME", "")
-    for line in _lines(begun, folder, hosts):
+    for line in _lines(created, folder, hosts):
         click.echo(line.replace(f"{root}/", f"{folder}/").replace(f"{home_of}/.", "~/.") if home_of else line)
     return 0
 
@@ -180,39 +180,39 @@ class _Questions:
     def __init__(self, invocation: Invocation, root: Path) -> None:
         self._invocation, self._askers = invocation, KeyAskers(invocation.env, root)
 
-    def beginning(self, name: str, words: Document) -> Beginning:
+    def beginning(self, name: str, options: Document) -> Beginning:
         """Return the new inventory's content."""
-        carriers = dict(self._named(words["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
+        carriers = dict(self._named(options["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
         first = next(iter(carriers))
-        provinces = dict(self._named(words["provinces"], "--province", "The first province's slug, e.g. bac-giang"))
-        known = dict(_pairs(words["known"], "--host-key"))
-        user = words["user"] or self._answer("--user", "Who logs in on the hosts (a normal user with sudo)", "deploy")
-        centre = words["centre"] or self._answer("--centre", "The monitoring centre: ID@ADDRESS")
-        relays = words["relays"] or (self._answer("--relay", f"The first relay of {first}: ID@ADDRESS"),)
-        networks = words["networks"] or (self._answer("--management", "From where SSH to the hosts comes: a network"),)
+        provinces = dict(self._named(options["provinces"], "--province", "The first province's slug, e.g. bac-giang"))
+        host_keys = dict(_pairs(options["known"], "--host-key"))
+        user = options["user"] or self._answer("--user", "Who logs in on the hosts (a normal user with sudo)", "deploy")
+        centre = options["centre"] or self._answer("--centre", "The monitoring centre: ID@ADDRESS")
+        relays = options["relays"] or (self._answer("--relay", f"The first relay of {first}: ID@ADDRESS"),)
+        networks = options["networks"] or (self._answer("--management", "From where SSH to the hosts comes: a network"),)
         return Beginning(
-            id=words["identifier"] or name,
-            scheme=words["scheme"],
-            carriers={carrier: called or carrier for carrier, called in carriers.items()},
+            id=options["identifier"] or name,
+            scheme=options["scheme"],
+            carriers={carrier: label or carrier for carrier, label in carriers.items()},
             provinces={province: carrier or first for province, carrier in provinces.items()},
-            source=words["source"] or self._answer("--source", "The document that designates the carriers"),
-            since=words["since"].date() if words["since"] else today(),
+            source=options["source"] or self._answer("--source", "The document that designates the carriers"),
+            since=options["since"].date() if options["since"] else today(),
             management_networks=networks,
-            centre=self._host(centre, user, known, tuple(carriers)),
-            centre_name=words["centre_name"] or centre.partition("@")[0],
-            relays=[self._relay(one, user, known, first) for one in relays],
-            version=words["version"],
-            artefact=words["artefact"],
-            sha256=dict(_pairs(words["sums"], "--mediamtx-sha256")) or dict(RELEASE_SHA256),
+            centre=self._host(centre, user, host_keys, tuple(carriers)),
+            centre_name=options["centre_name"] or centre.partition("@")[0],
+            relays=[self._relay(relay, user, host_keys, first) for relay in relays],
+            version=options["version"],
+            artefact=options["artefact"],
+            sha256=dict(_pairs(options["sums"], "--mediamtx-sha256")) or dict(RELEASE_SHA256),
         )
 
-    def _named(self, given: Iterable[str], option: str, question: str) -> list[tuple[str, str]]:
-        listed = list(given) or [self._answer(option, question)]
-        return [(one.partition("=")[0], one.partition("=")[2]) for one in listed]
+    def _named(self, texts: Iterable[str], option: str, question: str) -> list[tuple[str, str]]:
+        listed = list(texts) or [self._answer(option, question)]
+        return [(text.partition("=")[0], text.partition("=")[2]) for text in listed]
 
-    def _relay(self, text: str, user: str, known: Mapping[str, str], first: str) -> FirstHost:
+    def _relay(self, text: str, user: str, host_keys: Mapping[str, str], first: str) -> FirstHost:
         carrier, slash, rest = text.partition("/")
-        relay = self._host(rest if slash else text, user, known, (carrier if slash else first,), is_relay=True)
+        relay = self._host(rest if slash else text, user, host_keys, (carrier if slash else first,), is_relay=True)
         if is_host_name(relay.address.lower()):
             message = f"relay {relay.id}: centres send WireGuard to an address, and {relay.address} is a name"
             hint = "write its address; the name can stand in carriers/*.yml later, with endpoint_address beside it"
@@ -220,7 +220,7 @@ class _Questions:
         return relay
 
     def _host(
-        self, text: str, user: str, known: Mapping[str, str], carriers: tuple[str, ...], *, is_relay: bool = False
+        self, text: str, user: str, host_keys: Mapping[str, str], carriers: tuple[str, ...], *, is_relay: bool = False
     ) -> FirstHost:
         name, at, place = text.partition("@")
         address, digits = _divided(place)
@@ -231,34 +231,34 @@ class _Questions:
                 hint="write ID@ADDRESS, or ID@ADDRESS:PORT; of IPv6 ID@[ADDRESS]:PORT",
             )
         host = FirstHost(name, address, user, port, "", carriers[0] if is_relay else "")
-        return replace(host, host_key=self._key(host, carriers, known.get(name, "")))
+        return replace(host, host_key=self._key(host, carriers, host_keys.get(name, "")))
 
-    def _key(self, host: FirstHost, carriers: tuple[str, ...], said: str) -> str:
+    def _key(self, host: FirstHost, carriers: tuple[str, ...], named_key: str) -> str:
         """Return a host's named key, or its shown key once compared."""
-        if said and not said.startswith("SHA256:"):
-            return said
+        if named_key and not named_key.startswith("SHA256:"):
+            return named_key
         name, address, port = host.id, host.address, host.port
-        shown = self._askers.shown(host, carriers)
-        if said:
-            if said != shown.fingerprint:
-                message = f"{name} ({address}) shows another key than the one that was named: {shown.fingerprint}"
+        scanned = self._askers.shown(host, carriers)
+        if named_key:
+            if named_key != scanned.fingerprint:
+                message = f"{name} ({address}) shows another key than the one that was named: {scanned.fingerprint}"
                 hint = "ask whoever looks after it; nothing is made"
                 raise PolicyError(message, hint=hint, object=name)
-            return shown.host_key
+            return scanned.host_key
         if not is_attended(self._invocation):
             hint = (
                 f"compare it on the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), and add --host-key {name}=SHA256:…"
             )
-            raise UsageError(f"nobody is here to compare the key of {name}: {shown.fingerprint}", hint=hint)
+            raise UsageError(f"nobody is here to compare the key of {name}: {scanned.fingerprint}", hint=hint)
         click.echo(
-            f"{name} ({endpoint_text(address, port)}) shows {shown.host_key.split()[0]} {shown.fingerprint}", err=True
+            f"{name} ({endpoint_text(address, port)}) shows {scanned.host_key.split()[0]} {scanned.fingerprint}", err=True
         )
         if not click.confirm("Is that its own? On the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub", err=True):
             raise click.Abort
-        return shown.host_key
+        return scanned.host_key
 
     def _answer(self, option: str, question: str, default: str | None = None) -> str:
-        return answer(self._invocation, option, question, what="a new inventory", default=default)
+        return answer(self._invocation, option, question, subject="a new inventory", default=default)
 
 
 def _divided(place: str) -> tuple[str, str]:
@@ -272,29 +272,29 @@ def _divided(place: str) -> tuple[str, str]:
     return address, digits if colon else _SSH_PORT
 
 
-def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
-    pairs = [one.partition("=") for one in given]
+def _pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
+    pairs = [text.partition("=") for text in texts]
     for name, equals, value in pairs:
         if not (name and equals and value):
             raise UsageError(f"{option} {printable(name, _SHOWN)} says nothing of it", hint="write NAME=VALUE")
     return [(name, value) for name, _, value in pairs]
 
 
-def _lines(begun: NewInventory, root: Path, hosts: list[str]) -> list[str]:
-    lines = [f"wrote {file}" for file in begun.files if not file.name.startswith(".")]
-    if begun.password:
-        lines.append(f"wrote {begun.password}: the vault's password; keep a copy of it in a safe")
-    if begun.configuration:
-        lines.append(f"wrote {begun.configuration}: commands know this inventory and its password from now on")
-    if begun.settings:
+def _lines(created: NewInventory, root: Path, hosts: list[str]) -> list[str]:
+    lines = [f"wrote {file}" for file in created.files if not file.name.startswith(".")]
+    if created.password:
+        lines.append(f"wrote {created.password}: the vault's password; keep a copy of it in a safe")
+    if created.configuration:
+        lines.append(f"wrote {created.configuration}: commands know this inventory and its password from now on")
+    if created.settings:
         lines.append("your configuration file is there already; let it say, or name them in the environment:")
-        lines += [f"  {line}" for line in begun.settings]
-    if begun.repository:
-        commit = f", first commit {begun.commit[:12]}" if begun.commit else "; nothing is committed yet"
+        lines += [f"  {line}" for line in created.settings]
+    if created.repository:
+        commit = f", first commit {created.commit[:12]}" if created.commit else "; nothing is committed yet"
         lines.append(f"made a Git repository in {root}{commit}")
     else:
         lines.append(f"{root} is in a checkout already: no repository and no hook is made")
-    named = f" -i {root}" if begun.settings else ""
+    named = f" -i {root}" if created.settings else ""
     lines.append(
         f"a host that is bare yet is made ready first ({', '.join(hosts)}):"
         f" provisioner{named} hosts prepare HOST --user root"

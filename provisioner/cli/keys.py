@@ -69,12 +69,12 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
 
 def _typed(number: int) -> bytes:
     """Ask for a line, again after a typing mistake."""
-    for left in range(_TRIES - 1, -1, -1):
+    for tries_left in range(_TRIES - 1, -1, -1):
         text = click.prompt(f"Recovery key, line {number} of {LINES}", hide_input=True, err=True)
         try:
             return line_from_paper(number, text)
         except UsageError as error:
-            if not left:
+            if not tries_left:
                 raise
             click.echo(error.message, err=True)
     raise click.Abort
@@ -145,16 +145,16 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     Example: provisioner -i DIR keys init --allow trust=3
     """
     session = session_of(invocation)
-    made = init_keys(session, allow=parse_allowances(allows), who=who_text(who(invocation.env)))
+    made = init_keys(session, allow=parse_allowances(allows), actor=who_text(who(invocation.env)))
     document = KeysDocument.model_validate(made).plain
     if invocation.json:
         print_document(document)
     else:
         _print_made(made, invocation)
     if (made.hosts or made.drawn or made.drawn_to_push) and (
-        left := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
+        failure := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
     ):
-        print_warning(left, UNRECORDED_HINT, color=invocation.color)
+        print_warning(failure, UNRECORDED_HINT, color=invocation.color)
     failed = PolicyError if made.foreign else HostError
     return code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
 
@@ -188,7 +188,7 @@ def _print_made(made: KeysMade, invocation: Invocation) -> None:
     for file, vault_id in made.shut.items():
         hint = f"whoever has a password for the vault id {vault_id} runs this, too"
         print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
-    print_frozen(made.held, color=invocation.color, what="nothing was made, and what there is stays")
+    print_frozen(made.held, color=invocation.color, consequence="nothing was made, and what there is stays")
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")
     for line in keys_ending(made):
@@ -240,9 +240,9 @@ def _tried(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
     else:
         for error in errors.values():
             print_error_line(error, color=invocation.color, margin="  ")
-        of = f" of {len(opens) + len(errors)}" if errors else ""
+        of_total = f" of {len(opens) + len(errors)}" if errors else ""
         relays = counted(len(opens), "relay")
-        click.echo(f"it opens the box of {relays}{of}: {', '.join(opens) or 'none'}; nothing was written")
+        click.echo(f"it opens the box of {relays}{of_total}: {', '.join(opens) or 'none'}; nothing was written")
     return SecretsError.exit_code if errors or not opens else 0
 
 
@@ -284,7 +284,7 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
         files = named([f"{file}.yml" for file in made.shut])
         sentences.append(f"{counted(len(made.shut), 'file')} stayed shut: {files}; nothing was made for it")
     if made.held:
-        sentences.append(frozen_ending([one.id for one in made.held]))
+        sentences.append(frozen_ending([facility.id for facility in made.held]))
     for relay, sites in made.site_packages.items():
         sentences.append(
             f"{relay} has a new key: {counted(len(sites), 'site')} of it connects only with a new package:"
@@ -298,9 +298,9 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
         )
     if made.sealed:
         sentences.append(f"{counted(len(made.sealed), 'relay')} sealed the tunnel's key anew: {named(made.sealed)}")
-    asked = len(made.hosts) + len(made.unreadable)
-    of = f" of {asked}" if made.unreadable else ""
-    sentences.append(f"{counted(len(made.hosts), 'host')}{of} with keys: {', '.join(made.hosts) or 'none'}")
+    total = len(made.hosts) + len(made.unreadable)
+    of_total = f" of {total}" if made.unreadable else ""
+    sentences.append(f"{counted(len(made.hosts), 'host')}{of_total} with keys: {', '.join(made.hosts) or 'none'}")
     if not (made.written or made.unreadable or made.shut):
         for_whom = " for all others" if made.held else ""
         sentences.append(f"nothing to make{for_whom}: every key and secret is there")
@@ -394,8 +394,8 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
         print_document(LoginsDocument.model_validate(LoginsWritten(files)).plain)
         return 0
     for file in files:
-        gone = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
-        click.echo(f"{file.file}: {gone}")
+        sentence = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
+        click.echo(f"{file.file}: {sentence}")
     return 0
 
 

@@ -53,9 +53,9 @@ def stage_words(stage: KeyStage, say: Translator = ENGLISH) -> str:
 
 def look_lines(look: KeyLook, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the changes' progress before a step."""
-    for stage, words in _STAGE_WORDS.items():
+    for stage, label in _STAGE_WORDS.items():
         if names := look.at(stage):
-            yield f"  {say(words)}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
+            yield f"  {say(label)}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
     for name, why in look.left_out.items():
         yield "  " + say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
 
@@ -208,9 +208,9 @@ def rotate(
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = KeyTerms(parse_allowances(allows), options, dry_run=dry_run)
         if relay:
-            own = OwnKeyOrder(relay, port or 0, leaves)
+            relay_order = OwnKeyOrder(relay, port or 0, leaves)
             ends = {"finishes": finishes, "cancels": cancels}
-            return rotate_relay(invocation, own, terms, stop, commits=commits, yes=yes, **ends)
+            return rotate_relay(invocation, relay_order, terms, stop, commits=commits, yes=yes, **ends)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=wait_s)
         outcome = rotate_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
     return _show_outcome(invocation, outcome, dry_run=dry_run)
@@ -258,8 +258,8 @@ class _Terminal(StepTerminal):
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
         """Commit written files if requested."""
         if self._commits and (edits or vault):
-            what = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
-            self._commit({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, what)
+            message = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
+            self._commit({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, message)
 
     def waits(self, sites: Sequence[str]) -> bool:
         """Wait some seconds for gateways, within the requested time."""

@@ -48,10 +48,10 @@ _SHOWN: Final = 8
 _LOOK_S: Final = 1.0
 
 
-def asked_lines(look: OwnKeyLook, what: str, say: Translator = ENGLISH) -> Iterator[str]:
+def asked_lines(look: OwnKeyLook, step: str, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the progress and the next step."""
     yield from own_key_lines(look, say)
-    yield "  " + say(_ASKED[what], relay=look.relay)
+    yield "  " + say(_ASKED[step], relay=look.relay)
 
 
 def own_key_lines(look: OwnKeyLook, say: Translator = ENGLISH) -> Iterator[str]:
@@ -213,13 +213,13 @@ class StepTerminal:
         """Whether somebody asked to stop."""
         return self._stop()
 
-    def _commit(self, contents: Mapping[Path, bytes], what: str) -> None:
+    def _commit(self, contents: Mapping[Path, bytes], message: str) -> None:
         try:
-            commit = commit_files(committing(self._invocation.inventory), contents, what)
+            commit = commit_files(committing(self._invocation.inventory), contents, message)
         except (UsageError, InventoryError) as error:
             self.warns(msg("the written files are not committed: {message}", error.message))
         else:
-            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
+            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=message),))
 
     def _show(self, planned: Planned) -> None:
         if not self._invocation.json:
@@ -230,8 +230,8 @@ class StepTerminal:
     def _say(self, lines: Iterable[str]) -> None:
         tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
 
-    def _ask(self, question: str, what: str) -> None:
-        make_sure(self._invocation, question, what, yes=self._yes)
+    def _ask(self, question: str, decision: str) -> None:
+        make_sure(self._invocation, question, decision, yes=self._yes)
         if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
             raise click.Abort
 

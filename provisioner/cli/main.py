@@ -125,7 +125,7 @@ def _written(arguments: Sequence[str], option: str) -> list[str]:
     """Return an option's values wherever they stand."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
     pairs = zip(options, [*options[1:], ""], strict=False)  # none where there is no argument
-    values = (two if one == option else one.removeprefix(f"{option}=") for one, two in pairs if one.startswith(option))
+    values = (next_token if token == option else token.removeprefix(f"{option}=") for token, next_token in pairs if token.startswith(option))
     return [value for value in values if value and not value.startswith("--")]
 
 
@@ -146,8 +146,8 @@ def _words_of(error: click.ClickException) -> tuple[str, str]:
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     see = f"see {ctx.command_path if ctx else 'provisioner'} --help"
     if isinstance(error, click.NoSuchOption):
-        known = [name for param in ctx.command.params for name in param.opts] if ctx else []
-        return f"No such option: {error.option_name}", _joined(did_you_mean(error.option_name, known, ""), see)
+        options = [name for param in ctx.command.params for name in param.opts] if ctx else []
+        return f"No such option: {error.option_name}", _joined(did_you_mean(error.option_name, options, ""), see)
     if isinstance(error, UnknownWordError | UnknownCommandError):
         return error.format_message(), _joined(error.hint, see)
     return error.format_message(), see

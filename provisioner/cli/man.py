@@ -83,7 +83,7 @@ def example(lines: Iterable[str]) -> list[str]:
 
 def option_head(record: str) -> str:
     """Return an option's names and value as in help: `-i, --inventory DIR`."""
-    return ", ".join(_option(one) for one in record.split(", "))
+    return ", ".join(_option(name) for name in record.split(", "))
 
 
 def _option(text: str) -> str:
@@ -160,8 +160,8 @@ def _page(lines: Iterator[str], name: str, version: str) -> str:
     head = ['.\\" Made from the help of provisioner: provisioner man --out DIR', title(name, version)]
     listed = [*head, *lines]
     # A paragraph right below a heading begins by itself.
-    kept = [line for before, line in pairwise(["", *listed]) if line != ".PP" or not before.startswith((".SH", ".SS"))]
-    return "\n".join(kept) + "\n"
+    body = [line for previous, line in pairwise(["", *listed]) if line != ".PP" or not previous.startswith((".SH", ".SS"))]
+    return "\n".join(body) + "\n"
 
 
 def _front(program: click.Group, ctx: click.Context, names: list[str]) -> Iterator[str]:
@@ -193,17 +193,17 @@ def _of(command: click.Command, ctx: click.Context) -> Iterator[str]:
     yield section("SYNOPSIS")
     below = _below(command, ctx)
     itself = [(command, ctx)] if not below or getattr(command, "invoke_without_command", False) else []
-    for one, its in [*itself, *below]:
-        yield from synopsis(its.command_path, one.collect_usage_pieces(its))
+    for subcommand, sub_ctx in [*itself, *below]:
+        yield from synopsis(sub_ctx.command_path, subcommand.collect_usage_pieces(sub_ctx))
     yield from [section("DESCRIPTION"), *_description(command)]
     if below:
         yield section("COMMANDS")
-        for one, its in below:
-            yield from [part(its.command_path), *_description(one), *_example(one)]
-            yield from _options(one, its, "", without=command)
+        for subcommand, sub_ctx in below:
+            yield from [part(sub_ctx.command_path), *_description(subcommand), *_example(subcommand)]
+            yield from _options(subcommand, sub_ctx, "", without=command)
     yield from _options(command, ctx, section("OPTIONS"))
-    if shown := _example(command):
-        yield from [section("EXAMPLES"), *shown]
+    if examples := _example(command):
+        yield from [section("EXAMPLES"), *examples]
     yield from [
         section("SEE ALSO"),
         ".PP",
@@ -215,8 +215,8 @@ def _below(command: click.Command, ctx: click.Context) -> list[tuple[click.Comma
     if not isinstance(command, click.Group):
         return []
     named = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
-    shown = [(name, one) for name, one in named if one is not None and not one.hidden]
-    return [(one, click.Context(one, info_name=name, parent=ctx)) for name, one in shown]
+    visible = [(name, subcommand) for name, subcommand in named if subcommand is not None and not subcommand.hidden]
+    return [(subcommand, click.Context(subcommand, info_name=name, parent=ctx)) for name, subcommand in visible]
 
 
 def _name(name: str, command: click.Command) -> Iterator[str]:
@@ -226,16 +226,16 @@ def _name(name: str, command: click.Command) -> Iterator[str]:
 
 def _paragraphs(command: click.Command) -> list[str]:
     text = inspect.cleandoc(command.help or "").partition("\f")[0]
-    return [" ".join(one.split()) for one in re.split(r"\n\s*\n", text) if one.strip()]
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
 
 
 def _description(command: click.Command) -> list[str]:
-    return [line for one in _paragraphs(command) if not _EXAMPLE.match(one) for line in paragraph(one)]
+    return [line for text in _paragraphs(command) if not _EXAMPLE.match(text) for line in paragraph(text)]
 
 
 def _example(command: click.Command) -> list[str]:
-    shown = [_EXAMPLE.sub("", one) for one in _paragraphs(command) if _EXAMPLE.match(one)]
-    return example(shown) if shown else []
+    examples = [_EXAMPLE.sub("", text) for text in _paragraphs(command) if _EXAMPLE.match(text)]
+    return example(examples) if examples else []
 
 
 def _options(

@@ -76,8 +76,8 @@ def monitoring(
     """
     invocation.refuse_tracked_links(folder)
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
-    asked = {name: _endpoint(place) for name, place in places.items()}
-    files = kit(ScrapePlaces(**asked, agents=tuple(map(_endpoint, agents))), addresses)
+    endpoints = {name: _endpoint(place) for name, place in places.items()}
+    files = kit(ScrapePlaces(**endpoints, agents=tuple(map(_endpoint, agents))), addresses)
     _write_kit(folder, files, force=force)
     if invocation.json:
         print_document(MonitoringDocument(files=[folder / name for name in files]).plain)
@@ -130,10 +130,10 @@ def _endpoint(text: str) -> str:
 
 def _write_kit(folder: Path, files: dict[str, str], *, force: bool) -> None:
     """Write all files; one with other content raises `UsageError` first."""
-    there = [name for name, text in files.items() if (folder / name).exists() and not _holds(folder / name, text)]
-    if there and not force:
+    conflicts = [name for name, text in files.items() if (folder / name).exists() and not _holds(folder / name, text)]
+    if conflicts and not force:
         hint = "name another folder, or overwrite with --force"
-        raise UsageError(f"{folder / there[0]} is there already, and is another one", hint=hint)
+        raise UsageError(f"{folder / conflicts[0]} is there already, and is another one", hint=hint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():

@@ -136,7 +136,7 @@ def node_broker(
     from provisioner.nodes.broker import BrokerOrders, write_broker_folder  # noqa: PLC0415
     from provisioner.nodes.envelope import is_carrier  # noqa: PLC0415
 
-    if unsound := [one for one in carriers if not is_carrier(one)]:
+    if unsound := [carrier for carrier in carriers if not is_carrier(carrier)]:
         hint = "write ids of the inventory, e.g. vnpt"
         raise UsageError(f"{printable(unsound[0], 80)} is no carrier's id", hint=hint)
     orders = BrokerOrders(folder, places, tuple(sorted(set(carriers))), chosen["port"], chosen["days"])

@@ -129,7 +129,7 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     if _DIGEST.fullmatch(expected):
         result = check_digest(session, expected, limit, allow)
     else:
-        _refuse_nonsense(expected, given=bool(limit.wanted or allow))
+        _refuse_nonsense(expected, has_options=bool(limit.wanted or allow))
         result = check_saved(session, read_plan_file(session, expected))
     _show_check(invocation, result)
     if result.planned.unreadable and not (result.saved and result.moved):
@@ -137,11 +137,11 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     return code_with_frozen(0, result.planned.plan.held_back) if result.same else StalePlanError.exit_code
 
 
-def _refuse_nonsense(name: str, *, given: bool) -> None:
+def _refuse_nonsense(name: str, *, has_options: bool) -> None:
     if not _is_file(name):
         hint = "give the digest that plan printed (sha256:…), or the file that plan --out wrote"
         raise UsageError(f"--check {printable(name, _LONGEST)} is neither a digest nor a file", hint=hint)
-    if given:
+    if has_options:
         raise UsageError(f"{name} has its own limit and allowances", hint="leave --limit and --allow out")
 
 
@@ -159,15 +159,15 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
             same=result.same,
             expected=result.digest,
             digest=digest,
-            moved=[{"host": host, "what": words} for host, words in result.moved],
+            moved=[{"host": host, "what": change} for host, change in result.moved],
             unreadable=dict(sorted(planned.plan.unreadable.items())),
-            held=[frozen_row(one) for one in planned.plan.held],
+            held=[frozen_row(site) for site in planned.plan.held],
         )
         print_document(document.plain)
         return
     terminal = stdout_of(invocation.env, color=invocation.color)
-    held = [one.facility for one in planned.plan.held_back]
-    terminal.print(frozen_lines(held))
+    frozen = [site.facility for site in planned.plan.held_back]
+    terminal.print(frozen_lines(frozen))
     if result.same:
         terminal.print([f"the plan is still {digest}"])
         return
@@ -179,8 +179,8 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
     else:
         head = click.style("stale:", fg="red", bold=True)
         terminal.print([f"{head} the plan was {result.digest} and is {digest} now"])
-    for host, words in result.moved:
-        terminal.print(terminal.below(f"  {host or 'all hosts'}", words, 4))
+    for host, change in result.moved:
+        terminal.print(terminal.below(f"  {host or 'all hosts'}", change, 4))
     for host, error in sorted(planned.unreadable.items()):
         terminal.print(terminal.below(f"  {host}", f"{error.message}; {error.hint}", 4))
 
@@ -216,23 +216,23 @@ def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -
     """Yield a comparison of two plans."""
     yield click.style(verdict(compared, say), fg=None if compared.is_same else "red", bold=True)
     trust = [moved for moved in compared.changes if moved.is_of_trust]
-    others = [moved for moved in compared.changes if not moved.is_of_trust]
+    other_changes = [moved for moved in compared.changes if not moved.is_of_trust]
     if trust:
         yield click.style(say("trust:"), fg="red", bold=True)
     yield from _moved_lines(trust, terminal, say)
-    yield from _moved_lines(others, terminal, say)
+    yield from _moved_lines(other_changes, terminal, say)
     if compared.viewers:
         before, after = viewers_of(compared)
         yield say("viewers dropped: {before} → {after}", before=before, after=after)
-        for one in compared.viewers[:_MOST_MOVED]:
-            where = say("{what} on {host}", what=printable(one.path), host=one.relay)
-            yield f"  {where}: {one.before} → {one.after}"
+        for row in compared.viewers[:_MOST_MOVED]:
+            where = say("{what} on {host}", what=printable(row.path), host=row.relay)
+            yield f"  {where}: {row.before} → {row.after}"
         yield from _more(len(compared.viewers), say)
-    beside = [printable(line) for line in beside_lines(compared, say)]
-    if beside:
+    notes = [printable(line) for line in beside_lines(compared, say)]
+    if notes:
         yield say("beside the changes:")
-    yield from (f"  {line}" for line in beside[:_MOST_MOVED])
-    yield from _more(len(beside), say)
+    yield from (f"  {line}" for line in notes[:_MOST_MOVED])
+    yield from _more(len(notes), say)
     if not compared.is_equal:
         yield say("first plan {digest}", digest=compared.first.basis.digest)
         yield say("second plan {digest}", digest=compared.second.basis.digest)
@@ -399,10 +399,10 @@ plan.add_command(fetch)
 
 def _refuse_options(ctx: click.Context) -> None:
     """Raise `UsageError` for options of `plan` itself with a subcommand."""
-    own = [param for param in ctx.command.params if param.expose_value and param.name]
-    given = [param for param in own if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE]
-    if given:
-        message = f"{given[0].opts[0]} is of plan itself, not of plan {ctx.invoked_subcommand}"
+    options = [param for param in ctx.command.params if param.expose_value and param.name]
+    passed = [param for param in options if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE]
+    if passed:
+        message = f"{passed[0].opts[0]} is of plan itself, not of plan {ctx.invoked_subcommand}"
         raise UsageError(message, hint=f"leave it out: plan {ctx.invoked_subcommand} makes no plan")
 
 

@@ -40,14 +40,14 @@ def plan_lines(
     """
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
-    held = [one.facility for one in plan.held_back]
+    frozen = [site.facility for site in plan.held_back]
     yield from _trust(plan, changing, terminal, say)
-    yield from frozen_lines(held, say=say)
+    yield from frozen_lines(frozen, say=say)
     yield from _head(plan, changing, totals, say)
     if changing:
         yield ""
         yield from _rows(say("carrier"), totals.carriers, terminal, say, viewers=plan.against is None)
-        yield from _facilities(totals, terminal, say, whole=details, viewers=plan.against is None)
+        yield from _facilities(totals, terminal, say, is_full=details, viewers=plan.against is None)
     yield from _refused(plan.refused, terminal, say)
     if details or everything:
         yield from _by_host(plan.changes if everything else changing, terminal, say)
@@ -97,10 +97,10 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translato
         yield say.restated(no_change(plan, (" " + msg("since {name}", plan.against.name)) if plan.against else ""))
         return
     actions = Counter(change.action for change in changing)
-    words = ", ".join(say.restated(f"{actions[a]} to {a.value}") for a in Action if actions[a])
+    summary = ", ".join(say.restated(f"{actions[a]} to {a.value}") for a in Action if actions[a])
     as_desired = say("({resources} as desired)", resources=plan.resources - len(changing))
     yield (
-        click.style(say("{words} on {hosts}", words=words, hosts=say.counted(len(plan.hosts), "host")), bold=True)
+        click.style(say("{words} on {hosts}", words=summary, hosts=say.counted(len(plan.hosts), "host")), bold=True)
         + f" {as_desired}"
     )
     impact = say(_IMPACTS[totals.worst])
@@ -114,12 +114,12 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translato
         yield say("allowed for this plan: {allowed}", allowed=allowed)
 
 
-def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, whole: bool, viewers: bool) -> Iterator[str]:
+def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, is_full: bool, viewers: bool) -> Iterator[str]:
     """Yield provinces and their facilities, the worst ones of many."""
     if not totals.provinces:
         return
     names = sorted(totals.facilities, key=lambda key: totals.facilities[key].severity, reverse=True)
-    names = names if whole else names[:_FACILITIES]
+    names = names if is_full else names[:_FACILITIES]
     rows: dict[str, TotalsRow] = {}
     for province, row in totals.provinces.items():
         rows[province] = row
@@ -172,9 +172,9 @@ def _cutting(changing: Sequence[Change], terminal: Terminal, say: Translator) ->
     )
     if hidden:
         kinds = ", ".join(say.counted(number, resource.value) for resource, number in sorted(hidden.items()))
-        who = say("also") if cutting else say("no viewer reconnects")
+        lead = say("also") if cutting else say("no viewer reconnects")
         yield ""
-        yield say("{who}: {kinds}; --details lists every change", who=who, kinds=kinds)
+        yield say("{who}: {kinds}; --details lists every change", who=lead, kinds=kinds)
 
 
 def _by_host(changes: Iterable[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
@@ -191,9 +191,9 @@ def _change_lines(change: Change, terminal: Terminal, say: Translator, *, where:
     sign = click.style(_SIGNS[change.action], fg=_COLOURS[change.action], bold=True)
     viewers = say(", drops {viewers}", viewers=say.counted(change.viewers, "viewer")) if change.viewers else ""
     impact = f" [{say.word(change.impact)}{viewers}]" if change.pending else ""
-    what = f"{say.word(change.resource).ljust(_KIND_WIDTH[say.language])} {printable(say.restated(change.name))}"
-    what = say("{what} on {host}", what=what, host=change.host) if where else what
-    return terminal.below(f"  {sign} {what}{impact}", printable(say.restated(change.reason)), 6)
+    subject = f"{say.word(change.resource).ljust(_KIND_WIDTH[say.language])} {printable(say.restated(change.name))}"
+    subject = say("{what} on {host}", what=subject, host=change.host) if where else subject
+    return terminal.below(f"  {sign} {subject}{impact}", printable(say.restated(change.reason)), 6)
 
 
 def _site_packages(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
@@ -240,6 +240,6 @@ def _left_out(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
         yield say("outside --limit on chosen hosts: {changes}", changes=changes)
     for note in plan.notes:
         yield from terminal.below(say("note"), say.restated(note), 2)
-    for one in plan.warnings:
-        text = f"{say.restated(one.message)}; {say.restated(one.hint)} ({one.place})"
+    for warning in plan.warnings:
+        text = f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.place})"
         yield from terminal.below(say("note"), text, 2)

@@ -63,7 +63,7 @@ def test(invocation: Invocation) -> int:
     """
     files = _files(session_of(invocation))
     tests = run_tests(files)
-    failed = any(one.end is not RegoTestEnd.PASSED for one in tests)
+    failed = any(test.end is not RegoTestEnd.PASSED for test in tests)
     if invocation.json:
         rules = [file.path for file in files if not file.is_test]
         print_document(PolicyTestDocument(ok=not failed, files=rules, tests=tests).plain)
@@ -96,9 +96,9 @@ def _files(session: Session) -> tuple[RegoFile, ...]:
     """Return valid rules and tests, or raise `InventoryError`."""
     loaded = session.loaded
     files = loaded.frame.rego if loaded.frame else ()
-    problems = [one for one in loaded.problems if one.is_of_rego]
+    problems = [problem for problem in loaded.problems if problem.is_of_rego]
     problems += rego_problems(files, session.root)
-    errors = tuple(one for one in problems if one.severity is Severity.ERROR)
+    errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
     if errors:
         hint = "correct the places listed"
         raise InventoryError(f"the Rego rules of {session.root} cannot be tested", problems=errors, hint=hint)
@@ -114,14 +114,14 @@ class PolicyTestDocument(Printed, name="policy-test", title="Tests of Rego rules
 
 
 def _lines(files: Sequence[RegoFile], tests: Sequence[RegoTest], terminal: Terminal, say: Translator) -> Iterator[str]:
-    for one in tests:
-        head = f"{click.style(say.word(one.end), fg=_COLOURS[one.end])} {one.file}:{one.line} {printable(one.name, 80)}"
-        yield from terminal.below(head, printable(say.restated(one.detail)), 2)
+    for row in tests:
+        head = f"{click.style(say.word(row.end), fg=_COLOURS[row.end])} {row.file}:{row.line} {printable(row.name, 80)}"
+        yield from terminal.below(head, printable(say.restated(row.detail)), 2)
     rules = sum(len(file.module.judging) for file in files if not file.is_test)
     if not rules:
         yield say("no Rego rules in policy/")
         return
-    ended = {end: sum(one.end is end for one in tests) for end in RegoTestEnd}
+    ended = {end: sum(row.end is end for row in tests) for end in RegoTestEnd}
     counted = {"rules": say.counted(rules, "Rego rule"), "tests": say.counted(ended[RegoTestEnd.PASSED], "test")}
     if ended[RegoTestEnd.FAILED]:
         failed = say.counted(ended[RegoTestEnd.FAILED], "test")

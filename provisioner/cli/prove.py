@@ -64,7 +64,7 @@ def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> Non
     for result in proof.about_nothing:
         message = f"intent {result.statement.name} is about nothing that is there: {result.statement.words}"
         print_warning(message, "remove it from intents.yml, or correct what it names", color=invocation.color)
-    print_frozen(proof.held, color=invocation.color, what="nothing is said of them")
+    print_frozen(proof.held, color=invocation.color, consequence="nothing is said of them")
     for line in problem_lines(proof.problems):
         click.echo(line, err=True, color=invocation.color)
     for line in ending_lines(proof.cells, proof.results):
@@ -74,7 +74,7 @@ def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> Non
 def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
     """Yield a line a path: its first relay and its backups."""
     rows = [
-        (one.path, _base(one, 0), ", ".join(_base(one, at) for at in range(1, len(one.read_at)))) for one in readings
+        (reading.path, _base(reading, 0), ", ".join(_base(reading, at) for at in range(1, len(reading.read_at)))) for reading in readings
     ]
     yield from map(printable, text_table(_READING_COLUMNS, rows, numbers=False))
 
@@ -85,7 +85,7 @@ def _base(reading: ReadPath, at: int) -> str:
 
 def reading_ending(readings: Sequence[ReadPath], user: str) -> str:
     """Return the last line."""
-    twice = sum(len(one.read_at) > 1 for one in readings)
+    twice = sum(len(reading.read_at) > 1 for reading in readings)
     return f"{counted(len(readings), 'path')}, {twice} of them at a second relay; log in as {user}"
 
 
@@ -127,14 +127,14 @@ def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str,
     Example: provisioner -i DIR --output json readers --limit province=bac-giang
     """
     part = session_of(invocation).readable
-    seen = reading_list(part.inventory, part.held, (centre, viewer), parse_limits(limits))
+    listing = reading_list(part.inventory, part.held, (centre, viewer), parse_limits(limits))
     if invocation.json:
-        twice = sum(len(one.read_at) > 1 for one in seen.readings)
-        summary = ReadingCounts(paths=len(seen.readings), at_two_relays=twice)
-        print_document(ReadersDocument.made_of(seen, summary=summary).plain)
-        return code_with_frozen(0, seen.held)
-    for line in reading_lines(seen.readings):
+        twice = sum(len(reading.read_at) > 1 for reading in listing.readings)
+        summary = ReadingCounts(paths=len(listing.readings), at_two_relays=twice)
+        print_document(ReadersDocument.made_of(listing, summary=summary).plain)
+        return code_with_frozen(0, listing.held)
+    for line in reading_lines(listing.readings):
         click.echo(line)
-    print_frozen(seen.held, color=invocation.color, what="nothing is said of them")
-    click.echo(reading_ending(seen.readings, seen.user))
-    return code_with_frozen(0, seen.held)
+    print_frozen(listing.held, color=invocation.color, consequence="nothing is said of them")
+    click.echo(reading_ending(listing.readings, listing.user))
+    return code_with_frozen(0, listing.held)

@@ -112,35 +112,35 @@ def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
     """
     first = make_plan(session, limit, is_judged=False)
     paths = _chosen(first, limit)
-    known = {one.path for one in paths}
-    if unknown := sorted(set(names) - known):
-        usual = f"quarantined are: {', '.join(sorted(known)[:5]) or 'none'}"
-        raise UsageError(f"{unknown[0]} is not quarantined", hint=did_you_mean(unknown[0], sorted(known), usual))
-    lifted = [one for one in paths if not names or one.path in names]
+    quarantined = {entry.path for entry in paths}
+    if unknown := sorted(set(names) - quarantined):
+        usual = f"quarantined are: {', '.join(sorted(quarantined)[:5]) or 'none'}"
+        raise UsageError(f"{unknown[0]} is not quarantined", hint=did_you_mean(unknown[0], sorted(quarantined), usual))
+    lifted = [entry for entry in paths if not names or entry.path in names]
     if not lifted:
         raise UsageError("no path is quarantined there", hint="provisioner quarantine list names those that are")
-    hosts = frozenset(f"host={one.host}" for one in lifted)
-    planned = make_plan(session, parse_limits(sorted(hosts)), lift=frozenset(one.path for one in lifted))
-    again = {one.path for one in planned.plan.quarantined if one.lifted}
-    other = [c for c in planned.plan.pending if c.resource is not Resource.PATH or c.name not in again]
-    if other:
-        message = f"{other[0].host} has other changes pending: {other[0].resource.value} {other[0].name}"
-        raise PolicyError(message, hint="apply them first: a host is changed whole", object=other[0].host)
+    hosts = frozenset(f"host={entry.host}" for entry in lifted)
+    planned = make_plan(session, parse_limits(sorted(hosts)), lift=frozenset(entry.path for entry in lifted))
+    to_lift = {entry.path for entry in planned.plan.quarantined if entry.lifted}
+    pending = [c for c in planned.plan.pending if c.resource is not Resource.PATH or c.name not in to_lift]
+    if pending:
+        message = f"{pending[0].host} has other changes pending: {pending[0].resource.value} {pending[0].name}"
+        raise PolicyError(message, hint="apply them first: a host is changed whole", object=pending[0].host)
     return planned
 
 
 def _chosen(planned: Planned, limit: Limit) -> list[Quarantined]:
     """Return a limit's quarantined paths."""
     specs = {spec.id: spec for spec in planned.hosts}
-    taken = {(spec.id, path.name) for spec in specs.values() for path in spec.paths if limit.takes_path(spec, path)}
-    return [one for one in planned.plan.quarantined if (one.host, one.path) in taken]
+    in_limit = {(spec.id, path.name) for spec in specs.values() for path in spec.paths if limit.takes_path(spec, path)}
+    return [entry for entry in planned.plan.quarantined if (entry.host, entry.path) in in_limit]
 
 
 def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
-    again = [one for one in planned.plan.quarantined if one.lifted]
-    for one in again if not invocation.json else ():
-        text = f"{one.device} is asked again for {one.path}, quarantined since {one.since_text}"
-        click.echo(f"{one.host}: {printable(text)}", err=True)
+    lifted = [entry for entry in planned.plan.quarantined if entry.lifted]
+    for entry in lifted if not invocation.json else ():
+        text = f"{entry.device} is asked again for {entry.path}, quarantined since {entry.since_text}"
+        click.echo(f"{entry.host}: {printable(text)}", err=True)
     if yes or planned.plan.refused:
         return
     refuse_unattended(invocation, "whether cameras are asked again")

@@ -69,22 +69,22 @@ def replace(
     session, allowed = session_of(invocation), parse_allowances(allows)
     if packages is not None:
         _refuse_filled(invocation, packages)
-    seen = see_replacement(session, relay, allow=allowed, is_recovery_lost=recovery_lost)
+    replacement = see_replacement(session, relay, allow=allowed, is_recovery_lost=recovery_lost)
     if not invocation.json:
-        for line in replacement_lines(seen, invocation.say):
+        for line in replacement_lines(replacement, invocation.say):
             click.echo(printable(line), err=not dry_run)
     done: Replaced | None = None
-    if not (seen.is_alive or dry_run):
+    if not (replacement.is_alive or dry_run):
         trusted = allowed.get(TRUST, 0)
-        if seen.is_new and not trusted:
+        if replacement.is_new and not trusted:
             raise unproved(relay, IF_NEW)
         make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
-        done = replace_relay(session, seen, trusted=trusted, who=who_text(who(invocation.env)))
-    wrote = _write_packages(invocation, seen, packages) if packages and not dry_run and (done or seen.is_alive) else {}
+        done = replace_relay(session, replacement, trusted=trusted, actor=who_text(who(invocation.env)))
+    wrote = _write_packages(invocation, replacement, packages) if packages and not dry_run and (done or replacement.is_alive) else {}
     if invocation.json:
-        print_document(ReplaceDocument.made_of(seen, done=done, packages=wrote, dry_run=dry_run).plain)
+        print_document(ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run).plain)
     else:
-        for line in _replacement_ending(seen, done, wrote, invocation.say, dry_run=dry_run):
+        for line in _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     return 0
 
@@ -95,16 +95,16 @@ def _refuse_filled(invocation: Invocation, folder: Path) -> None:
         raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
 
 
-def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> dict[str, str]:
+def _write_packages(invocation: Invocation, replacement: Replacement, folder: Path) -> dict[str, str]:
     """Write each site's package from the present lock."""
-    if not seen.sites:
+    if not replacement.sites:
         return {}
     session = session_of(invocation)
-    packages = site_packages(session, seen.sites, valid_for(today(), USUAL_DAYS))
+    packages = site_packages(session, replacement.sites, valid_for(today(), USUAL_DAYS))
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)
-    if left := record_handed(session, packages):
-        print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
+    if failure := record_handed(session, packages):
+        print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
     return {facility: str(folder / facility) for facility in packages.files}
 
 
@@ -128,15 +128,15 @@ class ReplaceDocument(Printed, name="relay-replace", title="A relay replaced"):
 
 
 def _replacement_ending(
-    seen: Replacement, done: Replaced | None, wrote: dict[str, str], say: Translator, *, dry_run: bool
+    replacement: Replacement, done: Replaced | None, wrote: dict[str, str], say: Translator, *, dry_run: bool
 ) -> Iterator[str]:
-    relay = seen.relay
-    if seen.is_alive:
+    relay = replacement.relay
+    if replacement.is_alive:
         yield say("{relay} is alive and has its key: a replacement is not needed; see provisioner plan", relay=relay)
-        yield from _package_lines(seen, wrote, say)
+        yield from _package_lines(replacement, wrote, say)
         return
     if dry_run or done is None:
-        more = " --allow trust=1" if seen.is_new else ""
+        more = " --allow trust=1" if replacement.is_new else ""
         command = f"provisioner relay replace {relay}{more}"
         yield say("no changes were made; to make them: {command}", command=command)
         return
@@ -144,37 +144,37 @@ def _replacement_ending(
         yield say("wrote {file}: commit it", file=done.written)
     if not done.sealed:
         yield say("its new key is in no box: the next death costs the same again; see provisioner keys recovery")
-    yield from _package_lines(seen, wrote, say)
-    limit = " ".join(f"--limit host={host}" for host in (relay, *seen.centres))
+    yield from _package_lines(replacement, wrote, say)
+    limit = " ".join(f"--limit host={host}" for host in (relay, *replacement.centres))
     yield say("next: {command}", command=f"provisioner apply {limit} --allow trust=NUMBER")
 
 
-def _package_lines(seen: Replacement, wrote: dict[str, str], say: Translator) -> Iterator[str]:
+def _package_lines(replacement: Replacement, wrote: dict[str, str], say: Translator) -> Iterator[str]:
     for facility, folder in wrote.items():
         line = marked("wrote {folder}: install it on the gateway of {facility}, as its setup.html says")
         yield say(line, folder=folder, facility=facility)
-    if seen.sites and not wrote:
-        yield say("packages: {command}", command=f"provisioner site-package {' '.join(seen.sites)} --out DIR")
+    if replacement.sites and not wrote:
+        yield say("packages: {command}", command=f"provisioner site-package {' '.join(replacement.sites)} --out DIR")
 
 
-def replacement_lines(seen: Replacement, say: Translator = ENGLISH) -> Iterator[str]:
+def replacement_lines(replacement: Replacement, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a replacement's effects, worst first, before the question."""
-    if seen.is_alive:
+    if replacement.is_alive:
         return
-    sites, paths = say.counted(len(seen.sites), "site"), say.counted(len(seen.paths), "path")
+    sites, paths = say.counted(len(replacement.sites), "site"), say.counted(len(replacement.paths), "path")
     dark = say("dark until somebody has installed a new package there: {sites}", sites=sites)
-    yield f"{dark}{listed(seen.sites, say)}"
-    yield f"{say('cut until then: {paths}', paths=paths)}{listed(seen.paths, say)}"
-    place = seen.called.place
-    if seen.is_new:
+    yield f"{dark}{listed(replacement.sites, say)}"
+    yield f"{say('cut until then: {paths}', paths=paths)}{listed(replacement.paths, say)}"
+    place = replacement.called.place
+    if replacement.is_new:
         yield say("{place}, without a proof of identity, like new hardware, creates new keys:", place=place)
     else:
         yield say("{place}, which has this inventory's key already, makes new keys:", place=place)
     passwords = say("passwords of its API and of the probe; all go into the lock by their public halves")
-    tunnel = say("of the tunnel, in the place of {key}", key=seen.former) if seen.former else say("of the tunnel")
+    tunnel = say("of the tunnel, in the place of {key}", key=replacement.former) if replacement.former else say("of the tunnel")
     yield f"  {tunnel}; {passwords}"
-    if seen.centres:
-        yield say("centres that learn the new key with the next apply: {names}", names=some_of(list(seen.centres), say))
+    if replacement.centres:
+        yield say("centres that learn the new key with the next apply: {names}", names=some_of(list(replacement.centres), say))
 
 
 @click.group(cls=NamedGroup)
@@ -209,25 +209,25 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
     Example: provisioner -i DIR relay restore relay-viettel-1 --allow trust=1
     """
     session, allowed = session_of(invocation), parse_allowances(allows)
-    seen = see_restoration(session, relay, allow=allowed)
+    restoration = see_restoration(session, relay, allow=allowed)
     if not invocation.json:
-        for line in restoration_lines(seen, invocation.say):
+        for line in restoration_lines(restoration, invocation.say):
             click.echo(printable(line), err=not dry_run)
-    if seen.is_alive or dry_run:
-        return _show_restored(invocation, seen, None, dry_run=dry_run)
+    if restoration.is_alive or dry_run:
+        return _show_restored(invocation, restoration, None, dry_run=dry_run)
     trusted = allowed.get(TRUST, 0)
-    if seen.is_new and not trusted:
+    if restoration.is_new and not trusted:
         raise unproved(relay, IF_NEW)
     make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
-    done = restore_relay(session, seen, recovery_pair(invocation), trusted=trusted, who=who_text(who(invocation.env)))
-    return _show_restored(invocation, seen, done, dry_run=False)
+    done = restore_relay(session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env)))
+    return _show_restored(invocation, restoration, done, dry_run=False)
 
 
-def _show_restored(invocation: Invocation, seen: Restoration, done: Restored | None, *, dry_run: bool) -> int:
+def _show_restored(invocation: Invocation, restoration: Restoration, done: Restored | None, *, dry_run: bool) -> int:
     if invocation.json:
-        print_document(RestoreDocument.made_of(seen, done=done, dry_run=dry_run).plain)
+        print_document(RestoreDocument.made_of(restoration, done=done, dry_run=dry_run).plain)
         return 0
-    for line in restoration_ending(seen, done, invocation.say, dry_run=dry_run):
+    for line in restoration_ending(restoration, done, invocation.say, dry_run=dry_run):
         click.echo(printable(line))
     return 0
 
@@ -248,14 +248,14 @@ class RestoreDocument(Printed, name="relay-restore", title="A relay restored"):
     written: Path | None = of("done", "written", or_none=True)
 
 
-def restoration_lines(seen: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:
+def restoration_lines(restoration: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:
     """Return a restoration's effects, worst first, before the question."""
-    if seen.is_alive:
+    if restoration.is_alive:
         return ()
-    sites, paths = say.counted(len(seen.sites), "site"), say.counted(len(seen.paths), "path")
-    names = listed(seen.sites, say)
-    if seen.moved:
-        moved = {"moved": say.restated(seen.moved), "centre": seen.seen_by}
+    sites, paths = say.counted(len(restoration.sites), "site"), say.counted(len(restoration.paths), "path")
+    names = listed(restoration.sites, say)
+    if restoration.moved:
+        moved = {"moved": say.restated(restoration.moved), "centre": restoration.seen_by}
         address = marked(
             "gateways send to another address: {moved}, by {centre}; give the hardware the former one if that can be"
         )
@@ -263,34 +263,34 @@ def restoration_lines(seen: Restoration, say: Translator = ENGLISH) -> tuple[str
         lines = [say(address, **moved), f"{only}{names}"]
     else:
         again = say("connected again without a visit: {sites}", sites=sites)
-        lines = [f"{again}{names}", f"  {_goes_by(seen, say)}"]
-    lines.append(f"{say('cut until the next apply: {paths}', paths=paths)}{listed(seen.paths, say)}")
-    lines.append(proof_line(seen.called.place, say, is_new=seen.is_new))
-    key = say("the tunnel's key {key}, out of its box in allocations.lock.yml", key=seen.public_key)
+        lines = [f"{again}{names}", f"  {_goes_by(restoration, say)}"]
+    lines.append(f"{say('cut until the next apply: {paths}', paths=paths)}{listed(restoration.paths, say)}")
+    lines.append(proof_line(restoration.called.place, say, is_new=restoration.is_new))
+    key = say("the tunnel's key {key}, out of its box in allocations.lock.yml", key=restoration.public_key)
     passwords = say("passwords of its API and of the probe, made there anew; their hashes go into the lock")
     lines += [f"  {key}", f"  {passwords}"]
     lines.append(say("the dead hardware has the same key: it must never be connected again as it is"))
     return tuple(lines)
 
 
-def _goes_by(seen: Restoration, say: Translator) -> str:
-    if seen.goes_by:
-        return say("by the name {name}, once it leads there", name=seen.goes_by)
-    if seen.seen_by:
-        return say("by the address that gateways send to, as {centre} knows it", centre=seen.seen_by)
+def _goes_by(restoration: Restoration, say: Translator) -> str:
+    if restoration.goes_by:
+        return say("by the name {name}, once it leads there", name=restoration.goes_by)
+    if restoration.seen_by:
+        return say("by the address that gateways send to, as {centre} knows it", centre=restoration.seen_by)
     return say("by the address that gateways send to, if that is the former one: no centre could say")
 
 
 def restoration_ending(
-    seen: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool
+    restoration: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool
 ) -> tuple[str, ...]:
     """Return the last lines: the result and the next step."""
-    relay = seen.relay
-    if seen.is_alive:
+    relay = restoration.relay
+    if restoration.is_alive:
         line = marked("{relay} is alive and has its key: a restore is not needed; see provisioner plan")
         return (say(line, relay=relay),)
     if dry_run or done is None:
-        more = " --allow trust=1" if seen.is_new else ""
+        more = " --allow trust=1" if restoration.is_new else ""
         command = f"provisioner relay restore {relay}{more}"
         return (say("no changes were made; to make them: {command}", command=command),)
     wrote = (say("wrote {file}: commit it", file=done.written),) if done.written else ()

@@ -44,21 +44,21 @@ _WAIT_S: Final = 5.0
 _NOT_UP: Final = 1
 
 
-def start_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
+def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a drain's effects and cuts, before the question."""
     relay, to = look.order.relay, look.order.to
     sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
     yield say("{relay} is emptied onto {to}: it carries {sites}, {paths}", relay=relay, to=to, sites=sites, paths=paths)
     yield from _standing(look, say)
-    yield from (f"  {line}" for line in _stays(begun, say))
+    yield from (f"  {line}" for line in _stays(edits, say))
     readers = say.counted(sum(look.viewers.values()), "reader")
     cut = marked(
         "cut: no reader before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
     )
     yield say(cut, to=to, relay=relay, readers=readers)
     address = look.read_on
-    there = marked("they read on at {address}, which has their paths by then, under the same names")
-    yield "  " + say(there, address=address)
+    sentence = marked("they read on at {address}, which has their paths by then, under the same names")
+    yield "  " + say(sentence, address=address)
     yield "  " + say("until a site is let go both relays pull its devices: twice the line, two sessions each")
 
 
@@ -71,9 +71,9 @@ def _standing(look: DrainLook, say: Translator) -> Iterator[str]:
         (look.both, say("carried by both, with the gateway at both")),
         (look.leaving, say("of {to} by their files, and still held by {relay}", to=to, relay=relay)),
     )
-    for names, what in groups:
+    for names, state in groups:
         if names:
-            yield f"  {what}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
+            yield f"  {state}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
 
 
 def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Translator = ENGLISH) -> Iterator[str]:
@@ -113,7 +113,7 @@ def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGL
 
 def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     """Yield the last lines, worst first, each with the next step."""
-    look, begun = outcome.look, outcome.begun
+    look, edits = outcome.look, outcome.begun
     relay, to = look.order.relay, look.order.to
     again = f"provisioner relay drain {relay} --to {to}"
     if dry_run:
@@ -125,7 +125,7 @@ def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: b
         yield say("{relay} has let go of {sites}: {names}", relay=relay, sites=sites, names=some_of(outcome.moved, say))
         yield "  " + say("their gateways still know it, which does no harm: their next site package leaves it out")
     yield from _next_steps(outcome, again, say)
-    if look.is_over and not begun.stays and not outcome.stopped:
+    if look.is_over and not edits.stays and not outcome.stopped:
         yield say("{relay} has no sites any more", relay=relay)
         yield say("next: {command}", command=f"provisioner hosts decommission {relay}")
 
@@ -176,8 +176,8 @@ def _next_steps(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[
         yield say("afterwards: {command}", command=again)
 
 
-def _stays(begun: DrainEdits, say: Translator) -> Iterator[str]:
-    for facility, reason in begun.stays.items():
+def _stays(edits: DrainEdits, say: Translator) -> Iterator[str]:
+    for facility, reason in edits.stays.items():
         yield say("stays: {facility}: {reason}", facility=facility, reason=say.restated(reason))
 
 
@@ -223,12 +223,12 @@ class DrainDocument(Printed, name="relay-drain", title="A relay emptied"):
 
 def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> DrainDocument:
     """Return a call's document."""
-    look, begun = outcome.look, outcome.begun
+    look, edits = outcome.look, outcome.begun
     return DrainDocument.made_of(
         outcome,
         dry_run=dry_run,
-        done=look.is_over and not begun.stays and not (dry_run and begun.edits),
-        files=[DrainedFile.made_of(edit, written=not dry_run) for edit in begun.edits],
+        done=look.is_over and not edits.stays and not (dry_run and edits.edits),
+        files=[DrainedFile.made_of(edit, written=not dry_run) for edit in edits.edits],
         read_on_at=f"{look.address}:{look.port}",
         runs=[applied.run for applied in outcome.runs],
     )
@@ -376,23 +376,23 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     Example: provisioner -i DIR relay keep relay-viettel-1
     """
     refuse_both(dry_run=dry_run, commits=commits)
-    kept = drain_taken_back(edits_of(invocation), relay)
+    undone = drain_taken_back(edits_of(invocation), relay)
     commit = ""
-    if kept.edits and not dry_run:
+    if undone.edits and not dry_run:
         checkout = committing(invocation.inventory) if commits else None
-        write_all(invocation.inventory, kept.edits)
-        commit = committed(checkout, kept.edits, "all", f"{relay} is not emptied") if checkout else ""
+        write_all(invocation.inventory, undone.edits)
+        commit = committed(checkout, undone.edits, "all", f"{relay} is not emptied") if checkout else ""
     if invocation.json:
-        files = [edit.path for edit in kept.edits]
+        files = [edit.path for edit in undone.edits]
         written = bool(files) and not dry_run
-        print_document(KeepDocument.made_of(kept, files=files, written=written, commit=commit).plain)
+        print_document(KeepDocument.made_of(undone, files=files, written=written, commit=commit).plain)
     else:
         for line in (
-            *(line for edit in kept.edits for line in diff_lines(edit)),
-            *keep_ending(kept, invocation.say, dry_run=dry_run),
+            *(line for edit in undone.edits for line in diff_lines(edit)),
+            *keep_ending(undone, invocation.say, dry_run=dry_run),
         ):
             click.echo(printable(line))
-    return InventoryError.exit_code if kept.stays else 0
+    return InventoryError.exit_code if undone.stays else 0
 
 
 class KeepDocument(Printed, name="relay-keep", title="A drain taken back"):
@@ -407,23 +407,23 @@ class KeepDocument(Printed, name="relay-keep", title="A drain taken back"):
     commit: Known
 
 
-def keep_ending(kept: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
+def keep_ending(undone: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
     """Return the last lines, worst first, with the next step."""
-    values = {"relay": kept.relay, "to": kept.to}
-    if not kept.to:
-        return (say("{relay} is not being emptied: it has no drain to cancel", relay=kept.relay),)
+    values = {"relay": undone.relay, "to": undone.to}
+    if not undone.to:
+        return (say("{relay} is not being emptied: it has no drain to cancel", relay=undone.relay),)
     stays = tuple(
-        say("stays: {facility}: {reason}", facility=name, reason=say.restated(why)) for name, why in kept.stays.items()
+        say("stays: {facility}: {reason}", facility=name, reason=say.restated(why)) for name, why in undone.stays.items()
     )
     if dry_run:
         return (*stays, say("dry run: no files were written; repeat without --dry-run"))
     if stays:
-        sites, names = say.counted(len(kept.stays), "site"), some_of(list(kept.stays), say)
-        left = say("{sites} still to leave {to}: {names}", sites=sites, to=kept.to, names=names)
-        again = f"provisioner relay keep {kept.relay}"
-        return (*stays, f"{left}; {say('correct what provisioner validate lists, then {command}', command=again)}")
-    if kept.sites:
-        sites, names = say.counted(len(kept.sites), "site"), some_of(list(kept.sites), say)
+        sites, names = say.counted(len(undone.stays), "site"), some_of(list(undone.stays), say)
+        remaining = say("{sites} still to leave {to}: {names}", sites=sites, to=undone.to, names=names)
+        again = f"provisioner relay keep {undone.relay}"
+        return (*stays, f"{remaining}; {say('correct what provisioner validate lists, then {command}', command=again)}")
+    if undone.sites:
+        sites, names = say.counted(len(undone.sites), "site"), some_of(list(undone.sites), say)
         line = marked(
             "{relay} is not being emptied onto {to} any more: {sites} with it: {names}; what {to} took over stays there"
         )
@@ -433,5 +433,5 @@ def keep_ending(kept: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) 
             "{relay} is not being emptied onto {to} any more: no site with it; what {to} took over stays there"
         )
         done = say(line, **values)
-    plan = f"provisioner plan --limit host={kept.to}"
+    plan = f"provisioner plan --limit host={undone.to}"
     return (done, say("next: {command}, which shows the viewers that it cuts", command=plan))

@@ -64,18 +64,18 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     written: list[Path] = []
     limit = parse_limits(limits)
     rendered = rendered_files(session, limit)
-    held = session.held_by(limit)
+    frozen = session.held_by(limit)
     for host, files in rendered.items():
         written += write_tree(folder / host, files)
     left_out = {host.id: host.reason for host in session.state.left_out.values()}
     if invocation.json:
-        print_document(RenderDocument(files=written, left_out=left_out, held=held).plain)
+        print_document(RenderDocument(files=written, left_out=left_out, held=frozen).plain)
     else:
         for reason in left_out.values():
             print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
-        print_frozen(held, color=invocation.color, what="not in these files; hosts keep their state")
-    return code_with_frozen(0, held)
+        print_frozen(frozen, color=invocation.color, consequence="not in these files; hosts keep their state")
+    return code_with_frozen(0, frozen)
 
 
 @click.command("site-package")
@@ -118,9 +118,9 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     packages = site_packages(session, facilities, valid_for(today(), valid_days))
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)
-    left = record_handed(session, packages)
-    if left:
-        print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
+    failure = record_handed(session, packages)
+    if failure:
+        print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
     if invocation.json:
         files = packages.files
         of_sites = {
@@ -136,9 +136,9 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     for facility, package in packages.files.items():
         click.echo(f"wrote {folder / facility}: {_what_to_do(facility, package)}")
     installed = [facility for facility, package in packages.files.items() if not package.is_sheet]
-    if installed and not left:
+    if installed and not failure:
         click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST_PACKAGES])}")
-    print_frozen(packages.held, color=invocation.color, what="no package is made")
+    print_frozen(packages.held, color=invocation.color, consequence="no package is made")
     return code_with_frozen(0, packages.held)
 
 

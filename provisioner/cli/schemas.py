@@ -71,6 +71,6 @@ def document_schema(name: str) -> Document:
     """Make the schema of a document."""
     module = import_module(DOCUMENTS[name])
     models = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Printed))
-    own = (model for model in models if model.__module__ == module.__name__)
+    defined = (model for model in models if model.__module__ == module.__name__)
     schema = f"provisioner/{name}"
-    return schema_of_documents(name, [one for one in own if one.model_fields["schema_"].default == schema])
+    return schema_of_documents(name, [document for document in defined if document.model_fields["schema_"].default == schema])

@@ -243,8 +243,8 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
         return 0
     signature = _signature(invocation, plan, approval, chosen)
     made = record_approval(session, approval, signature, folder)
-    kept = keep_plan(session, plan, content, folder) if chosen["keeps"] else None
-    _report_approval(invocation, made, kept)
+    stored = keep_plan(session, plan, content, folder) if chosen["keeps"] else None
+    _report_approval(invocation, made, stored)
     if person in plan.maker.approvers:
         hint = "somebody else has to approve it as well"
         print_warning(f"{person} made this plan", hint, color=invocation.color, say=invocation.say)
@@ -284,8 +284,8 @@ def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Itera
         line = say("TRUST: {changes} of trust", changes=say.counted(len(trusted), "change"))
         yield click.style(line, fg="red", bold=True)
     for hosts, change in trusted:
-        what = f"{say.word(change.action)} {printable(say.restated(change.name))}"
-        head = "  " + say("{what} on {host}", what=what, host=printable(named(hosts)))
+        subject = f"{say.word(change.action)} {printable(say.restated(change.name))}"
+        head = "  " + say("{what} on {host}", what=subject, host=printable(named(hosts)))
         yield from terminal.below(head, printable(say.restated(change.reason)), 6)
     number = len({change.host for change in changes})
     worst = max((change.impact for change in changes), key=lambda impact: impact.rank, default=Impact.NONE)
@@ -312,23 +312,23 @@ def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Itera
 def _cutting(cutting: list[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     ranked = sorted(cutting, key=lambda change: (-change.impact.rank, -change.viewers, change.host, change.name))
     for change in ranked[:_CUTTING]:
-        what = f"{say.word(change.action)} {say.word(change.resource)} {printable(say.restated(change.name))}"
-        head = f"  {say('{what} on {host}', what=what, host=printable(change.host))} [{say.word(change.impact)}]"
+        subject = f"{say.word(change.action)} {say.word(change.resource)} {printable(say.restated(change.name))}"
+        head = f"  {say('{what} on {host}', what=subject, host=printable(change.host))} [{say.word(change.impact)}]"
         yield from terminal.below(head, printable(say.restated(change.reason)), 6)
     if len(cutting) > _CUTTING:
         yield "  " + say("… and {number} more", number=len(cutting) - _CUTTING)
 
 
-def _report_approval(invocation: Invocation, made: ApprovalMade, kept: Path | None) -> None:
+def _report_approval(invocation: Invocation, made: ApprovalMade, stored: Path | None) -> None:
     approval = made.approval
     if invocation.json:
-        of_file = {"file": made.file, "key": made.key.fingerprint, "kept_plan": kept}
+        of_file = {"file": made.file, "key": made.key.fingerprint, "kept_plan": stored}
         print_document(ApproveDocument.made_of(approval, **of_file).plain)
         return
     roles = ", ".join(approval.roles)
     click.echo(f"{printable(str(made.file))}: {approval.approver} approves as {roles} with {made.key.fingerprint}")
-    if kept:
-        click.echo(f"{printable(str(kept))}: the plan is kept beside it")
+    if stored:
+        click.echo(f"{printable(str(stored))}: the plan is kept beside it")
 
 
 class ApproveDocument(Printed, name="approve", title="An approval"):

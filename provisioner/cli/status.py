@@ -68,72 +68,72 @@ def _status(
     *,
     why: bool,
 ) -> int:
-    whole = overview_of(invocation)
-    chosen, held = whole.statuses(facilities, parse_limits(limits)), whole.held_by(facilities, parse_limits(limits))
-    _warn_of_inventory(invocation, whole)
+    overview = overview_of(invocation)
+    chosen, frozen = overview.statuses(facilities, parse_limits(limits)), overview.held_by(facilities, parse_limits(limits))
+    _warn_of_inventory(invocation, overview)
     if not invocation.json:
-        print_frozen(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
-    explained = _all_explained(whole, chosen) if why else {}
-    drains = drain_standings(whole.inventory, whole.evidence)
-    sites = [one.facility for one in chosen]
+        print_frozen(frozen, color=invocation.color, consequence=HOSTS_KEEP, say=invocation.say)
+    explained = _all_explained(overview, chosen) if why else {}
+    drains = drain_standings(overview.inventory, overview.evidence)
+    sites = [status.facility for status in chosen]
     changing = {site.id: site.next_key for site in sites if site.next_key is not None}
-    records = read_packages(whole.place)
-    packages = package_standings(whole.inventory, records, whole.evidence, sites, today=today())
+    records = read_packages(overview.place)
+    packages = package_standings(overview.inventory, records, overview.evidence, sites, today=today())
     if invocation.json:
         document = status_document(
             chosen,
-            whole.evidence,
-            whole.now,
+            overview.evidence,
+            overview.now,
             explained,
-            files=whole,
+            files=overview,
             drains=drains,
             packages=package_rows(packages),
             key_changes={name: bool(key) for name, key in changing.items()},
-            unreadable=whole.unreadable,
-            unsealed_relays=whole.unsealed,
-            held=held,
+            unreadable=overview.unreadable,
+            unsealed_relays=overview.unsealed,
+            held=frozen,
         )
         print_document(document)
     elif why:
-        _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
+        _print("\n\n".join("\n".join(why_lines(status, invocation.say)) for status in explained.values()).split("\n"))
     else:
-        lines = status_lines(chosen, whole.evidence, whole.now, invocation.say)
-        seen_to = (*drain_lines(drains, invocation.say), *change_lines(list(changing), invocation.say))
-        _print([*lines, *seen_to, *package_lines(packages, invocation.say)])
-    return code_with_frozen(InventoryError.exit_code if whole.unreadable else 0, held)
+        lines = status_lines(chosen, overview.evidence, overview.now, invocation.say)
+        in_progress = (*drain_lines(drains, invocation.say), *change_lines(list(changing), invocation.say))
+        _print([*lines, *in_progress, *package_lines(packages, invocation.say)])
+    return code_with_frozen(InventoryError.exit_code if overview.unreadable else 0, frozen)
 
 
-def _warn_of_inventory(invocation: Invocation, whole: Overview) -> None:
-    if whole.errors and not whole.held:
-        errors = counted(len(whole.errors), "error")
+def _warn_of_inventory(invocation: Invocation, overview: Overview) -> None:
+    if overview.errors and not overview.held:
+        errors = counted(len(overview.errors), "error")
         message = msg("the inventory has {errors}: hosts stay as they are until it has no error", errors)
         print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)
-    if whole.unsealed:
-        relays = named(whole.unsealed)
+    if overview.unsealed:
+        relays = named(overview.unsealed)
         message = msg("the tunnel's key of {relays} is on its disk alone: a dead disk costs each site a visit", relays)
         hint = marked("have it sealed: provisioner keys init")
-        if whole.inventory.settings.recovery is None:
+        if overview.inventory.settings.recovery is None:
             hint = marked("make a recovery key, to which relays seal theirs: provisioner keys recovery, then keys init")
         print_warning(message, hint, color=invocation.color, say=invocation.say)
-    for run in whole.unended:
+    for run in overview.unended:
         hint = marked("what its hosts hold is not known until it has: provisioner history")
         print_warning(msg("run {run} has not ended", run), hint, color=invocation.color, say=invocation.say)
-    for name in whole.unreadable:
+    for name in overview.unreadable:
         message = msg("facility {name} cannot be read, and is not shown", name)
         print_warning(message, "", color=invocation.color, say=invocation.say)
 
 
-def _all_explained(whole: Overview, chosen: Sequence[FacilityStatus]) -> dict[str, Explained]:
-    failing = whole.failing([one.facility for one in chosen])
-    return {one.facility.id: _explained(whole, one, failing.get(one.facility.id, {})) for one in chosen}
+def _all_explained(overview: Overview, chosen: Sequence[FacilityStatus]) -> dict[str, Explained]:
+    failing = overview.failing([status.facility for status in chosen])
+    return {status.facility.id: _explained(overview, status, failing.get(status.facility.id, {})) for status in chosen}
 
 
-def _explained(whole: Overview, status: FacilityStatus, failing: Mapping[str, PathState]) -> Explained:
-    facility = whole.facility(status.facility.id)
+def _explained(overview: Overview, status: FacilityStatus, failing: Mapping[str, PathState]) -> Explained:
+    facility = overview.facility(status.facility.id)
     grounds = Grounds(
-        facility, status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places
+        facility, status.standing, overview.evidence, status.duties, overview.inventory.instructions, overview.loaded.places
     )
-    problems = tuple(problem for problem in whole.problems if problem.object == f"facility/{status.facility.id}")
+    problems = tuple(problem for problem in overview.problems if problem.object == f"facility/{status.facility.id}")
     return Explained(status, reasons(grounds), problems, failing)
 
 
@@ -186,16 +186,16 @@ def availability(
     from provisioner.operations.questions.availability import AvailabilityRequest, availability_of  # noqa: PLC0415
 
     moment = as_of or now()
-    asked = AvailabilityRequest(
+    request = AvailabilityRequest(
         span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
     )
     with without_collector():
-        report = availability_of(invocation.inventory, invocation.env, asked)
+        report = availability_of(invocation.inventory, invocation.env, request)
     _warn_of_verdicts(invocation, report)
     if invocation.json:
         document = AvailabilityDocument(
-            from_=asked.span.begin,
-            until=asked.span.until,
+            from_=request.span.begin,
+            until=request.span.until,
             as_of=moment,
             by=by,
             longest_s=round(report.longest.total_seconds()),
@@ -209,9 +209,9 @@ def availability(
             by,
             report.rows,
             report.total,
-            shown=rows,
+            row_limit=rows,
             before=against_before,
-            span=asked.span,
+            span=request.span,
             longest=report.longest,
         )
         click.echo("\n".join(lines))

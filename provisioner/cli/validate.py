@@ -174,9 +174,9 @@ def allocate(invocation: Invocation) -> int:
     if invocation.json:
         print_document(AllocateDocument.made_of(allocation, file=allocation.path or "").plain)
         return code_with_frozen(0, allocation.held)
-    for word, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
+    for verb, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
         for item in items:
-            click.echo(f"{word} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
+            click.echo(f"{verb} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
     click.echo(f"wrote {allocation.path}: commit it" if allocation.path else "nothing to allocate")
-    print_frozen(allocation.held, color=invocation.color, what="what is recorded stays as it is")
+    print_frozen(allocation.held, color=invocation.color, consequence="what is recorded stays as it is")
     return code_with_frozen(0, allocation.held)

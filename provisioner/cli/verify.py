@@ -112,7 +112,7 @@ def verify(
     with without_collector():
         from provisioner.cli.verify_run import VerificationRequest, verify_and_record  # noqa: PLC0415
 
-    asked = VerificationRequest(
+    request = VerificationRequest(
         limits=limits,
         files=(html, junit, markdown),
         detail=detail,
@@ -126,7 +126,7 @@ def verify(
         accept=accept,
         renew=renew,
     )
-    return verify_and_record(invocation, session, asked)
+    return verify_and_record(invocation, session, request)
 
 
 def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:
@@ -182,14 +182,14 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
     first = Session(invocation.inventory, invocation.env, today())
     inventory = watched(first, limit, first.runner)
 
-    def as_it_is_now(known: Watched) -> Watched | None:
+    def as_it_is_now(previous: Watched) -> Watched | None:
         """Return the inventory if it changed, without the vault."""
         session = Session(invocation.inventory, invocation.env, today())
-        if (session.digest, session.today) == (known.digest, known.session.today):
+        if (session.digest, session.today) == (previous.digest, previous.session.today):
             return None
-        return watched(session, limit, known.runner)
+        return watched(session, limit, previous.runner)
 
-    one = PathWatch(inventory, Pace(timedelta(seconds=every)), as_it_is_now)
+    path_watch = PathWatch(inventory, Pace(timedelta(seconds=every)), as_it_is_now)
 
     def tell(news: News) -> None:
         if not invocation.json:
@@ -200,23 +200,23 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
 
     with (
         ended_by_signal() as stop,
-        endpoints.served(endpoint, one.families) if endpoint is not None else nullcontext(0) as port,
+        endpoints.served(endpoint, path_watch.families) if endpoint is not None else nullcontext(0) as port,
     ):
         paths, relays = len(inventory.targets), len({target.relay.id for target in inventory.targets})
         at = f", metrics at http://{endpoint[0]}:{port}{endpoints.METRICS}" if endpoint is not None else ""
         click.echo(f"watching {counted(paths, 'path')} on {counted(relays, 'relay')}, every {every} s{at}", err=True)
-        one.run(stop, tell, until_s=until_s)
+        path_watch.run(stop, tell, until_s=until_s)
         is_over = not stop.is_set()
-    view = one.view()
-    _show_watched(invocation, one, view, broken(view))
+    view = path_watch.view()
+    _show_watched(invocation, path_watch, view, broken(view))
     unexcused = view.total - view.number(Verdict.UP) - view.number(Verdict.MAINTENANCE)
     return int(is_over and unexcused > 0)
 
 
 def _news_lines(news: News) -> list[str]:
     at = local_time(news.at)
-    begun = [f"{at}  down   {_label_words(labels)}, {counted(size, 'path')}" for labels, size in news.begun]
-    return begun + [f"{at}  mended {_label_words(labels)}" for labels in news.ended]
+    started = [f"{at}  down   {_label_words(labels)}, {counted(size, 'path')}" for labels, size in news.begun]
+    return started + [f"{at}  mended {_label_words(labels)}" for labels in news.ended]
 
 
 def _label_words(labels: Labels) -> str:
@@ -254,14 +254,14 @@ class WatchDocument(Printed, name="watch", title="A watch"):
 
 
 def _show_watched(
-    invocation: Invocation, one: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]
+    invocation: Invocation, path_watch: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]
 ) -> None:
     if invocation.json:
         summary = {"paths": view.total, **{verdict.value: view.number(verdict) for verdict in Verdict}}
-        standing = [{**dict(labels), "paths": size} for labels, size in incidents]
-        more = {"finished_at": view.at, "summary": summary, "incidents": standing, "relays": view.relays}
-        print_document(WatchDocument.made_of(one, **more).plain)
+        rows = [{**dict(labels), "paths": size} for labels, size in incidents]
+        more = {"finished_at": view.at, "summary": summary, "incidents": rows, "relays": view.relays}
+        print_document(WatchDocument.made_of(path_watch, **more).plain)
         return
     counts = ", ".join(f"{view.number(v)} {v.value}" for v in Verdict if v is not Verdict.UP and view.number(v))
-    said = f"{view.number(Verdict.UP)} of {counted(view.total, 'path')} flow" + (f": {counts}" if counts else "")
-    click.echo(f"{said}; {counted(one.looks, 'look')}")
+    sentence = f"{view.number(Verdict.UP)} of {counted(view.total, 'path')} flow" + (f": {counts}" if counts else "")
+    click.echo(f"{sentence}; {counted(path_watch.looks, 'look')}")

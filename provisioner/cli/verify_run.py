@@ -106,46 +106,46 @@ def write_files(
     return tuple(unwritten)
 
 
-def verify_and_record(invocation: Invocation, session: Session, asked: VerificationRequest) -> int:
+def verify_and_record(invocation: Invocation, session: Session, request: VerificationRequest) -> int:
     """Verify paths, show and record the result; return the exit code.
 
     Raises:
         UsageError: pictures are to be accepted without a person.
         StateError: the acceptance cannot be recorded.
     """
-    if asked.accept:
+    if request.accept:
         refuse_job(session)
     onlooker = FirstAnswerClock()
     orders = Orders(
-        level=asked.level,
-        sample=asked.sample,
-        deadline_s=asked.deadline_s,
-        once=asked.once,
-        looks=asked.looks,
-        asks_again=asked.asks_again,
+        level=request.level,
+        sample=request.sample,
+        deadline_s=request.deadline_s,
+        once=request.once,
+        looks=request.looks,
+        asks_again=request.asks_again,
         say=invocation.progress.remark,
         onlooker=onlooker,
     )
-    expect_verification(session, asked.limits, orders)
-    result = verify_with_memory(session, parse_limits(asked.limits), orders)
+    expect_verification(session, request.limits, orders)
+    result = verify_with_memory(session, parse_limits(request.limits), orders)
     end_calls(session)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
     accepted = None
-    if asked.accept:
-        result, accepted = accept_pictures(session, result, renew=asked.renew)
-    fail_on, color, say = Verdict(asked.fail_on), invocation.color, invocation.say
-    unwritten = write_files(result, VerifyFiles(*asked.files), fail_on, color=color, say=say)
+    if request.accept:
+        result, accepted = accept_pictures(session, result, renew=request.renew)
+    fail_on, color, say = Verdict(request.fail_on), invocation.color, invocation.say
+    unwritten = write_files(result, VerifyFiles(*request.files), fail_on, color=color, say=say)
     if invocation.json:
         print_document(verify_in_parts(result))
     else:
         # click takes the colours out where they are not wanted.
-        click.echo(text_report(result, detail=asked.detail, color=True, say=say), nl=False, color=color)
+        click.echo(text_report(result, detail=request.detail, color=True, say=say), nl=False, color=color)
     try:
-        record_verification(session, result, asked.limits, accepted)
+        record_verification(session, result, request.limits, accepted)
     except NoteError as error:
         print_warning(error.message, error.hint, color=color, say=say)
     except StateError as error:
-        if asked.accept:
+        if request.accept:
             raise
         message = msg("this verification is not recorded: {message}", error.message)
         print_warning(message, error.hint, color=color, say=say)

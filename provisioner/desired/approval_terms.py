@@ -37,9 +37,9 @@ class TermsApprover:
     @property
     def words(self) -> str:
         """The approver, key and scope as one line."""
-        of = f" of {' '.join(self.carriers)}" if self.carriers else ""
+        scope = f" of {' '.join(self.carriers)}" if self.carriers else ""
         until = f" until {self.until}" if self.until else ""
-        return f"{self.id} approves as {' '.join(self.roles)}{of} by {self.key} since {self.since}{until}"
+        return f"{self.id} approves as {' '.join(self.roles)}{scope} by {self.key} since {self.since}{until}"
 
     def approves_on(self, day: date) -> bool:
         """Return whether the key is valid on a day."""
@@ -64,8 +64,8 @@ class ApprovalTerms:
             "valid_hours": self.valid_hours,
             "rules": [asdict(rule) | {"changes": rule.changes.value} for rule in self.rules],
             "approvers": [
-                asdict(one) | {"since": str(one.since), "until": str(one.until) if one.until else ""}
-                for one in self.approvers
+                asdict(approver) | {"since": str(approver.since), "until": str(approver.until) if approver.until else ""}
+                for approver in self.approvers
             ],
         }
 
@@ -78,12 +78,12 @@ def approval_terms(inventory: Inventory) -> ApprovalTerms | None:
     rules = (TermsRule(rule.changes, rule.role or "", rule.people) for rule in policy.rules)
     approvers = (
         TermsApprover(
-            one.id, one.key, tuple(sorted(set(one.roles))), tuple(sorted(set(one.carriers))), one.since, one.until
+            approver.id, approver.key, tuple(sorted(set(approver.roles))), tuple(sorted(set(approver.carriers))), approver.since, approver.until
         )
-        for one in inventory.approvers
+        for approver in inventory.approvers
     )
     return ApprovalTerms(policy.valid_hours, tuple(sorted(set(rules))), tuple(sorted(set(approvers), key=_by_key)))
 
 
-def _by_key(one: TermsApprover) -> tuple[str, str, date, str]:
-    return one.id, one.key, one.since, one.words
+def _by_key(approver: TermsApprover) -> tuple[str, str, date, str]:
+    return approver.id, approver.key, approver.since, approver.words

@@ -22,9 +22,9 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
     """
     from provisioner.base.certificate import server_file  # noqa: PLC0415 (few hosts have certificates)
 
-    shown = served_certificate(certificates, host)
+    served = served_certificate(certificates, host)
     server = server_file(key, certificates or ())
-    return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)
+    return ReaderEncryption(tls.encryption == "strict", server, served.fingerprint, served.until, tls.warn_days)
 
 
 def served_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:

@@ -75,12 +75,12 @@ def apart(networks: Iterable[AnyNetwork]) -> tuple[AnyNetwork, ...]:
     return (*four, *six)
 
 
-def speaks_ipv6(networks: Iterable[AnyNetwork], places: Iterable[HostPlace | None]) -> bool:
+def speaks_ipv6(networks: Iterable[AnyNetwork], addresses: Iterable[HostPlace | None]) -> bool:
     """Return whether a host is, or may be, reached over IPv6.
 
     A name may resolve to either family.
     """
-    reached = (place is not None and not isinstance(place, IPv4Address) for place in places)
+    reached = (address is not None and not isinstance(address, IPv4Address) for address in addresses)
     return any(reached) or any(isinstance(network, IPv6Network) for network in networks)
 
 
@@ -95,12 +95,12 @@ def hub_service(
     `connections` are those of all relays; other carriers' are ignored. Errors are as of `relay_host`.
     """
     entry = recorded(inventory.allocations.centres.get(centre.id), "its tunnel address", centre.id, "allocate")
-    own = secret_of(secrets.hubs, centre.id, "secrets of its hub")
+    hub_secrets = secret_of(secrets.hubs, centre.id, "secrets of its hub")
     networks = sorted({network for viewer in centre.viewers for network in viewer.networks})
-    key = recorded(own.certificate_key, "the key of its certificate", centre.id, "keys init")
+    key = recorded(hub_secrets.certificate_key, "the key of its certificate", centre.id, "keys init")
     return HubService(
         hub.address,
-        (*own_users(entry, centre.id, hub.address), *_viewers(own, centre)),
+        (*own_users(entry, centre.id, hub.address), *_viewers(hub_secrets, centre)),
         tuple(_paths(inventory, secrets, centre, connections)),
         inventory.settings.mediamtx,
         encryption_of(hub.reader_tls, key, entry.certificates, centre.id),
@@ -113,9 +113,9 @@ def hub_access(hub: HubService) -> HubAccess:
     return HubAccess(hub.address, reader_ports(hub.tls), hub.networks)
 
 
-def _viewers(own: HubSecrets, centre: Centre) -> Iterator[User]:
-    for viewer in sorted(centre.viewers, key=lambda one: one.id):
-        password = secret_of(own.viewers, viewer.id, "password of a viewer")
+def _viewers(hub_secrets: HubSecrets, centre: Centre) -> Iterator[User]:
+    for viewer in sorted(centre.viewers, key=lambda v: v.id):
+        password = secret_of(hub_secrets.viewers, viewer.id, "password of a viewer")
         networks = tuple(map(str, viewer.networks))
         yield User(viewer_user(viewer.id), mediamtx_hash(password), networks, "read", viewer.reads)
 
@@ -132,14 +132,14 @@ def _paths(
     }
     paths: dict[str, HubPath] = {}
     # A backup relay comes last: it pulls for readers alone.
-    for one in sorted(connections, key=lambda c: c.is_backup):
-        if one.relay not in relays:
+    for connection in sorted(connections, key=lambda c: c.is_backup):
+        if connection.relay not in relays:
             continue
-        head, fingerprint = relays[one.relay]
-        for name in _names(inventory, one):
+        head, fingerprint = relays[connection.relay]
+        for name in _names(inventory, connection):
             if name not in paths and may_read(name, centre.reads):
                 source = Secret(f"{head}/{quote(name)}")
-                paths[name] = HubPath(name, one.facility.province, one.facility.id, one.relay, source, fingerprint)
+                paths[name] = HubPath(name, connection.facility.province, connection.facility.id, connection.relay, source, fingerprint)
     yield from (paths[name] for name in sorted(paths))
 
 
@@ -161,9 +161,9 @@ def _source_head(inventory: Inventory, secrets: Secrets, carrier: Carrier, relay
 
 
 def _fingerprint(secrets: Secrets, inventory: Inventory, relay: str) -> str:
-    carrier, of = inventory.relays[relay]
-    shown = relay_encryption(secrets, carrier, of, inventory)
-    return shown.fingerprint if shown else ""
+    carrier, relay_entry = inventory.relays[relay]
+    encryption = relay_encryption(secrets, carrier, relay_entry, inventory)
+    return encryption.fingerprint if encryption else ""
 
 
 def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory) -> ReaderEncryption | None:
@@ -180,9 +180,9 @@ def relay_certificate(
     """
     if carrier.certificates is None:
         return None
-    known, entry = carrier_secrets(secrets, carrier.id), relay_allocation(inventory, relay)
-    key = host_key_beside(known, entry, relay.id) or secret_of(
-        known.certificate_keys, relay.id, "key of its certificate"
+    stored, entry = carrier_secrets(secrets, carrier.id), relay_allocation(inventory, relay)
+    key = host_key_beside(stored, entry, relay.id) or secret_of(
+        stored.certificate_keys, relay.id, "key of its certificate"
     )
     return encryption_of(carrier.certificates, key, entry.certificates, relay.id)
 
@@ -291,13 +291,13 @@ def relay_host(
     `InventoryError`, whose hint has the command. A secret that the vault lacks raises `SecretsError`.
     """
     allocation = relay_allocation(inventory, relay)
-    port, second, changing = allocation.own_port(relay.wireguard_port), allocation.second_key, allocation.next_key
-    own = carrier_secrets(secrets, carrier.id)
+    port, second_key, changing = allocation.own_port(relay.wireguard_port), allocation.second_key, allocation.next_key
+    own_secrets = carrier_secrets(secrets, carrier.id)
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
     tls = relay_encryption(secrets, carrier, relay, inventory)
-    asked = tuple(one for c in served for one in probed_devices(inventory, c, today))
+    devices = tuple(device for c in served for device in probed_devices(inventory, c, today))
     paths = sorted((p for c in served for p in media_paths(inventory, secrets, c, today)), key=attrgetter("name"))
     return HostSpec(
         id=relay.id,
@@ -312,8 +312,8 @@ def relay_host(
             address=allocation.tunnel_address,
             listen_port=port,
             routes=(inventory.settings.pools.carriers[carrier.id], inventory.settings.pools.centres),
-            peers=_relay_peers(inventory, own, relay, served, centres),
-            following=SecondKey(second.public_key, second.port) if second else None,
+            peers=_relay_peers(inventory, own_secrets, relay, served, centres),
+            following=SecondKey(second_key.public_key, second_key.port) if second_key else None,
         ),
         firewall=Firewall(
             management_networks=apart(carrier.management_networks),
@@ -321,10 +321,10 @@ def relay_host(
             wireguard_port=port,
             # The next key's port may be one of them: then it leads to that key alone.
             further_ports=tuple(sorted(set(relay.further_wireguard_ports) - ({changing.port} if changing else set()))),
-            second_port=second.port if second else None,
+            second_port=second_key.port if second_key else None,
             centres=tuple(sorted(centre_addresses.values())),
             cameras=_device_addresses(paths),
-            onvif=tuple(sorted((one.address, one.port) for one in asked)),
+            onvif=tuple(sorted((device.address, device.port) for device in devices)),
             reader_ports=reader_ports(tls),
             routed=tuple(sorted(carrier.routed_networks)),
             speaks_ipv6=speaks_ipv6(carrier.management_networks, (relay.address, *(p for _, p in relay.endpoints))),
@@ -334,12 +334,12 @@ def relay_host(
             address=allocation.tunnel_address,
             users=(
                 *own_users(allocation, relay.id, allocation.tunnel_address),
-                *_readers(own, centres, centre_addresses),
-                *publishers(carrier, own, {c.facility.id: c.facility for c in served}, paths),
+                *_readers(own_secrets, centres, centre_addresses),
+                *publishers(carrier, own_secrets, {c.facility.id: c.facility for c in served}, paths),
             ),
             paths=tuple(paths),
             artefact=inventory.settings.mediamtx,
-            asked=asked,
+            asked=devices,
             tls=tls,
             publishing=relay_certificate(secrets, carrier, relay, inventory) if carrier.publishers else None,
         ),

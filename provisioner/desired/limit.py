@@ -75,10 +75,10 @@ class Limit:
         An unknown name raises `UsageError`: it would silently select too little. `also` are further known names.
         """
         for kind, names in sorted(self.wanted.items()):
-            known = sorted({name for one in (inventory, *others) for name in _names(one, kind)})
-            for name in sorted(names - {*known, *also}):
+            listed = sorted({name for source in (inventory, *others) for name in _names(source, kind)})
+            for name in sorted(names - {*listed, *also}):
                 if kind != "province" or not any(parts_of(name, scheme) for scheme in SCHEMES):
-                    raise _unknown(kind, name, known)
+                    raise _unknown(kind, name, listed)
         return self.by(inventory.settings.province_scheme)
 
     def takes(self, names: Mapping[str, Collection[str]]) -> bool:
@@ -100,11 +100,11 @@ class Limit:
             }
         )
 
-    def takes_frozen(self, held: FrozenFacility, hosts: Collection[str] = ()) -> bool:
+    def takes_frozen(self, facility: FrozenFacility, hosts: Collection[str] = ()) -> bool:
         """Return whether a frozen facility is selected; `hosts` have parts of it."""
-        names: dict[str, Collection[str]] = {"facility": held.names or (held.id,), "host": hosts}
-        names |= {"province": (held.province,)} if held.province else {}
-        return self.takes(names | ({"carrier": held.carriers} if held.carriers else {}))
+        names: dict[str, Collection[str]] = {"facility": facility.names or (facility.id,), "host": hosts}
+        names |= {"province": (facility.province,)} if facility.province else {}
+        return self.takes(names | ({"carrier": facility.carriers} if facility.carriers else {}))
 
     def takes_host(self, host: HostSpec) -> bool:
         """Return whether a host is selected, by its names or its paths."""
@@ -129,9 +129,9 @@ class HostLogin:
     jump: str = ""
 
 
-def names_of_frozen(held: Iterable[FrozenFacility]) -> frozenset[str]:
+def names_of_frozen(frozen: Iterable[FrozenFacility]) -> frozenset[str]:
     """Return all names that can select frozen facilities."""
-    return frozenset(name for one in held for name in (one.province, *one.names, *one.carriers))
+    return frozenset(name for facility in frozen for name in (facility.province, *facility.names, *facility.carriers))
 
 
 def _names(inventory: KnownInventory, kind: str) -> Iterable[str]:
@@ -147,11 +147,11 @@ def _names(inventory: KnownInventory, kind: str) -> Iterable[str]:
     return [*inventory.centres, *(relay.id for carrier in inventory.carriers.values() for relay in carrier.relays)]
 
 
-def _unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
-    listed = ", ".join(known[:_LISTED]) + (f" and {len(known) - _LISTED} more" if len(known) > _LISTED else "")
+def _unknown(kind: str, name: str, names: Sequence[str]) -> UsageError:
+    listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     otherwise = f"{_PLURAL[kind]} here are: {listed or 'none'}"
-    shown = printable(name, _LONGEST)
-    return UsageError(f"--limit {kind}={shown}: there is no such {kind}", hint=did_you_mean(name, known, otherwise))
+    text = printable(name, _LONGEST)
+    return UsageError(f"--limit {kind}={text}: there is no such {kind}", hint=did_you_mean(name, names, otherwise))
 
 
 def parse_limits(texts: Iterable[str]) -> Limit:
@@ -217,12 +217,12 @@ def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
 
 def refuse_frozen(state: DesiredState, limit: Limit) -> None:
     """Refuse (`InventoryError`) a limit that selects frozen facilities."""
-    held = [one for one in state.held.values() if limit.wanted and limit.takes_frozen(one, state.hosts)]
-    if held:
-        named = ", ".join(one.id for one in held)
-        problems = tuple(sorted({problem for one in held for problem in one.problems}))
+    frozen = [facility for facility in state.held.values() if limit.wanted and limit.takes_frozen(facility, state.hosts)]
+    if frozen:
+        named = ", ".join(facility.id for facility in frozen)
+        problems = tuple(sorted({problem for facility in frozen for problem in facility.problems}))
         message = f"--limit selects nothing but what is held: {named}; what hosts have of it stays as it is"
-        raise InventoryError(message, problems=problems, hint="correct the places listed", object=held[0].id)
+        raise InventoryError(message, problems=problems, hint="correct the places listed", object=frozen[0].id)
 
 
 def _closed(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsError:
@@ -276,7 +276,7 @@ def shut_for_site(secrets: Secrets, facility: Facility) -> tuple[str, ...]:
 
 def _of_host(secrets: Secrets, carriers: Iterable[str], host: str) -> Iterator[str]:
     yield from (f"secrets/carriers/{carrier}" for carrier in carriers)
-    if not any(host in own.host_keys for own in secrets.carriers.values()):
+    if not any(host in carrier_file.host_keys for carrier_file in secrets.carriers.values()):
         yield "secrets/inventory"
 
 
@@ -294,8 +294,8 @@ def _paths(inventory: Inventory, connection: Connection) -> Iterator[LeftOutPath
     for camera in facility.cameras:
         for stream in _streams(camera):
             name = path_name(facility, camera, stream)
-            for one in (name, *old_names(inventory.settings.moved, name)):
-                yield LeftOutPath(one, facility.province, facility.id, camera.id)
+            for path in (name, *old_names(inventory.settings.moved, name)):
+                yield LeftOutPath(path, facility.province, facility.id, camera.id)
 
 
 def _streams(camera: Camera) -> Iterator[StreamName]:
@@ -376,7 +376,7 @@ def _is_open(secrets: Secrets, host: str) -> bool:
 def known_keys(inventory: Inventory) -> dict[str, str]:
     """Return recorded public keys with their host's id or gateway."""
     lock = inventory.allocations
-    hosts = {h.public_key: name for of in (lock.relays, lock.centres) for name, h in of.items() if h.public_key}
-    hosts |= {h.next_key.public_key: name for name, h in lock.relays.items() if h.next_key}
+    hosts = {entry.public_key: name for entries in (lock.relays, lock.centres) for name, entry in entries.items() if entry.public_key}
+    hosts |= {entry.next_key.public_key: name for name, entry in lock.relays.items() if entry.next_key}
     gateways = ((facility.id, facility.gateway) for facility in inventory.facilities.values())
-    return {g.public_key: f"the gateway of {name}" for name, g in gateways if g and g.public_key} | hosts
+    return {gateway.public_key: f"the gateway of {name}" for name, gateway in gateways if gateway and gateway.public_key} | hosts

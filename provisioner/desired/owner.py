@@ -66,12 +66,12 @@ class Owner:
             return f"somebody unknown, {_SHAPES[self.shape]}"
         if not self.inventory:
             return "somebody unknown (provisioner's files are there, and no mark of whose they are)"
-        known = f"inventory {self.inventory}, key {self.key[:8]}"
-        known += f", as {self.host}" if self.host else ""
-        known += f", {_SHAPES[self.shape]}" if self.shape else ""
+        text = f"inventory {self.inventory}, key {self.key[:8]}"
+        text += f", as {self.host}" if self.host else ""
+        text += f", {_SHAPES[self.shape]}" if self.shape else ""
         last = f"run {self.run}, " if self.run else ""
         by = f" by {self.who}" if self.who else ""
-        return f"{known} (last: {last}{self.at}{by})"
+        return f"{text} (last: {last}{self.at}{by})"
 
 
 UNMARKED: Final = Owner()
@@ -117,5 +117,5 @@ def owner_of(document: object) -> Owner:
     )
 
 
-def _shown(word: object, longest: int) -> str:
-    return printable(word, longest) if isinstance(word, str) else ""
+def _shown(text: object, longest: int) -> str:
+    return printable(text, longest) if isinstance(text, str) else ""

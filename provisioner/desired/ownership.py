@@ -16,7 +16,7 @@ def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSp
 
     Without a key of the host it raises `SecretsError`.
     """
-    own = Owner(inventory.settings.id, owner_fingerprint(host_key(secrets, spec.id)), host=spec.id)
+    owner = Owner(inventory.settings.id, owner_fingerprint(host_key(secrets, spec.id)), host=spec.id)
     recorded = (inventory.allocations.adopted or {}).get(spec.id)
     adopted = Owner(recorded.inventory, recorded.key, recorded.at) if recorded else None
-    return replace(spec, owner=own, adopted=adopted)
+    return replace(spec, owner=owner, adopted=adopted)

@@ -52,15 +52,15 @@ def media_paths(
         device = device_of(camera)
         login = None if is_pushed else secret_of(logins, device, f"credentials in {site}")
         until = changing.get(device)
-        place = None if login is None else access.device_address(linked, device)
+        endpoint = None if login is None else access.device_address(linked, device)
         streams, at, audio = camera.streams, behind(camera, recorders), camera.audio
         dark = tuple(camera.dark_hours)
         for name, stream in ((_SUB, streams.sub), (_MAIN, streams.main)):
             if stream is None:
                 continue
             source, change = None, None
-            if login is not None and place is not None:
-                source = StreamSource(*place, path_behind(at, stream, name), login.username, login.password)
+            if login is not None and endpoint is not None:
+                source = StreamSource(*endpoint, path_behind(at, stream, name), login.username, login.password)
                 if until and login.old:
                     change = LoginChange(until, source)
                     source = source._replace(username=login.old.username, password=login.old.password)
@@ -99,8 +99,8 @@ def pulled_by_site(secrets: Secrets, connection: Connection) -> Iterator[tuple[s
     logins = secrets.logins(connection.plan.carrier, facility.id)
     places = device_places(facility)
     for path, device, at in streams_of_site(facility):
-        login, place = secret_of(logins, device, f"credentials in {facility.id}"), places[device]
-        yield path, device, StreamSource(place.address, place.port, at, login.username, login.password)
+        login, endpoint = secret_of(logins, device, f"credentials in {facility.id}"), places[device]
+        yield path, device, StreamSource(endpoint.address, endpoint.port, at, login.username, login.password)
 
 
 def streams_of_site(facility: Facility) -> Iterator[tuple[str, str, str]]:
@@ -149,9 +149,9 @@ def probed_devices(inventory: Inventory, connection: Connection, today: date | N
         yield _asked(facility, device, access.onvif_address(linked, device), today)
 
 
-def _asked(facility: Facility, device: str, place: tuple[IPv4Address, int], today: date | None) -> ProbedDevice:
-    recorder = next((one for one in facility.recorders if one.id == device), None)
-    camera = next((one for one in facility.cameras if one.id == device), None)
+def _asked(facility: Facility, device: str, endpoint: tuple[IPv4Address, int], today: date | None) -> ProbedDevice:
+    recorder = next((candidate for candidate in facility.recorders if candidate.id == device), None)
+    camera = next((candidate for candidate in facility.cameras if candidate.id == device), None)
     onvif = recorder.onvif if recorder else camera.onvif if camera else None
     if onvif is None:
         raise TypeError(f"{device} is not asked by ONVIF")
@@ -163,7 +163,7 @@ def _asked(facility: Facility, device: str, place: tuple[IPv4Address, int], toda
         facility.province,
         facility.id,
         device,
-        *place,
+        *endpoint,
         onvif.model,
         onvif.serial,
         onvif.profile,

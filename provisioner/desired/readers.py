@@ -135,29 +135,29 @@ def readings(
     `reads` are prefixes of readable paths, empty for all. `hub` is the centre's hub, if paths are read there. A relay's
     address that is not recorded raises `InventoryError`.
     """
-    read = {carrier.id for carrier in inventory.carriers.values() if centre in carrier.centres}
+    carriers = {carrier.id for carrier in inventory.carriers.values() if centre in carrier.centres}
     bases = {
         name: _base(carrier.reader_tls, relay_allocation(inventory, relay).tunnel_address)
         for name, (carrier, relay) in inventory.relays.items()
-        if carrier.id in read
+        if carrier.id in carriers
     }
-    for facility in sorted(inventory.facilities.values(), key=lambda one: (one.province, one.id)):
-        over = [c for c in facility.connections if c.plan.carrier in read]
+    for facility in sorted(inventory.facilities.values(), key=lambda entry: (entry.province, entry.id)):
+        connections = [c for c in facility.connections if c.plan.carrier in carriers]
         names: dict[str, set[str]] = defaultdict(set)
-        for connection in over:
+        for connection in connections:
             names["carrier"].add(connection.plan.carrier)
             names["host"].add(connection.relay)
-        if not over or not limit.takes({**names, "province": {facility.province}, "facility": {facility.id}}):
+        if not connections or not limit.takes({**names, "province": {facility.province}, "facility": {facility.id}}):
             continue
-        for camera in sorted(facility.cameras, key=lambda one: one.id):
+        for camera in sorted(facility.cameras, key=lambda entry: entry.id):
             for stream in sorted(name for name, _ in camera.streams.named):
                 path = path_name(facility, camera, stream)
                 if not may_read(path, reads):
                     continue
-                at = tuple(ReadAt(c.relay, f"{bases[c.relay]}/{path}") for c in over)
+                sources = tuple(ReadAt(c.relay, f"{bases[c.relay]}/{path}") for c in connections)
                 if hub is not None:
-                    at = (ReadAt(centre, f"{_base(hub.reader_tls, hub.address)}/{path}"),)
-                yield ReadPath(path, facility.province, facility.id, over[0].plan.carrier, at)
+                    sources = (ReadAt(centre, f"{_base(hub.reader_tls, hub.address)}/{path}"),)
+                yield ReadPath(path, facility.province, facility.id, connections[0].plan.carrier, sources)
 
 
 def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
@@ -168,38 +168,38 @@ def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
 
 
 def reading_list(
-    inventory: Inventory, held: Mapping[str, FrozenFacility], who: tuple[str, str], limit: Limit
+    inventory: Inventory, frozen: Mapping[str, FrozenFacility], reader: tuple[str, str], limit: Limit
 ) -> ReadingList:
     """Return the readable paths of a centre or viewer.
 
     `who` is the centre's id (empty if there is only one) and the viewer's id (empty for the centre itself). An unknown
     name or ambiguous centre raises `UsageError`, a relay's address that is not recorded `InventoryError`.
     """
-    centre, viewer = _reader(inventory, *who)
-    limit = limit.of(inventory, also=names_of_frozen(held.values()))
+    centre, viewer = _reader(inventory, *reader)
+    limit = limit.of(inventory, also=names_of_frozen(frozen.values()))
     user, reads = (viewer_user(viewer.id), viewer.reads) if viewer else (centre_user(centre.id), centre.reads)
     return ReadingList(
         centre.id,
         user,
         tuple(readings(inventory, centre.id, limit, reads, centre.hub if viewer else None)),
-        tuple(one for one in held.values() if limit.takes_frozen(one)),
+        tuple(facility for facility in frozen.values() if limit.takes_frozen(facility)),
     )
 
 
 def _reader(inventory: Inventory, centre: str, viewer: str) -> tuple[Centre, Viewer | None]:
-    viewers = {one.id: (of, one) for of in inventory.centres.values() for one in of.viewers}
+    viewers = {entry.id: (holder, entry) for holder in inventory.centres.values() for entry in holder.viewers}
     if viewer and (viewer not in viewers or centre not in {"", viewers[viewer][0].id}):
         hint = did_you_mean(viewer, viewers, f"viewers are: {', '.join(sorted(viewers)) or 'none'}")
         raise UsageError(f"there is no viewer {printable(viewer, _LONGEST)} there", hint=hint, object=viewer)
     if viewer:
         return viewers[viewer]
-    known = sorted(inventory.centres)
-    if not centre and len(known) != 1:
-        hint = f"name one with --centre: {', '.join(known) or 'there is none yet'}"
-        raise UsageError("the inventory has several centres" if known else "the inventory has no centre", hint=hint)
-    centre = centre or known[0]
+    centres = sorted(inventory.centres)
+    if not centre and len(centres) != 1:
+        hint = f"name one with --centre: {', '.join(centres) or 'there is none yet'}"
+        raise UsageError("the inventory has several centres" if centres else "the inventory has no centre", hint=hint)
+    centre = centre or centres[0]
     if centre not in inventory.centres:
-        hint = did_you_mean(centre, known, f"centres are: {', '.join(known) or 'none'}")
+        hint = did_you_mean(centre, centres, f"centres are: {', '.join(centres) or 'none'}")
         raise UsageError(f"there is no centre {printable(centre, _LONGEST)}", hint=hint, object=centre)
     return inventory.centres[centre], None
 
@@ -245,15 +245,15 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
 def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushEndpoint, ...]:
     """Return the relays that a facility pushes to; `InventoryError` without certificate."""
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
-    return tuple(_place(inventory, over) for plan, over in relays_of(plans) if plan.access.is_pushed)
+    return tuple(_place(inventory, relay_id) for plan, relay_id in relays_of(plans) if plan.access.is_pushed)
 
 
-def _place(inventory: Frame, over: str) -> PushEndpoint:
-    _, relay = inventory.relays[over]
+def _place(inventory: Frame, relay_id: str) -> PushEndpoint:
+    _, relay = inventory.relays[relay_id]
     entry = relay_allocation(inventory, relay)
-    shown, after = served_certificate(entry.certificates, relay.id), entry.next_certificate
+    served, after = served_certificate(entry.certificates, relay.id), entry.next_certificate
     following = served_certificate(after.certificates, relay.id).fingerprint if after else ""
-    return PushEndpoint(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), shown.fingerprint, following)
+    return PushEndpoint(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), served.fingerprint, following)
 
 
 def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -> tuple[PushedStream, ...]:
@@ -267,11 +267,11 @@ def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -
     keys = [site_key(carrier_secrets(secrets, carrier), facility.id) for carrier in carriers]
     ends = list(zip(push_places(inventory, facility), keys, strict=True))
     return tuple(
-        PushedStream(path, device, source, tuple(_end(place, key, path) for place, key in ends))
+        PushedStream(path, device, source, tuple(_end(endpoint, key, path) for endpoint, key in ends))
         for path, device, source in sorted(pulled_by_site(secrets, connections[0]))
     )
 
 
-def _end(place: PushEndpoint, key: Secret, path: str) -> PushEnd:
+def _end(endpoint: PushEndpoint, key: Secret, path: str) -> PushEnd:
     login = publisher_user(path), publish_password(key, path)
-    return PushEnd(place.relay, place.endpoint, place.fingerprint, *login, place.following)
+    return PushEnd(endpoint.relay, endpoint.endpoint, endpoint.fingerprint, *login, endpoint.following)

@@ -23,8 +23,8 @@ def recovery_key(settings: Settings, secrets: Secrets) -> str:
     recovery = settings.recovery
     if recovery is None or "secrets/inventory" in secrets.shut:
         return ""
-    known = vouched(secrets.digest_key, settings.id, recovery.public_key) if secrets.digest_key else ""
-    if not hmac.compare_digest(known, recovery.vouched):
+    proof = vouched(secrets.digest_key, settings.id, recovery.public_key) if secrets.digest_key else ""
+    if not hmac.compare_digest(proof, recovery.vouched):
         raise PolicyError(
             "the recovery key in inventory.yml was not written by anybody with this vault: who has its private half"
             " would read every relay's key; no host was asked to seal to it",
@@ -118,12 +118,12 @@ def _opened(settings: Settings, sealed: SealedKey, pair: RecoveryPair, host: str
 def _damaged(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> SecretsError:
     """Return the error of a damaged sealed key, or another relay's."""
     sealed = box_of(settings, lock, relay)
-    for other, of in sorted(lock.relays.items()):
-        keys = {of.public_key, of.sealed_key.public_key if of.sealed_key else None, sealed.public_key}
+    for other_relay, entry in sorted(lock.relays.items()):
+        keys = {entry.public_key, entry.sealed_key.public_key if entry.sealed_key else None, sealed.public_key}
         for key in sorted(filter(None, keys)):
             with suppress(BoxError):
-                _opened(settings, sealed, pair, other, key)
-                message = f"the box of {relay} in allocations.lock.yml is that of {other}"
+                _opened(settings, sealed, pair, other_relay, key)
+                message = f"the box of {relay} in allocations.lock.yml is that of {other_relay}"
                 return SecretsError(message, hint=_FROM_GIT, object=relay)
     message = f"the box of {relay} in allocations.lock.yml is damaged, or of an inventory with another id"
     return SecretsError(message, hint=_FROM_GIT, object=relay)

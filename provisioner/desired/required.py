@@ -13,17 +13,17 @@ from provisioner.inventory.model import CarrierSecrets, Centre, Frame, Inventory
 T = TypeVar("T")
 
 
-def recorded(value: T | None, what: str, owner: str, command: str) -> T:
+def recorded(value: T | None, subject: str, owner: str, command: str) -> T:
     """Return a value, or raise `InventoryError` with the command that records it."""
     if value is None:
-        raise InventoryError(f"{owner}: {what} is not recorded", hint=f"run: provisioner {command}", object=owner)
+        raise InventoryError(f"{owner}: {subject} is not recorded", hint=f"run: provisioner {command}", object=owner)
     return value
 
 
-def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
+def secret_of(values: Mapping[str, T], key: str, kind: str) -> T:
     """Return the secret, e.g. a `pre-shared key`, or raise `SecretsError`."""
     if key not in values:
-        raise SecretsError(f"the vault holds no {what} of {key}", hint="run: provisioner keys init", object=key)
+        raise SecretsError(f"the vault holds no {kind} of {key}", hint="run: provisioner keys init", object=key)
     return values[key]
 
 
@@ -33,9 +33,9 @@ def host_key(secrets: Secrets, host: str) -> Secret:
     Both are equal: `keys init` gives carriers the derived keys. The key is never sent to a host. Without either,
     `SecretsError` is raised.
     """
-    own = next((c.host_keys[host] for c in secrets.carriers.values() if host in c.host_keys), None)
-    if own is not None:
-        return own
+    key = next((c.host_keys[host] for c in secrets.carriers.values() if host in c.host_keys), None)
+    if key is not None:
+        return key
     if secrets.digest_key is None:
         raise SecretsError("the vault holds no digest key", hint="run: provisioner keys init", object=host)
     return host_digest_key(secrets.digest_key, host)

@@ -79,18 +79,18 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
     A pre-shared key that the vault lacks raises `SecretsError`; other errors are as of `link_ends`.
     """
     connections = facility.connections
-    held = inventory.allocations.sites.get(facility.id) if connections else None
+    allocation = inventory.allocations.sites.get(facility.id) if connections else None
     if not connections or connections[0].plan.access.has_tunnel:
-        held = recorded(held, "its tunnel address", facility.id, "allocate")
+        allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
     plan, gateway = connections[0].plan, connections[0].gateway
     return SiteSpec(
         facility=facility.id,
         province=facility.province,
         access=plan.access,
-        links=tuple(_link(inventory, secrets, c, held) for c in connections if held and c.plan.access.has_tunnel),
+        links=tuple(_link(inventory, secrets, c, allocation) for c in connections if allocation and c.plan.access.has_tunnel),
         lan=gateway.lan,
         lan_interface=gateway.lan_interface,
-        devices=ACCESS[plan.access].device_map(facility, held),
+        devices=ACCESS[plan.access].device_map(facility, allocation),
         system=gateway.system,
         relays=tuple(connection.relay for connection in connections),
         changes_key=plan.access.has_tunnel and gateway.next_key is not None,
@@ -103,11 +103,11 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
 def closed_sites(inventory: Inventory) -> frozenset[str]:
     """Return facilities whose gateways must go: closed, or removed with an allocation."""
     closed = {facility.id for facility in inventory.facilities.values() if facility.operating is Operating.CLOSED}
-    gone = {s.object.removeprefix("site/") for s in inventory.allocations.tombstones if s.tunnel_address}
+    removed = {tombstone.object.removeprefix("site/") for tombstone in inventory.allocations.tombstones if tombstone.tunnel_address}
     # What is called otherwise now is not gone: its gateway goes on.
     moved = {move.old.split("/")[1] for move in inventory.settings.moved}
-    known = moved.union(inventory.facilities, inventory.allocations.sites)
-    return frozenset(closed | {name for name in gone - known if "/" not in name})
+    present = moved.union(inventory.facilities, inventory.allocations.sites)
+    return frozenset(closed | {name for name in removed - present if "/" not in name})
 
 
 def port_dialled(facility: Facility | Outline, relay: Relay) -> int:
@@ -131,10 +131,10 @@ def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds,
     A site or relay without allocation, or a relay without key, raises `InventoryError`.
     """
     plans: list[ConnectionPlan | PlanOutline] = [p for p in facility.carried_plans if p.access.has_tunnel]
-    held = inventory.allocations.sites.get(facility.id) if plans else None
+    allocation = inventory.allocations.sites.get(facility.id) if plans else None
     if not plans:
         return ()
-    site = recorded(held, "its tunnel address", facility.id, "allocate")
+    site = recorded(allocation, "its tunnel address", facility.id, "allocate")
     return tuple(
         _ends(inventory, facility, plan, relay, site, is_successor=plan is facility.successor)
         for plan, relay in relays_of(plans)
@@ -158,8 +158,8 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     if plan.access.is_pushed:
         pushed = [[path, device, at] for path, device, at in streams_of_site(facility)]
         # Without a next certificate packages that were handed out before stay the ones they are.
-        places = [_plain(place if place.following else place[:-1]) for place in push_places(inventory, facility)]
-        return _digest(["site-package", facility.id, *lan, places, _plain(devices), pushed, _program(inventory)])
+        endpoints = [_plain(endpoint if endpoint.following else endpoint[:-1]) for endpoint in push_places(inventory, facility)]
+        return _digest(["site-package", facility.id, *lan, endpoints, _plain(devices), pushed, _program(inventory)])
     return _digest(["site-package", facility.id, *lan, _plain(ends), _plain(devices)])
 
 
@@ -175,18 +175,18 @@ def _digest(value: object) -> str:
 def _plain(value: object) -> object:
     """Convert a value to lists, mappings, numbers and texts."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return value if isinstance(value, int) else str(value)
 
 
 def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:
     plan, facility = connection.plan, connection.facility
     ends = _ends(inventory, facility, plan, connection.relay, site, is_successor=connection.successor)
-    known = secrets.carriers.get(plan.carrier) or CarrierSecrets()
+    stored = secrets.carriers.get(plan.carrier) or CarrierSecrets()
     changes = connection.gateway.next_key is not None
-    psk = next_psk(known, facility) if changes else present_psk(known, facility)
+    psk = next_psk(stored, facility) if changes else present_psk(stored, facility)
     return SiteLink(ends.relay, ends.public_key, ends.endpoint, ends.relay_address, ends.address, psk)
 
 
@@ -194,19 +194,19 @@ def _ends(
     inventory: Frame,
     facility: Facility | Outline,
     plan: ConnectionPlan | PlanOutline,
-    over: str,
+    relay_id: str,
     site: SiteAllocation,
     *,
     is_successor: bool,
 ) -> LinkEnds:
-    _, relay = inventory.relays[over]
+    _, relay = inventory.relays[relay_id]
     allocation = recorded(inventory.allocations.relays.get(relay.id), "its public key", relay.id, "keys init")
     announced = allocation.announced_key
     public_key = recorded(
         announced.public_key if announced else allocation.public_key, "its public key", relay.id, "keys init"
     )
-    held = site.successor if is_successor and plan.carrier != site.carrier else site
-    current = held.tunnel_address if held and held.carrier == plan.carrier else None
+    entry = site.successor if is_successor and plan.carrier != site.carrier else site
+    current = entry.tunnel_address if entry and entry.carrier == plan.carrier else None
     address = recorded(current, f"its tunnel address of {plan.carrier}", facility.id, "allocate")
     # Until the change is over no other port leads to the next key.
     endpoint = relay.wireguard_endpoint, announced.port if announced else port_dialled(facility, relay)

@@ -258,8 +258,8 @@ class Firewall:
     @property
     def tunnel_ports(self) -> tuple[int, ...]:
         """A relay's UDP ports of WireGuard, the first tunnel's first."""
-        own = (self.wireguard_port,) if self.wireguard_port else ()
-        return *own, *self.further_ports, *((self.second_port,) if self.second_port else ())
+        first = (self.wireguard_port,) if self.wireguard_port else ()
+        return *first, *self.further_ports, *((self.second_port,) if self.second_port else ())
 
     def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
         """Return the management networks of a family: 4 or 6."""
@@ -422,7 +422,7 @@ class HostSpec:
     @property
     def frozen_names(self) -> Mapping[str, FrozenFacility]:
         """Frozen facilities by each id that the host may know."""
-        return {name: one for one in self.held for name in one.names}
+        return {name: facility for facility in self.held for name in facility.names}
 
     @property
     def key_changes(self) -> Mapping[str, tuple[str, str]]:
@@ -567,8 +567,8 @@ class DesiredState:
         return tuple((h, p) for h in self.hosts.values() for p in h.paths)
 
 
-def _lower(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else min(one, other)
+def _lower(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else min(first, second)
 
 
 def reader_ports(tls: ReaderEncryption | None) -> tuple[int, ...]:

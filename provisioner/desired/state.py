@@ -27,7 +27,7 @@ NOTHING_HELD: Final[Mapping[str, FrozenFacility]] = MappingProxyType({})
 def desired_state(
     inventory: Inventory,
     secrets: Secrets,
-    held: Mapping[str, FrozenFacility] = NOTHING_HELD,
+    frozen: Mapping[str, FrozenFacility] = NOTHING_HELD,
     today: date | None = None,
 ) -> DesiredState:
     """Return the desired state of all hosts, without frozen facilities.
@@ -59,18 +59,18 @@ def desired_state(
                 raise
             left_out[centre.id] = without
     policy = policy_of(inventory)
-    kept = tuple(one for _, one in sorted(held.items()))
+    frozen_facilities = tuple(facility for _, facility in sorted(frozen.items()))
     trusted = (
         replace(
             with_owner(host, inventory, secrets),
             trust=_trust(inventory, host),
             policy=policy,
-            held=kept if host.media else (),
+            held=frozen_facilities if host.media else (),
         )
         for host in hosts
     )
     by_id = {host.id: host for host in sorted(trusted, key=lambda h: h.id)}
-    return DesiredState(by_id, dict(sorted(left_out.items())), dict(sorted(held.items())))
+    return DesiredState(by_id, dict(sorted(left_out.items())), dict(sorted(frozen.items())))
 
 
 def _trust(inventory: Inventory, host: HostSpec) -> Trust:
@@ -102,7 +102,7 @@ def _ports_dialled(inventory: Inventory, host: HostSpec) -> dict[str, int]:
 
 def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
     """Yield a relay's readers and their prefixes."""
-    for centre in (inventory.centres[one] for one in inventory.carriers[relay.carriers[0]].centres):
+    for centre in (inventory.centres[name] for name in inventory.carriers[relay.carriers[0]].centres):
         yield from words_of_reading(centre.id, centre.reads)
         for viewer in centre.viewers if centre.hub is None else ():
             yield from words_of_reading(viewer_user(viewer.id), viewer.reads)
@@ -120,7 +120,7 @@ def _refuse_unknown_moves(inventory: Inventory) -> None:
     for move in inventory.settings.moved:
         _, name, *device = move.new.split("/")
         facility = inventory.facilities.get(name)
-        known = {c.id for c in facility.cameras} | {r.id for r in facility.recorders} if facility else set()
-        if facility and device and device[0] not in known:
+        devices = {c.id for c in facility.cameras} | {r.id for r in facility.recorders} if facility else set()
+        if facility and device and device[0] not in devices:
             hint = "write the id that it has now under moved in inventory.yml, or remove the entry"
             raise InventoryError(f"moved: {move.new} is no device of {name}", hint=hint, object=name)

@@ -83,11 +83,11 @@ def policy_of(inventory: Inventory) -> AppliedPolicy:
     settings = inventory.settings
     # Signatures are bound to the one, and offices' provinces are read by the other.
     bound = (f"inventory {settings.id}", f"provinces by {settings.province_scheme.value}")
-    whose = bound if inventory.signers else ()
+    terms = bound if inventory.signers else ()
     return AppliedPolicy(
         settings.policy.limits.model_dump(),
         _windows(settings.policy),
-        (*whose, *inventory.signing_facts),
+        (*terms, *inventory.signing_facts),
         tuple(sorted(inventory.allocations.protected)),
         approval_terms(inventory),
         tuple(sorted(file.mark for file in inventory.rego if not file.is_test)),

@@ -172,7 +172,7 @@ def _schema(hint: object) -> CoreSchema:
         schema = _PLAIN[hint]
     elif isinstance(hint, type) and is_typeddict(hint):
         needed, hints = vars(hint)["__required_keys__"], get_type_hints(hint, include_extras=True)
-        fields = {key: _field(one, is_needed=key in needed) for key, one in hints.items()}
+        fields = {key: _field(inner_hint, is_needed=key in needed) for key, inner_hint in hints.items()}
         schema = core.typed_dict_schema(fields, strict=True)
     elif origin is Annotated:
         schema = reduce(_bounded, inner[1:], _schema(inner[0]))
@@ -183,8 +183,8 @@ def _schema(hint: object) -> CoreSchema:
     elif origin is Literal:
         schema = core.literal_schema(list(inner))
     else:
-        (one,) = (one for one in inner if one is not NoneType)
-        schema = core.nullable_schema(_schema(one))
+        (inner_hint,) = (inner_hint for inner_hint in inner if inner_hint is not NoneType)
+        schema = core.nullable_schema(_schema(inner_hint))
     return schema
 
 

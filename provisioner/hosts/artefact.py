@@ -196,12 +196,12 @@ def _checked(place: _Place) -> Path:
 
 def _digest(path: Path) -> str:
     """Return a file's SHA-256; empty if it is too large."""
-    digest, left = hashlib.sha256(), _MOST_BYTES
+    digest, bytes_left = hashlib.sha256(), _MOST_BYTES
     with os.fdopen(open_regular(path), "rb") as stream:
-        while left > 0 and (block := stream.read(_BLOCK)):
+        while bytes_left > 0 and (block := stream.read(_BLOCK)):
             digest.update(block)
-            left -= len(block)
-    return digest.hexdigest() if left > 0 else ""
+            bytes_left -= len(block)
+    return digest.hexdigest() if bytes_left > 0 else ""
 
 
 def _other_checksum(origin: str) -> HostError:
@@ -233,13 +233,13 @@ def _download(address: str, target: Path, checksum: str, environment: Mapping[st
     from provisioner.hosts.download import MirrorError, Mirrors, download  # noqa: PLC0415
 
     mirrors = Mirrors.from_environment(environment)
-    handle, beside = tempfile.mkstemp(dir=target.parent)
+    handle, draft = tempfile.mkstemp(dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             download(address, stream, mirrors)
-        if _digest(Path(beside)) != checksum:
+        if _digest(Path(draft)) != checksum:
             raise _other_checksum(address)
-        Path(beside).replace(target)
+        Path(draft).replace(target)
     except MirrorError as error:
         raise HostError(
             msg("MediaMTX: {address} cannot be had: {error}", address, error),
@@ -248,4 +248,4 @@ def _download(address: str, target: Path, checksum: str, environment: Mapping[st
             object="mediamtx",
         ) from None
     finally:
-        Path(beside).unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)

@@ -114,7 +114,7 @@ class BareHost:
 
     def setting(self, name: str) -> tuple[str, ...]:
         """Return the SSH server's values of a setting."""
-        return tuple(value for known, value in self.sshd if known == name)
+        return tuple(value for key, value in self.sshd if key == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,30 +167,30 @@ def bare_host_in(answer: wire.BareAnswer) -> BareHost:
     Raises:
         UnreadableError: it is invalid.
     """
-    said = _said(answer, _LOOK, _MAKE)
-    words = {name: _plain(value) for name, value in said.items()}
-    like = list(_words("like", words["like"]))
-    failed = words.get("failed", "")
+    fields = _said(answer, _LOOK, _MAKE)
+    texts = {name: _plain(value) for name, value in fields.items()}
+    like = list(_words("like", texts["like"]))
+    failed = texts.get("failed", "")
     if failed and failed not in FAILURES:
         raise UnreadableError("said.failed is none of our words")
     return BareHost(
-        {"id": _shown(words["id"]), "version": _shown(words["version"]), "like": like},
-        _shown(words["arch"]),
-        _flag("systemd", words["systemd"]),
-        _shown(words["peer"]),
-        _python(words["python"]),
-        tuple(sorted(set(_words("missing", words["missing"])))),
-        words["half"] not in {"", "0"},
-        _flag("fusion", words["fusion"]) if words["fusion"] else None,
-        said["owner"],
-        _flag("identity", words["identity"]),
-        _account(words["user"]),
-        frozenset(word.replace("=", " ", 1) for word in words["keys"].split()),
-        words["rule"],
-        tuple(line.strip() for line in words["allowed"].splitlines() if line.strip()),
-        tuple((name, value) for line in words["sshd"].splitlines() for name, _, value in [line.strip().partition(" ")]),
+        {"id": _shown(texts["id"]), "version": _shown(texts["version"]), "like": like},
+        _shown(texts["arch"]),
+        _flag("systemd", texts["systemd"]),
+        _shown(texts["peer"]),
+        _python(texts["python"]),
+        tuple(sorted(set(_words("missing", texts["missing"])))),
+        texts["half"] not in {"", "0"},
+        _flag("fusion", texts["fusion"]) if texts["fusion"] else None,
+        fields["owner"],
+        _flag("identity", texts["identity"]),
+        _account(texts["user"]),
+        frozenset(key.replace("=", " ", 1) for key in texts["keys"].split()),
+        texts["rule"],
+        tuple(line.strip() for line in texts["allowed"].splitlines() if line.strip()),
+        tuple((name, value) for line in texts["sshd"].splitlines() for name, _, value in [line.strip().partition(" ")]),
         failed,
-        printable(" ".join(words.get("complaint", "").split()), _COMPLAINT),
+        printable(" ".join(texts.get("complaint", "").split()), _COMPLAINT),
     )
 
 
@@ -200,37 +200,37 @@ def login_proof_in(answer: wire.BareAnswer) -> LoginProof:
     Raises:
         UnreadableError: it is invalid.
     """
-    said = {name: _plain(value) for name, value in _said(answer, _PROOF, frozenset()).items()}
-    if said["may"] not in {"all", "yes", "no"}:
+    fields = {name: _plain(value) for name, value in _said(answer, _PROOF, frozenset()).items()}
+    if fields["may"] not in {"all", "yes", "no"}:
         raise UnreadableError("said.may is none of our words")
-    return LoginProof(_shown(said["login"]), said["may"] != "no")
+    return LoginProof(_shown(fields["login"]), fields["may"] != "no")
 
 
 def _said(answer: wire.BareAnswer, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
     """Decode an answer's words by name."""
-    text, said = answer["said"], dict[str, bytes]()
+    text, fields = answer["said"], dict[str, bytes]()
     for part in text.removesuffix(";").split(";"):
         pair = _PAIR.fullmatch(part)
-        if pair is None or pair[1] in said or pair[1] not in needed | more or len(pair[2]) > _MOST_DIGITS:
+        if pair is None or pair[1] in fields or pair[1] not in needed | more or len(pair[2]) > _MOST_DIGITS:
             raise UnreadableError("said is not what our script writes")
-        said[pair[1]] = bytes.fromhex(pair[2])
-    if missing := sorted(needed - said.keys()):
+        fields[pair[1]] = bytes.fromhex(pair[2])
+    if missing := sorted(needed - fields.keys()):
         raise UnreadableError(f"said.{missing[0]} is missing")
-    return said
+    return fields
 
 
 def _plain(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _shown(word: str) -> str:
-    return printable(word.strip(), _SHOWN)
+def _shown(text: str) -> str:
+    return printable(text.strip(), _SHOWN)
 
 
-def _flag(name: str, word: str) -> bool:
-    if word not in {"yes", "no"}:
+def _flag(name: str, text: str) -> bool:
+    if text not in {"yes", "no"}:
         raise UnreadableError(f"said.{name} is neither yes nor no")
-    return word == "yes"
+    return text == "yes"
 
 
 def _words(name: str, text: str) -> list[str]:

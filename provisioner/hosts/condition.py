@@ -56,14 +56,14 @@ class Surroundings:
 
 
 def findings(
-    disks: Sequence[wire.DiskAnswer], clock: Sequence[float] | None, asked: datetime, answered: datetime
+    disks: Sequence[wire.DiskAnswer], clock: Sequence[float] | None, requested: datetime, answered: datetime
 ) -> tuple[HostFault, ...]:
     """Return the faults of a host's disks and clock.
 
-    `clock` is the host's time at start and end, or `None`. `asked` and `answered` are the controller's times around
-    the call.
+    `clock` is the host's time at start and end, or `None`. `requested` and `answered` are the controller's times
+    around the call.
     """
-    return (*_full(disks), *_off(clock, asked.timestamp(), answered.timestamp()))
+    return (*_full(disks), *_off(clock, requested.timestamp(), answered.timestamp()))
 
 
 def other_firewalls(names: Sequence[str]) -> tuple[HostFault, ...]:
@@ -73,12 +73,12 @@ def other_firewalls(names: Sequence[str]) -> tuple[HostFault, ...]:
 
 def ending_certificate(host: str, tls: ReaderEncryption | None, now: datetime) -> tuple[HostFault, ...]:
     """Return a fault if a certificate for readers ends soon."""
-    if tls is None or not (words := words_of_end(tls.until, tls.warn_days, now)):
+    if tls is None or not (ending := words_of_end(tls.until, tls.warn_days, now)):
         return ()
     hint = msg("make another one with provisioner certificate renew {host}, or have one signed, and apply", host)
     return (
         HostFault(
-            Condition.CERTIFICATE_ENDS, msg("the certificate that it shows readers {words}: {hint}", words, hint)
+            Condition.CERTIFICATE_ENDS, msg("the certificate that it shows readers {words}: {hint}", ending, hint)
         ),
     )
 
@@ -119,16 +119,16 @@ def _full(disks: Sequence[wire.DiskAnswer]) -> Iterator[HostFault]:
         yield HostFault(Condition.DISK_FULL, detail)
 
 
-def _off(clock: Sequence[float] | None, asked: float, answered: float) -> Iterator[HostFault]:
+def _off(clock: Sequence[float] | None, requested: float, answered: float) -> Iterator[HostFault]:
     if clock is None:
         return
     began, ended = clock
     # It began after it was asked, and ended before its answer was there: by so much it is ahead or behind at least.
-    ahead, behind = ended - answered, asked - began
+    ahead, behind = ended - answered, requested - began
     if max(ahead, behind) > _MOST_OFF_S:
-        by = msg("ahead of the controller's by {ahead}", _span(ahead))
-        by = by if ahead > behind else msg("behind of the controller's by {behind}", _span(behind))
-        detail = msg("its clock is {by} or more: times in logs and pictures are wrong", by)
+        offset = msg("ahead of the controller's by {ahead}", _span(ahead))
+        offset = offset if ahead > behind else msg("behind of the controller's by {behind}", _span(behind))
+        detail = msg("its clock is {by} or more: times in logs and pictures are wrong", offset)
         yield HostFault(
             Condition.CLOCK_OFF, msg("{detail}; see timedatectl on it, and whether it has a time server", detail)
         )

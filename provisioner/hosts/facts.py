@@ -229,7 +229,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         disks=answer.get("disks", ()),
         clock=answer.get("clock"),
         firewalls=tuple(answer.get("firewalls", ())),
-        routes_elsewhere=tuple((one["network"], one["device"]) for one in answer.get("routes_elsewhere", ())),
+        routes_elsewhere=tuple((route["network"], route["device"]) for route in answer.get("routes_elsewhere", ())),
         surroundings=Surroundings(way_out["device"], way_out["mtu"], tuple(answer.get("ports_taken", ()))),
     )
 
@@ -249,23 +249,23 @@ def _policy(policy: wire.PolicyAnswer | None) -> AppliedPolicy | None:
 
 def _terms(terms: wire.ApprovalsAnswer) -> ApprovalTerms:
     """Return a host's recorded terms of approval."""
-    rules = (TermsRule(ApprovedChanges(one["changes"]), one["role"], one["people"]) for one in terms["rules"])
+    rules = (TermsRule(ApprovedChanges(rule["changes"]), rule["role"], rule["people"]) for rule in terms["rules"])
     return ApprovalTerms(terms["valid_hours"], tuple(rules), tuple(map(_approver, terms["approvers"])))
 
 
-def _approver(one: wire.ApproverAnswer) -> TermsApprover:
+def _approver(row: wire.ApproverAnswer) -> TermsApprover:
     try:
-        since, until = date.fromisoformat(one["since"]), date.fromisoformat(one["until"]) if one["until"] else None
+        since, until = date.fromisoformat(row["since"]), date.fromisoformat(row["until"]) if row["until"] else None
     except ValueError:
         raise UnreadableError("policy.approvals.approvers has what is no day") from None
-    return TermsApprover(one["id"], one["key"], tuple(one["roles"]), tuple(one["carriers"]), since, until)
+    return TermsApprover(row["id"], row["key"], tuple(row["roles"]), tuple(row["carriers"]), since, until)
 
 
-def _files(files: Mapping[str, wire.FileAnswer | None], held: wire.FrozenAnswer | None) -> dict[str, wire.FileAnswer]:
+def _files(files: Mapping[str, wire.FileAnswer | None], frozen: wire.FrozenAnswer | None) -> dict[str, wire.FileAnswer]:
     """Return files by path; a digest excludes parts of frozen facilities."""
-    rest = held["digests"] if held else {}
-    known = {path: file for path, file in files.items() if file is not None}
-    return {path: {**file, "digest": rest.get(path, file["digest"])} for path, file in known.items()}
+    digests = frozen["digests"] if frozen else {}
+    present = {path: file for path, file in files.items() if file is not None}
+    return {path: {**file, "digest": digests.get(path, file["digest"])} for path, file in present.items()}
 
 
 def _quarantined(name: str, path: wire.QuarantineAnswer) -> QuarantinedPath:

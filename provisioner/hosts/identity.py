@@ -64,19 +64,19 @@ def claims_of(spec: CallTarget) -> list[list[str]]:
 
     An empty time with an inventory means any time.
     """
-    own = [[spec.owner.inventory, spec.owner.key, ""]] if spec.owner else []
-    return own + ([[spec.adopted.inventory, spec.adopted.key, spec.adopted.at]] if spec.adopted else [])
+    claims = [[spec.owner.inventory, spec.owner.key, ""]] if spec.owner else []
+    return claims + ([[spec.adopted.inventory, spec.adopted.key, spec.adopted.at]] if spec.adopted else [])
 
 
-def judged(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
+def with_owner(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
     """Name the owner in an answer if the host is another's."""
     if answer.outcome is not CallOutcome.UNPROVED or is_open(spec, answer.owner):
         return answer
     owner = answer.owner.words if answer.owner else ""
-    said = f"{_NOT_PROVED}, and belongs to {owner}; nothing was sent to it"
+    message = f"{_NOT_PROVED}, and belongs to {owner}; nothing was sent to it"
     shaped = answer.owner is not None and answer.owner.shape
     adopt = "" if shaped else f": to take it over, provisioner hosts adopt {spec.id}"
-    return replace(answer, error=f"{said}{adopt}", foreign=True)
+    return replace(answer, error=f"{message}{adopt}", foreign=True)
 
 
 def owner_to_mark(spec: CallTarget) -> OwnerToMark | None:
@@ -132,8 +132,8 @@ class HostKeyScans(OpenRunner):
         """Yield each answer as it arrives; late calls are not started."""
         until = time.monotonic() + timeout_s
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for one in as_completed([pool.submit(self._asked, call, until) for call in calls]):
-                yield one.result()
+            for future in as_completed([pool.submit(self._asked, call, until) for call in calls]):
+                yield future.result()
 
     def _asked(self, call: HostCall, until: float) -> HostAnswer:
         host = call.spec

@@ -31,11 +31,11 @@ def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -
     tree = tree_of(root, name)
     # A country's facilities take seconds to read, and none of them says how a host is logged in to.
     with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
-        was = load(folder, today=today).frame
-        if was is None:
+        frame = load(folder, today=today).frame
+        if frame is None:
             hint = "name a revision whose carriers and centres can be read"
             raise InventoryError(f"the inventory of {name} cannot be read: no host is known by it", hint=hint)
-        before = host_logins(was.with_facilities({}))
+        before = host_logins(frame.with_facilities({}))
     now = host_logins(inventory)
     return {
         host: _introduced(host, before.get(host), login, name)
@@ -49,13 +49,13 @@ def _introduced(host: str, before: HostLogin | None, login: HostLogin, name: str
     if before is None:
         return HostError(f"{host} ({login.place}) is not in {name}: nobody logs in there", hint=hint, object=host)
     moved = [
-        f"{what} was {was or 'none'} and is {now or 'none'}"
-        for what, was, now in (
+        f"{field} was {old or 'none'} and is {new or 'none'}"
+        for field, old, new in (
             ("its place", before.place, login.place),
             ("its host key", before.host_key, login.host_key),
             ("its jump host", before.jump, login.jump),
         )
-        if was != now
+        if old != new
     ]
     text = f"{host} is logged in to in another way than in {name}, so nobody does: {'; '.join(moved)}"
     return HostError(text, hint=hint, object=host)

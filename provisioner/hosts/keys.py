@@ -72,21 +72,21 @@ def make_host_keys(
     runner: HostRunner,
     templates: Templates,
     *,
-    known: Mapping[str, str] = MappingProxyType({}),
+    recorded: Mapping[str, str] = MappingProxyType({}),
     unproved: bool = False,
     who: str = "",
     recovery: str = "",
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """Let hosts create missing keys; return keys and errors by host.
 
-    The on-host program stays there with the identity key. No host may have a key of `known`, recorded keys with
+    The on-host program stays there with the identity key. No host may have a key of `recorded`, keys with
     their owners, unless it is its own. `who` is the person for the owner's mark; `recovery` is empty without a
     recovery key.
     """
-    left = [_left(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
+    host_files = [_left(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
     calls = [
         HostCall(spec, _request(spec, who, recovery), files, unproved=unproved)
-        for spec, files in zip(specs, left, strict=True)
+        for spec, files in zip(specs, host_files, strict=True)
     ]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
     made: dict[str, HostKeys] = {}
@@ -96,7 +96,7 @@ def make_host_keys(
             made[spec.id] = _keys(spec, answers[spec.id], recovery)
         except HostError as error:
             errors[spec.id] = error
-    foreign = _not_their_own(made, known)
+    foreign = _not_their_own(made, recorded)
     return {host: keys for host, keys in made.items() if host not in foreign}, errors | foreign
 
 
@@ -145,18 +145,18 @@ def restore_host_keys(
     return keys
 
 
-def _not_their_own(made: Mapping[str, HostKeys], known: Mapping[str, str]) -> dict[str, HostError]:
+def _not_their_own(made: Mapping[str, HostKeys], recorded: Mapping[str, str]) -> dict[str, HostError]:
     """Return errors of hosts that claim another host's key."""
     owners = Counter(keys.public_key for keys in made.values())
     errors = {}
     for host, keys in made.items():
         key = keys.public_key
-        others = [known[key]] if known.get(key, host) != host else []
-        if not others and owners[key] > 1 and known.get(key) != host:
-            others = sorted(other for other in made if other != host and made[other].public_key == key)
-        if others:
+        holders = [recorded[key]] if recorded.get(key, host) != host else []
+        if not holders and owners[key] > 1 and recorded.get(key) != host:
+            holders = sorted(other_host for other_host in made if other_host != host and made[other_host].public_key == key)
+        if holders:
             errors[host] = HostError(
-                f"{host} says that it has the public key of {', '.join(others)}",
+                f"{host} says that it has the public key of {', '.join(holders)}",
                 hint="no two hosts can have one: find out which of them is not what it says, and make its key anew",
                 object=host,
             )
@@ -192,18 +192,18 @@ def _keys(spec: HostSpec, answer: HostAnswer, recovery: str, *, follows: bool = 
     """
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
-    said = read_answer(spec.id, wire.KeysAnswer, answer.document)
+    fields = read_answer(spec.id, wire.KeysAnswer, answer.document)
     needed = {"api_hash", "probe_hash"} if has_passwords(spec) else set[str]()
     needed |= {"following"} if follows else set()
-    if missing := needed - said.keys():
+    if missing := needed - fields.keys():
         raise unreadable_answer(spec.id, f"{min(missing)} is missing")
-    following = said.get("following", "") if follows else ""
+    following = fields.get("following", "") if follows else ""
     return HostKeys(
-        said["public_key"],
-        {"api_hash": said["api_hash"], "probe_hash": said["probe_hash"]} if has_passwords(spec) else {},
-        _sealed(spec.id, said.get("sealed"), said["public_key"], recovery),
+        fields["public_key"],
+        {"api_hash": fields["api_hash"], "probe_hash": fields["probe_hash"]} if has_passwords(spec) else {},
+        _sealed(spec.id, fields.get("sealed"), fields["public_key"], recovery),
         following,
-        _sealed(spec.id, said.get("sealed_following"), following, recovery) if follows else None,
+        _sealed(spec.id, fields.get("sealed_following"), following, recovery) if follows else None,
     )
 
 
@@ -225,11 +225,11 @@ def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
         UsageError: the named key is unreadable and has no public half beside it.
     """
     if named := environment.get("PROVISIONER_SSH_KEY"):
-        beside = Path(named if named.endswith(".pub") else f"{named}.pub")
-        if beside.exists():
-            return public_keys_of(beside)
-        said = _said(["ssh-keygen", "-y", "-P", "", "-f", str(Path(named).absolute())], environment)
-        if not (keys := tuple(_keys_in(said))):
+        public_file = Path(named if named.endswith(".pub") else f"{named}.pub")
+        if public_file.exists():
+            return public_keys_of(public_file)
+        output = _said(["ssh-keygen", "-y", "-P", "", "-f", str(Path(named).absolute())], environment)
+        if not (keys := tuple(_keys_in(output))):
             raise UsageError(f"{named}: its public half is not beside it, and it cannot be read", hint=_NAME_ONE)
         return keys
     socket = environment.get("SSH_AUTH_SOCK", "")
@@ -256,9 +256,9 @@ def public_keys_of(file: Path) -> tuple[str, ...]:
 
 
 def _said(argv: list[str], environment: Mapping[str, str], more: Mapping[str, str] | None = None) -> str:
-    own = {**small_environment(environment), **(more or {})}
+    child_env = {**small_environment(environment), **(more or {})}
     try:
-        done = run_quietly(argv, own, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES)
+        done = run_quietly(argv, child_env, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES)
     except (OSError, StillRunningError, OutputTooLongError):
         return ""
     return done.output.decode("utf-8", "replace") if done.code == 0 else ""

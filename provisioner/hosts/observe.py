@@ -34,23 +34,23 @@ def observe(
     for spec in specs:
         request, contents = observe_request(spec, files[spec.id])
         calls.append(HostCall(spec, request, contents, shares=True, unproved=unproved))
-    asked = datetime.now(UTC)
+    started = datetime.now(UTC)
     answers = runner.call(calls, timeout_s=OBSERVE_TIMEOUT_S)
-    between = asked, datetime.now(UTC)
+    call_times = started, datetime.now(UTC)
     facts: dict[str, HostFacts] = {}
     errors: dict[str, HostError] = {}
     with without_collector():
         for spec in specs:
             try:
-                answered = _facts(spec, answers[spec.id], between)
+                answered = _facts(spec, answers[spec.id], call_times)
                 facts[spec.id] = replace(answered, proved=False, trust=None, policy=None) if unproved else answered
             except HostError as error:
                 errors[spec.id] = error
     return facts, errors
 
 
-def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime]) -> HostFacts:
-    """Return a host's facts; `between` is the time of the call.
+def _facts(spec: HostSpec, answer: HostAnswer, call_times: tuple[datetime, datetime]) -> HostFacts:
+    """Return a host's facts; `call_times` are start and end of the call.
 
     Raises:
         HostError: there is no valid answer, a program is missing, or a frozen facility conflicts.
@@ -61,22 +61,22 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
     if facts.missing_programs:
         raise lacks(spec.id, facts.machine["os"], facts.missing_programs)
     if cause := _unkept(spec, facts.held):
-        hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
+        hint = f"mend {', '.join(facility.place or facility.id for facility in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
-    faults = findings(facts.disks, facts.clock, *between)
-    ending = ending_certificate(spec.id, spec.media.certificate if spec.media else None, between[1])
+    faults = findings(facts.disks, facts.clock, *call_times)
+    ending = ending_certificate(spec.id, spec.media.certificate if spec.media else None, call_times[1])
     return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls), *ending))
 
 
-def _unkept(spec: HostSpec, held: wire.FrozenAnswer) -> str:
+def _unkept(spec: HostSpec, frozen: wire.FrozenAnswer) -> str:
     """Return why frozen parts conflict with the desired state; empty if not."""
-    if spec.held and (unclear := held["unclear"]):
-        return f"{unclear}: what in it is of {', '.join(one.id for one in spec.held)}, which is held, cannot be told"
+    if spec.held and (unclear := frozen["unclear"]):
+        return f"{unclear}: what in it is of {', '.join(site.id for site in spec.held)}, which is held, cannot be told"
     for peer in spec.tunnel.peers:
-        if peer.public_key in held["peers"]:
-            return f"{peer.name} has the key of {held['peers'][peer.public_key]}, which is held"
-        if taken := set(held["addresses"]) & {str(network) for network in peer.allowed_ips}:
-            return f"{peer.name} has the address {min(taken)} of a facility that is held"
+        if peer.public_key in frozen["peers"]:
+            return f"{peer.name} has the key of {frozen['peers'][peer.public_key]}, which is held"
+        if shared := set(frozen["addresses"]) & {str(network) for network in peer.allowed_ips}:
+            return f"{peer.name} has the address {min(shared)} of a facility that is held"
     return ""
 
 

@@ -232,10 +232,10 @@ def lacks(host: str, system: wire.SystemAnswer, programs: Sequence[str]) -> Host
     # A person runs the line as root: no word of a host's own stands in it.
     if family is None or not all(map(family.knows, programs)):
         named = ", ".join(printable(program, _SHOWN) for program in sorted(programs)[:_LISTED])
-        of = printable(system["id"], _SHOWN) or "its system"
+        system_name = printable(system["id"], _SHOWN) or "its system"
         return HostError(
             f"{host} lacks the programs {named}",
-            hint=f"install on it what brings them: the package names of {of} are not known here",
+            hint=f"install on it what brings them: the package names of {system_name} are not known here",
             object=host,
         )
     needed = sorted({family.packages.get(program) or _NO_PACKAGE.get(program, program) for program in programs})
@@ -287,16 +287,16 @@ def by_its_program(facts: HostFacts, user: str, names: HostNames = ALONE) -> Bar
     )
 
 
-def preparation(seen: BareHostFacts, wanted: Wanted) -> Preparation:
+def preparation(facts: BareHostFacts, wanted: Wanted) -> Preparation:
     """Return the preparation that a host needs."""
-    host, user = seen.host, wanted.user
+    host, user = facts.host, wanted.user
     family = family_of(host.system)
-    if not seen.is_by_program and (refused := tuple(_refused(host, wanted, family))):
+    if not facts.is_by_program and (refused := tuple(_refused(host, wanted, family))):
         return Preparation((), refused, (), Deeds(host.said_owner))
     packages, by_hand = _packages(host, family)
-    adds = () if seen.is_by_program or (seen.logs_in and not wanted.are_named) else _adds(host, wanted)
-    lacks_key = not seen.logs_in and not wanted.are_named and not adds and not (host.keys & set(wanted.keys))
-    rule = _rule(seen, wanted)
+    adds = () if facts.is_by_program or (facts.logs_in and not wanted.are_named) else _adds(host, wanted)
+    lacks_key = not facts.logs_in and not wanted.are_named and not adds and not (host.keys & set(wanted.keys))
+    rule = _rule(facts, wanted)
     deeds = Deeds(
         host.said_owner,
         _INSTALLERS[family.install.split()[0]] if packages and family else "",
@@ -310,10 +310,10 @@ def preparation(seen: BareHostFacts, wanted: Wanted) -> Preparation:
         _of_packages(host, deeds, by_hand),
         *((Step(Thing.BUS, "the system's bus does not run", "is started"),) if deeds.starts_bus else ()),
         _of_user(host, user),
-        *_of_keys(seen, wanted, adds),
+        *_of_keys(facts, wanted, adds),
         _of_rule(host, wanted, rule),
     )
-    return Preparation(steps, by_hand, tuple(_notes(seen, wanted, rule)), deeds, lacks_key)
+    return Preparation(steps, by_hand, tuple(_notes(facts, wanted, rule)), deeds, lacks_key)
 
 
 # --- what is refused --------------------------------------------------------------------------------
@@ -323,10 +323,10 @@ def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[
     """Return reasons that prevent any preparation."""
     user = wanted.user
     if family is None:
-        known = ", ".join(sorted({one.name for one in FAMILIES.values()}))
+        names = ", ".join(sorted({known_family.name for known_family in FAMILIES.values()}))
         lacking = ", ".join(printable(name) for name in host.missing[:_LISTED]) or "nothing of it"
         yield ByHand(
-            f"it calls itself {host.system['id'] or 'nothing'}, which is none of the systems known here ({known})",
+            f"it calls itself {host.system['id'] or 'nothing'}, which is none of the systems known here ({names})",
             f"by hand there: install what brings the programs that it lacks ({lacking}); make the user {user}, whom"
             f" your key logs in; write `{user} ALL=(root) NOPASSWD: ALL` into {wanted.names.rule_file}, by visudo",
         )
@@ -361,7 +361,7 @@ def _refused_sshd(host: BareHost) -> Iterator[ByHand]:
     if "no" in host.setting("pubkeyauthentication"):
         yield ByHand("its SSH server takes no keys", "set PubkeyAuthentication yes in its sshd_config, and reload it")
     files = host.setting("authorizedkeysfile")
-    if files and not any(".ssh/authorized_keys" in one.split() or "%h/.ssh/authorized_keys" in one for one in files):
+    if files and not any(".ssh/authorized_keys" in line.split() or "%h/.ssh/authorized_keys" in line for line in files):
         yield ByHand(
             "its SSH server does not read .ssh/authorized_keys of a user's home",
             "let AuthorizedKeysFile name it in its sshd_config, or enter the key where it says",
@@ -375,7 +375,7 @@ def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], t
     """Return packages to install, and manual work for the others."""
     if family is None:
         return (), ()
-    known = {family.packages[program] for program in host.missing if program in family.packages}
+    packages = {family.packages[program] for program in host.missing if program in family.packages}
     by_hand = [
         ByHand(
             f"it lacks {printable(program)}",
@@ -385,9 +385,9 @@ def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], t
         if program not in family.packages
     ]
     # A source of somebody else's is not added by us: what comes of it may take the place of the system's own.
-    elsewhere = {name for name in known if name in family.origins and host.has_fusion is not True}
+    elsewhere = {name for name in packages if name in family.origins and host.has_fusion is not True}
     by_hand += [ByHand(f"it lacks {name}", family.origins[name]) for name in sorted(elsewhere)]
-    return tuple(sorted(known - elsewhere)), tuple(by_hand)
+    return tuple(sorted(packages - elsewhere)), tuple(by_hand)
 
 
 def _adds(host: BareHost, wanted: Wanted) -> tuple[str, ...]:
@@ -413,12 +413,12 @@ def may_program(allowed: Collection[str], names: HostNames = ALONE) -> bool:
     return {command.strip() for commands in listed for command in commands} >= _words(names)
 
 
-def _rule(seen: BareHostFacts, wanted: Wanted) -> str:
+def _rule(facts: BareHostFacts, wanted: Wanted) -> str:
     """Return the new file of sudo rules; empty for no change."""
-    host, names = seen.host, wanted.names
+    host, names = facts.host, wanted.names
     everything, program = rule_for_all(wanted.user), rule_for_program(wanted.user, names)
     may_call = may_program(host.allowed, names)
-    if host.has_identity and seen.proves:
+    if host.has_identity and facts.proves:
         is_ours = host.rule.strip() not in {"", program}
         return program if is_ours or not (may_all(host.allowed) or may_call) else ""
     if may_all(host.allowed) or (host.has_identity and may_call):
@@ -447,14 +447,14 @@ def _of_user(host: BareHost, user: str) -> Step:
     return Step(Thing.USER, f"{user} is there")
 
 
-def _of_keys(seen: BareHostFacts, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
-    if seen.logs_in and not adds:
+def _of_keys(facts: BareHostFacts, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
+    if facts.logs_in and not adds:
         yield Step(Thing.KEY, f"this machine logs {wanted.user} in")
         return
     for key in wanted.keys:
         if key in adds:
             yield Step(Thing.KEY, f"{_called(key)} does not log {wanted.user} in", "is added to its authorized_keys")
-        elif key in seen.host.keys:
+        elif key in facts.host.keys:
             yield Step(Thing.KEY, f"{_called(key)} is among the keys of {wanted.user}")
 
 
@@ -479,13 +479,13 @@ def _of_rule(host: BareHost, wanted: Wanted, rule: str) -> Step:
     return Step(Thing.SUDO, now, f"may do anything by {names.rule_file}, as the first contact needs it")
 
 
-def _notes(seen: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
-    host, user = seen.host, wanted.user
-    if seen.is_by_program and wanted.are_named:
+def _notes(facts: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
+    host, user = facts.host, wanted.user
+    if facts.is_by_program and wanted.are_named:
         yield f"whether the keys of --key are among those of {user} only another login can see: --user root"
     narrow = rule_for_program(user, wanted.names) in {rule, host.rule.strip()}
-    others = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))
-    if host.has_identity and seen.proves and (others > 0):
+    other_rules = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))
+    if host.has_identity and facts.proves and (other_rules > 0):
         more = "" if narrow else f", and {wanted.names.host_program} with `prove` and with `call` is enough now"
         yield f"{user} may do anything by another rule of sudo than ours, which stays{more}"
     if "yes" in (*host.setting("passwordauthentication"), *host.setting("kbdinteractiveauthentication")):

@@ -167,7 +167,7 @@ class ForeignHostError(HostError):
 class CallsWatcher(Protocol):
     """Receives the progress of calls and runs, from several threads."""
 
-    def begun(self, operation: str, hosts: Mapping[str, int]) -> None:
+    def started(self, operation: str, hosts: Mapping[str, int]) -> None:
         """Report the start of an operation, with paths by host."""
         ...
 
@@ -235,17 +235,17 @@ class AttendedRunner(OpenRunner):
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """Yield each answer as it arrives."""
-        asked = {call.spec.id: str(call.request.get("operation", "")) for call in calls}
-        for operation in sorted(set(asked.values())):
-            hosts = {call.spec.id: _paths(call.request) for call in calls if asked[call.spec.id] == operation}
-            self._watcher.begun(operation, hosts)
+        operations = {call.spec.id: str(call.request.get("operation", "")) for call in calls}
+        for operation in sorted(set(operations.values())):
+            hosts = {call.spec.id: _paths(call.request) for call in calls if operations[call.spec.id] == operation}
+            self._watcher.started(operation, hosts)
         try:
             for answer in self._runner.stream(calls, timeout_s=timeout_s):
-                if answer.host in asked:
-                    self._watcher.answered(asked.pop(answer.host), answer.host, answer.outcome.value)
+                if answer.host in operations:
+                    self._watcher.answered(operations.pop(answer.host), answer.host, answer.outcome.value)
                 yield answer
         finally:
-            for host, operation in asked.items():
+            for host, operation in operations.items():
                 self._watcher.answered(operation, host, "")
 
     def expect(self, specs: Sequence[CallTarget]) -> None:

@@ -167,48 +167,48 @@ def route_to(spec: CallTarget) -> SshRoute:
     return SshRoute(jump.ssh.place(jump.address) if jump else "", spec.ssh.host_key is None, jump_signed)
 
 
-def unreachable_by(said: str, way: SshRoute = DIRECT) -> Unreachable:
+def unreachable_by(output: str, route: SshRoute = DIRECT) -> Unreachable:
     """Return the cause in ssh's or Ansible's output.
 
     The last line with a cause counts, since a server's banner may precede it with any text. If it only reports an ended
     connection or a wrong key, earlier lines say more. A cause in our own words stays the same.
     """
-    if ours := _in_our_words(said):
+    if ours := _in_our_words(output):
         return ours
-    lines = _lines(said)
-    return _over_jump(lines, way) if way.jump else _directly(lines, signed=way.signed)
+    lines = _lines(output)
+    return _over_jump(lines, route) if route.jump else _directly(lines, signed=route.signed)
 
 
-def _in_our_words(said: str) -> Unreachable | None:
-    if at := _AT_JUMP.fullmatch(said):
+def _in_our_words(output: str) -> Unreachable | None:
+    if at := _AT_JUMP.fullmatch(output):
         return _at_jump(at[1], unreachable_by(at[2]))
-    if after := _AFTER_JUMP.fullmatch(said):
+    if after := _AFTER_JUMP.fullmatch(output):
         return _after_jump(after[1], unreachable_by(after[2]))
-    return next((one for one in (*(one for _, one in _CAUSES), _FORBIDDEN) if said == one.cause), None)
+    return next((known for known in (*(known for _, known in _CAUSES), _FORBIDDEN) if output == known.cause), None)
 
 
 def _directly(lines: list[str], *, signed: bool) -> Unreachable:
-    named = [one for line in lines if (one := _cause_in(line))]
+    named = [cause for line in lines if (cause := _cause_in(line))]
     if not named:
         return Unreachable(printable(lines[-1], _LONGEST_SHOWN) if lines else "ssh gives no reason", _ELSE)
     if named[-1] is _NOT_THE_KEY:
-        of_keys = next((one for one in named if one in _OF_KEYS), _NOT_THE_KEY)
+        of_keys = next((cause for cause in named if cause in _OF_KEYS), _NOT_THE_KEY)
         return _NO_CERTIFICATE if signed and of_keys in (_ANOTHER_TYPE, _NOT_THE_KEY) else of_keys
     return named[-2] if named[-1] is _ENDED and named[-2:-1] == [_NO_SSH] else named[-1]
 
 
-def _over_jump(lines: list[str], way: SshRoute) -> Unreachable:
+def _over_jump(lines: list[str], route: SshRoute) -> Unreachable:
     """Read output of two ssh processes: the jump host's, then the host's."""
     ends = [number for number, line in enumerate(lines) if _NOTHING_CAME.search(line)]
     if not ends:
-        return _directly(lines, signed=way.signed)
+        return _directly(lines, signed=route.signed)
     before = lines[: ends[-1]]
     if leg := next((line for line in before if _LAST_LEG.search(line)), None):
         refused = _FORBIDDEN if "prohibited" in leg.lower() else _cause_in(leg) or _NO_WAY
-        return _after_jump(way.jump, refused)
+        return _after_jump(route.jump, refused)
     if any(_cause_in(line) for line in before):
-        return _at_jump(way.jump, _directly(before, signed=way.jump_signed))
-    return _after_jump(way.jump, _LATE if "timed out" in lines[ends[-1]].lower() else _NO_SSH)
+        return _at_jump(route.jump, _directly(before, signed=route.jump_signed))
+    return _after_jump(route.jump, _LATE if "timed out" in lines[ends[-1]].lower() else _NO_SSH)
 
 
 def _at_jump(jump: str, why: Unreachable) -> Unreachable:
@@ -225,10 +225,10 @@ def _after_jump(jump: str, why: Unreachable) -> Unreachable:
     )
 
 
-def _lines(said: str) -> list[str]:
-    parts = re.split(r"[\r\n]+", said[-_LONGEST_READ:].strip())
+def _lines(output: str) -> list[str]:
+    parts = re.split(r"[\r\n]+", output[-_LONGEST_READ:].strip())
     return [line for part in parts if (line := _WRAPPED.sub("", part.strip()))]
 
 
 def _cause_in(line: str) -> Unreachable | None:
-    return next((one for pattern, one in _CAUSES if pattern.search(line)), None)
+    return next((cause for pattern, cause in _CAUSES if pattern.search(line)), None)

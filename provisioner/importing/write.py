@@ -99,10 +99,10 @@ class TemplateContent:
     def _facility(self, facility: Facility) -> dict[str, object]:
         scheme = self.inventory.scheme_of(facility.province_scheme)
         capacity = facility.capacity.model_dump() if facility.capacity else {}
-        own = {key: getattr(facility, key) for key in FORM_OF[FormKind.FACILITIES].fields_of(Facility)}
+        fields = {key: getattr(facility, key) for key in FORM_OF[FormKind.FACILITIES].fields_of(Facility)}
         where = facility.location.model_dump() if facility.location else {}
         named = {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name}
-        return own | named | where | capacity
+        return fields | named | where | capacity
 
 
 @dataclass(frozen=True)
@@ -272,22 +272,22 @@ class _Lists:
         self._places: dict[tuple[str, ...], str] = {}
 
     def rule(self, column: Column) -> DataValidation | None:
-        words = self._names if column.key == "province" else column.choice.labels if column.choice else ()
-        if not words:
+        labels = self._names if column.key == "province" else column.choice.labels if column.choice else ()
+        if not labels:
             return None
-        rule = DataValidation(type="list", formula1=self._place(words, column.header), allow_blank=True)
+        rule = DataValidation(type="list", formula1=self._place(labels, column.header), allow_blank=True)
         rule.errorTitle, rule.error = column.header[:30], "Chọn một giá trị trong danh sách"
         rule.showErrorMessage = True
         return rule
 
-    def _place(self, words: tuple[str, ...], header: str) -> str:
-        if words not in self._places:
+    def _place(self, labels: tuple[str, ...], header: str) -> str:
+        if labels not in self._places:
             column = len(self._places) + 1
-            for row, word in enumerate((header, *words), start=1):
-                put(self._sheet, row, column, word)
+            for row, label in enumerate((header, *labels), start=1):
+                put(self._sheet, row, column, label)
             name = get_column_letter(column)
-            self._places[words] = f"'{_LIST_SHEET}'!${name}$2:${name}${len(words) + 1}"
-        return self._places[words]
+            self._places[labels] = f"'{_LIST_SHEET}'!${name}$2:${name}${len(labels) + 1}"
+        return self._places[labels]
 
 
 def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[TemplateRow, ...]) -> None:
@@ -393,7 +393,7 @@ def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> t
             write_atomic(path, edit.after.decode(), within=files.root)
             written.append(str(path))
         for province, draft in drafts.items():
-            write_contacts(contacts.folder, province, draft.contacts, contacts.passwords, known=draft.known)
+            write_contacts(contacts.folder, province, draft.contacts, contacts.passwords, expected=draft.known)
             written.append(str(file_of(contacts.folder, province)))
     except ProvisionerError as failure:
         if written:

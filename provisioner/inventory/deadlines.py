@@ -93,19 +93,19 @@ class OrdersInForce:
         return tuple([self._duty(facility, n, order) for n, order in self._binding(facility.managing_body)])
 
     def _binding(self, body: ManagingBody) -> list[tuple[int, Instruction]]:
-        if (known := self._in_force.get(body)) is None:
-            in_scope = [(n, o) for n, o in enumerate(self._inventory.instructions) if _is_in_scope(body, o)]
-            known = self._in_force[body] = [(n, o) for n, o in in_scope if not _superseded(n, o, in_scope)]
-        return known
+        if (binding := self._in_force.get(body)) is None:
+            in_scope = [(index, order) for index, order in enumerate(self._inventory.instructions) if _is_in_scope(body, order)]
+            binding = self._in_force[body] = [(index, order) for index, order in in_scope if not _superseded(index, order, in_scope)]
+        return binding
 
     def _duty(self, facility: Ordered, index: int, order: Instruction) -> Duty:
-        own = order.facilities.get(facility.id)
-        if own is not None:
-            return Duty(order, own, ("instructions", index, "facilities", facility.id))
-        place = index, facility.province, facility.province_scheme
-        if (known := self._of_place.get(place)) is None:
-            known = self._of_place[place] = _of_province(self._inventory, facility, index, order)
-        return _opening(facility, known)
+        deadline = order.facilities.get(facility.id)
+        if deadline is not None:
+            return Duty(order, deadline, ("instructions", index, "facilities", facility.id))
+        key = index, facility.province, facility.province_scheme
+        if (duty := self._of_place.get(key)) is None:
+            duty = self._of_place[key] = _of_province(self._inventory, facility, index, order)
+        return _opening(facility, duty)
 
 
 def duties_of(inventory: Frame, facility: Ordered) -> tuple[Duty, ...]:
@@ -125,8 +125,8 @@ def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instru
 
     File order decides between orders of one day.
     """
-    own = order.issued_on, index
-    return any(order.ref in other.supersedes and own < (other.issued_on, n) for n, other in in_scope)
+    issued = order.issued_on, index
+    return any(order.ref in later.supersedes and issued < (later.issued_on, number) for number, later in in_scope)
 
 
 def _opening(facility: Ordered, duty: Duty) -> Duty:

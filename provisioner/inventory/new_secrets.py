@@ -39,7 +39,7 @@ def _with_keys(relay: RelayAllocation, made: Mapping[str, object]) -> RelayAlloc
 
 
 def completed(
-    inventory: Inventory, secrets: Secrets, apart: Collection[str] = (), held: Collection[str] = ()
+    inventory: Inventory, secrets: Secrets, apart: Collection[str] = (), frozen: Collection[str] = ()
 ) -> Secrets:
     """Return the secrets with missing ones generated, except camera logins.
 
@@ -53,31 +53,31 @@ def completed(
     for carrier in inventory.carriers.values():
         if f"secrets/carriers/{carrier.id}" in secrets.shut:
             continue
-        known = carriers.get(carrier.id) or CarrierSecrets()
+        stored = carriers.get(carrier.id) or CarrierSecrets()
         sites = sorted(
             name
             for name, site in inventory.allocations.sites.items()
-            if carrier.id in {site.carrier, site.successor.carrier if site.successor else None} and name not in held
+            if carrier.id in {site.carrier, site.successor.carrier if site.successor else None} and name not in frozen
         )
-        pushing = sorted(name for name in _pushing(inventory, carrier.id) if name not in held)
-        known = tidied(known, inventory)
-        shown = {relay.id for relay in carrier.relays if carrier.certificates}
-        known = with_host_keys(known, inventory.allocations, shown)
-        kept = {name: psk for name, psk in known.site_psks.items() if name in held}
+        pushing = sorted(name for name in _pushing(inventory, carrier.id) if name not in frozen)
+        stored = tidied(stored, inventory)
+        tls_relays = {relay.id for relay in carrier.relays if carrier.certificates}
+        stored = with_host_keys(stored, inventory.allocations, tls_relays)
+        frozen_psks = {name: psk for name, psk in stored.site_psks.items() if name in frozen}
         carriers[carrier.id] = CarrierSecrets(
-            readers={c: known.readers.get(c) or _random() for c in sorted(carrier.centres)},
-            site_psks=kept | {s: known.site_psks.get(s) or _psk() for s in sites},
+            readers={c: stored.readers.get(c) or _random() for c in sorted(carrier.centres)},
+            site_psks=frozen_psks | {s: stored.site_psks.get(s) or _psk() for s in sites},
             centre_psks={
-                relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
+                relay.id: {c: stored.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
-            certificate_keys={r: known.certificate_keys.get(r) or _certificate_key() for r in sorted(shown)},
-            next_certificate_keys={r: key for r, key in known.next_certificate_keys.items() if r in shown},
-            viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
-            host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
-            next_psks={name: psk for name, psk in known.next_psks.items() if name in held or name in sites},
-            publish_keys={name: key for name, key in known.publish_keys.items() if name in held}
-            | {name: known.publish_keys.get(name) or _random() for name in pushing},
+            certificate_keys={r: stored.certificate_keys.get(r) or _certificate_key() for r in sorted(tls_relays)},
+            next_certificate_keys={r: key for r, key in stored.next_certificate_keys.items() if r in tls_relays},
+            viewers={v.id: stored.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
+            host_keys=_host_keys(inventory.hosts_of_one(carrier), stored, digest_key if carrier.id in apart else None),
+            next_psks={name: psk for name, psk in stored.next_psks.items() if name in frozen or name in sites},
+            publish_keys={name: key for name, key in stored.publish_keys.items() if name in frozen}
+            | {name: stored.publish_keys.get(name) or _random() for name in pushing},
         )
     hubs = secrets.hubs if "secrets/inventory" in secrets.shut else _of_hubs(inventory, secrets)
     return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key, "hubs": hubs})
@@ -95,15 +95,15 @@ def _of_hubs(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
     hubs = {}
     for centre in inventory.centres.values():
         if centre.hub is not None:
-            known = secrets.hubs.get(centre.id) or HubSecrets()
+            stored = secrets.hubs.get(centre.id) or HubSecrets()
             hubs[centre.id] = HubSecrets(
-                viewers={v.id: known.viewers.get(v.id) or _random() for v in centre.viewers},
-                certificate_key=known.certificate_key or _certificate_key(),
+                viewers={v.id: stored.viewers.get(v.id) or _random() for v in centre.viewers},
+                certificate_key=stored.certificate_key or _certificate_key(),
             )
     return hubs
 
 
-def tidied(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str] | None = None) -> CarrierSecrets:
+def tidied(stored: CarrierSecrets, inventory: Inventory, facilities: Collection[str] | None = None) -> CarrierSecrets:
     """Make the next pre-shared key present if a gateway's key change ended.
 
     Frozen facilities, which are not in the inventory, stay unchanged. `facilities` limits the others.
@@ -111,51 +111,51 @@ def tidied(known: CarrierSecrets, inventory: Inventory, facilities: Collection[s
     sites = inventory.facilities if facilities is None else facilities
     gateways = ((name, inventory.facilities[name].gateway) for name in sites if name in inventory.facilities)
     present = {name: gateway.public_key for name, gateway in gateways if gateway}
-    over = {name for name, psk in known.next_psks.items() if (key := present.get(name)) and key != psk.follows}
-    if not over:
-        return known
-    site_psks = known.site_psks | {name: known.next_psks[name].psk for name in sorted(over)}
-    following = {name: psk for name, psk in known.next_psks.items() if name not in over}
-    return known.model_copy(update={"site_psks": site_psks, "next_psks": following})
+    finished = {name for name, psk in stored.next_psks.items() if (key := present.get(name)) and key != psk.follows}
+    if not finished:
+        return stored
+    site_psks = stored.site_psks | {name: stored.next_psks[name].psk for name in sorted(finished)}
+    following = {name: psk for name, psk in stored.next_psks.items() if name not in finished}
+    return stored.model_copy(update={"site_psks": site_psks, "next_psks": following})
 
 
-def with_next_psks(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
+def with_next_psks(stored: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
     """Generate missing pre-shared keys for the next keys of these gateways."""
-    known = tidied(known, inventory, facilities)
-    drawn = dict(known.next_psks)
+    stored = tidied(stored, inventory, facilities)
+    drawn = dict(stored.next_psks)
     for name in sorted(facilities):
         facility = inventory.facilities.get(name)
         gateway = facility.gateway if facility else None
         if gateway is not None and gateway.public_key and name not in drawn:
             drawn[name] = NextPsk(psk=_psk(), follows=gateway.public_key)
-    return known.model_copy(update={"next_psks": drawn})
+    return stored.model_copy(update={"next_psks": drawn})
 
 
-def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:
+def _host_keys(hosts: Iterable[str], stored: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:
     """Return the existing digest keys of a carrier's hosts.
 
     An unknown key is not generated: it would make the host's digests invalid.
     """
     keys = {host: host_digest_key(digest_key, host) for host in hosts} if digest_key else {}
-    return keys | {host: known.host_keys[host] for host in hosts if host in known.host_keys}
+    return keys | {host: stored.host_keys[host] for host in hosts if host in stored.host_keys}
 
 
-def with_host_keys(known: CarrierSecrets, lock: Allocations, relays: Collection[str]) -> CarrierSecrets:
+def with_host_keys(stored: CarrierSecrets, lock: Allocations, relays: Collection[str]) -> CarrierSecrets:
     """Make a next certificate's key present if the lock says so. Pure.
 
     Only the lock says which certificate is present, so the key is right whenever this runs.
     """
-    over = {name: key for name in relays if (key := host_key_beside(known, lock.relays.get(name), name))}
-    if not over:
-        return known
-    following = {name: key for name, key in known.next_certificate_keys.items() if name not in over}
-    keys = {**known.certificate_keys, **over}
-    return known.model_copy(update={"certificate_keys": keys, "next_certificate_keys": following})
+    finished = {name: key for name in relays if (key := host_key_beside(stored, lock.relays.get(name), name))}
+    if not finished:
+        return stored
+    following = {name: key for name, key in stored.next_certificate_keys.items() if name not in finished}
+    keys = {**stored.certificate_keys, **finished}
+    return stored.model_copy(update={"certificate_keys": keys, "next_certificate_keys": following})
 
 
-def host_key_beside(known: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
+def host_key_beside(stored: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
     """Return a relay's next key if its present certificate already uses it."""
-    following = known.next_certificate_keys.get(relay)
+    following = stored.next_certificate_keys.get(relay)
     return following if following is not None and entry is not None and _fits(entry, following) else None
 
 
@@ -169,18 +169,18 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
     lock = inventory.allocations
     relays = dict(lock.relays)
     for carrier in inventory.carriers.values():
-        tls, own = carrier.certificates, secrets.carriers.get(carrier.id)
-        for relay in carrier.relays if tls and own else ():
-            entry, key = relays.get(relay.id), own.certificate_keys.get(relay.id) if own else None
+        tls, carrier_secrets = carrier.certificates, secrets.carriers.get(carrier.id)
+        for relay in carrier.relays if tls and carrier_secrets else ():
+            entry, key = relays.get(relay.id), carrier_secrets.certificate_keys.get(relay.id) if carrier_secrets else None
             if tls and entry and key and not _fits(entry, key):
-                made = self_signed(key, relay.id, entry.tunnel_address, now, tls.days)
-                relays[relay.id] = entry.model_copy(update={"certificates": (made,)})
+                certificate = self_signed(key, relay.id, entry.tunnel_address, now, tls.days)
+                relays[relay.id] = entry.model_copy(update={"certificates": (certificate,)})
     centres = dict(lock.centres)
     for centre in inventory.centres.values():
-        of_hub, hub, at = secrets.hubs.get(centre.id), centre.hub, centres.get(centre.id)
-        if hub and at and of_hub and of_hub.certificate_key and not _fits(at, of_hub.certificate_key):
-            made = self_signed(of_hub.certificate_key, centre.id, hub.address, now, hub.reader_tls.days)
-            centres[centre.id] = at.model_copy(update={"certificates": (made,)})
+        hub_secrets, hub, allocation = secrets.hubs.get(centre.id), centre.hub, centres.get(centre.id)
+        if hub and allocation and hub_secrets and hub_secrets.certificate_key and not _fits(allocation, hub_secrets.certificate_key):
+            certificate = self_signed(hub_secrets.certificate_key, centre.id, hub.address, now, hub.reader_tls.days)
+            centres[centre.id] = allocation.model_copy(update={"certificates": (certificate,)})
     same = relays == lock.relays and centres == lock.centres
     return lock if same else lock.model_copy(update={"relays": relays, "centres": centres})
 

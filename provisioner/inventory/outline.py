@@ -158,7 +158,7 @@ class OutlinedInventory(Frame):
 
 def outlined(inventory: Inventory) -> OutlinedInventory:
     """Return an inventory with outlines of its facilities."""
-    return inventory.joined(OutlinedInventory, {name: outline_of(one) for name, one in inventory.facilities.items()})
+    return inventory.joined(OutlinedInventory, {name: outline_of(facility) for name, facility in inventory.facilities.items()})
 
 
 def outline_of(facility: Facility) -> Outline:
@@ -219,12 +219,12 @@ def _remarks_of(facility: Facility) -> str:
 
 
 def _shown_devices(facility: Facility) -> dict[str, dict[str, bool | int | str]]:
-    shown = {}
+    by_device = {}
     devices: tuple[Recorder | Camera, ...] = (*facility.recorders, *facility.cameras)
-    for one in devices:
-        if names := _in_status(type(one)):
-            shown[one.id] = one.model_dump(mode="json", include=names, exclude_defaults=True)
-    return {device: values for device, values in shown.items() if values}
+    for device in devices:
+        if names := _in_status(type(device)):
+            by_device[device.id] = device.model_dump(mode="json", include=names, exclude_defaults=True)
+    return {device_id: values for device_id, values in by_device.items() if values}
 
 
 @cache
@@ -297,7 +297,7 @@ def _written(day: date | None) -> str:
 def unpacked(values: PackedOutline) -> Outline:
     """Return the outline; other values raise `ValueError`, `TypeError` or `LookupError`."""
     name, province, scheme, operating, plan, successor = values[:6]
-    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
+    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, onvif_devices = values[6:17]
     confirmed, surveyed, opens, closed, remarks, changing, following, relay_port, public = values[17:26]
     verdict, present, fit, missing = values[26:]
     return Outline(
@@ -317,7 +317,7 @@ def unpacked(values: PackedOutline) -> Outline:
         _BODIES[body],
         recorders,
         rtsp_paths,
-        tuple(asked),
+        tuple(onvif_devices),
         _day(confirmed),
         _day(surveyed),
         _day(opens),

@@ -23,12 +23,12 @@ _FACILITY, _DEVICE = 2, 3
 def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
     """Return a path's former names, latest first."""
     names: list[str] = []
-    here = name
-    while move := _latest(moves, here):
-        here = move.old + here[len(move.new) :]
-        if here in names or here == name:
+    current = name
+    while move := _latest(moves, current):
+        current = move.old + current[len(move.new) :]
+        if current in names or current == name:
             break  # a circle, which the rules report
-        names.append(here)
+        names.append(current)
     return tuple(names)
 
 
@@ -52,9 +52,9 @@ def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
 
 def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
     """Return a device's former ids, latest first."""
-    known = {facility, *old_facilities(moves, facility)}
-    own = [m for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _DEVICE and _parts(m.new)[1] in known]
-    return _chain({_parts(m.new)[2]: _parts(m.old)[2] for m in own}, device)
+    facility_ids = {facility, *old_facilities(moves, facility)}
+    renames = [move for move in moves if len(_parts(move.new)) == len(_parts(move.old)) == _DEVICE and _parts(move.new)[1] in facility_ids]
+    return _chain({_parts(move.new)[2]: _parts(move.old)[2] for move in renames}, device)
 
 
 def _parts(prefix: str) -> list[str]:
@@ -76,35 +76,35 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
 
     `devices` has the devices of every existing facility.
     """
-    taken = {name: old for name in devices if (old := _source(lock.sites, moves, name, devices))}
+    old_ids = {name: old for name in devices if (old := _source(lock.sites, moves, name, devices))}
     sites: dict[str, SiteAllocation] = {}
-    renamed = {old: new for new, old in taken.items()}
+    renamed = {old: new for new, old in old_ids.items()}
     for name, site in lock.sites.items():
         new = renamed.get(name, name)
         sites[new] = _renamed_ports(site, moves, new, devices.get(new, ()))
     if list(sites.items()) == list(lock.sites.items()):
         return lock
-    stones = tuple(_renamed_stone(stone, renamed) for stone in lock.tombstones)
+    tombstones = tuple(_renamed_stone(stone, renamed) for stone in lock.tombstones)
     marks = tuple(_renamed_mark(mark, renamed) for mark in lock.protected)
-    return lock.model_copy(update={"sites": dict(sorted(sites.items())), "tombstones": stones, "protected": marks})
+    return lock.model_copy(update={"sites": dict(sorted(sites.items())), "tombstones": tombstones, "protected": marks})
 
 
-def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there: Collection[str]) -> str | None:
+def _source(entries: Mapping[str, object], moves: Sequence[Move], name: str, existing: Collection[str]) -> str | None:
     """Return the old id whose value a facility without one takes over."""
-    if name in known:
+    if name in entries:
         return None
-    return next((old for old in old_facilities(moves, name) if old in known and old not in there), None)
+    return next((old for old in old_facilities(moves, name) if old in entries and old not in existing), None)
 
 
 def _renamed_ports(
     site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
 ) -> SiteAllocation:
     ports = dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
-    asked = dict(sorted(_by_device(site.asked_ports, moves, facility, devices).items())) or None
+    onvif_ports = dict(sorted(_by_device(site.asked_ports, moves, facility, devices).items())) or None
     numbers = dict(sorted(_by_device(site.device_numbers, moves, facility, devices).items())) or None
-    if (ports, asked, numbers) == (site.ports, site.onvif_ports, site.numbers):
+    if (ports, onvif_ports, numbers) == (site.ports, site.onvif_ports, site.numbers):
         return site
-    return site.model_copy(update={"ports": ports, "onvif_ports": asked, "numbers": numbers})
+    return site.model_copy(update={"ports": ports, "onvif_ports": onvif_ports, "numbers": numbers})
 
 
 def _renamed_stone(stone: Tombstone, renamed: Mapping[str, str]) -> Tombstone:
@@ -136,9 +136,9 @@ def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str,
 
 
 def _moved_logins(
-    known: Mapping[str, Mapping[str, T]], moves: Sequence[Move], devices: Mapping[str, Collection[str]]
+    by_facility: Mapping[str, Mapping[str, T]], moves: Sequence[Move], devices: Mapping[str, Collection[str]]
 ) -> dict[str, dict[str, T]]:
-    cameras = _renamed(known, moves, devices)
+    cameras = _renamed(by_facility, moves, devices)
     return {name: _by_device(logins, moves, name, devices.get(name, ())) for name, logins in cameras.items()}
 
 
@@ -158,14 +158,14 @@ def _moved_carrier(
     return carrier.model_copy(update={"site_psks": psks, "next_psks": following})
 
 
-def _renamed(values: Mapping[str, T], moves: Sequence[Move], there: Collection[str]) -> dict[str, T]:
-    taken = {old: name for name in there if (old := _source(values, moves, name, there))}
-    return {taken.get(name, name): value for name, value in values.items()}
+def _renamed(values: Mapping[str, T], moves: Sequence[Move], existing: Collection[str]) -> dict[str, T]:
+    new_ids = {old: name for name in existing if (old := _source(values, moves, name, existing))}
+    return {new_ids.get(name, name): value for name, value in values.items()}
 
 
-def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collection[str]) -> dict[str, str]:
+def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], existing: Collection[str]) -> dict[str, str]:
     """Return the files of facilities' logins, by new id."""
-    return _renamed(owners, moves, there)
+    return _renamed(owners, moves, existing)
 
 
 # --- the next free id ------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collect
 
 def facility_prefix(province: str) -> str:
     """Return `kcl-` and the initials of a province's slug."""
-    return "kcl-" + "".join(word[0] for word in province.split("-"))
+    return "kcl-" + "".join(syllable[0] for syllable in province.split("-"))
 
 
 def next_facility(province: str, used: Iterable[str]) -> str:

@@ -230,12 +230,12 @@ def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
 
 def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
     """Return why a confirmation is refused, unless it matches the admitted change."""
-    begun = memory.changes.get(call.spec.id)
-    if begun is None or begun.run != call.request["run"]:
+    admitted = memory.changes.get(call.spec.id)
+    if admitted is None or admitted.run != call.request["run"]:
         return "it confirms a change that this node did not let begin: the host returns by itself"
-    if begun.confirm and begun.confirm != call_digest(call.request, call.files):
+    if admitted.confirm and admitted.confirm != call_digest(call.request, call.files):
         return "it confirms something else than the plan that was approved: the host returns by itself"
-    return _marking(call, begun)
+    return _marking(call, admitted)
 
 
 def _of_rollback(call: CarriedCall, memory: NodeMemory) -> str:
@@ -264,13 +264,13 @@ def _owner_of(call: CarriedCall) -> str:
 
 def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMemory:
     """Record a rollback: the reverted run is over on every host."""
-    before = memory.changes.get(call.spec.id)
+    previous = memory.changes.get(call.spec.id)
     # What a host keeps of before an earlier run takes later ones back as well.
-    runs = {call.request["target"], before.run if before else ""}
-    at, owner = (before.at, before.owner) if before else (_second_of(now), "")
-    begun = AdmittedChange(at, call.request["run"], owner=owner, takes_back=call.request["target"])
+    runs = {call.request["target"], previous.run if previous else ""}
+    at, owner = (previous.at, previous.owner) if previous else (_second_of(now), "")
+    admitted = AdmittedChange(at, call.request["run"], owner=owner, takes_back=call.request["target"])
     taken_back = memory.taken_back | (runs & set(memory.used.values()))
-    return replace(memory, changes={**memory.changes, call.spec.id: begun}, taken_back=taken_back)
+    return replace(memory, changes={**memory.changes, call.spec.id: admitted}, taken_back=taken_back)
 
 
 def _skipping(call: CarriedCall) -> str:
@@ -283,16 +283,16 @@ def _skipping(call: CarriedCall) -> str:
 
 def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime) -> tuple[str, NodeMemory]:
     if not call.warrant:
-        asked = f"its file asks for {_people(rules)}, and this change brings none"
-        return f"{asked}: save the plan (plan --out), let them sign it (approve), and apply that file", memory
+        text = f"its file asks for {_people(rules)}, and this change brings none"
+        return f"{text}: save the plan (plan --out), let them sign it (approve), and apply that file", memory
     warrant, run, host = warrant_in(call.warrant), str(call.request["run"]), call.spec.id
     if reason := _unplanned(call, warrant, rules, memory):
         return reason, memory
     counted, aside = _counted(warrant, rules, _Now(now, run, memory))
     if len({person for person, _ in counted}) < rules.people or len({key for _, key in counted}) < rules.people:
         has = f": only {' and '.join(sorted({person for person, _ in counted}))} approved it" if counted else ""
-        why = f" (not counted: {'; '.join(aside)})" if aside else ""
-        return f"its file asks for {_people(rules)} of this plan{has}{why}", memory
+        not_counted = f" (not counted: {'; '.join(aside)})" if aside else ""
+        return f"its file asks for {_people(rules)} of this plan{has}{not_counted}", memory
     at = max(approval.at for approval in counted.values())
     last = memory.changes.get(host)
     if last is not None and at < last.at:
@@ -300,12 +300,12 @@ def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: 
             f"what was approved at {moment_text(at)} is older than what was carried to it last, of"
             f" {moment_text(last.at)}: have the plan approved anew"
         ), memory
-    begun = AdmittedChange(at, run, warrant.basis.requests[host]["confirm"], _owner_of(call))
+    admitted = AdmittedChange(at, run, warrant.basis.requests[host]["confirm"], _owner_of(call))
     used = {**memory.used, **{_id_of(approval): run for approval in counted.values()}}
     plans, meaning = memory.plans, warrant.basis.meaning
     if meaning not in plans or plans[meaning].run != run:
         plans = {**plans, meaning: StartedPlan(_second_of(now), run)}
-    return "", replace(memory, changes={**memory.changes, host: begun}, used=used, plans=plans)
+    return "", replace(memory, changes={**memory.changes, host: admitted}, used=used, plans=plans)
 
 
 def _people(rules: ApprovalRules) -> str:
@@ -324,8 +324,8 @@ def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory
         return "the plan that was approved does not change it"
     is_elsewhere = target_digest(call.spec) != planned.get("host")
     if is_elsewhere or call_digest(call.request, call.files) != planned.get("apply"):
-        what = "it goes to another machine than in the plan" if is_elsewhere else "the call is not the one of the plan"
-        return f"{what} that was approved"
+        difference = "it goes to another machine than in the plan" if is_elsewhere else "the call is not the one of the plan"
+        return f"{difference} that was approved"
     program = call.request["program"] or {"sha256": ""}
     if call.artefact_sha256 not in {"", program["sha256"]}:
         return "the program that comes along is none of the plan that was approved"
@@ -372,7 +372,7 @@ def _shown(text: str) -> str:
 def _refusal(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: _Now) -> str:
     if (approval.inventory, approval.meaning) != (rules.inventory, meaning):
         return "is of another plan"
-    if not any((one.id, one.key.blob) == (approval.approver, key.blob) for one in rules.approvers):
+    if not any((approver.id, approver.key.blob) == (approval.approver, key.blob) for approver in rules.approvers):
         return f"is by {key.fingerprint}, which the node's file does not have of that person"
     return _out_of_time(approval, rules, now)
 
@@ -386,9 +386,9 @@ def _out_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
         return f"is of {approval.at_text}, and the node remembers since {moment_text(now.memory.since)} alone"
     if now.memory.used.get(_id_of(approval), now.run) != now.run:
         return f"is of {approval.at_text}, and run {_shown(now.memory.used[_id_of(approval)])} has used it up"
-    begun = now.memory.plans.get(approval.meaning)
-    if begun is not None and begun.run != now.run and approval.at < begun.at:
-        return f"is of {approval.at_text}, and run {_shown(begun.run)} began with this plan later and has used it up"
+    started = now.memory.plans.get(approval.meaning)
+    if started is not None and started.run != now.run and approval.at < started.at:
+        return f"is of {approval.at_text}, and run {_shown(started.run)} began with this plan later and has used it up"
     return ""
 
 

@@ -108,17 +108,17 @@ def issued(authority: CertifiedKey, name: str, places: Sequence[str], now: datet
         ValueError: the authority is invalid.
     """
     try:
-        own = x509.load_pem_x509_certificate(authority.certificate.encode())
+        issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
         signer = serialization.load_pem_private_key(authority.key.reveal().encode(), password=None)
     except (ValueError, TypeError):
         signer = None
     if isinstance(signer, EllipticCurvePrivateKey):
-        return _signed(own, signer, name, places, (now, days))
+        return _signed(issuer, signer, name, places, (now, days))
     raise ValueError("that is no authority as this program makes it")
 
 
 def _signed(
-    own: x509.Certificate,
+    issuer: x509.Certificate,
     signer: EllipticCurvePrivateKey,
     name: str,
     places: Sequence[str],
@@ -128,7 +128,7 @@ def _signed(
     private = _new_key()
     usage = ExtendedKeyUsageOID.SERVER_AUTH if places else ExtendedKeyUsageOID.CLIENT_AUTH
     builder = (
-        certificate_start(common_name(name), own.subject, private, *valid)
+        certificate_start(common_name(name), issuer.subject, private, *valid)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -138,7 +138,7 @@ def _signed(
     )
     if places:
         builder = builder.add_extension(
-            x509.SubjectAlternativeName([_alternative_name(one) for one in places]), critical=False
+            x509.SubjectAlternativeName([_alternative_name(place) for place in places]), critical=False
         )
     return _as_pem(builder.sign(signer, hashes.SHA256()), private)
 
@@ -247,18 +247,18 @@ def _quoted(text: str) -> str:
 
 
 def _controller_publishes(carriers: Sequence[str]) -> list[str]:
-    made = [f"STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
-    made += [f"CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
-    made += [f"CONSUMER.CREATE.{UNITS}.>", f"CONSUMER.CREATE.{REPORTS}.>", f"CONSUMER.MSG.NEXT.{REPORTS}.*"]
-    return [*(one for asked in made for one in _asked(asked)), f"$JS.ACK.{REPORTS}.>", f"{UNITS_SUBJECT}.*"]
+    subjects = [f"STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
+    subjects += [f"CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
+    subjects += [f"CONSUMER.CREATE.{UNITS}.>", f"CONSUMER.CREATE.{REPORTS}.>", f"CONSUMER.MSG.NEXT.{REPORTS}.*"]
+    return [*(form for subject in subjects for form in _asked(subject)), f"$JS.ACK.{REPORTS}.>", f"{UNITS_SUBJECT}.*"]
 
 
-def _asked(what: str) -> tuple[str, str]:
+def _asked(subject: str) -> tuple[str, str]:
     """Return an API subject in both forms, with and without domain.
 
     The broker maps one to the other before it checks permissions.
     """
-    return f"{API}.{what}", f"$JS.API.{what}"
+    return f"{API}.{subject}", f"$JS.API.{subject}"
 
 
 def write_broker_folder(orders: BrokerOrders, now: datetime) -> list[str]:
@@ -290,8 +290,8 @@ def _written(orders: BrokerOrders, now: datetime) -> Iterator[str]:
         if old is None or certificate_end(old.certificate) < now + timedelta(days=_SOON_DAYS):
             _write_certified(folder, name, _issued_by(authority, name, places, now, orders))
             yield name
-    own = folder.absolute()
-    files = BrokerFiles(str(own / "ca.pem"), str(own / "broker.pem"), str(own / "broker.key"), _STORE)
+    absolute = folder.absolute()
+    files = BrokerFiles(str(absolute / "ca.pem"), str(absolute / "broker.pem"), str(absolute / "broker.key"), _STORE)
     text = broker_configuration(orders.carriers, files, f"[::]:{orders.port}")
     write_atomic(folder / CONFIGURATION, text, mode=0o600)
     yield CONFIGURATION
@@ -307,9 +307,9 @@ def _read_certified(folder: Path, name: str) -> CertifiedKey | None:
         raise UsageError(f"{certificate} or its key is none", hint="take it away: it is made anew") from None
 
 
-def _write_certified(folder: Path, name: str, one: CertifiedKey) -> None:
-    replace_file(folder / f"{name}.key", one.key.reveal().encode())
-    replace_file(folder / f"{name}.pem", one.certificate.encode(), mode=0o644)
+def _write_certified(folder: Path, name: str, certified: CertifiedKey) -> None:
+    replace_file(folder / f"{name}.key", certified.key.reveal().encode())
+    replace_file(folder / f"{name}.pem", certified.certificate.encode(), mode=0o644)
 
 
 def _ends(orders: BrokerOrders) -> Iterator[tuple[str, Sequence[str]]]:

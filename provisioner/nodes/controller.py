@@ -132,10 +132,10 @@ class NodeRunner(OpenRunner):
     ) -> Iterator[HostAnswer]:
         missing = {call.spec.id for call in calls}
         payload = pack_unit(__version__, calls, timeout_s, keeps)
-        pace, begun = self._pace, time.monotonic()
-        until, begin_by = begun + timeout_s + pace.margin, time.time() + pace.begin
+        pace, started = self._pace, time.monotonic()
+        until, begin_by = started + timeout_s + pace.margin, time.time() + pace.begin
         reason, is_sent, is_taken = "", False, False
-        ask_s, next_ask, hint = pace.ask, begun, ""
+        ask_s, next_ask, hint = pace.ask, started, ""
         while missing and not reason and time.monotonic() < until:
             if time.monotonic() >= next_ask:
                 failure, hint = self._ask(waiting.carrier, unit, b"" if is_taken else payload, begin_by)
@@ -161,9 +161,9 @@ class NodeRunner(OpenRunner):
                     missing.discard(answer.host)
                     yield answer
             reason = _ending(waiting.carrier, report)
-        why = reason or f"the node of {waiting.carrier} gave no answer within {timeout_s:.0f} s"
+        cause = reason or f"the node of {waiting.carrier} gave no answer within {timeout_s:.0f} s"
         for host in sorted(missing):
-            yield HostAnswer(host, CallOutcome.UNREACHABLE, error=why, hint=hint)
+            yield HostAnswer(host, CallOutcome.UNREACHABLE, error=cause, hint=hint)
 
     def _ask(self, carrier: str, unit: str, payload: bytes, begin_by: float) -> tuple[str, str]:
         """Send or query a unit; return an error and a hint."""
@@ -231,8 +231,8 @@ class NodeRunner(OpenRunner):
     def _tell_all(self, error: MailboxError) -> None:
         with self._lock:
             waiting = list(self._waiting.values())
-        for one in waiting:
-            one.reports.put(error)
+        for waiter in waiting:
+            waiter.reports.put(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,25 +260,25 @@ class RoutedRunner(OpenRunner):
         if len(parts) == 1:
             yield from self._runner_of(*parts).stream(calls, timeout_s=timeout_s)
             return
-        come: queue.SimpleQueue[HostAnswer | _Failed | None] = queue.SimpleQueue()
+        results: queue.SimpleQueue[HostAnswer | _Failed | None] = queue.SimpleQueue()
         for node, part in parts.items():
-            threading.Thread(target=self._carry, args=(node, part, timeout_s, come), daemon=True).start()
+            threading.Thread(target=self._carry, args=(node, part, timeout_s, results), daemon=True).start()
         going = len(parts)
         failures: list[_Failed] = []
         while going:
-            one = come.get()
-            if isinstance(one, HostAnswer):
-                yield one
+            result = results.get()
+            if isinstance(result, HostAnswer):
+                yield result
                 continue
             going -= 1
-            failures += [one] if one is not None else []
+            failures += [result] if result is not None else []
         if failures:
             raise failures[0].error
 
     def expect(self, specs: Sequence[CallTarget]) -> None:
         """Prepare connections to hosts that are called from here."""
-        if here := [spec for spec in specs if not self._node_of(spec)]:
-            self._local.expect(here)
+        if local := [spec for spec in specs if not self._node_of(spec)]:
+            self._local.expect(local)
 
     def prove(self, specs: Sequence[CallTarget]) -> None:
         """Have expected hosts prove their identity, if called from here."""
@@ -303,16 +303,16 @@ class RoutedRunner(OpenRunner):
         node: str,
         calls: Sequence[HostCall],
         timeout_s: float,
-        come: queue.SimpleQueue[HostAnswer | _Failed | None],
+        results: queue.SimpleQueue[HostAnswer | _Failed | None],
     ) -> None:
         failed: _Failed | None = None
         try:
             for answer in self._runner_of(node).stream(calls, timeout_s=timeout_s):
-                come.put(answer)
+                results.put(answer)
         except BaseException as error:  # noqa: BLE001 (a thread's end must reach who waits for it)
             failed = _Failed(error)
         finally:
-            come.put(failed)
+            results.put(failed)
 
 
 def _next(waiting: _Waiting, until: float) -> UnitReport | None:

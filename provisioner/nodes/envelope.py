@@ -210,14 +210,14 @@ class Joiner:
         name, number, count = _PART_HEAD.unpack(part[: _PART_HEAD.size])
         if not 0 < count <= MOST_PARTS or number >= count or name in self._done:
             return None
-        one = self._open.setdefault(name, _Open(count))
-        if one.count != count:
+        message = self._open.setdefault(name, _Open(count))
+        if message.count != count:
             return None
-        one.parts.setdefault(number, part[_PART_HEAD.size :])
-        if len(one.parts) == count:
+        message.parts.setdefault(number, part[_PART_HEAD.size :])
+        if len(message.parts) == count:
             del self._open[name]
             self._remember(name)
-            return b"".join(one.parts[n] for n in range(count))
+            return b"".join(message.parts[n] for n in range(count))
         self._forget()
         return None
 
@@ -228,7 +228,7 @@ class Joiner:
 
     def _forget(self) -> None:
         while len(self._open) > _MOST_OPEN or (
-            len(self._open) > 1 and sum(one.size for one in self._open.values()) > _MOST_HELD
+            len(self._open) > 1 and sum(message.size for message in self._open.values()) > _MOST_HELD
         ):
             del self._open[next(iter(self._open))]
 
@@ -309,7 +309,7 @@ def seal_envelope(header: EnvelopeHeader, payload: bytes, sender: ExchangeKey, r
 
 
 def open_envelope(
-    message: bytes, own: ExchangeKey, senders: Mapping[str, PublicExchangeKey]
+    message: bytes, own_key: ExchangeKey, senders: Mapping[str, PublicExchangeKey]
 ) -> tuple[EnvelopeHeader, bytes]:
     """Open an envelope for us from a known sender.
 
@@ -322,12 +322,12 @@ def open_envelope(
     sender = senders.get(header.sender)
     if sender is None:
         raise EnvelopeError("it is signed by nobody who is known here")
-    if header.recipient != own.public.name:
+    if header.recipient != own_key.public.name:
         raise EnvelopeError("it is sealed to another one")
     try:
         sender.verifier.verify(signature, _ENVELOPE_LABEL + _LENGTH.pack(len(written)) + written + sealed)
-        shared = own.opener.exchange(X25519PublicKey.from_public_bytes(sealed[:_KEY]))
-        key = _envelope_key(shared, sealed[:_KEY], own.public.sealing)
+        shared = own_key.opener.exchange(X25519PublicKey.from_public_bytes(sealed[:_KEY]))
+        key = _envelope_key(shared, sealed[:_KEY], own_key.public.sealing)
         return header, ChaCha20Poly1305(key).decrypt(_NONCE, sealed[_KEY:], _ENVELOPE_LABEL + written)
     except (InvalidSignature, InvalidTag, ValueError):
         raise EnvelopeError("its signature or its seal does not fit") from None

@@ -192,14 +192,14 @@ class JetStreamMailbox:
         """
         self._connected()
         try:
-            come = self._come.get(timeout=timeout_s)
+            event = self._come.get(timeout=timeout_s)
         except queue.Empty:
             if self._refusal is not None:
                 raise self._refusal from None
             return None
-        if isinstance(come, MailboxError):
-            raise come
-        return come
+        if isinstance(event, MailboxError):
+            raise event
+        return event
 
     def close(self) -> None:
         """Close the link."""
@@ -221,10 +221,10 @@ class JetStreamMailbox:
             # It waits for what it began, and some of that for ever where the broker is gone.
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._client.close(), _CLOSE_S)
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- the connection -----------------------------------------------------------------------------
 
@@ -300,8 +300,8 @@ class JetStreamMailbox:
                 for message in await subscription.fetch(1, timeout=_FETCH_S):
                     self._refusal = None
                     await message.ack()
-                    if (whole := joiner.add(message.data)) is not None:
-                        self._come.put(whole)
+                    if (complete := joiner.add(message.data)) is not None:
+                        self._come.put(complete)
             except TimeoutError:
                 self._refusal = self._refusal if self._refusals > before else None
                 if not client.is_connected:
@@ -315,8 +315,8 @@ class JetStreamMailbox:
     def _refused(self, error: Exception) -> None:
         """Store the broker's refusal until it ends."""
         self._refusals += 1
-        said = f"does not let {self._end.name} do what it has to: {printable(str(error), _SHOWN)}"
-        self._refusal = MailboxError(f"the broker {self._place} {said}", hint=_HINT)
+        refusal = f"does not let {self._end.name} do what it has to: {printable(str(error), _SHOWN)}"
+        self._refusal = MailboxError(f"the broker {self._place} {refusal}", hint=_HINT)
 
     def _run(self, work: Coroutine[object, object, T], timeout_s: float) -> T:
         """Run a coroutine in the library's thread, or raise `MailboxError`."""
@@ -337,31 +337,31 @@ class JetStreamMailbox:
 
         hint = _HINT
         if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-            said, hint = "gives no answer", _HUNG
+            text, hint = "gives no answer", _HUNG
         elif isinstance(error, APIError) and _FULL.search(error.description or ""):
-            said, hint = f"has no room: {printable(error.description or '', _SHOWN)}", _ROOM
+            text, hint = f"has no room: {printable(error.description or '', _SHOWN)}", _ROOM
         elif isinstance(error, (NoStreamResponseError, ServiceUnavailableError)):
-            said = "has no JetStream, or not the streams of provisioner"
+            text = "has no JetStream, or not the streams of provisioner"
         elif isinstance(error, APIError):
-            said = f"refuses: {printable(error.description or type(error).__name__, _SHOWN)}"
+            text = f"refuses: {printable(error.description or type(error).__name__, _SHOWN)}"
         elif isinstance(error, ssl.SSLError):
-            said = f"is not the one that the file names: {printable(str(error.reason), _SHOWN)}"
+            text = f"is not the one that the file names: {printable(str(error.reason), _SHOWN)}"
         else:
-            said = f"is not reached: {printable(' '.join(str(error).split()) or type(error).__name__, _SHOWN)}"
-        return MailboxError(f"the broker {self._place} {said}", hint=hint)
+            text = f"is not reached: {printable(' '.join(str(error).split()) or type(error).__name__, _SHOWN)}"
+        return MailboxError(f"the broker {self._place} {text}", hint=hint)
 
 
 def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMailbox:
     """Return a controller's end; it creates missing streams and consumers."""
-    own = f"controller-{random.token_hex(8)}"
+    consumer = f"controller-{random.token_hex(8)}"
 
     async def prepare(stream: JetStreamContext) -> None:
         await _make_streams(stream)
         for carrier in carriers:
             await _make_consumer(stream, UNITS, node_name(carrier), f"{UNITS_SUBJECT}.{carrier}", lasts=True)
-        await _make_consumer(stream, REPORTS, own, f"{REPORTS_SUBJECT}.*.{own}", lasts=False)
+        await _make_consumer(stream, REPORTS, consumer, f"{REPORTS_SUBJECT}.*.{consumer}", lasts=False)
 
-    return JetStreamMailbox(broker, _End(CONTROLLER, own, REPORTS, lambda to: f"{UNITS_SUBJECT}.{to}", prepare))
+    return JetStreamMailbox(broker, _End(CONTROLLER, consumer, REPORTS, lambda to: f"{UNITS_SUBJECT}.{to}", prepare))
 
 
 async def _make_streams(stream: JetStreamContext) -> None:
@@ -383,10 +383,10 @@ async def _make_streams(stream: JetStreamContext) -> None:
         )
 
 
-async def _make_consumer(stream: JetStreamContext, of: str, name: str, subject: str, *, lasts: bool) -> None:
+async def _make_consumer(stream: JetStreamContext, stream_name: str, name: str, subject: str, *, lasts: bool) -> None:
 
     await stream.add_consumer(
-        of,
+        stream_name,
         ConsumerConfig(
             name=name,
             durable_name=name if lasts else None,

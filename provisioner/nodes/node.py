@@ -115,7 +115,7 @@ class StartedUnits:
         except OSError as error:
             raise self._failure(error) from None
         self._begun[unit] = int(now)
-        for old in [one for one, at in self._begun.items() if at < now - REMEMBERED_S]:
+        for old in [name for name, at in self._begun.items() if at < now - REMEMBERED_S]:
             del self._begun[old]
 
     def close(self) -> None:
@@ -327,8 +327,8 @@ class Node:
             message = self._parts.mailbox.receive(_RECEIVE_S)
             self._hears(message)
         except MailboxError as error:
-            was, self._reaches, self._quiet = self._reaches, False, 0
-            if was is not False:
+            before, self._reaches, self._quiet = self._reaches, False, 0
+            if before is not False:
                 self._parts.tell(f"{error.message}; tried again")
                 self._parts.reaches(self._reaches)
             time.sleep(_RECEIVE_S)
@@ -375,8 +375,8 @@ class Node:
         return True
 
     def _take_unit(self, header: EnvelopeHeader, payload: bytes) -> None:
-        _, known = self._refused.get(header.unit, (0.0, ""))
-        if reason := known or self._untimely(header):
+        _, refusal = self._refused.get(header.unit, (0.0, ""))
+        if reason := refusal or self._untimely(header):
             self._refuse(header, reason)
         else:
             try:
@@ -403,17 +403,17 @@ class Node:
         if header.sent > now + _EARLY_S or header.until > header.sent + _FURTHEST_S:
             return f"it is of {_moment(header.sent)}, and by the node's clock it is {_moment(now)}"
         with self._lock:
-            going = sum(one.state is UnitState.GOING for one in self._units.values())
+            going = sum(carried.state is UnitState.GOING for carried in self._units.values())
         return f"it carries {going} units already" if going >= _MOST_UNITS else ""
 
     def _lacking(self, unit: CallUnit) -> frozenset[str]:
         """Store a unit's large files; return checksums of missing ones."""
-        brought = {
+        contents = {
             call.artefact_sha256: call.content
             for call in unit.calls
             if call.content is not None and not self._parts.rules.refusal(call)
         }
-        for sha256, content in brought.items():
+        for sha256, content in contents.items():
             self._parts.artefacts.add(sha256, content)
         needed = {call.artefact_sha256 for call in unit.calls if call.content is None and call.artefact_sha256}
         return frozenset(needed - self._parts.artefacts.names) if needed else frozenset()
@@ -426,7 +426,7 @@ class Node:
         self._report(header, UnitState.REFUSED, reason=reason, lacks=lacks)
 
     def _begin(self, header: EnvelopeHeader, unit: CallUnit) -> None:
-        if reason := apart(__version__, unit.version):
+        if reason := version_gap(__version__, unit.version):
             raise UnitError(reason)
         self._parts.begun.add(header.unit, time.time())
         carrying = _Carrying(header)
@@ -437,7 +437,7 @@ class Node:
         self._parts.tell(f"unit {header.unit[:8]} is begun: {operations} on {hosts}")
         self._report(header, UnitState.GOING)
         thread = threading.Thread(target=self._carry, args=(carrying, unit))
-        self._threads = [*(one for one in self._threads if one.is_alive()), thread]
+        self._threads = [*(running for running in self._threads if running.is_alive()), thread]
         thread.start()
 
     # --- a unit -------------------------------------------------------------------------------------
@@ -453,8 +453,8 @@ class Node:
             error = failure.message
         except Exception as failure:  # noqa: BLE001 (a thread's end must reach whoever waits for it)
             error = f"{type(failure).__name__} at the node while hosts were called"
-        left = [HostAnswer(host, CallOutcome.UNREACHABLE, error=error) for host in sorted(missing)]
-        self._answered(carrying, left, UnitState.OVER)
+        unanswered = [HostAnswer(host, CallOutcome.UNREACHABLE, error=error) for host in sorted(missing)]
+        self._answered(carrying, unanswered, UnitState.OVER)
         self._parts.tell(f"unit {carrying.header.unit[:8]} is over" + (f": {error}" if missing else ""))
 
     def _answers(self, header: EnvelopeHeader, unit: CallUnit) -> Iterator[HostAnswer]:
@@ -466,10 +466,10 @@ class Node:
                 yield HostAnswer(call.spec.id, CallOutcome.REFUSED, error=error)
             else:
                 allowed.append(call if self._parts.approvals is None else to_carry(call))
-        asked = [one for one in (call.host_call(None) for call in allowed) if is_show_key(one)]
-        if asked:
-            yield from self._parts.scans.stream(asked, timeout_s=unit.timeout_s)
-        hosts = {one.spec.id for one in asked}
+        scan_calls = [host_call for host_call in (call.host_call(None) for call in allowed) if is_show_key(host_call)]
+        if scan_calls:
+            yield from self._parts.scans.stream(scan_calls, timeout_s=unit.timeout_s)
+        hosts = {host_call.spec.id for host_call in scan_calls}
         if carried := [call for call in allowed if call.spec.id not in hosts]:
             with self._session(header) as runner, self._laid(carried) as calls:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
@@ -563,32 +563,33 @@ class Node:
         now = time.monotonic()
         with self._lock:
             quiet = [
-                one.header
-                for one in self._units.values()
-                if one.state is UnitState.GOING and one.reported < now - _STILL_S
+                entry.header
+                for entry in self._units.values()
+                if entry.state is UnitState.GOING and entry.reported < now - _STILL_S
             ]
-            for unit in [unit for unit, one in self._units.items() if one.ended and one.ended < now - _KEPT_S]:
+            for unit in [unit for unit, entry in self._units.items() if entry.ended and entry.ended < now - _KEPT_S]:
                 del self._units[unit]
-        self._refused = {unit: one for unit, one in self._refused.items() if one[0] > now - _KEPT_S}
+        self._refused = {unit: entry for unit, entry in self._refused.items() if entry[0] > now - _KEPT_S}
         for header in quiet:
             self._report(header, UnitState.GOING)
-        self._close_sessions(lambda one: not one.units and (one.is_over or one.used < now - _IDLE_S))
+        self._close_sessions(lambda entry: not entry.units and (entry.is_over or entry.used < now - _IDLE_S))
 
     def _close_sessions(self, is_due: Callable[[_CarriedSession], bool]) -> None:
         with self._lock:
-            due = [name for name, one in self._sessions.items() if is_due(one)]
-            sessions = [self._sessions.pop(name) for name in due]
+            names = [name for name, candidate in self._sessions.items() if is_due(candidate)]
+            sessions = [self._sessions.pop(name) for name in names]
         for session in sessions:
             session.runner.close()
 
 
-def apart(own: str, other: str) -> str:
+def version_gap(node_version: str, controller_version: str) -> str:
     """Return why two versions are incompatible: more than one minor apart."""
-    ours, theirs = _minor(own), _minor(other)
+    ours, theirs = _minor(node_version), _minor(controller_version)
     if ours is None or theirs is None or ours[0] != theirs[0] or abs(ours[1] - theirs[1]) > 1:
         older = "the node" if ours is not None and theirs is not None and ours < theirs else "the controller"
         return (
-            f"the controller has provisioner {printable(other, 40)} and the node {own}: install a newer one at {older}"
+            f"the controller has provisioner {printable(controller_version, 40)} and the node {node_version}:"
+            f" install a newer one at {older}"
         )
     return ""
 

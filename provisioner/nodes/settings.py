@@ -114,14 +114,14 @@ class NodeService:
             StateError, UsageError: its key or folder cannot be used.
         """
         settings, notice = self.settings, ServiceNotice(self.environment)
-        key, begun = read_exchange_key(settings.key), self._begun()
+        key, started = read_exchange_key(settings.key), self._begun()
         mailbox = node_mailbox(settings.broker, settings.rules.carrier)
         parts = NodeParts(
             mailbox=mailbox,
             key=key,
-            controllers={one.name: one for one in settings.controllers},
+            controllers={controller.name: controller for controller in settings.controllers},
             rules=settings.rules,
-            begun=begun,
+            begun=started,
             approvals=NodeApprovals(settings.approvals, ApprovalMemory(settings.state / _APPROVED, datetime.now(UTC)))
             if settings.approvals
             else None,
@@ -140,7 +140,7 @@ class NodeService:
         finally:
             notice.leaving()
             mailbox.close()
-            begun.close()
+            started.close()
 
     def _begun(self) -> StartedUnits:
         folder = self.settings.state
@@ -152,9 +152,9 @@ class NodeService:
         return StartedUnits(folder / _BEGUN, time.time())
 
     def _runner(self) -> OpenRunner:
-        own = {name: value for name, value in self.environment.items() if name in _OF_CALLER}
+        caller_env = {name: value for name, value in self.environment.items() if name in _OF_CALLER}
         ssh_key = self.settings.ssh_key
-        return AnsibleRunner(load_templates(), own | ({"PROVISIONER_SSH_KEY": str(ssh_key)} if ssh_key else {}))
+        return AnsibleRunner(load_templates(), caller_env | ({"PROVISIONER_SSH_KEY": str(ssh_key)} if ssh_key else {}))
 
 
 def read_controller_settings(text: str, file: str) -> ControllerSettings:
@@ -223,11 +223,11 @@ def read_node_settings(text: str, file: str) -> NodeSettings:
     )
 
 
-def _read_table(text: str, file: str, known: set[str], required: tuple[str, ...]) -> Document:
-    values = toml_settings(text, file, known, _EXAMPLE)
+def _read_table(text: str, file: str, allowed: set[str], required: tuple[str, ...]) -> Document:
+    values = toml_settings(text, file, allowed, _EXAMPLE)
     for name in required:
         if name not in values:
-            _refuse(f"{file}: {name} is missing", f"the settings are: {', '.join(sorted(known))}; {_EXAMPLE}")
+            _refuse(f"{file}: {name} is missing", f"the settings are: {', '.join(sorted(allowed))}; {_EXAMPLE}")
     return values
 
 
@@ -263,7 +263,7 @@ def _broker(values: Document, file: str) -> Broker:
 
 def _sums(values: Document, file: str) -> frozenset[str]:
     sums = _texts(values, file, "mediamtx") if "mediamtx" in values else []
-    if unsound := [one for one in sums if not is_sha256(one)]:
+    if unsound := [checksum for checksum in sums if not is_sha256(checksum)]:
         hint = "write the SHA-256 of each MediaMTX that may be installed, as the inventory has it"
         _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no SHA-256", hint)
     return frozenset(sums)
@@ -291,15 +291,15 @@ def _approvals(values: object, file: str) -> ApprovalRules:
     if not isinstance(inventory, str) or not is_carrier(inventory):
         _refuse(f"{file}: approvals.inventory is no inventory's id", 'write it, e.g. inventory = "example"')
     approvers = tuple(_approver(line, file) for line in _texts(values, file, "approvers"))
-    keys, ids = {one.key.blob for one in approvers}, {one.id for one in approvers}
+    keys, ids = {entry.key.blob for entry in approvers}, {entry.id for entry in approvers}
     if len(keys) < len(approvers):
         _refuse(f"{file}: approvals.approvers has one key twice", "each person has keys of his or her own")
     people = _count(values, file, "people", 1)
     if people > len(ids):
-        asked = f"{file}: approvals.people is {people}, of {counted(len(ids), 'approver')}"
-        _refuse(asked, "name more of them, or ask for fewer")
+        message = f"{file}: approvals.people is {people}, of {counted(len(ids), 'approver')}"
+        _refuse(message, "name more of them, or ask for fewer")
     new_hosts = _texts(values, file, "new_hosts") if "new_hosts" in values else []
-    if unsound := [one for one in new_hosts if not is_carrier(one)]:
+    if unsound := [entry for entry in new_hosts if not is_carrier(entry)]:
         _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no host's id", 'write e.g. new_hosts = ["relay-vnpt-2"]')
     hours = _count(values, file, "valid_hours", _WEEK)
     return ApprovalRules(inventory, people, hours, approvers, frozenset(new_hosts))
@@ -319,7 +319,7 @@ def _approver(line: str, file: str) -> NodeApprover:
 
 def _texts(values: Document, file: str, name: str) -> list[str]:
     listed = values[name]
-    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+    if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
         _refuse(f"{file}: {name} is no list of texts", f'write {name} = ["…"]')
     return listed
 

@@ -51,8 +51,8 @@ class CarriedCall(HostCall):
 
     def host_call(self, artefact: Path | None) -> HostCall:
         """Return the call with its written artefact, without the node's warrant."""
-        own = {name.name: getattr(self, name.name) for name in fields(HostCall)}
-        return HostCall(**own | {"artefact": artefact, "warrant": b""})
+        values = {name.name: getattr(self, name.name) for name in fields(HostCall)}
+        return HostCall(**values | {"artefact": artefact, "warrant": b""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def unit_in(payload: bytes) -> CallUnit:
             f"it is of form {printable(str(speaks), 20)} (provisioner {version}), and this node has {SPEAKS}"
         )
     try:
-        calls = tuple(_call_in(one, parts) for one in document["calls"])
+        calls = tuple(_call_in(row, parts) for row in document["calls"])
         unit = CallUnit(str(document["version"]), float(document["timeout_s"]), calls)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise UnitError("it is not as units are") from None
@@ -203,15 +203,15 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
     warrant = document.get("warrant")  # a controller of before brings none
     artefact = None if number is None else parts[number]
     sha256 = "" if artefact is None else hashlib.sha256(artefact).hexdigest()
-    said = document.get("artefact_sha256", sha256)
-    if not isinstance(request, dict) or (artefact is not None and said != sha256) or not (not said or is_sha256(said)):
+    checksum = document.get("artefact_sha256", sha256)
+    if not isinstance(request, dict) or (artefact is not None and checksum != sha256) or not (not checksum or is_sha256(checksum)):
         raise TypeError("a request is no object, or a file is not the one that is named")
     return CarriedCall(
         spec=target_in(document["host"]),
         request=request,
         files={str(name): parts[number] for name, number in document["files"].items()},
         content=artefact,
-        artefact_sha256=said,
+        artefact_sha256=checksum,
         shares=document["shares"] is True,
         unproved=document["unproved"] is True,
         since=str(document["since"]),
@@ -256,7 +256,7 @@ def report_in(payload: bytes) -> UnitReport:
             raise UnitError("it is of another form")
         return UnitReport(
             UnitState(document["state"]),
-            tuple(_answer_in(one) for one in document["answers"]),
+            tuple(_answer_in(row) for row in document["answers"]),
             printable(str(document["reason"]), _LONGEST_TEXT),
             printable(str(document["version"]), _LONGEST_TEXT),
             _sums(document.get("keeps", ())),  # a node of before says nothing of these
@@ -282,7 +282,7 @@ def _answer_in(document: Document) -> HostAnswer:
 
 
 def _sums(listed: Sequence[object]) -> frozenset[str]:
-    return frozenset(str(one) for one in listed[:_MOST_KEPT] if is_sha256(one))
+    return frozenset(str(checksum) for checksum in listed[:_MOST_KEPT] if is_sha256(checksum))
 
 
 def is_sha256(text: object) -> bool:

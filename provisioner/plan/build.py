@@ -96,7 +96,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         *(r for spec in read if spec.id in by_host for r in _taken_networks(spec, facts[spec.id])),
         *broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
     ]
-    held = _held(observed, limit, read)
+    frozen = _held(observed, limit, read)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
     return Plan(
         basis=Basis(
@@ -122,10 +122,10 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
             [spec for spec in observed.state.hosts.values() if spec.relay], read, files, facts, fleet
         ),
         warnings=tuple(_warnings(observed, read)),
-        notes=(*_notes(observed, read, by_host, held), *_of_recovery(observed, fleet.former_keys)),
-        held=held,
+        notes=(*_notes(observed, read, by_host, frozen), *_of_recovery(observed, fleet.former_keys)),
+        held=frozen,
         approvals=approval_needs(changing, _host_terms(read, facts), approval_terms(observed.inventory)),
-        quarantined=tuple(one for spec in read for one in quarantined_on(spec, facts[spec.id]).values()),
+        quarantined=tuple(path for spec in read for path in quarantined_on(spec, facts[spec.id]).values()),
     )
 
 
@@ -143,8 +143,8 @@ def _held(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[F
         for facility in frozen_on(spec, observed.facts[spec.id]):
             hosts[facility].append(spec.id)
     return tuple(
-        FrozenInPlan(one, tuple(sorted(hosts[name])), limit.takes_frozen(one, hosts[name]))
-        for name, one in observed.state.held.items()
+        FrozenInPlan(frozen_facility, tuple(sorted(hosts[name])), limit.takes_frozen(frozen_facility, hosts[name]))
+        for name, frozen_facility in observed.state.held.items()
     )
 
 
@@ -188,9 +188,9 @@ def fleet_of(observed: Observed) -> Fleet:
         served_sites=frozenset(site for spec in relays for site in sites_of(spec)),
         cached_sites=frozenset(observed.inventory.facilities),
         next_keys={
-            relay: of.next_key.public_key
-            for relay, of in observed.inventory.allocations.relays.items()
-            if of.next_key is not None
+            relay: entry.next_key.public_key
+            for relay, entry in observed.inventory.allocations.relays.items()
+            if entry.next_key is not None
         },
     )
 
@@ -198,8 +198,8 @@ def fleet_of(observed: Observed) -> Fleet:
 def _recorded_keys(inventory: Inventory) -> dict[str, frozenset[str]]:
     """Return each relay's recorded public keys: the present and the next."""
     lock = inventory.allocations.relays
-    keys = {name: (of.public_key, of.next_key.public_key if of.next_key else None) for name, of in lock.items()}
-    return {name: frozenset(filter(None, of)) for name, of in keys.items() if any(of)}
+    keys = {name: (entry.public_key, entry.next_key.public_key if entry.next_key else None) for name, entry in lock.items()}
+    return {name: frozenset(filter(None, entry)) for name, entry in keys.items() if any(entry)}
 
 
 def _holders(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:
@@ -237,9 +237,9 @@ def _protected_keys(inventory: Inventory) -> Iterator[tuple[str, str]]:
     lock = inventory.allocations
     relays = {name for name, (_, relay) in inventory.relays.items() if relay.protected}
     centres = {name for name, centre in inventory.centres.items() if centre.protected}
-    for kind, recorded, own in (("relay", lock.relays, relays), ("centre", lock.centres, centres)):
+    for kind, recorded, protected in (("relay", lock.relays, relays), ("centre", lock.centres, centres)):
         for name, entry in recorded.items():
-            if entry.public_key and (name in own or f"{kind}/{name}" in lock.protected):
+            if entry.public_key and (name in protected or f"{kind}/{name}" in lock.protected):
                 yield entry.public_key, f"{kind} {name}"
 
 
@@ -301,21 +301,21 @@ def _taken_networks(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
 def _of_sides(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
     """Note the other sides of shared centres, which stay unchanged."""
     for spec in specs:
-        if others := facts[spec.id].beside:
-            own = spec.owner.inventory if spec.owner else "this inventory"
-            listed = "; ".join(owner.words for owner in others)
-            yield msg("{id} is shared: this is the side of {own}; beside it: {listed}", spec.id, own, listed)
+        if other_owners := facts[spec.id].beside:
+            own_inventory = spec.owner.inventory if spec.owner else "this inventory"
+            listed = "; ".join(owner.words for owner in other_owners)
+            yield msg("{id} is shared: this is the side of {own}; beside it: {listed}", spec.id, own_inventory, listed)
 
 
 def _notes(
-    observed: Observed, read: Sequence[HostSpec], changed: Collection[str], held: Sequence[FrozenInPlan]
+    observed: Observed, read: Sequence[HostSpec], changed: Collection[str], frozen: Sequence[FrozenInPlan]
 ) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
     yield from _of_sides(read, observed.facts)
     yield from _of_the_machine(read, observed.facts)
-    if aside := [one.facility.id for one in held if not one.chosen]:
-        yield msg("{outside}, and what hosts have of it stays as it is: {aside}", OUTSIDE, ", ".join(aside))
-    silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
+    if untouched := [entry.facility.id for entry in frozen if not entry.chosen]:
+        yield msg("{outside}, and what hosts have of it stays as it is: {aside}", OUTSIDE, ", ".join(untouched))
+    silent = [spec.id for spec in read if spec.firewall and spec.id in changed and not observed.facts[spec.id].ssh_peer]
     if silent and observed.before is None:
         yield (
             msg(

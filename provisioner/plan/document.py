@@ -369,7 +369,7 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
             "templates": basis.templates,
             "tool": basis.version,
             **{key: dict(sorted(getattr(basis, key).items())) for key in ("live", "desired", "planned", "allow")},
-            "requests": {host: dict(of) for host, of in sorted(basis.requests.items())},
+            "requests": {host: dict(request) for host, request in sorted(basis.requests.items())},
             "summary": {
                 **{action.value: actions[action] for action in Action},
                 "noop": plan.resources - len(changing),
@@ -387,9 +387,9 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
             "unreadable": dict(sorted(plan.unreadable.items())),
             "unproved": plan.unproved,
             "site_packages": plan.site_packages,
-            "notes": [*plan.lacking, *plan.notes, *(f"{one.message}; {one.hint}" for one in plan.warnings)],
+            "notes": [*plan.lacking, *plan.notes, *(f"{entry.message}; {entry.hint}" for entry in plan.warnings)],
             "warnings": plan.warnings,
-            "held": [frozen_row(one) for one in plan.held],
+            "held": [frozen_row(entry) for entry in plan.held],
             "quarantined": plan.quarantined,
             "approvals": tuple(dict.fromkeys(map(NeedRow.model_validate, plan.approvals))),
             "rego": _rego(plan.rego),
@@ -412,16 +412,16 @@ def _totals(totals: Totals) -> Document:
     }
 
 
-def frozen_row(held: FrozenInPlan) -> HeldInPlanRow:
+def frozen_row(frozen: FrozenInPlan) -> HeldInPlanRow:
     """Return the row of a frozen facility."""
-    return HeldInPlanRow.made_of(held.facility, hosts=held.hosts, chosen=held.chosen)
+    return HeldInPlanRow.made_of(frozen.facility, hosts=frozen.hosts, chosen=frozen.chosen)
 
 
 def _rego(verdict: RegoVerdict | None) -> RegoRow | None:
     if verdict is None:
         return None
-    said = {"denied": len(verdict.denied), "warned": len(verdict.warned), "failed": len(verdict.failed)}
-    return RegoRow.made_of(verdict, **said)
+    counts = {"denied": len(verdict.denied), "warned": len(verdict.warned), "failed": len(verdict.failed)}
+    return RegoRow.made_of(verdict, **counts)
 
 
 def no_change(plan: Plan, since: str = "") -> str:
@@ -472,27 +472,27 @@ def _unproved(plan: Plan) -> Iterator[str]:
 
 
 def _unreadable(plan: Plan) -> Iterator[str]:
-    others = sorted(set(plan.unreadable) - set(plan.unproved))
-    if not others:
+    hosts = sorted(set(plan.unreadable) - set(plan.unproved))
+    if not hosts:
         return
-    first = printable(plan.unreadable[others[0]])
-    were = "was" if len(others) == 1 else "were"
-    why = first if first.startswith(others[0]) else f"{others[0]}: {first}"
+    first = printable(plan.unreadable[hosts[0]])
+    were = "was" if len(hosts) == 1 else "were"
+    reason = first if first.startswith(hosts[0]) else f"{hosts[0]}: {first}"
     yield (
         msg(
             "{hosts} {were} not read, and what would change there is not in this plan: {others} "
             "({why}); repair that and plan again",
-            counted(len(others), "host"),
+            counted(len(hosts), "host"),
             were,
-            named(others),
-            why,
+            named(hosts),
+            reason,
         )
     )
 
 
 def _held(plan: Plan) -> Iterator[str]:
     if plan.held_back:
-        yield frozen_ending([one.facility.id for one in plan.held_back])
+        yield frozen_ending([entry.facility.id for entry in plan.held_back])
 
 
 def frozen_ending(names: Sequence[str]) -> str:
@@ -511,5 +511,5 @@ def _changes(plan: Plan) -> str:
     if not changing:
         return no_change(plan)
     actions = Counter(change.action for change in changing)
-    words = ", ".join(f"{actions[action]} to {action.value}" for action in Action if actions[action])
-    return msg("{words} on {hosts}", words, counted(len(plan.hosts), "host"))
+    counts = ", ".join(f"{actions[action]} to {action.value}" for action in Action if actions[action])
+    return msg("{words} on {hosts}", counts, counted(len(plan.hosts), "host"))

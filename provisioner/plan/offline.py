@@ -58,9 +58,9 @@ def placeholders(inventory: Inventory) -> Secrets:
                 publish_keys=dict.fromkeys(facilities, _NOTHING),
                 centre_psks={relay.id: dict.fromkeys(carrier.centres, _PSK) for relay in carrier.relays},
                 next_psks={
-                    name: NextPsk(psk=_PSK, follows=one.gateway.public_key)
-                    for name, one in facilities.items()
-                    if one.gateway and one.gateway.public_key and one.gateway.next_key
+                    name: NextPsk(psk=_PSK, follows=site.gateway.public_key)
+                    for name, site in facilities.items()
+                    if site.gateway and site.gateway.public_key and site.gateway.next_key
                 },
             )
             for carrier in inventory.carriers.values()
@@ -107,10 +107,10 @@ def with_frozen(facts: Mapping[str, HostFacts], inventory: Inventory, names: Col
             peers[relay][facility.gateway.public_key] = f"site/{facility.id}"
             if facility.gateway.next_key and facility.gateway.next_key.public_key:
                 peers[relay][facility.gateway.next_key.public_key] = f"next/{facility.id}"
-    kept: dict[str, wire.FrozenAnswer] = {
+    frozen_parts: dict[str, wire.FrozenAnswer] = {
         host: {**no_frozen_parts(), "paths": paths[host], "peers": peers[host]} for host in facts
     }
-    return {host: replace(of, held=kept[host]) for host, of in facts.items()}
+    return {host: replace(host_facts, held=frozen_parts[host]) for host, host_facts in facts.items()}
 
 
 def _streams(camera: Camera) -> tuple[StreamName, ...]:
@@ -217,9 +217,9 @@ def _peer(spec: HostSpec, peer: Peer) -> wire.PeerAnswer:
 
 def _relay(spec: HostSpec, file: RenderedFile) -> wire.RelayAnswer:
     settings = settings_of(file.content, spec.digest_key)
-    own = {path.name: _path(spec, path_settings(path)) for path in spec.paths}
+    pulled = {path.name: _path(spec, path_settings(path)) for path in spec.paths}
     offered = {path.name: _path(spec, hub_settings(path)) for path in (spec.hub.paths if spec.hub else ())}
-    return {"settings": settings, "paths": own | offered, "sentinel": sentinel_of(file.content), "foreign": 0}
+    return {"settings": settings, "paths": pulled | offered, "sentinel": sentinel_of(file.content), "foreign": 0}
 
 
 def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
@@ -236,15 +236,15 @@ def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
 
 def _differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
     """Return differences of two rendered rule files, in hosts' form."""
-    was, is_now = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
-    differing = (name for name in sorted(was.keys() | is_now.keys()) if was.get(name) != is_now.get(name))
-    return [{"name": name, "action": _action(was=name in was, is_now=name in is_now)} for name in differing]
+    old_items, new_items = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
+    differing = (name for name in sorted(old_items.keys() | new_items.keys()) if old_items.get(name) != new_items.get(name))
+    return [{"name": name, "action": _action(in_old=name in old_items, in_new=name in new_items)} for name in differing]
 
 
-def _action(*, was: bool, is_now: bool) -> wire.RuleAction:
-    if was and is_now:
+def _action(*, in_old: bool, in_new: bool) -> wire.RuleAction:
+    if in_old and in_new:
         return "update"
-    return "delete" if was else "create"
+    return "delete" if in_old else "create"
 
 
 def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:
@@ -260,7 +260,7 @@ def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:
 # --- what is not known ----------------------------------------------------------------------------
 
 
-def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], left: Sequence[str]) -> Iterator[str]:
+def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving: Sequence[str]) -> Iterator[str]:
     """Yield what the comparison cannot know.
 
     `old` and `new` are the revisions' encrypted files by path; `left` are hosts that only the old one has.
@@ -270,7 +270,7 @@ def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], left: Sequence
         if old.get(path) != new.get(path):
             change = "is new" if path not in old else "is gone" if path not in new else "changed"
             yield msg("{path} {change}, and the vault was not opened: {path_2}", path, change, _meaning(path))
-    for host in left:
+    for host in leaving:
         yield msg("{host} leaves the inventory: it keeps its state, and gets no changes any more", host)
 
 

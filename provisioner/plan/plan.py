@@ -174,7 +174,7 @@ class Plan:
     @property
     def held_back(self) -> tuple[FrozenInPlan, ...]:
         """Frozen facilities in the limit; commands that show them exit with 3."""
-        return tuple(one for one in self.held if one.chosen)
+        return tuple(entry for entry in self.held if entry.chosen)
 
     @property
     def pending(self) -> tuple[Change, ...]:
@@ -303,15 +303,15 @@ def moved_items(then: HostItems, now: HostItems) -> list[str]:
     """Return differing items, with both states."""
     moved = []
     for item in sorted(then.keys() | now.keys()):
-        was, is_now = then.get(item), now.get(item)
-        if was == is_now:
+        before, after = then.get(item), now.get(item)
+        if before == after:
             continue
-        if was is None:
-            moved.append(msg("{item} was not there and is {is_now}", item, is_now))
-        elif is_now is None:
-            moved.append(msg("{item} was {was} and is gone", item, was))
+        if before is None:
+            moved.append(msg("{item} was not there and is {is_now}", item, after))
+        elif after is None:
+            moved.append(msg("{item} was {was} and is gone", item, before))
         else:
-            moved.append(msg("{item} was {was} and is {is_now}", item, was, is_now))
+            moved.append(msg("{item} was {was} and is {is_now}", item, before, after))
     return moved
 
 
@@ -341,10 +341,10 @@ def _short(digest: str) -> str:
 
 def _units(facts: HostFacts) -> Iterator[tuple[str, str]]:
     for name, unit in facts.units.items():
-        words = [unit["active"], unit["enabled"]]
-        words += ["its file not read by systemd"] if unit["reload"] else []
-        words += [msg("overridden by {path}", path) for path in unit["drop_ins"]]
-        yield msg("unit {name}", name), ", ".join(words)
+        parts = [unit["active"], unit["enabled"]]
+        parts += ["its file not read by systemd"] if unit["reload"] else []
+        parts += [msg("overridden by {path}", path) for path in unit["drop_ins"]]
+        yield msg("unit {name}", name), ", ".join(parts)
 
 
 def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -366,22 +366,22 @@ def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, s
     for key, peer in live["peers"].items():
         psk = _short(peer["psk"]) if peer["psk"] else "none"
         allowed = " ".join(peer["allowed_ips"]) or "none"
-        words = msg(
+        text = msg(
             "allowed IPs {allowed}, keepalive {keepalive_s}, pre-shared key {psk}",
             allowed,
             peer["keepalive_s"] or "off",
             psk,
         )
-        yield f"peer {names.get(key, f'unknown/{key}')}", words
+        yield f"peer {names.get(key, f'unknown/{key}')}", text
 
 
 def _rules(facts: HostFacts) -> Iterator[tuple[str, str]]:
-    words = {"create": "missing", "update": "another one", "delete": "one that should not be there"}
+    texts = {"create": "missing", "update": "another one", "delete": "one that should not be there"}
     if facts.firewall["differences"] and not facts.firewall["present"]:
         yield "rule table inet provisioner", "missing"
         return
     for difference in facts.firewall["differences"]:
-        yield msg("rule {name}", difference["name"]), words[difference["action"]]
+        yield msg("rule {name}", difference["name"]), texts[difference["action"]]
 
 
 def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:

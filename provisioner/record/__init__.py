@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from provisioner.record.store import History
 
 
-def history_at(place: StateFolder) -> History | None:
+def history_at(folder: StateFolder) -> History | None:
     """Return the history of a place, or `None` before any run.
 
     Raises:
         StateError: the history cannot be opened.
     """
-    if place.file and not place.file.exists():
+    if folder.file and not folder.file.exists():
         return None
     from provisioner.record.store import find_history  # noqa: PLC0415 (the database's library takes time)
 
-    return find_history(place)
+    return find_history(folder)

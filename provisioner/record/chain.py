@@ -140,19 +140,19 @@ def unvouched_rows(connection: Connection, inventory: str, ended: set[int], runs
     tables = [(checks, "checks of facilities"), (holdings, "what hosts hold")]
     if has_table(connection, verdicts):
         tables.append((verdicts, "verdicts on paths"))
-    for table, what in tables:
+    for table, label in tables:
         for number in _each(connection, table, "number", inventory):
             if number not in ended:
-                yield f"there are rows of {what} that are no ended run's ({_shown(number)})"
-    for table, what in ((documents, "a document"), (events, "a journal")):
+                yield f"there are rows of {label} that are no ended run's ({_shown(number)})"
+    for table, label in ((documents, "a document"), (events, "a journal")):
         for run in _each(connection, table, "run", inventory):
             if run not in runs:
-                yield f"there is {what} of a run that has no entry ({_shown(run)})"
+                yield f"there is {label} of a run that has no entry ({_shown(run)})"
     yield from _of_nobody(connection, (*tables, (documents, "documents"), (events, "a journal")))
     yield from _stray_epochs(connection, inventory, runs)
-    there = set(_each(connection, entries, "number", inventory))
+    numbers = set(_each(connection, entries, "number", inventory))
     for number in seals_of(connection, inventory):
-        if number not in there:
+        if number not in numbers:
             yield f"there is a seal of an entry that is not there ({number})"
 
 
@@ -166,8 +166,8 @@ def _stray_epochs(connection: Connection, inventory: str, runs: set[str]) -> Ite
 
 def missing_parts(connection: Connection) -> Iterator[str]:
     """Yield the missing tables, indexes and unique constraints of the database's revision."""
-    revision, there = revision_of(connection), inspect(connection)
-    names = set(there.get_table_names())
+    revision, inspector = revision_of(connection), inspect(connection)
+    names = set(inspector.get_table_names())
     if revision == BEFORE:
         # Of a database from before revisions it is not known which tables it has; this one came after them.
         if host_epochs.name in names:
@@ -178,10 +178,10 @@ def missing_parts(connection: Connection) -> Iterator[str]:
             if table.name not in NO_LONGER_READ and (revision == REVISION or table is not host_epochs):
                 yield f"the table {table.name} is missing"
             continue
-        known = {one["name"] for one in (*there.get_indexes(table.name), *there.get_unique_constraints(table.name))}
-        rules = [one.name for one in table.constraints if isinstance(one, UniqueConstraint)]
-        for name in (*(str(one.name) for one in table.indexes), *map(str, rules)):
-            if name not in known:
+        present = {part["name"] for part in (*inspector.get_indexes(table.name), *inspector.get_unique_constraints(table.name))}
+        rules = [part.name for part in table.constraints if isinstance(part, UniqueConstraint)]
+        for name in (*(str(part.name) for part in table.indexes), *map(str, rules)):
+            if name not in present:
                 yield f"the table {table.name} lacks {name}"
 
 
@@ -196,10 +196,10 @@ def _each(connection: Connection, table: Table, name: str, inventory: str) -> li
 
 def _of_nobody(connection: Connection, tables: Iterable[tuple[Table, str]]) -> Iterator[str]:
     """Yield rows of inventories without any entry; other checks miss those."""
-    known = _inventories(connection, entries)
-    for table, what in tables:
-        for other in sorted(_shown(name) for name in _inventories(connection, table) - known):
-            yield f"there are rows of {what} of an inventory that has no entry ({other})"
+    recorded = _inventories(connection, entries)
+    for table, label in tables:
+        for inventory in sorted(_shown(name) for name in _inventories(connection, table) - recorded):
+            yield f"there are rows of {label} of an inventory that has no entry ({inventory})"
 
 
 def _inventories(connection: Connection, table: Table) -> set[object]:
@@ -209,7 +209,7 @@ def _inventories(connection: Connection, table: Table) -> set[object]:
 def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainReport:
     """Check the whole history of an inventory."""
     # First: PostgreSQL answers nothing more once a table was asked for that is gone.
-    gone = _guarded(lambda: missing_parts(connection), "the database does not say which tables it has")
+    missing = _guarded(lambda: missing_parts(connection), "the database does not say which tables it has")
     chain = _Chain(connection, inventory, keys)
     for number in chain.numbers():
         chain.take(number)
@@ -219,11 +219,11 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
     )
     if keys.secret and chain.seals.unproved and not chain.seals.keyed:
         rows.append(_NOT_OURS)
-    if not gone and chain.changes:
+    if not missing and chain.changes:
         with suppress(*DAMAGE, DBAPIError):
             if has_table(connection, host_epochs) and not _each(connection, host_epochs, "host", inventory):
                 chain.remarks.append(ChainFault(0, _NO_NUMBERS))
-    faults = (*chain.faults, *(ChainFault(0, message) for message in (*gone, *of_sets, *rows)))
+    faults = (*chain.faults, *(ChainFault(0, message) for message in (*missing, *of_sets, *rows)))
     return ChainReport(chain.length, chain.previous, faults, chain.seals, tuple(chain.remarks))
 
 
@@ -376,25 +376,25 @@ def _of_ending(
 ) -> Iterator[str]:
     packed = stored(documents.c.packed)
     document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
-    there = _digest_of(connection.execute(document).first())
+    document_digest = _digest_of(connection.execute(document).first())
     may_be_gone = row.operation == Operation.VERIFY and _is_before(row, cut.documents)
-    if there != content["document"] and not (may_be_gone and there is None):
+    if document_digest != content["document"] and not (may_be_gone and document_digest is None):
         yield "its document is missing or was changed"
-    own = checks.c.inventory == row.inventory, checks.c.number == row.number
+    conditions = checks.c.inventory == row.inventory, checks.c.number == row.number
     recorded = (
         FacilityCheck(c.facility, c.content, c.relay, c.at, c.pulled, c.checked, c.proved)
-        for c in connection.execute(select(checks).where(*own))
+        for c in connection.execute(select(checks).where(*conditions))
     )
     if checks_digest(recorded) != content["checks"]:
         yield "its checks of facilities were changed"
     exact = stored(holdings.c.exact).label("flag")
     of_hosts = select(holdings.c.host, holdings.c.at, holdings.c.held, exact)
     of_hosts = of_hosts.where(holdings.c.inventory == row.inventory, holdings.c.number == row.number)
-    shown = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
-    if shown != content["holdings"]:
+    by_host = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
+    if by_host != content["holdings"]:
         yield "what it says of hosts was changed"
-    kept = stored_digest(connection, row.inventory, row.number, lists)
-    if kept != content.get("verdicts", "") and not (not kept and _is_before(row, cut.verdicts)):
+    verdicts_digest = stored_digest(connection, row.inventory, row.number, lists)
+    if verdicts_digest != content.get("verdicts", "") and not (not verdicts_digest and _is_before(row, cut.verdicts)):
         yield "what it kept of paths is missing or was changed"
 
 

@@ -68,10 +68,10 @@ class Entry:
 
 def revision_of(connection: Connection) -> str | None:
     """Return the revision of a database's tables, or `None` without tables."""
-    there = inspect(connection)
-    if not there.has_table(entries.name):
+    inspector = inspect(connection)
+    if not inspector.has_table(entries.name):
         return None
-    number = connection.scalar(select(migrations.c.version_num)) if there.has_table(migrations.name) else None
+    number = connection.scalar(select(migrations.c.version_num)) if inspector.has_table(migrations.name) else None
     return BEFORE if number is None else str(number)
 
 
@@ -106,8 +106,8 @@ class Database:
     Methods raise `StateError` if the database does not answer, or stays locked.
     """
 
-    def __init__(self, place: StateFolder, engine: Engine) -> None:
-        self.place = place
+    def __init__(self, folder: StateFolder, engine: Engine) -> None:
+        self.place = folder
         self._engine = engine
 
     @contextmanager
@@ -159,24 +159,24 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(place: StateFolder, *, create: bool) -> Database | None:
+def open_database(folder: StateFolder, *, create: bool) -> Database | None:
     """Open the database of a place; `None` without a history, unless `create`.
 
     Raises:
         StateError: the database cannot be opened, or a newer version made it.
     """
-    if place.file and not place.file.exists() and not create:
+    if folder.file and not folder.file.exists() and not create:
         return None
-    if place.file:
-        _make_private(place.file)
-    with _database_errors(place, "opened"):
-        database = Database(place, _engine(place))
+    if folder.file:
+        _make_private(folder.file)
+    with _database_errors(folder, "opened"):
+        database = Database(folder, _engine(folder))
     with ExitStack() as opened:
         opened.callback(database.close)
         with database.reading() as connection:
             revision = revision_of(connection)
             if revision is not None:
-                _refuse_other(connection, place, revision)
+                _refuse_other(connection, folder, revision)
         if revision is None and not create:
             return None
         if create and revision != REVISION:
@@ -187,9 +187,9 @@ def open_database(place: StateFolder, *, create: bool) -> Database | None:
     return database
 
 
-def made_database(place: StateFolder) -> Database:
+def made_database(folder: StateFolder) -> Database:
     """Open the database of a place to write, or make it."""
-    database = open_database(place, create=True)
+    database = open_database(folder, create=True)
     if database is None:
         raise TypeError("a database that may be made is there")
     return database
@@ -200,18 +200,18 @@ def has_table(connection: Connection, table: Table) -> bool:
     return inspect(connection).has_table(table.name)
 
 
-def _refuse_other(connection: Connection, place: StateFolder, revision: str) -> None:
+def _refuse_other(connection: Connection, folder: StateFolder, revision: str) -> None:
     if revision not in KNOWN | {BEFORE}:
         raise StateError(
-            f"the history in {place.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
+            f"the history in {folder.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
             f" this program knows them up to {REVISION}",
             hint="install the version of provisioner that other machines with this history have",
         )
     version = connection.scalar(select(schema.c.version))
     if version not in {SCHEMA, PRUNED_SCHEMA}:
-        own = f"{SCHEMA} and {PRUNED_SCHEMA}"
+        supported = f"{SCHEMA} and {PRUNED_SCHEMA}"
         raise StateError(
-            f"the history in {place.shown} is of another version ({version}; this program's are {own})",
+            f"the history in {folder.shown} is of another version ({version}; this program's are {supported})",
             hint="use the version of provisioner that wrote it last",
         )
 
@@ -219,14 +219,14 @@ def _refuse_other(connection: Connection, place: StateFolder, revision: str) -> 
 # --- SQLite and PostgreSQL ------------------------------------------------------------------------
 
 
-def _engine(place: StateFolder) -> Engine:
-    if place.file:
-        url = URL.create(_SQLITE, database=str(place.file))
+def _engine(folder: StateFolder) -> Engine:
+    if folder.file:
+        url = URL.create(_SQLITE, database=str(folder.file))
         engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         return engine
-    return create_engine(_server(place.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
+    return create_engine(_server(folder.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -259,10 +259,10 @@ def _server(named: str) -> URL:
     return url.set(drivername=f"{_POSTGRESQL}+psycopg")
 
 
-def _alone(connection: Connection, what: str) -> None:
+def _alone(connection: Connection, lock_name: str) -> None:
     """Wait until no other process writes; SQLite's `BEGIN IMMEDIATE` does so itself."""
     if connection.dialect.name == _POSTGRESQL:
-        key = int.from_bytes(hashlib.sha256(f"provisioner/{what}".encode()).digest()[:8], "big", signed=True)
+        key = int.from_bytes(hashlib.sha256(f"provisioner/{lock_name}".encode()).digest()[:8], "big", signed=True)
         connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_S}s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
@@ -285,31 +285,31 @@ def _make_private(file: Path) -> None:
 
 
 @contextmanager
-def _damage(place: StateFolder) -> Iterator[None]:
+def _damage(folder: StateFolder) -> Iterator[None]:
     """Turn errors from a tampered row into one that quotes nothing."""
     try:
         yield
     except SQLAlchemyError:  # some are of two kinds
         raise
     except DAMAGE:
-        raise DamagedRecordError(f"the history in {place.shown} is damaged: a row of it cannot be read") from None
+        raise DamagedRecordError(f"the history in {folder.shown} is damaged: a row of it cannot be read") from None
 
 
 @contextmanager
-def _database_errors(place: StateFolder, verb: str) -> Iterator[None]:
+def _database_errors(folder: StateFolder, verb: str) -> Iterator[None]:
     """Turn the database's errors into ours, without the query and its values."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise StateError(f"{place.shown} needs the driver {error.name}", hint=_DRIVER_HINT) from None
+        raise StateError(f"{folder.shown} needs the driver {error.name}", hint=_DRIVER_HINT) from None
     except NoSuchModuleError:
         raise StateError(f"{VARIABLE} names an unknown kind of database", hint=_URL_HINT) from None
     except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
+        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
         # Of a password with an at sign, the driver takes the rest for the server's name.
-        said = _LOGIN.sub("***@", said)
+        reason = _LOGIN.sub("***@", reason)
         raise StateError(
-            f"the history in {place.shown} cannot be {verb}: {said}",
+            f"the history in {folder.shown} cannot be {verb}: {reason}",
             hint=f"see that it is there, has room and is not held by another process; {VARIABLE} names another place",
         ) from None
 
@@ -317,53 +317,53 @@ def _database_errors(place: StateFolder, verb: str) -> Iterator[None]:
 # --- the newest entry ------------------------------------------------------------------------------
 
 
-def append(connection: Connection, place: StateFolder, entry: Entry) -> Head:
+def append(connection: Connection, folder: StateFolder, entry: Entry) -> Head:
     """Append an entry to an inventory's record in a `writing` transaction.
 
     A tampered newest entry raises `DamagedRecordError`.
     """
-    last = _newest(connection, place)
-    number, previous = (last.number + 1, last.hash) if last else (1, genesis(place.inventory))
+    last = _newest(connection, folder)
+    number, previous = (last.number + 1, last.hash) if last else (1, genesis(folder.inventory))
     # The inventory's id stands in the entry, too: it cannot pass for one of another inventory's record.
-    own = {"number": number, "history": place.inventory, "keyed": place.keys.secret is not None}
-    text = canonical({**entry.content, **own})
+    header = {"number": number, "history": folder.inventory, "keyed": folder.keys.secret is not None}
+    text = canonical({**entry.content, **header})
     run = entry.run
-    row = {"inventory": place.inventory, "number": number, "run": run.id, "step": entry.step.value, "at": entry.at}
+    row = {"inventory": folder.inventory, "number": number, "run": run.id, "step": entry.step.value, "at": entry.at}
     chained = {"content": text, "previous": previous, "hash": linked(previous, text)}
     connection.execute(insert(entries).values(**row, operation=run.operation.value, **chained))
-    return _sealed(connection, place, Head(run.id, number, chained["hash"]))
+    return _sealed(connection, folder, Head(run.id, number, chained["hash"]))
 
 
-def _sealed(connection: Connection, place: StateFolder, head: Head) -> Head:
-    message = head.message(place.inventory)
-    seal, signature = place.keys.seal(message), place.keys.sign(message)
+def _sealed(connection: Connection, folder: StateFolder, head: Head) -> Head:
+    message = head.message(folder.inventory)
+    seal, signature = folder.keys.seal(message), folder.keys.sign(message)
     if seal or signature:
-        own = {"inventory": place.inventory, "number": head.number}
-        connection.execute(insert(seals).values(**own, seal=seal, signature=signature))
+        key_columns = {"inventory": folder.inventory, "number": head.number}
+        connection.execute(insert(seals).values(**key_columns, seal=seal, signature=signature))
     return Head(head.run, head.number, head.hash, seal)
 
 
-def _newest(connection: Connection, place: StateFolder) -> Head | None:
+def _newest(connection: Connection, folder: StateFolder) -> Head | None:
     """Return the newest entry, checked with its hash and its seal."""
     number = stored(entries.c.number)
-    newest = select(number).where(entries.c.inventory == place.inventory).order_by(entries.c.number.desc()).limit(1)
+    newest = select(number).where(entries.c.inventory == folder.inventory).order_by(entries.c.number.desc()).limit(1)
     row = connection.execute(newest).first()
     if row is None:
         return None
     try:
-        head = head_at(connection, place.inventory, cast("int", row[0]))
-        if head is not None and _is_whole(connection, place.inventory, head, place.keys):
+        head = head_at(connection, folder.inventory, cast("int", row[0]))
+        if head is not None and _is_whole(connection, folder.inventory, head, folder.keys):
             return head
     except DAMAGE:
         pass
     raise DamagedRecordError(
-        f"the history in {place.shown} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded",
+        f"the history in {folder.shown} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded",
     )
 
 
 def _is_whole(connection: Connection, inventory: str, head: Head, keys: RecordKeys) -> bool:
-    own = entries.c.inventory == inventory, entries.c.number == head.number
-    row = connection.execute(select(entries.c.previous, entries.c.content).where(*own)).one()
+    conditions = entries.c.inventory == inventory, entries.c.number == head.number
+    row = connection.execute(select(entries.c.previous, entries.c.content).where(*conditions)).one()
     sealed = keys.judge_seal(head.seal, head.message(inventory))
     return linked(row.previous, row.content) == head.hash and sealed is not SealVerdict.FALSE
 
@@ -399,4 +399,4 @@ def seals_of(connection: Connection, inventory: str, number: int | None = None) 
     query = select(stored(seals.c.number), stored(seals.c.seal), stored(seals.c.signature))
     query = query.where(seals.c.inventory == inventory)
     rows = connection.execute(query if number is None else query.where(seals.c.number == number)).all()
-    return {of: (str(seal), str(signature)) for of, seal, signature in rows if isinstance(of, int) and seal is not None}
+    return {sealed: (str(seal), str(signature)) for sealed, seal, signature in rows if isinstance(sealed, int) and seal is not None}

@@ -248,10 +248,10 @@ def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
 
     Together they have the latest verdict on every path.
     """
-    ended = [(one.finished, one) for one in runs if one.finished and one.run.operation is Operation.VERIFY]
-    newest = [one for _, one in sorted(ended, key=lambda pair: (pair[0], pair[1].run.id), reverse=True)]
-    whole = next((place for place, one in enumerate(newest) if not one.run.limit), len(newest))
-    return tuple(newest[: whole + 1])
+    ended = [(recorded.finished, recorded) for recorded in runs if recorded.finished and recorded.run.operation is Operation.VERIFY]
+    newest = [recorded for _, recorded in sorted(ended, key=lambda pair: (pair[0], pair[1].run.id), reverse=True)]
+    last = next((index for index, recorded in enumerate(newest) if not recorded.run.limit), len(newest))
+    return tuple(newest[: last + 1])
 
 
 # --- text and hash --------------------------------------------------------------------------------
@@ -297,8 +297,8 @@ def ended_content(run: Run, ending: Ending, verdicts: str = "", document: str | 
         "checks": checks_digest(ending.checks),
         "holdings": {h.host: [moment_text(h.at), h.frozen_digest, h.exact] for h in ending.holdings},
     }
-    kept = {"verdicts": verdicts} if verdicts else {}
-    return cast("EndedContent", content | kept | ({"cut": _cut_content(ending.cut)} if ending.cut else {}))
+    verdict_part = {"verdicts": verdicts} if verdicts else {}
+    return cast("EndedContent", content | verdict_part | ({"cut": _cut_content(ending.cut)} if ending.cut else {}))
 
 
 def _cut_content(cut: Cut) -> dict[str, str | None]:
@@ -326,7 +326,7 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
         "limit": list(run.limit),
     }
     if run.approvals:
-        content["approvals"] = [one.document for one in run.approvals]
+        content["approvals"] = [approval.document for approval in run.approvals]
     return content
 
 
@@ -336,9 +336,9 @@ def checks_digest(checks: Iterable[FacilityCheck]) -> str:
     return digest(canonical(rows))
 
 
-def recorded_of(begun: StartContent | None, ended: EndedContent | None) -> Recorded:
+def recorded_of(start: StartContent | None, ended: EndedContent | None) -> Recorded:
     """Make a run from its entries; at least one is needed."""
-    entry = ended or begun
+    entry = ended or start
     if entry is None:
         raise ValueError("a run has an entry")
     run = Run(
@@ -351,9 +351,9 @@ def recorded_of(begun: StartContent | None, ended: EndedContent | None) -> Recor
         tool=entry["tool"],
         plan=entry["plan"],
         limit=tuple(entry["limit"]),
-        approvals=tuple(RecordedApproval(**one | {"roles": tuple(one["roles"])}) for one in entry.get("approvals", ())),
+        approvals=tuple(RecordedApproval(**approval | {"roles": tuple(approval["roles"])}) for approval in entry.get("approvals", ())),
     )
-    hosts, intent = (tuple(begun["hosts"]), begun.get("intent", "")) if begun else ((), "")
+    hosts, intent = (tuple(start["hosts"]), start.get("intent", "")) if start else ((), "")
     if ended is None:
         return Recorded(run, hosts=hosts, intent=intent)
     return Recorded(run, datetime.fromisoformat(ended["at"]), ended["outcome"], hosts, intent)

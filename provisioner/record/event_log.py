@@ -46,15 +46,15 @@ class EventLog:
     Methods raise `StateError` if the database does not answer.
     """
 
-    def __init__(self, place: StateFolder, *, create: bool = True) -> None:
-        database = open_database(place, create=create)
+    def __init__(self, folder: StateFolder, *, create: bool = True) -> None:
+        database = open_database(folder, create=create)
         if database is None:
             raise StateError(
-                f"there is no history in {place.shown}", hint="it was there a moment ago: look who moved it"
+                f"there is no history in {folder.shown}", hint="it was there a moment ago: look who moved it"
             )
         self._database = database
-        self._mine = place.inventory
-        self._keys = place.keys
+        self._mine = folder.inventory
+        self._keys = folder.keys
 
     def close(self) -> None:
         """Close the connections."""
@@ -75,10 +75,10 @@ class EventLog:
         Missing steps at the end are not noticed; others raise `DamagedRecordError`.
         """
         previous = ""
-        for due, (sequence, event, seal) in enumerate(self._read(run), 1):
+        for expected, (sequence, event, seal) in enumerate(self._read(run), 1):
             message = _message(self._mine, run, sequence, previous, event)
-            if sequence != due or self._keys.judge_seal(seal, message) is not SealVerdict.GENUINE:
-                raise self._damaged(run, due, "is missing, or was not written by who has the vault's key")
+            if sequence != expected or self._keys.judge_seal(seal, message) is not SealVerdict.GENUINE:
+                raise self._damaged(run, expected, "is missing, or was not written by who has the vault's key")
             previous = seal
         return self.of(run)
 
@@ -92,30 +92,30 @@ class EventLog:
                     raise self._damaged(run, number, "cannot be read") from None
         return steps
 
-    def _damaged(self, run: str, number: int, what: str) -> DamagedRecordError:
-        return _damaged(self._database.place, run, number, what)
+    def _damaged(self, run: str, number: int, fault: str) -> DamagedRecordError:
+        return _damaged(self._database.place, run, number, fault)
 
     def digest_of(self, run: str) -> str:
         """Return the hash of a run's steps for its document."""
         return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
 
 
-def add_step(connection: Connection, place: StateFolder, run: str, event: Event) -> None:
+def add_step(connection: Connection, folder: StateFolder, run: str, event: Event) -> None:
     """Add a step in a write transaction; its seal covers all before."""
-    query = _steps(place.inventory, run).order_by(events.c.sequence.desc()).limit(1)
+    query = _steps(folder.inventory, run).order_by(events.c.sequence.desc()).limit(1)
     last = connection.execute(query).first()
-    sequence, previous = _after(place, run, last[0], last[4]) if last else (1, "")
-    seal = place.keys.seal(_message(place.inventory, run, sequence, previous, event))
+    sequence, previous = _after(folder, run, last[0], last[4]) if last else (1, "")
+    seal = folder.keys.seal(_message(folder.inventory, run, sequence, previous, event))
     outcome = canonical({**event.detail, "state": event.state, **({_SEAL: seal} if seal else {})})
-    row = {"inventory": place.inventory, "run": run, "at": event.at, "host": event.host, "step": event.step}
+    row = {"inventory": folder.inventory, "run": run, "at": event.at, "host": event.host, "step": event.step}
     column = "before" if event.state == BEGIN else "after"
     connection.execute(insert(events).values(**row, sequence=sequence, **{column: outcome}))
 
 
-def _after(place: StateFolder, run: str, sequence: object, outcome: object) -> tuple[int, str]:
+def _after(folder: StateFolder, run: str, sequence: object, outcome: object) -> tuple[int, str]:
     """Return the next step's number, and the last one's seal if readable."""
     if not isinstance(sequence, int):
-        raise _damaged(place, run, 1, "has a number that is none")
+        raise _damaged(folder, run, 1, "has a number that is none")
     try:
         return sequence + 1, str(plain_object(str(outcome)).get(_SEAL, ""))
     except DAMAGE:
@@ -132,8 +132,8 @@ def _steps(inventory: str, run: str) -> Select[object, object, object, object, o
     return query.where(events.c.inventory == inventory, events.c.run == run)
 
 
-def _damaged(place: StateFolder, run: str, number: int, what: str) -> DamagedRecordError:
-    message = f"the history in {place.shown} is damaged: step {number} of run {run} {what}"
+def _damaged(folder: StateFolder, run: str, number: int, fault: str) -> DamagedRecordError:
+    message = f"the history in {folder.shown} is damaged: step {number} of run {run} {fault}"
     return DamagedRecordError(message, object=run)
 
 
@@ -149,5 +149,5 @@ def _step(sequence: object, at: object, host: object, step: object, outcome: obj
 
 
 def _message(inventory: str, run: str, sequence: int, previous: str, event: Event) -> str:
-    said = [microseconds(event.at), event.host, event.step, event.state, dict(event.detail)]
-    return canonical(["event", inventory, run, sequence, previous, *said])
+    content = [microseconds(event.at), event.host, event.step, event.state, dict(event.detail)]
+    return canonical(["event", inventory, run, sequence, previous, *content])

@@ -66,7 +66,7 @@ class _Checked:
 
     def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
         by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
-        for (facility, _), check in sorted(self.latest.items(), key=lambda one: one[1].shown):
+        for (facility, _), check in sorted(self.latest.items(), key=lambda pair: pair[1].shown):
             by_facility[facility][check.relay] = check
         return {name: tuple(by_relay[relay] for relay in sorted(by_relay)) for name, by_relay in by_facility.items()}
 
@@ -98,7 +98,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
         checks=checked.last_checks(),
         declined=checked.declined,
         verified=verifications[0] if verifications else None,
-        looked_at_all=next((one for one in verifications if not one.limit), None),
+        looked_at_all=next((verification for verification in verifications if not verification.limit), None),
     )
 
 
@@ -134,10 +134,10 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
             )
         if row.declined is not None:
             declined[content] = ProvedAt(moment(row.declined), runs[row.declined_entry])
-        shown = ProvedAt(moment(row.newest), runs[row.newest_entry])
+        newest = ProvedAt(moment(row.newest), runs[row.newest_entry])
         if None in (row.relay, row.pulled, row.checked, row.proved):
             raise TypeError("a check says all of it")
-        latest[content] = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
+        latest[content] = LastCheck(newest, row.relay, row.content, row.pulled, row.checked, row.proved)
     return _Checked(proofs, declined, latest)
 
 
@@ -165,8 +165,8 @@ def _spans(inventory: str) -> Subquery:
     whole = case((_whole(checks), at))
     spans = func.min(whole).label("first"), func.max(whole).label("last")
     all_of_it = func.min(at).label("oldest"), func.max(at).label("newest")
-    by = checks.c.facility, checks.c.content
-    return select(*by, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*by).subquery()
+    columns = checks.c.facility, checks.c.content
+    return select(*columns, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*columns).subquery()
 
 
 def _plain(table: FromClause) -> ColumnElement[int]:
@@ -191,8 +191,8 @@ def _newest(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> S
     return select(column).where(*when).order_by(*order).limit(1).scalar_subquery()
 
 
-def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
-    return and_(one.c.facility == other.c.facility, one.c.content == other.c.content)
+def _same(left: FromClause, right: FromClause) -> ColumnElement[bool]:
+    return and_(left.c.facility == right.c.facility, left.c.content == right.c.content)
 
 
 def _whole(table: FromClause) -> ColumnElement[bool]:
@@ -202,7 +202,7 @@ def _whole(table: FromClause) -> ColumnElement[bool]:
 # --- keys and packages -----------------------------------------------------------------------------
 
 
-def keys_drawn(connection: Connection, inventory: str, what: str) -> dict[str, datetime]:
+def keys_drawn(connection: Connection, inventory: str, field: str) -> dict[str, datetime]:
     """Return when each facility's current key was drawn, as far as recorded.
 
     `what` is `PRE_SHARED` or `TO_PUSH`: the name in a run's document that lists facilities. A facility has its own time
@@ -210,22 +210,22 @@ def keys_drawn(connection: Connection, inventory: str, what: str) -> dict[str, d
     """
     kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
     ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
-    own = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
+    conditions = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
     columns = (stored(entries.c.at), stored(documents.c.packed))
-    query = select(*columns).where(*ended, *own).order_by(entries.c.at, entries.c.number)
+    query = select(*columns).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
     drawn: dict[str, datetime] = {}
     for at, packed in connection.execute(query):
         try:
-            said = plain_object(unpacked(packed)).get(what, {})
-            for facility, word in said.items() if isinstance(said, dict) else ():
-                drawn[str(facility)] = _moment(word) if word else moment(at)  # type: ignore[arg-type]
+            times = plain_object(unpacked(packed)).get(field, {})
+            for facility, time_text in times.items() if isinstance(times, dict) else ():
+                drawn[str(facility)] = _moment(time_text) if time_text else moment(at)  # type: ignore[arg-type]
         except DAMAGE:
             continue
     return drawn
 
 
-def _moment(word: object) -> datetime:
-    when = datetime.fromisoformat(str(word))
+def _moment(time_text: object) -> datetime:
+    when = datetime.fromisoformat(str(time_text))
     if when.tzinfo is None:
         raise ValueError("a moment has a zone")
     return when.astimezone(UTC)
@@ -238,51 +238,51 @@ def package_records(connection: Connection, inventory: str) -> tuple[dict[str, P
     damaged = []
     kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_PACKAGES))
     ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
-    own = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
+    conditions = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
     columns = (stored(entries.c.number), stored(entries.c.run), stored(entries.c.at), stored(entries.c.content))
-    query = select(*columns, stored(documents.c.packed)).where(*ended, *own).order_by(entries.c.at, entries.c.number)
+    query = select(*columns, stored(documents.c.packed)).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
     for number, run, at, content, packed in connection.execute(query):
         try:
             entry = entry_content(content, number)
-            shown = ProvedAt(moment(at), str(run))  # type: ignore[arg-type]
+            recorded_at = ProvedAt(moment(at), str(run))  # type: ignore[arg-type]
             of_sites = plain_object(unpacked(packed))["packages"]
-            for facility, said in _items(of_sites):
+            for facility, package in _items(of_sites):
                 if entry["operation"] == Operation.INSTALLED.value:
-                    installed[facility].append((shown, _text(said["digest"])))
+                    installed[facility].append((recorded_at, _text(package["digest"])))
                 else:
-                    _add(handed[facility], _handed(shown, str(entry["who"].get(_BY, "")), said))
+                    _add(handed[facility], _handed(recorded_at, str(entry["who"].get(_BY, "")), package))
         except DAMAGE:
             damaged.append(str(run)[:_SHOWN])
     names = sorted(handed.keys() | installed.keys())
-    return {one: PackageRecord(tuple(handed[one]), tuple(installed[one])) for one in names}, tuple(damaged)
+    return {name: PackageRecord(tuple(handed[name]), tuple(installed[name])) for name in names}, tuple(damaged)
 
 
-def _add(packages: list[HandedPackage], one: HandedPackage) -> None:
-    if not packages or packages[-1].digest != one.digest:
-        packages.append(one)
+def _add(packages: list[HandedPackage], package: HandedPackage) -> None:
+    if not packages or packages[-1].digest != package.digest:
+        packages.append(package)
     elif packages[-1].until is not None:
         # The same once more: who has the later one may install it for longer.
-        until = None if one.until is None else max(one.until, packages[-1].until)
+        until = None if package.until is None else max(package.until, packages[-1].until)
         packages[-1] = replace(packages[-1], until=until)
 
 
-def _handed(shown: ProvedAt, by: str, said: Mapping[str, object]) -> HandedPackage:
-    relays = said["relays"]
+def _handed(recorded_at: ProvedAt, actor: str, document: Mapping[str, object]) -> HandedPackage:
+    relays = document["relays"]
     if not isinstance(relays, list):
         raise TypeError("a package lists its relays")
     named = tuple(NamedRelay(*(_text(relay[name]) for name in NamedRelay._fields)) for relay in relays)
     # Left out of what was recorded before packages had an end, and of those that have none.
-    until = date.fromisoformat(_text(said["valid_until"])) if said.get("valid_until") is not None else None
-    return HandedPackage(shown, by, named, _text(said["digest"]), said["takes_down"] is True, until)
+    until = date.fromisoformat(_text(document["valid_until"])) if document.get("valid_until") is not None else None
+    return HandedPackage(recorded_at, actor, named, _text(document["digest"]), document["takes_down"] is True, until)
 
 
 def _items(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:
     if not isinstance(value, dict):
         raise TypeError("packages are by facility")
-    for facility, said in value.items():
-        if not isinstance(said, dict):
+    for facility, document in value.items():
+        if not isinstance(document, dict):
             raise TypeError("a package says something")
-        yield facility, said
+        yield facility, document
 
 
 def _text(value: object) -> str:

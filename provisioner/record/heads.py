@@ -111,24 +111,24 @@ def _is_whole(connection: Connection, inventory: str, keys: RecordKeys, entry: _
 # --- this machine's newest entry -------------------------------------------------------------------
 
 
-def remembered(place: StateFolder) -> Head | None:
+def remembered(folder: StateFolder) -> Head | None:
     """Return this machine's newest entry, or `None` if unreadable."""
-    if place.remembered is None:
+    if folder.remembered is None:
         return None
     try:
-        with place.remembered.open("rb") as stream:
-            return head_in(stream.read(_LARGEST_FILE).decode(), place.inventory)
+        with folder.remembered.open("rb") as stream:
+            return head_in(stream.read(_LARGEST_FILE).decode(), folder.inventory)
     except (OSError, ValueError):
         return None
 
 
-def remember(place: StateFolder, head: Head) -> None:
+def remember(folder: StateFolder, head: Head) -> None:
     """Write an entry to this machine's file; an error is ignored."""
-    if place.remembered is None:
+    if folder.remembered is None:
         return
     with suppress(OSError):
-        _make_folder(place.remembered.parent)
-        replace_file(place.remembered, f"{head_text(head, place.inventory)}\n".encode())
+        _make_folder(folder.remembered.parent)
+        replace_file(folder.remembered, f"{head_text(head, folder.inventory)}\n".encode())
 
 
 def _make_folder(folder: Path) -> None:
@@ -180,8 +180,8 @@ def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit
 
 def replace_note(clone: Checkout, reference: str, commit: str, text: str) -> bool:
     """Set a commit's only note; return whether Git could write it."""
-    words = ("notes", f"--ref={reference}", "add", "--force", "--file=-", commit)
-    return ask_git(clone, *_PERSON, *words, stdin=text.encode()).code == 0
+    arguments = ("notes", f"--ref={reference}", "add", "--force", "--file=-", commit)
+    return ask_git(clone, *_PERSON, *arguments, stdin=text.encode()).code == 0
 
 
 def noted(root: Path, inventory: str) -> tuple[tuple[str, Head], ...]:
@@ -231,8 +231,8 @@ def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     except UsageError as error:
         raise _GitError(error.message) from None
     if done.code != 0:
-        said = done.said.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-        raise _GitError("git says: " + printable(said[-1]))
+        lines = done.said.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        raise _GitError("git says: " + printable(lines[-1]))
     return done.output
 
 
@@ -251,29 +251,29 @@ class Witnesses:
     keys: RecordKeys
     lost: range = range(0)
 
-    def lacking(self, held: Iterable[WitnessedHead]) -> Iterator[HeadFault]:
+    def lacking(self, heads: Iterable[WitnessedHead]) -> Iterator[HeadFault]:
         """Yield the faults of held entries, in the holders' order."""
-        for one in held:
-            fault = self._fault(one)
+        for head in heads:
+            fault = self._fault(head)
             if fault is not None:
                 yield fault
 
-    def _fault(self, held: WitnessedHead) -> HeadFault | None:
-        head, here = held.head, self.entries.get(held.head.number)
+    def _fault(self, witnessed: WitnessedHead) -> HeadFault | None:
+        head, here = witnessed.head, self.entries.get(witnessed.head.number)
         verdict = self.keys.judge_seal(head.seal, head.message(self.inventory))
-        what = f"{held.holder} holds entry {head.number} (run {head.run[:_RUN_SHOWN]})"
+        claim = f"{witnessed.holder} holds entry {head.number} (run {head.run[:_RUN_SHOWN]})"
         if verdict is SealVerdict.FALSE:
-            return HeadFault(held, f"{what} with a seal that is not by the vault's key: it was made up there", _FORGED)
+            return HeadFault(witnessed, f"{claim} with a seal that is not by the vault's key: it was made up there", _FORGED)
         if here is not None and (here.hash, here.run) == (head.hash, head.run):
             if head.seal and not here.seal and verdict is SealVerdict.GENUINE:
-                return HeadFault(held, f"{what} with a seal, and the record has it without one", _STRIPPED)
+                return HeadFault(witnessed, f"{claim} with a seal, and the record has it without one", _STRIPPED)
             return None
         if head.number in self.lost:
             return None
         lacks = f"and the record {self._instead(head)}"
         if verdict is SealVerdict.GENUINE:
-            return HeadFault(held, f"{what}, genuine by the vault's key, {lacks}", _RESTORED)
-        return HeadFault(held, f"{what}, {lacks}", _EITHER)
+            return HeadFault(witnessed, f"{claim}, genuine by the vault's key, {lacks}", _RESTORED)
+        return HeadFault(witnessed, f"{claim}, {lacks}", _EITHER)
 
     def _instead(self, head: Head) -> str:
         if head.number in self.entries:

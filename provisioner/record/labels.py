@@ -122,10 +122,10 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
 )
 
 
-def _by_type(words: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[str, str]]:
+def _by_type(pairs: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[str, str]]:
     labels: dict[type[StrEnum], dict[str, str]] = {}
-    for value, word in words:
-        labels.setdefault(type(value), {})[value.value] = word
+    for value, name in pairs:
+        labels.setdefault(type(value), {})[value.value] = name
     return labels
 
 

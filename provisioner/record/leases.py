@@ -66,7 +66,7 @@ class TakenLease:
 
 
 def take_epochs(
-    connection: Connection, inventory: str, run: str, seen: Mapping[str, int], at: datetime
+    connection: Connection, inventory: str, run: str, on_hosts: Mapping[str, int], at: datetime
 ) -> dict[str, int]:
     """Take the next epoch of each host, or keep this run's.
 
@@ -74,24 +74,24 @@ def take_epochs(
     record that was lost, or that another controller does not share, lacks that epoch.
     """
     query = select(host_epochs.c.host, host_epochs.c.number, host_epochs.c.run)
-    there = {
+    recorded = {
         host: (number, last)
         for host, number, last in connection.execute(query.where(host_epochs.c.inventory == inventory))
-        if host in seen
+        if host in on_hosts
     }
-    taken: dict[str, int] = {}
-    for host, floor in seen.items():
-        number, last = there.get(host, (0, ""))
-        taken[host] = number if last == run and number >= floor else max(number, floor) + 1
-    new = [host for host in taken if host not in there]
-    moved = [host for host in taken if host in there and there[host] != (taken[host], run)]
-    rows = {host: {"number": taken[host], "run": run, "at": at} for host in taken}
+    epochs: dict[str, int] = {}
+    for host, floor in on_hosts.items():
+        number, last = recorded.get(host, (0, ""))
+        epochs[host] = number if last == run and number >= floor else max(number, floor) + 1
+    new = [host for host in epochs if host not in recorded]
+    moved = [host for host in epochs if host in recorded and recorded[host] != (epochs[host], run)]
+    rows = {host: {"number": epochs[host], "run": run, "at": at} for host in epochs}
     if new:
         connection.execute(insert(host_epochs), [{"inventory": inventory, "host": host} | rows[host] for host in new])
     if moved:
         of_host = host_epochs.c.inventory == inventory, host_epochs.c.host == bindparam("of_host")
         connection.execute(update(host_epochs).where(*of_host), [{"of_host": host} | rows[host] for host in moved])
-    return taken
+    return epochs
 
 
 def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
@@ -106,30 +106,30 @@ def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
 
 
 @contextmanager
-def night_lease(place: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
+def night_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
     """Hold the lease of an inventory's night.
 
     If another process has it, raises `LockedError`; if it cannot be requested, `StateError`.
     """
-    with _lease(place, NIGHTLY, holder) as lease:
+    with _lease(folder, NIGHTLY, holder) as lease:
         yield lease
 
 
 @contextmanager
-def agent_lease(place: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
+def agent_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
     """Hold the lease of an inventory's leading agent; raises as `night_lease`."""
-    with _lease(place, AGENT, holder) as lease:
+    with _lease(folder, AGENT, holder) as lease:
         yield lease
 
 
 @contextmanager
-def _lease(place: StateFolder, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
-    if place.file is not None:
-        with _in_folder(place.file.parent / f"{name}.lease", place.inventory, name, holder) as lease:
+def _lease(folder: StateFolder, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
+    if folder.file is not None:
+        with _in_folder(folder.file.parent / f"{name}.lease", folder.inventory, name, holder) as lease:
             yield lease
         return
-    database = made_database(place)
-    with closing(database), _on_server(database, place.inventory, name, holder) as lease:
+    database = made_database(folder)
+    with closing(database), _on_server(database, folder.inventory, name, holder) as lease:
         yield lease
 
 
@@ -160,10 +160,10 @@ def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> It
 
 
 def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
-    by = holder.text if holder else "somebody who has not said who"
+    holder_text = holder.text if holder else "somebody who has not said who"
     hint = "wait until that one is over, or end its process: what a process had is free once it is gone"
-    what = f"a night of the inventory {inventory} is run" if name == NIGHTLY else f"the inventory {inventory} is led"
-    return LockedError(f"{what} already, by {by}", hint=hint, object=inventory)
+    subject = f"a night of the inventory {inventory} is run" if name == NIGHTLY else f"the inventory {inventory} is led"
+    return LockedError(f"{subject} already, by {holder_text}", hint=hint, object=inventory)
 
 
 def _write(descriptor: int, content: bytes) -> None:
@@ -187,17 +187,17 @@ def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolde
     key = int.from_bytes(hashlib.sha256(f"provisioner/{name}/{inventory}".encode()).digest()[:8], "big", signed=True)
     with database.holding() as connection:
         is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
-        with database.writing() as other:
-            before = _row(other, inventory, name)
+        with database.writing() as writer:
+            before = _row(writer, inventory, name)
             if is_ours:
-                _replace(other, inventory, name, holder)
+                _replace(writer, inventory, name, holder)
         if not is_ours:
             raise _refused(inventory, name, before)
         try:
             yield TakenLease(before, lambda: _answers(connection))
         finally:
-            with suppress(StateError), database.writing() as other:
-                _replace(other, inventory, name, None)
+            with suppress(StateError), database.writing() as writer:
+                _replace(writer, inventory, name, None)
 
 
 def _answers(connection: Connection) -> bool:
@@ -209,8 +209,8 @@ def _answers(connection: Connection) -> bool:
 
 
 def _row(connection: Connection, inventory: str, name: str) -> LeaseHolder | None:
-    own = leases.c.inventory == inventory, leases.c.name == name
-    content = connection.scalar(select(stored(leases.c.content)).where(*own))
+    conditions = leases.c.inventory == inventory, leases.c.name == name
+    content = connection.scalar(select(stored(leases.c.content)).where(*conditions))
     return _holder_in(content.encode()) if isinstance(content, str) else None
 
 

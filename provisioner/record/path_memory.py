@@ -71,59 +71,59 @@ class ReadReferences:
 # --- memories --------------------------------------------------------------------------------------
 
 
-def read_memories(place: StateFolder, paths: Collection[str]) -> ReadMemories | None:
+def read_memories(folder: StateFolder, paths: Collection[str]) -> ReadMemories | None:
     """Return the memories of paths, or `None` without a history."""
-    each = each_memory(place, paths)
-    if each is None:
+    memories = each_memory(folder, paths)
+    if memories is None:
         return None
-    documents = dict(each)
+    documents = dict(memories)
     unread = sorted(path for path, document in documents.items() if document is None)
-    return ReadMemories({path: one for path, one in documents.items() if one is not None}, tuple(unread))
+    return ReadMemories({path: memory for path, memory in documents.items() if memory is not None}, tuple(unread))
 
 
-def each_memory(place: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
+def each_memory(folder: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
     """Yield memories on demand; a rejected row gives `None`."""
-    database = open_database(place, create=False)
-    return None if database is None else _each(database, place, paths)
+    database = open_database(folder, create=False)
+    return None if database is None else _each(database, folder, paths)
 
 
-def _each(database: Database, place: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]]:
+def _each(database: Database, folder: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]]:
     with closing(database), database.reading() as connection:
-        for path, row in _rows(connection, place.inventory, paths):
-            yield path, _memory(place, path, row)
+        for path, row in _rows(connection, folder.inventory, paths):
+            yield path, _memory(folder, path, row)
 
 
-def remember_paths(place: StateFolder, paths: Collection[str], change: Change, at: datetime) -> None:
+def remember_paths(folder: StateFolder, paths: Collection[str], change: Change, at: datetime) -> None:
     """Change the memories of all paths or none.
 
     Writes by other commands in the meantime are kept, so `change` may be called twice for one path. Paths without a
     check for `FORGOTTEN_AFTER` are forgotten.
     """
-    database = made_database(place)
+    database = made_database(folder)
     with closing(database):
         # A country's memories take seconds to be made: others can write until they are.
         made, before = dict[str, _Made](), dict[str, bytes]()
         with database.reading() as connection:
-            for path, row in _rows(connection, place.inventory, paths):
+            for path, row in _rows(connection, folder.inventory, paths):
                 before[path] = _known_by(row)
-                made[path] = _made(place, path, change(path, _memory(place, path, row)))
+                made[path] = _made(folder, path, change(path, _memory(folder, path, row)))
         for path in paths:
             if path not in made:
-                made[path] = _made(place, path, change(path, None))
+                made[path] = _made(folder, path, change(path, None))
         with database.writing() as connection:
-            for path, row in _rows(connection, place.inventory, paths):
+            for path, row in _rows(connection, folder.inventory, paths):
                 if _known_by(row) != before.get(path):
-                    made[path] = _made(place, path, change(path, _memory(place, path, row)))
-            upsert, each = _upsert(connection), iter(made.items())
-            while some := list(islice(each, _PART)):
-                connection.execute(upsert, [_row(place, path, of_path, at) for path, of_path in some])
-            old = path_memories.c.inventory == place.inventory, path_memories.c.at < at - FORGOTTEN_AFTER
+                    made[path] = _made(folder, path, change(path, _memory(folder, path, row)))
+            upsert, rows = _upsert(connection), iter(made.items())
+            while some := list(islice(rows, _PART)):
+                connection.execute(upsert, [_row(folder, path, of_path, at) for path, of_path in some])
+            old = path_memories.c.inventory == folder.inventory, path_memories.c.at < at - FORGOTTEN_AFTER
             connection.execute(delete(path_memories).where(*old))
 
 
-def _made(place: StateFolder, path: str, document: Document) -> _Made:
+def _made(folder: StateFolder, path: str, document: Document) -> _Made:
     text = canonical_json(document).decode()
-    return _Made(text, place.keys.seal(_memory_message(place.inventory, path, text)))
+    return _Made(text, folder.keys.seal(_memory_message(folder.inventory, path, text)))
 
 
 def _known_by(row: Row) -> bytes:
@@ -131,8 +131,8 @@ def _known_by(row: Row) -> bytes:
     return hashlib.sha256(repr(row).encode(errors="surrogatepass")).digest()
 
 
-def _row(place: StateFolder, path: str, made: _Made, at: datetime) -> dict[str, object]:
-    return {"inventory": place.inventory, "path": path, "at": at, "content": made.content, "seal": made.seal}
+def _row(folder: StateFolder, path: str, made: _Made, at: datetime) -> dict[str, object]:
+    return {"inventory": folder.inventory, "path": path, "at": at, "content": made.content, "seal": made.seal}
 
 
 def _upsert(connection: Connection) -> Insert:
@@ -161,8 +161,8 @@ def _of(rows: Result[object, object, object], paths: Collection[str]) -> Iterato
     return ((path, (content, seal)) for path, content, seal in rows if isinstance(path, str) and path in wanted)
 
 
-def _memory(place: StateFolder, path: str, row: Row | None) -> Document | None:
-    return _document(place, *row, partial(_memory_message, place.inventory, path)) if row else None
+def _memory(folder: StateFolder, path: str, row: Row | None) -> Document | None:
+    return _document(folder, *row, partial(_memory_message, folder.inventory, path)) if row else None
 
 
 def _memory_message(inventory: str, path: str, text: str) -> str:
@@ -173,48 +173,48 @@ def _memory_message(inventory: str, path: str, text: str) -> str:
 # --- references -----------------------------------------------------------------------------------
 
 
-def read_references(place: StateFolder, paths: Collection[str]) -> ReadReferences:
+def read_references(folder: StateFolder, paths: Collection[str]) -> ReadReferences:
     """Return the references of paths; empty without a history."""
-    database = open_database(place, create=False)
+    database = open_database(folder, create=False)
     if database is None:
         return ReadReferences()
     with closing(database), database.reading() as connection:
         return (
-            _read(connection, place, frozenset(paths)) if has_table(connection, view_references) else ReadReferences()
+            _read(connection, folder, frozenset(paths)) if has_table(connection, view_references) else ReadReferences()
         )
 
 
-def add_references(place: StateFolder, accepted: Mapping[str, Document], at: datetime) -> None:
+def add_references(folder: StateFolder, accepted: Mapping[str, Document], at: datetime) -> None:
     """Add accepted references, all or none; a path's new ones count."""
-    database = made_database(place)
+    database = made_database(folder)
     with closing(database), database.writing() as connection:
-        own = view_references.c.inventory == place.inventory
-        highest = connection.execute(select(func.max(view_references.c.number)).where(own)).scalar() or 0
+        condition = view_references.c.inventory == folder.inventory
+        highest = connection.execute(select(func.max(view_references.c.number)).where(condition)).scalar() or 0
         rows = []
         for number, (path, document) in enumerate(sorted(accepted.items()), highest + 1):
             text = canonical(document)
-            seal = place.keys.seal(_reference_message(place.inventory, number, path, text))
-            rows.append({"inventory": place.inventory, "number": number, "path": path, "at": at})
+            seal = folder.keys.seal(_reference_message(folder.inventory, number, path, text))
+            rows.append({"inventory": folder.inventory, "number": number, "path": path, "at": at})
             rows[-1] |= {"content": text, "seal": seal}
         if rows:
             connection.execute(insert(view_references), rows)
 
 
-def _read(connection: Connection, place: StateFolder, wanted: frozenset[str]) -> ReadReferences:
+def _read(connection: Connection, folder: StateFolder, wanted: frozenset[str]) -> ReadReferences:
     table = view_references
-    own = table.c.inventory == place.inventory
-    newest = select(func.max(table.c.number)).where(own).group_by(table.c.path)
+    condition = table.c.inventory == folder.inventory
+    newest = select(func.max(table.c.number)).where(condition).group_by(table.c.path)
     if len(wanted) <= _PART:
         newest = newest.where(table.c.path.in_(sorted(wanted)))
     columns = (stored(table.c.number), stored(table.c.path), stored(table.c.content), stored(table.c.seal))
     documents: dict[str, Document] = {}
     unread: list[str] = []
-    for number, path, content, seal in connection.execute(select(*columns).where(own, table.c.number.in_(newest))):
+    for number, path, content, seal in connection.execute(select(*columns).where(condition, table.c.number.in_(newest))):
         if not isinstance(path, str) or path not in wanted:
             continue
         document = None
         if isinstance(number, int):
-            document = _document(place, content, seal, partial(_reference_message, place.inventory, number, path))
+            document = _document(folder, content, seal, partial(_reference_message, folder.inventory, number, path))
         if document is None:
             unread.append(path)
         else:
@@ -229,12 +229,12 @@ def _reference_message(inventory: str, number: int, path: str, text: str) -> str
 # --- both -----------------------------------------------------------------------------------------
 
 
-def _document(place: StateFolder, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
+def _document(folder: StateFolder, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
     """Return a row's document, or `None` for a rejected row."""
     if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
         return None
     try:
-        document = orjson.loads(content) if place.keys.vouch_for(seal, message(content)) else None
+        document = orjson.loads(content) if folder.keys.vouch_for(seal, message(content)) else None
     except ValueError:  # no JSON, or half of a character, which no text of ours has
         return None
     return document if isinstance(document, dict) else None

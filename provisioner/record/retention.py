@@ -50,17 +50,17 @@ class RetentionClass:
     leaving_size: int
 
 
-def retention_classes(place: StateFolder, cut: Cut) -> tuple[RetentionClass, ...]:
+def retention_classes(folder: StateFolder, cut: Cut) -> tuple[RetentionClass, ...]:
     """Return the amount of each class; an unreadable history raises `StateError`."""
-    database = open_database(place, create=False)
+    database = open_database(folder, create=False)
     if database is None:
         return ()
     with closing(database), database.reading() as connection:
-        of_documents = [(at, size) for _, at, size in _verifications(connection, place)]
-        held = [_class(DOCUMENTS, of_documents, _micro(cut.documents), spared=1)]
+        of_documents = [(at, size) for _, at, size in _verifications(connection, folder)]
+        classes = [_class(DOCUMENTS, of_documents, _micro(cut.documents), spared=1)]
         if has_table(connection, verdicts):
-            held.append(_class(VERDICTS, list(_sizes(connection, place)), _micro(cut.verdicts)))
-        return tuple(held)
+            classes.append(_class(VERDICTS, list(_sizes(connection, folder)), _micro(cut.verdicts)))
+        return tuple(classes)
 
 
 def _class(name: str, rows: list[tuple[int, int]], before: int, spared: int = 0) -> RetentionClass:
@@ -74,20 +74,20 @@ def _micro(before: datetime | None) -> int:
     return 0 if before is None else microseconds(before)
 
 
-def _verifications(connection: Connection, place: StateFolder) -> Iterator[tuple[str, int, int]]:
+def _verifications(connection: Connection, folder: StateFolder) -> Iterator[tuple[str, int, int]]:
     """Yield verifications with a document, its time and size, earliest first."""
-    own = documents.c.inventory == place.inventory, entries.c.inventory == place.inventory
+    conditions = documents.c.inventory == folder.inventory, entries.c.inventory == folder.inventory
     ended = entries.c.run == documents.c.run, entries.c.step == EntryKind.ENDED.value
     kind = entries.c.operation == Operation.VERIFY.value
     size: ColumnElement[int] = func.length(documents.c.packed)
-    query = select(entries.c.run, stored(entries.c.at), size).where(*own, *ended, kind)
+    query = select(entries.c.run, stored(entries.c.at), size).where(*conditions, *ended, kind)
     for run, at, length in connection.execute(query.order_by(entries.c.at, entries.c.number)):
         yield run, _whole(at), length
 
 
-def _sizes(connection: Connection, place: StateFolder) -> Iterator[tuple[int, int]]:
+def _sizes(connection: Connection, folder: StateFolder) -> Iterator[tuple[int, int]]:
     size: ColumnElement[int] = func.length(verdicts.c.marks) + func.length(verdicts.c.causes)
-    query = select(stored(verdicts.c.at), size).where(verdicts.c.inventory == place.inventory)
+    query = select(stored(verdicts.c.at), size).where(verdicts.c.inventory == folder.inventory)
     for at, length in connection.execute(query):
         yield _whole(at), length
 
@@ -101,7 +101,7 @@ def _whole(value: object) -> int:
 # --- leaving --------------------------------------------------------------------------------------
 
 
-def prune(place: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[RetentionClass, ...]:
+def prune(folder: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[RetentionClass, ...]:
     """Remove data older than a cut, all or nothing, and record that.
 
     The newest document stays. Returns the amounts before.
@@ -110,32 +110,32 @@ def prune(place: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[Retenti
         DamagedRecordError: the history is damaged: removed data could never be examined again.
         StateError: the history cannot be read or written.
     """
-    with closing(open_history(place)) as history:
+    with closing(open_history(folder)) as history:
         if not history.verify_chain().whole:
-            raise DamagedRecordError(f"the history in {place.shown} is damaged: nothing may leave it")
-    before = retention_classes(place, cut)
-    database = made_database(place)
+            raise DamagedRecordError(f"the history in {folder.shown} is damaged: nothing may leave it")
+    before = retention_classes(folder, cut)
+    database = made_database(folder)
     with closing(database):
         with database.writing() as connection:
-            _leave(connection, place, cut)
+            _leave(connection, folder, cut)
             content = ended_content(run, Ending(at, "pruned", cut=cut))
-            head = append(connection, place, Entry(run, EntryKind.ENDED, at, content))
+            head = append(connection, folder, Entry(run, EntryKind.ENDED, at, content))
             connection.execute(update(schema).values(version=PRUNED_SCHEMA))
-        remember(place, head)
+        remember(folder, head)
         database.compact()
     return before
 
 
-def _leave(connection: Connection, place: StateFolder, cut: Cut) -> None:
+def _leave(connection: Connection, folder: StateFolder, cut: Cut) -> None:
     if cut.documents is not None:
-        runs = [run for run, at, _ in list(_verifications(connection, place))[:-1] if at < microseconds(cut.documents)]
+        runs = [run for run, at, _ in list(_verifications(connection, folder))[:-1] if at < microseconds(cut.documents)]
         for start in range(0, len(runs), _PART):
-            own = documents.c.inventory == place.inventory, documents.c.run.in_(runs[start : start + _PART])
-            connection.execute(delete(documents).where(*own))
+            conditions = documents.c.inventory == folder.inventory, documents.c.run.in_(runs[start : start + _PART])
+            connection.execute(delete(documents).where(*conditions))
     if cut.verdicts is not None:
         connection.execute(
-            delete(verdicts).where(verdicts.c.inventory == place.inventory, verdicts.c.at < cut.verdicts)
+            delete(verdicts).where(verdicts.c.inventory == folder.inventory, verdicts.c.at < cut.verdicts)
         )
-        used = select(verdicts.c.paths).where(verdicts.c.inventory == place.inventory)
-        unused = path_lists.c.inventory == place.inventory, path_lists.c.digest.not_in(used)
+        used = select(verdicts.c.paths).where(verdicts.c.inventory == folder.inventory)
+        unused = path_lists.c.inventory == folder.inventory, path_lists.c.digest.not_in(used)
         connection.execute(delete(path_lists).where(*unused))

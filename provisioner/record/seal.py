@@ -169,11 +169,11 @@ def public_key(path: Path) -> Ed25519PublicKey:
     return key
 
 
-def _content(path: Path, what: str) -> bytes:
+def _content(path: Path, subject: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise StateError(f"{what}, which cannot be read: {error.strerror}", hint=_KEY_HINT) from None
+        raise StateError(f"{subject}, which cannot be read: {error.strerror}", hint=_KEY_HINT) from None
 
 
 def _fingerprint(key: Ed25519PublicKey) -> str:

@@ -89,42 +89,42 @@ class CommitRow:
 # --- notices ---------------------------------------------------------------------------------------
 
 
-def read_notices(place: StateFolder, receivers: Collection[str]) -> ReadNotices:
+def read_notices(folder: StateFolder, receivers: Collection[str]) -> ReadNotices:
     """Return the last notice of each receiver; empty without a history."""
-    database = open_database(place, create=False)
+    database = open_database(folder, create=False)
     if database is None:
         return ReadNotices()
     with closing(database), database.reading() as connection:
-        rows = _notice_rows(connection, place) if has_table(connection, notices) else {}
-    documents = {name: _notice_document(place, name, *rows[name]) for name in receivers if name in rows}
+        rows = _notice_rows(connection, folder) if has_table(connection, notices) else {}
+    documents = {name: _notice_document(folder, name, *rows[name]) for name in receivers if name in rows}
     unread = tuple(sorted(name for name, document in documents.items() if document is None))
-    return ReadNotices({name: one for name, one in documents.items() if one is not None}, unread)
+    return ReadNotices({name: notice for name, notice in documents.items() if notice is not None}, unread)
 
 
-def keep_notice(place: StateFolder, receiver: str, document: Document, at: datetime) -> None:
+def keep_notice(folder: StateFolder, receiver: str, document: Document, at: datetime) -> None:
     """Replace a receiver's last notice; after a failure it is repeated."""
-    database = made_database(place)
+    database = made_database(folder)
     packed = zlib.compress(canonical(document).encode())
-    seal = place.keys.seal(_seal_message(place.inventory, receiver, packed))
-    row = {"inventory": place.inventory, "receiver": receiver, "at": at, "packed": packed, "seal": seal}
-    own = notices.c.inventory == place.inventory, notices.c.receiver == receiver
+    seal = folder.keys.seal(_seal_message(folder.inventory, receiver, packed))
+    row = {"inventory": folder.inventory, "receiver": receiver, "at": at, "packed": packed, "seal": seal}
+    conditions = notices.c.inventory == folder.inventory, notices.c.receiver == receiver
     with closing(database), database.writing() as connection:
-        connection.execute(delete(notices).where(*own))
+        connection.execute(delete(notices).where(*conditions))
         connection.execute(insert(notices).values(**row))
 
 
-def _notice_rows(connection: Connection, place: StateFolder) -> dict[str, tuple[object, object]]:
+def _notice_rows(connection: Connection, folder: StateFolder) -> dict[str, tuple[object, object]]:
     columns = stored(notices.c.receiver), stored(notices.c.packed), stored(notices.c.seal)
-    query = select(*columns).where(notices.c.inventory == place.inventory)
+    query = select(*columns).where(notices.c.inventory == folder.inventory)
     return {name: (packed, seal) for name, packed, seal in connection.execute(query) if isinstance(name, str)}
 
 
-def _notice_document(place: StateFolder, receiver: str, packed: object, seal: object) -> Document | None:
+def _notice_document(folder: StateFolder, receiver: str, packed: object, seal: object) -> Document | None:
     if not (isinstance(packed, bytes) and isinstance(seal, str)):
         return None
     try:
-        message = _seal_message(place.inventory, receiver, packed)
-        if not place.keys.vouch_for(seal, message):
+        message = _seal_message(folder.inventory, receiver, packed)
+        if not folder.keys.vouch_for(seal, message):
             return None
         opened = zlib.decompressobj()
         document = json.loads(opened.decompress(packed, LARGEST))
@@ -140,9 +140,9 @@ def _seal_message(inventory: str, receiver: str, packed: bytes) -> str:
 # --- states of commits -----------------------------------------------------------------------------
 
 
-def read_commit_states(place: StateFolder) -> tuple[CommitRow, ...]:
+def read_commit_states(folder: StateFolder) -> tuple[CommitRow, ...]:
     """Return the states of commits, latest first; empty without a history."""
-    database = open_database(place, create=False)
+    database = open_database(folder, create=False)
     if database is None:
         return ()
     with closing(database), database.reading() as connection:
@@ -150,7 +150,7 @@ def read_commit_states(place: StateFolder) -> tuple[CommitRow, ...]:
             return ()
         table = commit_states.c
         columns = stored(table.revision), table.at, stored(table.content)
-        query = select(*columns).where(table.inventory == place.inventory).order_by(table.at.desc(), table.revision)
+        query = select(*columns).where(table.inventory == folder.inventory).order_by(table.at.desc(), table.revision)
         newest = [_commit_row(*row) for row in connection.execute(query.limit(MOST))]
         # However many came after it that were refused: what was reached is what all others are held against.
         reached = [_commit_row(*row) for row in connection.execute(query.where(table.by_itself).limit(1))]
@@ -167,17 +167,17 @@ def reached_last(rows: Collection[CommitRow]) -> CommitRow | None:
     return max(reached, key=lambda row: row.at, default=None)
 
 
-def keep_commit_states(place: StateFolder, rows: Collection[CommitRow]) -> None:
+def keep_commit_states(folder: StateFolder, rows: Collection[CommitRow]) -> None:
     """Replace the rows of commits, all or none."""
-    database = made_database(place)
+    database = made_database(folder)
     with closing(database), database.writing() as connection:
         for row in rows:
-            _replace_commit(connection, place.inventory, row)
+            _replace_commit(connection, folder.inventory, row)
 
 
 def _replace_commit(connection: Connection, inventory: str, row: CommitRow) -> None:
-    own = commit_states.c.inventory == inventory, commit_states.c.revision == row.commit
-    connection.execute(delete(commit_states).where(*own))
+    conditions = commit_states.c.inventory == inventory, commit_states.c.revision == row.commit
+    connection.execute(delete(commit_states).where(*conditions))
     content = canonical(row.document | {"due": list(row.due)})
     values = {"revision": row.commit, "at": row.at, "by_itself": row.state == REACHED and not row.within}
     connection.execute(insert(commit_states).values(inventory=inventory, content=content, **values))
@@ -191,10 +191,10 @@ def _commit_row(commit: object, at: datetime | None, content: object) -> CommitR
     if not isinstance(document, Mapping) or not isinstance(commit, str) or at is None:
         return None
     texts = {name: printable(str(document.get(name, "")), _LONGEST_TEXT) for name in _TEXTS}
-    stuck, held, due = (_names(document, name) for name in ("stuck", "held", "due"))
-    return CommitRow(commit=printable(commit, 64), at=at, **texts, stuck=stuck, held=held, due=due)
+    stuck, frozen, receivers = (_names(document, name) for name in ("stuck", "held", "due"))
+    return CommitRow(commit=printable(commit, 64), at=at, **texts, stuck=stuck, held=frozen, due=receivers)
 
 
 def _names(document: Mapping[str, object], name: str) -> tuple[str, ...]:
     listed = document.get(name)
-    return tuple(printable(one, 64) for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
+    return tuple(printable(entry, 64) for entry in listed if isinstance(entry, str)) if isinstance(listed, list) else ()

@@ -92,7 +92,7 @@ def _clean(text: str) -> str:
     return "".join(c for c in text if c.isprintable())[:_LONGEST]
 
 
-def who_text(who: Mapping[str, str]) -> str:
+def who_text(actor: Mapping[str, str]) -> str:
     """Return who changes hosts in one line, for leases and receipts."""
-    job = f" ({who['job']})" if who.get("job") else ""
-    return f"{who.get('user', '')}@{who.get('machine', '')}{job}"
+    job = f" ({actor['job']})" if actor.get("job") else ""
+    return f"{actor.get('user', '')}@{actor.get('machine', '')}{job}"

@@ -76,14 +76,14 @@ class ReadLooks:
     damaged: list[str] = field(default_factory=list)
     unproved: int = 0
 
-    def by_path(self, of: Callable[[LookTable], Mapping[str, _T]]) -> ByPath[_T]:
+    def by_path(self, reader: Callable[[LookTable], Mapping[str, _T]]) -> ByPath[_T]:
         """Return a function's results for all provinces, by path."""
-        said: dict[str, _T] = {}
+        results: dict[str, _T] = {}
         carriers: dict[str, str] = {}
         for table in self.tables.values():
-            said |= of(table)
+            results |= reader(table)
             carriers |= zip(table.paths, table.carriers, strict=True)
-        return ByPath(said, sorted(self.damaged), self.unproved, carriers)
+        return ByPath(results, sorted(self.damaged), self.unproved, carriers)
 
 
 class HoldingsQuery:
@@ -122,14 +122,14 @@ class HoldingsQuery:
 
     def without(self) -> dict[tuple[str, str], ProvedAt]:
         """Return, by facility and host, since when it is gone there."""
-        last_held: dict[tuple[str, str], ProvedAt] = {}
+        last_carried: dict[tuple[str, str], ProvedAt] = {}
         for span in self._spans:
             for facility in span.held or ():
                 key = facility, span.host
-                last_held[key] = max(span.last, last_held.get(key, span.last))
-        gone = {key: last for key, last in last_held.items() if not self.words[key[1]].may_hold(key[0])}
-        since = {pair: self._next_known(*pair) for pair in {(host, last) for (_, host), last in gone.items()}}
-        return {(facility, host): since[host, last] for (facility, host), last in gone.items()}
+                last_carried[key] = max(span.last, last_carried.get(key, span.last))
+        removed = {key: last for key, last in last_carried.items() if not self.words[key[1]].may_hold(key[0])}
+        since = {pair: self._next_known(*pair) for pair in {(host, last) for (_, host), last in removed.items()}}
+        return {(facility, host): since[host, last] for (facility, host), last in removed.items()}
 
     @cached_property
     def _spans(self) -> tuple[_Span, ...]:
@@ -148,22 +148,22 @@ class HoldingsQuery:
             .where(holdings.c.inventory == self._mine, or_(at == spans.c.first, at == spans.c.last))
             .order_by(holdings.c.number.desc())
         )
-        shown: dict[_Sight, dict[int, ProvedAt]] = defaultdict(dict)
+        proofs: dict[_Sight, dict[int, ProvedAt]] = defaultdict(dict)
         ends: dict[_Sight, tuple[int, int]] = {}
         for row in self._connection.execute(query):
             key = row.host, row.held, row.exact
-            shown[key][row.moment] = ProvedAt(moment(row.moment), row.run)
+            proofs[key][row.moment] = ProvedAt(moment(row.moment), row.run)
             ends[key] = row.first, row.last
         return tuple(
-            _Span(key[0], self._held(key[1]), key[2], shown[key][first], shown[key][last])
+            _Span(key[0], self._held(key[1]), key[2], proofs[key][first], proofs[key][last])
             for key, (first, last) in ends.items()
         )
 
     def _grouped(self) -> Subquery:
         at = type_coerce(holdings.c.at, BigInteger)
-        by = holdings.c.host, holdings.c.held, holdings.c.exact
-        query = select(*by, func.min(at).label("first"), func.max(at).label("last"))
-        return query.where(holdings.c.inventory == self._mine).group_by(*by).subquery()
+        columns = holdings.c.host, holdings.c.held, holdings.c.exact
+        query = select(*columns, func.min(at).label("first"), func.max(at).label("last"))
+        return query.where(holdings.c.inventory == self._mine).group_by(*columns).subquery()
 
     def _held(self, digest: str | None) -> Mapping[str, str] | None:
         return None if digest is None else self._sets.get(digest, _EMPTY)
@@ -202,7 +202,7 @@ class HoldingsQuery:
 
 
 def read_looks(
-    place: StateFolder,
+    folder: StateFolder,
     prefix: str,
     begin: datetime | None,
     until: datetime | None,
@@ -212,16 +212,16 @@ def read_looks(
 ) -> ReadLooks:
     """Return the checks of paths with a prefix, both ends included."""
     looks = ReadLooks()
-    database = open_database(place, create=False)
+    database = open_database(folder, create=False)
     if database is None:
         return looks
     with closing(database), database.reading() as connection:
         if not has_table(connection, verdicts):
             return looks
-        query = _rows(place.inventory, prefix, begin, until)
+        query = _rows(folder.inventory, prefix, begin, until)
         if newest is not None:
             query = query.where(verdicts.c.number <= newest)
-        reader = _Reader(connection, place, looks, with_causes=with_causes)
+        reader = _Reader(connection, folder, looks, with_causes=with_causes)
         for row in connection.execute(query):
             reader.take(*row)
         reader.finish(prefix)
@@ -241,8 +241,8 @@ def _rows(inventory: str, prefix: str, begin: datetime | None, until: datetime |
 class _Reader:
     """Turns rows into sweeps; a malformed row counts as unknown."""
 
-    def __init__(self, connection: Connection, place: StateFolder, looks: ReadLooks, *, with_causes: bool) -> None:
-        self._connection, self._place, self._looks = connection, place, looks
+    def __init__(self, connection: Connection, folder: StateFolder, looks: ReadLooks, *, with_causes: bool) -> None:
+        self._connection, self._place, self._looks = connection, folder, looks
         self._with_causes = with_causes
         self._listings: dict[str, Listing | None] = {}
         self._sweeps: dict[str, list[Sweep]] = defaultdict(list)

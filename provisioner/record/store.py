@@ -97,13 +97,13 @@ class History:
             lost = self._lost(connection)
             head = append(connection, self.place, Entry(run, EntryKind.ENDED, ending.finished, content))
             keep_sweep(connection, self.place, head.number, sweep)
-            own = {"inventory": self._mine, "number": head.number}
+            key_columns = {"inventory": self._mine, "number": head.number}
             if document is not None:
                 row = {"inventory": self._mine, "run": run.id, "packed": document.packed}
                 connection.execute(insert(documents).values(**row))
             if ending.checks:
                 names = ("facility", "relay", "content", "at", "pulled", "checked", "proved")
-                rows = [own | {name: getattr(check, name) for name in names} for check in ending.checks]
+                rows = [key_columns | {name: getattr(check, name) for name in names} for check in ending.checks]
                 connection.execute(insert(checks), rows)
             for holding in ending.holdings:
                 self._keep(connection, holding)
@@ -113,16 +113,16 @@ class History:
                     "held": holding.frozen_digest,
                     "exact": holding.exact,
                 }
-                connection.execute(insert(holdings).values(**own, **columns))
+                connection.execute(insert(holdings).values(**key_columns, **columns))
         return self._remembered(head, lost)
 
-    def take_epochs(self, run: str, seen: Mapping[str, int], at: datetime) -> dict[str, int]:
+    def take_epochs(self, run: str, on_hosts: Mapping[str, int], at: datetime) -> dict[str, int]:
         """Take the epochs of hosts for a run (`record.leases`).
 
         If this fails, the run may change nothing.
         """
         with self._database.writing() as connection:
-            return take_epochs(connection, self._mine, run, seen, at)
+            return take_epochs(connection, self._mine, run, on_hosts, at)
 
     def epochs(self) -> dict[str, int]:
         """Return the last recorded epoch of each host."""
@@ -143,10 +143,10 @@ class History:
         return head
 
     def _keep(self, connection: Connection, holding: Holding) -> None:
-        own = {"inventory": self._mine, "digest": holding.frozen_digest}
-        there = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.frozen_digest)
-        if holding.held and connection.execute(there.limit(1)).first() is None:
-            rows = [own | {"facility": facility, "content": content} for facility, content in holding.held.items()]
+        key_columns = {"inventory": self._mine, "digest": holding.frozen_digest}
+        query = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.frozen_digest)
+        if holding.held and connection.execute(query.limit(1)).first() is None:
+            rows = [key_columns | {"facility": facility, "content": content} for facility, content in holding.held.items()]
             connection.execute(insert(held), rows)
 
     # --- reading ----------------------------------------------------------------------------------
@@ -162,9 +162,9 @@ class History:
         """Return the readable runs, and name the unreadable entries."""
         latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
-        own = entries.c.inventory == self._mine, entries.c.run.in_(latest)
-        query = select(stored(entries.c.number), stored(entries.c.content)).where(*own)
-        begun: dict[str, StartContent] = {}
+        conditions = entries.c.inventory == self._mine, entries.c.run.in_(latest)
+        query = select(stored(entries.c.number), stored(entries.c.content)).where(*conditions)
+        started: dict[str, StartContent] = {}
         ended: dict[str, EndedContent] = {}
         damaged: list[object] = []
         with self._database.reading() as connection:
@@ -175,19 +175,19 @@ class History:
                     damaged.append(number)
                     continue
                 if content["step"] == EntryKind.BEGUN:
-                    begun[content["run"]] = cast("StartContent", content)
+                    started[content["run"]] = cast("StartContent", content)
                 else:
                     ended[content["run"]] = cast("EndedContent", content)
-        runs = (recorded_of(begun.get(run), ended.get(run)) for run in begun.keys() | ended.keys())
+        runs = (recorded_of(started.get(run), ended.get(run)) for run in started.keys() | ended.keys())
         ordered = sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True)
         return ReadRuns(tuple(ordered), tuple(entry_name(number) for number in damaged))
 
     def changing(self, since: datetime) -> tuple[Recorded, ...]:
         """Return the readable changing runs, open or ended since a time."""
-        own = entries.c.inventory == self._mine
-        over = select(entries.c.run).where(own, entries.c.step == EntryKind.ENDED.value, entries.c.at < since)
+        condition = entries.c.inventory == self._mine
+        ended_runs = select(entries.c.run).where(condition, entries.c.step == EntryKind.ENDED.value, entries.c.at < since)
         query = select(stored(entries.c.number), stored(entries.c.content))
-        query = query.where(own, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(over))
+        query = query.where(condition, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended_runs))
         runs: list[Recorded] = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
@@ -212,7 +212,7 @@ class History:
                 except DAMAGE:
                     message = f"the history in {self.place.shown} is damaged: {_entries((entry_name(number),))}"
                     raise DamagedRecordError(message) from None
-        return tuple(run for run in runs if any(one.meaning == meaning for one in run.approvals))
+        return tuple(run for run in runs if any(approval.meaning == meaning for approval in run.approvals))
 
     def document(self, run: str) -> dict[str, object] | None:
         """Return a run's JSON document, or `None`; an unreadable one raises."""
@@ -280,13 +280,13 @@ def _entries(names: tuple[str, ...]) -> str:
     return f"entry {named} cannot be read" + (f", and {more} more" if more > 0 else "")
 
 
-def open_history(place: StateFolder) -> History:
+def open_history(folder: StateFolder) -> History:
     """Open the history of a place to record runs, or make it."""
-    database = made_database(place)
+    database = made_database(folder)
     return History(database)
 
 
-def find_history(place: StateFolder) -> History | None:
+def find_history(folder: StateFolder) -> History | None:
     """Open the history of a place to read; `None` without one."""
-    database = open_database(place, create=False)
+    database = open_database(folder, create=False)
     return History(database) if database else None

@@ -85,10 +85,10 @@ def entry_content(text: object, number: object) -> StartContent | EndedContent:
     content = plain_object(text)
     if content["number"] != number or not isinstance(number, int):
         raise ValueError("an entry says which it is")
-    of = content["inventory"]
-    if not _are_texts(*(content[name] for name in _TEXTS)) or not isinstance(of, dict):
+    inventory = content["inventory"]
+    if not _are_texts(*(content[name] for name in _TEXTS)) or not isinstance(inventory, dict):
         raise ValueError("an entry says what it is of in texts")
-    if not _are_texts(of["commit"], of["digest"], *_items(content["who"])) or not _is_texts(content["limit"]):
+    if not _are_texts(inventory["commit"], inventory["digest"], *_items(content["who"])) or not _is_texts(content["limit"]):
         raise ValueError("an entry says who and what in texts")
     if not str(content["run"]).isprintable() or len(str(content["run"])) > _LONGEST_NAME:
         raise ValueError("a run's id is a word")
@@ -160,11 +160,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def moment(whole: int) -> datetime:
+def moment(micros: int) -> datetime:
     """Return a stored time; another type raises TypeError."""
-    if not isinstance(whole, int) or isinstance(whole, bool):
+    if not isinstance(micros, int) or isinstance(micros, bool):
         raise TypeError("a moment is a whole number")
-    return _EPOCH + whole * _MICROSECOND
+    return _EPOCH + micros * _MICROSECOND
 
 
 class MomentColumn(TypeDecorator[datetime]):

@@ -101,7 +101,7 @@ def _sha(content: bytes) -> str:
 
 
 def pack_sweep(
-    connection: Connection, place: StateFolder, run: str, at: datetime, swept: SweptPaths | None
+    connection: Connection, folder: StateFolder, run: str, at: datetime, swept: SweptPaths | None
 ) -> PackedSweep:
     """Make the rows of a run's verdicts; write nothing."""
     if swept is None:
@@ -111,50 +111,50 @@ def pack_sweep(
         by_province[path.partition("/")[0]][path] = swept.carriers.get(path, "")
     provinces, lists = [], {}
     for province, carriers in sorted(by_province.items()):
-        listing = carriers if swept.whole else _with_others(connection, place, province, carriers)
+        listing = carriers if swept.whole else _with_others(connection, folder, province, carriers)
         text = "\n".join(f"{path}{_BETWEEN}{carrier}" for path, carrier in sorted(listing.items()))
         lists[digest(text)] = text
         provinces.append(_packed(province, digest(text), sorted(listing), swept))
-    return PackedSweep(run, at, tuple(provinces), _not_stored(connection, place, lists))
+    return PackedSweep(run, at, tuple(provinces), _not_stored(connection, folder, lists))
 
 
-def _with_others(connection: Connection, place: StateFolder, province: str, own: Mapping[str, str]) -> dict[str, str]:
-    mine = verdicts.c.inventory == place.inventory, verdicts.c.province == province
-    latest = select(stored(verdicts.c.paths)).where(*mine).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
+def _with_others(connection: Connection, folder: StateFolder, province: str, present: Mapping[str, str]) -> dict[str, str]:
+    conditions = verdicts.c.inventory == folder.inventory, verdicts.c.province == province
+    latest = select(stored(verdicts.c.paths)).where(*conditions).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
     name = connection.scalar(latest.limit(1))
-    before = read_listing(connection, place.inventory, name) if isinstance(name, str) else None
-    others = dict(zip(before.paths, before.carriers, strict=True)) if before else {}
-    return others | dict(own)
+    before = read_listing(connection, folder.inventory, name) if isinstance(name, str) else None
+    earlier = dict(zip(before.paths, before.carriers, strict=True)) if before else {}
+    return earlier | dict(present)
 
 
 def _packed(province: str, listing: str, paths: list[str], swept: SweptPaths) -> PackedProvince:
-    words: dict[str, int] = {"": 0}
+    cause_numbers: dict[str, int] = {"": 0}
     marks, causes = bytearray(), bytearray()
     for path in paths:
-        kept = swept.verdicts.get(path)
-        marks.append(ABSENT if kept is None else mark_of(kept))
-        causes.append(words.setdefault(kept.cause, len(words)) if kept else 0)
-    head = orjson.dumps(list(words)) + b"\n"
+        verdict = swept.verdicts.get(path)
+        marks.append(ABSENT if verdict is None else mark_of(verdict))
+        causes.append(cause_numbers.setdefault(verdict.cause, len(cause_numbers)) if verdict else 0)
+    head = orjson.dumps(list(cause_numbers)) + b"\n"
     return PackedProvince(province, listing, zlib.compress(bytes(marks), 9), zlib.compress(head + bytes(causes), 9))
 
 
-def _not_stored(connection: Connection, place: StateFolder, lists: Mapping[str, str]) -> dict[str, str]:
-    there = select(stored(path_lists.c.digest)).where(path_lists.c.inventory == place.inventory)
-    known = set(connection.scalars(there.where(path_lists.c.digest.in_(sorted(lists)))))
-    return {name: text for name, text in lists.items() if name not in known}
+def _not_stored(connection: Connection, folder: StateFolder, lists: Mapping[str, str]) -> dict[str, str]:
+    query = select(stored(path_lists.c.digest)).where(path_lists.c.inventory == folder.inventory)
+    present = set(connection.scalars(query.where(path_lists.c.digest.in_(sorted(lists)))))
+    return {name: text for name, text in lists.items() if name not in present}
 
 
-def keep_sweep(connection: Connection, place: StateFolder, number: int, sweep: PackedSweep) -> None:
+def keep_sweep(connection: Connection, folder: StateFolder, number: int, sweep: PackedSweep) -> None:
     """Write the rows of a run's entry."""
-    own = {"inventory": place.inventory}
+    key_columns = {"inventory": folder.inventory}
     if sweep.lists:
-        packed = [own | {"digest": name, "packed": zlib.compress(t.encode(), 9)} for name, t in sweep.lists.items()]
+        packed = [key_columns | {"digest": name, "packed": zlib.compress(t.encode(), 9)} for name, t in sweep.lists.items()]
         connection.execute(insert(path_lists), packed)
     rows = []
-    for one in sweep.provinces:
-        seal = place.keys.seal(seal_message(place.inventory, one, sweep.run, number, microseconds(sweep.at)))
-        columns = {"province": one.province, "at": sweep.at, "number": number, "run": sweep.run, "paths": one.listing}
-        rows.append(own | columns | {"marks": one.marks, "causes": one.causes, "seal": seal})
+    for part in sweep.provinces:
+        seal = folder.keys.seal(seal_message(folder.inventory, part, sweep.run, number, microseconds(sweep.at)))
+        columns = {"province": part.province, "at": sweep.at, "number": number, "run": sweep.run, "paths": part.listing}
+        rows.append(key_columns | columns | {"marks": part.marks, "causes": part.causes, "seal": seal})
     if rows:
         connection.execute(insert(verdicts), rows)
 
@@ -164,9 +164,9 @@ def keep_sweep(connection: Connection, place: StateFolder, number: int, sweep: P
 
 def read_listing(connection: Connection, inventory: str, name: str) -> Listing | None:
     """Return a list of paths by digest; `None` if missing or changed."""
-    mine = path_lists.c.inventory == inventory, path_lists.c.digest == name
+    conditions = path_lists.c.inventory == inventory, path_lists.c.digest == name
     try:
-        text = unpacked(connection.scalar(select(stored(path_lists.c.packed)).where(*mine)))
+        text = unpacked(connection.scalar(select(stored(path_lists.c.packed)).where(*conditions)))
     except DAMAGE:
         return None
     return listing_of(text) if digest(text) == name else None
@@ -190,24 +190,24 @@ def plane_of(packed: bytes, length: int) -> bytes:
 def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
     """Unpack causes and their words, or raise an error of `DAMAGE`."""
     head, _, plane = _inflated(packed, length + _LONGEST_PLANE).partition(b"\n")
-    words, places = _words_of(head)
+    texts, places = _words_of(head)
     if len(plane) != length or plane.translate(None, places):
         raise ValueError("a plane has a byte for each path")
-    return plane, words
+    return plane, texts
 
 
 @lru_cache(_HEADS)
 def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
-    words = orjson.loads(head)
-    if not isinstance(words, list) or not 0 < len(words) <= _WORDS or not all(isinstance(w, str) for w in words):
+    texts = orjson.loads(head)
+    if not isinstance(texts, list) or not 0 < len(texts) <= _WORDS or not all(isinstance(w, str) for w in texts):
         raise ValueError("causes are words")
-    return tuple(words), bytes(range(len(words)))
+    return tuple(texts), bytes(range(len(texts)))
 
 
-def _inflated(packed: bytes, most: int) -> bytes:
+def _inflated(packed: bytes, most_bytes: int) -> bytes:
     """Decompress at most so many bytes, or raise an error of `DAMAGE`."""
     machine = zlib.decompressobj()
-    plane = machine.decompress(packed, most + 1)
+    plane = machine.decompress(packed, most_bytes + 1)
     if not machine.eof or machine.unused_data:
         raise ValueError("a plane ends where its bytes end")
     return plane

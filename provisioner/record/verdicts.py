@@ -30,10 +30,10 @@ _PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
 
 
 def record_verdicts(
-    place: StateFolder,
+    folder: StateFolder,
     run_id: str,
     at: datetime,
-    kept: Mapping[str, StoredVerdict],
+    by_path: Mapping[str, StoredVerdict],
     carriers: Mapping[str, str] | None = None,
     *,
     whole: bool = True,
@@ -43,33 +43,33 @@ def record_verdicts(
     `whole` tells whether these are all paths of their provinces.
     """
     run = Run(run_id, Operation.VERIFY, at, "", "", {}, "")
-    with closing(open_history(place)) as history:
-        history.end(run, Ending(at, "", swept=SweptPaths(kept, carriers or {}, whole)))
+    with closing(open_history(folder)) as history:
+        history.end(run, Ending(at, "", swept=SweptPaths(by_path, carriers or {}, whole)))
 
 
 def read_since(
-    place: StateFolder, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
+    folder: StateFolder, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
 ) -> ByPath[PathState]:
     """Return the state of each path and its start.
 
     `as_of` returns the state as known at that time. Checks before `begin` are not read: an older state is at least that
     old.
     """
-    return read_looks(place, prefix, begin, as_of).by_path(lambda table: since(table, as_of))
+    return read_looks(folder, prefix, begin, as_of).by_path(lambda table: since(table, as_of))
 
 
-def read_nights(place: StateFolder, prefix: str, last: date, number: int) -> ByPath[Strip]:
+def read_nights(folder: StateFolder, prefix: str, last: date, number: int) -> ByPath[Strip]:
     """Return each path's days, earliest first, by Vietnam's calendar."""
     first = start_of(last - timedelta(days=number - 1))
-    looks = read_looks(place, prefix, first, start_of(last + timedelta(days=1)))
+    looks = read_looks(folder, prefix, first, start_of(last + timedelta(days=1)))
     return looks.by_path(lambda table: nights(table, last, number))
 
 
 def read_availability(
-    place: StateFolder, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING
+    folder: StateFolder, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING
 ) -> ByPath[Measured]:
     """Return how long each path had which verdict within a span."""
-    return read_span(place, prefix, span, longest).by_path(lambda table: measured(table, span, longest))
+    return read_span(folder, prefix, span, longest).by_path(lambda table: measured(table, span, longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,16 @@ class Extent:
     newest: int = 0
 
 
-def read_extent(place: StateFolder, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:
+def read_extent(folder: StateFolder, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:
     """Return the amount of rows for `read_span`, or `None` if malformed."""
-    database = open_database(place, create=False)
+    database = open_database(folder, create=False)
     if database is None:
         return Extent()
     province, number = stored(verdicts.c.province), func.max(stored(verdicts.c.number))
     query = select(province, func.count(), func.sum(func.length(verdicts.c.marks)), number).group_by(province)
-    mine = verdicts.c.inventory == place.inventory, verdicts.c.at >= span.begin - longest, verdicts.c.at <= span.until
+    conditions = verdicts.c.inventory == folder.inventory, verdicts.c.at >= span.begin - longest, verdicts.c.at <= span.until
     with closing(database), database.reading() as connection:
-        rows = connection.execute(query.where(*mine)).all() if has_table(connection, verdicts) else []
+        rows = connection.execute(query.where(*conditions)).all() if has_table(connection, verdicts) else []
     extent = Extent()
     for name, count, _, newest in sorted(rows, key=lambda row: -int(row[2] or 0)):
         if not (isinstance(name, str) and _PROVINCE.fullmatch(name) and isinstance(newest, int)):
@@ -103,10 +103,10 @@ def read_extent(place: StateFolder, span: Span, longest: timedelta = LONGEST_STA
 
 
 def read_span(
-    place: StateFolder, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING, newest: int | None = None
+    folder: StateFolder, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING, newest: int | None = None
 ) -> ReadLooks:
     """Return the checks that show path times within a span, without causes.
 
     `newest` is the newest entry that counts, so that parts read one after the other agree.
     """
-    return read_looks(place, prefix, span.begin - longest, span.until, with_causes=False, newest=newest)
+    return read_looks(folder, prefix, span.begin - longest, span.until, with_causes=False, newest=newest)

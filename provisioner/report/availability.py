@@ -25,11 +25,11 @@ def agreed_percent(level: float | None) -> str:
 
 
 def availability_lines(
-    noun: str, rows: Sequence[ShareRow], total: ShareRow, *, shown: int, before: bool, span: Span, longest: timedelta
+    noun: str, rows: Sequence[ShareRow], total: ShareRow, *, row_limit: int, before: bool, span: Span, longest: timedelta
 ) -> Iterator[str]:
     """Yield the span, the table (worst rows first), and the result.
 
-    `noun` names the subject of a row, `shown` is the number of rows to show, and `before` adds the previous span.
+    `noun` names the subject of a row, `row_limit` is the number of rows, and `before` adds the previous span.
     """
     yield span_line(span)
     yield standing_line(longest)
@@ -48,11 +48,11 @@ def availability_lines(
         "maintenance",
         "not measured",
     )
-    listed = [*rows[:shown], *([total] if len(rows) > 1 else [])]
+    listed = [*rows[:row_limit], *([total] if len(rows) > 1 else [])]
     cells = [_row(row, before=before, levels=levels) for row in listed]
     yield from map(printable, text_table(names, cells, numbers=True))
-    if len(rows) > shown:
-        yield f"… and {len(rows) - shown} more that did better; --rows shows them"
+    if len(rows) > row_limit:
+        yield f"… and {len(rows) - row_limit} more that did better; --rows shows them"
     yield ""
     yield from map(printable, availability_ending(noun, rows, total))
 
@@ -69,16 +69,16 @@ def standing_line(longest: timedelta) -> str:
 
 
 def _row(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:
-    one = row.measured
+    measured = row.measured
     changes = (percent(row.before.available if row.before else None), _change(row.change)) if before else ()
     agreed = (agreed_percent(row.agreed),) if levels else ()
-    parts = (percent(_share(one.degraded, one)), percent(_share(one.down, one)), str(one.outages))
-    rest = percent(one.maintenance_share), percent(one.unmeasured_share)
-    return (row.name or _UNKNOWN, str(row.paths), percent(one.available), *changes, *agreed, *parts, *rest)
+    parts = (percent(_share(measured.degraded, measured)), percent(_share(measured.down, measured)), str(measured.outages))
+    rest = percent(measured.maintenance_share), percent(measured.unmeasured_share)
+    return (row.name or _UNKNOWN, str(row.paths), percent(measured.available), *changes, *agreed, *parts, *rest)
 
 
-def _share(part: int, one: Measured) -> float:
-    return part / one.total if one.total else 0.0
+def _share(part: int, measured: Measured) -> float:
+    return part / measured.total if measured.total else 0.0
 
 
 def _change(change: float | None) -> str:
@@ -96,10 +96,10 @@ def availability_ending(noun: str, rows: Sequence[ShareRow], total: ShareRow) ->
     if blind:
         named = ", ".join(row.name for row in blind[:_NAMED])
         yield f"{len(blind)} {of_rows} not measured at all, against an agreed level: {named}{_more(blind)}"
-    one = total.measured
+    measured = total.measured
     yield (
-        f"{percent(one.available)} available over {counted(total.paths, 'path')} by what was measured;"
-        f" {percent(one.unmeasured_share)} of the time {are(1)} not measured"
+        f"{percent(measured.available)} available over {counted(total.paths, 'path')} by what was measured;"
+        f" {percent(measured.unmeasured_share)} of the time {are(1)} not measured"
     )
 
 

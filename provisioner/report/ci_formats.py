@@ -84,7 +84,7 @@ def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
     report: dict[str, Document] = {}
     for problem in problems:
         path = path_from(folder, problem.file) if problem.file else "."
-        said = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+        description = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
         fingerprint = fingerprint_of(problem, path)
         # GitLab leaves out what has the fingerprint of another one: a second one on another line would be lost.
         number = 1
@@ -92,7 +92,7 @@ def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
             number += 1
             fingerprint = fingerprint_of(problem, f"{path} {number}")
         report[fingerprint] = {
-            "description": printable(said),
+            "description": printable(description),
             "check_name": problem.code,
             "fingerprint": fingerprint,
             "severity": _CODE_QUALITY_SEVERITIES[problem.severity],
@@ -199,7 +199,7 @@ def _counts(outcomes: Sequence[JUnitOutcome]) -> str:
 def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> str:
     """Return the JUnit report of a verification; `fail_on` is the limit."""
     cases = [JUnitCase(_suite(path), path.path, outcome_of(path, result, fail_on)) for path in result.paths]
-    cases += [JUnitCase(_held_suite(one), one.id, _held_outcome(one)) for one in result.held]
+    cases += [JUnitCase(_held_suite(facility), facility.id, _held_outcome(facility)) for facility in result.held]
     if not any(map(was_asked, result.paths)):
         nothing = "no path was measured, so nothing is proved; see --limit, --sample and --level"
         cases.append(
@@ -213,13 +213,13 @@ def _suite(path: PathVerdict) -> str:
     return f"{path.province}.{path.facility}"
 
 
-def _held_suite(one: FrozenFacility) -> str:
-    return f"{one.province}.{one.id}" if one.province else one.id
+def _held_suite(facility: FrozenFacility) -> str:
+    return f"{facility.province}.{facility.id}" if facility.province else facility.id
 
 
-def _held_outcome(one: FrozenFacility) -> JUnitOutcome:
-    text = "\n".join(part for part in (one.text, one.hint) if part)
-    return JUnitOutcome("error", "held", f"held, not checked: {one.reason}", text)
+def _held_outcome(facility: FrozenFacility) -> JUnitOutcome:
+    text = "\n".join(part for part in (facility.text, facility.hint) if part)
+    return JUnitOutcome("error", "held", f"held, not checked: {facility.reason}", text)
 
 
 def outcome_of(path: PathVerdict, result: VerifyResult, fail_on: Verdict) -> JUnitOutcome:
@@ -254,16 +254,16 @@ def _path_text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
 def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) -> str:
     """Return the JUnit report of `validate`, with paths relative to `folder`."""
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
-    said = f"{errors} errors: `provisioner validate` lists them"
-    whole = JUnitOutcome("failure", "inventory-invalid", said, said) if errors else JUnitOutcome()
-    cases = [JUnitCase(_WHOLE, "the inventory has no error", whole)]
-    seen: Counter[str] = Counter()
+    summary = f"{errors} errors: `provisioner validate` lists them"
+    overall = JUnitOutcome("failure", "inventory-invalid", summary, summary) if errors else JUnitOutcome()
+    cases = [JUnitCase(_WHOLE, "the inventory has no error", overall)]
+    counts: Counter[str] = Counter()
     for problem in problems:
         place = path_from(folder, problem.file) if problem.file else _WHOLE
         name = f"{problem.code}: {problem.object or place}"
-        seen[name] += 1
+        counts[name] += 1
         # A name twice in a suite is one case for those who read it.
-        unique = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        unique = f"{name} ({counts[name]})" if counts[name] > 1 else name
         where = f"{place}:{problem.line}:{problem.column}" if problem.line else place
         text = "\n".join(part for part in (where, problem.message, problem.hint) if part)
         outcome = JUnitOutcome(_JUNIT_ELEMENTS[problem.severity], problem.code, problem.message, text)

@@ -180,7 +180,7 @@ def device_words(facility: Facility, camera: Camera) -> str:
     """Return a camera's make and model, or its recorder."""
     if camera.recorder is None:
         return _named(camera.make.value if camera.make else "", camera.model)
-    named = {one.id: _named(one.make.value, one.model) for one in facility.recorders}
+    named = {recorder.id: _named(recorder.make.value, recorder.model) for recorder in facility.recorders}
     return f"Đầu ghi {camera.recorder} ({named.get(camera.recorder, '')})"
 
 
@@ -304,12 +304,12 @@ class FacilityRow(Row):
 
 def facility_values(status: FacilityStatus, name: str) -> Document:
     """Return the values of a facility's row that a status has differently."""
-    standing, facility, pictures = status.standing, status.facility, status.pictures
+    lifecycle, facility, pictures = status.standing, status.facility, status.pictures
     worths = Counter(proof.worth for proof in facility.plan.proofs) if facility.plan else Counter[Worth]()
     return {
         "name": name,
-        "since": since_text(standing.since),
-        "connected_at": since_text(standing.connected_at),
+        "since": since_text(lifecycle.since),
+        "connected_at": since_text(lifecycle.connected_at),
         "cameras_up": pictures.up if pictures.look else None,
         "cameras_down": pictures.down if pictures.look else None,
         "looked_at": pictures.look and pictures.look.shown.at,
@@ -330,11 +330,11 @@ def since_text(since: Since) -> str | None:
     return str(since) if since else None
 
 
-def package_lines(standings: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
+def package_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield lines about packages: outdated, uninstalled, expired, unrecorded."""
-    listed = list(standings)
+    listed = list(packages)
     yield from older_lines(listed, say)
-    waiting = [one.facility for one in listed if one.state is PackageState.HANDED_OUT]
+    waiting = [package.facility for package in listed if package.state is PackageState.HANDED_OUT]
     if waiting:
         yield say(
             "{sites}: a package was handed out that is not known to be installed: {names}; once it is: {command}",
@@ -342,16 +342,16 @@ def package_lines(standings: Iterable[PackageStatus], say: Translator = ENGLISH)
             names=some_of(waiting, say),
             command=f"provisioner gateway installed {' '.join(waiting[:_MOST_SITES])}",
         )
-    over = [one.facility for one in listed if one.state is PackageState.EXPIRED]
-    if over:
+    expired = [package.facility for package in listed if package.state is PackageState.EXPIRED]
+    if expired:
         yield say(
             "{sites}: the package that was handed out expired, and is not known to be installed: {names}; the next one"
             " is: {command}",
-            sites=say.counted(len(over), "site"),
-            names=some_of(over, say),
-            command=f"provisioner site-package {' '.join(over[:_MOST_SITES])} --out DIR",
+            sites=say.counted(len(expired), "site"),
+            names=some_of(expired, say),
+            command=f"provisioner site-package {' '.join(expired[:_MOST_SITES])} --out DIR",
         )
-    unknown = [one.facility for one in listed if one.state is PackageState.NOT_RECORDED]
+    unknown = [package.facility for package in listed if package.state is PackageState.NOT_RECORDED]
     if unknown:
         yield say(
             "{sites}: which package is installed there is not recorded: {names}; the next one is: {command}",
@@ -361,12 +361,12 @@ def package_lines(standings: Iterable[PackageStatus], say: Translator = ENGLISH)
         )
 
 
-def older_lines(standings: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
+def older_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield lines about sites with an outdated package, by former relays."""
     older: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for one in standings:
-        if one.state is PackageState.OLDER:
-            older[one.former].append(one.facility)
+    for package in packages:
+        if package.state is PackageState.OLDER:
+            older[package.former].append(package.facility)
     for former, names in sorted(older.items()):
         values = {
             "sites": say.counted(len(names), "site"),
@@ -414,12 +414,12 @@ class PackageRow(Row):
     """What comes next."""
 
 
-def package_rows(standings: Iterable[PackageStatus]) -> list[PackageRow]:
+def package_rows(packages: Iterable[PackageStatus]) -> list[PackageRow]:
     """Make a row of each site's package."""
-    return [_package(one) for one in standings]
+    return [_package(package) for package in packages]
 
 
-def _package(one: PackageStatus) -> PackageRow:
-    handed = one.handed and HandedOutRow.made_of(one.handed, relays=[named.relay for named in one.handed.relays])
-    installed = one.installed and one.installed.at
-    return PackageRow.made_of(one, handed_out=handed, installed_at=installed, command=one.command or None)
+def _package(package: PackageStatus) -> PackageRow:
+    handed = package.handed and HandedOutRow.made_of(package.handed, relays=[named.relay for named in package.handed.relays])
+    installed = package.installed and package.installed.at
+    return PackageRow.made_of(package, handed_out=handed, installed_at=installed, command=package.command or None)

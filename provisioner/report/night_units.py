@@ -126,7 +126,7 @@ class NightUnits:
         for path in (self.folder, self.program, self.vault, self.key, *self._written):
             if not path.is_absolute() or not str(path).isprintable():
                 raise ValueError(f"{str(path)!r} is no absolute path that a unit can hold")
-        if any(path.is_relative_to(own) for path in self._written for own in _OWN):
+        if any(path.is_relative_to(private) for path in self._written for private in _OWN):
             raise ValueError(f"{str(self.metrics)!r} is a path of the service alone, where no exporter sees a file")
 
     @property
@@ -142,7 +142,7 @@ class NightUnits:
     def service(self) -> str:
         """The text of the service."""
         arguments = ["-i", str(self.folder), "nightly", "--report", f"{_STATE}/reports/{self.inventory}"]
-        arguments += [word for file in self._written for word in ("--metrics", str(file))]
+        arguments += [argument for file in self._written for argument in ("--metrics", str(file))]
         places = (self.folder, self.program, *self._written)
         is_at_home = any(path.is_relative_to(home) for path in places for home in _AT_HOME)
         return _SERVICE.format(

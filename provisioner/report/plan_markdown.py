@@ -57,11 +57,11 @@ _COUNTED = (Action.CREATE, Action.UPDATE, Action.DELETE)
 class Comment:
     """A text that grows to its limit."""
 
-    def __init__(self, whole: str, say: Translator = ENGLISH) -> None:
-        """Begin a comment; `whole` is the command that shows left-out items."""
+    def __init__(self, command: str, say: Translator = ENGLISH) -> None:
+        """Begin a comment; `command` shows left-out items."""
         self._lines: list[str] = []
         self._left = MAX_BYTES
-        self._whole = whole
+        self._whole = command
         self._say = say
 
     def must(self, lines: Iterable[str]) -> None:
@@ -92,8 +92,8 @@ class Comment:
         fitting = self._fill(items, _TAIL)
         self._add("")
         if fitting < len(items):
-            left = self._say.counted(len(items) - fitting, noun)
-            self._add(self._say("{left} left out of this comment: `{command}`.", left=left, command=self._whole))
+            rest = self._say.counted(len(items) - fitting, noun)
+            self._add(self._say("{left} left out of this comment: `{command}`.", left=rest, command=self._whole))
             self._add("")
         self.must(["</details>", ""])
 
@@ -148,18 +148,18 @@ def _moved(compared: BetweenPlans, say: Translator) -> str:
         (say.plural("{n} vanishes", "{n} vanish", turns[ChangeTurn.VANISHES]), turns[ChangeTurn.VANISHES]),
         (say.plural("{n} differs", "{n} differ", turns[ChangeTurn.DIFFERS]), turns[ChangeTurn.DIFFERS]),
     ]
-    words = ", ".join(text for text, number in counts if number)
+    summary = ", ".join(text for text, number in counts if number)
     hosts = say.counted(len(compared.hosts), "host")
     return say(
-        "{changes}, on {hosts}; worst impact: {worst}", changes=words, hosts=hosts, worst=say.word(compared.worst)
+        "{changes}, on {hosts}; worst impact: {worst}", changes=summary, hosts=hosts, worst=say.word(compared.worst)
     )
 
 
 def head_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
     """Return the change and its host, unquoted."""
     either = moved.either
-    what = f"{say.word(either.action)} {say.word(either.resource)} {say.restated(either.name)}"
-    return say("{what} on {host}", what=what, host=either.host)
+    subject = f"{say.word(either.action)} {say.word(either.resource)} {say.restated(either.name)}"
+    return say("{what} on {host}", what=subject, host=either.host)
 
 
 def impact_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
@@ -173,8 +173,8 @@ def reason_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
     before, after = moved.before, moved.after
     if before is None or after is None:
         return say.restated(moved.either.reason)
-    words = [_as_it_is(change, say, with_action=before.action is not after.action) for change in (before, after)]
-    return say("was {before}, is {after}", before=words[0], after=words[1]) if words[0] != words[1] else words[0]
+    reasons = [_as_it_is(change, say, with_action=before.action is not after.action) for change in (before, after)]
+    return say("was {before}, is {after}", before=reasons[0], after=reasons[1]) if reasons[0] != reasons[1] else reasons[0]
 
 
 def _as_it_is(change: Change, say: Translator, *, with_action: bool) -> str:
@@ -193,12 +193,12 @@ def viewers_of(compared: BetweenPlans) -> tuple[int, int]:
 
 def beside_lines(compared: BetweenPlans, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a sentence for each difference beside the changes."""
-    yield from (_beside(one, say) for one in compared.beside)
+    yield from (_beside(moved, say) for moved in compared.beside)
 
 
-def _beside(one: MovedBeside, say: Translator) -> str:
-    before, after = (_shown(text, say) for text in (one.before, one.after))
-    return say(_BESIDE[one.what], of=one.of, before=before, after=after)
+def _beside(moved: MovedBeside, say: Translator) -> str:
+    before, after = (_shown(text, say) for text in (moved.before, moved.after))
+    return say(_BESIDE[moved.what], of=moved.of, before=before, after=after)
 
 
 def _shown(text: str, say: Translator) -> str:
@@ -213,16 +213,16 @@ def between_comment(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
     page.must(_comparison_head(compared, say))
     trust = [_moved_item(moved, say) for moved in compared.changes if moved.is_of_trust]
     page.may(say("**Trust:**"), trust, len(trust), "change")
-    others = [_moved_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
-    page.may(say("**What moved**, the worst first:"), others, len(others), "change")
+    other_changes = [_moved_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
+    page.may(say("**What moved**, the worst first:"), other_changes, len(other_changes), "change")
     page.must(_viewers(compared, say))
     page.must(_moved_beside(compared, say))
     return page.text()
 
 
 def _comparison_head(compared: BetweenPlans, say: Translator) -> Iterator[str]:
-    words = verdict(compared, say)
-    yield f"### {words[:1].upper()}{words[1:]}"
+    sentence = verdict(compared, say)
+    yield f"### {sentence[:1].upper()}{sentence[1:]}"
     yield ""
     for title, plan in ((say("first"), compared.first), (say("second"), compared.second)):
         commit = say(", commit {commit}", commit=code(plan.commit)) if plan.commit else ""
@@ -240,8 +240,8 @@ def _viewers(compared: BetweenPlans, say: Translator) -> Iterator[str]:
         return
     before, after = viewers_of(compared)
     yield say("Viewers dropped: {before} → {after}", before=before, after=after)
-    for one in compared.viewers[:_VIEWERS]:
-        yield f"- {code(one.path)} {code(one.relay)}: {one.before} → {one.after}"
+    for row in compared.viewers[:_VIEWERS]:
+        yield f"- {code(row.path)} {code(row.relay)}: {row.before} → {row.after}"
     if len(compared.viewers) > _VIEWERS:
         more = say.counted(len(compared.viewers) - _VIEWERS, "path")
         yield f"- {say('… and {number} more', number=more)}"
@@ -276,8 +276,8 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     page.must(_quarantined(plan, say))
     page.must(_left_out(plan, say))
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=worst_first)
-    shown = [_change_item(c, say) for c in cutting[:_CUTTING]]
-    page.may(say("**Who reconnects**, the worst first:"), shown, len(cutting), "change")
+    items = [_change_item(c, say) for c in cutting[:_CUTTING]]
+    page.may(say("**Who reconnects**, the worst first:"), items, len(cutting), "change")
     facilities = sorted(totals.facilities.items(), key=lambda item: item[1].severity, reverse=True)
     rows = [_cells(f"{province}/{facility}", row, say, viewers=viewers) for (province, facility), row in facilities]
     page.fold(say("By facility"), _heading(say("facility"), say, viewers=viewers), rows, "facility")
@@ -290,8 +290,8 @@ def _plan_head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Tran
         what = say.restated(no_change(plan))
     else:
         actions = Counter(change.action for change in changing)
-        words = ", ".join(say.restated(f"{actions[a]} to {a.value}") for a in Action if actions[a])
-        what = say("{words} on {hosts}", words=words, hosts=say.counted(len(plan.hosts), "host"))
+        summary = ", ".join(say.restated(f"{actions[a]} to {a.value}") for a in Action if actions[a])
+        what = say("{words} on {hosts}", words=summary, hosts=say.counted(len(plan.hosts), "host"))
     yield f"### {say('Plan: {what}', what=what)}"
     yield ""
     verdict = _verdict(plan, totals, say)
@@ -331,14 +331,14 @@ def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[
     if trusted:
         line = say("TRUST: {changes} of trust", changes=say.counted(len(trusted), "change"))
         yield f"- **{line}**"
-    shown = [*(item for item in trusted if is_dangerous(item[1]))][:_DANGEROUS]
-    shown += [item for item in trusted if not is_dangerous(item[1])][: max(0, _TRUSTED - len(shown))]
-    for hosts, change in shown:
-        what = f"{say.word(change.action)} {code(say.restated(change.name))}"
-        where = say("{what} on {host}", what=what, host=code(say.restated(named(hosts))))
+    listed = [*(item for item in trusted if is_dangerous(item[1]))][:_DANGEROUS]
+    listed += [item for item in trusted if not is_dangerous(item[1])][: max(0, _TRUSTED - len(listed))]
+    for hosts, change in listed:
+        subject = f"{say.word(change.action)} {code(say.restated(change.name))}"
+        where = say("{what} on {host}", what=subject, host=code(say.restated(named(hosts))))
         yield f"  - {where}: {code(say.restated(change.reason), 300)}"
-    if len(trusted) > len(shown):
-        more = len(trusted) - len(shown)
+    if len(trusted) > len(listed):
+        more = len(trusted) - len(listed)
         yield "  - " + say("… and **{number} more**: `provisioner plan` lists them all", number=more)
     if trusted or plan.unproved:
         yield ""
@@ -346,17 +346,17 @@ def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[
 
 def _held(plan: Plan, say: Translator) -> Iterator[str]:
     """Yield frozen facilities, which are not in the plan; never folded."""
-    held = plan.held_back
-    if held:
-        facilities = say.counted(len(held), "facility")
+    frozen = plan.held_back
+    if frozen:
+        facilities = say.counted(len(frozen), "facility")
         yield "- " + say("**HELD: {facilities} with errors**: hosts keep their state", facilities=facilities)
-    for one in held[:_REFUSALS]:
-        place = f" ({code(one.facility.place)})" if one.facility.place else ""
-        yield f"  - {code(one.facility.id)}: {code(say.restated(one.facility.reason), _REASON)}{place}"
-    if len(held) > _REFUSALS:
-        more = say.counted(len(held) - _REFUSALS, "facility")
+    for entry in frozen[:_REFUSALS]:
+        place = f" ({code(entry.facility.place)})" if entry.facility.place else ""
+        yield f"  - {code(entry.facility.id)}: {code(say.restated(entry.facility.reason), _REASON)}{place}"
+    if len(frozen) > _REFUSALS:
+        more = say.counted(len(frozen) - _REFUSALS, "facility")
         yield "  - " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
-    if held:
+    if frozen:
         yield ""
 
 
@@ -425,9 +425,9 @@ def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
     if paths:
         line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))
         yield f"- **{line}**"
-    for one in paths[:_REFUSALS]:
-        where = say("{what} on {host}", what=code(one.path), host=code(one.host))
-        yield f"  - {where}: {code(say.restated(one.why), _REASON)}"
+    for entry in paths[:_REFUSALS]:
+        where = say("{what} on {host}", what=code(entry.path), host=code(entry.host))
+        yield f"  - {where}: {code(say.restated(entry.why), _REASON)}"
     if len(paths) > _REFUSALS:
         more = say.counted(len(paths) - _REFUSALS, "path")
         yield "  - " + say("… and {paths} more: `provisioner quarantine list` lists them", paths=more)
@@ -446,8 +446,8 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
         hosts = _hosts(sorted(plan.unreadable), say)
         sentences.append(say("**Not read**, their changes are not in the plan: {hosts}", hosts=hosts))
     sentences += [code(say.restated(note), _REASON) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
-    seen = (f"{say.restated(one.message)}; {say.restated(one.hint)} ({one.place})" for one in plan.warnings)
-    sentences += [code(text, _REASON) for text in islice(seen, _REFUSALS)]
+    warnings = (f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.place})" for warning in plan.warnings)
+    sentences += [code(text, _REASON) for text in islice(warnings, _REFUSALS)]
     for line in sentences:
         yield f"{line}."
         yield ""
@@ -460,6 +460,6 @@ def _hosts(names: Sequence[str], say: Translator) -> str:
 
 def _change_item(change: Change, say: Translator) -> str:
     viewers = say(", drops {viewers}", viewers=say.counted(change.viewers, "viewer")) if change.viewers else ""
-    what = f"{say.word(change.action)} {say.word(change.resource)} {code(say.restated(change.name))}"
-    head = say("{what} on {host}", what=what, host=code(change.host))
+    subject = f"{say.word(change.action)} {say.word(change.resource)} {code(say.restated(change.name))}"
+    head = say("{what} on {host}", what=subject, host=code(change.host))
     return f"- {head}, {say.word(change.impact)}{viewers}: {code(say.restated(change.reason), _REASON)}"

@@ -244,7 +244,7 @@ class Zones:
     @property
     def lacking(self) -> tuple[ZoneCover, ...]:
         """The zones without a known camera."""
-        return tuple(one for one in self.listed if one.lacks)
+        return tuple(zone_cover for zone_cover in self.listed if zone_cover.lacks)
 
 
 def counted_as(status: FacilityStatus) -> CountedAs:
@@ -332,7 +332,7 @@ def incidents_of_document(
             carriers = {carrier_of_host[incident.object]}
         for carrier in carriers:
             counts[carrier][incident.cause.value] += 1
-    by_carrier = {carrier: dict(sorted(of.items())) for carrier, of in sorted(counts.items())}
+    by_carrier = {carrier: dict(sorted(causes.items())) for carrier, causes in sorted(counts.items())}
     return CarrierIncidents(verified.shown.run, verified.shown.at, verified.limit, by_carrier)
 
 
@@ -354,18 +354,18 @@ def scorecard(
         if status.facility.successor and status.facility.successor.carrier != status.carrier
     )
     groups = {group.key: group for group in report.by_carrier}
-    of_carriers = {one: row for one, row in shares.by_carrier.items() if one} if shares else {}
+    of_carriers = {entry: row for entry, row in shares.by_carrier.items() if entry} if shares else {}
     # A carrier that carries nothing now, and takes something over, has something broken or did carry, is a row, too.
     silent = (set(next_carriers) | set(incidents.counts if incidents else ()) | set(of_carriers)) - set(groups)
     groups |= {carrier: progress((), lambda _: "").total for carrier in silent}
 
-    def score(carrier: str, group: Group, of: Sequence[FacilityStatus]) -> CarrierScore:
-        timeliness = Counter(status.timeliness for status in of)
+    def score(carrier: str, group: Group, carried: Sequence[FacilityStatus]) -> CarrierScore:
+        timeliness = Counter(status.timeliness for status in carried)
         return CarrierScore(
             carrier=carrier,
             name=names.get(carrier, carrier),
             group=group,
-            timeliness={one: timeliness[one] for one in Timeliness},
+            timeliness={entry: timeliness[entry] for entry in Timeliness},
             taking_over=next_carriers[carrier],
             incidents=dict(incidents.counts.get(carrier, {})) if incidents else None,
             share=of_carriers.get(carrier),
@@ -373,14 +373,14 @@ def scorecard(
 
     scores = tuple(score(carrier, groups[carrier], by_carrier[carrier]) for carrier in sorted(groups))
     summed = Counter[str]()
-    for one in scores:
-        summed.update(one.incidents or {})
+    for entry in scores:
+        summed.update(entry.incidents or {})
     timeliness = Counter(status.timeliness for status in listed)
     total = CarrierScore(
         carrier="",
         name="",
         group=report.total,
-        timeliness={one: timeliness[one] for one in Timeliness},
+        timeliness={entry: timeliness[entry] for entry in Timeliness},
         taking_over=next_carriers.total(),
         incidents=dict(sorted(summed.items())) if incidents else None,
         share=shares.total if shares else None,
@@ -436,5 +436,5 @@ def _cover(facility: Facility, zone: Zone, cameras: int) -> Cover:
 
 
 def _zone_group(zone: Zone, listed: Iterable[ZoneCover]) -> ZoneGroup:
-    covers = Counter(one.cover for one in listed if one.zone is zone)
+    covers = Counter(zone_cover.cover for zone_cover in listed if zone_cover.zone is zone)
     return ZoneGroup(zone, covers.total(), {cover: covers[cover] for cover in Cover})

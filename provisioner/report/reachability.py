@@ -24,11 +24,11 @@ def matrix_lines(cells: Sequence[ReachCell], *, why: bool) -> Iterator[str]:
     """Yield a line per pair, or with `why` per service and rule."""
     if why:
         names = ("from", "programs", "to", "service", "reaches", "decided by")
-        each = [(c.source, _program(c), c.target, c.service.value, _reaches(c.reach), "; ".join(c.by)) for c in cells]
-        yield from map(printable, text_table(names, each, numbers=False))
+        cell_rows = [(c.source, _program(c), c.target, c.service.value, _reaches(c.reach), "; ".join(c.by)) for c in cells]
+        yield from map(printable, text_table(names, cell_rows, numbers=False))
         return
-    pairs = [(head, list(of)) for head, of in groupby(cells, lambda c: (c.source, _program(c), c.target))]
-    rows = [(*head, _services(of, CellReach.YES, CellReach.PART), _services(of, CellReach.NO)) for head, of in pairs]
+    pairs = [(head, list(group)) for head, group in groupby(cells, lambda c: (c.source, _program(c), c.target))]
+    rows = [(*head, _services(group, CellReach.YES, CellReach.PART), _services(group, CellReach.NO)) for head, group in pairs]
     yield from map(printable, text_table(_NAMES, rows, numbers=False))
 
 
@@ -54,21 +54,21 @@ def ending_lines(cells: Sequence[ReachCell], results: Sequence[StatementResult])
     reached = sum(cell.reach is not CellReach.NO for cell in cells)
     yield f"{counted(len(cells), 'cell')}, {reached} of them reached; no host was asked"
     for origin in Origin:
-        of = [result for result in results if result.statement.origin is origin]
-        if of or origin is Origin.BUILT_IN:
-            yield _ending(origin, of)
+        matching = [result for result in results if result.statement.origin is origin]
+        if matching or origin is Origin.BUILT_IN:
+            yield _ending(origin, matching)
 
 
-def _ending(origin: Origin, of: Sequence[StatementResult]) -> str:
-    broken = sum(bool(result.broken) for result in of)
-    idle = sum(not result.cells for result in of)
-    said = [f"{sum(result.holds for result in of)} hold"]
+def _ending(origin: Origin, results: Sequence[StatementResult]) -> str:
+    broken = sum(bool(result.broken) for result in results)
+    idle = sum(not result.cells for result in results)
+    counts = [f"{sum(result.holds for result in results)} hold"]
     if idle:
-        said.append(f"{idle} about nothing that is there")
+        counts.append(f"{idle} about nothing that is there")
     if broken:
-        said.append(f"{broken} DO NOT HOLD")
+        counts.append(f"{broken} DO NOT HOLD")
     head = "built-in statements" if origin is Origin.BUILT_IN else origin.value
-    return f"{head}: {', '.join(said)}"
+    return f"{head}: {', '.join(counts)}"
 
 
 class CellRow(Row, title="cell"):
@@ -126,7 +126,7 @@ def reachability_document(
     cells: Sequence[ReachCell],
     results: Sequence[StatementResult],
     problems: Sequence[Problem] = (),
-    held: Sequence[FrozenFacility] = (),
+    frozen: Sequence[FrozenFacility] = (),
 ) -> ProveDocument:
     """Return the matrix and the statements."""
     return ProveDocument(
@@ -140,7 +140,7 @@ def reachability_document(
         cells=cells,
         statements=[_statement(result) for result in results],
         problems=problems,
-        held=held,
+        held=frozen,
     )
 
 

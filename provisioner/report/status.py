@@ -91,12 +91,12 @@ class ProvedFacilities:
     @property
     def accepted(self) -> int:
         """The number with a record of acceptance."""
-        return sum(one.is_accepted for one in self.listed)
+        return sum(entry.is_accepted for entry in self.listed)
 
     @property
     def proved_once(self) -> int:
         """The number proved once, but not again."""
-        return sum(one.proof is not None and not one.is_accepted for one in self.listed)
+        return sum(entry.proof is not None and not entry.is_accepted for entry in self.listed)
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def short(moment: datetime) -> str:
 
 def since_words(since: datetime, times: int, say: Translator = ENGLISH) -> str:
     """Return a start and the number of consecutive verifications in words."""
-    seen = say.counted(times, "verification")
-    return say("since {moment}, in {times} in a row", moment=local_time(since), times=seen)
+    count = say.counted(times, "verification")
+    return say("since {moment}, in {times} in a row", moment=local_time(since), times=count)
 
 
 def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
@@ -133,10 +133,10 @@ def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
         return f"{line}: {stale}"
     if fresh.unseen:
         carried = say("{facilities} that hosts carry", facilities=say.counted(fresh.carried, "facility"))
-        one = say(
+        sentence = say(
             "it is not known which cameras are up now of {unseen} of {carried}", unseen=fresh.unseen, carried=carried
         )
-        return f"{line}; {one}"
+        return f"{line}; {sentence}"
     return line
 
 
@@ -295,15 +295,15 @@ def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
 
 def drain_lines(drains: Iterable[DrainProgress], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a line for each relay being emptied, with the next command."""
-    for one in drains:
-        values = {"relay": one.relay, "to": one.to, "command": one.command}
-        if one.is_over:
+    for drain in drains:
+        values = {"relay": drain.relay, "to": drain.to, "command": drain.command}
+        if drain.is_over:
             yield say("{relay} was emptied onto {to} and has no sites; next: {command}", **values)
             continue
-        sites = say.counted(len({*one.remaining, *one.held}), "site")
-        both = f", {say('{count} of them over both', count=len(one.both))}" if one.both else ""
-        begun = say("{relay} is being emptied onto {to}: {sites} still there", sites=sites, **values)
-        yield f"{begun}{both}; {say('go on: {command}', command=values['command'])}"
+        sites = say.counted(len({*drain.remaining, *drain.held}), "site")
+        both = f", {say('{count} of them over both', count=len(drain.both))}" if drain.both else ""
+        progress = say("{relay} is being emptied onto {to}: {sites} still there", sites=sites, **values)
+        yield f"{progress}{both}; {say('go on: {command}', command=values['command'])}"
 
 
 def warning_lines(statuses: Iterable[FacilityStatus], say: Translator = ENGLISH) -> Iterator[str]:
@@ -330,8 +330,8 @@ def up_now(pictures: Pictures, say: Translator = ENGLISH) -> str:
 
 def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield one facility's reasons with positions, and the next step."""
-    standing = explained.status.standing
-    facility, state, since = explained.status.facility.id, state_word(standing.state, say), _short(standing.since)
+    lifecycle = explained.status.standing
+    facility, state, since = explained.status.facility.id, state_word(lifecycle.state, say), _short(lifecycle.since)
     yield (
         say("{facility}: {state} since {since}", facility=facility, state=state, since=since)
         if since
@@ -341,8 +341,8 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
         yield f"  - {say.restated(reason.text)}{place}"
     yield from map(printable, failing_lines(explained.failing, say))
-    for device, shown in explained.status.devices.items():
-        yield printable(f"  - {facility}/{device}: {', '.join(f'{name} {value}' for name, value in shown.items())}")
+    for device, fields in explained.status.devices.items():
+        yield printable(f"  - {facility}/{device}: {', '.join(f'{name} {value}' for name, value in fields.items())}")
     for problem in explained.problems:
         yield f"  {say.word(problem.severity)}: {problem.place}: {say.restated(problem.message)}"
     yield f"  {say('next')}: {say.restated(explained.status.next)}"
@@ -356,11 +356,11 @@ def _short(since: Since) -> str:
 
 def failing_lines(failing: Mapping[str, PathState], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield each failing path with its cause and start, longest outage first."""
-    for path, one in sorted(failing.items(), key=lambda item: (item[1].since, item[0])):
-        cause = f": {say.restated(one.cause)}" if one.cause else ""
-        last = say("last up {moment}", moment=local_time(one.last_up)) if one.last_up else say("never seen up")
-        since = since_words(one.since, one.looks, say)
-        yield f"  - {path} {say.restated(one.verdict)}{cause}; {since}, {last}"
+    for path, state in sorted(failing.items(), key=lambda item: (item[1].since, item[0])):
+        cause = f": {say.restated(state.cause)}" if state.cause else ""
+        last = say("last up {moment}", moment=local_time(state.last_up)) if state.last_up else say("never seen up")
+        since = since_words(state.since, state.looks, say)
+        yield f"  - {path} {say.restated(state.verdict)}{cause}; {since}, {last}"
 
 
 class LastCheckRow(Row):
@@ -481,10 +481,10 @@ def status_document(
 
 
 def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explained | None) -> StatusRow:
-    standing = status.standing
+    lifecycle = status.standing
     reasons = (
         {
-            "failing": [_failing(path, one) for path, one in sorted(why.failing.items())],
+            "failing": [_failing(path, path_state) for path, path_state in sorted(why.failing.items())],
             "why": why.reasons,
             "problems": [f"{p.place}: {p.message}" for p in why.problems],
         }
@@ -494,11 +494,11 @@ def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explai
     return StatusRow.made_of(
         status,
         **facility_values(status, name),
-        steps={state: since_text(since) for state, since in standing.steps.items()},
+        steps={state: since_text(since) for state, since in lifecycle.steps.items()},
         last_checks=evidence.checks.get(status.facility.id, ()),
         **reasons,
     )
 
 
-def _failing(path: str, one: PathState) -> FailingRow:
-    return FailingRow.made_of(one, path=path, in_a_row=one.looks)
+def _failing(path: str, state: PathState) -> FailingRow:
+    return FailingRow.made_of(state, path=path, in_a_row=state.looks)

@@ -135,7 +135,7 @@ def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
     page.must(_totals(say("carrier"), totals_by(result.paths, lambda path: path.carrier), say))
     page.must(_totals(say("province"), totals_by(result.paths, lambda path: path.province), say))
     by_name = {path.path: path for path in result.paths}
-    incidents = [_incident(one, [by_name[name] for name in one.paths], say) for one in result.incidents]
+    incidents = [_incident(incident, [by_name[name] for name in incident.paths], say) for incident in result.incidents]
     page.may(say("**Incidents**, the highest layer first:"), incidents[:_INCIDENTS], len(incidents), "incident")
     bad = sorted((p for p in result.paths if p.verdict is not Verdict.UP), key=_worst_first)
     names = (say("path"), say("verdict"), say("cause"), say("failed at level"), say("last proof"))
@@ -161,8 +161,8 @@ def _held(result: VerifyResult, say: Translator) -> Iterator[str]:
         return
     yield say("**Held, not checked:** {facilities} with errors", facilities=say.counted(len(result.held), "facility"))
     yield ""
-    for one in result.held[:_LISTED]:
-        yield f"- {code(say.restated(one.text), _DETAIL)}"
+    for facility in result.held[:_LISTED]:
+        yield f"- {code(say.restated(facility.text), _DETAIL)}"
     if len(result.held) > _LISTED:
         more = len(result.held) - _LISTED
         yield "- " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
@@ -175,7 +175,7 @@ def _under_change(result: VerifyResult, say: Translator) -> Iterator[str]:
         return
     yield f"**{say('Settings under change')}**"
     yield ""
-    yield from (f"- {code(one, _DETAIL)}" for one in settings[:_SETTINGS])
+    yield from (f"- {code(setting, _DETAIL)}" for setting in settings[:_SETTINGS])
     if len(settings) > _SETTINGS:
         yield "- " + say("and {number} more", number=len(settings) - _SETTINGS)
     yield ""
@@ -184,12 +184,12 @@ def _under_change(result: VerifyResult, say: Translator) -> Iterator[str]:
 def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
     if not totals:
         return
-    others = [v for v in SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)]
-    columns = (Verdict.UP, *others)
+    rest = [v for v in SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)]
+    columns = (Verdict.UP, *rest)
     yield f"| {noun} | {say('paths')} | {' | '.join(say.word(verdict) for verdict in columns)} |"
     yield f"|---|--:|{'--:|' * len(columns)}"
     ranked = sorted(totals, key=lambda total: (total.up - total.paths, total.name))[:_ROWS]
-    for total in sorted(ranked, key=lambda one: one.name):
+    for total in sorted(ranked, key=lambda row: row.name):
         counts = " | ".join(str(total.counts.get(verdict, 0)) for verdict in columns)
         yield f"| {cell(total.name, 80)} | {total.paths} | {counts} |"
     yield ""

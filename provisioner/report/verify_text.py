@@ -98,35 +98,35 @@ def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Ite
     """Yield the number of settings under change, and a line for each."""
     if settings := settings_under_change(paths, say):
         yield say("settings under change: {count}", count=len(settings))
-        yield from (f"  {one}" for one in settings)
+        yield from (f"  {setting}" for setting in settings)
 
 
 def settings_under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> list[str]:
     """Return a sentence for each setting with two valid values."""
-    seen: dict[AcceptedSetting, set[str]] = defaultdict(set)
+    by_setting: dict[AcceptedSetting, set[str]] = defaultdict(set)
     for path in paths:
-        for one in path.settings:
-            seen[AcceptedSetting(one.setting, one.object, one.until, "")].add(one.seen)
+        for setting in path.settings:
+            by_setting[AcceptedSetting(setting.setting, setting.object, setting.until, "")].add(setting.seen)
     return [
-        printable(f"{_named(one, say)}: {_which(one, states, say)}")
-        for one, states in sorted(seen.items(), key=lambda item: (item[0].object, item[0].setting))
+        printable(f"{_named(setting, say)}: {_which(setting, states, say)}")
+        for setting, states in sorted(by_setting.items(), key=lambda item: (item[0].object, item[0].setting))
     ]
 
 
-def _named(one: AcceptedSetting, say: Translator) -> str:
-    if one.setting == "picture":
-        return say("picture of {object}", object=one.object)
-    return say("login of {object}", object=one.object)
+def _named(setting: AcceptedSetting, say: Translator) -> str:
+    if setting.setting == "picture":
+        return say("picture of {object}", object=setting.object)
+    return say("login of {object}", object=setting.object)
 
 
-def _which(one: AcceptedSetting, states: set[str], say: Translator) -> str:
-    until = one.until.isoformat()
+def _which(setting: AcceptedSetting, states: set[str], say: Translator) -> str:
+    until = setting.until.isoformat()
     if {OLD, NEW} <= states:
         return say("the old one on some paths, the new one on others; either is taken until {until}", until=until)
     if OLD in states:
         return say("the old one, which is taken until {until}", until=until)
     if NEW in states:
-        step = f"provisioner camera accept {one.object} --finish"
+        step = f"provisioner camera accept {setting.object} --finish"
         return say("the new one; finish the change: {step}", step=step)
     return say("no picture tells which; either is taken until {until}", until=until)
 
@@ -164,8 +164,8 @@ def _head(result: VerifyResult, say: Translator, *, color: bool) -> Iterator[str
 
 
 def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
-    others = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
-    columns = (Verdict.UP, *others)
+    rest = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
+    columns = (Verdict.UP, *rest)
     names = [noun, say("paths"), *(say.word(v) for v in columns)]
     rows = [[t.name, str(t.paths), *(str(t.counts.get(v, 0)) for v in columns)] for t in totals]
     return text_table(names, rows, numbers=True)
@@ -177,10 +177,10 @@ def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bo
         yield say("incidents: {count}", count=len(result.incidents))
     for incident in result.incidents:
         count = f", {say.counted(len(incident.paths), 'path')}" if incident.paths else ""
-        what = printable(f"{say.word(incident.layer)} {incident.object}: {say.word(incident.cause)}{count}")
+        subject = printable(f"{say.word(incident.layer)} {incident.object}: {say.word(incident.cause)}{count}")
         verdict = worst_of(by_name[name] for name in incident.paths)
-        word = _word(verdict, say, width, color=color) if incident.paths else say("warning").ljust(width)
-        yield f"  {word}  {what}"
+        label = _word(verdict, say, width, color=color) if incident.paths else say("warning").ljust(width)
+        yield f"  {label}  {subject}"
         lines = (*_since(result, incident, say), *_below(incident, say, detail=detail))
         yield from (f"{' ' * (width + 4)}{line}" for line in lines)
 
@@ -224,23 +224,23 @@ def _because(path: PathVerdict, say: Translator) -> str:
 
 def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
     """Yield the unmeasured paths, with their earlier proofs."""
-    left = [path for path in result.paths if not path.is_measured and path.last_proof]
-    left.sort(key=lambda path: (path.last_proof.at if path.last_proof else result.finished_at, path.path))
-    if left:
-        paths = say.counted(len(left), "path")
+    unmeasured = [path for path in result.paths if not path.is_measured and path.last_proof]
+    unmeasured.sort(key=lambda path: (path.last_proof.at if path.last_proof else result.finished_at, path.path))
+    if unmeasured:
+        paths = say.counted(len(unmeasured), "path")
         yield say("not measured, and proved before: {paths}, those of longest ago first", paths=paths)
-    for path in left if detail else left[:_LISTED]:
+    for path in unmeasured if detail else unmeasured[:_LISTED]:
         yield f"  {printable(path.path)}: {proof_sentence(path, result.finished_at, say)}"
-    if not detail and len(left) > _LISTED:
-        yield f"  {_more(len(left) - _LISTED, say)}"
+    if not detail and len(unmeasured) > _LISTED:
+        yield f"  {_more(len(unmeasured) - _LISTED, say)}"
 
 
-def _held(held: Sequence[FrozenFacility], say: Translator, *, color: bool) -> Iterator[str]:
-    if held:
-        line = say("held, not checked: {facilities} with errors", facilities=say.counted(len(held), "facility"))
+def _held(frozen: Sequence[FrozenFacility], say: Translator, *, color: bool) -> Iterator[str]:
+    if frozen:
+        line = say("held, not checked: {facilities} with errors", facilities=say.counted(len(frozen), "facility"))
         yield click.style(line, fg="red", bold=True) if color else line
-    for one in held:
-        yield printable(f"  {say.restated(one.text)}")
+    for facility in frozen:
+        yield printable(f"  {say.restated(facility.text)}")
 
 
 def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
@@ -250,8 +250,8 @@ def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
             outcome = say("unreachable") if host.outcome == "unreachable" else say("failed")
             yield say("host {host}: {what}", host=host.host, what=f"{outcome}: {error}".rstrip(": "))
         elif host.drift is None:
-            what = say("not compared with the desired state")
-            yield say("host {host}: {what}", host=host.host, what=f"{what}: {error}".rstrip(": "))
+            sentence = say("not compared with the desired state")
+            yield say("host {host}: {what}", host=host.host, what=f"{sentence}: {error}".rstrip(": "))
         elif host.drift:
             yield say("host {host}: drift", host=host.host)
             yield from (
@@ -267,15 +267,15 @@ def _more(number: int, say: Translator) -> str:
 
 def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) -> Iterator[str]:
     """Yield the devices' own answers; without `detail`, only deviations."""
-    counts = Counter(one.state for one in devices)
+    counts = Counter(device.state for device in devices)
     if devices:
         states = ", ".join(f"{counts[state]} {say.word(state)}" for state in DeviceState if counts[state])
         yield say("devices asked about themselves (ONVIF): {states}", states=states)
-    for one in devices if detail else [one for one in devices if one.state not in _QUIET]:
-        said = say("model {model}, serial number {serial}", model=one.model or "-", serial=one.serial or "-")
-        yield printable(f"  {say.word(one.state)}: {one.name}{f', {said}' if one.model or one.serial else ''}")
-        if one.detail:
-            yield printable(f"    {say.restated(one.detail)}")
+    for device in devices if detail else [device for device in devices if device.state not in _QUIET]:
+        facts = say("model {model}, serial number {serial}", model=device.model or "-", serial=device.serial or "-")
+        yield printable(f"  {say.word(device.state)}: {device.name}{f', {facts}' if device.model or device.serial else ''}")
+        if device.detail:
+            yield printable(f"    {say.restated(device.detail)}")
 
 
 def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
@@ -286,23 +286,23 @@ def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
         return
     states = ", ".join(f"{number} {picture_word(state, say)}" for state, number in counts.most_common())
     yield say("pictures: {states}", states=states)
-    noted = Counter(word for _, picture in reports for word in picture.labels)
-    for word, number in noted.most_common():
-        names = [path for path, picture in reports if word in picture.labels]
+    noted = Counter(label for _, picture in reports for label in picture.labels)
+    for label, number in noted.most_common():
+        names = [path for path, picture in reports if label in picture.labels]
         listed = say.restated(named(names))
-        yield printable(f"  {picture_word(word, say)}: {say.counted(number, 'path')}: {listed}")
+        yield printable(f"  {picture_word(label, say)}: {say.counted(number, 'path')}: {listed}")
 
 
 def _to_look_at(paths: Iterable[PathVerdict], say: Translator) -> Iterator[str]:
     """Yield lasting but uncertain problems for a person to check."""
-    lasting = [(path, one) for path in paths for one in path.to_look_at]
+    lasting = [(path, problem) for path in paths for problem in path.to_look_at]
     if lasting:
         yield say("to look at: {count}", count=len(lasting))
-    for path, one in lasting:
-        since = say("since {at}, {checks}", at=local_time(one.since), checks=say.counted(one.checks, "check"))
-        yield printable(f"  {picture_word(one.word, say)}: {path.path}, {since}")
-        if one.detail:
-            yield printable(f"    {say.restated(one.detail)}")
+    for path, problem in lasting:
+        since = say("since {at}, {checks}", at=local_time(problem.since), checks=say.counted(problem.checks, "check"))
+        yield printable(f"  {picture_word(problem.word, say)}: {path.path}, {since}")
+        if problem.detail:
+            yield printable(f"    {say.restated(problem.detail)}")
 
 
 def _references(result: VerifyResult, say: Translator) -> Iterator[str]:
@@ -322,13 +322,13 @@ def _references(result: VerifyResult, say: Translator) -> Iterator[str]:
 def _accepted(result: VerifyResult, say: Translator) -> Iterator[str]:
     if result.accepted is None:
         return
-    taken = sum(not one.refused for one in result.accepted)
+    accepted = sum(not row.refused for row in result.accepted)
     paths = say.counted(len(result.accepted), "path")
-    yield say("accepted: {count} of {paths}", count=taken, paths=paths)
-    for one in result.accepted:
-        notes = "; ".join(map(say.restated, one.notes)) or say("accepted")
-        outcome = say("refused: {why}", why=say.restated(one.refused)) if one.refused else notes
-        yield printable(f"  {one.path}: {outcome}")
+    yield say("accepted: {count} of {paths}", count=accepted, paths=paths)
+    for row in result.accepted:
+        notes = "; ".join(map(say.restated, row.notes)) or say("accepted")
+        outcome = say("refused: {why}", why=say.restated(row.refused)) if row.refused else notes
+        yield printable(f"  {row.path}: {outcome}")
 
 
 def _paths(paths: Sequence[PathVerdict], now: datetime, say: Translator, *, color: bool) -> Iterator[str]:
@@ -355,8 +355,8 @@ def sentence(result: VerifyResult, say: Translator = ENGLISH) -> str:
         return say("no path was checked")
     if total.up == total.paths:
         return say.plural("the path is up", "all {n} paths are up", total.paths)
-    others = [f"{total.counts[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and v in total.counts]
-    values = {"up": total.up, "others": ", ".join(others)}
+    rest = [f"{total.counts[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and v in total.counts]
+    values = {"up": total.up, "others": ", ".join(rest)}
     return say.plural("{up} of {n} path is up: {others}", "{up} of {n} paths are up: {others}", total.paths, **values)
 
 
@@ -366,8 +366,8 @@ def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str,
     sentences = []
     for verdict, step in _NEXT_STEPS.items():
         if paths := [path for path in result.paths if path.verdict is verdict and _is_for_whoever_reads(path)]:
-            what = {"count": len(paths), "paths": all_paths, "verdict": say.word(verdict), "relays": _on(paths, say)}
-            sentences.append(say("{count} of {paths} {verdict} on {relays}; {step}", **what, step=say(step)))
+            values = {"count": len(paths), "paths": all_paths, "verdict": say.word(verdict), "relays": _on(paths, say)}
+            sentences.append(say("{count} of {paths} {verdict} on {relays}; {step}", **values, step=say(step)))
     if once := [path for path in result.paths if _failed_once(path)]:
         failing = say("{count} of {paths} failing and not yet confirmed", count=len(once), paths=all_paths)
         step = say("they failed once; verify again in a minute, or see their incidents")
@@ -418,8 +418,8 @@ def _share_ending(result: VerifyResult, say: Translator) -> str:
         good = say("{count} good up to level {level}", count=passed + up, level=result.scope.level)
     paths = say.counted(len(result.paths), "path")
     share = say("{count} of {paths} measured, {good}", count=len(measured), paths=paths, good=good)
-    left = len(result.paths) - len(measured)
-    return say("{share}; the other {left} are unknown", share=share, left=left) if left else share
+    unmeasured = len(result.paths) - len(measured)
+    return say("{share}; the other {left} are unknown", share=share, left=unmeasured) if unmeasured else share
 
 
 def seconds_of(result: VerifyResult) -> int:
@@ -471,10 +471,10 @@ def picture_words(path: PathVerdict, say: Translator = ENGLISH) -> str:
     picture = path.picture
     if picture is None or not picture.is_notable:
         return ""
-    words = ", ".join(picture_word(word, say) for word in (picture.state, *picture.suspects, *picture.labels))
-    return say("picture {words}", words=words)
+    labels = ", ".join(picture_word(label, say) for label in (picture.state, *picture.suspects, *picture.labels))
+    return say("picture {words}", words=labels)
 
 
-def picture_word(word: str, say: Translator) -> str:
+def picture_word(label: str, say: Translator) -> str:
     """Return a picture's state, suspicion or label for people."""
-    return say(word)
+    return say(label)

@@ -75,7 +75,7 @@ def accept(
 
     `at` is the time of the views. `renew` forgets earlier references.
     """
-    return tuple(_accepted(one, at, run, renew=renew) for one in candidates)
+    return tuple(_accepted(candidate, at, run, renew=renew) for candidate in candidates)
 
 
 def _accepted(candidate: ViewToAccept, at: datetime, run: str, *, renew: bool) -> Acceptance:
@@ -83,25 +83,25 @@ def _accepted(candidate: ViewToAccept, at: datetime, run: str, *, renew: bool) -
     if refused := _refusal(candidate, at, renew=renew):
         return Acceptance(path, refused=refused)
     assert candidate.view is not None  # noqa: S101 (else it was refused)
-    kept = () if renew else candidate.references
+    previous = () if renew else candidate.references
     new = Reference(candidate.view, at, run)
-    return Acceptance(path, _with(kept, new), notes=_notes(new, kept))
+    return Acceptance(path, _with(previous, new), notes=_notes(new, previous))
 
 
-def _with(kept: References, new: Reference) -> References:
+def _with(references: References, new: Reference) -> References:
     """Add a reference; above the limit drop the oldest of its light."""
-    if len(kept) < MOST_REFERENCES:
-        return (*kept, new)
-    same = [one for one in kept if one.daylight is new.daylight] or list(kept)
-    oldest = min(same, key=lambda one: one.at)
-    return (*(one for one in kept if one is not oldest), new)
+    if len(references) < MOST_REFERENCES:
+        return (*references, new)
+    same = [reference for reference in references if reference.daylight is new.daylight] or list(references)
+    oldest = min(same, key=lambda reference: reference.at)
+    return (*(reference for reference in references if reference is not oldest), new)
 
 
-def _notes(new: Reference, kept: References) -> tuple[str, ...]:
+def _notes(new: Reference, previous: References) -> tuple[str, ...]:
     notes = []
     if not move_shows(new.view):
         notes.append("a move cannot be detected here: it looks alike a little further")
-    lights = {one.daylight for one in (*kept, new)}
+    lights = {reference.daylight for reference in (*previous, new)}
     if len(lights) == 1:
         notes.append(f"it has references by {new.daylight.value} only: accept it in the other light, too")
     return tuple(notes)
@@ -124,16 +124,16 @@ def _refusal(candidate: ViewToAccept, at: datetime, *, renew: bool) -> str:
 def _far_off(candidate: ViewToAccept, at: datetime) -> str:
     """Return a note if the view resembles another camera's references."""
     view = candidate.view
-    alike = any(one.daylight is daylight(at) for one in candidate.references)
+    alike = any(reference.daylight is daylight(at) for reference in candidate.references)
     if view is None or alike or not candidate.references:
         return ""
-    if min(distance(view, one.view) for one in candidate.references) <= FAR:
+    if min(distance(view, reference.view) for reference in candidate.references) <= FAR:
         return ""
     return _of_another(view, candidate.others)
 
 
 def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
-    near = sorted(name for name, of in others.items() if any(distance(view, one.view) <= NEAR for one in of))
+    near = sorted(name for name, references in others.items() if any(distance(view, reference.view) <= NEAR for reference in references))
     if not near:
         return ""
     return msg(
@@ -145,26 +145,26 @@ def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
 
 
 def acceptances(
-    result: VerifyResult, known: Mapping[str, References], run: str, *, renew: bool = False
+    result: VerifyResult, references: Mapping[str, References], run: str, *, renew: bool = False
 ) -> tuple[Acceptance, ...]:
     """Return the result for every path of a verification.
 
-    `known` are references of whole facilities, by path. `renew` forgets earlier ones.
+    `references` are references of whole facilities, by path. `renew` forgets earlier ones.
     """
     chosen = {verdict.path for verdict in result.paths}
-    kept = references_by_site({path: of for path, of in known.items() if not (renew and path in chosen)})
+    by_site = references_by_site({path: of_path for path, of_path in references.items() if not (renew and path in chosen)})
     return tuple(
-        _accepted(_candidate(verdict, known, kept), verdict.checked_at or result.finished_at, run, renew=renew)
+        _accepted(_candidate(verdict, references, by_site), verdict.checked_at or result.finished_at, run, renew=renew)
         for verdict in result.paths
     )
 
 
-def _candidate(verdict: PathVerdict, known: Mapping[str, References], kept: SiteReferences) -> ViewToAccept:
+def _candidate(verdict: PathVerdict, references: Mapping[str, References], by_site: SiteReferences) -> ViewToAccept:
     picture = verdict.picture
     return ViewToAccept(
         verdict=verdict,
         view=picture.view if picture else None,
         dark=picture is not None and picture.state == State.DARK.value,
-        references=known.get(verdict.path, ()),
-        others=references_beside(verdict.path, verdict.facility, kept),
+        references=references.get(verdict.path, ()),
+        others=references_beside(verdict.path, verdict.facility, by_site),
     )

@@ -72,14 +72,14 @@ class Case:
     @property
     def _read_of_centre(self) -> Read | None:
         """A centre's read of a path that the relay did not read."""
-        own = self.relay.reads.get(self.target.path.name)
-        if not self.once or (own is not None and own.looked):
+        relay_read = self.relay.reads.get(self.target.path.name)
+        if not self.once or (relay_read is not None and relay_read.looked):
             return None
         hosts = (self.hosts.get(centre.id) for centre in self.target.centres)
         every = (host.centre.reads.get(self.target.relay.id, {}) for host in hosts if host and host.centre)
-        reads = [read for of in every if (read := of.get(self.target.path.name)) is not None and read.run]
+        reads = [read for by_path in every if (read := by_path.get(self.target.path.name)) is not None and read.run]
         # A relay that was only to try to read did not look.
-        reads = reads if own is None else [read for read in reads if read.looked]
+        reads = reads if relay_read is None else [read for read in reads if read.looked]
         return next((read for read in reads if read.frame), reads[0] if reads else None)
 
     @property

@@ -61,16 +61,16 @@ _LINE = "the line between them is too slow for the watched streams"
 
 def stopped_check(case: Case) -> Check | None:
     """Return the failure of a camera that stopped sending, if any."""
-    seen = _seen(case.relay.reads.get(case.target.path.name))
-    if seen is None or not ends_early(seen) or not _stood_still(case, case.target.path, _STOOD_STILL_S):
+    picture = _seen(case.relay.reads.get(case.target.path.name))
+    if picture is None or not ends_early(picture) or not _stood_still(case, case.target.path, _STOOD_STILL_S):
         return None
     if _is_of_site(case):
         return None
-    came_s, nothing_s = seen["packets"]["arrived_s"], _end_s(seen)
+    sent_s, silent_s = picture["packets"]["arrived_s"], _end_s(picture)
     detail = msg(
         "it sent {came_s} s of picture, then no picture for {nothing_s} s: restart the camera",
-        f"{came_s:.0f}",
-        f"{nothing_s:.0f}",
+        f"{sent_s:.0f}",
+        f"{silent_s:.0f}",
     )
     return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, detail)
 
@@ -80,15 +80,15 @@ def stops(case: Case) -> bool:
     return case.stalls > 0 or (_stood_still(case, case.target.path, _LONG_S) and not _is_of_site(case))
 
 
-def ends_early(seen: wire.PictureAnswer) -> bool:
+def ends_early(picture: wire.PictureAnswer) -> bool:
     """Return whether pictures came in time, then none until the end."""
-    packets = seen["packets"]
+    packets = picture["packets"]
     in_time = packets["arrived_s"] <= packets["span_s"] + packets["step_s"] + _END_S
-    return in_time and _end_s(seen) > max(_END_S, _END_SHARE * seen["looked_s"], _END_STEPS * packets["step_s"])
+    return in_time and _end_s(picture) > max(_END_S, _END_SHARE * picture["looked_s"], _END_STEPS * packets["step_s"])
 
 
-def _end_s(seen: wire.PictureAnswer) -> float:
-    return seen["looked_s"] - seen["packets"]["arrived_s"]
+def _end_s(picture: wire.PictureAnswer) -> float:
+    return picture["looked_s"] - picture["packets"]["arrived_s"]
 
 
 def _stood_still(case: Case, path: MediaPath, seconds: float) -> bool:
@@ -100,31 +100,31 @@ def _is_of_site(case: Case) -> bool:
     """Return whether streams of the site's other devices stopped too."""
     flows = case.relay.deliveries["flows"] if case.relay.deliveries else {}
     facility, device = case.target.path.facility, case.target.path.device
-    beside = [path for path in case.target.relay.paths if path.facility == facility and path.device != device]
-    there = [path for path in beside if path.name in flows and flows[path.name]["seconds"] > 0]
-    still = [path for path in there if _stood_still(case, path, _STOOD_STILL_S)]
-    return bool(still) and len(still) >= _OF_SITE * len(there)
+    siblings = [path for path in case.target.relay.paths if path.facility == facility and path.device != device]
+    measured = [path for path in siblings if path.name in flows and flows[path.name]["seconds"] > 0]
+    stopped = [path for path in measured if _stood_still(case, path, _STOOD_STILL_S)]
+    return bool(stopped) and len(stopped) >= _OF_SITE * len(measured)
 
 
-def came_s(seen: wire.PictureAnswer, fps: int | None = None) -> float:
+def came_s(picture: wire.PictureAnswer, fps: int | None = None) -> float:
     """Return the delivered seconds of a stream, without late and dropped pictures.
 
     The agreed rate also reveals that most pictures were dropped, unless they come at even steps.
     """
-    packets = seen["packets"]
+    packets = picture["packets"]
     step = packets["step_s"]
     if fps and packets["longest_s"] > _GAP * step:
         step = min(step, 1 / fps)
     return min(packets["span_s"] + packets["step_s"], packets["count"] * step)
 
 
-def is_short(seen: wire.PictureAnswer, fps: int | None = None, slack_s: float = _SLACK_S) -> bool:
+def is_short(picture: wire.PictureAnswer, fps: int | None = None, slack_s: float = _SLACK_S) -> bool:
     """Return whether clearly less of a stream came than the look's duration."""
-    if seen["looked_s"] < _SHORTEST_S:
+    if picture["looked_s"] < _SHORTEST_S:
         return False
     # The picture that would have come next may be missing of any look.
-    slack_s = max(slack_s, _SLACK_SHARE * seen["looked_s"]) + seen["packets"]["step_s"]
-    return seen["looked_s"] - came_s(seen, fps) > slack_s
+    slack_s = max(slack_s, _SLACK_SHARE * picture["looked_s"]) + picture["packets"]["step_s"]
+    return picture["looked_s"] - came_s(picture, fps) > slack_s
 
 
 # --- from the site --------------------------------------------------------------------------------
@@ -136,37 +136,37 @@ def received_check(case: Case) -> Check:
 
 
 def _short_check(case: Case) -> Check:
-    seen = _seen(case.relay.reads.get(case.target.path.name))
-    if seen is None or not _lacks_here(case, case.target.path.name, seen, _LITTLE_S):
+    picture = _seen(case.relay.reads.get(case.target.path.name))
+    if picture is None or not _lacks_here(case, case.target.path.name, picture, _LITTLE_S):
         return PASSED
-    beside = [path.name for path in case.target.relay.paths if path.facility == case.target.path.facility]
-    others = {
-        name: other for name in beside if name != case.target.path.name and (other := _seen(case.relay.reads.get(name)))
+    names = [path.name for path in case.target.relay.paths if path.facility == case.target.path.facility]
+    siblings = {
+        name: sibling for name in names if name != case.target.path.name and (sibling := _seen(case.relay.reads.get(name)))
     }
-    lacking = [name for name, other in others.items() if _lacks_here(case, name, other)]
-    if not is_short(seen, case.path_as_seen.fps) and len(lacking) < max(1, _OF_SITE * len(others)):
+    short = [name for name, sibling in siblings.items() if _lacks_here(case, name, sibling)]
+    if not is_short(picture, case.path_as_seen.fps) and len(short) < max(1, _OF_SITE * len(siblings)):
         return PASSED
-    part = _part(seen)
-    if others and not lacking:
-        if not _is_late(seen):
+    part = _part(picture)
+    if siblings and not short:
+        if not _is_late(picture):
             # Pictures at uneven steps from one camera alone: some do that by themselves.
             return PASSED
         detail = msg(
             "{part} came from it, while the other streams of its site come in full: see its cable and its load", part
         )
         return failed(case.device_layer, case.device_name, Cause.STARVED, detail)
-    if not _is_late(seen) and not lacking and not _is_disordered(case):
+    if not _is_late(picture) and not short and not _is_disordered(case):
         return PASSED
-    many = (
-        ("; " + msg("so with {lacking} of {other_streams}", len(lacking), counted(len(others), "other stream")))
-        if lacking
+    affected = (
+        ("; " + msg("so with {lacking} of {other_streams}", len(short), counted(len(siblings), "other stream")))
+        if short
         else ""
     )
     detail = msg(
         "{part} came over the site's line to {id}{many}: it is too slow, or somebody fills it",
         part,
         case.target.relay.id,
-        many,
+        affected,
     )
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
@@ -175,31 +175,31 @@ def _seen(read: Read | None) -> wire.PictureAnswer | None:
     return read.picture if read is not None else None
 
 
-def _lacks_here(case: Case, name: str, seen: wire.PictureAnswer, slack_s: float = _SLACK_S) -> bool:
+def _lacks_here(case: Case, name: str, picture: wire.PictureAnswer, slack_s: float = _SLACK_S) -> bool:
     """Return whether a stream is short, without a slow reader."""
     flow = case.relay.deliveries["flows"].get(name) if case.relay.deliveries else None
-    return is_short(seen, slack_s=slack_s) and not _was_slow(seen, flow)
+    return is_short(picture, slack_s=slack_s) and not _was_slow(picture, flow)
 
 
-def _was_slow(seen: wire.PictureAnswer, flow: wire.FlowAnswer | None) -> bool:
-    if flow is None or not flow["seconds"] or not seen["looked_s"]:
+def _was_slow(picture: wire.PictureAnswer, flow: wire.FlowAnswer | None) -> bool:
+    if flow is None or not flow["seconds"] or not picture["looked_s"]:
         return False
-    return seen["packets"]["bytes"] / seen["looked_s"] < _SLOW_READER * flow["bytes"] / flow["seconds"]
+    return picture["packets"]["bytes"] / picture["looked_s"] < _SLOW_READER * flow["bytes"] / flow["seconds"]
 
 
-def _is_late(seen: wire.PictureAnswer) -> bool:
-    late_s = seen["looked_s"] - seen["packets"]["span_s"] - seen["packets"]["step_s"]
-    return late_s > max(_SLACK_S, _SLACK_SHARE * seen["looked_s"])
+def _is_late(picture: wire.PictureAnswer) -> bool:
+    late_s = picture["looked_s"] - picture["packets"]["span_s"] - picture["packets"]["step_s"]
+    return late_s > max(_SLACK_S, _SLACK_SHARE * picture["looked_s"])
 
 
 def _is_disordered(case: Case) -> bool:
     sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
-    return _are_disordered(one for one in sources if (one["address"], one["port"]) == case.device)
+    return _are_disordered(source for source in sources if (source["address"], source["port"]) == case.device)
 
 
 def _are_disordered(arrivals: Iterable[wire.ArrivalAnswer]) -> bool:
     arrived = list(arrivals)
-    return sum(one["disordered"] for one in arrived) > _DISORDERED * max(1, sum(one["segments"] for one in arrived))
+    return sum(arrival["disordered"] for arrival in arrived) > _DISORDERED * max(1, sum(arrival["segments"] for arrival in arrived))
 
 
 # --- to the centre --------------------------------------------------------------------------------
@@ -212,25 +212,25 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
         return PASSED
     if lossy := centre_line_check(case, centre):
         return lossy
-    sessions = [one for one in deliveries["readers"] if one["path"] == name and one["user"] == centre_user(centre.id)]
-    here, there = _seen(case.relay.reads.get(name)), _seen(read)
-    if there is not None and is_short(there) and not (here is not None and is_short(here)):
-        if _slow_at(case, centre, sessions, there):
+    sessions = [session for session in deliveries["readers"] if session["path"] == name and session["user"] == centre_user(centre.id)]
+    relay_picture, centre_picture = _seen(case.relay.reads.get(name)), _seen(read)
+    if centre_picture is not None and is_short(centre_picture) and not (relay_picture is not None and is_short(relay_picture)):
+        if _slow_at(case, centre, sessions, centre_picture):
             detail = msg(
-                "{there} was read at {id}: what comes waits there, its readers are too slow", _part(there), centre.id
+                "{there} was read at {id}: what comes waits there, its readers are too slow", _part(centre_picture), centre.id
             )
             return failed(Layer.HOST, centre.id, Cause.STARVED, detail)
-        if _is_held_up(case, centre, sessions, there):
+        if _is_held_up(case, centre, sessions, centre_picture):
             detail = msg(
                 "{there} came to {id}, and all of it to {relay}{sessions}: {line}",
-                _part(there),
+                _part(centre_picture),
                 centre.id,
                 relay,
                 _thrown(sessions),
                 _LINE,
             )
             return failed(Layer.RELAY, relay, Cause.STARVED, detail)
-    losing = [one for one in sessions if _loses(one) and not _is_unread(one)]
+    losing = [session for session in sessions if _loses(session) and not _is_unread(session)]
     if losing:
         detail = msg(
             "{relay} throws pictures away on their way to {id}{losing}: {line}",
@@ -243,16 +243,16 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     return PASSED
 
 
-def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: wire.PictureAnswer) -> bool:
+def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], picture: wire.PictureAnswer) -> bool:
     """Return whether a centre's own readers are too slow: data waits there."""
-    unread = {one["own_port"]: one["waiting"] for one in _arrivals(case, centre)}
-    return any(_is_unread(one) or unread.get(one["port"], 0) > _waiting_bytes(seen) for one in sessions)
+    unread = {connection["own_port"]: connection["waiting"] for connection in _arrivals(case, centre)}
+    return any(_is_unread(connection) or unread.get(connection["port"], 0) > _waiting_bytes(picture) for connection in sessions)
 
 
 def _arrivals(case: Case, centre: HostSpec) -> list[wire.ArrivalAnswer]:
     """Return a centre's connections to the path's relay."""
     host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
-    return [one for one in (host.centre.incoming if host and host.centre else ()) if one["address"] == relay]
+    return [arrival for arrival in (host.centre.incoming if host and host.centre else ()) if arrival["address"] == relay]
 
 
 def _is_unread(session: wire.DeliveryAnswer) -> bool:
@@ -260,20 +260,20 @@ def _is_unread(session: wire.DeliveryAnswer) -> bool:
 
 
 def _is_held_up(
-    case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], seen: wire.PictureAnswer
+    case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], picture: wire.PictureAnswer
 ) -> bool:
     """Return whether data waits, is resent or disordered on the line."""
     if any(
-        one["waiting"] > _waiting_bytes(seen) or one["again"] > _AGAIN * one["sent"] or one["discarded"]
-        for one in sessions
+        session["waiting"] > _waiting_bytes(picture) or session["again"] > _AGAIN * session["sent"] or session["discarded"]
+        for session in sessions
     ):
         return True
     return _are_disordered(_arrivals(case, centre))
 
 
-def _waiting_bytes(seen: wire.PictureAnswer) -> float:
+def _waiting_bytes(picture: wire.PictureAnswer) -> float:
     """Return the bytes of half a second, at least 8 KiB."""
-    return max(_WAITING_BYTES, _WAITING_S * seen["packets"]["bytes"] / max(came_s(seen), _WAITING_S))
+    return max(_WAITING_BYTES, _WAITING_S * picture["packets"]["bytes"] / max(came_s(picture), _WAITING_S))
 
 
 def _loses(session: wire.DeliveryAnswer) -> bool:
@@ -281,17 +281,17 @@ def _loses(session: wire.DeliveryAnswer) -> bool:
 
 
 def _thrown(sessions: Iterable[wire.DeliveryAnswer]) -> str:
-    losing = [one for one in sessions if one["discarded"]]
+    losing = [session for session in sessions if session["discarded"]]
     if not losing:
         return ""
-    thrown, seconds = sum(one["discarded"] for one in losing), max(one["seconds"] for one in losing)
+    discarded, seconds = sum(session["discarded"] for session in losing), max(session["seconds"] for session in losing)
     return " " + msg(
         "({packets} to {readers} in {seconds} s)",
-        counted(thrown, "packet"),
+        counted(discarded, "packet"),
         counted(len(losing), "reader"),
         f"{seconds:.0f}",
     )
 
 
-def _part(seen: wire.PictureAnswer) -> str:
-    return msg("{seen} s of {looked_s} s of picture", f"{came_s(seen):.1f}", f"{seen['looked_s']:.1f}")
+def _part(picture: wire.PictureAnswer) -> str:
+    return msg("{seen} s of {looked_s} s of picture", f"{came_s(picture):.1f}", f"{picture['looked_s']:.1f}")

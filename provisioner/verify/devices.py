@@ -73,11 +73,11 @@ class Closer:
     drops: Sequence[wire.DropAnswer] = ()
     chains: Sequence[wire.BaseChainAnswer] = ()
 
-    def drop_of(self, place: Device) -> wire.DropAnswer | None:
+    def drop_of(self, device: Device) -> wire.DropAnswer | None:
         """Return the chain that drops a device's packets, if any."""
-        address, port = place
-        of_place = (one for one in self.drops if not one["tunnel"] and one["address"] == address)
-        return next((one for one in of_place if one["port"] in {port, 0}), None)
+        address, port = device
+        of_place = (drop for drop in self.drops if not drop["tunnel"] and drop["address"] == address)
+        return next((drop for drop in of_place if drop["port"] in {port, 0}), None)
 
     @property
     def tunnel_drop(self) -> wire.DropAnswer | None:
@@ -116,17 +116,17 @@ def closer_in(
     """
     listed = [(device_in(device), device) for device in devices]
     return Closer(
-        icmp={place: {**d["icmp"], "sender": _address(d["icmp"]["sender"])} for place, d in listed if "icmp" in d},
-        said={place: d["said"] for place, d in listed if "said" in d},
-        gateways={_address(one["address"]): one for one in look["gateways"]} if look else {},
-        drops=[{**one, "address": _either_address(one["address"])} for one in look["drops"] or ()] if look else (),
+        icmp={endpoint: {**answer["icmp"], "sender": _address(answer["icmp"]["sender"])} for endpoint, answer in listed if "icmp" in answer},
+        said={endpoint: answer["said"] for endpoint, answer in listed if "said" in answer},
+        gateways={_address(row["address"]): row for row in look["gateways"]} if look else {},
+        drops=[{**row, "address": _either_address(row["address"])} for row in look["drops"] or ()] if look else (),
         chains=chains,
     )
 
 
-def device_in(place: wire.EndpointAnswer | wire.DeviceEvidenceAnswer) -> Device:
+def device_in(answer: wire.EndpointAnswer | wire.DeviceEvidenceAnswer) -> Device:
     """Return the address and port of an answer."""
-    return place["address"], place["port"]
+    return answer["address"], answer["port"]
 
 
 def _address(text: str) -> str:
@@ -161,47 +161,47 @@ def device_reports(
     `rounds` are the accounts of each visit, in order; the last one counts. The clocks of devices at relays in
     `unsure`, whose own clock is wrong, stay unknown.
     """
-    asked = _asked(targets)
-    owners = {_word(one.device.serial): one.device.name for one in asked.values() if one.device.serial}
+    requests = _asked(targets)
+    owners = {_word(request.device.serial): request.device.name for request in requests.values() if request.device.serial}
     reports = []
-    for (relay, name), one in sorted(asked.items(), key=lambda item: (item[0][1], item[0][0])):
+    for (relay, name), request in sorted(requests.items(), key=lambda item: (item[0][1], item[0][0])):
         accounts = [accounts[relay][name] for accounts in rounds if name in accounts.get(relay, {})]
-        reports.append(_report(one, _last(accounts), owners, knows_time=relay not in unsure))
+        reports.append(_report(request, _last(accounts), owners, knows_time=relay not in unsure))
     return tuple(reports)
 
 
 def _asked(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _Asked]:
     """Return the asked devices of paths, by relay and name."""
-    asked: dict[tuple[str, str], _Asked] = {}
+    requests: dict[tuple[str, str], _Asked] = {}
     by_relay: dict[str, Mapping[str, ProbedDevice]] = {}
     for target in targets:
         relay = target.relay
         if relay.id not in by_relay:
-            by_relay[relay.id] = {one.name: one for one in (relay.relay.asked if relay.relay else ())}
+            by_relay[relay.id] = {probed.name: probed for probed in (relay.relay.asked if relay.relay else ())}
         device = by_relay[relay.id].get(f"{target.path.facility}/{target.path.device}")
         if device is not None:
-            asked.setdefault((relay.id, device.name), _Asked(relay.id, target.carrier, device, target))
-    return asked
+            requests.setdefault((relay.id, device.name), _Asked(relay.id, target.carrier, device, target))
+    return requests
 
 
 def _last(accounts: Sequence[DeviceAccount]) -> DeviceAccount:
     """Return the last successful account, else the first failed one."""
-    telling = [account for account in accounts if account.outcome == TOLD]
-    return telling[-1] if telling else next((one for one in accounts if one.outcome != NOT_ASKED), _NOT_ASKED)
+    successful = [account for account in accounts if account.outcome == TOLD]
+    return successful[-1] if successful else next((failed for failed in accounts if failed.outcome != NOT_ASKED), _NOT_ASKED)
 
 
-def _report(one: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool) -> DeviceReport:
-    device = one.device
+def _report(request: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool) -> DeviceReport:
+    device = request.device
     another = _another(device, account, owners) if account.outcome == TOLD else ""
     clock = account.clock if knows_time else None
     off = (None, None) if clock is None else (_off_s(clock, clock["utc"], 0), _off_s(clock, clock["shown"], _ZONE_S))
-    layer = Layer.CAMERA if one.target.path.device == one.target.path.camera else Layer.RECORDER
+    layer = Layer.CAMERA if request.target.path.device == request.target.path.camera else Layer.RECORDER
     return DeviceReport(
         facility=device.facility,
         province=device.province,
         device=device.device,
-        relay=one.relay,
-        carrier=one.carrier,
+        relay=request.relay,
+        carrier=request.carrier,
         layer=layer,
         state=_state(device, account, another=bool(another)),
         detail=another or _why_not(account),
@@ -293,7 +293,7 @@ def _findings(device: ProbedDevice, account: DeviceAccount, off: tuple[int | Non
     if account.outcome in {SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE}:
         yield Cause.ACCOUNT_LACKING, _why_not(account)
     elif account.outcome == TOLD:
-        if lacking := [what for what, is_there in _wanted(device, account) if not is_there]:
+        if lacking := [field for field, is_there in _wanted(device, account) if not is_there]:
             yield Cause.ACCOUNT_LACKING, _lacking(lacking, account)
         yield from _profile(device, account)
     yield from _clock(*off)
@@ -355,17 +355,17 @@ def _clock(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[_Fault]:
 
 
 def _of_clock(off_s: int) -> str:
-    by = _span(off_s)
+    span = _span(off_s)
     if off_s > 0:
-        return msg("its clock is ahead by {by} or more: set it, and the time server that it asks", by)
-    return msg("its clock is behind by {by} or more: set it, and the time server that it asks", by)
+        return msg("its clock is ahead by {by} or more: set it, and the time server that it asks", span)
+    return msg("its clock is behind by {by} or more: set it, and the time server that it asks", span)
 
 
 def _of_zone(off_s: int) -> str:
-    by = _span(off_s)
+    span = _span(off_s)
     if off_s > 0:
-        return msg("the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone", by)
-    return msg("the time that it shows in its picture is behind Vietnam's by {by} or more: set its time zone", by)
+        return msg("the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone", span)
+    return msg("the time that it shows in its picture is behind Vietnam's by {by} or more: set its time zone", span)
 
 
 def _span(off_s: int) -> str:
@@ -382,7 +382,7 @@ def _span(off_s: int) -> str:
 
 def by_device(reports: Iterable[DeviceReport]) -> Mapping[tuple[str, str], DeviceReport]:
     """Return reports by relay and device."""
-    return {(one.relay, one.name): one for one in reports}
+    return {(report.relay, report.name): report for report in reports}
 
 
 def with_account(
@@ -397,11 +397,11 @@ def with_account(
         return verdict
     if verdict.verdict not in {Verdict.UP, Verdict.DEGRADED}:
         return verdict
-    other = (
+    other_cause = (
         ("; " + msg("besides, {value}: {detail}", verdict.cause.value, verdict.detail)) if verdict.cause.value else ""
     )
     return replace(
         verdict,
         verdict=Verdict.DEGRADED,
-        finding=Finding(Cause.ANOTHER_DEVICE, report.layer, report.name, f"{report.detail}{other}"),
+        finding=Finding(Cause.ANOTHER_DEVICE, report.layer, report.name, f"{report.detail}{other_cause}"),
     )

@@ -46,10 +46,10 @@ _SHOWN: Final = 200
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-def _known(words: type[_Word], otherwise: _Word) -> BeforeValidator:
+def _known(choices: type[_Word], default: _Word) -> BeforeValidator:
     """Replace an unknown word of a later version with another."""
-    known = frozenset(words)
-    return BeforeValidator(lambda word: otherwise if isinstance(word, str) and word not in known else word)
+    values = frozenset(choices)
+    return BeforeValidator(lambda value: default if isinstance(value, str) and value not in values else value)
 
 
 def _one_of(*words: str) -> Schema:
@@ -384,8 +384,8 @@ def recorded_verification(document: object) -> VerifyDocument:
         return VerifyDocument.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, ("verify", *first["loc"])))
-        raise UnreadableError(f"{printable(place, _SHOWN)}: {first['type']}") from None
+        position = ".".join(map(str, ("verify", *first["loc"])))
+        raise UnreadableError(f"{printable(position, _SHOWN)}: {first['type']}") from None
 
 
 def last_known(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tuple[VerifyDocument, PathRow]]:
@@ -433,8 +433,8 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
             "memory": MemoryRow(used=not result.forgot, reason=result.forgot),
             "level_names": {str(level.number): level.name for level in LEVELS},
             "paths": (),
-            "incidents": [_incident(one, result) for one in result.incidents],
-            "hosts": [_host(one, result) for one in result.hosts],
+            "incidents": [_incident(row, result) for row in result.incidents],
+            "hosts": [_host(row, result) for row in result.hosts],
             "seconds": SecondsRow(
                 total=round(result.waits.total_s, 2),
                 until_asked=round(result.waits.before_s, 2),
@@ -442,20 +442,20 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
             ),
             "held": result.held,
             "accepted": result.accepted
-            and [AcceptedRow.made_of(one, accepted=not one.refused) for one in result.accepted],
+            and [AcceptedRow.made_of(row, accepted=not row.refused) for row in result.accepted],
             "devices": result.devices or None,
         }
     )
 
 
 def _path(path: PathVerdict, result: VerifyResult) -> PathRow:
-    now, proof, known = result.finished_at, path.last_proof, result.references.get(path.path)
+    now, proof, report = result.finished_at, path.last_proof, result.references.get(path.path)
     return PathRow.made_of(
         path,
         failing=path.standing,
         last_proof=proof and ProofRow.made_of(proof, age_s=_age(proof.at, now)),
-        reference=known
-        and ReferenceRow.made_of(known, age_s=_age(known.newest, now), move_detectable=known.move_shows),
+        reference=report
+        and ReferenceRow.made_of(report, age_s=_age(report.newest, now), move_detectable=report.move_shows),
         accept=path.settings or None,
     )
 
@@ -471,6 +471,6 @@ def _incident(incident: Incident, result: VerifyResult) -> IncidentRow:
 
 def _host(report: HostReport, result: VerifyResult) -> HostRow:
     wait = result.waits.hosts.get(report.host)
-    parts = {what.replace(" ", "_"): wait and wait.parts.get(what) for what in PARTS}
+    parts = {part.replace(" ", "_"): wait and wait.parts.get(part) for part in PARTS}
     answer = None if wait is None or wait.answered_s is None else round(wait.answered_s, 2)
     return HostRow.made_of(report, seconds={"answer": answer, "visit": wait and wait.visit_s, **parts})

@@ -247,28 +247,28 @@ def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
     )
 
 
-def _publishing(said: wire.PublishingAnswer) -> Publishing:
-    listed = said["sessions"]
-    return Publishing(None if listed is None else {one["path"]: one["address"] for one in listed}, said["refused"])
+def _publishing(answer: wire.PublishingAnswer) -> Publishing:
+    listed = answer["sessions"]
+    return Publishing(None if listed is None else {session["path"]: session["address"] for session in listed}, answer["refused"])
 
 
 def _sources(sources: wire.SourcesAnswer) -> Sources:
-    connections = {device_in(one): one for one in sources["connections"]}
+    connections = {device_in(connection): connection for connection in sources["connections"]}
     return Sources(
-        connections={place: one["count"] for place, one in connections.items()},
-        flowing={place: one["flowing"] for place, one in connections.items()},
+        connections={device: connection["count"] for device, connection in connections.items()},
+        flowing={device: connection["flowing"] for device, connection in connections.items()},
         halted=frozenset(map(device_in, sources["halted"])),
     )
 
 
 def _centre(centre: wire.CentreEvidenceAnswer) -> CentreEvidence:
-    ways = centre.get("ways", [])
+    connections = centre.get("ways", [])
     return CentreEvidence(
         centre["tunnel"],
-        {relay: {name: _read(one) for name, one in of.items()} for relay, of in centre["relays"].items()},
+        {relay: {name: _read(answer) for name, answer in reads.items()} for relay, reads in centre["relays"].items()},
         centre.get("incoming", ()),
-        {device_in(way): way["outcome"] for way in ways},
-        closer_in(centre.get("closer"), ways),
+        {device_in(connection): connection["outcome"] for connection in connections},
+        closer_in(centre.get("closer"), connections),
     )
 
 
@@ -311,19 +311,19 @@ def origins_of(spec: HostSpec, relay: RelayEvidence) -> Origins | None:
     """Compare a relay's connections with its paths; `None` if unknown."""
     if relay.sources is None:
         return None
-    seen = tuple(_seen(spec, relay))
-    flowing = Counter(path.device for path in seen if path.flows)
+    samples = tuple(_seen(spec, relay))
+    flowing = Counter(path.device for path in samples if path.flows)
     lacking = +Counter({device: count - relay.sources.connections.get(device, 0) for device, count in flowing.items()})
-    strange = +Counter(_strange(spec, relay, relay.sources, seen))
+    strange = +Counter(_strange(spec, relay, relay.sources, samples))
     unsure: set[Device] = set()
     if strange.total() > lacking.total():
         idle = {d for d, count in relay.sources.connections.items() if count > relay.sources.flowing.get(d, 0)}
-        unsure = (idle | {path.device for path in seen if path.waits}) & flowing.keys()
+        unsure = (idle | {path.device for path in samples if path.waits}) & flowing.keys()
     return Origins(frozenset(lacking), tuple(sorted(strange)), frozenset(unsure))
 
 
 def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
-    for path in (one for one in spec.paths if one.source is not None):
+    for path in (pulled for pulled in spec.paths if pulled.source is not None):
         first, second = relay.samples.get(path.name, (None, None))
         if first is not None and second is not None:
             # One that came up in between had no connection yet when those were counted.
@@ -332,10 +332,10 @@ def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
             yield _Seen(device_of(path), flows, second["available"], waits)
 
 
-def _strange(spec: HostSpec, relay: RelayEvidence, sources: Sources, seen: tuple[_Seen, ...]) -> dict[Device, int]:
-    own = {device_of(path) for path in spec.paths if path.source is not None}
+def _strange(spec: HostSpec, relay: RelayEvidence, sources: Sources, samples: tuple[_Seen, ...]) -> dict[Device, int]:
+    configured = {device_of(path) for path in spec.paths if path.source is not None}
     # Of a device that was not asked about as a whole there may be paths that nobody counted.
     partly = {device_of(path) for path in spec.paths if path.name not in relay.samples}
-    there = Counter(path.device for path in seen if path.there)
-    known = {d: sources.flowing.get(d, 0) - there[d] for d in sources.connections if d in own - partly}
-    return known | {d: count for d, count in sources.connections.items() if d not in own}
+    available = Counter(path.device for path in samples if path.there)
+    surplus = {device: sources.flowing.get(device, 0) - available[device] for device in sources.connections if device in configured - partly}
+    return surplus | {device: count for device, count in sources.connections.items() if device not in configured}

@@ -78,12 +78,12 @@ def paths_by_incident(verdicts: Sequence[PathVerdict], targets: Iterable[PathToC
     _merge(groups, _by_camera(groups))
     _merge(groups, _by_recorder(groups, whole))
     _merge(groups, _by_site(groups, whole))
-    known = {
-        (one.path, one.relay): replace(one, finding=replace(one.finding, layer=layer, object=name, cause=cause))
+    replaced = {
+        (path_verdict.path, path_verdict.relay): replace(path_verdict, finding=replace(path_verdict.finding, layer=layer, object=name, cause=cause))
         for (layer, name, cause), of_group in groups.items()
-        for one in of_group
+        for path_verdict in of_group
     }
-    return tuple(known.get((one.path, one.relay), one) for one in verdicts)
+    return tuple(replaced.get((path_verdict.path, path_verdict.relay), path_verdict) for path_verdict in verdicts)
 
 
 def agreed(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
@@ -91,21 +91,21 @@ def agreed(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
 
     A pulled stream and an on-demand stream report the same failure of their camera in different words.
     """
-    telling: dict[tuple[str, str], PathVerdict] = {}
-    for one in verdicts:
-        if one.verdict is Verdict.DOWN and one.layer in {*_OF_CAMERA, Layer.RECORDER} and one.cause in _TELLING:
-            known = telling.setdefault((one.facility, one.camera), one)
-            if _TELLING.index(one.cause) < _TELLING.index(known.cause):
-                telling[one.facility, one.camera] = one
-    return tuple(_agreed(one, telling.get((one.facility, one.camera))) for one in verdicts)
+    specific: dict[tuple[str, str], PathVerdict] = {}
+    for verdict in verdicts:
+        if verdict.verdict is Verdict.DOWN and verdict.layer in {*_OF_CAMERA, Layer.RECORDER} and verdict.cause in _TELLING:
+            current = specific.setdefault((verdict.facility, verdict.camera), verdict)
+            if _TELLING.index(verdict.cause) < _TELLING.index(current.cause):
+                specific[verdict.facility, verdict.camera] = verdict
+    return tuple(_agreed(verdict, specific.get((verdict.facility, verdict.camera))) for verdict in verdicts)
 
 
-def _agreed(one: PathVerdict, telling: PathVerdict | None) -> PathVerdict:
-    vague = one.verdict is Verdict.DOWN and one.cause in _VAGUE and one.layer in _OF_CAMERA
-    if not vague or telling is None or telling.cause is one.cause:
-        return one
-    name = one.path if telling.object == telling.path else telling.object
-    return replace(one, finding=replace(telling.finding, object=name, level=one.finding.level))
+def _agreed(verdict: PathVerdict, specific: PathVerdict | None) -> PathVerdict:
+    vague = verdict.verdict is Verdict.DOWN and verdict.cause in _VAGUE and verdict.layer in _OF_CAMERA
+    if not vague or specific is None or specific.cause is verdict.cause:
+        return verdict
+    name = verdict.path if specific.object == specific.path else specific.object
+    return replace(verdict, finding=replace(specific.finding, object=name, level=verdict.finding.level))
 
 
 def _merge(groups: Groups, merged: Mapping[Key, Collection[Key]]) -> None:
@@ -117,7 +117,7 @@ def _by_camera(groups: Groups) -> dict[Key, list[Key]]:
     """Return cameras with several failing streams, by cause with the merged groups."""
     of_camera: dict[Key, list[Key]] = defaultdict(list)
     for key, verdicts in groups.items():
-        cameras = {f"{one.facility}/{one.camera}" for one in verdicts}
+        cameras = {f"{verdict.facility}/{verdict.camera}" for verdict in verdicts}
         if key[0] in _OF_CAMERA and len(cameras) == 1:
             of_camera[Layer.CAMERA, cameras.pop(), key[2]].append(key)
     number: Counter[str] = Counter()
@@ -131,8 +131,8 @@ def _by_recorder(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
     merged = {}
     for (site, name), paths in whole.items():
         for cause, parts in _within(groups, paths, _OF_CAMERA).items():
-            cameras = {one.camera for part in parts for one in groups[part]}
-            if len(cameras) > 1 and {one.path for part in parts for one in groups[part]} == paths:
+            cameras = {verdict.camera for part in parts for verdict in groups[part]}
+            if len(cameras) > 1 and {verdict.path for part in parts for verdict in groups[part]} == paths:
                 merged[Layer.RECORDER, f"{site}/{name}", cause] = parts
     return merged
 
@@ -147,7 +147,7 @@ def _by_site(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
     merged = {}
     for site, paths in of_site.items():
         for cause, parts in _within(groups, paths, _OF_DEVICE).items() if count[site] > 1 else ():
-            if len(parts) > 1 and {one.path for part in parts for one in groups[part]} == paths:
+            if len(parts) > 1 and {verdict.path for part in parts for verdict in groups[part]} == paths:
                 merged[Layer.SITE, site, cause] = parts
     return merged
 
@@ -156,7 +156,7 @@ def _within(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[
     """Return groups of these layers that lie within some paths, by cause."""
     by_cause: dict[Cause, list[Key]] = defaultdict(list)
     for key, verdicts in groups.items():
-        if key[0] in layers and {one.path for one in verdicts} <= paths:
+        if key[0] in layers and {verdict.path for verdict in verdicts} <= paths:
             by_cause[key[2]].append(key)
     return by_cause
 
@@ -167,7 +167,7 @@ def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, Cause]]:
     Different faults of a camera's streams are one incident, since one visit repairs them.
     """
     paths = sorted(failing, key=_gravity)
-    of_camera = {one.object: one.cause for path in reversed(paths) if (one := path.finding).layer is Layer.CAMERA}
+    of_camera = {finding.object: finding.cause for path in reversed(paths) if (finding := path.finding).layer is Layer.CAMERA}
     return [(p, of_camera[f.object] if (f := p.finding).layer is Layer.CAMERA else f.cause) for p in paths]
 
 
@@ -180,9 +180,9 @@ def _gravity(path: FailingPath) -> tuple[bool, bool, int]:
 def incident_detail(paths: Sequence[FailingPath]) -> str:
     """Return the detail of the worst path, and details of other causes."""
     first, *rest = (path.finding for path in paths)
-    others = {one.cause: one.detail for one in reversed(rest) if one.cause is not first.cause}
+    details = {finding.cause: finding.detail for finding in reversed(rest) if finding.cause is not first.cause}
     more = (
-        ("; " + msg("in its other stream {cause}, {detail}", cause, detail)) for cause, detail in sorted(others.items())
+        ("; " + msg("in its other stream {cause}, {detail}", cause, detail)) for cause, detail in sorted(details.items())
     )
     return first.detail + "".join(more)
 
@@ -208,19 +208,19 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
 def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
     """Count the incident's paths that are up at another relay."""
     count = Counter(served[path.path] for path in paths if path.path in served)
-    said = (("; " + msg("up over {relay}: {paths}", relay, counted(up, "path"))) for relay, up in sorted(count.items()))
-    return "".join(said)
+    texts = (("; " + msg("up over {relay}: {paths}", relay, counted(up, "path"))) for relay, up in sorted(count.items()))
+    return "".join(texts)
 
 
 def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
     """Return incidents of hosts' own faults, without paths."""
-    return tuple(Incident(one, ()) for report in hosts for one in report.findings)
+    return tuple(Incident(finding, ()) for report in hosts for finding in report.findings)
 
 
 def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
     """Return incidents of devices' own faults, once even with two relays."""
-    findings = {(one.layer, one.object, one.cause): one for report in devices for one in report.findings}
-    return tuple(Incident(one, ()) for one in findings.values())
+    findings = {(finding.layer, finding.object, finding.cause): finding for report in devices for finding in report.findings}
+    return tuple(Incident(finding, ()) for finding in findings.values())
 
 
 def in_a_row(result: VerifyResult, incident: Incident) -> PathState | None:
@@ -232,4 +232,4 @@ def in_a_row(result: VerifyResult, incident: Incident) -> PathState | None:
         if path.path in wanted and path.without_window is not Verdict.UNKNOWN
         if (before := result.before.get(path.path))
     )
-    return min((one for one in states if one.looks > 1), key=lambda one: (one.since, -one.looks), default=None)
+    return min((state for state in states if state.looks > 1), key=lambda state: (state.since, -state.looks), default=None)

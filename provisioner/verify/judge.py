@@ -195,7 +195,7 @@ def judge(
     drift: Mapping[str, Sequence[Change]],
     checked_at: datetime,
     *,
-    asked: int | None = None,
+    max_level: int | None = None,
     once: Collection[str] = (),
 ) -> tuple[PathVerdict, ...]:
     """Return the verdicts of one look, sorted by name.
@@ -205,10 +205,10 @@ def judge(
         evidence: by host id.
         drift: by host id; a missing host was not compared.
         checked_at: the time of the evidence.
-        asked: the highest requested level; `None` for all.
+        max_level: the highest requested level; `None` for all.
         once: paths that only centres read, in place of the relay.
     """
-    return put_together([judge_each(targets, evidence, drift, checked_at, asked=asked, once=once)], targets)
+    return put_together([judge_each(targets, evidence, drift, checked_at, max_level=max_level, once=once)], targets)
 
 
 def judge_each(
@@ -217,7 +217,7 @@ def judge_each(
     drift: Mapping[str, Sequence[Change]],
     checked_at: datetime,
     *,
-    asked: int | None = None,
+    max_level: int | None = None,
     memories: Memories = _NO_MEMORIES,
     references: Mapping[str, References] = _NO_REFERENCES,
     sites: SiteReferences = _NO_SITES,
@@ -228,13 +228,13 @@ def judge_each(
     Pass all requested paths of a relay, with the centres that read them: other relays are no evidence. `sites` are all
     references by site.
     """
-    levels = tuple(level for level in LEVELS if asked is None or level.number <= asked)
+    levels = tuple(level for level in LEVELS if max_level is None or level.number <= max_level)
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
     for target in targets:
         siblings[target.relay.id, target.path.facility].add(device_of(target.path))
-    beside = {site: frozenset(devices) for site, devices in siblings.items()}
+    by_site = {site: frozenset(devices) for site, devices in siblings.items()}
     specs = {target.relay.id: target.relay for target in targets}
-    relays = {host: one.relay for host, one in evidence.items() if host in specs and one.relay is not None}
+    relays = {host: host_evidence.relay for host, host_evidence in evidence.items() if host in specs and host_evidence.relay is not None}
     origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
     verdicts, quarantined = [], []
     for target in targets:
@@ -247,7 +247,7 @@ def judge_each(
             relay=host.relay,
             hosts=evidence,
             drift=drift,
-            siblings=beside[target.relay.id, target.path.facility],
+            siblings=by_site[target.relay.id, target.path.facility],
             origins=origins[target.relay.id],
             once=target.path.name in once,
             at=checked_at,
@@ -266,10 +266,10 @@ def put_together(judged: Iterable[Judged], targets: Sequence[PathToCheck]) -> tu
     """Combine all verdicts of a look by object, sorted by name."""
     parts = list(judged)
     verdicts, quarantined = (
-        sorted((one for part in parts for one in part[kind]), key=attrgetter("path", "relay")) for kind in (0, 1)
+        sorted((verdict for part in parts for verdict in part[kind]), key=attrgetter("path", "relay")) for kind in (0, 1)
     )
-    kept = {(one.path, one.relay): one for one in paths_by_incident(quarantined, targets)}
-    return tuple(kept.get((one.path, one.relay), one) for one in paths_by_incident(verdicts, targets))
+    quarantines = {(verdict.path, verdict.relay): verdict for verdict in paths_by_incident(quarantined, targets)}
+    return tuple(quarantines.get((verdict.path, verdict.relay), verdict) for verdict in paths_by_incident(verdicts, targets))
 
 
 def is_proved(verdict: PathVerdict) -> bool:
@@ -300,7 +300,7 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantine: Check | None = None) -> PathVerdict:
     checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in levels)
-    checks = tuple(one for one in checks if one.check.applies)
+    checks = tuple(checked for checked in checks if checked.check.applies)
     verdict, finding = _conclusion(checks)
     if quarantine is not None:
         verdict, finding = Verdict.QUARANTINED, quarantine.finding
@@ -317,13 +317,13 @@ def _settings_seen(case: Case) -> Iterator[AcceptedSetting]:
     """Yield the settings under change, with the one that a picture confirms."""
     path, frame = case.target.path, case.frame
     if (change := path.login_change) is not None:
-        came = bool(frame or case.flowed)
-        seen = NEW if change.done else OLD
-        yield AcceptedSetting("login", f"{path.facility}/{path.device}", change.until, seen if came else "")
+        has_picture = bool(frame or case.flowed)
+        in_use = NEW if change.done else OLD
+        yield AcceptedSetting("login", f"{path.facility}/{path.device}", change.until, in_use if has_picture else "")
     if (former := path.former) is not None:
         is_new, is_old = frame == (path.codec, path.width, path.height), frame == former[1:4]
-        seen = "" if is_new == is_old else NEW if is_new else OLD
-        yield AcceptedSetting("picture", f"{path.facility}/{path.camera}", former.until, seen)
+        in_use = "" if is_new == is_old else NEW if is_new else OLD
+        yield AcceptedSetting("picture", f"{path.facility}/{path.camera}", former.until, in_use)
 
 
 def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
@@ -372,7 +372,7 @@ def _verdict(
     checked_at: datetime | None,
 ) -> PathVerdict:
     of_level = (replace(finding, level=level.number) for level, c in checks if finding and c.finding is finding)
-    unbroken = list(takewhile(lambda one: one.check.passed, checks))
+    unbroken = list(takewhile(lambda checked: checked.check.passed, checks))
     return PathVerdict(
         *target.names,
         verdict=verdict,

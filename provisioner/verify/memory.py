@@ -133,11 +133,11 @@ class PathMemory:
         full_look = self.full_look if self.full_look and self.full_look <= moment else None
         return replace(
             self,
-            past=tuple(one for one in self.past if one.at <= moment),
+            past=tuple(entry for entry in self.past if entry.at <= moment),
             failing=failing,
             proofs={level: at for level, at in self.proofs.items() if at <= moment},
             full_look=full_look,
-            suspects=tuple(one for one in self.suspects if one.last <= moment),
+            suspects=tuple(entry for entry in self.suspects if entry.last <= moment),
         )
 
 
@@ -179,8 +179,8 @@ def _kept(path: PathVerdict) -> StoredVerdict:
 def after(memory: PathMemory, look: PathLook) -> PathMemory:
     """Add a look; parallel commands may add looks in any order."""
     cause = look.finding.cause if look.finding else Cause.NONE
-    one = PastVerdict(look.at, look.verdict, cause, look.maintenance)
-    past = tuple(sorted({*memory.past, one}, key=_in_order))[-MOST_PAST:]
+    newest = PastVerdict(look.at, look.verdict, cause, look.maintenance)
+    past = tuple(sorted({*memory.past, newest}, key=_in_order))[-MOST_PAST:]
     if memory.last is not None and memory.last.at > look.at:  # a later look is remembered already: it knows better
         return replace(memory, past=past, proofs=_later(memory.proofs, look))
     return PathMemory(
@@ -206,27 +206,27 @@ def _later(proofs: Mapping[int, datetime], look: PathLook) -> Mapping[int, datet
 
 def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
     """Update the failure: a failed look starts, a good one ends it."""
-    standing = memory.failing
+    present = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
-        return standing
+        return present
     if look.verdict is not Verdict.DOWN or look.finding is None:
         return None
-    state = path_state.after(standing.state if standing else None, _FAILED, look.at)
-    is_kept = standing is not None and not _replaces(look, look.finding, memory, standing)
-    return Failing(state, standing.finding if standing and is_kept else look.finding)
+    state = path_state.after(present.state if present else None, _FAILED, look.at)
+    stays = present is not None and not _replaces(look, look.finding, memory, present)
+    return Failing(state, present.finding if present and stays else look.finding)
 
 
-def _replaces(look: PathLook, finding: Finding, memory: PathMemory, standing: Failing) -> bool:
+def _replaces(look: PathLook, finding: Finding, memory: PathMemory, present: Failing) -> bool:
     """Return whether a look's cause replaces the present one.
 
     It does if it is better known or the same, if the other's level passes again, if two looks in a row agree, or if the
     other is old.
     """
     before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
-    same = finding.cause in {standing.finding.cause, before}
-    better = quality(finding.cause) > quality(standing.finding.cause)
+    same = finding.cause in {present.finding.cause, before}
+    better = quality(finding.cause) > quality(present.finding.cause)
     return (
-        same or better or standing.finding.level in look.proved or look.at - standing.state.last_look > REMEMBERED_FOR
+        same or better or present.finding.level in look.proved or look.at - present.state.last_look > REMEMBERED_FOR
     )
 
 
@@ -237,11 +237,11 @@ def quality(cause: Cause) -> int:
     return 1 if cause in INFERRED else 2
 
 
-def _suspects(known: Iterable[Suspicion], seen: Iterable[str], at: datetime) -> tuple[Suspicion, ...]:
-    before = {one.kind: one for one in known}
+def _suspects(previous: Iterable[Suspicion], kinds: Iterable[str], at: datetime) -> tuple[Suspicion, ...]:
+    before = {suspicion.kind: suspicion for suspicion in previous}
     now = [
         replace(before[kind], last=at, checks=before[kind].checks + 1) if kind in before else Suspicion(kind, at, at, 1)
-        for kind in sorted(seen)
+        for kind in sorted(kinds)
     ]
     return tuple(now[:MOST_SUSPECTS])
 
@@ -331,7 +331,7 @@ def _memory(row: _MemoryRow) -> PathMemory:
         raise UnreadableError("it is of another version")
     failing, finding, full_look = row.get("failing"), row.get("trouble"), row.get("full_look")
     return PathMemory(
-        past=tuple(sorted((_past(one) for one in row["past"][-MOST_PAST:]), key=_in_order)),
+        past=tuple(sorted((_past(verdict) for verdict in row["past"][-MOST_PAST:]), key=_in_order)),
         failing=_standing(failing) if failing is not None else None,
         finding=_finding(finding) if finding is not None else None,
         proofs=_proofs(row["proofs"]),
@@ -386,11 +386,11 @@ def _suspicion(row: object) -> Suspicion:
     return Suspicion(kind, _moment(first), _moment(last), checks)
 
 
-def _known(words: type[_Word], word: object, otherwise: _Word) -> _Word:
+def _known(choices: type[_Word], text: object, default: _Word) -> _Word:
     try:
-        return words(str(word))
+        return choices(str(text))
     except ValueError:
-        return otherwise
+        return default
 
 
 def _moment(seconds: object) -> datetime:

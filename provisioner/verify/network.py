@@ -104,7 +104,7 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
 def site_line_check(case: Case) -> Check | None:
     """Return the failure of a site's lossy line, if measured."""
     sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
-    share = _lost_share(one for one in sources if one["address"] == case.device[0])
+    share = _lost_share(source for source in sources if source["address"] == case.device[0])
     if share is None:
         return None
     relay = case.target.relay
@@ -121,7 +121,7 @@ def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
     """Return the failure of a lossy line between relay and centre."""
     host, relay = case.hosts.get(centre.id), case.target.relay
     incoming = host.centre.incoming if host and host.centre else ()
-    share = _lost_share(one for one in incoming if one["address"] == str(relay.tunnel.address))
+    share = _lost_share(arrival for arrival in incoming if arrival["address"] == str(relay.tunnel.address))
     if share is None:
         return None
     detail = msg(
@@ -136,11 +136,11 @@ def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
 
 def _lost_share(arrivals: Iterable[wire.ArrivalAnswer]) -> float | None:
     """Return the share of disordered packets if the line itself is lossy."""
-    counted = [one for one in arrivals if one["segments"] >= _FEWEST_EACH]
-    total = sum(one["segments"] for one in counted)
-    losing = [one for one in counted if one["disordered"] >= _LOSES_EACH * one["segments"]]
-    share = sum(one["disordered"] for one in counted) / total if total else 0.0
-    if total < _FEWEST or share < _LOSES or len(losing) < _MOST_OF_THEM * len(counted):
+    measured = [arrival for arrival in arrivals if arrival["segments"] >= _FEWEST_EACH]
+    total = sum(arrival["segments"] for arrival in measured)
+    losing = [arrival for arrival in measured if arrival["disordered"] >= _LOSES_EACH * arrival["segments"]]
+    share = sum(arrival["disordered"] for arrival in measured) / total if total else 0.0
+    if total < _FEWEST or share < _LOSES or len(losing) < _MOST_OF_THEM * len(measured):
         return None
     return share
 
@@ -305,8 +305,8 @@ def _refused_check(case: Case, where: str) -> Check:
         return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
     if _is_own(case, case.device):
         return _blocked(case, where)
-    cause, words = UNANSWERED[case.target.path.access].unmapped
-    return failed(Layer.SITE, case.device_name, cause, Sentence(words, {"where": where}))
+    cause, template = UNANSWERED[case.target.path.access].unmapped
+    return failed(Layer.SITE, case.device_name, cause, Sentence(template, {"where": where}))
 
 
 def _carrier_check(case: Case) -> Check:
@@ -466,8 +466,8 @@ def _not_forwarded(case: Case) -> Check:
 
 def _unanswered(case: Case, where: str) -> Check:
     """Judge a silence that an older gateway does not explain."""
-    cause, words = UNANSWERED[case.target.path.access].silent
-    return failed(Layer.SITE, case.device_name, cause, Sentence(words, {"where": where}))
+    cause, template = UNANSWERED[case.target.path.access].silent
+    return failed(Layer.SITE, case.device_name, cause, Sentence(template, {"where": where}))
 
 
 def _blocked(case: Case, where: str) -> Check:
@@ -477,7 +477,7 @@ def _blocked(case: Case, where: str) -> Check:
         return failed(
             Layer.FIREWALL, relay, Cause.FIREWALL, msg("the relay's own rules do not let it connect to {where}", where)
         )
-    chains = sorted({chain_name(one) for one in case.relay.closer.chains if one["hook"] in {"output", "postrouting"}})
+    chains = sorted({chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"output", "postrouting"}})
     by = f": {' or '.join(chains[:_CHANGES_NAMED])}" if chains else ""
     detail = msg(
         "rules that are not ours keep {relay} from {where}{by}; ask who set them (nft list ruleset)", relay, where, by
@@ -496,13 +496,13 @@ _OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
 )
 
 
-def dropped(drop: wire.DropAnswer, host: str, what: str, names: HostNames = ALONE) -> Check:
+def dropped(drop: wire.DropAnswer, host: str, traffic: str, names: HostNames = ALONE) -> Check:
     """Return the failure for a chain that dropped packets of the probe."""
     named = chain_name(drop)
     if _is_of(drop, names):
-        detail = msg("our own {named} on {host} drops {what}: provisioner plan shows how it differs", named, host, what)
+        detail = msg("our own {named} on {host} drops {what}: provisioner plan shows how it differs", named, host, traffic)
         return failed(Layer.FIREWALL, host, Cause.FIREWALL, detail)
-    detail = msg("{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", named, host, what)
+    detail = msg("{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", named, host, traffic)
     return failed(Layer.FIREWALL, host, Cause.FOREIGN_FIREWALL, detail)
 
 

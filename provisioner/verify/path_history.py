@@ -85,11 +85,11 @@ class Window:
 
     def is_about(self, target: PathToCheck) -> bool:
         """Return whether it covers a path's facility, hosts or carrier."""
-        over = {target.relay.id, *(centre.id for centre in target.centres), *(centre.id for centre in target.shut)}
+        hosts = {target.relay.id, *(centre.id for centre in target.centres), *(centre.id for centre in target.shut)}
         named = target.path.facility in self.facilities or target.carrier in self.carriers
-        if self.cut is not None and self.cut.host in over and _is_cut(self.cut, target):
+        if self.cut is not None and self.cut.host in hosts and _is_cut(self.cut, target):
             return True
-        return self.everything or named or not over.isdisjoint(self.hosts)
+        return self.everything or named or not hosts.isdisjoint(self.hosts)
 
 
 def _is_cut(cut: HostCut, target: PathToCheck) -> bool:
@@ -185,9 +185,9 @@ def window_over(target: PathToCheck, windows: Sequence[Window], moment: datetime
     return max(around, key=lambda window: window.until, default=None)
 
 
-def window_meanwhile(target: PathToCheck, windows: Sequence[Window], begun: datetime, until: datetime) -> Window | None:
+def window_meanwhile(target: PathToCheck, windows: Sequence[Window], started: datetime, until: datetime) -> Window | None:
     """Return the last-ending window of a path during a time."""
-    around = (one for one in windows if one.begin <= until and begun < one.until and one.is_about(target))
+    around = (candidate for candidate in windows if candidate.begin <= until and started < candidate.until and candidate.is_about(target))
     return max(around, key=lambda window: window.until, default=None)
 
 
@@ -195,8 +195,8 @@ def in_window(verdict: PathVerdict, window: Window | None) -> PathVerdict:
     """Return the verdict in a window, with the original one; else unchanged."""
     if window is None:
         return verdict
-    shown = InMaintenance(window.begin, window.until, window.reason, verdict.verdict)
-    return replace(verdict, verdict=Verdict.MAINTENANCE, maintenance=shown)
+    maintenance = InMaintenance(window.begin, window.until, window.reason, verdict.verdict)
+    return replace(verdict, verdict=Verdict.MAINTENANCE, maintenance=maintenance)
 
 
 def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> PathLook | None:
@@ -229,7 +229,7 @@ def _suspects(picture: PictureReport) -> frozenset[str] | None:
     """Return a look's suspicions; `None` if it could not be judged."""
     if not picture.seconds or (picture.state != State.GOOD.value and not picture.seen):
         return None
-    return frozenset(one.kind for one in picture.seen)
+    return frozenset(sign.kind for sign in picture.seen)
 
 
 def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathVerdict]) -> PathVerdict:
@@ -237,10 +237,10 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
     if not memory.suspects and not any(look.picture and look.picture.seen for look in looks):
         return verdict
     checked = [_look(look, "", maintenance=False) for look in looks if look.checked_at is not None]
-    seen = {one.kind: one for look in looks if look.picture for one in look.picture.seen}
-    lasts = (one for one in remembered(memory, checked).suspects if lasting(one))
-    lasted = [(one, seen.get(one.kind, SuspectSign(one.kind, one.kind))) for one in lasts]
-    return replace(verdict, to_look_at=tuple(ToLookAt(s.word, one.first, one.checks, s.detail) for one, s in lasted))
+    signs = {suspect.kind: suspect for look in looks if look.picture for suspect in look.picture.seen}
+    lasts = (suspect for suspect in remembered(memory, checked).suspects if lasting(suspect))
+    lasted = [(suspect, signs.get(suspect.kind, SuspectSign(suspect.kind, suspect.kind))) for suspect in lasts]
+    return replace(verdict, to_look_at=tuple(ToLookAt(s.word, suspect.first, suspect.checks, s.detail) for suspect, s in lasted))
 
 
 def of_one_camera(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
@@ -250,11 +250,13 @@ def of_one_camera(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
     """
     views: dict[tuple[str, str], list[tuple[int, str, ToLookAt]]] = defaultdict(list)
     for verdict in verdicts:
-        for one in verdict.to_look_at:
-            if one.word in TELLING:
-                views[_camera(verdict)].append((TELLING.index(ViewDoubt(one.word)), verdict.path, one))
-    telling = {camera: min(seen, key=lambda view: view[:2]) for camera, seen in views.items()}
-    return tuple(_alike(one, *telling[_camera(one)]) if _camera(one) in telling else one for one in verdicts)
+        for doubt in verdict.to_look_at:
+            if doubt.word in TELLING:
+                views[_camera(verdict)].append((TELLING.index(ViewDoubt(doubt.word)), verdict.path, doubt))
+    telling = {camera: min(ranked, key=lambda view: view[:2]) for camera, ranked in views.items()}
+    return tuple(
+        _alike(verdict, *telling[_camera(verdict)]) if _camera(verdict) in telling else verdict for verdict in verdicts
+    )
 
 
 def _camera(verdict: PathVerdict) -> tuple[str, str]:
@@ -266,8 +268,8 @@ def _alike(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> Pat
     return replace(
         verdict,
         to_look_at=tuple(
-            replace(one, word=telling.word, detail=detail) if one.word in TELLING[rank + 1 :] else one
-            for one in verdict.to_look_at
+            replace(doubt, word=telling.word, detail=detail) if doubt.word in TELLING[rank + 1 :] else doubt
+            for doubt in verdict.to_look_at
         ),
     )
 
@@ -289,21 +291,21 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
     at = last.checked_at
     if at is None:
         return _with_proof(last, memory)
-    known = memory.known_at(at)
+    past = memory.known_at(at)
     if scope.once:
-        return _by_itself(last, known)
+        return _by_itself(last, past)
     if last.verdict is Verdict.DOWN:
-        return _with_proof(_failing(last, looks, known), known)
-    if last.verdict is Verdict.UP and (changes := _changes(looks, known, at)) >= FLAPPING_CHANGES:
-        return _with_proof(_flapping(last, known, changes), known)
-    return last if last.verdict is Verdict.UP else _with_proof(last, known)
+        return _with_proof(_failing(last, looks, past), past)
+    if last.verdict is Verdict.UP and (changes := _changes(looks, past, at)) >= FLAPPING_CHANGES:
+        return _with_proof(_flapping(last, past, changes), past)
+    return last if last.verdict is Verdict.UP else _with_proof(last, past)
 
 
 def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
     """Return the verdict of one look, without the past."""
-    standing = LastingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
-    said = replace(look, standing=standing)
-    return said if look.verdict is Verdict.UP else _with_proof(said, memory)
+    failure = LastingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    verdict = replace(look, standing=failure)
+    return verdict if look.verdict is Verdict.UP else _with_proof(verdict, memory)
 
 
 def _shows(look: PathVerdict) -> bool:
@@ -339,8 +341,8 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
 def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
     """Return a failed path as down, or as not yet confirmed."""
     at = moment_of(last)
-    shown = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
-    failing = remembered(_before(memory, at), shown).failing
+    path_looks = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
+    failing = remembered(_before(memory, at), path_looks).failing
     if failing is None:
         raise TypeError("a look that failed is a failure")
     finding, confirmed = failing.finding, _confirms(failing, at)
@@ -353,8 +355,8 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
 
 
 def _unconfirmed(finding: Finding, at: datetime) -> str:
-    said = f": {finding.detail}" if finding.detail else ""
-    return msg("failing, not yet confirmed: it failed once, at {at}{said}", local_time(at), said)
+    reason = f": {finding.detail}" if finding.detail else ""
+    return msg("failing, not yet confirmed: it failed once, at {at}{said}", local_time(at), reason)
 
 
 def moment_of(verdict: PathVerdict) -> datetime:
@@ -369,22 +371,22 @@ def moment_of(verdict: PathVerdict) -> datetime:
 
 def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime) -> int:
     """Count recent changes between up and down, outside maintenance windows."""
-    lately = [past.verdict for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
-    known = [verdict for verdict in (*lately, *(look.verdict for look in looks)) if verdict in _GOOD_OR_BAD]
-    return sum(one is not other for one, other in pairwise(known))
+    recent = [past.verdict for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
+    verdicts = [verdict for verdict in (*recent, *(look.verdict for look in looks)) if verdict in _GOOD_OR_BAD]
+    return sum(earlier is not later for earlier, later in pairwise(verdicts))
 
 
 def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
     last = memory.finding
-    was = "; " + msg("the last time it was down: {value}", last.cause.value) if last and last.cause.value else ""
-    known = last if last and last.layer else Finding(Cause.FLAPPING, Layer.STREAM, verdict.path)
+    last_cause = "; " + msg("the last time it was down: {value}", last.cause.value) if last and last.cause.value else ""
+    base = last if last and last.layer else Finding(Cause.FLAPPING, Layer.STREAM, verdict.path)
     detail = msg(
         "it is up now, and changed {changes} times between up and down in {flapping_window} h{was}",
         changes,
         _hours(FLAPPING_WINDOW),
-        was,
+        last_cause,
     )
-    finding = replace(known, cause=Cause.FLAPPING, detail=detail, level=0)
+    finding = replace(base, cause=Cause.FLAPPING, detail=detail, level=0)
     return replace(verdict, verdict=Verdict.DEGRADED, finding=finding)
 
 

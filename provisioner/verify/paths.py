@@ -96,9 +96,9 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
     """
     refuse_shut(state, limit)
     shut: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
-    for left in state.left_out.values():
-        for carrier in left.carriers if left.kind is HostKind.CENTRE else ():
-            shut[carrier] += (left,)
+    for left_out in state.left_out.values():
+        for carrier in left_out.carriers if left_out.kind is HostKind.CENTRE else ():
+            shut[carrier] += (left_out,)
     centres: dict[str, list[HostSpec]] = defaultdict(list)
     for host in sorted(state.hosts.values(), key=lambda h: h.id):
         if host.kind is HostKind.CENTRE:

@@ -201,10 +201,10 @@ def _faults(
     if corrupt is not None and picture["complaints"] >= _RUINED * max(1, picture["frames"]):
         yield corrupt
     scene = picture["scene"]
-    if scene is not None and not dark_allowed and (shown := no_picture(scene)):
-        yield shown
-    if (scene is None or not is_dark(scene)) and (again := repetition(picture, before.keys)):
-        yield again
+    if scene is not None and not dark_allowed and (fault := no_picture(scene)):
+        yield fault
+    if (scene is None or not is_dark(scene)) and (repeated := repetition(picture, before.keys)):
+        yield repeated
     if corrupt is not None:
         yield corrupt
     yield from filter(None, (stuck_clock(picture, agreed), slow_rate(picture, agreed), low_bits(picture, agreed)))
@@ -265,14 +265,14 @@ def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault |
     """Return a fault if a key packet repeats: no sensor does that."""
     keys = picture["packets"]["keys"]
     if len(set(keys)) < len(keys):
-        again = len(keys) - len(set(keys))
+        repeated = len(keys) - len(set(keys))
         detail = msg(
-            "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera", again, len(keys)
+            "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera", repeated, len(keys)
         )
         return Fault(Cause.PICTURE_REPEATS, detail)
-    if known := set(keys) & set(earlier):
+    if repeated_keys := set(keys) & set(earlier):
         detail = msg(
-            "{known} of {keys} key pictures came before, byte for byte: restart the camera", len(known), len(keys)
+            "{known} of {keys} key pictures came before, byte for byte: restart the camera", len(repeated_keys), len(keys)
         )
         return Fault(Cause.PICTURE_REPEATS, detail)
     return None
@@ -283,58 +283,58 @@ def corruption(picture: wire.PictureAnswer, damaged: int) -> Fault | None:
     packets = picture["packets"]
     undecoded = picture["owed"] - picture["frames"]
     if picture["complaints"] >= _COMPLAINTS:
-        said = msg(
+        text = msg(
             "the decoder reports damage {complaints} times in {frames} pictures",
             picture["complaints"],
             picture["frames"],
         )
     elif undecoded > max(_KEPT_BACK, _NOT_DECODED * picture["owed"]):
-        said = msg("{undecoded} of {owed} pictures could not be decoded", undecoded, picture["owed"])
+        text = msg("{undecoded} of {owed} pictures could not be decoded", undecoded, picture["owed"])
     elif damaged >= _DAMAGED:
-        said = msg("the relay received {damaged} pictures with parts missing", damaged)
+        text = msg("the relay received {damaged} pictures with parts missing", damaged)
     elif picture["missed"] >= _COMPLAINTS:
-        said = msg("{missed} packets are missing between the relay and its reader", picture["missed"])
+        text = msg("{missed} packets are missing between the relay and its reader", picture["missed"])
     elif packets["gaps"] >= max(_GAPS, _GAPS_SHARE * packets["count"]):
-        said = msg(
+        text = msg(
             "{gaps} times in {pictures} the next one did not come",
             packets["gaps"],
             counted(packets["count"], "picture"),
         )
     else:
         return None
-    return Fault(Cause.CORRUPT, msg("{said}: look at the camera's network and its uplink", said))
+    return Fault(Cause.CORRUPT, msg("{said}: look at the camera's network and its uplink", text))
 
 
 def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     """Return a fault if the pictures' timestamps do not advance properly."""
     packets = picture["packets"]
     if packets["equal"] >= max(_EQUAL, _EQUAL_SHARE * packets["count"]):
-        said = msg(
+        text = msg(
             "of {pictures}, {equal} with the time of the one before",
             counted(packets["count"], "picture"),
             packets["equal"],
         )
     elif packets["backward"]:
-        said = msg(
+        text = msg(
             "of {pictures}, {backward} timed long before earlier ones",
             counted(packets["count"], "picture"),
             packets["backward"],
         )
     elif _is_long(packets) and packets["span_s"] < packets["arrived_s"] / _CLOCK_SLOW and _is_in_time(picture, agreed):
-        said = msg(
+        text = msg(
             "its pictures of {arrived_s} s are marked as {span_s} s",
             f"{packets['arrived_s']:.1f}",
             f"{packets['span_s']:.1f}",
         )
     else:
         return None
-    return Fault(Cause.TIME_STUCK, msg("{said}: players stop or jump; restart the camera", said))
+    return Fault(Cause.TIME_STUCK, msg("{said}: players stop or jump; restart the camera", text))
 
 
 def _is_in_time(picture: wire.PictureAnswer, agreed: Agreed) -> bool:
     """Return whether enough pictures come; a slow line brings fewer."""
-    packets, wanted = picture["packets"], agreed.fps or picture["declared_fps"]
-    return wanted is not None and packets["count"] >= _IN_TIME * wanted * packets["arrived_s"]
+    packets, expected = picture["packets"], agreed.fps or picture["declared_fps"]
+    return expected is not None and packets["count"] >= _IN_TIME * expected * packets["arrived_s"]
 
 
 def _is_long(packets: wire.PacketsAnswer) -> bool:
@@ -343,15 +343,15 @@ def _is_long(packets: wire.PacketsAnswer) -> bool:
 
 def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     """Return a fault for fewer frames a second than agreed or declared."""
-    packets, wanted = picture["packets"], agreed.fps or picture["declared_fps"]
-    if not wanted or packets["count"] < _FEWEST_PACKETS or packets["step_s"] <= 0:
+    packets, expected = picture["packets"], agreed.fps or picture["declared_fps"]
+    if not expected or packets["count"] < _FEWEST_PACKETS or packets["step_s"] <= 0:
         return None
-    comes = 1 / packets["step_s"]
-    if wanted < _SLOWER * comes:
+    received = 1 / packets["step_s"]
+    if expected < _SLOWER * received:
         return None
-    whose = "were agreed" if agreed.fps else "are what the stream declares; write fps where fewer are agreed"
+    origin = "were agreed" if agreed.fps else "are what the stream declares; write fps where fewer are agreed"
     return Fault(
-        Cause.RATE_TOO_LOW, msg("{comes} frames a second come, {wanted} {whose}", f"{comes:.1f}", f"{wanted:g}", whose)
+        Cause.RATE_TOO_LOW, msg("{comes} frames a second come, {wanted} {whose}", f"{received:.1f}", f"{expected:g}", origin)
     )
 
 
@@ -361,12 +361,12 @@ def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     seconds = packets["span_s"] + packets["step_s"]
     if not agreed.least_kbps or packets["count"] < _FEWEST_PACKETS or seconds <= 0:
         return None
-    comes = packets["bytes"] / _KBIT / seconds
-    if comes >= agreed.least_kbps:
+    received = packets["bytes"] / _KBIT / seconds
+    if received >= agreed.least_kbps:
         return None
     return Fault(
         Cause.RATE_TOO_LOW,
-        msg("{comes} kbit/s come, {least_kbps} were agreed as the least", f"{comes:.0f}", agreed.least_kbps),
+        msg("{comes} kbit/s come, {least_kbps} were agreed as the least", f"{received:.0f}", agreed.least_kbps),
     )
 
 
@@ -429,12 +429,12 @@ def report_of(case: Case) -> PictureReport:
     picture, judgement = read.picture, _judged(case, read.picture)
     packets, view = picture["packets"], view_of(picture)
     compared = judge_view(view, case.references, case.others, case.at or _NO_TIME, dark=judgement.state is State.DARK)
-    seen = signs_of(judgement, compared)
+    signs = signs_of(judgement, compared)
     return PictureReport(
         state=judgement.state.value,
         full=is_full(picture),
         seconds=picture["looked_s"],
-        suspects=tuple(one.word for one in seen),
+        suspects=tuple(sign.word for sign in signs),
         labels=judgement.labels,
         # A picture without light is the same as any other without light.
         keys=() if judgement.state is State.DARK else tuple(packets["keys"]),
@@ -442,7 +442,7 @@ def report_of(case: Case) -> PictureReport:
         fps=round(1 / packets["step_s"], 1) if packets["step_s"] > 0 else None,
         kbps=round(packets["bytes"] / _KBIT / packets["span_s"]) if packets["span_s"] > 0 else None,
         view=view,
-        seen=seen,
+        seen=signs,
         undecided=compared.not_decidable,
     )
 
@@ -457,10 +457,10 @@ def signs_of(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign
     """Return suspicions: of the picture itself, then against its references."""
     if judgement.fault is not None:
         return ()
-    beside = tuple(SuspectSign(one.kind, _word(one, judgement), one.detail) for one in compared.suspects)
-    known = {one.word for one in beside}
-    alone = (SuspectSign(one.value, one.value) for one in judgement.suspects if one.value not in known)
-    return (*alone, *beside)
+    of_view = tuple(SuspectSign(suspect.kind, _word(suspect, judgement), suspect.detail) for suspect in compared.suspects)
+    view_words = {suspect.word for suspect in of_view}
+    of_picture = (SuspectSign(suspect.value, suspect.value) for suspect in judgement.suspects if suspect.value not in view_words)
+    return (*of_picture, *of_view)
 
 
 def _word(suspect: SuspectView, judgement: Judgement) -> str:

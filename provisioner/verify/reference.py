@@ -97,9 +97,9 @@ References = tuple[Reference, ...]
 # --- distances ------------------------------------------------------------------------------------
 
 
-def distance(one: PictureView, other: PictureView) -> float:
+def distance(first: PictureView, second: PictureView) -> float:
     """Return the distance of two views: 0 equal, 1 like chance."""
-    return _distance(zip(one.edges, other.edges, strict=True))
+    return _distance(zip(first.edges, second.edges, strict=True))
 
 
 def _distance(pairs: Iterable[tuple[int, int]]) -> float:
@@ -107,10 +107,10 @@ def _distance(pairs: Iterable[tuple[int, int]]) -> float:
     if not rows:
         return 1.0
     middle_a, middle_b = (sum(column) / len(rows) for column in zip(*rows, strict=True))
-    both = sum((a - middle_a) * (b - middle_b) for a, b in rows)
-    alone = math.sqrt(sum((a - middle_a) ** 2 for a, _ in rows) * sum((b - middle_b) ** 2 for _, b in rows))
+    joint = sum((a - middle_a) * (b - middle_b) for a, b in rows)
+    spread = math.sqrt(sum((a - middle_a) ** 2 for a, _ in rows) * sum((b - middle_b) ** 2 for _, b in rows))
     # Rounding must not make a view further from others than from itself.
-    return min(2.0, max(0.0, 1 - both / alone)) if alone else 1.0
+    return min(2.0, max(0.0, 1 - joint / spread)) if spread else 1.0
 
 
 def likeness_to_itself(view: PictureView) -> float:
@@ -125,23 +125,23 @@ def likeness_to_itself(view: PictureView) -> float:
 
 def _moved(view: PictureView, across: int, down: int) -> float:
     rows = [view.edges[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
-    kept = (1 - across / ACROSS) * (1 - down / DOWN)
-    there = _distance(
+    overlap = (1 - across / ACROSS) * (1 - down / DOWN)
+    shifted = _distance(
         pair for row, moved in zip(rows, rows[down:], strict=False) for pair in zip(row, moved[across:], strict=False)
     )
-    return kept * there + 1 - kept
+    return overlap * shifted + 1 - overlap
 
 
 def report_on(references: References) -> ReferenceReport | None:
     """Return the report on a camera's references, if any."""
     if not references:
         return None
-    lights = {one.daylight for one in references}
+    lights = {reference.daylight for reference in references}
     return ReferenceReport(
         count=len(references),
-        newest=max(one.at for one in references),
+        newest=max(reference.at for reference in references),
         lights=tuple(light.value for light in Daylight if light in lights),
-        move_shows=all(move_shows(one.view) for one in references),
+        move_shows=all(move_shows(reference.view) for reference in references),
     )
 
 
@@ -157,16 +157,16 @@ SiteReferences = Mapping[str, Mapping[str, References]]
 def references_by_site(references: Mapping[str, References]) -> SiteReferences:
     """Group references by site, once for all paths."""
     sites: dict[str, dict[str, References]] = defaultdict(lambda: defaultdict(tuple))
-    for name, of in references.items():
+    for name, of_path in references.items():
         site, camera, _ = name.rsplit("/", 2)
-        sites[site][camera] += of
+        sites[site][camera] += of_path
     return sites
 
 
 def references_beside(path: str, facility: str, sites: SiteReferences) -> Mapping[str, References]:
     """Return references of the facility's other cameras, by name."""
     site, camera, _ = path.rsplit("/", 2)
-    return {f"{facility}/{other}": of for other, of in sites.get(site, {}).items() if other != camera}
+    return {f"{facility}/{neighbour}": references for neighbour, references in sites.get(site, {}).items() if neighbour != camera}
 
 
 # --- judgement ------------------------------------------------------------------------------------
@@ -253,15 +253,15 @@ def judge_view(
         strange = None if view is None or dark else _stranger(view, references, others)
         return ViewJudgement((strange,)) if strange else ViewJudgement(not_decidable=why, judged=False)
     assert view is not None  # noqa: S101 (there is something to compare)
-    far, reference = min(((distance(view, one.view), one) for one in references), key=lambda pair: pair[0])
-    if hidden := _hidden(view, min(alike, key=lambda one: distance(view, one.view)).view):
+    far, reference = min(((distance(view, candidate.view), candidate) for candidate in references), key=lambda pair: pair[0])
+    if hidden := _hidden(view, min(alike, key=lambda candidate: distance(view, candidate.view)).view):
         return ViewJudgement((hidden,))
     if not view.says_something:
         return ViewJudgement(not_decidable=TOO_PLAIN, judged=False)
     if far > FAR:
         return ViewJudgement((_another_view(view, far, others),))
     notes = [] if move_shows(reference.view) else [MOVE_NOT_DETECTABLE]
-    softest = min(one.view.sharpness for one in alike)
+    softest = min(candidate.view.sharpness for candidate in alike)
     if softest < SHARP:
         return ViewJudgement(not_decidable=", ".join((*notes, BLUR_NOT_DETECTABLE)))
     blurred = _blurred(view, softest)
@@ -285,12 +285,12 @@ def _of_the_same_light(references: References, at: datetime) -> References:
     light = daylight(at)
     if light is Daylight.BETWEEN:
         return references
-    return tuple(one for one in references if one.daylight in {light, Daylight.BETWEEN})
+    return tuple(reference for reference in references if reference.daylight in {light, Daylight.BETWEEN})
 
 
 def _stranger(view: PictureView, references: References, others: Mapping[str, References]) -> SuspectView | None:
     """Return a swapped view, found without a reference of this light."""
-    far = min((distance(view, one.view) for one in references), default=1.0)
+    far = min((distance(view, reference.view) for reference in references), default=1.0)
     if far <= FAR or not view.says_something:
         return None
     suspect = _another_view(view, far, others)
@@ -298,8 +298,8 @@ def _stranger(view: PictureView, references: References, others: Mapping[str, Re
 
 
 def _another_view(view: PictureView, far: float, others: Mapping[str, References]) -> SuspectView:
-    near = {name: min(distance(view, one.view) for one in of) for name, of in others.items() if of}
-    name = min(near, key=lambda one: (near[one], one), default="")
+    near = {name: min(distance(view, reference.view) for reference in references) for name, references in others.items() if references}
+    name = min(near, key=lambda camera: (near[camera], camera), default="")
     if name and near[name] <= NEAR:
         detail = msg(
             "it shows what {name} showed ({near} from its reference, {far} from its own)",
@@ -338,13 +338,13 @@ def _is_lost(now: int, then: int) -> bool:
 
 def _largest_piece(cells: Iterable[int]) -> int:
     """Return the size of the largest connected group of cells."""
-    left, most = set(cells), 0
-    while left:
-        edge, size = [left.pop()], 0
+    remaining, most = set(cells), 0
+    while remaining:
+        edge, size = [remaining.pop()], 0
         while edge:
-            beside = left.intersection(_around(edge.pop()))
-            left -= beside
-            edge += beside
+            neighbours = remaining.intersection(_around(edge.pop()))
+            remaining -= neighbours
+            edge += neighbours
             size += 1
         most = max(most, size)
     return most
@@ -352,16 +352,16 @@ def _largest_piece(cells: Iterable[int]) -> int:
 
 def _around(cell: int) -> Iterator[int]:
     row, column = divmod(cell, _STRENGTHS_ACROSS)
-    for beside in range(max(0, column - 1), min(_STRENGTHS_ACROSS, column + 2)):
-        yield from (line * _STRENGTHS_ACROSS + beside for line in (row - 1, row, row + 1))
+    for near_column in range(max(0, column - 1), min(_STRENGTHS_ACROSS, column + 2)):
+        yield from (line * _STRENGTHS_ACROSS + near_column for line in (row - 1, row, row + 1))
 
 
 def _pairs(
     view: PictureView, reference: PictureView, cells: frozenset[int], *, inside: bool
 ) -> Iterable[tuple[int, int]]:
     """Yield both views' edges inside or outside some strength cells."""
-    for place, pair in enumerate(zip(view.edges, reference.edges, strict=True)):
-        row, column = divmod(place, ACROSS)
+    for index, pair in enumerate(zip(view.edges, reference.edges, strict=True)):
+        row, column = divmod(index, ACROSS)
         if (row // COARSE * _STRENGTHS_ACROSS + column // COARSE in cells) == inside:
             yield pair
 
@@ -400,7 +400,7 @@ class _References(TypedDict):
 
 def references_document(references: References) -> Document:
     """Return references in plain values, with seconds since 1970."""
-    return {"version": VERSION, "references": [_reference_document(one) for one in references]}
+    return {"version": VERSION, "references": [_reference_document(reference) for reference in references]}
 
 
 def _reference_document(reference: Reference) -> Document:

@@ -100,9 +100,9 @@ class ProbeLimits:
     tried: frozenset[str] = frozenset()
     samples_suffice: bool = False
 
-    def is_once(self, one: PathToCheck) -> bool:
+    def is_once(self, target: PathToCheck) -> bool:
         """Return whether only centres read a path."""
-        return one.path.name in self.once and bool(one.centres) and one.path.name in self.looks
+        return target.path.name in self.once and bool(target.centres) and target.path.name in self.looks
 
     def deadline_for(self, paths: Collection[str], readers: int) -> float:
         """Return the deadline of a host for these paths."""
@@ -121,10 +121,10 @@ def looks_at(
     if looks is Looks.OFF:
         return {}
     full = looks is Looks.FULL
-    due = looks is Looks.DUE
+    when_due = looks is Looks.DUE
 
     def is_full(target: PathToCheck) -> bool:
-        return full or (due and full_look_reason(target, memories.get(target.remembered_as, NOTHING), at) is not None)
+        return full or (when_due and full_look_reason(target, memories.get(target.remembered_as, NOTHING), at) is not None)
 
     return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
 
@@ -153,7 +153,7 @@ def hours_of(text: str) -> Hours:
 
 
 def probe_calls(
-    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
+    targets: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
 ) -> tuple[HostCall, ...]:
     """Return one call for each relay and centre of the paths.
 
@@ -162,11 +162,11 @@ def probe_calls(
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
     hosts: dict[str, HostSpec] = {}
-    for one in wanted:
-        of_relay[one.relay.id].append(one)
-        hosts[one.relay.id] = one.relay
-        for centre in one.centres:
-            of_centre[centre.id].append(one)
+    for target in targets:
+        of_relay[target.relay.id].append(target)
+        hosts[target.relay.id] = target.relay
+        for centre in target.centres:
+            of_centre[centre.id].append(target)
             hosts[centre.id] = centre
     calls = []
     for host, spec in sorted(hosts.items()):
@@ -183,55 +183,55 @@ def probe_calls(
     return tuple(calls)
 
 
-def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:
+def paths_by_host(targets: Iterable[PathToCheck]) -> dict[str, int]:
     """Count the paths of each relay and centre."""
-    return dict(sorted(Counter(spec.id for one in wanted for spec in (one.relay, *one.centres)).items()))
+    return dict(sorted(Counter(spec.id for target in targets for spec in (target.relay, *target.centres)).items()))
 
 
-def one_a_relay(wanted: Iterable[PathToCheck]) -> frozenset[str]:
+def one_a_relay(targets: Iterable[PathToCheck]) -> frozenset[str]:
     """Return the first path of each relay."""
     first: dict[str, str] = {}
-    for one in wanted:
-        first.setdefault(one.relay.id, one.path.name)
+    for target in targets:
+        first.setdefault(target.relay.id, target.path.name)
     return frozenset(first.values())
 
 
-def taking_turns(wanted: Iterable[PathToCheck]) -> list[PathToCheck]:
+def taking_turns(targets: Iterable[PathToCheck]) -> list[PathToCheck]:
     """Order paths for reading: always pulled first, alternating between sites.
 
     Relays and centres read in the same order, so that a main stream is pulled once for both.
     """
     by_site: dict[tuple[bool, str, str], list[PathToCheck]] = defaultdict(list)
-    for one in wanted:
-        by_site[one.path.on_demand, one.relay.id, one.path.facility].append(one)
+    for target in targets:
+        by_site[target.path.on_demand, target.relay.id, target.path.facility].append(target)
     pulled, on_demand = ([by_site[key] for key in sorted(by_site) if key[0] is kind] for kind in (False, True))
-    return [one for sites in (pulled, on_demand) for one in chain(*zip_longest(*sites)) if one is not None]
+    return [target for sites in (pulled, on_demand) for target in chain(*zip_longest(*sites)) if target is not None]
 
 
-def _base(observe: ObserveCall, limits: ProbeLimits, wanted: list[PathToCheck]) -> wire.ProbeRequest:
-    readers = limits.readers_for(len({(one.relay.id, one.path.facility) for one in wanted}))
+def _base(observe: ObserveCall, limits: ProbeLimits, targets: list[PathToCheck]) -> wire.ProbeRequest:
+    readers = limits.readers_for(len({(target.relay.id, target.path.facility) for target in targets}))
     return {
         "operation": "probe",
         "observe": observe.request,
-        "deadline_s": limits.deadline_for([one.path.name for one in wanted], readers),
+        "deadline_s": limits.deadline_for([target.path.name for target in targets], readers),
         "max_readers": readers,
         "sample_s": limits.sample_s,
         "read_s": limits.read_s,
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
-    asked: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(one, limits) for one in wanted]}
+def _relay(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
+    request: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(target, limits) for target in targets]}
     if limits.samples_suffice:
-        asked["samples_suffice"] = True
-    return asked if read else {**asked, "read": False}
+        request["samples_suffice"] = True
+    return request if read else {**request, "read": False}
 
 
-def _devices(spec: HostSpec, wanted: Iterable[PathToCheck], *, again: bool) -> list[wire.DeviceToAsk]:
+def _devices(spec: HostSpec, targets: Iterable[PathToCheck], *, again: bool) -> list[wire.DeviceToAsk]:
     """Return the asked devices of paths, each once."""
     paths: dict[str, list[str]] = defaultdict(list)
-    for one in wanted:
-        paths[f"{one.path.facility}/{one.path.device}"].append(one.path.name)
+    for target in targets:
+        paths[f"{target.path.facility}/{target.path.device}"].append(target.path.name)
     return [
         {
             "name": device.name,
@@ -246,59 +246,59 @@ def _devices(spec: HostSpec, wanted: Iterable[PathToCheck], *, again: bool) -> l
     ]
 
 
-def _path(one: PathToCheck, limits: ProbeLimits) -> wire.PathToProbe:
-    address, port = device_of(one.path)
-    asked: wire.PathToProbe = {
-        "name": one.path.name,
-        "on_demand": one.path.on_demand,
+def _path(target: PathToCheck, limits: ProbeLimits) -> wire.PathToProbe:
+    address, port = device_of(target.path)
+    request: wire.PathToProbe = {
+        "name": target.path.name,
+        "on_demand": target.path.on_demand,
         "address": address,
         "port": port,
-        "peer": one.peer_key,
+        "peer": target.peer_key,
     }
-    if limits.is_once(one):
-        once: wire.PathToProbe = {**asked, "read_by": [centre_user(centre.id) for centre in one.centres]}
-        return {**once, "tried": True} if one.path.name in limits.tried else once
-    return {**asked, "look": limits.looks[one.path.name]} if one.path.name in limits.looks else asked
+    if limits.is_once(target):
+        once: wire.PathToProbe = {**request, "read_by": [centre_user(centre.id) for centre in target.centres]}
+        return {**once, "tried": True} if target.path.name in limits.tried else once
+    return {**request, "look": limits.looks[target.path.name]} if target.path.name in limits.looks else request
 
 
-def _centre(spec: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits) -> wire.CentreToProbe:
+def _centre(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits) -> wire.CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
-    for one in wanted:
-        by_relay[one.relay.id].append(one)
-    return {"relays": [_relay_to_read(spec, of, limits) for _, of in sorted(by_relay.items())]}
+    for target in targets:
+        by_relay[target.relay.id].append(target)
+    return {"relays": [_relay_to_read(spec, of_relay, limits) for _, of_relay in sorted(by_relay.items())]}
 
 
-def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits) -> wire.RelayToRead:
-    relay, names = wanted[0].relay, [one.path.name for one in wanted]
-    asked: wire.RelayToRead = {
+def _relay_to_read(centre: HostSpec, targets: list[PathToCheck], limits: ProbeLimits) -> wire.RelayToRead:
+    relay, names = targets[0].relay, [target.path.name for target in targets]
+    request: wire.RelayToRead = {
         "relay": relay.id,
         "address": str(relay.tunnel.address),
         "user": centre_user(centre.id),
-        "secret": centre.readers[wanted[0].carrier].reveal(),
+        "secret": centre.readers[targets[0].carrier].reveal(),
         "paths": names,
     }
     if relay.relay is not None and (tls := relay.relay.tls) is not None:
-        asked["fingerprint"] = tls.fingerprint
+        request["fingerprint"] = tls.fingerprint
     if centre.hub is not None:
         # What its readers get: through the hub, which pulls the relay by the same login.
         hub = centre.hub
-        asked["through"] = {
+        request["through"] = {
             "address": str(hub.address),
             "port": hub.own_port,
             "fingerprint": hub.tls.fingerprint if hub.tls.strict else "",
         }
-    looking = _at_centre(wanted, limits)
-    return {**asked, "looks": looking} if looking else asked
+    looking = _at_centre(targets, limits)
+    return {**request, "looks": looking} if looking else request
 
 
-def _at_centre(wanted: Sequence[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
+def _at_centre(targets: Sequence[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
     """Return a centre's looks: key frames only, unless it looks alone."""
     looks: dict[str, wire.LookToTake] = {}
-    for path in (one.path for one in wanted if one.path.name in limits.looks):
+    for path in (target.path for target in targets if target.path.name in limits.looks):
         looks[path.name] = {**limits.looks[path.name], "every": False}
-    for one in (one for one in wanted if limits.is_once(one)):
-        alone: wire.LookToTake = {**limits.looks[one.path.name]}
+    for target in (target for target in targets if limits.is_once(target)):
+        alone: wire.LookToTake = {**limits.looks[target.path.name]}
         if limits.early:
-            alone["early"] = {"fps": one.path.fps, "least_kbps": one.path.least_kbps}
-        looks[one.path.name] = alone
+            alone["early"] = {"fps": target.path.fps, "least_kbps": target.path.least_kbps}
+        looks[target.path.name] = alone
     return looks

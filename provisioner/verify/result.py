@@ -663,8 +663,8 @@ COUNTED = (
 def together(rounds: Iterable[Waits]) -> Waits:
     """Combine the times of several rounds; a host's first round counts."""
     every = list(rounds)
-    hosts = {host: wait for one in reversed(every) for host, wait in one.hosts.items()}
-    return Waits(sum(one.before_s for one in every), sum(one.asked_s for one in every), hosts)
+    hosts = {host: wait for waits in reversed(every) for host, wait in waits.hosts.items()}
+    return Waits(sum(waits.before_s for waits in every), sum(waits.asked_s for waits in every), hosts)
 
 
 def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
@@ -674,7 +674,7 @@ def host_wait(host: str, document: Mapping[str, object], answered_s: float | Non
     except UnreadableError:
         return HostWait(host, answered_s)
     seconds = {span["what"]: max(0.0, span["seconds"]) for span in times.get("spans", ())}
-    parts = {what: seconds[what] for what in PARTS if what in seconds}
+    parts = {part: seconds[part] for part in PARTS if part in seconds}
     return HostWait(host, answered_s, max(0.0, times["seconds"]), parts)
 
 
@@ -686,12 +686,12 @@ def waits_line(waits: Waits) -> str:
         return msg("{head}, {asked_s} s for answers that did not come", head, f"{waits.asked_s:.1f}")
     if last.visit_s is None:
         return msg("{head}, {answered_s} s for {host}, the last to answer", head, f"{last.answered_s:.1f}", last.host)
-    way = max(0.0, last.answered_s - last.visit_s)
+    transport_s = max(0.0, last.answered_s - last.visit_s)
     head = msg(
-        "{head}, {way} s on the way to {host}, {visit_s} s there", head, f"{way:.1f}", last.host, f"{last.visit_s:.1f}"
+        "{head}, {way} s on the way to {host}, {visit_s} s there", head, f"{transport_s:.1f}", last.host, f"{last.visit_s:.1f}"
     )
     parts = sorted(last.parts.items(), key=lambda part: -part[1])
-    named = ", ".join(f"{PARTS[what]} {seconds:.1f} s" for what, seconds in parts if seconds >= _SHOWN_S)
+    named = ", ".join(f"{PARTS[name]} {seconds:.1f} s" for name, seconds in parts if seconds >= _SHOWN_S)
     return f"{head} ({named})" if named else head
 
 
@@ -701,21 +701,21 @@ def accounts_in(accounts: Mapping[str, wire.AccountAnswer]) -> Mapping[str, Devi
     Raises:
         UnreadableError: a clock ran backwards.
     """
-    return {name: _account(one) for name, one in accounts.items()}
+    return {name: _account(answer) for name, answer in accounts.items()}
 
 
-def _account(one: wire.AccountAnswer) -> DeviceAccount:
-    clock = one.get("clock")
+def _account(answer: wire.AccountAnswer) -> DeviceAccount:
+    clock = answer.get("clock")
     if clock and clock["before"] > clock["after"]:
         raise UnreadableError("relay.onvif has what is no span of time")
     return DeviceAccount(
-        outcome=one["outcome"],
-        detail=one.get("detail", ""),
-        model=one.get("model", "").strip(),
-        serial=one.get("serial", "").strip(),
-        firmware=one.get("firmware", "").strip(),
+        outcome=answer["outcome"],
+        detail=answer.get("detail", ""),
+        model=answer.get("model", "").strip(),
+        serial=answer.get("serial", "").strip(),
+        firmware=answer.get("firmware", "").strip(),
         clock=clock,
-        profile=one.get("profile"),
+        profile=answer.get("profile"),
     )
 
 

@@ -89,8 +89,8 @@ def content_of(target: PathToCheck) -> str:
     return hashlib.sha256(canonical_json([target.relay.id, where, plain])).hexdigest()
 
 
-def _drawn(camera: Camera, week: str, what: str) -> int:
-    return int.from_bytes(hashlib.sha256(canonical_json([what, *camera, week])).digest()[:8], "big")
+def _drawn(camera: Camera, week: str, purpose: str) -> int:
+    return int.from_bytes(hashlib.sha256(canonical_json([purpose, *camera, week])).digest()[:8], "big")
 
 
 def full_look_reason(target: PathToCheck, memory: PathMemory, now: datetime) -> FullLookReason | None:
@@ -167,8 +167,8 @@ def sample_of(targets: Sequence[PathToCheck], share: Share, now: datetime) -> Ch
         for name, cameras in strata.items()
         for camera in sorted(cameras, key=lambda camera: (_drawn(camera, week, "sample"), camera))[: parts[name]]
     }
-    kept = tuple(target for target in targets if camera_of(target) in chosen)
-    return Chosen(kept, week, sum(parts.values()), every)
+    sampled = tuple(target for target in targets if camera_of(target) in chosen)
+    return Chosen(sampled, week, sum(parts.values()), every)
 
 
 def _parts(sizes: dict[tuple[str, str, str], int], fraction: Fraction) -> dict[tuple[str, str, str], int]:

@@ -165,7 +165,7 @@ class VisitAnswers:
     def __init__(
         self,
         targets: Iterable[PathToCheck],
-        asked: Mapping[str, frozenset[str]],
+        centres: Mapping[str, frozenset[str]],
         compare: Compare,
         judge: JudgesRelay,
         before: Mapping[str, HostEvidence],
@@ -173,7 +173,7 @@ class VisitAnswers:
         self._targets: dict[str, list[PathToCheck]] = defaultdict(list)
         for target in targets:
             self._targets[target.relay.id].append(target)
-        self._missing = {relay: {relay, *asked.get(relay, ())} for relay in self._targets}
+        self._missing = {relay: {relay, *centres.get(relay, ())} for relay in self._targets}
         self._waiting: dict[str, set[str]] = defaultdict(set)
         for relay, hosts in self._missing.items():
             for host in hosts:
@@ -210,7 +210,7 @@ class VisitAnswers:
         """Judge a relay's paths, and drop evidence that no relay needs."""
         targets = self._targets.pop(relay)
         hosts = {relay, *(centre.id for target in targets for centre in target.centres)}
-        evidence = {host: one for host in hosts if (one := self._evidence.get(host) or self._before.get(host))}
+        evidence = {host: answer for host in hosts if (answer := self._evidence.get(host) or self._before.get(host))}
         drift = {host: self._drift[host] for host in hosts if host in self._drift}
         self.judged.append(self._judge(targets, evidence, drift))
         for host in hosts:
@@ -241,17 +241,17 @@ def verify(
     second = replace(look, changes=orders.changes(started)).again(measured, first)
     rounds = [first, *([second] if second else [])]
     windows = _Windows(orders.windows, orders.changes(started))
-    hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
+    hosts_of = (spec for target in measured for spec in (target.relay, *target.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
-    hosts = tuple(_report(one, (started, first.at), tls.get(host)) for host, one in first.heard.items())
-    devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
+    hosts = tuple(_report(answer, (started, first.at), tls.get(host)) for host, answer in first.heard.items())
+    devices = device_reports(measured, [visit.accounts for visit in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
     verdicts = list(of_one_camera([_settled(target, rounds, orders, windows, reports) for target in measured]))
-    kept = {(target.path.name, target.relay.id) for target in measured}
-    verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
+    measured_keys = {(target.path.name, target.relay.id) for target in measured}
+    verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in measured_keys]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     return VerifyResult(
-        engine=engine_name([_version(one.facts) for one in hosts if one.facts]),
+        engine=engine_name([_version(host.facts) for host in hosts if host.facts]),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
@@ -264,7 +264,7 @@ def verify(
         scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
         forgot=orders.forgot,
         looks=tuple(_looks(measured, rounds, windows)),
-        waits=together(one.waits for one in rounds),
+        waits=together(visit.waits for visit in rounds),
         devices=devices if look.asks else (),
     )
 
@@ -298,7 +298,7 @@ class _Round:
     @property
     def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
         """Devices' accounts by relay and device."""
-        return {host: one.accounts for host, one in self.heard.items() if one.read is not None}
+        return {host: answer.accounts for host, answer in self.heard.items() if answer.read is not None}
 
     def of(self, target: PathToCheck) -> PathVerdict | None:
         """Return the verdict on a path, if visited."""
@@ -318,8 +318,8 @@ class _Round:
 
     def with_second(self, second: _Round) -> _Round:
         """Add a second visit, whose verdicts replace the first's."""
-        verdicts, kept = {**self.verdicts, **second.verdicts}, self.kept - second.verdicts.keys() | second.kept
-        return replace(self, at=second.at, verdicts=verdicts, waits=together((self.waits, second.waits)), kept=kept)
+        verdicts, stored = {**self.verdicts, **second.verdicts}, self.kept - second.verdicts.keys() | second.kept
+        return replace(self, at=second.at, verdicts=verdicts, waits=together((self.waits, second.waits)), kept=stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,9 +337,9 @@ class _Windows:
         declared = window_over(target, self.declared, at or visit.at)
         return declared or window_meanwhile(target, self.changes, visit.begun, visit.at)
 
-    def meanwhile(self, target: PathToCheck, begun: datetime, until: datetime) -> bool:
+    def meanwhile(self, target: PathToCheck, started: datetime, until: datetime) -> bool:
         """Return whether a path was in a window between two times."""
-        return window_meanwhile(target, (*self.declared, *self.changes), begun, until) is not None
+        return window_meanwhile(target, (*self.declared, *self.changes), started, until) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,11 +366,11 @@ class _Looking:
         left_s = self._left_s()
         if not doubtful or (left_s is not None and left_s < _SHORTEST_LOOK_S):
             return once
-        beside = _with_their_sites(doubtful, targets)
-        paths = msg("{paths} {are} of sites with trouble", counted(len(beside), "path"), are(len(beside)))
+        siblings = _with_their_sites(doubtful, targets)
+        paths = msg("{paths} {are} of sites with trouble", counted(len(siblings), "path"), are(len(siblings)))
         self.orders.say(msg("{paths}; reading on relays, too", paths))
         # Devices were asked about themselves, and a host that could not be reached is not waited for once more.
-        return once.with_second(self.visit(beside, before=once))
+        return once.with_second(self.visit(siblings, before=once))
 
     def _left_s(self) -> float | None:
         return (self.end - self.watch.now()).total_seconds() if self.end else None
@@ -388,48 +388,48 @@ class _Looking:
 
         Relays skip paths in `once` if a centre looks at them. Hosts without an answer in `before` are skipped.
         """
-        begun, left_s = self.watch.now(), self._left_s()
+        started, left_s = self.watch.now(), self._left_s()
         ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
-        asked = [_of_answering(self._asked(target), before) for target in ordered]
+        requested = [_of_answering(self._asked(target), before) for target in ordered]
         limits = self._limits(left_s, ordered)
         limits = replace(limits, once=once, asks=limits.asks and before is None)
-        limits = replace(limits, tried=one_a_relay(target for target in asked if limits.is_once(target)))
-        calls = probe_calls(asked, self.observe, limits, read=self._reads)
+        limits = replace(limits, tried=one_a_relay(target for target in requested if limits.is_once(target)))
+        calls = probe_calls(requested, self.observe, limits, read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
-        self.orders.onlooker.asked(paths_by_host(asked))
-        once = frozenset(target.path.name for target in asked if self._reads and limits.is_once(target))
+        self.orders.onlooker.asked(paths_by_host(requested))
+        once = frozenset(target.path.name for target in requested if self._reads and limits.is_once(target))
         timed = _TimedAnswers(self.runner, self.orders.onlooker, self.watch)
-        kept = set[tuple[str, str]]()
-        judging = self._judging(once, lambda: timed.at or begun, partial(self._keep, begun, kept))
-        gathered = VisitAnswers(targets, _centres_asked(asked), self.compare, judging, _of_before(before))
+        stored = set[tuple[str, str]]()
+        judging = self._judging(once, lambda: timed.at or started, partial(self._keep, started, stored))
+        gathered = VisitAnswers(targets, _centres_asked(requested), self.compare, judging, _of_before(before))
         for answer in timed.of(calls, timeout_s):
             gathered.take(answer)
         # A runner that lost a host has not heard of it: that is no evidence either.
         for call in calls:
             gathered.take(HostAnswer(call.spec.id, CallOutcome.FAILED, error="there is no answer"))
-        verdicts = {(one.path, one.relay): one for one in put_together(gathered.judged, targets)}
+        verdicts = {(verdict.path, verdict.relay): verdict for verdict in put_together(gathered.judged, targets)}
         heard = {**(before.heard if before else {}), **gathered.heard}
         heard = dict(sorted(heard.items()))
-        return _Round(begun, timed.at or begun, heard, verdicts, timed.waits, once, limits.tried, frozenset(kept))
+        return _Round(started, timed.at or started, heard, verdicts, timed.waits, once, limits.tried, frozenset(stored))
 
     def _keep(
-        self, begun: datetime, kept: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: Judged
+        self, started: datetime, stored: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: Judged
     ) -> None:
         """Store proved looks of a relay, which other relays cannot change."""
         if self.orders.keep is None:
             return
-        asked = {(target.path.name, target.relay.id): target for target in targets}
+        by_path = {(target.path.name, target.relay.id): target for target in targets}
         looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.orders.windows, self.changes)
-        for one in judged.verdicts:
-            target = asked[one.path, one.relay]
-            look = look_of(one, target, maintenance=False) if one.verdict is Verdict.UP else None
+        for verdict in judged.verdicts:
+            target = by_path[verdict.path, verdict.relay]
+            look = look_of(verdict, target, maintenance=False) if verdict.verdict is Verdict.UP else None
             # What is said of a path in a window hangs on how long that lasts.
-            if look and not windows.meanwhile(target, begun, look.at):
-                looks[one.path, one.relay] = look
+            if look and not windows.meanwhile(target, started, look.at):
+                looks[verdict.path, verdict.relay] = look
         if looks:
             self.orders.keep(tuple(looks.values()))
-            kept |= looks.keys()
+            stored |= looks.keys()
 
     def _judging(
         self,
@@ -438,23 +438,23 @@ class _Looking:
         keep: Callable[[Sequence[PathToCheck], Judged], None],
     ) -> JudgesRelay:
         """Return the judge of a relay's paths; only centres read `once`."""
-        known = self.orders.references
-        sites = references_by_site(known)
+        references = self.orders.references
+        sites = references_by_site(references)
 
         def of_relay(
             targets: Sequence[PathToCheck],
             evidence: Mapping[str, HostEvidence],
             drift: Mapping[str, Sequence[Change]],
         ) -> Judged:
-            facts = {host: one.facts for host, one in evidence.items() if one.facts is not None}
+            facts = {host: answer.facts for host, answer in evidence.items() if answer.facts is not None}
             judged = judge_each(
                 with_logins_in_use(targets, facts),
                 evidence,
                 drift,
                 now(),
-                asked=self.orders.level,
+                max_level=self.orders.level,
                 memories=self.orders.memories,
-                references=known,
+                references=references,
                 sites=sites,
                 once=once,
             )
@@ -473,13 +473,13 @@ class _Looking:
         wait_s = (first.at + APART - self.watch.now()).total_seconds()
         if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
             return None
-        beside = _with_their_sites(failing, targets)
+        siblings = _with_their_sites(failing, targets)
         paths = msg("{paths} {are} not up", counted(len(failing), "path"), are(len(failing)))
         self.orders.say(msg("{paths}; looking again in {max} s", paths, max(0, round(wait_s))))
         with at_stage(Stage.WAIT):
             self.watch.pause(max(0.0, wait_s))
         # A login that devices refused before was tried in the first visit.
-        return replace(self, orders=replace(self.orders, asks_again=False)).visit(beside)
+        return replace(self, orders=replace(self.orders, asks_again=False)).visit(siblings)
 
     def _failed_once(self, target: PathToCheck, first: _Round) -> bool:
         verdict = first.of(target)
@@ -529,14 +529,14 @@ def _of_answering(target: PathToCheck, before: _Round | None) -> PathToCheck:
     """Return a path with only the centres that answered before."""
     if before is None:
         return target
-    answered = {host for host, one in before.heard.items() if one.evidence.outcome is CallOutcome.ANSWERED}
+    answered = {host for host, answer in before.heard.items() if answer.evidence.outcome is CallOutcome.ANSWERED}
     return replace(target, centres=tuple(centre for centre in target.centres if centre.id in answered))
 
 
-def _centres_asked(asked: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]:
+def _centres_asked(targets: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]:
     """Return the centres asked for each relay's paths."""
     centres: dict[str, set[str]] = defaultdict(set)
-    for target in asked:
+    for target in targets:
         centres[target.relay.id].update(centre.id for centre in target.centres)
     return {relay: frozenset(of_relay) for relay, of_relay in centres.items()}
 
@@ -544,7 +544,7 @@ def _centres_asked(asked: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]
 def _of_before(before: _Round | None) -> Mapping[str, HostEvidence]:
     """Return earlier evidence of hosts that did not answer."""
     heard = before.heard if before is not None else {}
-    return {host: one.evidence for host, one in heard.items() if one.evidence.outcome is not CallOutcome.ANSWERED}
+    return {host: answer.evidence for host, answer in heard.items() if answer.evidence.outcome is not CallOutcome.ANSWERED}
 
 
 class _TimedAnswers:
@@ -557,14 +557,14 @@ class _TimedAnswers:
 
     def of(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
         """Yield each answer as it arrives."""
-        begun, waits = time.monotonic(), dict[str, HostWait]()
+        started, waits = time.monotonic(), dict[str, HostWait]()
         for answer in self._coming(calls, timeout_s):
-            seconds = time.monotonic() - begun
-            there = answer.outcome is CallOutcome.ANSWERED
-            waits[answer.host] = host_wait(answer.host, answer.document, seconds if there else None)
+            seconds = time.monotonic() - started
+            has_answered = answer.outcome is CallOutcome.ANSWERED
+            waits[answer.host] = host_wait(answer.host, answer.document, seconds if has_answered else None)
             self._onlooker.answered(answer.host, answer.outcome.value, seconds)
             yield answer
-        self.waits = Waits(asked_s=time.monotonic() - begun, hosts=waits)
+        self.waits = Waits(asked_s=time.monotonic() - started, hosts=waits)
 
     def _coming(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
         if not isinstance(self._runner, OpenRunner):
@@ -604,15 +604,15 @@ def _settled(
     windows: _Windows,
     reports: Mapping[tuple[str, str], DeviceReport],
 ) -> PathVerdict:
-    visits = [(one, verdict) for one in rounds if (verdict := one.of(target)) is not None]
+    visits = [(visit, verdict) for visit in rounds if (verdict := visit.of(target)) is not None]
     looks = [verdict for _, verdict in visits]
-    last, shown = visits[-1]
-    window = windows.over(target, last, shown.checked_at or rounds[-1].at)
+    last, newest = visits[-1]
+    window = windows.over(target, last, newest.checked_at or rounds[-1].at)
     # Inside a window nothing is looked at twice: what is said of it is what that look showed.
     scope = Scope(once=orders.once or window is not None)
     memory = orders.memories.get(target.remembered_as, NOTHING)
-    said = with_lasting(settled(looks, memory, scope), memory, looks)
-    return in_window(with_account(said, target, reports), window)
+    final = with_lasting(settled(looks, memory, scope), memory, looks)
+    return in_window(with_account(final, target, reports), window)
 
 
 def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
@@ -622,28 +622,28 @@ def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
 
 
 def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _Windows) -> Iterable[PathLook]:
-    for one in rounds:
+    for visit in rounds:
         for target in targets:
-            verdict = one.of(target)
-            if (target.path.name, target.relay.id) in one.kept:
+            verdict = visit.of(target)
+            if (target.path.name, target.relay.id) in visit.kept:
                 continue
-            window = windows.over(target, one)
+            window = windows.over(target, visit)
             if verdict is not None and (look := look_of(verdict, target, maintenance=window is not None)):
                 yield look
 
 
-def _report(heard: HeardHost, asked: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
+def _report(heard: HeardHost, times: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
     evidence, facts = heard.evidence, heard.facts
     faults = (
-        *findings(evidence.disks, evidence.clock, *asked),
+        *findings(evidence.disks, evidence.clock, *times),
         *other_firewalls(facts.firewalls if facts else ()),
-        *ending_certificate(evidence.host, tls, asked[1]),
+        *ending_certificate(evidence.host, tls, times[1]),
     )
     return HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=heard.drift,
-        findings=tuple(Finding(Cause(one.condition), Layer.HOST, evidence.host, one.detail) for one in faults),
+        findings=tuple(Finding(Cause(fault.condition), Layer.HOST, evidence.host, fault.detail) for fault in faults),
         facts=facts,
     )

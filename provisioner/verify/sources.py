@@ -80,10 +80,10 @@ def redirect_check(case: Case) -> Check | None:
 
     The camera chose the words, so only a host and a port are shown, never a login or a path.
     """
-    said = case.relay.errors.get(case.target.path.name, ())
-    if place := _answered(case) or next(filter(None, (_elsewhere(line, case.device) for line in said)), ""):
+    lines = case.relay.errors.get(case.target.path.name, ())
+    if redirect := _answered(case) or next(filter(None, (_elsewhere(line, case.device) for line in lines)), ""):
         return failed(
-            case.device_layer, case.device_name, Cause.REDIRECTED, msg("the camera redirects to {place}", place)
+            case.device_layer, case.device_name, Cause.REDIRECTED, msg("the camera redirects to {place}", redirect)
         )
     # One that refuses its password is halted as well, until its paths are out; one that redirects says nothing.
     refused = _REFUSED.search(next(iter(case.relay.errors.get(case.target.path.name, ())), ""))
@@ -97,8 +97,8 @@ def redirect_check(case: Case) -> Check | None:
 
 def _answered(case: Case) -> str:
     """Return the device's redirect to another place, if any."""
-    place = printable(case.said.get("redirect", "") if case.said else "", _SHOWN)
-    return "" if place == _shown(case.device) else place
+    redirect = printable(case.said.get("redirect", "") if case.said else "", _SHOWN)
+    return "" if redirect == _shown(case.device) else redirect
 
 
 def _elsewhere(line: str, device: Device) -> str:
@@ -110,9 +110,9 @@ def _elsewhere(line: str, device: Device) -> str:
     return f"{_host(dialled[1])}:{dialled[2]}"
 
 
-def _shown(place: Device) -> str:
-    address = printable(place[0], _SHOWN)
-    return f"[{address}]:{place[1]}" if ":" in address else f"{address}:{place[1]}"
+def _shown(device: Device) -> str:
+    address = printable(device[0], _SHOWN)
+    return f"[{address}]:{device[1]}" if ":" in address else f"{address}:{device[1]}"
 
 
 def _host(text: str) -> str:
@@ -134,11 +134,11 @@ def quarantine_check(case: Case) -> Check | None:
     name = case.target.path.name
     if facts is None or name not in facts.quarantine:
         return None
-    one = quarantined_on(case.target.relay, facts)[name]
+    quarantined = quarantined_on(case.target.relay, facts)[name]
     if redirected := redirect_check(case):
         # It was not the device that refused, but whom it sends its relay to.
         return redirected
-    return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{one.why}; {one.next_step}")
+    return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{quarantined.why}; {quarantined.next_step}")
 
 
 def push_check(case: Case) -> Check:
@@ -151,10 +151,10 @@ def push_check(case: Case) -> Check:
         return PASSED
     if _is_shut(case):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
-    if own := _refused_here(case, site):
-        return _refused(case, Layer.SITE, site, own)
-    if none := _nobody_pushes(case):
-        detail = msg("all {none} stopped pushing to the relay: check its own line, and its address there", none)
+    if address := _refused_here(case, site):
+        return _refused(case, Layer.SITE, site, address)
+    if site_count := _nobody_pushes(case):
+        detail = msg("all {none} stopped pushing to the relay: check its own line, and its address there", site_count)
         return failed(Layer.RELAY, relay, Cause.SITE_SILENT, detail)
     detail = "no stream of the site arrives: its line, its power, or its gateway is off"
     if strangers := _strangers(case):
@@ -179,8 +179,8 @@ def unpushed(case: Case) -> Check:
     site = push_check(case)
     if not site.passed:
         return site
-    if own := _refused_here(case, path.facility):
-        return _refused(case, Layer.CAMERA, case.camera_name, own)
+    if address := _refused_here(case, path.facility):
+        return _refused(case, Layer.CAMERA, case.camera_name, address)
     detail = "its site pushes other streams and not this one: the log of its gateway says why"
     return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, detail)
 
@@ -190,26 +190,26 @@ def _second(case: Case, name: str) -> wire.SampleAnswer | None:
 
 
 def _paths_of(case: Case, site: str) -> Iterator[str]:
-    return (one.name for one in case.target.relay.paths if one.facility == site and one.access.is_pushed)
+    return (path.name for path in case.target.relay.paths if path.facility == site and path.access.is_pushed)
 
 
 def _is_shut(case: Case) -> bool:
     firewall = case.target.relay.firewall
     networks = firewall.publishers if firewall else ()
-    return any(case.firewall_blocks("input", SetElement(ElementSet.PUBLISHERS, str(one))) for one in networks)
+    return any(case.firewall_blocks("input", SetElement(ElementSet.PUBLISHERS, str(network))) for network in networks)
 
 
 def _refused_here(case: Case, site: str) -> str:
     """Return a site's address with a recently refused login, if any."""
-    return next((one for one in sorted(_addresses_of(case, site)) if one in case.relay.publishing.refused), "")
+    return next((address for address in sorted(_addresses_of(case, site)) if address in case.relay.publishing.refused), "")
 
 
 def _addresses_of(case: Case, site: str) -> set[str]:
     """Return a site's known addresses, from inventory and sessions."""
     paths, relay = set(_paths_of(case, site)), case.target.relay.relay
-    written = {one for user in relay.users if user.publishes in paths for one in user.addresses} if relay else set()
-    seen = {address for path, address in (case.relay.publishing.comes_from or {}).items() if path in paths}
-    return {one for one in written if "/" not in one} | seen
+    configured = {ip for user in relay.users if user.publishes in paths for ip in user.addresses} if relay else set()
+    connected = {address for path, address in (case.relay.publishing.comes_from or {}).items() if path in paths}
+    return {ip for ip in configured if "/" not in ip} | connected
 
 
 def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
@@ -223,13 +223,13 @@ def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
 
 def _nobody_pushes(case: Case) -> str:
     """Return the number of sites, in words, if all are silent."""
-    sites = {one.facility for one in case.target.relay.paths if one.access.is_pushed}
-    known = case.relay.publishing.comes_from
-    return counted(len(sites), "site") if len(sites) > 1 and known is not None and not known else ""
+    sites = {path.facility for path in case.target.relay.paths if path.access.is_pushed}
+    pushing = case.relay.publishing.comes_from
+    return counted(len(sites), "site") if len(sites) > 1 and pushing is not None and not pushing else ""
 
 
 def _strangers(case: Case) -> str:
     """Return the most refused addresses, one of which may be the site's."""
     refused = case.relay.publishing.refused
-    names = sorted(refused, key=lambda one: (-refused[one], one))[:_NAMED]
+    names = sorted(refused, key=lambda address: (-refused[address], address))[:_NAMED]
     return ", ".join(names)

@@ -97,10 +97,10 @@ def _api_silent(case: Case) -> Check:
 
 def _serves_nobody(case: Case) -> bool:
     """Return whether the relay answered no reader, here or at centres."""
-    here = [read for read in case.relay.reads.values() if read.run]
+    at_relay = [read for read in case.relay.reads.values() if read.run]
     centres = (case.hosts[c.id].centre for c in case.target.centres if c.id in case.hosts)
-    there = [read for one in centres if one for read in one.reads.get(case.target.relay.id, {}).values() if read.run]
-    return bool(here) and not any(read.frame or read.status is not None for read in (*here, *there))
+    at_centres = [read for centre in centres if centre for read in centre.reads.get(case.target.relay.id, {}).values() if read.run]
+    return bool(at_relay) and not any(read.frame or read.status is not None for read in (*at_relay, *at_centres))
 
 
 def _is_unlisted(case: Case) -> bool:
@@ -142,8 +142,8 @@ def _on_demand_check(case: Case) -> Check:
     ):
         return origin_check(case)
     if read.frame is not None or case.is_of_centre:
-        said = "the relay did not say how the path was just after its read"
-        return not_checked(case.target.relay.id, said if read.frame else _NOT_READ_HERE)
+        reason = "the relay did not say how the path was just after its read"
+        return not_checked(case.target.relay.id, reason if read.frame else _NOT_READ_HERE)
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case)
     return source_failure(case, Cause.SILENT, "it gave no picture when it was asked for one")
@@ -189,8 +189,8 @@ def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
 
 def _serves_others(case: Case) -> bool:
     """Return whether another path of the device flows."""
-    others = (p for p in case.target.relay.paths if device_of(p) == case.device and p.name != case.target.path.name)
-    pairs = (case.relay.samples.get(path.name, (None, None)) for path in others)
+    siblings = (p for p in case.target.relay.paths if device_of(p) == case.device and p.name != case.target.path.name)
+    pairs = (case.relay.samples.get(path.name, (None, None)) for path in siblings)
     return any(first and second and second["inbound_bytes"] > first["inbound_bytes"] for first, second in pairs)
 
 
@@ -201,23 +201,23 @@ def _offered(case: Case) -> tuple[Cause, str] | None:
     codecs = next((codecs for sample in samples if sample and (codecs := codecs_in(sample))), [])
     if not codecs or set(codecs) & _PICTURES:
         return None
-    what = "sound alone" if set(codecs) <= _SOUND else "nothing that is a picture"
-    return Cause.WRONG_ANSWER, msg("its stream carries {what} ({codecs}): switch its video on", what, ", ".join(codecs))
+    content = "sound alone" if set(codecs) <= _SOUND else "nothing that is a picture"
+    return Cause.WRONG_ANSWER, msg("its stream carries {what} ({codecs}): switch its video on", content, ", ".join(codecs))
 
 
 def _by_answer(case: Case) -> tuple[Cause, str] | None:
     """Return the cause in the device's own answer, if any."""
     if case.said is None:
         return None
-    cause, what = _KINDS.get(case.said["kind"]) or _by_words(case.said)
-    return (cause, f"{case.where} {what}") if cause is not Cause.NONE else None
+    cause, text = _KINDS.get(case.said["kind"]) or _by_words(case.said)
+    return (cause, f"{case.where} {text}") if cause is not Cause.NONE else None
 
 
-def _by_words(said: wire.SaidAnswer) -> tuple[Cause, str]:
+def _by_words(answer: wire.SaidAnswer) -> tuple[Cause, str]:
     """Return the cause in a device's RTSP answer; `Cause.NONE` if unclear."""
-    if said["status"] is not None and said["status"] >= _SERVER_FAILED:
-        return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", said["status"])
-    media = [word for word in said["media"] if word in _MEDIA]
+    if answer["status"] is not None and answer["status"] >= _SERVER_FAILED:
+        return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", answer["status"])
+    media = [kind for kind in answer["media"] if kind in _MEDIA]
     if media and "video" not in media:
         return Cause.WRONG_ANSWER, msg("offers {media} and no picture: switch its video on", ", ".join(media))
     return Cause.NONE, ""
@@ -226,9 +226,9 @@ def _by_words(said: wire.SaidAnswer) -> tuple[Cause, str]:
 def _by_log(case: Case) -> tuple[Cause, str] | None:
     """Return the cause in the log; MediaMTX 1.20's API has no reason."""
     for line in case.relay.errors.get(case.target.path.name, ()):
-        known = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
-        if known is not None:
-            return known, words.of_source(line)
+        cause = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
+        if cause is not None:
+            return cause, words.of_source(line)
     return None
 
 
@@ -247,8 +247,8 @@ def read_check(case: Case) -> Check:
     relay, read = case.target.relay.id, case.read
     if read is None or not read.run:
         return _not_read(relay, read)
-    seen = read.picture
-    if case.is_of_centre and (read.frame is None or seen is None or is_short(seen) or ends_early(seen)):
+    picture = read.picture
+    if case.is_of_centre and (read.frame is None or picture is None or is_short(picture) or ends_early(picture)):
         return not_checked(relay, _NOT_READ_HERE)
     return _unread_check(case, read) if read.frame is None else _seen_check(case, read.frame)
 
@@ -279,11 +279,11 @@ def _unread_check(case: Case, read: Read) -> Check:
 
 def _other_codec_check(case: Case, read: Read) -> Check | None:
     """Return the failure of an unknown codec, if that is the reason."""
-    path, came = case.target.path, words.other_codec(read.error)
-    if not came:
+    path, codec = case.target.path, words.other_codec(read.error)
+    if not codec:
         return None
     agreed = f"{path.codec} {path.width}x{path.height}"
-    return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, msg("{came} instead of {agreed}", came, agreed))
+    return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, msg("{came} instead of {agreed}", codec, agreed))
 
 
 def _not_read(host: str, read: Read | None) -> Check:
@@ -302,14 +302,14 @@ def _probe_refused(case: Case) -> Check:
 
 def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
     path = case.target.path
-    seen = path.as_seen(frame)
-    if frame == (seen.codec, seen.width, seen.height):
+    expected = path.as_seen(frame)
+    if frame == (expected.codec, expected.width, expected.height):
         return PASSED
     declared = (path.codec, path.width, path.height)
-    came, agreed = ("{} {}x{}".format(*picture) for picture in (frame, declared))
-    detail = msg("{came} instead of {agreed}", came, agreed)
+    received, agreed = ("{} {}x{}".format(*picture) for picture in (frame, declared))
+    detail = msg("{came} instead of {agreed}", received, agreed)
     if path.former is not None:
-        detail = msg("{came} instead of {agreed}, or {words} as before", came, agreed, path.former.words)
+        detail = msg("{came} instead of {agreed}, or {words} as before", received, agreed, path.former.words)
     return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
 
 
@@ -358,16 +358,16 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
     return delivered_check(case, centre, read) if picture.passed else picture
 
 
-def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check:
+def _unread_at(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Read) -> Check:
     relay, name = case.target.relay.id, case.target.path.name
-    comes = any(other.frame for other in said.reads.get(relay, {}).values())
+    comes = any(sibling.frame for sibling in evidence.reads.get(relay, {}).values())
     if (read.status is None or read.status in _ABSENT) and (short := _short_at_relay(case, comes=comes)):
         return short
     cut_off = read.status is None and not read.timed_out
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
         detail = msg("its picture came or went while it was looked at, and {id} looked at the wrong moment", centre.id)
         return not_checked(relay, detail)
-    if refusal := _refusal_of(case, centre, said, read):
+    if refusal := _refusal_of(case, centre, evidence, read):
         return refusal
     if read.status is not None:
         detail = msg("{relay} to the reader of {id}: {status}", relay, centre.id, words.of_status(read.status))
@@ -377,16 +377,16 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
     # A line over which nothing comes at all does not merely lose packets.
     lossy = centre_line_check(case, centre) if comes else None
     unread = f"{centre.id}: {words.of_read(None, read.error)}"
-    return _way_check(case, centre, said) or lossy or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, unread)
+    return _way_check(case, centre, evidence) or lossy or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, unread)
 
 
-def _refusal_of(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check | None:
+def _refusal_of(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Read) -> Check | None:
     """Return the failure of the relay or hub itself, if any."""
     relay, read_at = case.target.relay.id, centre.id if centre.hub else case.target.relay.id
     if ANOTHER_CERTIFICATE in read.error:
         detail = msg("{read_at} does not show {id} the certificate that is recorded", read_at, centre.id)
         return failed(Layer.RELAY, read_at, Cause.ANOTHER_CERTIFICATE, detail)
-    if centre.hub is None or (read.status is None and _way_check(case, centre, said) is not None):
+    if centre.hub is None or (read.status is None and _way_check(case, centre, evidence) is not None):
         return None
     why = words.of_status(read.status) if read.status is not None else words.of_read(None, read.error)
     detail = msg("the hub {id} pulls it from {relay} and does not serve it: {why}", centre.id, relay, why)
@@ -404,21 +404,21 @@ def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
     return source_failure(case, Cause.SILENT, _STOPPED) if stops(case) else None
 
 
-def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | None:
+def _way_check(case: Case, centre: HostSpec, evidence: CentreEvidence) -> Check | None:
     """Return the failure of the connection from centre to relay, if known."""
     relay, address = case.target.relay, str(case.target.relay.tunnel.address)
     tls = case.target.relay.relay.tls if case.target.relay.relay else None
-    place = address, RTSPS_PORT if tls else RTSP_PORT
-    if drop := said.closer.drop_of(place) or said.closer.tunnel_drop:
+    endpoint = address, RTSPS_PORT if tls else RTSP_PORT
+    if drop := evidence.closer.drop_of(endpoint) or evidence.closer.tunnel_drop:
         return dropped(drop, centre.id, msg("what goes to {id} and comes from it", relay.id), centre.names)
-    outcome = said.ways.get(place)
-    if outcome == "ok" and (size := said.closer.too_large(address)):
+    outcome = evidence.ways.get(endpoint)
+    if outcome == "ok" and (size := evidence.closer.too_large(address)):
         return too_large(centre.id, size)
-    chains = sorted({chain_name(one) for one in case.relay.closer.chains if one["hook"] in {"input", "prerouting"}})
+    chains = sorted({chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"input", "prerouting"}})
     if outcome == "timeout" and chains and _arrives(case, centre):
-        those = " or ".join(chains[:_NAMED])
+        named = " or ".join(chains[:_NAMED])
         head = msg("{id} hears {id_2} and does not answer", relay.id, centre.id)
-        detail = msg("{head}: rules there that are not ours drop it, perhaps {those}", head, those)
+        detail = msg("{head}: rules there that are not ours drop it, perhaps {those}", head, named)
         return failed(Layer.FIREWALL, relay.id, Cause.FOREIGN_FIREWALL, detail)
     return None
 

@@ -33,7 +33,7 @@ def with_frozen(
     result: VerifyResult,
     relays: Sequence[tuple[HostSpec, HostFacts]],
     chosen: Mapping[str, Collection[str]],
-    held: Collection[FrozenFacility],
+    facilities: Collection[FrozenFacility],
 ) -> VerifyResult:
     """Add live paths of frozen facilities, so the result is not green."""
     verdicts = [
@@ -42,12 +42,12 @@ def with_frozen(
         for name, facility in facts.held["paths"].items()
         if name in chosen.get(spec.id, ()) and facility in spec.frozen_names
     ]
-    known = {one.id: one for spec, _ in relays for one in spec.held}
+    by_id = {frozen.id: frozen for spec, _ in relays for frozen in spec.held}
     by_facility: dict[str, list[str]] = defaultdict(list)
     for verdict in verdicts:
         by_facility[verdict.facility].append(verdict.path)
     incidents = tuple(
-        Incident(_held(known[name]), tuple(sorted(set(paths)))) for name, paths in sorted(by_facility.items())
+        Incident(_held(by_id[name]), tuple(sorted(set(paths)))) for name, paths in sorted(by_facility.items())
     )
     of_host = {spec.id: tuple(sorted(frozen_on(spec, facts))) for spec, facts in relays}
     return replace(
@@ -55,18 +55,18 @@ def with_frozen(
         paths=tuple(sorted((*result.paths, *verdicts), key=attrgetter("path", "relay"))),
         incidents=(*result.incidents, *incidents),
         hosts=tuple(replace(report, held=of_host.get(report.host, ())) for report in result.hosts),
-        held=tuple(held),
+        held=tuple(facilities),
     )
 
 
-def _of_frozen(spec: HostSpec, name: str, held: FrozenFacility) -> PathVerdict:
-    province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (held.province, "", "", "")
-    names = (name, spec.carriers[0], province, held.id, camera, spec.id)
-    return PathVerdict(*names, Verdict.UNKNOWN, 0, _held(held), None)
+def _of_frozen(spec: HostSpec, name: str, facility: FrozenFacility) -> PathVerdict:
+    province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (facility.province, "", "", "")
+    names = (name, spec.carriers[0], province, facility.id, camera, spec.id)
+    return PathVerdict(*names, Verdict.UNKNOWN, 0, _held(facility), None)
 
 
-def _held(held: FrozenFacility) -> Finding:
-    return Finding(Cause.HELD, Layer.SITE, held.id, held.text)
+def _held(facility: FrozenFacility) -> Finding:
+    return Finding(Cause.HELD, Layer.SITE, facility.id, facility.text)
 
 
 def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequence[str]]]) -> VerifyResult:

@@ -116,7 +116,7 @@ class WatchView:
 
     def number(self, verdict: Verdict) -> int:
         """Return the number of paths with a verdict."""
-        return sum(count for (_, _, word), count in self.counts.items() if word is verdict)
+        return sum(count for (_, _, state), count in self.counts.items() if state is verdict)
 
 
 @dataclass(slots=True)
@@ -178,13 +178,13 @@ def flow_in(answer: HostAnswer, paths: Collection[str], at: datetime, seconds: f
         return FlowLook(answer.host, at, seconds, CallOutcome.FAILED, f"its answer cannot be read: {error}")
 
 
-def _look(host: str, answer: wire.FlowLookAnswer, asked: frozenset[str], at: datetime, seconds: float) -> FlowLook:
+def _look(host: str, answer: wire.FlowLookAnswer, path_names: frozenset[str], at: datetime, seconds: float) -> FlowLook:
     unit, silent = answer["unit"], answer["api_error"]
     stopped = "" if unit in {"active", "unknown"} else unit
     if silent and not stopped:
         return FlowLook(host, at, seconds, CallOutcome.ANSWERED, words.of_own(silent))
     # Of what nobody asked it about it may say what it likes.
-    flows = {name: does for name, does in answer["flows"].items() if name in asked}
+    flows = {name: does for name, does in answer["flows"].items() if name in path_names}
     return FlowLook(
         host,
         at,
@@ -203,19 +203,19 @@ def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, finding: Fin
 
 
 def counted(
-    totals: Mapping[tuple[str, str], int], shown: Iterable[PathVerdict], *, fresh: bool
+    totals: Mapping[tuple[str, str], int], verdicts: Iterable[PathVerdict], *, fresh: bool
 ) -> Counter[tuple[str, str, Verdict]]:
     """Count a relay's paths by carrier, province and state.
 
-    `shown` are verdicts on paths that do not flow or recently did not; the others flow. Unless `fresh` (answered
+    `verdicts` are verdicts on paths that do not flow or recently did not; the others flow. Unless `fresh` (answered
     within a minute), flowing paths are unknown.
     """
     rest = Counter(totals)
     counts: Counter[tuple[str, str, Verdict]] = Counter()
-    for one in shown:
-        rest[one.carrier, one.province] -= 1
-        verdict = one.verdict if fresh or one.verdict is not Verdict.UP else Verdict.UNKNOWN
-        counts[one.carrier, one.province, verdict] += 1
+    for path in verdicts:
+        rest[path.carrier, path.province] -= 1
+        verdict = path.verdict if fresh or path.verdict is not Verdict.UP else Verdict.UNKNOWN
+        counts[path.carrier, path.province, verdict] += 1
     for (carrier, province), count in rest.items():
         counts[carrier, province, Verdict.UP if fresh else Verdict.UNKNOWN] += count
     return counts
@@ -234,12 +234,12 @@ class PathStates:
         for target in targets:
             by_host.setdefault(target.relay.id, {})[target.path.name] = target
         before, self._relays, self._windows = self._relays, {}, windows
-        for host, of in sorted(by_host.items()):
-            counts = Counter((target.carrier, target.path.province) for target in of.values())
-            relay = _Relay(of, counts)
+        for host, of_host in sorted(by_host.items()):
+            counts = Counter((target.carrier, target.path.province) for target in of_host.values())
+            relay = _Relay(of_host, counts)
             if (old := before.get(host)) is not None:
-                kept = {name: one for name, one in old.paths.items() if name in of}
-                relay = replace(old, targets=of, counts=counts, paths=kept)
+                remaining = {name: state for name, state in old.paths.items() if name in of_host}
+                relay = replace(old, targets=of_host, counts=counts, paths=remaining)
             self._relays[host] = relay
 
     def replace_windows(self, windows: Sequence[Window]) -> None:
@@ -279,8 +279,8 @@ class PathStates:
                 _is_absent(relay, target, look.at)
 
     def _stands(self, relay: _Relay, target: PathToCheck, look: FlowLook) -> None:
-        known = relay.paths.get(target.path.name)
-        failing = known.memory.failing if known else None
+        previous = relay.paths.get(target.path.name)
+        failing = previous.memory.failing if previous else None
         finding = failing.finding if failing else Finding(Cause.UNKNOWN, Layer.STREAM, target.path.name, _NOTHING_COMES)
         if look.stopped:
             why = f"the relay's service is {look.stopped}"
@@ -288,22 +288,22 @@ class PathStates:
         self._failed(relay, target, verdict_on(target, Verdict.DOWN, look.at, finding))
 
     def _failed(self, relay: _Relay, target: PathToCheck, verdict: PathVerdict) -> None:
-        known = relay.paths.get(target.path.name) or _Standing(verdict)
-        said = settled([verdict], known.memory, _SCOPE)
-        relay.paths[target.path.name] = _Standing(said, self._remembered(known.memory, verdict, target))
+        previous = relay.paths.get(target.path.name) or _Standing(verdict)
+        final = settled([verdict], previous.memory, _SCOPE)
+        relay.paths[target.path.name] = _Standing(final, self._remembered(previous.memory, verdict, target))
 
     def _flows(self, relay: _Relay, target: PathToCheck, at: datetime) -> None:
-        known = relay.paths[target.path.name]
+        previous = relay.paths[target.path.name]
         verdict = verdict_on(target, Verdict.UP, at, NO_FINDING)
-        said = settled([verdict], known.memory, _SCOPE)
-        last = known.memory.last
+        final = settled([verdict], previous.memory, _SCOPE)
+        last = previous.memory.last
         if last is not None and last.verdict is Verdict.UP:
             if at - last.at > FLAPPING_WINDOW:
                 del relay.paths[target.path.name]
             else:
-                relay.paths[target.path.name] = replace(known, said=said)
+                relay.paths[target.path.name] = replace(previous, said=final)
             return
-        relay.paths[target.path.name] = _Standing(said, self._remembered(known.memory, verdict, target), flowed=at)
+        relay.paths[target.path.name] = _Standing(final, self._remembered(previous.memory, verdict, target), flowed=at)
 
     def _remembered(self, memory: PathMemory, verdict: PathVerdict, target: PathToCheck) -> PathMemory:
         at = verdict.checked_at
@@ -324,8 +324,8 @@ class PathStates:
         again = relay.visited is not None and now - relay.visited >= VISIT_AGAIN
         sites = {
             relay.targets[name].path.facility
-            for name, one in relay.paths.items()
-            if one.flowed is None and (again or _is_new(one, relay.visited))
+            for name, state in relay.paths.items()
+            if state.flowed is None and (again or _is_new(state, relay.visited))
         }
         return tuple(target for target in relay.targets.values() if target.path.facility in sites)
 
@@ -336,12 +336,12 @@ class PathStates:
             return
         relay.visited = at
         for verdict in verdicts:
-            known, target = relay.paths.get(verdict.path), relay.targets.get(verdict.path)
-            if known is None or target is None or known.flowed is not None:
+            previous, target = relay.paths.get(verdict.path), relay.targets.get(verdict.path)
+            if previous is None or target is None or previous.flowed is not None:
                 continue
             if verdict.verdict is Verdict.QUARANTINED:
-                relay.paths[verdict.path] = replace(known, said=verdict, quarantine=verdict)
-            elif verdict.verdict is Verdict.DOWN and known.memory.failing is not None:
+                relay.paths[verdict.path] = replace(previous, said=verdict, quarantine=verdict)
+            elif verdict.verdict is Verdict.DOWN and previous.memory.failing is not None:
                 self._failed(relay, target, verdict)
 
     def due(self, host: str, every: timedelta) -> datetime | None:
@@ -352,7 +352,7 @@ class PathStates:
         relay = self._relays[host]
         if relay.asked is None:
             return None
-        firsts = (one.memory.failing.state.since for one in relay.paths.values() if one.memory.failing)
+        firsts = (state.memory.failing.state.since for state in relay.paths.values() if state.memory.failing)
         moments = [first + APART for first in (*firsts, *([relay.silent_since] if relay.silent_since else []))]
         pause = max(every, _SILENT_PAUSE) if relay.silent_since else every
         return min([relay.asked + pause, *(moment for moment in moments if moment > relay.asked)])
@@ -362,27 +362,27 @@ class PathStates:
     def view(self, now: datetime) -> WatchView:
         """Return the present state."""
         counts: Counter[tuple[str, str, Verdict]] = Counter()
-        standing: list[PathVerdict] = []
+        verdicts: list[PathVerdict] = []
         incidents: list[Incident] = []
         relays = []
         for host, relay in self._relays.items():
-            shown = [self._shown(relay, name, one, now) for name, one in sorted(relay.paths.items())]
-            standing += shown
+            relay_verdicts = [self._shown(relay, name, state, now) for name, state in sorted(relay.paths.items())]
+            verdicts += relay_verdicts
             fresh = relay.known is not None and now - relay.known <= APART
-            counts.update(counted(relay.counts, shown, fresh=fresh))
-            broken = [one for one in shown if one.verdict in {Verdict.DOWN, Verdict.QUARANTINED}]
+            counts.update(counted(relay.counts, relay_verdicts, fresh=fresh))
+            broken = [path for path in relay_verdicts if path.verdict in {Verdict.DOWN, Verdict.QUARANTINED}]
             incidents += incidents_of(paths_by_incident(broken, relay.targets.values())) if broken else ()
             incidents += self._silent(host, relay, now)
             relays.append(RelayView(host, relay.carrier, relay.known, relay.seconds, relay.error))
-        return WatchView(now, counts, tuple(standing), tuple(incidents), tuple(relays))
+        return WatchView(now, counts, tuple(verdicts), tuple(incidents), tuple(relays))
 
-    def _shown(self, relay: _Relay, name: str, one: _Standing, now: datetime) -> PathVerdict:
-        said, failing = one.said, one.memory.failing
+    def _shown(self, relay: _Relay, name: str, state: _Standing, now: datetime) -> PathVerdict:
+        verdict, failing = state.said, state.memory.failing
         is_early = failing is not None and now - failing.state.since < _VISITED_BY
-        if said.verdict is Verdict.DOWN and said.cause is Cause.UNKNOWN and is_early and _is_new(one, relay.visited):
-            said = replace(said, verdict=Verdict.UNKNOWN)
-        window = None if one.flowed else window_over(relay.targets[name], self._windows, now)
-        return in_window(said, window)
+        if verdict.verdict is Verdict.DOWN and verdict.cause is Cause.UNKNOWN and is_early and _is_new(state, relay.visited):
+            verdict = replace(verdict, verdict=Verdict.UNKNOWN)
+        window = None if state.flowed else window_over(relay.targets[name], self._windows, now)
+        return in_window(verdict, window)
 
     def _silent(self, host: str, relay: _Relay, now: datetime) -> Iterator[Incident]:
         """Yield the incident of a relay that is silent for a minute."""
@@ -394,26 +394,26 @@ class PathStates:
 
 
 def _is_absent(relay: _Relay, target: PathToCheck, at: datetime) -> None:
-    known = relay.paths.get(target.path.name)
+    previous = relay.paths.get(target.path.name)
     finding = Finding(Cause.UNKNOWN, None, "", _NOT_THERE)
-    said = verdict_on(target, Verdict.UNKNOWN, at, finding)
-    if known is None:
-        relay.paths[target.path.name] = _Standing(said)
+    verdict = verdict_on(target, Verdict.UNKNOWN, at, finding)
+    if previous is None:
+        relay.paths[target.path.name] = _Standing(verdict)
     else:
-        relay.paths[target.path.name] = replace(known, said=known.quarantine or said, flowed=None)
+        relay.paths[target.path.name] = replace(previous, said=previous.quarantine or verdict, flowed=None)
 
 
-def _is_new(one: _Standing, visited: datetime | None) -> bool:
+def _is_new(state: _Standing, visited: datetime | None) -> bool:
     """Return whether a fault still needs a visit."""
-    failing = one.memory.failing
+    failing = state.memory.failing
     if failing is None:
-        return one.quarantine is None and (visited is None or moment_of(one.said) - visited > VISIT_AGAIN)
+        return state.quarantine is None and (visited is None or moment_of(state.said) - visited > VISIT_AGAIN)
     return failing.state.looks >= _LOOKS_BEFORE_VISIT and (visited is None or visited < failing.state.since)
 
 
 def _thinned(memory: PathMemory) -> PathMemory:
     """Drop the middle one of three equal looks in a row."""
     past = memory.past
-    if len(past) > 2 and len({one.verdict for one in past[-3:]}) == 1:  # noqa: PLR2004 (three in a row)
+    if len(past) > 2 and len({verdict.verdict for verdict in past[-3:]}) == 1:  # noqa: PLR2004 (three in a row)
         return replace(memory, past=(*past[:-2], past[-1]))
     return memory

@@ -189,8 +189,8 @@ class _Answers:
     def front(self, request: Request) -> Response:
         """Redirect to the browser's language."""
         self._served.door.reader(request)
-        asked = request.headers.get("accept-language", "")[:200].lower()
-        language = Language.EN if asked.startswith("en") else Language.VI
+        accepted = request.headers.get("accept-language", "")[:200].lower()
+        language = Language.EN if accepted.startswith("en") else Language.VI
         return RedirectResponse(f"{language.value}/", 302, _NO_STORE | {"Vary": "Accept-Language"})
 
     def language(self, request: Request) -> Response:
@@ -209,17 +209,17 @@ class _Answers:
         """Return a facility's contacts, read and recorded each time."""
         reader = self._served.door.reader(request)
         sheet = self._sheet(request, reader)
-        one = sheet.board.by_id.get(request.path_params["id"])
+        facility = sheet.board.by_id.get(request.path_params["id"])
         ask = self._served.contacts
-        if one is None or ask is None or not reader.may_call(place_of(one)):
+        if facility is None or ask is None or not reader.may_call(place_of(facility)):
             return self._absent(sheet)
         try:
-            cards = ask(one.folder, one.id, reader)
+            cards = ask(facility.folder, facility.id, reader)
         except ProvisionerError:
             t = page_translator(sheet.links.language)
             sentence = t("The contacts cannot be opened now: provisioner contacts check tells whoever runs this why.")
             return HTMLResponse(sentence_page(sheet, t("Who to call"), sentence), 503, _NO_STORE)
-        html = contacts_page(sheet, one.id, cards)
+        html = contacts_page(sheet, facility.id, cards)
         return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
 
     async def events(self, request: Request) -> Response:
@@ -259,7 +259,7 @@ class _Answers:
         board = served.feed.of(reader)
         language, page = _asked(request.url.path)
         scope = reader.scope
-        one = board.by_id.get(request.path_params.get("id", ""))
+        facility = board.by_id.get(request.path_params.get("id", ""))
         return PageSheet(
             board=board,
             links=Links(language, page, query=request.url.query, stamp=self._stamp),
@@ -269,7 +269,7 @@ class _Answers:
             sees_facilities=scope is None or scope.reach(Matter.STATUS) in {Reach.ALL, Reach.OWN},
             reader_name="" if scope is None and not reader.who else role_name(reader),
             leave=f"../{'../' * page.count('/')}{served.leave}" if served.leave else "",
-            calls=served.contacts is not None and one is not None and reader.may_call(place_of(one)),
+            calls=served.contacts is not None and facility is not None and reader.may_call(place_of(facility)),
             trouble=served.feed.trouble,
         )
 

@@ -204,8 +204,8 @@ def rank(verdict: str) -> int:
 def total(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
     """Add counts up, worst verdict first."""
     summed: Counter[str] = Counter()
-    for one in counts:
-        summed.update(one)
+    for count in counts:
+        summed.update(count)
     return {verdict: summed[verdict] for verdict in WORST_FIRST if summed[verdict]}
 
 
@@ -218,8 +218,8 @@ def by_province(
         groups.setdefault(facility.province, []).append(facility)
     touched = Counter(slug for incident in incidents for slug in incident.provinces)
     return {
-        slug: GroupRow(slug, names.get(slug, slug), len(of), total(f.counts for f in of), touched[slug])
-        for slug, of in sorted(groups.items())
+        slug: GroupRow(slug, names.get(slug, slug), len(facilities_of), total(f.counts for f in facilities_of), touched[slug])
+        for slug, facilities_of in sorted(groups.items())
     }
 
 
@@ -246,7 +246,7 @@ def merged(documents: Sequence[VerifyDocument]) -> Merged:
     newest = documents[-1] if documents else None
     return Merged(
         paths=tuple(_seen(row) for _, (_, row) in sorted(last.items()) if row.path.count("/") >= _PARTS),
-        hosts=tuple(IncidentRow(finding_of(one), "") for one in (newest.incidents if newest else ()) if not one.paths),
+        hosts=tuple(IncidentRow(finding_of(incident), "") for incident in (newest.incidents if newest else ()) if not incident.paths),
         verified_at=max((document.finished_at for document in documents), default=None),
         oldest_at=min((document.finished_at for document, _ in last.values()), default=None),
         engine=newest.engine if newest else "",

@@ -144,8 +144,8 @@ class Links:
 
     def in_language(self, language: Language) -> str:
         """Return this page's address in another language."""
-        other = replace(self, language=language).to(self.page)
-        return f"{other}?{self.query}" if self.query else other
+        address = replace(self, language=language).to(self.page)
+        return f"{address}?{self.query}" if self.query else address
 
 
 def read_filters(values: Mapping[str, str]) -> Filters:
@@ -165,17 +165,17 @@ def read_filters(values: Mapping[str, str]) -> Filters:
 
 def choose_facilities(board: Board, choice: Filters) -> Sequence[FacilityRow]:
     """Filter and sort facilities."""
-    words = fold(choice.q).split("-") if fold(choice.q) else []
-    if choice.q.strip() and not words:
+    terms = fold(choice.q).split("-") if fold(choice.q) else []
+    if choice.q.strip() and not terms:
         return ()
     verdict = "" if choice.verdict == NOT_CARRIED else choice.verdict
     chosen = [
-        one
-        for one in board.facilities
-        if (not choice.province or one.province == choice.province)
-        and (not choice.carrier or choice.carrier in one.carriers)
-        and (not choice.verdict or one.worst == verdict)
-        and all(word in one.key for word in words)
+        facility
+        for facility in board.facilities
+        if (not choice.province or facility.province == choice.province)
+        and (not choice.carrier or choice.carrier in facility.carriers)
+        and (not choice.verdict or facility.worst == verdict)
+        and all(term in facility.key for term in terms)
     ]
     return sorted(chosen, key=_ORDERS[choice.sort]) if choice.sort in _ORDERS else chosen
 
@@ -186,15 +186,15 @@ def _since(facility: FacilityRow) -> float:
 
 def choose_incidents(board: Board, choice: Filters) -> Sequence[IncidentRow]:
     """Filter incidents, worst first."""
-    words = fold(choice.q).split("-") if fold(choice.q) else []
+    terms = fold(choice.q).split("-") if fold(choice.q) else []
     return [
-        one
-        for one in board.incidents
-        if (not choice.province or choice.province in one.provinces)
-        and (not choice.carrier or choice.carrier in one.carriers)
-        and (not choice.verdict or one.verdict == choice.verdict)
-        and (not choice.layer or one.layer == choice.layer)
-        and all(word in fold(f"{one.object} {one.cause}") for word in words)
+        incident
+        for incident in board.incidents
+        if (not choice.province or choice.province in incident.provinces)
+        and (not choice.carrier or choice.carrier in incident.carriers)
+        and (not choice.verdict or incident.verdict == choice.verdict)
+        and (not choice.layer or incident.layer == choice.layer)
+        and all(term in fold(f"{incident.object} {incident.cause}") for term in terms)
     ]
 
 
@@ -204,13 +204,13 @@ def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[List
     pages = max(1, -(-len(listed) // size))
     number = min(page, pages)
     first = (number - 1) * size
-    shown = listed[first : first + size]
-    return ListPart(number, pages, len(listed), first + 1 if shown else 0, first + len(shown)), shown
+    rows = listed[first : first + size]
+    return ListPart(number, pages, len(listed), first + 1 if rows else 0, first + len(rows)), rows
 
 
 def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
     """Return the sorted layers of incidents."""
-    return sorted({one.layer for one in incidents if one.layer})
+    return sorted({incident.layer for incident in incidents if incident.layer})
 
 
 def query_of(pairs: Iterable[tuple[str, str]]) -> str:
@@ -229,21 +229,21 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
     for path, cause in incident_causes(failing):
         if path.layer:
             groups[Finding(cause, path.layer, path.object)].append((path, by_id[path.facility]))
-    incidents = [_incident(key, of) for key, of in groups.items()]
+    incidents = [_incident(key, affected) for key, affected in groups.items()]
     return tuple(sorted([*incidents, *hosts], key=_gravity))
 
 
-def _incident(finding: Finding, of: Sequence[tuple[BoardPath, FacilityRow]]) -> IncidentRow:
+def _incident(finding: Finding, affected: Sequence[tuple[BoardPath, FacilityRow]]) -> IncidentRow:
     return IncidentRow(
-        finding=replace(finding, detail=incident_detail([path for path, _ in of])),
-        verdict=worst_of(Counter(path.verdict for path, _ in of)),
-        since=min((path.since for path, _ in of if path.since), default=None),
-        paths=tuple(path.name for path, _ in of),
-        facilities=tuple(sorted({facility.id for _, facility in of})),
-        provinces=tuple(sorted({facility.province for _, facility in of})),
-        carriers=tuple(sorted({path.carrier for path, _ in of})),
+        finding=replace(finding, detail=incident_detail([path for path, _ in affected])),
+        verdict=worst_of(Counter(path.verdict for path, _ in affected)),
+        since=min((path.since for path, _ in affected if path.since), default=None),
+        paths=tuple(path.name for path, _ in affected),
+        facilities=tuple(sorted({facility.id for _, facility in affected})),
+        provinces=tuple(sorted({facility.province for _, facility in affected})),
+        carriers=tuple(sorted({path.carrier for path, _ in affected})),
     )
 
 
-def _gravity(one: IncidentRow) -> tuple[int, int, int, str, str]:
-    return _VERDICTS.index(one.verdict), -len(one.paths), one.finding.rank, one.object, one.cause
+def _gravity(incident: IncidentRow) -> tuple[int, int, int, str, str]:
+    return _VERDICTS.index(incident.verdict), -len(incident.paths), incident.finding.rank, incident.object, incident.cause

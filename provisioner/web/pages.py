@@ -82,12 +82,12 @@ class PageWords:
         verified, oldest = self.board.verified_at, self.board.oldest_at
         if verified is None:
             return self.t("Nothing was verified yet.")
-        said = self.t("Verified {time}, {age} ago.", time=self.time(verified), age=self.age(verified))
+        sentence = self.t("Verified {time}, {age} ago.", time=self.time(verified), age=self.age(verified))
         if self.is_stale:
-            said += " " + self.t("That is too long ago to say anything of now: run provisioner verify.")
+            sentence += " " + self.t("That is too long ago to say anything of now: run provisioner verify.")
         if oldest is not None and verified - oldest > STALE:
-            said += " " + self.t("The oldest word on a path is of {time}.", time=self.time(oldest))
-        return said
+            sentence += " " + self.t("The oldest word on a path is of {time}.", time=self.time(oldest))
+        return sentence
 
     def number(self, number: int) -> str:
         """Format a number with thousands separators."""
@@ -150,7 +150,7 @@ class PageWords:
     def carrier_names(self, carriers: Iterable[str]) -> str:
         """Return the names of carriers."""
         groups = self.board.carriers
-        return ", ".join(groups[one].name if one in groups else one for one in carriers)
+        return ", ".join(groups[carrier].name if carrier in groups else carrier for carrier in carriers)
 
     def facility_name(self, id_: str) -> str:
         """Return a facility's name, or the id if unknown."""
@@ -159,15 +159,15 @@ class PageWords:
 
     def proof(self, path: BoardPath) -> str:
         """Return when a path was last checked and last proved."""
-        looked = self.t("Checked {time}.", time=self.time(path.checked_at)) if path.checked_at else ""
+        checked = self.t("Checked {time}.", time=self.time(path.checked_at)) if path.checked_at else ""
         if path.verdict == "up":
-            return looked
+            return checked
         if path.proved_at is None:
-            return " ".join(filter(None, (looked, self.t("No earlier proof is remembered."))))
+            return " ".join(filter(None, (checked, self.t("No earlier proof is remembered."))))
         proved = self.t(
             "Last proved to level {level} on {time}.", level=path.proved_level, time=self.time(path.proved_at)
         )
-        return " ".join(filter(None, (looked, proved)))
+        return " ".join(filter(None, (checked, proved)))
 
     def ladder_words(self, path: BoardPath) -> str:
         """Format the levels that a path passed."""
@@ -181,8 +181,8 @@ class PageWords:
 
     def percent(self, share: float) -> str:
         """Format a share."""
-        shown = percent(share)
-        return shown.replace(".", ",") if self.links.language is Language.VI else shown
+        text = percent(share)
+        return text.replace(".", ",") if self.links.language is Language.VI else text
 
     def strip(self, squares: Sequence[WorstOfDay]) -> Markup:
         """Render a path's last nights."""
@@ -216,10 +216,10 @@ class PageSheet:
     def made(self, template: str, title: str, here: str = "", **values: object) -> str:
         """Render a template."""
         wording = PageWords(self.board, self.links, self.now)
-        other = next(language for language in Language if language is not self.links.language)
+        other_language = next(language for language in Language if language is not self.links.language)
         t = wording.t
         named = [(t("Overview"), OVERVIEW), (t("Incidents"), INCIDENTS), (t("Facilities"), FACILITIES)]
-        shown = named if self.sees_facilities else named[:1]
+        menu = named if self.sees_facilities else named[:1]
         return _template(template).render(
             board=self.board,
             links=self.links,
@@ -228,9 +228,9 @@ class PageSheet:
             t=t,
             policy=POLICY,
             language=self.links.language.value,
-            other=other,
-            other_name=_LANGUAGES[other],
-            navigation=[(name, self.links.to(page)) for name, page in shown],
+            other=other_language,
+            other_name=_LANGUAGES[other_language],
+            navigation=[(name, self.links.to(page)) for name, page in menu],
             here=here,
             title=title,
             freshness=wording.freshness,
@@ -256,13 +256,13 @@ class CallCard:
 def overview_page(sheet: PageSheet) -> str:
     """Return the overview: incidents, numbers, map, carriers."""
     board, c = sheet.board, PageWords(sheet.board, sheet.links, sheet.now)
-    total, up = sum(board.counts.values()), board.counts.get("up", 0)
+    total, paths_up = sum(board.counts.values()), board.counts.get("up", 0)
     if not total:
         sentence = c.t("No path was verified yet")
-    elif up == total:
+    elif paths_up == total:
         sentence = c.t("All {paths} are up", paths=c.paths(total))
     else:
-        sentence = c.t("{up} of {paths} are up", up=c.number(up), paths=c.paths(total))
+        sentence = c.t("{up} of {paths} are up", up=c.number(paths_up), paths=c.paths(total))
     placed = tiles(board.scheme)
 
     def address(verdict: str) -> str:
@@ -285,14 +285,14 @@ def overview_page(sheet: PageSheet) -> str:
 def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
     """Return the list of chosen incidents."""
     c = PageWords(sheet.board, sheet.links, sheet.now)
-    part, shown = part_of(choose_incidents(sheet.board, choice), choice.page, size)
+    part, rows = part_of(choose_incidents(sheet.board, choice), choice.page, size)
     return sheet.made(
         "incidents",
         c.t("Incidents"),
         c.t("Incidents"),
         choice=choice,
         part=part,
-        shown=shown,
+        shown=rows,
         verdicts=_verdicts(c),
         layers=[(layer, c.words["Layer"].get(layer, layer)) for layer in layers_of(sheet.board.incidents)],
         **_lists(sheet),
@@ -303,14 +303,14 @@ def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> 
 def facilities_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
     """Return the list of chosen facilities."""
     c = PageWords(sheet.board, sheet.links, sheet.now)
-    part, shown = part_of(choose_facilities(sheet.board, choice), choice.page, size)
+    part, rows = part_of(choose_facilities(sheet.board, choice), choice.page, size)
     return sheet.made(
         "facilities",
         c.t("Facilities"),
         c.t("Facilities"),
         choice=choice,
         part=part,
-        shown=shown,
+        shown=rows,
         verdicts=[*_verdicts(c), (NOT_CARRIED, c.t("not carried"))],
         sorts=[("worst", c.t("worst first")), ("name", c.t("name")), ("since", c.t("longest first"))],
         **_lists(sheet),
@@ -325,8 +325,8 @@ def _verdicts(c: PageWords) -> list[tuple[str, str]]:
 def _lists(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
     board = sheet.board
     return {
-        "provinces": sorted(((one.id, one.name) for one in board.provinces.values()), key=lambda pair: pair[0]),
-        "carriers": [(one.id, one.name) for one in board.carriers.values()],
+        "provinces": sorted(((group.id, group.name) for group in board.provinces.values()), key=lambda pair: pair[0]),
+        "carriers": [(group.id, group.name) for group in board.carriers.values()],
     }
 
 
@@ -352,24 +352,24 @@ def province_page(sheet: PageSheet, slug: str, size: int = PAGE_SIZE) -> str | N
 
 def facility_page(sheet: PageSheet, id_: str) -> str | None:
     """Return a facility's page; `None` if the board lacks the facility."""
-    one = sheet.board.by_id.get(id_)
-    if one is None:
+    facility = sheet.board.by_id.get(id_)
+    if facility is None:
         return None
     c = PageWords(sheet.board, sheet.links, sheet.now)
-    up = one.counts.get("up", 0)
-    summary = c.t("{up} of {paths} are up", up=up, paths=c.paths(len(one.paths))) if one.paths else ""
-    strips = _strips(sheet.past, one, c)
+    paths_up = facility.counts.get("up", 0)
+    summary = c.t("{up} of {paths} are up", up=paths_up, paths=c.paths(len(facility.paths))) if facility.paths else ""
+    strips = _strips(sheet.past, facility, c)
     span = Span(sheet.now - timedelta(days=NIGHTS), sheet.now)
-    shares = sheet.past.measured(f"{one.folder}/{one.id}/", span) if strips else {}
-    whole = total_of(shares[name] for name in {path.name for path in one.paths} if name in shares)
+    shares = sheet.past.measured(f"{facility.folder}/{facility.id}/", span) if strips else {}
+    measured = total_of(shares[name] for name in {path.name for path in facility.paths} if name in shares)
     return sheet.made(
         "facility",
-        one.name,
-        one=one,
+        facility.name,
+        one=facility,
         summary=summary,
-        paths=[(path, strips.get(path.name), c.available(shares.get(path.name))) for path in one.paths],
-        available=c.available(whole),
-        unmeasured=c.percent(whole.unmeasured_share),
+        paths=[(path, strips.get(path.name), c.available(shares.get(path.name))) for path in facility.paths],
+        available=c.available(measured),
+        unmeasured=c.percent(measured.unmeasured_share),
         has_nights=bool(strips),
         levels=LEVELS,
         may_call=sheet.calls,
@@ -391,11 +391,11 @@ def sentence_page(sheet: PageSheet, title: str, sentence: str) -> str:
 
 def contacts_page(sheet: PageSheet, id_: str, cards: Sequence[CallCard]) -> str | None:
     """Return a facility's contacts; `None` if the board lacks the facility."""
-    one = sheet.board.by_id.get(id_)
-    if one is None:
+    facility = sheet.board.by_id.get(id_)
+    if facility is None:
         return None
     t = PageWords(sheet.board, sheet.links, sheet.now).t
-    return sheet.made("contacts", t("Who to call"), one=one, cards=cards)
+    return sheet.made("contacts", t("Who to call"), one=facility, cards=cards)
 
 
 @lru_cache(maxsize=16)

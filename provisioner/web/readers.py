@@ -43,13 +43,13 @@ class Reader:
     scope: ReaderScope | None = None
     who: str = ""
 
-    def sees(self, matter: Matter, place: Whereabouts) -> bool:
+    def sees(self, matter: Matter, whereabouts: Whereabouts) -> bool:
         """Return whether the reader may see a matter of an object."""
-        return self.scope is None or self.scope.sees(matter, place)
+        return self.scope is None or self.scope.sees(matter, whereabouts)
 
-    def may_call(self, place: Whereabouts) -> bool:
+    def may_call(self, whereabouts: Whereabouts) -> bool:
         """Return whether the reader may see contacts."""
-        return self.scope is None or self.scope.may_call(place)
+        return self.scope is None or self.scope.may_call(whereabouts)
 
 
 ENGINEER = Reader()
@@ -142,7 +142,7 @@ def scoped(board: Board, reader: Reader) -> Board:
     hosts = (
         ()
         if scope.of
-        else (replace(one, finding=replace(one.finding, detail="")) for one in board.incidents if not one.paths)
+        else (replace(incident, finding=replace(incident.finding, detail="")) for incident in board.incidents if not incident.paths)
     )
     incidents = incidents_of(facilities, hosts)
     return replace(
@@ -158,10 +158,10 @@ def scoped(board: Board, reader: Reader) -> Board:
 
 def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
     """Limit a facility to the paths and evidence that a scope permits."""
-    own = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_place(facility, path))]
+    visible = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_place(facility, path))]
     paths = tuple(
         path if scope.sees(Matter.SITE_NETWORK, _path_place(facility, path)) else _without_evidence(path)
-        for path in own
+        for path in visible
     )
     counts = total([Counter(path.verdict for path in paths)])
     worst = worst_of(counts)
@@ -176,19 +176,19 @@ def _path_place(facility: FacilityRow, path: BoardPath) -> Whereabouts:
 
 def _without_evidence(path: BoardPath) -> BoardPath:
     """Remove details, which contain addresses and ports of devices."""
-    suspicions = tuple(one.model_copy(update={"detail": ""}) for one in path.suspicions)
+    suspicions = tuple(suspicion.model_copy(update={"detail": ""}) for suspicion in path.suspicions)
     return replace(path, finding=replace(path.finding, detail=""), suspicions=suspicions)
 
 
 def read_role(text: str) -> Reader | None:
     """Parse a role, e.g. `noc`, `dic:bac-giang`, `carrier:viettel`; `None` if invalid."""
-    role, colon, of = text.strip().partition(":")
+    role, colon, owner = text.strip().partition(":")
     if role == NOC and not colon:
         return ENGINEER
-    if role not in set(ReaderRole) or (colon and not _OF.fullmatch(of)):
+    if role not in set(ReaderRole) or (colon and not _OF.fullmatch(owner)):
         return None
     try:
-        return Reader(ReaderScope(ReaderRole(role), of))
+        return Reader(ReaderScope(ReaderRole(role), owner))
     except ValueError:
         return None
 

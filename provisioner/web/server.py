@@ -70,7 +70,7 @@ class ServerAddress:
         return self.certificate is not None
 
 
-def refuse_open(place: ServerAddress, *, trusts: bool, signs_in: bool) -> None:
+def refuse_open(address: ServerAddress, *, trusts: bool, signs_in: bool) -> None:
     """Refuse a server that would show all pages to everybody.
 
     `trusts`: a proxy names the readers. `signs_in`: readers sign in.
@@ -79,42 +79,42 @@ def refuse_open(place: ServerAddress, *, trusts: bool, signs_in: bool) -> None:
         UsageError: the server would be open, or its options are invalid or incomplete.
     """
     try:
-        ip_address(place.host)
+        ip_address(address.host)
     except ValueError:
         hint = "write an address of this machine, e.g. 127.0.0.1"
-        raise UsageError(f"--host {place.host[:60]!r} is no address", hint=hint) from None
-    if (place.certificate is None) != (place.key is None):
+        raise UsageError(f"--host {address.host[:60]!r} is no address", hint=hint) from None
+    if (address.certificate is None) != (address.key is None):
         raise UsageError("TLS needs a certificate and its key", hint="write both: --certificate FILE --key FILE")
     if trusts and signs_in:
         hint = "leave out --trust: a proxy in front of a server where readers sign in says nothing of them"
         raise UsageError("a proxy says who reads, or readers sign in: not both", hint=hint)
-    if place.is_loopback:
+    if address.is_loopback:
         return
     if not trusts and not signs_in:
-        message = f"--host {place.host} can be reached from elsewhere, and nothing says who reads"
+        message = f"--host {address.host} can be reached from elsewhere, and nothing says who reads"
         hint = (
             "name the proxy that says it (--trust ADDRESS), let readers sign in (--sign-in FILE), or stay on loopback"
         )
         raise UsageError(message, hint=hint)
-    if signs_in and not place.is_secure:
+    if signs_in and not address.is_secure:
         hint = "write --certificate FILE --key FILE, or serve on loopback behind a proxy that has them"
-        raise UsageError(f"--host {place.host} would send what readers sign in with in the clear", hint=hint)
+        raise UsageError(f"--host {address.host} would send what readers sign in with in the clear", hint=hint)
 
 
-def refuse_certificate(place: ServerAddress) -> None:
+def refuse_certificate(address: ServerAddress) -> None:
     """Refuse an unusable certificate or key.
 
     Raises:
         UsageError: a file is unreadable, the two do not match, or the key has a password.
     """
-    if place.certificate is None or place.key is None:
+    if address.certificate is None or address.key is None:
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(place.certificate, place.key, password=lambda: "")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(address.certificate, address.key, password=lambda: "")
     except (OSError, ValueError) as error:
-        why = (error.strerror if isinstance(error, OSError) else "") or "they do not belong together"
+        reason = (error.strerror if isinstance(error, OSError) else "") or "they do not belong together"
         hint = "write PEM files: the certificate with those that signed it, and its key without a password"
-        raise UsageError(f"{place.certificate} and {place.key} cannot be used: {why}", hint=hint) from None
+        raise UsageError(f"{address.certificate} and {address.key} cannot be used: {reason}", hint=hint) from None
 
 
 class Guest(socket.socket):
@@ -200,13 +200,13 @@ class Listener(socket.socket):
             BlockingIOError: no connection waits, or the loop has other work first.
         """
         while self._accepted < _MOST_A_TURN:
-            accepted, place = super().accept()
+            accepted, peer = super().accept()
             self._accepted += 1
             if self._accepted == 1:
                 asyncio.get_running_loop().call_soon(self._next_turn)
-            guest = Guest(accepted, address_in(place[0]), self)
+            guest = Guest(accepted, address_in(peer[0]), self)
             if self._make_place(guest):
-                return guest, place
+                return guest, peer
             guest.close()
         raise BlockingIOError
 
@@ -221,19 +221,19 @@ class Listener(socket.socket):
 
     def _make_place(self, guest: Guest) -> bool:
         """Return whether a new connection stays; end the oldest if needed."""
-        alike = self.counts[guest.source] > _MOST_OF_SOURCE and not self._is_proxy(guest)
-        if not alike and len(self.guests) <= _MOST_AT_ONCE:
+        is_crowded = self.counts[guest.source] > _MOST_OF_SOURCE and not self._is_proxy(guest)
+        if not is_crowded and len(self.guests) <= _MOST_AT_ONCE:
             return True
         waiting = [
-            one
-            for one in self.guests.values()
-            if one is not guest and (not alike or one.source == guest.source) and not one.is_answered
+            candidate
+            for candidate in self.guests.values()
+            if candidate is not guest and (not is_crowded or candidate.source == guest.source) and not candidate.is_answered
         ]
         # Of the source with most connections, so that many of one push out none of another.
-        leaves = min(waiting, key=lambda one: (-self.counts[one.source], one.waits_since), default=None)
-        if leaves is not None:
-            leaves.hang_up()
-        return leaves is not None
+        leaving = min(waiting, key=lambda candidate: (-self.counts[candidate.source], candidate.waits_since), default=None)
+        if leaving is not None:
+            leaving.hang_up()
+        return leaving is not None
 
     def _is_proxy(self, guest: Guest) -> bool:
         return any(guest.address in network for network in self.proxies)
@@ -250,41 +250,41 @@ def source_of(address: AnyAddress) -> str:
     return str(ip_network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
 
 
-def listen(place: ServerAddress) -> Listener:
+def listen(address: ServerAddress) -> Listener:
     """Return a listening socket.
 
     Raises:
         UsageError: the address is not this machine's, or the port is in use.
     """
-    listener = Listener(socket.AF_INET6 if ":" in place.host else socket.AF_INET, place.proxies)
+    listener = Listener(socket.AF_INET6 if ":" in address.host else socket.AF_INET, address.proxies)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((place.host, place.port))
+        listener.bind((address.host, address.port))
     except OSError as error:
         listener.close()
         hint = "choose another port with --port, or end what listens there"
         raise UsageError(
-            f"{place.host} port {place.port} cannot be listened on: {error.strerror}", hint=hint
+            f"{address.host} port {address.port} cannot be listened on: {error.strerror}", hint=hint
         ) from error
     return listener
 
 
-def names_of(place: ServerAddress, port: int) -> tuple[str, ...]:
+def names_of(address: ServerAddress, port: int) -> tuple[str, ...]:
     """Return the accepted hosts: with port, and without a default port."""
-    usual = 443 if place.is_secure else 80
-    own = [*_LOOPBACK_NAMES] if place.is_loopback else [f"[{place.host}]" if ":" in place.host else place.host]
-    with_port = [f"{name}:{port}" for name in own]
-    return (*with_port, *(own if port == usual else ()), *place.names)
+    usual = 443 if address.is_secure else 80
+    hosts = [*_LOOPBACK_NAMES] if address.is_loopback else [f"[{address.host}]" if ":" in address.host else address.host]
+    with_port = [f"{name}:{port}" for name in hosts]
+    return (*with_port, *(hosts if port == usual else ()), *address.names)
 
 
-def address_of(place: ServerAddress, port: int) -> str:
+def address_of(address: ServerAddress, port: int) -> str:
     """Return the address for a browser."""
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    return f"{'https' if place.is_secure else 'http'}://{host}:{port}/"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{'https' if address.is_secure else 'http'}://{host}:{port}/"
 
 
 def make_server(
-    served: ServedPages, place: ServerAddress, listener: Listener, ready: Callable[[], None]
+    served: ServedPages, address: ServerAddress, listener: Listener, ready: Callable[[], None]
 ) -> uvicorn.Server:
     """Return a server for a socket; call `ready` once it answers."""
     config = uvicorn.Config(
@@ -301,8 +301,8 @@ def make_server(
         h11_max_incomplete_event_size=_SMALL,
         timeout_keep_alive=round(_REQUEST_S),
         timeout_graceful_shutdown=2,
-        ssl_certfile=str(place.certificate) if place.certificate else None,
-        ssl_keyfile=str(place.key) if place.key else None,
+        ssl_certfile=str(address.certificate) if address.certificate else None,
+        ssl_keyfile=str(address.key) if address.key else None,
     )
     return _Server(config, listener, ready)
 

@@ -176,9 +176,9 @@ class Provider:
         return address
 
     def _load_metadata(self) -> None:
-        failed_s, why = self._failed
-        if why and monotonic() - failed_s < _FAILED_S:
-            raise ProviderError(why)
+        failed_s, failure = self._failed
+        if failure and monotonic() - failed_s < _FAILED_S:
+            raise ProviderError(failure)
         address = self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
         try:
             metadata = _provider_answer(requests.Request("GET", address))
@@ -203,9 +203,9 @@ class Provider:
                 self._asked_s["keys"] = monotonic()
             return self._keys
 
-    def _is_old(self, what: str, seconds: float) -> bool:
-        asked = self._asked_s.get(what)
-        return asked is None or monotonic() - asked > seconds
+    def _is_old(self, kind: str, seconds: float) -> bool:
+        last_s = self._asked_s.get(kind)
+        return last_s is None or monotonic() - last_s > seconds
 
     def tokens(self, code: str, verifier: str) -> Tokens:
         """Exchange a code for tokens.
@@ -295,8 +295,8 @@ class _Sessions:
 
     def put(self, name: str, session: _Session) -> None:
         with self._lock:
-            own = [key for key, one in self._values.items() if one.person == session.person]
-            for key in own[: len(own) + 1 - _MOST_OF_PERSON]:
+            keys = [key for key, stored in self._values.items() if stored.person == session.person]
+            for key in keys[: len(keys) + 1 - _MOST_OF_PERSON]:
                 del self._values[key]
             while len(self._values) >= _MOST_SESSIONS:
                 self._values.popitem(last=False)
@@ -394,11 +394,11 @@ class SessionIdentification:
                 _same_person(claims, session)
                 session.reader, session.token_ends_s = reader_of(claims, settings), self._end_of(claims)
         else:
-            said = provider.person(old.access)
-            _same_person(said, session)
+            userinfo = provider.person(old.access)
+            _same_person(userinfo, session)
             # A provider may say groups in the ID token alone.
-            if settings.claim in said:
-                session.reader = reader_of(said, settings)
+            if settings.claim in userinfo:
+                session.reader = reader_of(userinfo, settings)
         session.vouched_s = now
 
     def _end_of(self, claims: Mapping[str, object]) -> float:
@@ -421,16 +421,16 @@ class SessionIdentification:
             self._signing_in += Counter()
 
     def _begin(self, _: Request) -> Response:
-        begun = _Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
+        started = _Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
         settings = self._provider.settings
-        digest = hashlib.sha256(begun.verifier.encode()).digest()
+        digest = hashlib.sha256(started.verifier.encode()).digest()
         query = {
             "response_type": "code",
             "scope": "openid profile",
             "client_id": settings.client_id,
             "redirect_uri": settings.redirect,
-            "state": begun.state,
-            "nonce": begun.nonce,
+            "state": started.state,
+            "nonce": started.nonce,
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
@@ -440,21 +440,21 @@ class SessionIdentification:
             return _said(503, str(error))
         joint = "&" if "?" in endpoint else "?"
         answer = RedirectResponse(f"{endpoint}{joint}{urlencode(query)}", 302, _NO_STORE)
-        sealed = self._seal.encrypt(json.dumps([begun.state, begun.nonce, begun.verifier]).encode())
+        sealed = self._seal.encrypt(json.dumps([started.state, started.nonce, started.verifier]).encode())
         _set(answer, BEGUN, sealed.decode(), _BEGUN_S)
         return answer
 
     def _back(self, request: Request) -> Response:
-        begun = self._begun(_cookie(request, BEGUN))
+        started = self._begun(_cookie(request, BEGUN))
         state = request.query_params.get("state", "")
         issuer = self._provider.settings.issuer
         if (
-            begun is None
-            or not hmac.compare_digest(begun.state.encode(), state.encode())
+            started is None
+            or not hmac.compare_digest(started.state.encode(), state.encode())
             or request.query_params.get("iss", issuer) != issuer
         ):
             return _said(400, "this sign-in was not begun here, or too long ago: open the first page and sign in again")
-        answer = self._signed_in(request, begun)
+        answer = self._signed_in(request, started)
         _set(answer, BEGUN, "", 0)
         return answer
 
@@ -465,13 +465,13 @@ class SessionIdentification:
         except InvalidToken:
             return None
 
-    def _signed_in(self, request: Request, begun: _Begun) -> Response:
+    def _signed_in(self, request: Request, started: _Begun) -> Response:
         code = request.query_params.get("code", "")
         if not code:
             return _said(403, "the provider let nobody in")
         try:
-            tokens = self._provider.tokens(code, begun.verifier)
-            claims = self._claims(tokens.id, begun.nonce)
+            tokens = self._provider.tokens(code, started.verifier)
+            claims = self._claims(tokens.id, started.nonce)
             reader = reader_of(claims, self._provider.settings)
         except NoRoleError as error:
             return _said(403, f"you have {error} here: ask whoever runs these pages")
@@ -481,7 +481,7 @@ class SessionIdentification:
         session = _Session(
             reader=reader,
             person=_text(claims.get("sub")),
-            nonce=begun.nonce,
+            nonce=started.nonce,
             tokens=tokens,
             is_vouched=self._provider.can_say(tokens),
             ends_s=now + SESSION_S,
@@ -596,10 +596,10 @@ def claims_of(
             leeway=_LEEWAY_S,
             options={"require": ["iss", "sub", "aud", "exp", "iat"]},
         )
-        said = (nonce if again and "nonce" not in claims else _text(claims.get("nonce"))).encode()
+        returned_nonce = (nonce if again and "nonce" not in claims else _text(claims.get("nonce"))).encode()
     except _NO_PROOF as error:
         raise TokenError(f"the token proves nothing ({type(error).__name__})") from None
-    if not hmac.compare_digest(said, nonce.encode()):
+    if not hmac.compare_digest(returned_nonce, nonce.encode()):
         raise TokenError("the token is of another sign-in")
     several = isinstance(claims.get("aud"), list) and len(_listed(claims["aud"])) > 1
     if claims.get("azp", settings.client_id if not several else None) != settings.client_id:
@@ -609,9 +609,9 @@ def claims_of(
 
 def _key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
     """Return the key that a token names, or the only key."""
-    known = jwt.PyJWKSet.from_dict(keys).keys
+    all_keys = jwt.PyJWKSet.from_dict(keys).keys
     name = header.get("kid")
-    chosen = [key for key in known if (key.key_id == name if name is not None else len(known) == 1)]
+    chosen = [key for key in all_keys if (key.key_id == name if name is not None else len(all_keys) == 1)]
     usable = [key for key in chosen if key.public_key_use in {None, "sig"}]
     if not usable:
         raise UnknownKeyError("the token is of a key that the provider did not publish")
@@ -624,8 +624,8 @@ def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reade
     Raises:
         NoRoleError: their groups have no role, or different roles; the program does not choose.
     """
-    said = claims.get(settings.claim)
-    groups = [said] if isinstance(said, str) else [_text(one) for one in _listed(said)]
+    claim = claims.get(settings.claim)
+    groups = [claim] if isinstance(claim, str) else [_text(text) for text in _listed(claim)]
     readers = {settings.roles[group] for group in groups if group in settings.roles}
     if len(readers) != 1:
         raise NoRoleError("several roles" if readers else "no role")
@@ -653,8 +653,8 @@ def _read_file(path: Path) -> str:
     try:
         return read_regular(path, most=_MOST_SETTINGS_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise UsageError(f"{path} cannot be read: {why}", hint="name a file of text that this user can read") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise UsageError(f"{path} cannot be read: {reason}", hint="name a file of text that this user can read") from None
 
 
 def _provider_answer(request: requests.Request) -> Document:

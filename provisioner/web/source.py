@@ -194,30 +194,30 @@ class RecordedSource:
             gc.unfreeze()  # a server loads again and again: what is left of earlier boards has to go
 
     def _loaded(self) -> Board:
-        whole = self.overview()
-        self._place = whole.place
+        overview = self.overview()
+        self._place = overview.place
         with at_stage(Stage.RECORD):
-            documents, mark = self._documents(whole.place)
+            documents, mark = self._documents(overview.place)
         with at_stage(Stage.COUNT):
             return build_board(
-                whole.whole_inventory,
-                statuses(whole.inventory, whole.evidence, whole.now),
+                overview.whole_inventory,
+                statuses(overview.inventory, overview.evidence, overview.now),
                 merged(documents),
-                since=read_since(whole.place) if documents else {},
-                unread=whole.unreadable,
-                revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
+                since=read_since(overview.place) if documents else {},
+                unread=overview.unreadable,
+                revision=hashlib.sha256(f"{overview.loaded.digest} {mark}".encode()).hexdigest()[:16],
             )
 
-    def _documents(self, place: StateFolder) -> tuple[Sequence[VerifyDocument], str]:
-        history = find_history(place)
+    def _documents(self, folder: StateFolder) -> tuple[Sequence[VerifyDocument], str]:
+        history = find_history(folder)
         if history is None:
             return (), "none"
         with closing(history):
             newest = last_verifications(history.past(_NEWEST).runs)
             documents = []
-            for one in reversed(newest):
+            for recorded in reversed(newest):
                 with suppress(UnreadableError):
-                    documents.append(recorded_verification(history.document(one.run.id)))
+                    documents.append(recorded_verification(history.document(recorded.run.id)))
             return documents, _mark(history)
 
     @property
@@ -276,9 +276,9 @@ class Feed:
         """Return the newest board of a reader, cached by scope."""
         board, key = self.board, Reader(reader.scope)
         with self._lock:
-            known = self._scoped.get(key)
-        if known is not None and known.revision == board.revision:
-            return known
+            cached = self._scoped.get(key)
+        if cached is not None and cached.revision == board.revision:
+            return cached
         made = scoped(board, key)
         with self._lock:
             if len(self._scoped) >= _MOST_SCOPES:
@@ -394,10 +394,10 @@ def build_board(
     )
 
 
-def _dated(path: BoardPath, seen: PathState | None) -> BoardPath:
+def _dated(path: BoardPath, state: PathState | None) -> BoardPath:
     """Set the start of a path's verdict from the history, if known."""
-    begun = seen.since_as(path.would_be or path.verdict) if seen else None
-    return replace(path, since=begun) if begun else path
+    start = state.since_as(path.would_be or path.verdict) if state else None
+    return replace(path, since=start) if start else path
 
 
 def _province_name(inventory: Inventory, facility: Facility) -> str:
@@ -449,24 +449,24 @@ def days_until(last: date, number: int) -> tuple[date, ...]:
 def strip(squares: tuple[WorstOfDay, ...], language: Language) -> Markup:
     """Render the row of nights, with tooltips for other verdicts than up."""
     return _STRIP.format(
-        words=strip_words(squares, language), squares=Markup("").join(_square(one, language) for one in squares)
+        words=strip_words(squares, language), squares=Markup("").join(_square(square, language) for square in squares)
     )
 
 
 def _square(square: WorstOfDay, language: Language) -> Markup:
     if square.verdict == "up":
         return _UP
-    t, words = page_translator(language), words_of(language)["Verdict"]
-    word = words.get(square.verdict, square.verdict) if square.verdict else t("not measured")
+    t, labels = page_translator(language), words_of(language)["Verdict"]
+    label = labels.get(square.verdict, square.verdict) if square.verdict else t("not measured")
     tone = square.verdict if square.verdict in WORST_FIRST else "blank"
-    return _OTHER.format(tone=tone, day=day_text(square.day, language), word=word)
+    return _OTHER.format(tone=tone, day=day_text(square.day, language), word=label)
 
 
 def strip_words(squares: Sequence[WorstOfDay], language: Language) -> str:
     """Count the nights of a row in words, best verdict first."""
-    t, words = page_translator(language), words_of(language)["Verdict"]
+    t, labels = page_translator(language), words_of(language)["Verdict"]
     verdicts = [square.verdict for square in squares]
-    counted = [f"{verdicts.count(one)} {words[one]}" for one in reversed(WORST_FIRST) if one in verdicts]
+    counted = [f"{verdicts.count(verdict)} {labels[verdict]}" for verdict in reversed(WORST_FIRST) if verdict in verdicts]
     if unseen := verdicts.count(""):
         counted.append(t("{n} not measured", n=unseen))
     return f"{t('The last {n} nights:', n=len(squares))} {', '.join(counted)}"
@@ -474,4 +474,4 @@ def strip_words(squares: Sequence[WorstOfDay], language: Language) -> str:
 
 def _mark(history: History) -> str:
     newest = history.past(3).runs
-    return " ".join(f"{one.run.id}:{one.finished and one.finished.isoformat()}" for one in newest)
+    return " ".join(f"{recorded.run.id}:{recorded.finished and recorded.finished.isoformat()}" for recorded in newest)

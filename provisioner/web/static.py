@@ -83,8 +83,8 @@ def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, byt
     yield "index.html", _FRONT.encode()
     for name in ASSETS:
         yield f"assets/{name}", asset(name)
-    kept = _ProvincePast(past)
-    sheets = [PageSheet(board, Links(language, suffix=_SUFFIX), now, kept) for language in Language]
+    province_past = _ProvincePast(past)
+    sheets = [PageSheet(board, Links(language, suffix=_SUFFIX), now, province_past) for language in Language]
     for sheet in sheets:
         yield _file(sheet, "index", overview_page(sheet))
         yield _file(sheet, INCIDENTS, incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
@@ -93,7 +93,7 @@ def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, byt
             page = f"provinces/{slug}"
             yield _file(sheet, page, province_page(_at(sheet, page), slug, size=0) or "")
     # One facility after the other in both languages: the nights of its province are read once.
-    for facility, sheet in product(sorted(board.facilities, key=lambda one: (one.folder, one.id)), sheets):
+    for facility, sheet in product(sorted(board.facilities, key=lambda row: (row.folder, row.id)), sheets):
         page = f"{FACILITIES}/{facility.id}"
         yield _file(sheet, page, facility_page(_at(sheet, page), facility.id) or "")
 

@@ -94,12 +94,12 @@ class _PageTranslator(Translator):
         self._sentences = sentences
 
     def __call__(self, msgid: str, /, **values: object) -> str:
-        own = self._sentences.get(msgid)
-        return self._behind(msgid, **values) if own is None else filled(own, values)
+        translation = self._sentences.get(msgid)
+        return self._behind(msgid, **values) if translation is None else filled(translation, values)
 
     def plural(self, one: str, many: str, number: int, /, **values: object) -> str:
-        own = self._sentences.get(one)
-        return self._behind.plural(one, many, number, **values) if own is None else filled(own, values | {"n": number})
+        translation = self._sentences.get(one)
+        return self._behind.plural(one, many, number, **values) if translation is None else filled(translation, values | {"n": number})
 
     def word(self, value: StrEnum | None, english: str = "") -> str:
         return (value and LABELS.get(type(value), {}).get(value.value)) or self._behind.word(value, english)
@@ -133,9 +133,9 @@ def page_translator(language: Language) -> Translator:
 def words_of(language: Language) -> Mapping[str, dict[str, str]]:
     """Return translations of values, by the name of their enumeration."""
     t = page_translator(language)
-    words = {kind.__name__: {value.value: t.word(value, _english(value)) for value in kind} for kind in _LISTS}
-    words["Verdict"][""] = t("not carried")
-    return words
+    labels = {kind.__name__: {value.value: t.word(value, _english(value)) for value in kind} for kind in _LISTS}
+    labels["Verdict"][""] = t("not carried")
+    return labels
 
 
 def _english(value: StrEnum) -> str:

@@ -170,10 +170,10 @@ def test_everybody_is_found_by_all_that_is_known_of_them(others: list[Contact], 
     files = {"bac-giang": ContactsFile(version=1, province="bac-giang", contacts=(*others, person))}
     name = person.full_name.reveal()
     for text in (name, name.upper(), fold(name).replace("-", " "), unicodedata.normalize("NFD", name)):
-        assert person in [one.contact for one in find(files, [search_term(text)], whole=True)]
+        assert person in [one.contact for one in find(files, [search_term(text)], exact=True)]
     phone = person.phone and read_phone(person.phone.reveal()).value
     if phone:
-        assert person in [one.contact for one in find(files, [search_term("0" + phone.reveal()[3:])], whole=True)]
+        assert person in [one.contact for one in find(files, [search_term("0" + phone.reveal()[3:])], exact=True)]
 
 
 @given(contacts())

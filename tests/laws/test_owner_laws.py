@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.owner import NOTHING, UNMARKED, Owner, owner_in
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.identity import claims_of, is_open, judged
+from provisioner.hosts.identity import claims_of, is_open, with_owner
 from provisioner.hosts.runner import UNPROVED, CallOutcome, ForeignHostError, HostAnswer, UnprovedHostError, unanswered
 from tests.lab import direct
 from tests.unit.operations.rollout.world import state
@@ -73,7 +73,7 @@ def test_another_ones_mark_is_open_only_where_it_was_released_or_is_the_one_that
 @given(specs(), SAID)
 def test_a_host_is_either_refused_with_its_owner_or_may_be_taken_for_new(spec: HostSpec, said: str) -> None:
     owner = owner_in(said)
-    error = unanswered(spec, judged(spec, HostAnswer(spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner)))
+    error = unanswered(spec, with_owner(spec, HostAnswer(spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner)))
     if is_open(spec, owner):
         assert isinstance(error, UnprovedHostError)
         assert error.owner == owner

@@ -21,7 +21,7 @@ from provisioner.nodes import node as node_module
 from provisioner.nodes.broker import standing_line
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import new_exchange_key
-from provisioner.nodes.node import ArtefactCache, NodeRules, apart
+from provisioner.nodes.node import ArtefactCache, NodeRules, version_gap
 from provisioner.nodes.unit import CarriedCall
 from tests.hostile import NODE
 from tests.nodes.carrying import (
@@ -252,7 +252,7 @@ def test_a_call_that_is_refused_hides_no_other(tmp_path: Path) -> None:
     ],
 )
 def test_one_minor_apart_works_and_more_names_who_is_older(own: str, other: str, older: str) -> None:
-    said = apart(own, other)
+    said = version_gap(own, other)
     assert said.endswith(f"install a newer one at {older}") if older else not said
 
 

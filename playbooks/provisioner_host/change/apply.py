@@ -98,8 +98,8 @@ def _apply(change: ApplyTransaction) -> ChangeAnswer:
         preflight.uninstall_program(change)
         return change.refused(error)
     # The receipt first: whoever comes back after a loss finds what was looked at before.
-    kept = {"before": before, "elsewhere": change.request["elsewhere"]}
-    receipt = change.receipt("armed", "the change waits for its confirmation", **kept)
+    stored = {"before": before, "elsewhere": change.request["elsewhere"]}
+    receipt = change.receipt("armed", "the change waits for its confirmation", **stored)
     try:
         if arms_early:
             # It has counted since before the paths were looked at.
@@ -110,7 +110,7 @@ def _apply(change: ApplyTransaction) -> ChangeAnswer:
         switched = time.monotonic()
         change.step("health", lambda: _health(change))
         if change.ended:
-            change.receipt("armed", "the change waits for its confirmation", **kept, sessions=change.ended)
+            change.receipt("armed", "the change waits for its confirmation", **stored, sessions=change.ended)
         leases.extend(change.run_id, OPERATION_S)
         dead_man.renew(change.run_id, change.confirm_s, dead_man.WAITING)
     except Failed as error:
@@ -170,11 +170,11 @@ def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
         change.notes += change.step("leave out what is revoked", free)
         if facilities := request["held"]:
             saved = {str(f["path"]): generation / f["content"] for f in state["files"]}
-            kept = lambda: frozen.keep_in(generation, saved, facilities, request["digest_key"])  # noqa: E731
-            change.step("keep what is held", kept)
+            keep_frozen = lambda: frozen.keep_in(generation, saved, facilities, request["digest_key"])  # noqa: E731
+            change.step("keep what is held", keep_frozen)
         affected, removed = _affected(generation, state)
-        asked = _differing(request["gate"], set(affected) - set(removed))
-        before = change.step("paths before", lambda: gate.look(asked))
+        gate_request = _differing(request["gate"], set(affected) - set(removed))
+        before = change.step("paths before", lambda: gate.look(gate_request))
         change.step("save last-good", lambda: last_good.save(_owned_or_saved(state)))
         _check_aside(change, request["lockout"], generation, state)
         before = change.step("paths at the switch", lambda: gate.latest(before))
@@ -196,11 +196,11 @@ def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     return change.answer("armed", before=before, receipt=receipt, switched=switched, affected=affected, removed=removed)
 
 
-def _target(wanted: str) -> str | None:
-    kept = [str(g["run"]) for g in last_good.generations()]
-    if not wanted:
-        return kept[0] if kept else None
-    return wanted if wanted in kept else None
+def _target(run_id: str) -> str | None:
+    runs = [str(g["run"]) for g in last_good.generations()]
+    if not run_id:
+        return runs[0] if runs else None
+    return run_id if run_id in runs else None
 
 
 def _owned_or_saved(state: dict[str, Any]) -> list[str]:
@@ -217,8 +217,8 @@ def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[
     return affected, sorted(set(now) - set(then))
 
 
-def _differing(asked: GateRequest | None, names: set[str]) -> GateRequest | None:
-    return asked and {**asked, "paths": [path for path in asked["paths"] if path["name"] in names]}
+def _differing(request: GateRequest | None, names: set[str]) -> GateRequest | None:
+    return request and {**request, "paths": [path for path in request["paths"] if path["name"] in names]}
 
 
 def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state: dict[str, Any]) -> None:
@@ -240,6 +240,6 @@ def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state
         live = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
         if live.exists() and program != relay.program_in(live.read_text()):
             change.notes.append(f"MediaMTX goes back to {program.name}")
-        shown = saved.get(str(paths.READERS_FILE))
-        readers = shown.read_bytes() if shown is not None else b""
+        readers_file = saved.get(str(paths.READERS_FILE))
+        readers = readers_file.read_bytes() if readers_file is not None else b""
         change.step("check relay", lambda: preflight.check_relay(program, content, readers))

@@ -111,11 +111,11 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
     Failures become notes and undo nothing.
     """
     try:
-        kept = last_good.generations()
+        generations = last_good.generations()
         if armed.get("kind") == "rollback" and "target" in armed:
-            gone = next((int(g["number"]) for g in kept if g["run"] == armed["target"]), 0)
-            for generation in kept:
-                if int(generation["number"]) >= gone:
+            first_removed = next((int(g["number"]) for g in generations if g["run"] == armed["target"]), 0)
+            for generation in generations:
+                if int(generation["number"]) >= first_removed:
                     last_good.forget(str(generation["run"]))
         else:
             moved = removed.moved_by(change.run_id)
@@ -154,12 +154,12 @@ def _forget_programs(change: Transaction) -> None:
     # The one that runs stays, whatever the request names: of a rollback nobody approves that.
     unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
     runs = {str(relay.program_in(unit.read_text()))} if unit.exists() else set()
-    kept = {program["path"], *runs, *last_good.programs_of_generations()}
-    gone = sorted(set(manifest.get("programs", {})) - kept)
-    if gone:
-        programs = {k: v for k, v in manifest["programs"].items() if k not in gone}
+    used = {program["path"], *runs, *last_good.programs_of_generations()}
+    unused = sorted(set(manifest.get("programs", {})) - used)
+    if unused:
+        programs = {k: v for k, v in manifest["programs"].items() if k not in unused}
         files.write_json(paths.MANIFEST, manifest | {"programs": programs})
-    for text in gone:
+    for text in unused:
         Path(text).unlink(missing_ok=True)
 
 

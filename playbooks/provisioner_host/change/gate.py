@@ -65,13 +65,13 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
     """
     if request is None:
         return {"sessions": _sessions(switched=switched), "relay": None, "waited_s": 0.0}
-    begun = time.monotonic()
-    since, asked_s = request.get("since", begun), request.get("wait_s", 0.0)
+    started = time.monotonic()
+    since, wait_s = request.get("since", started), request.get("wait_s", 0.0)
     # Whatever a request says of a moment, of another boot perhaps: nobody waits longer.
-    moment = begun + max(0.0, min(since + asked_s - begun, _LONGEST_WAIT_S))
+    moment = started + max(0.0, min(since + wait_s - started, _LONGEST_WAIT_S))
     first = _sessions(switched=switched) if request.get("first") else None
     early = None
-    if switched and request["paths"] and request.get("early_s") and moment > begun:
+    if switched and request["paths"] and request.get("early_s") and moment > started:
         time.sleep(max(0.0, moment - request["early_s"] - time.monotonic()))
         early = _EarlyReads(request)
     time.sleep(max(0.0, moment - time.monotonic()))
@@ -123,8 +123,8 @@ class LookBefore:
     def __init__(self, request: GateRequest | None, *, answers: bool) -> None:
         self._relay: RelayEvidenceAnswer | None = None
         self._error: BaseException | None = None
-        asked = request if request and answers and _asks(request) else None
-        self._reading = threading.Thread(target=self._read, args=(asked,)) if asked else None
+        gate_request = request if request and answers and _asks(request) else None
+        self._reading = threading.Thread(target=self._read, args=(gate_request,)) if gate_request else None
         # Reads first, as they take longest.
         if self._reading:
             self._reading.start()
@@ -166,8 +166,8 @@ def latest(before: LookAnswer) -> LookAnswer:
     if (noted := noted_streams(at)) is not None and noted[0] < since:
         since, then = noted[0], {**then, **noted[1]}
     for name, path in paths.items():
-        was = then.get(name)
-        path["flowed"] = was is not None and was[0] == path["since"] and path["bytes"] > was[1]
+        former = then.get(name)
+        path["flowed"] = former is not None and former[0] == path["since"] and path["bytes"] > former[1]
     # By the two moments of this host's clock; one that jumped back tells nothing.
     return {**before, "sessions": {**earlier, "paths": paths, "at": at, "over_s": max(0.0, at - since)}}
 
@@ -235,12 +235,12 @@ def _rules() -> RulesAnswer | None:
     cameras = sorted(name.removeprefix(_CAMERA) for name in table if name.startswith(_CAMERA))
     doors = {name: value for name, value in table.items() if name.startswith(_DOORS)}
     rest = {name: value for name, value in table.items() if not name.startswith((_CAMERA, *_DOORS))}
-    others = [firewall.without_counters(entry) for entry in listed if not _is_ours(entry) and not _is_probes(entry)]
+    foreign = [firewall.without_counters(entry) for entry in listed if not _is_ours(entry) and not _is_probes(entry)]
     return {
         "cameras": cameras,
         "rest": _digest(rest) if ours else "",
         "doors": _digest(doors),
-        "around": _digest([others, routes]),
+        "around": _digest([foreign, routes]),
     }
 
 
@@ -287,23 +287,23 @@ def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None
         early: earlier reads; streams that stalled since count as without a picture.
     """
     if early is not None:
-        seen = early.seen
-        seen.follow(at_once=True)
-        reads = early.reads | seen.still()
+        samples = early.seen
+        samples.follow(at_once=True)
+        reads = early.reads | samples.still()
     else:
-        seen = _samples_of(request, followed=switched)
-        reads = _reads_of(request, seen)
+        samples = _samples_of(request, followed=switched)
+        reads = _reads_of(request, samples)
         if not switched:
-            seen.follow()
+            samples.follow()
     away = {(p["address"], p["port"]) for p in request["away"]} & firewall.installed_places().cameras
     return {
         "unit": units.active(UNIT_MEDIAMTX) if early is None else early.unit,
-        "api_error": scrub(seen.error),
+        "api_error": scrub(samples.error),
         "tunnel": {"routes": [], "peers": {}},
         "devices": reach.connect_all(away, _PORT_S),
         "paths": {
             path["name"]: {
-                "samples": [seen.first.get(path["name"]), seen.last.get(path["name"])],
+                "samples": [samples.first.get(path["name"]), samples.last.get(path["name"])],
                 "read": reads.get(path["name"]),
             }
             for path in request["paths"]
@@ -318,21 +318,21 @@ def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
     from provisioner_host.look import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
 
     paths = {p["name"]: p for p in request["paths"]}
-    seen = _Samples(paths, lambda: probe.sample(paths), min(probe.LONGEST_SAMPLE_S, request["sample_s"]))
+    samples = _Samples(paths, lambda: probe.sample(paths), min(probe.LONGEST_SAMPLE_S, request["sample_s"]))
     if followed:
-        seen.follow()
-    return seen
+        samples.follow()
+    return samples
 
 
-def _reads_of(request: GateRequest, seen: _Samples) -> dict[str, ReadAnswer]:
+def _reads_of(request: GateRequest, samples: _Samples) -> dict[str, ReadAnswer]:
     """Read the paths, except stalled ones."""
     from provisioner_host.look import probe  # noqa: PLC0415 (the same)
 
-    still = seen.still()
-    moving = {p["name"]: p for p in request["paths"] if p["name"] not in still}
+    stalled = samples.still()
+    moving = {p["name"]: p for p in request["paths"] if p["name"] not in stalled}
     limits = probe.ProbeBudget(request)
-    reads = probe.reads_of_relay(request["address"], moving, (seen.first, seen.last), limits) if moving else {}
-    return reads | still
+    reads = probe.reads_of_relay(request["address"], moving, (samples.first, samples.last), limits) if moving else {}
+    return reads | stalled
 
 
 class _Samples:

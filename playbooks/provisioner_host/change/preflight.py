@@ -145,9 +145,9 @@ def check_relay(program: Path, content: bytes, readers: bytes = b"") -> None:
     files.folder(folder, 0o750, group=paths.PROBE_USER)
     try:
         if readers:
-            beside = folder / paths.READERS_FILE.name
-            files.write(beside, readers, mode=0o640, group=paths.PROBE_USER)
-            content = content.replace(f'"{paths.READERS_FILE}"'.encode(), f'"{beside}"'.encode())
+            readers_file = folder / paths.READERS_FILE.name
+            files.write(readers_file, readers, mode=0o640, group=paths.PROBE_USER)
+            content = content.replace(f'"{paths.READERS_FILE}"'.encode(), f'"{readers_file}"'.encode())
         files.write(folder / "mediamtx.yml", content, mode=0o640, group=paths.PROBE_USER)
         relay.check(program, folder / "mediamtx.yml")
     finally:

@@ -38,21 +38,21 @@ def tried_first(wanted: str, live: str) -> Tried:
     """
     names: dict[str, list[str]] = {}
     # What has a new login is a new line: a relay may have ten thousand others.
-    there = set(live.splitlines())
-    for one in quarantine.lines_in("\n".join(line for line in wanted.splitlines() if line not in there)):
-        if not one.since and not one.on_demand:
-            names.setdefault(one.login, []).append(one.name)
-    many = {login: frozenset(sorted(of)[:FIRST]) for login, of in names.items() if len(of) > FIRST}
-    known = {login for _, login in quarantine.pulled_in(live)} if many else set()
-    return {login: of for login, of in many.items() if login not in known}
+    live_lines = set(live.splitlines())
+    for path in quarantine.lines_in("\n".join(line for line in wanted.splitlines() if line not in live_lines)):
+        if not path.since and not path.on_demand:
+            names.setdefault(path.login, []).append(path.name)
+    crowded = {login: frozenset(sorted(path_names)[:FIRST]) for login, path_names in names.items() if len(path_names) > FIRST}
+    used_logins = {login for _, login in quarantine.pulled_in(live)} if crowded else set()
+    return {login: path_names for login, path_names in crowded.items() if login not in used_logins}
 
 
-def without_logins(wanted: str, logins: Collection[str], since: str, kept: Tried | None = None) -> str:
-    """Return a file without some logins' paths, except `kept` ones. Pure."""
+def without_logins(wanted: str, logins: Collection[str], since: str, excepted: Tried | None = None) -> str:
+    """Return a file without some logins' paths, except `excepted` ones. Pure."""
     stays = {
         (name, login)
         for name, login in quarantine.pulled_in(wanted)
-        if login not in logins or name in (kept or {}).get(login, ())
+        if login not in logins or name in (excepted or {}).get(login, ())
     }
     refused = quarantine.refused_in(wanted) | dict.fromkeys(logins, since)
     return quarantine.without(quarantine.whole(wanted), refused, stays)
@@ -84,9 +84,9 @@ def prove(change: ApplyTransaction) -> None:
     tried = tried_first(wanted, quarantine.live_file())
     if not tried:
         return
-    begun, since = time.time(), leases.moment()
+    started, since = time.time(), leases.moment()
     _put(change, without_logins(wanted, tried.keys(), since, tried))
-    refused = _refused(tried, begun)
+    refused = _refused(tried, started)
     if refused:
         text = without_logins(wanted, refused, since)
         staged.write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -109,14 +109,14 @@ def _put(change: ApplyTransaction, text: str) -> None:
     raise Failed("MediaMTX has not read the file with which new logins are tried")
 
 
-def _refused(tried: Tried, begun: float) -> set[str]:
+def _refused(tried: Tried, started: float) -> set[str]:
     """Return the refused logins; logins without a timely answer pass."""
     until = time.monotonic() + _PATIENCE_S
     while True:
-        taken = {login for login, names in tried.items() if names & _flowing()}
-        counts = refused_of(_log(begun), tried)
-        refused = {login for login, count in counts.items() if count and login not in taken}
-        settled = {login for login in refused if counts[login] >= len(tried[login])} | taken
+        accepted = {login for login, names in tried.items() if names & _flowing()}
+        counts = refused_of(_log(started), tried)
+        refused = {login for login, count in counts.items() if count and login not in accepted}
+        settled = {login for login in refused if counts[login] >= len(tried[login])} | accepted
         if settled >= tried.keys() or time.monotonic() >= until:
             return refused
         time.sleep(_PAUSE_S)

@@ -95,25 +95,25 @@ class Watcher:
 
     def act(self) -> None:
         """Quarantine refused logins; retry later if the file cannot be written."""
-        due = self.refusals.due
-        if not due:
+        refused = self.refusals.due
+        if not refused:
             return
-        self._halt({quarantine.device_of(login) for login in due})
+        self._halt({quarantine.device_of(login) for login in refused})
         try:
             with leases.lock(_WHO):
-                taken = _take_out(due)
+                quarantined = _take_out(refused)
         except leases.Locked:
             return
         except (Failed, OSError) as error:
-            _say(f"could not take {len(due)} refused logins out of the relay's file: {words_of(error)}")
+            _say(f"could not take {len(refused)} refused logins out of the relay's file: {words_of(error)}")
             return
-        if taken is None:
+        if quarantined is None:
             return
-        for login in due:
+        for login in refused:
             self.refusals.settle(login)
-        if not taken or _has_read():
+        if not quarantined or _has_read():
             self._release()
-        for path in taken:
+        for path in quarantined:
             _say(f"path {path} is quarantined: its device refuses the password")
 
     def _halt(self, devices: Collection[str]) -> None:

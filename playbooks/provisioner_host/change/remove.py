@@ -66,13 +66,13 @@ def _step(name: str, work: Callable[[], object]) -> None:
 
 def _refuse(request: RemoveRequest) -> None:
     """Refuse if viewers would be cut or the host has changed since."""
-    armed, held = dead_man.armed(), leases.holder()
+    armed, lease = dead_man.armed(), leases.holder()
     if armed is not None:
         raise Failed(f"run {armed.get('run', '')} waits for its confirmation here: wait until it is over")
-    if held is not None and float(held["due"]) > leases.now():
-        raise Failed(f"this host is {leases.sentence(held)}: wait until that is over")
-    there, own = keys.mark(), request["owner"]
-    if there is not None and (there.get("inventory"), there.get("key")) != (own["inventory"], own["key"]):
+    if lease is not None and float(lease["due"]) > leases.now():
+        raise Failed(f"this host is {leases.sentence(lease)}: wait until that is over")
+    mark, owner = keys.mark(), request["owner"]
+    if mark is not None and (mark.get("inventory"), mark.get("key")) != (owner["inventory"], owner["key"]):
         raise Failed("the mark of another inventory is on this host: only its owner can take it out of service")
     confirmed = str((files.read_json(paths.MANIFEST) or {}).get("run") or "")
     if confirmed != request["run"]:
@@ -84,12 +84,12 @@ def _refuse(request: RemoveRequest) -> None:
 
 
 def _peers() -> set[str]:
-    there = set(tunnel.peers_in(paths.WG_FILE.read_text())) if paths.WG_FILE.exists() else set()
-    return there | set(tunnel.live_peers("") or {})
+    configured = set(tunnel.peers_in(paths.WG_FILE.read_text())) if paths.WG_FILE.exists() else set()
+    return configured | set(tunnel.live_peers("") or {})
 
 
 def _remove_units() -> None:
-    known = units.states(_UNITS)
+    states = units.states(_UNITS)
     for name in _UNITS:
         # One that hangs is killed: nobody waits until it has ended itself.
         with contextlib.suppress(Failed):
@@ -98,7 +98,7 @@ def _remove_units() -> None:
             units.systemctl("kill", "--signal=SIGKILL", name, check=False)
             units.systemctl("stop", name, check=False)
         units.systemctl("disable", name, check=False)
-        for path in filter(units.of_ours, known[name]["drop_ins"]):
+        for path in filter(units.of_ours, states[name]["drop_ins"]):
             units.remove_overriding(path)
         for folder in _OVERRIDES:
             with contextlib.suppress(OSError):
@@ -123,26 +123,26 @@ def _remove_users() -> list[str]:
     notes = []
     for name in paths.USERS:
         try:
-            known = pwd.getpwnam(name)
+            user = pwd.getpwnam(name)
         except KeyError:
-            known = None
-        if known is not None and not _is_made_by_us(known):
+            user = None
+        if user is not None and not _is_made_by_us(user):
             notes.append(f"the user {name} is not of our making: it stays")
             continue
-        if known is not None:
-            _wait_for_end(known)
+        if user is not None:
+            _wait_for_end(user)
             run(["userdel", name])
         if run(["getent", "group", name], check=False).returncode == 0:
             run(["groupdel", name])
     return notes
 
 
-def _wait_for_end(known: pwd.struct_passwd) -> None:
+def _wait_for_end(user: pwd.struct_passwd) -> None:
     """Wait for a user's processes, which `userdel` ignores, or raise `Failed`."""
     until = time.monotonic() + _ENDS_S
-    while running := _processes_of(known.pw_uid):
+    while running := _processes_of(user.pw_uid):
         if time.monotonic() >= until:
-            raise Failed(f"{known.pw_name} still runs process {running[0]} here")
+            raise Failed(f"{user.pw_name} still runs process {running[0]} here")
         time.sleep(0.2)
 
 
@@ -155,8 +155,8 @@ def _processes_of(user: int) -> list[int]:
     return running
 
 
-def _is_made_by_us(known: pwd.struct_passwd) -> bool:
-    return known.pw_uid != 0 and known.pw_shell == _NOLOGIN and not Path(known.pw_dir).exists()
+def _is_made_by_us(user: pwd.struct_passwd) -> bool:
+    return user.pw_uid != 0 and user.pw_shell == _NOLOGIN and not Path(user.pw_dir).exists()
 
 
 def _remove_files() -> None:

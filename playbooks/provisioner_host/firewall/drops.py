@@ -158,10 +158,10 @@ class _Monitor:
                 self._process.stdout.close()
 
 
-def parse(lines: Iterable[str], own: str, listen_port: int) -> list[DropAnswer]:
+def parse(lines: Iterable[str], own_table: str, listen_port: int) -> list[DropAnswer]:
     """Return the distinct drops in the output of `nft monitor trace`.
 
-    `own` is the marking table; `listen_port` identifies the tunnel's packets.
+    `own_table` is the marking table; `listen_port` identifies the tunnel's packets.
     """
     packets: dict[str, dict[str, str]] = {}
     drops: list[DropAnswer] = []
@@ -169,15 +169,15 @@ def parse(lines: Iterable[str], own: str, listen_port: int) -> list[DropAnswer]:
         rest = matched["rest"].rstrip()
         if matched["what"] == "packet: ":
             packets.setdefault(matched["id"], dict(_FIELD.findall(rest)))
-        elif matched["table"] != own and _drops(matched["what"], rest):
+        elif matched["table"] != own_table and _drops(matched["what"], rest):
             drop = _drop(matched["table"], matched["chain"], packets.get(matched["id"], {}), listen_port)
             if drop is not None and drop not in drops and len(drops) < _MOST_DROPS:
                 drops.append(drop)
     return drops
 
 
-def _drops(what: str, rest: str) -> bool:
-    return bool(_RULE_DROPS.search(rest)) if what == "rule " else rest.split(" ", 1)[0] == "drop"
+def _drops(kind: str, text: str) -> bool:
+    return bool(_RULE_DROPS.search(text)) if kind == "rule " else text.split(" ", 1)[0] == "drop"
 
 
 def _drop(table: str, chain: str, packet: dict[str, str], listen_port: int) -> DropAnswer | None:

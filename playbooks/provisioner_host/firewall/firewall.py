@@ -56,9 +56,9 @@ def intended(path: Path) -> Items:
 
 
 def _loaded_aside(rules: str) -> Items:
-    with scratch() as aside:
-        aside.run(["nft", "-f", "-"], stdin=rules)
-        return items(json.loads(aside.run(_LIST).stdout))
+    with scratch() as namespace:
+        namespace.run(["nft", "-f", "-"], stdin=rules)
+        return items(json.loads(namespace.run(_LIST).stdout))
 
 
 def loadable(path: Path) -> str:
@@ -87,8 +87,8 @@ def items(document: dict[str, Any]) -> Items:
     for entry in document["nftables"]:
         for kind, value in entry.items():
             if kind == "chain":
-                kept = {k: v for k, v in value.items() if k in {"type", "hook", "prio", "policy"}}
-                table[f"chain {value['name']}"] = kept
+                properties = {k: v for k, v in value.items() if k in {"type", "hook", "prio", "policy"}}
+                table[f"chain {value['name']}"] = properties
                 order.setdefault(value["name"], [])
             elif kind in {"set", "map"}:
                 table.update(_set_items(kind, value))
@@ -103,8 +103,8 @@ def items(document: dict[str, Any]) -> Items:
 
 def _set_items(kind: str, value: dict[str, Any]) -> Items:
     dynamic = "timeout" in value or {"dynamic", "timeout"} & set(value.get("flags", ()))
-    kept = {k: v for k, v in value.items() if k in {"type", "flags", "timeout", "size", "map"}}
-    entries: Items = {f"{kind} {value['name']}": kept}
+    properties = {k: v for k, v in value.items() if k in {"type", "flags", "timeout", "size", "map"}}
+    entries: Items = {f"{kind} {value['name']}": properties}
     if not dynamic:
         entries.update({f"element {value['name']} {_text(e)}": "" for e in value.get("elem", ())})
     return entries
@@ -112,8 +112,8 @@ def _set_items(kind: str, value: dict[str, Any]) -> Items:
 
 def _rule_name(rule: dict[str, Any], before: list[str]) -> str:
     name = f"{rule['chain']}/{rule.get('comment') or 'unnamed'}"
-    same = sum(1 for other in before if other.split("#")[0] == name)
-    return f"{name}#{same + 1}" if same else name
+    count = sum(1 for earlier in before if earlier.split("#")[0] == name)
+    return f"{name}#{count + 1}" if count else name
 
 
 def without_counters(value: Any) -> Any:
@@ -192,9 +192,9 @@ def installed_places() -> InstalledPlaces:
 def places_in(rules: str) -> InstalledPlaces:
     """Return the addresses in rules; raise `ValueError` on foreign forms."""
     sets = {name: listed.split(", ") for name, listed in _ELEMENTS.findall(rules)}
-    cameras, asked = (frozenset(map(_place, sets.get(name, ()))) for name in ("cameras", "onvif"))
-    own = frozenset((address, int(port)) for address, port in _OWN.findall(rules))
-    return InstalledPlaces(cameras, asked, own, frozenset(sets.get("relays", ())))
+    cameras, onvif_devices = (frozenset(map(_place, sets.get(name, ()))) for name in ("cameras", "onvif"))
+    own_ports = frozenset((address, int(port)) for address, port in _OWN.findall(rules))
+    return InstalledPlaces(cameras, onvif_devices, own_ports, frozenset(sets.get("relays", ())))
 
 
 def _place(element: str) -> tuple[str, int]:
@@ -204,8 +204,8 @@ def _place(element: str) -> tuple[str, int]:
 
 def refusal(address: str, port: int) -> str:
     """Return the reason why a probe may not connect to an address."""
-    place = f"{address}:{port}"[:_SHOWN]
-    return f"this host does not connect to {place}, which its installed rules do not have: apply its plan first"
+    endpoint = f"{address}:{port}"[:_SHOWN]
+    return f"this host does not connect to {endpoint}, which its installed rules do not have: apply its plan first"
 
 
 def load(path: Path) -> None:

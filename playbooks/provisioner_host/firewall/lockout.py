@@ -89,8 +89,8 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
         LockedOut: a connection would be refused.
         Failed: the check could not run.
     """
-    came = connection_peer()
-    peer = _plain(came) if came else None
+    address = connection_peer()
+    peer = _plain(address) if address else None
     knocking = sources(networks, peer)
     with scratch() as host, scratch() as client:
         _wire(host, client, knocking)
@@ -98,8 +98,8 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
         answered = _knock(host, client, ssh_port, knocking)
     shut = [source for source in knocking if not answered.get(source)]
     if shut:
-        who = ", ".join(f"{s} (this connection)" if s == peer else s for s in shut)
-        raise LockedOut(f"{_SENTENCE} {who}")
+        names = ", ".join(f"{s} (this connection)" if s == peer else s for s in shut)
+        raise LockedOut(f"{_SENTENCE} {names}")
 
 
 def _family(address: str) -> int:
@@ -165,8 +165,8 @@ def _knock(host: Scratch, client: Scratch, port: int, knocking: list[str]) -> di
             link.bind((source, 0, 0, index) if family == 6 else (source, 0))  # noqa: PLR2004
             if link.connect_ex((sides[family], port)) in {0, errno.EINPROGRESS}:
                 waiting.register(link, selectors.EVENT_WRITE, (source, link))
-        while waiting.get_map() and (left := until - time.monotonic()) > 0:
-            for key, _ in waiting.select(left):
+        while waiting.get_map() and (left_s := until - time.monotonic()) > 0:
+            for key, _ in waiting.select(left_s):
                 source, link = key.data
                 answered[source] = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
                 waiting.unregister(link)

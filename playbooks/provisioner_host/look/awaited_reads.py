@@ -49,15 +49,15 @@ class AwaitedReads:
         It ends at `until` at the latest.
         """
         active = time.monotonic()
-        while self._due and (begun := time.monotonic()) < min(until, active + _PATIENCE_S):
-            reading = {(one.user, one.path) for one in deliveries.sessions(self._paths).values()} & self._due
+        while self._due and (started := time.monotonic()) < min(until, active + _PATIENCE_S):
+            reading = {(reader.user, reader.path) for reader in deliveries.sessions(self._paths).values()} & self._due
             self._see()
-            for one in reading - self._since.keys():
-                self._since[one] = begun
-            if self._due <= {one for one in self._since if one not in reading or begun - self._since[one] > _WATCHED_S}:
+            for reader in reading - self._since.keys():
+                self._since[reader] = started
+            if self._due <= {reader for reader in self._since if reader not in reading or started - self._since[reader] > _WATCHED_S}:
                 break
-            active = begun if reading else active
-            took = time.monotonic() - begun
+            active = started if reading else active
+            took = time.monotonic() - started
             pause = _OFTEN_S if len(self._due) <= _FEW else _EVERY_S
             time.sleep(max(0.0, min(max(pause, _PAUSE_SHARE * took), until - time.monotonic())))
 
@@ -67,11 +67,11 @@ class AwaitedReads:
         if not before.keys() & self._on_demand:
             return
         connections = source_log.connections()
-        linked = None if connections is None else Counter((one.address, one.port) for one in connections)
+        linked = None if connections is None else Counter((connection.address, connection.port) for connection in connections)
         after = _there(self._sample())
-        both = before.keys() & after.keys()
-        pulled = Counter((self._paths[name]["address"], self._paths[name]["port"]) for name in both)
-        for name in both & self._on_demand:
+        steady = before.keys() & after.keys()
+        pulled = Counter((self._paths[name]["address"], self._paths[name]["port"]) for name in steady)
+        for name in steady & self._on_demand:
             device = self._paths[name]["address"], self._paths[name]["port"]
             connected = linked[device] if linked is not None and device[1] else None
             self.on_demand[name] = {"after": after[name], "pulled": pulled[device], "connected": connected}

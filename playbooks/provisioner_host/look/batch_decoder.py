@@ -146,7 +146,7 @@ class BatchWords:
     """Parser of ffmpeg's messages about several streams."""
 
     def __init__(self, streams: Sequence[StreamToDecode]) -> None:
-        self.streams = [StreamWords(one) for one in streams]
+        self.streams = [StreamWords(stream) for stream in streams]
         self.is_clean, self.complaints = True, 0
         """Whether it had no complaint; complaints since the first stream's first picture."""
         self.last = ""
@@ -164,9 +164,9 @@ class BatchWords:
             self._line(line.decode(errors="replace"))
 
     def _line(self, line: str) -> None:
-        if said := _SHOWN.match(line) or _RATE.match(line):
-            if int(said[2]) < len(self.streams):
-                self.streams[int(said[2])].said(said)
+        if matched := _SHOWN.match(line) or _RATE.match(line):
+            if int(matched[2]) < len(self.streams):
+                self.streams[int(matched[2])].said(matched)
             return
         repeated, is_complaint = _REPEATED.match(line), bool(picture_look.complaint_of(line))
         number = int(repeated[1]) if repeated and self._was_complaint else int(is_complaint)
@@ -201,9 +201,9 @@ class StreamWords:
             self.frames += 1
             self.key_frames += key
 
-    def _rate(self, number: int, of: int) -> None:
+    def _rate(self, numerator: int, denominator: int) -> None:
         # A stream that declares none has as many pictures as its clock has ticks.
-        rate = number / of if of else 0.0
+        rate = numerator / denominator if denominator else 0.0
         self.declared_fps = round(rate, 2) if 0 < rate < CLOCK else None
 
 
@@ -222,11 +222,11 @@ def decode(
         tell: gets a stream's number and state at its first picture; with `early`, at each key picture from the second
             on.
     """
-    words, pictures, why, last = BatchWords(streams), [MeasuredPictures() for _ in streams], "", ""
-    shown = [_ToldStream(number, words, pictures[number], tell, early=one.early) for number, one in enumerate(streams)]
+    log, pictures, why, last = BatchWords(streams), [MeasuredPictures() for _ in streams], "", ""
+    reported = [_ToldStream(number, log, pictures[number], tell, early=stream.early) for number, stream in enumerate(streams)]
     pipes = [(os.pipe(), os.pipe()) for _ in streams]
     writing = [(small[1], exact[1]) for small, exact in pipes]
-    sources, sinks = [one.source for one in streams], [fd for both in writing for fd in both]
+    sources, sinks = [stream.source for stream in streams], [fd for both in writing for fd in both]
     nothing, environment = subprocess.DEVNULL, {"PATH": PATH, "LC_ALL": "C.UTF-8"}
     argv = command(streams, writing)
     try:
@@ -241,13 +241,13 @@ def decode(
                 os.close(fd)
             with selectors.DefaultSelector() as waiting:
                 assert process.stderr is not None  # noqa: S101 (for the type checker)
-                waiting.register(process.stderr, selectors.EVENT_READ, words.take)
+                waiting.register(process.stderr, selectors.EVENT_READ, log.take)
                 for (small, exact), measured in zip(pipes, pictures):
                     waiting.register(small[0], selectors.EVENT_READ, measured.small)
                     waiting.register(exact[0], selectors.EVENT_READ, measured.exact)
-                _take_all(waiting, until, shown)
+                _take_all(waiting, until, reported)
             code = process.wait(_ENDING_S)
-            last = _end_by_itself(code, words, sources)
+            last = _end_by_itself(code, log, sources)
         except Failed as error:
             code, why = 1, str(error)
         except subprocess.TimeoutExpired:
@@ -256,20 +256,20 @@ def decode(
             process.kill()
             for fd in sources:
                 os.close(fd)
-    answers = [_answer(*one, words.complaints) for one in zip(streams, words.streams, pictures)]
+    answers = [_answer(*parts, log.complaints) for parts in zip(streams, log.streams, pictures)]
     if code in _NOT_STARTED and not any(answers):
-        return DecodedBatch(answers, is_clean=False, why=words.last[-_MOST_WHY:], is_started=False)
-    return DecodedBatch(answers, words.is_clean and not code and not last, why, last=last)
+        return DecodedBatch(answers, is_clean=False, why=log.last[-_MOST_WHY:], is_started=False)
+    return DecodedBatch(answers, log.is_clean and not code and not last, why, last=last)
 
 
-def _end_by_itself(code: int, words: BatchWords, sources: Iterable[int]) -> str:
+def _end_by_itself(code: int, log: BatchWords, sources: Iterable[int]) -> str:
     """Return ffmpeg's last line, code or signal if it failed by itself."""
     if code < 0:
         return f"the decoder ended with signal {-code}"
     # ffmpeg also fails, and complains, at the end of a stream that it cannot decode.
-    if all(map(_is_read_to_its_end, sources)) and (not code or not words.is_clean):
+    if all(map(_is_read_to_its_end, sources)) and (not code or not log.is_clean):
         return ""
-    return words.last[-_MOST_WHY:] or f"the decoder ended with {code}"
+    return log.last[-_MOST_WHY:] or f"the decoder ended with {code}"
 
 
 def _is_read_to_its_end(source: int) -> bool:
@@ -284,13 +284,13 @@ class _ToldStream:
     def __init__(
         self,
         number: int,
-        words: BatchWords,
+        log: BatchWords,
         pictures: MeasuredPictures,
         tell: Callable[[int, Decoded], None],
         *,
         early: bool,
     ) -> None:
-        self._number, self._batch, self._words = number, words, words.streams[number]
+        self._number, self._batch, self._words = number, log, log.streams[number]
         self._pictures, self._tell, self._early = pictures, tell, early
         self._told = -1
         self._is_unmeasured = False
@@ -302,12 +302,12 @@ class _ToldStream:
 
     def heed(self) -> None:
         """Report newly decoded pictures."""
-        words = self._words
-        compared = self._pictures.compared(words.chosen) if self._early else 0
-        if words.frames and compared > self._told:
-            differences = self._pictures.differences(words.chosen) if self._early else []
+        log = self._words
+        compared = self._pictures.compared(log.chosen) if self._early else 0
+        if log.frames and compared > self._told:
+            differences = self._pictures.differences(log.chosen) if self._early else []
             self._told, self._is_unmeasured = len(differences), bool(differences)
-            self._tell(self._number, Decoded(differences, words.declared_fps, words.first_s, self._batch.is_clean))
+            self._tell(self._number, Decoded(differences, log.declared_fps, log.first_s, self._batch.is_clean))
 
     def measure(self) -> None:
         """Measure the present picture, usually the last, to save time later."""
@@ -315,13 +315,13 @@ class _ToldStream:
         self._is_unmeasured = False
 
 
-def _take_all(waiting: selectors.BaseSelector, until: float, shown: Sequence[_ToldStream]) -> None:
+def _take_all(waiting: selectors.BaseSelector, until: float, reported: Sequence[_ToldStream]) -> None:
     while waiting.get_map():
-        left = until - time.monotonic()
-        if left <= 0:
+        left_s = until - time.monotonic()
+        if left_s <= 0:
             raise Failed(f"ffmpeg: no answer within {_ENDING_S:g} s")
-        unmeasured = next((one for one in shown if one.waits), None)
-        ready = waiting.select(0 if unmeasured else left)
+        unmeasured = next((stream for stream in reported if stream.waits), None)
+        ready = waiting.select(0 if unmeasured else left_s)
         if unmeasured and not ready:
             unmeasured.measure()
         for key, _ in ready:
@@ -330,25 +330,25 @@ def _take_all(waiting: selectors.BaseSelector, until: float, shown: Sequence[_To
                 take(chunk)
             else:
                 waiting.unregister(key.fileobj)
-        for one in shown:
-            one.heed()
+        for stream in reported:
+            stream.heed()
 
 
 def _answer(
-    stream: StreamToDecode, words: StreamWords, pictures: MeasuredPictures, complaints: int
+    stream: StreamToDecode, log: StreamWords, pictures: MeasuredPictures, complaints: int
 ) -> DecodedAnswer | None:
-    if not words.frames:
+    if not log.frames:
         return None
     return DecodedAnswer(
         stream.codec,
-        *words.size,
-        words.frames,
-        words.key_frames,
-        words.first_s,
-        words.declared_fps,
+        *log.size,
+        log.frames,
+        log.key_frames,
+        log.first_s,
+        log.declared_fps,
         pictures.scene() if stream.measured else None,
-        pictures.differences(words.chosen),
-        pictures.digests(words.chosen),
+        pictures.differences(log.chosen),
+        pictures.digests(log.chosen),
         complaints,
     )
 
@@ -370,8 +370,8 @@ def begin(streams: Sequence[StreamToDecode], until: float) -> Batch:
     if process == 0:
         _work(streams, until, writing)
     os.close(writing)
-    for one in streams:
-        os.close(one.source)
+    for stream in streams:
+        os.close(stream.source)
     return Batch(process, reading)
 
 
@@ -379,14 +379,14 @@ def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None
     """Run the child process; it always ends here."""
     try:
         # Ends of others' pipes and connections, which would not end with them.
-        kept = {0, 1, 2, answers, *(one.source for one in streams)}
+        open_fds = {0, 1, 2, answers, *(stream.source for stream in streams)}
         for fd in range(3, _LAST_FD):
-            if fd not in kept:
+            if fd not in open_fds:
                 with contextlib.suppress(OSError):
                     os.close(fd)
 
-        def say(what: object) -> None:
-            line = json.dumps(what).encode() + b"\n"
+        def say(message: object) -> None:
+            line = json.dumps(message).encode() + b"\n"
             while line:
                 line = line[os.write(answers, line) :]
 
@@ -396,23 +396,23 @@ def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None
         os._exit(0)
 
 
-def decoded_in(said: bytes, number: int) -> tuple[int, Decoded] | None:
+def decoded_in(data: bytes, number: int) -> tuple[int, Decoded] | None:
     """Parse a progress line: stream number and state; `None` for others."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
-        line = json.loads(said)
-        fps, differences = line["declared_fps"], [float(one) for one in line["differences"]]
+        line = json.loads(data)
+        fps, differences = line["declared_fps"], [float(difference) for difference in line["differences"]]
         if line["of"] in range(number):
             rate = None if fps is None else float(fps)
             return line["of"], Decoded(differences, rate, float(line["first_s"]), line["is_clean"] is True)
     return None
 
 
-def batch_in(said: bytes, number: int) -> DecodedBatch:
+def batch_in(data: bytes, number: int) -> DecodedBatch:
     """Parse a process's last line; without answers if it is invalid."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
-        line = json.loads(said.rstrip(b"\n").rpartition(b"\n")[2])
-        answers = [None if one is None else DecodedAnswer(*one) for one in line["answers"]]
+        line = json.loads(data.rstrip(b"\n").rpartition(b"\n")[2])
+        answers = [None if answer is None else DecodedAnswer(*answer) for answer in line["answers"]]
         if len(answers) == number:
-            words = str(line["why"]), line["is_started"] is True, str(line["last"])
-            return DecodedBatch(answers, line["is_clean"] is True, *words)
+            ending = str(line["why"]), line["is_started"] is True, str(line["last"])
+            return DecodedBatch(answers, line["is_clean"] is True, *ending)
     return DecodedBatch([None] * number, is_clean=False, last="the decoder gave no answer")

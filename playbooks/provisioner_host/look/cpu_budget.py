@@ -17,7 +17,7 @@ _FIRST_GUESS_S = 0.3
 
 def taken_s() -> float:
     """Return CPU seconds of this process and its ended children."""
-    parts = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    parts = (resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(part.ru_utime + part.ru_stime for part in parts)
 
 
@@ -33,11 +33,11 @@ class CpuBudget:
     def __init__(
         self,
         cores: float | None,
-        taken: Callable[[], float] = taken_s,
+        used_s: Callable[[], float] = taken_s,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cores, self._taken, self._clock = cores, taken, clock
-        self._begun, self._before = clock(), taken()
+        self._cores, self._taken, self._clock = cores, used_s, clock
+        self._begun, self._before = clock(), used_s()
         self._going, self._ended = 0, 0
 
     @property
@@ -45,9 +45,9 @@ class CpuBudget:
         """Whether another reader fits, given used and expected CPU time."""
         if self._cores is None:
             return True
-        taken = self._taken() - self._before
-        each = taken / self._ended if self._ended else _FIRST_GUESS_S
-        return taken + (self._going + 1) * each <= AT_ONCE_S + self._cores * (self._clock() - self._begun)
+        used_s = self._taken() - self._before
+        each = used_s / self._ended if self._ended else _FIRST_GUESS_S
+        return used_s + (self._going + 1) * each <= AT_ONCE_S + self._cores * (self._clock() - self._begun)
 
     def begin(self) -> None:
         """Count a started reader."""

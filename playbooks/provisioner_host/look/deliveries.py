@@ -141,8 +141,8 @@ def _received(paths: Collection[str]) -> dict[str, int]:
     """Return bytes by available path; a new pull starts at 0."""
     try:
         listed = relay.api(_PATHS)["items"]
-        there = [item for item in listed if item.get("name") in paths and item.get("available")]
-        return {str(item["name"]): int(item.get("inboundBytes") or 0) for item in there}
+        available = [item for item in listed if item.get("name") in paths and item.get("available")]
+        return {str(item["name"]): int(item.get("inboundBytes") or 0) for item in available}
     except (Failed, OSError, KeyError, TypeError, ValueError, AttributeError):
         return {}
 
@@ -150,17 +150,17 @@ def _received(paths: Collection[str]) -> dict[str, int]:
 def _flow(name: str, looks: list[Moment]) -> FlowAnswer:
     pairs = [(a, b) for a, b in zip(looks, looks[1:]) if name in a.received and name in b.received]
     grown = [(b.at - a.at, b.received[name] - a.received[name]) for a, b in pairs]
-    kept = [(seconds, more) for seconds, more in grown if more >= 0]
+    steps = [(seconds, received) for seconds, received in grown if received >= 0]
     return {
-        "seconds": round(sum(seconds for seconds, _ in kept), 2),
-        "bytes": sum(more for _, more in kept),
+        "seconds": round(sum(seconds for seconds, _ in steps), 2),
+        "bytes": sum(received for _, received in steps),
         "still_s": round(max(sum(seconds for seconds, _ in run) for run in _still(grown)), 2),
     }
 
 
 def _still(grown: list[tuple[float, int]]) -> Iterator[list[tuple[float, int]]]:
     yield []
-    yield from (list(run) for nothing, run in groupby(grown, lambda one: one[1] == 0) if nothing)
+    yield from (list(run) for nothing, run in groupby(grown, lambda step: step[1] == 0) if nothing)
 
 
 def _session(session: Mapping[str, Any]) -> ReaderSession:
@@ -179,14 +179,14 @@ def _served(looks: list[Moment]) -> list[DeliveryAnswer]:
     by_reader = [{ends[2:]: link for ends, link in look.links.items() if ends[1] in READER_PORTS} for look in looks]
     answers = []
     for name in sorted({name for look in looks for name in look.sessions})[:_NAMED]:
-        seen = [(look.at, look.sessions[name]) for look in looks if name in look.sessions]
-        reader = seen[-1][1].address, seen[-1][1].port
-        answers.append(_delivery(seen, [links[reader] for links in by_reader if reader in links]))
+        samples = [(look.at, look.sessions[name]) for look in looks if name in look.sessions]
+        reader = samples[-1][1].address, samples[-1][1].port
+        answers.append(_delivery(samples, [links[reader] for links in by_reader if reader in links]))
     return answers
 
 
-def _delivery(seen: list[tuple[float, ReaderSession]], links: list[CountedLink]) -> DeliveryAnswer:
-    (begin, first), (end, last) = seen[0], seen[-1]
+def _delivery(samples: list[tuple[float, ReaderSession]], links: list[CountedLink]) -> DeliveryAnswer:
+    (begin, first), (end, last) = samples[0], samples[-1]
     grown = _growth(links)
     return {
         "user": last.user[:64],
@@ -263,21 +263,21 @@ def _growth(links: list[CountedLink]) -> dict[str, int]:
 
 def _links(wanted: Callable[[Ends], bool]) -> dict[Ends, CountedLink]:
     try:
-        said = run(["ss", "--no-header", "-tniO", "state", "established"]).stdout
+        output = run(["ss", "--no-header", "-tniO", "state", "established"]).stdout
     except (Failed, UnicodeDecodeError):
         return {}
-    return {ends: link for ends, link in parse(said) if wanted(ends)}
+    return {ends: link for ends, link in parse(output) if wanted(ends)}
 
 
-def parse(said: str) -> Iterator[tuple[Ends, CountedLink]]:
+def parse(output: str) -> Iterator[tuple[Ends, CountedLink]]:
     """Parse the output of `ss`, one connection per line."""
-    for line in said.splitlines():
+    for line in output.splitlines():
         matched = _LINE.match(line)
         if matched is None:
             continue
-        unread, unsent, own, own_port, other, port, rest = matched.groups()
+        unread, unsent, own, own_port, peer, port, rest = matched.groups()
         counts = {name: int(count) for name, count in (*_COUNT.findall(rest), *_SPENT.findall(rest))}
-        yield (_bare(own), int(own_port), _bare(other), int(port)), CountedLink(int(unread), int(unsent), counts)
+        yield (_bare(own), int(own_port), _bare(peer), int(port)), CountedLink(int(unread), int(unsent), counts)
 
 
 def _bare(address: str) -> str:

@@ -75,10 +75,10 @@ def place_in(answer: bytes) -> str:
 
 def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, SaidAnswer]:
     """Send requests to devices with open ports; return their answers."""
-    wanted = sorted(targets)
+    devices = sorted(targets)
     with ThreadPoolExecutor(_AT_ONCE) as asking:
-        answers = asking.map(lambda device: _said(device, targets[device], until), wanted)
-        return {device: said for device, said in zip(wanted, answers) if said is not None}
+        answers = asking.map(lambda device: _said(device, targets[device], until), devices)
+        return {device: answer for device, answer in zip(devices, answers) if answer is not None}
 
 
 def target_of(source: str) -> str:
@@ -104,8 +104,8 @@ def _answer(device: DeviceAddress, target: str, until: float) -> tuple[bytes, bo
     with socket.create_connection(device, max(0.1, until - time.monotonic())) as link:
         url = f"rtsp://{device[0]}:{device[1]}{target}"
         link.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
-        while not _is_whole(answer) and len(answer) < _MOST_BYTES and (left := until - time.monotonic()) > 0:
-            link.settimeout(left)
+        while not _is_whole(answer) and len(answer) < _MOST_BYTES and (left_s := until - time.monotonic()) > 0:
+            link.settimeout(left_s)
             try:
                 chunk = link.recv(_MOST_BYTES)
             except TimeoutError:
@@ -126,20 +126,20 @@ def _is_whole(answer: bytes) -> bool:
 
 def parse(answer: bytes, hung_up: bool) -> SaidAnswer:  # noqa: FBT001 (what `_answer` gives)
     """Classify an answer: kind, RTSP status, offered media, redirect."""
-    said: SaidAnswer = {"kind": "other", "status": None, "media": []}
+    parsed: SaidAnswer = {"kind": "other", "status": None, "media": []}
     if not answer.strip():
-        said["kind"] = "closed" if hung_up else "nothing"
+        parsed["kind"] = "closed" if hung_up else "nothing"
     elif status := _STATUS.match(answer):
         body = answer.partition(b"\r\n\r\n")[2]
         media = [kind.decode() for kind in _MEDIA.findall(body)[:_MOST_MEDIA]]
-        said = {"kind": "rtsp", "status": int(status[1]), "media": media}
+        parsed = {"kind": "rtsp", "status": int(status[1]), "media": media}
     elif _WEB.match(answer):
-        said["kind"] = "http"
+        parsed["kind"] = "http"
     elif _ENCRYPTED.match(answer):
-        said["kind"] = "tls"
-    if place := place_in(answer):
-        said["redirect"] = place
-    return said
+        parsed["kind"] = "tls"
+    if redirect := place_in(answer):
+        parsed["redirect"] = redirect
+    return parsed
 
 
 def at_devices(
@@ -158,26 +158,26 @@ def at_devices(
         return {"drops": None, "gateways": []}
     targets = _targets(devices, dark)
     with ThreadPoolExecutor(3) as asking, drops.traced(places, tunnel["listen_port"]) as trace:
-        said = asking.submit(asked, targets, until)
+        answers = asking.submit(asked, targets, until)
         gateway_until = min(until, time.monotonic() + _GATEWAYS_S)
         addresses = {address for address, _ in places}
         pinged = asking.submit(endpoints.answers, addresses, tunnel["mtu"], gateway_until, drops.MARK)
         tried = asking.submit(reach.again, devices, connect_s, drops.MARK)
         devices[:] = tried.result()
-        heard, ways = said.result(), pinged.result()
+        by_device, gateways = answers.result(), pinged.result()
     for device in devices:
-        if words := heard.get((device["address"], device["port"])):
-            device["said"] = words
-    return {"drops": trace.drops, "gateways": ways}
+        if answer := by_device.get((device["address"], device["port"])):
+            device["said"] = answer
+    return {"drops": trace.drops, "gateways": gateways}
 
 
 def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe]) -> dict[DeviceAddress, str]:
     """Return each reachable device's first dark path, without a login."""
     answering = {(d["address"], d["port"]) for d in devices if d["outcome"] == "ok"}
-    wanted = {name: p for name, p in sorted(dark.items()) if (p["address"], p["port"]) in answering}
-    sources = relay.sources(set(wanted)) if wanted else {}
+    reachable = {name: p for name, p in sorted(dark.items()) if (p["address"], p["port"]) in answering}
+    sources = relay.sources(set(reachable)) if reachable else {}
     targets: dict[DeviceAddress, str] = {}
-    for name, path in wanted.items():
+    for name, path in reachable.items():
         if len(targets) < _MOST_ASKED:
             target = target_of(without_login(sources.get(name, "")))
             targets.setdefault((path["address"], path["port"]), target)
@@ -188,16 +188,16 @@ def at_relays(
     places: Iterable[DeviceAddress], tunnel: TunnelAnswer, connect_s: float, until: float
 ) -> tuple[list[WayAnswer], CloserAnswer]:
     """Probe unreadable relays from a centre: connections, packets, own drops."""
-    wanted = sorted(set(places))
-    if not wanted or time.monotonic() >= until:
+    targets = sorted(set(places))
+    if not targets or time.monotonic() >= until:
         return [], {"drops": None, "gateways": []}
-    with ThreadPoolExecutor(2) as asking, drops.traced(wanted, tunnel["listen_port"]) as trace:
+    with ThreadPoolExecutor(2) as asking, drops.traced(targets, tunnel["listen_port"]) as trace:
         gateway_until = min(until, time.monotonic() + _GATEWAYS_S)
-        addresses = {address for address, _ in wanted}
+        addresses = {address for address, _ in targets}
         pinged = asking.submit(endpoints.answers, addresses, tunnel["mtu"], gateway_until, drops.MARK)
-        tried = asking.submit(reach.connect_all, wanted, connect_s, drops.MARK)
-        connected, ways = tried.result(), pinged.result()
-    return list(connected), {"drops": trace.drops, "gateways": ways}
+        tried = asking.submit(reach.connect_all, targets, connect_s, drops.MARK)
+        connected, gateways = tried.result(), pinged.result()
+    return list(connected), {"drops": trace.drops, "gateways": gateways}
 
 
 def foreign_chains() -> list[BaseChainAnswer] | None:

@@ -54,9 +54,9 @@ class Decoded(NamedTuple):
     is_clean: bool = True
 
 
-def moved(one: Arrived, seconds: float) -> Arrived:
+def moved(picture: Arrived, seconds: float) -> Arrived:
     """Return a picture with a later display time."""
-    return Arrived(Packet(one.packet.seconds + seconds, one.packet.size, one.packet.key), one.at)
+    return Arrived(Packet(picture.packet.seconds + seconds, picture.packet.size, picture.packet.key), picture.at)
 
 
 def is_answered(
@@ -66,12 +66,12 @@ def is_answered(
 
     `before` are pictures before the first key picture, `looked` those after it.
     """
-    packets = [one.packet for one in looked]
-    keys = [place for place, packet in enumerate(packets) if packet.key]
+    packets = [picture.packet for picture in looked]
+    keys = [index for index, packet in enumerate(packets) if packet.key]
     if not decoded.is_clean or len(packets) < _FEWEST or packets[-1].seconds - packets[0].seconds < _LEAST_S:
         return False
     return (
-        _are_different([packets[place].key for place in keys], decoded.differences)
+        _are_different([packets[index].key for index in keys], decoded.differences)
         and _is_even([*before, *looked], wanted["fps"] or decoded.declared_fps)
         and _is_in_time(looked, now)
         and _has_bits(packets, keys, wanted["least_kbps"])
@@ -80,13 +80,13 @@ def is_answered(
 
 def _are_different(keys: Sequence[str], differences: Sequence[float]) -> bool:
     """Return whether there are two key pictures or more, all distinct."""
-    whole = len(keys) > 1 and len(set(keys)) == len(keys)
-    return whole and len(differences) == len(keys) - 1 and min(differences) >= _DIFFERENT
+    are_distinct = len(keys) > 1 and len(set(keys)) == len(keys)
+    return are_distinct and len(differences) == len(keys) - 1 and min(differences) >= _DIFFERENT
 
 
 def _is_even(pictures: Sequence[Arrived], fps: float | None) -> bool:
     """Return whether pictures come at the wanted rate without gaps."""
-    moments = [one.packet.seconds for one in pictures]
+    moments = [picture.packet.seconds for picture in pictures]
     steps = list(map(sub, moments[1:], moments))
     usual = sorted(steps)[len(steps) // 2]
     even = min(steps) > _ONE_MOMENT_S and max(steps) < _GAP * usual
@@ -98,7 +98,7 @@ def _is_in_time(looked: Sequence[Arrived], now: float) -> bool:
 
     A busy host catches up; a slow line does not.
     """
-    offsets = [one.at - one.packet.seconds for one in looked]
+    offsets = [picture.at - picture.packet.seconds for picture in looked]
     step = looked[-1].packet.seconds - looked[-2].packet.seconds
     in_time = offsets[-1] - offsets[0] > -_SOON_S and offsets[-1] - min(offsets) < _LATE_S
     return in_time and now - looked[-1].at < _GAP * step + _LATE_S
@@ -106,7 +106,7 @@ def _is_in_time(looked: Sequence[Arrived], now: float) -> bool:
 
 def _has_bits(packets: Sequence[Packet], keys: Sequence[int], least_kbps: int | None) -> bool:
     """Return whether the bit rate between key pictures suffices."""
-    whole = packets[keys[0] : keys[-1]]
+    between = packets[keys[0] : keys[-1]]
     seconds = packets[keys[-1]].seconds - packets[keys[0]].seconds
-    comes = sum(packet.size for packet in whole) / _BITS_A_KBIT / seconds
-    return least_kbps is None or comes >= _BITS * least_kbps
+    kbps = sum(packet.size for packet in between) / _BITS_A_KBIT / seconds
+    return least_kbps is None or kbps >= _BITS * least_kbps

@@ -194,14 +194,14 @@ class Depacketizer:
     @property
     def sets(self) -> bytes:
         """The parameter sets so far, each with a start code."""
-        return b"".join(START_CODE + one for one in self._sets)
+        return b"".join(START_CODE + unit for unit in self._sets)
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
         """Take a packet; return its completed pictures, or raise `Unfit`."""
-        taken = self._packets.payload(packet)
-        if taken is None:
+        parsed = self._packets.payload(packet)
+        if parsed is None:
             return []
-        payload, marked = taken
+        payload, marked = parsed
         pictures: list[CodedPicture] = []
         kind = payload[0] >> 1 & 63 if self._hevc else payload[0] & 31
         if kind == (_H265_FRAGMENT if self._hevc else _H264_FRAGMENT):
@@ -247,8 +247,8 @@ class Depacketizer:
         return pictures
 
     def _close(self) -> list[CodedPicture]:
-        one, self._open = self._open, None
-        return [] if one is None else [CodedPicture(one.ticks, one.key, bytes(one.data), one.is_begun)]
+        picture, self._open = self._open, None
+        return [] if picture is None else [CodedPicture(picture.ticks, picture.key, bytes(picture.data), picture.is_begun)]
 
 
 class _OpenPicture:

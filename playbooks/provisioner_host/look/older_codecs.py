@@ -47,10 +47,10 @@ class Mpeg4Pictures:
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
         """Take a packet; return its completed pictures, or raise `Unfit`."""
-        taken = self._packets.payload(packet)
-        if taken is None:
+        parsed = self._packets.payload(packet)
+        if parsed is None:
             return []
-        payload, marked = taken
+        payload, marked = parsed
         pictures = self._close() if self._packets.ticks != self._ticks else []
         self._ticks = self._packets.ticks
         self._open += payload
@@ -84,10 +84,10 @@ class JpegPictures:
 
     def packet(self, packet: bytes) -> list[CodedPicture]:
         """Take a packet; return its completed pictures, or raise `Unfit`."""
-        taken = self._packets.payload(packet)
-        if taken is None or len(taken[0]) <= _HEAD:
+        parsed = self._packets.payload(packet)
+        if parsed is None or len(parsed[0]) <= _HEAD:
             return []
-        payload, marked = taken
+        payload, marked = parsed
         offset, kind, quality = int.from_bytes(payload[1:4], "big"), payload[4], payload[5]
         size = payload[6] * _BLOCK, payload[7] * _BLOCK
         at, interval = _HEAD, 0
@@ -95,8 +95,8 @@ class JpegPictures:
             interval, at = int.from_bytes(payload[at : at + 2], "big"), at + _RESTART_HEAD
         if not offset:
             tables, at = self._quantization(payload, at, quality)
-            known = kind < _KINDS and all(size) and tables
-            self._open = bytearray(_head(kind & 1, size, tables, interval)) if known else None
+            can_decode = kind < _KINDS and all(size) and tables
+            self._open = bytearray(_head(kind & 1, size, tables, interval)) if can_decode else None
             self._begin = len(self._open or b"")
         if self._open is None or len(self._open) - self._begin != offset:
             # A part before it was lost.
@@ -116,15 +116,15 @@ class JpegPictures:
             return _scaled(quality), at
         length, at = int.from_bytes(payload[at + 2 : at + 4], "big"), at + _TABLES_HEAD
         if length in {_TABLE, 2 * _TABLE} and at + length <= len(payload):
-            own = payload[at : at + length]
-            self._tables[quality] = own if length > _TABLE else own * 2
+            tables = payload[at : at + length]
+            self._tables[quality] = tables if length > _TABLE else tables * 2
         return self._tables.get(quality, b""), at + length
 
 
 def _scaled(quality: int) -> bytes:
     quality = max(1, min(_MOST_QUALITY, quality))
     factor = _LARGEST_FACTOR // quality if quality < _HALF else 200 - 2 * quality
-    return bytes(max(1, min(_LEVELS, (one * factor + 50) // 100)) for table in _TABLES for one in table)
+    return bytes(max(1, min(_LEVELS, (value * factor + 50) // 100)) for table in _TABLES for value in table)
 
 
 def _head(kind: int, size: tuple[int, int], tables: bytes, interval: int) -> bytes:

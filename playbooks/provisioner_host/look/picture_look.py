@@ -76,7 +76,7 @@ def filters(number: int, *, every: bool) -> str:
     The first filter reports each decoded picture, the third each measured one.
     """
     chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if every else "key"
-    decoded, measured = (f"@{what}{number}" for what in ("decoded", "chosen"))
+    decoded, measured = (f"@{step}{number}" for step in ("decoded", "chosen"))
     small, exact = (
         f"scale={width}:{height}:flags={how}:out_range=pc,format=gray"
         for width, height, how in (

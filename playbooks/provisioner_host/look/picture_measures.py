@@ -109,8 +109,8 @@ def difference(before: bytes, after: bytes) -> float:
 
     The bands with clocks and names are left out.
     """
-    one, other = _middle(before, WIDTH, HEIGHT), _middle(after, WIDTH, HEIGHT)
-    return round(float(sum(map(abs, map(sub, one, other)))) / (len(one) or 1), 4)
+    first, second = _middle(before, WIDTH, HEIGHT), _middle(after, WIDTH, HEIGHT)
+    return round(float(sum(map(abs, map(sub, first, second)))) / (len(first) or 1), 4)
 
 
 def digest_of(data: bytes) -> str:
@@ -149,13 +149,13 @@ def grid_of(rows: Sequence[Sequence[float]]) -> str:
 
 def strengths_of(rows: Sequence[Sequence[float]]) -> str:
     """Return edge strengths of 16x8 cells, in half octaves; 0 for none."""
-    kept = rows[(len(rows) - GRID_HEIGHT * 5) // 2 :][: GRID_HEIGHT * 5]
-    width, tall, digits = len(kept[0]), len(kept) // COARSE_HEIGHT, []
+    inner = rows[(len(rows) - GRID_HEIGHT * 5) // 2 :][: GRID_HEIGHT * 5]
+    width, tall, digits = len(inner[0]), len(inner) // COARSE_HEIGHT, []
     for top in range(0, tall * COARSE_HEIGHT, tall):
         for column in range(COARSE_WIDTH):
             begin, end = column * width // COARSE_WIDTH, (column + 1) * width // COARSE_WIDTH
             # The slope that a tenth of the cell has.
-            strong = sorted(chain.from_iterable(row[begin:end] for row in kept[top : top + tall]))[-tall] / 8
+            strong = sorted(chain.from_iterable(row[begin:end] for row in inner[top : top + tall]))[-tall] / 8
             digits.append(max(0, min(15, round(2 * log2(strong) + 3))) if strong > 0 else 0)
     return "".join(f"{digit:x}" for digit in digits)
 
@@ -197,9 +197,9 @@ def _quantile(levels: Counter[int], share: float) -> int:
 
 
 def _number_of_levels(levels: Counter[int]) -> int:
-    left = levels.total() * (1 - _NEARLY_ALL)
+    ignored = levels.total() * (1 - _NEARLY_ALL)
     rarest = accumulate(sorted(levels.values()))
-    return len(levels) - sum(so_far <= left for so_far in rarest)
+    return len(levels) - sum(so_far <= ignored for so_far in rarest)
 
 
 def _of(ordered: Sequence[float], share: float) -> float:
@@ -284,12 +284,12 @@ def key_of(data: bytes, codec: str) -> str:
     """Return a key packet's digest, of its picture units only."""
     units = [unit for unit in data.split(b"\x00\x00\x01")[1:] if unit]
     if codec == "hevc":
-        kept = [unit for unit in units if unit[0] >> 1 & 63 not in _SAID_H265]
+        picture_units = [unit for unit in units if unit[0] >> 1 & 63 not in _SAID_H265]
     elif codec == "h264":
-        kept = [unit for unit in units if unit[0] & 31 not in _SAID_H264]
+        picture_units = [unit for unit in units if unit[0] & 31 not in _SAID_H264]
     else:
-        kept = []
-    return digest_of(b"\x00\x00\x01".join(unit.rstrip(b"\x00") for unit in kept) if kept else data)
+        picture_units = []
+    return digest_of(b"\x00\x00\x01".join(unit.rstrip(b"\x00") for unit in picture_units) if picture_units else data)
 
 
 def checked_picture(answer: object) -> PictureAnswer:
@@ -298,57 +298,57 @@ def checked_picture(answer: object) -> PictureAnswer:
     Raises:
         KeyError, TypeError, ValueError: a part is missing or invalid.
     """
-    said = _object(answer)
-    rate, scene = said["declared_fps"], said["scene"]
+    fields = _object(answer)
+    rate, scene = fields["declared_fps"], fields["scene"]
     return {
-        "every": said["every"] is True,
-        "looked_s": number(said["looked_s"], 0, _LONGEST_S),
-        "packets": _packets(_object(said["packets"])),
-        "frames": _count(said["frames"]),
-        "owed": _count(said["owed"]),
-        "key_frames": _count(said["key_frames"]),
-        "complaints": _count(said["complaints"]),
-        "missed": _count(said["missed"]),
+        "every": fields["every"] is True,
+        "looked_s": number(fields["looked_s"], 0, _LONGEST_S),
+        "packets": _packets(_object(fields["packets"])),
+        "frames": _count(fields["frames"]),
+        "owed": _count(fields["owed"]),
+        "key_frames": _count(fields["key_frames"]),
+        "complaints": _count(fields["complaints"]),
+        "missed": _count(fields["missed"]),
         "declared_fps": None if rate is None else number(rate, 0, _LONGEST_S),
         "scene": None if scene is None else _scene(_object(scene)),
-        "differences": [number(one, 0, 255) for one in _list(said["differences"], MOST_PICTURES)],
-        "digests": [_text(one, _DIGEST) for one in _list(said["digests"], MOST_PICTURES + 1)],
+        "differences": [number(value, 0, 255) for value in _list(fields["differences"], MOST_PICTURES)],
+        "digests": [_text(value, _DIGEST) for value in _list(fields["digests"], MOST_PICTURES + 1)],
     }
 
 
-def _packets(said: Mapping[str, object]) -> PacketsAnswer:
+def _packets(fields: Mapping[str, object]) -> PacketsAnswer:
     return {
-        "count": _count(said["count"]),
-        "bytes": _count(said["bytes"]),
-        "span_s": number(said["span_s"], 0, _LONGEST_S),
-        "arrived_s": number(said["arrived_s"], 0, _LONGEST_S),
-        "step_s": number(said["step_s"], 0, _LONGEST_S),
-        "longest_s": number(said["longest_s"], 0, _LONGEST_S),
-        "gaps": _count(said["gaps"]),
-        "equal": _count(said["equal"]),
-        "backward": _count(said["backward"]),
-        "keys": [_text(one, _DIGEST) for one in _list(said["keys"], MOST_KEYS)],
-        "key_count": _count(said["key_count"]),
+        "count": _count(fields["count"]),
+        "bytes": _count(fields["bytes"]),
+        "span_s": number(fields["span_s"], 0, _LONGEST_S),
+        "arrived_s": number(fields["arrived_s"], 0, _LONGEST_S),
+        "step_s": number(fields["step_s"], 0, _LONGEST_S),
+        "longest_s": number(fields["longest_s"], 0, _LONGEST_S),
+        "gaps": _count(fields["gaps"]),
+        "equal": _count(fields["equal"]),
+        "backward": _count(fields["backward"]),
+        "keys": [_text(key, _DIGEST) for key in _list(fields["keys"], MOST_KEYS)],
+        "key_count": _count(fields["key_count"]),
     }
 
 
-def _scene(said: Mapping[str, object]) -> SceneAnswer:
+def _scene(fields: Mapping[str, object]) -> SceneAnswer:
     return {
-        "median": _level(said["median"]),
-        "bright": _level(said["bright"]),
-        "spread": _level(said["spread"]),
-        "one_level": number(said["one_level"], 0, 1),
-        "three_levels": number(said["three_levels"], 0, 1),
-        "levels": _whole(said["levels"], 256),
-        "flat_cells": number(said["flat_cells"], 0, 1),
-        "gradient_p50": number(said["gradient_p50"], 0, _STEEPEST_SLOPE),
-        "gradient_p90": number(said["gradient_p90"], 0, _STEEPEST_SLOPE),
-        "gradient_p99": number(said["gradient_p99"], 0, _STEEPEST_SLOPE),
-        "steepest": number(said["steepest"], 0, _STEEPEST_SLOPE),
-        "sharpness": number(said["sharpness"], 0, 255),
-        "grid": _text(said["grid"], _GRID),
-        "strengths": _text(said["strengths"], _STRENGTHS),
-        "digest": _text(said["digest"], _DIGEST),
+        "median": _level(fields["median"]),
+        "bright": _level(fields["bright"]),
+        "spread": _level(fields["spread"]),
+        "one_level": number(fields["one_level"], 0, 1),
+        "three_levels": number(fields["three_levels"], 0, 1),
+        "levels": _whole(fields["levels"], 256),
+        "flat_cells": number(fields["flat_cells"], 0, 1),
+        "gradient_p50": number(fields["gradient_p50"], 0, _STEEPEST_SLOPE),
+        "gradient_p90": number(fields["gradient_p90"], 0, _STEEPEST_SLOPE),
+        "gradient_p99": number(fields["gradient_p99"], 0, _STEEPEST_SLOPE),
+        "steepest": number(fields["steepest"], 0, _STEEPEST_SLOPE),
+        "sharpness": number(fields["sharpness"], 0, 255),
+        "grid": _text(fields["grid"], _GRID),
+        "strengths": _text(fields["strengths"], _STRENGTHS),
+        "digest": _text(fields["digest"], _DIGEST),
     }
 
 

@@ -103,19 +103,19 @@ class ProbeBudget:
 class Spans:
     """A visit's parts with start and duration; parts overlap."""
 
-    def __init__(self, begun: float) -> None:
-        self._begun = begun
+    def __init__(self, started: float) -> None:
+        self._begun = started
         self.answer: list[SpanAnswer] = []
 
     @contextmanager
-    def of(self, what: str) -> Iterator[None]:
+    def of(self, name: str) -> Iterator[None]:
         """Measure a part."""
         since = time.monotonic()
         try:
             yield
         finally:
             seconds = time.monotonic() - since
-            self.answer.append({"what": what, "at": round(since - self._begun, 2), "seconds": round(seconds, 2)})
+            self.answer.append({"what": name, "at": round(since - self._begun, 2), "seconds": round(seconds, 2)})
 
 
 def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
@@ -129,10 +129,10 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     began = time.time()
     answer: ProbeAnswer = {"facts": None, "facts_error": "", "disks": files.disks(), "seconds": 0.0}
     key = request["observe"]["digest_key"]
-    with ThreadPoolExecutor(3) as beside:
-        relay = beside.submit(_relay, request["relay"], key, limits, spans) if "relay" in request else None
-        centre = beside.submit(_centre, request["centre"], key, limits, spans) if "centre" in request else None
-        facts = beside.submit(_facts, request["observe"], folder, spans)
+    with ThreadPoolExecutor(3) as pool:
+        relay = pool.submit(_relay, request["relay"], key, limits, spans) if "relay" in request else None
+        centre = pool.submit(_centre, request["centre"], key, limits, spans) if "centre" in request else None
+        facts = pool.submit(_facts, request["observe"], folder, spans)
         answer["facts"], answer["facts_error"] = facts.result()
         if relay is not None:
             answer["relay"] = relay.result()
@@ -161,18 +161,18 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     paths = {p["name"]: _held_to(installed.cameras, p) for p in wanted["paths"]}
     # First of all: every connection and every read that we begin may change what these say.
     tunnel = reach.live_tunnel(key)
-    begun = time.monotonic()
+    started = time.monotonic()
     look = _Look(wanted["address"], paths, limits, spans)
-    with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as beside:
+    with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as pool:
         places = sorted(_devices_of(paths.values()))
-        trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
-        asked = [d for d in wanted.get("onvif", ()) if (d["address"], d["port"]) in installed.asked]
-        asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
+        trying = pool.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
+        onvif_devices = [d for d in wanted.get("onvif", ()) if (d["address"], d["port"]) in installed.asked]
+        asking = pool.submit(_timed, spans, "onvif", onvif.asked, onvif_devices, key, limits.until) if onvif_devices else None
         look.take(limits.sample_s, _to_read(wanted, paths), awaits=True)
         devices = trying.result()
         account = asking.result() if asking else {}
     with spans.of("again"):
-        look.take_again(begun + _RETRY_S)
+        look.take_again(started + _RETRY_S)
     with spans.of("causes"):
         devices = _devices_now(devices, _devices_of(paths[n] for n in look.gone), limits)
         no_picture = look.dark()
@@ -181,7 +181,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         pulled = {name: path for name, path in dark.items() if path["port"]}
         looked_closer = device_probe.at_devices(devices, pulled, tunnel, limits.connect_s, limits.until)
         sources = source_log.halted_since(look.sources) if pulled else look.sources
-        tunnel_after = reach.wait_for_keepalive(tunnel, key, list(paths.values()), devices, begun)
+        tunnel_after = reach.wait_for_keepalive(tunnel, key, list(paths.values()), devices, started)
         errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
         answer: RelayEvidenceAnswer = {
             "unit": units.active(UNIT_MEDIAMTX),
@@ -208,9 +208,9 @@ def _held_to(cameras: Collection[reach.DeviceAddress], path: _Path) -> _Path:
     """Remove a path's device if it is not installed here."""
     if (path["address"], path["port"]) in cameras:
         return path
-    held = path.copy()
-    held["address"], held["port"] = "", 0
-    return held
+    deviceless = path.copy()
+    deviceless["address"], deviceless["port"] = "", 0
+    return deviceless
 
 
 def _not_asked(device: DeviceToAsk) -> AccountAnswer:
@@ -223,10 +223,10 @@ def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str
     Paths that a centre reads are left out, except for trials. If samples suffice, only on-demand paths are read, or at
     least one path of the relay.
     """
-    own = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
+    read_here = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
     if wanted.get("samples_suffice"):
-        own = {name: path for name, path in own.items() if path["on_demand"]} or dict(list(own.items())[:1])
-    return own if wanted.get("read", True) else {}
+        read_here = {name: path for name, path in read_here.items() if path["on_demand"]} or dict(list(read_here.items())[:1])
+    return read_here if wanted.get("read", True) else {}
 
 
 def _devices_of(paths: Iterable[PathToProbe]) -> set[reach.DeviceAddress]:
@@ -234,14 +234,14 @@ def _devices_of(paths: Iterable[PathToProbe]) -> set[reach.DeviceAddress]:
 
 
 def _devices_now(
-    devices: list[DeviceEvidenceAnswer], gone: set[reach.DeviceAddress], limits: ProbeBudget
+    devices: list[DeviceEvidenceAnswer], lost: set[reach.DeviceAddress], limits: ProbeBudget
 ) -> list[DeviceEvidenceAnswer]:
-    kept = [d for d in devices if (d["address"], d["port"]) not in gone]
-    return kept + (reach.connect_all(gone, limits.connect_s) if gone else [])
+    unchanged = [d for d in devices if (d["address"], d["port"]) not in lost]
+    return unchanged + (reach.connect_all(lost, limits.connect_s) if lost else [])
 
 
-def _timed(spans: Spans, what: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
-    with spans.of(what):
+def _timed(spans: Spans, name: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    with spans.of(name):
         return work(*arguments)
 
 
@@ -268,10 +268,10 @@ class _Look:
         if self.error and not _ANSWERED.search(self.error):
             # One that hangs answers nobody: a few readers show it, and each waits its whole time.
             to_read = dict(sorted(to_read.items())[: self._limits.readers])
-        with ThreadPoolExecutor(2) as beside:
-            reading = beside.submit(self._read, to_read, first)
+        with ThreadPoolExecutor(2) as pool:
+            reading = pool.submit(self._read, to_read, first)
             until = self._limits.until if awaits and not self.error else 0.0
-            parts: list[Future[Any]] = [reading, beside.submit(self._awaited.wait, until)]
+            parts: list[Future[Any]] = [reading, pool.submit(self._awaited.wait, until)]
             with self._spans.of("samples"):
                 wait(parts, max(_LEAST_S, sample_s))
                 least_s = _BESIDE_LOOKS_S if awaits and self._awaited.is_asked else _LEAST_S
@@ -336,8 +336,8 @@ class _Look:
         if self._paths[name]["on_demand"]:
             return True
         pair = [sample[name] for sample in self._samples if name in sample]
-        there = len(pair) == len(self._samples) and all(state["available"] for state in pair)
-        return there and pair[1]["inbound_bytes"] > pair[0]["inbound_bytes"]
+        is_available = len(pair) == len(self._samples) and all(state["available"] for state in pair)
+        return is_available and pair[1]["inbound_bytes"] > pair[0]["inbound_bytes"]
 
     def _back(self, failed: set[str], wait_until: float) -> set[str]:
         """Return the failed paths that are available again before the deadline.
@@ -348,14 +348,14 @@ class _Look:
         pulled = {name for name in failed if not self._paths[name]["on_demand"]}
         while True:
             now = self._sample()
-            there = {name for name in pulled if name in now and now[name]["available"]}
-            left = until - time.monotonic()
-            if there == pulled or left <= 0:
+            available = {name for name in pulled if name in now and now[name]["available"]}
+            left_s = until - time.monotonic()
+            if available == pulled or left_s <= 0:
                 break
-            time.sleep(min(1.0, left))
-        devices = {(self._paths[name]["address"], self._paths[name]["port"]) for name in there}
+            time.sleep(min(1.0, left_s))
+        devices = {(self._paths[name]["address"], self._paths[name]["port"]) for name in available}
         of_device = {n for n in failed - pulled if (self._paths[n]["address"], self._paths[n]["port"]) in devices}
-        return there | of_device
+        return available | of_device
 
     def _sample(self) -> dict[str, SampleAnswer]:
         states, error = sample(self._paths)
@@ -375,7 +375,7 @@ class _Look:
     def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
         """Return the evidence of each path."""
         first, second = self._samples
-        seen: dict[str, PathEvidenceAnswer] = {
+        by_path: dict[str, PathEvidenceAnswer] = {
             name: {
                 "samples": [first.get(name), second.get(name)],
                 "read": self._reads.get(name),
@@ -385,8 +385,8 @@ class _Look:
             for name in self._paths
         }
         for name, state in self._awaited.on_demand.items():
-            seen[name]["on_demand"] = state
-        return seen
+            by_path[name]["on_demand"] = state
+        return by_path
 
 
 def _version() -> str:
@@ -413,7 +413,7 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
         "online": bool(item.get("online")),
         "inbound_bytes": int(item.get("inboundBytes") or 0),
         "damaged": int(item.get("inboundFramesInError") or 0),
-        "tracks": [{"codec": c, "width": of.get("width"), "height": of.get("height")} for c, of in tracks[:4]],
+        "tracks": [{"codec": c, "width": props.get("width"), "height": props.get("height")} for c, props in tracks[:4]],
     }
 
 
@@ -467,7 +467,7 @@ def _grew(before: SampleAnswer | None, after: SampleAnswer | None) -> bool:
 def _add_source(result: ReadAnswer, path: PathToRead, paths: Mapping[str, PathToRead]) -> None:
     """Add the state and connections of a still pulled on-demand path."""
     device = path["address"], path["port"]
-    of_device = [name for name, other in paths.items() if (other["address"], other["port"]) == device]
+    of_device = [name for name, sibling in paths.items() if (sibling["address"], sibling["port"]) == device]
     before = _available(of_device)
     result["connected"] = source_log.count_to(*device) if path["port"] else None
     result["after"] = _after(path["name"])
@@ -496,12 +496,12 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
     logins = {r["relay"]: _reads_by(r) for r in listed}
     # The relays take turns, too.
     placed = sorted((number, r["relay"], name) for r in listed for number, name in enumerate(r["paths"]))
-    turns = [(of, name) for _, of, name in placed]
+    turns = [(relay_id, name) for _, relay_id, name in placed]
     looks = {(r["relay"], name): look for r in listed for name, look in r.get("looks", {}).items()}
     # The readers start meanwhile: what a read changes is seen before the first one begins.
     start = confined.Start()
-    with ThreadPoolExecutor(1) as beside:
-        reading = beside.submit(_reads_of_centre, logins, turns, looks, limits, start)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(_reads_of_centre, logins, turns, looks, limits, start)
         try:
             tunnel = reach.live_tunnel(key)
             with spans.of("centre reads"), deliveries.incoming(relays.values()) as incoming:
@@ -511,15 +511,15 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
             start.never()
     with spans.of("again"):
         _read_again(reads, logins, looks, limits)
-    unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
+    unreached = {relay_id for (relay_id, _), read in reads.items() if "error" in read and read.get("status") is None}
     with spans.of("causes"):
         ways, looked_closer = device_probe.at_relays(
-            ((relays[of].address, relays[of].port) for of in unreached), tunnel, limits.connect_s, limits.until
+            ((relays[relay_id].address, relays[relay_id].port) for relay_id in unreached), tunnel, limits.connect_s, limits.until
         )
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
-            **{of: {name: result for (at, name), result in reads.items() if at == of} for of in relays},
+            **{relay_id: {name: result for (at, name), result in reads.items() if at == relay_id} for relay_id in relays},
             **{r["relay"]: _none_read(r, refused[r["relay"]]) for r in wanted["relays"] if r["relay"] in refused},
         },
         "ways": ways,
@@ -605,11 +605,11 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
         name: {"name": name, "on_demand": False, "address": "", "port": 0} for name in request["paths"]
     }
     longest_s = min(LONGEST_SAMPLE_S, request["sample_s"])
-    begun = time.monotonic()
+    started = time.monotonic()
     first, error = sample(paths)
     flows: dict[str, bool] = {}
     for seconds in () if error else (min(_WATCHED_LEAST_S, longest_s), longest_s):
-        time.sleep(max(0.0, begun + seconds - time.monotonic()))
+        time.sleep(max(0.0, started + seconds - time.monotonic()))
         later, error = sample(paths)
         flows = {name: _flows(first.get(name), state) for name, state in later.items()}
         if error or (len(flows) == len(paths) and all(flows.values())):
@@ -618,7 +618,7 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
         "unit": units.active(UNIT_MEDIAMTX),
         "api_error": error,
         "flows": flows,
-        "seconds": round(time.monotonic() - begun, 2),
+        "seconds": round(time.monotonic() - started, 2),
     }
 
 

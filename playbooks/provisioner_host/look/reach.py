@@ -55,7 +55,7 @@ def connect_all(devices: Iterable[DeviceAddress], timeout_s: float, mark: int = 
 
 
 def _connect(devices: list[DeviceAddress], timeout_s: float, mark: int) -> list[DeviceEvidenceAnswer]:
-    begun = time.monotonic()
+    started = time.monotonic()
     outcomes = []
     with selectors.DefaultSelector() as waiting:
         for device in devices:
@@ -68,38 +68,38 @@ def _connect(devices: list[DeviceAddress], timeout_s: float, mark: int) -> list[
             if code == errno.EINPROGRESS:
                 waiting.register(link, selectors.EVENT_WRITE, (device, link, link.getsockname()[0]))
             else:
-                outcomes.append(_outcome(device, code, begun, _icmp(link)))
+                outcomes.append(_outcome(device, code, started, _icmp(link)))
                 link.close()
-        while waiting.get_map() and (left := begun + timeout_s - time.monotonic()) > 0:
-            for key, _ in waiting.select(left):
-                device, link, own = key.data
+        while waiting.get_map() and (left_s := started + timeout_s - time.monotonic()) > 0:
+            for key, _ in waiting.select(left_s):
+                device, link, own_address = key.data
                 code = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                outcomes.append(_outcome(device, code, begun, _icmp(link, own) if code else None))
+                outcomes.append(_outcome(device, code, started, _icmp(link, own_address) if code else None))
                 waiting.unregister(link)
                 link.close()
         for key in list(waiting.get_map().values()):
             device, link, _ = key.data
-            outcomes.append(_outcome(device, errno.ETIMEDOUT, begun))
+            outcomes.append(_outcome(device, errno.ETIMEDOUT, started))
             link.close()
     return outcomes
 
 
-def _outcome(device: DeviceAddress, code: int, begun: float, icmp: IcmpAnswer | None = None) -> DeviceEvidenceAnswer:
+def _outcome(device: DeviceAddress, code: int, started: float, icmp: IcmpAnswer | None = None) -> DeviceEvidenceAnswer:
     outcome: DeviceEvidenceAnswer = {
         "address": device[0],
         "port": device[1],
         "outcome": _CLASSES.get(code, errno.errorcode.get(code, str(code))),
-        "seconds": round(time.monotonic() - begun, 2),
+        "seconds": round(time.monotonic() - started, 2),
     }
     if icmp is not None:
         outcome["icmp"] = icmp
     return outcome
 
 
-def _icmp(link: socket.socket, own: str = "") -> IcmpAnswer | None:
+def _icmp(link: socket.socket, own_address: str = "") -> IcmpAnswer | None:
     """Return the ICMP message that ended a connection, or `None`.
 
-    `own` is the connection's local address: messages from there are this host's.
+    `own_address` is the connection's local address: messages from there are this host's.
     """
     try:
         _, around, _, _ = link.recvmsg(512, 512, socket.MSG_ERRQUEUE)
@@ -107,7 +107,7 @@ def _icmp(link: socket.socket, own: str = "") -> IcmpAnswer | None:
         return None
     messages = (data for level, kind, data in around if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR))
     message = next(filter(None, map(icmp_in, messages)), None)
-    return {**message, "own": True} if message is not None and message["sender"] == own else message
+    return {**message, "own": True} if message is not None and message["sender"] == own_address else message
 
 
 def icmp_in(error: bytes) -> IcmpAnswer | None:
@@ -149,19 +149,19 @@ def wait_for_keepalive(
     key: str,
     devices: list[PathToProbe],
     connected: list[DeviceEvidenceAnswer],
-    begun: float,
+    started: float,
 ) -> TunnelAnswer:
     """Return the tunnel after a wait for silent peers.
 
     A peer is silent if all its devices timed out and no packet came: a tunnel that has just failed still has a recent
-    handshake. `before` and `begun` are the tunnel and time before the connections.
+    handshake. `before` and `started` are the tunnel and time before the connections.
     """
     timed_out = {(c["address"], c["port"]) for c in connected if c["outcome"] == "timeout"}
     silent = {d["peer"] for d in devices} - {d["peer"] for d in devices if (d["address"], d["port"]) not in timed_out}
     while True:
         now = live_tunnel(key)
         waiting = [p for p in silent if _received(now, p) <= _received(before, p)]
-        if not waiting or time.monotonic() > begun + _KEEPALIVE_S:
+        if not waiting or time.monotonic() > started + _KEEPALIVE_S:
             return now
         time.sleep(1)
 

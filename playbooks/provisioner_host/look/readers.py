@@ -134,10 +134,10 @@ def _read_confined(
         return any(done(turn, answer) for turn, answer in answered(lines))
 
     modules = confined.sources((*_SHIPPED, sys.modules[__name__]))
-    said = confined.run(command(logins, times), modules, request, times.until + _GRACE_S, hear, start=times.start)
+    output = confined.run(command(logins, times), modules, request, times.until + _GRACE_S, hear, start=times.start)
     for login in logins.values():
-        said = login.scrubbed(said)
-    return _line(sandbox.not_started(said) or said)
+        output = login.scrubbed(output)
+    return _line(sandbox.not_started(output) or output)
 
 
 def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:

@@ -101,8 +101,8 @@ class Talk:
         scheme: `rtsps` on an encrypted connection.
     """
 
-    def __init__(self, place: str, login: tuple[str, str], path: str, scheme: str = "rtsp") -> None:
-        self._address = f"{scheme}://{place}/{quote(path)}"
+    def __init__(self, endpoint: str, login: tuple[str, str], path: str, scheme: str = "rtsp") -> None:
+        self._address = f"{scheme}://{endpoint}/{quote(path)}"
         self._login, self._challenge, self._answers = login, "", 0
         self._digest: Challenge | None = None
         self._proofs, self._fields = 0, dict[str, str]()
@@ -150,8 +150,8 @@ class Talk:
                 answer = self._answer()
                 if answer is None:
                     return
-                if asked := self._next(*answer):
-                    yield asked, b""
+                if request := self._next(*answer):
+                    yield request, b""
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -232,10 +232,10 @@ class Talk:
     def _prove(self, challenge: str) -> bytes:
         """Repeat the request with a login, or raise `Refused`."""
         offered = challenge_in(challenge)
-        known = offered is not None or "basic" in challenge.lower()
-        again = not self._challenge or (offered is not None and _STALE.search(challenge) is not None)
+        has_scheme = offered is not None or "basic" in challenge.lower()
+        may_retry = not self._challenge or (offered is not None and _STALE.search(challenge) is not None)
         self._proofs += 1
-        if not (known and again) or self._proofs > _MOST_PROOFS:
+        if not (has_scheme and may_retry) or self._proofs > _MOST_PROOFS:
             raise Refused(self._method, _UNAUTHORIZED)
         self._digest, self._challenge, self._answers = offered, challenge, 0
         return self._ask(self._method, self._asked, self._fields)
@@ -276,12 +276,12 @@ def track_in(description: str, base: str) -> VideoTrack:
 
 
 def _track(payload_type: int, lines: str, base: str) -> VideoTrack:
-    formats = {int(one[1]): (one[2].upper(), int(one[3])) for one in _FORMAT.finditer(lines)}
+    formats = {int(rtpmap[1]): (rtpmap[2].upper(), int(rtpmap[3])) for rtpmap in _FORMAT.finditer(lines)}
     name, clock = formats.get(payload_type, _STATIC.get(payload_type, ("", 0)))
     if name not in CODECS or clock != CLOCK:
         raise Unfit(f"no decoder for its video: {name}")
-    said = _PARAMETERS.search(lines)
-    parameters = dict(_parameters(said[1] if said else ""))
+    fmtp = _PARAMETERS.search(lines)
+    parameters = dict(_parameters(fmtp[1] if fmtp else ""))
     if parameters.get("sprop-max-don-diff", "0") != "0":
         raise Unfit("its units come in another order")
     control = _CONTROL.search(lines)
@@ -302,7 +302,7 @@ def _sets(name: str, parameters: Mapping[str, str]) -> bytes:
     if CODECS[name] == "mpeg4":
         with contextlib.suppress(ValueError):
             sets = bytes.fromhex(parameters.get("config", ""))
-    for coded in (one for key in _SETS[CODECS[name]] for one in parameters.get(key, "").split(",") if one):
+    for coded in (part for key in _SETS[CODECS[name]] for part in parameters.get(key, "").split(",") if part):
         with contextlib.suppress(binascii.Error, ValueError):
             sets += START_CODE + base64.b64decode(coded, validate=True)
     return sets if len(sets) <= _MOST_SETS else b""

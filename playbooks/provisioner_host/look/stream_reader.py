@@ -76,46 +76,46 @@ class LookedStream:
     def packet(self, packet: bytes, now: float) -> list[bytes]:
         """Take an RTP packet; return blocks to decode, or raise `Unfit`."""
         blocks: list[bytes] = []
-        for one in self._depacketizer.packet(packet):
-            if not one.is_begun:
-                blocks += self._rest(one)
-            elif one.key or self._pictures:
-                blocks += self._picture(one, now)
+        for picture in self._depacketizer.packet(packet):
+            if not picture.is_begun:
+                blocks += self._rest(picture)
+            elif picture.key or self._pictures:
+                blocks += self._picture(picture, now)
             elif self._look.early is not None and len(self._before) < MOST_PACKETS:
-                self._before.append(Arrived(Packet(one.ticks / CLOCK, len(one.data)), now))
+                self._before.append(Arrived(Packet(picture.ticks / CLOCK, len(picture.data)), now))
         return blocks
 
-    def _picture(self, one: CodedPicture, now: float) -> list[bytes]:
+    def _picture(self, picture: CodedPicture, now: float) -> list[bytes]:
         blocks: list[bytes] = []
         if not self._pictures:
-            self._begin_ticks = one.ticks
-            self._before = [early_end.moved(before, -one.ticks / CLOCK) for before in self._before]
+            self._begin_ticks = picture.ticks
+            self._before = [early_end.moved(before, -picture.ticks / CLOCK) for before in self._before]
             # What was described first, then what came: the newer set of a number holds.
             sets = self._track.sets + self._depacketizer.sets
             blocks += [batch_decoder.head_of(self._track.codec)]
         else:
             sets = b""
-        self.keys += one.key
-        ticks = one.ticks - self._begin_ticks
-        key = picture_measures.key_of(one.data, self._track.codec) if one.key else ""
-        self._pictures.append(Arrived(Packet(ticks / CLOCK, len(one.data), key), now))
+        self.keys += picture.key
+        ticks = picture.ticks - self._begin_ticks
+        key = picture_measures.key_of(picture.data, self._track.codec) if picture.key else ""
+        self._pictures.append(Arrived(Packet(ticks / CLOCK, len(picture.data), key), now))
         if len(self._pictures) > MOST_PACKETS:
             raise Unfit("said too much: it sends more pictures than any camera")
         if sets:
-            one = one._replace(data=sets + one.data)
+            picture = picture._replace(data=sets + picture.data)
         if self._held is None:
-            return blocks + self._to_decode(one, ticks)
-        self._held.append((one, ticks))
+            return blocks + self._to_decode(picture, ticks)
+        self._held.append((picture, ticks))
         return blocks
 
-    def _rest(self, one: CodedPicture) -> list[bytes]:
+    def _rest(self, picture: CodedPicture) -> list[bytes]:
         """Pass on a picture without its beginning, so that the decoder complains."""
         if not self._pictures:
             return []
-        self._pictures[-1].packet.size += len(one.data)
+        self._pictures[-1].packet.size += len(picture.data)
         if self._held is not None:
             return []
-        return self._to_decode(one._replace(key=False), one.ticks - self._begin_ticks)
+        return self._to_decode(picture._replace(key=False), picture.ticks - self._begin_ticks)
 
     @property
     def shows_order(self) -> bool:
@@ -130,15 +130,15 @@ class LookedStream:
 
     def release(self, *, every: bool) -> list[bytes]:
         """Return the blocks of held pictures; all of them with `every`."""
-        held, self._held = self._held or [], None
+        stored, self._held = self._held or [], None
         if every:
             self._look = self._look.of_all()
-        return [block for one, ticks in held for block in self._to_decode(one, ticks)]
+        return [block for picture, ticks in stored for block in self._to_decode(picture, ticks)]
 
-    def _to_decode(self, one: CodedPicture, ticks: int) -> list[bytes]:
-        if self._look.skips and not one.key:
+    def _to_decode(self, picture: CodedPicture, ticks: int) -> list[bytes]:
+        if self._look.skips and not picture.key:
             return []
-        return [batch_decoder.picture_head(ticks, len(one.data)), one.data]
+        return [batch_decoder.picture_head(ticks, len(picture.data)), picture.data]
 
     def shown(self, decoded: Decoded) -> None:
         """Take decoding progress."""
@@ -151,22 +151,22 @@ class LookedStream:
             return False
         return early_end.is_answered(early, self._before, self._pictures, self._decoded, now)
 
-    def answer(self, one: DecodedAnswer, looked_s: float) -> PictureAnswer:
+    def answer(self, decoded: DecodedAnswer, looked_s: float) -> PictureAnswer:
         """Return the measures from the final decoding."""
         packets: Sequence[Packet] = [picture.packet for picture in self._pictures]
         return {
             "every": self.every,
             "looked_s": round(looked_s, 2),
             "packets": picture_measures.packets_of(packets, self._pictures[-1].at - self._pictures[0].at),
-            "frames": one.frames,
-            "owed": picture_measures.owed_from(one.first_s, packets, every=self.every),
-            "key_frames": one.key_frames,
-            "complaints": one.complaints,
+            "frames": decoded.frames,
+            "owed": picture_measures.owed_from(decoded.first_s, packets, every=self.every),
+            "key_frames": decoded.key_frames,
+            "complaints": decoded.complaints,
             "missed": self._depacketizer.missed,
-            "declared_fps": one.declared_fps,
-            "scene": one.scene,
-            "differences": one.differences,
-            "digests": one.digests,
+            "declared_fps": decoded.declared_fps,
+            "scene": decoded.scene,
+            "differences": decoded.differences,
+            "digests": decoded.digests,
         }
 
 
@@ -290,15 +290,15 @@ class _Reads:
                 continue
             self.budget.begin()
             self._begin(_Read(turn, self))
-        for one in list(self._open):
-            one.guarded(one.advance, now)
+        for read in list(self._open):
+            read.guarded(read.advance, now)
         # Who is sure looks on while others are not, as long as nobody waits for the place.
-        answered = [one for one in self._open if one.is_answered(now)]
+        answered = [read for read in self._open if read.is_answered(now)]
         if self.waiting or len(answered) == len(self._open):
-            for one in answered:
-                one.guarded(one.end, now)
-        self._open, ended = [one for one in self._open if not one.is_over], [one for one in self._open if one.is_over]
-        self._leaving = [one for one in self._leaving + ended if not one.is_closed(now)]
+            for read in answered:
+                read.guarded(read.end, now)
+        self._open, ended = [read for read in self._open if not read.is_over], [read for read in self._open if read.is_over]
+        self._leaving = [read for read in self._leaving + ended if not read.is_closed(now)]
         for site, reads in list(self._gathered.items()):
             if self._is_due(site, reads, now):
                 del self._gathered[site]
@@ -307,13 +307,13 @@ class _Reads:
             if batch.advance(now):
                 self._batches.remove(batch)
 
-    def _begin(self, one: _Read) -> None:
-        self._open.append(one)
-        one.guarded(one.connect)
+    def _begin(self, read: _Read) -> None:
+        self._open.append(read)
+        read.guarded(read.connect)
 
-    def begin_again(self, turn: StreamTurn, begun: float) -> None:
+    def begin_again(self, turn: StreamTurn, started: float) -> None:
         """Read a stream again that could not be decoded."""
-        self._begin(_Read(turn, self, begun))
+        self._begin(_Read(turn, self, started))
 
     def _may_begin(self, now: float) -> bool:
         return self.budget.has_room or self.until - now < SHORTEST_READ_S
@@ -329,35 +329,35 @@ class _Reads:
             self.decode(self._gathered.pop(read.turn.site))
 
     def _is_due(self, site: tuple[str, str, float], reads: Sequence[_Read], now: float) -> bool:
-        still = any(not one.is_gathered and one.turn.site == site for one in self._open)
-        return not still or any(now - (one.since or now) > _TOGETHER_S for one in reads)
+        awaited = any(not read.is_gathered and read.turn.site == site for read in self._open)
+        return not awaited or any(now - (read.since or now) > _TOGETHER_S for read in reads)
 
     def decode(self, reads: Sequence[_Read]) -> None:
         """Decode streams without a result in one process."""
-        able = [one for one in reads if not one.is_told]
+        able = [read for read in reads if not read.is_told]
         if not able:
             return
         try:
             self._batches.append(_RunningBatch(able, self))
         except OSError as error:
             # No process or no pipe is left for it.
-            for one in able:
-                one.not_run(error.strerror or str(error))
+            for read in able:
+                read.not_run(error.strerror or str(error))
 
 
 class _Read:
     """A read of one stream."""
 
-    def __init__(self, turn: StreamTurn, reads: _Reads, begun: float | None = None) -> None:
+    def __init__(self, turn: StreamTurn, reads: _Reads, started: float | None = None) -> None:
         self.turn, self._reads = turn, reads
-        self.is_second = begun is not None
+        self.is_second = started is not None
         """Whether the first read could not be decoded."""
-        self._begun = time.monotonic() if begun is None else begun
+        self._begun = time.monotonic() if started is None else started
         self._patient_s = min(reads.read_s, reads.until - self._begun)
         self._look = turn.look or PictureLook(_KEY_PICTURE, reads.until)
         address = turn.login.address
-        place = f"[{address}]:{turn.login.port}" if ":" in address else f"{address}:{turn.login.port}"
-        self._talk = Talk(place, (turn.login.user, turn.login.password), turn.path, turn.login.scheme)
+        endpoint = f"[{address}]:{turn.login.port}" if ":" in address else f"{address}:{turn.login.port}"
+        self._talk = Talk(endpoint, (turn.login.user, turn.login.password), turn.path, turn.login.scheme)
         self._socket: socket.socket | ssl.SSLSocket | None = None
         self._stream: LookedStream | None = None
         self._spoke = self._left_at = time.monotonic()
@@ -431,11 +431,11 @@ class _Read:
         assert self._socket is not None  # noqa: S101 (for the type checker)
         self._reads.ready.modify(self._socket, events, lambda: self.guarded(act))
 
-    def _say(self, words: bytes) -> None:
+    def _say(self, request: bytes) -> None:
         """Send a request; reject a server that does not take it."""
-        if words and self._socket is not None:
+        if request and self._socket is not None:
             self._spoke = time.monotonic()
-            if self._socket.send(words) != len(words):
+            if self._socket.send(request) != len(request):
                 raise OSError(0, "the relay takes no questions")
 
     def _hear(self) -> None:
@@ -608,7 +608,7 @@ class _Read:
             self.since += max(0.0, min(decoded.first_s, time.monotonic() - self.since))
         self._stream.shown(decoded)
 
-    def decoded(self, one: DecodedAnswer | None, batch: DecodedBatch, alone: bool) -> None:  # noqa: FBT001 (whose words it has)
+    def decoded(self, decoding: DecodedAnswer | None, batch: DecodedBatch, alone: bool) -> None:  # noqa: FBT001 (whose words it has)
         """Take the final decoding; in a batch it counts only without complaints."""
         if self.is_told or (self.is_alone and not alone):
             return
@@ -618,15 +618,15 @@ class _Read:
             self._decode_again()
         elif batch.why:
             self._fail(batch.why, None)
-        elif one is None or self._stream is None:
+        elif decoding is None or self._stream is None:
             self._show_none(batch)
         else:
             if not self.is_over:
                 self.end(time.monotonic())
-            answer: ReadAnswer = {"codec": one.codec, "width": one.width, "height": one.height}
+            answer: ReadAnswer = {"codec": decoding.codec, "width": decoding.width, "height": decoding.height}
             if self.turn.look is not None:
                 # Of a decoder that died half-way nothing is known of the rest.
-                answer["picture"] = None if batch.last else self._stream.answer(one, self._looked_s)
+                answer["picture"] = None if batch.last else self._stream.answer(decoding, self._looked_s)
             self._tell(answer)
 
     def _decode_again(self) -> None:
@@ -639,11 +639,11 @@ class _Read:
 
     def _show_none(self, batch: DecodedBatch) -> None:
         """Read again after an empty decoding, until the timeout."""
-        left = self._begun + self._patient_s - time.monotonic()
-        if self._why or self.is_second or left <= 0:
+        left_s = self._begun + self._patient_s - time.monotonic()
+        if self._why or self.is_second or left_s <= 0:
             # If a decoder failed by itself, nobody waited in vain.
-            said = batch.last or self._why
-            self._fail(said or f"no answer within {self._patient_s:g} s", None, timed_out=not said)
+            why = batch.last or self._why
+            self._fail(why or f"no answer within {self._patient_s:g} s", None, timed_out=not why)
         else:
             if not self.is_over:
                 self._end()
@@ -754,9 +754,9 @@ class _RunningBatch:
 
     def __init__(self, members: Sequence[_Read], reads: _Reads) -> None:
         self._members, self._reads = members, reads
-        longest = max(one.turn.longest_s for one in members) + reads.read_s
+        longest = max(member.turn.longest_s for member in members) + reads.read_s
         self._until = min(time.monotonic() + longest, max(reads.until, time.monotonic())) + _DECODED_S
-        streams = [one.to_decode(one.pipe.open()) for one in members]
+        streams = [member.to_decode(member.pipe.open()) for member in members]
         if len(members) == 1:
             # Whatever its decoder complains of is of this stream.
             members[0].is_alone = True
@@ -772,8 +772,8 @@ class _RunningBatch:
         *lines, _ = bytes(self._said[self._heard :]).split(b"\n")
         self._heard += sum(len(line) + 1 for line in lines)
         for line in lines:
-            if said := batch_decoder.decoded_in(line, len(self._members)):
-                self._members[said[0]].shown(said[1])
+            if progress := batch_decoder.decoded_in(line, len(self._members)):
+                self._members[progress[0]].shown(progress[1])
 
     def advance(self, now: float) -> bool:
         """Return whether the batch is over; then pass on its answers."""
@@ -786,6 +786,6 @@ class _RunningBatch:
         with contextlib.suppress(OSError):
             os.waitpid(self._batch.process, 0)
         batch = batch_decoder.batch_in(bytes(self._said), len(self._members))
-        for one, answer in zip(self._members, batch.answers):
-            one.guarded(one.decoded, answer, batch, len(self._members) == 1)
+        for member, answer in zip(self._members, batch.answers):
+            member.guarded(member.decoded, answer, batch, len(self._members) == 1)
         return True

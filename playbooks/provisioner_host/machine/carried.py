@@ -183,11 +183,11 @@ def digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
         request: of an apply or a confirmation; `refusal` has accepted it.
         files: the files of the call; the request has the checksum of MediaMTX's program.
     """
-    meant = {key: value for key, value in request.items() if key not in MAY_DIFFER}
-    if meant.get("program"):
-        meant["program"] = {key: value for key, value in meant["program"].items() if key != "artefact"}
+    planned = {key: value for key, value in request.items() if key not in MAY_DIFFER}
+    if planned.get("program"):
+        planned["program"] = {key: value for key, value in planned["program"].items() if key != "artefact"}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != "artefact"}
-    text = json.dumps([meant, sums], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([planned, sums], sort_keys=True, separators=(",", ":"))
     key = str(request["observe"]["digest_key"]).encode()
     return "sha256:" + hmac.new(key, b"provisioner/request\0" + text.encode(), "sha256").hexdigest()
 
@@ -199,61 +199,61 @@ def digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
 def _shapes() -> dict[str, dict[str, tuple[bool, str]]]:
     shapes: dict[str, dict[str, tuple[bool, str]]] = {}
     for block in SHAPES.strip().split("\n\n"):
-        name, *words = block.split()
-        fields = (word.partition(":") for word in words)
+        name, *entries = block.split()
+        fields = (entry.partition(":") for entry in entries)
         shapes[name] = {key.rstrip("?"): (not key.endswith("?"), kind or "str") for key, _, kind in fields}
     return shapes
 
 
-def _shaped(value: object, shape: str, place: str) -> None:
+def _shaped(value: object, shape: str, position: str) -> None:
     if not isinstance(value, dict):
-        raise _OddError(f"has {place or 'a request'} that is no object")
-    known = _shapes()[shape]
+        raise _OddError(f"has {position or 'a request'} that is no object")
+    fields = _shapes()[shape]
     for key in value:
-        if key not in known:
-            raise _OddError(f"has {_below(place, key)}, which no such request has")
-    for key, (is_needed, kind) in known.items():
+        if key not in fields:
+            raise _OddError(f"has {_below(position, key)}, which no such request has")
+    for key, (is_needed, kind) in fields.items():
         if key in value:
-            _of_kind(value[key], kind, _below(place, key))
+            _of_kind(value[key], kind, _below(position, key))
         elif is_needed:
-            raise _OddError(f"lacks {_below(place, key)}")
+            raise _OddError(f"lacks {_below(position, key)}")
 
 
-def _below(place: str, key: object) -> str:
-    word = key if isinstance(key, str) and _WORD.fullmatch(key) else "a key that is no word"
-    return f"{place}.{word}"[-_SHOWN * 4 :] if place else word
+def _below(position: str, key: object) -> str:
+    name = key if isinstance(key, str) and _WORD.fullmatch(key) else "a key that is no word"
+    return f"{position}.{name}"[-_SHOWN * 4 :] if position else name
 
 
-def _of_kind(value: object, kind: str, place: str) -> None:
+def _of_kind(value: object, kind: str, position: str) -> None:
     if kind.endswith("|null"):
         if value is None:
             return
         kind = kind[: -len("|null")]
     if kind[0] in "[{":
-        _of_many(value, kind, place)
+        _of_many(value, kind, position)
     elif kind in _PLAIN:
         if not _PLAIN[kind](value):
-            raise _OddError(f"has {place} that is no {_WORDS[kind]}")
+            raise _OddError(f"has {position} that is no {_WORDS[kind]}")
     else:
-        _shaped(value, kind, place)
+        _shaped(value, kind, position)
 
 
-def _of_many(value: object, kind: str, place: str) -> None:
+def _of_many(value: object, kind: str, position: str) -> None:
     if not isinstance(value, list if kind[0] == "[" else dict) or len(value) > _MOST:
-        raise _OddError(f"has {place} that is no {'list' if kind[0] == '[' else 'object'}, or is too long")
+        raise _OddError(f"has {position} that is no {'list' if kind[0] == '[' else 'object'}, or is too long")
     inner = kind[1:-1]
     if isinstance(value, dict):
         for key in value:
             if not _is_text(key):
-                raise _OddError(f"has {place} with a key that is no text")
+                raise _OddError(f"has {position} with a key that is no text")
         value = list(value.values())
     if inner in _PLAIN:
         fits = _PLAIN[inner]
-        if not all(fits(one) for one in value):
-            raise _OddError(f"has {place} with something that is no {_WORDS[inner]}")
+        if not all(fits(member) for member in value):
+            raise _OddError(f"has {position} with something that is no {_WORDS[inner]}")
         return
-    for one in value:
-        _shaped(one, inner, place)
+    for member in value:
+        _shaped(member, inner, position)
 
 
 def _is_text(value: object) -> bool:
@@ -293,8 +293,8 @@ def _meant_for(request: dict[str, Any], ours: str) -> None:
         raise _OddError("names no run")
     observed = request if request["operation"] == "observe" else request.get("observe", {})
     named = [*request.get("files", ()), *observed.get("files", ())]
-    asked = [named, observed.get("units", ()), observed.get("networks", ()), *observed.get("ports", {}).values()]
-    if any(len(one) > _MOST_ASKED for one in asked):
+    groups = [named, observed.get("units", ()), observed.get("networks", ()), *observed.get("ports", {}).values()]
+    if any(len(group) > _MOST_ASKED for group in groups):
         raise _OddError(f"asks about more than {_MOST_ASKED} things of a kind")
     file = re.compile(
         rf"/etc/{re.escape(ours)}/[a-z0-9][a-z0-9.-]*|/etc/systemd/system/{re.escape(ours)}-[a-z0-9-]+\.service"
@@ -313,9 +313,9 @@ def _meant_for(request: dict[str, Any], ours: str) -> None:
                 raise _OddError("puts a file with rights that none of ours has")
 
 
-def _all_named(word: str, names: list[str], form: re.Pattern[str]) -> None:
+def _all_named(kind: str, names: list[str], form: re.Pattern[str]) -> None:
     if not all(form.fullmatch(name) for name in names):
-        raise _OddError(f"names a {word} that is none of ours")
+        raise _OddError(f"names a {kind} that is none of ours")
 
 
 def _carries(request: dict[str, Any], sizes: Mapping[str, int], allowed: tuple[str, ...]) -> None:
@@ -328,7 +328,7 @@ def _carries(request: dict[str, Any], sizes: Mapping[str, int], allowed: tuple[s
         raise _OddError(f"does not bring {min(missing)}")
     for name, size in sizes.items():
         if name not in numbered and name not in allowed:
-            word = name if is_name(name) else "one whose name no file has"
-            raise _OddError(f"brings a file that no {request['operation']} has: {word}")
+            label = name if is_name(name) else "one whose name no file has"
+            raise _OddError(f"brings a file that no {request['operation']} has: {label}")
         if size > SIZES.get(name, _LARGEST_PUT):
             raise _OddError(f"brings a file that is too large: {name}")

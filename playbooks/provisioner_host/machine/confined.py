@@ -93,16 +93,16 @@ def run(
     with process, _ended(process):
         complaint = _Complaint(process.stderr)
         # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
-        words = json.dumps(modules).encode() + b"\n", request + b"\n"
-        threading.Thread(target=_hand_out, args=(process.stdin, words, start, until), daemon=True).start()
+        lines = json.dumps(modules).encode() + b"\n", request + b"\n"
+        threading.Thread(target=_hand_out, args=(process.stdin, lines, start, until), daemon=True).start()
         return "" if hear(_lines(process.stdout, until)) else complaint.text()
 
 
-def _hand_out(stdin: IO[bytes] | None, words: tuple[bytes, bytes], start: Start | None, until: float) -> None:
+def _hand_out(stdin: IO[bytes] | None, lines: tuple[bytes, bytes], start: Start | None, until: float) -> None:
     # It may be gone before it has read: then it answers nothing, and says why.
     with contextlib.suppress(OSError, ValueError):
         if stdin is not None:
-            modules, request = words
+            modules, request = lines
             stdin.write(modules)
             stdin.flush()
             if start is None or start.wait(until):
@@ -143,7 +143,7 @@ def _lines(stdout: IO[bytes] | None, until: float) -> Iterator[bytes]:
     rest = b""
     with selectors.DefaultSelector() as ready:
         ready.register(stdout, selectors.EVENT_READ)
-        while (left := until - time.monotonic()) > 0 and ready.select(left):
+        while (left_s := until - time.monotonic()) > 0 and ready.select(left_s):
             part = os.read(stdout.fileno(), 1 << 16)
             if not part:
                 return

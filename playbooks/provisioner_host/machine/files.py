@@ -47,26 +47,26 @@ def words_of(error: Exception) -> str:
     if not isinstance(error, OSError):
         return str(error)
     if error.errno not in NO_ROOM:
-        what = error.strerror or str(error)
-        return f"{error.filename}: {what}" if error.filename else what
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename else reason
     folders = [_existing(Path(os.fsdecode(error.filename)).parent)] if error.filename else _tight()
     return "; ".join(f"{folder} {_state(folder, error)}" for folder in folders) or str(error)
 
 
 def disks() -> list[DiskAnswer]:
     """Return each disk below our folders, by its first folder."""
-    seen: dict[int, DiskAnswer] = {}
+    by_disk: dict[int, DiskAnswer] = {}
     for folder in map(_existing, _NEEDED):
         disk, number = os.statvfs(folder), folder.stat().st_dev
-        if number not in seen:
-            seen[number] = {
+        if number not in by_disk:
+            by_disk[number] = {
                 "folder": str(folder),
                 "size": disk.f_blocks * disk.f_frsize,
                 "free": disk.f_bavail * disk.f_frsize,
                 "inodes": not disk.f_files or disk.f_favail > 0,
                 "writable": not disk.f_flag & os.ST_RDONLY,
             }
-    return list(seen.values())
+    return list(by_disk.values())
 
 
 def named(error: OSError, path: Path, size: int) -> OSError:
@@ -80,7 +80,7 @@ def _state(folder: Path, error: OSError) -> str:
     disk = os.statvfs(folder)
     if error.errno == errno.EROFS:
         return "is on a disk that is read-only: see the kernel's log (dmesg) for why, and mount it anew"
-    needed = f", {said}" if (said := (error.strerror or "").partition(", ")[2]) else ""
+    needed = f", {amount}" if (amount := (error.strerror or "").partition(", ")[2]) else ""
     if disk.f_files and not disk.f_favail:
         return f"is on a disk with no inode left{needed}: remove files there (df -i {folder})"
     free = _amount(disk.f_bavail * disk.f_frsize)
@@ -89,11 +89,11 @@ def _state(folder: Path, error: OSError) -> str:
 
 def _tight() -> list[Path]:
     """Return our folders on full disks; all of ours otherwise."""
-    seen: dict[int, Path] = {}
+    by_disk: dict[int, Path] = {}
     for folder in map(_existing, _OURS):
-        seen.setdefault(folder.stat().st_dev, folder)
-    tight = [folder for folder in seen.values() if _is_tight(os.statvfs(folder))]
-    return tight or list(seen.values())
+        by_disk.setdefault(folder.stat().st_dev, folder)
+    tight = [folder for folder in by_disk.values() if _is_tight(os.statvfs(folder))]
+    return tight or list(by_disk.values())
 
 
 def _is_tight(disk: os.statvfs_result) -> bool:
@@ -154,10 +154,10 @@ def _name(lookup: Any, number: int) -> str:
 def write(path: Path, content: bytes, *, mode: int, owner: str = "root", group: str = "root") -> None:
     """Replace a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
+    new_path = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
-        beside.unlink()
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        new_path.unlink()
+    descriptor = os.open(new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -165,10 +165,10 @@ def write(path: Path, content: bytes, *, mode: int, owner: str = "root", group: 
             os.fchmod(stream.fileno(), mode)
             stream.flush()
             os.fsync(stream.fileno())
-        beside.replace(path)
+        new_path.replace(path)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
+            new_path.unlink()
         if isinstance(error, OSError):
             raise named(error, path, len(content)) from None
         raise
@@ -217,16 +217,16 @@ def known(kind: str, key: object, find_out: Callable[[], Any]) -> Any:
     """
     name = hashlib.sha256(canonical(key)).hexdigest()[:32]
     path = paths.KNOWN / f"{kind}-{name}.json"
-    kept = read_json(path)
-    if isinstance(kept, dict) and kept.get("key") == key:
-        return kept["value"]
+    stored = read_json(path)
+    if isinstance(stored, dict) and stored.get("key") == key:
+        return stored["value"]
     value = find_out()
     try:
         paths.KNOWN.mkdir(mode=0o700, parents=True, exist_ok=True)
         _forget_oldest()
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_bytes(canonical({"key": key, "value": value}))
-        beside.replace(path)
+        new_path = path.with_name(f".{path.name}.{os.getpid()}")
+        new_path.write_bytes(canonical({"key": key, "value": value}))
+        new_path.replace(path)
     except OSError:
         pass
     return value

@@ -83,9 +83,9 @@ def confined(
     return ["systemd-run", *how, *settings, *variables, "--", *argv]
 
 
-def not_started(said: str) -> str:
+def not_started(output: str) -> str:
     """Return systemd-run's reason for a failed start, or an empty string."""
-    line = next((line.strip() for line in said.splitlines() if line.startswith(_NOT_STARTED)), "")
+    line = next((line.strip() for line in output.splitlines() if line.startswith(_NOT_STARTED)), "")
     if line and units.selinux() == "enforcing":
         return f"{line}; SELinux decides on this host: ausearch -m avc -ts recent says what it refused"
     return line
@@ -93,5 +93,5 @@ def not_started(said: str) -> str:
 
 def end(command: Sequence[str]) -> None:
     """Kill the unit of a confined command; it outlives its caller."""
-    unit = next(word.removeprefix("--unit=") for word in command if word.startswith("--unit="))
+    unit = next(argument.removeprefix("--unit=") for argument in command if argument.startswith("--unit="))
     run(["systemctl", "kill", "--signal=KILL", f"{unit}.service"], check=False)

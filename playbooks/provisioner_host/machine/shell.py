@@ -43,6 +43,6 @@ def run(
         raise Failed(f"{argv[0]}: no answer within {timeout_s:g} s") from None
     if check and done.returncode != 0:
         # Before it is cut: of half an address nobody could tell the login.
-        said = scrub(done.stderr.strip() or done.stdout.strip())[-800:]
-        raise Failed(f"{' '.join(argv[:3])}: {said or f'code {done.returncode}'}")
+        output = scrub(done.stderr.strip() or done.stdout.strip())[-800:]
+        raise Failed(f"{' '.join(argv[:3])}: {output or f'code {done.returncode}'}")
     return done

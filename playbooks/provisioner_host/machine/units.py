@@ -43,14 +43,14 @@ def selinux() -> SelinuxState:
 def relabel(places: Iterable[Path]) -> None:
     """Restore SELinux labels recursively; raise `Failed` only if enforcing."""
     now = selinux()
-    there = [str(place) for place in places if place.exists()]
-    if now == "off" or not there:
+    existing = [str(path) for path in places if path.exists()]
+    if now == "off" or not existing:
         return
     if shutil.which(_RESTORECON, path=PATH) is None:
         if now == "enforcing":
             raise Failed(f"SELinux decides on this host, and {_RESTORECON} is missing: install policycoreutils")
         return
-    run([_RESTORECON, "-R", *there], check=now == "enforcing")
+    run([_RESTORECON, "-R", *existing], check=now == "enforcing")
 
 
 def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
@@ -107,9 +107,9 @@ def remove_overriding(path: str) -> None:
         raise Failed(f"{path} overrides a unit of ours and cannot be removed ({error.strerror}): remove it") from None
 
 
-def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
+def systemctl(*arguments: str, check: bool = True, timeout_s: float = 30) -> None:
     """Run systemctl; with `check`, raise `Failed` on errors."""
-    run(["systemctl", *words], check=check, timeout_s=timeout_s)
+    run(["systemctl", *arguments], check=check, timeout_s=timeout_s)
 
 
 def restart(name: str) -> None:

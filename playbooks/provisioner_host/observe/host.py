@@ -60,17 +60,17 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         "live_digest": "",
     }
     live = firewall.live() if shutil.which("nft", path=PATH) else None
-    kept = frozen.FrozenParts(request.get("held", ()), key)
-    intended = kept.rules(folder / "files/nft")
+    frozen_parts = frozen.FrozenParts(request.get("held", ()), key)
+    intended = frozen_parts.rules(folder / "files/nft")
     facts["firewall"] = {"present": live is not None, "differences": _differences(intended, live)}
     if request.get("held"):
-        facts["held"] = kept.answer
+        facts["held"] = frozen_parts.answer
     if request["program"]:
         facts["firewalls"] = machine.firewalls()
         facts["program"] = program(Path(request["program"]), manifest)
-        facts["relay"] = _relay_file(key, kept)
+        facts["relay"] = _relay_file(key, frozen_parts)
         facts["runtime"] = _runtime() if runtime else None
-    _add_quarantine(facts, kept, key)
+    _add_quarantine(facts, frozen_parts, key)
     if request.get("receipts"):
         facts["receipts"] = last_good.recorded_heads()
     facts["live_digest"] = live_digest(facts, live, key)
@@ -83,8 +83,8 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
     facts = observe(request, folder)
     facts["disks"] = files.disks()
     facts["clock"] = [round(began, 1), round(time.time(), 1)]
-    if others := keys.beside():
-        facts["beside"] = [*others]
+    if other_owners := keys.beside():
+        facts["beside"] = [*other_owners]
     if "ip" not in facts["missing_programs"]:
         facts["routes_elsewhere"] = tunnel.routes_elsewhere(request.get("networks", ()))
         facts["way_out"] = machine.way_out()
@@ -120,19 +120,19 @@ def _version(path: Path) -> str:
     return named[1] if named else ""
 
 
-def _relay_file(key: str, kept: frozen.FrozenParts) -> RelayAnswer | None:
+def _relay_file(key: str, frozen_parts: frozen.FrozenParts) -> RelayAnswer | None:
     """Return the relay's file without frozen parts, with the whole file's sentinel."""
     try:
-        content = kept.relay_file(paths.MEDIAMTX_FILE.read_bytes())
+        content = frozen_parts.relay_file(paths.MEDIAMTX_FILE.read_bytes())
     except FileNotFoundError:
         return None
     # Under a keyed digest: what is kept says no more of the file than the facts do.
-    same = files.keyed_digest(key, content)
-    described: RelayAnswer = known("relay", same, lambda: relay.describe(content.decode(errors="replace"), key))
-    return {**described, "sentinel": kept.sentinel or described["sentinel"]}
+    digest = files.keyed_digest(key, content)
+    described: RelayAnswer = known("relay", digest, lambda: relay.describe(content.decode(errors="replace"), key))
+    return {**described, "sentinel": frozen_parts.sentinel or described["sentinel"]}
 
 
-def _add_quarantine(facts: FactsAnswer, kept: frozen.FrozenParts, key: str) -> None:
+def _add_quarantine(facts: FactsAnswer, frozen_parts: frozen.FrozenParts, key: str) -> None:
     """Add the quarantine; other facts ignore it, so plans stay valid."""
     live, path = quarantine.live_file(), str(paths.MEDIAMTX_FILE)
     listed = quarantine.answer_of(live, key)
@@ -143,7 +143,7 @@ def _add_quarantine(facts: FactsAnswer, kept: frozen.FrozenParts, key: str) -> N
         file["digest"] = files.keyed_digest(key, quarantine.whole_content(live.encode("utf-8", "surrogateescape")))
     runtime = facts.get("runtime")
     if runtime is not None and runtime["sentinel"] == quarantine.sentinel_in(live):
-        runtime["sentinel"] = kept.sentinel or quarantine.sentinel_in(quarantine.whole(live))
+        runtime["sentinel"] = frozen_parts.sentinel or quarantine.sentinel_in(quarantine.whole(live))
 
 
 def _runtime() -> RuntimeAnswer | None:

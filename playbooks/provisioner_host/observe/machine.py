@@ -125,10 +125,10 @@ def _asked_decoders() -> bool:
         return True
 
 
-def decodes(said: str) -> bool:
+def decodes(listing: str) -> bool:
     """Return whether ffmpeg's decoder list suffices; an empty list passes."""
-    every = set(_DECODER.findall(said))
-    return not every or every >= _DECODERS
+    decoders = set(_DECODER.findall(listing))
+    return not decoders or decoders >= _DECODERS
 
 
 def kernel_has_wireguard() -> bool:
@@ -152,8 +152,8 @@ def firewalls_in(listed: str) -> list[str]:
     """Return others' firewalls in nft's list of chains."""
     try:
         chains = [entry["chain"] for entry in json.loads(listed)["nftables"] if "chain" in entry]
-        others = [chain for chain in chains if (chain["family"], chain["table"]) != paths.TABLE]
-        names = {("table", chain["table"]) for chain in others} | {("chain", chain["name"]) for chain in others}
+        foreign = [chain for chain in chains if (chain["family"], chain["table"]) != paths.TABLE]
+        names = {("table", chain["table"]) for chain in foreign} | {("chain", chain["name"]) for chain in foreign}
     except (ValueError, KeyError, TypeError):
         return []
     return sorted(name for name, mark in _OF_OTHERS.items() if mark in names)
@@ -165,27 +165,27 @@ def way_out() -> DefaultRouteAnswer | None:
     routes = [route for route in json.loads(listed.stdout or "[]") if route.get("dev")]
     if not routes:
         return None
-    route = min(routes, key=lambda one: int(one.get("metric", 0)))
+    route = min(routes, key=lambda entry: int(entry.get("metric", 0)))
     device = str(route["dev"])
-    shown = json.loads(run(["ip", "-j", "link", "show", "dev", device], check=False).stdout or "[]")
+    links = json.loads(run(["ip", "-j", "link", "show", "dev", device], check=False).stdout or "[]")
     # A route may have one of its own.
-    sizes = [int(one["mtu"]) for one in (*shown, *route.get("metrics", ())) if "mtu" in one]
+    sizes = [int(entry["mtu"]) for entry in (*links, *route.get("metrics", ())) if "mtu" in entry]
     return {"device": device, "mtu": min(sizes)} if sizes else None
 
 
 def taken(wanted: PortsToTake) -> list[PortAnswer]:
     """Return our ports that other programs use, at most 20."""
-    own, tcp = _own_users(), list(_sockets("tcp"))
+    own_users, tcp = _own_users(), list(_sockets("tcp"))
     answer: list[PortAnswer] = []
     for port in wanted["tcp"]:
-        others = [one for one in tcp if one.port == port and one.user not in own]
-        answer += [_answer("tcp", one) for one in others if one.address in {_ANY, _ANY_6, _LOOPBACK}]
+        foreign = [listener for listener in tcp if listener.port == port and listener.user not in own_users]
+        answer += [_answer("tcp", listener) for listener in foreign if listener.address in {_ANY, _ANY_6, _LOOPBACK}]
     for port in wanted["udp"]:
         if port not in tunnel.listened_ports():
-            answer += [_answer("udp", one) for one in _sockets("udp") if one.port == port]
+            answer += [_answer("udp", listener) for listener in _sockets("udp") if listener.port == port]
     led = set(wanted.get("led", ()))
     # What this machine says to itself is led nowhere: a resolver that waits on loopback is in nobody's way.
-    answer += [_answer("udp", one) for one in _sockets("udp") if one.port in led and not _is_loopback(one.address)]
+    answer += [_answer("udp", listener) for listener in _sockets("udp") if listener.port in led and not _is_loopback(listener.address)]
     return answer[:_MOST_PORTS]
 
 

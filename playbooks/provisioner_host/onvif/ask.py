@@ -39,10 +39,10 @@ _ALONE = threading.Lock()
 class _Device:
     """A device and its data so far."""
 
-    def __init__(self, asked: AskingTurn, until: float) -> None:
-        self._asked = asked
+    def __init__(self, turn: AskingTurn, until: float) -> None:
+        self._asked = turn
         self._until = min(until, time.monotonic() + LONGEST_S)
-        self._place = (asked["address"], asked["port"])
+        self._place = (turn["address"], turn["port"])
         self._ahead_s = 0.0
         self.account: AccountAnswer = {"outcome": "silent"}
 
@@ -143,9 +143,9 @@ def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswe
     return {"there": False, "width": 0, "height": 0, "names": names}
 
 
-def _account(asked: AskingTurn, until: float) -> AccountAnswer:
+def _account(turn: AskingTurn, until: float) -> AccountAnswer:
     """Query a device; an unexpected error affects only this device."""
-    device = _Device(asked, until)
+    device = _Device(turn, until)
     try:
         return device.ask()
     except Exception as error:  # noqa: BLE001 (what nobody thought of: a device's doing)

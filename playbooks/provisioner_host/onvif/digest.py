@@ -35,10 +35,10 @@ def challenge_in(field: str) -> Challenge | None:
     return Challenge(parameters["realm"], parameters["nonce"], algorithm, parameters.get("opaque"), "auth" in modes)
 
 
-def digest(challenge: Challenge, login: tuple[str, str], request: tuple[str, str], turn: int, own: str) -> str:
+def digest(challenge: Challenge, login: tuple[str, str], request: tuple[str, str], turn: int, own_nonce: str) -> str:
     """Return the header that answers a challenge (RFC 7616).
 
-    `request` is method and URI, `turn` the nonce count from 1, `own` our nonce.
+    `request` is method and URI, `turn` the nonce count from 1, `own_nonce` our nonce.
     """
     (user, password), (method, path) = login, request
 
@@ -47,7 +47,7 @@ def digest(challenge: Challenge, login: tuple[str, str], request: tuple[str, str
 
     of_login, of_request = hashed(f"{user}:{challenge.realm}:{password}"), hashed(f"{method}:{path}")
     count = f"{turn:08x}"
-    middle = f"{challenge.nonce}:{count}:{own}:auth" if challenge.has_qop else challenge.nonce
+    middle = f"{challenge.nonce}:{count}:{own_nonce}:auth" if challenge.has_qop else challenge.nonce
     named = "".join(letter for letter in user if letter.isprintable()).replace("\\", "\\\\").replace('"', '\\"')
     parts = [
         f'username="{named}"',
@@ -57,6 +57,6 @@ def digest(challenge: Challenge, login: tuple[str, str], request: tuple[str, str
         f"algorithm={challenge.algorithm}",
         f'response="{hashed(f"{of_login}:{middle}:{of_request}")}"',
         *([f'opaque="{challenge.opaque}"'] if challenge.opaque is not None else []),
-        *([f'qop=auth, nc={count}, cnonce="{own}"'] if challenge.has_qop else []),
+        *([f'qop=auth, nc={count}, cnonce="{own_nonce}"'] if challenge.has_qop else []),
     ]
     return f"Digest {', '.join(parts)}"

@@ -106,7 +106,7 @@ class DeviceTime(NamedTuple):
     shown: int | None
 
 
-def post(place: tuple[str, int], path: str, body: bytes, until: float, authorization: str = "") -> Reply:
+def post(endpoint: tuple[str, int], path: str, body: bytes, until: float, authorization: str = "") -> Reply:
     """Send a SOAP request and return the reply.
 
     Raises:
@@ -115,14 +115,14 @@ def post(place: tuple[str, int], path: str, body: bytes, until: float, authoriza
     """
     head = [
         f"POST {path} HTTP/1.1",
-        f"Host: {place[0]}:{place[1]}",
+        f"Host: {endpoint[0]}:{endpoint[1]}",
         "Content-Type: application/soap+xml; charset=utf-8",
         f"Content-Length: {len(body)}",
         "Connection: close",
         *([f"Authorization: {authorization}"] if authorization else []),
     ]
     try:
-        with socket.create_connection(place, timeout=_left(until)) as link:
+        with socket.create_connection(endpoint, timeout=_left(until)) as link:
             link.sendall("\r\n".join((*head, "", "")).encode() + body)
             return reply_in(_received(link, until))
     except TimeoutError:
@@ -134,10 +134,10 @@ def post(place: tuple[str, int], path: str, body: bytes, until: float, authoriza
 
 
 def _left(until: float) -> float:
-    left = until - time.monotonic()
-    if left <= 0:
+    left_s = until - time.monotonic()
+    if left_s <= 0:
         raise TimeoutError
-    return left
+    return left_s
 
 
 def _received(link: socket.socket, until: float) -> bytes:
@@ -303,9 +303,9 @@ class _Reading:
             self._open[-1][2].append(text[:_LONGEST_TEXT])
 
     def end(self, _: str) -> None:
-        place = tuple(name for name, _, _ in self._open)
+        path = tuple(name for name, _, _ in self._open)
         _, attributes, texts = self._open.pop()
-        self.elements.append(Element(place, attributes, "".join(texts).strip()))
+        self.elements.append(Element(path, attributes, "".join(texts).strip()))
 
 
 def _local(name: str) -> str:
@@ -326,23 +326,23 @@ def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]
         RefusedLogin: it refuses the caller.
     """
     elements = elements_in(body)
-    if any(one.place[:3] == ("Envelope", "Body", "Fault") for one in elements):
-        said = " ".join(one.text for one in elements if "Fault" in one.place)
-        if _REFUSED.search(said):
+    if any(element.place[:3] == ("Envelope", "Body", "Fault") for element in elements):
+        text = " ".join(element.text for element in elements if "Fault" in element.place)
+        if _REFUSED.search(text):
             raise RefusedLogin
-        raise Unreadable(f"it says that it cannot answer: {word_of(said) or 'nothing more'}")
+        raise Unreadable(f"it says that it cannot answer: {word_of(text) or 'nothing more'}")
     root = ("Envelope", "Body", answer)
-    if not any(one.place == root for one in elements):
+    if not any(element.place == root for element in elements):
         raise Unreadable(f"there is no {answer} in it")
-    return ((one.place[3:], one) for one in elements if one.place[:3] == root and len(one.place) > len(root))
+    return ((element.place[3:], element) for element in elements if element.place[:3] == root and len(element.place) > len(root))
 
 
 def nameplate_in(body: bytes) -> Nameplate:
     """Return a device's nameplate; raise `Unreadable` or `RefusedLogin`."""
-    words: dict[tuple[str, ...], str] = {}
-    for place, one in _below(body, "GetDeviceInformationResponse"):
-        words.setdefault(place, word_of(one.text))
-    model, serial, firmware = (words.get((name,), "") for name in ("Model", "SerialNumber", "FirmwareVersion"))
+    texts: dict[tuple[str, ...], str] = {}
+    for path, element in _below(body, "GetDeviceInformationResponse"):
+        texts.setdefault(path, word_of(element.text))
+    model, serial, firmware = (texts.get((name,), "") for name in ("Model", "SerialNumber", "FirmwareVersion"))
     if not (model or serial):
         raise Unreadable("it names neither model nor serial number")
     return Nameplate(model, serial, firmware)
@@ -350,7 +350,7 @@ def nameplate_in(body: bytes) -> Nameplate:
 
 def time_in(body: bytes) -> DeviceTime:
     """Return a device's clock; raise `Unreadable` or `RefusedLogin`."""
-    numbers = {place: one.text for place, one in _below(body, "GetSystemDateAndTimeResponse")}
+    numbers = {path: element.text for path, element in _below(body, "GetSystemDateAndTimeResponse")}
     return DeviceTime(_moment(numbers, "UTCDateTime"), _moment(numbers, "LocalDateTime"))
 
 
@@ -358,12 +358,12 @@ def _moment(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
     days, hours = ("Year", "Month", "Day"), ("Hour", "Minute", "Second")
     names = (*(("Date", name) for name in days), *(("Time", name) for name in hours))
     parts = [_number(numbers.get(("SystemDateAndTime", which, *name), "")) for name in names]
-    known = [part for part in parts if part is not None]
-    if len(known) != len(parts) or not _EARLIEST_YEAR <= known[0] <= _LATEST_YEAR:
+    present = [part for part in parts if part is not None]
+    if len(present) != len(parts) or not _EARLIEST_YEAR <= present[0] <= _LATEST_YEAR:
         return None
-    known[5] = min(known[5], 59)  # a leap second
+    present[5] = min(present[5], 59)  # a leap second
     try:
-        return calendar.timegm(datetime(*known, tzinfo=timezone.utc).timetuple())  # type: ignore[misc, arg-type]  # six numbers
+        return calendar.timegm(datetime(*present, tzinfo=timezone.utc).timetuple())  # type: ignore[misc, arg-type]  # six numbers
     except ValueError:
         return None
 
@@ -382,7 +382,7 @@ def media_path_in(body: bytes) -> str:
     """
     try:
         places = [
-            one.text for place, one in _below(body, "GetCapabilitiesResponse") if place[-2:] == ("Media", "XAddr")
+            element.text for path, element in _below(body, "GetCapabilitiesResponse") if path[-2:] == ("Media", "XAddr")
         ]
     except Unreadable:
         return MEDIA_PATH
@@ -394,19 +394,19 @@ def profiles_in(body: bytes) -> list[MediaProfile]:
     """Return a device's media profiles; raise `Unreadable` or `RefusedLogin`."""
     profiles: list[MediaProfile] = []
     below: list[tuple[tuple[str, ...], str]] = []
-    for place, one in _below(body, "GetProfilesResponse"):
-        if place == ("Profiles",):
-            profiles.append(_profile(one.attributes.get("token", ""), below))
+    for path, element in _below(body, "GetProfilesResponse"):
+        if path == ("Profiles",):
+            profiles.append(_profile(element.attributes.get("token", ""), below))
             below = []
         else:
-            below.append((place[1:], one.text))
+            below.append((path[1:], element.text))
     return profiles[:MOST_PROFILES]
 
 
 def _profile(token: str, below: Sequence[tuple[tuple[str, ...], str]]) -> MediaProfile:
     texts: dict[tuple[str, ...], str] = {}
-    for place, text in below:
-        texts.setdefault(place, text)
+    for path, text in below:
+        texts.setdefault(path, text)
     size = ("VideoEncoderConfiguration", "Resolution")
     width, height = (_number(texts.get((*size, side), "")) or 0 for side in ("Width", "Height"))
     return MediaProfile(word_of(token), word_of(texts.get(("Name",), "")), width, height)

@@ -111,8 +111,8 @@ def lately(login: str) -> bool:
     """Return whether ONVIF failed with this login within the hour."""
     file = _file(login)
     try:
-        kept = file.read_bytes()
-        return _is_of_late(file) and hmac.compare_digest(kept[_SALT:], _digest(kept[:_SALT], login))
+        stored = file.read_bytes()
+        return _is_of_late(file) and hmac.compare_digest(stored[_SALT:], _digest(stored[:_SALT], login))
     except OSError:
         return False
 
@@ -183,11 +183,11 @@ def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[I
     request: AskingRequest = {"devices": list(turns), "at_once": _AT_ONCE, "until": until}
     argv = command((turn["address"] for turn in turns), until)
     try:
-        said = confined.run(argv, modules, json.dumps(request).encode(), until + _GRACE_S, hear)
+        error = confined.run(argv, modules, json.dumps(request).encode(), until + _GRACE_S, hear)
     except OSError:
         # Pictures are looked at all the same.
-        said = argv[0]
-    return "the part that asks could not be run" if said else ""
+        error = argv[0]
+    return "the part that asks could not be run" if error else ""
 
 
 def command(addresses: Iterable[str], until: float) -> list[str]:
@@ -204,15 +204,15 @@ def command(addresses: Iterable[str], until: float) -> list[str]:
 
 def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
     """Return by device the login that yields a picture now."""
-    there = _flowing()
-    flowing = {device["name"]: [path for path in device["paths"] if path in there] for device in devices}
-    sources = relay.sources({path for of in flowing.values() for path in of})
-    known: dict[str, _Login] = {}
+    available = _flowing()
+    flowing = {device["name"]: [path for path in device["paths"] if path in available] for device in devices}
+    sources = relay.sources({path for path_names in flowing.values() for path in path_names})
+    logins: dict[str, _Login] = {}
     for device in devices:
         for path in flowing[device["name"]]:
             if path in sources and (login := _login(sources[path], device, key)):
-                known[device["name"]] = login
-    return known
+                logins[device["name"]] = login
+    return logins
 
 
 def _flowing() -> set[str]:
@@ -226,16 +226,16 @@ def _flowing() -> set[str]:
 def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
     """Return the login in a device's source, or `None`."""
     head = source.partition("://")[2].partition("/")[0]
-    written, at, place = head.rpartition("@")
-    if not at or place.rpartition(":")[0] != device["address"]:
+    written, at, endpoint = head.rpartition("@")
+    if not at or endpoint.rpartition(":")[0] != device["address"]:
         return None
     user, _, password = written.partition(":")
     keyed = keyed_digest(key, f"{device['address']}:{device['port']} {written}".encode())
     return _Login(unquote(user), unquote(password), keyed.rpartition(":")[2], head)
 
 
-def _refused(login: _Login, what: str = "") -> Path:
-    return paths.ONVIF_REFUSED / f"{login.name}{what}"
+def _refused(login: _Login, suffix: str = "") -> Path:
+    return paths.ONVIF_REFUSED / f"{login.name}{suffix}"
 
 
 def _remember(login: _Login, answer: AccountAnswer) -> None:
@@ -263,23 +263,23 @@ def _keep(refusal: Path) -> None:
 def _without_login(answer: AccountAnswer, login: _Login) -> AccountAnswer:
     """Empty the words of an answer that contain the device's password."""
 
-    def own(word: str) -> str:
-        return word if forgotten(word, f"rtsp://{login.written}/") == word else ""
+    def without_password(text: str) -> str:
+        return text if forgotten(text, f"rtsp://{login.written}/") == text else ""
 
     for part in ("model", "serial", "firmware"):
         if part in answer:
-            answer[part] = own(answer[part])
+            answer[part] = without_password(answer[part])
     if "detail" in answer:
-        answer["detail"] = own(answer["detail"])
+        answer["detail"] = without_password(answer["detail"])
     if "profile" in answer:
-        answer["profile"]["names"] = [own(name) for name in answer["profile"]["names"]]
+        answer["profile"]["names"] = [without_password(name) for name in answer["profile"]["names"]]
     return answer
 
 
 def _forget_oldest(folder: Path) -> None:
-    kept = list(folder.iterdir())
-    if len(kept) >= _MOST_REFUSALS:
-        for entry in sorted(kept, key=lambda entry: entry.stat().st_mtime)[: len(kept) - _MOST_REFUSALS + 1]:
+    entries = list(folder.iterdir())
+    if len(entries) >= _MOST_REFUSALS:
+        for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime)[: len(entries) - _MOST_REFUSALS + 1]:
             entry.unlink(missing_ok=True)
 
 

@@ -70,7 +70,7 @@ class Heard(NamedTuple):
 
 def lines_in(text: str) -> Iterator[PathLine]:
     """Return a relay file's paths that are pulled from devices, including quarantined."""
-    return (one for one in map(_path, _LINE.finditer(text)) if one is not None)
+    return (line for line in map(_path, _LINE.finditer(text)) if line is not None)
 
 
 def _path(line: re.Match[str]) -> PathLine | None:
@@ -110,43 +110,43 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def without(text: str, refused: Refused, kept: Collection[tuple[str, str]] = ()) -> str:
+def without(text: str, refused: Refused, flowing: Collection[tuple[str, str]] = ()) -> str:
     """Quarantine the paths of refused logins in a whole file.
 
-    `kept` paths with their logins stay, as they flow.
+    `flowing` paths with their logins stay, as they flow.
     """
     if not refused:
         return text
     out: list[str] = []
 
     def marked(line: re.Match[str]) -> str:
-        one = _path(line)
-        if one is None or one.login not in refused or (one.name, one.login) in kept:
+        path_line = _path(line)
+        if path_line is None or path_line.login not in refused or (path_line.name, path_line.login) in flowing:
             return line[0]
-        out.append(f"{refused[one.login]} {one.name}")
-        return f"{_MARK}{refused[one.login]}:{line['line']}"
+        out.append(f"{refused[path_line.login]} {path_line.name}")
+        return f"{_MARK}{refused[path_line.login]}:{line['line']}"
 
     changed = _LINE.sub(marked, text)
     # A sentinel of its own: what waits for this file must not take the one before for it.
-    own = hashlib.sha256("\n".join(out).encode()).hexdigest()[:8]
-    return _SENTINEL.sub(rf"\g<1>{own}", changed) if out else text
+    sentinel = hashlib.sha256("\n".join(out).encode()).hexdigest()[:8]
+    return _SENTINEL.sub(rf"\g<1>{sentinel}", changed) if out else text
 
 
 def refused_in(text: str) -> dict[str, str]:
     """Return a live file's refused logins with start times."""
     refused: dict[str, str] = {}
-    for one in _marked(text):
-        refused[one.login] = min(one.since, refused.get(one.login, one.since))
+    for line in _marked(text):
+        refused[line.login] = min(line.since, refused.get(line.login, line.since))
     return refused
 
 
 def pulled_in(text: str) -> set[tuple[str, str]]:
     """Return a live file's pulled paths with their logins."""
-    return {(one.name, one.login) for one in lines_in(text) if not one.since}
+    return {(line.name, line.login) for line in lines_in(text) if not line.since}
 
 
 def _marked(text: str) -> list[PathLine]:
-    return [one for one in lines_in(text) if one.since] if _MARK in text else []
+    return [line for line in lines_in(text) if line.since] if _MARK in text else []
 
 
 def carried_over(wanted: str, live: str, lifted: Collection[str] = ()) -> str:
@@ -154,20 +154,20 @@ def carried_over(wanted: str, live: str, lifted: Collection[str] = ()) -> str:
 
     Paths with another login than in `live` are pulled again. So are the `lifted` paths and all that share their logins.
     """
-    asked_again = {one.login for one in _marked(live) if one.name in lifted}
-    refused = {login: since for login, since in refused_in(live).items() if login not in asked_again}
+    retried = {line.login for line in _marked(live) if line.name in lifted}
+    refused = {login: since for login, since in refused_in(live).items() if login not in retried}
     return without(whole(wanted), refused, pulled_in(live) if refused else ())
 
 
 def answer_of(text: str, key: str) -> dict[str, QuarantineAnswer]:
     """Return start time, device and keyed login digest by quarantined path."""
     return {
-        one.name: {
-            "since": one.since,
-            "device": device_of(one.login),
-            "login": keyed_digest(key, one.login.encode()),
+        line.name: {
+            "since": line.since,
+            "device": device_of(line.login),
+            "login": keyed_digest(key, line.login.encode()),
         }
-        for one in _marked(text)
+        for line in _marked(text)
     }
 
 
@@ -194,7 +194,7 @@ def _read(path: Path) -> str:
 
 def names() -> list[str]:
     """Return the quarantined paths."""
-    return sorted(one.name for one in _marked(live_file()))
+    return sorted(line.name for line in _marked(live_file()))
 
 
 def keep(change: RunningChange) -> None:
@@ -240,8 +240,8 @@ def heard_in(line: str) -> Heard | None:
         return None
     if level == "ERR" and (refused := _REFUSED.match(message)):
         return Heard(refused[1], refused=True)
-    if level == "INF" and (taken := _TAKEN.match(message)):
-        return Heard(taken[1], refused=False)
+    if level == "INF" and (accepted := _TAKEN.match(message)):
+        return Heard(accepted[1], refused=False)
     return None
 
 

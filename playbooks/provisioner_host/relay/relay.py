@@ -90,17 +90,17 @@ def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
     From the first step on, everything but new paths is as wanted. New paths come `size` at a time, in file order. The
     wanted file, the last step, is not yielded.
     """
-    known = set(_paths_by_line(live).values())
-    new = [number for number, name in _paths_by_line(wanted).items() if name not in known]
+    live_names = set(_paths_by_line(live).values())
+    new = [number for number, name in _paths_by_line(wanted).items() if name not in live_names]
     if len(new) <= size:
         return
     lines = wanted.splitlines(keepends=True)
     sentinel = describe(wanted, "")["sentinel"]
     if sentinel is None:
         return
-    for step, there in enumerate(range(size, len(new), size)):
+    for step, start in enumerate(range(size, len(new), size)):
         name = f"{sentinel}{step:04x}"
-        hidden = set(new[there:])
+        hidden = set(new[start:])
         text = "".join(line for number, line in enumerate(lines) if number not in hidden)
         yield name, text.replace(json.dumps(sentinel), json.dumps(name))
 
@@ -134,11 +134,11 @@ def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
 def sources(paths: set[str]) -> dict[str, str]:
     """Return live paths' sources with credentials, for removal from texts."""
     lines = (PATH_LINE.match(line) for line in read_file().splitlines())
-    known: dict[str, str] = {}
+    by_path: dict[str, str] = {}
     for entry in lines:
         if entry and (name := json.loads(entry[1])) in paths:
-            known[name] = str(_settings(entry[2]).get("source", ""))
-    return known
+            by_path[name] = str(_settings(entry[2]).get("source", ""))
+    return by_path
 
 
 def changed_paths(then: str, now: str) -> list[str]:
@@ -233,7 +233,7 @@ def reader_sessions() -> list[dict[str, Any]]:
         if not isinstance(items, list):
             raise Failed("the relay's Control API does not list its sessions")
         answered += 1
-        listed += [{**one, "family": family} for one in items]
+        listed += [{**session, "family": family} for session in items]
     if not answered:
         raise Failed("the relay's Control API does not list its sessions")
     return listed
@@ -261,21 +261,21 @@ def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> Ru
 
 def wait_for(sentinel: str, seconds: float) -> bool:
     """Wait until the relay has read the file with this sentinel."""
-    begun = time.monotonic()
-    until = begun + seconds
+    started = time.monotonic()
+    until = started + seconds
     while True:
         try:
             api(f"/v3/config/paths/get/{sentinel}", timeout_s=2)
         except Failed:
             if time.monotonic() > until:
                 return False
-            time.sleep(_pause(begun))
+            time.sleep(_pause(started))
         else:
             return True
 
 
-def _pause(begun: float) -> float:
-    return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
+def _pause(started: float) -> float:
+    return min(0.5, max(0.03, 0.15 * (time.monotonic() - started)))
 
 
 def gap_left(file: Path | None = None) -> float:
@@ -297,10 +297,10 @@ def log(since_s: float) -> str:
     """Return MediaMTX's recent log lines, or an empty string if unreadable."""
     unit = UNIT_MEDIAMTX.removesuffix(".service")
     try:
-        said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
+        done = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
     except (Failed, UnicodeDecodeError):
         return ""
-    return said.stdout
+    return done.stdout
 
 
 # --- trying a file --------------------------------------------------------------------------------
@@ -320,24 +320,24 @@ def check(program: Path, conf: Path) -> None:
         raise Failed("MediaMTX's new file names no address, so that nothing shows whether it is taken")
     # A file and no pipe: MediaMTX logs a line or two a path before all its sockets are open, and a full pipe
     # that nobody reads stops it there (1,000 paths never came up).
-    with scratch() as aside, tempfile.TemporaryFile(dir=conf.parent) as said:
-        aside.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
-        command = _trial(program, conf, aside)
-        with _started(command, said) as process:
+    with scratch() as namespace, tempfile.TemporaryFile(dir=conf.parent) as output:
+        namespace.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
+        command = _trial(program, conf, namespace)
+        with _started(command, output) as process:
             try:
-                _await_sockets(aside, process, addresses, said)
+                _await_sockets(namespace, process, addresses, output)
             finally:
                 process.kill()
                 sandbox.end(command)
 
 
-def _trial(program: Path, conf: Path, aside: Scratch) -> list[str]:
+def _trial(program: Path, conf: Path, namespace: Scratch) -> list[str]:
     if refusal := sandbox.refusal():
         raise Failed(refusal)
     # Whose program it is nobody knows: it sees the file that it is to try, this namespace, and nothing else.
     limits = (
         f"BindReadOnlyPaths={conf.parent}",
-        f"NetworkNamespacePath={aside.path}",
+        f"NetworkNamespacePath={namespace.path}",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX",
         *_TRIAL_LIMITS,
     )
@@ -346,11 +346,11 @@ def _trial(program: Path, conf: Path, aside: Scratch) -> list[str]:
     return sandbox.confined([str(program), str(conf)], "trial", limits, environment)
 
 
-def _started(command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _started(command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=said,
+        stdout=output,
         stderr=subprocess.STDOUT,
         env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
     )
@@ -363,29 +363,29 @@ def _addresses(content: str) -> list[tuple[str, int]]:
 
 
 def _await_sockets(
-    aside: Scratch, process: subprocess.Popen[bytes], addresses: list[tuple[str, int]], log: IO[bytes]
+    namespace: Scratch, process: subprocess.Popen[bytes], addresses: list[tuple[str, int]], log: IO[bytes]
 ) -> None:
-    begun = time.monotonic()
-    until = begun + 15
+    started = time.monotonic()
+    until = started + 15
     while process.poll() is None and time.monotonic() < until:
         # By connecting: the kernel's table of sockets is large, and takes longer to read than MediaMTX to start.
-        addresses = [address for address in addresses if not aside.call(partial(_answers, address))]
+        addresses = [address for address in addresses if not namespace.call(partial(_answers, address))]
         if not addresses:
             return
-        time.sleep(_pause(begun))
+        time.sleep(_pause(started))
     refused = process.poll() is not None
     process.kill()
     log.seek(0)
-    said = scrub(log.read().decode(errors="replace"))
-    if why := sandbox.not_started(said):
+    text = scrub(log.read().decode(errors="replace"))
+    if why := sandbox.not_started(text):
         raise Failed(f"MediaMTX could not be tried with its new file: {why}")
-    said = _error_of(said)
-    raise Failed(f"MediaMTX refuses its new file: {said}" if refused else f"MediaMTX does not open its sockets: {said}")
+    text = _error_of(text)
+    raise Failed(f"MediaMTX refuses its new file: {text}" if refused else f"MediaMTX does not open its sockets: {text}")
 
 
-def _error_of(said: str) -> str:
-    errors = [line for line in said.splitlines() if "ERR" in line]
-    return (errors or said.splitlines() or ["it said nothing"])[-1][-400:]
+def _error_of(text: str) -> str:
+    errors = [line for line in text.splitlines() if "ERR" in line]
+    return (errors or text.splitlines() or ["it said nothing"])[-1][-400:]
 
 
 def _answers(address: tuple[str, int]) -> bool:

@@ -70,12 +70,12 @@ def end_revoked(before: str, now: str) -> list[str]:
     old, new = users_in(before), users_in(now) or {}
     until = time.monotonic() + _PATIENCE_S
     listed = first = relay.reader_sessions()
-    known = {_id(session) for session in first}
+    first_ids = {_id(session) for session in first}
     ended: dict[str, str] = {}
     while True:
-        doomed = {_id(s): why for s in listed if (why := _why_not(s, old, new, known))}
+        doomed = {_id(s): why for s in listed if (why := _why_not(s, old, new, first_ids))}
         # Whoever is about to be let in has no name yet: the next look has it.
-        unnamed = any(not _user(session) for session in listed if _id(session) in known)
+        unnamed = any(not _user(session) for session in listed if _id(session) in first_ids)
         if not doomed and (not unnamed or listed is not first):
             return [f"ended {_sessions(n)} of {why}" for why, n in sorted(Counter(ended.values()).items())]
         if time.monotonic() > until:
@@ -93,16 +93,16 @@ def _why_not(session: dict[str, Any], old: Users | None, new: Users, known: set[
     name = _user(session)
     if not name and session.get("state") not in {"read", "publish"}:
         return ""
-    shown = name[:_NAME] if name in new or (old and name in old) else "somebody unknown"
+    reader = name[:_NAME] if name in new or (old and name in old) else "somebody unknown"
     if name not in new and "any" not in new:
-        return f"{shown}, who may not read any more"
+        return f"{reader}, who may not read any more"
     entries = new.get(name) or new["any"]
-    was = None if old is None else old.get(name) or old.get("any")
+    former = None if old is None else old.get(name) or old.get("any")
     # Let in after MediaMTX had read its file: by the new secret.
-    if _id(session) in known and _rights(was) != _rights(entries):
-        return f"{shown}, whose secret or rights were replaced"
+    if _id(session) in known and _rights(former) != _rights(entries):
+        return f"{reader}, whose secret or rights were replaced"
     if not any(_comes_from(_address(session), entry) for entry in entries):
-        return f"{shown}, who may not come from {_address(session)}"
+        return f"{reader}, who may not come from {_address(session)}"
     return ""
 
 
@@ -141,9 +141,9 @@ def _address(session: dict[str, Any]) -> str:
     return _written(str(session.get("remoteAddr", "")))
 
 
-def _written(place: str) -> str:
+def _written(text: str) -> str:
     """Return the address of `ADDRESS:PORT`, with mapped IPv4 as IPv4."""
-    return place.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
+    return text.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
 
 
 def _sessions(number: int) -> str:
@@ -194,9 +194,9 @@ def _pushing() -> list[PusherAnswer] | None:
         listed = relay.reader_sessions()
     except (Failed, OSError):
         return None
-    pushing = (one for one in listed if one.get("state") == "publish")
-    known = ((str(one.get("path", "")), _known(str(one.get("remoteAddr", "")))) for one in pushing)
-    return [{"path": path, "address": address} for path, address in known if address]
+    pushing = (session for session in listed if session.get("state") == "publish")
+    pushers = ((str(session.get("path", "")), _known(str(session.get("remoteAddr", "")))) for session in pushing)
+    return [{"path": path, "address": address} for path, address in pushers if address]
 
 
 def refused_in(text: str) -> dict[str, int]:
@@ -222,9 +222,9 @@ def _message(line: str) -> str:
     return str(entry.get("message", "")) if isinstance(entry, dict) else ""
 
 
-def _known(place: str) -> str:
+def _known(text: str) -> str:
     """Return the address of `ADDRESS:PORT`, or empty if it is invalid."""
     try:
-        return str(ipaddress.ip_address(_written(place)))
+        return str(ipaddress.ip_address(_written(text)))
     except ValueError:
         return ""

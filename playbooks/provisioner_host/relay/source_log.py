@@ -66,9 +66,9 @@ def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
 
 def last_words(paths: Iterable[str], since_s: float) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Return the last distinct errors and the stalls by path."""
-    said, named = relay.log(since_s), set(paths)
-    sources = relay.sources(named) if "RTSP source" in said else {}
-    return errors_in(said, named, sources), stalls(said, named, time.time())
+    log_text, named = relay.log(since_s), set(paths)
+    sources = relay.sources(named) if "RTSP source" in log_text else {}
+    return errors_in(log_text, named, sources), stalls(log_text, named, time.time())
 
 
 def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
@@ -121,14 +121,14 @@ def errors_in(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[st
     Errors before a path's last stream are left out: they are over.
     """
     by_path: dict[str, list[str]] = {}
-    over: set[str] = set()
+    recovered: set[str] = set()
     for line in reversed(text.splitlines()):
-        if _CAME in line and (came := _STREAM.match(_message(line, "INF") or "")):
-            over.add(came[1])
+        if _CAME in line and (restarted := _STREAM.match(_message(line, "INF") or "")):
+            recovered.add(restarted[1])
             continue
         message = _message(line, "ERR")
         matched = _SOURCE.match(message) if message else None
-        if matched is None or matched[1] not in paths or matched[1] in over:
+        if matched is None or matched[1] not in paths or matched[1] in recovered:
             continue
         errors = by_path.setdefault(matched[1], [])
         text = forgotten(scrub(matched[2]), sources.get(matched[1], ""))[:_SHOWN]
@@ -165,16 +165,16 @@ def count_to(address: str, port: int) -> int | None:
 def _listed(chosen: list[str]) -> Connections | None:
     try:
         uid = pwd.getpwnam(USER).pw_uid
-        said = run(["ss", "--no-header", "-tneiO", "state", "established", *chosen]).stdout
+        output = run(["ss", "--no-header", "-tneiO", "state", "established", *chosen]).stdout
     except (KeyError, Failed, UnicodeDecodeError):
         return None
-    return connections_in(said, uid)
+    return connections_in(output, uid)
 
 
-def connections_in(said: str, uid: int) -> Connections:
+def connections_in(output: str, uid: int) -> Connections:
     """Return a user's outgoing connections from the output of `ss`."""
     opened: Connections = {}
-    for line in said.splitlines():
+    for line in output.splitlines():
         matched = _LINE.match(line)
         owner = _UID.search(matched["rest"]) if matched else None
         if matched is None or owner is None or int(owner[1]) != uid or int(matched["port"]) in _SERVED:
@@ -191,14 +191,14 @@ def evidence(before: Connections | None, after: Connections | None) -> SourcesAn
     """Compare connections after a first and a second sample of the paths."""
     if before is None or after is None:
         return None
-    there = Counter((c.address, c.port) for c in before)
+    counts = Counter((c.address, c.port) for c in before)
     flowing = Counter(
         (c.address, c.port) for c, received in after.items() if c in before and received - before[c] > _PICTURE_BYTES
     )
     return {
         "connections": [
             {"address": address, "port": port, "count": count, "flowing": flowing[address, port]}
-            for (address, port), count in sorted(there.items())[:_NAMED]
+            for (address, port), count in sorted(counts.items())[:_NAMED]
         ],
         "halted": _halted(),
     }
@@ -208,7 +208,7 @@ def halted_since(sources: SourcesAnswer | None) -> SourcesAnswer | None:
     """Add devices that the firewall halted after the evidence was gathered."""
     if sources is None:
         return None
-    later = [place for place in _halted() if place not in sources["halted"]]
+    later = [device for device in _halted() if device not in sources["halted"]]
     return {"connections": sources["connections"], "halted": [*sources["halted"], *later]}
 
 

@@ -17,21 +17,21 @@ _MOMENT_S = 4.0
 
 def note_streams(listed: list[dict[str, Any]]) -> None:
     """Save the present streams, so that a following change knows which flow."""
-    kept = {"at": time.time(), "paths": {item["name"]: stream_of(item) for item in listed}}
+    streams = {"at": time.time(), "paths": {item["name"]: stream_of(item) for item in listed}}
     # What cannot be kept is seen over the look alone.
     with contextlib.suppress(OSError):
         files.folder(RUN, 0o700)
-        beside = STREAMS.with_name(f".{STREAMS.name}.{os.getpid()}")
-        beside.write_bytes(canonical(kept))
-        beside.replace(STREAMS)
+        new_file = STREAMS.with_name(f".{STREAMS.name}.{os.getpid()}")
+        new_file.write_bytes(canonical(streams))
+        new_file.replace(STREAMS)
 
 
 def noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
     """Return time and streams, saved up to 4 s ago."""
-    kept = files.read_json(STREAMS)
-    if not isinstance(kept, dict) or not isinstance(kept.get("at"), float) or not isinstance(kept.get("paths"), dict):
+    stored = files.read_json(STREAMS)
+    if not isinstance(stored, dict) or not isinstance(stored.get("at"), float) or not isinstance(stored.get("paths"), dict):
         return None
-    return (kept["at"], kept["paths"]) if 0 < now - kept["at"] <= _MOMENT_S else None
+    return (stored["at"], stored["paths"]) if 0 < now - stored["at"] <= _MOMENT_S else None
 
 
 def stream_of(item: dict[str, Any]) -> tuple[str, int]:

@@ -56,8 +56,8 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
     Raises:
         Failed: the watcher does not run, so the change must not start.
     """
-    begun = now()
-    record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "phase": SWITCHING}
+    started = now()
+    record = {"run": run_id, "boot": boot_id(), "since": started, "due": started + seconds, "phase": SWITCHING}
     files.write_json(paths.ARMED, record | {"kind": kind, "target": target, "who": who})
     try:
         _watch(run_id)

@@ -66,29 +66,29 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     `key` digests the sentinel of a relay file. `Unclear` is raised if a file does not have our form.
     """
     without = dict(texts)
-    blocks, others = _held_peers(texts.get(_TUNNEL, ""), facilities)
+    blocks, other_peers = _held_peers(texts.get(_TUNNEL, ""), facilities)
     lines = _held_paths(texts.get(_RELAY, ""), facilities, blocks)
     users = _held_users(texts.get(_RELAY, ""), lines)
     keys = {peer.key for peer in blocks}
     psks = {k: psk for k, psk in revocable_texts.psk_lines(texts.get(_PSKS, "")) if k in keys}
-    rules = _held_elements(texts.get(_RULES, ""), blocks, others, lines)
-    cameras, asked = (rules.get(name, ()) for name in ("cameras", "onvif"))
+    rules = _held_elements(texts.get(_RULES, ""), blocks, other_peers, lines)
+    cameras, onvif = (rules.get(name, ()) for name in ("cameras", "onvif"))
     trust = _held_trust(texts.get(_TRUST, ""), facilities)
     ports = {name: port for name, port in _below("ports", texts.get(_TRUST, "")).items() if name in facilities}
     if lines:
         without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key, users)
     if blocks:
-        without[_TUNNEL] = revocable_texts.tunnel_of(texts[_TUNNEL], others)
+        without[_TUNNEL] = revocable_texts.tunnel_of(texts[_TUNNEL], other_peers)
     if psks:
         without[_PSKS] = "".join(f"{k} {psk}\n" for k, psk in revocable_texts.psk_lines(texts[_PSKS]) if k not in keys)
-    if cameras or asked:
-        without[_RULES] = _with_rules(texts[_RULES], {*cameras, *asked}, (), ())
+    if cameras or onvif:
+        without[_RULES] = _with_rules(texts[_RULES], {*cameras, *onvif}, (), ())
     if trust or ports:
         without[_TRUST] = _with_trust(texts[_TRUST], {*trust, *ports}, {}, {})
-    return without, FrozenLines(lines, blocks, psks, cameras, asked, trust, ports, users)
+    return without, FrozenLines(lines, blocks, psks, cameras, onvif, trust, ports, users)
 
 
-def put_back(texts: Texts, held: FrozenLines, key: str) -> dict[str, str]:
+def put_back(texts: Texts, frozen: FrozenLines, key: str) -> dict[str, str]:
     """Return files with the frozen parts inserted; missing files stay missing.
 
     Raises:
@@ -96,16 +96,16 @@ def put_back(texts: Texts, held: FrozenLines, key: str) -> dict[str, str]:
         Unclear: a file does not have our form.
     """
     whole = dict(texts)
-    if held.paths and _RELAY in whole:
-        whole[_RELAY] = _with_paths(whole[_RELAY], {}, held.paths, key, held.users)
-    if held.peers and _TUNNEL in whole:
-        whole[_TUNNEL] = _with_peers(whole[_TUNNEL], held.peers)
+    if frozen.paths and _RELAY in whole:
+        whole[_RELAY] = _with_paths(whole[_RELAY], {}, frozen.paths, key, frozen.users)
+    if frozen.peers and _TUNNEL in whole:
+        whole[_TUNNEL] = _with_peers(whole[_TUNNEL], frozen.peers)
         if _PSKS in whole:
-            whole[_PSKS] = _with_psks(whole[_PSKS], held.psks, whole[_TUNNEL])
-    if (held.cameras or held.asked) and _RULES in whole:
-        whole[_RULES] = _with_rules(whole[_RULES], (), held.cameras, held.asked)
-    if (held.trust or held.ports) and _TRUST in whole:
-        whole[_TRUST] = _with_trust(whole[_TRUST], (), held.trust, held.ports)
+            whole[_PSKS] = _with_psks(whole[_PSKS], frozen.psks, whole[_TUNNEL])
+    if (frozen.cameras or frozen.asked) and _RULES in whole:
+        whole[_RULES] = _with_rules(whole[_RULES], (), frozen.cameras, frozen.asked)
+    if (frozen.trust or frozen.ports) and _TRUST in whole:
+        whole[_TRUST] = _with_trust(whole[_TRUST], (), frozen.trust, frozen.ports)
     return whole
 
 
@@ -115,18 +115,18 @@ def put_back(texts: Texts, held: FrozenLines, key: str) -> dict[str, str]:
 def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, FrozenLine]:
     """Return frozen paths by name, or by a frozen peer's address."""
     owners = _owners(peers)
-    held: dict[str, FrozenLine] = {}
+    frozen: dict[str, FrozenLine] = {}
     for name, line in _path_lines(text):
         parts = name.split("/")
         owner = parts[1] if len(parts) == _PARTS and parts[1] in facilities else ""
         if not owner and owners:
             address = _pulled_from(line)
-            owner = next((of for network, of in owners.items() if address is not None and address in network), "")
+            owner = next((facility for network, facility in owners.items() if address is not None and address in network), "")
         if owner:
-            if name in held:
+            if name in frozen:
                 raise Unclear("the relay's file has a path twice")
-            held[name] = FrozenLine(line, owner)
-    return held
+            frozen[name] = FrozenLine(line, owner)
+    return frozen
 
 
 def _owners(peers: Iterable[PeerBlock]) -> dict[IPv4Network, str]:
@@ -135,7 +135,7 @@ def _owners(peers: Iterable[PeerBlock]) -> dict[IPv4Network, str]:
 
 def _pulled_from(line: str) -> IPv4Address | None:
     try:
-        return next((IPv4Address(place.partition(" ")[0]) for place in _places(line)), None)
+        return next((IPv4Address(element.partition(" ")[0]) for element in _places(line)), None)
     except ValueError:
         return None
 
@@ -154,7 +154,7 @@ def _path_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _held_users(text: str, lines: Mapping[str, FrozenLine]) -> tuple[dict[str, Any], ...]:
-    pushed = {name for name, one in lines.items() if one.line.endswith(_PUSHED)}
+    pushed = {name for name, line in lines.items() if line.line.endswith(_PUSHED)}
     if not pushed:
         return ()
     users = users_of(text)
@@ -173,28 +173,28 @@ def _pushes(user: Mapping[str, Any]) -> str:
 
 def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...]) -> str:
     """Remove or insert users who push paths, sorted by path."""
-    own = users_of(text)
-    if own is None:
+    users = users_of(text)
+    if users is None:
         raise Unclear("the relay's file has its users in another form than ours")
-    kept = [user for user in own if _pushes(user) not in out]
-    names = {user.get("user") for user in kept}
+    remaining = [user for user in users if _pushes(user) not in out]
+    names = {user.get("user") for user in remaining}
     if twice := [user["user"] for user in back if user.get("user") in names]:
         raise Failed(f"{twice[0]} is of what is held, and the new file has a user of that name")
-    others = [user for user in kept if not _pushes(user)]
-    pushing = sorted((user for user in (*kept, *back) if _pushes(user)), key=_pushes)
-    line = USERS_LINE + json.dumps([*others, *pushing], ensure_ascii=False)
-    return "".join(line + "\n" if one.startswith(USERS_LINE) else one for one in text.splitlines(keepends=True))
+    readers = [user for user in remaining if not _pushes(user)]
+    pushing = sorted((user for user in (*remaining, *back) if _pushes(user)), key=_pushes)
+    line = USERS_LINE + json.dumps([*readers, *pushing], ensure_ascii=False)
+    return "".join(line + "\n" if old_line.startswith(USERS_LINE) else old_line for old_line in text.splitlines(keepends=True))
 
 
 def _with_paths(
     text: str, out: Collection[str], back: Mapping[str, FrozenLine], key: str, users: tuple[dict[str, Any], ...] = ()
 ) -> str:
     """Remove or insert paths and their `users`, sorted by name."""
-    own = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
-    if twice := sorted({name for name, _ in own} & back.keys()):
+    present = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
+    if twice := sorted({name for name, _ in present} & back.keys()):
         raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
-    kept = [(name, line) for name, line in own if name not in out]
-    listed = sorted([*kept, *((name, one.line) for name, one in back.items())]) if back else kept
+    remaining = [(name, line) for name, line in present if name not in out]
+    listed = sorted([*remaining, *((name, frozen.line) for name, frozen in back.items())]) if back else remaining
     first, rest = _around_paths(text)
     result = "".join([*first, *(line for _, line in listed), *rest])
     if users:
@@ -244,14 +244,14 @@ def _held_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock
     return tuple(p for p in peers if p.name in names), tuple(p for p in peers if p.name not in names)
 
 
-def _with_peers(text: str, held: tuple[PeerBlock, ...]) -> str:
+def _with_peers(text: str, frozen: tuple[PeerBlock, ...]) -> str:
     peers = revocable_texts.peers_in(text)
-    for one in held:
-        for other in peers:
-            if other.key == one.key or _networks([one]) & _networks([other]):
-                raise Failed(f"{other.name} has the key or the address of {one.name}, which is held")
+    for frozen_peer in frozen:
+        for file_peer in peers:
+            if file_peer.key == frozen_peer.key or _networks([frozen_peer]) & _networks([file_peer]):
+                raise Failed(f"{file_peer.name} has the key or the address of {frozen_peer.name}, which is held")
     hosts = [peer for peer in peers if not peer.name.startswith((_SITE, _NEXT))]
-    sites = [peer for peer in (*peers, *held) if peer.name.startswith((_SITE, _NEXT))]
+    sites = [peer for peer in (*peers, *frozen) if peer.name.startswith((_SITE, _NEXT))]
     return revocable_texts.tunnel_of(text, [*hosts, *sorted(sites, key=_by_site)])
 
 
@@ -260,8 +260,8 @@ def _by_site(peer: PeerBlock) -> tuple[str, str]:
     return facility, "" if f"{kind}/" == _SITE else kind
 
 
-def _with_psks(text: str, held: Mapping[str, str], tunnel: str) -> str:
-    psks = {**dict(revocable_texts.psk_lines(text)), **held}
+def _with_psks(text: str, frozen: Mapping[str, str], tunnel: str) -> str:
+    psks = {**dict(revocable_texts.psk_lines(text)), **frozen}
     keys = [peer.key for peer in revocable_texts.peers_in(tunnel) if peer.key in psks]
     rest = [key for key in psks if key not in keys]
     return "".join(f"{key} {psks[key]}\n" for key in [*keys, *rest])
@@ -275,11 +275,11 @@ def _networks(peers: Iterable[PeerBlock]) -> set[str]:
 
 
 def _held_elements(
-    text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, FrozenLine]
+    text: str, frozen_peers: Iterable[PeerBlock], other_peers: Iterable[PeerBlock], lines: Mapping[str, FrozenLine]
 ) -> dict[str, tuple[str, ...]]:
     """Return each device set's elements of frozen peers and paths."""
-    own, foreign = _parsed(_networks(held)), _parsed(_networks(others))
-    sources = {place for one in lines.values() for place in _places(one.line)}
+    own, foreign = _parsed(_networks(frozen_peers)), _parsed(_networks(other_peers))
+    sources = {place for line in lines.values() for place in _places(line.line)}
     pulled = {place.partition(" ")[0] for place in sources}
 
     def is_held(element: str, name: str) -> bool:
@@ -293,7 +293,7 @@ def _held_elements(
 
     sets = revocable_texts.elements_in(text) if text else {}
     devices = {name: sets.get(name, []) for name in ("cameras", "onvif")}
-    return {name: tuple(one for one in listed if is_held(one, name)) for name, listed in devices.items()}
+    return {name: tuple(element for element in listed if is_held(element, name)) for name, listed in devices.items()}
 
 
 def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
@@ -303,14 +303,14 @@ def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
         raise Unclear("the tunnel's file has a peer in another form than ours") from None
 
 
-def _with_rules(text: str, out: Collection[str], cameras: Iterable[str], asked: Iterable[str]) -> str:
+def _with_rules(text: str, out: Collection[str], cameras: Iterable[str], onvif: Iterable[str]) -> str:
     sets = revocable_texts.elements_in(text)
 
     def listed(name: str, back: Iterable[str]) -> list[str]:
         return sorted({element for element in (*sets.get(name, ()), *back) if element not in out}, key=_by_number)
 
     rest = "".join(revocable_texts.with_elements(text, {**sets, "cameras": listed("cameras", cameras)}))
-    return revocable_texts.with_asked(rest, listed("onvif", asked))
+    return revocable_texts.with_asked(rest, listed("onvif", onvif))
 
 
 def _by_number(element: str) -> tuple[int, int]:
@@ -336,23 +336,23 @@ def _below(name: str, text: str) -> dict[str, Any]:
 def _with_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports: Mapping[str, int]) -> str:
     document = json.loads(text)
     for name, back in (("keys", keys), ("ports", ports)):
-        of = {key: value for key, value in _below(name, text).items() if key not in out} | dict(back)
+        entries = {key: value for key, value in _below(name, text).items() if key not in out} | dict(back)
         # Sites' ports are there where there are some.
-        if of or name == "keys":
-            document[name] = of
+        if entries or name == "keys":
+            document[name] = entries
         else:
             document.pop(name, None)
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
-def answer_of(texts: Texts, without: Texts, held: FrozenLines, key: str, unclear: str = "") -> FrozenAnswer:
+def answer_of(texts: Texts, without: Texts, frozen: FrozenLines, key: str, unclear: str = "") -> FrozenAnswer:
     """Return the answer to the controller: names and keyed digests, no secrets."""
     changed = sorted(path for path, text in texts.items() if without[path] != text)
     return {
-        "paths": {name: held.paths[name].facility for name in sorted(held.paths)},
-        "peers": {peer.key: peer.name for peer in held.peers},
-        "addresses": sorted(_networks(held.peers)),
-        "cameras": list(held.cameras),
+        "paths": {name: frozen.paths[name].facility for name in sorted(frozen.paths)},
+        "peers": {peer.key: peer.name for peer in frozen.peers},
+        "addresses": sorted(_networks(frozen.peers)),
+        "cameras": list(frozen.cameras),
         "digests": {path: keyed_digest(key, _bytes(without[path])) for path in changed},
         "unclear": unclear,
     }
@@ -410,40 +410,40 @@ class FrozenParts:
         """Write rules with their frozen elements to a second file."""
         if not (self.parts.cameras or self.parts.asked) or not intended.exists():
             return intended
-        beside = intended.with_name(f"{intended.name}-held")
-        beside.write_text(put_back({_RULES: intended.read_text()}, self.parts, self.key)[_RULES])
-        return beside
+        with_frozen = intended.with_name(f"{intended.name}-held")
+        with_frozen.write_text(put_back({_RULES: intended.read_text()}, self.parts, self.key)[_RULES])
+        return with_frozen
 
 
 def keep(change: RunningChange) -> None:
     """Insert the frozen parts into staged files, or raise `Failed`."""
     observe = change.request["observe"]
-    held = FrozenParts(observe.get("held", ()), observe["digest_key"])
-    if held.unclear:
-        raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
+    frozen = FrozenParts(observe.get("held", ()), observe["digest_key"])
+    if frozen.unclear:
+        raise Failed(f"{frozen.unclear}: what in it is of a facility that is held cannot be told")
     staged = {path: change.staged(Path(path)) for path in FILES if path in change.wanted}
     wanted = {path: place.read_bytes().decode("utf-8", "surrogateescape") for path, place in staged.items()}
     try:
-        whole = put_back(wanted, held.parts, held.key)
+        whole = put_back(wanted, frozen.parts, frozen.key)
     except Unclear as error:
         raise Failed(str(error)) from None
     for path, text in whole.items():
         if text != wanted[path]:
             staged[path].write_bytes(_bytes(text))
-    change.request["peers"] = [*change.request["peers"], *(peer.key for peer in held.parts.peers)]
+    change.request["peers"] = [*change.request["peers"], *(peer.key for peer in frozen.parts.peers)]
     if _RELAY in whole and change.request["sentinel"]:
         change.request["sentinel"] = _sentinel_in(whole[_RELAY])
 
 
 def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str], key: str) -> None:
     """Put the host's frozen parts into a saved state, or raise `Failed`."""
-    held = FrozenParts(facilities, key)
-    if held.unclear:
-        raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
+    frozen = FrozenParts(facilities, key)
+    if frozen.unclear:
+        raise Failed(f"{frozen.unclear}: what in it is of a facility that is held cannot be told")
     copies = {path: saved[path] for path in FILES if path in saved}
     texts = {path: quarantine.whole(_text(place) or "") for path, place in copies.items()}
     try:
-        whole = put_back(taken(texts, facilities, key)[0], held.parts, key)
+        whole = put_back(taken(texts, facilities, key)[0], frozen.parts, key)
     except Unclear as error:
         raise Failed(f"the state in {folder.name} cannot keep what is held: {error}") from None
     for path, text in whole.items():
@@ -456,6 +456,6 @@ def expected(request: ConfirmRequest) -> tuple[list[str], str]:
     observe = request["observe"]
     if not observe.get("held"):
         return request["peers"], request["sentinel"]
-    held = FrozenParts(observe["held"], observe["digest_key"])
-    peers = [*request["peers"], *(peer.key for peer in held.parts.peers)]
-    return peers, request["sentinel"] and held.whole_sentinel
+    frozen = FrozenParts(observe["held"], observe["digest_key"])
+    peers = [*request["peers"], *(peer.key for peer in frozen.parts.peers)]
+    return peers, request["sentinel"] and frozen.whole_sentinel

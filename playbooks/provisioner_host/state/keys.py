@@ -87,8 +87,8 @@ def release(request: ReleaseRequest, _folder: Path) -> ReleaseAnswer:
             raise Failed(
                 f"run {armed.get('run', '')} waits for its confirmation here: release the host once it is over"
             )
-        there = mark()
-        if there is not None and (there.get("inventory"), there.get("key")) != _names(request["owner"]):
+        present = mark()
+        if present is not None and (present.get("inventory"), present.get("key")) != _names(request["owner"]):
             raise Failed("the mark of another inventory is on this host: only its owner can let it go")
         _write(request["owner"], _last_run(), request["who"], released=True)
     return {"released": True}
@@ -133,16 +133,16 @@ def prepare() -> None:
 
 def leave(folder: Path) -> None:
     """Store the controller's key from the bundle, for later proofs."""
-    brought = folder / "files/identity"
-    if brought.exists():
-        files.write(paths.IDENTITY, brought.read_bytes(), mode=0o600)
+    key_file = folder / "files/identity"
+    if key_file.exists():
+        files.write(paths.IDENTITY, key_file.read_bytes(), mode=0o600)
 
 
 def _user(name: str) -> None:
-    known = run(["getent", "passwd", name], check=False)
-    if known.returncode != 0:
+    entry = run(["getent", "passwd", name], check=False)
+    if entry.returncode != 0:
         run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name])
-    elif known.stdout.split(":")[2:3] == ["0"]:
+    elif entry.stdout.split(":")[2:3] == ["0"]:
         raise Failed(f"the user {name} of this host is root: remove it, it is made anew")
 
 
@@ -155,14 +155,14 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     Raises:
         Failed: a key in the bundle is not the named one, or this host has run with another one.
     """
-    brought = _brought(request["restores"], folder) if "restores" in request else ""
+    restored_key = _brought(request["restores"], folder) if "restores" in request else ""
     prepare()
     leave(folder)
     claim_first(request.get("owner"), who=request.get("who", ""))
     files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
     units.relabel((paths.HOST_PROGRAM,))
-    if brought or not paths.WG_KEY.exists():
-        files.write(paths.WG_KEY, (brought or run(["wg", "genkey"]).stdout).encode(), mode=0o600)
+    if restored_key or not paths.WG_KEY.exists():
+        files.write(paths.WG_KEY, (restored_key or run(["wg", "genkey"]).stdout).encode(), mode=0o600)
     private_key = paths.WG_KEY.read_text()
     answer: KeysAnswer = {"public_key": _public_key(private_key)}
     if request["relay"]:
@@ -180,9 +180,9 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
 
 def _following(named: str, folder: Path) -> str:
     """Return the tunnel's next private key: stored, from the bundle, or new."""
-    brought = folder / "files/next-key"
-    if named and brought.exists():
-        private_key = brought.read_text()
+    key_file = folder / "files/next-key"
+    if named and key_file.exists():
+        private_key = key_file.read_text()
         if _public_key(private_key) != named:
             raise Failed("the next key that was brought is not the one that was named: nothing was kept of it")
         files.write(paths.WG_KEY_NEXT, private_key.encode(), mode=0o600)

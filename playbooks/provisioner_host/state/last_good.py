@@ -45,14 +45,14 @@ def save(owned: list[str], live: LiveState | None = None) -> None:
 
     `live` has states that the caller has just read.
     """
-    beside = paths.LAST_GOOD.with_name("last-good.new")
-    shutil.rmtree(beside, ignore_errors=True)
+    new_folder = paths.LAST_GOOD.with_name("last-good.new")
+    shutil.rmtree(new_folder, ignore_errors=True)
     try:
-        _save_in(beside, owned, live or LiveState({}))
+        _save_in(new_folder, owned, live or LiveState({}))
         shutil.rmtree(paths.LAST_GOOD, ignore_errors=True)
-        beside.rename(paths.LAST_GOOD)
+        new_folder.rename(paths.LAST_GOOD)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(new_folder, ignore_errors=True)
         raise
     files.sync(paths.STATE)
 
@@ -60,11 +60,11 @@ def save(owned: list[str], live: LiveState | None = None) -> None:
 def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
     folder.mkdir(mode=0o700)
     saved = [_saved(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()]
-    known = {name: state for name, state in live.units.items() if name in _SAVED_UNITS}
+    unit_states = {name: state for name, state in live.units.items() if name in _SAVED_UNITS}
     state = {
         "files": saved,
         "absent": sorted(set(owned) - {f["path"] for f in saved}),
-        "units": known | units.states(name for name in _SAVED_UNITS if name not in known),
+        "units": unit_states | units.states(name for name in _SAVED_UNITS if name not in unit_states),
         "firewall": firewall.live() is not None if live.firewall is None else live.firewall,
         "manifest": files.read_json(paths.MANIFEST),
     }
@@ -169,9 +169,9 @@ def restore_carriers(folder: Path) -> None:
 
 
 def _remove(path: Path) -> bool:
-    there = path.exists()
+    existed = path.exists()
     path.unlink(missing_ok=True)
-    return there
+    return existed
 
 
 def _put_back(folder: Path, saved: dict[str, Any]) -> bool:
@@ -195,12 +195,12 @@ def _replace(path: Path, copy: Path, content: bytes, mode: int) -> None:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         # A full disk must not keep a host from its way back: the saved copy itself takes no more room.
-        beside = path.with_name(f".{path.name}.new")
-        beside.unlink(missing_ok=True)
-        os.link(copy, beside)
-        beside.replace(path)
+        new_path = path.with_name(f".{path.name}.new")
+        new_path.unlink(missing_ok=True)
+        os.link(copy, new_path)
+        new_path.replace(path)
         # Two names for one file are still there where old and new were one and the same.
-        beside.unlink(missing_ok=True)
+        new_path.unlink(missing_ok=True)
 
 
 def _restore_relay_file(folder: Path, state: dict[str, Any]) -> bool:
@@ -299,8 +299,8 @@ def _manifest_back(folder: Path, state: dict[str, Any]) -> None:
     elif now != manifest:
         _replace(paths.MANIFEST, folder / "manifest", (folder / "manifest").read_bytes(), 0o600)
     # A program that came with the change goes with it; one that a saved state needs stays.
-    kept = set((manifest or {}).get("programs", ())) | programs_of_generations()
-    for text in sorted(set(now.get("programs", ())) - kept):
+    needed = set((manifest or {}).get("programs", ())) | programs_of_generations()
+    for text in sorted(set(now.get("programs", ())) - needed):
         Path(text).unlink(missing_ok=True)
 
 
@@ -336,7 +336,7 @@ def _copy_in(folder: Path, path: Path) -> Path:
     """Return a saved file's path, or a path that does not exist."""
     state = files.read_json(folder / "state.json")
     saved = state.get("files", ()) if isinstance(state, dict) else ()
-    return next((folder / str(one["content"]) for one in saved if one["path"] == str(path)), folder / "absent")
+    return next((folder / str(file["content"]) for file in saved if file["path"] == str(path)), folder / "absent")
 
 
 def _leave_trust_out(folder: Path) -> None:
@@ -358,7 +358,7 @@ def renew_keys() -> None:
     if not paths.READERS_FILE.is_file():
         return
     present = paths.READERS_FILE.read_bytes()
-    for folder in (paths.LAST_GOOD, *(paths.GENERATIONS / str(one["run"]) for one in generations())):
+    for folder in (paths.LAST_GOOD, *(paths.GENERATIONS / str(generation["run"]) for generation in generations())):
         state = files.read_json(folder / "state.json")
         for saved in state.get("files", ()) if isinstance(state, dict) else ():
             copy = folder / str(saved["content"])

@@ -69,8 +69,8 @@ def sentence(lease: Lease | None) -> str:
     """Return a lease in words: who, run, since when, time left."""
     if lease is None:
         return ""
-    left = max(0, round(float(lease["due"]) - now()))
-    return f"{lease['who']}, run {lease['run']}, since {lease['since']}, for {left} s more"
+    left_s = max(0, round(float(lease["due"]) - now()))
+    return f"{lease['who']}, run {lease['run']}, since {lease['since']}, for {left_s} s more"
 
 
 def take(run: str, who: str, seconds: float) -> str:
@@ -79,15 +79,15 @@ def take(run: str, who: str, seconds: float) -> str:
     Raises:
         Locked: another run's lease has not expired; the message names that run.
     """
-    held = holder()
+    lease = holder()
     note = ""
-    if held is not None and held["run"] != run:
-        if float(held["due"]) > now():
-            raise Locked(f"held by {sentence(held)}")
-        note = f"took over the lease of {held['who']}, run {held['run']}, that was held since {held['since']}"
-    elif held is None and paths.LEASE.exists():
+    if lease is not None and lease["run"] != run:
+        if float(lease["due"]) > now():
+            raise Locked(f"held by {sentence(lease)}")
+        note = f"took over the lease of {lease['who']}, run {lease['run']}, that was held since {lease['since']}"
+    elif lease is None and paths.LEASE.exists():
         note = "took over a lease that could not be read"
-    since = held["since"] if held is not None and held["run"] == run else moment()
+    since = lease["since"] if lease is not None and lease["run"] == run else moment()
     files.folder(paths.RUN, 0o700)
     files.write_json(paths.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
     return note
@@ -95,15 +95,15 @@ def take(run: str, who: str, seconds: float) -> str:
 
 def extend(run: str, seconds: float) -> None:
     """Renew a run's lease if it is still that run's."""
-    held = holder()
-    if held is not None and held["run"] == run:
-        files.write_json(paths.LEASE, {**held, "due": now() + seconds})
+    lease = holder()
+    if lease is not None and lease["run"] == run:
+        files.write_json(paths.LEASE, {**lease, "due": now() + seconds})
 
 
 def release(run: str) -> None:
     """End a run's lease; leave another run's alone."""
-    held = holder()
-    if held is None or held["run"] == run:
+    lease = holder()
+    if lease is None or lease["run"] == run:
         with contextlib.suppress(OSError):
             paths.LEASE.unlink(missing_ok=True)
 
@@ -116,8 +116,8 @@ def moment() -> str:
 def last_epoch() -> HostEpoch | None:
     """Return the last epoch; `None` if missing or damaged."""
     epoch = files.read_json(paths.EPOCH)
-    known = isinstance(epoch, dict) and isinstance(epoch.get("number"), int) and isinstance(epoch.get("run"), str)
-    return cast("HostEpoch", epoch) if known else None
+    is_valid = isinstance(epoch, dict) and isinstance(epoch.get("number"), int) and isinstance(epoch.get("run"), str)
+    return cast("HostEpoch", epoch) if is_valid else None
 
 
 def epoch_number() -> int:

@@ -120,7 +120,7 @@ def _with_removed(
         had = [_held(saved_in(folder)) for folder in _generations()]
 
     def of(kind: _Kind) -> dict[str, str]:
-        removed = {name: run_id for held in had if held for name in held[kind] if name not in elsewhere}
+        removed = {name: run_id for holding in had if holding for name in holding[kind] if name not in elsewhere}
         all_of = {**(old[kind] if old else {}), **removed}
         return dict([(name, run) for name, run in all_of.items() if name not in has[kind]][-_MOST:])
 
@@ -168,8 +168,8 @@ def _cleaned_or_gone(folder: Path, now: RevocableTexts, stones: Tombstones) -> l
         clean(folder, now, stones)
     except (Failed, Unclear, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        what = "the state before this run" if folder == paths.LAST_GOOD else f"the state before run {folder.name}"
-        return [f"{what} is not kept, since it could not be freed of what was revoked: {error}"]
+        state = "the state before this run" if folder == paths.LAST_GOOD else f"the state before run {folder.name}"
+        return [f"{state} is not kept, since it could not be freed of what was revoked: {error}"]
     return []
 
 
@@ -178,11 +178,11 @@ def _ssh_notes(before: RevocableTexts, now: RevocableTexts) -> list[str]:
     if before.rules == now.rules:
         return []
     port, networks = revocable_texts.ssh_in(now.rules)
-    left = [] if port is None else sessions.ssh_from_outside(port, networks)
-    if not left:
+    remaining = [] if port is None else sessions.ssh_from_outside(port, networks)
+    if not remaining:
         return []
-    end = f"end it on the host: ss -K src :{port} dst {left[0]}"
-    return [f"SSH from {', '.join(left[:_NAMED])} is still open, and may not come any more; {end}"]
+    end = f"end it on the host: ss -K src :{port} dst {remaining[0]}"
+    return [f"SSH from {', '.join(remaining[:_NAMED])} is still open, and may not come any more; {end}"]
 
 
 # --- cleaning a saved state -------------------------------------------------------------------------
@@ -205,8 +205,8 @@ def clean(folder: Path, now: RevocableTexts, stones: Tombstones) -> None:
             files.write(copies[name], new.encode(), mode=0o600)
 
 
-def _more(known: Mapping[str, list[str]], out: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    return {kind: sorted({*known.get(kind, ()), *out.get(kind, ())}) for kind in {*known, *out}}
+def _more(former: Mapping[str, list[str]], out: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {kind: sorted({*former.get(kind, ()), *out.get(kind, ())}) for kind in {*former, *out}}
 
 
 def left_out(folder: Path) -> dict[str, list[str]]:
@@ -240,12 +240,12 @@ def free_of_revoked(generation: Path, wanted: Mapping[str, str], key: str) -> li
     except (Unclear, OSError) as error:
         raise Failed(f"this state could not be freed of what was revoked: {error}") from None
     out = left_out(generation)
-    gone = [_named(word, out[kind]) for kind, word in _KINDS.items() if out.get(kind)]
-    kept = [_named(word, out[f"kept {kind}"]) for kind, word in _KINDS.items() if out.get(f"kept {kind}")]
-    notes = [f"left out, since the inventory has revoked it: {'; '.join(gone)}"] if gone else []
-    return notes + ([f"with the present secrets, addresses and rights: {'; '.join(kept)}"] if kept else [])
+    revoked = [_named(noun, out[kind]) for kind, noun in _KINDS.items() if out.get(kind)]
+    changed = [_named(noun, out[f"kept {kind}"]) for kind, noun in _KINDS.items() if out.get(f"kept {kind}")]
+    notes = [f"left out, since the inventory has revoked it: {'; '.join(revoked)}"] if revoked else []
+    return notes + ([f"with the present secrets, addresses and rights: {'; '.join(changed)}"] if changed else [])
 
 
-def _named(word: str, names: list[str]) -> str:
+def _named(noun: str, names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{word} {', '.join(names[:_NAMED])}{more}"
+    return f"{noun} {', '.join(names[:_NAMED])}{more}"

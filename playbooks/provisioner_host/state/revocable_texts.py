@@ -116,8 +116,8 @@ def unwanted(saved: RevocableTexts, now: RevocableTexts, wanted: Mapping[str, st
     }
 
     def of(kind: str) -> dict[str, str]:
-        gone = ((name, secret) for name, secret in secret_of[kind].items() if name not in has[kind])
-        return {name: "" for name, secret in gone if wanted.get(name) != keyed_digest(key, secret.encode())}
+        absent = ((name, secret) for name, secret in secret_of[kind].items() if name not in has[kind])
+        return {name: "" for name, secret in absent if wanted.get(name) != keyed_digest(key, secret.encode())}
 
     return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
 
@@ -170,7 +170,7 @@ def _peer(lines: list[str]) -> PeerBlock:
 
 
 def _tunnel_without(
-    text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]
+    text: str, now: str, revoked: Mapping[str, str], out: dict[str, list[str]]
 ) -> tuple[str, dict[str, str]]:
     """Return the tunnel's file and its remaining peers' names by key."""
     lines, peers = _peers(text)
@@ -178,18 +178,18 @@ def _tunnel_without(
     names: dict[str, str] = {}
     changed = False
     for peer in peers:
-        here = present.get(peer.key)
-        if here is None and peer.key in gone:
+        live_peer = present.get(peer.key)
+        if live_peer is None and peer.key in revoked:
             _note(out, "peers", peer.name)
             changed = True
             continue
         names[peer.key] = peer.name
-        own = list(peer.lines)
-        if here is not None and here.allowed != peer.allowed:
-            own = peer.with_allowed(here.allowed)
+        peer_lines = list(peer.lines)
+        if live_peer is not None and live_peer.allowed != peer.allowed:
+            peer_lines = peer.with_allowed(live_peer.allowed)
             _note(out, "kept peers", peer.name)
             changed = True
-        lines = [*lines, "", *own]
+        lines = [*lines, "", *peer_lines]
     return ("\n".join(lines) + "\n" if changed else text), names
 
 
@@ -208,10 +208,10 @@ def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, 
 def psk_lines(text: str) -> Iterator[tuple[str, str]]:
     """Yield public keys with their pre-shared keys."""
     for line in text.splitlines():
-        words = line.split()
-        if len(words) != 2:  # noqa: PLR2004 (a key and its pre-shared key)
+        fields = line.split()
+        if len(fields) != 2:  # noqa: PLR2004 (a key and its pre-shared key)
             raise Unclear("the file of pre-shared keys has another form than ours")
-        yield words[0], words[1]
+        yield fields[0], fields[1]
 
 
 # --- the relay ------------------------------------------------------------------------------------
@@ -298,22 +298,22 @@ def _users(text: str) -> list[dict[str, Any]]:
     return users
 
 
-def _users_without(text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]) -> str:
+def _users_without(text: str, now: str, revoked: Mapping[str, str], out: dict[str, list[str]]) -> str:
     """Return the users line, with the live form of live users."""
     present = {str(user.get("user")): user for user in _users(now)}
-    own, users = _users(text), []
-    for user in own:
+    saved, users = _users(text), []
+    for user in saved:
         name = str(user.get("user"))
         if name in present:
             if present[name] != user:
                 _note(out, "kept users", name)
             users.append(present[name])
-        elif name in gone:
+        elif name in revoked:
             _note(out, "users", name)
         else:
             users.append(user)
     line = next(line for line in text.splitlines() if line.startswith(USERS_LINE))
-    return line if users == own else USERS_LINE + json.dumps(users)
+    return line if users == saved else USERS_LINE + json.dumps(users)
 
 
 def _sources(relay: str) -> set[str]:
@@ -323,7 +323,7 @@ def _sources(relay: str) -> set[str]:
 def places_of(lines: Iterable[str]) -> set[str]:
     """Return the sources of path lines, as elements of the cameras set."""
     places = (_AT.search(_source(line)) for line in lines)
-    return {f"{place[1]} . {place[2] or _RTSP}" for place in places if place}
+    return {f"{match[1]} . {match[2] or _RTSP}" for match in places if match}
 
 
 # --- the rules ------------------------------------------------------------------------------------
@@ -343,20 +343,20 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
     if not text:
         return text
     text = with_ipv6_of(text, now) if now else text
-    own = elements_in(text)
-    routed = own.get("routed", [])
+    saved_sets = elements_in(text)
+    routed = saved_sets.get("routed", [])
     is_reached = partial(_is_within, networks=_by_length([*allowed, *routed]))
-    if "onvif" in own and sources is not None:
-        asked = set(elements_in(now).get("onvif", []))
-        text = with_asked(text, [e for e in own["onvif"] if e in asked and is_reached(e)])
+    if "onvif" in saved_sets and sources is not None:
+        live_devices = set(elements_in(now).get("onvif", []))
+        text = with_asked(text, [e for e in saved_sets["onvif"] if e in live_devices and is_reached(e)])
     keep = {
-        "management": elements_in(now).get("management", []) if now else own.get("management", []),
-        "centres": [e for e in own.get("centres", []) if f"{e}/32" in allowed],
-        "cameras": [e for e in own.get("cameras", []) if sources is None or e in sources],
+        "management": elements_in(now).get("management", []) if now else saved_sets.get("management", []),
+        "centres": [e for e in saved_sets.get("centres", []) if f"{e}/32" in allowed],
+        "cameras": [e for e in saved_sets.get("cameras", []) if sources is None or e in sources],
     }
     missing = set(filter(is_reached, sources or ())) - set(keep["cameras"])
     keep["cameras"] += sorted(missing & set(elements_in(now).get("cameras", [])))
-    if all(keep[name] == own.get(name, []) for name in keep):
+    if all(keep[name] == saved_sets.get(name, []) for name in keep):
         return text
     return "".join(with_elements(text, keep))
 
@@ -378,7 +378,7 @@ def _is_within(element: str, networks: Mapping[int, set[int]]) -> bool:
         address = int(IPv4Address(element.partition(" ")[0]))
     except ValueError:
         return False
-    return any(address >> (32 - length) << (32 - length) in of for length, of in networks.items())
+    return any(address >> (32 - length) << (32 - length) in addresses for length, addresses in networks.items())
 
 
 def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
@@ -410,11 +410,11 @@ def with_ipv6_of(rules: str, now: str) -> str:
         (_SIX_SSH, _BEFORE_SIX_SSH),
         (_SIX_HEARD, _BEFORE_SIX_HEARD),
     )
-    for part, place in parts:
+    for part, anchor in parts:
         present = part.search(now)
         if present is None:
             continue
-        before = place.search(bare)
+        before = anchor.search(bare)
         if before is None or port is None:
             raise Unclear("the rules have a set in another form than ours")
         added = re.sub(r"(?<=@management_v6 tcp dport )\d+", port[1], present[0])
@@ -427,13 +427,13 @@ def with_asked(rules: str, elements: list[str]) -> str:
     bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "").replace(_ASKED_ROUTED_LINE, "")
     if not elements:
         return bare
-    place = _BEFORE_ASKED_SET.search(bare)
-    if place is None or _AFTER_ASKED_LINE not in bare:
+    anchor = _BEFORE_ASKED_SET.search(bare)
+    if anchor is None or _AFTER_ASKED_LINE not in bare:
         raise Unclear("the rules have a set in another form than ours")
     names = f"\t\ttype ipv4_addr . inet_service\n\t\telements = {{ {', '.join(elements)} }}\n"
-    whole = f"{bare[: place.end()]}\tset onvif {{\n{names}\t}}\n\n{bare[place.end() :]}"
+    text = f"{bare[: anchor.end()]}\tset onvif {{\n{names}\t}}\n\n{bare[anchor.end() :]}"
     lines = _ASKED_LINE + (_ASKED_ROUTED_LINE if _ROUTED_SET in bare else "")
-    return whole.replace(_AFTER_ASKED_LINE, lines + _AFTER_ASKED_LINE, 1)
+    return text.replace(_AFTER_ASKED_LINE, lines + _AFTER_ASKED_LINE, 1)
 
 
 def elements_in(rules: str) -> dict[str, list[str]]:

@@ -51,36 +51,36 @@ def remember(present: Mapping[str, str], staying: frozenset[str], now: float | N
     `present` has the live peers' endpoints; `staying` are the public keys of peers that stay or come.
     """
     at = time.time() if now is None else now
-    known = {key: one for key, one in _read().items() if 0 <= at - one[1] <= _KEPT_S}
-    going = {key: (place, at) for key, place in present.items() if key not in staying and place}
-    listed = _newest(known | going)
+    stored = {key: entry for key, entry in _read().items() if 0 <= at - entry[1] <= _KEPT_S}
+    going = {key: (endpoint, at) for key, endpoint in present.items() if key not in staying and endpoint}
+    listed = _newest(stored | going)
     if going:
         _write(listed)
-    return {key: place for key, (place, _) in listed.items()}
+    return {key: endpoint for key, (endpoint, _) in listed.items()}
 
 
-def _newest(known: Mapping[str, tuple[str, float]]) -> dict[str, tuple[str, float]]:
-    return dict(sorted(known.items(), key=lambda entry: entry[1][1], reverse=True)[:_MOST])
+def _newest(endpoints: Mapping[str, tuple[str, float]]) -> dict[str, tuple[str, float]]:
+    return dict(sorted(endpoints.items(), key=lambda entry: entry[1][1], reverse=True)[:_MOST])
 
 
-def _write(known: Mapping[str, tuple[str, float]]) -> None:
+def _write(endpoints: Mapping[str, tuple[str, float]]) -> None:
     with contextlib.suppress(OSError):  # no room: it comes by itself, later
         paths.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.write_json(paths.ENDPOINTS, {key: list(one) for key, one in _newest(known).items()})
+        files.write_json(paths.ENDPOINTS, {key: list(entry) for key, entry in _newest(endpoints).items()})
 
 
-def with_endpoints(conf: str, known: Mapping[str, str], present: Mapping[str, str]) -> str:
+def with_endpoints(conf: str, stored: Mapping[str, str], present: Mapping[str, str]) -> str:
     """Add endpoints to new peers in a tunnel's file. Pure.
 
     `present` are live peers, whose endpoints the tunnel knows.
     """
     blocks = conf.split("[Peer]\n")
-    whole = [blocks[0]]
+    parts = [blocks[0]]
     for block in blocks[1:]:
         key = next((line[len(_KEY) :] for line in block.splitlines() if line.startswith(_KEY)), "")
         has_one = key in present or any(line.startswith(_PLACE) for line in block.splitlines())
-        whole.append(f"{_PLACE}{known[key]}\n{block}" if key in known and not has_one else block)
-    return "[Peer]\n".join(whole)
+        parts.append(f"{_PLACE}{stored[key]}\n{block}" if key in stored and not has_one else block)
+    return "[Peer]\n".join(parts)
 
 
 def live() -> dict[str, str]:
@@ -91,45 +91,45 @@ def live() -> dict[str, str]:
 def keep(places: Mapping[str, str]) -> None:
     """Save the endpoints of peers before their interface is reset."""
     now = time.time()
-    new = {key: (place, now) for key, place in places.items() if place}
+    new = {key: (endpoint, now) for key, endpoint in places.items() if endpoint}
     if new:
         _write(_read() | new)
 
 
 def _read() -> dict[str, tuple[str, float]]:
-    kept = files.read_json(paths.ENDPOINTS)
-    if not isinstance(kept, dict):
+    document = files.read_json(paths.ENDPOINTS)
+    if not isinstance(document, dict):
         return {}
-    entries = ((key, one) for key, one in kept.items() if isinstance(one, list) and len(one) == 2)  # noqa: PLR2004
+    entries = ((key, entry) for key, entry in document.items() if isinstance(entry, list) and len(entry) == 2)  # noqa: PLR2004
     return {
-        str(key): (str(one[0]), float(one[1]))
-        for key, one in entries
-        if isinstance(one[0], str) and isinstance(one[1], (int, float)) and not set(one[0]) & set(" \t\n")
+        str(key): (str(entry[0]), float(entry[1]))
+        for key, entry in entries
+        if isinstance(entry[0], str) and isinstance(entry[1], (int, float)) and not set(entry[0]) & set(" \t\n")
     }
 
 
 def answers(addresses: Iterable[str], mtu: int, until: float, mark: int = 0) -> list[GatewayEvidenceAnswer]:
     """Probe gateways at tunnel addresses; empty without an ICMP socket."""
-    wanted = sorted(set(addresses))[:_AT_ONCE]
-    if not wanted or mtu <= _HEADERS + _SMALL:
+    targets = sorted(set(addresses))[:_AT_ONCE]
+    if not targets or mtu <= _HEADERS + _SMALL:
         return []
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as link:
             link.setsockopt(*_NEVER_FRAGMENT)
             if mark:
                 link.setsockopt(*_MARK, mark)
-            heard = _Asking(link, mtu).ask(wanted, until)
+            answered_probes = _Asking(link, mtu).ask(targets, until)
     except OSError:
         return []
     return [
         {
             "address": address,
-            "small": (address, _SMALL_WORD) in heard,
-            "full": (address, _FULL_WORD) in heard,
+            "small": (address, _SMALL_WORD) in answered_probes,
+            "full": (address, _FULL_WORD) in answered_probes,
             "size": mtu,
-            "refuses": (address, _REFUSED_WORD) in heard,
+            "refuses": (address, _REFUSED_WORD) in answered_probes,
         }
-        for address in wanted
+        for address in targets
     ]
 
 
@@ -148,12 +148,12 @@ class _Asking:
 
     def ask(self, addresses: list[str], until: float) -> set[tuple[str, int]]:
         """Send the probes; return pairs of address and answered probe."""
-        open_ = {(address, word) for address in addresses for word in self._questions}
+        open_ = {(address, sequence) for address in addresses for sequence in self._questions}
         for _ in range(_TRIES):
-            for address, word in sorted(open_ - self._heard):
+            for address, sequence in sorted(open_ - self._heard):
                 # One that cannot leave is one that is not answered.
                 with contextlib.suppress(OSError):
-                    self._link.sendto(self._questions[word], (address, 0))
+                    self._link.sendto(self._questions[sequence], (address, 0))
             self._listen(open_, min(until, time.monotonic() + _PAUSE_S))
             if open_ <= self._heard or time.monotonic() >= until:
                 break
@@ -163,16 +163,16 @@ class _Asking:
         self._link.setblocking(False)  # noqa: FBT003 (the socket's own)
         with selectors.DefaultSelector() as ready:
             ready.register(self._link, selectors.EVENT_READ)
-            while not wanted <= self._heard and (left := until - time.monotonic()) > 0 and ready.select(left):
+            while not wanted <= self._heard and (left_s := until - time.monotonic()) > 0 and ready.select(left_s):
                 with contextlib.suppress(OSError):
                     packet, place = self._link.recvfrom(65535)
-                    if word := answered(packet, self._us):
-                        self._heard.add((place[0], word))
+                    if sequence := answered(packet, self._us):
+                        self._heard.add((place[0], sequence))
 
 
-def question(kind: int, us: int, word: int, size: int) -> bytes:
+def question(kind: int, us: int, sequence: int, size: int) -> bytes:
     """Build an ICMP probe with `size` bytes after its header."""
-    head = struct.pack("!BBHHH", kind, 0, 0, us, word)
+    head = struct.pack("!BBHHH", kind, 0, 0, us, sequence)
     packet = head + bytes(size)
     return head[:2] + struct.pack("!H", _checksum(packet)) + packet[4:]
 
@@ -190,7 +190,7 @@ def answered(packet: bytes, us: int) -> int:
     if len(message) < 8:  # noqa: PLR2004 (an ICMP header)
         return 0
     if message[0] == _ECHO_REPLY:
-        return next((word for word in (_SMALL_WORD, _FULL_WORD) if message[4:8] == struct.pack("!HH", us, word)), 0)
+        return next((sequence for sequence in (_SMALL_WORD, _FULL_WORD) if message[4:8] == struct.pack("!HH", us, sequence)), 0)
     refused = _inside(message[8:]) if message[0] == _UNREACHABLE else b""
     if refused[:1] == bytes([_TIMESTAMP]) and refused[4:8] == struct.pack("!HH", us, _REFUSED_WORD):
         return _REFUSED_WORD

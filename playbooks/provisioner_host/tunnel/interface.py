@@ -96,9 +96,9 @@ def begin_anew(name: str, text: str) -> None:
         run(["wg", "setconf", name, path])
 
 
-def shown(name: str, what: str) -> dict[str, str]:
+def shown(name: str, column: str) -> dict[str, str]:
     """Return a `wg show` column by public key; empty without an interface."""
-    done = run(["wg", "show", name, what], check=False)
+    done = run(["wg", "show", name, column], check=False)
     lines = done.stdout.splitlines() if done.returncode == 0 else []
     return {key: value for key, _, value in (line.partition("\t") for line in lines)}
 
@@ -110,7 +110,7 @@ def handshakes(name: str) -> dict[str, int]:
 
 def places(name: str) -> dict[str, str]:
     """Return last endpoints by public key; empty strings for new peers."""
-    return {key: "" if place == "(none)" else place for key, place in shown(name, "endpoints").items()}
+    return {key: "" if endpoint == "(none)" else endpoint for key, endpoint in shown(name, "endpoints").items()}
 
 
 def public_key(name: str) -> str:
@@ -190,10 +190,10 @@ def take_down(name: str) -> None:
     """
     if not exists(name):
         return
-    taken = port(name)
+    port_number = port(name)
     run(["ip", "link", "del", name])
     until = time.monotonic() + _ENDS_S
-    while is_bound(taken) and time.monotonic() < until:
+    while is_bound(port_number) and time.monotonic() < until:
         time.sleep(_PAUSE_S)
 
 

@@ -85,11 +85,11 @@ def move() -> tuple[str, ...]:
     pairs = live_pairs()
     if not pairs:
         return ()
-    now, held = handshakes(), _allowed()
+    now, allowed = handshakes(), _allowed()
     moved = []
     for pair in pairs:
         holder = holder_of(pair, now)
-        if holder in held and not held[holder]:
+        if holder in allowed and not allowed[holder]:
             addresses = pair.allowed.replace(" ", "")
             run(["wg", "set", paths.TUNNEL, "peer", holder, "allowed-ips", addresses])
             moved.append(pair.site)
@@ -97,8 +97,8 @@ def move() -> tuple[str, ...]:
 
 
 def _allowed() -> dict[str, str]:
-    shown = interface.shown(paths.TUNNEL, "allowed-ips")
-    return {key: "" if allowed == "(none)" else allowed for key, allowed in shown.items()}
+    by_key = interface.shown(paths.TUNNEL, "allowed-ips")
+    return {key: "" if allowed == "(none)" else allowed for key, allowed in by_key.items()}
 
 
 def live_pairs() -> tuple[KeyPair, ...]:

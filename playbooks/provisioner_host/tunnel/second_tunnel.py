@@ -138,10 +138,10 @@ def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
         interface.exactly(paths.SECOND_TUNNEL, {**link, "routes": []})
 
 
-def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mapping[str, str]) -> None:
+def up(conf: str, following: FollowingKey, link: Mapping[str, Any], stored: Mapping[str, str]) -> None:
     """Apply the installed state to the second tunnel; sessions continue.
 
-    `conf` is the first tunnel's file with the next private key, `link` the first interface's link, `known` last
+    `conf` is the first tunnel's file with the next private key, `link` the first interface's link, `stored` last
     endpoints. A new tunnel calls them all: a moved peer may use a session that is lost here. Another key raises
     `Failed`.
     """
@@ -149,7 +149,7 @@ def up(conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mappi
         raise Failed("the next key of this relay is not the one that the inventory has: run keys rotate --relay again")
     is_new = interface.public_key(paths.SECOND_TUNNEL) != following.public_key
     lines = [f"{_PORT}{following.port}" if line.startswith(_PORT) else line for line in conf.splitlines()]
-    text = endpoints.with_endpoints("\n".join(lines) + "\n", known, {} if is_new else places())
+    text = endpoints.with_endpoints("\n".join(lines) + "\n", stored, {} if is_new else places())
     if is_new:
         interface.sync(paths.SECOND_TUNNEL, calling(text))
     # Its own routes are of those who are there.
@@ -193,10 +193,10 @@ def places() -> dict[str, str]:
     """Return the endpoints of moved peers by public key."""
     if not is_up():
         return {}
-    seen = interface.handshakes(paths.SECOND_TUNNEL)
-    known = interface.places(paths.SECOND_TUNNEL)
-    there = moved_of(interface.handshakes(paths.TUNNEL), seen)
-    return {key: place for key, place in known.items() if key in there and place}
+    handshakes = interface.handshakes(paths.SECOND_TUNNEL)
+    endpoints = interface.places(paths.SECOND_TUNNEL)
+    moved = moved_of(interface.handshakes(paths.TUNNEL), handshakes)
+    return {key: endpoint for key, endpoint in endpoints.items() if key in moved and endpoint}
 
 
 def dumped() -> list[str] | None:
@@ -230,18 +230,18 @@ def described(own_line: str, beside: Mapping[str, PeerAnswer], peers: Mapping[st
 
 
 def _moved(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> frozenset[str]:
-    first, second = ({key: one["handshake"] for key, one in of.items()} for of in (peers, beside))
+    first, second = ({key: peer["handshake"] for key, peer in group.items()} for group in (peers, beside))
     return moved_of(first, second)
 
 
 def _configured(peers: Mapping[str, PeerAnswer]) -> dict[str, tuple[object, ...]]:
-    return {key: (one["psk"], one["allowed_ips"], one["keepalive_s"]) for key, one in peers.items()}
+    return {key: (peer["psk"], peer["allowed_ips"], peer["keepalive_s"]) for key, peer in peers.items()}
 
 
 def later_of(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> dict[str, PeerAnswer]:
     """Return peers with the counters of the tunnel they use. Pure."""
     moved = _moved(peers, beside)
-    return {key: _seen_at(one, beside[key]) if key in moved else one for key, one in peers.items()}
+    return {key: _seen_at(peer, beside[key]) if key in moved else peer for key, peer in peers.items()}
 
 
 def _seen_at(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
@@ -255,20 +255,20 @@ def _seen_at(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
 
 
 def steps(
-    members: tuple[interface.FilePeer, ...], there: frozenset[str], live: frozenset[str], source: str
+    members: tuple[interface.FilePeer, ...], moved: frozenset[str], live: frozenset[str], source: str
 ) -> tuple[list[str], list[str]]:
     """Return `ip` commands to reroute peers, and the rerouted names. Pure.
 
-    `there` are moved peers' public keys, `live` the networks routed to the second tunnel, `source` the relay's tunnel
+    `moved` are moved peers' public keys, `live` the networks routed to the second tunnel, `source` the relay's tunnel
     address.
     """
-    due = {network for one in members if one.public_key in there for network in one.networks}
-    come, go = sorted(due - live), sorted(live - due)
+    wanted = {network for peer in members if peer.public_key in moved for network in peer.networks}
+    come, go = sorted(wanted - live), sorted(live - wanted)
     device = paths.SECOND_TUNNEL
     commands = [f"route replace {network} dev {device} src {source}" for network in come]
     commands += [f"route del {network} dev {device}" for network in go]
     touched = {*come, *go}
-    return commands, [one.name for one in members if touched & set(one.networks)]
+    return commands, [peer.name for peer in members if touched & set(peer.networks)]
 
 
 def move() -> list[str]:
@@ -277,8 +277,8 @@ def move() -> list[str]:
         return []
     members = interface.peers_in(paths.WG_FILE.read_text())
     live = frozenset(interface.routes(paths.SECOND_TUNNEL))
-    there = moved_of(interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL))
-    commands, names = steps(members, there, live, interface.address_of(json.loads(paths.TUNNEL_FILE.read_text())))
+    moved = moved_of(interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL))
+    commands, names = steps(members, moved, live, interface.address_of(json.loads(paths.TUNNEL_FILE.read_text())))
     if commands:
         interface.batch(commands)
     return names

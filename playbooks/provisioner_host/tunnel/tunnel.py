@@ -27,13 +27,13 @@ _MOST_ROUTES = 20
 _LOOK_S = 0.5
 
 
-def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
+def spliced(conf: Path, psk_file: Path, key_file: Path | None = None) -> str:
     """Return the rendered file with private and pre-shared keys, for `wg`.
 
     `syncconf` without `PrivateKey` erases the live key, and without `[Interface]` moves the port. Missing parts raise
     `Failed`.
     """
-    key = own or paths.WG_KEY
+    key = key_file or paths.WG_KEY
     if not key.exists():
         raise Failed(f"{key} is missing: run provisioner keys init")
     psks = dict(line.split() for line in psk_file.read_text().splitlines())
@@ -72,10 +72,10 @@ def check(conf: Path, psk_file: Path) -> None:
 
 
 def _check_on_scratch(name: str, text: str) -> None:
-    with scratch() as aside:
-        if aside.run(["ip", "link", "add", name, "type", "wireguard"], check=False).returncode != 0:
-            aside.run(["wireguard-go", name])
-        aside.run(["wg", "setconf", name, text])
+    with scratch() as namespace:
+        if namespace.run(["ip", "link", "add", name, "type", "wireguard"], check=False).returncode != 0:
+            namespace.run(["wireguard-go", name])
+        namespace.run(["wg", "setconf", name, text])
 
 
 def exists() -> bool:
@@ -111,14 +111,14 @@ def up(*, in_unit: bool = False) -> None:
         second_tunnel.down()
     # A gateway that speaks with its next key already keeps its addresses.
     conf = key_change.settled(text, key_change.handshakes())
-    known = endpoints.remember(present, staying)
-    conf = with_port(endpoints.with_endpoints(conf, known, present), interface.port(paths.TUNNEL))
+    stored = endpoints.remember(present, staying)
+    conf = with_port(endpoints.with_endpoints(conf, stored, present), interface.port(paths.TUNNEL))
     if is_another_key:
         interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf))
     interface.sync(paths.TUNNEL, conf)
     interface.exactly(paths.TUNNEL, link)
     if following is not None:
-        second_tunnel.up(spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT), following, link, known)
+        second_tunnel.up(spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT), following, link, stored)
 
 
 def moves() -> Iterator[list[str]]:
@@ -137,13 +137,13 @@ def moves() -> Iterator[list[str]]:
 
 
 def _moved_sites() -> list[str]:
-    words = "changes its gateway's key: its addresses are with the peer that spoke last"
-    return [f"site {site} {words}" for site in key_change.move()]
+    text = "changes its gateway's key: its addresses are with the peer that spoke last"
+    return [f"site {site} {text}" for site in key_change.move()]
 
 
 def _moved_peers() -> list[str]:
-    words = "this relay changes its own key, and it is reached where it spoke last"
-    return [f"{name}: {words}" for name in second_tunnel.move()]
+    text = "this relay changes its own key, and it is reached where it spoke last"
+    return [f"{name}: {text}" for name in second_tunnel.move()]
 
 
 def _identity(path: Path) -> list[int]:
@@ -219,11 +219,11 @@ def refuse_collision(tunnel_file: Path) -> None:
                 f"{route['network']} is reached by {route['device']}, the tunnel of another side of this host: two"
                 " inventories on one centre need pools that do not meet"
             )
-    others = json.loads(run(["ip", "-j", "-4", "address", "show"], check=False).stdout or "[]")
-    own = link["address"].partition("/")[0]
-    for device in others:
-        if is_of_a_side(device["ifname"]) and any(a.get("local") == own for a in device.get("addr_info", ())):
-            raise Failed(f"{own} is the address of {device['ifname']}, the tunnel of another side of this host")
+    devices = json.loads(run(["ip", "-j", "-4", "address", "show"], check=False).stdout or "[]")
+    address = link["address"].partition("/")[0]
+    for device in devices:
+        if is_of_a_side(device["ifname"]) and any(a.get("local") == address for a in device.get("addr_info", ())):
+            raise Failed(f"{address} is the address of {device['ifname']}, the tunnel of another side of this host")
 
 
 def live(key: str) -> TunnelAnswer | None:
@@ -245,9 +245,9 @@ def live(key: str) -> TunnelAnswer | None:
         "peers": peers,
     }
     if (second := second_tunnel.dumped()) is not None:
-        beside = _peers(second[1:], key)
-        answer["following"] = second_tunnel.described(second[0], beside, peers)
-        answer["peers"] = second_tunnel.later_of(peers, beside)
+        second_peers = _peers(second[1:], key)
+        answer["following"] = second_tunnel.described(second[0], second_peers, peers)
+        answer["peers"] = second_tunnel.later_of(peers, second_peers)
     return answer
 
 

@@ -125,14 +125,14 @@ class Restatement:
     @cached_property
     def sentences(self) -> Mapping[str, str]:
         """Sentences, and enum values of several words (no id has spaces)."""
-        words = {text: said for (_, text), said in self._catalogue.words.items() if " " in text}
+        words = {text: translation for (_, text), translation in self._catalogue.words.items() if " " in text}
         return words | dict(self._catalogue.sentences)
 
     @cached_property
     def forms(self) -> Mapping[str, Sequence[_Form]]:
         """Sentences with placeholders, by their longest word."""
         forms: dict[str, list[_Form]] = defaultdict(list)
-        many = {plural: self.sentences[one] for plural, one in self._catalogue.plurals.items()}
+        many = {plural: self.sentences[singular] for plural, singular in self._catalogue.plurals.items()}
         for msgid, text in chain(self.sentences.items(), many.items()):
             for variant in (msgid.replace(_VERB, verb) for verb in (_VERBS if _VERB in msgid else ("",))):
                 if places_of(variant):
@@ -184,8 +184,8 @@ class _Reader:
                     inside = {name: self.reading(value, depth + 1) for name, value in values.items()}
                     unexplained = sum(reading.unexplained for reading in inside.values())
                     if not unexplained or form.fixed >= _WEAK:
-                        said = filled(form.text, {name: reading.text for name, reading in inside.items()})
-                        yield _Reading(unexplained, len(text) - form.fixed, said)
+                        translation = filled(form.text, {name: reading.text for name, reading in inside.items()})
+                        yield _Reading(unexplained, len(text) - form.fixed, translation)
 
     def _joined(self, text: str, depth: int) -> Iterator[_Reading]:
         for joint in _JOINTS:
@@ -208,9 +208,9 @@ class _Reader:
         """Read `id sentence`: both languages put the id first."""
         subject, _, rest = text.partition(" ")
         if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
-            said = self.reading(rest, depth + 1)
-            if not said.unexplained and said.text != rest:
-                yield _Reading(0, len(text), f"{subject} {said.text}")
+            reading = self.reading(rest, depth + 1)
+            if not reading.unexplained and reading.text != rest:
+                yield _Reading(0, len(text), f"{subject} {reading.text}")
 
 
 class Translator:
@@ -264,8 +264,8 @@ class _Catalogued(Translator):
         return self._catalogue.words.get((type(value).__name__, value or ""), english or str(value or ""))
 
     def restated(self, text: str) -> str:
-        if isinstance(text, Sentence) and (said := self._catalogue.sentences.get(text.msgid)):
-            return filled(said, {name: self._value(value) for name, value in text.values.items()})
+        if isinstance(text, Sentence) and (translation := self._catalogue.sentences.get(text.msgid)):
+            return filled(translation, {name: self._value(value) for name, value in text.values.items()})
         return self._restatement.of(text)
 
     def _value(self, value: object) -> str:
@@ -341,26 +341,26 @@ def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
         return None
     rest = text[len(first) : len(text) - len(last)]
     values: list[str] = []
-    beside = 0
+    empty = 0
     for literal in others:
         if not literal:
-            beside += 1
+            empty += 1
             continue
-        value, there, rest = rest.partition(literal)
-        if not there:
+        value, separator, rest = rest.partition(literal)
+        if not separator:
             return None
-        values += [value, *[""] * beside]
-        beside = 0
-    return (*values, rest, *[""] * beside)
+        values += [value, *[""] * empty]
+        empty = 0
+    return (*values, rest, *[""] * empty)
 
 
 def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
     """Yield the values by name; a repeated name needs equal values."""
-    known: dict[str, str] = {}
+    agreed: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):
-        if known.setdefault(name, value) != value:
+        if agreed.setdefault(name, value) != value:
             return
-    yield known
+    yield agreed
 
 
 def _unknown(text: str) -> _Reading:

@@ -139,8 +139,8 @@ def print_records(contacts: Iterable[LocatedContact], *, show: bool) -> None:
     for contact in contacts:
         place = _place(contact)
         until = f"to {place['valid_to']}" if place["valid_to"] else "on"
-        words = [place["province"], place["facility"], place["role"], f"from {place['valid_from']} {until}"]
-        click.echo("  ".join(words + [value for value in _personal(contact).values() if value and show]))
+        columns = [place["province"], place["facility"], place["role"], f"from {place['valid_from']} {until}"]
+        click.echo("  ".join(columns + [value for value in _personal(contact).values() if value and show]))
 
 
 def _place(located: LocatedContact) -> dict[str, str]:
@@ -168,10 +168,10 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
         requester = f"{role_name(reader)} {reader.who}".strip()
         access = open_access(invocation, None, purpose, requester)
         file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
-        own = [one for one in file.contacts if one.facility == facility] if file else []
-        current = [one for one in own if one.is_current(access.today)]
+        contacts = [contact for contact in file.contacts if contact.facility == facility] if file else []
+        current = [contact for contact in contacts if contact.is_current(access.today)]
         access.record("show", [province], len(current))
-        return [_card(one) for one in current]
+        return [_card(contact) for contact in current]
 
     return cards
 

@@ -258,8 +258,8 @@ def _show_erased(invocation: Invocation, planned: Erasure, finished: tuple[str, 
         for line in _renewal_lines(renewal):
             click.echo(line)
     if planned.related:
-        others = counted(planned.related, "other record")
-        click.echo(f"{others} with the same phone, e-mail or name: look with find")
+        related = counted(planned.related, "other record")
+        click.echo(f"{related} with the same phone, e-mail or name: look with find")
 
 
 def _renewed(renewal: Renewal) -> dict[str, object]:
@@ -318,12 +318,12 @@ def list_(
     refuse_existing(out, force=force)
     name = access.province_name(province)
     file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
-    known = file.contacts if file else ()
+    stored = file.contacts if file else ()
     facilities = {f.id: f for f in access.inventory.facilities.values() if f.province == province}
     served = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
-    listed = [c for c in in_order(known) if c.is_current(access.today) and c.facility in served]
+    listed = [c for c in in_order(stored) if c.is_current(access.today) and c.facility in served]
     opened = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING)
-    without = [f for f in sorted(opened) if lacks_representative(known, f, access.today)]
+    without = [f for f in sorted(opened) if lacks_representative(stored, f, access.today)]
     content = consolidated_list(
         ListRequest(name, access.now, access.requester, purpose),
         listed,

@@ -59,7 +59,7 @@ def _shown(invocation: Invocation, *, quiet: bool) -> ProgressForm:
 
 def attended(progress: Progress, command: str, call: Callable[[], object]) -> object:
     """Call a command with progress display; log its begin and end."""
-    with closing(progress), progress.shown(), watched_by(progress):
+    with closing(progress), progress.displayed(), watched_by(progress):
         progress.log(f"provisioner {__version__}: {command} begins")
         try:
             code = call()

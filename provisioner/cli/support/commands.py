@@ -113,9 +113,9 @@ COMMANDS = {name: CommandEntry(*row, section) for section, rows in _SECTIONS.ite
 class UnknownCommandError(click.UsageError):
     """An unknown command; `hint` has similar ones, or is empty."""
 
-    def __init__(self, name: str, known: Iterable[str], ctx: click.Context) -> None:
+    def __init__(self, name: str, commands: Iterable[str], ctx: click.Context) -> None:
         super().__init__(f"No such command {name!r}.", ctx)
-        self.hint = did_you_mean(name, known, "")
+        self.hint = did_you_mean(name, commands, "")
 
 
 class NamedGroup(click.Group):
@@ -133,7 +133,7 @@ class NamedGroup(click.Group):
         """Write the first sentence of each command's help whole."""
         with formatter.section("Commands"):
             rows = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-            formatter.write_dl([(name, one.get_short_help_str(_WHOLE)) for name, one in rows if one])
+            formatter.write_dl([(name, command.get_short_help_str(_WHOLE)) for name, command in rows if command])
 
 
 class LazyGroup(NamedGroup):

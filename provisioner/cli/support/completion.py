@@ -97,20 +97,20 @@ _SHELLS: Final[Mapping[str, type[ShellComplete]]] = {"bash": _Bash, "fish": Fish
 
 def complete(cli: click.Command, instruction: str, configuration: Configuration) -> int:
     """Answer a shell; return 0, or 2 for an unknown instruction."""
-    name, _, what = instruction.partition("_")
+    name, _, action = instruction.partition("_")
     shell = _SHELLS.get(name)
-    if shell is None or what not in {"source", "complete"}:
-        if what != "complete":
-            known = ", ".join(f"{one}_source" for one in _SHELLS)
-            click.echo(f"error: {INSTRUCTION} names no shell that there is\nhint: it is one of {known}", err=True)
+    if shell is None or action not in {"source", "complete"}:
+        if action != "complete":
+            instructions = ", ".join(f"{shell_name}_source" for shell_name in _SHELLS)
+            click.echo(f"error: {INSTRUCTION} names no shell that there is\nhint: it is one of {instructions}", err=True)
         return _WRONG_USAGE
-    asked = shell(cli, {"obj": configuration}, _PROGRAM, INSTRUCTION)
-    if what == "source":
-        click.echo(asked.source())
+    completion = shell(cli, {"obj": configuration}, _PROGRAM, INSTRUCTION)
+    if action == "source":
+        click.echo(completion.source())
         return 0
     with contextlib.redirect_stderr(io.StringIO()):
         try:
-            answer = asked.complete()
+            answer = completion.complete()
         except (Exception, SystemExit):  # noqa: BLE001 (a shell wants words or none)
             return 0
     if answer:
@@ -120,10 +120,10 @@ def complete(cli: click.Command, instruction: str, configuration: Configuration)
 
 def limits_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 (click's)
     """Complete `--limit`: a kind, then names of that kind."""
-    kind, equals, begun = incomplete.partition("=")
+    kind, equals, prefix = incomplete.partition("=")
     if not equals:
-        return [CompletionItem(f"{one}=") for one in _KINDS if one.startswith(kind)]
-    return [CompletionItem(f"{kind}={name}") for name in _names(ctx, kind, begun)]
+        return [CompletionItem(f"{candidate}=") for candidate in _KINDS if candidate.startswith(kind)]
+    return [CompletionItem(f"{kind}={name}") for name in _names(ctx, kind, prefix)]
 
 
 def facilities_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
@@ -167,11 +167,11 @@ def _place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
     return Path(named) if named else None, configuration.environment
 
 
-def _names(ctx: click.Context, kind: str, begun: str) -> list[str]:
+def _names(ctx: click.Context, kind: str, prefix: str) -> list[str]:
     from provisioner.operations.edit.file_edit import names_of  # noqa: PLC0415 (help does not need the inventory)
 
     root, _ = _place(ctx)
     if root is None or kind not in _KINDS:
         return []
-    known: tuple[str, ...] = getattr(names_of(root), kind)
-    return [name for name in known if name.startswith(begun)][:_MOST]
+    candidates: tuple[str, ...] = getattr(names_of(root), kind)
+    return [name for name in candidates if name.startswith(prefix)][:_MOST]

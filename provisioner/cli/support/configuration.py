@@ -50,9 +50,9 @@ def _text(value: object, _: Path) -> str:
     return value
 
 
-def _word(known: tuple[str, ...], value: object, _: Path) -> str:
-    if not isinstance(value, str) or value not in known:
-        raise _NotSuchAValueError(" or ".join(f'"{word}"' for word in known))
+def _word(allowed: tuple[str, ...], value: object, _: Path) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise _NotSuchAValueError(" or ".join(f'"{word}"' for word in allowed))
     return value
 
 
@@ -70,10 +70,10 @@ def _switch(value: object, _: Path) -> str:
     return "1" if value else ""
 
 
-def _listed(between: str, each: Callable[[object, Path], str], value: object, folder: Path) -> str:
-    if not isinstance(value, list) or any(between in str(one) for one in value):
-        raise _NotSuchAValueError(f"a list of texts without {between!r}")
-    return between.join(each(one, folder) for one in value)
+def _listed(separator: str, convert: Callable[[object, Path], str], value: object, folder: Path) -> str:
+    if not isinstance(value, list) or any(separator in str(item) for item in value):
+        raise _NotSuchAValueError(f"a list of texts without {separator!r}")
+    return separator.join(convert(item, folder) for item in value)
 
 
 def _identity(value: object, folder: Path) -> str:
@@ -193,8 +193,8 @@ def _parsed(file: Path, data: bytes) -> tuple[str, dict[str, object]]:
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        words = printable(str(error) or "nested too deeply", _SHOWN)
-        raise UsageError(f"{file} is not TOML: {words}", hint='a setting is a line such as language = "vi"') from None
+        detail = printable(str(error) or "nested too deeply", _SHOWN)
+        raise UsageError(f"{file} is not TOML: {detail}", hint='a setting is a line such as language = "vi"') from None
 
 
 def _values(file: Path, data: bytes, mode: int) -> Iterator[tuple[str, str]]:
@@ -205,13 +205,13 @@ def _values(file: Path, data: bytes, mode: int) -> Iterator[tuple[str, str]]:
             hint = did_you_mean(key, SETTINGS, f"the settings are {', '.join(SETTINGS)}")
             raise UsageError(f"{place}: there is no setting {printable(key, _SHOWN)!r}", hint=hint)
         try:
-            words = setting.words(value, file.parent)
+            value_text = setting.words(value, file.parent)
         except _NotSuchAValueError as error:
             raise UsageError(f"{place}: {key} is {error}", hint=_SEE) from None
-        if "://" in words and mode & (stat.S_IRGRP | stat.S_IROTH):
+        if "://" in value_text and mode & (stat.S_IRGRP | stat.S_IROTH):
             hint = f"a URL may hold a password; take the others' right: chmod go= {file}"
             raise UsageError(f"{place}: {key} is a URL, and the file may be read by others than you", hint=hint)
-        yield setting.variable, words
+        yield setting.variable, value_text
 
 
 def _line_of(text: str, key: str) -> int:

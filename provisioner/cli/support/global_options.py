@@ -27,10 +27,10 @@ _QUIET, _VERBOSE, _NO_PAGER = "quiet", "verbose", "no_pager"
 
 def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]) -> None:
     """Store values for the command that runs."""
-    given = ctx.meta.setdefault(f"{__name__}.{param.name}", [])
-    given += [value for value in values if value not in given]
-    if len(given) > 1 and not ctx.resilient_parsing:
-        named = " and ".join(map(str, given))
+    distinct = ctx.meta.setdefault(f"{__name__}.{param.name}", [])
+    distinct += [value for value in values if value not in distinct]
+    if len(distinct) > 1 and not ctx.resilient_parsing:
+        named = " and ".join(map(str, distinct))
         raise click.UsageError(f"{param.opts[0]} is given twice, and says {named}: name one", ctx)
 
 

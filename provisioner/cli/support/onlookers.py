@@ -113,18 +113,18 @@ class Progress:
     def __init__(
         self,
         say: Translator,
-        shown: ProgressForm,
+        form: ProgressForm,
         *,
         verbose: bool = False,
         log: LogFile | None = None,
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say, self._shown, self._clock = say, shown, clock
+        self._say, self._shown, self._clock = say, form, clock
         self._verbose, self._log, self._quiet = verbose, log, quiet
         self._work = Underway()
         self._lock = threading.RLock()
-        self._rows = TerminalRows(_below(sys.stderr)) if shown is ProgressForm.ROWS else None
+        self._rows = TerminalRows(_below(sys.stderr)) if form is ProgressForm.ROWS else None
         self._busy_since: float | None = None
         self._idle_since: float | None = clock()
         self._drawn_at = self._next_line = 0.0
@@ -132,9 +132,9 @@ class Progress:
         self._stop = threading.Event()
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
+    def displayed(self) -> Iterator[None]:
         """Display progress until the block ends; other output comes first."""
-        streams = [one for one in (sys.stdout, sys.stderr) if isinstance(one, SafeStream) and one.below.isatty()]
+        streams = [output for output in (sys.stdout, sys.stderr) if isinstance(output, SafeStream) and output.below.isatty()]
         if self._rows is not None:
             for stream in streams:
                 stream.before = self._erase
@@ -185,7 +185,7 @@ class Progress:
             self._tell(lambda say: stage_words(ended, say, now))
         self._changed()
 
-    def begun(self, operation: str, hosts: Mapping[str, int]) -> None:
+    def started(self, operation: str, hosts: Mapping[str, int]) -> None:
         """Hosts are called."""
         with self._lock:
             self._work.begin_calls(operation, hosts, self._clock())
@@ -215,8 +215,8 @@ class Progress:
         """A run wrote a step."""
         with self._lock:
             self._work.step(host, step, state, detail, self._clock())
-        of = host or str(detail.get("wave", "")) or "run"
-        self._tell(lambda _: f"{of}: {step} {state}")
+        subject = host or str(detail.get("wave", "")) or "run"
+        self._tell(lambda _: f"{subject}: {step} {state}")
         self._changed()
 
     def expect(self, seconds: float, runs: int) -> None:
@@ -231,11 +231,11 @@ class Progress:
             )
         )
 
-    def _tell(self, words: Callable[[Translator], str]) -> None:
-        self.log(words(ENGLISH))
+    def _tell(self, render: Callable[[Translator], str]) -> None:
+        self.log(render(ENGLISH))
         if self._verbose:
             with suppress(OSError, ValueError):
-                click.echo(printable(words(self._say)), err=True)
+                click.echo(printable(render(self._say)), err=True)
 
     # --- what is shown --------------------------------------------------------------------------------
 
@@ -308,12 +308,12 @@ def rows_of(work: Underway, say: Translator, now: float) -> list[str]:
         return [stage_words(work.stages[-1], say, now)] if work.stages else []
     rows = [_head(work, hosts, say, now)]
     longest = sorted(hosts.waiting.items(), key=lambda item: item[1].since)
-    begun = [(host, one) for host, one in longest if one.operation]
-    rows += [f"  {_host_words(host, one, say, now)}" for host, one in begun[:_ROWS]]
-    more = len(hosts.waiting) - len(begun[:_ROWS])
+    started = [(host, wait) for host, wait in longest if wait.operation]
+    rows += [f"  {_host_words(host, wait, say, now)}" for host, wait in started[:_ROWS]]
+    more = len(hosts.waiting) - len(started[:_ROWS])
     rows += ["  " + say.plural("and {n} more host", "and {n} more hosts", more)] if more > 0 else []
-    left = time_left(work.expected, say, now)
-    return [*rows, left] if left else rows
+    remaining = time_left(work.expected, say, now)
+    return [*rows, remaining] if remaining else rows
 
 
 def _head(work: Underway, hosts: HostsWork, say: Translator, now: float) -> str:
@@ -353,8 +353,8 @@ def line_of(work: Underway, say: Translator, now: float) -> str:
         hosts=", ".join(names[:_NAMED]) + rest,
         seconds=int(now - hosts.since),
     )
-    left = time_left(work.expected, say, now)
-    return f"{line}; {left}" if left else line
+    remaining = time_left(work.expected, say, now)
+    return f"{line}; {remaining}" if remaining else line
 
 
 def _what(work: Underway, say: Translator) -> str:
@@ -365,12 +365,12 @@ def _what(work: Underway, say: Translator) -> str:
 
 def stage_words(work: StageWork, say: Translator, now: float) -> str:
     """Return a stage's progress and time."""
-    what, seconds = _STAGES[work.stage](say), int(now - work.since)
+    title, seconds = _STAGES[work.stage](say), int(now - work.since)
     if work.total:
         return say(
-            "{what}: {done} of {total}, {seconds} s", what=what, done=work.done, total=work.total, seconds=seconds
+            "{what}: {done} of {total}, {seconds} s", what=title, done=work.done, total=work.total, seconds=seconds
         )
-    return say("{what}: {seconds} s", what=what, seconds=seconds)
+    return say("{what}: {seconds} s", what=title, seconds=seconds)
 
 
 def time_left(expected: Expected | None, say: Translator, now: float) -> str:
@@ -378,10 +378,10 @@ def time_left(expected: Expected | None, say: Translator, now: float) -> str:
     if expected is None or expected.since is None:
         return ""
     usual, runs = _time(expected.seconds, say), say.counted(expected.runs, "earlier run")
-    left = expected.seconds - (now - expected.since)
-    if left <= 0:
+    seconds_left = expected.seconds - (now - expected.since)
+    if seconds_left <= 0:
         return say("longer than usual: {runs} took {usual}", runs=runs, usual=usual)
-    return say("about {left} left: {runs} took {usual}", left=_time(left, say), runs=runs, usual=usual)
+    return say("about {left} left: {runs} took {usual}", left=_time(seconds_left, say), runs=runs, usual=usual)
 
 
 def _time(seconds: float, say: Translator) -> str:

@@ -62,8 +62,8 @@ class MomentWord(click.ParamType[datetime]):
             return value
         moment = _moment(str(value))
         if moment is None:
-            said = printable(str(value), _SHOWN_MOMENT)
-            self.fail(f"{said!r} is no moment: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
+            text = printable(str(value), _SHOWN_MOMENT)
+            self.fail(f"{text!r} is no moment: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
         return moment
 
 
@@ -133,12 +133,12 @@ def field_options(model: type[Model], /, *, required: bool = False, **helps: str
     for name in helps or model.model_fields:
         field = model.model_fields[name]
         if (described := use_of(field).option) is not None:
-            word, metavar = _word_of(*_form_of(field))
+            param_type, metavar = _word_of(*_form_of(field))
             flag, needed = name.replace("_", "-"), required and field.is_required()
-            flag = f"--{flag}/--no-{flag}" if word is click.BOOL else f"--{flag}"
+            flag = f"--{flag}/--no-{flag}" if param_type is click.BOOL else f"--{flag}"
             described = helps.get(name) or described or None
             options[name] = click.option(
-                flag, type=word, metavar=metavar, required=needed, default=None, help=described
+                flag, type=param_type, metavar=metavar, required=needed, default=None, help=described
             )
         elif inner := inner_model(field):
             options |= field_options(inner)
@@ -170,7 +170,7 @@ def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
 def _word_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[object] | None, str | None]:
     """Return click's type of an option, and its metavar."""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return ListedWord([one.value for one in kind]), None
+        return ListedWord([member.value for member in kind]), None
     if kind is int:
         bounds = {name: getattr(mark, name) for mark in marks for name in ("ge", "le") if hasattr(mark, name)}
         return click.IntRange(bounds.get("ge"), bounds.get("le")), None

@@ -26,8 +26,8 @@ def print_document(document: Mapping[str, object]) -> None:
     click.echo()
 
 
-def _json_escaped(words: re.Match[str]) -> str:
-    return words[0] if words[0].isprintable() else "".join(c if c.isprintable() else _number(c) for c in words[0])
+def _json_escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else "".join(c if c.isprintable() else _number(c) for c in found[0])
 
 
 def _number(character: str) -> str:

@@ -38,7 +38,7 @@ def stoppable() -> Iterator[Stop]:
     """
     stop = Stop()
 
-    def asked(_number: int, _frame: FrameType | None) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.asked:
             raise KeyboardInterrupt
         stop.asked = True
@@ -48,7 +48,7 @@ def stoppable() -> Iterator[Stop]:
             err=True,
         )
 
-    with _signals_to(asked):
+    with _signals_to(on_signal):
         yield stop
 
 
@@ -57,19 +57,19 @@ def ended_by_signal() -> Iterator[threading.Event]:
     """Yield an event set by a first signal; a second ends."""
     stop = threading.Event()
 
-    def asked(_number: int, _frame: FrameType | None) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    with _signals_to(asked):
+    with _signals_to(on_signal):
         yield stop
 
 
 @contextlib.contextmanager
-def _signals_to(asked: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _signals_to(on_signal: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Handle SIGINT and SIGTERM during the block."""
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -82,10 +82,10 @@ def is_attended(invocation: Invocation) -> bool:
     return not invocation.json and sys.stdin.isatty()
 
 
-def refuse_unattended(invocation: Invocation, what: str, *, hint: str = "add --yes") -> None:
-    """Raise `UsageError` for a question (`what`) without a person."""
+def refuse_unattended(invocation: Invocation, decision: str, *, hint: str = "add --yes") -> None:
+    """Raise `UsageError` for a question without a person; `decision` names it."""
     if not is_attended(invocation):
-        raise UsageError(f"nobody is here to answer {what}", hint=hint)
+        raise UsageError(f"nobody is here to answer {decision}", hint=hint)
 
 
 def answer(
@@ -93,23 +93,23 @@ def answer(
     option: str,
     question: str,
     *,
-    what: str,
+    subject: str,
     kind: click.ParamType[str] = click.STRING,
     default: str | None = None,
 ) -> str:
     """Ask for the value of a missing option.
 
-    `what` needs it, e.g. `a new facility`.
+    `subject` needs it, e.g. `a new facility`.
 
     Raises:
         UsageError: no person is present.
     """
     if not is_attended(invocation):
-        raise UsageError(f"{what} needs {option}", hint=f"add {option}; in a terminal it is asked for")
+        raise UsageError(f"{subject} needs {option}", hint=f"add {option}; in a terminal it is asked for")
     return str(click.prompt(question, type=kind, default=default, err=True))
 
 
-def make_sure(invocation: Invocation, question: str, what: str, *, yes: bool) -> None:
+def make_sure(invocation: Invocation, question: str, decision: str, *, yes: bool) -> None:
     """Ask before an action, unless `yes`.
 
     Raises:
@@ -117,7 +117,7 @@ def make_sure(invocation: Invocation, question: str, what: str, *, yes: bool) ->
         click.Abort: the answer is no.
     """
     if not yes:
-        refuse_unattended(invocation, what)
+        refuse_unattended(invocation, decision)
         ask(question)
 
 

@@ -43,9 +43,9 @@ def run_options_of(
     return RunOptions(rollout, approval_of(chosen["approval"], environment), folder, stop)
 
 
-def host_line(result: HostResult, word: str = "", say: Translator = ENGLISH) -> str:
+def host_line(result: HostResult, label: str = "", say: Translator = ENGLISH) -> str:
     """Return a host's line: outcome, time, cause."""
-    outcome = click.style(word or say.word(result.outcome), fg=_COLOURS.get(result.outcome, "red"), bold=True)
+    outcome = click.style(label or say.word(result.outcome), fg=_COLOURS.get(result.outcome, "red"), bold=True)
     took = say(" in {seconds} s", seconds=f"{result.seconds:.2f}") if result.seconds else ""
     cause = f": {printable(say.restated(result.cause))}" if result.cause else ""
     return f"{result.host}: {outcome}{took}{cause}"
@@ -71,9 +71,9 @@ def ending_lines(applied: Applied, *, going_back: bool = False, say: Translator 
 
 def applied_lines(applied: Applied, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the hosts' outcomes and the run's end."""
-    for one in applied.results:
-        yield host_line(one, say=say)
-        yield from note_lines(one, say)
+    for result in applied.results:
+        yield host_line(result, say=say)
+        yield from note_lines(result, say)
     yield from frozen_lines(applied.held, say=say)
     yield from ending_lines(applied, say=say)
 

@@ -53,10 +53,10 @@ class TerminalRows:
         """Replace the rows."""
         size = self._size()
         width = min(size.columns - 1, _WIDEST_ROW)
-        shown = [_cut(row, width) for row in rows[: max(1, size.lines - 1)]]
-        up = f"\x1b[{len(shown) - 1}A" if len(shown) > 1 else ""
+        visible = [_cut(row, width) for row in rows[: max(1, size.lines - 1)]]
+        up = f"\x1b[{len(visible) - 1}A" if len(visible) > 1 else ""
         self._drawn = True
-        self._write(_ERASE + "\r\n".join(shown) + up + "\r")
+        self._write(_ERASE + "\r\n".join(visible) + up + "\r")
 
     def erase(self) -> None:
         """Remove the rows."""
@@ -93,10 +93,10 @@ class LogFile:
 
     def write(self, text: str) -> None:
         """Add a line; a full disk does not end the command."""
-        words = _LEFT_OUT if is_private(text) else printable(text, _LONGEST_LINE)
+        line = _LEFT_OUT if is_private(text) else printable(text, _LONGEST_LINE)
         if self._is_open:
             try:
-                os.write(self._descriptor, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {os.getpid()} {words}\n".encode())
+                os.write(self._descriptor, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {os.getpid()} {line}\n".encode())
             except OSError:
                 self.close()
 

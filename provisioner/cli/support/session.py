@@ -47,15 +47,15 @@ def overview_of(invocation: Invocation) -> Overview:
         InventoryError: the inventory cannot be read.
         StateError: the history cannot be read.
     """
-    whole = overview(invocation.inventory, invocation.env, now())
-    if not whole.evidence.runs:
-        place = whole.place.shown
+    view = overview(invocation.inventory, invocation.env, now())
+    if not view.evidence.runs:
+        place = view.place.shown
         message = msg("no run is recorded in {place}: what hosts hold and which cameras are up is not known", place)
         hint = marked(
             "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"
         )
         print_warning(message, hint, color=invocation.color, say=invocation.say)
-    return whole
+    return view
 
 
 def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
@@ -78,14 +78,14 @@ def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
 
 def _refuse_shared(folder: Path) -> None:
     """Refuse a folder that another user can replace."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    status = there.stat()
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    status = existing.stat()
     if status.st_uid not in {0, os.geteuid()}:
-        raise UsageError(f"{there} belongs to another user", hint="name a folder of your own")
-    if there == folder and status.st_mode & stat.S_IWOTH:
-        raise UsageError(f"everybody may write to {there}", hint="name a folder of your own, or one that is new")
+        raise UsageError(f"{existing} belongs to another user", hint="name a folder of your own")
+    if existing == folder and status.st_mode & stat.S_IWOTH:
+        raise UsageError(f"everybody may write to {existing}", hint="name a folder of your own, or one that is new")
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-        raise UsageError(f"everybody may rename what is in {there}", hint="name a folder of your own")
+        raise UsageError(f"everybody may rename what is in {existing}", hint="name a folder of your own")
 
 
 def _written(path: Path, file: RenderedFile) -> Path:

@@ -151,10 +151,10 @@ class SafeStream:
     @contextlib.contextmanager
     def held(self) -> Iterator[list[str]]:
         """Collect safe texts until the block ends."""
-        kept: list[str] = []
-        self._held = kept
+        texts: list[str] = []
+        self._held = texts
         try:
-            yield kept
+            yield texts
         finally:
             self._held = None
 
@@ -298,11 +298,11 @@ def pager_of(env: Mapping[str, str]) -> list[str]:
     """Return the pager's words; empty without one, or for a relative path."""
     named = env.get(PAGER_VARIABLE) if PAGER_VARIABLE in env else env.get("PAGER", "less")
     try:
-        words = shlex.split(named or "")
+        command = shlex.split(named or "")
     except ValueError:
         return []
-    is_elsewhere = bool(words) and (words[0].startswith("/") or "/" not in words[0])
-    return words if is_elsewhere and words[0].rpartition("/")[2] != "cat" else []
+    is_elsewhere = bool(command) and (command[0].startswith("/") or "/" not in command[0])
+    return command if is_elsewhere and command[0].rpartition("/")[2] != "cat" else []
 
 
 @contextmanager
@@ -312,18 +312,18 @@ def paged(env: Mapping[str, str], *, wanted: bool) -> Iterator[None]:
     `wanted` tells whether command and options allow a pager.
     """
     stream = sys.stdout
-    words = pager_of(env) if wanted and _is_read(env) else []
-    if not words or not isinstance(stream, SafeStream):
+    command = pager_of(env) if wanted and _is_read(env) else []
+    if not command or not isinstance(stream, SafeStream):
         yield
         return
-    with stream.held() as held:
+    with stream.held() as texts:
         try:
             yield
         except BaseException:
-            stream.release("".join(held))
+            stream.release("".join(texts))
             raise
-    text = "".join(held)
-    if not _is_long(text, stream) or not _shown_by_pager(words, env, text, stream):
+    text = "".join(texts)
+    if not _is_long(text, stream) or not _shown_by_pager(command, env, text, stream):
         stream.release(text)
 
 
@@ -338,15 +338,15 @@ def _is_long(text: str, stream: SafeStream) -> bool:
     return sum(rows) >= lines
 
 
-def _shown_by_pager(words: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
+def _shown_by_pager(command: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
     """Return whether the pager succeeded; it handles interrupts itself."""
     from provisioner.base.processes import own_environment, show_on_terminal  # noqa: PLC0415 (few need it)
 
-    its = {name: value for name, value in own_environment(env).items() if not name.startswith(_NOT_ITS_OWN)}
+    variables = {name: value for name, value in own_environment(env).items() if not name.startswith(_NOT_ITS_OWN)}
     stream.flush()
     before = signal.signal(signal.SIGINT, _left_to_the_pager)
     try:
-        code = show_on_terminal(words, {"LESS": _LESS, **its}, text.encode(stream.encoding, "backslashreplace"))
+        code = show_on_terminal(command, {"LESS": _LESS, **variables}, text.encode(stream.encoding, "backslashreplace"))
     except OSError:
         return False
     finally:
@@ -360,8 +360,8 @@ def _left_to_the_pager(_number: int, _frame: object) -> None:
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     first = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
-    others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-    return "  ".join([first.ljust(widths[0]), *others]).rstrip()
+    rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+    return "  ".join([first.ljust(widths[0]), *rest]).rstrip()
 
 
 def _lead_nowhere(stream: TextIO) -> None:

@@ -122,45 +122,45 @@ def refuse_both(*, dry_run: bool, commits: bool) -> None:
         raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
 
 
-def committed(checkout: Checkout, edits: Iterable[FileEdit], what: str, message: str) -> str:
+def committed(checkout: Checkout, edits: Iterable[FileEdit], written: str, message: str) -> str:
     """Commit written edits; return the id.
 
     Raises:
-        UsageError: Git refuses; the message says that the files (`what`) are written.
+        UsageError: Git refuses; the message says that the files (`written`) are written.
     """
     try:
         return commit_files(checkout, {edit.path: edit.after for edit in edits}, message)
     except UsageError as error:
-        raise UsageError(f"{what} is written, and not committed: {error}", hint=error.hint) from error
+        raise UsageError(f"{written} is written, and not committed: {error}", hint=error.hint) from error
 
 
-def frozen_lines(held: Sequence[FrozenFacility], what: str = HOSTS_KEEP, say: Translator = ENGLISH) -> Iterator[str]:
+def frozen_lines(frozen: Sequence[FrozenFacility], consequence: str = HOSTS_KEEP, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield frozen facilities, with cause and position.
 
-    `what` is the consequence for the command.
+    `consequence` is what follows for the command.
     """
-    if not held:
+    if not frozen:
         return
-    facilities = say.counted(len(held), "facility")
-    line = say("HELD: {facilities} with errors: {what}", facilities=facilities, what=say.restated(what))
+    facilities = say.counted(len(frozen), "facility")
+    line = say("HELD: {facilities} with errors: {what}", facilities=facilities, what=say.restated(consequence))
     yield click.style(line, fg="red", bold=True)
-    for one in held:
-        yield f"  {one.id}: {printable(say.restated(one.reason))}"
-        if one.place:
-            yield f"    {printable(one.place)}"
-        if one.hint:
-            yield f"    {say('hint')}: {printable(say.restated(one.hint))}"
+    for facility in frozen:
+        yield f"  {facility.id}: {printable(say.restated(facility.reason))}"
+        if facility.place:
+            yield f"    {printable(facility.place)}"
+        if facility.hint:
+            yield f"    {say('hint')}: {printable(say.restated(facility.hint))}"
 
 
-def print_frozen(held: Sequence[FrozenFacility], *, color: bool | None, what: str, say: Translator = ENGLISH) -> None:
+def print_frozen(frozen: Sequence[FrozenFacility], *, color: bool | None, consequence: str, say: Translator = ENGLISH) -> None:
     """Print frozen facilities on standard error."""
-    for line in frozen_lines(held, what, say):
+    for line in frozen_lines(frozen, consequence, say):
         click.echo(line, err=True, color=color)
 
 
-def code_with_frozen(code: int, held: Sequence[object]) -> int:
+def code_with_frozen(code: int, frozen: Sequence[object]) -> int:
     """Return the exit code: 3 with frozen facilities, unless worse."""
-    return worst_of(code, InventoryError.exit_code) if held else code
+    return worst_of(code, InventoryError.exit_code) if frozen else code
 
 
 def quarantine_lines(
@@ -176,13 +176,13 @@ def quarantine_lines(
         yield ""
     line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))
     yield click.style(line, fg="red", bold=True)
-    ordered = sorted(paths, key=lambda one: (one.host, one.device, one.next_step, one.path))[: most or None]
-    for (host, device, step), group in groupby(ordered, key=lambda one: (one.host, one.device, one.next_step)):
-        of = list(group)
-        since = min(one.since_text for one in of)
+    ordered = sorted(paths, key=lambda entry: (entry.host, entry.device, entry.next_step, entry.path))[: most or None]
+    for (host, device, step), group in groupby(ordered, key=lambda entry: (entry.host, entry.device, entry.next_step)):
+        entries = list(group)
+        since = min(entry.since_text for entry in entries)
         head = say("{device} since {since}", device=printable(device), since=since)
         yield from terminal.below(f"  {host}: {head}", say.restated(step), 4)
-        yield from (f"    {printable(one.path)}" for one in of)
+        yield from (f"    {printable(entry.path)}" for entry in entries)
     if len(ordered) < len(paths):
         more = say.counted(len(paths) - len(ordered), "path")
         yield "  " + say("… and {paths} more: provisioner quarantine list", paths=more)

@@ -75,8 +75,8 @@ class NatMapAccess:
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's overlay address and its own ONVIF port."""
-        own = device_endpoint(site.facility, device).onvif_port
-        return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
+        port = device_endpoint(site.facility, device).onvif_port
+        return _overlay(site, device), recorded(port, f"the port for ONVIF of {device}", site.facility.id, "allocate")
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
         """Return the address maps of a site."""
@@ -84,14 +84,14 @@ class NatMapAccess:
         prefixes = {allocation.tunnel_address: allocation.prefix}
         if allocation.successor:
             prefixes[allocation.successor.tunnel_address] = allocation.successor.prefix
-        known = {at: recorded(of, _PREFIX, facility.id, "allocate") for at, of in prefixes.items()}
+        by_tunnel = {address: recorded(overlay_prefix, _PREFIX, facility.id, "allocate") for address, overlay_prefix in prefixes.items()}
         maps = []
-        for device, place in device_places(facility).items():
+        for device, endpoint in device_places(facility).items():
             number = _number(allocation, facility, device)
-            overlay = tuple(prefix[number] for prefix in known.values())
-            ports = (place.port, *([place.onvif_port] if place.onvif_port else []))
-            maps.append((number, AddressMap(device, overlay, place.address, ports)))
-        return AddressMaps(tuple(one for _, one in sorted(maps, key=lambda pair: pair[0])), known)
+            overlay = tuple(prefix[number] for prefix in by_tunnel.values())
+            ports = (endpoint.port, *([endpoint.onvif_port] if endpoint.onvif_port else []))
+            maps.append((number, AddressMap(device, overlay, endpoint.address, ports)))
+        return AddressMaps(tuple(address_map for _, address_map in sorted(maps, key=lambda pair: pair[0])), by_tunnel)
 
 
 def _prefix(site: LinkedSite) -> IPv4Network:
@@ -155,11 +155,11 @@ class PortMapAccess:
         allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         maps = []
         for device, (address, port, onvif) in device_places(facility).items():
-            own = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
-            maps.append(PortMap(device, own, address, port))
+            site_port = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
+            maps.append(PortMap(device, site_port, address, port))
             if onvif is not None:
                 maps.append(PortMap(device, _onvif_port(facility, allocation, device), address, onvif))
-        return PortMaps(tuple(sorted(maps, key=lambda m: m.port)))
+        return PortMaps(tuple(sorted(maps, key=lambda port_map: port_map.port)))
 
 
 def _onvif_port(facility: Facility, allocation: SiteAllocation, device: str) -> int:

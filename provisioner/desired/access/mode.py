@@ -63,7 +63,7 @@ def device_places(facility: Facility) -> dict[str, DeviceEndpoint]:
 
 def device_endpoint(facility: Facility, device: str) -> DeviceEndpoint:
     """Return one device's address, without computing the others."""
-    return next(place for name, place in _places(facility) if name == device)
+    return next(endpoint for name, endpoint in _places(facility) if name == device)
 
 
 def _places(facility: Facility) -> Iterator[tuple[str, DeviceEndpoint]]:

@@ -35,7 +35,7 @@ class PulledPlaces:
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
         """The devices with their own address and port; no relay uses them."""
-        return [(device, "", place.address, place.port) for device, place in self.entries]
+        return [(device, "", endpoint.address, endpoint.port) for device, endpoint in self.entries]
 
 
 class PublishAccess:
@@ -78,14 +78,14 @@ class RoutedAccess:
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's own address and port."""
-        place = device_endpoint(site.facility, device)
-        return place.address, place.port
+        endpoint = device_endpoint(site.facility, device)
+        return endpoint.address, endpoint.port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the device's own address and ONVIF port, or raise `InventoryError`."""
-        place = device_endpoint(site.facility, device)
-        port = recorded(place.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
-        return place.address, port
+        endpoint = device_endpoint(site.facility, device)
+        port = recorded(endpoint.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
+        return endpoint.address, port
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> OwnPlaces:  # noqa: ARG002 (likewise)
         """Return the devices with their own addresses."""

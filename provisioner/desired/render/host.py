@@ -139,16 +139,16 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
 
     A country has two hundred thousand, so common parts of a device's streams are quoted once.
     """
-    known: dict[tuple[str, str], tuple[StreamSource, str]] = {}
+    by_device: dict[tuple[str, str], tuple[StreamSource, str]] = {}
     lines = []
     for path in paths:
         source, device = path.source, (path.facility, path.device)
         if source is None:
             lines.append(f"  {flow(path.name)}: {flow(_PUSHED)}\n")
             continue
-        first = known.get(device)
+        first = by_device.get(device)
         if first is None or not _is_of_one_device(first[0], source):
-            first = known[device] = (source, source_head(source))
+            first = by_device[device] = (source, source_head(source))
         url = first[1] + source_path(source)
         lines.append(f'  {flow(path.name)}: {{"source": {flow(url)}, {_REST[path.on_demand]}\n')
     return "".join(lines)
@@ -187,10 +187,10 @@ def hub_lines(paths: Iterable[HubPath]) -> str:
     return "".join(f"  {flow(path.name)}: {flow(hub_settings(path))}\n" for path in paths)
 
 
-def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:
+def _is_of_one_device(first: StreamSource, second: StreamSource) -> bool:
     """Return whether two sources differ only in the path; compares object identity."""
-    same = one.address is other.address and one.password is other.password
-    return same and (one.port, one.username) == (other.port, other.username)
+    same = first.address is second.address and first.password is second.password
+    return same and (first.port, first.username) == (second.port, second.username)
 
 
 def user_settings(user: User) -> dict[str, object]:
@@ -239,10 +239,10 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
         files.append(_unit("quarantine", names, templates))
     if spec.media is not None:
         files += [_mediamtx_file(spec, templates), _media_unit(spec, spec.media.artefact, templates)]
-        if (shown := spec.media.certificate) is not None:
-            server = shown.server.reveal().encode()
+        if (certificate := spec.media.certificate) is not None:
+            server = certificate.server.reveal().encode()
             files.append(RenderedFile(READERS_FILE, server, 0o640, group=RELAY_USER, secret=True))
-    return tuple(sorted(files, key=lambda f: f.path))
+    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def identity_content(spec: HostSpec) -> bytes:
@@ -331,10 +331,10 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     return RenderedFile(MEDIAMTX_FILE, content, 0o640, group=RELAY_USER, secret=True)
 
 
-def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
+def _unit(unit: str, names: HostNames, templates: Templates) -> RenderedFile:
     values = {"host_program": names.host_program, "names": names}
-    content = fill(templates, f"systemd/provisioner-{word}.service.j2", values)
-    return RenderedFile(f"{UNITS}/{names.ours}-{word}.service", content)
+    content = fill(templates, f"systemd/provisioner-{unit}.service.j2", values)
+    return RenderedFile(f"{UNITS}/{names.ours}-{unit}.service", content)
 
 
 def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:

@@ -192,12 +192,12 @@ _SCANNED_BYTES = 400
 
 def scanned(lines: Iterable[str]) -> str:
     """Return the first lines that fit into one code; at least one."""
-    kept: list[str] = []
+    fitting: list[str] = []
     for line in lines:
-        if kept and len("\n".join([*kept, line]).encode()) > _SCANNED_BYTES:
+        if fitting and len("\n".join([*fitting, line]).encode()) > _SCANNED_BYTES:
             break
-        kept.append(line)
-    return "\n".join(kept)
+        fitting.append(line)
+    return "\n".join(fitting)
 
 
 FILTERS = {

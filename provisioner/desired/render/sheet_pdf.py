@@ -76,13 +76,13 @@ def sheet_pdf(page: str) -> bytes:
     Unknown HTML raises `RenderError`.
     """
     whole = _Sheet(page, _SIZES[0])
-    out = io.BytesIO()
-    canvas = Canvas(out, pagesize=A4, invariant=1, lang="vi")
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4, invariant=1, lang="vi")
     canvas.setTitle(whole.title)
     for number in range(len(whole.articles)):
         _put(canvas, _sized(page, number))
     canvas.save()
-    return out.getvalue()
+    return buffer.getvalue()
 
 
 def _sized(page: str, number: int) -> list[Flowable]:
@@ -95,9 +95,9 @@ def _sized(page: str, number: int) -> list[Flowable]:
 
 
 def _fits(article: list[Flowable]) -> bool:
-    left = list(article)
-    _frame().addFromList(left, Canvas(io.BytesIO(), pagesize=A4))
-    return not left
+    remaining = list(article)
+    _frame().addFromList(remaining, Canvas(io.BytesIO(), pagesize=A4))
+    return not remaining
 
 
 def _put(canvas: Canvas, article: list[Flowable]) -> None:
@@ -105,11 +105,11 @@ def _put(canvas: Canvas, article: list[Flowable]) -> None:
 
     A part that is longer than a page raises `RenderError`.
     """
-    left = list(article)
-    while left:
-        before = len(left)
-        _frame().addFromList(left, canvas)
-        if len(left) == before and not isinstance(left[0], Table):
+    remaining = list(article)
+    while remaining:
+        before = len(remaining)
+        _frame().addFromList(remaining, canvas)
+        if len(remaining) == before and not isinstance(remaining[0], Table):
             raise RenderError("a sheet has a text that is longer than a page", object="setup.html")
         canvas.showPage()
 
@@ -209,8 +209,8 @@ class _Sheet(HTMLParser):
         if self._block is not None:
             self._block.append(text)
 
-    def _add(self, one: Flowable) -> None:
-        self.articles[-1].append(one)
+    def _add(self, flowable: Flowable) -> None:
+        self.articles[-1].append(flowable)
 
     def _end_block(self, tag: str) -> None:
         text, self._block = "".join(self._block or ()), None

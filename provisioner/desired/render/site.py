@@ -227,11 +227,11 @@ def render_closed_site(facility: str, templates: Templates, system: GatewaySyste
 
 def _take_down_files(facility: str, templates: Templates, system: GatewaySystem) -> list[RenderedFile]:
     values = {"facility": facility, "tunnel": TUNNEL, "system": system.value}
-    return [_filled(one, values, templates) for one in (*TAKE_DOWN[system], TAKE_DOWN_SHEET)]
+    return [_filled(file, values, templates) for file in (*TAKE_DOWN[system], TAKE_DOWN_SHEET)]
 
 
-def _filled(one: PackageFile, values: Mapping[str, object], templates: Templates) -> RenderedFile:
-    return RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
+def _filled(file: PackageFile, values: Mapping[str, object], templates: Templates) -> RenderedFile:
+    return RenderedFile(file.name, fill(templates, file.template, values), file.mode, secret=file.secret)
 
 
 def _manifest(values: Mapping[str, object], templates: Templates) -> RenderedFile:
@@ -253,7 +253,7 @@ def with_printed_sheets(package: SitePackage) -> SitePackage:
     # The libraries that draw take as long to import as all the rest.
     from provisioner.desired.render.sheet_pdf import printed_sheet  # noqa: PLC0415
 
-    files = [one for file in package.files for one in (printed_sheet(file) if file.path.endswith(".html") else [file])]
+    files = [printed for file in package.files for printed in (printed_sheet(file) if file.path.endswith(".html") else [file])]
     return package._replace(files=_listed(files))
 
 
@@ -293,7 +293,7 @@ def render_site(
     }
     named = NAMED if goes_by_name and spec.links and spec.system is GatewaySystem.LINUX else ()
     sheet = SHEET_OF_CHANGE if spec.changes_key else sheet_of(spec.access, spec.system)
-    files = [_filled(one, values, templates) for one in (*_scripts_of(spec), *named, sheet)]
+    files = [_filled(package_file, values, templates) for package_file in (*_scripts_of(spec), *named, sheet)]
     files += _take_down_files(spec.facility, templates, spec.system) if takes_down else []
     files += [file for link in spec.links for file in _peer_files(spec, link, values, templates)]
     return _listed([*files, _manifest(values, templates)])

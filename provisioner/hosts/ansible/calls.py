@@ -42,9 +42,9 @@ class AnsibleRunner(OpenRunner):
         self._closed = False
         weakref.finalize(self, _close_all, self._plays)
 
-    def goes_on_with(self, begun: WaitingAnsible) -> None:
+    def goes_on_with(self, waiting: WaitingAnsible) -> None:
         """Use an Ansible process that was started early for the first play."""
-        self._begun = begun
+        self._begun = waiting
 
     def close(self) -> None:
         """End all plays and remove their files; hosts finish their operation."""
@@ -106,8 +106,8 @@ class AnsibleRunner(OpenRunner):
             return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
 
     def _play(self, specs: Sequence[CallTarget]) -> Play:
-        begun = self._begun if self._begun is not None and self._begun.is_taken(self._environment) else None
-        return Play(specs, self._templates, self._environment, self._proofs, begun=begun)
+        waiting = self._begun if self._begun is not None and self._begun.is_taken(self._environment) else None
+        return Play(specs, self._templates, self._environment, self._proofs, waiting=waiting)
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -56,11 +56,11 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
         if kind in {"runner_on_unreachable", "runner_on_failed"}:
             data = event["event_data"]
             result = data.get("res") or {}
-            said = str(result.get("msg") or result.get("censored") or "no reason given")
-            failure = {"kind": kind.removeprefix("runner_on_"), "error": said[:_LONGEST_ERROR]}
-            beside = folder / FAILURES / f".{data['host']}"
-            beside.write_text(json.dumps(failure))
-            beside.replace(folder / FAILURES / data["host"])
+            message = str(result.get("msg") or result.get("censored") or "no reason given")
+            failure = {"kind": kind.removeprefix("runner_on_"), "error": message[:_LONGEST_ERROR]}
+            draft = folder / FAILURES / f".{data['host']}"
+            draft.write_text(json.dumps(failure))
+            draft.replace(folder / FAILURES / data["host"])
         return False  # nothing is kept on disk
 
     done = ansible_runner.run(
@@ -94,11 +94,11 @@ def _open_jumps(folder: Path) -> None:
     fails, each call makes its own and reports the error.
     """
     environment = json.loads((folder / ENVIRONMENT).read_text())
-    own = {name: environment[name] for name in ("LC_ALL", "PATH", "SSH_AUTH_SOCK") if name in environment}
+    child_env = {name: environment[name] for name in ("LC_ALL", "PATH", "SSH_AUTH_SOCK") if name in environment}
     for name in json.loads((folder / JUMPS).read_text()):
         with contextlib.suppress(OSError):
             start_silently(
-                ["ssh", "-F", str(folder / CONFIG), "-o", "ControlMaster=yes", "-N", "-T", name], own, folder
+                ["ssh", "-F", str(folder / CONFIG), "-o", "ControlMaster=yes", "-N", "-T", name], child_env, folder
             )
 
 

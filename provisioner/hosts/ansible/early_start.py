@@ -83,12 +83,12 @@ class WaitingAnsible:
             (folder / name).mkdir(mode=0o700)
         os.mkfifo(folder / HOSTS_PIPE, 0o600)
         (folder / ENVIRONMENT).write_text(json.dumps(_ansible_environment(folder, environment)))
-        own = {"HOME": str(folder / "home"), **_isolated(environment)}
+        child_env = {"HOME": str(folder / "home"), **_isolated(environment)}
         # A session of its own: Ctrl-C at the terminal reaches us, and we decide what it means for hosts in flight.
         # The pipe to it says whether we live: at its end the child removes the private folder and ends, too.
-        with (folder / SAID).open("wb") as said:
-            words = [str(folder), str(data_folder("playbooks")), str(MAX_WORKERS)]
-            return start_module(_CHILD, words, own, folder, said)
+        with (folder / SAID).open("wb") as output:
+            arguments = [str(folder), str(data_folder("playbooks")), str(MAX_WORKERS)]
+            return start_module(_CHILD, arguments, child_env, folder, output)
 
 
 def _end(process: Running, folder: Path) -> None:

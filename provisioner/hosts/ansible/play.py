@@ -46,7 +46,7 @@ from provisioner.hosts.ansible.ssh_config import (
 )
 from provisioner.hosts.answers import LONGEST_ANSWER, read_json
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.identity import claims_of, judged
+from provisioner.hosts.identity import claims_of, with_owner
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.hosts.unreachable import DIRECT, SshRoute, route_to, unreachable_by
 from provisioner.inventory.model import JumpHost, Ssh
@@ -142,7 +142,7 @@ class Play:
         environment: Mapping[str, str],
         proofs: Proofs,
         *,
-        begun: WaitingAnsible | None = None,
+        waiting: WaitingAnsible | None = None,
     ) -> None:
         for spec in specs:
             refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
@@ -155,7 +155,7 @@ class Play:
         self._number = 0
         self._since: dict[str, dict[str, int]] = {spec.id: {} for spec in specs}
         self._pipes: dict[str, int] = {}
-        self._ansible = begun or WaitingAnsible(environment)
+        self._ansible = waiting or WaitingAnsible(environment)
         self._folder, self._child = self._ansible.folder, self._ansible.process
         try:
             self._lay_out(specs, environment)
@@ -198,10 +198,10 @@ class Play:
 
     def _connection(self, spec: CallTarget, *, shares: bool, since: str = "") -> str:
         """Return the number of a shared connection, or `own`."""
-        known = self._since[spec.id]
-        if not (shares and self._shares) or (since not in known and len(known) >= _MOST_SHARED):
+        numbers = self._since[spec.id]
+        if not (shares and self._shares) or (since not in numbers and len(numbers) >= _MOST_SHARED):
             return OWN
-        return str(known.setdefault(since, len(known)))
+        return str(numbers.setdefault(since, len(numbers)))
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
         """Write a call's bundle, seal, challenge and claims into its host's box.
@@ -233,9 +233,9 @@ class Play:
         self._busy.discard(number)
         if self._stays:
             self._free[call.spec.id] = place_of(call.spec)
-        taken = answer_in(call.spec.id, raw, route_to(call.spec))
-        self._proofs.answered(call, taken.outcome)
-        return judged(call.spec, taken)
+        answer = answer_in(call.spec.id, raw, route_to(call.spec))
+        self._proofs.answered(call, answer.outcome)
+        return with_owner(call.spec, answer)
 
     def give_up(self, number: int) -> None:
         """Stop waiting for an answer; its worker takes no further call."""
@@ -267,9 +267,9 @@ class Play:
         code = self._child.poll()
         if code is None or (code == 0 and (self._folder / OUTCOME).exists()):
             return
-        said = _read_bounded(self._folder / SAID).decode(errors="replace").strip().splitlines()[-1:]
+        output = _read_bounded(self._folder / SAID).decode(errors="replace").strip().splitlines()[-1:]
         raise HostError(
-            f"ansible-runner did not work: {_one_line(' '.join(said))}",
+            f"ansible-runner did not work: {_one_line(' '.join(output))}",
             hint="install provisioner again: ansible-core and ansible-runner come with it",
         )
 
@@ -310,8 +310,8 @@ class Play:
         (folder / ALONE).write_text(ssh.alone)
         (folder / KEY).write_text(f" -i {shlex.quote(key.path)}" if key else "")
         (folder / JUMPS).write_text(json.dumps(ssh.jumps))
-        for name, known in ssh.known_hosts.items():
-            (folder / KNOWN_HOSTS / name).write_text(known)
+        for name, text in ssh.known_hosts.items():
+            (folder / KNOWN_HOSTS / name).write_text(text)
 
     def _open_box(self, host: str) -> None:
         box = self._folder / "boxes" / host
@@ -326,26 +326,26 @@ def _read_bounded(path: Path) -> bytes:
         return stream.read(LONGEST_ANSWER + 1)
 
 
-def answer_in(host: str, raw: bytes, way: SshRoute = DIRECT) -> HostAnswer:
+def answer_in(host: str, raw: bytes, route: SshRoute = DIRECT) -> HostAnswer:
     """Parse a worker's file; if unreadable, return a failure. Never raises."""
     try:
-        return answer_of(host, read_json(raw), way)
+        return answer_of(host, read_json(raw), route)
     except UnreadableError as error:
         return answer_of(host, {"error": f"its answer cannot be read: {error}"})
 
 
-def answer_of(host: str, document: object, way: SshRoute = DIRECT) -> HostAnswer:
+def answer_of(host: str, document: object, route: SshRoute = DIRECT) -> HostAnswer:
     """Parse a host's document or its worker's failure. Never raises."""
     match document:
         case {"ok": True, "answer": dict() as answer}:
             return HostAnswer(host, CallOutcome.ANSWERED, answer)
         case {"error": str() as error, "kind": "unproved", **rest}:
-            said, whose = _one_line(f"{UNPROVED}; it said: {error}"), rest.get("owner")
+            message, whose = _one_line(f"{UNPROVED}; it said: {error}"), rest.get("owner")
             owner = owner_in(whose) if isinstance(whose, str) else None
-            return HostAnswer(host, CallOutcome.UNPROVED, error=said, owner=owner, bare=whose == NOTHING)
+            return HostAnswer(host, CallOutcome.UNPROVED, error=message, owner=owner, bare=whose == NOTHING)
         case {"error": str() as error, "kind": "unreachable"}:
-            why = unreachable_by(error, way)
-            return HostAnswer(host, CallOutcome.UNREACHABLE, error=why.cause, hint=why.hint)
+            cause = unreachable_by(error, route)
+            return HostAnswer(host, CallOutcome.UNREACHABLE, error=cause.cause, hint=cause.hint)
         case {"error": str() as error}:
             return HostAnswer(host, CallOutcome.FAILED, error=_one_line(error))
         case _:

@@ -110,9 +110,9 @@ def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> 
     links = {name: link for name in jump_names if len(link := str(folder / LINKS / name)) <= LONGEST_SOCKET}
     for name, link in links.items():
         blocks[name].append(f"ControlPath {_quoted(link)}")
-    over = {leg.name: links[leg.over] for leg in legs if leg.over in links}
-    known = {leg.name: _known(leg) for leg in legs}
-    return SshFiles(_text([*blocks.values(), last]), alone, known, jump_names, over)
+    sockets = {leg.name: links[leg.over] for leg in legs if leg.over in links}
+    known_hosts = {leg.name: _known(leg) for leg in legs}
+    return SshFiles(_text([*blocks.values(), last]), alone, known_hosts, jump_names, sockets)
 
 
 def _text(blocks: Iterable[list[str]]) -> str:

@@ -213,19 +213,19 @@ class _ContactRules:
             yield self._problem("valid_to", "contact-days", "the day is before valid_from", hint)
 
     def facility(self) -> Iterator[Problem]:
-        known = self.view.facilities.get(self.contact.facility)
-        if known is None and self.contact.facility in self.view.unread:
+        facility = self.view.facilities.get(self.contact.facility)
+        if facility is None and self.contact.facility in self.view.unread:
             return
-        if known is None:
+        if facility is None:
             hint = "correct the id, or register the facility first"
             yield self._problem("facility", "contact-facility-unknown", "there is no such facility", hint)
-        elif known.province != self.province:
-            hint = f"move the contact to contacts/{known.province}.yml"
-            message = f"{known.id} is a facility of {known.province}"
+        elif facility.province != self.province:
+            hint = f"move the contact to contacts/{facility.province}.yml"
+            message = f"{facility.id} is a facility of {facility.province}"
             yield self._problem("facility", "contact-facility-misplaced", message, hint)
-        elif known.operating is Operating.CLOSED:
+        elif facility.operating is Operating.CLOSED:
             hint = "personal data is kept no longer than it is needed: remove the contact, or erase the person"
-            message = f"{known.id} is closed"
+            message = f"{facility.id} is closed"
             yield self._problem("facility", "contact-outlived", message, hint, Severity.WARNING)
 
     def _problem(self, name: str, code: str, message: str, hint: str, severity: Severity = Severity.ERROR) -> Problem:
@@ -241,8 +241,8 @@ def _duplicates(view: ContactsView, province: str, file: ContactsFile) -> Iterat
         until = contact.valid_to or date.max
         key = (contact.facility, contact.role, fold(contact.full_name.reveal()))
         first = first_numbers.setdefault(key, number)
-        other = file.contacts[first]
-        if first != number and contact.valid_from <= (other.valid_to or date.max) and other.valid_from <= until:
+        earlier = file.contacts[first]
+        if first != number and contact.valid_from <= (earlier.valid_to or date.max) and earlier.valid_from <= until:
             place = view.places.at(f"contacts/{province}", "contacts", number, "full_name")
             message = (
                 f"contacts {province}: contact {number + 1} ({contact.facility}): the same person has the same role"
@@ -263,8 +263,8 @@ def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
             continue
         current = _current_representatives(contacts, facility.id, view.today)
         if not current:
-            others = any(c.facility == facility.id and c.role is Role.REPRESENTATIVE for c in contacts)
-            message = "there is no current representative" + ("; the days of those listed are over or to come" * others)
+            has_others = any(c.facility == facility.id and c.role is Role.REPRESENTATIVE for c in contacts)
+            message = "there is no current representative" + ("; the days of those listed are over or to come" * has_others)
             hint = "add one with full name, title, phone and e-mail (clause 1 of letter 1407/BTTTT-CVT)"
             yield _of_facility(file_name, facility, "representative-missing", message, hint)
         elif all(contact.lacking for contact in current):

@@ -48,14 +48,14 @@ class SearchTerm:
     email: str
     name: str
 
-    def names(self, contact: Contact, *, whole: bool) -> bool:
-        """Return whether a contact matches; `whole` excludes parts of a name."""
+    def names(self, contact: Contact, *, exact: bool) -> bool:
+        """Return whether a contact matches; `exact` excludes parts of a name."""
         if self.phone:
             return contact.phone is not None and _phone_of(contact) == self.phone
         if self.email:
             return revealed(contact.email).casefold() == self.email
         name = fold(contact.full_name.reveal())
-        return name == self.name or (not whole and f"-{self.name}-" in f"-{name}-")
+        return name == self.name or (not exact and f"-{self.name}-" in f"-{name}-")
 
     def is_named_in(self, text: str) -> bool:
         """Return whether a text, e.g. a search's purpose, contains this term."""
@@ -109,14 +109,14 @@ def find(
     terms: Collection[SearchTerm],
     *,
     facilities: Collection[str] = (),
-    whole: bool = False,
+    exact: bool = False,
 ) -> tuple[LocatedContact, ...]:
     """Return every contact that matches all terms, by province and file."""
     return tuple(
         LocatedContact(province, contact)
         for province, file in sorted(files.items())
         for contact in file.contacts
-        if all(term.names(contact, whole=whole) for term in terms)
+        if all(term.names(contact, exact=exact) for term in terms)
         and (not facilities or contact.facility in facilities)
     )
 
@@ -138,8 +138,8 @@ def related(files: Mapping[str, ContactsFile], matches: Collection[LocatedContac
     """Return how many other records share a phone, e-mail or name."""
     marks = {mark for match in matches for mark in _marks(match.contact)}
     marks |= {fold(match.contact.full_name.reveal()) for match in matches}
-    others = (c for p, file in files.items() for c in file.contacts if LocatedContact(p, c) not in matches)
-    return sum(bool(marks & {*_marks(c), fold(c.full_name.reveal())}) for c in others)
+    contacts = (c for p, file in files.items() for c in file.contacts if LocatedContact(p, c) not in matches)
+    return sum(bool(marks & {*_marks(c), fold(c.full_name.reveal())}) for c in contacts)
 
 
 def _circles(matches: Iterable[LocatedContact]) -> Iterator[set[str]]:
@@ -183,7 +183,7 @@ def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_pa
         PolicyError: a password cannot be renewed.
     """
     files = valid_contacts(folder, passwords).files
-    contacts = find(files, person.terms, facilities=person.facilities, whole=True)
+    contacts = find(files, person.terms, facilities=person.facilities, exact=True)
     refuse_several_people(contacts, person.terms, placed=bool(person.facilities))
     provinces = sorted({contact.province for contact in contacts})
     if new_password_file and len(provinces) > 1:
@@ -202,7 +202,7 @@ def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Eras
     """
     with locked(folder):
         files = valid_contacts(folder, passwords).files
-        if find(files, person.terms, facilities=person.facilities, whole=True) != planned.contacts:
+        if find(files, person.terms, facilities=person.facilities, exact=True) != planned.contacts:
             hint = "run the command again and look at what it finds now"
             raise LockedError("the contacts were changed while you were asked", hint=hint)
         for renewal in planned.renewals:

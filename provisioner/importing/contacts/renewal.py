@@ -149,8 +149,8 @@ def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) ->
 
 def _finish(file: Path, source: Path, province: str) -> bool:
     """Continue after the last step; return whether the new password applies."""
-    for left in file.parent.glob(f".{file.name}.????????"):
-        left.unlink()  # the new file, before it had its name
+    for draft in file.parent.glob(f".{file.name}.????????"):
+        draft.unlink()  # the new file, before it had its name
     data, name = file.read_bytes(), vault_id(province)
     if _opens(data, pending(source), name, file):
         _switch(source)
@@ -221,8 +221,8 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _source_that_opens(data: bytes, passwords: VaultPasswords, province: str, file: Path) -> tuple[Path, bytes]:
-    own, name = passwords.only(vault_id(province)), vault_id(province)
-    for _, path in own.sources:
+    own_passwords, name = passwords.only(vault_id(province)), vault_id(province)
+    for _, path in own_passwords.sources:
         password = read_password(path, name, passwords.env)
         if opened_with(data, password, name=str(file)) is not None:
             return path, password
@@ -259,16 +259,16 @@ def _refuse_shared(folder: Path, province: str, passwords: VaultPasswords, sourc
         same = path == source or path.resolve() == source.resolve()
         if known_id != vault_id(province) and (same or _plain(path) == password):
             _raise_shared(f"the vault id {known_id}", province)
-    for other in provinces_in(folder):
-        file = file_of(folder, other)
-        if other != province and opened_with(file.read_bytes(), password, name=str(file)) is not None:
-            _raise_shared(f"the contacts of {other}", province)
+    for other_province in provinces_in(folder):
+        file = file_of(folder, other_province)
+        if other_province != province and opened_with(file.read_bytes(), password, name=str(file)) is not None:
+            _raise_shared(f"the contacts of {other_province}", province)
 
 
-def _raise_shared(other: str, province: str) -> None:
+def _raise_shared(owner: str, province: str) -> None:
     raise PolicyError(
-        f"the password of {vault_id(province)} is that of {other} as well",
-        hint=f"give {other} another password first: ansible-vault rekey",
+        f"the password of {vault_id(province)} is that of {owner} as well",
+        hint=f"give {owner} another password first: ansible-vault rekey",
         object=province,
     )
 
@@ -290,8 +290,8 @@ def _refuse_readable(
             hint="take that version out of Git's history everywhere, then run the command again",
             object=province,
         )
-    left = [(name, path) for name, path in readable_with(passwords, province).sources if path != source]
-    for known_id, path in left:
+    remaining = [(name, path) for name, path in readable_with(passwords, province).sources if path != source]
+    for known_id, path in remaining:
         password = read_password(path, known_id, passwords.env)
         if any(_version_opens(version, password, file) for version in versions):
             raise PolicyError(
@@ -311,8 +311,8 @@ def _version_opens(version: bytes, password: bytes, file: Path) -> bool:
 def _refuse_known(new_file: Path, province: str, passwords: VaultPasswords) -> None:
     """Refuse a new password that is already in use."""
     new = read_password(new_file, vault_id(province), {})
-    known: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != new_file}
-    for path, password in known.items():
+    in_use: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != new_file}
+    for path, password in in_use.items():
         if password == new:
             raise PolicyError(f"{new_file} holds the password of {path}", hint="make a new one", object=province)
     for known_id, path in passwords.only(vault_id(province)).sources:

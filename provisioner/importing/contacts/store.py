@@ -151,10 +151,10 @@ def own_password(passwords: VaultPasswords, province: str) -> bytes:
 
     A common one could not be renewed for one person.
     """
-    own = passwords.only(vault_id(province))
-    if not own:
+    own_passwords = passwords.only(vault_id(province))
+    if not own_passwords:
         raise _nothing_set(f"the contacts of {province}", province)
-    return own.password(vault_id(province))
+    return own_passwords.password(vault_id(province))
 
 
 def open_contacts(data: bytes, passwords: VaultPasswords, province: str, *, name: str) -> bytes:
@@ -180,9 +180,9 @@ def pending(path: Path) -> Path:
     return path.with_name(path.name + _RENEWED)
 
 
-def _nothing_set(what: str, province: str) -> SecretsError:
+def _nothing_set(subject: str, province: str) -> SecretsError:
     hint = f"add {vault_id(province)}@FILE to ANSIBLE_VAULT_IDENTITY_LIST, FILE its password's file or program"
-    return SecretsError(f"{what}: no password is set for the vault id {vault_id(province)}", hint=hint, object=province)
+    return SecretsError(f"{subject}: no password is set for the vault id {vault_id(province)}", hint=hint, object=province)
 
 
 @dataclass(frozen=True)
@@ -259,12 +259,12 @@ def write_contacts(
     contacts: Iterable[Contact],
     passwords: VaultPasswords,
     *,
-    known: Iterable[Contact] | None = None,
+    expected: Iterable[Contact] | None = None,
 ) -> bool:
     """Replace a province's contacts; return whether anything changed.
 
     Contacts are sorted. A file with the same contacts keeps its bytes, whatever its order and comments. `contacts` are
-    all of the province; others are removed. If the file differs from `known`, it is not written.
+    all of the province; others are removed. If the file differs from `expected`, it is not written.
 
     Raises:
         SecretsError: the old file cannot be opened, or the province has no own password.
@@ -275,7 +275,7 @@ def write_contacts(
     ordered = in_order(contacts)
     with locked(folder):
         old = valid_contacts(folder, passwords, [province]).files.get(province)
-        if known is not None and in_order(known) != in_order(old.contacts if old else ()):
+        if expected is not None and in_order(expected) != in_order(old.contacts if old else ()):
             message = f"the contacts of {province} were changed meanwhile"
             raise LockedError(message, hint="run the same command again", object=province)
         if old is not None and in_order(old.contacts) == ordered:

@@ -51,21 +51,21 @@ class DcimClient:
         where = LISTS[self.mapping.kind][kind]
         listed: dict[str, DcimObject] = {}
         for page in self._pages(where, chosen):
-            for one in page:
-                name = _id_of(one)
-                listed.setdefault(name, DcimObject(f"{where}/{name}", one))
+            for row in page:
+                name = _id_of(row)
+                listed.setdefault(name, DcimObject(f"{where}/{name}", row))
             if len(listed) > MAX_ROWS:
                 raise FileRefusedError(error("dcim-too-many", limit=MAX_ROWS))
         return tuple(listed.values())
 
     def _pages(self, where: str, chosen: ObjectMapping) -> Iterator[list[Document]]:
         for number in range(MAX_ROWS // PAGE + 1):
-            asked = {**chosen.filter, **_MORE[self.mapping.kind], "limit": PAGE, "offset": number * PAGE}
-            document = self._document(f"{self.mapping.url.rstrip('/')}/api/{where}/?{urlencode(asked)}")
+            query = {**chosen.filter, **_MORE[self.mapping.kind], "limit": PAGE, "offset": number * PAGE}
+            document = self._document(f"{self.mapping.url.rstrip('/')}/api/{where}/?{urlencode(query)}")
             count, results = document.get("count"), document.get("results")
             if type(count) is not int or not isinstance(results, list) or len(results) > PAGE:
                 raise FileRefusedError(error("dcim-odd"))
-            yield [one for one in results if isinstance(one, dict)]
+            yield [row for row in results if isinstance(row, dict)]
             if not results or (number + 1) * PAGE >= count:
                 return
         raise FileRefusedError(error("dcim-too-many", limit=MAX_ROWS))
@@ -113,9 +113,9 @@ def read_server(client: DcimClient) -> InputFiles:
     return InputFiles((server,), tables, tuple(records), tuple(findings))
 
 
-def _id_of(one: Document) -> str:
-    known = one.get("id")
-    name = str(known) if isinstance(known, str) or type(known) is int else ""
+def _id_of(row: Document) -> str:
+    identifier = row.get("id")
+    name = str(identifier) if isinstance(identifier, str) or type(identifier) is int else ""
     if not _ID.fullmatch(name):
         raise FileRefusedError(error("dcim-odd"))
     return name

@@ -106,9 +106,9 @@ class DcimMapping(_MappingPart):
         if self.sites is None and self.devices is None:
             raise ValueError("name sites, devices, or both")
         for kind, mapping in self.mappings.items():
-            known = {column.key for column in form_of(kind).columns if column.stored}
-            if unknown := sorted(mapping.columns.keys() - known):
-                raise ValueError(f"{unknown[0]} is no column of {kind}: they are {', '.join(sorted(known))}")
+            stored = {column.key for column in form_of(kind).columns if column.stored}
+            if unknown := sorted(mapping.columns.keys() - stored):
+                raise ValueError(f"{unknown[0]} is no column of {kind}: they are {', '.join(sorted(stored))}")
         if self.devices is not None and not {"facility_id", "facility_name"} & self.devices.columns.keys():
             raise ValueError("devices need the column facility_id or facility_name")
         return self
@@ -174,14 +174,14 @@ def table_of(
     places = chosen.places
     columns = {key: number for number, key in enumerate(places, start=1)}
     rows = []
-    for row, one in enumerate(objects, start=1):
-        cells = {key: _cell(one, place, key, Cell(row, columns[key])) for key, place in places.items()}
+    for row, entry in enumerate(objects, start=1):
+        cells = {key: _cell(entry, place, key, Cell(row, columns[key])) for key, place in places.items()}
         rows.append(TableRow(row, {key: cell for key, cell in cells.items() if not cell.is_empty}))
-    return ObjectTable(position, form_of(kind), 0, columns, tuple(rows), tuple(one.place for one in objects))
+    return ObjectTable(position, form_of(kind), 0, columns, tuple(rows), tuple(entry.place for entry in objects))
 
 
-def _cell(one: DcimObject, place: FieldSource, key: str, empty: Cell) -> Cell:
-    value: object = place.value if place.path is None else _value_at(one.fields, place.path)
+def _cell(entry: DcimObject, place: FieldSource, key: str, empty: Cell) -> Cell:
+    value: object = place.value if place.path is None else _value_at(entry.fields, place.path)
     if isinstance(value, str):
         value = place.values.get(value, value)
         if key in _ADDRESSES:

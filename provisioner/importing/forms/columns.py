@@ -189,8 +189,8 @@ def safe_id(text: str) -> str:
 def masked(text: str) -> str:
     """Return a phone number's last three digits, which identify the cell."""
     digits = [c for c in text if c.isdigit()]
-    others = sum(c.isalpha() for c in text)
-    return "…" + "".join(digits[-3:]) if len(digits) >= 8 and not others else ""  # noqa: PLR2004 (a phone number's least)
+    letters = sum(c.isalpha() for c in text)
+    return "…" + "".join(digits[-3:]) if len(digits) >= 8 and not letters else ""  # noqa: PLR2004 (a phone number's least)
 
 
 def _nothing(_: str) -> str:

@@ -38,28 +38,28 @@ from provisioner.importing.grid import Cell
 def _stream(name: str, title: str) -> Iterator[Column]:
     """Yield one stream's columns; without a name, those of row-per-stream tables."""
     suffix, key = (f" luồng {title}", f"{name}_") if name else ("", "")
-    asked = bool(name)
+    is_asked = bool(name)
     yield Column(
         f"{key}size",
         f"Độ phân giải{suffix}",
         "" if name else "Phân giải",
         picture_size,
         safe_number,
-        asked=asked,
+        asked=is_asked,
     )
-    yield number(f"{key}fps", f"Khung hình/giây{suffix}", 120, f"FPS{suffix}|Số khung hình/giây{suffix}", asked=asked)
+    yield number(f"{key}fps", f"Khung hình/giây{suffix}", 120, f"FPS{suffix}|Số khung hình/giây{suffix}", asked=is_asked)
     yield chosen(
-        f"{key}codec", f"Chuẩn nén{suffix}", choices.CODECS, f"Codec{suffix}|Chuẩn nén hình ảnh{suffix}", asked=asked
+        f"{key}codec", f"Chuẩn nén{suffix}", choices.CODECS, f"Codec{suffix}|Chuẩn nén hình ảnh{suffix}", asked=is_asked
     )
     yield number(
-        f"{key}kbps", f"Bitrate{suffix} (kbps)", 100_000, f"Bitrate{suffix}|Tốc độ bit{suffix}", least=16, asked=asked
+        f"{key}kbps", f"Bitrate{suffix} (kbps)", 100_000, f"Bitrate{suffix}|Tốc độ bit{suffix}", least=16, asked=is_asked
     )
     yield Column(
         f"{key}rtsp_path",
         f"Đường dẫn RTSP{suffix}",
         f"RTSP path{suffix}",
         rtsp_path,
-        asked=asked,
+        asked=is_asked,
         advice="Chỉ phần sau địa chỉ, bắt đầu bằng /; không có tài khoản, mật khẩu" if name else "",
     )
 

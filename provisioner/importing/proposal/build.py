@@ -32,12 +32,12 @@ def propose(
     baseline: Baseline,
     contacts: ContactsByProvince,
     earlier: Iterable[Finding] = (),
-    whole: Collection[str] = (),
+    complete: Collection[str] = (),
 ) -> Proposal:
     """Build the proposal of rows.
 
-    `contacts` of a province are `None` if not opened. `earlier` has the findings from reading the files, `whole` the
-    slugs of provinces whose complete list the sheets are.
+    `contacts` of a province are `None` if not opened. `earlier` has the findings from reading the files,
+    `complete` the slugs of provinces whose complete list the sheets are.
     """
     rows = list(records)
     errors: list[Finding] = []
@@ -55,7 +55,7 @@ def propose(
         if not any(record.sound and record.place in spoiled for record in rows):
             break
         rows = [replace(record, sound=record.sound and record.place not in spoiled) for record in rows]
-    return attempt.proposal([*earlier, *errors], whole)
+    return attempt.proposal([*earlier, *errors], complete)
 
 
 def provinces_of_contacts(records: Iterable[Record], baseline: Baseline) -> frozenset[str]:
@@ -102,11 +102,11 @@ class _Attempt:
             self._edit(draft)
 
     def register(self, rows: list[Record]) -> None:
-        of = {kind: [record for record in rows if record.kind is kind] for kind in FormKind}
-        for record, facility in self._registry.register(of[FormKind.FACILITIES]):
+        by_kind = {kind: [record for record in rows if record.kind is kind] for kind in FormKind}
+        for record, facility in self._registry.register(by_kind[FormKind.FACILITIES]):
             self._rows.setdefault(FormKind.FACILITIES, {}).setdefault(facility, []).append(record)
         for kind in (FormKind.CONTACTS, FormKind.SURVEYS, FormKind.CAMERAS):
-            for record in of[kind]:
+            for record in by_kind[kind]:
                 about = self._registry.find(record)
                 if about is not None:
                     rows_of = self._rows if record.sound else self._unsound
@@ -232,9 +232,9 @@ class _Attempt:
             lists[province] = min(records[0].position, lists.get(province, records[0].position))
         return lists
 
-    def proposal(self, earlier: Iterable[Finding], whole: Collection[str]) -> Proposal:
+    def proposal(self, earlier: Iterable[Finding], complete: Collection[str]) -> Proposal:
         registry = self._registry
-        unlisted = unlisted_sites(self.baseline.sites, registry.listed, self._lists(), whole)
+        unlisted = unlisted_sites(self.baseline.sites, registry.listed, self._lists(), complete)
         questions = (*sorted(registry.questions, key=lambda question: question.position), *unlisted)
         provinces = {facility: self.province(facility) for facility in self.edits}
         return Proposal(

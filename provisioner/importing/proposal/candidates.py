@@ -124,14 +124,14 @@ class Likely:
 def parted(name: str) -> PartedName:
     """Split a name into its parts."""
     kinds: list[str] = []
-    own: list[str] = []
+    distinctive: list[str] = []
     for phrase in _phrases(fold(name[:_LONGEST]).split("-")[:_MOST_WORDS]):
         if phrase in _KINDS:
             kinds.append(phrase)
         elif phrase not in _SILENT:
-            own.append(phrase)
-    counts = tuple(sorted(word.lstrip("0") for word in own if _COUNT.fullmatch(word)))
-    return PartedName(tuple(sorted(kinds)), counts, tuple(word for word in own if not _COUNT.fullmatch(word)))
+            distinctive.append(phrase)
+    counts = tuple(sorted(word.lstrip("0") for word in distinctive if _COUNT.fullmatch(word)))
+    return PartedName(tuple(sorted(kinds)), counts, tuple(word for word in distinctive if not _COUNT.fullmatch(word)))
 
 
 def _phrases(words: list[str]) -> Iterator[str]:
@@ -169,12 +169,12 @@ def likeness_keys(name: str) -> frozenset[str]:
     return frozenset({f"{fixed}{' '.join(sorted(parts.own))}", f"{fixed}{letters}", *(fixed + typo for typo in typos)})
 
 
-def holds_the_other(one: PartedName, other: PartedName) -> bool:
+def holds_the_other(first: PartedName, second: PartedName) -> bool:
     """Return whether one name extends the other, with compatible kinds and counts."""
-    if one.counts != other.counts or (one.kinds and other.kinds and one.kinds != other.kinds):
+    if first.counts != second.counts or (first.kinds and second.kinds and first.kinds != second.kinds):
         return False
-    words, others = set(one.own), set(other.own)
-    return bool(words & others) and (words <= others or others <= words)
+    first_words, second_words = set(first.own), set(second.own)
+    return bool(first_words & second_words) and (first_words <= second_words or second_words <= first_words)
 
 
 @dataclass
@@ -189,10 +189,10 @@ class _ByWard:
     def near(self, ward: str) -> list[str]:
         """Return sites near a ward, nearest first; over the limit, one more."""
         first = [self.wards.get(ward, ()), self.wards.get("", ()) if ward else ()]
-        others: Iterable[list[str]] = ()
+        farther: Iterable[list[str]] = ()
         if not ward or len(self.wards) <= _MOST_COMPARED:
-            others = (keys for name, keys in self.wards.items() if name not in {ward, ""})
-        return list(islice(chain(*first, *others), _MOST_COMPARED + 1))
+            farther = (keys for name, keys in self.wards.items() if name not in {ward, ""})
+        return list(islice(chain(*first, *farther), _MOST_COMPARED + 1))
 
 
 class SiteIndex:
@@ -248,16 +248,16 @@ class SiteIndex:
         ]
 
     def _is_same(self, identity: Identity, key: str) -> bool:
-        other = self.identities[key]
-        agreements = (names_agree(identity.name, other.name), *places_agree(identity, other))
+        candidate = self.identities[key]
+        agreements = (names_agree(identity.name, candidate.name), *places_agree(identity, candidate))
         return max(agreements) is Sameness.SAME
 
     def likely(self, identity: Identity) -> Iterator[Likely]:
         """Yield possible sites, same names first, certain ones included."""
-        seen: set[str] = set()
+        keys: set[str] = set()
         for likely in chain(self._namesakes(identity), self._alike(identity), self._neighbours(identity)):
-            if likely.key not in seen:
-                seen.add(likely.key)
+            if likely.key not in keys:
+                keys.add(likely.key)
                 yield likely
 
     def by_name(self, identity: Identity, rank: Callable[[str], tuple[str, int]]) -> tuple[Iterator[Likely], ...]:
@@ -268,14 +268,14 @@ class SiteIndex:
         near = self._by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))
         crowd = len(near) > _MOST_COMPARED
         for key in near[:_MOST_COMPARED]:
-            other = self.identities[key]
-            places = places_agree(identity, other)
+            candidate = self.identities[key]
+            places = places_agree(identity, candidate)
             if max(places) is not Sameness.OTHER:
-                same = names_agree(identity.name, other.name) is Sameness.SAME
-                reasons = (Why.SAME_NAME if same else Why.OTHER_MARKS, *_of_place(identity, other, places))
+                same = names_agree(identity.name, candidate.name) is Sameness.SAME
+                reasons = (Why.SAME_NAME if same else Why.OTHER_MARKS, *_of_place(identity, candidate, places))
                 yield Likely(key, reasons, strong=True)
-            elif _is_street_apart(identity, other):
-                yield Likely(key, (Why.SAME_NAME, *_of_place(identity, other, places)), strong=crowd)
+            elif _is_street_apart(identity, candidate):
+                yield Likely(key, (Why.SAME_NAME, *_of_place(identity, candidate, places)), strong=crowd)
             elif crowd:
                 yield Likely(key, (Why.SAME_NAME, Why.MANY_NAMESAKES), strong=True)
 
@@ -287,10 +287,10 @@ class SiteIndex:
                 near |= dict.fromkeys(self._by_likeness[likeness].near(ward))
         compared = sorted(near)[:_MOST_COMPARED]
         for key in sorted(compared, key=rank) if rank else compared:
-            other = self.identities[key]
-            places = places_agree(identity, other)
-            if identity.name.key != other.name.key and Sameness.OTHER not in places[:2]:
-                yield Likely(key, (Why.LIKE_NAME, *_of_place(identity, other, places)), strong=True)
+            candidate = self.identities[key]
+            places = places_agree(identity, candidate)
+            if identity.name.key != candidate.name.key and Sameness.OTHER not in places[:2]:
+                yield Likely(key, (Why.LIKE_NAME, *_of_place(identity, candidate, places)), strong=True)
 
     def _neighbours(self, identity: Identity) -> Iterator[Likely]:
         """Yield sites of the ward with an extended name, or the address."""
@@ -298,14 +298,14 @@ class SiteIndex:
         for place in _neighbourhoods(identity):
             near |= dict.fromkeys(self._by_neighbourhood.get(place, ())[:_MOST_NEIGHBOURS])
         for key in near:
-            other = self.identities[key]
-            places = district, ward, street = places_agree(identity, other)
-            if ward is not Sameness.SAME or district is Sameness.OTHER or identity.name.key == other.name.key:
+            candidate = self.identities[key]
+            places = district, ward, street = places_agree(identity, candidate)
+            if ward is not Sameness.SAME or district is Sameness.OTHER or identity.name.key == candidate.name.key:
                 continue
-            if holds_the_other(parted(identity.shown[0]), parted(other.shown[0])):
-                yield Likely(key, (Why.LONGER_NAME, *_of_place(identity, other, places)), strong=False)
+            if holds_the_other(parted(identity.shown[0]), parted(candidate.shown[0])):
+                yield Likely(key, (Why.LONGER_NAME, *_of_place(identity, candidate, places)), strong=False)
             elif street is Sameness.SAME and _is_numbered(identity):
-                yield Likely(key, _of_place(identity, other, places), strong=False)
+                yield Likely(key, _of_place(identity, candidate, places), strong=False)
 
 
 def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
@@ -317,10 +317,10 @@ def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
         yield identity.ward.key, f"@{identity.street.key}"
 
 
-def _is_street_apart(one: Identity, other: Identity) -> bool:
+def _is_street_apart(first: Identity, second: Identity) -> bool:
     """Return whether two namesakes in one ward differ in their address."""
-    district, ward, street = places_agree(one, other)
-    return one.ward is not None and (district, ward, street) == (Sameness.SAME, Sameness.SAME, Sameness.OTHER)
+    district, ward, street = places_agree(first, second)
+    return first.ward is not None and (district, ward, street) == (Sameness.SAME, Sameness.SAME, Sameness.OTHER)
 
 
 def _is_numbered(identity: Identity) -> bool:
@@ -328,17 +328,17 @@ def _is_numbered(identity: Identity) -> bool:
     return identity.street is not None and any(c.isdecimal() for c in identity.street.key)
 
 
-def _of_place(one: Identity, other: Identity, agreements: tuple[Sameness, Sameness, Sameness]) -> tuple[Why, ...]:
+def _of_place(first: Identity, second: Identity, agreements: tuple[Sameness, Sameness, Sameness]) -> tuple[Why, ...]:
     """What two places have in common, and what is not known of them, by `places_agree`."""
     _, ward, street = agreements
     reasons: list[Why] = []
-    if one.ward and ward is Sameness.SAME:
+    if first.ward and ward is Sameness.SAME:
         reasons.append(Why.SAME_WARD)
-    if one.street and street is Sameness.SAME:
+    if first.street and street is Sameness.SAME:
         reasons.append(Why.SAME_STREET)
-    parts = ((one.district, other.district), (one.ward, other.ward), (one.street, other.street))
+    parts = ((first.district, second.district), (first.ward, second.ward), (first.street, second.street))
     pairs = [pair for a, pair in zip(agreements, parts, strict=True) if a is Sameness.OPEN]
-    if one.is_bare or any(None in pair for pair in pairs):
+    if first.is_bare or any(None in pair for pair in pairs):
         reasons.append(Why.PLACE_MISSING)
     if any(None not in pair for pair in pairs):
         reasons.append(Why.PLACE_LIKE)
@@ -374,15 +374,15 @@ class InventorySites:
 
     def identity(self, facility: str) -> Identity:
         """Return a facility's identity."""
-        known = self._inventory.facilities[facility]
-        place = known.location
+        entry = self._inventory.facilities[facility]
+        place = entry.location
         return identity_of(
             self.provinces[facility],
-            known.name,
+            entry.name,
             district=place.district if place else None,
             ward=place.ward if place else None,
             street=place.street if place else None,
-            scheme=self._inventory.scheme_of(known.province_scheme),
+            scheme=self._inventory.scheme_of(entry.province_scheme),
         )
 
     def index(self, province: str) -> SiteIndex:
@@ -401,8 +401,8 @@ class InventorySites:
 
     def not_closed(self, province: str) -> tuple[str, ...]:
         """Return the facilities that a list of the province should have."""
-        there = self._by_province.get(province, ())
-        return tuple(f for f in sorted(there) if self._inventory.facilities[f].operating is not Operating.CLOSED)
+        facilities = self._by_province.get(province, ())
+        return tuple(f for f in sorted(facilities) if self._inventory.facilities[f].operating is not Operating.CLOSED)
 
 
 def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remark | None]:
@@ -415,8 +415,8 @@ def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remar
     if named is None:
         return None, None
     existing = inventory.facilities.get(record.text("facility_id") or "")
-    own = existing.province_scheme if existing else None
-    schemes = dict.fromkeys([*([own] if own else []), inventory.settings.province_scheme])
+    own_scheme = existing.province_scheme if existing else None
+    schemes = dict.fromkeys([*([own_scheme] if own_scheme else []), inventory.settings.province_scheme])
     remark: Remark | None = None
     for scheme in schemes:
         try:

@@ -88,9 +88,9 @@ class DeviceDraft:
     def _kind(self, record: Record) -> DeviceKind | None:
         named = record.text("device")
         of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if record.get(key) is not None]
-        known = self._cameras.get(record.text("camera_id") or "")
-        if named is None and not of_channel and known is not None and record.get("address") is None:
-            return DeviceKind.CHANNEL if known.recorder else DeviceKind.CAMERA
+        camera = self._cameras.get(record.text("camera_id") or "")
+        if named is None and not of_channel and camera is not None and record.get("address") is None:
+            return DeviceKind.CHANNEL if camera.recorder else DeviceKind.CAMERA
         if named is None:
             return DeviceKind.CHANNEL if of_channel else DeviceKind.CAMERA
         if named == DeviceKind.CAMERA and of_channel:
@@ -117,8 +117,8 @@ class DeviceDraft:
         self._put_recorder(device, record, _OF_RECORDERS)
 
     def _recorder_at(self, address: str | None) -> str | None:
-        there = [device.id for device in self._recorders.values() if address and device.known.get("address") == address]
-        return there[0] if len(there) == 1 else None
+        matches = [device.id for device in self._recorders.values() if address and device.known.get("address") == address]
+        return matches[0] if len(matches) == 1 else None
 
     def _new_recorder(self, record: Record, name: str | None) -> _Device:
         if name is None:
@@ -157,10 +157,10 @@ class DeviceDraft:
 
     def _agrees(self, device: _Device, record: Record) -> bool:
         for key in ("make", "address", "port", "analog_channels", "ip_channels"):
-            value, known = record.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
-            if value is None or value == known:
+            value, recorded = record.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
+            if value is None or value == recorded:
                 continue
-            if known is None:
+            if recorded is None:
                 self._put_recorder(device, record, (key,))
                 continue
             self._draft.say(record, error("recorder-differs", recorder=device.id), key)
@@ -203,9 +203,9 @@ class DeviceDraft:
         return name
 
     def _note_place(self, device: _Device) -> None:
-        known = device.known
-        address, port = known.get("address"), known.get("port") or _DEFAULT_PORT
-        channels = [(known.get("recorder"), key, known.get(key)) for key in _OF_CHANNELS]
+        fields = device.known
+        address, port = fields.get("address"), fields.get("port") or _DEFAULT_PORT
+        channels = [(fields.get("recorder"), key, fields.get(key)) for key in _OF_CHANNELS]
         for place in ((address,), (address, port), *channels):
             self._at.setdefault(place, {})[device.number] = device
 
@@ -214,15 +214,15 @@ class DeviceDraft:
         address, port = record.get("address"), record.get("port")
         channels = {key: record.get(key) for key in _OF_CHANNELS if record.get(key)}
         if recorder is None:
-            there = self._at.get((address,) if port is None else (address, port), {})
+            devices = self._at.get((address,) if port is None else (address, port), {})
         else:
-            there = self._at.get((recorder.id, *next(iter(channels.items()), ())), {})
-        for _, device in sorted(there.items()):
-            known = device.known
+            devices = self._at.get((recorder.id, *next(iter(channels.items()), ())), {})
+        for _, device in sorted(devices.items()):
+            fields = device.known
             if recorder is not None:
-                if known.get("recorder") == recorder.id and all(known.get(key) == channels[key] for key in channels):
+                if fields.get("recorder") == recorder.id and all(fields.get(key) == channels[key] for key in channels):
                     return device.id
-            elif known.get("address") == address is not None and port in (None, known.get("port") or _DEFAULT_PORT):
+            elif fields.get("address") == address is not None and port in (None, fields.get("port") or _DEFAULT_PORT):
                 return device.id
         return None
 
@@ -249,21 +249,21 @@ class DeviceDraft:
 
     def _put_camera(self, device: _Device, record: Record, recorder: _Device | None) -> None:
         path = ("cameras", device.id)
-        known = device.known
-        others = _OF_CHANNELS if recorder is None else _OF_OWN_ADDRESSES
-        keys = [key for key in _OF_CAMERAS if key not in others]
+        fields = device.known
+        excluded = _OF_CHANNELS if recorder is None else _OF_OWN_ADDRESSES
+        keys = [key for key in _OF_CAMERAS if key not in excluded]
         if recorder is not None:
             self._draft.want(record, (*path, "recorder"), "recorder_id", recorder.id)
-        moved = (recorder is None and known.get("recorder")) or (recorder is not None and known.get("address"))
-        renumbered = (record.get("channel") and known.get("ip_channel")) or (
-            record.get("ip_channel") and known and known.get("ip_channel") is None
+        moved = (recorder is None and fields.get("recorder")) or (recorder is not None and fields.get("address"))
+        renumbered = (record.get("channel") and fields.get("ip_channel")) or (
+            record.get("ip_channel") and fields and fields.get("ip_channel") is None
         )
         if not device.new and (moved or renumbered):
             self._draft.rewritten.add(path)
             self._keep(device, record, recorder)
         for key in keys:
             self._draft.want(record, (*path, key), key)
-        device.known = known | {key: record.get(key) for key in keys if record.get(key) is not None}
+        device.known = fields | {key: record.get(key) for key in keys if record.get(key) is not None}
         device.known |= {"recorder": recorder.id} if recorder else {}
         self._note_place(device)
         for name in sorted(device.streams):
@@ -271,10 +271,10 @@ class DeviceDraft:
 
     def _keep(self, device: _Device, record: Record, recorder: _Device | None) -> None:
         """Rewrite a camera that changes its kind or numbering, with valid values."""
-        gone = {*_OF_OWN_ADDRESSES} if recorder else {"recorder"}
-        gone |= {*_OF_CHANNELS} if not recorder or any(record.get(key) for key in _OF_CHANNELS) else set()
+        removed = {*_OF_OWN_ADDRESSES} if recorder else {"recorder"}
+        removed |= {*_OF_CHANNELS} if not recorder or any(record.get(key) for key in _OF_CHANNELS) else set()
         for key, value in device.known.items():
-            if key in gone | {"id", "streams"} or value in (None, []):
+            if key in removed | {"id", "streams"} or value in (None, []):
                 continue
             self._draft.want(record, ("cameras", device.id, key), key, value)
         for name, stream in device.known_streams.items():

@@ -180,7 +180,7 @@ def _applied(old: object, draft: FacilityDraft) -> object:
 def _with_items(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    return {key: _Items(one) if key in _LISTS and isinstance(one, list) else one for key, one in value.items()}
+    return {key: _Items(item) if key in _LISTS and isinstance(item, list) else item for key, item in value.items()}
 
 
 def _empty(document: object, path: FieldPath) -> None:
@@ -322,10 +322,10 @@ def _field_changes(old: object, new: object, path: FieldPath) -> Iterator[FieldC
             if before.get(key, ...) != new.get(key, ...) and key != "id":
                 yield from _field_changes(before.get(key), new.get(key), (*path, key))
     elif _are_items(new) and new:
-        known = {item.get("id"): item for item in (old if isinstance(old, list) else ()) if isinstance(item, dict)}
+        old_items = {item.get("id"): item for item in (old if isinstance(old, list) else ()) if isinstance(item, dict)}
         for item in new:
-            if known.get(item.get("id")) != item:
-                yield from _field_changes(known.get(item.get("id")), item, (*path, str(item.get("id"))))
+            if old_items.get(item.get("id")) != item:
+                yield from _field_changes(old_items.get(item.get("id")), item, (*path, str(item.get("id"))))
     else:
         free = bool(path) and path[-1] in text_keys(*_MODELS)
         yield FieldChange(".".join(path), "" if free else _text(old), "" if free else _text(new))

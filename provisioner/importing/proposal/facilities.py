@@ -58,8 +58,8 @@ def _compare(draft: FacilityDraft, record: Record, existing: Facility, *, named:
     name, ward = record.text("name"), record.text("ward")
     if named and name and fold(name) != fold(existing.name):
         draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
-    known = existing.location.ward if existing.location else None
-    if named and ward and known and unit_part(ward).key != unit_part(known).key:
+    old_ward = existing.location.ward if existing.location else None
+    if named and ward and old_ward and unit_part(ward).key != unit_part(old_ward).key:
         draft.say(record, warning("facility-moved", facility=draft.facility), "ward")
     carried = (None, Operating.OPEN.value, Operating.PREPARING.value)
     if existing.rendered and record.get("operating") not in carried:
@@ -80,29 +80,29 @@ def want_survey(draft: FacilityDraft, record: Record) -> None:
     """Process a row of surveys; a later survey replaces the old one."""
     _want_block(draft, record)
     _want_lan(draft, record)
-    known = draft.existing.survey if draft.existing else None
+    old_survey = draft.existing.survey if draft.existing else None
     if not draft.require(record, "surveyed_on"):
         return
     day = date.fromisoformat(record.required_text("surveyed_on"))
-    if known is not None and day < known.surveyed_on:
-        draft.say(record, error("survey-older", day=f"{known.surveyed_on:%d/%m/%Y}"), "surveyed_on")
+    if old_survey is not None and day < old_survey.surveyed_on:
+        draft.say(record, error("survey-older", day=f"{old_survey.surveyed_on:%d/%m/%Y}"), "surveyed_on")
         return
-    if known is None or day > known.surveyed_on:
+    if old_survey is None or day > old_survey.surveyed_on:
         if not draft.require(record, *_NEW_SURVEY):
             return
-        if known is not None:
+        if old_survey is not None:
             draft.rewritten.add(("survey",))
-            _keep_site(draft, record, known)
-            draft.say(record, note("survey-newer", day=f"{known.surveyed_on:%d/%m/%Y}"), "surveyed_on")
+            _keep_site(draft, record, old_survey)
+            draft.say(record, note("survey-newer", day=f"{old_survey.surveyed_on:%d/%m/%Y}"), "surveyed_on")
     _want_findings(draft, record)
 
 
-def _keep_site(draft: FacilityDraft, record: Record, known: Survey) -> None:
+def _keep_site(draft: FacilityDraft, record: Record, survey: Survey) -> None:
     """Keep an older survey's values if the table lacks their columns."""
     of_site: dict[str, tuple[FieldPath, object]] = {
-        key: (("survey", "uplink", name), getattr(known.uplink, name)) for key, name in _UPLINK.items()
+        key: (("survey", "uplink", name), getattr(survey.uplink, name)) for key, name in _UPLINK.items()
     }
-    of_site |= {key: (("survey", key), getattr(known, key)) for key in _DEVICES}
+    of_site |= {key: (("survey", key), getattr(survey, key)) for key in _DEVICES}
     for key, (path, value) in of_site.items():
         if key not in record.table.places:
             draft.want(record, path, key, value.value if isinstance(value, Enum) else value)
@@ -135,15 +135,15 @@ def _want_lan(draft: FacilityDraft, record: Record) -> None:
 def _want_block(draft: FacilityDraft, record: Record) -> None:
     """Process a facility's obstacle; the file's own is never removed."""
     reason = record.get("block_reason")
-    known = draft.existing.blocked if draft.existing else None
+    obstacle = draft.existing.blocked if draft.existing else None
     filled = {key for key in _BLOCK if record.get(key) not in (None, "")}
     if reason == "":
-        if known is not None:
+        if obstacle is not None:
             draft.say(record, warning("block-stands"), "block_reason")
         return
     if not filled:
         return
-    if known is None:
+    if obstacle is None:
         needed = [key for key in ("block_reason", "block_owner", "block_next", "block_due") if key not in filled]
         if needed:
             headers = "; ".join(record.table.form.by_key[key].header for key in needed)

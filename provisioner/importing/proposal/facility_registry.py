@@ -57,7 +57,7 @@ class FacilityRegistry:
 
     def _placed(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
         unplaced: list[Unplaced] = []
-        others: list[Unplaced] = []
+        identified: list[Unplaced] = []
         for record in sorted(records, key=lambda record: record.position):
             province = self._province(record)
             facility = self._by_own_id(record, province) if province is not None else None
@@ -66,7 +66,7 @@ class FacilityRegistry:
             elif facility:
                 self.listed.add(facility)
                 if record.get("name"):
-                    others.append(Unplaced(record, self._row_identity(record, self._place(facility)), facility))
+                    identified.append(Unplaced(record, self._row_identity(record, self._place(facility)), facility))
                 yield record, facility
             elif record.get("name") is None:
                 self._missing(record, "name")
@@ -76,17 +76,17 @@ class FacilityRegistry:
                 self._spoil(record)
             else:
                 unplaced.append(Unplaced(record, self._row_identity(record, province)))
-        yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, others, self.doubtful))
+        yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, identified, self.doubtful))
 
     def _settled(self, rows: UnplacedRows) -> Iterator[tuple[Record, str]]:
         """Yield identified and new rows without an id; others become questions."""
-        for row, facility in rows.known():
+        for row, facility in rows.matched():
             self.listed.add(facility)
             if row.identity.is_bare:
                 self.bare.setdefault(facility, row.record)
             self._say(row.record, _matched(row, facility), "facility_id", facility)
             yield row.record, facility
-        for question, record in rows.asked(self.listed):
+        for question, record in rows.questions(self.listed):
             self.questions.append(question)
             self.listed |= {candidate.facility for candidate in question.candidates}
             self._asked |= {fold(str(record.get(key))): record for key in ("name", "facility_id") if record.get(key)}
@@ -239,9 +239,9 @@ class FacilityRegistry:
 
     def _unknown(self, text: str) -> Remark:
         """Return why an id or name is unknown."""
-        asked = self._asked.get(fold(text))
-        if asked is not None:
-            return note("facility-asked", row=asked.number)
+        pending = self._asked.get(fold(text))
+        if pending is not None:
+            return note("facility-asked", row=pending.number)
         return error("facility-row-bad" if fold(text) in self._unsound else "facility-unknown")
 
     def _by_name(self, record: Record, name: str) -> str | None:
@@ -260,24 +260,24 @@ class FacilityRegistry:
     def _namesakes(self, record: Record, name: str, province: str | None) -> Iterator[str]:
         """Yield the facilities of a name; district and ward exclude some."""
         sites = self.baseline.sites
-        known = (f for f in sites.by_name.get(fold(name), ()) if province in (None, sites.provinces[f]))
+        existing = (f for f in sites.by_name.get(fold(name), ()) if province in (None, sites.provinces[f]))
         new = (f for f in self._new_names.get(fold(name), ()) if province in (None, self.new[f]))
-        fitting = sorted({*known, *new})
+        fitting = sorted({*existing, *new})
         if len(fitting) == 1:
             return iter(fitting)
         return (facility for facility in fitting if self._may_be(record, name, facility))
 
     def _may_be(self, record: Record, name: str, facility: str) -> bool:
-        other = self._identity(facility)
+        site = self._identity(facility)
         row = identity_of(
-            other.province,
+            site.province,
             name,
             district=record.text("district"),
             ward=record.text("ward"),
             street=None,
             scheme=self.baseline.inventory.settings.province_scheme,
         )
-        return max(places_agree(row, other)[:2]) is not Sameness.OTHER
+        return max(places_agree(row, site)[:2]) is not Sameness.OTHER
 
     def _say(self, record: Record, remark: Remark, key: str, facility: str = "") -> None:
         self.findings.append(record.finding(remark, key, facility))

@@ -136,8 +136,8 @@ def street_part(text: str) -> Part:
     """
     words, marked = _words(_SHORT.sub(lambda match: _written_out(match[1], text), text))
     pairs = sorted(zip(words, marked or words, strict=True), key=_words_first)
-    kept = [pair for pair in pairs if pair[0] not in _STREET_WORDS] or pairs
-    return Part("-".join(word for word, _ in kept), "".join(word for _, word in kept) if marked else "")
+    significant = [pair for pair in pairs if pair[0] not in _STREET_WORDS] or pairs
+    return Part("-".join(word for word, _ in significant), "".join(word for _, word in significant) if marked else "")
 
 
 def _written_out(short: str, text: str) -> str:
@@ -171,70 +171,70 @@ def _composed(text: str) -> str:
 
 @lru_cache(maxsize=_CACHED)
 def _toneless(word: str) -> str:
-    apart = unicodedata.normalize("NFD", word)
-    tones = "".join(sorted(c for c in apart if c in _TONES))
-    return unicodedata.normalize("NFC", "".join(c for c in apart if c not in _TONES)) + tones
+    decomposed = unicodedata.normalize("NFD", word)
+    tones = "".join(sorted(c for c in decomposed if c in _TONES))
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if c not in _TONES)) + tones
 
 
 # --- how far two are the same ----------------------------------------------------------------------------
 
 
-def names_agree(one: Part, other: Part) -> Sameness:
+def names_agree(first: Part, second: Part) -> Sameness:
     """Compare two names; different or lost marks leave the result open."""
-    if one.key != other.key:
+    if first.key != second.key:
         return Sameness.OTHER
-    return Sameness.SAME if one.marked == other.marked else Sameness.OPEN
+    return Sameness.SAME if first.marked == second.marked else Sameness.OPEN
 
 
-def places_agree(one: Identity, other: Identity) -> tuple[Sameness, Sameness, Sameness]:
+def places_agree(first: Identity, second: Identity) -> tuple[Sameness, Sameness, Sameness]:
     """Compare district, ward and street of two sites."""
-    eras = one.scheme != other.scheme
-    district = _units_agree(one.district, other.district, eras=eras)
-    ward = _units_agree(one.ward, other.ward, eras=eras)
-    without_districts = SCHEMES[-1] in (one.scheme, other.scheme)
-    if without_districts and ward is Sameness.SAME and one.ward and (one.district is None or other.district is None):
+    eras = first.scheme != second.scheme
+    district = _units_agree(first.district, second.district, eras=eras)
+    ward = _units_agree(first.ward, second.ward, eras=eras)
+    without_districts = SCHEMES[-1] in (first.scheme, second.scheme)
+    if without_districts and ward is Sameness.SAME and first.ward and (first.district is None or second.district is None):
         district = Sameness.SAME
-    return district, ward, _streets_agree(one.street, other.street)
+    return district, ward, _streets_agree(first.street, second.street)
 
 
-def units_agree(text: str | None, other: Part | None, *, eras: bool) -> Sameness:
+def units_agree(text: str | None, part: Part | None, *, eras: bool) -> Sameness:
     """Compare districts or wards, perhaps of different lists of provinces (`eras`)."""
-    return _units_agree(unit_part(text) if text else None, other, eras=eras)
+    return _units_agree(unit_part(text) if text else None, part, eras=eras)
 
 
-def _units_agree(one: Part | None, other: Part | None, *, eras: bool) -> Sameness:
-    if one is None or other is None:
-        return Sameness.SAME if one is other else Sameness.OPEN
-    if one.key != other.key:
+def _units_agree(first: Part | None, second: Part | None, *, eras: bool) -> Sameness:
+    if first is None or second is None:
+        return Sameness.SAME if first is second else Sameness.OPEN
+    if first.key != second.key:
         # Wards were merged and renamed with the provinces: of two lists their names prove nothing.
-        return Sameness.OPEN if eras or is_typo(one.key, other.key) else Sameness.OTHER
-    if one.type and other.type and one.type != other.type:
+        return Sameness.OPEN if eras or is_typo(first.key, second.key) else Sameness.OTHER
+    if first.type and second.type and first.type != second.type:
         return Sameness.OPEN  # there are a town and a district of one name, and districts become towns
-    return _marks_agree(one, other)
+    return _marks_agree(first, second)
 
 
-def _streets_agree(one: Part | None, other: Part | None) -> Sameness:
-    if one is None or other is None:
-        return Sameness.SAME if one is other else Sameness.OPEN
-    if one.key == other.key:
-        return _marks_agree(one, other)
-    words, others = set(one.key.split("-")), set(other.key.split("-"))
-    within = words <= others or others <= words
-    return Sameness.OPEN if within or is_typo(one.key, other.key) else Sameness.OTHER
+def _streets_agree(first: Part | None, second: Part | None) -> Sameness:
+    if first is None or second is None:
+        return Sameness.SAME if first is second else Sameness.OPEN
+    if first.key == second.key:
+        return _marks_agree(first, second)
+    first_words, second_words = set(first.key.split("-")), set(second.key.split("-"))
+    within = first_words <= second_words or second_words <= first_words
+    return Sameness.OPEN if within or is_typo(first.key, second.key) else Sameness.OTHER
 
 
-def _marks_agree(one: Part, other: Part) -> Sameness:
-    lost = not one.marked or not other.marked
-    return Sameness.SAME if lost or one.marked == other.marked else Sameness.OPEN
+def _marks_agree(first: Part, second: Part) -> Sameness:
+    lost = not first.marked or not second.marked
+    return Sameness.SAME if lost or first.marked == second.marked else Sameness.OPEN
 
 
-def is_typo(one: str, other: str) -> bool:
+def is_typo(first: str, second: str) -> bool:
     """Return whether keys differ by a letter or swapped letters, not digits."""
-    if min(len(one), len(other)) < _LEAST_FOR_A_TYPO or abs(len(one) - len(other)) > 1:
+    if min(len(first), len(second)) < _LEAST_FOR_A_TYPO or abs(len(first) - len(second)) > 1:
         return False
-    if [c for c in one if c.isdecimal()] != [c for c in other if c.isdecimal()]:
+    if [c for c in first if c.isdecimal()] != [c for c in second if c.isdecimal()]:
         return False
-    return not set(without_one(one)).isdisjoint(without_one(other))
+    return not set(without_one(first)).isdisjoint(without_one(second))
 
 
 def without_one(text: str) -> Iterator[str]:

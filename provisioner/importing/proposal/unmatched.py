@@ -52,17 +52,17 @@ class Unplaced:
 
 
 def unlisted_sites(
-    sites: InventorySites, listed: Collection[str], lists: Mapping[str, CellPosition], whole: Collection[str]
+    sites: InventorySites, listed: Collection[str], lists: Mapping[str, CellPosition], complete: Collection[str]
 ) -> Iterator[Question]:
     """Yield the questions about sites without a row.
 
-    `listed` sites have a certain or possible row. A list is complete for provinces in `whole`, or with half of a
-    province's sites. `lists` has each province's first sheet.
+    `listed` sites have a certain or possible row. A list is complete for provinces in `complete`, or with half of
+    a province's sites. `lists` has each province's first sheet.
     """
     for province, position in lists.items():
-        there = sites.not_closed(province)
-        missing = [facility for facility in there if facility not in listed]
-        if province in whole or 2 * (len(there) - len(missing)) >= len(there):
+        facilities = sites.not_closed(province)
+        missing = [facility for facility in facilities if facility not in listed]
+        if province in complete or 2 * (len(facilities) - len(missing)) >= len(facilities):
             for facility in missing:
                 name, address = sites.identity(facility).shown
                 sheet = replace(position, row=0, column=0, header="")
@@ -82,7 +82,7 @@ class UnplacedRows:
     doubtful: frozenset[RowPlace]
     _asked: set[RowPlace] = field(default_factory=set)
 
-    def known(self) -> Iterator[tuple[Unplaced, str]]:
+    def matched(self) -> Iterator[tuple[Unplaced, str]]:
         """Yield the rows that are a known site, with its id."""
         return ((row, same[0]) for row, same in self._same if self._is_known(row, same))
 
@@ -97,43 +97,43 @@ class UnplacedRows:
     def _others(self) -> list[Unplaced]:
         return [row for row, same in self._same if not self._is_known(row, same)]
 
-    def asked(self, listed: Collection[str]) -> Iterator[tuple[Question, Record]]:
+    def questions(self, listed: Collection[str]) -> Iterator[tuple[Question, Record]]:
         """Yield the questions, each with its row; `listed` have other rows."""
-        taken = frozenset(listed)
+        used = frozenset(listed)
         same = {row.place: ids for row, ids in self._same}
         for row in self._others:
             if row.record.get("facility_id") == NEW_SITE and not same[row.place]:
                 continue
-            candidates = sorted(self._candidates(row, taken), key=_rank)[:_MOST_CANDIDATES]
+            candidates = sorted(self._candidates(row, used), key=_rank)[:_MOST_CANDIDATES]
             if candidates:
                 self._asked.add(row.place)
                 yield _question(row, tuple(candidates)), row.record
 
     def _candidates(self, row: Unplaced, listed: Collection[str]) -> Iterator[Candidate]:
         index = self.sites.index(row.identity.province)
-        seen: set[str] = set()
+        yielded: set[str] = set()
         for likely in index.likely(row.identity):
             if likely.strong or likely.key not in listed:
-                seen.add(likely.key)
+                yielded.add(likely.key)
                 identity = index.identities[likely.key]
                 yield Candidate(likely.key, *identity.shown, _reasons(row, likely, listed))
         namesakes, alike = self._indexes[row.identity.province].by_name(row.identity, self._rank_of)
-        yield from self._rows(row, namesakes, seen)
+        yield from self._rows(row, namesakes, yielded)
         # Thousands of rows may be alike: only the first ones are shown, and no more are compared.
-        yield from islice(self._rows(row, alike, seen), _MOST_CANDIDATES)
+        yield from islice(self._rows(row, alike, yielded), _MOST_CANDIDATES)
 
-    def _rows(self, row: Unplaced, likelies: Iterable[Likely], seen: Collection[str]) -> Iterator[Candidate]:
+    def _rows(self, row: Unplaced, likelies: Iterable[Likely], yielded: Collection[str]) -> Iterator[Candidate]:
         group = self.first_of(row).place
         for likely in likelies:
-            other = self._by_key[likely.key]
-            twin = not other.facility and self.first_of(other).place == group and not _other_ids(row, other)
-            if likely.strong and not twin and other.facility not in seen:
-                yield Candidate(other.shown_id, *other.identity.shown, likely.reasons, other.record.position)
+            similar = self._by_key[likely.key]
+            twin = not similar.facility and self.first_of(similar).place == group and not _other_ids(row, similar)
+            if likely.strong and not twin and similar.facility not in yielded:
+                yield Candidate(similar.shown_id, *similar.identity.shown, likely.reasons, similar.record.position)
 
     def _rank_of(self, key: str) -> tuple[str, int]:
         """The part of `_rank` in which candidates of one name's likeness differ."""
-        other = self._by_key[key]
-        return other.shown_id, other.record.number
+        row = self._by_key[key]
+        return row.shown_id, row.record.number
 
     @cached_property
     def _by_key(self) -> dict[str, Unplaced]:
@@ -164,15 +164,15 @@ class UnplacedRows:
             first = by_identity[row.identity]
             wanted = ("", row.wanted_id) if row.wanted_id else (next(iter(first)),)
             fitting = (first[name] for name in wanted if name in first)
-            firsts[row.place] = min(fitting, key=lambda other: other.record.position)
+            firsts[row.place] = min(fitting, key=lambda candidate: candidate.record.position)
         return firsts
 
     def _first_by_id(self, identity: Identity) -> dict[str, Unplaced]:
         """Return the first row of a site that wants each id."""
         first: dict[str, Unplaced] = {}
         same = [self._by_key[key] for key in self._indexes[identity.province].same(identity)]
-        for other in sorted((one for one in same if not one.facility), key=lambda one: one.record.position):
-            first.setdefault(other.wanted_id, other)
+        for candidate in sorted((row for row in same if not row.facility), key=lambda row: row.record.position):
+            first.setdefault(candidate.wanted_id, candidate)
         return first
 
     def new(self) -> Iterator[Unplaced]:
@@ -181,8 +181,8 @@ class UnplacedRows:
         return iter(sorted(fresh, key=lambda row: not row.wanted_id))
 
 
-def _other_ids(row: Unplaced, other: Unplaced) -> bool:
-    return bool(row.wanted_id and other.wanted_id and row.wanted_id != other.wanted_id)
+def _other_ids(row: Unplaced, similar: Unplaced) -> bool:
+    return bool(row.wanted_id and similar.wanted_id and row.wanted_id != similar.wanted_id)
 
 
 def _reasons(row: Unplaced, likely: Likely, listed: Collection[str]) -> tuple[Why, ...]:

@@ -199,11 +199,11 @@ def import_document(result: ImportResult, language: Language) -> ImportDocument:
 
 
 def _question(question: Question, language: Language) -> QuestionRow:
-    words = question_text(question, language)
+    text = question_text(question, language)
     return QuestionRow.made_of(
         question,
-        message=words.message,
-        answer=words.answer,
+        message=text.message,
+        answer=text.answer,
         column=question.position.cell.rstrip("0123456789"),
         object=f"facility/{question.facility}" if question.facility else "",
         candidates=[
@@ -219,8 +219,8 @@ def _question(question: Question, language: Language) -> QuestionRow:
 
 
 def _problem(finding: Finding, language: Language) -> FindingRow:
-    words, column = wording(finding.remark, language), finding.position.cell.rstrip("0123456789")
-    return FindingRow.made_of(finding, message=words.message, hint=words.hint, column=column)
+    text, column = wording(finding.remark, language), finding.position.cell.rstrip("0123456789")
+    return FindingRow.made_of(finding, message=text.message, hint=text.hint, column=column)
 
 
 def report_sheet(result: ImportResult, language: Language) -> bytes:
@@ -252,16 +252,16 @@ def _rows(result: ImportResult, language: Language) -> Iterator[tuple[str, ...]]
 
 
 def _finding_row(finding: Finding, language: Language) -> tuple[str, ...]:
-    position, words = finding.position, wording(finding.remark, language)
+    position, text = finding.position, wording(finding.remark, language)
     place_texts = (position.file, position.sheet, position.cell, position.header, finding.value)
-    return (LEVELS[language][finding.remark.level], *place_texts, words.message, words.hint, finding.remark.code)
+    return (LEVELS[language][finding.remark.level], *place_texts, text.message, text.hint, finding.remark.code)
 
 
 def _question_row(question: Question, language: Language) -> tuple[str, ...]:
-    position, words = question.position, question_text(question, language)
+    position, text = question.position, question_text(question, language)
     message = " ".join(
-        (words.message, *(f"[{number}] {line}" for number, line in enumerate(words.candidates, start=1)))
+        (text.message, *(f"[{number}] {line}" for number, line in enumerate(text.candidates, start=1)))
     )
     name = question.name or question.facility
     place_texts = (position.file, position.sheet, position.cell, position.header, name)
-    return (QUESTION[language], *place_texts, message, words.answer, f"question-{question.kind.value}")
+    return (QUESTION[language], *place_texts, message, text.answer, f"question-{question.kind.value}")

@@ -502,8 +502,8 @@ def wording(remark: Remark, language: Language) -> Wording:
     """Return message and hint; the inventory's rules bring their own English."""
     fills = dict(remark.fills)
     if "message" in fills:
-        own = Wording(fills["message"], fills["hint"])
+        english = Wording(fills["message"], fills["hint"])
         translated = OF_RULES.get(remark.code, OF_RULES[""]) if language is Language.VI else None
-        return Wording(translated.message.format_map(fills), translated.hint.format_map(fills)) if translated else own
-    words = CATALOGUE[language][remark.code]
-    return Wording(words.message.format_map(fills), words.hint.format_map(fills))
+        return Wording(translated.message.format_map(fills), translated.hint.format_map(fills)) if translated else english
+    template = CATALOGUE[language][remark.code]
+    return Wording(template.message.format_map(fills), template.hint.format_map(fills))

@@ -182,9 +182,9 @@ def _answer(question: Question, language: Language) -> str:
     free = [c.facility for c in candidates if c.facility and Why.LISTED not in c.reasons]
     listed = [c.facility for c in candidates if c.facility and Why.LISTED in c.reasons]
     rows = sorted(c.row.row for c in candidates if c.row and not c.facility)
-    words = [phrases["id"].format(facility=facility) for facility in dict.fromkeys(free)]
-    words.append(phrases["bare" if _is_bare(question) else "new"])
-    answers = [f"{where}: {' / '.join(words)}"]
+    choices = [phrases["id"].format(facility=facility) for facility in dict.fromkeys(free)]
+    choices.append(phrases["bare" if _is_bare(question) else "new"])
+    answers = [f"{where}: {' / '.join(choices)}"]
     answers += [phrases["listed"].format(facilities=", ".join(listed))] if listed else []
     answers += [phrases["rows"].format(rows=", ".join(map(str, rows)))] if rows else []
     return "; ".join(answers)
@@ -199,10 +199,10 @@ def _is_bare(question: Question) -> bool:
 def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[tuple[FindingLevel, str, str]]:
     """Yield each finding's level, sentence with position, and hint."""
     for finding in findings:
-        words = wording(finding.remark, language)
+        text = wording(finding.remark, language)
         header = f" ({finding.position.header})" if finding.position.header else ""
         value = f" “{finding.value}”" if finding.value else ""
-        yield finding.remark.level, f"{finding.position}{header}{value}: {words.message}", words.hint
+        yield finding.remark.level, f"{finding.position}{header}{value}: {text.message}", text.hint
 
 
 def in_order_of_weight(findings: Iterable[Finding]) -> tuple[list[Finding], dict[str, list[Finding]]]:

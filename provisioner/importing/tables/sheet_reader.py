@@ -72,11 +72,11 @@ class FilledGrid:
         """Merged ranges by row, down to the last value."""
         last = self.numbers[-1] if self.numbers else 0
         by_row: dict[int, list[MergedRange]] = {}
-        room = MAX_CELLS
+        cells_left = MAX_CELLS
         for merged in self.grid.merged:
             rows = range(merged.first_row, min(merged.last_row, last) + 1)
-            room -= len(rows)
-            if room < 0:
+            cells_left -= len(rows)
+            if cells_left < 0:
                 raise FileRefusedError(error("file-too-many-cells", limit=MAX_CELLS))
             for row in rows:
                 by_row.setdefault(row, []).append(merged)
@@ -306,8 +306,8 @@ def _other_version(filled: FilledGrid) -> Remark | None:
 
 
 def _neighbour(headers: tuple[Header, ...], header: Header) -> int | None:
-    beside = [min(h.columns) for h in headers if h.first_row == header.first_row]
-    return min((place for place in beside if place > min(header.columns)), default=None)
+    starts = [min(h.columns) for h in headers if h.first_row == header.first_row]
+    return min((place for place in starts if place > min(header.columns)), default=None)
 
 
 @dataclass
@@ -350,11 +350,11 @@ class _TableReader:
         last, above = self.header.last_row, dict[str, Cell]()
         for number in self._body():
             row = {key: self.filled.grid.at(number, place) for key, place in places.items()}
-            own = {key: cell for key, cell in row.items() if not cell.is_empty}
-            if not own or _is_prenumbered(own) or self._is_example(own) or (not above and _is_numbering(own)):
+            filled_cells = {key: cell for key, cell in row.items() if not cell.is_empty}
+            if not filled_cells or _is_prenumbered(filled_cells) or self._is_example(filled_cells) or (not above and _is_numbering(filled_cells)):
                 continue
             gap, last = bool(above) and number > last + 1, number
-            remark = self._no_data(number, own, gap=gap)
+            remark = self._no_data(number, filled_cells, gap=gap)
             if remark is not None:
                 self.findings.append(Finding(replace(self.position, row=number), remark))
                 continue
@@ -364,26 +364,26 @@ class _TableReader:
             above = {key: cell for key, cell in cells.items() if cell is not None}
             yield TableRow(number, {key: cell for key, cell in above.items() if key != "number"})
 
-    def _no_data(self, number: int, own: Mapping[str, Cell], *, gap: bool) -> Remark | None:
+    def _no_data(self, number: int, cells: Mapping[str, Cell], *, gap: bool) -> Remark | None:
         if number in self.filled.grid.hidden_rows:
             return error("row-hidden")
-        if "number" in own and word_key(own["number"].text).startswith(word_key(EXAMPLE_MARK)):
+        if "number" in cells and word_key(cells["number"].text).startswith(word_key(EXAMPLE_MARK)):
             return error("row-example", mark=EXAMPLE_MARK)
-        texts = [cell.text.strip() for cell in own.values() if isinstance(cell.value, str)]
+        texts = [cell.text.strip() for cell in cells.values() if isinstance(cell.value, str)]
         if any(_TOTAL.fullmatch(clean(text)) for text in texts[:2]):
             return note("row-total")
-        mark = own.get("number")
-        alone = len(own) - (mark is not None)
+        mark = cells.get("number")
+        alone = len(cells) - (mark is not None)
         across = self.filled.merged_across(number) >= LEAST_HEADERS
         if mark is not None and (_SECTION.fullmatch(mark.text.strip()) or not alone) and alone <= 1:
             return note("row-section")
-        if across and len(own) <= 1:
+        if across and len(cells) <= 1:
             return note("row-section")
-        return warning("row-outside") if gap and len(own) < LEAST_HEADERS else None
+        return warning("row-outside") if gap and len(cells) < LEAST_HEADERS else None
 
-    def _is_example(self, own: Mapping[str, Cell]) -> bool:
+    def _is_example(self, cells: Mapping[str, Cell]) -> bool:
         """Return whether a row is the template's unchanged example."""
-        texts = {key: clean(cell.text) for key, cell in own.items() if key != "number"}
+        texts = {key: clean(cell.text) for key, cell in cells.items() if key != "number"}
         return texts == EXAMPLES[self.header.form.kind]
 
     def _cell(self, number: int, place: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
@@ -412,8 +412,8 @@ class _TableReader:
 
     def _judge_columns(self, places: Mapping[str, int]) -> None:
         """Report columns that are not read, without their values."""
-        known = set(places.values())
-        for place in sorted(self._filled_columns() - known):
+        read_columns = set(places.values())
+        for place in sorted(self._filled_columns() - read_columns):
             header = self.header.texts.get(place)
             if header is None:
                 self._at_header(place, warning("column-nameless"))
@@ -429,9 +429,9 @@ class _TableReader:
                 self._at_header(place, warning("column-hidden"), column.header)
 
     def _unknown(self, place: int, text: str) -> None:
-        other = next((form for form in FORMS if form.find(text)), None)
-        if other:
-            self._at_header(place, warning("column-elsewhere", sheet=other.title), safe_words(text))
+        other_form = next((form for form in FORMS if form.find(text)), None)
+        if other_form:
+            self._at_header(place, warning("column-elsewhere", sheet=other_form.title), safe_words(text))
         else:
             self._at_header(place, warning("column-unknown"), safe_words(text))
 
@@ -439,21 +439,21 @@ class _TableReader:
         columns = {place for place, cell in self.header.texts.items() if is_password_header(cell.text)}
         for number in self._body():
             columns.update(place for place, cell in self.filled.grid.rows[number].items() if not cell.is_empty)
-        left = min(self.header.columns)
-        return {place for place in columns if place >= left and (self.right is None or place < self.right)}
+        leftmost = min(self.header.columns)
+        return {place for place in columns if place >= leftmost and (self.right is None or place < self.right)}
 
 
 def _is_ditto(cell: Cell) -> bool:
     return isinstance(cell.value, str) and (cell.value.strip() in _DITTO_SIGNS or word_key(cell.value) in _DITTO)
 
 
-def _is_prenumbered(own: Mapping[str, Cell]) -> bool:
-    return set(own) == {"number"} and own["number"].text.strip().isdecimal()
+def _is_prenumbered(cells: Mapping[str, Cell]) -> bool:
+    return set(cells) == {"number"} and cells["number"].text.strip().isdecimal()
 
 
-def _is_numbering(own: Mapping[str, Cell]) -> bool:
+def _is_numbering(cells: Mapping[str, Cell]) -> bool:
     """Return whether a row numbers the columns, as official tables do."""
-    matches = [_COLUMN_NUMBER.fullmatch(cell.text.strip()) for cell in sorted(own.values(), key=lambda c: c.column)]
+    matches = [_COLUMN_NUMBER.fullmatch(cell.text.strip()) for cell in sorted(cells.values(), key=lambda c: c.column)]
     numbers = [int(match[1]) for match in matches if match]
     ascending = all(right > left for left, right in pairwise(numbers))
     return len(numbers) == len(matches) >= LEAST_HEADERS and ascending

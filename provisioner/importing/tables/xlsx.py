@@ -156,14 +156,14 @@ def _grids(archive: _Archive, data: IO[bytes]) -> Iterator[Grid]:
     sheets = list(reader.parser.find_sheets())
     if len(sheets) > grid.MAX_SHEETS:
         raise FileRefusedError(error("file-too-many-sheets", limit=grid.MAX_SHEETS))
-    room = grid.MAX_CELLS
+    cells_left = grid.MAX_CELLS
     for number, (sheet, relation) in enumerate(sheets, start=1):
         if relation.target not in reader.valid_files or "chartsheet" in relation.Type:
             continue
         with _blaming(number, sheet.name), reader.archive.open(relation.target) as part:
-            read = _Sheet.of(part, _Cells.of(reader), elements, room)
+            read = _Sheet.of(part, _Cells.of(reader), elements, cells_left)
         elements -= read.elements
-        room -= read.cells
+        cells_left -= read.cells
         yield Grid(
             sheet.name,
             read.rows,
@@ -298,11 +298,11 @@ class _Sheet:
         sheet._count(number, elements)
         return sheet
 
-    def _count(self, elements: int, room: int) -> None:
+    def _count(self, elements: int, cells_left: int) -> None:
         """Refuse a sheet, or a row, without end."""
         self.elements = elements
         is_long = elements - self.row_ends > grid.MAX_ROW_ELEMENTS + self.rare
-        if elements > room or self.rare > grid.MAX_RARE_ELEMENTS or is_long or len(self.names) > grid.MAX_NAMES:
+        if elements > cells_left or self.rare > grid.MAX_RARE_ELEMENTS or is_long or len(self.names) > grid.MAX_NAMES:
             raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
 
     def _row(self, row: int, element: Element) -> None:

@@ -238,10 +238,10 @@ def _table(title: str, expr: str, value: str) -> Document:
 
 
 def _of_the_watch(grid: _Grid) -> None:
-    of = '{inventory=~"$inventory"}'
-    age = f"time() - provisioner_watch_host_looked_timestamp_seconds{of}"
+    selector = '{inventory=~"$inventory"}'
+    age = f"time() - provisioner_watch_host_looked_timestamp_seconds{selector}"
     grid.add(_lines("Since each relay told of its paths", [(age, "host")], unit="s"), 12, 8)
-    seconds = f"provisioner_watch_host_look_seconds{of}"
+    seconds = f"provisioner_watch_host_look_seconds{selector}"
     grid.add(_lines("How long a look takes", [(seconds, "host")], unit="s"), 12, 8)
 
 

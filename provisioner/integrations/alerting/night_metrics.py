@@ -53,7 +53,7 @@ class _Known:
 
     def add(self, document: VerifyDocument) -> None:
         measured = {row.path for row in document.paths if row.cause is not Cause.NOT_ASKED}
-        incidents = (Incident(finding_of(one), one.paths) for one in document.incidents)
+        incidents = (Incident(finding_of(incident), incident.paths) for incident in document.incidents)
         self.incidents = [*_without(self.incidents, measured, {host.host for host in document.hosts}), *incidents]
         for host in document.hosts:
             self.answered[host.host] = host.outcome == "answered"
@@ -64,10 +64,10 @@ class _Known:
 
 def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str]) -> Iterator[Incident]:
     """Remove paths and hosts that a later verification covers."""
-    for one in incidents:
-        left = tuple(path for path in one.paths if path not in measured)
-        if left or (not one.paths and one.object not in hosts):
-            yield replace(one, paths=left)
+    for incident in incidents:
+        remaining = tuple(path for path in incident.paths if path not in measured)
+        if remaining or (not incident.paths and incident.object not in hosts):
+            yield replace(incident, paths=remaining)
 
 
 def night_sheet(
@@ -78,23 +78,23 @@ def night_sheet(
     `looks` are newest first, back to the last full one, if any. `nights` are ends of the last nightly runs that
     were `complete`, or at least a `part`.
     """
-    known, sheet = _Known(), MetricSheet(inventory, NIGHT)
+    latest, sheet = _Known(), MetricSheet(inventory, NIGHT)
     for look in reversed(looks):
-        known.add(look.document)
+        latest.add(look.document)
     rows = [row for _, row in last_known(look.document for look in reversed(looks)).values()]
-    whole = next((look for look in looks if look.whole), None)
-    if whole is not None:
-        sheet.put(metric_catalogue.VERIFIED_AT, whole.finished.timestamp(), extent="all")
-        sheet.put(metric_catalogue.VERIFIED_FOR, (whole.finished - whole.started).total_seconds())
+    full = next((look for look in looks if look.whole), None)
+    if full is not None:
+        sheet.put(metric_catalogue.VERIFIED_AT, full.finished.timestamp(), extent="all")
+        sheet.put(metric_catalogue.VERIFIED_FOR, (full.finished - full.started).total_seconds())
     if looks:
         sheet.put(metric_catalogue.VERIFIED_AT, looks[0].finished.timestamp(), extent="part")
     for extent, ended in sorted(nights.items()):
         sheet.put(metric_catalogue.NIGHT_AT, ended.timestamp(), extent=extent)
     _put_counts(sheet, rows)
-    put_incidents(sheet, known.incidents, rows)
-    for host, answered in sorted(known.answered.items()):
+    put_incidents(sheet, latest.incidents, rows)
+    for host, answered in sorted(latest.answered.items()):
         sheet.put(metric_catalogue.HOST_ANSWERED, float(answered), host=host)
-    for host, changes in sorted(known.drift.items()):
+    for host, changes in sorted(latest.drift.items()):
         sheet.put(metric_catalogue.HOST_DRIFT, changes, host=host)
     sheet.put(metric_catalogue.WRITTEN_AT, now.timestamp())
     _put_paths(sheet, rows)
@@ -121,13 +121,13 @@ def _put_counts(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
 def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
     """Put each path's state; above the limit leave out up paths first."""
     rows = list(rows)
-    room = sheet.room - 2
-    kept = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, room)]
-    for row in sorted(kept, key=lambda row: row.path):
+    series_left = sheet.room - 2
+    published = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, series_left)]
+    for row in sorted(published, key=lambda row: row.path):
         sheet.put(
             metric_catalogue.PATH_STATE, VERDICT_STATES[row.verdict], path=row.path, carrier=row.carrier, host=row.relay
         )
-    sheet.put(metric_catalogue.LEFT_OUT, len(rows) - len(kept))
+    sheet.put(metric_catalogue.LEFT_OUT, len(rows) - len(published))
 
 
 # --- incidents ------------------------------------------------------------------------------------
@@ -150,24 +150,24 @@ def incident_series(
 
     Without `carriers` by host, those of the paths count.
     """
-    by_path, known = {}, dict(carriers or {})
+    by_path, carrier_of = {}, dict(carriers or {})
     for row in rows:
         by_path[row.path] = row
-        known.setdefault(row.relay, row.carrier)
+        carrier_of.setdefault(row.relay, row.carrier)
     for incident in sorted(incidents, key=_in_order):
-        of = [by_path[path] for path in incident.paths if path in by_path]
-        yield _labels_of(incident, of, known), len(incident.paths)
+        members = [by_path[path] for path in incident.paths if path in by_path]
+        yield _labels_of(incident, members, carrier_of), len(incident.paths)
 
 
 def _in_order(incident: Incident) -> tuple[int, int, str, str]:
     return incident.finding.rank, -len(incident.paths), incident.object, incident.cause
 
 
-def _labels_of(incident: Incident, of: Sequence[SaidPath], carriers: Mapping[str, str]) -> Labels:
+def _labels_of(incident: Incident, rows: Sequence[SaidPath], carriers: Mapping[str, str]) -> Labels:
     """Return an incident's labels; a location only if all paths share it."""
-    facility = _common(row.facility for row in of)
+    facility = _common(row.facility for row in rows)
     scope = scope_of(incident, facility)
-    host = incident.object if incident.layer is Layer.HOST else _common(row.relay for row in of)
+    host = incident.object if incident.layer is Layer.HOST else _common(row.relay for row in rows)
     # Which of a host's paths were looked at is no part of what its failure is known by.
     is_whole = scope == "host"
     return (
@@ -175,8 +175,8 @@ def _labels_of(incident: Incident, of: Sequence[SaidPath], carriers: Mapping[str
         ("scope", scope),
         ("object", incident.object),
         ("cause", incident.cause.value),
-        ("carrier", carriers.get(host, "") or _common(row.carrier for row in of)),
-        ("province", "" if is_whole else _common(row.province for row in of)),
+        ("carrier", carriers.get(host, "") or _common(row.carrier for row in rows)),
+        ("province", "" if is_whole else _common(row.province for row in rows)),
         ("facility", "" if is_whole else facility),
         ("host", host),
     )

@@ -59,7 +59,7 @@ def _alert(
     texts: tuple[str, str, str],
     *,
     wait: str = "0s",
-    kept: str = "",
+    keep_firing: str = "",
     labels: Document | None = None,
 ) -> Document:
     summary, description, action = texts
@@ -67,7 +67,7 @@ def _alert(
         "alert": name,
         "expr": expr,
         "for": wait,
-        **({"keep_firing_for": kept} if kept else {}),
+        **({"keep_firing_for": keep_firing} if keep_firing else {}),
         "labels": {"severity": severity, **(labels or {})},
         "annotations": {"summary": summary, "description": description, "action": action},
     }
@@ -100,7 +100,7 @@ def _watch_alerts() -> Iterator[Document]:
             "The relay does not answer, serves nothing, or reaches none of its sites.",
             f"Reach the relay by another way, then {look} host={{{{ $labels.host }}}}",
         ),
-        kept=_KEPT,
+        keep_firing=_KEPT,
     )
     yield _alert(
         "ProvisionerSiteDown",
@@ -111,7 +111,7 @@ def _watch_alerts() -> Iterator[Document]:
             "The site's tunnel, line, gateway or network is broken; its cameras hang on it.",
             f"Call the site and its line's carrier, then {look} facility={{{{ $labels.facility }}}}",
         ),
-        kept=_KEPT,
+        keep_firing=_KEPT,
     )
     yield _alert(
         "ProvisionerDeviceDown",

@@ -94,7 +94,7 @@ def agent_sheet(view: AgentView) -> MetricSheet:
     return sheet
 
 
-def watch_sheet(view: WatchView, facts: WatchFacts, shown: PublishedSeries) -> tuple[MetricSheet, PublishedSeries]:
+def watch_sheet(view: WatchView, facts: WatchFacts, published: PublishedSeries) -> tuple[MetricSheet, PublishedSeries]:
     """Return a watch's metrics, and the series to show next time."""
     sheet = MetricSheet(facts.inventory, WATCH)
     for (carrier, province), states in _by_place(view).items():
@@ -107,14 +107,14 @@ def watch_sheet(view: WatchView, facts: WatchFacts, shown: PublishedSeries) -> t
                 state=verdict.value,
             )
     for relay in view.relays:
-        known = relay.known or facts.began
-        sheet.put(metric_catalogue.WATCH_HOST_LOOKED, known.timestamp(), host=relay.host)
+        looked_at = relay.known or facts.began
+        sheet.put(metric_catalogue.WATCH_HOST_LOOKED, looked_at.timestamp(), host=relay.host)
         sheet.put(metric_catalogue.WATCH_LOOK_S, relay.seconds, host=relay.host)
     sheet.put(metric_catalogue.WATCH_EVERY, facts.every_s)
     sheet.put(metric_catalogue.WATCH_BEGAN, facts.began.timestamp())
     sheet.put(metric_catalogue.WATCH_LOADED, float(facts.current))
     return sheet, PublishedSeries(
-        _put_watched_paths(sheet, view, shown.paths), _put_watched_incidents(sheet, view, shown.incidents)
+        _put_watched_paths(sheet, view, published.paths), _put_watched_incidents(sheet, view, published.incidents)
     )
 
 
@@ -128,24 +128,24 @@ def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
 def _put_watched_paths(
     sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]
 ) -> dict[Labels, datetime]:
-    now = {_labels_of(one): VERDICT_STATES[one.verdict] for one in view.standing if one.verdict is not Verdict.UP}
+    now = {_labels_of(row): VERDICT_STATES[row.verdict] for row in view.standing if row.verdict is not Verdict.UP}
     lasting = _lasting(now, before, view.at)
-    room = sheet.room - MOST_INCIDENTS - len(view.relays)
-    for labels in list(lasting)[:room]:
+    series_left = sheet.room - MOST_INCIDENTS - len(view.relays)
+    for labels in list(lasting)[:series_left]:
         sheet.put(metric_catalogue.WATCH_PATH_STATE, now.get(labels, 0), **dict(labels))
-    sheet.put(metric_catalogue.WATCH_LEFT_OUT, max(0, len(lasting) - room))
+    sheet.put(metric_catalogue.WATCH_LEFT_OUT, max(0, len(lasting) - series_left))
     return lasting
 
 
-def _labels_of(one: PathVerdict) -> Labels:
+def _labels_of(row: PathVerdict) -> Labels:
     return (
-        ("path", one.path),
-        ("carrier", one.carrier),
-        ("province", one.province),
-        ("facility", one.facility),
-        ("host", one.relay),
-        ("layer", one.layer or ""),
-        ("object", one.object),
+        ("path", row.path),
+        ("carrier", row.carrier),
+        ("province", row.province),
+        ("facility", row.facility),
+        ("host", row.relay),
+        ("layer", row.layer or ""),
+        ("object", row.object),
     )
 
 
@@ -164,9 +164,9 @@ def _put_watched_incidents(
 
 def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime) -> dict[Labels, datetime]:
     """Return present series, and those that ended within `LINGER`."""
-    gone = {labels: last for labels, last in before.items() if at - last < LINGER}
+    recent = {labels: last for labels, last in before.items() if at - last < LINGER}
     fresh = dict.fromkeys(now, at)
-    return fresh | {labels: last for labels, last in gone.items() if labels not in fresh}
+    return fresh | {labels: last for labels, last in recent.items() if labels not in fresh}
 
 
 def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:

@@ -171,14 +171,14 @@ def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", p
         raise UsageError(f"{named!r} is no forge that is known", hint=f"it is one of {', '.join(ForgeKind)}")
     forge = ForgeKind(named)
     # What a runner of one forge set says nothing about another one.
-    own = environment if forge == runner else {}
-    address = url or environment.get("PROVISIONER_FORGE_URL", "") or _url_in(own, forge)
-    where = project or environment.get("PROVISIONER_FORGE_PROJECT", "") or _project_in(own, forge)
+    runner_env = environment if forge == runner else {}
+    address = url or environment.get("PROVISIONER_FORGE_URL", "") or _url_in(runner_env, forge)
+    path = project or environment.get("PROVISIONER_FORGE_PROJECT", "") or _project_in(runner_env, forge)
     if not address:
         raise UsageError("it is not known where the forge's API is", hint=_HINTS["url"])
-    if not where:
+    if not path:
         raise UsageError("it is not known which project of the forge is meant", hint=_HINTS["project"])
-    return ForgeProject(forge, _checked_address(address), _checked_project(where, forge))
+    return ForgeProject(forge, _checked_address(address), _checked_project(path, forge))
 
 
 def _runner_in(environment: Mapping[str, str]) -> str:
@@ -209,28 +209,28 @@ def _checked_address(address: str) -> str:
 
 
 def _checked_project(project: str, kind: ForgeKind) -> str:
-    known = _GITLAB_PROJECT if kind is ForgeKind.GITLAB else _OWNED
-    if not known.match(project) or ".." in project:
+    pattern = _GITLAB_PROJECT if kind is ForgeKind.GITLAB else _OWNED
+    if not pattern.match(project) or ".." in project:
         raise UsageError(f"{project!r} is no project of a forge", hint=_HINTS["project"])
     return project
 
 
-def request_number(environment: Mapping[str, str], given: str = "") -> int:
+def request_number(environment: Mapping[str, str], option: str = "") -> int:
     """Return the given or pipeline's merge request, or raise `UsageError`."""
     pull = _PULL_REF.match(environment.get("GITHUB_REF", ""))
-    number = given or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
+    number = option or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
     if not _NUMBER.match(number):
-        what = f"{number!r} is no merge request's number" if number else "it is not known which merge request is meant"
-        raise UsageError(what, hint="write --request NUMBER")
+        message = f"{number!r} is no merge request's number" if number else "it is not known which merge request is meant"
+        raise UsageError(message, hint="write --request NUMBER")
     return int(number)
 
 
-def commit_id(environment: Mapping[str, str], given: str = "") -> str:
+def commit_id(environment: Mapping[str, str], option: str = "") -> str:
     """Return the given or pipeline's whole commit id, or raise `UsageError`."""
-    commit = given or environment.get("CI_COMMIT_SHA", "") or environment.get("GITHUB_SHA", "")
+    commit = option or environment.get("CI_COMMIT_SHA", "") or environment.get("GITHUB_SHA", "")
     if not _COMMIT.match(commit):
-        what = f"{commit!r} is no whole id of a commit" if commit else "it is not known which commit is meant"
-        raise UsageError(what, hint="write --commit $(git rev-parse HEAD)")
+        message = f"{commit!r} is no whole id of a commit" if commit else "it is not known which commit is meant"
+        raise UsageError(message, hint="write --commit $(git rev-parse HEAD)")
     return commit
 
 
@@ -259,9 +259,9 @@ def post_comment(client: ForgeClient, number: int, key: str, text: str, account:
 def _marked(client: ForgeClient, number: int, marker: str, account: str) -> PostedComment | None:
     for page in range(1, _MOST_PAGES + 1):
         listed = client.ask(client.dialect.comments(number, page))
-        for one in comments_in(listed):
-            if one.author == account and one.body.startswith(marker):
-                return one
+        for comment in comments_in(listed):
+            if comment.author == account and comment.body.startswith(marker):
+                return comment
         # A longer page is no forge's. Fifty large ones would cost seconds; then ours counts as none.
         is_page = isinstance(listed, list) and 0 < len(listed) <= PAGE
         if not client.dialect.pages or not is_page or client.read_bytes > _MOST_BYTES:
@@ -274,12 +274,12 @@ def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection
     dialect = client.dialect
     present = dialect.labels_in(client.ask(dialect.labels(number)))
     add = tuple(sorted(set(wanted) - set(present)))
-    gone = {name: label for name, label in present.items() if name.startswith(family) and name not in wanted}
+    removed = {name: label for name, label in present.items() if name.startswith(family) and name not in wanted}
     for name in _unknown(client, add):
         client.tell(dialect.make_label(name, _COLOURS.get(name.removeprefix(family), _OTHER_COLOUR)))
-    for call in dialect.change_labels(number, add, list(gone.values())):
+    for call in dialect.change_labels(number, add, list(removed.values())):
         client.tell(call)
-    return Labelled(add, tuple(sorted(gone)))
+    return Labelled(add, tuple(sorted(removed)))
 
 
 def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:

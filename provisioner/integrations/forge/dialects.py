@@ -274,8 +274,8 @@ class GitLab:
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
         """Add and remove labels in one call; GitLab makes missing ones."""
         document = {"add_labels": ",".join(add), "remove_labels": ",".join(remove)}
-        said = {key: names for key, names in document.items() if names}
-        return [Call("PUT", self._request(number), said)] if said else []
+        body = {key: names for key, names in document.items() if names}
+        return [Call("PUT", self._request(number), body)] if body else []
 
     def known_labels(self, page: int) -> Call | None:
         """Return `None`: GitLab makes missing labels."""

@@ -54,8 +54,8 @@ class ReceiverTransports:
             return self.vault.shut, "add its vault id to ANSIBLE_VAULT_IDENTITY_LIST"
         for problem in self.vault.problems:
             return problem.message, problem.hint
-        for message, what in faults_in_vault(receiver, self.vault.secrets.get(receiver.id)):
-            return message, f"ansible-vault edit secrets/receivers.yml: {what}"
+        for message, step in faults_in_vault(receiver, self.vault.secrets.get(receiver.id)):
+            return message, f"ansible-vault edit secrets/receivers.yml: {step}"
         return None
 
     def secrets(self, receiver: Receiver) -> ReceiverSecrets:
@@ -183,14 +183,14 @@ def _to_mail_server(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     except ValueError:
         raise _incomplete() from None
 
-    left, missed = [one.reveal() for one in secrets.addresses], len(secrets.addresses)
+    remaining, missed = [recipient.reveal() for recipient in secrets.addresses], len(secrets.addresses)
 
     def attempt(seconds: float) -> None:
-        nonlocal left, missed
-        refused = send_mail(mail, server, left, seconds=seconds)
-        missed -= len(left) - len(refused)
-        left = [address for address, code in refused.items() if code < FIRST_LASTING]
-        if left:
+        nonlocal remaining, missed
+        refused = send_mail(mail, server, remaining, seconds=seconds)
+        missed -= len(remaining) - len(refused)
+        remaining = [address for address, code in refused.items() if code < FIRST_LASTING]
+        if remaining:
             raise ReachError("it takes some of the addresses later", "see the server's own log")
 
     try:

@@ -153,11 +153,11 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
     """
     say = translator(language)
     has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
-    standing = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _things(news)]
-    labels: list[Labels] = [alert["labels"] for alert in standing]
+    active = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _things(news)]
+    labels: list[Labels] = [alert["labels"] for alert in active]
     moment = utc_text(news.at)
-    ended = [{"labels": dict(one), "annotations": {}, "endsAt": moment} for one in before if dict(one) not in labels]
-    return [*standing, *ended], labels
+    ended = [{"labels": dict(previous), "annotations": {}, "endsAt": moment} for previous in before if dict(previous) not in labels]
+    return [*active, *ended], labels
 
 
 def _numbers(news: NightNews, say: Translator) -> list[Document]:
@@ -165,13 +165,13 @@ def _numbers(news: NightNews, say: Translator) -> list[Document]:
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
         _alert_document(
-            fields | {"province": one.province},
-            counts_sentence(one.verdicts, say),
+            fields | {"province": counts.province},
+            counts_sentence(counts.verdicts, say),
             "",
             news,
         )
-        for one in news.provinces
-        if any(one.turns[turn] for turn in (Turn.NEW, Turn.CHANGED, Turn.STANDING))
+        for counts in news.provinces
+        if any(counts.turns[turn] for turn in (Turn.NEW, Turn.CHANGED, Turn.STANDING))
     ]
 
 
@@ -211,25 +211,25 @@ def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) 
 
 def _things(news: NightNews) -> list[NewsItem]:
     """Merge items of one finding, whose paths may differ in turn."""
-    things: dict[Finding, NewsItem] = {}
+    merged: dict[Finding, NewsItem] = {}
     for item in news.items:
         if item.turn is Turn.BACK:
             continue
         key = replace(item.finding, detail="")
-        things[key] = _joined(things[key], item) if key in things else item
-    return list(things.values())[:_MOST_ALERTS]
+        merged[key] = _joined(merged[key], item) if key in merged else item
+    return list(merged.values())[:_MOST_ALERTS]
 
 
-def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
+def _joined(item: NewsItem, twin: NewsItem) -> NewsItem:
     return replace(
-        one,
-        verdict=worst_of_verdicts([one.verdict, other.verdict]),
-        paths=tuple(sorted({*one.paths, *other.paths})),
-        first=min(one.first, other.first),
-        provinces=tuple(sorted({*one.provinces, *other.provinces})),
-        facilities=tuple(sorted({*one.facilities, *other.facilities})),
-        carriers=tuple(sorted({*one.carriers, *other.carriers})),
-        hosts=tuple(sorted({*one.hosts, *other.hosts})),
+        item,
+        verdict=worst_of_verdicts([item.verdict, twin.verdict]),
+        paths=tuple(sorted({*item.paths, *twin.paths})),
+        first=min(item.first, twin.first),
+        provinces=tuple(sorted({*item.provinces, *twin.provinces})),
+        facilities=tuple(sorted({*item.facilities, *twin.facilities})),
+        carriers=tuple(sorted({*item.carriers, *twin.carriers})),
+        hosts=tuple(sorted({*item.hosts, *twin.hosts})),
     )
 
 
@@ -247,7 +247,7 @@ def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:
         "version": _VERSION,
         "scope": scope_name(news.reader),
         "known": {
-            key: [known.verdict.value, known.cause.value, known.first.isoformat()] for key, known in news.knows.items()
+            key: [problem.verdict.value, problem.cause.value, problem.first.isoformat()] for key, problem in news.knows.items()
         },
         "alerts": [dict(labels) for labels in alerts],
     }
@@ -258,11 +258,11 @@ def last_notice(document: Document | None) -> LastNotice:
     if document is None or document.get("version") != _VERSION:
         return NOTHING_KNOWN
     try:
-        known = {
+        problems = {
             str(key): NotifiedProblem(Verdict(verdict), Cause(cause), date.fromisoformat(first))
             for key, (verdict, cause, first) in document["known"].items()
         }
         alerts = tuple({str(name): str(value) for name, value in labels.items()} for labels in document["alerts"])
-        return LastNotice(str(document["scope"]), known, alerts)
+        return LastNotice(str(document["scope"]), problems, alerts)
     except (KeyError, TypeError, ValueError, AttributeError):
         return NOTHING_KNOWN

@@ -132,14 +132,14 @@ def _items(news: NightNews, turn: Turn, say: Translator) -> _Part:
 
 
 def _line(item: NewsItem, news: NightNews, say: Translator) -> str:
-    what = f"{say.word(item.layer)} {item.object}".lstrip()
+    subject = f"{say.word(item.layer)} {item.object}".lstrip()
     if item.turn is Turn.BACK:
         number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
         before = say("before: {cause}", cause=cause_words(item.cause, say))
-        return printable(f"{what}: {number}{say('up again')} ({before})")
+        return printable(f"{subject}: {number}{say('up again')} ({before})")
     since = say("since {day}, night {number}", day=written_day(item.first, say), number=item.nights(news.day))
-    said = f"{what}: {state_sentence(item, say)}"
-    return printable(f"{said} ({since})" if item.first < news.day else said)
+    sentence = f"{subject}: {state_sentence(item, say)}"
+    return printable(f"{sentence} ({since})" if item.first < news.day else sentence)
 
 
 def _below(item: NewsItem, say: Translator) -> Iterator[str]:
@@ -155,14 +155,14 @@ def _provinces(provinces: Iterable[ProvinceCounts], say: Translator) -> _Part:
     lines = (
         say(
             "{province}: {up} of {paths} up; {new} new, {back} up again, {standing} still not up",
-            province=one.province,
-            up=one.verdicts["up"],
-            paths=one.verdicts["paths"],
-            new=one.turns[Turn.NEW] + one.turns[Turn.CHANGED],
-            back=one.turns[Turn.BACK],
-            standing=one.turns[Turn.STANDING],
+            province=counts.province,
+            up=counts.verdicts["up"],
+            paths=counts.verdicts["paths"],
+            new=counts.turns[Turn.NEW] + counts.turns[Turn.CHANGED],
+            back=counts.turns[Turn.BACK],
+            standing=counts.turns[Turn.STANDING],
         )
-        for one in provinces
+        for counts in provinces
     )
     return _Part(say("BY PROVINCE"), tuple((printable(line), ()) for line in lines))
 
@@ -192,7 +192,7 @@ def _plain_text(parts: Iterable[_Part], foot: Iterable[str]) -> str:
         mark = "- " if number else ""
         lines = [part.heading]
         for line, below in part.lines:
-            lines += [f"{mark}{line}", *(f"    {one}" for one in below)]
+            lines += [f"{mark}{line}", *(f"    {detail}" for detail in below)]
         blocks.append("\n".join(lines))
     return "\n\n".join([*blocks, "\n".join(["-- ", *foot])]) + "\n"
 
@@ -204,7 +204,7 @@ def _html_page(subject: str, parts: Iterable[_Part], foot: Iterable[str], langua
         body.append(f"<{heading}>{escape(part.heading)}</{heading}>")
         body.append("<ul>")
         for line, below in part.lines:
-            inner = "".join(f"<br><small>{escape(one)}</small>" for one in below)
+            inner = "".join(f"<br><small>{escape(detail)}</small>" for detail in below)
             body.append(f"<li>{escape(line)}{inner}</li>")
         body.append("</ul>")
     body.append(f"<p><small>{'<br>'.join(map(escape, foot))}</small></p>")

@@ -146,10 +146,10 @@ ProvinceOf = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class _Turned:
-    """A sight with its change."""
+    """An item of the night with its change."""
 
     turn: Turn
-    sight: NightItem
+    night_item: NightItem
     place: Whereabouts
     known: NotifiedProblem
 
@@ -159,33 +159,33 @@ def news_for(reader: ReaderScope, night: NightReport, last: LastNotice, province
     before = last.known if last.scope == scope_name(reader) else {}
     places = _Places(reader, province_of)
     counted = [
-        (sight, place)
-        for (facility, carriers), sights in night.by_owner.items()
+        (night_item, place)
+        for (facility, carriers), night_items in night.by_owner.items()
         if places.counts(place := places.of(facility, carriers))
-        for sight in sights
-        if sight.is_path or not sight.facility or not places.has_numbers_alone
+        for night_item in night_items
+        if night_item.is_path or not night_item.facility or not places.has_numbers_alone
     ]
-    turned = [turned for sight, place in counted if (turned := _turned(sight, place, before, night.day))]
-    seen = [one for one in turned if reader.sees(Matter.STATUS, one.place)]
-    kept = {name: known for name, known in before.items() if night.says_nothing_of(name)}
+    turned = [turned for night_item, place in counted if (turned := _turned(night_item, place, before, night.day))]
+    visible = [item for item in turned if reader.sees(Matter.STATUS, item.place)]
+    carried = {name: problem for name, problem in before.items() if night.says_nothing_of(name)}
     # Of a host or a device nothing is left once nothing is wrong with it.
-    there = night.keys | kept.keys()
-    mended = {name: known for name, known in before.items() if name.startswith(ITSELF) and name not in there}
+    present = night.keys | carried.keys()
+    mended = {name: problem for name, problem in before.items() if name.startswith(ITSELF) and name not in present}
     # What went to another carrier is nothing that this reader is told of any more.
-    here = {sight.key for sight, _ in counted} | kept.keys() | mended.keys()
-    knows = kept | {one.sight.key: one.known for one in turned if one.turn is not Turn.BACK}
+    own_keys = {night_item.key for night_item, _ in counted} | carried.keys() | mended.keys()
+    problems = carried | {item.night_item.key: item.known for item in turned if item.turn is not Turn.BACK}
     return NightNews(
         reader=reader,
         inventory=night.inventory,
         run=night.run,
         at=night.at,
         day=night.day,
-        counts=summary_of(sight.verdict for sight, _ in counted if sight.is_path),
+        counts=summary_of(night_item.verdict for night_item, _ in counted if night_item.is_path),
         turns=_by_turn(turned, mended),
-        items=(*_items(seen, places), *_mended(mended)),
+        items=(*_items(visible, places), *_mended(mended)),
         provinces=_provinces(counted, turned),
-        left=sum(name not in here for name in before),
-        knows=knows,
+        left=sum(name not in own_keys for name in before),
+        knows=problems,
     )
 
 
@@ -207,22 +207,22 @@ class _Places:
             return False
         return self._reader.counts(Matter.STATUS, place)
 
-    def detail(self, one: _Turned) -> str:
+    def detail(self, item: _Turned) -> str:
         """Return the evidence if the reader may see a site's network."""
-        return one.sight.detail if self._reader.sees(Matter.SITE_NETWORK, one.place) else ""
+        return item.night_item.detail if self._reader.sees(Matter.SITE_NETWORK, item.place) else ""
 
 
-def _turned(sight: NightItem, place: Whereabouts, before: Mapping[str, NotifiedProblem], day: date) -> _Turned | None:
-    """Compare a sight with the last notice; `None` if always up."""
-    known = before.get(sight.key)
-    if sight.verdict is Verdict.UP:
-        return _Turned(Turn.BACK, sight, place, known) if known else None
-    first = known.first if known else min(sight.since or day, day)
-    now = NotifiedProblem(sight.verdict, sight.cause, first)
-    if known is None:
-        return _Turned(Turn.NEW, sight, place, now)
-    is_same = (known.verdict, known.cause) == (sight.verdict, sight.cause)
-    return _Turned(Turn.STANDING if is_same else Turn.CHANGED, sight, place, now)
+def _turned(night_item: NightItem, place: Whereabouts, before: Mapping[str, NotifiedProblem], day: date) -> _Turned | None:
+    """Compare an item with the last notice; `None` if always up."""
+    problem = before.get(night_item.key)
+    if night_item.verdict is Verdict.UP:
+        return _Turned(Turn.BACK, night_item, place, problem) if problem else None
+    first = problem.first if problem else min(night_item.since or day, day)
+    now = NotifiedProblem(night_item.verdict, night_item.cause, first)
+    if problem is None:
+        return _Turned(Turn.NEW, night_item, place, now)
+    is_same = (problem.verdict, problem.cause) == (night_item.verdict, night_item.cause)
+    return _Turned(Turn.STANDING if is_same else Turn.CHANGED, night_item, place, now)
 
 
 # --- what is broken once is told once -------------------------------------------------------------
@@ -232,47 +232,47 @@ _Key = tuple[Turn, Finding]
 
 def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
     by_turn: dict[Turn, list[_Turned]] = defaultdict(list)
-    for one in turned:
-        by_turn[one.turn].append(one)
+    for item in turned:
+        by_turn[item.turn].append(item)
     groups: dict[_Key, list[_Turned]] = defaultdict(list)
-    for one in by_turn.pop(Turn.BACK, ()):
-        groups[one.turn, Finding(one.known.cause, None, one.sight.facility or one.sight.object)].append(one)
-    for turn, of in by_turn.items():
-        by_key = {one.sight.key: one for one in of}
+    for item in by_turn.pop(Turn.BACK, ()):
+        groups[item.turn, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(item)
+    for turn, items in by_turn.items():
+        by_key = {item.night_item.key: item for item in items}
         # What is wrong with a device itself is so whatever is wrong with its paths.
-        itself = [(one.sight, one.sight.cause) for one in of if one.sight.is_device]
-        for sight, cause in (*incident_causes(one.sight for one in of if not one.sight.is_device), *itself):
-            finding = Finding(cause, sight.layer, sight.object or sight.name)
-            groups[turn, finding].append(by_key[sight.key])
-    return tuple(sorted((_item(key, of, places) for key, of in groups.items()), key=_in_order))
+        of_devices = [(item.night_item, item.night_item.cause) for item in items if item.night_item.is_device]
+        for night_item, cause in (*incident_causes(item.night_item for item in items if not item.night_item.is_device), *of_devices):
+            finding = Finding(cause, night_item.layer, night_item.object or night_item.name)
+            groups[turn, finding].append(by_key[night_item.key])
+    return tuple(sorted((_item(key, items, places) for key, items in groups.items()), key=_in_order))
 
 
-def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
+def _item(key: _Key, items: Sequence[_Turned], places: _Places) -> NewsItem:
     turn, finding = key
     is_back = turn is Turn.BACK
     # Of two carriers' evidence it is the same one each night.
-    in_order = sorted(of, key=lambda one: one.sight.key)
-    details = [] if is_back else [detail for one in in_order if (detail := places.detail(one))]
+    in_order = sorted(items, key=lambda item: item.night_item.key)
+    details = [] if is_back else [detail for item in in_order if (detail := places.detail(item))]
     return NewsItem(
         turn=turn,
-        verdict=Verdict.UP if is_back else worst_of_verdicts(one.sight.verdict for one in of),
+        verdict=Verdict.UP if is_back else worst_of_verdicts(item.night_item.verdict for item in items),
         finding=replace(finding, detail=details[0]) if details else finding,
-        paths=tuple(sorted(one.sight.name for one in of if one.sight.is_path)),
-        first=min(one.known.first for one in of),
-        provinces=_named(one.place.province for one in of),
-        facilities=_named(one.place.facility for one in of),
-        carriers=_named(name for one in of for name in one.sight.carriers),
-        hosts=_named(one.sight.relay or host_in(one.sight.name) for one in of),
+        paths=tuple(sorted(item.night_item.name for item in items if item.night_item.is_path)),
+        first=min(item.known.first for item in items),
+        provinces=_named(item.place.province for item in items),
+        facilities=_named(item.place.facility for item in items),
+        carriers=_named(name for item in items for name in item.night_item.carriers),
+        hosts=_named(item.night_item.relay or host_in(item.night_item.name) for item in items),
     )
 
 
 def _mended(mended: Mapping[str, NotifiedProblem]) -> tuple[NewsItem, ...]:
     """Return items for hosts and devices without faults now."""
     return tuple(
-        NewsItem(Turn.BACK, Verdict.UP, Finding(known.cause, Layer.HOST, host_in(name)), (), known.first)
+        NewsItem(Turn.BACK, Verdict.UP, Finding(problem.cause, Layer.HOST, host_in(name)), (), problem.first)
         if name.startswith(HOST_SIGHT)
-        else NewsItem(Turn.BACK, Verdict.UP, Finding(known.cause, None, device_in(name)), (), known.first)
-        for name, known in sorted(mended.items())
+        else NewsItem(Turn.BACK, Verdict.UP, Finding(problem.cause, None, device_in(name)), (), problem.first)
+        for name, problem in sorted(mended.items())
     )
 
 
@@ -293,7 +293,7 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _by_turn(turned: Iterable[_Turned], mended: Mapping[str, NotifiedProblem] | None = None) -> dict[str, int]:
-    counts = Counter(one.turn for one in turned)
+    counts = Counter(item.turn for item in turned)
     counts[Turn.BACK] += len(mended or ())
     return {turn.value: counts[turn] for turn in Turn}
 
@@ -302,11 +302,11 @@ def _provinces(
     counted: Iterable[tuple[NightItem, Whereabouts]], turned: Iterable[_Turned]
 ) -> tuple[ProvinceCounts, ...]:
     verdicts: dict[str, list[Verdict]] = defaultdict(list)
-    for sight, place in counted:
-        if sight.is_path:
-            verdicts[place.province].append(sight.verdict)
+    for night_item, place in counted:
+        if night_item.is_path:
+            verdicts[place.province].append(night_item.verdict)
     turns: dict[str, list[_Turned]] = defaultdict(list)
-    for one in turned:
-        if one.sight.is_path:
-            turns[one.place.province].append(one)
-    return tuple(ProvinceCounts(name, summary_of(of), _by_turn(turns[name])) for name, of in sorted(verdicts.items()))
+    for item in turned:
+        if item.night_item.is_path:
+            turns[item.place.province].append(item)
+    return tuple(ProvinceCounts(name, summary_of(of_province), _by_turn(turns[name])) for name, of_province in sorted(verdicts.items()))

@@ -88,16 +88,16 @@ class NightReport:
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """The keys of all sights."""
-        return frozenset(sight.key for sight in self.sights)
+        """The keys of all items."""
+        return frozenset(item.key for item in self.sights)
 
     @cached_property
     def by_owner(self) -> Mapping[tuple[str, frozenset[str]], tuple[NightItem, ...]]:
-        """Sights by facility and carriers, so readers check owners, not each path."""
+        """Items by facility and carriers, so readers check owners, not each path."""
         owners: dict[tuple[str, frozenset[str]], list[NightItem]] = defaultdict(list)
-        for sight in self.sights:
-            owners[sight.facility, sight.carriers].append(sight)
-        return {owner: tuple(sights) for owner, sights in owners.items()}
+        for item in self.sights:
+            owners[item.facility, item.carriers].append(item)
+        return {owner: tuple(items) for owner, items in owners.items()}
 
     def says_nothing_of(self, key: str) -> bool:
         """Return whether the night has no result for a key."""
@@ -111,7 +111,7 @@ class NightReport:
     @cached_property
     def _facilities(self) -> frozenset[str]:
         """The facilities with a path, from the paths' names."""
-        names = (*self.silent, *(sight.name for sight in self.sights if sight.is_path))
+        names = (*self.silent, *(item.name for item in self.sights if item.is_path))
         return frozenset(parts[1] for name in names if len(parts := name.split("/")) > 1)
 
     @property
@@ -142,21 +142,21 @@ def night_of(
         since: returns the recorded start of a path's verdict, if known.
     """
     paths = [_of_path(path, since) for path in document.paths]
-    asked = {host.host for host in document.hosts}
+    visited = {host.host for host in document.hosts}
     by_comparison = frozenset(drifted) if drifted is not None else None
-    of_hosts = [sight for host in document.hosts for sight in _of_host(host, carriers, by_comparison)]
+    of_hosts = [item for host in document.hosts for item in _of_host(host, carriers, by_comparison)]
     devices = _devices(document)
     of_devices = list(_of_devices(document, devices))
-    others = sorted((by_comparison or frozenset()) - asked)
-    of_hosts += [_host_sight(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in others]
-    silent = {sight.key for sight in paths if _is_silent(sight)} | (frozenset(listed) - {s.key for s in paths})
+    drifted_only = sorted((by_comparison or frozenset()) - visited)
+    of_hosts += [_host_sight(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in drifted_only]
+    silent = {item.key for item in paths if _is_silent(item)} | (frozenset(listed) - {s.key for s in paths})
     return NightReport(
         inventory=inventory,
         run=run,
         at=document.finished_at,
-        sights=(*(sight for sight in paths if sight.key not in silent), *of_hosts, *of_devices),
+        sights=(*(item for item in paths if item.key not in silent), *of_hosts, *of_devices),
         silent=frozenset(silent),
-        unasked=frozenset(carriers.keys() - asked - frozenset(others)),
+        unasked=frozenset(carriers.keys() - visited - frozenset(drifted_only)),
         probed_devices=frozenset(devices),
     )
 
@@ -167,12 +167,12 @@ def path_key(path: str, relay: str) -> str:
 
 
 def host_in(name: str) -> str:
-    """Return the host's id in a sight's name."""
+    """Return the host's id in an item's name."""
     return name.removeprefix(HOST_SIGHT).partition(":")[0]
 
 
 def device_in(name: str) -> str:
-    """Return the device in a sight's name, as `FACILITY/DEVICE`."""
+    """Return the device in an item's name, as `FACILITY/DEVICE`."""
     return name.removeprefix(DEVICE_SIGHT).partition(":")[0]
 
 
@@ -181,7 +181,7 @@ def _is_silent(path: NightItem) -> bool:
 
 
 def _of_path(path: PathRow, since: Since) -> NightItem:
-    begun = since(path.path, path.verdict) or (path.failing.since if path.failing else None)
+    started = since(path.path, path.verdict) or (path.failing.since if path.failing else None)
     return NightItem(
         name=path.path,
         relay=path.relay,
@@ -189,7 +189,7 @@ def _of_path(path: PathRow, since: Since) -> NightItem:
         carriers=frozenset({path.carrier}),
         verdict=path.verdict,
         finding=finding_of(path),
-        since=begun.astimezone(VIETNAM).date() if begun else None,
+        since=started.astimezone(VIETNAM).date() if started else None,
     )
 
 
@@ -206,31 +206,31 @@ def _of_host(
 
 def _devices(document: VerifyDocument) -> dict[str, frozenset[str]]:
     """Return carriers of asked devices, except those in maintenance."""
-    incidents = {(one.object, one.cause) for one in _of_themselves(document)}
+    incidents = {(row.object, row.cause) for row in _of_themselves(document)}
     carriers: dict[str, frozenset[str]] = {}
-    for one in document.devices or ():
-        name = f"{one.facility}/{one.device}"
+    for row in document.devices or ():
+        name = f"{row.facility}/{row.device}"
         # A finding that is no incident is one inside a maintenance window.
-        if all((name, finding.cause) in incidents for finding in one.findings):
-            carriers[name] = carriers.get(name, frozenset()) | {one.carrier}
+        if all((name, finding.cause) in incidents for finding in row.findings):
+            carriers[name] = carriers.get(name, frozenset()) | {row.carrier}
     return carriers
 
 
 def _of_themselves(document: VerifyDocument) -> list[IncidentRow]:
     """Return the incidents of devices without paths."""
-    return [one for one in document.incidents if not one.paths and one.layer in _OF_DEVICES]
+    return [incident for incident in document.incidents if not incident.paths and incident.layer in _OF_DEVICES]
 
 
 def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]]) -> Iterator[NightItem]:
-    for one in _of_themselves(document):
-        if one.object in devices:
+    for incident in _of_themselves(document):
+        if incident.object in devices:
             yield NightItem(
-                name=f"{DEVICE_SIGHT}{one.object}:{one.cause}",
+                name=f"{DEVICE_SIGHT}{incident.object}:{incident.cause}",
                 relay="",
-                facility=one.object.partition("/")[0],
-                carriers=devices[one.object],
+                facility=incident.object.partition("/")[0],
+                carriers=devices[incident.object],
                 verdict=Verdict.DEGRADED,
-                finding=finding_of(one),
+                finding=finding_of(incident),
             )
 
 

@@ -182,20 +182,20 @@ class Taken:
         """Take the first prefix of a pool without used addresses, or `None`."""
         used = self._used_of(length)
         blocks = self._blocks.setdefault((network, length), _networks(network, length))
-        block = next((one for one in blocks if one not in used), None)
+        block = next((candidate for candidate in blocks if candidate not in used), None)
         if block is None:
             return None
         self._prefixes[length].add(block)
-        for other, of_other in self._used.items():
-            of_other.update(_blocks_of(block, length, other))
+        for other_length, other_blocks in self._used.items():
+            other_blocks.update(_blocks_of(block, length, other_length))
         return IPv4Network((block << (_BITS - length), length))
 
     def _used_of(self, length: int) -> set[int]:
         """Return the networks of this length that contain used addresses."""
         if length not in self._used:
             used = {_block(address, length) for address in self._addresses}
-            for other, blocks in self._prefixes.items():
-                used.update(one for block in blocks for one in _blocks_of(block, other, length))
+            for other_length, blocks in self._prefixes.items():
+                used.update(covered for block in blocks for covered in _blocks_of(block, other_length, length))
             self._used[length] = used
         return self._used[length]
 
@@ -228,9 +228,9 @@ def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
     return (address for address in network.hosts() if int(address) & 0xFF)
 
 
-def tombstones_of(inventory: Inventory, held: Collection[str] = ()) -> tuple[Tombstone, ...]:
+def tombstones_of(inventory: Inventory, frozen: Collection[str] = ()) -> tuple[Tombstone, ...]:
     """Return all tombstones; frozen facilities (`held`) get no new ones."""
-    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory, held)))
+    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory, frozen)))
 
 
 def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
@@ -250,19 +250,19 @@ def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
     return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
 
 
-def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombstone]:
+def _gone_sites(inventory: Inventory, frozen: Collection[str]) -> Iterator[Tombstone]:
     for name, site in inventory.allocations.sites.items():
-        if name in kept:
+        if name in frozen:
             continue
         facility = inventory.facilities.get(name)
         carriers = {pool_carrier_of(facility), next_pool_carrier_of(facility)} if facility else set()
-        of_prefixes = prefix_carriers_of(facility) if facility else frozenset[str]()
-        for held in (site, site.successor):
-            pool = f"carriers/{held.carrier}" if held else ""
-            if held and held.carrier not in carriers:
-                yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
-            if held and held.prefix and held.carrier not in of_prefixes:
-                yield Tombstone(object=f"site/{name}", pool=pool, prefix=held.prefix)
+        prefix_carriers = prefix_carriers_of(facility) if facility else frozenset[str]()
+        for allocation in (site, site.successor):
+            pool = f"carriers/{allocation.carrier}" if allocation else ""
+            if allocation and allocation.carrier not in carriers:
+                yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=allocation.tunnel_address)
+            if allocation and allocation.prefix and allocation.carrier not in prefix_carriers:
+                yield Tombstone(object=f"site/{name}", pool=pool, prefix=allocation.prefix)
         if facility is None:
             continue
         pool = f"site/{name}"
@@ -282,7 +282,7 @@ def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
     return stone.pool, int(address), stone.port or 0, stone.number or 0, stone.object
 
 
-def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
+def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> Allocations:
     """Return the complete lock of an inventory.
 
     Entries of frozen facilities (`held`) stay unchanged. A used-up pool or range of ports raises `InventoryError`.
@@ -293,18 +293,18 @@ def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
         {name: devices_of(facility) for name, facility in inventory.facilities.items()},
     )
     inventory = inventory.model_copy(update={"allocations": lock})
-    kept = {name: site for name, site in lock.sites.items() if name in held}
-    work = _Allocation(inventory, tombstones_of(inventory, held))
+    frozen_sites = {name: site for name, site in lock.sites.items() if name in frozen}
+    work = _Allocation(inventory, tombstones_of(inventory, frozen))
     relays = work.relays()
     centres = work.centres()
-    sites = dict(sorted({**kept, **work.sites()}.items()))
+    sites = dict(sorted({**frozen_sites, **work.sites()}.items()))
     if work.problems:
         raise InventoryError("addresses are used up", problems=tuple(work.problems), hint="see the problems listed")
-    stones = tuple(sorted(work.tombstones, key=tombstone_order))
+    tombstones = tuple(sorted(work.tombstones, key=tombstone_order))
     marks = protected_marks(inventory, lock.protected)
     adopted = {host: owner for host, owner in (lock.adopted or {}).items() if host in relays or host in centres}
     return Allocations(
-        relays=relays, centres=centres, sites=sites, tombstones=stones, protected=marks, adopted=adopted or None
+        relays=relays, centres=centres, sites=sites, tombstones=tombstones, protected=marks, adopted=adopted or None
     )
 
 
@@ -316,8 +316,8 @@ def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[st
     protected: dict[str, bool] = {f"facility/{f.id}": f.protected for f in inventory.facilities.values()}
     protected |= {f"relay/{name}": relay.protected for name, (_, relay) in inventory.relays.items()}
     protected |= {f"centre/{name}": centre.protected for name, centre in inventory.centres.items()}
-    gone = set(recorded) - set(protected)
-    return tuple(sorted(gone | {name for name, is_protected in protected.items() if is_protected}))
+    deleted = set(recorded) - set(protected)
+    return tuple(sorted(deleted | {name for name, is_protected in protected.items() if is_protected}))
 
 
 @dataclass
@@ -329,7 +329,7 @@ class _Allocation:
 
     def __post_init__(self) -> None:
         lock = self.inventory.allocations
-        sites = [held for site in lock.sites.values() for held in (site, site.successor) if held]
+        sites = [allocation for site in lock.sites.values() for allocation in (site, site.successor) if allocation]
         entries = (*lock.relays.values(), *lock.centres.values(), *sites, *self.tombstones)
         self.taken = Taken(
             {entry.tunnel_address for entry in entries if entry.tunnel_address},
@@ -360,19 +360,19 @@ class _Allocation:
     def sites(self) -> dict[str, SiteAllocation]:
         allocations: dict[str, SiteAllocation] = {}
         for name, facility in sorted(self.inventory.facilities.items()):
-            carrier, later = pool_carrier_of(facility), next_pool_carrier_of(facility)
+            carrier, next_carrier = pool_carrier_of(facility), next_pool_carrier_of(facility)
             if carrier and (address := self._site_address(facility, carrier)):
-                second = self._site_address(facility, later) if later else None
-                ports, asked = self._ports(facility)
+                next_address = self._site_address(facility, next_carrier) if next_carrier else None
+                ports, onvif_ports = self._ports(facility)
                 length, numbers = self._numbers(facility)
                 allocations[name] = SiteAllocation(
                     carrier=carrier,
                     tunnel_address=address,
                     ports=ports,
-                    onvif_ports=asked or None,
+                    onvif_ports=onvif_ports or None,
                     prefix=self._prefix(facility, carrier, length),
                     numbers=numbers or None,
-                    successor=self._successor(facility, later, second, length),
+                    successor=self._successor(facility, next_carrier, next_address, length),
                 )
         return allocations
 
@@ -387,9 +387,9 @@ class _Allocation:
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
         """Return a site's recorded or first free address of a carrier."""
         old = self.inventory.allocations.sites.get(facility.id)
-        for held in (old, old.successor if old else None):
-            if held and held.carrier == carrier:
-                return held.tunnel_address
+        for allocation in (old, old.successor if old else None):
+            if allocation and allocation.carrier == carrier:
+                return allocation.tunnel_address
         return self._next(f"carriers/{carrier}", f"site/{facility.id}")
 
     def _ports(self, facility: Facility) -> tuple[dict[str, int], dict[str, int]]:
@@ -400,13 +400,13 @@ class _Allocation:
         """
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.ports if old else {}
-        asked: Mapping[str, int] = old.asked_ports if old else {}
-        gone = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
-        used = gone | set(recorded.values()) | set(asked.values())
+        recorded_onvif: Mapping[str, int] = old.asked_ports if old else {}
+        removed = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
+        used = removed | set(recorded.values()) | set(recorded_onvif.values())
         free = _free_ports(self.inventory.settings.pools.first_site_port, used)
         return (
             self._assigned(facility, ported(facility, devices_of(facility)), recorded, free),
-            self._assigned(facility, ported(facility, probed_devices_of(facility)), asked, free),
+            self._assigned(facility, ported(facility, probed_devices_of(facility)), recorded_onvif, free),
         )
 
     def _assigned(
@@ -432,22 +432,22 @@ class _Allocation:
         """
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.device_numbers if old else {}
-        gone = {stone.number for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
+        removed = {stone.number for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
         devices = numbered(facility, devices_of(facility))
-        used = gone | set(recorded.values())
+        used = removed | set(recorded.values())
         free = (number for number in range(1, _devices_in(SHORTEST_PREFIX) + 1) if number not in used)
         numbers = {device: recorded.get(device) or next(free, 0) for device in devices}
         last = max(numbers.values(), default=0)
-        known = next((held.prefix for held in (old, old.successor if old else None) if held and held.prefix), None)
+        prefix = next((allocation.prefix for allocation in (old, old.successor if old else None) if allocation and allocation.prefix), None)
         lengths = range(self.inventory.settings.pools.site_prefix_length, SHORTEST_PREFIX - 1, -1)
-        length = known.prefixlen if known else next((n for n in lengths if _devices_in(n) >= last), SHORTEST_PREFIX)
+        length = prefix.prefixlen if prefix else next((n for n in lengths if _devices_in(n) >= last), SHORTEST_PREFIX)
         if 0 in numbers.values() or last > _devices_in(length):
-            why = msg(
+            reason = msg(
                 "its prefix of /{length} has room for {length_2} devices, those that it had included",
                 length,
                 _devices_in(length),
             )
-            self._exhausted(f"site/{facility.id}", "prefix", why, _PREFIX_IS_FULL)
+            self._exhausted(f"site/{facility.id}", "prefix", reason, _PREFIX_IS_FULL)
         return length, dict(sorted(numbers.items()))
 
     def _prefix(self, facility: Facility, carrier: str, length: int) -> IPv4Network | None:
@@ -455,9 +455,9 @@ class _Allocation:
         if carrier not in prefix_carriers_of(facility):
             return None
         old = self.inventory.allocations.sites.get(facility.id)
-        for held in (old, old.successor if old else None):
-            if held and held.carrier == carrier and held.prefix:
-                return held.prefix
+        for allocation in (old, old.successor if old else None):
+            if allocation and allocation.carrier == carrier and allocation.prefix:
+                return allocation.prefix
         pool = f"carriers/{carrier}"
         network = self._pool(pool, f"site/{facility.id}")
         prefix = self.taken.next_prefix(network, length) if network else None
@@ -483,9 +483,9 @@ class _Allocation:
             self._exhausted(name, "pool", msg("there is no pool {pool}", pool))
         return network
 
-    def _exhausted(self, name: str, what: str, why: str, hint: str = _ADD_CAPACITY) -> None:
-        message = f"{name.replace('/', ' ', 1)}: {why}"
-        self.problems.append(Problem("", 0, 0, f"{what}-exhausted", message, hint, name))
+    def _exhausted(self, name: str, resource: str, reason: str, hint: str = _ADD_CAPACITY) -> None:
+        message = f"{name.replace('/', ' ', 1)}: {reason}"
+        self.problems.append(Problem("", 0, 0, f"{resource}-exhausted", message, hint, name))
 
 
 def _devices_in(length: int) -> int:

@@ -163,9 +163,9 @@ class ParsedFile:
 # --- corrections -----------------------------------------------------------------------------------
 
 
-def ask(field: str, what: str) -> str:
+def ask(field: str, kind: str) -> str:
     """Say which kind of value to write."""
-    return msg("write {what} for {field}", what, field) if field else msg("write {what}", what)
+    return msg("write {what} for {field}", kind, field) if field else msg("write {what}", kind)
 
 
 def for_number(field: str, value: object, *, whole: bool) -> str:
@@ -304,19 +304,19 @@ def _write(field: str, value: object) -> str:
 
 def schema_at(schema: object, path: KeyPath) -> object:
     """Return the type at a path, without `Annotated` and `None`."""
-    here = _bare(schema)
+    current = _bare(schema)
     for part in path:
-        origin, args = get_origin(here), get_args(here)
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            field = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
-            here = _bare(field.annotation) if field else None
+        origin, args = get_origin(current), get_args(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = next((f for name, f in current.model_fields.items() if (f.alias or name) == part), None)
+            current = _bare(field.annotation) if field else None
         elif origin is dict:
-            here = _bare(args[1])
+            current = _bare(args[1])
         elif origin is tuple:
-            here = _bare(args[0])
+            current = _bare(args[0])
         else:
             return None
-    return here
+    return current
 
 
 def _bare(annotation: object) -> object:
@@ -353,32 +353,32 @@ def is_inside_a_room(zone: str) -> bool:
 def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
     """Yield a problem for each of pydantic's errors, up to a limit."""
     # A list that is too short because of its items is explained by these, one by one.
-    own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
-    for detail in own[:MAX_PROBLEMS]:
+    details = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
+    for detail in details[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()
-    if (left := len(own) - MAX_PROBLEMS) > 0:
+    if (unlisted := len(details) - MAX_PROBLEMS) > 0:
         message = msg(
             "{owner}: {more_problems} {are} not listed",
             subject.owner.replace("/", " ", 1),
-            counted(left, "more problem"),
-            are(left),
+            counted(unlisted, "more problem"),
+            are(unlisted),
         )
-        place = subject.source.at(())
+        position = subject.source.at(())
         hint = "correct the ones that are listed first"
-        yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
+        yield Problem(position.file, position.line, position.column, "problems-not-listed", message, hint, subject.owner)
 
 
 def label(owner: str, value: object, path: KeyPath) -> str:
     """Return an object's name in messages: `facility kcl-bg-001: camera cam-03: zone`."""
-    words = [owner.replace("/", " ", 1)]
-    here = value
+    parts = [owner.replace("/", " ", 1)]
+    current = value
     for index, part in enumerate(path):
-        here = _step(here, part)
+        current = _step(current, part)
         if isinstance(part, int) and index:
-            words[-1] = _item_label(str(path[index - 1]), part, here)
+            parts[-1] = _item_label(str(path[index - 1]), part, current)
         else:
-            words.append("a key" if is_private(str(part)) else str(part))
-    return ": ".join(words)
+            parts.append("a key" if is_private(str(part)) else str(part))
+    return ": ".join(parts)
 
 
 def _item_label(listing: str, index: int, item: object) -> str:
@@ -444,9 +444,9 @@ class _Explanation:
         path = self.path
         about = path[:-1] if kind in {"missing", "extra_forbidden"} else path
         at_key = kind == "extra_forbidden" or self.is_key
-        place = self.subject.source.at(about if kind == "missing" else path, key=at_key)
+        position = self.subject.source.at(about if kind == "missing" else path, key=at_key)
         text = f"{label(self.subject.owner, self.subject.value, about)}: {message}"
-        return Problem(place.file, place.line, place.column, code, text, hint, self.subject.owner)
+        return Problem(position.file, position.line, position.column, code, text, hint, self.subject.owner)
 
     def _special(self) -> tuple[str, str, str] | None:
         """Return the problem of a case with a rule of its own."""
@@ -472,15 +472,15 @@ class _Explanation:
         return "key-missing", msg("{key} is missing", repr(key)), hint
 
     def _unknown_key(self) -> tuple[str, str, str]:
-        known = keys_of(schema_at(self.subject.schema, self.path[:-1]))
+        keys = keys_of(schema_at(self.subject.schema, self.path[:-1]))
         if self.hidden:
-            return "key-unknown", "a key here is not known", msg("the keys here are {known}", ", ".join(known))
+            return "key-unknown", "a key here is not known", msg("the keys here are {known}", ", ".join(keys))
         key = str(self.path[-1])
-        close = nearest(key, known, most=1)
+        close = nearest(key, keys, most=1)
         hint = (
             msg("did you mean {close}?", repr(close[0]))
             if close
-            else msg("the keys here are {known}", ", ".join(known))
+            else msg("the keys here are {known}", ", ".join(keys))
         )
         return "key-unknown", msg("{key} is not a known key", repr(key)), hint
 
@@ -555,12 +555,12 @@ def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:
     ctx = detail.get("ctx", {})
     if kind in _BOUNDS:
         bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)
-        words = {
+        texts = {
             "greater_than_equal": "{bound} or more",
             "less_than_equal": "{bound} or less",
             "greater_than": "more than {bound}",
         }
-        return words.get(kind, "less than {bound}").format(bound=f"{bound:g}")
+        return texts.get(kind, "less than {bound}").format(bound=f"{bound:g}")
     if kind == "string_too_long":
         return msg("a text of {ctx} characters or fewer", ctx["max_length"])
     if schema in _ADDRESSES:

@@ -254,27 +254,27 @@ class _Batch:
         above = [path[:length] for length in range(len(path))]
         if path in self._changed or path in self._around or not self._changed.isdisjoint(above):
             return False
-        grown = (length for length, one in enumerate(above) if one in self._added)
+        grown = (length for length, parent in enumerate(above) if parent in self._added)
         if any(path[length] == _last(self._added[above[length]][0].node) for length in grown):
             return False
-        place = self._place(path[:-1])
-        if place.child(path[-1]) is not None or path[:-1] in self._added:
+        target = self._place(path[:-1])
+        if target.child(path[-1]) is not None or path[:-1] in self._added:
             return True
-        last = (*path[:-1], _last(place.node))
+        last = (*path[:-1], _last(target.node))
         return last not in self._changed and last not in self._around
 
     def set(self, path: KeyPath, value: object) -> None:
         """Set or add a value at an independent path."""
-        place = self._place(path[:-1])
-        child = place.child(path[-1])
+        target = self._place(path[:-1])
+        child = target.child(path[-1])
         if child is not None:
             self._splices.append(_replace(self._text, child, value))
         else:
-            _, added = self._added.setdefault(path[:-1], (place, {}))
-            if isinstance(place.node, yaml.SequenceNode):
-                fits = path[-1] == len(place.node.value) + len(added)
+            _, added = self._added.setdefault(path[:-1], (target, {}))
+            if isinstance(target.node, yaml.SequenceNode):
+                fits = path[-1] == len(target.node.value) + len(added)
             else:
-                fits = isinstance(place.node, yaml.MappingNode) and isinstance(path[-1], str)
+                fits = isinstance(target.node, yaml.MappingNode) and isinstance(path[-1], str)
             if not fits:
                 raise EditError(f"{path[-1]!r} cannot be added there")
             added[path[-1]] = value
@@ -284,17 +284,17 @@ class _Batch:
     def _place(self, path: KeyPath) -> _Place:
         if self._node is None:
             raise EditError("the file is empty")
-        place = _Place(self._node, None, 0, flow=False)
+        target = _Place(self._node, None, 0, flow=False)
         for depth, part in enumerate(path, start=1):
-            child = place.child(part)
+            child = target.child(part)
             if child is None:
                 raise EditError(f"there is no place {'.'.join(map(str, path[:depth]))}")
-            place = child
-        return place
+            target = child
+        return target
 
     def text(self) -> str:
         """Return the text with all changes."""
-        added = (_add(self._text, place, entries) for place, entries in self._added.values())
+        added = (_add(self._text, target, entries) for target, entries in self._added.values())
         pieces, at = [], 0
         for splice in sorted((*self._splices, *added)):
             pieces += [self._text[at : splice.start], splice.new]
@@ -309,19 +309,19 @@ def _last(node: yaml.Node) -> str | int | None:
     return str(last[0].value) if isinstance(last, tuple) else len(node.value) - 1
 
 
-def _replace(text: str, place: _Place, value: object) -> _Splice:
-    node = place.node
+def _replace(text: str, target: _Place, value: object) -> _Splice:
+    node = target.node
     start, end = node.start_mark.index, _end(node, text)
     is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
-    if place.flow or not _needs_block(value):
-        if is_block and place.key_end is not None:  # what is said behind the key stays
-            between = text[place.key_end : start].rstrip()
-            return _Splice(place.key_end, end, f" {_inline(value)}{between}")
+    if target.flow or not _needs_block(value):
+        if is_block and target.key_end is not None:  # what is said behind the key stays
+            between = text[target.key_end : start].rstrip()
+            return _Splice(target.key_end, end, f" {_inline(value)}{between}")
         space = " " if text[start - 1] not in " \n[{," else ""
         return _Splice(start, end, f"{space}{_inline(value)}")
-    if place.key_end is None:
+    if target.key_end is None:
         return _Splice(start, end, _block(value, node.start_mark.column).lstrip())
-    block = _block(value, place.key_column + 2)
+    block = _block(value, target.key_column + 2)
     if is_block:
         return _Splice(_behind(text, start, " "), end, block)
     return _Splice(_behind(text, start, string.whitespace), end, f"\n{block}")
@@ -348,11 +348,11 @@ def _end(node: yaml.Node, text: str = "") -> int:
     return _end(last[1] if isinstance(last, tuple) else last, text)
 
 
-def _add(text: str, place: _Place, entries: Mapping[str | int, object]) -> _Splice:
+def _add(text: str, target: _Place, entries: Mapping[str | int, object]) -> _Splice:
     """Add entries at a collection's end."""
-    parent = cast("yaml.CollectionNode", place.node)
+    parent = cast("yaml.CollectionNode", target.node)
     named = [(f"{_scalar(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]
-    if place.flow or parent.flow_style:
+    if target.flow or parent.flow_style:
         return _add_inline(text, parent, named)
     column = parent.start_mark.column
     # A comment behind the last value stays on its line.

@@ -93,9 +93,9 @@ class PlacesIn:
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
         """Return the position of a value or key, or its closest parent."""
-        known = self._keys if key else self._values
-        while path not in known and (place := next(self._unread, None)):
-            at, mark, is_key = place
+        positions = self._keys if key else self._values
+        while path not in positions and (entry := next(self._unread, None)):
+            at, mark, is_key = entry
             (self._keys if is_key else self._values).setdefault(at, mark)
         return Marks(self._values, self._keys).nearest(path, key=key)
 

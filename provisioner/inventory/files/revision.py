@@ -97,8 +97,8 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
     if checkout is None:
         return {}
     shallow = _is_shallow(checkout)
-    inside = [checkout.relative(root.resolve() / place) for place in _PLACES]
-    words = (
+    inside = [checkout.relative(root.resolve() / folder) for folder in _PLACES]
+    options = (
         "--format=%x00%ct%x20%P",
         "-p",
         "--unified=0",
@@ -107,11 +107,11 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
         "--no-ext-diff",
         "--no-textconv",
     )
-    listed = _asked(checkout, "log", *words, "-Gpublic_key", "HEAD", "--", *inside)
+    log = _asked(checkout, "log", *options, "-Gpublic_key", "HEAD", "--", *inside)
     since: dict[str, datetime] = {}
     unknown: set[str] = set()
     at, is_known = _OLDEST, False
-    for line in listed.split(b"\n"):
+    for line in log.split(b"\n"):
         if commit := _COMMIT.match(line):
             at = datetime.fromtimestamp(min(int(commit[1]), int(datetime.now(UTC).timestamp())), UTC)
             is_known = not shallow or bool(commit[2].strip())
@@ -226,10 +226,10 @@ def _is_shallow(checkout: Checkout) -> bool:
     return _asked(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
-def _lacking(checkout: Checkout, what: str) -> UsageError:
+def _lacking(checkout: Checkout, path: str) -> UsageError:
     """Return the error for an object that the clone misses."""
     promised = _asked(checkout, "config", "--get-regexp", r"^remote\..*\.promisor$")
-    return UsageError(f"git has not the content of {_shown(what)}", hint=_PARTIAL if promised else _FSCK)
+    return UsageError(f"git has not the content of {_shown(path)}", hint=_PARTIAL if promised else _FSCK)
 
 
 def _object(checkout: Checkout, name: str) -> str:
@@ -316,9 +316,9 @@ def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str
 def _contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:
     if not blobs:
         return []
-    asked = "\n".join(blob.object for blob in blobs).encode() + b"\n"
+    request = "\n".join(blob.object for blob in blobs).encode() + b"\n"
     most = sum(blob.size for blob in blobs) + 256 * len(blobs)
-    output = run_git(checkout, "cat-file", "--batch", stdin=asked, hint=_NAME_ONE, most_bytes=most)
+    output = run_git(checkout, "cat-file", "--batch", stdin=request, hint=_NAME_ONE, most_bytes=most)
     contents, position = [], 0
     for blob in blobs:
         end = output.index(b"\n", position)

@@ -425,9 +425,9 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
 def _weight(value: object) -> int:
     """Return the number of values; a list or mapping counts three more."""
     weight, level = 0, [value]
-    while level := [one for one in level if isinstance(one, dict | list)]:
+    while level := [container for container in level if isinstance(container, dict | list)]:
         weight += 3 * len(level) + sum(map(len, level))
-        level = [below for one in level for below in (one.values() if isinstance(one, dict) else one)]
+        level = [child for container in level for child in (container.values() if isinstance(container, dict) else container)]
     return weight
 
 
@@ -476,14 +476,14 @@ def _line_column(before: bytes) -> tuple[int, int]:
 def _syntax_fault(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    what = " ".join(part for part in (error.context, error.problem) if part)
-    return Problem("", line, column, "yaml-syntax", msg("not YAML: {what}", what), _syntax_hint(what))
+    text = " ".join(part for part in (error.context, error.problem) if part)
+    return Problem("", line, column, "yaml-syntax", msg("not YAML: {what}", text), _syntax_hint(text))
 
 
-def _syntax_hint(what: str) -> str:
-    if "tab" in what or "cannot start any token" in what:
+def _syntax_hint(text: str) -> str:
+    if "tab" in text or "cannot start any token" in text:
         return "indent with spaces; quote a text that starts with a special character"
-    if "mapping values" in what:
+    if "mapping values" in text:
         return "quote a text that contains ': '"
     return "look at the indentation, brackets and quotes around this place"
 

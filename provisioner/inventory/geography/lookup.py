@@ -51,11 +51,11 @@ def _legacy(text: str, scheme: str) -> Legacy | None:
     likely = read_legacy(text)
     candidates = ((likely,) if likely else ()) + possible_readings(text)
     named = [
-        (one, province)
-        for one in candidates
-        if (province := match(one.reading, scheme)) and "\ufffd" not in one.reading
+        (candidate, province)
+        for candidate in candidates
+        if (province := match(candidate.reading, scheme)) and "\ufffd" not in candidate.reading
     ]
-    exact = (one for one, province in named if province.name.casefold() in one.reading.casefold())
+    exact = (candidate for candidate, province in named if province.name.casefold() in candidate.reading.casefold())
     return next(exact, named[0][0] if named else likely)
 
 
@@ -65,9 +65,9 @@ def similar(text: str, scheme: str) -> tuple[Province, ...]:
 
 
 def _contained(text: str, scheme: str) -> Iterator[Province]:
-    words = f"-{fold(text[:_LONGEST_READ])}-"
+    folded = f"-{fold(text[:_LONGEST_READ])}-"
     for province in provinces(scheme):
-        if any(f"-{fold(name)}-" in words for name in (province.name, *province.aliases)):
+        if any(f"-{fold(name)}-" in folded for name in (province.name, *province.aliases)):
             yield province
 
 
@@ -124,7 +124,7 @@ def read_province(text: str, scheme: str, code: str | None = None) -> Province:
     if code is None or not clean(code):
         return by_code(written, scheme) if _is_code(written) else by_name(text, scheme)
     coded = by_code(clean(code), scheme)
-    if not any(match(text, one) for one in SCHEMES):
+    if not any(match(text, known_scheme) for known_scheme in SCHEMES):
         return by_name(text, scheme)
     if match(text, scheme) != coded:
         raise _contradiction(written, coded.code)
@@ -140,15 +140,15 @@ def find(text: str, scheme: str | None = None) -> tuple[Province, ...]:
         return (read_province(text, scheme),)
     written = clean(text)
     if written in collisions():
-        readings = " and ".join(f"{by_code(written, one).name} in {one}" for one in SCHEMES)
-        hint = f"say which list it is of: {' or '.join(f'--scheme {one}' for one in SCHEMES)}"
+        readings = " and ".join(f"{by_code(written, known_scheme).name} in {known_scheme}" for known_scheme in SCHEMES)
+        hint = f"say which list it is of: {' or '.join(f'--scheme {known_scheme}' for known_scheme in SCHEMES)}"
         raise AmbiguousProvinceError(f"code {written} is {readings}", hint=hint)
-    known = tuple(province for one in SCHEMES if (province := _coded_or_named(written, one)))
-    if not known:
+    matches = tuple(province for known_scheme in SCHEMES if (province := _coded_or_named(written, known_scheme)))
+    if not matches:
         older = SCHEMES[0]
         hint = hint_for_code(written, older) if _is_code(written) else hint_for_name(text, older)
         raise UnknownProvinceError(f"{shown(text)} is no province of {' or '.join(SCHEMES)}", hint=hint)
-    return known
+    return matches
 
 
 def _is_code(text: str) -> bool:
@@ -169,19 +169,19 @@ def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceErr
     here = match(text, scheme)
     if here:
         return UnknownProvinceError(f"{message}: it is {here} there", hint=f"write {here.slug}")
-    other = next(one for one in SCHEMES if one != scheme)
-    elsewhere = _coded_or_named(clean(text), other)
+    other_scheme = next(known_scheme for known_scheme in SCHEMES if known_scheme != scheme)
+    elsewhere = _coded_or_named(clean(text), other_scheme)
     heir = next((new for new in provinces(scheme) if elsewhere and elsewhere.code in new.merged_from), None)
     if elsewhere and heir:
-        message += f": in {other} it is {elsewhere}, whose territory is in {heir} now"
-        return UnknownProvinceError(message, hint=f"write {heir.slug}, or read it by {other}")
+        message += f": in {other_scheme} it is {elsewhere}, whose territory is in {heir} now"
+        return UnknownProvinceError(message, hint=f"write {heir.slug}, or read it by {other_scheme}")
     return UnknownProvinceError(message, hint=hint)
 
 
 def _contradiction(name: str, code: str) -> ProvinceError:
-    agreeing = [one for one in SCHEMES if match(name, one) and match(name, one) == _coded(code, one)]
+    agreeing = [scheme for scheme in SCHEMES if match(name, scheme) and match(name, scheme) == _coded(code, scheme)]
     hint = f"if the list was made by {agreeing[0]}, read it so; otherwise " if agreeing else ""
-    readings = "; ".join(_readings(name, code, one) for one in SCHEMES)
+    readings = "; ".join(_readings(name, code, scheme) for scheme in SCHEMES)
     return ContradictoryProvinceError(
         f"the name {shown(name)} and the code {code} disagree: {readings}",
         hint=f"{hint}correct the name or the code",

@@ -268,8 +268,8 @@ def keys_of(province: Province) -> Iterator[str]:
     """Yield every key of a province."""
     for name in (province.name, province.slug, *province.aliases):
         key = _key(name)
-        yield from (word + key for word in _TYPES_BEFORE)
-        yield from (key + word for word in _TYPES_BEHIND)
+        yield from (affix + key for affix in _TYPES_BEFORE)
+        yield from (key + affix for affix in _TYPES_BEHIND)
 
 
 @cache

@@ -111,8 +111,8 @@ class Texts:
 
     def get(self, relative: str, digest: str) -> str | None:
         """Return the cached content of a file with this digest."""
-        known = self._known.get(relative)
-        return known[1] if known and known[0] == digest else None
+        cached = self._known.get(relative)
+        return cached[1] if cached and cached[0] == digest else None
 
     @cached_property
     def _known(self) -> dict[str, tuple[str, str]]:
@@ -126,9 +126,9 @@ class Texts:
             return {}
         return texts
 
-    def write(self, known: Mapping[str, tuple[str, str]]) -> None:
+    def write(self, entries: Mapping[str, tuple[str, str]]) -> None:
         """Replace all entries; `known` maps a path to digest and text."""
-        lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in known.items()]
+        lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in entries.items()]
         self._cache.write(self._name, "".join(lines).encode())
 
 
@@ -185,32 +185,32 @@ class CachedSites:
         """Return the cached content of another file, as JSON."""
         return self._others.get(relative, digest) if self._others else None
 
-    def keep_others(self, known: Mapping[str, tuple[str, str]]) -> None:
+    def keep_others(self, entries: Mapping[str, tuple[str, str]]) -> None:
         """Cache the contents of files other than facilities' if any has changed."""
-        if self._others and any(self._others.get(name, digest) is None for name, (digest, _) in known.items()):
-            self._others.write(known)
+        if self._others and any(self._others.get(name, digest) is None for name, (digest, _) in entries.items()):
+            self._others.write(entries)
 
     def content_of_other(self, relative: str, digest: str, text: str) -> str:
         """Return another file's content digest. A long file's (the lock's) is cached."""
-        kept = self._contents
-        if kept is None or len(text) < _LONG:
+        cached_texts = self._contents
+        if cached_texts is None or len(text) < _LONG:
             return content_of(text, digest)
-        if (content := kept.get(relative, digest)) is None:
+        if (content := cached_texts.get(relative, digest)) is None:
             content = content_of(text, digest)
-            kept.write({relative: (digest, content)})
+            cached_texts.write({relative: (digest, content)})
         return content
 
     def across(self, digest: str, find: Callable[[], tuple[Problem, ...]]) -> tuple[Problem, ...]:
         """Return problems across files; `digest` covers everything that the rules read."""
-        kept = self._across
-        if kept is None:
+        cached_texts = self._across
+        if cached_texts is None:
             return find()
-        if (known := kept.get(str(self._root), digest)) is not None:
+        if (cached := cached_texts.get(str(self._root), digest)) is not None:
             with suppress(ValueError, TypeError, LookupError):
-                return tuple(_problem(row) for row in from_json(known))
+                return tuple(_problem(row) for row in from_json(cached))
         problems = find()
         if len(problems) <= _MOST_ACROSS:
-            kept.write({str(self._root): (digest, json.dumps([astuple(problem) for problem in problems]))})
+            cached_texts.write({str(self._root): (digest, json.dumps([astuple(problem) for problem in problems]))})
         return problems
 
     def keep(self, sites: Mapping[str, Site], changed: Collection[str]) -> None:
@@ -282,9 +282,9 @@ def _is_private(folder: Path) -> bool:
 
 def _forget_others(folder: Path) -> None:
     """Remove the least recently used inventories above the limit."""
-    others = sorted((f for f in folder.parent.iterdir() if f != folder), key=lambda f: f.stat().st_mtime, reverse=True)
-    for other in others[_INVENTORIES - 1 :]:
-        shutil.rmtree(other, ignore_errors=True)
+    siblings = sorted((path for path in folder.parent.iterdir() if path != folder), key=lambda path: path.stat().st_mtime, reverse=True)
+    for sibling in siblings[_INVENTORIES - 1 :]:
+        shutil.rmtree(sibling, ignore_errors=True)
 
 
 def _tidy(folder: Path) -> None:
@@ -346,10 +346,10 @@ def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
     fit = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
     rows = json.dumps([_row(relative, site) for relative, site in fit.items()], separators=(",", ":"))
     kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
-    known = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
-    Texts(kept_in, f"texts-{part:03}").write(known)
+    texts = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
+    Texts(kept_in, f"texts-{part:03}").write(texts)
     details = {
-        name: (digest, fit[name].details or details_of(from_json(text))) for name, (digest, text) in known.items()
+        name: (digest, fit[name].details or details_of(from_json(text))) for name, (digest, text) in texts.items()
     }
     Texts(kept_in, f"details-{part:03}").write(details)
 

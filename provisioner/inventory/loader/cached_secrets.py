@@ -87,17 +87,17 @@ def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> CachedFile | No
     if isinstance(model, CarrierSecrets):
         return CachedFile(
             keys={name: list(getattr(model, name)) for name in _BY_ID},
-            centre_psks={relay: list(below) for relay, below in model.centre_psks.items()},
-            following={facility: one.follows for facility, one in model.next_psks.items()},
+            centre_psks={relay: list(entries) for relay, entries in model.centre_psks.items()},
+            following={facility: psk.follows for facility, psk in model.next_psks.items()},
         )
     logins: Logins = getattr(model, "root", {})
-    every = [(facility, device, login) for facility, below in logins.items() for device, login in below.items()]
-    if any(is_repeated(login, paths) for name, _, login in every if (paths := rtsp_paths.get(name))):
+    rows = [(facility, device, login) for facility, entries in logins.items() for device, login in entries.items()]
+    if any(is_repeated(login, paths) for name, _, login in rows if (paths := rtsp_paths.get(name))):
         return None
     return CachedFile(
-        logins={facility: list(below) for facility, below in logins.items()},
-        factory=[(facility, device) for facility, device, login in every if is_factory(login)],
-        before=[(facility, device) for facility, device, login in every if login.old],
+        logins={facility: list(entries) for facility, entries in logins.items()},
+        factory=[(facility, device) for facility, device, login in rows if is_factory(login)],
+        before=[(facility, device) for facility, device, login in rows if login.old],
         free={name: digest_of(paths) for name in logins if (paths := rtsp_paths.get(name))},
     )
 
@@ -160,25 +160,25 @@ class CachedSecrets:
 
     def look(self, password: bytes, relative: str, digest: str) -> Known | None:
         """Return a password's result for a file with this digest, or `None`."""
-        known = self._of(password).files.get(relative)
-        return known[1] if known and known[0] == digest else None
+        cached = self._of(password).files.get(relative)
+        return cached[1] if cached and cached[0] == digest else None
 
-    def learn(self, password: bytes, relative: str, digest: str, known: Known) -> None:
+    def learn(self, password: bytes, relative: str, digest: str, result: Known) -> None:
         """Remember the result of a password for a file."""
-        kept = self._of(password)
-        kept.files[relative] = digest, known
-        kept.changed = True
+        cached = self._of(password)
+        cached.files[relative] = digest, result
+        cached.changed = True
 
-    def write(self, there: Iterable[str]) -> None:
+    def write(self, existing: Iterable[str]) -> None:
         """Cache changed results; `there` are the paths of existing files."""
         if self._cache is None:
             return
-        relatives = set(there)
-        for kept in self._kept.values():
-            if kept.changed:
-                kept.files = {name: known for name, known in kept.files.items() if name in relatives}
-                self._cache.write(kept.name, self._sealed(kept))
-        if any(kept.changed for kept in self._kept.values()):
+        relatives = set(existing)
+        for cached in self._kept.values():
+            if cached.changed:
+                cached.files = {name: result for name, result in cached.files.items() if name in relatives}
+                self._cache.write(cached.name, self._sealed(cached))
+        if any(cached.changed for cached in self._kept.values()):
             self._cache.forget_oldest("secrets-of-", _MOST)
 
     def _of(self, password: bytes) -> _Kept:
@@ -208,12 +208,12 @@ class CachedSecrets:
         except (InvalidTag, ValueError, TypeError):
             return {}
 
-    def _sealed(self, kept: _Kept) -> bytes:
-        rows = {relative: (digest, list(known)) for relative, (digest, known) in kept.files.items()}
+    def _sealed(self, cached: _Kept) -> bytes:
+        rows = {relative: (digest, list(result)) for relative, (digest, result) in cached.files.items()}
         text = json.dumps(rows, separators=(",", ":")).encode()
         nonce = os.urandom(_NONCE_BYTES)
-        filled = text + b" " * (-len(text) % _ROOM)
-        return nonce + AESGCM(kept.key).encrypt(nonce, filled, self._bound(kept.name))
+        padded = text + b" " * (-len(text) % _ROOM)
+        return nonce + AESGCM(cached.key).encrypt(nonce, padded, self._bound(cached.name))
 
     def _bound(self, name: str) -> bytes:
         stamp = self._cache.stamp if self._cache else ""

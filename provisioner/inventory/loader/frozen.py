@@ -34,24 +34,24 @@ class ValidPart:
     @property
     def names(self) -> frozenset[str]:
         """Current and former ids of the frozen facilities."""
-        return frozenset(name for one in self.held.values() for name in one.names)
+        return frozenset(name for facility in self.held.values() for name in facility.names)
 
 
-def partition(problems: Iterable[Problem], held: Collection[str] = ()) -> tuple[Errors, tuple[Problem, ...]]:
+def partition(problems: Iterable[Problem], frozen: Collection[str] = ()) -> tuple[Errors, tuple[Problem, ...]]:
     """Split errors into those of single facilities and those of all. Pure.
 
     Errors about already frozen facilities (`held`) alone are dropped.
     """
-    of_one: dict[str, list[Problem]] = defaultdict(list)
-    of_all: list[Problem] = []
+    by_facility: dict[str, list[Problem]] = defaultdict(list)
+    shared: list[Problem] = []
     for problem in problems:
         named = problem.facilities
         if not named:
-            of_all.append(problem)
-        elif not set(named) <= set(held):
+            shared.append(problem)
+        elif not set(named) <= set(frozen):
             for name in named:
-                of_one[name].append(problem)
-    return {name: tuple(sorted(listed)) for name, listed in sorted(of_one.items())}, tuple(sorted(of_all))
+                by_facility[name].append(problem)
+    return {name: tuple(sorted(listed)) for name, listed in sorted(by_facility.items())}, tuple(sorted(shared))
 
 
 def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> ValidPart:
@@ -59,11 +59,11 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
 
     An error that concerns all raises `InventoryError`, which has every problem.
     """
-    held = frozen_facilities(loaded, root, tolerate=tolerate)
-    if not held or loaded.partial is None:
+    frozen = frozen_facilities(loaded, root, tolerate=tolerate)
+    if not frozen or loaded.partial is None:
         return ValidPart(valid_inventory(loaded, root, tolerate=tolerate))
-    facilities = {name: one for name, one in loaded.partial.facilities.items() if name not in held}
-    return ValidPart(loaded.partial.model_copy(update={"facilities": facilities}), held)
+    facilities = {name: facility for name, facility in loaded.partial.facilities.items() if name not in frozen}
+    return ValidPart(loaded.partial.model_copy(update={"facilities": facilities}), frozen)
 
 
 def frozen_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, FrozenFacility]:
@@ -91,8 +91,8 @@ def errors_of(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterato
     return (p for p in problems if p.stops and p.code not in tolerate)
 
 
-def _joined(one: Errors, other: Errors) -> dict[str, tuple[Problem, ...]]:
-    return {name: tuple(sorted({*one.get(name, ()), *other.get(name, ())})) for name in sorted({*one, *other})}
+def _joined(first: Errors, second: Errors) -> dict[str, tuple[Problem, ...]]:
+    return {name: tuple(sorted({*first.get(name, ()), *second.get(name, ())})) for name in sorted({*first, *second})}
 
 
 def _under_other_names(loaded: Loaded, errors: Errors) -> Errors:

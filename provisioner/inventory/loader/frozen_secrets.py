@@ -39,27 +39,27 @@ def valid_secrets(
         part = _holding(part, accused)
 
 
-def _of_held(problems: Iterable[Problem], held: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
+def _of_held(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
     """Assign problems of a province's login file to its frozen facilities."""
     for problem in problems:
         is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
         province = problem.object.rpartition("/")[2] if is_logins else ""
-        names = tuple(name for name, one in held.items() if province and one.province == province)
+        names = tuple(name for name, facility in frozen.items() if province and facility.province == province)
         yield replace(problem, concerns=names) if names else problem
 
 
 def _holding(part: ValidPart, errors: Errors) -> ValidPart:
     inventory = part.inventory
-    held = dict(part.held)
+    frozen = dict(part.held)
     for name, problems in errors.items():
-        known = held.get(name)
-        if known is not None:
-            held[name] = replace(known, problems=tuple(sorted({*known.problems, *problems})))
+        previous = frozen.get(name)
+        if previous is not None:
+            frozen[name] = replace(previous, problems=tuple(sorted({*previous.problems, *problems})))
             continue
         facility = inventory.facilities.get(name)
         plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan] if facility else []
-        old = [o for o in old_facilities(inventory.settings.moved, name) if o not in inventory.facilities]
+        old_ids = [old_id for old_id in old_facilities(inventory.settings.moved, name) if old_id not in inventory.facilities]
         province = facility.province if facility else ""
-        held[name] = FrozenFacility(name, problems, province, tuple(sorted(set(plans))), (name, *old))
-    facilities = {name: one for name, one in inventory.facilities.items() if name not in held}
-    return ValidPart(inventory.model_copy(update={"facilities": facilities}), dict(sorted(held.items())))
+        frozen[name] = FrozenFacility(name, problems, province, tuple(sorted(set(plans))), (name, *old_ids))
+    facilities = {name: valid for name, valid in inventory.facilities.items() if name not in frozen}
+    return ValidPart(inventory.model_copy(update={"facilities": facilities}), dict(sorted(frozen.items())))

@@ -271,16 +271,16 @@ class _FilesPass:
 
     def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
         """Return cached facilities of unchanged files, and the remaining files."""
-        known = self.cached_sites.sites()
+        cached = self.cached_sites.sites()
         sites: dict[str, Site] = {}
-        left = []
+        remaining = []
         for file in facilities:
-            site = known.get(file.relative)
+            site = cached.get(file.relative)
             if site and site.holds_on(self.today) and _digest(file) == site.digest:
                 sites[file.relative] = site
             else:
-                left.append(file)
-        return sites, left
+                remaining.append(file)
+        return sites, remaining
 
     def _take_site(self, file: File, site: Site) -> None:
         self.sites.append((file, site))
@@ -360,8 +360,8 @@ class _FilesPass:
             self._problem(file, "secret-not-encrypted", message, hint)
         elif file.carrier is not None and (under := _carrier_of_label(data)) not in {None, file.carrier}:
             message = msg("{owner}: it is encrypted under the vault id of the carrier {under}", file.owner, under)
-            whose = f"secrets-{file.carrier}, or secrets" if file.carrier else "secrets"
-            hint = msg("ansible-vault rekey --new-vault-id {whose}: that file is not {under}'s to open", whose, under)
+            vault_ids = f"secrets-{file.carrier}, or secrets" if file.carrier else "secrets"
+            hint = msg("ansible-vault rekey --new-vault-id {whose}: that file is not {under}'s to open", vault_ids, under)
             self._problem(file, "secret-under-another-id", message, hint)
 
     def _duplicate(self, file: File) -> None:
@@ -374,9 +374,9 @@ class _FilesPass:
             file.shown,
         )
         hint = "give one of the two another id: a facility's id is unique in the whole inventory"
-        place = OnDisk(file, _digest(file)).at(("id",))
+        position = OnDisk(file, _digest(file)).at(("id",))
         code = f"{file.kind}-id-duplicate"
-        self.problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+        self.problems.append(Problem(position.file, position.line, position.column, code, message, hint, file.owner))
 
     def _miss_files(self) -> None:
         for name in ("instructions", "designations"):
@@ -412,8 +412,8 @@ class _FilesPass:
         return validated_text(Facility, self._text(name))
 
     def _survey(self, name: str) -> Survey | None:
-        said = from_json(self._details(name)).get("survey")
-        return None if said is None else validated_text(Survey, as_json(said))
+        survey = from_json(self._details(name)).get("survey")
+        return None if survey is None else validated_text(Survey, as_json(survey))
 
     def _name(self, name: str) -> str:
         return str(from_json(self._details(name))["name"])
@@ -520,10 +520,10 @@ def _carrier_of_label(data: bytes) -> str | None:
 
 def _about_its_own(file: File, site: Site) -> tuple[Problem, ...]:
     """Return a file's problems under its own facility, whatever its id says."""
-    own = file.owner.partition("/")[2]
-    if site.outline is None or site.outline.id == own:
+    facility = file.owner.partition("/")[2]
+    if site.outline is None or site.outline.id == facility:
         return site.problems
-    return tuple(replace(problem, concerns=(own,)) for problem in site.problems)
+    return tuple(replace(problem, concerns=(facility,)) for problem in site.problems)
 
 
 def _digest(file: File) -> str:

@@ -51,8 +51,8 @@ def sites_of(
     chunks = _chunks(files) if known or cache is None else _parts(files, cache)
     helpers = Helpers(count)
     try:
-        begun = [helpers.submit(_read_chunk, chunk, today) for chunk in chunks]
-        yield lambda: _collected(begun, chunks, today, advanced)
+        started = [helpers.submit(_read_chunk, chunk, today) for chunk in chunks]
+        yield lambda: _collected(started, chunks, today, advanced)
     finally:
         helpers.end()
 
@@ -93,13 +93,13 @@ def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
 
 
 def _collected(
-    begun: Sequence[Callable[[], dict[str, Site] | None]],
+    started: Sequence[Callable[[], dict[str, Site] | None]],
     chunks: Sequence[_Chunk],
     today: date,
     advanced: Callable[[int], None],
 ) -> dict[str, Site]:
     sites: dict[str, Site] = {}
-    for result, chunk in zip(begun, chunks, strict=True):
+    for result, chunk in zip(started, chunks, strict=True):
         read = result()
         sites |= _read_chunk(chunk, today) if read is None else read
         advanced(len(chunk.files))

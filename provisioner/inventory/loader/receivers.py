@@ -88,10 +88,10 @@ def _problem(file: File, code: str, message: str, hint: str) -> Problem:
 def check_receivers(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places) -> tuple[Problem, ...]:
     """Check receivers against their secrets; return problems sorted by position."""
     if vault.shut:
-        place = places.at(RECEIVERS)
+        position = places.at(RECEIVERS)
         hint = "add its vault id to ANSIBLE_VAULT_IDENTITY_LIST to check it as well"
         message = f"{vault.shut}, and was not checked"
-        shut = Problem(place.file, 0, 0, "secrets-shut", message, hint, RECEIVERS, Severity.WARNING)
+        shut = Problem(position.file, 0, 0, "secrets-shut", message, hint, RECEIVERS, Severity.WARNING)
         return (shut,) if receivers else ()
     if vault.problems:
         return vault.problems
@@ -111,11 +111,11 @@ def _names_in(secrets: ReceiverSecrets | None) -> Iterator[str]:
 
 def _missing(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places) -> Iterator[Problem]:
     for index, receiver in enumerate(receivers):
-        for message, what in secret_faults_of(receiver, _names_in(vault.secrets.get(receiver.id))):
-            place = places.at(RECEIVERS, RECEIVERS, index)
-            hint = f"ansible-vault edit {RECEIVERS_SECRETS}.yml: under receivers, {receiver.id}, write {what}"
+        for message, content in secret_faults_of(receiver, _names_in(vault.secrets.get(receiver.id))):
+            position = places.at(RECEIVERS, RECEIVERS, index)
+            hint = f"ansible-vault edit {RECEIVERS_SECRETS}.yml: under receivers, {receiver.id}, write {content}"
             text = f"receivers: receiver {receiver.id}: {message}"
-            yield Problem(place.file, place.line, place.column, "receiver-secret-missing", text, hint, RECEIVERS)
+            yield Problem(position.file, position.line, position.column, "receiver-secret-missing", text, hint, RECEIVERS)
 
 
 def _unfit(vault: ReceiversVault) -> Iterator[Problem]:
@@ -156,6 +156,6 @@ def _unused(receivers: tuple[Receiver, ...], vault: ReceiversVault) -> Iterator[
 def _placed(
     vault: ReceiversVault, path: KeyPath, code: str, text: str, hint: str, *, severity: Severity = Severity.ERROR
 ) -> Problem:
-    place = vault.source.at(path, key=severity is Severity.WARNING) if vault.source else None
-    file, line, column = (place.file, place.line, place.column) if place else ("", 0, 0)
+    position = vault.source.at(path, key=severity is Severity.WARNING) if vault.source else None
+    file, line, column = (position.file, position.line, position.column) if position else ("", 0, 0)
     return Problem(file, line, column, code, text, hint, RECEIVERS, severity)

@@ -145,16 +145,16 @@ def readable_part(file: File, source: SourceFile) -> tuple[BaseModel | None, lis
     if document.faults or not isinstance(document.value, dict):
         return None, problems, frozenset()
     logins: dict[str, dict[str, Credentials]] = {}
-    of_one: dict[str, list[Problem]] = {}
+    by_facility: dict[str, list[Problem]] = {}
     for name, below in document.value.items():
         try:
             logins |= validated(CameraLogins, {name: below}).root
         except ValidationError as error:
-            if any(len(one["loc"]) == _OF_A_KEY and one["loc"][-1] == "[key]" for one in error.errors()):
+            if any(len(detail["loc"]) == _OF_A_KEY and detail["loc"][-1] == "[key]" for detail in error.errors()):
                 return None, problems, frozenset()
             subject = ParsedFile(source, file.owner, document.value, _inner(CameraLogins), secret=True)
-            of_one[name] = [replace(problem, concerns=(name,)) for problem in problems_of(error, subject)]
-    return CameraLogins(logins), [problem for listed in of_one.values() for problem in listed], frozenset(of_one)
+            by_facility[name] = [replace(problem, concerns=(name,)) for problem in problems_of(error, subject)]
+    return CameraLogins(logins), [problem for listed in by_facility.values() for problem in listed], frozenset(by_facility)
 
 
 def kind_of(file: File) -> tuple[str, str]:
@@ -193,8 +193,8 @@ def _paths_by_file_id(frame: Frame, sites: Mapping[str, LoginSite]) -> dict[str,
     """Return facilities' RTSP paths under each id that their logins may have."""
     paths: dict[str, str] = {}
     for name, site in sites.items():
-        for known in (name, *old_facilities(frame.settings.moved, name)) if site.rtsp_paths else ():
-            paths[known] = f"{paths[known]}\n{site.rtsp_paths}" if known in paths else site.rtsp_paths
+        for facility_id in (name, *old_facilities(frame.settings.moved, name)) if site.rtsp_paths else ():
+            paths[facility_id] = f"{paths[facility_id]}\n{site.rtsp_paths}" if facility_id in paths else site.rtsp_paths
     return paths
 
 
@@ -223,8 +223,8 @@ def check_sites(
     old = _under_old_ids(loaded, new) if moves else ()
     broken = new.broken | frozenset(unread)
     view = SecretsView(frame, sites, cameras_of, new.secrets, new.places, new.owners, broken, root, new.carriers)
-    own = _by_todays_ids(loaded.problems, moves, {*sites, *(owner.removeprefix("facility/") for owner in unread)})
-    return tuple(sorted([*_of_their_readers(own, view), *old, *_shut(root, new), *check_secrets(view)]))
+    problems = _by_todays_ids(loaded.problems, moves, {*sites, *(owner.removeprefix("facility/") for owner in unread)})
+    return tuple(sorted([*_of_their_readers(problems, view), *old, *_shut(root, new), *check_secrets(view)]))
 
 
 def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterator[Problem]:
@@ -238,12 +238,12 @@ def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterato
             yield replace(problem, concerns=logins_may_stand_in(view, problem.object, below[-1], carrier))
 
 
-def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], known: Collection[str]) -> Iterator[Problem]:
+def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], facilities: Collection[str]) -> Iterator[Problem]:
     """Put problems under facilities' current ids; drop unknown ids."""
-    now = {old: name for name in known for old in old_facilities(moves, name)} if moves else {}
+    now = {old: name for name in facilities for old in old_facilities(moves, name)} if moves else {}
     for problem in problems:
         names = (now.get(name, name) for name in problem.concerns)
-        yield replace(problem, concerns=tuple(name for name in names if name in known))
+        yield replace(problem, concerns=tuple(name for name in names if name in facilities))
 
 
 def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
@@ -275,10 +275,10 @@ def _carried(loaded: LoadedSecrets, moves: Sequence[Move], devices: Mapping[str,
 
 def _under_old_ids(loaded: LoadedSecrets, new: LoadedSecrets) -> Iterator[Problem]:
     """Warn of secrets under old ids, which need the entry of `moved`."""
-    for whose, owners in new.owners.items():
-        was, now = (_logins_of(secrets, whose) for secrets in (loaded.secrets, new.secrets))
+    for holder, owners in new.owners.items():
+        old_logins, new_logins = (_logins_of(secrets, holder) for secrets in (loaded.secrets, new.secrets))
         for facility, owner in owners.items():
-            if was.get(facility) != now.get(facility):
+            if old_logins.get(facility) != new_logins.get(facility):
                 message = msg("facility {facility}: its logins still stand under an older id", facility)
                 hint = "rename them with `ansible-vault edit`, before the entry of moved is removed"
                 yield _warning(loaded, owner, message, hint)
@@ -300,8 +300,8 @@ def _logins_of(secrets: Secrets, carrier: str) -> Mapping[str, Mapping[str, Cred
 
 
 def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Problem:
-    place = loaded.places.at(owner)
-    return Problem(place.file, place.line, place.column, "move-unfinished", message, hint, owner, Severity.WARNING)
+    position = loaded.places.at(owner)
+    return Problem(position.file, position.line, position.column, "move-unfinished", message, hint, owner, Severity.WARNING)
 
 
 def load_secrets(
@@ -336,17 +336,17 @@ def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, pas
 
 def vault_id_for(carrier: str, passwords: VaultPasswords) -> str:
     """Return a new carrier file's vault id: its own if usable."""
-    own = carrier_vault_id(carrier)
-    return own if passwords.knows(own) else SECRETS_ID
+    own_id = carrier_vault_id(carrier)
+    return own_id if passwords.knows(own_id) else SECRETS_ID
 
 
 def carriers_apart(root: Path, passwords: VaultPasswords, carriers: Iterable[str]) -> frozenset[str]:
     """Return carriers whose file has, or will get, its own vault id."""
     apart = set()
     for carrier in carriers:
-        path, own = root / "secrets" / "carriers" / f"{carrier}.yml", carrier_vault_id(carrier)
-        known = vault_id_of(_encrypted(path)) if path.is_file() else None
-        if known == own or (known is None and passwords.knows(own)):
+        path, own_id = root / "secrets" / "carriers" / f"{carrier}.yml", carrier_vault_id(carrier)
+        vault_id = vault_id_of(_encrypted(path)) if path.is_file() else None
+        if vault_id == own_id or (vault_id is None and passwords.knows(own_id)):
             apart.add(carrier)
     return frozenset(apart)
 
@@ -470,22 +470,22 @@ class _SecretsPass:
         elif isinstance(model, InventorySecrets):
             self.digest_key, self.hubs = model.digest_key, model.hubs
 
-    def _keep_logins(self, province: dict[str, dict[str, Credentials]], file: File, whose: str) -> None:
-        cameras, owners = self.logins.setdefault(whose, {}), self.owners.setdefault(whose, {})
+    def _keep_logins(self, province: dict[str, dict[str, Credentials]], file: File, holder: str) -> None:
+        cameras, owners = self.logins.setdefault(holder, {}), self.owners.setdefault(holder, {})
         for facility, logins in province.items():
             # Two carriers may both have them, while a facility changes from one to the other.
-            if facility in cameras or any(facility in self.owners.get(w, {}) for w in self._beside(whose)):
-                place = self.sources[file.owner].at((facility,), key=True)
+            if facility in cameras or any(facility in self.owners.get(w, {}) for w in self._beside(holder)):
+                position = self.sources[file.owner].at((facility,), key=True)
                 message = msg("facility {facility} has logins in two files", facility)
                 hint = "keep them in the file of its province, or in its carrier's"
-                problem = Problem(place.file, place.line, place.column, "secret-duplicate", message, hint, file.owner)
+                problem = Problem(position.file, position.line, position.column, "secret-duplicate", message, hint, file.owner)
                 self.problems.append(replace(problem, concerns=(facility,)))
             cameras.setdefault(facility, logins)
             owners.setdefault(facility, file.owner)
 
-    def _beside(self, whose: str) -> Iterable[str]:
+    def _beside(self, holder: str) -> Iterable[str]:
         """Return owners that must not share a facility with this one."""
-        return [w for w in self.owners if w != whose] if whose == _SHARED else [_SHARED]
+        return [owner for owner in self.owners if owner != holder] if holder == _SHARED else [_SHARED]
 
 
 class NamesPass(_SecretsPass):
@@ -510,19 +510,19 @@ class NamesPass(_SecretsPass):
         return loaded
 
     def _bytes(self, file: File) -> bytes:
-        taken = self.taken.get(file.relative)
-        return taken[0] if taken else super()._bytes(file)
+        cached = self.taken.get(file.relative)
+        return cached[0] if cached else super()._bytes(file)
 
     def _opened(self, file: File, data: bytes) -> bytes | CachedFile | None:
-        if (taken := self.taken.get(file.relative)) is not None:
-            return taken[1]
+        if (cached := self.taken.get(file.relative)) is not None:
+            return cached[1]
         digest = hashlib.sha256(data).hexdigest()
 
         def attempt(password: bytes) -> _Opened | None:
-            known = self.known.look(password, file.relative, digest)
-            if isinstance(known, CachedFile) and holds_for(known, self.rtsp_paths):
-                return (known,)
-            if isinstance(known, ShutByPassword):
+            previous = self.known.look(password, file.relative, digest)
+            if isinstance(previous, CachedFile) and holds_for(previous, self.rtsp_paths):
+                return (previous,)
+            if isinstance(previous, ShutByPassword):
                 return None
             plain = opened_with(data, password, name=file.shown)
             if plain is None:
@@ -539,20 +539,20 @@ class NamesPass(_SecretsPass):
     def _look_ahead(self, files: Sequence[File]) -> None:
         """Let other processes check unknown files, if there are many."""
         tasks = [task for file in files if (task := self._task(file))]
-        for task, known in zip(tasks, judged_in_parallel(tasks, self.rtsp_paths), strict=False):
-            if known is not None:
-                self.known.learn(task.password, task.file.relative, task.digest, known)
+        for task, facts in zip(tasks, judged_in_parallel(tasks, self.rtsp_paths), strict=False):
+            if facts is not None:
+                self.known.learn(task.password, task.file.relative, task.digest, facts)
 
     def _task(self, file: File) -> OpeningTask | None:
         data = encrypted_bytes(file)
         if not is_encrypted(data) or (password := self.opener.first_password(vault_id_of(data))) is None:
             return None
         digest = hashlib.sha256(data).hexdigest()
-        known = self.known.look(password, file.relative, digest)
-        if isinstance(known, ShutByPassword):
+        facts = self.known.look(password, file.relative, digest)
+        if isinstance(facts, ShutByPassword):
             return None
-        if known is not None and holds_for(known, self.rtsp_paths):
-            self.taken[file.relative] = data.partition(b"\n")[0], known
+        if facts is not None and holds_for(facts, self.rtsp_paths):
+            self.taken[file.relative] = data.partition(b"\n")[0], facts
             return None
         return OpeningTask(file, digest, len(data), password)
 

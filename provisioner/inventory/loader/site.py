@@ -125,10 +125,10 @@ def bytes_of(file: File) -> bytes:
         if len(data) < _MOSTLY:
             return data
         parts = [data]
-        left = max_bytes(file) + 1 - len(data)
-        while left > 0 and (more := os.read(descriptor, min(left, _BLOCK))):
-            parts.append(more)
-            left -= len(more)
+        remaining = max_bytes(file) + 1 - len(data)
+        while remaining > 0 and (block := os.read(descriptor, min(remaining, _BLOCK))):
+            parts.append(block)
+            remaining -= len(block)
         return b"".join(parts)
     finally:
         os.close(descriptor)
@@ -176,7 +176,7 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
     for key, expected in file.expected.items():
         value = getattr(model, key)
         if value != expected:
-            place = source.at((key,))
+            position = source.at((key,))
             message = msg(
                 "{owner}: {key} is {value}, but the file stands at {relative}",
                 file.owner.replace("/", " ", 1),
@@ -186,7 +186,7 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
             )
             hint = msg("move the file to {key}, or write {key_2}: {expected}", file.moved(key, value), key, expected)
             code = f"{file.kind}-file-misplaced"
-            problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+            problems.append(Problem(position.file, position.line, position.column, code, message, hint, file.owner))
     return tuple(problems)
 
 

@@ -106,8 +106,8 @@ def _day(value: object) -> date:
     """Parse a day only; pydantic reads `20210510` as seconds since 1970."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    if isinstance(value, str) and (known := _DAYS.get(value)):
-        return known
+    if isinstance(value, str) and (cached := _DAYS.get(value)):
+        return cached
     if isinstance(value, str) and _WRITTEN_DAY.fullmatch(value):
         day = date.fromisoformat(value)
         if len(_DAYS) < _MOST_REMEMBERED:
@@ -128,15 +128,15 @@ def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
 
     Invalid texts are not cached, so that each has its own error.
     """
-    known: dict[str, object] = {}
+    cached: dict[str, object] = {}
 
     def remembered(value: object, validate: ValidatorFunctionWrapHandler) -> object:
         if not isinstance(value, str):
             return validate(value)
-        if (checked := known.get(value)) is None:
+        if (checked := cached.get(value)) is None:
             checked = validate(value)
-            if len(known) < _MOST_REMEMBERED:
-                known[value] = checked
+            if len(cached) < _MOST_REMEMBERED:
+                cached[value] = checked
         return checked
 
     return remembered

@@ -40,28 +40,28 @@ def texts_in(value: object, path: _Path = ()) -> Iterator[tuple[_Path, str]]:
             yield from texts_in(item, (*path, key))
 
 
-def with_texts(model: M, shown: Callable[[str], str]) -> M:
+def with_texts(model: M, convert: Callable[[str], str]) -> M:
     """Apply a function to an object's free texts; unchanged objects are kept."""
     changes: dict[str, object] = {}
     for name, _ in _fields(type(model)):
-        below = getattr(model, name)
-        changed = _with_texts(below, shown, is_text=_is_text(type(model), name))
-        if changed is not below:
+        content = getattr(model, name)
+        changed = _with_texts(content, convert, is_text=_is_text(type(model), name))
+        if changed is not content:
             changes[name] = changed
     return model.model_copy(update=changes) if changes else model
 
 
-def _with_texts(value: object, shown: Callable[[str], str], *, is_text: bool) -> object:
+def _with_texts(value: object, convert: Callable[[str], str], *, is_text: bool) -> object:
     if isinstance(value, str):
-        text = shown(value) if is_text else value
+        text = convert(value) if is_text else value
         return value if text == value else text
     if isinstance(value, Model):
-        return with_texts(value, shown)
+        return with_texts(value, convert)
     if isinstance(value, tuple):
-        items = tuple(_with_texts(item, shown, is_text=is_text) for item in value)
+        items = tuple(_with_texts(item, convert, is_text=is_text) for item in value)
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
     if isinstance(value, dict):
-        pairs = {key: _with_texts(item, shown, is_text=is_text) for key, item in value.items()}
+        pairs = {key: _with_texts(item, convert, is_text=is_text) for key, item in value.items()}
         return value if all(pairs[key] is item for key, item in value.items()) else pairs
     return value
 

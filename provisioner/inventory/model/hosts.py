@@ -123,14 +123,14 @@ class Relay(Model):
     @property
     def named_endpoint(self) -> str:
         """Endpoint's name and port if gateways use a name; else empty."""
-        place = self.wireguard_endpoint
-        return endpoint_text(place, self.wireguard_port) if isinstance(place, HostName) else ""
+        host = self.wireguard_endpoint
+        return endpoint_text(host, self.wireguard_port) if isinstance(host, HostName) else ""
 
     @property
     def endpoints(self) -> tuple[tuple[str, HostPlace], ...]:
         """WireGuard endpoints of all peers, with their keys in the file."""
         named = ((self._endpoint_key, self.wireguard_endpoint), ("endpoint_address", self.endpoint_address))
-        return tuple((key, place) for key, place in named if place is not None)
+        return tuple((key, host) for key, host in named if host is not None)
 
     @property
     def _endpoint_key(self) -> str:
@@ -139,8 +139,8 @@ class Relay(Model):
     @property
     def centre_endpoint(self) -> AnyAddress | None:
         """WireGuard endpoint for centres; `None` if a name lacks its address."""
-        place = self.wireguard_endpoint
-        return self.endpoint_address if isinstance(place, HostName) else place
+        host = self.wireguard_endpoint
+        return self.endpoint_address if isinstance(host, HostName) else host
 
 
 _WIDEST_ROUTED = 8
@@ -465,7 +465,7 @@ class SiteAllocation(Model):
     @property
     def prefixes(self) -> tuple[IPv4Network, ...]:
         """The site's prefixes, also in the next carrier's pool."""
-        return tuple(held.prefix for held in (self, self.successor) if held and held.prefix)
+        return tuple(allocation.prefix for allocation in (self, self.successor) if allocation and allocation.prefix)
 
 
 class Tombstone(Model):

@@ -83,10 +83,10 @@ class Frame(Model):
 
     def joined(self, kind: type[F], facilities: Mapping[str, object]) -> F:
         """Return this frame with facilities, as another kind of frame."""
-        own = {"facilities": dict(facilities)}
+        fields = {"facilities": dict(facilities)}
         if _LOCK in self.__dict__:
-            return cast("F", kind.model_construct(**dict(self) | own))
-        joined = cast("F", kind.model_construct(**self.__dict__ | {_LOCK: Allocations()} | own))
+            return cast("F", kind.model_construct(**dict(self) | fields))
+        joined = cast("F", kind.model_construct(**self.__dict__ | {_LOCK: Allocations()} | fields))
         joined.read_later(lambda: self.allocations)
         return joined
 
@@ -104,7 +104,7 @@ class Frame(Model):
     def approvers(self) -> tuple[Approver, ...]:
         """Keys that may approve plans, sorted."""
         listed = self.signing_keys.approvers if self.signing_keys else ()
-        return tuple(sorted(listed, key=lambda one: (one.id, one.key, one.since)))
+        return tuple(sorted(listed, key=lambda approver: (approver.id, approver.key, approver.since)))
 
     @property
     def relays(self) -> dict[str, tuple[Carrier, Relay]]:
@@ -113,13 +113,13 @@ class Frame(Model):
 
     def viewers_of(self, carrier: Carrier) -> tuple[Viewer, ...]:
         """Return viewers that read from a carrier's relays, without hubs'."""
-        known = (self.centres.get(centre) for centre in carrier.centres)
-        return tuple(viewer for centre in known if centre and centre.hub is None for viewer in centre.viewers)
+        centres = (self.centres.get(centre) for centre in carrier.centres)
+        return tuple(viewer for centre in centres if centre and centre.hub is None for viewer in centre.viewers)
 
     def hosts_of_one(self, carrier: Carrier) -> tuple[str, ...]:
         """Return a carrier's relays, and its centres without another carrier."""
-        others = {c for other in self.carriers.values() if other.id != carrier.id for c in other.centres}
-        return (*sorted(relay.id for relay in carrier.relays), *sorted(set(carrier.centres) - others))
+        foreign = {centre for other in self.carriers.values() if other.id != carrier.id for centre in other.centres}
+        return (*sorted(relay.id for relay in carrier.relays), *sorted(set(carrier.centres) - foreign))
 
     def ssh_sources(self, host: str) -> tuple[AnyNetwork, ...]:
         """Return the networks that SSH to a host may come from.
@@ -131,9 +131,9 @@ class Frame(Model):
         of_carriers = (n for c in self.carriers.values() if host in c.centres for n in c.management_networks)
         return (*self.centres[host].management_networks, *of_carriers)
 
-    def scheme_of(self, own: ProvinceScheme | None) -> ProvinceScheme:
+    def scheme_of(self, scheme: ProvinceScheme | None) -> ProvinceScheme:
         """Return a record's list of provinces: its own, or the inventory's."""
-        return own or self.settings.province_scheme
+        return scheme or self.settings.province_scheme
 
     def province_today(self, facility: InProvince) -> Province:
         """Return a facility's province today, in the inventory's list.
@@ -149,12 +149,12 @@ class Frame(Model):
         except ProvinceError:
             return facility.province
 
-    def is_in(self, facility: InProvince, slug: str, own: ProvinceScheme | None) -> bool:
+    def is_in(self, facility: InProvince, slug: str, scheme: ProvinceScheme | None) -> bool:
         """Return whether a facility is in a designation's or order's province.
 
         `own` is that record's `province_scheme`.
         """
-        return _lies_in(facility.province, self.scheme_of(facility.province_scheme), slug, self.scheme_of(own))
+        return _lies_in(facility.province, self.scheme_of(facility.province_scheme), slug, self.scheme_of(scheme))
 
 
 @lru_cache(maxsize=32768)

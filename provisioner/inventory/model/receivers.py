@@ -229,23 +229,23 @@ def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
 def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str, ...]:
     """Return facts that decide whose sign-offs count, a line each, sorted."""
     lines = [msg("sign-offs have to be {value}", sign_offs.value)]
-    for one in signers_in(signers):
-        until = (" " + msg("until {until}", one.until)) if one.until else ""
-        of = f"{one.of} ({one.province_scheme})" if one.province_scheme else one.of
+    for entry in signers_in(signers):
+        until = (" " + msg("until {until}", entry.until)) if entry.until else ""
+        area = f"{entry.of} ({entry.province_scheme})" if entry.province_scheme else entry.of
         lines.append(
             msg(
                 "{value} of {of}: {office} signs by {key} since {since}{until}",
-                one.party.value,
-                of,
-                one.office,
-                one.key,
-                one.since,
+                entry.party.value,
+                area,
+                entry.office,
+                entry.key,
+                entry.since,
                 until,
             )
         )
     withdrawn = signers.withdrawn if signers else ()
     lines += [
-        msg("sign-offs of {facility} before {before} are withdrawn", one.facility, one.before) for one in withdrawn
+        msg("sign-offs of {facility} before {before} are withdrawn", entry.facility, entry.before) for entry in withdrawn
     ]
     return tuple(sorted(lines))
 

@@ -84,6 +84,6 @@ class Secrets(Model):
 
     def logins(self, carrier: str, facility: str) -> dict[str, Credentials]:
         """Return a facility's logins for a carrier."""
-        own = self.carrier_cameras.get(carrier, {}).get(facility)
+        own_logins = self.carrier_cameras.get(carrier, {}).get(facility)
         shared = self.cameras.get(facility, {})
-        return shared | own if own else shared
+        return shared | own_logins if own_logins else shared

@@ -94,10 +94,10 @@ class RegoVerdict:
     @property
     def words(self) -> str:
         """Summary in one sentence."""
-        which = msg("{rego_rules} of {files}", counted(self.rules, "Rego rule"), counted(self.files, "file"))
+        rules = msg("{rego_rules} of {files}", counted(self.rules, "Rego rule"), counted(self.files, "file"))
         return msg(
             "{which} judged this plan: {denied} deny, {warned} warn, {failed} failed",
-            which,
+            rules,
             len(self.denied),
             len(self.warned),
             len(self.failed),
@@ -124,10 +124,10 @@ class RegoBounds:
 
     def until(self, end: float) -> RegoBounds:
         """Return these limits, cut at a monotonic time; `RegoFailureError` if over."""
-        left = math.ceil(end - time.monotonic())
-        if left <= 0:
+        remaining_s = math.ceil(end - time.monotonic())
+        if remaining_s <= 0:
             raise RegoFailureError("all rules together take too long")
-        return replace(self, seconds=min(self.seconds, left))
+        return replace(self, seconds=min(self.seconds, remaining_s))
 
 
 @dataclass(slots=True)
@@ -191,17 +191,17 @@ def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswe
             failed.append(RegoFinding(file, line, f"{rule.name} {_no_answer(answer)}", _MEND))
             continue
         findings = list(_findings(file, line, answer.value))
-        if any(one is None for one in findings):
+        if any(finding is None for finding in findings):
             failed.append(RegoFinding(file, line, msg("{name} returns an invalid message", rule.name), _MESSAGES))
-        said = [one for one in findings if one is not None]
-        (denied if rule.name == DENY else warned).extend(_few(said))
+        valid = [finding for finding in findings if finding is not None]
+        (denied if rule.name == DENY else warned).extend(_few(valid))
     return RegoVerdict(1, len(rules), tuple(denied), tuple(warned), tuple(failed))
 
 
-def failed_verdict(file: str, rules: Sequence[RegoRule], why: str) -> RegoVerdict:
+def failed_verdict(file: str, rules: Sequence[RegoRule], reason: str) -> RegoVerdict:
     """Return the verdict of a file whose evaluation did not finish."""
     return RegoVerdict(
-        1, len(rules), failed=(RegoFinding(file, 0, msg("its rules came to no answer: {why}", why), _MEND),)
+        1, len(rules), failed=(RegoFinding(file, 0, msg("its rules came to no answer: {why}", reason), _MEND),)
     )
 
 
@@ -227,7 +227,7 @@ def _findings(file: str, line: int, values: Sequence[object]) -> Iterator[RegoFi
 
 
 def _is_message(value: Mapping[str, object]) -> bool:
-    texts = all(isinstance(one, str) for one in value.values())
+    texts = all(isinstance(text, str) for text in value.values())
     return texts and set(value) <= _FIELDS and bool(str(value.get("message", "")).strip())
 
 
@@ -297,7 +297,7 @@ def _cpu_of(process: int) -> float:
 
     The name in `stat` could contain spaces, but an interpreter's does not.
     """
-    return sum(_number_of(process, "stat", place) for place in (13, 14)) / os.sysconf("SC_CLK_TCK")
+    return sum(_number_of(process, "stat", field) for field in (13, 14)) / os.sysconf("SC_CLK_TCK")
 
 
 def _cpu_of_children() -> float:
@@ -305,33 +305,33 @@ def _cpu_of_children() -> float:
     return ended.ru_utime + ended.ru_stime
 
 
-def _number_of(process: int, file: str, place: int) -> int:
+def _number_of(process: int, file: str, field: int) -> int:
     try:
-        return int(Path(f"/proc/{process}/{file}").read_text(encoding="ascii").split()[place])
+        return int(Path(f"/proc/{process}/{file}").read_text(encoding="ascii").split()[field])
     except (OSError, ValueError, IndexError):
         return 0  # it ends just now
 
 
-def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
+def answers_in(written: bytes, expected: int) -> tuple[RegoAnswer, ...]:
     """Parse the process's untrusted output; errors are as of `ask_rego`."""
     try:
-        answered: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}
-        if "unloaded" in answered:
-            why = printable(str(answered["unloaded"]), _LONGEST_ERROR)
-            raise RegoUnloadedError(msg("regopy is there and cannot be loaded: {why}", why))
-        if "fault" in answered:
-            fault = answered["fault"]
+        document: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}
+        if "unloaded" in document:
+            reason = printable(str(document["unloaded"]), _LONGEST_ERROR)
+            raise RegoUnloadedError(msg("regopy is there and cannot be loaded: {why}", reason))
+        if "fault" in document:
+            fault = document["fault"]
             raise RegoTextFaultError(
                 int(fault["text"]), int(fault["offset"]), printable(str(fault["message"]), _LONGEST_ERROR)
             )
-        answers = tuple(_answer(one) for one in answered["answers"])
+        answers = tuple(_answer(item) for item in document["answers"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise RegoFailureError("the process that evaluates it gave no answer") from None
-    if len(answers) != asked:
+    if len(answers) != expected:
         raise RegoFailureError("the process that evaluates it gave another number of answers")
     return answers
 
 
-def _answer(one: WrittenAnswer) -> RegoAnswer:
-    error = printable(str(one.get("error", "")), _LONGEST_ERROR)
-    return RegoAnswer(one.get("value"), error, "value" in one and not error, one.get("never") is True)
+def _answer(written: WrittenAnswer) -> RegoAnswer:
+    error = printable(str(written.get("error", "")), _LONGEST_ERROR)
+    return RegoAnswer(written.get("value"), error, "value" in written and not error, written.get("never") is True)

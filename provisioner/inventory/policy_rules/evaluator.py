@@ -75,16 +75,16 @@ def _give_up(seconds: int) -> None:
 
     Memory is watched from outside: the library aborts at a limit.
     """
-    for what, most in (
+    for resource_kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_FSIZE, _MOST_WRITTEN),
         (resource.RLIMIT_NOFILE, _MOST_FILES),
         (resource.RLIMIT_CPU, seconds + 5),
     ):
-        _, hard = resource.getrlimit(what)
+        _, hard = resource.getrlimit(resource_kind)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (limit, limit))
+        resource.setrlimit(resource_kind, (limit, limit))
 
 
 def _answered(question: RegoQuestion) -> Written:
@@ -100,11 +100,11 @@ def _answered(question: RegoQuestion) -> Written:
         except regopy.RegoError as error:
             return {"fault": _placed(str(error), number)}
     answers: list[WrittenAnswer] = []
-    seen = -1
+    current = -1
     for query, document in question["queries"]:
-        if document != seen:
+        if document != current:
             interpreter.set_input(question["documents"][document])
-            seen = document
+            current = document
         answers.append(_one(interpreter, query))
     return {"answers": answers}
 

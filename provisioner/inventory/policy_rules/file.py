@@ -180,10 +180,10 @@ class RegoModule:
 
     def without(self, rule: RegoRule) -> str:
         """Return the text with one rule renamed, i.e. without effect."""
-        others = (one for one in self.judging if one is not rule and one.name == rule.name)
+        siblings = (sibling for sibling in self.judging if sibling is not rule and sibling.name == rule.name)
         # A name of which there is no rule left is no error of a test's, but an empty set.
         nothing = (
-            "" if any(others) else f"\n{rule.name} contains message if {{\n\tmessage := input.inventory\n\tfalse\n}}\n"
+            "" if any(siblings) else f"\n{rule.name} contains message if {{\n\tmessage := input.inventory\n\tfalse\n}}\n"
         )
         return _renamed(self.text, rule) + nothing
 
@@ -341,24 +341,24 @@ def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
 
 def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iterator[Problem]:
     """Check that a file has its own package and imports only `rego.v1`."""
-    own, beginning = (
+    package, first_lines = (
         f"{PACKAGE}.{name}",
         msg("begin the file with `package {package}.{name}` and `import rego.v1`", PACKAGE, name),
     )
     texts = ["".join(word.text for word in statement[1:]) for statement in statements]
     heads = [statement[0] for statement in statements]
-    if not heads or heads[0].text != "package" or texts[0] != own:
+    if not heads or heads[0].text != "package" or texts[0] != package:
         yield Problem(
             "",
             heads[0].line if heads else 1,
             1,
             "rego-form",
-            msg("the file is not of the package {own}", own),
-            beginning,
+            msg("the file is not of the package {own}", package),
+            first_lines,
         )
     imports = [(head, text) for head, text in zip(heads, texts, strict=True) if head.text == "import"]
     if not any(text == "rego.v1" for _, text in imports):
-        yield Problem("", 1, 1, "rego-form", "the file does not import rego.v1", beginning)
+        yield Problem("", 1, 1, "rego-form", "the file does not import rego.v1", first_lines)
     for head, text in imports:
         if text != "rego.v1":
             yield fault_at(
@@ -396,10 +396,10 @@ def _of_rules(module: RegoModule) -> Iterator[Problem]:
         yield Problem(
             "", 1, 1, "rego-form", "it has no rule named deny or warn, and so no effect", "write `deny contains …`"
         )
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for rule in module.rules:
-        yield from _of_name(module, rule, seen)
-        seen.add(rule.name)
+        yield from _of_name(module, rule, earlier)
+        earlier.add(rule.name)
     used = {word.text for rule in module.rules for word in rule.words if word is not rule.head}
     for rule in module.rules:
         if rule.name not in used and rule.name not in JUDGING and not rule.name.startswith(TEST):
@@ -407,7 +407,7 @@ def _of_rules(module: RegoModule) -> Iterator[Problem]:
             yield fault_at(rule.head, msg("{name} is unused", rule.name), hint)
 
 
-def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[Problem]:
+def _of_name(module: RegoModule, rule: RegoRule, earlier: set[str]) -> Iterator[Problem]:
     if _PLACED.fullmatch(rule.name):
         yield fault_at(rule.head, msg("{name} is a name of provisioner's own", rule.name), "give it another one")
     if rule.name in JUDGING and module.is_test:
@@ -422,7 +422,7 @@ def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[Pro
     if not module.is_test:
         hint = msg("put it into {name}_test.rego", module.name)
         yield fault_at(rule.head, msg("{name} is a test, and stands among rules", rule.name), hint)
-    elif rule.name in seen or rule.is_default or [w.text for w in rule.words[1:2]] != ["if"]:
+    elif rule.name in earlier or rule.is_default or [w.text for w in rule.words[1:2]] != ["if"]:
         hint = "write `test_NAME if { … }`, each name once"
         yield fault_at(rule.head, msg("{name} is there twice, or is more than its conditions", rule.name), hint)
 

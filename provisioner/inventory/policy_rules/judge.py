@@ -132,10 +132,10 @@ def cases_of(module: RegoModule) -> RegoCases:
     """Separate the tests of a file from their plans."""
     text, faults = module.text, list[Problem]()
     cases, plans = list[RegoCase](), list[str]()
-    cut: list[_Replacement] = []
+    replacements: list[_Replacement] = []
     for rule in module.rules:
         replaced = list(_replacements(rule.words))
-        cut += replaced
+        replacements += replaced
         faults += _faults(rule, replaced, is_test=rule in module.tests)
         if rule not in module.tests:
             continue
@@ -144,10 +144,10 @@ def cases_of(module: RegoModule) -> RegoCases:
         if replaced and len(replaced[0].expression):
             expression = replaced[0].expression
             plans.append(f"{name} := {text[expression[0].offset : replaced[0].end]}")
-    for one in reversed(cut):
+    for replacement in reversed(replacements):
         # Its lines stay, so that all that comes after stays where it is.
-        lines = "\n" * text[one.first.offset : one.end].count("\n")
-        text = text[: one.first.offset] + lines + text[one.end :]
+        lines = "\n" * text[replacement.first.offset : replacement.end].count("\n")
+        text = text[: replacement.first.offset] + lines + text[replacement.end :]
     return RegoCases("\n".join((text, *plans, "")), tuple(cases), tuple(faults))
 
 
@@ -161,34 +161,34 @@ def _replacements(words: Sequence[RegoWord]) -> Iterator[_Replacement]:
         yield _Replacement(word, tuple(words[number:end]))
 
 
-def _ends(word: RegoWord, begun: RegoWord) -> bool:
+def _ends(word: RegoWord, start: RegoWord) -> bool:
     """Return whether an expression ends before a word."""
-    if word.depth < begun.depth:
+    if word.depth < start.depth:
         return True
-    if word.depth > begun.depth or word.text in {"]", ")"}:
+    if word.depth > start.depth or word.text in {"]", ")"}:
         return False
     closes = word.text == "}"
     return (
         word.text in _ENDS
         or (word.begins_line and not closes)
-        or (closes and word.begins_line and word.depth < begun.depth)
+        or (closes and word.begins_line and word.depth < start.depth)
     )
 
 
 def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) -> Iterator[Problem]:
-    for one in replaced:
-        beginning = [word.text for word in one.words[:3]]
-        if beginning != ["with", "input", "as"] or not one.expression:
+    for replacement in replaced:
+        beginning = [word.text for word in replacement.words[:3]]
+        if beginning != ["with", "input", "as"] or not replacement.expression:
             hint = "write `with input as`, and the whole plan after it"
-            yield fault_at(one.first, "it replaces something else than input", hint)
+            yield fault_at(replacement.first, "it replaces something else than input", hint)
         elif not is_test:
-            yield fault_at(one.first, msg("{name} is no test, and says a plan", rule.name), "say it in the test itself")
-    said = {tuple(word.text for word in one.expression) for one in replaced}
-    if len(said) > 1:
+            yield fault_at(replacement.first, msg("{name} is no test, and says a plan", rule.name), "say it in the test itself")
+    plans = {tuple(word.text for word in replacement.expression) for replacement in replaced}
+    if len(plans) > 1:
         yield fault_at(replaced[1].first, msg("{name} is about several plans", rule.name), _ONE)
-    own = {word.text for one in replaced for word in one.expression if word.kind is RegoWordKind.NAME}
+    names = {word.text for replacement in replaced for word in replacement.expression if word.kind is RegoWordKind.NAME}
     for number, word in enumerate(rule.words[:-1]):
-        if rule.words[number + 1].text == ":=" and word.text in own:
+        if rule.words[number + 1].text == ":=" and word.text in names:
             hint = "make it a rule of the file of tests"
             yield fault_at(word, msg("the plan of {name} is made of its own {text}", rule.name, word.text), hint)
 
@@ -254,11 +254,11 @@ def _of_one(
         listed += [problem_of(root, test, fault) for fault in static_faults(modules[test], tested=module)]
     yield from listed
     if not listed and time_of is not None:
-        both = [file, *([test] if test else [])]
-        fault_of = evaluation_fault([modules[one] for one in both], module, *time_of)
+        members = [file, *([test] if test else [])]
+        fault_of = evaluation_fault([modules[member] for member in members], module, *time_of)
         if fault_of is not None:
             number, fault = fault_of
-            yield problem_of(root, both[number], fault)
+            yield problem_of(root, members[number], fault)
 
 
 def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[Problem]:
@@ -277,8 +277,8 @@ def evaluation_fault(
     """
     bounds = replace(CHECKED, cpu_s=cpu_s)
     names = sorted({rule.name for rule in judging.judging})
-    names += [rule.name for one in modules if one.is_test for rule in one.tests]
-    texts = [cases_of(one).text if one.is_test else one.text for one in modules]
+    names += [rule.name for module in modules if module.is_test for rule in module.tests]
+    texts = [cases_of(module).text if module.is_test else module.text for module in modules]
     try:
         answers = ask_rego(
             texts, [RegoQuery(f"data.{judging.package}.{name}") for name in names], [EMPTY], bounds.until(end)
@@ -327,7 +327,7 @@ def problem_of(root: Path, file: RegoFile, fault: Problem, severity: Severity = 
 
 def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object]) -> RegoJudgement:
     """Evaluate all rules for a plan; `document` is their input."""
-    problems = [one for one in rego_problems(files, root, evaluates=False) if one.severity is Severity.ERROR]
+    problems = [problem for problem in rego_problems(files, root, evaluates=False) if problem.severity is Severity.ERROR]
     verdict, end = RegoVerdict(), time.monotonic() + MOST_SECONDS
     for file in sorted(files):
         if problems or file.is_test:
@@ -367,7 +367,7 @@ def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
     pairs = [(file, tests[file.name]) for file in sorted(files) if not file.is_test and file.name in tests]
     alone = [file for file in sorted(files) if not file.is_test and file.name not in tests]
     end = time.monotonic() + MOST_SECONDS
-    ended = [one for pair in pairs for one in _tests_of(*pair, end)]
+    ended = [test for pair in pairs for test in _tests_of(*pair, end)]
     ended += [
         RegoTest(file.path, rule.head.line, rule.name, RegoTestEnd.UNTESTED)
         for file in alone
@@ -408,8 +408,8 @@ class _PlannedTests:
     @classmethod
     def of(cls, rules: RegoModule, tests: RegoModule, end: float) -> _PlannedTests:
         cases = cases_of(tests)
-        asked = [RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
-        answers = iter(_asked([rules.text, cases.text], asked, [EMPTY], end))
+        queries = [RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
+        answers = iter(_asked([rules.text, cases.text], queries, [EMPTY], end))
         plans = (next(answers) if case.plan else RegoAnswer(EMPTY, is_defined=True) for case in cases.cases)
         return cls(tests, cases, tuple(plans), end)
 
@@ -430,7 +430,7 @@ def _asked(
     try:
         return ask_rego(texts, queries, documents, TESTED.until(end))
     except RegoTextFaultError as error:
-        why = msg("it is no Rego: {message}", error.message)
+        reason = msg("it is no Rego: {message}", error.message)
     except RegoFailureError as error:
-        why = str(error)
-    return tuple(RegoAnswer(error=why) for _ in queries)
+        reason = str(error)
+    return tuple(RegoAnswer(error=reason) for _ in queries)

@@ -194,9 +194,9 @@ class _Scope:
         words = rule.words
         for number, word in enumerate(words):
             if word.text in {"some", "every"} and word.kind is RegoWordKind.NAME:
-                names, place = _names_after(words, number)
-                if place < len(words) and words[place].text == "in" and names:
-                    self._note(types, names[-1], self._element(words, place + 1, types))
+                names, index = _names_after(words, number)
+                if index < len(words) and words[index].text == "in" and names:
+                    self._note(types, names[-1], self._element(words, index + 1, types))
                     for key in names[:-1]:
                         self._note(types, key, None)
             elif word.kind is RegoWordKind.NAME and number + 1 < len(words) and words[number + 1].text == ":=":
@@ -293,21 +293,21 @@ class _Scope:
 
     def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[Problem]:
         """Check that a field is compared with possible values."""
-        for other in self._compared_with(chain, words):
+        for operand in self._compared_with(chain, words):
             kind, values = self.fields.kind(node), self.fields.values(node)
             wanted = _LITERALS.get(kind)
-            if other.kind in _LITERALS.values() and other.kind is not wanted:
+            if operand.kind in _LITERALS.values() and operand.kind is not wanted:
                 message = msg(
                     "{dotted} is {kind}, and is compared with {text}",
                     chain.dotted,
                     _A_KIND.get(kind, kind),
-                    other.text[:40],
+                    operand.text[:40],
                 )
-                yield fault_at(other, message, "compare it with a possible value", _REFERENCE)
-            elif values and other.value is not None and other.value not in values:
-                close = asked(nearest(other.value, values))
+                yield fault_at(operand, message, "compare it with a possible value", _REFERENCE)
+            elif values and operand.value is not None and operand.value not in values:
+                close = asked(nearest(operand.value, values))
                 hint = msg("{close} it is one of {values}", close, ", ".join(values)).lstrip()
-                yield fault_at(other, msg("{dotted} is never {text}", chain.dotted, other.text[:40]), hint, _REFERENCE)
+                yield fault_at(operand, msg("{dotted} is never {text}", chain.dotted, operand.text[:40]), hint, _REFERENCE)
 
     @staticmethod
     def _compared_with(chain: _Chain, words: Sequence[RegoWord]) -> Iterator[RegoWord]:
@@ -342,34 +342,34 @@ def _is_step(words: Sequence[RegoWord], number: int) -> bool:
 
 
 def _chain(words: Sequence[RegoWord], number: int) -> _Chain:
-    base, place = words[number], number + 1
+    base, index = words[number], number + 1
     steps: list[tuple[str | None, RegoWord]] = []
-    while place < len(words) and words[place].touches:
-        if words[place].text == "." and place + 1 < len(words):
-            steps.append((words[place + 1].text, words[place + 1]))
-            place += 2
-        elif words[place].text == "[":
-            end = next(n for n in range(place + 1, len(words)) if words[n].depth == words[place].depth)
-            inside = words[place + 1 : end]
-            steps.append((inside[0].value if len(inside) == 1 else None, words[place]))
-            place = end + 1
+    while index < len(words) and words[index].touches:
+        if words[index].text == "." and index + 1 < len(words):
+            steps.append((words[index + 1].text, words[index + 1]))
+            index += 2
+        elif words[index].text == "[":
+            end = next(n for n in range(index + 1, len(words)) if words[n].depth == words[index].depth)
+            inside = words[index + 1 : end]
+            steps.append((inside[0].value if len(inside) == 1 else None, words[index]))
+            index = end + 1
         else:
             break
-    is_call = place < len(words) and words[place].text == "(" and words[place].touches
-    return _Chain(base, tuple(steps), number, place, is_call)
+    is_call = index < len(words) and words[index].text == "(" and words[index].touches
+    return _Chain(base, tuple(steps), number, index, is_call)
 
 
 def _names_after(words: Sequence[RegoWord], number: int) -> tuple[list[str], int]:
     """Return the names after `some` or `every`, and the next word's index."""
-    names, place = [], number + 1
+    names, index = [], number + 1
     while (
-        place < len(words) and words[place].kind is RegoWordKind.NAME and words[place].text not in KEYWORDS - {"input"}
+        index < len(words) and words[index].kind is RegoWordKind.NAME and words[index].text not in KEYWORDS - {"input"}
     ):
-        names.append(words[place].text)
-        place += 1
-        if place < len(words) and words[place].text == ",":
-            place += 1
-    return names, place
+        names.append(words[index].text)
+        index += 1
+        if index < len(words) and words[index].text == ",":
+            index += 1
+    return names, index
 
 
 def _declared(rule: RegoRule) -> dict[str, RegoWord]:
@@ -393,10 +393,10 @@ def _assigned(words: Sequence[RegoWord], number: int) -> dict[str, RegoWord]:
         return {before.text: before}
     if before.text not in {"]", "}"}:
         return {}
-    taken = {}
+    names = {}
     for word in reversed(words[: number - 1]):
         if word.depth <= before.depth:
             break
         if word.kind is RegoWordKind.NAME:
-            taken[word.text] = word
-    return taken
+            names[word.text] = word
+    return names

@@ -32,10 +32,10 @@ class KeyRing:
 
     def refusal(self, facility: InProvince, carrier: str, proof: SignOffProof) -> tuple[str, str, str] | None:
         """Return why a signature does not count (code, message, hint), or `None`."""
-        name, here = proof.party.words, self._frame.settings.id
-        if proof.inventory != here:
+        name, inventory_id = proof.party.words, self._frame.settings.id
+        if proof.inventory != inventory_id:
             message = msg(
-                "the signature of {name} is for the inventory {inventory}, not for {here}", name, proof.inventory, here
+                "the signature of {name} is for the inventory {inventory}, not for {here}", name, proof.inventory, inventory_id
             )
             return (
                 "sign-off-of-another-inventory",
@@ -65,7 +65,7 @@ class KeyRing:
         """Return whether a party has a key for a plan; cached."""
         case = (party, facility.province, facility.province_scheme, carrier)
         if case not in self._with_key:
-            keys = (key for (whose, _), listed in self._keys.items() if whose is party for key in listed)
+            keys = (key for (holder, _), listed in self._keys.items() if holder is party for key in listed)
             self._with_key[case] = any(self._is_for(key, facility, carrier) for key in keys)
         return self._with_key[case]
 
@@ -78,35 +78,35 @@ class KeyRing:
 def approvers_have_keys_of_their_own(view: View) -> Iterator[Problem]:
     """Approvers' keys are valid, unshared, and for known carriers."""
     first: dict[bytes, tuple[str, KeyPath]] = {}
-    for path, one in _approvers(view):
-        if one.until and one.until < one.since:
-            message = msg("the key of {id} ends on {until}, before it begins", one.id, one.until)
+    for path, approver in _approvers(view):
+        if approver.until and approver.until < approver.since:
+            message = msg("the key of {id} ends on {until}, before it begins", approver.id, approver.until)
             yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
-        for place, carrier in enumerate(one.carriers):
+        for number, carrier in enumerate(approver.carriers):
             if not view.knows(f"carrier/{carrier}"):
                 message, hint = (
                     msg("there is no carrier {carrier}", carrier),
                     "correct the id, or write the carrier's file",
                 )
-                yield view.problem("signers", (*path, "carriers", place), "carrier-unknown", message, hint)
+                yield view.problem("signers", (*path, "carriers", number), "carrier-unknown", message, hint)
         try:
-            key = public_key_of(one.key)
+            key = public_key_of(approver.key)
         except SignatureFormError as error:
             hint = "write the first two words of the person's .pub file"
             yield view.problem("signers", (*path, "key"), "signer-key-unusable", msg("the key {error}", error), hint)
             continue
-        other, place_of_other = first.setdefault(key.blob, (one.id, path))
-        if other != one.id:
-            where = view.where("signers", *place_of_other)
-            message = msg("{id} and {other} have one key: the other is at {where}", one.id, other, where)
+        first_id, first_path = first.setdefault(key.blob, (approver.id, path))
+        if first_id != approver.id:
+            where = view.where("signers", *first_path)
+            message = msg("{id} and {other} have one key: the other is at {where}", approver.id, first_id, where)
             hint = "let each person make a key of its own: two approvals by one key are one"
             yield view.problem("signers", (*path, "key"), "approver-key-shared", message, hint)
 
 
 def _approvers(view: View) -> Iterator[tuple[KeyPath, Approver]]:
     keys = view.inventory.signing_keys
-    for index, one in enumerate(keys.approvers if keys else ()):
-        yield ("approvers", index), one
+    for index, approver in enumerate(keys.approvers if keys else ()):
+        yield ("approvers", index), approver
 
 
 def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
@@ -114,19 +114,19 @@ def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
     policy = view.inventory.settings.policy.approvals
     if policy is None or "signers" in view.broken:
         return
-    valid = [one for _, one in _approvers(view) if is_between(view.today, one.since, one.until)]
+    valid = [approver for _, approver in _approvers(view) if is_between(view.today, approver.since, approver.until)]
     for index, rule in enumerate(policy.rules):
         for carrier in sorted(view.inventory.carriers):
             people = {
-                one.id
-                for one in valid
-                if (rule.role is None or rule.role in one.roles) and (not one.carriers or carrier in one.carriers)
+                approver.id
+                for approver in valid
+                if (rule.role is None or rule.role in approver.roles) and (not approver.carriers or carrier in approver.carriers)
             }
             if len(people) < rule.people:
                 role = (" " + msg("as {role}", rule.role)) if rule.role else ""
-                has = ", ".join(sorted(people)) or "nobody"
-                asked = msg("policy.approvals asks for {people} of those who approve{role}", rule.people, role)
-                message = msg("{asked}, and for hosts of {carrier} there is: {has}", asked, carrier, has)
+                names = ", ".join(sorted(people)) or "nobody"
+                demand = msg("policy.approvals asks for {people} of those who approve{role}", rule.people, role)
+                message = msg("{asked}, and for hosts of {carrier} there is: {has}", demand, carrier, names)
                 hint = "add approvers to signers.yml, or ask for fewer; until then such plans cannot be applied"
                 path: KeyPath = ("policy", "approvals", "rules", index)
                 yield view.problem("inventory", path, "approvers-lacking", message, hint, severity=Severity.WARNING)
@@ -167,13 +167,13 @@ def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
     first: dict[str, tuple[Party, KeyPath]] = {}
     for party, path, key in _signing_keys(view):
         fingerprint = _fingerprint(key)
-        other, place = first.setdefault(fingerprint, (party, path)) if fingerprint else (party, path)
-        if other is not party:
+        first_party, first_path = first.setdefault(fingerprint, (party, path)) if fingerprint else (party, path)
+        if first_party is not party:
             message = msg(
                 "{names} and {names_2} have one key: the other is at {view}",
                 party.words,
-                other.words,
-                view.where("signers", *place),
+                first_party.words,
+                view.where("signers", *first_path),
             )
             hint = "let each office make a key of its own"
             yield view.problem("signers", (*path, "key"), "signer-key-shared", message, hint)
@@ -251,7 +251,7 @@ def withdrawals_are_of_known_facilities(view: View) -> Iterator[Problem]:
 def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
     """An old plan cannot return with its withdrawn sign-offs."""
     keys = view.inventory.signing_keys
-    withdrawn = sorted(keys.withdrawn, key=lambda one: one.before) if keys else []
+    withdrawn = sorted(keys.withdrawn, key=lambda entry: entry.before) if keys else []
     before = {withdrawal.facility: withdrawal.before for withdrawal in withdrawn}
     for owner, name, facility, plan in view.plans():
         first = before.get(facility.id)
@@ -259,8 +259,8 @@ def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
             continue
         for index, proof in enumerate(plan.proofs):
             if date.fromisoformat(proof.signed_on) < first:
-                of = msg("the sign-off of {names} is of {signed_on}", proof.party.words, proof.signed_on)
-                message = msg("{of}; those before {first} are withdrawn in signers.yml", of, first)
+                statement = msg("the sign-off of {names} is of {signed_on}", proof.party.words, proof.signed_on)
+                message = msg("{of}; those before {first} are withdrawn in signers.yml", statement, first)
                 hint = "let all three agree to what the plan says now, and record that with `provisioner sign-off`"
                 path: KeyPath = (name, "sign_offs", index, "signed_on")
                 yield view.problem(owner, path, "sign-off-withdrawn", message, hint)

@@ -83,13 +83,13 @@ def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
     relays: dict[tuple[HostPlace, int], tuple[str, HostPlace]] = {}
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
-            for (key, place), port in product(relay.endpoints, relay.tunnel_ports):
-                endpoint = (place, port)
-                other, address = relays.setdefault(endpoint, (relay.id, relay.address))
+            for (key, host), port in product(relay.endpoints, relay.tunnel_ports):
+                endpoint = (host, port)
+                first_relay, address = relays.setdefault(endpoint, (relay.id, relay.address))
                 # Of two hosts at one address the rule above says it.
-                if other != relay.id and address != relay.address:
-                    at = endpoint_text(*endpoint)
-                    message = msg("relay {id}: {at} is also where peers of {other} send WireGuard", relay.id, at, other)
+                if first_relay != relay.id and address != relay.address:
+                    text = endpoint_text(*endpoint)
+                    message = msg("relay {id}: {at} is also where peers of {other} send WireGuard", relay.id, text, first_relay)
                     hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
                     path = ("relays", index, key)
                     yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
@@ -131,8 +131,8 @@ def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
         for index, relay in enumerate(carrier.relays):
             yield (owner, ("relays", index)), relay.id, carrier.ssh_to(relay)
             if relay.jump is not None:
-                place = (owner, ("relays", index, "jump"))
-                yield place, msg("the jump host of {id}", relay.id), relay.jump.known_by(signs).ssh
+                path = (owner, ("relays", index, "jump"))
+                yield path, msg("the jump host of {id}", relay.id), relay.jump.known_by(signs).ssh
     for centre in view.inventory.centres.values():
         yield (f"centre/{centre.id}", ()), centre.id, centre.ssh
         if centre.jump is not None:
@@ -207,18 +207,18 @@ def backups_are_other_relays_of_the_carrier(view: View) -> Iterator[Problem]:
             )
         else:
             continue
-        others = ", ".join(sorted(name for name, of in owners.items() if of == plan.carrier and name != plan.relay))
+        alternatives = ", ".join(sorted(name for name, holder in owners.items() if holder == plan.carrier and name != plan.relay))
         hint = (
-            msg("name another relay of {carrier}: {others}", plan.carrier, others)
-            if others
+            msg("name another relay of {carrier}: {others}", plan.carrier, alternatives)
+            if alternatives
             else "remove it: there is no other relay"
         )
         yield view.problem(owner, (key, "backup_relay"), "backup-relay-unfit", message, hint)
 
 
 def _relays(view: View, carrier: str) -> str:
-    known = view.inventory.carriers.get(carrier)
-    return ", ".join(relay.id for relay in known.relays) if known else "no readable entry"
+    entry = view.inventory.carriers.get(carrier)
+    return ", ".join(relay.id for relay in entry.relays) if entry else "no readable entry"
 
 
 def relays_hold_their_paths(view: View) -> Iterator[Problem]:
@@ -250,8 +250,8 @@ def certificates_last(view: View) -> Iterator[Problem]:
                     msg("relay {id}: no certificate is recorded that it could show readers", relay.id),
                     RUN_KEYS,
                 )
-                place = ("relays", index)
-                yield view.problem(f"carrier/{carrier.id}", place, HOST_KEYS_MISSING, message, hint)
+                path = ("relays", index)
+                yield view.problem(f"carrier/{carrier.id}", path, HOST_KEYS_MISSING, message, hint)
             elif carrier.certificates and entry:
                 yield from _of_certificate(view, "relays", relay.id, entry, carrier.certificates)
     for centre in view.inventory.centres.values():
@@ -264,21 +264,21 @@ def _of_certificate(
     view: View, kind: str, host: str, entry: RelayAllocation | CentreAllocation, tls: ReaderTls
 ) -> Iterator[Problem]:
     path: KeyPath = (kind, host, "certificates")
-    after = entry.next_certificate if isinstance(entry, RelayAllocation) else None
-    if after and _certificate(after.certificates[0]) is None:
+    following = entry.next_certificate if isinstance(entry, RelayAllocation) else None
+    if following and _certificate(following.certificates[0]) is None:
         message = msg("{host}: its recorded next certificate is invalid", host)
         hint = msg("take the file back from Git; or take it back: provisioner certificate renew {host} --cancel", host)
-        at = (kind, host, "next_certificate")
-        yield view.problem("allocations", at, "certificate-broken", message, hint, severity=Severity.ERROR)
-    shown = _certificate(entry.certificates[0]) if entry.certificates else None
-    if entry.certificates and shown is None:
+        next_path = (kind, host, "next_certificate")
+        yield view.problem("allocations", next_path, "certificate-broken", message, hint, severity=Severity.ERROR)
+    certificate = _certificate(entry.certificates[0]) if entry.certificates else None
+    if entry.certificates and certificate is None:
         message = msg("{host}: its recorded certificate is invalid", host)
         hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
         yield view.problem("allocations", path, "certificate-broken", message, hint)
         return
     noon = datetime.combine(view.today, time(12), UTC)
-    if shown and (words := words_of_end(shown.until, tls.warn_days, noon)):
-        message = msg("{host}: the certificate that it shows readers {words}", host, words)
+    if certificate and (end_text := words_of_end(certificate.until, tls.warn_days, noon)):
+        message = msg("{host}: the certificate that it shows readers {words}", host, end_text)
         hint = msg("run `provisioner certificate renew {host}`, or have one signed, and apply", host)
         yield view.problem("allocations", path, "certificate-ends", message, hint, severity=Severity.WARNING)
 
@@ -297,10 +297,10 @@ def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:
     for carrier in view.inventory.carriers.values():
         targets = {relay.id: relay.drain_to for relay in carrier.relays}
         for index, relay in enumerate(carrier.relays):
-            to = relay.drain_to
-            if to is not None and (to not in targets or to == relay.id or targets[to]):
-                what = "is being emptied itself" if targets.get(to) and to != relay.id else "is no other relay of it"
-                message = msg("relay {id} is to be emptied onto {to}, which {what}", relay.id, to, what)
+            target = relay.drain_to
+            if target is not None and (target not in targets or target == relay.id or targets[target]):
+                fault = "is being emptied itself" if targets.get(target) and target != relay.id else "is no other relay of it"
+                message = msg("relay {id} is to be emptied onto {to}, which {what}", relay.id, target, fault)
                 hint = msg("name another relay of {id} that goes on, or remove drain_to", carrier.id)
                 path = ("relays", index, "drain_to")
                 yield view.problem(f"carrier/{carrier.id}", path, "drain-leads-nowhere", message, hint)
@@ -334,10 +334,10 @@ def public_keys_are_unique(view: View) -> Iterator[Problem]:
     peers: dict[str, tuple[str, str]] = {}
     for key, owner, path, name in _keys(view):
         if key in peers:
-            other, whose = peers[key]
-            message = msg("the public key of {name} is also that of {other}", name, other)
+            first_name, first_owner = peers[key]
+            message = msg("the public key of {name} is also that of {other}", name, first_name)
             hint = "generate a new key on one of the two: a private key never leaves its host"
-            named = tuple(o.partition("/")[2] for o in (whose, owner) if o.startswith("facility/"))
+            named = tuple(party.partition("/")[2] for party in (first_owner, owner) if party.startswith("facility/"))
             yield view.problem(owner, path, "public-key-duplicate", message, hint, concerns=named)
         peers.setdefault(key, (name, owner))
 
@@ -357,8 +357,8 @@ def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
         if facility.public_key:
             yield facility.public_key, owner, ("gateway", "public_key"), msg("the gateway of {id}", facility.id)
         if facility.next_key:
-            place = ("gateway", "next_key", "public_key")
-            yield facility.next_key, owner, place, msg("the next key of the gateway of {id}", facility.id)
+            path = ("gateway", "next_key", "public_key")
+            yield facility.next_key, owner, path, msg("the next key of the gateway of {id}", facility.id)
 
 
 def next_keys_follow_one(view: View) -> Iterator[Problem]:
@@ -376,9 +376,9 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     """Hosts let SSH in from their jump host, for the controller."""
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    for road in (one for one in _roads(view) if one.hosts):
-        seen, key = road.jump.seen_as, "inside" if road.jump.inside else "address"
-        if seen is None:
+    for road in (candidate for candidate in _roads(view) if candidate.hosts):
+        source, key = road.jump.seen_as, "inside" if road.jump.inside else "address"
+        if source is None:
             message = msg(
                 "hosts see the jump host {address} come from an address, and their rules go by that, not by a name",
                 road.jump.address,
@@ -386,19 +386,19 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
             hint = "write under jump.inside the address that they see it come from"
             yield view.problem(road.owner, (*road.path, "address"), "jump-without-inside", message, hint)
             continue
-        if any(seen in network for network in road.networks) or (unread and road.owner.startswith("centre/")):
+        if any(source in network for network in road.networks) or (unread and road.owner.startswith("centre/")):
             continue
         message = msg(
             "SSH comes from the jump host {seen}, which is in no management network of {named}: the "
             "first apply would lock it out",
-            seen,
+            source,
             road.named,
         )
         hint = msg(
             "add {seen}/{max_prefixlen} to management_networks, or write under jump.inside the "
             "address that hosts see it come from",
-            seen,
-            seen.max_prefixlen,
+            source,
+            source.max_prefixlen,
         )
         yield view.problem(road.owner, (*road.path, key), "jump-outside-management", message, hint)
 
@@ -411,8 +411,8 @@ def _roads(view: View) -> Iterator[_Road]:
             yield _Road(owner, ("jump",), carrier.jump, behind, networks, named)
         for index, relay in enumerate(carrier.relays):
             if relay.jump is not None:
-                here = ((relay.id, relay.address),)
-                yield _Road(owner, ("relays", index, "jump"), relay.jump, here, networks, named)
+                called = ((relay.id, relay.address),)
+                yield _Road(owner, ("relays", index, "jump"), relay.jump, called, networks, named)
     for centre in view.inventory.centres.values():
         if centre.jump is not None:
             networks = view.inventory.ssh_sources(centre.id)
@@ -440,7 +440,7 @@ def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
 
 
 def _addresses(jump: JumpHost) -> Iterable[HostPlace]:
-    return dict.fromkeys(place for place in (jump.address, jump.seen_as) if place is not None)
+    return dict.fromkeys(address for address in (jump.address, jump.seen_as) if address is not None)
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

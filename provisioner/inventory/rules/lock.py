@@ -89,8 +89,8 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
     """A site's port belongs to one device for ever."""
     lock = view.inventory.allocations
     for name, site in lock.sites.items():
-        gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
-        owners = {stone.port: msg("the removed {object}", stone.object) for stone in gone}
+        removed = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
+        owners = {stone.port: msg("the removed {object}", stone.object) for stone in removed}
         for key, ports in (("ports", site.ports), ("onvif_ports", site.asked_ports)):
             for device, port in ports.items():
                 if port in owners:
@@ -127,14 +127,14 @@ def prefixes_are_recorded_once(view: View) -> Iterator[Problem]:
     spans += [(IPv4Network(address), name, ()) for address, name in single if address]
     # In this order a network comes right after the one that it lies in, or after another one in that.
     spans.sort(key=lambda span: (int(span[0].network_address), span[0].prefixlen, not span[2]))
-    whole, owner, place = spans[0]
+    whole, owner, outer_path = spans[0]
     for network, name, path in spans[1:]:
         if not network.subnet_of(whole):
-            whole, owner, place = network, name, path
-        elif at := path or place:
-            own, other, whose = (network, whole, owner) if path else (whole, network, name)
-            code = "allocation-reused" if whose.startswith("the removed") else "allocation-duplicate"
-            message = msg("site {at}: {own} meets {other} of {whose}", at[1], own, other, whose)
+            whole, owner, outer_path = network, name, path
+        elif at := path or outer_path:
+            overlapping, overlapped, holder = (network, whole, owner) if path else (whole, network, name)
+            code = "allocation-reused" if holder.startswith("the removed") else "allocation-duplicate"
+            message = msg("site {at}: {own} meets {other} of {whose}", at[1], overlapping, overlapped, holder)
             yield view.problem("allocations", (*at, "prefix"), code, message, _NEVER_EDIT)
 
 
@@ -157,8 +157,8 @@ def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
     for name, site in lock.sites.items():
         if not site.numbers:
             continue
-        gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.number]
-        owners = {stone.number: msg("the removed {object}", stone.object) for stone in gone}
+        removed = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.number]
+        owners = {stone.number: msg("the removed {object}", stone.object) for stone in removed}
         largest = min((prefix.num_addresses - 2 for prefix in site.prefixes), default=None)
         for device, number in site.numbers.items():
             path = ("sites", name, "numbers", device)
@@ -237,7 +237,7 @@ def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
 
 
 def _prefixed(site: SiteAllocation) -> frozenset[str]:
-    return frozenset(held.carrier for held in (site, site.successor) if held and held.prefix)
+    return frozenset(allocation.carrier for allocation in (site, site.successor) if allocation and allocation.prefix)
 
 
 def _of_site(view: View, site: str, message: str) -> Problem:
@@ -267,13 +267,13 @@ def _place(view: View, kind: str, name: str) -> OwnerPath:
 def _left_over(view: View) -> Iterator[Problem]:
     """Entries of closed or removed objects have to become tombstones."""
     lock, inventory = view.inventory.allocations, view.inventory
-    alive = {name for name, facility in view.outlines.items() if pool_carrier_of(facility)}
-    alive |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
-    gone = [("sites", name) for name in lock.sites if name not in alive]
+    connected = {name for name, facility in view.outlines.items() if pool_carrier_of(facility)}
+    connected |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
+    obsolete = [("sites", name) for name in lock.sites if name not in connected]
     if not any(owner.startswith("carrier/") for owner in view.broken):
-        gone += [("relays", name) for name in lock.relays if name not in inventory.relays]
-    gone += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
-    for kind, name in gone:
+        obsolete += [("relays", name) for name in lock.relays if name not in inventory.relays]
+    obsolete += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
+    for kind, name in obsolete:
         message = msg("{kind} {name} is closed or gone, but its address is still recorded as in use", kind[:-1], name)
         if kind == "sites" and name in view.outlines and view.outlines[name].operating is not Operating.CLOSED:
             message = msg("site {name} needs no tunnel, but its address is still recorded as in use", name)
@@ -287,9 +287,9 @@ def missing_keys(view: View) -> Iterator[Problem]:
     """Relays, centres and rendered sites have the public keys for their peers."""
     lock = view.inventory.allocations
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres)):
-        known = view.inventory.relays if kind == "relay" else view.inventory.centres
+        listed_hosts = view.inventory.relays if kind == "relay" else view.inventory.centres
         for name, host in hosts.items():
-            if name in known and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
+            if name in listed_hosts and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
                 owner, path = _place(view, kind, name)
                 message = msg("{kind}not recorded yet: {lacking}", _named(kind, name), ", ".join(lacking))
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, RUN_KEYS)
@@ -309,8 +309,8 @@ def missing_keys(view: View) -> Iterator[Problem]:
 def is_sealed(relay: RelayAllocation, recovery: Recovery | None) -> bool:
     """Return whether a relay's tunnel key is sealed to today's recovery key."""
     sealed = relay.sealed_key
-    known = recovery is not None and sealed is not None and sealed.recovery == recovery.public_key
-    return known and sealed is not None and sealed.public_key == relay.public_key
+    is_current = recovery is not None and sealed is not None and sealed.recovery == recovery.public_key
+    return is_current and sealed is not None and sealed.public_key == relay.public_key
 
 
 def sealed_keys(view: View) -> Iterator[Problem]:
@@ -349,8 +349,8 @@ def further_ports_are_free(view: View) -> Iterator[Problem]:
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             for number, port in enumerate(relay.further_wireguard_ports):
-                if why := _why_not(relay, number, port):
-                    message = msg("relay {id} cannot take WireGuard at port {port} as well: {why}", relay.id, port, why)
+                if reason := _why_not(relay, number, port):
+                    message = msg("relay {id} cannot take WireGuard at port {port} as well: {why}", relay.id, port, reason)
                     path = ("relays", index, "further_wireguard_ports", number)
                     hint = "take it out, or write another one, e.g. 443"
                     yield view.problem(f"carrier/{carrier.id}", path, "wireguard-port-unfit", message, hint)
@@ -374,14 +374,14 @@ def unfit_port(relay: Relay, port: int) -> str:
 def next_keys_have_ports(view: View) -> Iterator[Problem]:
     """A relay's next key has its own port while two keys exist."""
     lock = view.inventory.allocations
-    for name, known in lock.relays.items():
-        if name not in view.inventory.relays or known.next_key is None:
+    for name, entry in lock.relays.items():
+        if name not in view.inventory.relays or entry.next_key is None:
             continue
-        relay, following = view.inventory.relays[name][1], known.next_key
+        relay, following = view.inventory.relays[name][1], entry.next_key
         path = ("relays", name, "next_key")
-        if following.stage is not OwnKeyStage.ENDING and (why := unfit_port(relay, following.port)):
+        if following.stage is not OwnKeyStage.ENDING and (reason := unfit_port(relay, following.port)):
             message = msg(
-                "relay {name} cannot answer with its next key at port {port}: {why}", name, following.port, why
+                "relay {name} cannot answer with its next key at port {port}: {why}", name, following.port, reason
             )
             hint = "take the carrier's file back as it was when the change of its key began"
             yield view.problem("allocations", path, "wireguard-port-unfit", message, hint)

@@ -122,10 +122,10 @@ class SecretsView:
         self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str, *, facility: str = ""
     ) -> Problem:
         """Return a problem of a file under secrets/, which may be missing."""
-        place = self.places.at(owner, *path, key=True)
-        file = place.file or str(self.root / f"{owner}.yml")
+        position = self.places.at(owner, *path, key=True)
+        file = position.file or str(self.root / f"{owner}.yml")
         concerns = (facility,) if facility else ()
-        return Problem(file, place.line, place.column, code, message, hint, owner, concerns=concerns)
+        return Problem(file, position.line, position.column, code, message, hint, owner, concerns=concerns)
 
     @cached_property
     def held_by(self) -> Mapping[str, tuple[LoginSite, ...]]:
@@ -153,7 +153,7 @@ def _login_site(facility: Facility | Outline) -> LoginSite:
         keys = (facility.public_key, facility.next_key is not None)
     holders = _holders(carrier_of(facility), next_carrier_of(facility))
     tunnelled, pushed = [p for p in plans if p.access.has_tunnel], [p for p in plans if p.access.is_pushed]
-    served, tunnels, pushes = (tuple(plan.carrier for plan in of) for of in (plans, tunnelled, pushed))
+    served, tunnels, pushes = (tuple(plan.carrier for plan in group) for group in (plans, tunnelled, pushed))
     of_site = (facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing)
     return LoginSite(*of_site, *keys, pushes)
 
@@ -173,8 +173,8 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
     """Each device of a rendered facility has a login."""
     for site in view.sites.values():
         for carrier in site.served_by if f"facility/{site.id}" not in view.broken else ():
-            known = view.secrets.logins(carrier, site.id)
-            missing = () if known.keys() >= set(site.devices) else [d for d in site.devices if d not in known]
+            logins = view.secrets.logins(carrier, site.id)
+            missing = () if logins.keys() >= set(site.devices) else [d for d in site.devices if d not in logins]
             owner = _owner_of_logins(view, carrier, site) if missing else None
             if owner is None:
                 continue
@@ -187,10 +187,10 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
 
 def _owner_of_logins(view: SecretsView, carrier: str, facility: LoginSite) -> str | None:
     """Return the file for a facility's logins; `None` if one is unreadable."""
-    shared, own = f"secrets/cameras/{facility.province}", f"secrets/cameras/{carrier}/{facility.province}"
-    if shared in view.broken or own in view.broken:
+    shared_file, carrier_file = f"secrets/cameras/{facility.province}", f"secrets/cameras/{carrier}/{facility.province}"
+    if shared_file in view.broken or carrier_file in view.broken:
         return None
-    return own if own in view.places.sources and facility.id not in view.secrets.cameras else shared
+    return carrier_file if carrier_file in view.places.sources and facility.id not in view.secrets.cameras else shared_file
 
 
 def logins_may_stand_in(view: SecretsView, owner: str, province: str, carrier: str = "") -> tuple[str, ...]:
@@ -213,8 +213,8 @@ def is_factory(login: Credentials) -> bool:
 
 def is_repeated(login: Credentials, rtsp_paths: str) -> bool:
     """Return whether RTSP paths contain a present or former password."""
-    known = (login, login.old) if login.old else (login,)
-    passwords = (one.password.reveal() for one in known)
+    versions = (login, login.old) if login.old else (login,)
+    passwords = (version.password.reveal() for version in versions)
     return any(len(password) >= _SHORTEST_SOUGHT and password in rtsp_paths for password in passwords)
 
 
@@ -240,8 +240,8 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
 
 def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credentials], str]]:
     """Yield facilities with their logins and the file."""
-    for whose, owners in view.owners.items():
-        cameras = view.secrets.carrier_cameras.get(whose, {}) if whose else view.secrets.cameras
+    for holder, owners in view.owners.items():
+        cameras = view.secrets.carrier_cameras.get(holder, {}) if holder else view.secrets.cameras
         for facility, logins in cameras.items():
             yield facility, logins, owners[facility]
 
@@ -270,12 +270,12 @@ def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
 def logins_are_used(view: SecretsView) -> Iterator[Problem]:
     """Logins belong to devices of open facilities of the file's province."""
     for facility, logins, owner in _by_facility(view):
-        known = view.sites.get(facility)
-        if known is None and f"facility/{facility}" in view.broken:
+        site = view.sites.get(facility)
+        if site is None and f"facility/{facility}" in view.broken:
             continue
-        strangers = logins.keys() - known.devices if known else logins.keys()
-        misplaced = _misplaced(view, known, owner) if known else None
-        is_closed = known is not None and known.operating is Operating.CLOSED
+        strangers = logins.keys() - site.devices if site else logins.keys()
+        misplaced = _misplaced(view, site, owner) if site else None
+        is_closed = site is not None and site.operating is Operating.CLOSED
         if not (strangers or misplaced or is_closed):
             continue
         for device in logins:
@@ -300,7 +300,7 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
 
     One of two files is enough, while a device changes its carrier.
     """
-    kept = {(name, device) for name, logins, _ in _by_facility(view) for device, login in logins.items() if login.old}
+    with_old = {(name, device) for name, logins, _ in _by_facility(view) for device, login in logins.items() if login.old}
     for facility, logins, owner in _by_facility(view):
         site = view.sites.get(facility)
         if site is None:
@@ -315,7 +315,7 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
                 hint = msg("remove it: provisioner secrets forget {facility}/{device}", facility, device)
                 problem = view.problem(owner, (facility, device, "old"), "login-old-unused", message, hint)
                 yield replace(problem, severity=Severity.WARNING)
-            elif device in site.changing and site.served_by and (facility, device) not in kept:
+            elif device in site.changing and site.served_by and (facility, device) not in with_old:
                 message = msg(
                     "facility {facility}: either login of {device} is to be taken, and the old one is not kept",
                     facility,
@@ -340,14 +340,14 @@ def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str
     if site.province != province:
         hint = msg("move its logins to {folder}/{province}.yml", folder, site.province)
         return msg("facility {id} is of {province}, not of {province_2}", site.id, site.province, province), hint
-    whose = _carrier_of_file(view, owner)
-    if whose is None or whose in site.holders:
+    holder = _carrier_of_file(view, owner)
+    if holder is None or holder in site.holders:
         return None
     message = msg(
         "facility {id} is not {whose}'s to serve, and {whose_2} can open the login of {device}",
         site.id,
-        whose,
-        whose,
+        holder,
+        holder,
         "{device}",
     )
     return message, "move its logins to a file of its own carrier, or to one that all share, and change the passwords"
@@ -362,8 +362,8 @@ def host_keys_are_the_carriers(view: SecretsView) -> Iterator[Problem]:
     """A carrier's file has only its own hosts' keys, which seal reports."""
     for name, secrets in view.secrets.carriers.items():
         carrier = view.frame.carriers.get(name)
-        own = view.frame.hosts_of_one(carrier) if carrier else ()
-        for host in sorted(set(secrets.host_keys) - set(own)):
+        hosts = view.frame.hosts_of_one(carrier) if carrier else ()
+        for host in sorted(set(secrets.host_keys) - set(hosts)):
             message = msg("carrier {name}: {host} is no host of this carrier alone", name, host)
             hint = "remove its key, or run `provisioner keys init`, which does"
             yield view.problem(f"secrets/carriers/{name}", ("host_keys", host), HOST_KEY_MISPLACED, message, hint)
@@ -393,8 +393,8 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
 def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
     """Yield carriers and facilities whose next gateway key lacks a pre-shared key."""
     for name in view.frame.carriers:
-        known = view.secrets.carriers.get(name)
-        following = known.next_psks if known else {}
+        stored = view.secrets.carriers.get(name)
+        following = stored.next_psks if stored else {}
         for site in view.held_by[name]:
             changes = site.changes_key and site.public_key is not None and name in site.tunnels_to
             if changes and (site.id not in following or following[site.id].follows != site.public_key):
@@ -404,18 +404,18 @@ def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
 def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
     """Yield missing secrets: carrier, name, facility (empty for a host's)."""
     for name, carrier in view.frame.carriers.items():
-        known = view.secrets.carriers.get(name)
-        readers = known.readers if known else {}
-        site_psks = known.site_psks if known else {}
-        publish_keys = known.publish_keys if known else {}
-        centre_psks = known.centre_psks if known else {}
+        stored = view.secrets.carriers.get(name)
+        readers = stored.readers if stored else {}
+        site_psks = stored.site_psks if stored else {}
+        publish_keys = stored.publish_keys if stored else {}
+        centre_psks = stored.centre_psks if stored else {}
         for centre in carrier.centres:
             if centre not in readers:
                 yield name, msg("reader secret for centre {centre}", centre), ""
             for relay in carrier.relays:
                 if centre not in centre_psks.get(relay.id, {}):
                     yield name, msg("pre-shared key between relay {id} and centre {centre}", relay.id, centre), ""
-        yield from ((name, lacking, "") for lacking in _readers_lack(view, carrier, known or CarrierSecrets()))
+        yield from ((name, lacking, "") for lacking in _readers_lack(view, carrier, stored or CarrierSecrets()))
         for site in view.held_by[name]:
             # A plan that is only proposed is on no host: nothing waits for its key.
             if name in site.tunnels_to and site.id not in site_psks:
@@ -424,22 +424,22 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
                 yield name, msg("publish key for facility {id}", site.id), site.id
 
 
-def _readers_lack(view: SecretsView, carrier: Carrier, known: CarrierSecrets) -> Iterator[str]:
+def _readers_lack(view: SecretsView, carrier: Carrier, stored: CarrierSecrets) -> Iterator[str]:
     """Yield missing passwords of viewers and keys of relays' certificates."""
     for relay in carrier.relays if carrier.certificates else ():
-        if relay.id not in known.certificate_keys:
+        if relay.id not in stored.certificate_keys:
             yield msg("key of the certificate of relay {id}", relay.id)
     for viewer in view.frame.viewers_of(carrier):
-        if viewer.id not in known.viewers:
+        if viewer.id not in stored.viewers:
             yield msg("password for viewer {id}", viewer.id)
 
 
 def changes_are_finished(site: SiteView) -> Iterator[Problem]:
     """After its last day a change is removed from the file."""
-    for path, device, what, until in _changes(site):
+    for path, device, subject, until in _changes(site):
         if site.days.has_passed(until):
             message = msg(
-                "the old {what} of {device} was taken until {until}: only the new one counts now", what, device, until
+                "the old {what} of {device} was taken until {until}: only the new one counts now", subject, device, until
             )
             hint = msg("finish the change: provisioner camera accept {id}/{device} --finish", site.facility.id, device)
             yield site.problem((*path, "until"), "accept-over", message, hint, severity=Severity.WARNING)
@@ -447,11 +447,11 @@ def changes_are_finished(site: SiteView) -> Iterator[Problem]:
 
 def changes_are_short(site: SiteView) -> Iterator[Problem]:
     """A change ends within a quarter."""
-    for path, device, what, until in _changes(site):
+    for path, device, subject, until in _changes(site):
         if until > date.max - _LONGEST_CHANGE or site.days.is_to_come(until - _LONGEST_CHANGE):
             message = msg(
                 "either {what} of {device} is taken until {until}, for longer than {days} days",
-                what,
+                subject,
                 device,
                 until,
                 _LONGEST_CHANGE.days,

@@ -71,9 +71,9 @@ def pools_are_complete(view: View) -> Iterator[Problem]:
 
 def pools_do_not_overlap(view: View) -> Iterator[Problem]:
     """Pools do not overlap: WireGuard cannot route one address to two peers."""
-    for (name, _, one), (other_name, path, other) in combinations(pools_of(view), 2):
-        if one.overlaps(other):
-            message = msg("{other_name} {other} overlaps {name} {one}", other_name, other, name, one)
+    for (name, _, pool), (other_name, path, other_pool) in combinations(pools_of(view), 2):
+        if pool.overlaps(other_pool):
+            message = msg("{other_name} {other} overlaps {name} {one}", other_name, other_pool, name, pool)
             yield view.problem("inventory", path, "pool-overlap", message, "choose separate networks")
 
 
@@ -81,14 +81,14 @@ def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:
     """A pool, routed into tunnels, overlaps no carrier's or management network."""
     for name, path, pool in pools_of(view):
         for carrier in view.inventory.carriers.values():
-            for what, networks in (
+            for kind, networks in (
                 ("own network", carrier.own_networks),
                 ("management network", carrier.management_networks),
             ):
                 for network in networks:
                     if pool.overlaps(network) and network.prefixlen:
                         message = msg(
-                            "{name} {pool} overlaps {id}'s {what} {network}", name, pool, carrier.id, what, network
+                            "{name} {pool} overlaps {id}'s {what} {network}", name, pool, carrier.id, kind, network
                         )
                         hint = "choose a network that the carrier does not use: a relay would lose its way to it"
                         yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
@@ -130,7 +130,7 @@ def routed_networks_keep_clear(view: View) -> Iterator[Problem]:
                     hint = "name the networks of the sites alone: a relay sends into a pool by its tunnel"
                     yield view.problem(owner, path, "routed-network-over-pool", message, hint)
             for manager, networks in management_of(view):
-                if any(one.version == _FOUR and one.overlaps(network) for one in networks):
+                if any(managed.version == _FOUR and managed.overlaps(network) for managed in networks):
                     message = msg(
                         "the routed network {network} overlaps a management network of {manager}", network, manager
                     )
@@ -173,19 +173,19 @@ def _routed_overlaps(view: View, relay: str, spans: Sequence[_RoutedLan]) -> Ite
         whole = inside[0]
         if whole.facility != span.facility:
             pairs = [(span, whole), *([(whole, span)] if len(inside) == 2 else [])]  # noqa: PLR2004 (the first that meets it)
-            for own, other in pairs:
+            for first, second in pairs:
                 message = msg(
                     "the LAN {lan} overlaps that of {facility}, {lan_2}: {relay} reaches both routed",
-                    own.lan,
-                    other.facility,
-                    other.lan,
+                    first.lan,
+                    second.facility,
+                    second.lan,
                     relay,
                 )
-                name = own.facility
+                name = first.facility
                 hint = msg(
                     "renumber one of the two, or agree pull_portmap for {name}: behind tunnels LANs may be alike", name
                 )
-                yield view.problem(own.owner, ("gateway", "lan"), "routed-lan-overlap", message, hint)
+                yield view.problem(first.owner, ("gateway", "lan"), "routed-lan-overlap", message, hint)
 
 
 def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
@@ -290,17 +290,17 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
             yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
 
 
-def _around(place: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) -> Iterator[tuple[str, IPv4Network]]:
+def _around(host: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) -> Iterator[tuple[str, IPv4Network]]:
     """Return the pools around an address; names are not resolved."""
-    return ((name, pool) for name, _, pool in pools if not isinstance(place, HostName) and place in pool)
+    return ((name, pool) for name, _, pool in pools if not isinstance(host, HostName) and host in pool)
 
 
 def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
     """An SSH address is valid from this machine, e.g. not link-local."""
-    for owner, path, what, address in _called(view):
+    for owner, path, host, address in _called(view):
         if isinstance(address, HostName) or address.version != _SIX or not (kind := _of_no_host(address)):
             continue
-        message = msg("{what} is called at {address}, {kind}", what, address, kind)
+        message = msg("{what} is called at {address}, {kind}", host, address, kind)
         hint = "write an address of that host that this machine reaches, e.g. a global or a unique local one (fd00::/8)"
         yield view.problem(owner, path, "host-address-unusable", message, hint)
 
@@ -313,8 +313,8 @@ def _called(view: View) -> Iterator[tuple[str, KeyPath, str, HostPlace]]:
         for index, relay in enumerate(carrier.relays):
             yield owner, ("relays", index, "address"), msg("relay {id}", relay.id), relay.address
             if relay.jump is not None:
-                place: KeyPath = ("relays", index, "jump", "address")
-                yield owner, place, msg("the jump host of {id}", relay.id), relay.jump.address
+                path: KeyPath = ("relays", index, "jump", "address")
+                yield owner, path, msg("the jump host of {id}", relay.id), relay.jump.address
     for centre in view.inventory.centres.values():
         yield f"centre/{centre.id}", ("address",), msg("centre {id}", centre.id), centre.address
         if centre.jump is not None:
@@ -344,7 +344,7 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                     )
                     hint = "write under endpoint the address at which sites and centres reach the relay"
                     yield view.problem(owner, path, "relay-endpoint-unusable", message, hint)
-                for whose, network in _narrow_management(view):
+                for holder, network in _narrow_management(view):
                     if endpoint not in network:
                         continue
                     message = msg(
@@ -352,7 +352,7 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                         "management network {network}",
                         relay.id,
                         endpoint,
-                        whose,
+                        holder,
                         network,
                     )
                     hint = "if sites do not reach that network, write the relay's address for them under endpoint"
@@ -362,11 +362,11 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
 
 def _narrow_management(view: View) -> Iterator[tuple[str, AnyNetwork]]:
     """Yield each narrow management network once, with its carrier or centre."""
-    seen: set[AnyNetwork] = set()
+    yielded: set[AnyNetwork] = set()
     for owner, networks in management_of(view):
         for network in networks:
-            if network.prefixlen >= WIDEST_MANAGEMENT[network.version] and network not in seen:
-                seen.add(network)
+            if network.prefixlen >= WIDEST_MANAGEMENT[network.version] and network not in yielded:
+                yielded.add(network)
                 yield owner.partition("/")[2], network
 
 
@@ -403,14 +403,14 @@ def _of_no_host(address: AnyAddress) -> str:
 def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Problem]:
     """Management networks include the address family of the SSH address."""
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    for owner, path, what, address, jump, networks in _managed(view):
+    for owner, path, host, address, jump, networks in _managed(view):
         if isinstance(address, HostName) or (unread and owner.startswith("centre/")):
             continue
         family = f"IPv{address.version}"
         if jump is None and networks and all(network.version != address.version for network in networks):
             message = msg(
                 "{what} is called over {family}, and SSH may come to it from no {family_2} network",
-                what,
+                host,
                 family,
                 family,
             )
@@ -419,7 +419,7 @@ def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Prob
         if jump is not None and jump.seen_as is not None and jump.seen_as.version != address.version:
             message = msg(
                 "{what} is called over {family}, and would not see its jump host come from {seen_as}",
-                what,
+                host,
                 family,
                 jump.seen_as,
             )

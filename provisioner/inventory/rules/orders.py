@@ -59,12 +59,12 @@ def provinces_are_known(view: View) -> Iterator[Problem]:
         yield from _unknown(view, owner, ("province",), facility.province, facility.province_scheme)
 
 
-def _unknown(view: View, owner: str, path: KeyPath, slug: str, own: ProvinceScheme | None) -> Iterator[Problem]:
-    scheme = view.inventory.scheme_of(own)
+def _unknown(view: View, owner: str, path: KeyPath, slug: str, own_scheme: ProvinceScheme | None) -> Iterator[Problem]:
+    scheme = view.inventory.scheme_of(own_scheme)
     if slug in _slugs(scheme):
         return
-    other = next((one for one in SCHEMES if slug in _slugs(one)), None)
-    hint = _other_list(slug, other, frozen=owner.startswith("facility/")) if other else _likeness(slug, scheme)
+    other_scheme = next((candidate for candidate in SCHEMES if slug in _slugs(candidate)), None)
+    hint = _other_list(slug, other_scheme, frozen=owner.startswith("facility/")) if other_scheme else _likeness(slug, scheme)
     message = msg("{slug} is not a province of the scheme {value}", repr(slug), scheme.value)
     yield view.problem(owner, path, "province-unknown", message, hint)
 
@@ -130,30 +130,30 @@ def designated_carriers_exist(view: View) -> Iterator[Problem]:
 def designations_are_periods(view: View) -> Iterator[Problem]:
     """Designations end after they begin, and do not overlap."""
     listed = list(enumerate(view.inventory.designations))
-    for index, one in listed:
-        if one.until and one.until < one.since:
+    for index, designation in listed:
+        if designation.until and designation.until < designation.since:
             message = msg(
                 "{province}, {carrier}: until {until} is before since {since}",
-                one.province,
-                one.carrier,
-                one.until,
-                one.since,
+                designation.province,
+                designation.carrier,
+                designation.until,
+                designation.since,
             )
             path = ("designations", index, "until")
             yield view.problem("designations", path, "designation-period", message, "correct one of the two days")
-    for (_, earlier), (index, other) in combinations(listed, 2):
-        if _overlap(earlier, other):
+    for (_, earlier), (index, later) in combinations(listed, 2):
+        if _overlap(earlier, later):
             message = msg(
-                "{province} is designated to {carrier} twice for the same days", other.province, other.carrier
+                "{province} is designated to {carrier} twice for the same days", later.province, later.carrier
             )
             spot = ("designations", index)
             yield view.problem("designations", spot, "designation-duplicate", message, "leave one of the two out")
 
 
-def _overlap(one: Designation, other: Designation) -> bool:
-    if (one.province, one.province_scheme, one.carrier) != (other.province, other.province_scheme, other.carrier):
+def _overlap(first: Designation, second: Designation) -> bool:
+    if (first.province, first.province_scheme, first.carrier) != (second.province, second.province_scheme, second.carrier):
         return False
-    return (one.until is None or other.since <= one.until) and (other.until is None or one.since <= other.until)
+    return (first.until is None or second.since <= first.until) and (second.until is None or first.since <= second.until)
 
 
 def carriers_are_designated(view: View) -> Iterator[Problem]:
@@ -167,31 +167,31 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
     for owner, key, facility, plan in view.plans():
         if facility.operating is Operating.CLOSED:
             continue
-        held = _designated(view, facility)
-        if plan.carrier in held:
+        designated = _designated(view, facility)
+        if plan.carrier in designated:
             continue
-        if key == "plan" and held and _ended(view, facility, plan.carrier):
-            yield from _overdue_change(view, owner, facility, plan.carrier, held)
+        if key == "plan" and designated and _ended(view, facility, plan.carrier):
+            yield from _overdue_change(view, owner, facility, plan.carrier, designated)
             continue
         message = msg(
             "carrier {carrier} is not designated for {view} on {today} (designated: {held})",
             plan.carrier,
             province_name(view, facility),
             view.today,
-            ", ".join(held) or "none",
+            ", ".join(designated) or "none",
         )
         hint = msg("correct {key}.carrier, or add the ministry's designation to designations.yml with its source", key)
         yield view.problem(owner, (key, "carrier"), "carrier-not-designated", message, hint)
 
 
-def _overdue_change(view: View, owner: str, facility: Outline, carrier: str, held: list[str]) -> Iterator[Problem]:
+def _overdue_change(view: View, owner: str, facility: Outline, carrier: str, designated: list[str]) -> Iterator[Problem]:
     """Warn that the facility still has its former carrier, uncut."""
     name = province_name(view, facility)
     message = msg(
-        "carrier {carrier} is designated for {name} no longer (designated: {held})", carrier, name, ", ".join(held)
+        "carrier {carrier} is designated for {name} no longer (designated: {held})", carrier, name, ", ".join(designated)
     )
-    hint = msg("write a successor plan with {held}: both carriers serve until the new connection is accepted", held[0])
-    if facility.successor and facility.successor.carrier in held:
+    hint = msg("write a successor plan with {held}: both carriers serve until the new connection is accepted", designated[0])
+    if facility.successor and facility.successor.carrier in designated:
         hint = "when the successor's connection is accepted, make it the plan and remove successor"
     yield view.problem(owner, ("plan", "carrier"), "carrier-change-due", message, hint, severity=Severity.WARNING)
 
@@ -252,8 +252,8 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
             if name not in view.outlines and f"facility/{name}" not in view.broken:
                 message = msg("{ref}: facility {name} does not exist", order.ref, name)
                 path = ("instructions", index, "facilities", name)
-                gone = (name,) if view.once_here(name) else ()
-                yield view.problem("instructions", path, "facility-unknown", message, "correct the id", concerns=gone)
+                removed = (name,) if view.once_here(name) else ()
+                yield view.problem("instructions", path, "facility-unknown", message, "correct the id", concerns=removed)
 
 
 def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
@@ -271,31 +271,31 @@ def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
 def intents_name_what_is_there(view: View) -> Iterator[Problem]:
     """Intents name existing objects; a misspelt intent would have no effect."""
     for index, intent in enumerate(view.inventory.intents):
-        word = "allow" if intent.allow else "deny"
+        action = "allow" if intent.allow else "deny"
         for key, places in (("from", intent.traffic.sources), ("to", intent.traffic.targets)):
-            for number, place in enumerate(places):
-                kind, slash, of = place.partition("/")
-                if slash and not _is_place_there(view, kind, of):
-                    message = msg("intent {id}: {kind} {of} does not exist", intent.id, kind, of)
-                    hint = did_you_mean(of, sorted(_known(view, kind)), "correct the id, or leave it out")
-                    path = ("intents", index, word, key, number)
+            for number, end in enumerate(places):
+                kind, slash, name = end.partition("/")
+                if slash and not _is_place_there(view, kind, name):
+                    message = msg("intent {id}: {kind} {of} does not exist", intent.id, kind, name)
+                    hint = did_you_mean(name, sorted(_known(view, kind)), "correct the id, or leave it out")
+                    path = ("intents", index, action, key, number)
                     yield view.problem("intents", path, "intent-name-unknown", message, hint)
 
 
 def _known(view: View, kind: str) -> set[str]:
     inventory = view.inventory
-    known: dict[str, set[str]] = {
+    ids: dict[str, set[str]] = {
         "site": set(view.outlines),
         "province": {outline.province for outline in view.outlines.values()},
         "relay": set(inventory.relays),
         "centre": set(inventory.centres),
         "management": {*inventory.carriers, *inventory.centres},
     }
-    return known[kind]
+    return ids[kind]
 
 
-def _is_place_there(view: View, kind: str, of: str) -> bool:
-    if of in _known(view, kind):
+def _is_place_there(view: View, kind: str, name: str) -> bool:
+    if name in _known(view, kind):
         return True
     # What could not be read may have it.
     broken = {"site": "facility/", "province": "facility/", "relay": "carrier/", "centre": "centre/"}.get(kind, "c")
@@ -305,10 +305,10 @@ def _is_place_there(view: View, kind: str, of: str) -> bool:
 def intents_ask_for_what_may_be_there(view: View) -> Iterator[Problem]:
     """At least one of an intent's targets can have its services."""
     for index, intent in enumerate(view.inventory.intents):
-        word, traffic = "allow" if intent.allow else "deny", intent.traffic
+        action, traffic = "allow" if intent.allow else "deny", intent.traffic
         offered: set[Service] = set()
-        for place in traffic.targets:
-            kind = place.partition("/")[0]
+        for target in traffic.targets:
+            kind = target.partition("/")[0]
             offered |= _OF_SITES if kind in _SITES else _OF_HOSTS if kind != "internet" else {Service.OTHER}
         for number, service in enumerate(traffic.services):
             if service not in offered:
@@ -318,8 +318,8 @@ def intents_ask_for_what_may_be_there(view: View) -> Iterator[Problem]:
                     ", ".join(traffic.targets),
                     service.value,
                 )
-                hint = msg("services there are {value}", ", ".join(sorted(one.value for one in offered)))
-                path = ("intents", index, word, "services", number)
+                hint = msg("services there are {value}", ", ".join(sorted(available.value for available in offered)))
+                path = ("intents", index, action, "services", number)
                 yield view.problem("intents", path, "intent-service-unknown", message, hint)
 
 
@@ -354,10 +354,10 @@ def windows_name_what_is_there(view: View) -> Iterator[Problem]:
         if window.is_over(start_of(view.today)):
             continue
         for kind in ("facilities", "hosts", "carriers"):
-            for place, name in enumerate(getattr(window, kind)):
+            for number, name in enumerate(getattr(window, kind)):
                 if not _is_target_there(view, kind, name):
                     message = msg("{index}: {singular} {name} does not exist", _named(index), _SINGULAR[kind], name)
-                    path = ("windows", index, kind, place)
+                    path = ("windows", index, kind, number)
                     hint = "correct the id, or leave it out"
                     code = "maintenance-name-unknown"
                     yield view.problem("maintenance", path, code, message, hint, severity=Severity.WARNING)
@@ -398,18 +398,18 @@ def windows_are_removed(view: View) -> Iterator[Problem]:
 
 def windows_do_not_overlap(view: View) -> Iterator[Problem]:
     """Windows of one object do not overlap."""
-    for (first, one), (second, other) in combinations(enumerate(view.inventory.maintenance), 2):
-        if one.begin < other.until and other.begin < one.until and (shared := _shared(one, other)):
-            message = msg("{second} overlaps with number {first} over {shared}", _named(second), first + 1, shared)
+    for (first_number, first), (second_number, second) in combinations(enumerate(view.inventory.maintenance), 2):
+        if first.begin < second.until and second.begin < first.until and (shared := _shared(first, second)):
+            message = msg("{second} overlaps with number {first} over {shared}", _named(second_number), first_number + 1, shared)
             hint = "make one window of the two, or correct their moments"
-            path = ("windows", second, "from")
+            path = ("windows", second_number, "from")
             yield view.problem("maintenance", path, "maintenance-overlaps", message, hint, severity=Severity.WARNING)
 
 
-def _shared(one: MaintenanceWindow, other: MaintenanceWindow) -> str:
-    if one.everything and other.everything:
+def _shared(first: MaintenanceWindow, second: MaintenanceWindow) -> str:
+    if first.everything and second.everything:
         return "everything"
-    return ", ".join(name for _, name in sorted(one.names & other.names))
+    return ", ".join(name for _, name in sorted(first.names & second.names))
 
 
 def _named(index: int) -> str:

@@ -37,13 +37,13 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
 
 def protected_objects_stay(view: View) -> Iterator[Problem]:
     """A protected object is not deleted; the lock remembers the protection."""
-    there = _protected(view)
+    protected = _protected(view)
     # Files of facilities and centres are named by their ids; a relay may be in any carrier's.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    moved = {f"facility/{_parts(m.old)[1]}" for m in view.inventory.settings.moved}
+    moved = {f"facility/{_parts(move.old)[1]}" for move in view.inventory.settings.moved}
     for index, mark in enumerate(view.inventory.allocations.protected):
         kind, _, name = mark.partition("/")
-        if mark in there or mark in view.broken or (kind == "relay" and unread) or mark in moved:
+        if mark in protected or mark in view.broken or (kind == "relay" and unread) or mark in moved:
             continue
         message = msg("{mark} is protected, and it is not in the inventory any more", mark.replace("/", " ", 1))
         hint = (
@@ -184,9 +184,9 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
 
 def _more_paths(moves: tuple[Move, ...], facility: Outline) -> int:
     """Return the maximum number of further paths under a facility's old names."""
-    own = f"{facility.province}/{facility.id}"
-    whole = len(old_names(moves, own)) * facility.paths
-    return whole + sum(2 for move in moves if move.new.startswith(f"{own}/"))
+    prefix = f"{facility.province}/{facility.id}"
+    total = len(old_names(moves, prefix)) * facility.paths
+    return total + sum(2 for move in moves if move.new.startswith(f"{prefix}/"))
 
 
 def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
@@ -194,10 +194,10 @@ def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
     for key, plan in site.plans():
         if not plan.agreed:
             continue
-        for what in ("gateway", "cameras"):
-            if not getattr(site.facility, what):
-                message = msg("the {key} is agreed, but the file has no {what}", key, what)
-                hint = msg("add {what}, or write {key}.state: proposed", what, key)
+        for part in ("gateway", "cameras"):
+            if not getattr(site.facility, part):
+                message = msg("the {key} is agreed, but the file has no {what}", key, part)
+                hint = msg("add {what}, or write {key}.state: proposed", part, key)
                 yield site.problem((key, "state"), "plan-incomplete", message, hint)
 
 
@@ -437,9 +437,9 @@ def pushing_sites_are_not_asked(site: SiteView) -> Iterator[Problem]:
     if not any(plan.access.is_pushed for _, plan in site.plans()):
         return
     facility = site.facility
-    asked = [(("recorders", n, "onvif"), one.id) for n, one in enumerate(facility.recorders) if one.onvif]
-    asked += [(("cameras", n, "onvif"), one.id) for n, one in enumerate(facility.cameras) if one.onvif]
-    for path, device in asked:
+    with_onvif = [(("recorders", index, "onvif"), source.id) for index, source in enumerate(facility.recorders) if source.onvif]
+    with_onvif += [(("cameras", index, "onvif"), source.id) for index, source in enumerate(facility.cameras) if source.onvif]
+    for path, device in with_onvif:
         message = msg("{device} cannot be asked: no relay reaches a device of a site that pushes", device)
         hint = "remove onvif, or agree another access"
         yield site.problem(path, "publish-not-asked", message, hint, severity=Severity.WARNING)

@@ -66,8 +66,8 @@ def _faults_of_role(receiver: Receiver, view: View) -> Iterator[ReceiverFault]:
     wanted = BOUND_TO.get(receiver.role)
     for kind in receiver.of:
         if kind != wanted:
-            whose = msg("is of a {wanted}", wanted) if wanted else "is of the whole country"
-            message = msg("the role {role} {whose}, and not of a {kind}", receiver.role, whose, kind)
+            scope = msg("is of a {wanted}", wanted) if wanted else "is of the whole country"
+            message = msg("the role {role} {whose}, and not of a {kind}", receiver.role, scope, kind)
             yield ReceiverFault(
                 (kind,), "receiver-role-unfit", message, msg("leave {kind} out, or correct the role", kind)
             )
@@ -86,11 +86,11 @@ def _absent_province(receiver: Receiver, slug: str, view: View) -> ReceiverFault
     try:
         by_slug(slug, scheme)
     except ProvinceError:
-        other = next((one for one in SCHEMES if any(p.slug == slug for p in provinces(one))), None)
-        known = (province.slug for province in provinces(scheme))
-        hint = did_you_mean(slug, known, "write the province's slug, e.g. bac-giang")
-        if other:
-            hint = msg("it is one of {other}: write province_scheme: {other_2} beside it", other, other)
+        other_scheme = next((candidate for candidate in SCHEMES if any(p.slug == slug for p in provinces(candidate))), None)
+        slugs = (province.slug for province in provinces(scheme))
+        hint = did_you_mean(slug, slugs, "write the province's slug, e.g. bac-giang")
+        if other_scheme:
+            hint = msg("it is one of {other}: write province_scheme: {other_2} beside it", other_scheme, other_scheme)
         message = msg("{slug} is not a province of the scheme {value}", repr(slug), scheme.value)
         return ReceiverFault(("province",), "province-unknown", message, hint)
     return None
@@ -136,16 +136,16 @@ def _faults_of_kind(receiver: Receiver) -> Iterator[ReceiverFault]:
         yield ReceiverFault(("security",), "receiver-in-the-clear", message, hint)
 
 
-def secret_faults_of(receiver: Receiver, has: Iterable[str]) -> Iterator[tuple[str, str]]:
+def secret_faults_of(receiver: Receiver, present: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield a receiver's missing secrets, with the values to write."""
-    held = frozenset(has)
-    if receiver.kind is ReceiverKind.WEBHOOK and "key" not in held:
+    names = frozenset(present)
+    if receiver.kind is ReceiverKind.WEBHOOK and "key" not in names:
         yield "its webhook has no key to sign with", "key: …, 32 random characters or more"
     if receiver.kind is ReceiverKind.SMTP:
-        for name, what in (("sender", "no sender's address"), ("addresses", "no address to write to")):
-            if name not in held:
-                yield msg("its mail has {what}", what), f"{name}: …"
-    if ("username" in held) != ("password" in held):
+        for name, fault in (("sender", "no sender's address"), ("addresses", "no address to write to")):
+            if name not in names:
+                yield msg("its mail has {what}", fault), f"{name}: …"
+    if ("username" in names) != ("password" in names):
         yield "its login is half a login", "username: … and password: …"
 
 
@@ -156,31 +156,31 @@ def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
         for index, viewer in enumerate(centre.viewers):
             owner, path = f"centre/{centre.id}", ("viewers", index, "id")
             if viewer.id in first:
-                place = view.where(first[viewer.id][0], *first[viewer.id][1])
-                message = msg("the viewer {id} is there twice; first in {place}", viewer.id, place)
+                position = view.where(first[viewer.id][0], *first[viewer.id][1])
+                message = msg("the viewer {id} is there twice; first in {place}", viewer.id, position)
                 yield view.problem(owner, path, "viewer-duplicate", message, "give one of the two another id")
             first.setdefault(viewer.id, (owner, path))
 
 
 def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
     """A read prefix is an existing province or province/facility."""
-    facilities = {f"{one.province}/{name}" for name, one in view.outlines.items()}
+    facilities = {f"{facility.province}/{name}" for name, facility in view.outlines.items()}
     facilities |= {part for move in view.inventory.settings.moved for part in (move.old, move.new)}
     unread = any(owner.startswith("facility/") for owner in view.broken)
     for centre, path, prefixes in _given(view):
         for index, prefix in enumerate(prefixes):
-            place, owner = (*path, index), f"centre/{centre.id}"
-            known = facilities if "/" in prefix else _slugs()
-            if prefix not in known and not ("/" in prefix and unread):
+            position, owner = (*path, index), f"centre/{centre.id}"
+            choices = facilities if "/" in prefix else _slugs()
+            if prefix not in choices and not ("/" in prefix and unread):
                 message = msg("reads names {prefix}, and there is no such facility", prefix)
                 if "/" not in prefix:
                     message = msg("reads names {prefix}, which is no province", prefix)
-                hint = did_you_mean(prefix, sorted(known), "write a province's slug, or province/facility")
-                yield view.problem(owner, place, "read-prefix-unknown", message, hint)
-            others = (*prefixes[:index], *(one for one in prefixes[index + 1 :] if one != prefix))
-            if is_read(prefix, others):
+                hint = did_you_mean(prefix, sorted(choices), "write a province's slug, or province/facility")
+                yield view.problem(owner, position, "read-prefix-unknown", message, hint)
+            other_prefixes = (*prefixes[:index], *(facility for facility in prefixes[index + 1 :] if facility != prefix))
+            if is_read(prefix, other_prefixes):
                 message, hint = msg("{prefix} may be read by another line already", prefix), "leave one of the two out"
-                yield view.problem(owner, place, "read-prefix-twice", message, hint, severity=Severity.WARNING)
+                yield view.problem(owner, position, "read-prefix-twice", message, hint, severity=Severity.WARNING)
 
 
 def _given(view: View) -> Iterator[_Given]:
@@ -255,8 +255,8 @@ def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
                 if network.prefixlen < _WIDEST:
                     message = msg("viewer {id} may come from {network}, which is nearly anybody", viewer.id, network)
                     hint = msg("write the networks that it really has, /{widest} or narrower", _WIDEST)
-                    place: KeyPath = (*path, "networks", number)
-                    yield view.problem(owner, place, "viewer-network-open", message, hint)
+                    path_of_network: KeyPath = (*path, "networks", number)
+                    yield view.problem(owner, path_of_network, "viewer-network-open", message, hint)
 
 
 def hubs_can_serve(view: View) -> Iterator[Problem]:

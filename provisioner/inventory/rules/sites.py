@@ -72,8 +72,8 @@ class SiteView:
         text = msg("facility {id}: {message}", self.facility.id, message)
         if self.source is None:
             return Problem("", 0, 0, code, text, hint, owner, severity)
-        place = self.source.at(path)
-        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
+        position = self.source.at(path)
+        return Problem(position.file, position.line, position.column, code, text, hint, owner, severity)
 
     def plans(self) -> Iterator[tuple[str, ConnectionPlan]]:
         """Yield the plan and the successor, if any, with their keys."""
@@ -119,11 +119,11 @@ def _device_names(facility: Facility) -> Iterator[tuple[str, int, str]]:
 def recorders_exist(site: SiteView) -> Iterator[Problem]:
     """A channel's recorder is in the facility's file."""
     facility = site.facility
-    known = [recorder.id for recorder in facility.recorders]
+    ids = [recorder.id for recorder in facility.recorders]
     for index, camera in enumerate(facility.cameras):
-        if camera.recorder and camera.recorder not in known:
+        if camera.recorder and camera.recorder not in ids:
             message = msg("camera {id}: recorder {recorder} does not exist", camera.id, camera.recorder)
-            hint = msg("the recorders here are {known}", ", ".join(known)) if known else "list it under recorders"
+            hint = msg("the recorders here are {known}", ", ".join(ids)) if ids else "list it under recorders"
             yield site.problem(("cameras", index, "recorder"), "recorder-unknown", message, hint)
 
 
@@ -290,39 +290,39 @@ def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
     devices: dict[tuple[int, int], str] = {}
     for path, device, address, port in _devices(facility):
         # Numbers: an address takes longer to hash than all the rest.
-        place = int(address), port
-        if place in devices:
+        endpoint = int(address), port
+        if endpoint in devices:
             message = msg(
-                "{path}: {address} port {port} is also {devices}", _name(path, device), address, port, devices[place]
+                "{path}: {address} port {port} is also {devices}", _name(path, device), address, port, devices[endpoint]
             )
             hint = "correct one of the two; channels of a recorder name the recorder instead of an address"
             yield site.problem((*path, "address"), "address-duplicate", message, hint)
         else:
-            devices[place] = _name(path, device)
+            devices[endpoint] = _name(path, device)
 
 
 def asked_ports_are_their_own(site: SiteView) -> Iterator[Problem]:
     """An ONVIF port is used by no video and no other device."""
     facility = site.facility
-    asked = list(_asked(facility))
-    if not asked:
+    services = list(_asked(facility))
+    if not services:
         return
     owners = {
         (int(address), port): msg("the video of {device}", device) for _, device, address, port in _devices(facility)
     }
-    for path, device, address, port in asked:
-        place = int(address), port
-        if place in owners:
+    for path, device, address, port in services:
+        endpoint = int(address), port
+        if endpoint in owners:
             message = msg(
                 "{path}: ONVIF at {address} port {port} is also {owners}",
                 _name(path, device),
                 address,
                 port,
-                owners[place],
+                owners[endpoint],
             )
             hint = "write the port of the device's ONVIF service, as its network settings have it (often 80 or 8000)"
             yield site.problem((*path, "onvif"), "onvif-port-duplicate", message, hint)
-        owners.setdefault(place, msg("the ONVIF of {device}", device))
+        owners.setdefault(endpoint, msg("the ONVIF of {device}", device))
 
 
 def _asked(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
@@ -406,8 +406,8 @@ def sites_push_from_where_they_may(view: View) -> Iterator[Problem]:
     """A pushing site's addresses are in the carrier's publishers' networks, if any."""
     for owner, facility in view.facilities() if any(c.publishers for c in view.inventory.carriers.values()) else ():
         for carrier in {plan.carrier for plan in facility.carried_plans if plan.access.is_pushed}:
-            known = view.inventory.carriers.get(carrier)
-            networks = known.publishers.networks if known and known.publishers else ()
+            entry = view.inventory.carriers.get(carrier)
+            networks = entry.publishers.networks if entry and entry.publishers else ()
             for index, address in enumerate(facility.public_addresses):
                 if networks and not any(IPv4Address(address) in network for network in networks):
                     message = msg(

@@ -75,14 +75,14 @@ class View:
         concerns: tuple[str, ...] = (),
     ) -> Problem:
         """Return a problem of an object, with its position and name."""
-        place = self.places.at(owner, *path)
+        position = self.places.at(owner, *path)
         text = f"{owner.replace('/', ' ', 1)}: {message}"
-        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity, concerns)
+        return Problem(position.file, position.line, position.column, code, text, hint, owner, severity, concerns)
 
     def where(self, owner: str, *path: str | int) -> str:
         """Return another object's position, for messages."""
-        place = self.places.at(owner, *path)
-        return f"{place.file}:{place.line}" if place.file else owner
+        position = self.places.at(owner, *path)
+        return f"{position.file}:{position.line}" if position.file else owner
 
     def facilities(self) -> Iterator[tuple[str, Outline]]:
         """Yield each facility with its owner, sorted by id."""
@@ -110,10 +110,10 @@ class View:
         return {}
 
     def _designations_for(self, key: _Key) -> Iterator[Designation]:
-        own = self._province(key)
-        for designation in self.inventory.designations if own else ():
-            named = self._province((designation.province, designation.province_scheme))
-            if own and named and lies_in(own, named):
+        province = self._province(key)
+        for designation in self.inventory.designations if province else ():
+            designated = self._province((designation.province, designation.province_scheme))
+            if province and designated and lies_in(province, designated):
                 yield designation
 
     def _province(self, key: _Key) -> Province | None:
@@ -150,8 +150,8 @@ class View:
 
     def is_hub(self, centre: str) -> bool:
         """Return whether a centre is a hub."""
-        known = self.inventory.centres.get(centre)
-        return known is not None and known.hub is not None
+        entry = self.inventory.centres.get(centre)
+        return entry is not None and entry.hub is not None
 
     def knows(self, owner: str) -> bool:
         """Return whether an object exists, perhaps in an unreadable file."""

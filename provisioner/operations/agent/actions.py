@@ -54,7 +54,7 @@ class RunEnded:
     changed: tuple[str, ...] = ()
 
 
-def unfinished_run(place: StateFolder, now: datetime) -> tuple[UnfinishedRun, Unfinished | None]:
+def unfinished_run(folder: StateFolder, now: datetime) -> tuple[UnfinishedRun, Unfinished | None]:
     """Return the unfinished run, if any, and its owner.
 
     A killed run of another owner does not count: the next apply ends it.
@@ -63,7 +63,7 @@ def unfinished_run(place: StateFolder, now: datetime) -> tuple[UnfinishedRun, Un
         StateError: the history does not answer.
     """
     try:
-        last = unfinished(place, proved=False)
+        last = unfinished(folder, proved=False)
     except UsageError:
         return UnfinishedRun.NONE, None
     if last.run.who.get("approval", "").startswith(MARK):
@@ -112,19 +112,19 @@ def _carried_out(session: Session, planned: Planned, saved: Saved, options: RunO
 
 def ended(applied: Applied) -> RunEnded:
     """Return a run's result, as the next step needs it."""
-    wrong = [one for one in applied.results if _went_wrong(one)]
-    passing = [one for one in applied.results if one.refusal in _PASSING]
-    changed = tuple(one.host for one in applied.results if one.outcome is HostOutcome.APPLIED)
-    said = [f"{one.host}: {one.outcome.value}" + (f" ({one.cause})" if one.cause else "") for one in wrong]
-    said += [f"{change.host}: {change.name} still differs" for change in applied.remaining]
-    said += list(applied.notes)
-    failure = "; ".join(said[:_MANY])
+    wrong = [result for result in applied.results if _went_wrong(result)]
+    passing = [result for result in applied.results if result.refusal in _PASSING]
+    changed = tuple(result.host for result in applied.results if result.outcome is HostOutcome.APPLIED)
+    sentences = [f"{result.host}: {result.outcome.value}" + (f" ({result.cause})" if result.cause else "") for result in wrong]
+    sentences += [f"{change.host}: {change.name} still differs" for change in applied.remaining]
+    sentences += list(applied.notes)
+    failure = "; ".join(sentences[:_MANY])
     postponed = ""
     if not failure and applied.ended in {"interrupted", "paused"}:
         postponed = f"run {applied.run} was {applied.ended}"
     elif not failure and passing:
-        postponed = "; ".join(f"{one.host}: {one.cause}" for one in passing[:_MANY])
-    worst = {one.host for one in wrong} | {change.host for change in applied.remaining}
+        postponed = "; ".join(f"{result.host}: {result.cause}" for result in passing[:_MANY])
+    worst = {result.host for result in wrong} | {change.host for change in applied.remaining}
     return RunEnded(applied.run, failure, postponed, tuple(sorted(worst)), changed)
 
 
@@ -139,18 +139,18 @@ def _went_wrong(result: HostResult) -> bool:
 # --- the proof ------------------------------------------------------------------------------------
 
 
-def run_of(place: StateFolder, commit: str) -> str:
+def run_of(folder: StateFolder, commit: str) -> str:
     """Return the agent's last run that applied a commit, or empty.
 
     Raises:
         StateError: the history does not answer.
     """
-    history = find_history(place)
+    history = find_history(folder)
     if history is None:
         return ""
     with closing(history):
         runs = history.past(_MANY * 10).runs
-    return next((one.run.id for one in runs if _is_of(one, commit)), "")
+    return next((recorded.run.id for recorded in runs if _is_of(recorded, commit)), "")
 
 
 def _is_of(recorded: Recorded, commit: str) -> bool:
@@ -172,18 +172,18 @@ def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> Pa
         result = verify_with_memory(session, Limit(), Orders(deadline_s=deadline_s, say=say))
     except ProvisionerError as error:
         return PathsProof(f"not verified: {error.message}", good=False)
-    kept = ""
+    unrecorded = ""
     try:
         record_verification(session, result)
     except (StateError, NoteError) as error:
-        kept = f"; not recorded: {error.message}"
-    number: Mapping[Verdict, int] = {v: sum(one.verdict is v for one in result.paths) for v in Verdict}
+        unrecorded = f"; not recorded: {error.message}"
+    number: Mapping[Verdict, int] = {v: sum(path.verdict is v for path in result.paths) for v in Verdict}
     excused = number[Verdict.UP] + number[Verdict.MAINTENANCE]
-    others = ", ".join(
+    not_up = ", ".join(
         f"{count} {verdict.value}" for verdict, count in number.items() if count and verdict is not Verdict.UP
     )
-    words = f"{number[Verdict.UP]} of {counted(len(result.paths), 'path')} up" + (f", {others}" if others else "")
-    return PathsProof(words + kept, good=excused == len(result.paths))
+    sentence = f"{number[Verdict.UP]} of {counted(len(result.paths), 'path')} up" + (f", {not_up}" if not_up else "")
+    return PathsProof(sentence + unrecorded, good=excused == len(result.paths))
 
 
 def moment() -> datetime:

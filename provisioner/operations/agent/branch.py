@@ -152,12 +152,12 @@ class FollowedBranch:
             commits = commits_between(self.clone, reached, commit, most=_MOST_SIGNED + 1, first_parent=True)
         if len(commits) > _MOST_SIGNED:
             return Tip(commit, line, f"stands on more than {_MOST_SIGNED} commits that would have to be signed")
-        for one in reversed(commits):
-            verdict = self._verdict(one, signers)
+        for ancestor in reversed(commits):
+            verdict = self._verdict(ancestor, signers)
             if verdict.objection:
-                named = "" if one == commit else f"stands on {one[:12]}, which "
+                named = "" if ancestor == commit else f"stands on {ancestor[:12]}, which "
                 return Tip(commit, line, f"commit {commit[:12]} {named}{verdict.objection}")
-            self._signers[one] = verdict.signer
+            self._signers[ancestor] = verdict.signer
         return Tip(commit, line)
 
     def doubt(self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime) -> str:
@@ -177,17 +177,17 @@ class FollowedBranch:
             return CommitVerdict(objection=f"has more than {MAX_COMMIT_BYTES // 2**20} MiB of words")
         return judge_commit(raw, signers, at or self.clock())
 
-    def twin(self, commit: str, others: Iterable[str]) -> str:
+    def twin(self, commit: str, commits: Iterable[str]) -> str:
         """Return the first other commit with the same signed content, or empty.
 
         A signature has several encodings, each another commit: anybody who can push can make them.
         """
 
-        def words_of(one: str) -> bytes:
-            return signed_words(raw_commit(self.clone, one, MAX_COMMIT_BYTES))
+        def words_of(candidate: str) -> bytes:
+            return signed_words(raw_commit(self.clone, candidate, MAX_COMMIT_BYTES))
 
-        known = [one for one in others if one != commit and self.has(one)]
-        return next((one for one in known if words_of(one) == words_of(commit)), "")
+        present = [candidate for candidate in commits if candidate != commit and self.has(candidate)]
+        return next((candidate for candidate in present if words_of(candidate) == words_of(commit)), "")
 
     def signer(self, commit: str) -> str:
         """Return the signer of a checked commit, or empty."""
@@ -256,10 +256,10 @@ class FollowedBranch:
     def remembered(self) -> str:
         """Return the reached commit in this machine's memory, or empty."""
         try:
-            word = read_regular(self.folder / "reached", most=_MOST_SECRET).decode().strip()
+            commit = read_regular(self.folder / "reached", most=_MOST_SECRET).decode().strip()
         except (OSError, UnicodeDecodeError):
             return ""
-        return word if _COMMIT.fullmatch(word) else ""
+        return commit if _COMMIT.fullmatch(commit) else ""
 
     def remember(self, commit: str) -> None:
         """Remember a reached commit, in case the history is set back.
@@ -295,7 +295,7 @@ class FollowedBranch:
     def offer(self, commit: str, reference: str) -> None:
         """Push a commit as a reference; errors as `push_notes`."""
         ask_git(self.clone, "update-ref", reference, commit)
-        give_reference(self.clone, self.access, reference, over=True)
+        give_reference(self.clone, self.access, reference, replaces=True)
 
 
 def allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
@@ -396,7 +396,7 @@ def _parted_commit(commit: bytes) -> tuple[bytes, bytes]:
     """
     head, blank, body = commit.partition(b"\n\n")
     armour: list[bytes] = []
-    kept: list[bytes] = []
+    signed_lines: list[bytes] = []
     signatures, inside, is_below = 0, False, False
     for line in head.split(b"\n"):
         if inside and line.startswith(b" "):
@@ -407,12 +407,12 @@ def _parted_commit(commit: bytes) -> tuple[bytes, bytes]:
         if inside:
             signatures += 1
             armour.append(value)
-            is_below = any(one.startswith(_COMMITTER) for one in kept)
+            is_below = any(header.startswith(_COMMITTER) for header in signed_lines)
         else:
-            kept.append(line)
+            signed_lines.append(line)
     if signatures != 1 or not is_below:
         return b"", commit
-    return b"\n".join(armour) + b"\n", b"\n".join(kept) + blank + body
+    return b"\n".join(armour) + b"\n", b"\n".join(signed_lines) + blank + body
 
 
 def believed(settings: AgentSettings) -> Believed:
@@ -427,15 +427,15 @@ def believed(settings: AgentSettings) -> Believed:
         raise UsageError(f"{settings.signers} is no file of allowed signers: {error}", hint=hint) from None
 
 
-def secret_in(file: Path, what: str) -> Secret:
+def secret_in(file: Path, kind: str) -> Secret:
     """Return the one word in a file of secrets, or raise `UsageError`."""
     try:
-        word = read_regular(file, most=_MOST_SECRET).decode().strip()
+        secret = read_regular(file, most=_MOST_SECRET).decode().strip()
     except (OSError, UnicodeDecodeError):
-        word = ""
-    if not word or not word.isascii() or not word.isprintable() or " " in word:
-        raise UsageError(f"{file} holds no {what}", hint="let it hold one word, and only its owner read it")
-    return Secret(word)
+        secret = ""
+    if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise UsageError(f"{file} holds no {kind}", hint="let it hold one word, and only its owner read it")
+    return Secret(secret)
 
 
 def _content_of(file: Path) -> bytes | None:

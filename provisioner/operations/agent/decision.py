@@ -223,14 +223,14 @@ def decide(now: Situation) -> AgentStep:
 
 def _towards(now: Situation, tip: Tip) -> AgentStep:
     """Return the step towards the tip, or towards the reached commit."""
-    known = now.known
-    if known is not None and known.state is CommitState.REACHED and tip.line is Line.SAME:
+    record = now.known
+    if record is not None and record.state is CommitState.REACHED and tip.line is Line.SAME:
         return _drift(now, tip.commit)
     if refusal := _refusal(now, tip):
         return refusal
     if _is_refused_for_good(now):
         return _drift(now, now.reached)
-    if known is not None and known.state is CommitState.FAILED and not now.again:
+    if record is not None and record.state is CommitState.FAILED and not now.again:
         return _after_failure(now, tip)
     return _unless_cut_off(now, tip)
 
@@ -252,22 +252,22 @@ def _refusal(now: Situation, tip: Tip) -> AgentStep | None:
     if tip.objection:
         cause, reason = CommitCause.SIGNATURE, tip.objection
     elif tip.line in {Line.BEHIND, Line.APART} and not now.goes_back:
-        place = "goes back behind" if tip.line is Line.BEHIND else "leads apart from"
-        cause, reason = CommitCause.LINE, f"the branch {place} {now.reached[:12]}, which was reached"
+        relation = "goes back behind" if tip.line is Line.BEHIND else "leads apart from"
+        cause, reason = CommitCause.LINE, f"the branch {relation} {now.reached[:12]}, which was reached"
     if cause is None:
         return None
-    known = now.known
-    if known is not None and (known.state, known.cause, known.reason) == (CommitState.REFUSED, cause, reason):
+    record = now.known
+    if record is not None and (record.state, record.cause, record.reason) == (CommitState.REFUSED, cause, reason):
         return _drift(now, now.reached)
     return AgentStep(Act.REFUSE, tip.commit, cause, reason)
 
 
 def _is_refused_for_good(now: Situation) -> bool:
-    known = now.known
-    if known is None or known.state is not CommitState.REFUSED or known.rules != now.rules:
+    record = now.known
+    if record is None or record.state is not CommitState.REFUSED or record.rules != now.rules:
         return False
     # What it is was judged above: only what is in it is left.
-    return known.cause is CommitCause.INVENTORY and not now.again
+    return record.cause is CommitCause.INVENTORY and not now.again
 
 
 def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
@@ -276,8 +276,8 @@ def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
         return AgentStep(Act.REFUSE, tip.commit, CommitCause.INVENTORY, look.invalid)
     if look.is_clean:
         return AgentStep(Act.PROVE, tip.commit)
-    if held := _held(look, tip.commit):
-        return held
+    if wait := _held(look, tip.commit):
+        return wait
     if look.closed or not look.changes:
         return AgentStep(Act.WAIT, tip.commit, CommitCause.HOSTS, _unread(look), look.unread)
     hosts = tuple(sorted(look.changes))
@@ -290,13 +290,13 @@ def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
 
 def _held(look: HostsLook, commit: str) -> AgentStep | None:
     """Return the wait for a freeze, a person or approvals, if any."""
-    if frozen := [one for one in look.objections if one.policy == "freeze"]:
+    if frozen := [objection for objection in look.objections if objection.policy == "freeze"]:
         return AgentStep(Act.WAIT, commit, CommitCause.FREEZE, frozen[0].message)
-    if without := [one for one in look.objections if not one.allow]:
+    if without := [objection for objection in look.objections if not objection.allow]:
         return AgentStep(Act.WAIT, commit, CommitCause.POLICY, without[0].message)
     if look.objections:
-        words = " ".join(f"--allow {one.allow}" for one in look.objections)
-        reason = f"{look.objections[0].message}; if that is meant: provisioner plan {words} --out plan.json"
+        allowances = " ".join(f"--allow {objection.allow}" for objection in look.objections)
+        reason = f"{look.objections[0].message}; if that is meant: provisioner plan {allowances} --out plan.json"
         return AgentStep(Act.WAIT, commit, CommitCause.ALLOWANCE, f"{reason}, then provisioner plan push plan.json")
     if look.lacking:
         return AgentStep(Act.WAIT, commit, CommitCause.APPROVALS, f"waiting for approvals: {'; '.join(look.lacking)}")
@@ -325,8 +325,8 @@ def _drift(now: Situation, commit: str) -> AgentStep:
         return AgentStep(Act.REPORT, commit, CommitCause.HOSTS, unknown)
     if not look.changes:
         return AgentStep(Act.REPORT, commit, *((CommitCause.HOSTS, _unread(look)) if look.unread else ()))
-    may = tuple(sorted(host for host, one in look.changes.items() if _may_correct(now, host, one)))
-    is_frozen = any(one.policy == "freeze" for one in look.objections)
+    may = tuple(sorted(host for host, entry in look.changes.items() if _may_correct(now, host, entry)))
+    is_frozen = any(entry.policy == "freeze" for entry in look.objections)
     if may and not is_frozen and not now.corrected:
         return AgentStep(Act.CORRECT, commit, hosts=may)
     return AgentStep(Act.REPORT, commit, hosts=tuple(sorted(look.changes)))

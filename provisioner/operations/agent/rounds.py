@@ -165,7 +165,7 @@ class AgentRounds:
                     step = AgentStep(Act.REST)
                 if step.act is Act.REPORT and now.look is not None:
                     drifted = {
-                        host: tuple(sorted(one.impacts, key=lambda i: i.rank)) for host, one in now.look.changes.items()
+                        host: tuple(sorted(drift.impacts, key=lambda i: i.rank)) for host, drift in now.look.changes.items()
                     }
                 if step.act in FINAL:
                     self._record(now, step, work)
@@ -199,8 +199,8 @@ class AgentRounds:
         if reached and reached != remembered:
             self.branch.remember(reached)
         if reached and reached != recorded:
-            again = self._row(reached, work, CommitState.REACHED, proof="as this machine remembers it")
-            self._keep(work, replace(again, due=()))
+            reached_row = self._row(reached, work, CommitState.REACHED, proof="as this machine remembers it")
+            self._keep(work, replace(reached_row, due=()))
         return reached
 
     def _newer(self, recorded: str, remembered: str) -> str:
@@ -310,8 +310,8 @@ class AgentRounds:
 
     def _note(self, done: RunEnded, work: _Work) -> None:
         work.runs.append(done)
-        words = done.failure or done.postponed or f"changed {', '.join(done.changed) or 'no host'}"
-        self._tell(f"run {done.run}: {words}" if done.run else words)
+        outcome = done.failure or done.postponed or f"changed {', '.join(done.changed) or 'no host'}"
+        self._tell(f"run {done.run}: {outcome}" if done.run else outcome)
         if done.postponed:
             work.problems.append(done.postponed)
 
@@ -321,22 +321,22 @@ class AgentRounds:
         run = run_of(self.place, step.commit)
         if run:
             work.proof = prove(session, self.settings.proof_deadline, self._tell)
-        held = tuple(one.facility.id for one in planned.plan.held_back)
-        words = (work.proof.words if work.proof else "no host had to change") + (
-            f"; held: {', '.join(held)}" if held else ""
+        frozen = tuple(entry.facility.id for entry in planned.plan.held_back)
+        summary = (work.proof.words if work.proof else "no host had to change") + (
+            f"; held: {', '.join(frozen)}" if frozen else ""
         )
-        row = replace(self._row(step.commit, work, CommitState.REACHED, run=run, proof=words), held=held)
+        row = replace(self._row(step.commit, work, CommitState.REACHED, run=run, proof=summary), held=frozen)
         between = self.branch.between(now.reached, step.commit)[:_MOST_WITHIN]
-        came = [commit for commit in between if not _is_settled(work.rows.get(commit))]
+        unsettled = [commit for commit in between if not _is_settled(work.rows.get(commit))]
         within = [
-            replace(row, commit=c, within=step.commit, run="", proof="", signer=self.branch.signer(c)) for c in came
+            replace(row, commit=c, within=step.commit, run="", proof="", signer=self.branch.signer(c)) for c in unsettled
         ]
         self.branch.remember(step.commit)
         self._keep(work, row, *within)
-        self._tell(f"reached commit {step.commit[:12]}: {words}")
+        self._tell(f"reached commit {step.commit[:12]}: {summary}")
         tip = replace(now.tip, line=Line.SAME) if now.tip else None
-        known = CommitRecord(step.commit, CommitState.REACHED)
-        return replace(now, doubt="", reached=step.commit, known=known, tip=tip, is_due=False, stuck=frozenset())
+        record = CommitRecord(step.commit, CommitState.REACHED)
+        return replace(now, doubt="", reached=step.commit, known=record, tip=tip, is_due=False, stuck=frozenset())
 
     # --- what is written down ---------------------------------------------------------------------
 
@@ -350,9 +350,9 @@ class AgentRounds:
         if (
             step.cause is CommitCause.APPROVALS
             and work.looked is not None
-            and (why := offer_plan(self.branch, work.looked))
+            and (failure := offer_plan(self.branch, work.looked))
         ):
-            work.problems.append(why)
+            work.problems.append(failure)
         before = work.rows.get(step.commit)
         if before is not None and (before.state, before.reason, before.rules) == (row.state, row.reason, row.rules):
             return
@@ -370,7 +370,7 @@ class AgentRounds:
         run: str = "",
         proof: str = "",
     ) -> CommitRow:
-        due = (("notes",) if self.settings.notes else ()) + (("forge",) if self.settings.forge else ())
+        receivers = (("notes",) if self.settings.notes else ()) + (("forge",) if self.settings.forge else ())
         at, last = self._clock(), reached_last(work.rows.values())
         if state is CommitState.REACHED and last is not None:
             # A clock that was set back makes no older commit the one that was reached last.
@@ -383,9 +383,9 @@ class AgentRounds:
             reason=reason,
             rules=work.rules,
             signer=self.branch.signer(commit),
-            run=run or next((one.run for one in work.runs if one.run), ""),
+            run=run or next((ended.run for ended in work.runs if ended.run), ""),
             proof=proof,
-            due=due,
+            due=receivers,
         )
 
     def _keep(self, work: _Work, *rows: CommitRow) -> None:

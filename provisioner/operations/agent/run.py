@@ -166,8 +166,8 @@ class Agent:
 
     def _pause(self, stop: threading.Event, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not stop.is_set() and not self._woken.is_set() and (left := until - time.monotonic()) > 0:
-            self._woken.wait(min(left, 0.5))
+        while not stop.is_set() and not self._woken.is_set() and (remaining_s := until - time.monotonic()) > 0:
+            self._woken.wait(min(remaining_s, 0.5))
 
     # --- how it is --------------------------------------------------------------------------------
 
@@ -214,10 +214,10 @@ class Agent:
         if not self.settings.listen:
             yield
             return
-        place = endpoint_of(self.settings.listen)
+        endpoint = endpoint_of(self.settings.listen)
         secret = secret_in(self.settings.webhook_secret, "secret") if self.settings.webhook_secret else None
-        with served(place, self.families, lambda environ: self._hooked(environ, secret)) as port:
-            self.tell(f"listens on {place[0]}:{port}")
+        with served(endpoint, self.families, lambda environ: self._hooked(environ, secret)) as port:
+            self.tell(f"listens on {endpoint[0]}:{port}")
             yield
 
     def _hooked(self, environ: WSGIEnvironment, secret: Secret | None) -> HttpReply | None:
@@ -241,8 +241,8 @@ class Agent:
 
         def live() -> None:
             while not ended.wait(self._notice.watchdog_s / 3):
-                begun = self._begun
-                if begun is None or time.monotonic() - begun < _LONGEST_ROUND_S:
+                started_s = self._begun
+                if started_s is None or time.monotonic() - started_s < _LONGEST_ROUND_S:
                     self._notice.alive()
 
         with ExitStack() as running:
@@ -266,8 +266,8 @@ def status_line(end: RoundEnd) -> str:
         return "stands by"
     if end.row is None:
         return f"commit {end.tip[:12]} is not judged yet" if end.tip else "nothing is known of the branch"
-    words = end.row.reason or end.row.proof
-    return f"{end.row.state} {end.row.commit[:12]}" + (f": {words}" if words else "")
+    detail = end.row.reason or end.row.proof
+    return f"{end.row.state} {end.row.commit[:12]}" + (f": {detail}" if detail else "")
 
 
 _CODES: Final[Mapping[str, int]] = {
@@ -293,5 +293,5 @@ def code_of(end: RoundEnd) -> int:
     if end.step.cause is CommitCause.SIGNATURE:
         return PolicyError.exit_code
     not_up = end.proof is not None and not end.proof.good
-    held = InventoryError.exit_code * bool(row.held)
-    return worst_of(held, HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))
+    frozen_code = InventoryError.exit_code * bool(row.held)
+    return worst_of(frozen_code, HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))

@@ -106,10 +106,10 @@ def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bo
     expected = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
     signed = [str(headers[name]).removeprefix(_PREFIX) for name in SIGNATURES if name in headers]
     # Every comparison takes as long as any other, and all are made.
-    matches = [hmac.compare_digest(one.encode("utf-8", "replace"), expected) for one in signed]
+    matches = [hmac.compare_digest(signature.encode("utf-8", "replace"), expected) for signature in signed]
     if TOKEN in headers:
-        given = hashlib.sha256(str(headers[TOKEN]).encode("utf-8", "replace")).digest()
-        matches.append(hmac.compare_digest(given, hashlib.sha256(key).digest()))
+        digest = hashlib.sha256(str(headers[TOKEN]).encode("utf-8", "replace")).digest()
+        matches.append(hmac.compare_digest(digest, hashlib.sha256(key).digest()))
     return any(matches)
 
 
@@ -122,11 +122,11 @@ def read_agent_settings(text: str, file: str) -> AgentSettings:
             _refuse(f"{file}: {name} is missing", f"write it, {_EXAMPLE}")
     _refuse_forms(values, file)
     folder = Path(file).absolute().parent
-    given = {name: value for name, value in values.items() if name not in {*_FILES, "forge", "signed"}}
-    given |= {name: folder / values[name] for name in _FILES if name in values}
+    fields = {name: value for name, value in values.items() if name not in {*_FILES, "forge", "signed"}}
+    fields |= {name: folder / values[name] for name in _FILES if name in values}
     if "forge" in values:
-        given |= _forge(values["forge"], file, folder)
-    return AgentSettings(**given, each=values.get("signed", _SIGNED[0]) == "each")
+        fields |= _forge(values["forge"], file, folder)
+    return AgentSettings(**fields, each=values.get("signed", _SIGNED[0]) == "each")
 
 
 def _refuse_kinds(values: Mapping[str, object], file: str) -> None:
@@ -167,18 +167,18 @@ def _is_ssh(remote: str) -> bool:
     return remote.startswith("ssh://") or _SCP.fullmatch(remote) is not None
 
 
-def _forge(listed: object, file: str, folder: Path) -> dict[str, object]:
-    if not isinstance(listed, dict) or not all(isinstance(one, str) and one for one in listed.values()):
+def _forge(table: object, file: str, folder: Path) -> dict[str, object]:
+    if not isinstance(table, dict) or not all(isinstance(entry, str) and entry for entry in table.values()):
         _refuse(f"{file}: forge is no table of texts", "write [forge] and below it kind, url, project and token")
-    if unknown := sorted(set(listed) - _FORGE):
+    if unknown := sorted(set(table) - _FORGE):
         _refuse(
             f"{file}: {printable(unknown[0], _SHOWN_TEXT)} is no setting of [forge]",
             f"they are {', '.join(sorted(_FORGE))}",
         )
-    if lacking := sorted(_FORGE - set(listed)):
+    if lacking := sorted(_FORGE - set(table)):
         _refuse(f"{file}: [forge] has no {lacking[0]}", "write kind, url, project and token (a file)")
-    place = place_of({}, kind=listed["kind"], url=listed["url"], project=listed["project"])
-    return {"forge": place, "forge_token": folder / listed["token"]}
+    forge = place_of({}, kind=table["kind"], url=table["url"], project=table["project"])
+    return {"forge": forge, "forge_token": folder / table["token"]}
 
 
 def _refuse(message: str, hint: str) -> NoReturn:

@@ -84,13 +84,13 @@ class CommitReports:
     def __init__(
         self,
         settings: AgentSettings,
-        place: StateFolder,
+        folder: StateFolder,
         branch: FollowedBranch,
         tell: Callable[[str], None],
         patience: HttpLimits,
     ) -> None:
         self._settings = settings
-        self._place = place
+        self._place = folder
         self._branch = branch
         self._tell = tell
         self._patience = patience
@@ -130,7 +130,7 @@ class CommitReports:
         while not self._done.empty():
             row, receiver = self._done.get()
             if (now := rows.get(row.commit)) is not None and (now.state, now.reason) == (row.state, row.reason):
-                rows[row.commit] = replace(now, due=tuple(one for one in now.due if one != receiver))
+                rows[row.commit] = replace(now, due=tuple(pending for pending in now.due if pending != receiver))
                 keep_commit_states(self._place, [rows[row.commit]])
 
     def _push_notes(self, rows: list[CommitRow]) -> None:
@@ -185,9 +185,9 @@ def look_at_hosts(session: Session, inventory: str) -> PlannedLook:
         StateError: the history does not answer.
     """
     try:
-        there = session.inventory.settings.id
-        if there != inventory:
-            reason = f"it holds the inventory {there}, and this agent follows {inventory}"
+        inventory_id = session.inventory.settings.id
+        if inventory_id != inventory:
+            reason = f"it holds the inventory {inventory_id}, and this agent follows {inventory}"
             return PlannedLook(HostsLook(invalid=reason))
         planned = make_plan(session, Limit())
     except (InventoryError, RenderError, UsageError) as error:
@@ -204,13 +204,13 @@ def _first_words(session: Session, error: ProvisionerError) -> str:
     # Files are laid out in a folder of the agent's: whoever has to correct one knows it by its place in the inventory.
     first, root = problems[0], f"{session.root}/"
     more = f"; and {counted(len(problems) - 1, 'more problem')}" if len(problems) > 1 else ""
-    place = f"{first.file.replace(root, '')}:{first.line}: " if first.file and first.line else ""
-    return f"the inventory has errors: {place}{first.message.replace(root, '')}{more}"
+    position = f"{first.file.replace(root, '')}:{first.line}: " if first.file and first.line else ""
+    return f"the inventory has errors: {position}{first.message.replace(root, '')}{more}"
 
 
 def judged_look(session: Session, planned: Planned, saved: Saved) -> PlannedLook:
     """Return a plan with the reasons not to apply it."""
-    objections = [Objection(one.policy, one.message, one.allow) for one in planned.plan.refused]
+    objections = [Objection(refusal.policy, refusal.message, refusal.allow) for refusal in planned.plan.refused]
     try:
         planned.refuse_foreign()
     except PolicyError as error:
@@ -230,12 +230,12 @@ def judged_look(session: Session, planned: Planned, saved: Saved) -> PlannedLook
 
 
 def _by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
-    of: dict[str, list[Change]] = defaultdict(list)
+    grouped: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        of[change.host].append(change)
+        grouped[change.host].append(change)
     return {
-        host: HostDrift(frozenset(one.impact for one in each), any(one.resource is Resource.TRUST for one in each))
-        for host, each in of.items()
+        host: HostDrift(frozenset(host_change.impact for host_change in of_host), any(host_change.resource is Resource.TRUST for host_change in of_host))
+        for host, of_host in grouped.items()
     }
 
 
@@ -250,17 +250,17 @@ def with_allowances(branch: FollowedBranch, looked: PlannedLook) -> PlannedLook:
     The pushed plan must be for the same content; its seal proves the vault's key. Otherwise the own plan stays.
     """
     session, objections = looked.session, looked.look.objections
-    if session is None or not objections or not all(one.allow for one in objections):
+    if session is None or not objections or not all(objection.allow for objection in objections):
         return looked
     try:
         pushed = _pushed_plan(branch, session)
         if pushed is None or not pushed.basis.allow:
             return looked
         refuse_other(pushed.basis, session.basis({}), "the plan that was pushed")
-        again = judged_look(session, plan_again(session, pushed), pushed)
+        renewed = judged_look(session, plan_again(session, pushed), pushed)
     except (NoticeError, StalePlanError, UsageError, HostError) as error:
         return PlannedLook(looked.look, session, looked.planned, looked.saved, (error.message,))
-    return again if again.look.changes else looked
+    return renewed if renewed.look.changes else looked
 
 
 def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
@@ -269,8 +269,8 @@ def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
     if session is None or planned is None or saved is None:
         return ""
     try:
-        there = _pushed_plan(branch, session)
-        if there is not None and there.basis.meaning == saved.basis.meaning:
+        pushed = _pushed_plan(branch, session)
+        if pushed is not None and pushed.basis.meaning == saved.basis.meaning:
             return ""
         text = planned.text(session.seal_key, maker_here(session))
         branch.offer(plan_commit(branch.clone, saved.basis.digest, text.encode()), plan_reference(session))
@@ -297,14 +297,14 @@ def _pushed_plan(branch: FollowedBranch, session: Session) -> Saved | None:
 
 def note_of(row: CommitRow, inventory: str) -> str:
     """Return a commit's Git note, a line of JSON; inventory data: ids."""
-    known = {name: value for name, value in row.document.items() if value and name not in {"commit", "rules"}}
-    return json.dumps({"inventory": inventory, "at": row.at.isoformat(), **known}, ensure_ascii=False) + "\n"
+    fields = {name: value for name, value in row.document.items() if value and name not in {"commit", "rules"}}
+    return json.dumps({"inventory": inventory, "at": row.at.isoformat(), **fields}, ensure_ascii=False) + "\n"
 
 
 def status_of(row: CommitRow, name: str) -> CommitStatus:
     """Return a commit's status at a forge."""
-    words = row.reason or row.proof or (f"reached with {row.within[:12]}" if row.within else "")
-    text = f"{row.state}: {words}" if words else row.state
+    detail = row.reason or row.proof or (f"reached with {row.within[:12]}" if row.within else "")
+    text = f"{row.state}: {detail}" if detail else row.state
     # A pipeline that leaves a facility as it is whose file has errors is not green, either.
     state = StatusState.FAILURE if row.held else _STATES.get(row.state, StatusState.ERROR)
     return CommitStatus(row.commit, state, name, text)

@@ -100,11 +100,11 @@ def apply_plan(
         warrant=plan_warrant(session, saved, options.folder),
     )
     run = replace(new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
-    others = _others(planned, stale, reviewed=saved is not None)
-    held = tuple(one.facility for one in planned.plan.held_back)
+    not_started = _others(planned, stale, reviewed=saved is not None)
+    frozen = tuple(entry.facility for entry in planned.plan.held_back)
     if not jobs:
-        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=held)
-    applied = carry_out(session, run, jobs, intent, options, others=others, held=held)
+        return Applied(run.id, not_started, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=frozen)
+    applied = carry_out(session, run, jobs, intent, options, not_started=not_started, frozen=frozen)
     return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 
@@ -124,9 +124,9 @@ def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], opt
             moved = "; ".join(
                 f"{host} has moved ({first_few(items)})" for host, items in sorted(stale.items())[:_NAMED]
             )
-            others = f"; so have {counted(len(stale) - _NAMED, 'more host')}" if len(stale) > _NAMED else ""
+            more_hosts = f"; so have {counted(len(stale) - _NAMED, 'more host')}" if len(stale) > _NAMED else ""
             raise StalePlanError(
-                f"the plan is stale: {moved}{others}; and it is refused: {message}", hint=hint, object=min(stale)
+                f"the plan is stale: {moved}{more_hosts}; and it is refused: {message}", hint=hint, object=min(stale)
             )
         raise PolicyError(message, hint=hint, object=refused[0].host)
     if saved is not None and "outside_limit" in saved.refused:
@@ -177,13 +177,13 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     last = unfinished(state_place(session))
     last.refuse_other(session.basis({}))
     refuse_taken_back(state_place(session), last)
-    jobs, others = _jobs_of(session, last)
+    jobs, unreachable = _jobs_of(session, last)
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
     # Of what the plan cut nothing is known any more: what has not begun waits for a confirmation.
     options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
     progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
     applied = carry_out(
-        session, last.run, jobs, last.intent, options, others=others, progress=progress, silences=last.silences
+        session, last.run, jobs, last.intent, options, not_started=unreachable, progress=progress, silences=last.silences
     )
     return _of_some(session, applied)
 
@@ -196,7 +196,7 @@ def abort(session: Session) -> Applied:
         StateError: the history does not answer.
     """
     last = unfinished(state_place(session), proved=False)
-    jobs, others = _jobs_of(session, last)
+    jobs, unreachable = _jobs_of(session, last)
     progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
     open_jobs = [job for job in jobs if job.spec.id in progress.started]
     options = RolloutOptions(who=who_text(who(session.environment)))
@@ -207,10 +207,10 @@ def abort(session: Session) -> Applied:
             done = roll_out(
                 open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort="ended by hand"
             )
-        asked = {result.host for result in done.results}
-        through = [result for host, result in last.progress.results.items() if host not in asked]
-        left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in asked | set(last.progress.results)]
-        applied = Applied(last.run.id, by_host([*done.results, *through, *left, *others]), plan=last.run.plan)
+        ended_hosts = {result.host for result in done.results}
+        earlier = [result for host, result in last.progress.results.items() if host not in ended_hosts]
+        remaining = [_held_back(job.spec.id) for job in jobs if job.spec.id not in ended_hosts | set(last.progress.results)]
+        applied = Applied(last.run.id, by_host([*done.results, *earlier, *remaining, *unreachable]), plan=last.run.plan)
         log.write(JournalStep("", "run", "aborted"))
         holdings = holdings_after(session, last.run.operation, done.results, remaining_changes(session, done.results))
         log.end("aborted", applied.document | {"journal": log.digest()}, holdings)
@@ -224,20 +224,20 @@ def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostRe
     names = [host for wave in last.intent.waves for host in wave.hosts]
     refuse_all_shut(session.state, Limit({"host": frozenset(names)}))
     specs = [session.state.hosts[host] for host in names if host in session.state.hosts]
-    gone = [host for host in names if host not in session.state.hosts]
-    through = last.progress.results
-    asked = [spec for spec in specs if spec.id not in through]
-    facts, errors = observe(asked, session.files, session.runner) if asked else ({}, {})
+    removed = [host for host in names if host not in session.state.hosts]
+    results = last.progress.results
+    open_specs = [spec for spec in specs if spec.id not in results]
+    facts, errors = observe(open_specs, session.files, session.runner) if open_specs else ({}, {})
     session.settle(facts)
     specs = [session.state.hosts[spec.id] for spec in specs]
     jobs = []
-    others = [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in gone]
+    unreachable = [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in removed]
     for spec in specs:
         if spec.id in errors:
-            others.append(not_asked(spec.id, errors[spec.id]))
-        elif spec.id in facts or spec.id in through:
+            unreachable.append(not_asked(spec.id, errors[spec.id]))
+        elif spec.id in facts or spec.id in results:
             jobs.append(_job_again(session, spec, facts.get(spec.id), last))
-    return jobs, others
+    return jobs, unreachable
 
 
 def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: Unfinished) -> Job:
@@ -281,20 +281,20 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     session.settle(facts)
     if named:
         refuse_foreign(errors)
-    kept = {
-        host: {one["run"]: datetime.fromtimestamp(one["at"], UTC) for one in of.generations}
-        for host, of in facts.items()
+    generations = {
+        host: {generation["run"]: datetime.fromtimestamp(generation["at"], UTC) for generation in of_host.generations}
+        for host, of_host in facts.items()
     }
-    newest = {host: next(iter(of), "") for host, of in kept.items()}
+    newest = {host: next(iter(of_host), "") for host, of_host in generations.items()}
     run = runs[0] if runs else _last_run(session, newest.values())
-    chosen = {host: newest[host] for host in named & set(kept)} if named else {h: run for h in kept if run in kept[h]}
-    planned = {host: (target, kept[host][target]) for host, target in chosen.items() if target}
+    chosen = {host: newest[host] for host in named & set(generations)} if named else {h: run for h in generations if run in generations[h]}
+    planned = {host: (target, generations[host][target]) for host, target in chosen.items() if target}
     if not planned and not errors:
-        known = sorted({r for of in kept.values() for r in of})
-        what = f"a state of before {run}" if runs else "a state to return to"
-        otherwise = f"kept are states of before: {', '.join(known) or 'none'}"
-        hint = did_you_mean(run, [*hosts, *known], otherwise) if runs else otherwise
-        raise UsageError(f"no host keeps {what}", hint=hint)
+        stored_runs = sorted({r for of_host in generations.values() for r in of_host})
+        missing = f"a state of before {run}" if runs else "a state to return to"
+        otherwise = f"kept are states of before: {', '.join(stored_runs) or 'none'}"
+        hint = did_you_mean(run, [*hosts, *stored_runs], otherwise) if runs else otherwise
+        raise UsageError(f"no host keeps {missing}", hint=hint)
     return RollbackPlan(planned, facts, errors)
 
 
@@ -323,11 +323,11 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         )
         for host, (target, _) in sorted(planned.hosts.items())
     ]
-    others = tuple(not_asked(host, error) for host, error in sorted(planned.unreadable.items()))
+    not_started = tuple(not_asked(host, error) for host, error in sorted(planned.unreadable.items()))
     closed = end_gone(session, planned.facts)
     run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
-        return Applied(run.id, others, closed=closed, held=tuple(session.held.values()))
+        return Applied(run.id, not_started, closed=closed, held=tuple(session.held.values()))
     intent = Intent(
         basis=session.basis({}),
         waves=waves_of(job.spec for job in jobs),
@@ -337,4 +337,4 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         max_failed=options.rollout.max_failed,
         cuts={host: cut_whole(host) for host in planned.hosts},
     )
-    return replace(carry_out(session, run, jobs, intent, options, others=others), closed=closed)
+    return replace(carry_out(session, run, jobs, intent, options, not_started=not_started), closed=closed)

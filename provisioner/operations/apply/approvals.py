@@ -120,16 +120,16 @@ def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
     if len(entries) > _MOST_FILES:
         hint = f"take those of plans that were applied out of {folder}"
         raise UsageError(f"{folder} has more than {_MOST_FILES} approvals", hint=hint)
-    files, odd = {}, {}
+    files, invalid = {}, {}
     for entry in entries:
         name = printable(entry.name, _SHOWN)
         try:
             files[name] = approval_in(_bytes_of(entry))
         except OSError as error:
-            odd[name] = f"cannot be read: {error.strerror}"
+            invalid[name] = f"cannot be read: {error.strerror}"
         except ApprovalFormError as error:
-            odd[name] = str(error)
-    return ApprovalFiles(folder, files, odd)
+            invalid[name] = str(error)
+    return ApprovalFiles(folder, files, invalid)
 
 
 def _is_one(name: str) -> bool:
@@ -166,7 +166,7 @@ def refuse_unapproved(
         needed = "; ".join(need_lines(needs)[:_NAMED])
         message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
         raise PolicyError(message, hint=_SAVE_FIRST)
-    there = approval_files(session.root, named)
+    approvals = approval_files(session.root, named)
     inventory, runs = session.inventory.settings.id, _begun_by(session, saved.basis.meaning)
     subject = PlanToApprove(
         inventory=inventory,
@@ -174,12 +174,12 @@ def refuse_unapproved(
         terms=approval_terms(session.inventory),
         makers=frozenset(saved.written.maker.approvers),
         now=datetime.now(UTC),
-        used={_approval_of(one, inventory): run.id for run in runs for one in run.approvals},
+        used={_approval_of(approval, inventory): run.id for run in runs for approval in run.approvals},
         begun={run.id: run.started.replace(microsecond=0) for run in runs},
     )
-    result = approved(needs, there.files, subject)
+    result = approved(needs, approvals.files, subject)
     if result.lacking:
-        raise _lacking(saved, there, result)
+        raise _lacking(saved, approvals, result)
     return tuple(map(_recorded, result.counted))
 
 
@@ -206,29 +206,29 @@ def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[A
     return [need for need in of_others if need.hosts]
 
 
-def _lacking(saved: Saved, there: ApprovalFiles, result: Approved) -> PolicyError:
+def _lacking(saved: Saved, approvals: ApprovalFiles, result: Approved) -> PolicyError:
     """Explain missing and rejected approvals, and changes since another plan's."""
-    still = list(dict.fromkeys(one.words for one in result.lacking))
-    said = [f"the plan still has to be approved: {_some(still)}"]
-    aside = {**there.odd, **result.aside}
-    if aside:
-        said.append(f"not counted: {_some([f'{name} {why}' for name, why in sorted(aside.items())])}")
+    missing = list(dict.fromkeys(need.words for need in result.lacking))
+    sentences = [f"the plan still has to be approved: {_some(missing)}"]
+    ignored = {**approvals.odd, **result.aside}
+    if ignored:
+        sentences.append(f"not counted: {_some([f'{name} {reason}' for name, reason in sorted(ignored.items())])}")
     if result.of_others:
         newest = result.of_others[0]
-        others = f"of another plan: {counted(len(result.of_others), 'approval')}"
-        said.append(f"{others}, the newest by {newest.approver} at {newest.at_text}, of {newest.plan}")
-        said += filter(None, [_moved_since(there, newest.meaning, saved)])
-    looked = f"looked for in {there.folder}" if there.folder else f"there is no {FOLDER}/ in the inventory"
-    hint = f"let them read it and sign: provisioner approve FILE --as ID --key KEY ({looked})"
-    return PolicyError("; ".join(said), hint=hint)
+        other_plans = f"of another plan: {counted(len(result.of_others), 'approval')}"
+        sentences.append(f"{other_plans}, the newest by {newest.approver} at {newest.at_text}, of {newest.plan}")
+        sentences += filter(None, [_moved_since(approvals, newest.meaning, saved)])
+    searched = f"looked for in {approvals.folder}" if approvals.folder else f"there is no {FOLDER}/ in the inventory"
+    hint = f"let them read it and sign: provisioner approve FILE --as ID --key KEY ({searched})"
+    return PolicyError("; ".join(sentences), hint=hint)
 
 
-def _moved_since(there: ApprovalFiles, meaning: str, saved: Saved) -> str:
+def _moved_since(approvals: ApprovalFiles, meaning: str, saved: Saved) -> str:
     """Return the changes since an approved plan that was kept, or empty."""
-    if there.folder is None:
+    if approvals.folder is None:
         return ""
     try:
-        path = there.folder / stored_plan_name(meaning)
+        path = approvals.folder / stored_plan_name(meaning)
         if path.is_symlink():
             return ""
         before = written_plan(read_regular(path, most=MAX_PLAN_BYTES), path.name)
@@ -241,10 +241,10 @@ def _moved_since(there: ApprovalFiles, meaning: str, saved: Saved) -> str:
 
 def _words(compared: BetweenPlans) -> str:
     moved = [
-        f"{one.either.action.value} {one.either.resource.value} {one.either.name} on {one.either.host} {one.turn.value}"
-        for one in compared.changes
+        f"{row.either.action.value} {row.either.resource.value} {row.either.name} on {row.either.host} {row.turn.value}"
+        for row in compared.changes
     ]
-    moved += [f"{one.what} {one.of}".strip() for one in compared.beside if one.what not in {"commit", "inventory"}]
+    moved += [f"{row.what} {row.of}".strip() for row in compared.beside if row.what not in {"commit", "inventory"}]
     number = counted(len(moved), "thing")
     return f"since then {number} moved: {_some([printable(text) for text in moved])}"
 
@@ -254,10 +254,10 @@ def _some(items: Sequence[str]) -> str:
     return "; ".join(items[:_NAMED]) + more
 
 
-def _recorded(given: GivenApproval) -> RecordedApproval:
-    approval = given.approval
+def _recorded(signed: GivenApproval) -> RecordedApproval:
+    approval = signed.approval
     return RecordedApproval(
-        approval.approver, approval.roles, given.key.fingerprint, approval.at_text, approval.meaning, approval.plan
+        approval.approver, approval.roles, signed.key.fingerprint, approval.at_text, approval.meaning, approval.plan
     )
 
 
@@ -272,33 +272,33 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
     if saved is None or not session.by_nodes:
         return b""
     inventory, basis = session.inventory.settings.id, saved.basis
-    there = approval_files(session.root, named).files.values()
-    of_plan = [one for one in there if (one.inventory, one.meaning) == (inventory, basis.meaning)]
-    newest = sorted(of_plan, key=lambda one: (one.at, one.approver), reverse=True)[:_MOST_IN_WARRANT]
+    approvals = approval_files(session.root, named).files.values()
+    of_plan = [approval for approval in approvals if (approval.inventory, approval.meaning) == (inventory, basis.meaning)]
+    newest = sorted(of_plan, key=lambda approval: (approval.at, approval.approver), reverse=True)[:_MOST_IN_WARRANT]
     if not newest:
         return b""
     return warrant_bytes(inventory, basis, newest)
 
 
-def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalRequest) -> Approval:
+def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalRequest) -> Approval:
     """Return the approval to sign.
 
     Raises:
         UsageError: there is no such approver, or not with these roles.
         InventoryError: the inventory cannot be read.
     """
-    entries = _entries(session, asked.person)
-    has = {role for one in entries for role in one.roles}
-    if other := sorted(set(asked.roles) - has):
-        hint = f"{asked.person} approves as {', '.join(sorted(has))}"
-        raise UsageError(f"{asked.person} does not approve as {printable(other[0], _SHOWN)}", hint=hint)
+    entries = _entries(session, request.person)
+    allowed_roles = {role for entry in entries for role in entry.roles}
+    if unknown_roles := sorted(set(request.roles) - allowed_roles):
+        hint = f"{request.person} approves as {', '.join(sorted(allowed_roles))}"
+        raise UsageError(f"{request.person} does not approve as {printable(unknown_roles[0], _SHOWN)}", hint=hint)
     return Approval(
         inventory=session.inventory.settings.id,
         meaning=plan.basis.meaning,
         plan=plan.basis.digest,
-        approver=asked.person,
-        roles=tuple(sorted(set(asked.roles) or has)),
-        at=asked.at.astimezone(UTC).replace(microsecond=0),
+        approver=request.person,
+        roles=tuple(sorted(set(request.roles) or allowed_roles)),
+        at=request.at.astimezone(UTC).replace(microsecond=0),
     )
 
 
@@ -317,11 +317,11 @@ def record_approval(session: Session, approval: Approval, signature: bytes, fold
         made = replace(approval, signature=unarmoured(signature))
         key = key_that_signed(made)
     except (SignatureFormError, ApprovalFormError) as error:
-        words = str(error) if isinstance(error, ApprovalFormError) else f"has a signature that {error}"
+        fault = str(error) if isinstance(error, ApprovalFormError) else f"has a signature that {error}"
         hint = (
             f"sign what --statement prints, with -n {APPROVAL_NAMESPACE}, for the same plan, person, roles and moment"
         )
-        raise UsageError(f"the approval {words}", hint=hint) from None
+        raise UsageError(f"the approval {fault}", hint=hint) from None
     _refuse_key(session, made, key)
     file = (folder or session.root / FOLDER) / made.file_name
     _write_file(file, approval_text(made).encode())
@@ -330,26 +330,26 @@ def record_approval(session: Session, approval: Approval, signature: bytes, fold
 
 def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None:
     """Raise `UsageError` if a key does not approve as this person today."""
-    entries = [one for one in _entries(session, approval.approver) if key_blob(one.key) == key.blob]
+    entries = [entry for entry in _entries(session, approval.approver) if key_blob(entry.key) == key.blob]
     if not entries:
         message = f"{key.fingerprint} is no key of {approval.approver} in signers.yml"
         raise UsageError(message, hint="sign by the key that stands there")
     day = approval.at.astimezone(VIETNAM).date()
-    valid = [one for one in entries if is_between(day, one.since, one.until)]
+    valid = [entry for entry in entries if is_between(day, entry.since, entry.until)]
     if not valid:
         message = f"{key.fingerprint} of {approval.approver} does not approve on {day}"
         raise UsageError(message, hint="sign by the key that is valid now")
-    if not any(set(one.roles) & set(approval.roles) for one in valid):
+    if not any(set(entry.roles) & set(approval.roles) for entry in valid):
         message = f"{key.fingerprint} does not approve as {', '.join(approval.roles)}"
-        raise UsageError(message, hint=f"it approves as {', '.join(sorted({r for one in valid for r in one.roles}))}")
+        raise UsageError(message, hint=f"it approves as {', '.join(sorted({r for entry in valid for r in entry.roles}))}")
 
 
 def _entries(session: Session, person: str) -> list[Approver]:
-    known = session.inventory.approvers
-    entries = [one for one in known if one.id == person]
+    approvers = session.inventory.approvers
+    entries = [approver for approver in approvers if approver.id == person]
     if not entries:
         otherwise = "approvers stand in signers.yml; a new one is added there, in a change of its own"
-        hint = did_you_mean(person, {one.id for one in known}, otherwise)
+        hint = did_you_mean(person, {approver.id for approver in approvers}, otherwise)
         raise UsageError(f"there is no approver {printable(person, _SHOWN)}", hint=hint)
     return entries
 

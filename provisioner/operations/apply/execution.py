@@ -62,9 +62,9 @@ def carry_out(
     intent: Intent,
     options: RunOptions,
     *,
-    others: Sequence[HostResult] = (),
+    not_started: Sequence[HostResult] = (),
     progress: RunProgress | None = None,
-    held: tuple[FrozenFacility, ...] | None = None,
+    frozen: tuple[FrozenFacility, ...] | None = None,
     silences: Mapping[str, tuple[str, ...]] = NO_SILENCES,
 ) -> Applied:
     """Roll out with a journal and silences, and record the result.
@@ -104,8 +104,8 @@ def carry_out(
                 progress=progress,
                 stop=lambda: options.stop() or bool(log.broken),
             )
-        kept = tuple(session.held.values()) if held is None else held
-        applied = _closed_run(session, run, log, done, others, held=kept)
+        frozen_now = tuple(session.held.values()) if frozen is None else frozen
+        applied = _closed_run(session, run, log, done, not_started, frozen=frozen_now)
         return replace(applied, warnings=(*applied.warnings, *journal.warnings))
     finally:
         log.close()
@@ -132,16 +132,16 @@ def _closed_run(
     run: Run,
     log: RunLog,
     done: Rollout,
-    others: Sequence[HostResult],
+    not_started: Sequence[HostResult],
     *,
-    held: tuple[FrozenFacility, ...],
+    frozen: tuple[FrozenFacility, ...],
 ) -> Applied:
-    results = by_host([*done.results, *others])
+    results = by_host([*done.results, *not_started])
     notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
     differing = remaining_changes(session, results)
     remaining = differing if run.operation is Operation.APPLY else ()
     applied = Applied(
-        run.id, results, done.ended, done.cause, remaining, (), notes, held, run.plan, approvals=run.approvals
+        run.id, results, done.ended, done.cause, remaining, (), notes, frozen, run.plan, approvals=run.approvals
     )
     log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
@@ -226,14 +226,14 @@ def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts])
     """Return whether a killed run's hosts were read and do not wait."""
     if last.kept or datetime.now(UTC) - last.heard < SILENT:
         return False
-    known = [host for host in _hosts_of(last) if host in session.state.hosts]
-    read = all(host in facts or host in last.progress.results for host in known)
-    return read and not any(of.armed is not None and of.armed["run"] == last.run.id for of in facts.values())
+    hosts = [host for host in _hosts_of(last) if host in session.state.hosts]
+    read = all(host in facts or host in last.progress.results for host in hosts)
+    return read and not any(host_facts.armed is not None and host_facts.armed["run"] == last.run.id for host_facts in facts.values())
 
 
 def _ended_run(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> ClosedRun | None:
     """End a run with its hosts' outcomes; `None` if one is unknown."""
-    progress = last.seen_on({host: of for host, of in facts.items() if host in _hosts_of(last)})
+    progress = last.seen_on({host: host_facts for host, host_facts in facts.items() if host in _hosts_of(last)})
     jobs = [_status_job(session, last, host, facts[host]) for host in _hosts_of(last) if host in progress.started]
     options = RolloutOptions(who=who_text(who(session.environment)))
     with closing(RunLog(state_place(session), last.run)) as log:

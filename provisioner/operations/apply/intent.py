@@ -51,7 +51,7 @@ class Intent:
             "basis": asdict(self.basis) | {"live": dict(self.basis.live)},
             "waves": [[wave.name, list(wave.hosts)] for wave in self.waves],
             "live": dict(self.live),
-            "changes": {host: [_plain_change(c) for c in of] for host, of in self.changes.items()},
+            "changes": {host: [_plain_change(c) for c in host_changes] for host, host_changes in self.changes.items()},
             "rollback": dict(self.rollback),
             "max_failed": self.max_failed,
             "cuts": {host: cut.plain() for host, cut in self.cuts.items()},
@@ -166,7 +166,7 @@ def intent_of(recorded: Mapping[str, object]) -> Intent:
         basis=_BASIS.validate_python(plain["basis"]),
         waves=tuple(Wave(name, tuple(hosts)) for name, hosts in plain["waves"]),
         live=dict(plain["live"]),
-        changes={host: tuple(_change_in(host, c) for c in of) for host, of in plain["changes"].items()},
+        changes={host: tuple(_change_in(host, c) for c in host_changes) for host, host_changes in plain["changes"].items()},
         rollback=dict(plain["rollback"]),
         max_failed=int(plain["max_failed"]),
         # A run that an older version began says nothing of it.

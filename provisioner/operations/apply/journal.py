@@ -68,11 +68,11 @@ class RunLog:
     receipts tell of it.
     """
 
-    def __init__(self, place: StateFolder, run: Run) -> None:
+    def __init__(self, folder: StateFolder, run: Run) -> None:
         self.run = run
         self.broken = ""
-        self._history: History = open_history(place)
-        self._events = EventLog(place)
+        self._history: History = open_history(folder)
+        self._events = EventLog(folder)
         self._lock = threading.Lock()
 
     def begin(self, hosts: Iterable[str], intent: Intent) -> None:
@@ -81,9 +81,9 @@ class RunLog:
         first = _event(JournalStep("", "run", "begin", plain))
         self._history.begin(self.run, hosts, digest(canonical(plain)), first)
 
-    def epochs(self, seen: Mapping[str, int]) -> dict[str, int]:
+    def epochs(self, on_hosts: Mapping[str, int]) -> dict[str, int]:
         """Take the run's epochs (`record.leases`), above those seen; errors as `begin`."""
-        return self._history.take_epochs(self.run.id, seen, datetime.now(UTC))
+        return self._history.take_epochs(self.run.id, on_hosts, datetime.now(UTC))
 
     def write(self, step: JournalStep) -> None:
         """Write a step."""
@@ -136,8 +136,8 @@ class UsualTime:
 class ProofsSoFar:
     """Writes a running verification's proofs every few seconds."""
 
-    def __init__(self, place: StateFolder, every_s: float = EVERY_S) -> None:
-        self._place, self._every_s = place, every_s
+    def __init__(self, folder: StateFolder, every_s: float = EVERY_S) -> None:
+        self._place, self._every_s = folder, every_s
         self._written_at, self._is_broken = time.monotonic(), False
         self.unwritten: list[PathLook] = []
         """Proofs left for the end."""
@@ -182,12 +182,12 @@ def usual_time(
     `earlier` has the newest first; `limit` is as recorded; verifications have no hosts.
     """
     same = (
-        (one.finished - one.run.started).total_seconds()
-        for one in earlier
-        if one.finished is not None
-        and one.run.operation is operation
-        and set(one.run.limit) == set(limit)
-        and set(one.hosts) == set(hosts)
+        (recorded.finished - recorded.run.started).total_seconds()
+        for recorded in earlier
+        if recorded.finished is not None
+        and recorded.run.operation is operation
+        and set(recorded.run.limit) == set(limit)
+        and set(recorded.hosts) == set(hosts)
     )
     seconds = [took for took in same if took > 0][:_RUNS_COUNTED]
     return UsualTime(median(seconds), len(seconds)) if seconds else None
@@ -214,19 +214,19 @@ def expect_usual_time(
         session.watcher.expect(usual.seconds, usual.runs)
 
 
-def remember_looks(place: StateFolder, looks: Iterable[PathLook], at: datetime) -> None:
+def remember_looks(folder: StateFolder, looks: Iterable[PathLook], at: datetime) -> None:
     """Store what looks showed of their paths, or raise `StateError`."""
     by_path: dict[str, list[PathLook]] = defaultdict(list)
     for look in looks:
         by_path[look.path].append(look)
 
-    def change(path: str, known: Document | None) -> Document:
-        memory = memory_from(known) if known is not None else None
+    def change(path: str, document: Document | None) -> Document:
+        memory = memory_from(document) if document is not None else None
         return memory_document(remembered(memory or NOTHING, by_path[path]))
 
     if by_path:
         with without_collector():
-            remember_paths(place, by_path.keys(), change, at)
+            remember_paths(folder, by_path.keys(), change, at)
 
 
 def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
@@ -234,37 +234,37 @@ def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
 
     An unreadable record gives no windows, so outages count. The vault is opened.
     """
-    place = state_place(session)
+    folder = state_place(session)
     try:
-        history = find_history(place)
+        history = find_history(folder)
         if history is None:
             return ()
-        with closing(history), closing(EventLog(place, create=False)) as log:
-            return tuple(window for one in history.changing(since) for window in _of_run(place, history, log, one))
+        with closing(history), closing(EventLog(folder, create=False)) as log:
+            return tuple(window for run in history.changing(since) for window in _of_run(folder, history, log, run))
     except StateError:
         return ()
 
 
-def _of_run(place: StateFolder, history: History, log: EventLog, recorded: Recorded) -> Iterator[Window]:
+def _of_run(folder: StateFolder, history: History, log: EventLog, recorded: Recorded) -> Iterator[Window]:
     try:
         events = log.proved(recorded.run.id)
     except StateError:
         return
-    begun = beginning_of(events)
-    if begun is None or not _is_genuine(place, history, recorded, begun):
+    start = beginning_of(events)
+    if start is None or not _is_genuine(folder, history, recorded, start):
         return
     try:
-        yield from windows_of_run(recorded.run.id, intent_of(begun.detail), events)
+        yield from windows_of_run(recorded.run.id, intent_of(start.detail), events)
     except DAMAGE:
         return
 
 
-def _is_genuine(place: StateFolder, history: History, recorded: Recorded, begun: Event) -> bool:
+def _is_genuine(folder: StateFolder, history: History, recorded: Recorded, start: Event) -> bool:
     """Return whether a holder of the vault's key began the run so."""
     head = history.head_of(recorded.run.id)
-    if head is None or digest(canonical(dict(begun.detail))) != recorded.intent:
+    if head is None or digest(canonical(dict(start.detail))) != recorded.intent:
         return False
-    return place.keys.judge_seal(head.seal, head.message(place.inventory)) is SealVerdict.GENUINE
+    return folder.keys.judge_seal(head.seal, head.message(folder.inventory)) is SealVerdict.GENUINE
 
 
 def windows_of_run(run: str, intent: Intent, events: Iterable[Event]) -> Iterator[Window]:

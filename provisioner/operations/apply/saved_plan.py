@@ -83,7 +83,7 @@ def maker_here(session: Session) -> PlanMaker:
     """
     here = who(session.environment)
     names = {here["user"], login(session.environment), *author_of(session.root)} - {""}
-    approvers = {one.id for one in session.inventory.approvers if names & {one.id, *one.accounts}}
+    approvers = {approver.id for approver in session.inventory.approvers if names & {approver.id, *approver.accounts}}
     return PlanMaker(**here, approvers=tuple(sorted(approvers)))
 
 
@@ -116,9 +116,9 @@ def check_saved(session: Session, saved: Saved) -> PlanCheck:
 
 
 def _moved(session: Session, saved: Saved, planned: Planned) -> tuple[tuple[str, str], ...]:
-    everywhere = [("", words) for words in moved_basis(saved.basis, session.basis({}))]
+    everywhere = [("", text) for text in moved_basis(saved.basis, session.basis({}))]
     hosts = moved_hosts(saved, planned.plan, planned.seen)
-    return (*everywhere, *((host, words) for host, items in hosts.items() for words in items))
+    return (*everywhere, *((host, text) for host, items in hosts.items() for text in items))
 
 
 def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str, int]) -> PlanCheck:
@@ -128,7 +128,7 @@ def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str
     return check if check.same else PlanCheck(digest, planned, (("", _UNKNOWN),), None)
 
 
-def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, place: str) -> PushedPlan:
+def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, prefix: str) -> PushedPlan:
     """Push a saved plan, replacing an older one for the same content.
 
     `place` is the location of plans at the remote.
@@ -140,13 +140,13 @@ def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, 
     """
     if plan.basis.inventory != session.digest:
         raise StalePlanError("the plan is of another content of the inventory than is here", hint=_PLAN_AGAIN)
-    reference = plan_reference(session, place)
+    reference = plan_reference(session, prefix)
     checkout = _checkout(session)
     push_reference(checkout, remote, plan_commit(checkout, plan.basis.digest, content), reference)
     return PushedPlan(reference, plan.basis.digest)
 
 
-def fetch_plan(session: Session, out: Path, remote: str, place: str) -> PushedPlan:
+def fetch_plan(session: Session, out: Path, remote: str, prefix: str) -> PushedPlan:
     """Fetch the plan for this content into a file for its owner.
 
     Raises:
@@ -154,7 +154,7 @@ def fetch_plan(session: Session, out: Path, remote: str, place: str) -> PushedPl
         StalePlanError: there is no valid plan.
         UsageError: there is no checkout, or no such remote.
     """
-    checkout, reference = _checkout(session), plan_reference(session, place)
+    checkout, reference = _checkout(session), plan_reference(session, prefix)
     if not fetch_reference(checkout, remote, reference):
         raise StalePlanError(f"nobody pushed a plan of this content of the inventory to {remote}", hint=_PLAN_AGAIN)
     blob = plan_blob(checkout, reference)
@@ -189,6 +189,6 @@ def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:
     return commit_of_one_file(checkout, _PLAN_FILE, content, f"plan {digest}\n")
 
 
-def plan_reference(session: Session, place: str = REFERENCES) -> str:
+def plan_reference(session: Session, prefix: str = REFERENCES) -> str:
     """Return the remote reference of a plan for this content."""
-    return f"{place.rstrip('/')}/{session.digest.rpartition(':')[2]}"
+    return f"{prefix.rstrip('/')}/{session.digest.rpartition(':')[2]}"

@@ -248,7 +248,7 @@ class Silencer:
     def _take(self, host: str, server: SilencedServer, made: list[Silence]) -> None:
         if not made:
             return
-        names = tuple(one.id for one in made)
+        names = tuple(silence.id for silence in made)
         with self._lock:
             self._kept[server.receiver, host] = made
         self._made.append((host, server.receiver, names))
@@ -281,13 +281,13 @@ class Silencer:
         """End former silences, renew, end those of finished hosts, finally all."""
         for server, _ in self._wanted.servers:
             self._end(server, self._wanted.former.get(server.receiver, ()))
-        due = time.monotonic() + self._renewed_s
+        renew_at_s = time.monotonic() + self._renewed_s
         while True:
             try:
-                host = self._through.get(timeout=max(0.0, due - time.monotonic()))
+                host = self._through.get(timeout=max(0.0, renew_at_s - time.monotonic()))
             except queue.Empty:
                 self._renew()
-                due = time.monotonic() + self._renewed_s
+                renew_at_s = time.monotonic() + self._renewed_s
                 continue
             self._end_of(host)
             if host is None:
@@ -297,7 +297,7 @@ class Silencer:
         for server, _ in self._wanted.servers:
             with self._lock:
                 keys = [key for key in self._kept if key[0] == server.receiver and host in {None, key[1]}]
-                names = [one.id for key in keys for one in self._kept.pop(key)]
+                names = [silence.id for key in keys for silence in self._kept.pop(key)]
             self._end(server, names)
 
     def _end(self, server: SilencedServer, names: Iterable[str]) -> None:
@@ -317,11 +317,11 @@ class Silencer:
 
     def _renew_at(self, server: SilencedServer) -> None:
         with self._lock:
-            kept = {key: list(of) for key, of in self._kept.items() if key[0] == server.receiver}
-        for key, silences in kept.items():
-            renewed = [renew_silence(server, one, self._text, datetime.now(UTC) + LASTS) for one in silences]
+            current = {key: list(made) for key, made in self._kept.items() if key[0] == server.receiver}
+        for key, silences in current.items():
+            renewed = [renew_silence(server, silence, self._text, datetime.now(UTC) + LASTS) for silence in silences]
             with self._lock:
-                self._kept[key] = [one for one in renewed if one is not None]
+                self._kept[key] = [silence for silence in renewed if silence is not None]
 
 
 def changing(run: str, host: str) -> str:
@@ -371,8 +371,8 @@ def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) ->
     within = [path for path in pulled if path.facility not in sites]
     devices = _whole(stopped, ((path.name, name) for path in within for name in _device_names(path)))
     # Of a site some of whose paths have gone the others' names say all.
-    gone = cut.paths - {path.name for path in pulled}
-    names = {path.name for path in within if path.name in stopped} | {one for one in gone if _site(one) not in sites}
+    removed = cut.paths - {path.name for path in pulled}
+    names = {path.name for path in within if path.name in stopped} | {path_name for path_name in removed if _site(path_name) not in sites}
     listed = ((_OF_A_SITE, "facility", sites), (_OF_A_DEVICE, "object", devices), ("path", "path", names))
     return tuple(
         (*_matchers(inventory, cut.host, scopes), LabelMatcher(label, pattern, is_pattern=True))
@@ -437,7 +437,7 @@ def renew_silence(server: SilencedServer, silence: Silence, text: SilenceText, u
 
 
 def _put_silence(
-    server: SilencedServer, matchers: AlertMatchers, text: SilenceText, times: tuple[str, str], **own: str
+    server: SilencedServer, matchers: AlertMatchers, text: SilenceText, times: tuple[str, str], **fields: str
 ) -> str:
     begin, end = times
     body: Document = {
@@ -446,15 +446,15 @@ def _put_silence(
         "endsAt": end,
         "createdBy": text.creator,
         "comment": text.comment,
-        **own,
+        **fields,
     }
     data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    said = _answer_document(_sent_request(server, Request("POST", server.url.rstrip("/") + _SILENCES, data))).get(
+    silence_id = _answer_document(_sent_request(server, Request("POST", server.url.rstrip("/") + _SILENCES, data))).get(
         "silenceID"
     )
-    if not isinstance(said, str) or not _ID.fullmatch(said):
+    if not isinstance(silence_id, str) or not _ID.fullmatch(silence_id):
         raise _misunderstood()
-    return said
+    return silence_id
 
 
 def end_silence(server: SilencedServer, name: str) -> None:
@@ -472,10 +472,10 @@ def end_silence(server: SilencedServer, name: str) -> None:
 
 def _silence_state(server: SilencedServer, name: str) -> tuple[str, str]:
     """Return a silence's state and start; a missing one has ended."""
-    known = _sent_request(server, Request("GET", server.url.rstrip("/") + _SILENCE + name), also=_NOT_THERE)
-    if known.status == _NOT_THERE:
+    answer = _sent_request(server, Request("GET", server.url.rstrip("/") + _SILENCE + name), also=_NOT_THERE)
+    if answer.status == _NOT_THERE:
         return _ENDED, ""
-    document = _answer_document(known)
+    document = _answer_document(answer)
     begin, status = document.get("startsAt"), document.get("status")
     state = status.get("state") if isinstance(status, dict) else None
     if not isinstance(begin, str) or not _MOMENT.fullmatch(begin) or not isinstance(state, str):
@@ -484,10 +484,10 @@ def _silence_state(server: SilencedServer, name: str) -> tuple[str, str]:
 
 
 def _sent_request(server: SilencedServer, request: Request, *, also: int = 0) -> HttpAnswer:
-    whole = Request(request.method, request.url, request.body, login=server.login, named=server.patience.named)
+    complete = Request(request.method, request.url, request.body, login=server.login, named=server.patience.named)
 
     def attempt(seconds: float) -> HttpAnswer:
-        answer = exchange(whole, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
+        answer = exchange(complete, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
         return answer if answer.status == also else taken(answer, _ADVICE)
 
     return try_often(attempt, server.patience).value
@@ -516,7 +516,7 @@ def to_silence(
     """
     inventory = session.inventory.settings.id
     relays = [job.spec for job in jobs if job.spec.relay is not None and job.spec.id in intent.cuts]
-    receivers = [one for one in session.inventory.receivers if one.kind is ReceiverKind.ALERTMANAGER]
+    receivers = [receiver for receiver in session.inventory.receivers if receiver.kind is ReceiverKind.ALERTMANAGER]
     if relays and RECEIVERS in session.loaded.broken:
         return ToSilence(warnings=(none_silenced(IN_DISORDER),))
     if not relays or not receivers:

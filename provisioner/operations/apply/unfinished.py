@@ -53,30 +53,30 @@ class Unfinished:
 
     def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
         """Add hosts that report this run, since last steps may be lost."""
-        known = self.progress.started.keys() | self.progress.results.keys()
-        changed = {host for host, of in facts.items() if self.run.id in _runs_on(of)} - known
+        recorded = self.progress.started.keys() | self.progress.results.keys()
+        changed = {host for host, host_facts in facts.items() if self.run.id in _runs_on(host_facts)} - recorded
         # Such a host has waited, or is through: what the journal lost it says itself.
         more = {host: StartedHost(armed=True, confirming=True) for host in changed}
         return replace(self.progress, started={**self.progress.started, **more})
 
     def refuse_other(self, basis: Basis) -> None:
         """Raise `StalePlanError` if inventory, templates or program version differ."""
-        was = self.intent.basis
-        for what, old, new in (
-            ("the inventory", was.inventory, basis.inventory),
-            ("the templates", was.templates, basis.templates),
-            ("this tool", was.version, basis.version),
-            ("what is held", ", ".join(was.held) or "nothing", ", ".join(basis.held) or "nothing"),
+        started = self.intent.basis
+        for subject, old, new in (
+            ("the inventory", started.inventory, basis.inventory),
+            ("the templates", started.templates, basis.templates),
+            ("this tool", started.version, basis.version),
+            ("what is held", ", ".join(started.held) or "nothing", ", ".join(basis.held) or "nothing"),
         ):
             if old != new:
                 raise StalePlanError(
-                    f"run {self.run.id} cannot go on: {what} was {old} when it began and is {new} now",
+                    f"run {self.run.id} cannot go on: {subject} was {old} when it began and is {new} now",
                     hint="check out what it began with, or end it with `provisioner apply --abort` and apply anew",
                     object=self.run.id,
                 )
 
 
-def unfinished(place: StateFolder, *, proved: bool = True) -> Unfinished:
+def unfinished(folder: StateFolder, *, proved: bool = True) -> Unfinished:
     """Return the last unfinished run that changes hosts.
 
     With `proved` its first entry and journal must match the vault's key, since a resumed run follows its journal.
@@ -85,24 +85,24 @@ def unfinished(place: StateFolder, *, proved: bool = True) -> Unfinished:
         UsageError: no run is unfinished.
         StateError: the history does not answer, or is damaged.
     """
-    history, log = open_history(place), EventLog(place)
+    history, log = open_history(folder), EventLog(folder)
     try:
         for recorded in history.runs():
             if recorded.run.operation is Operation.VERIFY or recorded.finished is not None:
                 continue
             events = (log.proved if proved else log.of)(recorded.run.id)
             # One that has not begun its journal has touched nothing, and knows nothing of what it was about to do.
-            if begun := beginning_of(events):
+            if start := beginning_of(events):
                 if proved:
-                    _refuse_unproved(place, recorded, history, begun)
-                return _gone_on_with(recorded, begun, events)
+                    _refuse_unproved(folder, recorded, history, start)
+                return _gone_on_with(recorded, start, events)
     finally:
         history.close()
         log.close()
     raise UsageError("no run is unfinished", hint="see provisioner history")
 
 
-def refuse_taken_back(place: StateFolder, last: Unfinished) -> None:
+def refuse_taken_back(folder: StateFolder, last: Unfinished) -> None:
     """Refuse to resume an approved run that a later one rolled back.
 
     Raises:
@@ -111,11 +111,11 @@ def refuse_taken_back(place: StateFolder, last: Unfinished) -> None:
     """
     if not last.run.approvals:
         return
-    history, log = open_history(place), EventLog(place)
+    history, log = open_history(folder), EventLog(folder)
     try:
         for run in [r.run for r in history.runs() if r.run.operation is Operation.ROLLBACK]:
-            begun = beginning_of(log.of(run.id))
-            if begun is not None and last.run.id in intent_of(begun.detail).rollback.values():
+            start = beginning_of(log.of(run.id))
+            if start is not None and last.run.id in intent_of(start.detail).rollback.values():
                 message = f"run {last.run.id} cannot go on: run {run.id} took it back, and its approvals with it"
                 hint = "end it with `provisioner apply --abort`, plan anew, and have that plan approved"
                 raise PolicyError(message, hint=hint, object=last.run.id)
@@ -124,41 +124,41 @@ def refuse_taken_back(place: StateFolder, last: Unfinished) -> None:
         log.close()
 
 
-def proved_unfinished(place: StateFolder) -> tuple[Unfinished, ...]:
+def proved_unfinished(folder: StateFolder) -> tuple[Unfinished, ...]:
     """Return all unfinished runs proved with the vault's key.
 
     Raises:
         StateError: the history does not answer.
     """
-    history = find_history(place)
+    history = find_history(folder)
     if history is None:
         return ()
-    log = EventLog(place, create=False)
+    log = EventLog(folder, create=False)
     try:
         waiting = [r for r in history.past().runs if r.finished is None and r.run.operation is not Operation.VERIFY]
-        return tuple(last for recorded in waiting if (last := _proved(place, recorded, history, log)))
+        return tuple(last for recorded in waiting if (last := _proved(folder, recorded, history, log)))
     finally:
         history.close()
         log.close()
 
 
-def _proved(place: StateFolder, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
+def _proved(folder: StateFolder, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
     try:
         events = log.proved(recorded.run.id)
-        begun = beginning_of(events)
-        if begun is None:
+        start = beginning_of(events)
+        if start is None:
             return None
-        _refuse_unproved(place, recorded, history, begun)
-        return _gone_on_with(recorded, begun, events)
+        _refuse_unproved(folder, recorded, history, start)
+        return _gone_on_with(recorded, start, events)
     except StateError:
         return None
 
 
-def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> Unfinished:
+def _gone_on_with(recorded: Recorded, start: Event, events: Sequence[Event]) -> Unfinished:
     try:
         return Unfinished(
             recorded.run,
-            intent_of(begun.detail),
+            intent_of(start.detail),
             progress_of(events),
             events[-1].at,
             kept=_is_kept(events),
@@ -168,13 +168,13 @@ def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> 
         raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
 
 
-def _refuse_unproved(place: StateFolder, recorded: Recorded, history: History, begun: Event) -> None:
+def _refuse_unproved(folder: StateFolder, recorded: Recorded, history: History, start: Event) -> None:
     """Raise `StateError` for a run that the vault's key does not prove."""
-    if digest(canonical(dict(begun.detail))) != recorded.intent:
+    if digest(canonical(dict(start.detail))) != recorded.intent:
         raise DamagedRecordError(f"the journal of run {recorded.run.id} has another intent than the run began with")
     head = history.head_of(recorded.run.id)
-    message = head.message(place.inventory) if head else ""
-    genuine = head is not None and place.keys.judge_seal(head.seal, message) is SealVerdict.GENUINE
+    message = head.message(folder.inventory) if head else ""
+    genuine = head is not None and folder.keys.judge_seal(head.seal, message) is SealVerdict.GENUINE
     cause = "" if genuine else "the record of its beginning is not by the vault's key"
     if lost := history.lost():
         cause = cause or f"the record lost entry {lost.number} (run {lost.run}), which this machine wrote"
@@ -194,7 +194,7 @@ def beginning_of(events: Iterable[Event]) -> Event | None:
 
 
 def _runs_on(facts: HostFacts) -> set[str]:
-    return {kept["run"] for kept in facts.generations} | ({facts.armed["run"]} if facts.armed else set())
+    return {generation["run"] for generation in facts.generations} | ({facts.armed["run"]} if facts.armed else set())
 
 
 def _is_kept(events: Sequence[Event]) -> bool:
@@ -211,20 +211,20 @@ def progress_of(events: Iterable[Event]) -> RunProgress:
             results[event.host] = _result_of(event)
         elif event.host and (event.step == "start" or event.host in started):
             started[event.host] = _heard(started.get(event.host, StartedHost()), event)
-    return RunProgress(results, {host: of for host, of in started.items() if host not in results})
+    return RunProgress(results, {host: progress for host, progress in started.items() if host not in results})
 
 
 def silences_left(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
     """Return a run's silences that did not end, by receiver."""
-    left: dict[str, list[str]] = {}
+    remaining: dict[str, list[str]] = {}
     for event in events:
         receiver, names = event.detail.get("receiver"), event.detail.get("ids")
         if event.step != SILENCE or not isinstance(receiver, str) or not isinstance(names, list):
             continue
         texts = [name for name in names if isinstance(name, str)]
-        of = left.setdefault(receiver, [])
-        left[receiver] = [*of, *texts] if event.state == SILENCE_MADE else [one for one in of if one not in texts]
-    return {receiver: tuple(names) for receiver, names in left.items() if names}
+        open_ids = remaining.setdefault(receiver, [])
+        remaining[receiver] = [*open_ids, *texts] if event.state == SILENCE_MADE else [silence_id for silence_id in open_ids if silence_id not in texts]
+    return {receiver: tuple(names) for receiver, names in remaining.items() if names}
 
 
 def _heard(host: StartedHost, event: Event) -> StartedHost:

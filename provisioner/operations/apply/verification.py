@@ -139,8 +139,8 @@ def proved_by_change(
         if spec is None or spec.kind is not HostKind.RELAY:
             continue
         if result.facts is not None:
-            held = frozen_on(spec, result.facts)
-            holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at, held))
+            frozen = frozen_on(spec, result.facts)
+            holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at, frozen))
         elif _left_unknown(operation, result.outcome):
             holdings.append(Holding(spec.id, at, None))
     return tuple(holdings)
@@ -178,15 +178,15 @@ def _checked(
     spec: HostSpec, facility: str, content: str, verdicts: Mapping[tuple[str, str], PathVerdict]
 ) -> Iterator[FacilityCheck]:
     pulled = [path.name for path in spec.paths if path.facility == facility and not path.on_demand]
-    seen = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
-    asked = [verdict for verdict in seen if verdict.cause is not Cause.NOT_ASKED]
-    moments = [verdict.checked_at for verdict in asked if verdict.checked_at is not None]
+    path_verdicts = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
+    visited = [verdict for verdict in path_verdicts if verdict.cause is not Cause.NOT_ASKED]
+    moments = [verdict.checked_at for verdict in visited if verdict.checked_at is not None]
     # Where no path gave any evidence there is no moment, and nothing to tell.
     if moments:
-        proved = sum(_is_proved(verdict) for verdict in asked)
-        checked = sum(_is_known(verdict) for verdict in asked)
+        proved = sum(_is_proved(verdict) for verdict in visited)
+        checked = sum(_is_known(verdict) for verdict in visited)
         # A sample that is good says nothing of the rest: what was known of the whole stays. One that is not is news.
-        if len(asked) == len(seen) or checked > proved:
+        if len(visited) == len(path_verdicts) or checked > proved:
             yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), checked, proved)
 
 
@@ -197,8 +197,8 @@ def _is_known(verdict: PathVerdict) -> bool:
 
 def _is_proved(verdict: PathVerdict) -> bool:
     """Return whether a path was up to the monitoring centre."""
-    up = verdict.without_window is Verdict.UP and verdict.level == HIGHEST.number
-    return up and verdict.checked_at is not None
+    is_up = verdict.without_window is Verdict.UP and verdict.level == HIGHEST.number
+    return is_up and verdict.checked_at is not None
 
 
 def recall(session: Session, paths: Collection[str]) -> Recalled:
@@ -206,21 +206,21 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
 
     `paths` are memory names. An unreadable memory is ignored.
     """
-    place = state_place(session)
+    folder = state_place(session)
     try:
-        read = each_memory(place, paths)
+        read = each_memory(folder, paths)
         if read is None:
-            return Recalled(reason=f"no run was ever recorded in {place.shown}")
-        known, unread = {}, 0
+            return Recalled(reason=f"no run was ever recorded in {folder.shown}")
+        memories, unread = {}, 0
         with without_collector():
             for path, document in read:
                 if document is None or (memory := memory_from(document)) is None:
                     unread += 1
                 else:
-                    known[path] = memory
+                    memories[path] = memory
     except StateError as error:
         return Recalled(reason=error.message)
-    return Recalled(known, unread=unread)
+    return Recalled(memories, unread=unread)
 
 
 def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> VerifyResult:
@@ -245,12 +245,12 @@ def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathSt
     failing = {path.path for path in result.paths if path.without_window is not Verdict.UP}
     provinces = sorted({path.partition("/")[0] for path in failing})
     try:
-        place = state_place(session)
+        folder = state_place(session)
         begin = result.started_at - REMEMBERED
-        of = [read_since(place, f"{province}/", result.started_at, begin) for province in provinces]
+        states = [read_since(folder, f"{province}/", result.started_at, begin) for province in provinces]
     except StateError:
         return {}
-    return {path: one for part in of for path, one in part.items() if path in failing}
+    return {path: state for part in states for path, state in part.items() if path in failing}
 
 
 def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, References]:
@@ -264,7 +264,7 @@ def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, 
         read = read_references(state_place(session), {*paths, *beside})
     except StateError:
         return {}
-    return {path: of for path, document in read.documents.items() if (of := references_from(document))}
+    return {path: references for path, document in read.documents.items() if (references := references_from(document))}
 
 
 def refuse_job(session: Session) -> None:
@@ -279,14 +279,14 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
 
     `renew` drops earlier references.
     """
-    known = recall_references(session, [path.path for path in result.paths])
+    previous = recall_references(session, [path.path for path in result.paths])
     run = new_run_id()
-    answers = acceptances(result, known, run, renew=renew)
-    accepted = tuple(Accepted(one.path, one.refused, one.notes) for one in answers)
-    kept = {one.path: one.references for one in answers if not one.refused}
-    reports = {path: report for path, of in kept.items() if (report := report_on(of))}
-    shown = replace(result, accepted=accepted, references={**result.references, **reports})
-    return shown, Acceptances(run, kept)
+    answers = acceptances(result, previous, run, renew=renew)
+    accepted = tuple(Accepted(answer.path, answer.refused, answer.notes) for answer in answers)
+    references = {answer.path: answer.references for answer in answers if not answer.refused}
+    reports = {path: report for path, stored in references.items() if (report := report_on(stored))}
+    updated = replace(result, accepted=accepted, references={**result.references, **reports})
+    return updated, Acceptances(run, references)
 
 
 def expect_verification(session: Session, limit: tuple[str, ...], orders: Orders) -> None:
@@ -327,18 +327,18 @@ def record_verification(
         checks=proof_of_facilities(session.state, contents, result),
         swept=swept_paths(result, whole=not narrowed),
     )
-    place = state_place(session)
-    with closing(open_history(place)) as history:
+    folder = state_place(session)
+    with closing(open_history(folder)) as history:
         head = history.end(run, ending)
     if accepted is not None:
-        documents = {path: references_document(of) for path, of in accepted.references.items()}
-        add_references(place, documents, result.finished_at)
+        documents = {path: references_document(references) for path, references in accepted.references.items()}
+        add_references(folder, documents, result.finished_at)
     try:
-        remember_looks(place, result.looks, result.finished_at)
+        remember_looks(folder, result.looks, result.finished_at)
     except StateError as error:
         message = f"this verification is recorded, and what it saw of paths is not remembered: {error.message}"
         raise NoteError(message, hint=error.hint, object=run.id) from None
-    if warning := note_head(session.root, session.environment, place.inventory, session.commit, head):
+    if warning := note_head(session.root, session.environment, folder.inventory, session.commit, head):
         raise NoteError(f"this verification is recorded, and {warning}", object=run.id)
     return run.id
 

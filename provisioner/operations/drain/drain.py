@@ -140,16 +140,16 @@ def drain_relay(
     """
     session = sessions()
     look = look_at_drain(session, order, allow=terms.allow)
-    begun = drain_started(edits, order, look.held)
+    started = drain_started(edits, order, look.held)
     _refuse_strangers(session, order, terms.unproved)
-    outcome = DrainOutcome(look, begun)
-    attendant.begins(look, begun)
+    outcome = DrainOutcome(look, started)
+    attendant.begins(look, started)
     if terms.dry_run:
         return outcome
     course = _Course(sessions, edits, order, terms, attendant, outcome)
-    if begun.edits:
-        write_all(edits.root, begun.edits)
-        attendant.written(begun.edits, f"{order.relay} is emptied onto {order.to}")
+    if started.edits:
+        write_all(edits.root, started.edits)
+        attendant.written(started.edits, f"{order.relay} is emptied onto {order.to}")
         course.look_again()
     for step in (course.carry, course.let_go):
         if not outcome.stopped:
@@ -161,9 +161,9 @@ def drain_relay(
 
 def _refuse_strangers(session: Session, order: DrainOrder, names: Collection[str]) -> None:
     relays = {order.relay, order.to}
-    known = sorted(f.id for f in session.served.facilities.values() if f.plan and f.plan.relay in relays)
-    for name in sorted(set(names) - set(known)):
-        hint = did_you_mean(name, known, f"name one that moves: {order.relay} has others as well")
+    facilities = sorted(f.id for f in session.served.facilities.values() if f.plan and f.plan.relay in relays)
+    for name in sorted(set(names) - set(facilities)):
+        hint = did_you_mean(name, facilities, f"name one that moves: {order.relay} has others as well")
         raise UsageError(f"--unproved {printable(name, _SHOWN)}: no site of these relays", hint=hint, object=name)
 
 

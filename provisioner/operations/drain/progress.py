@@ -82,24 +82,24 @@ def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, in
     changing = {change.facility for change in planned.plan.pending if change.host == order.to}
     signed = [f.id for f in moving if f.successor and f.successor.agreed and not unsigned_by(f, f.successor)]
     reached = _reached(session, planned.facts[order.to], order.to)
-    held = [name for name in signed if name not in changing]
+    carried = [name for name in signed if name not in changing]
     spec = session.state.hosts[order.relay]
-    theirs = {f.id for f in session.served.facilities.values() if f.plan and f.plan.relay == order.to}
-    live = planned.facts[order.relay]
-    to = session.state.hosts[order.to]
+    target_sites = {f.id for f in session.served.facilities.values() if f.plan and f.plan.relay == order.to}
+    relay_facts = planned.facts[order.relay]
+    target = session.state.hosts[order.to]
     return DrainLook(
         order,
         planned,
         unsigned=tuple(f.id for f in moving if f.id not in signed),
         waiting=tuple(name for name in signed if name in changing),
-        unseen=tuple(name for name in held if name not in reached),
-        both=tuple(name for name in held if name in reached),
-        leaving=tuple(sorted({c.facility for c in planned.plan.pending if _lets_go(c, order.relay)} & theirs)),
+        unseen=tuple(name for name in carried if name not in reached),
+        both=tuple(name for name in carried if name in reached),
+        leaving=tuple(sorted({c.facility for c in planned.plan.pending if _lets_go(c, order.relay)} & target_sites)),
         paths=dict(sorted(Counter(path.facility for path in spec.paths).items())),
-        viewers={path: number for path, number in sorted(live.viewers.items()) if number},
-        held=frozenset(one.facility.id for one in planned.plan.held if order.relay in one.hosts),
-        address=to.tunnel.address,
-        port=to.relay.own_port if to.relay else RTSP_PORT,
+        viewers={path: number for path, number in sorted(relay_facts.viewers.items()) if number},
+        held=frozenset(frozen.facility.id for frozen in planned.plan.held if order.relay in frozen.hosts),
+        address=target.tunnel.address,
+        port=target.relay.own_port if target.relay else RTSP_PORT,
     )
 
 
@@ -119,10 +119,10 @@ def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
 
     Sites without a tunnel always count; the verification proves whether the relay reaches their devices.
     """
-    live = facts.tunnel["peers"] if facts.tunnel else {}
-    seen = {key for key, peer in live.items() if peer["endpoint"]}
+    live_peers = facts.tunnel["peers"] if facts.tunnel else {}
+    heard_keys = {key for key, peer in live_peers.items() if peer["endpoint"]}
     spec = session.state.hosts[relay]
-    peers = [p for p in spec.tunnel.peers if p.name.startswith((SITE, NEXT)) and p.public_key in seen]
+    peers = [p for p in spec.tunnel.peers if p.name.startswith((SITE, NEXT)) and p.public_key in heard_keys]
     routed = {path.facility for path in spec.paths if not path.access.has_tunnel}
     return frozenset({*(peer.name.partition("/")[2] for peer in peers), *routed})
 

@@ -56,7 +56,7 @@ class SiteProof:
         return tuple(path for path in self.worse if path not in before.worse and path not in before.not_up)
 
 
-def site_proofs(verdicts: Iterable[PathVerdict], facilities: Collection[str], to: str) -> dict[str, SiteProof]:
+def site_proofs(verdicts: Iterable[PathVerdict], facilities: Collection[str], relay: str) -> dict[str, SiteProof]:
     """Return each site's proof.
 
     A path must be as good over the new relay as over the old one, or up if the old one is not asked. A site whose
@@ -66,7 +66,7 @@ def site_proofs(verdicts: Iterable[PathVerdict], facilities: Collection[str], to
     before: dict[str, int] = {}
     after: dict[str, list[PathVerdict]] = {facility: [] for facility in facilities}
     for verdict in verdicts:
-        if verdict.relay != to:
+        if verdict.relay != relay:
             before[verdict.path] = _RANKS.get(verdict.without_window, 0)
         elif verdict.facility in after:
             after[verdict.facility].append(verdict)
@@ -153,7 +153,7 @@ def plan_letting_go(
         raise
 
 
-def prove(session: Session, facilities: Collection[str], to: str, orders: Orders) -> tuple[dict[str, SiteProof], str]:
+def prove(session: Session, facilities: Collection[str], relay: str, orders: Orders) -> tuple[dict[str, SiteProof], str]:
     """Verify sites over both relays; return proofs and a recording failure.
 
     Raises:
@@ -166,4 +166,4 @@ def prove(session: Session, facilities: Collection[str], to: str, orders: Orders
         record_verification(session, result, tuple(f"facility={name}" for name in sorted(facilities)))
     except StateError as error:
         unrecorded = error.message
-    return site_proofs(result.paths, facilities, to), unrecorded
+    return site_proofs(result.paths, facilities, relay), unrecorded

@@ -76,7 +76,7 @@ def day_to_come(until: date, today: date) -> date:
     return until
 
 
-def former_stream(place: KeyPath, old: Stream, values: Mapping[str, object], until: date) -> dict[KeyPath, object]:
+def former_stream(key_path: KeyPath, old: Stream, values: Mapping[str, object], until: date) -> dict[KeyPath, object]:
     """Return the edit that accepts a stream's former picture until a day.
 
     It is empty if the picture does not change.
@@ -84,14 +84,14 @@ def former_stream(place: KeyPath, old: Stream, values: Mapping[str, object], unt
     Raises:
         UsageError: it is under change already.
     """
-    known = {name: getattr(old, name) for name in _OF_PICTURES}
-    former = {name: value for name, value in known.items() if name in values and value not in {None, values[name]}}
+    fields = {name: getattr(old, name) for name in _OF_PICTURES}
+    former = {name: value for name, value in fields.items() if name in values and value not in {None, values[name]}}
     if not former:
         return {}
     if old.accept is not None:
         raise UsageError("its picture is under change already", hint="finish that first: provisioner camera accept")
     former = {name: str(value) if name == "codec" else value for name, value in former.items()}
-    return {(*place, _ACCEPT): Flow(old=Flow(former), until=until.isoformat())}
+    return {(*key_path, _ACCEPT): Flow(old=Flow(former), until=until.isoformat())}
 
 
 def login_accepted(opened: OpenFacility, devices: Iterable[str], until: date) -> FileEdit:
@@ -103,7 +103,7 @@ def login_accepted(opened: OpenFacility, devices: Iterable[str], until: date) ->
     """
     value = Flow(old=Flow(login="vault"), until=until.isoformat())
     places = [place_of_device(opened.site, device)[0] for device in devices]
-    return opened.edited(opened.text.with_values({(*place, _ACCEPT): value for place in places}))
+    return opened.edited(opened.text.with_values({(*key_path, _ACCEPT): value for key_path in places}))
 
 
 def change_finished(edits: Edits, facility: str, device: str) -> FileEdit:
@@ -125,14 +125,14 @@ def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> F
         InventoryError: the facility cannot be read, or would break a rule.
     """
     opened, day = edits.open(facility), day_to_come(until, edits.today).isoformat()
-    return opened.edited(opened.text.with_values({(*place, "until"): day for place in _places(opened, device)}))
+    return opened.edited(opened.text.with_values({(*key_path, "until"): day for key_path in _places(opened, device)}))
 
 
 def _places(opened: OpenFacility, device: str) -> list[KeyPath]:
     """Return a device's key paths of former settings, or raise `UsageError`."""
-    place, known = place_of_device(opened.site, device)
-    places: list[KeyPath] = [(*place, _ACCEPT)] if known.accept else []
-    places += [(*place, "streams", name, _ACCEPT) for name, stream in _streams(known) if stream.accept]
+    key_path, entry = place_of_device(opened.site, device)
+    places: list[KeyPath] = [(*key_path, _ACCEPT)] if entry.accept else []
+    places += [(*key_path, "streams", name, _ACCEPT) for name, stream in _streams(entry) if stream.accept]
     if not places:
         devices: list[Camera | Recorder] = [*opened.site.recorders, *opened.site.cameras]
         changing = [device.id for device in devices if _is_under_change(device)]
@@ -174,8 +174,8 @@ def camera_added(
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    name = camera or next_free("cam", DEVICE_DIGITS, (known.id for known in site.cameras))
-    if any(known.id == name for known in site.cameras):
+    name = camera or next_free("cam", DEVICE_DIGITS, (existing.id for existing in site.cameras))
+    if any(existing.id == name for existing in site.cameras):
         hint = f"provisioner camera replace {facility}/{name}"
         raise UsageError(f"facility {facility} has a camera {name}", hint=hint, object=facility)
     if not order.recorder and "address" not in order.values:
@@ -202,8 +202,8 @@ def _with_recorder(text: FacilityText, site: Facility, order: DeviceOrder, addre
     values = {**order.values, "id": order.recorder, "address": address}
     new: dict[str, object] = {key: values[key] for key in ("id", "make", "model", "address", "port") if key in values}
     new |= {"onvif": Flow(serial=order.serial)} if order.serial else {}
-    place: dict[KeyPath, object] = {("recorders", len(site.recorders)): Flow(new)}
-    return text.with_values(place if site.recorders else {("recorders",): [Flow(new)]})
+    addition: dict[KeyPath, object] = {("recorders", len(site.recorders)): Flow(new)}
+    return text.with_values(addition if site.recorders else {("recorders",): [Flow(new)]})
 
 
 def device_replaced(
@@ -220,36 +220,36 @@ def device_replaced(
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    place, known = place_of_device(site, device)
-    if isinstance(known, Recorder) and order.streams:
+    key_path, entry = place_of_device(site, device)
+    if isinstance(entry, Recorder) and order.streams:
         hint = f"name one of its channels: {', '.join(c.id for c in site.cameras if c.recorder == device) or 'none'}"
         raise UsageError(f"{device} is a recorder: streams are those of its channels", hint=hint, object=facility)
-    changes = _changes(place, known, order)
+    changes = _changes(key_path, entry, order)
     if not changes:
         raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
     if accept_old_until is not None:
-        changes |= _former(place, known, order, day_to_come(accept_old_until, edits.today))
+        changes |= _former(key_path, entry, order, day_to_come(accept_old_until, edits.today))
     return opened.edited(text.with_values(changes))
 
 
-def _changes(place: KeyPath, known: Camera | Recorder, order: DeviceOrder) -> dict[KeyPath, object]:
-    changes: dict[KeyPath, object] = {(*place, key): value for key, value in order.values.items()}
+def _changes(key_path: KeyPath, entry: Camera | Recorder, order: DeviceOrder) -> dict[KeyPath, object]:
+    changes: dict[KeyPath, object] = {(*key_path, key): value for key, value in order.values.items()}
     for stream, wanted in order.streams.items():
-        old = getattr(known.streams, stream.value) if isinstance(known, Camera) else None
+        old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None
         if old is None:
-            changes[*place, "streams", stream.value] = Flow(wanted.values)
+            changes[*key_path, "streams", stream.value] = Flow(wanted.values)
         else:
-            changes |= {(*place, "streams", stream.value, key): value for key, value in wanted.values.items()}
+            changes |= {(*key_path, "streams", stream.value, key): value for key, value in wanted.values.items()}
     if order.serial:
         changes |= (
-            {(*place, "onvif", "serial"): order.serial}
-            if known.onvif
-            else {(*place, "onvif"): Flow(serial=order.serial)}
+            {(*key_path, "onvif", "serial"): order.serial}
+            if entry.onvif
+            else {(*key_path, "onvif"): Flow(serial=order.serial)}
         )
     return changes
 
 
-def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until: date) -> dict[KeyPath, object]:
+def _former(key_path: KeyPath, entry: Camera | Recorder, order: DeviceOrder, until: date) -> dict[KeyPath, object]:
     """Return the edit that accepts an order's former streams until a day.
 
     Raises:
@@ -257,9 +257,9 @@ def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until:
     """
     former: dict[KeyPath, object] = {}
     for stream, wanted in order.streams.items():
-        old = getattr(known.streams, stream.value) if isinstance(known, Camera) else None
+        old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None
         if old is not None:
-            former |= former_stream((*place, "streams", stream.value), old, wanted.values, until)
+            former |= former_stream((*key_path, "streams", stream.value), old, wanted.values, until)
     if not former:
         hint = "an old codec, size or rate is taken: name --sub or --main; of a login: provisioner secrets set"
         raise UsageError("nothing was named of which the old one is taken as well", hint=hint)
@@ -277,22 +277,22 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    place, known = place_of_device(site, camera)
-    if not isinstance(known, Camera):
+    key_path, device = place_of_device(site, camera)
+    if not isinstance(device, Camera):
         hint = f"give it another address: provisioner camera replace {facility}/{camera} --address …"
         raise UsageError(f"{camera} is a recorder", hint=hint, object=facility)
     values = order.values
     if not values:
         hint = "name its zone, its location, its recorder and channel, or its address"
         raise UsageError(f"nothing was said of where {facility}/{camera} goes", hint=hint, object=facility)
-    gone: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     if order.recorder:
-        gone = ("address", "make", "model", "port", "onvif", "accept")
+        removed = ("address", "make", "model", "port", "onvif", "accept")
     elif "address" in values:
-        gone = ("recorder", "channel", "ip_channel")
-    gone += ("ip_channel",) if "channel" in values else ("channel",) if "ip_channel" in values else ()
-    text = text.with_values({(*place, key): value for key, value in values.items()})
-    return opened.edited(text.without(*((*place, key) for key in gone if key not in values)))
+        removed = ("recorder", "channel", "ip_channel")
+    removed += ("ip_channel",) if "channel" in values else ("channel",) if "ip_channel" in values else ()
+    text = text.with_values({(*key_path, key): value for key, value in values.items()})
+    return opened.edited(text.without(*((*key_path, key) for key in removed if key not in values)))
 
 
 def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
@@ -304,9 +304,9 @@ def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    place, known = place_of_device(site, device)
+    key_path, entry = place_of_device(site, device)
     channels = [camera.id for camera in site.cameras if camera.recorder == device]
-    if isinstance(known, Recorder) and channels:
+    if isinstance(entry, Recorder) and channels:
         hint = f"remove or move its channels first: {', '.join(channels)}"
         raise UsageError(f"{device} has channels", hint=hint, object=facility)
-    return opened.edited(text.without(place))
+    return opened.edited(text.without(key_path))

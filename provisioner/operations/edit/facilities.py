@@ -73,7 +73,7 @@ class PlanOrder(TypedDict):
     """The relay's UDP port that the router dials; 0 for the first port."""
 
 
-def added(edits: Edits, words: Mapping[str, object], *, identifier: str = "", same_name: bool = False) -> FileEdit:
+def added(edits: Edits, options: Mapping[str, object], *, identifier: str = "", same_name: bool = False) -> FileEdit:
     """Return an edit that makes the file of a new facility.
 
     An empty `identifier` means the province's next free id. `same_name` allows a name that the province already has.
@@ -84,7 +84,7 @@ def added(edits: Edits, words: Mapping[str, object], *, identifier: str = "", sa
     """
     loaded = edits.load()
     frame_of(loaded)  # without the lock nobody knows which ids there were
-    values = named_values(Facility, words)
+    values = named_values(Facility, options)
     province = str(values["province"])
     if not _ID.fullmatch(province):
         hint = "name its slug, e.g. bac-giang: see `provisioner geography`"
@@ -124,8 +124,8 @@ def _retired(loaded: Loaded) -> set[str]:
 
 def _namesake(loaded: Loaded, province: str, name: str) -> str:
     wanted = fold(name)
-    here = (known for known, outline in loaded.outlines.items() if outline.province == province)
-    return next((known for known in here if fold(loaded.facility(known).name) == wanted), "")
+    here = (facility for facility, outline in loaded.outlines.items() if outline.province == province)
+    return next((facility for facility in here if fold(loaded.facility(facility).name) == wanted), "")
 
 
 def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
@@ -246,8 +246,8 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
         text = text.with_values({("plan", "backup_relay"): backup})
     text = _with_gateway(text, site, order)
     # Who signed before there was a gateway, or by hand, has agreed all the same.
-    for key, known in (("plan", site.plan), ("successor", site.successor)):
-        if known and site.cameras and not unsigned_by(site, known):
+    for key, current in (("plan", site.plan), ("successor", site.successor)):
+        if current and site.cameras and not unsigned_by(site, current):
             text = text.with_values({(key, "state"): PlanState.AGREED.value})
     return opened.edited(text)
 
@@ -265,12 +265,12 @@ def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
 
 
 def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> FacilityText:
-    given = {key: order[key] for key in ("lan", "lan_interface", "system", "relay_port")}
-    said = {key: value for key, value in given.items() if value}
+    values = {key: order[key] for key in ("lan", "lan_interface", "system", "relay_port")}
+    named = {key: value for key, value in values.items() if value}
     if site.gateway is None:
         usual = {"lan": order["lan"] or _lan_of(site), "lan_interface": _LAN_INTERFACE}
-        return text.with_values({("gateway",): usual | said})
-    text = text.with_values({("gateway", key): value for key, value in said.items()})
+        return text.with_values({("gateway",): usual | named})
+    text = text.with_values({("gateway", key): value for key, value in named.items()})
     return text.without(("gateway", "relay_port")) if order["relay_port"] == 0 else text
 
 
@@ -278,8 +278,8 @@ def _lan_of(site: Facility) -> str:
     addresses = set(_addresses(site))
     networks = {IPv4Network((int(address) & ~0xFF, _LAN_BITS)) for address in addresses}
     if len(networks) != 1:
-        what = "has devices in several networks" if networks else "has no device with an address"
-        raise UsageError(f"facility {site.id} {what}", hint="name the site's network: --lan 192.168.1.0/24")
+        fault = "has devices in several networks" if networks else "has no device with an address"
+        raise UsageError(f"facility {site.id} {fault}", hint="name the site's network: --lan 192.168.1.0/24")
     return str(networks.pop())
 
 
@@ -356,7 +356,7 @@ def succeeded(edits: Edits, facility: str) -> FileEdit:
     opened = edits.open(facility)
     site, text = opened.site, opened.text
     if site.successor is None or not site.successor.agreed:
-        what = "no successor" if site.successor is None else "a successor that is not agreed"
+        fault = "no successor" if site.successor is None else "a successor that is not agreed"
         hint = f"provisioner facility next {facility} says what it waits for"
-        raise UsageError(f"facility {facility} has {what}", hint=hint, object=facility)
+        raise UsageError(f"facility {facility} has {fault}", hint=hint, object=facility)
     return opened.edited(text.without(("plan",)).with_key(("successor",), "plan"))

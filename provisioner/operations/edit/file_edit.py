@@ -63,20 +63,20 @@ class FacilityText:
         except EditError as error:
             raise self._refusal(error) from error
 
-    def without(self, *places: KeyPath) -> FacilityText:
+    def without(self, *key_paths: KeyPath) -> FacilityText:
         """Return the file without entries, if present, or raise `InventoryError`."""
         try:
             data = self.data
-            for place in places:
-                data = removed(data, place)
+            for key_path in key_paths:
+                data = removed(data, key_path)
         except EditError as error:
             raise self._refusal(error) from error
         return FacilityText(self.path, data)
 
-    def with_key(self, place: KeyPath, name: str) -> FacilityText:
+    def with_key(self, key_path: KeyPath, name: str) -> FacilityText:
         """Return the file with an entry's key renamed, or raise `InventoryError`."""
         try:
-            return FacilityText(self.path, renamed(self.data, place, name))
+            return FacilityText(self.path, renamed(self.data, key_path, name))
         except EditError as error:
             raise self._refusal(error) from error
 
@@ -110,10 +110,10 @@ class FileEdit:
     @property
     def diff(self) -> tuple[str, ...]:
         """The changed lines with `-` or `+`, and a line of context."""
-        was, now = ((text or b"").decode("utf-8-sig").splitlines() for text in (self.before, self.after))
+        old_lines, new_lines = ((text or b"").decode("utf-8-sig").splitlines() for text in (self.before, self.after))
         if self.before is None:
-            return tuple(f"+{line}" for line in now)
-        lines = unified_diff(was, now, n=_CONTEXT, lineterm="")
+            return tuple(f"+{line}" for line in new_lines)
+        lines = unified_diff(old_lines, new_lines, n=_CONTEXT, lineterm="")
         return tuple("…" if line.startswith("@@") else line for line in lines if not line.startswith(("---", "+++")))
 
     def write(self, root: Path) -> None:
@@ -156,9 +156,9 @@ class _Judged:
 
     @classmethod
     def of(cls, loaded: Loaded, root: Path, edits: Sequence[FileEdit], today: date) -> _Judged:
-        known = {(problem.code, problem.object, problem.message) for problem in check(loaded)}
+        previous = {(problem.code, problem.object, problem.message) for problem in check(loaded)}
         after = tuple(without_consequences(sorted(_problems(loaded, root, edits, today))))
-        new = tuple(p for p in after if (p.code, p.object, p.message) not in known)
+        new = tuple(p for p in after if (p.code, p.object, p.message) not in previous)
         return cls(tuple(p for p in new if p.stops and p.code not in _OF_OTHER_COMMANDS), new, after)
 
     def errors_of(self, edit: FileEdit) -> tuple[Problem, ...]:
@@ -265,21 +265,21 @@ def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> 
         raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
 
 
-def named_values(model: type[Model], words: Mapping[str, object]) -> dict[str, object]:
+def named_values(model: type[Model], options: Mapping[str, object]) -> dict[str, object]:
     """Return a model's fields that options name, as in a file."""
     values: dict[str, object] = {}
     for name, field_ in model.model_fields.items():
-        word = words.get(name)
-        if use_of(field_).option is not None and word not in (None, ""):
-            value = clean(str(word)) if name in text_keys(model) else _in_file(word)
+        option = options.get(name)
+        if use_of(field_).option is not None and option not in (None, ""):
+            value = clean(str(option)) if name in text_keys(model) else _in_file(option)
             values |= {name: value} if value != "" or field_.is_required() else {}
-        elif (inner := inner_model(field_)) and (below := named_values(inner, words)):
+        elif (inner := inner_model(field_)) and (below := named_values(inner, options)):
             values[name] = below
     return values
 
 
-def _in_file(word: object) -> object:
-    return word.date().isoformat() if isinstance(word, datetime) else word
+def _in_file(value: object) -> object:
+    return value.date().isoformat() if isinstance(value, datetime) else value
 
 
 def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
@@ -309,15 +309,15 @@ def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
         hint = "name a facility and one of its devices: FACILITY/DEVICE"
         raise UsageError(f"{printable(name, _SHOWN)} names no device", hint=hint, object=name)
     facility = facility_named(loaded, site)
-    known = devices_of(facility)
-    if device in known:
+    devices = devices_of(facility)
+    if device in devices:
         return facility, device
     for camera in facility.cameras:
         if camera.id == device:
             recorder = device_of(camera)
             message = f"{site}/{device} is a channel of {recorder}, which has the login of all its channels"
             raise UsageError(message, hint=f"name {site}/{recorder}", object=name)
-    hint = did_you_mean(device, known, f"its devices are: {', '.join(known) or 'none'}")
+    hint = did_you_mean(device, devices, f"its devices are: {', '.join(devices) or 'none'}")
     raise UsageError(f"facility {site} has no device {printable(device, _SHOWN)}", hint=hint, object=name)
 
 
@@ -396,8 +396,8 @@ def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEd
     accepted, refused = list(edits), dict[str, tuple[Problem, ...]]()
     while True:
         problems = _Judged.of(loaded, root, accepted, today)
-        blamed = {edit.facility: own for edit in accepted if (own := problems.errors_of(edit))}
-        shared = tuple(p for p in problems.errors if not any(p in own for own in blamed.values()))
+        blamed = {edit.facility: errors for edit in accepted if (errors := problems.errors_of(edit))}
+        shared = tuple(p for p in problems.errors if not any(p in errors for errors in blamed.values()))
         if shared:
             message = f"the inventory would be invalid: {counted(len(shared), 'problem')}; nothing is written"
             raise InventoryError(message, problems=shared, hint="correct what is asked for", object=shared[0].object)
@@ -416,14 +416,14 @@ def frame_of(loaded: Loaded) -> Frame:
 
 
 def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
-    own: list[Problem] = []
+    problems: list[Problem] = []
     outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
     is_understood = loaded.frame is not None
     for edit in edits:
         owner = f"facility/{edit.facility}"
         file = File(root, edit.path.relative_to(root).as_posix(), owner, Facility)
         site = site_of(file, edit.after, today)
-        own += (*site.faults, *site.problems)
+        problems += (*site.faults, *site.problems)
         if site.outline is None:
             is_understood = False
             continue
@@ -431,6 +431,6 @@ def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date
         sources[owner] = SourceFile(file.shown, edit.after, PlacesIn)
         broken.discard(owner)
     if loaded.frame is None or not is_understood:
-        return own
+        return problems
     view = rules.View(loaded.frame, dict(sorted(outlines.items())), Places(sources), today, frozenset(broken))
-    return (*own, *rules.check_across(view))
+    return (*problems, *rules.check_across(view))

@@ -189,16 +189,16 @@ class _Reader:
     path: Path
     marks: PlacesIn
 
-    def answer(self, key: str, value: object, known: Collection[str]) -> OptionAnswer:
-        if key not in known:
-            shown = "that key" if is_private(key) else repr(printable(key, _SHOWN))
-            hint = did_you_mean(key, known, f"there are {', '.join(sorted(known))}")
-            raise UsageError(f"{self._place((key,), key=True)}: init has no option {shown}", hint=hint)
+    def answer(self, key: str, value: object, options: Collection[str]) -> OptionAnswer:
+        if key not in options:
+            key_text = "that key" if is_private(key) else repr(printable(key, _SHOWN))
+            hint = did_you_mean(key, options, f"there are {', '.join(sorted(options))}")
+            raise UsageError(f"{self._place((key,), key=True)}: init has no option {key_text}", hint=hint)
         pairs: list[tuple[str, KeyPath]]
         if isinstance(value, dict):
-            pairs = [(f"{name}={self._text((key, name), one)}", (key, name)) for name, one in value.items()]
+            pairs = [(f"{name}={self._text((key, name), element)}", (key, name)) for name, element in value.items()]
         elif isinstance(value, list):
-            pairs = [(self._text((key, number), one), (key, number)) for number, one in enumerate(value)]
+            pairs = [(self._text((key, number), element), (key, number)) for number, element in enumerate(value)]
         else:
             pairs = [(self._text((key,), value), (key,))]
         return OptionAnswer(tuple(text for text, _ in pairs), tuple(self._place(path, key=True) for _, path in pairs))
@@ -230,13 +230,13 @@ class KeyAskers:
             UsageError: the host's address is invalid, or the file of nodes cannot be used.
         """
         try:
-            asked = TargetHost(host.id, carriers, host_place(host.address.lower()), Ssh(user=host.user, port=host.port))
+            target = TargetHost(host.id, carriers, host_place(host.address.lower()), Ssh(user=host.user, port=host.port))
         except ValueError:
             shown = printable(f"{host.user}@{endpoint_text(host.address, host.port)}", _SHOWN)
             hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"
             raise UsageError(f"{printable(host.id, _SHOWN)} cannot be called at {shown}", hint=hint) from None
-        answer = self._runner.call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
-        return SshHostKey(key_shown(asked, answer))
+        answer = self._runner.call([show_key_call(target)], timeout_s=SCAN_S)[target.id]
+        return SshHostKey(key_shown(target, answer))
 
     @cached_property
     def _runner(self) -> HostRunner:
@@ -293,7 +293,7 @@ def first_files(beginning: Beginning) -> dict[str, str]:
 
 def _settings_file(beginning: Beginning) -> str:
     pools = "\n".join(f"    {carrier}: 10.{91 + number}.0.0/16" for number, carrier in enumerate(beginning.carriers))
-    sums = "\n".join(f"    {arch}: {digest}" for arch, digest in beginning.sha256.items())
+    checksums = "\n".join(f"    {arch}: {digest}" for arch, digest in beginning.sha256.items())
     return f"""\
 # What holds for the whole inventory.
 version: 1
@@ -314,7 +314,7 @@ mediamtx:
   version: {beginning.version}
   source: {scalar(beginning.artefact)}
   sha256:
-{sums}
+{checksums}
 # How much one plan may do before somebody has to allow it by name and number stands in `policy`; what is left out has
 # limits that are safe for a small fleet.
 """
@@ -382,7 +382,7 @@ def _ssh(host: FirstHost) -> Iterator[str]:
     yield f"host_key: {host.host_key}"
 
 
-def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
+def read_answers(path: Path, options: Collection[str]) -> dict[str, OptionAnswer]:
     """Read answers by option; `UsageError` has file and line."""
     try:
         data = read_regular(path, most=_MOST_ANSWER_BYTES)
@@ -395,15 +395,15 @@ def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
     if not isinstance(document.value, dict):
         raise UsageError(f"{path}:1:1: no answers", hint="provisioner init --print-answers prints an example")
     reader = _Reader(path, PlacesIn(data))
-    return {key: reader.answer(key, value, known) for key, value in document.value.items()}
+    return {key: reader.answer(key, value, options) for key, value in document.value.items()}
 
 
 def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
     """Return the position of the longest answer in a message, or empty."""
     named = (
-        (len(part), place)
+        (len(part), position)
         for answer in answers.values()
-        for value, place in zip(answer.values, answer.places, strict=True)
+        for value, position in zip(answer.values, answer.places, strict=True)
         for part in {value, *value.replace("=", "@").replace("/", "@").split("@")}
         if part and part in message
     )

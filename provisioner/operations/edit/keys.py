@@ -202,16 +202,16 @@ def refuse_begin(inventory: Inventory, relay: Relay, port: int) -> None:
         UsageError: the port for the next key does not fit, or another change of the relay is in progress.
     """
     hint = "name a UDP port that nothing has and gateways' lines pass, e.g. 51821; a firewall before it has to pass it"
-    if why := unfit_port(relay, port):
-        message = f"{relay.id} cannot answer with its next key at port {port}: {why}"
+    if fault := unfit_port(relay, port):
+        message = f"{relay.id} cannot answer with its next key at port {port}: {fault}"
         raise UsageError(message, hint=hint, object=relay.id)
-    at_one_place = (other for _, other in inventory.relays.values() if other.id != relay.id)
-    for other in (one for one in at_one_place if one.wireguard_endpoint == relay.wireguard_endpoint):
-        if port in other.tunnel_ports:
-            message = f"port {port} of {relay.wireguard_endpoint} leads to {other.id}"
+    others = (other_relay for _, other_relay in inventory.relays.values() if other_relay.id != relay.id)
+    for other_relay in (candidate for candidate in others if candidate.wireguard_endpoint == relay.wireguard_endpoint):
+        if port in other_relay.tunnel_ports:
+            message = f"port {port} of {relay.wireguard_endpoint} leads to {other_relay.id}"
             raise UsageError(message, hint=hint, object=relay.id)
     _refuse_dialled(inventory, relay, port)
-    if relay.drain_to or any(other.drain_to == relay.id for _, other in inventory.relays.values()):
+    if relay.drain_to or any(other_relay.drain_to == relay.id for _, other_relay in inventory.relays.values()):
         message = f"{relay.id} is just being emptied, or another relay onto it"
         raise UsageError(message, hint="finish that first: provisioner relay drain", object=relay.id)
     sites = sorted(c.facility.id for c in inventory.connections if c.relay == relay.id and is_changing(c.facility))
@@ -230,7 +230,7 @@ def _refuse_dialled(inventory: Inventory, relay: Relay, port: int) -> None:
         for c in inventory.connections
         if c.relay == relay.id and c.plan.access.has_tunnel and c.gateway.relay_port
     }
-    of_port = sorted(name for name, own in dialled.items() if own == port)
+    of_port = sorted(name for name, dialled_port in dialled.items() if dialled_port == port)
     if of_port:
         message = f"gateways dial port {port} of {relay.id} now, and it would lead to a key that they do not know"
         hint = f"name a port that none of them dials: {_named(of_port)}"
@@ -250,17 +250,17 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def refuse_changing(lock: Allocations, relay: str, what: str) -> None:
+def refuse_changing(lock: Allocations, relay: str, action: str) -> None:
     """Raise `PolicyError` for an action during a relay's key change.
 
     `what` is the action, e.g. `be emptied`.
     """
-    known = lock.relays.get(relay)
-    if known is not None and known.next_key is not None:
-        since = known.next_key.since.isoformat()
-        message = f"{relay} changes its own key since {since}, and cannot {what} before that is over"
-        words = f"provisioner keys rotate --relay {relay}"
-        raise PolicyError(message, hint=f"{words} --finish; or take it back: {words} --cancel", object=relay)
+    entry = lock.relays.get(relay)
+    if entry is not None and entry.next_key is not None:
+        since = entry.next_key.since.isoformat()
+        message = f"{relay} changes its own key since {since}, and cannot {action} before that is over"
+        command = f"provisioner keys rotate --relay {relay}"
+        raise PolicyError(message, hint=f"{command} --finish; or take it back: {command} --cancel", object=relay)
 
 
 def with_own_next_key(lock: Allocations, relay: str, following: NextRelayKey | None) -> Allocations:
@@ -276,11 +276,11 @@ def at_stage(lock: Allocations, relay: str, stage: OwnKeyStage) -> Allocations:
 
 def with_key_taken(lock: Allocations, relay: str) -> Allocations:
     """Return the lock with a relay's next key as its own."""
-    known = lock.relays[relay]
-    if known.next_key is None:
+    entry = lock.relays[relay]
+    if entry.next_key is None:
         return lock
-    own = {"public_key": known.next_key.public_key, "sealed_key": known.next_key.sealed_key, "next_key": None}
-    return _with_entry(lock, relay, known.model_copy(update=own))
+    fields = {"public_key": entry.next_key.public_key, "sealed_key": entry.next_key.sealed_key, "next_key": None}
+    return _with_entry(lock, relay, entry.model_copy(update=fields))
 
 
 def _with_entry(lock: Allocations, relay: str, entry: RelayAllocation) -> Allocations:
@@ -292,14 +292,14 @@ def port_taken(root: Path, inventory: Inventory, relay: str, port: int) -> FileE
 
     The next key's port becomes the relay's own.
     """
-    carrier, known = inventory.relays[relay]
+    carrier, current = inventory.relays[relay]
     text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
-    at = ("relays", next(index for index, one in enumerate(carrier.relays) if one.id == relay))
+    at = ("relays", next(index for index, entry in enumerate(carrier.relays) if entry.id == relay))
     after = text.with_values({(*at, "wireguard_port"): port})
-    if port in known.further_wireguard_ports:
-        left = [one for one in known.further_wireguard_ports if one != port]
-        place = (*at, "further_wireguard_ports")
-        after = after.with_values({place: left}) if left else after.without(place)
+    if port in current.further_wireguard_ports:
+        remaining = [entry for entry in current.further_wireguard_ports if entry != port]
+        key_path = (*at, "further_wireguard_ports")
+        after = after.with_values({key_path: remaining}) if remaining else after.without(key_path)
     return FileEdit(relay, text.path, text.data, after.data)
 
 
@@ -326,10 +326,10 @@ def set_gateway_key(
     if site.gateway is None:
         hint = "describe the router first: gateway: { lan: 192.168.1.0/24, lan_interface: br-lan }"
         raise UsageError(f"facility {facility} has no gateway", hint=hint, object=facility)
-    for other, known in _keys_of_peers(loaded):
-        if known == key and other != facility:
+    for peer, peer_key in _keys_of_peers(loaded):
+        if peer_key == key and peer != facility:
             hint = "a key is one gateway's: install the site's own package there, and note what that prints"
-            raise UsageError(f"{other} has this key", hint=hint, object=facility)
+            raise UsageError(f"{peer} has this key", hint=hint, object=facility)
     before = site.gateway.public_key or ""
     if site.gateway.next_key is not None and before != key:
         hint = f"note what change-key.sh prints with --next, or end the change first: provisioner keys keep {facility}"
@@ -354,8 +354,8 @@ def _keys_of_peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
 def _write_gateway_key(root: Path, path: Path, key: str, before: str) -> GatewayKey:
     by_hand = f"write it by hand: gateway: {{ public_key: {key} }}"
     texts = edit_file(root, path, {("gateway", "public_key"): key}, by_hand)
-    was, now = (text.decode("utf-8-sig").splitlines() for text in texts)
-    lines = unified_diff(was, now, n=0, lineterm="")
+    old_lines, new_lines = (text.decode("utf-8-sig").splitlines() for text in texts)
+    lines = unified_diff(old_lines, new_lines, n=0, lineterm="")
     diff = tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
     return GatewayKey(path, key, before, diff)
 
@@ -368,24 +368,24 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
         InventoryError: the inventory is invalid, or the host is identified by a host CA.
     """
     frame = frame_of(edits.load())
-    known = _relay(edits.root, frame, host) or _centre(edits.root, frame, host)
-    if known is None:
+    keyed = _relay(edits.root, frame, host) or _centre(edits.root, frame, host)
+    if keyed is None:
         hosts = sorted({*frame.relays, *frame.centres})
         hint = did_you_mean(host, hosts, f"hosts are: {', '.join(hosts) or 'none'}")
         raise UsageError(f"{printable(host, _SHOWN)} is no host of this inventory", hint=hint, object=host)
-    if known.ssh.host_key is None and known.ssh.host_ca is not None:
+    if keyed.ssh.host_key is None and keyed.ssh.host_ca is not None:
         hint = "nothing has to be compared: whoever signs the carrier's host keys signs this one, and ssh looks at that"
         raise InventoryError(f"{host} is known by host_ca, and not by a key of its own", hint=hint, object=host)
-    return known
+    return keyed
 
 
 def _relay(root: Path, frame: Frame, host: str) -> KeyedHost | None:
     if host not in frame.relays:
         return None
     carrier, relay = frame.relays[host]
-    index = next(index for index, one in enumerate(carrier.relays) if one.id == host)
-    file, place = root / "carriers" / f"{carrier.id}.yml", ("relays", index, "ssh", "host_key")
-    return KeyedHost(host, (carrier.id,), relay.address, carrier.ssh_to(relay), carrier.jump_to(relay), file, place)
+    index = next(index for index, candidate in enumerate(carrier.relays) if candidate.id == host)
+    file, key_path = root / "carriers" / f"{carrier.id}.yml", ("relays", index, "ssh", "host_key")
+    return KeyedHost(host, (carrier.id,), relay.address, carrier.ssh_to(relay), carrier.jump_to(relay), file, key_path)
 
 
 def _centre(root: Path, frame: Frame, host: str) -> KeyedHost | None:
@@ -396,10 +396,10 @@ def _centre(root: Path, frame: Frame, host: str) -> KeyedHost | None:
     return KeyedHost(host, carriers, centre.address, centre.ssh_to, centre.jump_to, file, ("ssh", "host_key"))
 
 
-def with_host_key(known: KeyedHost, host_key: str) -> FileEdit:
+def with_host_key(keyed: KeyedHost, host_key: str) -> FileEdit:
     """Return the edit of a host's SSH key, or raise `InventoryError`."""
-    text = text_of_file(known.file)
-    return FileEdit(known.id, known.file, text.data, text.with_values({known.place: host_key}).data)
+    text = text_of_file(keyed.file)
+    return FileEdit(keyed.id, keyed.file, text.data, text.with_values({keyed.place: host_key}).data)
 
 
 def draw_recovery_key(

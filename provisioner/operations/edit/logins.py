@@ -100,13 +100,13 @@ def forget_old_logins(
         UsageError: there is no such device, or its file accepts both logins.
     """
     by_file = _by_file(root, passwords, devices, today, environment)
-    for facility, device in (one for of in by_file.values() for one in of):
+    for facility, device in (pair for pairs in by_file.values() for pair in pairs):
         accept = accept_of(facility.cameras, facility.recorders).get(device)
         if accept is not None and accept.old.login:
             name = f"{facility.id}/{device}"
             hint = f"finish the change first: provisioner camera accept {name} --finish"
             raise UsageError(f"either login of {name} is taken until {accept.until}", hint=hint, object=name)
-    texts = [_Edit.without_old(root, passwords, owner, of) for owner, of in sorted(by_file.items())]
+    texts = [_Edit.without_old(root, passwords, owner, pairs) for owner, pairs in sorted(by_file.items())]
     for text in texts:
         text.write(root, passwords)
     return tuple(text.result for text in texts)
@@ -134,7 +134,7 @@ def _accepted(order: LoginsOrder, by_file: _ByFile, edits: Edits) -> tuple[FileE
         return ()
     until = day_to_come(order.accept_old_until, edits.today)
     by_site: dict[str, list[str]] = {}
-    for facility, device in (one for of in by_file.values() for one in of):
+    for facility, device in (pair for pairs in by_file.values() for pair in pairs):
         by_site.setdefault(facility.id, []).append(device)
     return tuple(login_accepted(edits.open(name), devices, until) for name, devices in sorted(by_site.items()))
 
@@ -154,14 +154,14 @@ def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Seq
         hint = f"rename {old} to {facility.id} there first: ansible-vault edit {root / owner}.yml"
         raise InventoryError(f"the logins of {facility.id} still stand under {old}", hint=hint, object=old)
     shared = f"secrets/cameras/{facility.province}"
-    own = [f"secrets/cameras/{carrier}/{facility.province}" for carrier in carriers]
-    for owner in (shared, *own):
+    by_carrier = [f"secrets/cameras/{carrier}/{facility.province}" for carrier in carriers]
+    for owner in (shared, *by_carrier):
         if owner in secrets.secrets.shut:
             vault_id = secrets.secrets.shut[owner]
             message = f"{owner} stayed shut, and may have the logins of {facility.id}"
             hint = f"add {vault_id}@FILE to ANSIBLE_VAULT_IDENTITY_LIST"
             raise SecretsError(message, hint=hint, object=owner)
-    return next((owner for owner in own if (root / f"{owner}.yml").is_file()), shared)
+    return next((owner for owner in by_carrier if (root / f"{owner}.yml").is_file()), shared)
 
 
 @dataclass(frozen=True)
@@ -248,9 +248,9 @@ def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credential
     username = order.username or (old.username if old else "")
     if not username:
         raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)
-    kept = _kept(name, order, old)
+    old_login = _kept(name, order, old)
     try:
-        return Credentials(username=username, password=order.password, old=kept)
+        return Credentials(username=username, password=order.password, old=old_login)
     except ValidationError:
         # What was given is in what pydantic says.
         message = "a user's name is one line of at most 300 characters"
@@ -292,9 +292,9 @@ def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
     raise InventoryError(f"{path} cannot be understood", hint="run `provisioner validate`, and correct what it lists")
 
 
-def _with(path: Path, text: str, place: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]) -> str:
+def _with(path: Path, text: str, entry: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]) -> str:
     """Return a file's text with one login set, or raise `InventoryError`."""
-    facility, device = place
+    facility, device = entry
     values: dict[str, object] = {"username": login.username, "password": login.password.reveal()}
     if login.old is not None:
         values["old"] = Flow(username=login.old.username, password=login.old.password.reveal())

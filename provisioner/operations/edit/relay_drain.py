@@ -95,14 +95,14 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
             raise UsageError(msg("there is no relay {name}", printable(name, _SHOWN)), hint=hint, object=name)
     for name in (order.relay, order.to):
         refuse_changing(frame.allocations, name, "take part in a drain")
-    (carrier, relay), (other, target) = relays[order.relay], relays[order.to]
+    (carrier, relay), (target_carrier, target) = relays[order.relay], relays[order.to]
     if order.relay == order.to:
         raise UsageError(
             msg("{relay} cannot be emptied onto itself", order.relay), hint="name another relay of its carrier"
         )
-    if carrier.id != other.id:
+    if carrier.id != target_carrier.id:
         hint = "to another carrier go facilities, one by one: provisioner facility move FACILITY --to RELAY"
-        raise UsageError(msg("{to} is of another carrier, {id}", order.to, other.id), hint=hint, object=order.relay)
+        raise UsageError(msg("{to} is of another carrier, {id}", order.to, target_carrier.id), hint=hint, object=order.relay)
     if target.drain_to:
         hint = msg("name one that goes on, or remove drain_to of {to} from carriers/{id}.yml", order.to, carrier.id)
         raise UsageError(
@@ -120,7 +120,7 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
     return carrier
 
 
-def drain_started(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> DrainEdits:
+def drain_started(edits: Edits, order: DrainOrder, frozen: Collection[str] = ()) -> DrainEdits:
     """Return the missing edits that let both relays carry the sites.
 
     Sites that hosts carry get a successor; others get the new relay at once. Frozen facilities (`held`) stay.
@@ -134,7 +134,7 @@ def drain_started(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -
     carrier = refuse_pair(frame, order)
     if order.source:
         refuse_claims(frame, order.source)
-    stays = {name: _FAULTY for name in held if name not in loaded.outlines}
+    stays = {name: _FAULTY for name in frozen if name not in loaded.outlines}
     changed: list[FileEdit] = []
     for name, outline in loaded.outlines.items():
         if outline.successor is not None and outline.successor.relay == order.relay:
@@ -149,12 +149,12 @@ def drain_started(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -
             stays[name] = msg(
                 "it is moving to {relay}: that ends with facility move {name} --finish", outline.successor.relay, name
             )
-        elif name in held:
+        elif name in frozen:
             stays[name] = _FAULTY
         else:
             changed.append(_moving(frame, loaded.facility(name), edits.root, order))
     judged = _judged(edits, loaded, changed)
-    faulty = frozenset({name for name, why in stays.items() if why == _FAULTY} | set(judged.refused))
+    faulty = frozenset({name for name, reason in stays.items() if reason == _FAULTY} | set(judged.refused))
     for name, problems in judged.refused.items():
         at_once = msg("with a cut: provisioner facility move {name} --to {to} --at-once", name, order.to)
         stays[name] = f"{problems[0].message.partition(': ')[2]}; {at_once}"
@@ -169,17 +169,17 @@ def _moving(frame: Frame, site: Facility, root: Path, order: DrainOrder) -> File
 
 
 def _with_successor(frame: Frame, site: Facility, text: FacilityText, order: DrainOrder) -> FacilityText:
-    known = site.successor or _over(site, order.to)
-    if site.successor is not None and (not order.source or not unsigned_by(site, known)):
+    successor = site.successor or _over(site, order.to)
+    if site.successor is not None and (not order.source or not unsigned_by(site, successor)):
         return text
-    plan = {"state": PlanState.PROPOSED.value, "carrier": known.carrier, "relay": known.relay}
-    if known.backup_relay:
-        plan["backup_relay"] = known.backup_relay
-    if known.access is not Access.PULL_PORTMAP:
-        plan["access"] = known.access.value
+    plan = {"state": PlanState.PROPOSED.value, "carrier": successor.carrier, "relay": successor.relay}
+    if successor.backup_relay:
+        plan["backup_relay"] = successor.backup_relay
+    if successor.access is not Access.PULL_PORTMAP:
+        plan["access"] = successor.access.value
     if not order.source:
         return text.with_values({("successor",): plan})
-    signed = claimed_by_all(frame, site, known, order.signed_on, order.source)
+    signed = claimed_by_all(frame, site, successor, order.signed_on, order.source)
     agreed = {**plan, "state": PlanState.AGREED.value, "sign_offs": signed}
     if site.successor is None:
         return text.with_values({("successor",): agreed})
@@ -206,8 +206,8 @@ def _over(site: Facility, relay: str) -> ConnectionPlan:
     plan = site.plan
     if plan is None:  # who asks has seen that it has one
         raise UsageError(msg("facility {id} has no plan", site.id), object=site.id)
-    known = {"state": PlanState.AGREED, "carrier": plan.carrier, "relay": relay, "access": plan.access}
-    return ConnectionPlan.model_validate(known | backup_beside(plan, plan.carrier, relay))
+    fields = {"state": PlanState.AGREED, "carrier": plan.carrier, "relay": relay, "access": plan.access}
+    return ConnectionPlan.model_validate(fields | backup_beside(plan, plan.carrier, relay))
 
 
 def _mark(root: Path, carrier: Carrier, order: DrainOrder) -> FileEdit:
@@ -234,7 +234,7 @@ def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
 
 
 def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> EditsOfMany:
-    return all_checked_against_rules(loaded, edits.root, [one for one in changed if one.changed], edits.today)
+    return all_checked_against_rules(loaded, edits.root, [edit for edit in changed if edit.changed], edits.today)
 
 
 def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
@@ -249,30 +249,30 @@ def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
     if relay not in relays:
         hint = did_you_mean(relay, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
         raise UsageError(msg("there is no relay {relay}", printable(relay, _SHOWN)), hint=hint, object=relay)
-    carrier, known = relays[relay]
-    if known.drain_to is None:
+    carrier, drained = relays[relay]
+    if drained.drain_to is None:
         return DrainUndone(relay, "", (), (), {})
     changed = []
     for name, outline in sorted(loaded.outlines.items()):
-        later = outline.successor
-        if outline.plan and outline.plan.relay == relay and later and later.relay == known.drain_to:
+        successor = outline.successor
+        if outline.plan and outline.plan.relay == relay and successor and successor.relay == drained.drain_to:
             text = text_of_file(facility_file(edits.root, loaded.facility(name)))
             changed.append(FileEdit(name, text.path, text.data, text.without(("successor",)).data))
     judged = all_checked_against_rules(loaded, edits.root, changed, edits.today)
-    stays = dict.fromkeys(_faulty(edits, loaded, known.drain_to), _FAULTY)
+    stays = dict.fromkeys(_faulty(edits, loaded, drained.drain_to), _FAULTY)
     stays |= {name: problems[0].message.partition(": ")[2] for name, problems in judged.refused.items()}
-    index = next(index for index, one in enumerate(carrier.relays) if one.id == relay)
+    index = next(index for index, candidate in enumerate(carrier.relays) if candidate.id == relay)
     file = text_of_file(edits.root / "carriers" / f"{carrier.id}.yml")
     mark = FileEdit(relay, file.path, file.data, file.without(("relays", index, "drain_to")).data)
     sites = tuple(edit.facility for edit in judged.edits)
     # While a site stays behind, the word does too: the same command goes on.
-    return DrainUndone(relay, known.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)
+    return DrainUndone(relay, drained.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)
 
 
-def _faulty(edits: Edits, loaded: Loaded, to: str) -> Iterator[str]:
+def _faulty(edits: Edits, loaded: Loaded, relay: str) -> Iterator[str]:
     """Yield facilities with invalid files that mention the other relay."""
     names = sorted(owner.removeprefix("facility/") for owner in loaded.broken if owner.startswith("facility/"))
     for name in names:
         files = (edits.root / "facilities").glob(f"*/{name}.yml")
-        if any(to.encode() in text_of_file(file).data for file in files):
+        if any(relay.encode() in text_of_file(file).data for file in files):
             yield name

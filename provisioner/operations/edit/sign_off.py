@@ -268,7 +268,7 @@ def made_signature(message: bytes, key: Path, namespace: str, env: Mapping[str, 
         hint = "install openssh-client, or sign elsewhere: see --statement"
         raise UsageError("ssh-keygen cannot be run, or does not end", hint=hint) from None
     if done.code != 0:
-        said = (done.said.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
+        complaint = (done.said.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
         hint = "name a key that it can sign by"
-        raise UsageError(f"ssh-keygen did not sign by {key}: {printable(said, 200)}", hint=hint)
+        raise UsageError(f"ssh-keygen did not sign by {key}: {printable(complaint, 200)}", hint=hint)
     return done.output

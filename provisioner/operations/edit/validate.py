@@ -129,8 +129,8 @@ def _sign_offs(loaded: Loaded) -> dict[str, int]:
 def problems_of(root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None) -> tuple[Problem, ...]:
     """Return all problems of a loaded inventory, sorted by position."""
     with without_collector():
-        own = [*check(loaded), *_problems_of_rego(root, loaded)]
-        return tuple(sorted([*own, *_problems_of_secrets(root, loaded, environment, cache)]))
+        problems = [*check(loaded), *_problems_of_rego(root, loaded)]
+        return tuple(sorted([*problems, *_problems_of_secrets(root, loaded, environment, cache)]))
 
 
 def _problems_of_rego(root: Path, loaded: Loaded) -> tuple[Problem, ...]:
@@ -183,8 +183,8 @@ def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allo
 
 
 def _new_items(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
-    known = set(_locked_items(old))
-    return (item for item in _locked_items(new) if item not in known)
+    previous = set(_locked_items(old))
+    return (item for item in _locked_items(new) if item not in previous)
 
 
 def _locked_items(lock: Allocations) -> Iterator[AllocatedItem]:
@@ -205,9 +205,9 @@ def _locked_items(lock: Allocations) -> Iterator[AllocatedItem]:
 
 
 def _retired_items(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
-    known = set(old.tombstones)
+    previous = set(old.tombstones)
     for stone in new.tombstones:
-        if stone not in known:
+        if stone not in previous:
             yield AllocatedItem(stone.object, _address_of(stone, new), stone.port or 0)
 
 

@@ -106,7 +106,7 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
         for name, centre in inventory.centres.items()
         if centre.hub is not None
     ]
-    return tuple(sorted(listed, key=lambda one: one.relay))
+    return tuple(sorted(listed, key=lambda certificate: certificate.relay))
 
 
 def _shown(entry: RelayAllocation | CentreAllocation | None) -> ReaderCertificate | None:
@@ -145,21 +145,21 @@ def renew_certificate(
         UsageError: there is no such relay, its readers are not encrypted, or there is a next certificate.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
-    asked = _asked(session, relay)
-    asked.refuse_next()
+    target = _asked(session, relay)
+    target.refuse_next()
     moment = now or datetime.now(UTC)
-    if not asked.sites or at_once:
+    if not target.sites or at_once:
         key = new_certificate_key()
-        made = self_signed(key, relay, asked.address, moment, asked.tls.days)
+        made = self_signed(key, relay, target.address, moment, target.tls.days)
         # The key first: a certificate without its key would be one that nobody can show.
-        vault = _keep_key(session, asked, key)
-        return CertificateWritten(read_certificate(made), (vault, _recorded(session, asked, (made,))))
+        vault = _keep_key(session, target, key)
+        return CertificateWritten(read_certificate(made), (vault, _recorded(session, target, (made,))))
     # One that a call drew which was ended before it wrote the lock goes on.
-    key = asked.next_key or new_certificate_key()
-    made = self_signed(key, relay, asked.address, moment, asked.tls.days)
-    vault = _keep_carrier(session, asked, {"next_certificate_keys": {**asked.tidied.next_certificate_keys, relay: key}})
-    lock = _recorded_next(session, asked, (made,), moment)
-    return CertificateWritten(read_certificate(made), (vault, lock), asked.sites)
+    key = target.next_key or new_certificate_key()
+    made = self_signed(key, relay, target.address, moment, target.tls.days)
+    vault = _keep_carrier(session, target, {"next_certificate_keys": {**target.tidied.next_certificate_keys, relay: key}})
+    lock = _recorded_next(session, target, (made,), moment)
+    return CertificateWritten(read_certificate(made), (vault, lock), target.sites)
 
 
 Carrying = Callable[[Session, Inventory, Collection[str]], Collection[str]]
@@ -179,18 +179,18 @@ def finish_certificate(
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
         StateError: the record of packages cannot be read.
     """
-    asked = _asked(session, relay)
-    after = asked.following
+    target = _asked(session, relay)
+    after = target.following
     for name in leaves:
-        if name not in asked.inventory.facilities:
+        if name not in target.inventory.facilities:
             raise UsageError(f"there is no facility {name} to be left", object=name)
     if after is None:
-        if asked.entry.certificates and asked.tidied != asked.known:  # a call was ended before it tidied the vault
-            return CertificateWritten(read_certificate(asked.entry.certificates[0]), (_keep_carrier(session, asked),))
-        asked.refuse_none()
+        if target.entry.certificates and target.tidied != target.known:  # a call was ended before it tidied the vault
+            return CertificateWritten(read_certificate(target.entry.certificates[0]), (_keep_carrier(session, target),))
+        target.refuse_none()
     else:
-        has_it = carrying(session, asked.inventory, asked.sites)
-        if waiting := [name for name in asked.sites if name not in has_it and name not in leaves]:
+        has_it = carrying(session, target.inventory, target.sites)
+        if waiting := [name for name in target.sites if name not in has_it and name not in leaves]:
             message = f"{len(waiting)} of {relay} are not known to have a package with its next certificate:"
             hint = (
                 "they would be refused when they come anew: hand packages out (provisioner site-package FACILITY --out"
@@ -199,15 +199,15 @@ def finish_certificate(
             )
             raise PolicyError(f"{message} {', '.join(waiting)}", hint=hint, object=relay)
     chain = after.certificates if after else ()
-    if read_certificate(chain[0]).key not in {key_of(key) for key in (asked.next_key, asked.key) if key}:
+    if read_certificate(chain[0]).key not in {key_of(key) for key in (target.next_key, target.key) if key}:
         hint = f"take it back, and draw another one: provisioner certificate renew {relay} --cancel"
         message = f"the vault has no key of the certificate that {relay} is to show next"
         raise InventoryError(message, hint=hint, object=relay)
     # The lock first: it says which certificate counts, and with it which key.
-    files = [_recorded(session, asked, chain)]
-    over = with_host_keys(asked.known, _with_entry(asked, {"certificates": chain}), {relay})
-    if over != asked.known:
-        files.append(_keep_carrier(session, asked, dict(over)))
+    files = [_recorded(session, target, chain)]
+    tidied = with_host_keys(target.known, _with_entry(target, {"certificates": chain}), {relay})
+    if tidied != target.known:
+        files.append(_keep_carrier(session, target, dict(tidied)))
     return CertificateWritten(read_certificate(chain[0]), tuple(files))
 
 
@@ -218,17 +218,17 @@ def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
         UsageError: there is no such relay, or it has no next certificate.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
-    asked = _asked(session, relay)
-    if asked.following is None and asked.next_key is None:
-        asked.refuse_none()
-    shown = read_certificate(asked.entry.certificates[0]) if asked.entry.certificates else None
-    if shown is None:
+    target = _asked(session, relay)
+    if target.following is None and target.next_key is None:
+        target.refuse_none()
+    present = read_certificate(target.entry.certificates[0]) if target.entry.certificates else None
+    if present is None:
         raise InventoryError(f"{relay} has no certificate yet", hint=_RUN_KEYS, object=relay)
-    files = [_recorded(session, asked, asked.entry.certificates or ())] if asked.following else []
-    if asked.next_key is not None:
-        keys = {name: key for name, key in asked.tidied.next_certificate_keys.items() if name != relay}
-        files.append(_keep_carrier(session, asked, {"next_certificate_keys": keys}))
-    return CertificateWritten(shown, tuple(files), asked.sites)
+    files = [_recorded(session, target, target.entry.certificates or ())] if target.following else []
+    if target.next_key is not None:
+        keys = {name: key for name, key in target.tidied.next_certificate_keys.items() if name != relay}
+        files.append(_keep_carrier(session, target, {"next_certificate_keys": keys}))
+    return CertificateWritten(present, tuple(files), target.sites)
 
 
 def certificate_request(session: Session, relay: str) -> str:
@@ -238,9 +238,9 @@ def certificate_request(session: Session, relay: str) -> str:
         UsageError: there is no such relay, or its readers are not encrypted.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened or has no key.
     """
-    asked = _asked(session, relay)
-    key = asked.next_key if asked.following else None
-    return signing_request(key or asked.key, relay, asked.address)
+    target = _asked(session, relay)
+    key = target.next_key if target.following else None
+    return signing_request(key or target.key, relay, target.address)
 
 
 def set_certificate(
@@ -254,12 +254,12 @@ def set_certificate(
         UsageError: there is no such relay, the file cannot be read, or its certificate does not fit.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
-    asked = _asked(session, relay)
-    following = asked.next_key if asked.following else None
+    target = _asked(session, relay)
+    following = target.next_key if target.following else None
     try:
         chain = chain_in(read_regular(file, most=_MOST_BYTES))
-        shown = read_certificate(chain[0])
-        own_key = key_of(following or asked.key)
+        certificate = read_certificate(chain[0])
+        own_key = key_of(following or target.key)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name a PEM file") from None
     except ValueError as error:
@@ -267,21 +267,21 @@ def set_certificate(
         raise UsageError(f"{file}: {error}", hint=hint) from None
     moment = now or datetime.now(UTC)
     refusal, hint = "", ""
-    if shown.key != own_key:
+    if certificate.key != own_key:
         refusal = f"its certificate is of another key than {relay}'s"
         hint = f"have this signed: provisioner certificate request {relay}"
-    elif not shown.since <= moment < shown.until:
-        refusal = f"its certificate counts from {shown.since:%Y-%m-%d} to {shown.until:%Y-%m-%d}, and not now"
+    elif not certificate.since <= moment < certificate.until:
+        refusal = f"its certificate counts from {certificate.since:%Y-%m-%d} to {certificate.until:%Y-%m-%d}, and not now"
         hint = "have another one signed"
-    elif str(asked.address) not in shown.addresses:
-        refusal = f"its certificate is not for {asked.address}, where readers come to {relay}"
+    elif str(target.address) not in certificate.addresses:
+        refusal = f"its certificate is not for {target.address}, where readers come to {relay}"
         hint = f"have this signed as it is: provisioner certificate request {relay}"
     if refusal:
         raise UsageError(f"{file}: {refusal}", hint=hint, object=relay)
-    if asked.sites and not at_once:
-        return CertificateWritten(shown, (_recorded_next(session, asked, chain, moment),), asked.sites)
-    asked.refuse_next()
-    return CertificateWritten(shown, (_recorded(session, asked, chain),))
+    if target.sites and not at_once:
+        return CertificateWritten(certificate, (_recorded_next(session, target, chain, moment),), target.sites)
+    target.refuse_next()
+    return CertificateWritten(certificate, (_recorded(session, target, chain),))
 
 
 @dataclass(frozen=True)
@@ -322,9 +322,9 @@ class _Asked:
     def refuse_next(self) -> None:
         """Raise `UsageError` if there is a next certificate."""
         if self.following is not None:
-            since, words = self.following.since.isoformat(), f"provisioner certificate renew {self.host}"
+            since, command = self.following.since.isoformat(), f"provisioner certificate renew {self.host}"
             message = f"{self.host} has a next certificate since {since}, which packages of sites that push name"
-            raise UsageError(message, hint=f"{words} --finish; or take it back: {words} --cancel", object=self.host)
+            raise UsageError(message, hint=f"{command} --finish; or take it back: {command} --cancel", object=self.host)
 
     def refuse_none(self) -> NoReturn:
         """Raise `UsageError`: there is no next certificate."""
@@ -347,9 +347,9 @@ class _Asked:
 def _asked(session: Session, host: str) -> _Asked:
     part = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN})
     inventory, lock = part.inventory, part.inventory.allocations
-    known = {*inventory.relays, *(name for name, centre in inventory.centres.items() if centre.hub)}
-    if host not in known:
-        hint = did_you_mean(host, sorted(known), "name a relay of the inventory, or a hub")
+    names = {*inventory.relays, *(name for name, centre in inventory.centres.items() if centre.hub)}
+    if host not in names:
+        hint = did_you_mean(host, sorted(names), "name a relay of the inventory, or a hub")
         raise UsageError(f"there is no relay {host}, and no such hub", hint=hint, object=host)
     carrier = inventory.relays[host][0] if host in inventory.relays else None
     hub = None if carrier else inventory.centres[host].hub
@@ -366,44 +366,44 @@ def _asked(session: Session, host: str) -> _Asked:
     return _Asked(inventory, secrets, carrier, tls, entry, hub.address if hub else entry.tunnel_address, host)
 
 
-def _keep_key(session: Session, asked: _Asked, key: Secret) -> Path:
-    if asked.carrier is not None:
-        return _keep_carrier(session, asked, {"certificate_keys": {**asked.tidied.certificate_keys, asked.host: key}})
-    if asked.secrets.digest_key is None:
-        raise InventoryError("the vault holds no digest key", hint=_RUN_KEYS, object=asked.host)
-    of_hub = (asked.secrets.hubs.get(asked.host) or HubSecrets()).model_copy(update={"certificate_key": key})
-    hubs = {**asked.secrets.hubs, asked.host: of_hub}
-    whole = InventorySecrets(digest_key=asked.secrets.digest_key, hubs=hubs)
-    write_inventory_secrets(session.root, whole, session.passwords)
+def _keep_key(session: Session, target: _Asked, key: Secret) -> Path:
+    if target.carrier is not None:
+        return _keep_carrier(session, target, {"certificate_keys": {**target.tidied.certificate_keys, target.host: key}})
+    if target.secrets.digest_key is None:
+        raise InventoryError("the vault holds no digest key", hint=_RUN_KEYS, object=target.host)
+    of_hub = (target.secrets.hubs.get(target.host) or HubSecrets()).model_copy(update={"certificate_key": key})
+    hubs = {**target.secrets.hubs, target.host: of_hub}
+    new_secrets = InventorySecrets(digest_key=target.secrets.digest_key, hubs=hubs)
+    write_inventory_secrets(session.root, new_secrets, session.passwords)
     return session.root / "secrets/inventory.yml"
 
 
-def _keep_carrier(session: Session, asked: _Asked, changes: Mapping[str, object] = MappingProxyType({})) -> Path:
+def _keep_carrier(session: Session, target: _Asked, changes: Mapping[str, object] = MappingProxyType({})) -> Path:
     """Write the secrets of a relay's carrier; return their file."""
-    name = asked.carrier.id if asked.carrier else ""
-    whole = asked.tidied.model_copy(update=dict(changes))
-    write_carrier_secrets(session.root, name, whole, session.passwords)
+    name = target.carrier.id if target.carrier else ""
+    new_secrets = target.tidied.model_copy(update=dict(changes))
+    write_carrier_secrets(session.root, name, new_secrets, session.passwords)
     return session.root / f"secrets/carriers/{name}.yml"
 
 
-def _recorded(session: Session, asked: _Asked, chain: tuple[str, ...]) -> Path:
+def _recorded(session: Session, target: _Asked, chain: tuple[str, ...]) -> Path:
     """Record a host's certificate and remove the next one."""
-    nothing = {"next_certificate": None} if asked.carrier else {}
-    return _written(session, asked, {"certificates": chain, **nothing})
+    nothing = {"next_certificate": None} if target.carrier else {}
+    return _written(session, target, {"certificates": chain, **nothing})
 
 
-def _recorded_next(session: Session, asked: _Asked, chain: tuple[str, ...], moment: datetime) -> Path:
+def _recorded_next(session: Session, target: _Asked, chain: tuple[str, ...], moment: datetime) -> Path:
     since = moment.astimezone(VIETNAM).date()
-    return _written(session, asked, {"next_certificate": NextCertificate(certificates=chain, since=since)})
+    return _written(session, target, {"next_certificate": NextCertificate(certificates=chain, since=since)})
 
 
-def _written(session: Session, asked: _Asked, changes: Mapping[str, object]) -> Path:
-    return write_lock(session.root, _with_entry(asked, changes))
+def _written(session: Session, target: _Asked, changes: Mapping[str, object]) -> Path:
+    return write_lock(session.root, _with_entry(target, changes))
 
 
-def _with_entry(asked: _Asked, changes: Mapping[str, object]) -> Allocations:
-    lock = asked.inventory.allocations
-    entry = asked.entry.model_copy(update=dict(changes))
-    kind = "relays" if asked.carrier else "centres"
-    entries = {**getattr(lock, kind), asked.host: entry}
+def _with_entry(target: _Asked, changes: Mapping[str, object]) -> Allocations:
+    lock = target.inventory.allocations
+    entry = target.entry.model_copy(update=dict(changes))
+    kind = "relays" if target.carrier else "centres"
+    entries = {**getattr(lock, kind), target.host: entry}
     return lock.model_copy(update={kind: entries})

@@ -122,8 +122,8 @@ def record_run(
     inventory = load_settings(session.root).id
     try:
         keys = record_keys(digest_key, session.environment, inventory)
-        place = replace(state_folder_of(session.environment, inventory), keys=keys)
-        with closing(store.open_history(place)) as history:
+        folder = replace(state_folder_of(session.environment, inventory), keys=keys)
+        with closing(store.open_history(folder)) as history:
             head = history.end(run, Ending(now, "done", document))
     except StateError as error:
         return f"this is done, and not recorded: {error.message}"
@@ -144,12 +144,12 @@ def see_owner(session: Session, host: str) -> Adoption:
     spec, lock = called.spec, called.inventory.allocations
     facts, errors = observe([spec], {host: ()}, session.runner)
     owner = _other_owner(spec, facts[host]) if host in facts else _owner_by(spec, errors[host])
-    others = {name: entry for name, entry in (lock.adopted or {}).items() if name != host}
+    other_entries = {name: entry for name, entry in (lock.adopted or {}).items() if name != host}
     key = called.secrets.digest_key
     if owner is None:
-        return Adoption(host, None, lock.model_copy(update={"adopted": others or None}), lock, key)
+        return Adoption(host, None, lock.model_copy(update={"adopted": other_entries or None}), lock, key)
     entry = Adopted(inventory=owner.inventory, key=owner.key, at=owner.at)
-    adopted = dict(sorted({**others, host: entry}.items()))
+    adopted = dict(sorted({**other_entries, host: entry}.items()))
     return Adoption(host, owner, lock.model_copy(update={"adopted": adopted}), lock, key)
 
 
@@ -206,7 +206,7 @@ def see_releasable(session: Session, host: str) -> HostFacts:
     return facts[host]
 
 
-def release_host(session: Session, host: str, who: str, document: Document) -> str:
+def release_host(session: Session, host: str, actor: str, document: Document) -> str:
     """Mark a host as released; return a record failure, or empty.
 
     Raises:
@@ -217,7 +217,7 @@ def release_host(session: Session, host: str, who: str, document: Document) -> s
     spec, owner = called.spec, owner_to_mark(called.spec)
     if owner is None:
         raise HostError(f"{host} has no owner to be named", object=host)
-    request: wire.ReleaseRequest = {"operation": "release", "owner": owner, "who": who}
+    request: wire.ReleaseRequest = {"operation": "release", "owner": owner, "who": actor}
     answer = session.runner.call([HostCall(spec, request)], timeout_s=RELEASE_TIMEOUT_S)[host]
     if answer.outcome is not CallOutcome.ANSWERED:
         error = unanswered(spec, answer)
@@ -242,7 +242,7 @@ def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -
     facts, errors = observe([called.spec], {host: ()}, session.runner)
     refuse_foreign(errors)
     error = errors.get(host)
-    peers = frozenset(of.public_key for of in called.inventory.allocations.centres.values() if of.public_key)
+    peers = frozenset(centre.public_key for centre in called.inventory.allocations.centres.values() if centre.public_key)
     if isinstance(error, UnprovedHostError):
         if error.bare:
             return Decommission(called, is_bare=True, is_unproved=True, facts=None, peers=peers)
@@ -253,31 +253,31 @@ def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -
         error = errors.get(host)
     if error is not None:
         raise error
-    seen = Decommission(called, is_bare=False, is_unproved=not facts[host].proved, facts=facts[host], peers=peers)
-    _refuse_serving(seen, facts[host])
-    return seen
+    reading = Decommission(called, is_bare=False, is_unproved=not facts[host].proved, facts=facts[host], peers=peers)
+    _refuse_serving(reading, facts[host])
+    return reading
 
 
 def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
     """Raise `PolicyError` if the inventory uses or protects a host."""
     refuse_changing(inventory.allocations, host, "be taken out of service")
     if host in inventory.relays:
-        plans = ((name, plan) for name, of in session.loaded.outlines.items() for plan in (of.plan, of.successor))
+        plans = ((name, plan) for name, outline in session.loaded.outlines.items() for plan in (outline.plan, outline.successor))
         users = sorted({name for name, plan in plans if plan is not None and host in (plan.relay, plan.backup_relay)})
-        kind, what = "relay", "let another relay carry them, and apply that"
+        kind, remedy = "relay", "let another relay carry them, and apply that"
         protected = inventory.relays[host][1].protected
     else:
         users = sorted(carrier.id for carrier in inventory.carriers.values() if host in carrier.centres)
-        kind, what = "centre", "take it out of their files, and apply that"
+        kind, remedy = "centre", "take it out of their files, and apply that"
         protected = inventory.centres[host].protected
     if users:
-        raise PolicyError(f"{host} is still in use by {named(users)}", hint=what, object=host)
+        raise PolicyError(f"{host} is still in use by {named(users)}", hint=remedy, object=host)
     if protected:
         hint = "remove `protected` from its block, in a change of its own, and apply that"
         raise PolicyError(f"{kind} {host} is protected", hint=hint, object=host)
 
 
-def _refuse_serving(seen: Decommission, facts: HostFacts) -> None:
+def _refuse_serving(reading: Decommission, facts: HostFacts) -> None:
     """Refuse a host with peers that may be served.
 
     Only a plan shows whom that cuts.
@@ -286,17 +286,17 @@ def _refuse_serving(seen: Decommission, facts: HostFacts) -> None:
         PolicyError: it has some, or belongs to another inventory.
     """
     mark = facts.owner
-    if mark is not None and not is_free(seen.called.spec, mark):
+    if mark is not None and not is_free(reading.called.spec, mark):
         hint = "it is being taken over: apply that first, or leave it to its owner"
-        raise PolicyError(f"{seen.host} belongs to {mark.words}", hint=hint, object=seen.host)
-    live = set(facts.tunnel["peers"]) if facts.tunnel else set()
-    if others := sorted(live - seen.peers):
-        message = f"{seen.host} still serves {len(others)} of its peers: {named([f'{key[:8]}…' for key in others])}"
+        raise PolicyError(f"{reading.host} belongs to {mark.words}", hint=hint, object=reading.host)
+    peers = set(facts.tunnel["peers"]) if facts.tunnel else set()
+    if extra := sorted(peers - reading.peers):
+        message = f"{reading.host} still serves {len(extra)} of its peers: {named([f'{key[:8]}…' for key in extra])}"
         hint = "apply the inventory first: its plan says whom that cuts"
-        raise PolicyError(message, hint=hint, object=seen.host)
+        raise PolicyError(message, hint=hint, object=reading.host)
 
 
-def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple[str, ...]:
+def decommission(session: Session, reading: Decommission, *, trusted: int) -> tuple[str, ...]:
     """Remove all of the program's files from a host; return notes.
 
     `trusted` is the number of hosts that need not prove their owner.
@@ -305,43 +305,43 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
         HostError: the host could not be reached, or removal is incomplete: repeat the command.
         PolicyError: it belongs to another inventory now.
     """
-    spec = seen.called.spec
+    spec = reading.called.spec
     owner = owner_to_mark(spec)
-    if owner is None or seen.facts is None:
+    if owner is None or reading.facts is None:
         raise HostError(f"{spec.id} was not looked at", object=spec.id)
     request: wire.RemoveRequest = {
         "operation": "remove",
         "owner": owner,
-        "run": seen.facts.confirmed,
-        "peers": sorted(seen.peers),
+        "run": reading.facts.confirmed,
+        "peers": sorted(reading.peers),
     }
-    call = HostCall(spec, request, unproved=seen.is_unproved and trusted > 0)
+    call = HostCall(spec, request, unproved=reading.is_unproved and trusted > 0)
     answer = session.runner.call([call], timeout_s=REMOVE_TIMEOUT_S)[spec.id]
     if answer.outcome is not CallOutcome.ANSWERED:
         error = unanswered(spec, answer)
         refuse_foreign({spec.id: error})
         raise error
-    said = read_answer(spec.id, wire.RemoveAnswer, answer.document)["notes"]
+    host_notes = read_answer(spec.id, wire.RemoveAnswer, answer.document)["notes"]
     _, errors = observe([spec], {spec.id: ()}, session.runner)
-    notes = (*said, *_last_look(spec, errors.get(spec.id)))
+    notes = (*host_notes, *_last_look(spec, errors.get(spec.id)))
     document: Document = {
         "schema": "provisioner/hosts-decommission",
         "version": 1,
         "host": spec.id,
         "notes": list(notes),
     }
-    left = record_done(session, Operation.DECOMMISSION, [spec.id], document, seen.called.secrets.digest_key)
-    return (*notes, left) if left else notes
+    failure = record_done(session, Operation.DECOMMISSION, [spec.id], document, reading.called.secrets.digest_key)
+    return (*notes, failure) if failure else notes
 
 
-def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:
+def _last_look(spec: HostSpec, error: HostError | None) -> tuple[str, ...]:
     """Read the host again; remaining files raise `HostError`.
 
     A host that cannot answer gives a note.
     """
-    if isinstance(left, UnprovedHostError) and left.bare:
+    if isinstance(error, UnprovedHostError) and error.bare:
         return ()
-    if isinstance(left, UnprovedHostError) and left.owner is None:
+    if isinstance(error, UnprovedHostError) and error.owner is None:
         return ("it could not be asked once more: its user may do no more than call the program that is gone",)
     hint = f"run the same command again; if it stays so, look at {spec.names.etc} and {spec.names.state} there"
     raise HostError(f"{spec.id} does not say that nothing of ours is on it any more", hint=hint, object=spec.id)

@@ -107,7 +107,7 @@ class Prepared:
     def without_keys(self) -> tuple[str, ...]:
         """The inventory's hosts without keys."""
         lock = self.called.inventory.allocations
-        return tuple(sorted(name for of in (lock.relays, lock.centres) for name, h in of.items() if not h.public_key))
+        return tuple(sorted(name for lock_entries in (lock.relays, lock.centres) for name, h in lock_entries.items() if not h.public_key))
 
 
 class SystemRow(Row):
@@ -163,44 +163,44 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
     spec = called.spec
     if login and not is_user(login):
         raise UsageError(f"{login!r} is no user's name", hint="name a login that the host has: --user root")
-    way = spec if not login else replace(spec, ssh=spec.ssh.model_copy(update={"user": login}))
+    login_spec = spec if not login else replace(spec, ssh=spec.ssh.model_copy(update={"user": login}))
     if not is_user(spec.ssh.user):
         hint = "name a normal user in ssh.user, of small letters, digits, - and _"
         raise UsageError(f"{host}: its user is {spec.ssh.user!r}, which no system makes", hint=hint, object=host)
-    own = keys or own_public_keys(session.environment)
-    seen = _seen(session, spec, way, own)
-    wanted = _wanted(session, called, own, seen.host, are_named=bool(keys))
-    plan = preparation(seen, wanted)
+    login_keys = keys or own_public_keys(session.environment)
+    facts = _seen(session, spec, login_spec, login_keys)
+    wanted = _wanted(session, called, login_keys, facts.host, are_named=bool(keys))
+    plan = preparation(facts, wanted)
     if plan.lacks_key:
-        several = "this machine's agent has several keys" if own else "no key of this machine is known"
+        several = "this machine's agent has several keys" if login_keys else "no key of this machine is known"
         hint = "name its public half: --key FILE.pub"
         raise UsageError(f"by which key is {spec.ssh.user} to be logged in? {several}", hint=hint, object=host)
-    return Prepared(called, way, seen, wanted, plan)
+    return Prepared(called, login_spec, facts, wanted, plan)
 
 
-def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> BareHostFacts:
+def _seen(session: Session, spec: HostSpec, login_spec: HostSpec, keys: tuple[str, ...]) -> BareHostFacts:
     """Read a host and its own user's login.
 
     Raises:
         HostError: it could not be read.
         PolicyError: it belongs to another inventory.
     """
-    answer = _call(session, way, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
-    is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
+    answer = _call(session, login_spec, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
+    is_shut = answer.outcome is CallOutcome.FAILED and login_spec.ssh.user == spec.ssh.user
     # Whose own user may call our program and nothing else says by that program what it lacks.
     if is_shut and (facts := _facts(session, spec)) is not None:
         return BareHostFacts(
             by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True
         )
-    bare = _bare_in(way, answer)
+    bare = _bare_in(login_spec, answer)
     _refuse_foreign(spec, bare)
     return BareHostFacts(
-        bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec))
+        bare, _logs_in(session, spec, login_spec, bare), proves=bare.has_identity and bool(_facts(session, spec))
     )
 
 
-def _logs_in(session: Session, spec: HostSpec, way: HostSpec, bare: BareHost) -> bool:
-    if way.ssh.user == spec.ssh.user:
+def _logs_in(session: Session, spec: HostSpec, login_spec: HostSpec, bare: BareHost) -> bool:
+    if login_spec.ssh.user == spec.ssh.user:
         return True
     if bare.account is None:
         return False
@@ -232,22 +232,22 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
         HostError: the host could not be reached, a step failed, or the login fails; the same command resumes.
         PolicyError: it belongs to another inventory now.
     """
-    spec, way = before.called.spec, before.login
+    spec, login_spec = before.called.spec, before.login
     if not before.plan.deeds.are_none:
         script = making(spec.ssh.user, before.wanted.keys, before.plan.deeds, names=spec.names)
-        bare = _bare_in(way, _call(session, way, script, _MAKE, MAKE_TIMEOUT_S), is_begun=True)
+        bare = _bare_in(login_spec, _call(session, login_spec, script, _MAKE, MAKE_TIMEOUT_S), is_begun=True)
         _refuse_unfinished(spec, bare)
         _refuse_foreign(spec, bare)
     else:
         bare = before.seen.host
     proof = _login_proof(session, spec)
-    seen = replace(before.seen, host=bare, logs_in=proof.login == spec.ssh.user)
-    after = replace(before, seen=seen, plan=preparation(seen, before.wanted))
+    facts = replace(before.seen, host=bare, logs_in=proof.login == spec.ssh.user)
+    after = replace(before, seen=facts, plan=preparation(facts, before.wanted))
     if not after.plan.deeds.are_none:
-        left = ", ".join(step.before for step in after.plan.steps if step.after)
+        undone = ", ".join(step.before for step in after.plan.steps if step.after)
         hint = "run the same command again; if it stays so, see what undoes it there"
-        raise HostError(f"{spec.id} is not as it should be after all was done: {left}", hint=hint, object=spec.id)
-    if not (seen.logs_in and proof.may and (not seen.proves or _facts(session, spec))):
+        raise HostError(f"{spec.id} is not as it should be after all was done: {undone}", hint=hint, object=spec.id)
+    if not (facts.logs_in and proof.may and (not facts.proves or _facts(session, spec))):
         hint = f"log in as {spec.ssh.user} and see what `sudo -n -l` says"
         message = f"{spec.id}: {spec.ssh.user} is logged in, and may not do by sudo what is needed"
         raise HostError(message, hint=hint, object=spec.id)
@@ -262,17 +262,17 @@ def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> B
 
 
 def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
-    place = f"{spec.id} ({spec.ssh.place(spec.address)})"
+    address = f"{spec.id} ({spec.ssh.place(spec.address)})"
     another = "another login of the host's own, root or one with sudo, is named by --user"
     if is_begun:
         # Whatever the cause: what was begun there is not ended by it.
         hint = "what was begun goes on there; run the same command again, which looks first"
-        return HostError(f"{place} gave no answer to what it was asked for: {answer.error}", hint=hint, object=spec.id)
+        return HostError(f"{address} gave no answer to what it was asked for: {answer.error}", hint=hint, object=spec.id)
     if answer.outcome is CallOutcome.UNREACHABLE:
         hint = f"{answer.hint}; {another}" if answer.hint else another
-        return HostError(f"{place} could not be reached: {answer.error}", hint=hint, object=spec.id)
+        return HostError(f"{address} could not be reached: {answer.error}", hint=hint, object=spec.id)
     hint = f"the login has to be root, or to run `sudo -n true`: {another}"
-    return HostError(f"{place} could not be looked at: {answer.error}", hint=hint, object=spec.id)
+    return HostError(f"{address} could not be looked at: {answer.error}", hint=hint, object=spec.id)
 
 
 def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
@@ -286,10 +286,10 @@ def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
         hint = "somebody works there: look again, with the same command"
         raise PolicyError(f"{spec.id}: whose it is has changed since it was looked at", hint=hint, object=spec.id)
     if bare.failed:
-        what, hint = _ENDED[bare.failed]
-        said = f": {bare.complaint}" if bare.complaint else ""
-        again = "what was done before stays, and the same command goes on from there"
-        raise HostError(f"{spec.id}: {what}{said}", hint=f"{hint}; {again}", object=spec.id)
+        failure, hint = _ENDED[bare.failed]
+        complaint = f": {bare.complaint}" if bare.complaint else ""
+        resumption = "what was done before stays, and the same command goes on from there"
+        raise HostError(f"{spec.id}: {failure}{complaint}", hint=f"{hint}; {resumption}", object=spec.id)
 
 
 def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
@@ -328,9 +328,9 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
         HostError: it shows none, or is not reached.
         UsageError: the file of nodes cannot be used.
     """
-    asked = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
-    answer = key_askers(environment, root).call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
-    return SshHostKey(key_shown(asked, answer))
+    target = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
+    answer = key_askers(environment, root).call([show_key_call(target)], timeout_s=SCAN_S)[target.id]
+    return SshHostKey(key_shown(target, answer))
 
 
 def is_host_key(text: str) -> bool:

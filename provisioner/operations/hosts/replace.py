@@ -146,11 +146,11 @@ def relay_facts(
         raise error
     if not trusted:
         return None, True
-    again, errors = observe([spec], {spec.id: ()}, session.runner, unproved=True)
+    unproved_facts, errors = observe([spec], {spec.id: ()}, session.runner, unproved=True)
     refuse_foreign(errors)
     if spec.id in errors:
         raise errors[spec.id]
-    return again[spec.id], True
+    return unproved_facts[spec.id], True
 
 
 def centres_of(called: CalledHost) -> list[HostSpec]:
@@ -176,11 +176,11 @@ def endpoint_moved(
     inventory: Inventory, relay: str, public_key: str, centres: list[HostSpec], facts: Mapping[str, HostFacts]
 ) -> tuple[str, str]:
     """Return the gateways' changed target address, and the centre that knows it."""
-    _, of = inventory.relays[relay]
-    if of.named_endpoint:
+    _, entry = inventory.relays[relay]
+    if entry.named_endpoint:
         return "", ""
     announced = inventory.allocations.relays[relay].announced_key
-    now = endpoint_text(of.wireguard_endpoint, announced.port if announced else of.wireguard_port)
+    now = endpoint_text(entry.wireguard_endpoint, announced.port if announced else entry.wireguard_port)
     for centre in centres:
         tunnel = facts[centre.id].tunnel if centre.id in facts else None
         peer = tunnel["peers"].get(announced.public_key if announced else public_key) if tunnel else None
@@ -209,16 +209,16 @@ def see_replacement(
     former = inventory.allocations.relays[relay].public_key or ""
     facts, errors = observe([called.spec], {relay: ()}, session.runner)
     host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
-    live = host.tunnel["public_key"] if host and host.tunnel else ""
+    live_key = host.tunnel["public_key"] if host and host.tunnel else ""
     following = inventory.allocations.relays[relay].next_key
-    known = {former, following.public_key if following else former}
-    if live and live not in known and host is not None and host.confirmed:
-        message = f"{relay} runs with a tunnel key that the lock does not have, {live[:_SHOWN]}…"
+    recorded_keys = {former, following.public_key if following else former}
+    if live_key and live_key not in recorded_keys and host is not None and host.confirmed:
+        message = f"{relay} runs with a tunnel key that the lock does not have, {live_key[:_SHOWN]}…"
         hint = "take allocations.lock.yml back from Git as it was when that was made; or take everything of ours off"
         raise PolicyError(message, hint=f"{hint} it first: provisioner hosts decommission {relay}", object=relay)
     sites, paths = carried(inventory, relay)
     centres = tuple(sorted(spec.id for spec in centres_of(called)))
-    return Replacement(called, former, is_new, bool(live) and live == former, sites, paths, centres)
+    return Replacement(called, former, is_new, bool(live_key) and live_key == former, sites, paths, centres)
 
 
 def _refuse_restorable(inventory: Inventory, relay: str) -> None:
@@ -230,7 +230,7 @@ def _refuse_restorable(inventory: Inventory, relay: str) -> None:
     raise PolicyError(f"{relay} has sealed its key: with that no site needs a new package", hint=hint, object=relay)
 
 
-def replace_relay(session: Session, replacement: Replacement, *, trusted: int, who: str) -> Replaced:
+def replace_relay(session: Session, replacement: Replacement, *, trusted: int, actor: str) -> Replaced:
     """Let the new hardware make its keys; record them.
 
     `trusted` is the number of hosts that need not prove their owner; `who` goes into the host's mark.
@@ -245,9 +245,9 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
         [spec],
         session.runner,
         session.templates,
-        known=known_keys(inventory),
+        recorded=known_keys(inventory),
         unproved=replacement.is_new and trusted > 0,
-        who=who,
+        who=actor,
         recovery=recovery_key(inventory.settings, replacement.called.secrets),
     )
     if spec.id in errors:
@@ -286,19 +286,19 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
         [called.spec, *centres], dict.fromkeys([relay, *(c.id for c in centres)], ()), session.runner
     )
     host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
-    live = host.tunnel["public_key"] if host and host.tunnel else ""
-    if live and live != sealed.public_key:
-        message = f"{relay} runs with a tunnel key of its own, {live[:_SHOWN]}…: it stands in for nobody"
+    live_key = host.tunnel["public_key"] if host and host.tunnel else ""
+    if live_key and live_key != sealed.public_key:
+        message = f"{relay} runs with a tunnel key of its own, {live_key[:_SHOWN]}…: it stands in for nobody"
         hint = "if it is to have the former key, take everything of ours off it first: provisioner hosts decommission"
         raise PolicyError(message, hint=hint, object=relay)
     sites, paths = carried(inventory, relay)
     named = inventory.relays[relay][1].named_endpoint
     moved, seen_by = endpoint_moved(inventory, relay, sealed.public_key, centres, facts)
-    return Restoration(called, sealed.public_key, is_new, bool(live), sites, paths, moved, seen_by, named)
+    return Restoration(called, sealed.public_key, is_new, bool(live_key), sites, paths, moved, seen_by, named)
 
 
 def restore_relay(
-    session: Session, restoration: Restoration, pair: RecoveryPair, *, trusted: int, who: str
+    session: Session, restoration: Restoration, pair: RecoveryPair, *, trusted: int, actor: str
 ) -> Restored:
     """Restore the relay's key from its box; record its other new keys.
 
@@ -318,7 +318,7 @@ def restore_relay(
     unproved = restoration.is_new and trusted > 0
     program = session.templates.host_program
     try:
-        made = restore_host_keys(spec, session.runner, program, key, unproved=unproved, who=who, following=following)
+        made = restore_host_keys(spec, session.runner, program, key, unproved=unproved, who=actor, following=following)
     except HostError as error:
         refuse_foreign({spec.id: error})
         raise

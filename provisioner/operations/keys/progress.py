@@ -77,12 +77,12 @@ class KeyLook:
 
 def record_rotated(session: Session, facilities: Collection[str]) -> str:
     """Record gateways' finished key changes; return a failure's reason, or empty."""
-    said = {
+    document = {
         "schema": "provisioner/keys-rotated",
         "version": 1,
         "drawn": dict.fromkeys(sorted(facilities), ""),
     }
-    return record_run(session, Operation.ROTATE, of_facilities(facilities), said, session.secrets.digest_key)
+    return record_run(session, Operation.ROTATE, of_facilities(facilities), document, session.secrets.digest_key)
 
 
 def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
@@ -99,8 +99,8 @@ def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
     return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
 
 
-def _drawn_moments(place: StateFolder) -> tuple[dict[str, datetime], dict[str, datetime]]:
-    history = history_at(place)
+def _drawn_moments(folder: StateFolder) -> tuple[dict[str, datetime], dict[str, datetime]]:
+    history = history_at(folder)
     if history is None:
         return {}, {}
     with closing(history):
@@ -115,7 +115,7 @@ def draw_psks(session: Session) -> tuple[Path, ...]:
         InventoryError: the inventory is invalid.
     """
     inventory = session.readable.inventory
-    changing = [one for one in inventory.facilities.values() if one.gateway and one.gateway.next_key]
+    changing = [facility for facility in inventory.facilities.values() if facility.gateway and facility.gateway.next_key]
     return _write_secrets(session, changing, with_next_psks)
 
 
@@ -141,20 +141,20 @@ def _write_secrets(session: Session, facilities: Collection[Facility], edit: _Se
     tolerate = {SECRETS_MISSING, LOGIN_MISSING}
     part, secrets = valid_secrets(session.root, session.passwords, session.readable, tolerate=tolerate)
     written = []
-    for carrier, of in sorted(names.items()):
-        known = secrets.carriers.get(carrier)
-        if known is None:  # nothing of it was opened
+    for carrier, sites in sorted(names.items()):
+        current = secrets.carriers.get(carrier)
+        if current is None:  # nothing of it was opened
             continue
-        after = edit(known, part.inventory, of)
-        if after != known and write_carrier_secrets(session.root, carrier, after, session.passwords):
+        after = edit(current, part.inventory, sites)
+        if after != current and write_carrier_secrets(session.root, carrier, after, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     return tuple(written)
 
 
-def _without_next(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
-    known = tidied(known, inventory, facilities)
-    following = {name: psk for name, psk in known.next_psks.items() if name not in facilities}
-    return known.model_copy(update={"next_psks": following})
+def _without_next(secrets: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
+    secrets = tidied(secrets, inventory, facilities)
+    following = {name: psk for name, psk in secrets.next_psks.items() if name not in facilities}
+    return secrets.model_copy(update={"next_psks": following})
 
 
 def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Collection[str]) -> tuple[str, ...]:
@@ -199,13 +199,13 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
     left_out = {name: f"it is held: {session.held[name].reason}" for name in sites if name in session.held}
     facilities = [inventory.facilities[name] for name in sorted(sites) if name in inventory.facilities]
     relays = {f.id: tuple(sorted({c.relay for c in _tunnelled(f)})) for f in facilities}
-    hosts = frozenset(relay for of in relays.values() for relay in of if relay in session.state.hosts)
+    hosts = frozenset(relay for of_site in relays.values() for relay in of_site if relay in session.state.hosts)
     planned = make_plan(session, Limit({"host": hosts}), allow=allow) if hosts else None
     facts = settled_facts(planned)
     stages = {}
     for facility in facilities:
-        if shut := [relay for relay in relays[facility.id] if relay not in session.state.hosts]:
-            left_out[facility.id] = f"the secrets of {', '.join(shut)} stayed shut"
+        if closed := [relay for relay in relays[facility.id] if relay not in session.state.hosts]:
+            left_out[facility.id] = f"the secrets of {', '.join(closed)} stayed shut"
         else:
             stages[facility.id] = stage_of(facility, secrets, [facts.get(relay) for relay in relays[facility.id]])
             if stages[facility.id] is KeyStage.UNREAD:
@@ -219,10 +219,10 @@ def _tunnelled(facility: Facility) -> tuple[Connection, ...]:
 
 def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str]:
     """Yield why the state of some relays is unknown."""
-    known = planned.facts if planned else {}
-    if unread := [relay for relay in relays if relay not in known]:
+    facts = planned.facts if planned else {}
+    if unread := [relay for relay in relays if relay not in facts]:
         yield f"{', '.join(unread)} could not be read"
-    if armed := [relay for relay in relays if relay in known and known[relay].armed is not None]:
+    if armed := [relay for relay in relays if relay in facts and facts[relay].armed is not None]:
         yield f"{', '.join(armed)} may go back to what was there before: a change waits for the word of its controller"
 
 
@@ -244,14 +244,14 @@ def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | 
         return KeyStage.ENDING if _is_ending(facility, secrets) else KeyStage.NONE
     if not following:
         return KeyStage.UNREPORTED
-    every = list(relays)
-    tunnels = [facts.tunnel for facts in every if facts is not None]
-    held = [tunnel["peers"].get(following) if tunnel else None for tunnel in tunnels]
-    if any(peer is not None and peer["allowed_ips"] for peer in held):
+    all_facts = list(relays)
+    tunnels = [facts.tunnel for facts in all_facts if facts is not None]
+    peers = [tunnel["peers"].get(following) if tunnel else None for tunnel in tunnels]
+    if any(peer is not None and peer["allowed_ips"] for peer in peers):
         return KeyStage.SEEN
-    if None in every:
+    if None in all_facts:
         return KeyStage.UNREAD
-    return KeyStage.UNSTAGED if None in held else KeyStage.STAGED
+    return KeyStage.UNSTAGED if None in peers else KeyStage.STAGED
 
 
 def _following(facility: Facility) -> str | None:
@@ -272,4 +272,4 @@ def by_relay(look: KeyLook, sites: Iterable[str]) -> dict[str, tuple[str, ...]]:
     for site in sorted(sites):
         for relay in look.relays.get(site, ()):
             names[relay].append(site)
-    return {relay: tuple(of) for relay, of in sorted(names.items())}
+    return {relay: tuple(of_relay) for relay, of_relay in sorted(names.items())}

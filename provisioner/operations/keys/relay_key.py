@@ -130,11 +130,11 @@ def _look_from(session: Session, relay: str, planned: Planned) -> OwnKeyLook:
     facts = planned.facts[relay]
     following = session.inventory.allocations.relays[relay].next_key
     second = facts.tunnel.get("following") if facts.tunnel else None
-    own = facts.tunnel["public_key"] if facts.tunnel else ""
+    present_key = facts.tunnel["public_key"] if facts.tunnel else ""
     peers = {peer.public_key: peer.name for peer in session.state.hosts[relay].tunnel.peers if peer.allowed_ips}
     # What is held stays on the relay, and its gateway has to move as well.
     peers |= {key: name for key, name in facts.held["peers"].items() if name.startswith(SITE)}
-    if following is not None and own == following.public_key:  # the relay has ended it, and the lock not yet
+    if following is not None and present_key == following.public_key:  # the relay has ended it, and the lock not yet
         return OwnKeyLook(relay, following, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())
     answers = second is not None and following is not None and second["public_key"] == following.public_key
     moved = second["moved"] if second is not None else {}
@@ -304,9 +304,9 @@ class _Course:
             raise PolicyError(
                 f"{self.order.relay} does not answer with its next key", hint=hint, object=self.order.relay
             )
-        left = left_of(self.outcome.look.waiting, self.order.leaves)
-        if left:
-            message = f"{len(left)} of {self.order.relay} were not seen with its next key: {', '.join(left)}"
+        unmoved = left_of(self.outcome.look.waiting, self.order.leaves)
+        if unmoved:
+            message = f"{len(unmoved)} of {self.order.relay} were not seen with its next key: {', '.join(unmoved)}"
             hint = (
                 "they would be dark: install their new packages first (provisioner site-package FACILITY --out DIR);"
                 " a site that may be dark until somebody is there: --leave FACILITY; a centre:"
@@ -315,9 +315,9 @@ class _Course:
             raise PolicyError(message, hint=hint, object=self.order.relay)
 
     def refuse_moved(self) -> None:
-        left = left_of(self.outcome.look.moved, self.order.leaves)
-        if left:
-            message = f"{len(left)} of {self.order.relay} are there with its next key: {', '.join(left)}"
+        moved = left_of(self.outcome.look.moved, self.order.leaves)
+        if moved:
+            message = f"{len(moved)} of {self.order.relay} are there with its next key: {', '.join(moved)}"
             hint = (
                 "they would be dark: their packages have the present key again, install those, and run this again;"
                 " a site that may be dark until somebody is there: --leave FACILITY"
@@ -340,12 +340,12 @@ class _Course:
         """Let the relay make a missing next key; record it."""
         called = called_host(self.session, self.order.relay)
         recovery = recovery_key(called.inventory.settings, called.secrets)
-        by = who_text(who(self.session.environment))
+        actor = who_text(who(self.session.environment))
         made = make_next_key(
-            called.spec, self.session.runner, self.session.templates.host_program, who=by, recovery=recovery
+            called.spec, self.session.runner, self.session.templates.host_program, who=actor, recovery=recovery
         )
-        known = self.following
-        if known is not None and known.public_key == made.following:
+        current = self.following
+        if current is not None and current.public_key == made.following:
             return
         following = NextRelayKey(
             public_key=made.following,
@@ -356,12 +356,12 @@ class _Course:
         )
         self.write(with_own_next_key(self.lock, self.order.relay, following), "a next key")
 
-    def write(self, lock: Allocations, what: str) -> None:
+    def write(self, lock: Allocations, step: str) -> None:
         if lock != self.lock:
             path = write_lock(self.session.root, lock)
             self.outcome.written.append(path)
             self.session = self.sessions()
-            self.by.written([path], f"key of {self.order.relay}: {what}")
+            self.by.written([path], f"key of {self.order.relay}: {step}")
 
     def write_port(self, port: int) -> None:
         edit = port_taken(self.session.root, self.session.inventory, self.order.relay, port)
@@ -382,23 +382,23 @@ class _Course:
         if not hosts:
             return True
         limit = Limit({"host": frozenset(hosts)})
-        seen = _unarmed(lambda: make_plan(self.session, limit, allow=self.terms.allow), self.by)
+        planned = _unarmed(lambda: make_plan(self.session, limit, allow=self.terms.allow), self.by)
         trusted = [
             change
-            for change in seen.plan.pending
+            for change in planned.plan.pending
             if change.resource is Resource.TRUST and change.name == f"key of relay/{self.order.relay}"
         ]
         allow: Mapping[str, int] = self.terms.allow
         if trusted:
             allow = {**allow, TRUST: max(allow.get(TRUST, 0), len(trusted))}
-            seen = make_plan(self.session, limit, allow=allow)
+            planned = make_plan(self.session, limit, allow=allow)
         for host in sorted(hosts):
             # Sites that are left were named: they may be cut.
-            refusal_of(seen, host, spare=_leaves_a_site if ends else lambda _: False)
-        if not seen.plan.hosts:
+            refusal_of(planned, host, spare=_leaves_a_site if ends else lambda _: False)
+        if not planned.plan.hosts:
             return True
-        self.by.applies(seen)
-        applied = apply_plan(self.session, seen, options=self.terms.options)
+        self.by.applies(planned)
+        applied = apply_plan(self.session, planned, options=self.terms.options)
         self.outcome.runs.append(applied)
         self.by.applied(applied)
         self.outcome.interrupted = applied.ended == "interrupted"
@@ -406,10 +406,10 @@ class _Course:
         return not self.outcome.interrupted and all(result.outcome in _DONE for result in applied.results)
 
     def record(self) -> None:
-        said = {"schema": "provisioner/keys-rotated", "version": 1, "relay": self.order.relay, "drawn": {}}
+        document = {"schema": "provisioner/keys-rotated", "version": 1, "relay": self.order.relay, "drawn": {}}
         digest_key = self.session.secrets.digest_key
-        if left := record_done(self.session, Operation.ROTATE, [self.order.relay], dict(said), digest_key):
-            self.by.warns(left)
+        if failure := record_done(self.session, Operation.ROTATE, [self.order.relay], dict(document), digest_key):
+            self.by.warns(failure)
 
 
 def _unarmed(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:

@@ -266,47 +266,47 @@ class _Course:
         A relay whose plan is refused, or would cut readers, is left out.
         """
         look = self.outcome.look
-        due = {*look.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
+        sites = {*look.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
         if look.planned is not None:
-            self.bring(look.planned, by_relay(look, due))
-        self.tidy(due)
+            self.bring(look.planned, by_relay(look, sites))
+        self.tidy(sites)
 
-    def bring(self, seen: Planned, due: Mapping[str, Sequence[str]]) -> None:
+    def bring(self, full_plan: Planned, sites_by_relay: Mapping[str, Sequence[str]]) -> None:
         """Apply the relays that have work for their sites."""
         ready: list[str] = []
-        for relay, names in due.items():
+        for relay, names in sites_by_relay.items():
             try:
-                ready += [relay] if self.has_work(seen, relay) else []
+                ready += [relay] if self.has_work(full_plan, relay) else []
             except (HostError, PolicyError) as error:
                 self.outcome.left_out |= dict.fromkeys(names, f"{relay}: {error.message}")
         if ready and not self.by.has_enough:
-            self.apply_to(seen, ready)
+            self.apply_to(full_plan, ready)
         elif ready:
             self.outcome.interrupted = True
 
-    def has_work(self, seen: Planned, relay: str) -> bool:
-        planned = self.plan_of(seen, (relay,))
+    def has_work(self, full_plan: Planned, relay: str) -> bool:
+        planned = self.plan_of(full_plan, (relay,))
         refusal_of(planned, relay)
         return bool(planned.plan.hosts)
 
-    def apply_to(self, seen: Planned, relays: Sequence[str]) -> None:
-        planned = self.plan_of(seen, relays)
+    def apply_to(self, full_plan: Planned, relays: Sequence[str]) -> None:
+        planned = self.plan_of(full_plan, relays)
         self.by.applies(planned)
         applied = apply_plan(self.session, planned, options=self.terms.options)
         self.outcome.runs.append(applied)
         self.by.applied(applied)
         self.outcome.interrupted = applied.ended == "interrupted"
 
-    def plan_of(self, seen: Planned, relays: Sequence[str]) -> Planned:
+    def plan_of(self, full_plan: Planned, relays: Sequence[str]) -> Planned:
         """Plan some relays; trust the next keys of the named sites."""
         allow = self.terms.allow
-        trusted = [c for c in seen.plan.pending if c.resource is Resource.TRUST and c.name.startswith(_NEXT_KEY)]
-        own = [c for c in trusted if c.host in relays and c.name.removeprefix(_NEXT_KEY) in self.sites]
-        if own:
-            allow = {**allow, TRUST: max(allow.get(TRUST, 0), len(own))}
-        return plan_of_some(self.session, seen, relays, allow=allow)
+        trusted = [c for c in full_plan.plan.pending if c.resource is Resource.TRUST and c.name.startswith(_NEXT_KEY)]
+        of_sites = [c for c in trusted if c.host in relays and c.name.removeprefix(_NEXT_KEY) in self.sites]
+        if of_sites:
+            allow = {**allow, TRUST: max(allow.get(TRUST, 0), len(of_sites))}
+        return plan_of_some(self.session, full_plan, relays, allow=allow)
 
-    def tidy(self, due: Collection[str]) -> None:
+    def tidy(self, sites: Collection[str]) -> None:
         """Read again and remove former pre-shared keys that no relay uses."""
         try:
             self.look_again()
@@ -316,17 +316,17 @@ class _Course:
         look = self.outcome.look
         pending = {c.facility for c in look.planned.plan.pending if c.facility} if look.planned else set()
         read = set(settled_facts(look.planned))
-        unread = {relay for of in look.relays.values() for relay in of} - read
-        over = [
+        unread = {relay for of_site in look.relays.values() for relay in of_site} - read
+        ended = [
             name
             for name in look.at(KeyStage.ENDING)
-            if name in due and name not in pending and unread.isdisjoint(look.relays[name])
+            if name in sites and name not in pending and unread.isdisjoint(look.relays[name])
         ]
-        if over:
-            vault = tidy_psks(self.sessions(), over)
-            if left := record_rotated(self.sessions(), over):
-                self.by.warns(left)
-            self.outcome.ended += over
+        if ended:
+            vault = tidy_psks(self.sessions(), ended)
+            if failure := record_rotated(self.sessions(), ended):
+                self.by.warns(failure)
+            self.outcome.ended += ended
             self.outcome.written += vault
             self.by.written((), vault)
-            self.outcome.look = replace(look, stages={**look.stages, **dict.fromkeys(over, KeyStage.NONE)})
+            self.outcome.look = replace(look, stages={**look.stages, **dict.fromkeys(ended, KeyStage.NONE)})

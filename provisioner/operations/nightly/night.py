@@ -257,8 +257,8 @@ def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:
 
 
 def _notice_line(sending: Sending) -> str:
-    said = ", ".join(f"{number} {turn}" for turn, number in sending.turns.items() if number)
-    tail = f": {sending.message}" if sending.message else f" ({said})" if said else ""
+    counts = ", ".join(f"{number} {turn}" for turn, number in sending.turns.items() if number)
+    tail = f": {sending.message}" if sending.message else f" ({counts})" if counts else ""
     return f"{sending.receiver.id} ({sending.receiver.kind}, {sending.receiver.role}): {sending.outcome}{tail}"
 
 

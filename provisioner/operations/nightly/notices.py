@@ -233,7 +233,7 @@ def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: 
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     last = board.last.get(receiver.id, LastNotice())
     news = news_for(board.scope(receiver), night, last, board.province_of(receiver))
-    alerts, standing = alerts_of(news, last.alerts, receiver.language)
+    alerts, open_alerts = alerts_of(news, last.alerts, receiver.language)
     letter = letter_of(news, receiver.language)
     notice = notice_document(news, receiver, letter)
     is_alerted = receiver.kind is ReceiverKind.ALERTMANAGER
@@ -245,7 +245,7 @@ def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: 
     name = _delivery_name(night, receiver)
     outgoing = Outgoing(receiver, board.doors.secrets(receiver), datetime.now(UTC), name, notice.plain, letter, alerts)
     sent = _sent(outgoing, sending, patience)
-    return sent if sent.is_bad else _kept(board, sent, news, standing)
+    return sent if sent.is_bad else _kept(board, sent, news, open_alerts)
 
 
 def _sent(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Sending:
@@ -276,17 +276,17 @@ def _delivery_name(night: NightReport, receiver: Receiver) -> str:
 
 def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
     """Raise `UsageError` for an unknown receiver."""
-    known = [receiver.id for receiver in board.receivers]
+    ids = [receiver.id for receiver in board.receivers]
     for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known, f"receivers are: {', '.join(known) or 'none; write receivers.yml'}")
+        if name not in ids:
+            hint = did_you_mean(name, ids, f"receivers are: {', '.join(ids) or 'none; write receivers.yml'}")
             raise UsageError(f"there is no receiver {name}", hint=hint, object=name)
 
 
 def send_test(board: Switchboard, name: str) -> Sending:
     """Send a test to one receiver, whose state stays, or raise `UsageError`."""
     refuse_unknown(board, [name])
-    receiver = next(one for one in board.receivers if one.id == name)
+    receiver = next(candidate for candidate in board.receivers if candidate.id == name)
     if fault := board.doors.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     inventory, now = board.frame.settings.id, datetime.now(UTC)
@@ -337,6 +337,6 @@ def problem_of(sendings: Sequence[Sending]) -> ProvisionerError | None:
     if not bad:
         return None
     first = bad[0]
-    others = f", and {len(bad) - 1} more" if bad[1:] else ""
-    message = f"receiver {first.receiver.id} was not told{others}: {first.message}"
+    more = f", and {len(bad) - 1} more" if bad[1:] else ""
+    message = f"receiver {first.receiver.id} was not told{more}: {first.message}"
     return NoticeError(message, hint=f"{first.hint}; {_LATER}", object=first.receiver.id)

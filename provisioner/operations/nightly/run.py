@@ -73,8 +73,8 @@ def run_night(session: Session, orders: NightOrders, watcher: NightWatcher) -> N
         InventoryError: there is no valid inventory.
     """
     night = NightRun(_inventory_id(session), orders, datetime.now(UTC))
-    with ExitStack() as held:
-        _take_lease(session, night, held)
+    with ExitStack() as stack:
+        _take_lease(session, night, stack)
         steps: tuple[tuple[NightStep, Callable[[], StepOutcome]], ...] = (
             (NightStep.VERIFY, lambda: _verify(session, night, watcher)),
             (NightStep.RECORD, lambda: _record(session, night)),
@@ -105,7 +105,7 @@ def _inventory_id(session: Session) -> str:
     return frame.settings.id
 
 
-def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
+def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
     """Take the lease, or raise `LockedError` if another night has it.
 
     Without a store the night goes on: it changes no host.
@@ -113,7 +113,7 @@ def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
     environment = session.environment
     holder = LeaseHolder(who_text(who(environment)), str(os.getpid()), local_time(night.started))
     try:
-        lease = held.enter_context(night_lease(state_folder_of(environment, night.inventory), holder))
+        lease = stack.enter_context(night_lease(state_folder_of(environment, night.inventory), holder))
     except StateError as error:
         night.notes.append(f"there is no lease, and another night may run beside this one: {error.message}")
         return

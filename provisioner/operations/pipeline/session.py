@@ -147,9 +147,9 @@ class Session:
     @cached_property
     def state(self) -> DesiredState:
         """The hosts' desired state."""
-        inventory, secrets, held = self.served, self.secrets, self.held
+        inventory, secrets, frozen = self.served, self.secrets, self.held
         with without_collector(), at_stage(Stage.DESIRE):
-            return desired_state(inventory, secrets, held, self.today)
+            return desired_state(inventory, secrets, frozen, self.today)
 
     def read_limit(self, limit: Limit) -> Limit:
         """Resolve a limit's names; unknown ones raise `UsageError`.
@@ -165,7 +165,7 @@ class Session:
     def held_by(self, limit: Limit) -> tuple[FrozenFacility, ...]:
         """Return a limit's frozen facilities, as known without asking hosts."""
         limit = self.read_limit(limit)
-        return tuple(one for one in self.held.values() if limit.takes_frozen(one, self.state.hosts))
+        return tuple(facility for facility in self.held.values() if limit.takes_frozen(facility, self.state.hosts))
 
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
@@ -339,5 +339,5 @@ def _called_host(part: ValidPart, secrets: Secrets, host: str) -> CalledHost:
             hint=did_you_mean(host, sorted(hosts), f"hosts are: {', '.join(hosts)}"),
             object=host,
         )
-    others = tuple(spec for name, spec in hosts.items() if name != host)
-    return CalledHost(hosts[host], others, part.inventory, secrets)
+    other_specs = tuple(spec for name, spec in hosts.items() if name != host)
+    return CalledHost(hosts[host], other_specs, part.inventory, secrets)

@@ -143,7 +143,7 @@ def judged_by_rego(
     Raises:
         InventoryError: the rules are invalid.
     """
-    broken = [one for one in session.loaded.problems if one.is_of_rego and one.stops_plans]
+    broken = [problem for problem in session.loaded.problems if problem.is_of_rego and problem.stops_plans]
     if not (inventory.rego or broken):
         return plan
     if len(changing := plan.pending) > MOST_CHANGES:
@@ -173,8 +173,8 @@ def refuse_foreign(errors: Mapping[str, HostError]) -> None:
     """Raise `PolicyError` if a host belongs to another inventory."""
     foreign = [error for _, error in sorted(errors.items()) if isinstance(error, ForeignHostError)]
     if foreign:
-        others = sorted(error.object for error in foreign[1:])
-        more = f" (and so do {named(others)})" if others else ""
+        more_hosts = sorted(error.object for error in foreign[1:])
+        more = f" (and so do {named(more_hosts)})" if more_hosts else ""
         raise PolicyError(f"{foreign[0].message}{more}", hint=foreign[0].hint, object=foreign[0].object)
 
 
@@ -267,9 +267,9 @@ def _requests(
     changes: dict[str, list[Change]] = defaultdict(list)
     for change in plan.pending:
         changes[change.host].append(change)
-    every = session.state.hosts.values()
+    all_hosts = session.state.hosts.values()
     return {
-        spec.id: meant_by(planned_job(spec, session.files[spec.id], facts[spec.id], changes[spec.id], every))
+        spec.id: meant_by(planned_job(spec, session.files[spec.id], facts[spec.id], changes[spec.id], all_hosts))
         for spec in hosts
         if spec.id in changes and spec.id in facts
     }
@@ -316,9 +316,9 @@ def _unproved(hosts: Sequence[HostSpec], errors: Mapping[str, HostError]) -> lis
     return [spec for spec in hosts if isinstance(errors.get(spec.id), UnprovedHostError)]
 
 
-def _joined(first: _Asked[T], again: _Asked[T]) -> _Asked[T]:
+def _joined(first: _Asked[T], second: _Asked[T]) -> _Asked[T]:
     """Merge answers and errors with those of a second call."""
-    answered, errors = again
+    answered, errors = second
     return first[0] | answered, {host: error for host, error in first[1].items() if host not in answered} | errors
 
 
@@ -355,15 +355,15 @@ def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
     """
     limit = session.read_limit(limit)
-    shut = [p.name for h in session.left_out(limit) for p in h.paths if limit.takes_path(h, p)]
+    closed = [p.name for h in session.left_out(limit) for p in h.paths if limit.takes_path(h, p)]
     targets = select(session.state, limit)
-    names = (*(target.path.name for target in targets), *shut)
-    return PathsToVerify(names, (*(target.remembered_as for target in targets), *shut))
+    names = (*(target.path.name for target in targets), *closed)
+    return PathsToVerify(names, (*(target.remembered_as for target in targets), *closed))
 
 
 def windows_of(session: Session) -> tuple[Window, ...]:
     """Return the inventory's maintenance windows for verdicts."""
-    return TypeAdapter(tuple[Window, ...]).validate_python([dict(one) for one in session.inventory.maintenance])
+    return TypeAdapter(tuple[Window, ...]).validate_python([dict(window) for window in session.inventory.maintenance])
 
 
 def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING) -> VerifyResult:
@@ -376,29 +376,29 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
     read: dict[str, HostFacts] = {}
     limit = session.read_limit(limit)
     targets = select(session.state, limit)
-    asked = {spec.id: spec for target in targets for spec in (target.relay, *target.centres)}
+    specs = {spec.id: spec for target in targets for spec in (target.relay, *target.centres)}
     # A limit's hosts alone: of a country all others would take longer than these.
-    files = {host: render_host(spec, session.templates) for host, spec in asked.items()}
+    files = {host: render_host(spec, session.templates) for host, spec in specs.items()}
 
     def compare(facts: HostFacts) -> tuple[Change, ...]:
         # Of what is held alone more is asked later on: a country's facts are let go of, one host after the other.
         if session.held:
             read[facts.host] = facts
-        for host, spec in with_live_logins([asked[facts.host]], {facts.host: facts}).items():
-            asked[host], files[host] = spec, render_host(spec, session.templates)
-        return changes_of(asked[facts.host], files[facts.host], facts)
+        for host, spec in with_live_logins([specs[facts.host]], {facts.host: facts}).items():
+            specs[host], files[host] = spec, render_host(spec, session.templates)
+        return changes_of(specs[facts.host], files[facts.host], facts)
 
     result = verify(
         targets,
         session.runner,
-        observe={host: ObserveCall(*observe_request(spec, files[host])) for host, spec in asked.items()},
+        observe={host: ObserveCall(*observe_request(spec, files[host])) for host, spec in specs.items()},
         compare=compare,
         watch=WATCH,
         orders=replace(orders, windows=windows_of(session)),
     )
     left_out = [(h, [p.name for p in h.paths if limit.takes_path(h, p)]) for h in session.left_out(limit)]
-    shut = with_shut(result, left_out)
-    proved = replace(shut, paths=tuple(_with_last_proof(path, orders.memories) for path in shut.paths))
+    with_closed = with_shut(result, left_out)
+    proved = replace(with_closed, paths=tuple(_with_last_proof(path, orders.memories) for path in with_closed.paths))
     return _with_held(session, limit, proved, read)
 
 
@@ -412,13 +412,13 @@ def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
 def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
     """Add live paths of frozen facilities to a result."""
     relays = [(session.state.hosts[host], facts) for host, facts in sorted(read.items())]
-    on = {spec.id: frozen_on(spec, facts) for spec, facts in relays}
-    held = [
-        o for o in session.held.values() if limit.takes_frozen(o, [host for host, ids in on.items() if o.id in ids])
+    ids_on = {spec.id: frozen_on(spec, facts) for spec, facts in relays}
+    frozen = [
+        candidate for candidate in session.held.values() if limit.takes_frozen(candidate, [host for host, ids in ids_on.items() if candidate.id in ids])
     ]
-    names = frozenset(name for one in held for name in one.names)
-    chosen = {s.id: frozenset(path for path, of in f.held["paths"].items() if of in names) for s, f in relays}
-    return with_frozen(result, relays, chosen, held)
+    names = frozenset(name for facility in frozen for name in facility.names)
+    chosen = {relay.id: frozenset(path for path, facility_name in host_facts.held["paths"].items() if facility_name in names) for relay, host_facts in relays}
+    return with_frozen(result, relays, chosen, frozen)
 
 
 # --- keys and site packages -----------------------------------------------------------------------
@@ -455,7 +455,7 @@ class KeysMade:
     drawn_to_push: tuple[str, ...] = ()
 
 
-def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
+def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor: str = "") -> KeysMade:
     """Let hosts make keys, record public halves, generate the vault's secrets.
 
     `trust` in `allow` is the number of hosts that need not prove their owner. `who` goes into hosts' marks.
@@ -471,7 +471,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
     inventory = part.inventory
     recovery = recovery_key(inventory.settings, old)
     apart = carriers_apart(session.root, session.passwords, inventory.carriers)
-    new = completed(inventory, old, apart, held=unread.names)
+    new = completed(inventory, old, apart, frozen=unread.names)
     hosts = key_hosts(inventory, new)
     written = []
     if new.digest_key is not None and write_inventory_secrets(
@@ -482,7 +482,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
-    order = _KeysOrder(known_keys(inventory), (allow or {}).get(TRUST, 0), who, recovery)
+    order = _KeysOrder(known_keys(inventory), (allow or {}).get(TRUST, 0), actor, recovery)
     made, errors = _keys_of(session, hosts, order)
     errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
     lock = recorded(certified(inventory, new, datetime.now(UTC)), {host: k.recorded for host, k in made.items()})
@@ -490,8 +490,8 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
         written.append(write_lock(session.root, lock))
     packages = _packages_before(inventory, made)
     before = inventory.allocations.relays
-    sealed = tuple(sorted(relay for relay, of in lock.relays.items() if of.sealed_key != before[relay].sealed_key))
-    held = tuple(part.held.values())
+    sealed = tuple(sorted(relay for relay, entry in lock.relays.items() if entry.sealed_key != before[relay].sealed_key))
+    frozen = tuple(part.held.values())
     foreign = tuple(sorted(host for host, error in errors.items() if isinstance(error, ForeignHostError)))
     recoverable = inventory.settings.recovery is not None
     return KeysMade(
@@ -500,22 +500,22 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
         errors,
         dict(sorted(old.shut.items())),
         packages,
-        held,
+        frozen,
         foreign,
         sealed,
         recoverable,
         unvouched=recoverable and not recovery,
         digest_key=new.digest_key,
-        drawn=_drawn(old, new, lambda of: of.site_psks),
-        drawn_to_push=_drawn(old, new, lambda of: of.publish_keys),
+        drawn=_drawn(old, new, lambda entry: entry.site_psks),
+        drawn_to_push=_drawn(old, new, lambda entry: entry.publish_keys),
     )
 
 
 def _drawn(old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]) -> tuple[str, ...]:
     """Return the facilities with new keys of a kind."""
-    known = {(carrier, name) for carrier, of in old.carriers.items() for name in keys_of(of)}
-    every = {(carrier, name) for carrier, of in new.carriers.items() for name in keys_of(of)}
-    return tuple(sorted({name for _, name in every - known}))
+    old_keys = {(carrier, name) for carrier, carrier_secrets in old.carriers.items() for name in keys_of(carrier_secrets)}
+    new_keys = {(carrier, name) for carrier, carrier_secrets in new.carriers.items() for name in keys_of(carrier_secrets)}
+    return tuple(sorted({name for _, name in new_keys - old_keys}))
 
 
 def _with_restoration(inventory: Inventory, error: HostError) -> HostError:
@@ -555,7 +555,7 @@ def _keys_of(
     session: Session, specs: Sequence[HostSpec], order: _KeysOrder
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """Return hosts' keys; unproved hosts are asked only if trusted."""
-    make = partial(make_host_keys, known=order.known, who=order.who, recovery=order.recovery)
+    make = partial(make_host_keys, recorded=order.known, who=order.who, recovery=order.recovery)
     first = make(specs, session.runner, session.templates)
     # One whose key is recorded was managed before: what does not prove that is no new host.
     unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in order.known.values()]
@@ -606,19 +606,19 @@ def site_packages(session: Session, facilities: Sequence[str], valid: Validity) 
         )
     chosen = tuple(facilities) or tuple(rendered)
     # A package that takes a gateway down, or is a sheet, holds no secret: the vault stays closed.
-    up = [name for name in chosen if name in rendered and _holds_secrets(rendered[name])]
-    secrets, held = Secrets(), part
-    if up or not facilities:
-        held, secrets = valid_secrets(session.root, session.passwords, part)
+    with_secrets = [name for name in chosen if name in rendered and _holds_secrets(rendered[name])]
+    secrets, checked_part = Secrets(), part
+    if with_secrets or not facilities:
+        checked_part, secrets = valid_secrets(session.root, session.passwords, part)
         # A package has no login of a camera, but where its site pushes: without one there it can be made all the same.
-        pushing = {name for name, one in rendered.items() if _pushes(one)}
-        held = replace(
-            held, held={n: o for n, o in held.held.items() if n in part.held or _lacks_keys(o) or n in pushing}
+        pushing = {name for name, site in rendered.items() if _pushes(site)}
+        checked_part = replace(
+            checked_part, held={n: frozen for n, frozen in checked_part.held.items() if n in part.held or _lacks_keys(frozen) or n in pushing}
         )
-        _refuse_held(held, facilities)
-    shut = {name: files for name in up if (files := shut_for_site(secrets, rendered[name]))}
-    if shut and (facilities or len(shut) == len(chosen)):
-        name, files = next(iter(shut.items()))
+        _refuse_held(checked_part, facilities)
+    closed = {name: files for name in with_secrets if (files := shut_for_site(secrets, rendered[name]))}
+    if closed and (facilities or len(closed) == len(chosen)):
+        name, files = next(iter(closed.items()))
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
     packages = {
@@ -628,10 +628,10 @@ def site_packages(session: Session, facilities: Sequence[str], valid: Validity) 
             else render_closed_site(name, session.templates, _system_of(inventory, name))
         )
         for name in chosen
-        if name not in shut and name not in held.held
+        if name not in closed and name not in checked_part.held
     }
-    left_out = () if facilities else tuple(held.held.values())
-    return SitePackages(packages, shut, left_out, inventory, secrets.digest_key)
+    left_out = () if facilities else tuple(checked_part.held.values())
+    return SitePackages(packages, closed, left_out, inventory, secrets.digest_key)
 
 
 def _package(
@@ -654,12 +654,12 @@ def _pushes(facility: Facility) -> bool:
 
 def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:
     """Return a gateway's system; Linux for facilities not in the inventory."""
-    known = inventory.facilities.get(facility)
-    return known.gateway.system if known and known.gateway else GatewaySystem.LINUX
+    entry = inventory.facilities.get(facility)
+    return entry.gateway.system if entry and entry.gateway else GatewaySystem.LINUX
 
 
-def _lacks_keys(held: FrozenFacility) -> bool:
-    return any(problem.code == SECRETS_MISSING for problem in held.problems)
+def _lacks_keys(frozen: FrozenFacility) -> bool:
+    return any(problem.code == SECRETS_MISSING for problem in frozen.problems)
 
 
 def _refuse_held(part: ValidPart, facilities: Sequence[str]) -> None:

@@ -71,7 +71,7 @@ class AvailabilityReport:
     unknown: tuple[str, ...] = ()
 
 
-def availability_of(root: Path, environment: Mapping[str, str], asked: AvailabilityRequest) -> AvailabilityReport:
+def availability_of(root: Path, environment: Mapping[str, str], request: AvailabilityRequest) -> AvailabilityReport:
     """Compute availability without hosts, facility files or the vault.
 
     Raises:
@@ -81,24 +81,24 @@ def availability_of(root: Path, environment: Mapping[str, str], asked: Availabil
     """
     settings = load_settings(root)
     policy = settings.policy.availability
-    place, longest = state_folder_of(environment, settings.id), timedelta(hours=policy.longest_hours)
-    limit = asked.limit.by(settings.province_scheme)
-    reader = _Reader(place, longest, limit, asked.by)
-    spans = (asked.span, *([_before(asked.span)] if asked.before else []))
+    folder, longest = state_folder_of(environment, settings.id), timedelta(hours=policy.longest_hours)
+    limit = request.limit.by(settings.province_scheme)
+    reader = _Reader(folder, longest, limit, request.by)
+    spans = (request.span, *([_before(request.span)] if request.before else []))
     with at_stage(Stage.RECORD):
         now, *earlier = reader.kept(spans)
-    if asked.is_strict:
+    if request.is_strict:
         _refuse_unknown(limit, now)
     before = earlier[0].times if earlier else None
     agreed = AgreedLevels(policy.percent, policy.carriers, policy.facilities)
     return AvailabilityReport(
-        asked,
-        share_rows(asked.by, now.times, agreed, before),
+        request,
+        share_rows(request.by, now.times, agreed, before),
         _total(now.times, AgreedLevels(policy.percent), before),
         longest,
-        place,
+        folder,
         tuple(sorted({*now.damaged, *(earlier[0].damaged if earlier else ())})),
-        tuple(_not_kept(policy, now)) if not asked.limit.wanted else (),
+        tuple(_not_kept(policy, now)) if not request.limit.wanted else (),
     )
 
 
@@ -115,19 +115,19 @@ def _total(times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mappin
     return total
 
 
-def _not_kept(policy: AgreedAvailability, kept: _Kept) -> Iterable[str]:
-    yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - kept.carriers))
-    yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - kept.facilities))
+def _not_kept(policy: AgreedAvailability, stored: _Kept) -> Iterable[str]:
+    yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - stored.carriers))
+    yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - stored.facilities))
 
 
-def _refuse_unknown(limit: Limit, kept: _Kept) -> None:
+def _refuse_unknown(limit: Limit, stored: _Kept) -> None:
     for kind, wanted in sorted(limit.wanted.items()):
         if kind == "host":
             hint = "choose a carrier, a province or a facility"
             raise UsageError("a host has no availability of its own", hint=hint)
-        known = {"province": kept.provinces, "carrier": kept.carriers}.get(kind, kept.facilities)
-        for name in sorted(wanted - known) if kind != "province" or not limit.parts & known else ():
-            hint = did_you_mean(name, sorted(known), "--by facility shows what is kept; a longer span may have it")
+        names = {"province": stored.provinces, "carrier": stored.carriers}.get(kind, stored.facilities)
+        for name in sorted(wanted - names) if kind != "province" or not limit.parts & names else ():
+            hint = did_you_mean(name, sorted(names), "--by facility shows what is kept; a longer span may have it")
             message = f"no verdict on {kind} {printable(name, 80)} is kept of that time"
             raise UsageError(message, hint=hint, object=name)
 
@@ -177,8 +177,8 @@ class _Piece:
 class _Reader:
     """Reads durations of states, by group of a limit's paths."""
 
-    def __init__(self, place: StateFolder, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
-        self._place, self._longest, self._limit, self._by = place, longest, limit, by
+    def __init__(self, folder: StateFolder, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
+        self._place, self._longest, self._limit, self._by = folder, longest, limit, by
 
     def kept(self, spans: Sequence[Span]) -> list[_Kept]:
         """Return each span's records; many provinces are read in parallel.
@@ -187,12 +187,12 @@ class _Reader:
             StateError: the history cannot be read.
         """
         pieces = [self._pieces(span) for span in spans]
-        every = [piece for of_span in pieces for piece in of_span]
+        all_pieces = [piece for of_span in pieces for piece in of_span]
         # Of provinces that were asked for by name nobody has counted the rows.
-        many = len(every) >= _MANY_PIECES and any(piece.newest is not None for piece in every)
-        done = list(in_parallel(self._read_unless_it_fails, every)) if many else []
-        known = dict(zip(every, done, strict=False))
-        return [_joined([known.get(piece) or self._read(piece) for piece in of_span]) for of_span in pieces]
+        in_threads = len(all_pieces) >= _MANY_PIECES and any(piece.newest is not None for piece in all_pieces)
+        done = list(in_parallel(self._read_unless_it_fails, all_pieces)) if in_threads else []
+        by_piece = dict(zip(all_pieces, done, strict=False))
+        return [_joined([by_piece.get(piece) or self._read(piece) for piece in of_span]) for of_span in pieces]
 
     def _pieces(self, span: Span) -> list[_Piece]:
         if provinces := self._limit.wanted.get("province"):

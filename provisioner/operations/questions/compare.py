@@ -107,8 +107,8 @@ class _Scope:
     @property
     def served_elsewhere(self) -> int:
         """Number of paths of all other facilities."""
-        others = (outline for name, outline in self.new.outlines.items() if name not in self.built)
-        return sum(outline.paths for outline in others if outline.rendered)
+        other_outlines = (outline for name, outline in self.new.outlines.items() if name not in self.built)
+        return sum(outline.paths for outline in other_outlines if outline.rendered)
 
 
 @dataclass(frozen=True)
@@ -234,8 +234,8 @@ def _has_errors(problems: Iterable[Problem]) -> bool:
 def _older_outlines(
     outlines: Mapping[str, Outline], sites: Iterable[Site], moved: Collection[str]
 ) -> dict[str, Outline] | None:
-    gone = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
-    older = {name: outline for name, outline in outlines.items() if name not in gone}
+    removed = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
+    older = {name: outline for name, outline in outlines.items() if name not in removed}
     for site in sites:
         if site.outline is None or site.outline.id in older:
             return None
@@ -271,39 +271,39 @@ def _compared_hosts(
     before, after = (revision.reduced_to(scope.built) for revision in revisions)
     samples = _one_a_carrier(new.frame, scope.relays)
     rendered = {*scope.relays, *new.frame.centres, *samples.values()}
-    was, is_now = (_Hosts.of(inventory, rendered, session.templates) for inventory in (before, after))
-    facts = facts_of_revision(was.state, was.files, is_now.files)
-    bare = {carrier: _bare_noops(is_now.state.hosts[host], is_now, facts) for carrier, host in samples.items()}
+    old_hosts, new_hosts = (_Hosts.of(inventory, rendered, session.templates) for inventory in (before, after))
+    facts = facts_of_revision(old_hosts.state, old_hosts.files, new_hosts.files)
+    bare = {carrier: _bare_noops(new_hosts.state.hosts[host], new_hosts, facts) for carrier, host in samples.items()}
     if None in bare.values():
         return None
     limit = limit.of(after)
-    hosts = chosen_hosts(is_now.state, limit)
-    differing = {host: seen for host, seen in facts.items() if host in scope.relays or host in new.frame.centres}
+    hosts = chosen_hosts(new_hosts.state, limit)
+    differing = {host: host_facts for host, host_facts in facts.items() if host in scope.relays or host in new.frame.centres}
     observed = Observed(
-        after, is_now.state, hosts, is_now.files, differing, before=before, served_elsewhere=scope.served_elsewhere
+        after, new_hosts.state, hosts, new_hosts.files, differing, before=before, served_elsewhere=scope.served_elsewhere
     )
     basis = Basis(digest_of(new.contents), session.templates.digest, {}, allow=allow)
     plan = build_plan(observed, basis, limit, now, session.commit)
-    still = {spec.id for spec in hosts if spec.id not in differing}
+    unchanged = {spec.id for spec in hosts if spec.id not in differing}
     plan = replace(
         plan,
         notes=tuple(not_known(_named_contents(tree.objects), _named_contents(objects), ())),
         against=Against(tree.name, tree.commit, digest_of(old.contents)),
-        noops_elsewhere=_noops(new, still, {c: count or 0 for c, count in bare.items()}),
+        noops_elsewhere=_noops(new, unchanged, {c: count or 0 for c, count in bare.items()}),
     )
     return judged_by_rego(session, plan, after, {spec.id: spec for spec in hosts}, now)
 
 
 def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
-    was, is_now = old.frame.allocations, new.frame.allocations
-    if (was.relays, was.centres, was.protected) != (is_now.relays, is_now.centres, is_now.protected):
+    old_lock, new_lock = old.frame.allocations, new.frame.allocations
+    if (old_lock.relays, old_lock.centres, old_lock.protected) != (new_lock.relays, new_lock.centres, new_lock.protected):
         return None
     if any(centre.hub for revision in (old, new) for centre in revision.frame.centres.values()):
         # A hub has something of every facility.
         return None
     names = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
-    if was is not is_now:
-        names |= {n for n in was.sites.keys() | is_now.sites.keys() if was.sites.get(n) != is_now.sites.get(n)}
+    if old_lock is not new_lock:
+        names |= {n for n in old_lock.sites.keys() | new_lock.sites.keys() if old_lock.sites.get(n) != new_lock.sites.get(n)}
     # Paths with older names are served under those, too: they are counted where they are built.
     names |= {move.new.split("/")[1] for move in new.frame.settings.moved if "/" in move.new}
     return _Scope(old, new, frozenset(names))
@@ -365,18 +365,18 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
     """Compare all hosts; as `compare`."""
     with revision(session.root, name) as old, without_collector():
         loaded = load(old.root, today=session.today)
-        was, unknown = _readable(name, loaded)
+        old_inventory, unknown = _readable(name, loaded)
         part = session.readable
-        old_part = without(was, part.names)
+        old_part = without(old_inventory, part.names)
         before = _rendered_all_the_same(loaded, old_part, session.templates, name)
         after = _Rendered.of(part.inventory, session.templates, part.held)
-        left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
-        notes = (*not_known(_encrypted_files(old.root), _encrypted_files(session.root), left), *unknown)
-        limit = limit.of(part.inventory, was, also=names_of_frozen(part.held.values()))
+        removed = sorted(before.state.hosts.keys() - after.state.hosts.keys())
+        notes = (*not_known(_encrypted_files(old.root), _encrypted_files(session.root), removed), *unknown)
+        limit = limit.of(part.inventory, old_inventory, also=names_of_frozen(part.held.values()))
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)
-        facts = with_frozen(facts, was, part.names) if part.held else facts
-        observed = Observed(part.inventory, after.state, hosts, after.files, facts, before=was)
+        facts = with_frozen(facts, old_inventory, part.names) if part.held else facts
+        observed = Observed(part.inventory, after.state, hosts, after.files, facts, before=old_inventory)
         basis = Basis(session.digest, session.templates.digest, {}, allow=dict(allow))
         plan = build_plan(observed, basis, limit, now, session.commit)
         notes += tuple(note for note in plan.notes if note.startswith(OUTSIDE))
@@ -391,11 +391,11 @@ def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
     """
     if loaded.inventory is not None:
         return loaded.inventory, []
-    held, of_all = partition(p for p in loaded.problems if p.stops)
+    frozen, of_all = partition(p for p in loaded.problems if p.stops)
     if of_all or loaded.partial is None:
         raise _invalid(name, loaded)
-    notes = [f"{facility} could not be read in {name}: what hosts had of it is not known" for facility in held]
-    return without(loaded.partial, held), notes
+    notes = [f"{facility} could not be read in {name}: what hosts had of it is not known" for facility in frozen]
+    return without(loaded.partial, frozen), notes
 
 
 def _rendered_all_the_same(loaded: Loaded, inventory: Inventory, templates: Templates, name: str) -> _Rendered:

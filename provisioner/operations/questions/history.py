@@ -142,8 +142,8 @@ class PastRuns:
         runs = {recorded.run.id: recorded for recorded in self._history.past().runs}
         recorded = runs.get(name)
         if recorded is None:
-            known = ("verify", *reversed(runs))
-            hint = did_you_mean(name, known, "`provisioner history` lists them")
+            names = ("verify", *reversed(runs))
+            hint = did_you_mean(name, names, "`provisioner history` lists them")
             raise UsageError(f"no run is called {printable(name, 80)}", hint=hint, object=name)
         return self._with_events(recorded)
 
@@ -160,7 +160,7 @@ class PastRuns:
     def chain(self) -> ChainReport:
         """Check all entries' hashes and seals, and journals against recorded hashes."""
         chain = self._history.verify_chain()
-        return replace(chain, faults=(*chain.faults, *(ChainFault(0, one) for one in self._changed_journals(chain))))
+        return replace(chain, faults=(*chain.faults, *(ChainFault(0, message) for message in self._changed_journals(chain))))
 
     def epochs(self) -> Mapping[str, int]:
         """Return the number of the last run on each host."""
@@ -190,16 +190,16 @@ class PastRuns:
 class _Holders:
     """Holders of record entries: this machine, Git notes, and hosts if asked."""
 
-    def __init__(self, session: Session, place: StateFolder) -> None:
+    def __init__(self, session: Session, folder: StateFolder) -> None:
         self._session = session
         self.asked: tuple[str, ...] | None = None
         self.unanswered: dict[str, HostError] = {}
         self.confirmed: dict[str, str] = {}
         self.epochs: dict[str, int] = {}
-        own = remembered(place)
-        notes = noted(session.root, place.inventory)
+        own_head = remembered(folder)
+        notes = noted(session.root, folder.inventory)
         self.notes = len(notes)
-        self.held = [WitnessedHead(f"this machine ({place.remembered})", own)] if own else []
+        self.held = [WitnessedHead(f"this machine ({folder.remembered})", own_head)] if own_head else []
         self.held += [WitnessedHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
 
     def ask_hosts(self) -> None:
@@ -227,7 +227,7 @@ class _Holders:
         elif facts.confirmed:
             # An older version wrote the manifest, or somebody else did: of the entry it says nothing.
             self.confirmed[facts.host] = facts.confirmed
-        self.held += _held_heads(facts.host, "receipt", (one for one in facts.receipts if one != facts.recorded))
+        self.held += _held_heads(facts.host, "receipt", (receipt for receipt in facts.receipts if receipt != facts.recorded))
 
 
 @contextmanager
@@ -238,10 +238,10 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
         UsageError: no run was ever recorded.
         StateError: the history cannot be read.
     """
-    place = _place(session)
-    with _opened(place) as runs:
+    folder = _place(session)
+    with _opened(folder) as runs:
         if runs is None:
-            raise _no_record(place)
+            raise _no_record(folder)
         yield runs
 
 
@@ -252,12 +252,12 @@ def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[
         InventoryError: the settings are invalid.
         StateError: the history cannot be read.
     """
-    place = state_folder_of(environment, load_settings(root).id)
-    history = find_history(place)
+    folder = state_folder_of(environment, load_settings(root).id)
+    history = find_history(folder)
     if history is None:
         return ()
     with closing(history):
-        return tuple(one.run.id for one in history.past(number).runs)
+        return tuple(recorded.run.id for recorded in history.past(number).runs)
 
 
 def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
@@ -268,27 +268,27 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
         StateError: the history cannot be read.
         SecretsError: hosts are to be asked, and the vault is closed.
     """
-    place, closed = _with_keys(session, options)
-    holders = _Holders(session, place)
+    folder, closed = _with_keys(session, options)
+    holders = _Holders(session, folder)
     if options.hosts:
         holders.ask_hosts()
-    with _opened(place) as runs:
+    with _opened(folder) as runs:
         if runs is None and not holders.held and not holders.confirmed:
-            raise _no_record(place)
-        chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
+            raise _no_record(folder)
+        chain = runs.chain() if runs else ChainReport(0, genesis(folder.inventory), ())
         entries, names = runs.entries() if runs else ({}, frozenset[str]())
         epochs = runs.epochs() if runs else {}
-    record = Witnesses(place.inventory, entries, place.keys, options.lost)
+    record = Witnesses(folder.inventory, entries, folder.keys, options.lost)
     of_others = map(_fault_of, record.lacking(holders.held))
     of_runs = (
         HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
         for host, message in unknown_runs(holders.confirmed, names)
     )
-    own = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
+    own_faults = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
     return HistoryCheck(
         chain.length,
         chain.head,
-        (*own, *of_others, *of_runs),
+        (*own_faults, *of_others, *of_runs),
         (
             *(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
             *_ahead(holders.epochs, epochs),
@@ -301,25 +301,25 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
     )
 
 
-def _ahead(held: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[HistoryFault]:
+def _ahead(on_hosts: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[HistoryFault]:
     """Yield hosts that report more runs than recorded; hosts may lie."""
-    for host, number in sorted(held.items()):
-        if number > (known := recorded.get(host, 0)):
-            message = f"{host} says that run number {number} began to change it, and the record knows {known} at most"
+    for host, number in sorted(on_hosts.items()):
+        if number > (highest := recorded.get(host, 0)):
+            message = f"{host} says that run number {number} began to change it, and the record knows {highest} at most"
             yield HistoryFault(0, message, host)
 
 
 def _with_keys(session: Session, options: CheckOptions) -> tuple[StateFolder, str]:
     """Return the history's location with keys, and why seals are unchecked."""
-    place, closed, digest_key = _place(session), "", None
+    folder, closed, digest_key = _place(session), "", None
     try:
         digest_key = session.secrets.digest_key
     except (SecretsError, InventoryError) as error:
         if options.hosts:
             raise
         closed = error.message
-    keys = record_keys(digest_key, session.environment, place.inventory)
-    return replace(place, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
+    keys = record_keys(digest_key, session.environment, folder.inventory)
+    return replace(folder, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
 
 
 def _place(session: Session) -> StateFolder:
@@ -327,12 +327,12 @@ def _place(session: Session) -> StateFolder:
 
 
 @contextmanager
-def _opened(place: StateFolder) -> Iterator[PastRuns | None]:
-    history = find_history(place)
+def _opened(folder: StateFolder) -> Iterator[PastRuns | None]:
+    history = find_history(folder)
     if history is None:
         yield None
         return
-    log = EventLog(place, create=False)
+    log = EventLog(folder, create=False)
     try:
         yield PastRuns(history, log)
     finally:
@@ -340,8 +340,8 @@ def _opened(place: StateFolder) -> Iterator[PastRuns | None]:
         history.close()
 
 
-def _no_record(place: StateFolder) -> UsageError:
-    hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
+def _no_record(folder: StateFolder) -> UsageError:
+    hint = f"looked in {folder.shown}; PROVISIONER_STATE names another"
     return UsageError("no run was ever recorded here", hint=hint)
 
 
@@ -396,5 +396,5 @@ def let_leave(session: Session, now: datetime) -> tuple[RetentionClass, ...]:
 
 
 def _held_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[WitnessedHead]:
-    heads = (Head(one["run"], one["sequence"], one["head"], one["seal"]) for one in entries)
+    heads = (Head(entry["run"], entry["sequence"], entry["head"], entry["seal"]) for entry in entries)
     return (WitnessedHead(f"{host} ({where})", head, host) for head in heads)

@@ -84,18 +84,18 @@ _Step = tuple[str, Command, Command]
 
 def _step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
     site = status.facility
-    own = [problem for problem in errors if site.id in problem.facilities]
-    if broken := [problem for problem in own if problem.code not in _STEPS | _SIGNED_ANEW]:
+    problems = [problem for problem in errors if site.id in problem.facilities]
+    if broken := [problem for problem in problems if problem.code not in _STEPS | _SIGNED_ANEW]:
         return f"correct its file: {broken[0].message} ({broken[0].place})", (), ()
     if site.operating.is_carried and not _is_waiting(status):
         signed = whole.inventory.settings.policy.sign_offs is SignOffs.SIGNED
-        step = _of_plan(site, signed=signed) or _of_lock(whole, site, own, errors)
-        step = step or _of_secrets(site, own) or _of_gateway(site, own)
+        step = _of_plan(site, signed=signed) or _of_lock(whole, site, problems, errors)
+        step = step or _of_secrets(site, problems) or _of_gateway(site, problems)
         if step:
             return step
         if _is_accepted(status):
             return "the successor's connection is accepted", ("facility", "move", site.id, "--finish"), ()
-    elif any(problem.code == ALLOCATION_MISSING for problem in own):
+    elif any(problem.code == ALLOCATION_MISSING for problem in problems):
         return "its addresses are to be given back", ("allocate",), ()
     return _of_hosts(whole, status)
 
@@ -120,23 +120,23 @@ def _is_accepted(status: FacilityStatus) -> bool:
 
 def _of_plan(site: Outline, *, signed: bool) -> _Step | None:
     if not site.cameras:
-        words: Command = ("camera", "add", site.id)
-        seen = (
+        command: Command = ("camera", "add", site.id)
+        zone_options = (
             "--zone",
             Placeholder("ZONE", "what it looks at"),
             "--sub",
             Placeholder("640x360", "the size of its sub stream"),
         )
-        device = (
+        device_options = (
             "--address",
             Placeholder("ADDRESS", "where it is in the site's network"),
             "--make",
             Placeholder("MAKE", "its make"),
         )
-        return "it has no camera yet", (), (*words, *seen, *device)
+        return "it has no camera yet", (), (*command, *zone_options, *device_options)
     if site.plan is None or not site.has_gateway:
-        what = "no plan yet" if site.plan is None else "a plan, and no gateway is described"
-        return f"it has {what}", ("facility", "plan", site.id), ()
+        lack = "no plan yet" if site.plan is None else "a plan, and no gateway is described"
+        return f"it has {lack}", ("facility", "plan", site.id), ()
     for plan in filter(None, (site.plan, site.successor)):
         if missing := plan.unsigned:
             return _signing(site, plan, missing[:1] if signed else missing, signed=signed)
@@ -146,13 +146,13 @@ def _of_plan(site: Outline, *, signed: bool) -> _Step | None:
 
 
 def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, signed: bool) -> _Step:
-    by = [word for party in missing for word in ("--by", party.value)]
+    by = [argument for party in missing for argument in ("--by", party.value)]
     by = ["--all-parties"] if len(missing) == len(Party) else by
     extra = ["--successor"] if plan is site.successor else []
     *most, last = (party.words for party in missing)
     names = f"{', '.join(most)} and {last}" if most else last
-    what = "the plan of its successor" if extra else "its plan"
-    words: Command = (
+    subject = "the plan of its successor" if extra else "its plan"
+    command: Command = (
         "sign-off",
         site.id,
         *by,
@@ -162,15 +162,15 @@ def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, si
     )
     if signed:
         signature = ("--signature", Placeholder("FILE", "what ssh-keygen wrote"))
-        return f"{names} has to sign {what}, by a key", (*words, "--statement"), (*words, *signature)
-    return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {what}", words, ()
+        return f"{names} has to sign {subject}, by a key", (*command, "--statement"), (*command, *signature)
+    return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {subject}", command, ()
 
 
-def _of_lock(whole: Overview, site: Outline, own: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
+def _of_lock(whole: Overview, site: Outline, problems: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
     relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
     carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
     of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
-    if any(problem.code == ALLOCATION_MISSING for problem in (*own, *of_hosts)):
+    if any(problem.code == ALLOCATION_MISSING for problem in (*problems, *of_hosts)):
         return "its tunnel address and ports are not recorded", ("allocate",), ()
     new = list(_without_keys(whole, relays)) if any(p.code == HOST_KEYS_MISSING for p in of_hosts) else []
     if new:
@@ -184,21 +184,21 @@ def _without_keys(whole: Overview, relays: Collection[str]) -> Iterator[str]:
     yield from (name for name, host in lock.centres.items() if host.public_key is None)
 
 
-def _of_secrets(site: Outline, own: Collection[Problem]) -> _Step | None:
-    if any(problem.code == SECRETS_MISSING for problem in own):
+def _of_secrets(site: Outline, problems: Collection[Problem]) -> _Step | None:
+    if any(problem.code == SECRETS_MISSING for problem in problems):
         return "its pre-shared key is not drawn yet", ("keys", "init"), ()
     lead = f"facility {site.id}: "
-    messages = [problem.message for problem in own if problem.code == LOGIN_MISSING]
+    messages = [problem.message for problem in problems if problem.code == LOGIN_MISSING]
     devices = [message.removeprefix(lead).removesuffix(_HAS_NO_LOGIN) for message in messages]
     if devices:
         name = Placeholder("NAME", "the user on these devices")
-        words: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
-        return f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault", words, ()
+        command: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
+        return f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault", command, ()
     return None
 
 
-def _of_gateway(site: Outline, own: Collection[Problem]) -> _Step | None:
-    if not any(problem.code == GATEWAY_KEY_MISSING for problem in own):
+def _of_gateway(site: Outline, problems: Collection[Problem]) -> _Step | None:
+    if not any(problem.code == GATEWAY_KEY_MISSING for problem in problems):
         return None
     folder = Placeholder("DIR", "a new folder for its package")
     key = Placeholder("KEY", "what the package printed on the gateway")
@@ -215,8 +215,8 @@ def _of_people(site: Outline, state: FacilityState) -> _Step | None:
         return "the province names a representative (contacts list)", (), ("facility", "contact", site.id)
     if state is FacilityState.CONTACT_CONFIRMED:
         counts = ("--present", Placeholder("N", "how many cameras are there"), "--verdict", "ready")
-        words: Command = ("facility", "survey", site.id, "--by", "dic", "--by", "carrier", "--uplink", "fibre", *counts)
-        return "DIC, Health and the carrier survey the cameras", (), words
+        command: Command = ("facility", "survey", site.id, "--by", "dic", "--by", "carrier", "--uplink", "fibre", *counts)
+        return "DIC, Health and the carrier survey the cameras", (), command
     if state is FacilityState.SUSPENDED:
         day = Placeholder("DAY", "when people come")
         return "before people come again it is prepared", (), ("facility", "reopen", site.id, "--opens-on", day)
@@ -228,31 +228,31 @@ def _never_applied(whole: Overview, site: Outline) -> tuple[str, ...]:
 
     A first apply is complete. A centre counts as applied if one of its relays was.
     """
-    held = {relay for by_host in whole.evidence.carried.values() for relay in by_host}
-    if site.plan is None or site.plan.relay in held:
+    applied = {relay for by_host in whole.evidence.carried.values() for relay in by_host}
+    if site.plan is None or site.plan.relay in applied:
         return ()
     carriers = whole.inventory.carriers.values()
-    mine = next((carrier.centres for carrier in carriers if carrier.id == site.plan.carrier), ())
-    known = {
-        centre for carrier in carriers if held & {relay.id for relay in carrier.relays} for centre in carrier.centres
+    centres = next((carrier.centres for carrier in carriers if carrier.id == site.plan.carrier), ())
+    applied_centres = {
+        centre for carrier in carriers if applied & {relay.id for relay in carrier.relays} for centre in carrier.centres
     }
-    return (site.plan.relay, *(centre for centre in mine if centre not in known))
+    return (site.plan.relay, *(centre for centre in centres if centre not in applied_centres))
 
 
 def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
     """Return the step with a complete inventory: apply, verify, or wait."""
     site, state = status.facility, status.standing.state
     limited = ("--limit", f"facility={site.id}")
-    if left := _held_by_others(whole, site):
-        return f"run provisioner apply: {', '.join(left)} still holds it", ("apply",), ()
-    if people := _of_people(site, state):
-        return people
+    if holders := _held_by_others(whole, site):
+        return f"run provisioner apply: {', '.join(holders)} still holds it", ("apply",), ()
+    if people_step := _of_people(site, state):
+        return people_step
     if state is FacilityState.PLAN_AGREED and (new := _never_applied(whole, site)):
         return f"{', '.join(new)} were never applied", ("apply", "--allow", f"trust={len(new)}"), ()
     without = _without_it(whole, site)
     if without or state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
-        what = f"run provisioner apply: {', '.join(without)} does not hold what is signed" if without else status.next
-        return what, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
+        sentence = f"run provisioner apply: {', '.join(without)} does not hold what is signed" if without else status.next
+        return sentence, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
     if state is FacilityState.PROVISIONED:
         return status.next, ("verify", *limited), ()
     return status.next, (), ()
@@ -267,22 +267,22 @@ def _signed_on(site: Outline) -> dict[str, str]:
 
 def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:
     """Return what each relay is known to hold, if known."""
-    words = whole.evidence.words
+    reports = whole.evidence.words
     relays = whole.inventory.allocations.relays
-    return {host: word.held for host, word in words.items() if host in relays and word.held is not None}
+    return {host: report.held for host, report in reports.items() if host in relays and report.held is not None}
 
 
 def _held_by_others(whole: Overview, site: Outline) -> list[str]:
     """Return relays that still hold a facility, unless it is closed."""
     if site.operating is Operating.CLOSED:
         return []
-    mine = _signed_on(site)
-    return [host for host, held in _known_to_hold(whole).items() if site.id in held and host not in mine]
+    own_relays = _signed_on(site)
+    return [host for host, contents in _known_to_hold(whole).items() if site.id in contents and host not in own_relays]
 
 
 def _without_it(whole: Overview, site: Outline) -> list[str]:
     """Return relays that lack a facility, or hold an older signed content."""
-    known = _known_to_hold(whole)
-    mine = {relay: content for relay, content in _signed_on(site).items() if relay in known}
+    reported = _known_to_hold(whole)
+    signed = {relay: content for relay, content in _signed_on(site).items() if relay in reported}
     # The empty content is a drift: that is looked at before anything is applied over it.
-    return [relay for relay, content in mine.items() if known[relay].get(site.id) not in {content, ""}]
+    return [relay for relay, content in signed.items() if reported[relay].get(site.id) not in {content, ""}]

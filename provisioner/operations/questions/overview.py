@@ -72,7 +72,7 @@ class Overview:
         """Relays whose tunnel key has no box for new hardware."""
         lock, recovery = self.inventory.allocations.relays, self.inventory.settings.recovery
         relays = ((name, lock[name]) for name in sorted(self.inventory.relays) if name in lock)
-        return tuple(name for name, of in relays if of.public_key and not is_sealed(of, recovery))
+        return tuple(name for name, entry in relays if entry.public_key and not is_sealed(entry, recovery))
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -132,7 +132,7 @@ class Overview:
         """Return the frozen ones of the chosen facilities."""
         limit = self._read(limit)
         relays = self.inventory.relays
-        return tuple(one for one in self.held if (not names or one.id in names) and limit.takes_frozen(one, relays))
+        return tuple(facility for facility in self.held if (not names or facility.id in names) and limit.takes_frozen(facility, relays))
 
     def statuses(self, names: Sequence[str], limit: Limit, without: Collection[str] = ()) -> tuple[FacilityStatus, ...]:
         """Return the status of the chosen facilities; no names choose all.
@@ -145,7 +145,7 @@ class Overview:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
         limit = self._read(limit)
-        chosen = [one for one in named if one.id not in without and self._takes(limit, one)]
+        chosen = [facility for facility in named if facility.id not in without and self._takes(limit, facility)]
         if not chosen:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
             raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")
@@ -165,10 +165,10 @@ class Overview:
 
         failing: dict[str, dict[str, PathState]] = {facility.id: {} for facility in facilities}
         for province in sorted({facility.province for facility in facilities}):
-            for path, one in read_since(self.place, f"{province}/", self.now).items():
+            for path, state in read_since(self.place, f"{province}/", self.now).items():
                 facility = path.removeprefix(f"{province}/").partition("/")[0]
-                if facility in failing and one.verdict != UP:
-                    failing[facility][path] = one
+                if facility in failing and state.verdict != UP:
+                    failing[facility][path] = state
         return failing
 
     def _refuse_unknown(self, name: str) -> None:
@@ -209,11 +209,11 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
         raise InventoryError(
             f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
         )
-    place = state_folder_of(environment, inventory.settings.id)
+    folder = state_folder_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
-        evidence, unended = _evidence(place)
+        evidence, unended = _evidence(folder)
     inventory = _public(inventory) if _has_private(problems) else inventory
-    return Overview(root, loaded, inventory, problems, evidence, place, now, unended)
+    return Overview(root, loaded, inventory, problems, evidence, folder, now, unended)
 
 
 def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
@@ -235,7 +235,7 @@ def _has_private(problems: Sequence[Problem]) -> bool:
 
 def _public(inventory: OutlinedInventory) -> OutlinedInventory:
     """Remove passwords and personal data: pages are made from the result."""
-    facilities = {name: _public_outline(one) for name, one in inventory.facilities.items()}
+    facilities = {name: _public_outline(outline) for name, outline in inventory.facilities.items()}
     return with_texts(inventory, shown).model_copy(update={"facilities": facilities})
 
 
@@ -244,8 +244,8 @@ def _public_outline(outline: Outline) -> Outline:
     return outline._replace(remarks=remarks)
 
 
-def _evidence(place: StateFolder) -> tuple[Evidence, tuple[str, ...]]:
-    history = history_at(place)
+def _evidence(folder: StateFolder) -> tuple[Evidence, tuple[str, ...]]:
+    history = history_at(folder)
     if history is None:
         return NO_EVIDENCE, ()
     with closing(history):

@@ -49,26 +49,26 @@ def record_handed(session: Session, packages: SitePackages) -> str:
     inventory = packages.inventory
     if inventory is None or not packages.files:
         return ""
-    said = {
+    documents = {
         name: _package(inventory, name, takes_down=package.takes_down, until=package.until)
         for name, package in packages.files.items()
         if not package.is_sheet
     }
-    if not said:
+    if not documents:
         return ""
     key = packages.digest_key or _digest_key(session)
     if key is None:
         return f"this is done, and not recorded: {_SHUT}"
-    return record_run(session, Operation.SITE_PACKAGE, of_facilities(said), _document(said), key)
+    return record_run(session, Operation.SITE_PACKAGE, of_facilities(documents), _document(documents), key)
 
 
 def _package(inventory: Inventory, name: str, *, takes_down: bool, until: date | None = None) -> Document:
     facility = inventory.facilities.get(name)
     if takes_down or facility is None:
         return {"relays": [], "digest": _TAKEN_DOWN, "takes_down": True}
-    relays = [one._asdict() for one in _named(inventory, facility)]
-    said: Document = {"relays": relays, "digest": package_digest(inventory, facility), "takes_down": False}
-    return said | ({"valid_until": until.isoformat()} if until else {})
+    relays = [relay._asdict() for relay in _named(inventory, facility)]
+    document: Document = {"relays": relays, "digest": package_digest(inventory, facility), "takes_down": False}
+    return document | ({"valid_until": until.isoformat()} if until else {})
 
 
 _TAKEN_DOWN = "taken-down"
@@ -76,11 +76,11 @@ _TAKEN_DOWN = "taken-down"
 
 def _named(inventory: Frame, facility: Facility | Outline) -> tuple[NamedRelay, ...]:
     tunnels = [
-        NamedRelay(one.relay, one.public_key, endpoint_text(*one.endpoint), str(one.relay_address), str(one.address))
-        for one in link_ends(inventory, facility)
+        NamedRelay(end.relay, end.public_key, endpoint_text(*end.endpoint), str(end.relay_address), str(end.address))
+        for end in link_ends(inventory, facility)
     ]
     pushed = push_places(inventory, facility)
-    return (*tunnels, *(NamedRelay(one.relay, one.fingerprint, endpoint_text(*one.endpoint), "", "") for one in pushed))
+    return (*tunnels, *(NamedRelay(end.relay, end.fingerprint, endpoint_text(*end.endpoint), "", "") for end in pushed))
 
 
 def _digest_key(session: Session) -> Secret | None:
@@ -108,7 +108,7 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
     """
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     records = read_packages(state_folder_of(session.environment, inventory.settings.id))
-    said: dict[str, Document] = {}
+    documents: dict[str, Document] = {}
     for name in facilities:
         _refuse_unknown(inventory, records, name)
         handed = records.get(name, NO_RECORD).handed
@@ -119,19 +119,19 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
             hint += f" provisioner gateway installed {name} --as-desired"
             raise UsageError(f"no package of {name} is recorded as handed out", hint=hint, object=name)
         desired = _package(inventory, name, takes_down=_goes(inventory, name)) if as_desired else None
-        said[name] = desired or {"digest": handed[-1].digest}
+        documents[name] = desired or {"digest": handed[-1].digest}
     key = _digest_key(session)
     if key is None:
         hint = "set its password: ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"nothing is recorded: {_SHUT}", hint=hint)
-    limit = of_facilities(said)
+    limit = of_facilities(documents)
     # Where nobody wrote down what was handed out, this is where that is first recorded.
-    left = record_run(session, Operation.SITE_PACKAGE, limit, _document(said), key) if as_desired else ""
-    return left or record_run(session, Operation.INSTALLED, limit, _document(said), key)
+    failure = record_run(session, Operation.SITE_PACKAGE, limit, _document(documents), key) if as_desired else ""
+    return failure or record_run(session, Operation.INSTALLED, limit, _document(documents), key)
 
 
-def _document(said: Mapping[str, Document]) -> Document:
-    return {"schema": "provisioner/site-packages", "version": 1, "packages": dict(said)}
+def _document(packages: Mapping[str, Document]) -> Document:
+    return {"schema": "provisioner/site-packages", "version": 1, "packages": dict(packages)}
 
 
 def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], name: str) -> None:
@@ -149,13 +149,13 @@ def _goes(inventory: Inventory, name: str) -> bool:
 # --- how they stand -------------------------------------------------------------------------------
 
 
-def read_packages(place: StateFolder) -> Mapping[str, PackageRecord]:
+def read_packages(folder: StateFolder) -> Mapping[str, PackageRecord]:
     """Return the record of packages by facility.
 
     Raises:
         StateError: the history cannot be read.
     """
-    history = history_at(place)
+    history = history_at(folder)
     if history is None:
         return {}
     with closing(history):
@@ -234,18 +234,18 @@ def still_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     carrier, _ = inventory.relays[relay]
     records, evidence = _known(session)
-    standings = package_standings(inventory, records, evidence, inventory.facilities.values())
-    gone = [
+    statuses = package_standings(inventory, records, evidence, inventory.facilities.values())
+    removed = [
         package_status(name, record, WantedPackage(()), (), None)
         for name, record in records.items()
         if name not in inventory.facilities and record.handed
     ]
     plans = {name: site.plan for name, site in inventory.facilities.items()}
     return tuple(
-        one
-        for one in (*standings, *gone)
-        if relay in one.former
-        or (one.state is PackageState.NOT_RECORDED and (plan := plans[one.facility]) and plan.carrier == carrier.id)
+        status
+        for status in (*statuses, *removed)
+        if relay in status.former
+        or (status.state is PackageState.NOT_RECORDED and (plan := plans[status.facility]) and plan.carrier == carrier.id)
     )
 
 
@@ -257,9 +257,9 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
     """
     records, evidence = _known(session)
     facilities = [site for name, site in session.served.facilities.items() if name in records]
-    known = whole_package_standings(session.served, records, evidence, facilities)
+    statuses = whole_package_standings(session.served, records, evidence, facilities)
     return tuple(
-        one for one in known if one.state is PackageState.OLDER and not {*one.wanted, *one.former}.isdisjoint(hosts)
+        status for status in statuses if status.state is PackageState.OLDER and not {*status.wanted, *status.former}.isdisjoint(hosts)
     )
 
 
@@ -271,17 +271,17 @@ def carrying_what_is_desired(session: Session, inventory: Inventory, facilities:
     """
     records, evidence = _known(session)
     sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
-    standings = whole_package_standings(inventory, records, evidence, sites)
-    return frozenset(one.facility for one in standings if one.state is PackageState.CURRENT)
+    statuses = whole_package_standings(inventory, records, evidence, sites)
+    return frozenset(status.facility for status in statuses if status.state is PackageState.CURRENT)
 
 
 def _known(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
     """Return the record of packages, and evidence if there are any."""
-    place = state_folder_of(session.environment, load_settings(session.root).id)
-    records = read_packages(place)
+    folder = state_folder_of(session.environment, load_settings(session.root).id)
+    records = read_packages(folder)
     if not records:
         return records, NO_EVIDENCE
-    history = history_at(place)
+    history = history_at(folder)
     if history is None:
         return records, NO_EVIDENCE
     with closing(history):

@@ -64,16 +64,16 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
     return ReachProof(
         cells=tuple(reachability.cells(wanted)),
         results=results,
-        problems=tuple(problem_of(session.loaded.places, one) for one in results if one.broken),
+        problems=tuple(problem_of(session.loaded.places, result) for result in results if result.broken),
         held=tuple(part.held.values()),
     )
 
 
 def _known(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
     """Raise `UsageError` for an unknown place."""
-    whole = (INTERNET, MANAGEMENT, "centres", "relays", "sites")
-    known = {
-        *whole,
+    kinds = (INTERNET, MANAGEMENT, "centres", "relays", "sites")
+    places = {
+        *kinds,
         *(f"site/{facility}" for facility in inventory.facilities),
         *(f"province/{facility.province}" for facility in inventory.facilities.values()),
         *(f"relay/{relay}" for relay in inventory.relays),
@@ -81,8 +81,8 @@ def _known(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
         *(f"{MANAGEMENT}/{owner}" for owner in (*inventory.carriers, *inventory.centres)),
     }
     for name in names:
-        if name not in known:
-            ask = asked(nearest(name, known))
-            hint = f"{ask} places are {', '.join(whole)}, site/…, province/…, relay/…, centre/… and {MANAGEMENT}/…"
+        if name not in places:
+            ask = asked(nearest(name, places))
+            hint = f"{ask} places are {', '.join(kinds)}, site/…, province/…, relay/…, centre/… and {MANAGEMENT}/…"
             raise UsageError(f"there is no place {printable(name, _LONGEST)}", hint=hint.lstrip())
     return names

@@ -54,16 +54,16 @@ def _relay_changes(
         return []
     if touched.everything:
         first = watch.first["started"] if watch.first else None
-        again = first and after["started"] and first != after["started"]
-        return ["the relay was restarted after the switch"] if again else []
+        is_restarted = first and after["started"] and first != after["started"]
+        return ["the relay was restarted after the switch"] if is_restarted else []
     if after["paths"] is None:
         return ["the relay does not answer"]
     if before["started"] != after["started"]:
         return ["the relay was restarted"]
-    was, now = (set(paths) - touched.named for paths in (before["paths"], after["paths"]))
+    old_paths, new_paths = (set(paths) - touched.named for paths in (before["paths"], after["paths"]))
     # What a device refuses its password to is out of the relay's file by the host's own doing, whenever that is.
-    gone = [f"path {name} is gone" for name in sorted(was - now - set(after["quarantined"]))]
-    return gone + [f"path {name} is there, and was not" for name in sorted(now - was - set(before["quarantined"]))]
+    removed = [f"path {name} is gone" for name in sorted(old_paths - new_paths - set(after["quarantined"]))]
+    return removed + [f"path {name} is there, and was not" for name in sorted(new_paths - old_paths - set(before["quarantined"]))]
 
 
 def _configured(touched: Touched, before: wire.SessionsAnswer, after: wire.SessionsAnswer) -> list[str]:
@@ -91,14 +91,14 @@ def _peer_changes(touched: Touched, before: _Peers, after: _Peers) -> list[str]:
 
 
 def _rule_changes(touched: Touched, before: wire.SessionsAnswer, after: wire.SessionsAnswer) -> list[str]:
-    was, now = before["rules"], after["rules"]
-    if was is None or now is None:
+    old_rules, new_rules = before["rules"], after["rules"]
+    if old_rules is None or new_rules is None:
         return []
-    stay = (touched.served.devices & set(was["cameras"])) - touched.devices
-    changes = [f"the relay may not reach {device} any more" for device in sorted(stay - set(now["cameras"]))]
-    if was["rest"] != now["rest"] and not touched.bars:
+    stay = (touched.served.devices & set(old_rules["cameras"])) - touched.devices
+    changes = [f"the relay may not reach {device} any more" for device in sorted(stay - set(new_rules["cameras"]))]
+    if old_rules["rest"] != new_rules["rest"] and not touched.bars:
         changes.append("the rules were changed")
-    if was["doors"] != now["doors"] and not touched.rules:
+    if old_rules["doors"] != new_rules["doors"] and not touched.rules:
         changes.append("who may come in by the rules was changed")
     return changes
 
@@ -130,9 +130,9 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     served = touched.served.paths
     steady = Counter(served[name].facility for name in watch.steady)
     away = Counter(served[name].facility for name in watch.absent)
-    others = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
+    other_sites = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
     # At least half of them: a site alone proves nothing.
-    flow = {site: of > 0 and 2 * absent <= of for site, (of, absent) in others.items()}
+    flow = {site: flowing > 0 and 2 * absent <= flowing for site, (flowing, absent) in other_sites.items()}
     refused = set(watch.last["quarantined"]) if watch.last else set()
     causes = {
         name: _REFUSED
@@ -145,18 +145,18 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
 
 
 def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch, *, others_flow: bool) -> str:
-    apart = device_of(path) not in touched.shared or not absence.at_switch
-    apart = apart and touched.planned and not touched.everything and not touched.link
+    is_separate = device_of(path) not in touched.shared or not absence.at_switch
+    is_separate = is_separate and touched.planned and not touched.everything and not touched.link
     match absence.port:
         case "refused" if not _is_moved(watch):
             return "its device refuses connections"
         case "no-route" if not _is_moved(watch):
             return "its gateway has no way to it"
-        case "timeout" if others_flow and apart and not touched.bars and _is_clear(watch):
+        case "timeout" if others_flow and is_separate and not touched.bars and _is_clear(watch):
             return "its device does not answer, and nothing between it and the relay was changed"
         case "timeout" if others_flow and touched.planned and _is_silent(path.facility, touched, watch):
             return "nothing comes from its site"
-        case "ok" if apart and absence.said and absence.asked_s - absence.since_s >= _WORDS_S:
+        case "ok" if is_separate and absence.said and absence.asked_s - absence.since_s >= _WORDS_S:
             return absence.said
         case _:
             return ""
@@ -165,15 +165,15 @@ def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch
 def _is_clear(watch: Watch) -> bool:
     """Return whether other rules and routes are known to be unchanged."""
     before, after = watch.before.sessions, watch.last
-    was, now = (before["rules"] if before else None), (after["rules"] if after else None)
-    return was is not None and now is not None and was["around"] == now["around"]
+    old_rules, new_rules = (before["rules"] if before else None), (after["rules"] if after else None)
+    return old_rules is not None and new_rules is not None and old_rules["around"] == new_rules["around"]
 
 
 def _is_moved(watch: Watch) -> bool:
     """Return whether other rules or routes are known to have changed."""
     before, after = watch.before.sessions, watch.last
-    was, now = (before["rules"] if before else None), (after["rules"] if after else None)
-    return was is not None and now is not None and was["around"] != now["around"]
+    old_rules, new_rules = (before["rules"] if before else None), (after["rules"] if after else None)
+    return old_rules is not None and new_rules is not None and old_rules["around"] != new_rules["around"]
 
 
 def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
@@ -244,9 +244,9 @@ def chance_of(count: int, expected: float) -> float:
 
 def listed_paths(names: Collection[str]) -> str:
     """Return the first three paths and the number of others."""
-    shown = sorted(names)[:3]
-    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return f"{', '.join(shown)}{more}"
+    first = sorted(names)[:3]
+    more = f" and {len(names) - len(first)} more" if len(names) > len(first) else ""
+    return f"{', '.join(first)}{more}"
 
 
 # --- readers --------------------------------------------------------------------------------------
@@ -258,8 +258,8 @@ def readers_left(touched: Touched, watch: Watch) -> tuple[int, bool]:
     if touched.everything or before is None or after is None or not before["paths"] or not after["paths"]:
         return 0, False
     named = touched.named | touched.left | set(watch.absent) | watch.back
-    kept = [name for name in before["paths"] if name in after["paths"] and name not in named]
-    were = {(name, reader) for name in kept for reader in before["paths"][name]["readers"]}
-    left = {(name, reader) for name, reader in were if reader not in after["paths"][name]["readers"]}
-    nobody = len(were) > _MOST_READERS_BY_THEMSELVES and not any(after["paths"][name]["readers"] for name in kept)
-    return len(left), nobody
+    untouched = [name for name in before["paths"] if name in after["paths"] and name not in named]
+    earlier = {(name, reader) for name in untouched for reader in before["paths"][name]["readers"]}
+    lost = {(name, reader) for name, reader in earlier if reader not in after["paths"][name]["readers"]}
+    nobody = len(earlier) > _MOST_READERS_BY_THEMSELVES and not any(after["paths"][name]["readers"] for name in untouched)
+    return len(lost), nobody

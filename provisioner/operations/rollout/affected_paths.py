@@ -89,13 +89,13 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     everything = any(c.impact is Impact.ALL for c in pending)
     rules, link = _touches_rules(pending, but=_OF_DEVICES), _touches_link(pending)
     indirect = spec.paths if everything or rules or link else ()
-    gone = frozenset(p.name for p in spec.paths if p.facility in dark)
-    read = {p.name: p for p in (*direct, *_spread(indirect)) if not p.on_demand and p.name not in gone}
+    dark_paths = frozenset(p.name for p in spec.paths if p.facility in dark)
+    read = {p.name: p for p in (*direct, *_spread(indirect)) if not p.on_demand and p.name not in dark_paths}
     return Touched(
         read=tuple(read.values()),
         new=frozenset(new & set(read)),
-        named=frozenset(named) | gone,
-        direct=frozenset(p.name for p in direct) | gone,
+        named=frozenset(named) | dark_paths,
+        direct=frozenset(p.name for p in direct) | dark_paths,
         peers=frozenset(peer.public_key for peer in spec.tunnel.peers if peer.name in peers),
         devices=frozenset(devices),
         shared=frozenset(map(device_of, direct)) - {""},
@@ -111,8 +111,8 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
 
 def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
     """Return what a rollback touches, by the host's list of paths."""
-    named, gone = frozenset(names), frozenset(removed)
-    read = tuple(p for p in spec.paths if p.name in named - gone and not p.on_demand)
+    named, removed_names = frozenset(names), frozenset(removed)
+    read = tuple(p for p in spec.paths if p.name in named - removed_names and not p.on_demand)
     return Touched(read=read, named=named, direct=named, everything=True, planned=False, served=_served(spec))
 
 
@@ -135,13 +135,13 @@ def _served(spec: HostSpec) -> Served:
 
 def _devices(pending: Iterable[Change]) -> set[str]:
     elements = (element_of(c.name) for c in pending if c.resource is Resource.RULE)
-    return {one.value for one in elements if one and one.set is ElementSet.CAMERAS}
+    return {element.value for element in elements if element and element.set is ElementSet.CAMERAS}
 
 
 def _touches_rules(pending: Iterable[Change], *, but: Collection[ElementSet]) -> bool:
     """Return whether rules change outside elements of these sets."""
     elements = (element_of(c.name) for c in pending if c.resource is Resource.RULE)
-    return any(one is None or one.set not in but for one in elements)
+    return any(element is None or element.set not in but for element in elements)
 
 
 def _touches_link(pending: Iterable[Change]) -> bool:
@@ -158,6 +158,6 @@ def _spread(paths: Sequence[MediaPath]) -> list[MediaPath]:
     for path in paths:
         if not path.on_demand:
             by_site[path.facility].append(path)
-    turns = max((len(of) for of in by_site.values()), default=0)
-    ordered = [of[turn] for turn in range(turns) for of in by_site.values() if turn < len(of)]
+    turns = max((len(of_site) for of_site in by_site.values()), default=0)
+    ordered = [of_site[turn] for turn in range(turns) for of_site in by_site.values() if turn < len(of_site)]
     return ordered[:_SAMPLE]

@@ -205,38 +205,38 @@ class Watch:
         """Begin with the look before a switch."""
         return cls(before, served, _steady(before.sessions, served))
 
-    def after(self, seen: GateResult, asked_s: float) -> Watch:
+    def after(self, result: GateResult, at_s: float) -> Watch:
         """Return this watch with one more look."""
-        readings = {**self.readings, **_readings(self.readings, seen, asked_s)}
-        why_not = {n: why for n, why in {**self.why_not, **seen.why_not}.items() if n not in seen.up}
-        watch = replace(self, asked_s=asked_s, readings=readings, why_not=why_not)
-        if seen.sessions is None:
+        readings = {**self.readings, **_readings(self.readings, result, at_s)}
+        why_not = {n: reason for n, reason in {**self.why_not, **result.why_not}.items() if n not in result.up}
+        watch = replace(self, asked_s=at_s, readings=readings, why_not=why_not)
+        if result.sessions is None:
             return watch
-        watch = replace(watch, first=self.first or seen.sessions, last=seen.sessions)
-        return watch if seen.sessions["paths"] is None else watch._followed(seen, seen.sessions, asked_s)  # noqa: SLF001
+        watch = replace(watch, first=self.first or result.sessions, last=result.sessions)
+        return watch if result.sessions["paths"] is None else watch._followed(result, result.sessions, at_s)  # noqa: SLF001
 
-    def _followed(self, seen: GateResult, now: wire.SessionsAnswer, asked_s: float) -> Watch:
+    def _followed(self, result: GateResult, now: wire.SessionsAnswer, at_s: float) -> Watch:
         signs, absent, back = dict(self.signs), {}, set(self.back)
         paths = now["paths"] or {}
-        for name, was in self.steady.items():
-            sign = signs.get(name) or Sign(was["since"], was["bytes"], _AT_SWITCH_S)
-            alive = _alive(sign, paths.get(name), asked_s, flowed=was["flowed"])
+        for name, session in self.steady.items():
+            sign = signs.get(name) or Sign(session["since"], session["bytes"], _AT_SWITCH_S)
+            alive = _alive(sign, paths.get(name), at_s, flowed=session["flowed"])
             if alive is True:
                 path = paths[name]
                 back |= {name} if path["since"] != sign.session or name in self.absent else set()
-                signs[name] = Sign(path["since"], path["bytes"], asked_s)
+                signs[name] = Sign(path["since"], path["bytes"], at_s)
             elif alive is False or name in self.absent:
-                absent[name] = self.absent.get(name) or Absence(asked_s, sign.at_s)
-        asked = {name: _asked(absence, seen, self.served.paths[name], asked_s) for name, absence in absent.items()}
-        other = {name for name, was in self.steady.items() if _has_other_session(was, paths.get(name))}
-        lost = {name for name in absent if absent[name].since_s <= 0} | back | other
+                absent[name] = self.absent.get(name) or Absence(at_s, sign.at_s)
+        absences = {name: _asked(absence, result, self.served.paths[name], at_s) for name, absence in absent.items()}
+        reconnected = {name for name, session in self.steady.items() if _has_other_session(session, paths.get(name))}
+        lost = {name for name in absent if absent[name].since_s <= 0} | back | reconnected
         return replace(
             self,
             signs=signs,
-            absent=asked,
+            absent=absences,
             back=frozenset(back - set(absent)),
             dropped=self.dropped if self.signs or self.absent else frozenset(lost),
-            heard=_heard(self.heard, now, asked_s),
+            heard=_heard(self.heard, now, at_s),
         )
 
 
@@ -286,7 +286,7 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> GateResu
     if look.relay is None:
         return GateResult(sessions=look.sessions)
     evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
-    up, why_not = set(), {}
+    names_up, why_not = set(), {}
     for path in paths:
         if path.name not in look.relay.samples:
             continue
@@ -295,12 +295,12 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> GateResu
         checks = [level.check(case) for level in GATE_LEVELS]
         failed = next((c.finding for c in checks if not c.passed and c.finding), None)
         if failed is None:
-            up.add(path.name)
+            names_up.add(path.name)
         else:
             why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
     ports = {device_value(address, port): outcome for (address, port), outcome in look.relay.devices.items()}
-    said = {name: words[0] for name, words in look.relay.errors.items() if words}
-    return GateResult(frozenset(up), why_not, look.sessions, ports, said)
+    relay_errors = {name: messages[0] for name, messages in look.relay.errors.items() if messages}
+    return GateResult(frozenset(names_up), why_not, look.sessions, ports, relay_errors)
 
 
 def _steady(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wire.SessionAnswer]:
@@ -311,17 +311,17 @@ def _steady(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wir
     return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
 
 
-def _readings(known: Mapping[str, Reading], seen: GateResult, asked_s: float) -> dict[str, Reading]:
-    never = Reading(asked_s, up=True)
-    was = {name: known.get(name, never) for name in seen.why_not}
+def _readings(previous: Mapping[str, Reading], result: GateResult, at_s: float) -> dict[str, Reading]:
+    never = Reading(at_s, up=True)
+    last_readings = {name: previous.get(name, never) for name in result.why_not}
     dark = {
-        name: Reading(asked_s, up=False, dark_s=asked_s if last.up else last.dark_s, good_s=last.good_s)
-        for name, last in was.items()
+        name: Reading(at_s, up=False, dark_s=at_s if last.up else last.dark_s, good_s=last.good_s)
+        for name, last in last_readings.items()
     }
-    return dark | {name: Reading(asked_s, up=True, good_s=asked_s) for name in seen.up}
+    return dark | {name: Reading(at_s, up=True, good_s=at_s) for name in result.up}
 
 
-def _alive(sign: Sign, now: wire.SessionAnswer | None, asked_s: float, *, flowed: bool) -> bool | None:
+def _alive(sign: Sign, now: wire.SessionAnswer | None, at_s: float, *, flowed: bool) -> bool | None:
     """Return whether a path's stream flows; `None` if it is too early.
 
     A path not measured before is never called still. A new session counts once it has bytes: MediaMTX may dial a camera
@@ -331,28 +331,28 @@ def _alive(sign: Sign, now: wire.SessionAnswer | None, asked_s: float, *, flowed
         return False
     if not flowed or now["bytes"] > (sign.received if now["since"] == sign.session else 0):
         return True
-    return None if asked_s - sign.at_s < _STILL_S else False
+    return None if at_s - sign.at_s < _STILL_S else False
 
 
-def _has_other_session(was: wire.SessionAnswer, now: wire.SessionAnswer | None) -> bool:
-    return now is not None and now["available"] and now["since"] != was["since"]
+def _has_other_session(before: wire.SessionAnswer, now: wire.SessionAnswer | None) -> bool:
+    return now is not None and now["available"] and now["since"] != before["since"]
 
 
-def _asked(absence: Absence, seen: GateResult, path: MediaPath, asked_s: float) -> Absence:
-    port = seen.ports.get(device_of(path))
+def _asked(absence: Absence, result: GateResult, path: MediaPath, at_s: float) -> Absence:
+    port = result.ports.get(device_of(path))
     if port is None:
         return absence
-    paths = seen.sessions["paths"] if seen.sessions else None
-    said, session = seen.said.get(path.name, ""), (paths or {}).get(path.name)
-    due = session is None or not session["available"] or asked_s - absence.since_s >= _SAID_S
-    mute = absence.mute or (port == "ok" and not said and due)
-    return replace(absence, port=port, said=said, asked_s=asked_s, mute=mute)
+    paths = result.sessions["paths"] if result.sessions else None
+    error, session = result.said.get(path.name, ""), (paths or {}).get(path.name)
+    is_due = session is None or not session["available"] or at_s - absence.since_s >= _SAID_S
+    mute = absence.mute or (port == "ok" and not error and is_due)
+    return replace(absence, port=port, said=error, asked_s=at_s, mute=mute)
 
 
-def _heard(known: Mapping[str, Sign], now: wire.SessionsAnswer, asked_s: float) -> dict[str, Sign]:
+def _heard(previous: Mapping[str, Sign], now: wire.SessionsAnswer, at_s: float) -> dict[str, Sign]:
     """Return each peer's last sign of life."""
-    signs = dict(known)
+    signs = dict(previous)
     for key, peer in now["peers"].items():
-        if key not in known or peer["received"] != known[key].received:
-            signs[key] = Sign("", peer["received"], asked_s)
+        if key not in previous or peer["received"] != previous[key].received:
+            signs[key] = Sign("", peer["received"], at_s)
     return signs

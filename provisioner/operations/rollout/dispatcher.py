@@ -110,9 +110,9 @@ class Dispatcher:
 
     def withdraw(self, host: str) -> bool:
         """Withdraw a host's unsent call; return whether there was one."""
-        kept = [item for item in self._due if item.call.spec.id != host]
-        is_taken = len(kept) < len(self._due)
-        self._due = kept
+        remaining = [item for item in self._due if item.call.spec.id != host]
+        is_taken = len(remaining) < len(self._due)
+        self._due = remaining
         heapq.heapify(self._due)
         return is_taken
 
@@ -138,7 +138,7 @@ class Dispatcher:
 
     def _quick_runs(self) -> int:
         with self._lock:
-            return sum(self._clock() - begun < _SLOW_S for begun in self._runs.values())
+            return sum(self._clock() - started_s < _SLOW_S for started_s in self._runs.values())
 
     def _take_due(self) -> list[_Due]:
         """Take due calls of one operation, which share timeout and waiting."""

@@ -277,8 +277,8 @@ class _Question:
         return f"no picture after the change: {'; '.join(map(self._why, missing[:3]))}{more}"
 
     def _why(self, name: str) -> str:
-        why = self.watch.why_not.get(name, "") or ("it lost its source" if name in self.watch.absent else "")
-        return f"{name} ({why})" if why else name
+        reason = self.watch.why_not.get(name, "") or ("it lost its source" if name in self.watch.absent else "")
+        return f"{name} ({reason})" if reason else name
 
     # --- what a person should know ----------------------------------------------------------------
 

@@ -216,7 +216,7 @@ class HostChange:
                 return Event(report.state.value)
 
     def _understood(self, event: Event, report: ChangeReport) -> tuple[list[JournalStep], float]:
-        was_looked_at, asked = self.state is State.LOOK, self.state
+        was_looked_at, call_state = self.state is State.LOOK, self.state
         self._on(event)
         match event:
             case Event.ARMED if was_looked_at:
@@ -232,7 +232,7 @@ class HostChange:
             case Event.BUSY:
                 return [], _RETRY_S
             case _:
-                return self._ended(asked, report), 0.0
+                return self._ended(call_state, report), 0.0
 
     def _overdue(self) -> bool:
         """Return whether the change takes longer than possible."""
@@ -292,12 +292,12 @@ class HostChange:
 
     # --- answers that end it, and none ---------------------------------------------------------------
 
-    def _ended(self, asked: State, report: ChangeReport) -> list[JournalStep]:
+    def _ended(self, call_state: State, report: ChangeReport) -> list[JournalStep]:
         outcome, refusal = _ENDS[report.state]
         cause = report.cause
-        if self._taken_back and asked is State.STATUS_BACK and report.state is ChangeState.NOT_STARTED:
+        if self._taken_back and call_state is State.STATUS_BACK and report.state is ChangeState.NOT_STARTED:
             cause, refusal = self._cause, NotStartedBecause.HELD_BACK
-        elif asked is not State.ABORT and cause != self._cause:
+        elif call_state is not State.ABORT and cause != self._cause:
             # It ended by itself, whatever it was to be told next.
             self._taken_back = False
         if refusal is NotStartedBecause.STALE:
@@ -318,8 +318,8 @@ class HostChange:
 
     def _unanswered(self, error: str) -> tuple[list[JournalStep], float]:
         """Ask again until the host must have rolled back by itself."""
-        now, asked = self.options.clock(), self.state.step
-        if asked == State.START:
+        now, step = self.options.clock(), self.state.step
+        if step == State.START:
             # It may have been armed as late as now.
             self._lost, self._heard = error, now
         if now - self._heard > self.options.confirm_s + RETURN_S:
@@ -328,7 +328,7 @@ class HostChange:
             return self._end(HostOutcome.UNREACHABLE, cause), 0.0
         self._on(Event.SILENT)
         self._unseen = error
-        return [JournalStep(self.host, asked, "no answer", {"error": error})], _RETRY_S
+        return [JournalStep(self.host, step, "no answer", {"error": error})], _RETRY_S
 
     def _not_understood(self, problem: str) -> tuple[list[JournalStep], float]:
         """Ask for the receipt: the host may have switched or confirmed.
@@ -336,14 +336,14 @@ class HostChange:
         If the receipt is unclear too, the outcome is unknown.
         """
         self._unclear += 1
-        asked = self.state.step
-        if asked == State.START:
+        step = self.state.step
+        if step == State.START:
             self._lost, self._heard = problem, self.options.clock()
-        steps = [JournalStep(self.host, asked, "not understood", {"error": problem})]
+        steps = [JournalStep(self.host, step, "not understood", {"error": problem})]
         if self.state is State.LOOK and self._unclear > 1:
             # It waits, and cannot be looked at: it goes back.
             return [*steps, self._go_back(f"the host could not be looked at: {problem}")], _RETRY_S
-        if self._unclear > (1 if asked == State.STATUS else _UNCLEAR_ANSWERS):
+        if self._unclear > (1 if step == State.STATUS else _UNCLEAR_ANSWERS):
             return self._end_unknown(problem), 0.0
         self._on(Event.ODD)
         return steps, _RETRY_S

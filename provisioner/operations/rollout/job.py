@@ -109,9 +109,9 @@ class Job:
             return False
         if facts is None or facts.relay is None or facts.runtime is None or change.name in facts.runtime["viewers"]:
             return False
-        was = facts.relay["paths"].get(change.name)
+        old_path = facts.relay["paths"].get(change.name)
         is_now = any(path.name == change.name and path.on_demand for path in self.spec.paths)
-        return is_now and was is not None and was["settings"].get("sourceOnDemand") is True
+        return is_now and old_path is not None and old_path["settings"].get("sourceOnDemand") is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +231,12 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
 
 def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) -> HostCall:
     """Return the call that renews the switch and looks at paths."""
-    look = _look(job, order.read, order.away, options.confirm_s * _LOOK_SHARE)
+    order_fields = _look(job, order.read, order.away, options.confirm_s * _LOOK_SHARE)
     if order.wait_s:
-        look |= {"wait_s": order.wait_s, "early_s": order.early_s}
+        order_fields |= {"wait_s": order.wait_s, "early_s": order.early_s}
     if order.since is not None:
-        look |= {"since": order.since, "first": order.at_once}
-    request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
+        order_fields |= {"since": order.since, "first": order.at_once}
+    request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": order_fields}
     return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
 
 
@@ -275,8 +275,8 @@ def look_seconds(options: RolloutOptions) -> float:
 
 def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, ...]:
     """Return the other relays of a relay's carrier."""
-    others = (other for other in hosts if other.relay and other.id != spec.id and other.carriers == spec.carriers)
-    return tuple(others) if spec.relay else ()
+    siblings = (sibling for sibling in hosts if sibling.relay and sibling.id != spec.id and sibling.carriers == spec.carriers)
+    return tuple(siblings) if spec.relay else ()
 
 
 def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
@@ -291,21 +291,21 @@ def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
 
 
 def _wanted(job: Job) -> dict[str, str]:
-    own = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in job.spec.tunnel.peers}
+    peers = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in job.spec.tunnel.peers}
     if job.spec.media is None:
-        return own
+        return peers
     users = {user.name: _digest(job, user.secret_hash) for user in job.spec.media.users}
     offered = job.spec.hub.paths if job.spec.hub else ()
     pulled = {path.name: _digest(job, path.source.reveal()) for path in offered}
-    return own | users | pulled | (_served(job, [job.spec]) if job.spec.relay else {})
+    return peers | users | pulled | (_served(job, [job.spec]) if job.spec.relay else {})
 
 
 def _moved(job: Job, facts: HostFacts) -> list[str]:
     """Return what the host loses to another relay, with equal secrets."""
     peers = {key: peer["psk"] for key, peer in facts.tunnel["peers"].items()} if facts.tunnel else {}
     paths = {name: path["source_digest"] for name, path in facts.relay["paths"].items()} if facts.relay else {}
-    own = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
-    lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in own}
+    desired = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
+    lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in desired}
     served = _served(job, job.carrier) if lost else {}
     return sorted(name for name, digest in lost.items() if served.get(name) == digest)
 

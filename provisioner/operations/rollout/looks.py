@@ -109,13 +109,13 @@ class Looks:
 
         The first look reads none if all have to be read at the end of the watch anyway and no wave waits.
         """
-        asked = self._touched.read
+        paths = self._touched.read
         if self._next is not None:
-            asked = tuple(p for p in asked if p.name in self._next.read)
+            paths = tuple(p for p in paths if p.name in self._next.read)
         elif self._unread and not self.wait_s:
-            asked = ()
-        self._unread -= {path.name for path in asked}
-        return asked
+            paths = ()
+        self._unread -= {path.name for path in paths}
+        return paths
 
     def _away(self) -> tuple[MediaPath, ...]:
         paths = self._touched.served.paths
@@ -140,7 +140,7 @@ class Looks:
         return decision
 
     def _decide(self, after: Look, heard: float, rules: GateRules) -> Decision:
-        begun = self._since if self._since is not None else heard
+        start_s = self._since if self._since is not None else heard
         if after.first is not None:
             # What came and went within the watch is seen by this one alone: a peer's session that was reset, say.
             self.watch = self.watch.after(GateResult(sessions=after.first), 0.0)
@@ -148,14 +148,14 @@ class Looks:
             decision = decide(self._touched, self.watch, 0.0, rules, unread=unread)
             if decision.verdict is GateVerdict.FAIL:
                 return replace(decision, notes=())
-        seen = paths_in(self._job.spec, self._touched.read, after)
+        result = paths_in(self._job.spec, self._touched.read, after)
         if self._was_waited(after.waited_s, heard):
             self._asked += self.wait_s
         else:
             # Its program, a node's own perhaps, looks as soon as it is asked.
             self._early_s = 0.0
-        self.watch = self.watch.after(seen, self._asked - begun)
-        decision = decide(self._touched, self.watch, heard - begun, rules, unread=self._unread)
+        self.watch = self.watch.after(result, self._asked - start_s)
+        decision = decide(self._touched, self.watch, heard - start_s, rules, unread=self._unread)
         self.not_up = decision.not_up
         return decision
 

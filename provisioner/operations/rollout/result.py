@@ -83,8 +83,8 @@ class HostResult:
     @property
     def is_failure(self) -> bool:
         """Whether it counts as a failed host."""
-        held_back = self.refusal is NotStartedBecause.HELD_BACK or self.went_back_for_others
-        return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not held_back
+        for_others = self.refusal is NotStartedBecause.HELD_BACK or self.went_back_for_others
+        return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not for_others
 
 
 class EndClass(StrEnum):
@@ -204,12 +204,12 @@ def outcome_of(results: Sequence[HostResult]) -> str:
     return "rolled-back" if done <= {HostOutcome.ROLLED_BACK, HostOutcome.NOT_STARTED} else "partial"
 
 
-def exit_code(results: Sequence[HostResult], *others: int) -> int:
+def exit_code(results: Sequence[HostResult], *further_codes: int) -> int:
     """Return the exit code of the worst cause (docs/reference/commands.md).
 
     Hosts held or rolled back for another one's failure add no code.
     """
-    return worst_of(0, *others, *(_host_code(result) for result in results))
+    return worst_of(0, *further_codes, *(_host_code(result) for result in results))
 
 
 def _host_code(result: HostResult) -> int:
@@ -271,10 +271,10 @@ def run_ending(end: RunEnd, *, going_back: bool = False) -> tuple[str, ...]:
     by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
     for result in end.results:
         by_class[end_class(result)].append(result.host)
-    words = _A_ROLLBACK if going_back else _AN_APPLY
-    order = sorted(words, key=_rollback_rank if going_back else list(EndClass).index)
+    sentences = _A_ROLLBACK if going_back else _AN_APPLY
+    order = sorted(sentences, key=_rollback_rank if going_back else list(EndClass).index)
     failed = [
-        Sentence(words[kind], {"hosts": _counted_hosts(by_class[kind]), "names": named(by_class[kind])})
+        Sentence(sentences[kind], {"hosts": _counted_hosts(by_class[kind]), "names": named(by_class[kind])})
         for kind in order
         if by_class[kind]
     ]
@@ -301,12 +301,12 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     yield from failed[worse:]
     yield from _dark(end)
     if end.ended in {"paused", "interrupted"}:
-        what = msg("run {run} pauses", end.run) if end.ended == "paused" else msg("run {run} was interrupted", end.run)
-        yield msg("{what}: provisioner apply --resume goes on, provisioner apply --abort ends it", what)
+        event = msg("run {run} pauses", end.run) if end.ended == "paused" else msg("run {run} was interrupted", end.run)
+        yield msg("{what}: provisioner apply --resume goes on, provisioner apply --abort ends it", event)
     if end.ended == "stopped":
         yield msg("the rollout was stopped: {cause}", end.cause.removeprefix("not started: "))
     if end.held:
-        yield frozen_ending([one.id for one in end.held])
+        yield frozen_ending([facility.id for facility in end.held])
 
 
 def _remaining(end: RunEnd) -> Iterator[str]:

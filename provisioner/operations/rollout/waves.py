@@ -129,11 +129,11 @@ class WaveProgress:
         self._held: dict[str, float | None] = {}
         listed = {host for wave in waves for host in wave.hosts}
         unvouched_rows = tuple(host for host in changes if host not in listed)
-        every = [*([Wave("resumed", unvouched_rows)] if unvouched_rows else []), *waves]
-        self._place = {host: number for number, wave in enumerate(every) for host in wave.hosts}
+        all_waves = [*([Wave("resumed", unvouched_rows)] if unvouched_rows else []), *waves]
+        self._place = {host: number for number, wave in enumerate(all_waves) for host in wave.hosts}
         # Of a wave whose hosts are all through nothing is to be done.
-        own = (Wave(wave.name, tuple(host for host in wave.hosts if host in changes)) for wave in every)
-        self._left = [wave for wave in own if wave.hosts]
+        remaining = (Wave(wave.name, tuple(host for host in wave.hosts if host in changes)) for wave in all_waves)
+        self._left = [wave for wave in remaining if wave.hosts]
         self._last = ""
         self._end: tuple[str, str] | None = None
         self._take_up(progress)
@@ -156,13 +156,13 @@ class WaveProgress:
 
     def _take_up(self, progress: RunProgress) -> None:
         """Resume the waves that an earlier controller began."""
-        begun = [number for number, wave in enumerate(self._left) if set(wave.hosts) & set(progress.started)]
-        for wave in self._left[: begun[-1] + 1] if begun else ():
+        started_waves = [number for number, wave in enumerate(self._left) if set(wave.hosts) & set(progress.started)]
+        for wave in self._left[: started_waves[-1] + 1] if started_waves else ():
             started = [host for host in wave.hosts if host in progress.started]
             open_wave = self._begin(wave, [host for host in wave.hosts if host not in progress.started], taken_up=True)
             for host in started:
                 self._start(open_wave, host)
-        self._left = self._left[begun[-1] + 1 :] if begun else self._left
+        self._left = self._left[started_waves[-1] + 1 :] if started_waves else self._left
 
     def _begin(self, wave: Wave, waiting: Sequence[str], *, taken_up: bool = False) -> _OpenWave:
         self._calls.write(JournalStep("", "wave", "begin", {"wave": wave.name, "hosts": list(wave.hosts)}))
@@ -196,8 +196,8 @@ class WaveProgress:
         """Return whether the next wave may begin beside those watched."""
         if not self._open or len(self._open) >= self._at_once or self._open[-1].wave.name == self._options.pause_after:
             return False
-        return not any(one.waiting for one in self._open) and all(
-            self._changes[host].looks_well for one in self._open for host in one.under_way
+        return not any(wave.waiting for wave in self._open) and all(
+            self._changes[host].looks_well for wave in self._open for host in wave.under_way
         )
 
     def _close(self, stop: Callable[[], bool]) -> None:
@@ -225,16 +225,16 @@ class WaveProgress:
     # --- hosts --------------------------------------------------------------------------------------
 
     def _start_hosts(self, stop: Callable[[], bool]) -> None:
-        for number, one in enumerate(self._open):
-            if not one.waiting or stop() or self._is_given_up(one):
+        for number, wave in enumerate(self._open):
+            if not wave.waiting or stop() or self._is_given_up(wave):
                 continue
             # What an earlier controller has not started waits for what it has, and for all before that.
-            if not (one.is_taken_up and (number or one.under_way - one.started)):
-                self._start_in(one)
+            if not (wave.is_taken_up and (number or wave.under_way - wave.started)):
+                self._start_in(wave)
 
     def _start_in(self, wave: _OpenWave) -> None:
-        room = _AT_ONCE - sum(len(one.under_way) for one in self._open)
-        for host in wave.waiting[: max(0, room)]:
+        free = _AT_ONCE - sum(len(open_wave.under_way) for open_wave in self._open)
+        for host in wave.waiting[: max(0, free)]:
             wave.waiting.remove(host)
             wave.started.add(host)
             self._start(wave, host)
@@ -249,7 +249,7 @@ class WaveProgress:
         self._calls.send(change)
 
     def _take(self, answer: HostAnswer) -> None:
-        wave = next((one for one in self._open if answer.host in one.under_way), None)
+        wave = next((candidate for candidate in self._open if answer.host in candidate.under_way), None)
         if wave is None:
             return
         change = self._changes[answer.host]
@@ -271,13 +271,13 @@ class WaveProgress:
 
     def _settle(self) -> None:
         """Roll back hosts after earlier failures, continue the first wave, renew others."""
-        for number, one in enumerate(self._open):
-            failed = self._failures(before=one)
-            for host in sorted(one.under_way):
+        for number, wave in enumerate(self._open):
+            failed = self._failures(before=wave)
+            for host in sorted(wave.under_way):
                 change = self._changes[host]
                 change.holds = number > 0
                 if self._too_many(failed):
-                    self._take_back(one, change, f"returned: {_counted(failed)} in an earlier wave")
+                    self._take_back(wave, change, f"returned: {_counted(failed)} in an earlier wave")
                 elif host in self._held:
                     self._go_on(change)
 
@@ -294,10 +294,10 @@ class WaveProgress:
             self._calls.send(change)
 
     def _go_on(self, change: HostChange) -> None:
-        due = self._held[change.host]
+        renew_at_s = self._held[change.host]
         if not change.holds:
             change.go_on()
-        elif due is not None and due <= self._options.clock():
+        elif renew_at_s is not None and renew_at_s <= self._options.clock():
             change.look_again()
         else:
             return
@@ -311,8 +311,8 @@ class WaveProgress:
         failed = sorted(host for host, result in self.results.items() if result.is_failure)
         if before is None:
             return failed
-        place = self._place[before.wave.hosts[0]]
-        return [host for host in failed if self._place.get(host, -1) < place]
+        number = self._place[before.wave.hosts[0]]
+        return [host for host in failed if self._place.get(host, -1) < number]
 
     def _too_many(self, failed: Sequence[str]) -> bool:
         return len(failed) > self._options.max_failed
@@ -356,7 +356,7 @@ def _in_turns(relays: Sequence[HostSpec]) -> list[HostSpec]:
     by_carrier: dict[str, list[HostSpec]] = defaultdict(list)
     for spec in sorted(relays, key=lambda s: (len(s.paths), s.id)):
         by_carrier[spec.carriers[0]].append(spec)
-    ranked = [(turn, carrier, spec) for carrier, of in by_carrier.items() for turn, spec in enumerate(of)]
+    ranked = [(turn, carrier, spec) for carrier, of_carrier in by_carrier.items() for turn, spec in enumerate(of_carrier)]
     return [spec for _, _, spec in sorted(ranked, key=lambda r: r[:2])]
 
 
@@ -410,14 +410,14 @@ def roll_out(
     }
     carried = waves or waves_of(job.spec for job in jobs)
     overlapping = not options.apart and all(job.is_harmless for job in jobs)
-    course = WaveProgress(changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping)
-    ended, cause = course.run(stop)
-    held_back = {
+    wave_progress = WaveProgress(changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping)
+    ended, cause = wave_progress.run(stop)
+    not_started = {
         host: HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
         for host in changes
-        if host not in course.results
+        if host not in wave_progress.results
     }
-    results = course.results | held_back
+    results = wave_progress.results | not_started
     return Rollout(tuple(results[job.spec.id] for job in jobs), ended, cause)
 
 

@@ -40,15 +40,15 @@ class _Server(ThreadingMixIn, WSGIServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, place: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
         self._asked: dict[_Request, bool] = {}
         self._lock = threading.Lock()
-        super().__init__(place, handler)
+        super().__init__(address, handler)
 
     def process_request(self, request: _Request, client_address: _Address) -> None:
         """Answer a request in its own thread, within the limit."""
         with self._lock:
-            silent = next((one for one, has_asked in self._asked.items() if not has_asked), None)
+            silent = next((connection for connection, is_heard in self._asked.items() if not is_heard), None)
             is_full = len(self._asked) >= _MOST_AT_ONCE
             if is_full and silent is not None:
                 del self._asked[silent]
@@ -99,7 +99,7 @@ class _Handler(WSGIRequestHandler):
             self.server.answers(self.connection)
         return is_read
 
-    def log_message(self, *_words: object) -> None:
+    def log_message(self, *_arguments: object) -> None:
         """Log no requests."""
 
 
@@ -107,17 +107,17 @@ def endpoint_of(text: str) -> tuple[str, int]:
     """Parse `9464`, `127.0.0.1:9464` or `[::1]:9464`, or raise `UsageError`."""
     address, _, port = text.rpartition(":") if ":" in text else ("127.0.0.1", "", text)
     address = "127.0.0.1" if address == "localhost" else address.strip("[]")
-    shown = printable(text, 80)
+    quoted = printable(text, 80)
     try:
         is_loopback, number = ip_address(address).is_loopback, int(port)
     except ValueError:
         hint = "write a port, or an address of loopback with one: 9464, 127.0.0.1:9464"
-        raise UsageError(f"{shown} is no place to listen on", hint=hint) from None
+        raise UsageError(f"{quoted} is no place to listen on", hint=hint) from None
     if not 0 <= number <= 65535:  # noqa: PLR2004 (the largest port)
-        raise UsageError(f"{shown}: there is no port {number}", hint="ports end at 65535")
+        raise UsageError(f"{quoted}: there is no port {number}", hint="ports end at 65535")
     if not is_loopback:
         hint = "listen on 127.0.0.1, and let a proxy that asks who comes lead there"
-        raise UsageError(f"{shown} is on the network: what facilities have is served on loopback alone", hint=hint)
+        raise UsageError(f"{quoted} is on the network: what facilities have is served on loopback alone", hint=hint)
     return address, number
 
 
@@ -134,7 +134,7 @@ Identification = Callable[["WSGIEnvironment"], "HttpReply | None"]
 
 @contextmanager
 def served(
-    place: tuple[str, int], families: Callable[[], Iterable[Family]], door: Identification = lambda _environ: None
+    listen_at: tuple[str, int], families: Callable[[], Iterable[Family]], door: Identification = lambda _environ: None
 ) -> Iterator[int]:
     """Serve metrics during the block; yields the port.
 
@@ -149,7 +149,7 @@ def served(
         start(f"{status.value} {status.phrase}", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
         return [body]
 
-    address, port = place
+    address, port = listen_at
     try:
         server = make_server(address, port, answer, _server_for(address), _Handler)
     except OSError as error:

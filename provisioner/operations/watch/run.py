@@ -94,10 +94,10 @@ class Watched:
         Raises:
             HostError: calls to hosts failed.
         """
-        calls = [flow_call(of) for of in targets.values()]
-        at, begun = datetime.now(UTC), time.monotonic()
+        calls = [flow_call(of_relay) for of_relay in targets.values()]
+        at, started_s = datetime.now(UTC), time.monotonic()
         for answer in _answers(self.runner, calls, LOOK_TIMEOUT_S):
-            yield flow_in(answer, targets[answer.host].keys(), at, time.monotonic() - begun)
+            yield flow_in(answer, targets[answer.host].keys(), at, time.monotonic() - started_s)
 
     def visit(self, targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
         """Ask a relay why paths stand still, as `verify --level 4` would.
@@ -106,23 +106,23 @@ class Watched:
             HostError: calls to hosts failed.
         """
         relay, at = targets[0].relay, datetime.now(UTC)
-        asked = [replace(target, centres=(), shut=()) for target in targets]
+        relay_targets = [replace(target, centres=(), shut=()) for target in targets]
         if relay.id not in self._files:
             self._files[relay.id] = render_host(relay, self.session.templates)
         files = self._files[relay.id]
         observe = {relay.id: ObserveCall(*observe_request(relay, files))}
-        calls = probe_calls(asked, observe, _VISIT, read=False)
+        calls = probe_calls(relay_targets, observe, _VISIT, read=False)
         answer = self.runner.call(calls, timeout_s=_VISIT_TIMEOUT_S)[relay.id]
         if answer.outcome is not CallOutcome.ANSWERED:
             return ()
         evidence = parse_evidence(answer)
         if evidence.facts is None:
-            return judge(asked, {relay.id: evidence}, {}, at, asked=LEVEL)
-        pulled = with_logins_in_use(asked, {relay.id: evidence.facts})
-        live = pulled[0].relay
-        files = files if live is relay else render_host(live, self.session.templates)
-        drift = {relay.id: changes_of(live, files, evidence.facts)}
-        return judge(pulled, {relay.id: evidence}, drift, at, asked=LEVEL)
+            return judge(relay_targets, {relay.id: evidence}, {}, at, max_level=LEVEL)
+        pulled = with_logins_in_use(relay_targets, {relay.id: evidence.facts})
+        live_relay = pulled[0].relay
+        files = files if live_relay is relay else render_host(live_relay, self.session.templates)
+        drift = {relay.id: changes_of(live_relay, files, evidence.facts)}
+        return judge(pulled, {relay.id: evidence}, drift, at, max_level=LEVEL)
 
 
 Reload = Callable[[Watched], Watched | None]
@@ -206,7 +206,7 @@ class PathWatch:
             HostError: calls to hosts fail.
         """
         end = None if until_s is None else time.monotonic() + until_s
-        known: dict[Labels, int] = {}
+        failing: dict[Labels, int] = {}
         next_news = 0.0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             self._expect()
@@ -214,10 +214,10 @@ class PathWatch:
                 while not stop.is_set() and (end is None or time.monotonic() < end):
                     self._submit(pool)
                     if time.monotonic() >= next_news:
-                        begun = time.monotonic()
-                        known = self._tell(tell, known)
-                        took_s = time.monotonic() - begun
-                        next_news = begun + max(_NEWS_S, _NEWS_SHARE * took_s)
+                        started_s = time.monotonic()
+                        failing = self._tell(tell, failing)
+                        took_s = time.monotonic() - started_s
+                        next_news = started_s + max(_NEWS_S, _NEWS_SHARE * took_s)
                     stop.wait(_MOMENT_S)
                     if self._failure is not None:
                         raise self._failure
@@ -249,7 +249,7 @@ class PathWatch:
                 if targets := self._states.to_visit(host, now):
                     self._busy.add(host)
                     pool.submit(self._guarded, self._visit, host, targets)
-                elif (due := self._states.due(host, self.pace.every)) is None or due <= now:
+                elif (due_s := self._states.due(host, self.pace.every)) is None or due_s <= now:
                     self._busy.add(host)
                     looks.append((host, self._states.targets(host)))
         for first in range(0, len(looks), MOST_TOGETHER):
@@ -270,17 +270,17 @@ class PathWatch:
             self._failure = self._failure or error
 
     def _look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> None:
-        at, left = datetime.now(UTC), set(targets)
+        at, waiting = datetime.now(UTC), set(targets)
         try:
             for look in self.inventory.look(targets):
-                left.discard(look.host)
+                waiting.discard(look.host)
                 self._take(look)
             self._failures = 0
         except (HostError, OSError) as error:
             self._failed(error)
-            why = error.message if isinstance(error, HostError) else str(error.strerror)
-            for host in left:
-                self._take(FlowLook(host, at, 0.0, CallOutcome.FAILED, f"it was not asked: {why}"))
+            reason = error.message if isinstance(error, HostError) else str(error.strerror)
+            for host in waiting:
+                self._take(FlowLook(host, at, 0.0, CallOutcome.FAILED, f"it was not asked: {reason}"))
 
     def _take(self, look: FlowLook) -> None:
         with self._lock:
@@ -332,11 +332,11 @@ class PathWatch:
 
     def _tell(self, tell: Callable[[News], None], before: Mapping[Labels, int]) -> dict[Labels, int]:
         now = dict(broken(self.view()))
-        begun = tuple((labels, size) for labels, size in now.items() if labels not in before)
+        started = tuple((labels, size) for labels, size in now.items() if labels not in before)
         ended = tuple(labels for labels in before if labels not in now)
         warnings, self._warnings = self._warnings, []
-        if begun or ended or warnings:
-            tell(News(datetime.now(UTC), begun, ended, tuple(warnings)))
+        if started or ended or warnings:
+            tell(News(datetime.now(UTC), started, ended, tuple(warnings)))
         return now
 
 

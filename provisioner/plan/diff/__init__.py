@@ -91,17 +91,17 @@ def needs_of_sites(
     moved = moved_endpoints(compared)
     needed: dict[tuple[str, str], SitePackageNeed] = {}
     for spec in relays:
-        sites, reason, place = sites_of(spec), "", None
+        sites, reason, moved_to = sites_of(spec), "", None
         if spec.id in fleet.former_keys:
             reason = "the relay's public key is another one than before"
         # Who goes by a name finds the address by it.
-        elif (place := moved.get(spec.id)) and not (spec.trust and spec.trust.endpoint):
+        elif (moved_to := moved.get(spec.id)) and not (spec.trust and spec.trust.endpoint):
             before = (facts[spec.id].trust if spec.id in facts else None) or spec.trust
-            sites = [site for site in sites if place.concerns(site, before, spec.trust)]
-            reason = msg("the relay's public address or port {was} → {is_now}", place.was, place.is_now)
+            sites = [site for site in sites if moved_to.concerns(site, before, spec.trust)]
+            reason = msg("the relay's public address or port {was} → {is_now}", moved_to.was, moved_to.is_now)
         if reason:
             # The key of its tunnel, and the port of that, is nothing to sites that push.
-            if place is not None and place.was.rpartition(":")[0] != place.is_now.rpartition(":")[0]:
+            if moved_to is not None and moved_to.was.rpartition(":")[0] != moved_to.is_now.rpartition(":")[0]:
                 sites = [*sites, *pushing_sites_of(spec)]
             needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites}
     for at in compared:

@@ -144,8 +144,8 @@ class Comparison:
 
     def reached_by(self, *, second: bool) -> tuple[Peer, ...]:
         """Return the peers at the second, or first, tunnel of a relay."""
-        beside = self.facts.tunnel.get("following") if self.facts.tunnel else None
-        moved = beside["moved"] if beside else {}
+        second_tunnel = self.facts.tunnel.get("following") if self.facts.tunnel else None
+        moved = second_tunnel["moved"] if second_tunnel else {}
         return tuple(
             peer for peer in self.spec.tunnel.peers if peer.allowed_ips and (peer.public_key in moved) == second
         )
@@ -247,7 +247,7 @@ def _within(network: str, addresses: Collection[str]) -> list[str]:
         whole = IPv4Network(network, strict=False)
     except ValueError:
         return []
-    return [other for other in addresses if _is_in(other, whole)]
+    return [candidate for candidate in addresses if _is_in(candidate, whole)]
 
 
 def _is_in(address: str, network: IPv4Network) -> bool:

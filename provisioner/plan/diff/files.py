@@ -112,7 +112,7 @@ def _to_be_remembered(at: Comparison) -> str:
 
 
 def _differ(differing: list[str]) -> str:
-    return "; ".join("content differs" if what == "content" else what for what in differing)
+    return "; ".join("content differs" if difference == "content" else difference for difference in differing)
 
 
 def _unread(at: Comparison) -> tuple[Impact, Audience]:
@@ -186,9 +186,9 @@ def _program_change(at: Comparison, path: str) -> Change:
 
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """Yield changes of chains, sets, elements and rules, or one no-op."""
-    held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held["cameras"]} if at.spec.held else set()
+    frozen = {SetElement(ElementSet.CAMERAS, row).name for row in at.facts.held["cameras"]} if at.spec.held else set()
     table = at.spec.names.listed_table
-    differences = [one for one in at.facts.firewall["differences"] if one["name"] not in held]
+    differences = [row for row in at.facts.firewall["differences"] if row["name"] not in frozen]
     if at.spec.firewall is not None and not at.facts.firewall["present"]:
         reason = msg("the host does not have it (chains, sets, elements and rules: {differences})", len(differences))
         yield Change(at.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
@@ -210,51 +210,51 @@ def _change(at: Comparison, difference: wire.DifferenceAnswer) -> Change:
         case (ElementSet.ONVIF, (address, port)):
             where = at.site_at(address)
             reason = _ASKING.get(action, reason).format(device=_asked_device(at, address, port))
-        case (other, None):
-            reason = _NEW.get((other, action), reason)
+        case (element_set, None):
+            reason = _NEW.get((element_set, action), reason)
     return Change(at.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
 
 
 def _device(at: Comparison, address: str, port: int) -> str:
     paths = at.desired_by_address.get(address, ())
-    here = (msg("{device} of {facility}", p.device, p.facility) for p in paths if p.source and p.source.port == port)
-    return next(here, msg("{address} port {port}", address, port))
+    texts = (msg("{device} of {facility}", path.device, path.facility) for path in paths if path.source and path.source.port == port)
+    return next(texts, msg("{address} port {port}", address, port))
 
 
 def _asked_device(at: Comparison, address: str, port: int) -> str:
-    asked = at.spec.relay.asked if at.spec.relay else ()
-    here = (
-        msg("{device} of {facility}", one.device, one.facility)
-        for one in asked
-        if (str(one.address), one.port) == (address, port)
+    devices = at.spec.relay.asked if at.spec.relay else ()
+    texts = (
+        msg("{device} of {facility}", device.device, device.facility)
+        for device in devices
+        if (str(device.address), device.port) == (address, port)
     )
-    return next(here, msg("{address} port {port}", address, port))
+    return next(texts, msg("{address} port {port}", address, port))
 
 
 def frozen_changes(at: Comparison) -> Iterator[Change]:
     """Yield a no-op for each frozen path and peer."""
-    known = at.spec.frozen_names
+    facilities = at.spec.frozen_names
     for name, facility in at.facts.held["paths"].items():
-        if facility in known:
-            where = owner_of_path(name)[0] or known[facility].province, known[facility].id
-            yield at.noop(Resource.PATH, name, _reason(known[facility]), where)
+        if facility in facilities:
+            where = owner_of_path(name)[0] or facilities[facility].province, facilities[facility].id
+            yield at.noop(Resource.PATH, name, _reason(facilities[facility]), where)
     for name in sorted(at.facts.held["peers"].values()):
         facility = name.partition("/")[2]
-        if facility in known:
-            one = known[facility]
-            yield at.noop(Resource.PEER, name, _reason(one), (one.province, one.id))
+        if facility in facilities:
+            frozen = facilities[facility]
+            yield at.noop(Resource.PEER, name, _reason(frozen), (frozen.province, frozen.id))
 
 
-def _reason(held: FrozenFacility) -> str:
-    return msg("held: {reason}", held.reason)
+def _reason(facility: FrozenFacility) -> str:
+    return msg("held: {reason}", facility.reason)
 
 
 def frozen_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
     """Return frozen facilities with configuration on a host."""
-    known = spec.frozen_names
+    frozen = spec.frozen_names
     owners = set(facts.held["paths"].values())
     owners |= {name.partition("/")[2] for name in facts.held["peers"].values()}
-    return frozenset(known[owner].id for owner in owners if owner in known)
+    return frozenset(frozen[owner].id for owner in owners if owner in frozen)
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:
@@ -273,23 +273,23 @@ def _unit_change(at: Comparison, name: str) -> Change:
         return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
     hot: list[str] = _wrongs(names, name, state)
     cutting: list[str] = []
-    left: tuple[Peer, ...] = ()
+    losing: tuple[Peer, ...] = ()
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
-    if own := [path for path in state["drop_ins"] if overrides_ours(at.spec, path)]:
-        (cutting if name == UNIT_MEDIAMTX else hot).append(msg("overridden by {own}", ", ".join(own)))
+    if drop_ins := [path for path in state["drop_ins"] if overrides_ours(at.spec, path)]:
+        (cutting if name == UNIT_MEDIAMTX else hot).append(msg("overridden by {own}", ", ".join(drop_ins)))
     if name == names.unit_wg:
         cutting += _interface_wrongs(at, state)
         hot += _link_wrongs(at)
-        second, left = _second_wrongs(at)
-        hot += second
+        second_wrongs, losing = _second_wrongs(at)
+        hot += second_wrongs
     if name == UNIT_MEDIAMTX:
         cutting += _relay_wrongs(at)
     if not (hot or cutting):
         return at.noop(Resource.UNIT, name, _as_desired(names, name))
     everybody = at.served_here if name == UNIT_MEDIAMTX else at.everybody
     impact, cut = (Impact.ALL, everybody) if cutting else (Impact.HOT, NOBODY)
-    if left:
+    if losing:
         impact, cut = Impact.ALL, at.everybody
     reason = "; ".join([*cutting, *hot])
     return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
@@ -303,22 +303,22 @@ def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
     if live is None:
         port = desired.port if desired else 0
         return [msg("the relay's next key answers beside the present one, at port {port}", port)], ()
-    left = tuple(peer for peer in at.left_by_key if not peer.name.startswith(SITE))
-    without = [msg("without the relay until they are applied: {left}", _names(left))] if left else []
+    losing = tuple(peer for peer in at.left_by_key if not peer.name.startswith(SITE))
+    without = [msg("without the relay until they are applied: {left}", _names(losing))] if losing else []
     if at.takes_next_key:
         port = live["listen_port"]
-        return [msg("the relay's next key takes the place of the present one, at port {port}", port), *without], left
+        return [msg("the relay's next key takes the place of the present one, at port {port}", port), *without], losing
     if desired is None:
-        return ["the relay's next key goes", *without], left
+        return ["the relay's next key goes", *without], losing
     if (live["public_key"], live["listen_port"]) != desired:
-        return ["the relay's next key is another one", *without], left
+        return ["the relay's next key is another one", *without], losing
     link = (live["addresses"], live["mtu"]) == ([f"{at.spec.tunnel.address}/32"], at.spec.tunnel.mtu)
     return ([] if live["alike"] and link else ["the second tunnel is not as the first one is"]), ()
 
 
-def _names(left: Sequence[Peer]) -> str:
-    more = ", …" if len(left) > _NAMED else ""
-    return ", ".join(peer.name for peer in left[:_NAMED]) + more
+def _names(peers: Sequence[Peer]) -> str:
+    more = ", …" if len(peers) > _NAMED else ""
+    return ", ".join(peer.name for peer in peers[:_NAMED]) + more
 
 
 def overrides_ours(spec: HostSpec, path: str) -> bool:
@@ -370,8 +370,8 @@ def _other_key(at: Comparison) -> list[str]:
     former = at.fleet.former_keys.get(at.spec.id)
     if former is None:
         return []
-    known = msg("its public key {former} → another one", former)
-    return [msg("{known}: no site of it connects before it has a new package", known)]
+    text = msg("its public key {former} → another one", former)
+    return [msg("{known}: no site of it connects before it has a new package", text)]
 
 
 def _link_wrongs(at: Comparison) -> list[str]:

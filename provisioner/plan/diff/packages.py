@@ -53,12 +53,12 @@ def former_keys(
     has the keys in the lock, also next ones.
     """
     tunnels = {spec.id: facts[spec.id].tunnel for spec in specs if spec.relay}
-    known = {relay: tunnel["public_key"] for relay, tunnel in tunnels.items() if tunnel is not None}
+    live_keys = {relay: tunnel["public_key"] for relay, tunnel in tunnels.items() if tunnel is not None}
     for spec in specs:
         for peer in (peer for peer in spec.tunnel.peers if peer.name.startswith(_RELAY)):
             if key := _known_key(facts[spec.id], peer):
-                known[peer.name.removeprefix(_RELAY)] = key
-    return {relay: key for relay, key in known.items() if key and key not in recorded.get(relay, {key})}
+                live_keys[peer.name.removeprefix(_RELAY)] = key
+    return {relay: key for relay, key in live_keys.items() if key and key not in recorded.get(relay, {key})}
 
 
 def _known_key(facts: HostFacts, peer: Peer) -> str:
@@ -67,7 +67,7 @@ def _known_key(facts: HostFacts, peer: Peer) -> str:
         return facts.trust.keys[peer.name].partition(" ")[0]
     addresses = sorted(map(str, peer.allowed_ips))
     live = facts.tunnel["peers"] if facts.tunnel else {}
-    return next((key for key, of in live.items() if of["allowed_ips"] == addresses), "")
+    return next((key for key, answer in live.items() if answer["allowed_ips"] == addresses), "")
 
 
 class MovedEndpoint(NamedTuple):
@@ -89,11 +89,11 @@ def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, MovedEndpoint]:
     for at in specs:
         live = at.facts.tunnel["peers"] if at.facts.tunnel and rewrites(at, at.spec.names.wg_file) else {}
         for peer in at.spec.tunnel.peers:
-            known = live.get(peer.public_key)
-            if peer.name.startswith(_RELAY) and peer.endpoint and known and known["endpoint"]:
+            live_peer = live.get(peer.public_key)
+            if peer.name.startswith(_RELAY) and peer.endpoint and live_peer and live_peer["endpoint"]:
                 desired = endpoint_text(*peer.endpoint)
-                if known["endpoint"] != desired:
-                    moved[peer.name.removeprefix(_RELAY)] = MovedEndpoint(known["endpoint"], desired)
+                if live_peer["endpoint"] != desired:
+                    moved[peer.name.removeprefix(_RELAY)] = MovedEndpoint(live_peer["endpoint"], desired)
     return moved
 
 
@@ -166,14 +166,14 @@ def _other_port(at: Comparison, site: str) -> str:
     if live is None or tunnel.listen_port is None:
         return ""
     desired = at.spec.trust.ports if at.spec.trust else {}
-    known = at.facts.trust.ports if at.facts.trust else desired
+    previous = at.facts.trust.ports if at.facts.trust else desired
     before = live["listen_port"] if rewrites(at, WG_FILE) else tunnel.listen_port
-    was, is_now = known.get(site, before), desired.get(site, tunnel.listen_port)
-    if was == is_now:
+    old_port, new_port = previous.get(site, before), desired.get(site, tunnel.listen_port)
+    if old_port == new_port:
         return ""
-    if site in known or site in desired:
-        return msg("the port of the relay that its gateway dials {was} → {is_now}", was, is_now)
-    return msg("the relay's WireGuard port {was} → {is_now}", was, is_now)
+    if site in previous or site in desired:
+        return msg("the port of the relay that its gateway dials {was} → {is_now}", old_port, new_port)
+    return msg("the relay's WireGuard port {was} → {is_now}", old_port, new_port)
 
 
 def _other_relay_address(at: Comparison) -> str:
@@ -190,8 +190,8 @@ def _other_relay_address(at: Comparison) -> str:
 
 def _of_one_site(at: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
     if live is None:
-        others = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
-        return msg("{id} serves it from now on, instead of {others}", at.spec.id, ", ".join(others)) if others else ""
+        former_relays = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
+        return msg("{id} serves it from now on, instead of {others}", at.spec.id, ", ".join(former_relays)) if former_relays else ""
     if psk_is_renewed(at, peer, live):
         return "its pre-shared key is another one"
     desired = sorted(map(str, peer.allowed_ips))
@@ -209,16 +209,16 @@ def _other_addresses(allowed_ips: str, desired: str) -> str:
 def _other_devices(at: Comparison, peer: Peer) -> str:
     """Return the change of a site's devices, as a reason, if known."""
     facility = peer.name.removeprefix(_SITE)
-    known = {
+    previous = {
         _place(source_in(live) or "")
         for network in peer.allowed_ips
         for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
     }
     sources = [path.source for path in at.spec.paths if path.facility == facility and path.source is not None]
     wanted = {(str(source.address), source.port) for source in sources}
-    if not known or known == wanted:
+    if not previous or previous == wanted:
         return _asked_otherwise(at, peer)
-    return _led_otherwise(peer, wanted - known, known - wanted)
+    return _led_otherwise(peer, wanted - previous, previous - wanted)
 
 
 def _led_otherwise(peer: Peer, wanted: Collection[_Place], unwanted: Collection[_Place]) -> str:
@@ -232,12 +232,12 @@ def _asked_otherwise(at: Comparison, peer: Peer) -> str:
     """Return the change of a site's ONVIF rules, as a reason."""
     if not rewrites(at, NFT_FILE):
         return ""
-    elements = (element_of(one["name"]) for one in at.facts.firewall["differences"])
-    differing = (one.device for one in elements if one and one.set is ElementSet.ONVIF)
-    places = {device for device in differing if device and _is_of(peer, device[0])}
-    asked = at.spec.relay.asked if at.spec.relay else ()
-    wanted = {(str(one.address), one.port) for one in asked if _is_of(peer, str(one.address))}
-    return _led_otherwise(peer, places & wanted, places - wanted)
+    elements = (element_of(entry["name"]) for entry in at.facts.firewall["differences"])
+    differing = (entry.device for entry in elements if entry and entry.set is ElementSet.ONVIF)
+    endpoints = {device for device in differing if device and _is_of(peer, device[0])}
+    devices = at.spec.relay.asked if at.spec.relay else ()
+    desired = {(str(entry.address), entry.port) for entry in devices if _is_of(peer, str(entry.address))}
+    return _led_otherwise(peer, endpoints & desired, endpoints - desired)
 
 
 def _is_of(peer: Peer, address: str) -> bool:
@@ -255,9 +255,9 @@ def _places(peer: Peer, places: Iterable[_Place]) -> str:
 
 
 def _place(source: str) -> _Place:
-    place = source.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    endpoint = source.partition("://")[2].partition("/")[0].rpartition("@")[2]
     host = host_of(source)
-    port = place.removeprefix(host).removeprefix(":")
+    port = endpoint.removeprefix(host).removeprefix(":")
     return host, int(port) if port.isascii() and port.isdigit() else 0
 
 

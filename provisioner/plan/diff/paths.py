@@ -170,10 +170,10 @@ def path_changes(at: Comparison) -> Iterator[Change]:
     for path in at.spec.paths:
         yield _path_change(at, path, at.live_paths.get(path.name))
     desired = {path.name for path in at.spec.paths}
-    gone = sorted(set(at.live_paths) - desired)
-    now_called = _new_names(at) if gone else {}
-    for name in gone:
-        yield _gone(at, name, now_called)
+    removed = sorted(set(at.live_paths) - desired)
+    new_names = _new_names(at) if removed else {}
+    for name in removed:
+        yield _gone(at, name, new_names)
 
 
 def _all_same(at: Comparison) -> Iterator[Change]:
@@ -215,11 +215,11 @@ def _reason(changed: set[str], settings: Mapping[str, object], live: wire.PathAn
     reasons = []
     for name in sorted(changed):
         if name != "source":
-            was, desired = _value_text(name, live["settings"].get(name)), _value_text(name, settings.get(name))
-            reasons.append(f"{name} {was} → {desired}")
+            old, desired = _value_text(name, live["settings"].get(name)), _value_text(name, settings.get(name))
+            reasons.append(f"{name} {old} → {desired}")
             continue
-        was, desired = source_in(live) or "none", address_without_login(str(settings["source"]))
-        reasons.append(msg("source {was} → {desired}", was, desired) if desired != was else _hidden(desired))
+        old, desired = source_in(live) or "none", address_without_login(str(settings["source"]))
+        reasons.append(msg("source {was} → {desired}", old, desired) if desired != old else _hidden(desired))
     return "; ".join(reasons)
 
 
@@ -245,12 +245,12 @@ def _new_names(at: Comparison) -> dict[str, str]:
     return {source: name for source, name in named if "://" in source and not source.endswith("/***")}
 
 
-def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
-    others = at.fleet.served_by(name)
-    renamed = now_called.get(source_in(at.live_paths[name]) or "")
+def _gone(at: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
+    other_relays = at.fleet.served_by(name)
+    renamed = new_names.get(source_in(at.live_paths[name]) or "")
     reason = "no open facility with an agreed plan has it"
-    if others:
-        reason = msg("{others} serves it from now on; it is no longer served here", ", ".join(others))
+    if other_relays:
+        reason = msg("{others} serves it from now on; it is no longer served here", ", ".join(other_relays))
     elif renamed:
         reason = msg(
             "its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while", renamed
@@ -266,19 +266,19 @@ def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Jud
     """
     desired = {path.name: path for path in (at.spec.hub.paths if at.spec.hub else ())}
     live = at.live_paths
-    new, gone = desired.keys() - live.keys(), live.keys() - desired.keys()
-    other = {name for name, path in desired.items() if name in live and live[name]["digest"] != _digest(at, path)}
-    if not (new or gone or other):
+    new, removed = desired.keys() - live.keys(), live.keys() - desired.keys()
+    changed = {name for name, path in desired.items() if name in live and live[name]["digest"] != _digest(at, path)}
+    if not (new or removed or changed):
         return of_settings
     reason = msg(
-        "of the hub's paths: {new} new, {other} with another source, {gone} gone", len(new), len(other), len(gone)
+        "of the hub's paths: {new} new, {other} with another source, {gone} gone", len(new), len(changed), len(removed)
     )
-    impact, cut = (Impact.PATH if other or gone else Impact.HOT), at.watching(*sorted(other | gone))
+    impact, cut = (Impact.PATH if changed or removed else Impact.HOT), at.watching(*sorted(changed | removed))
     if alone:
         return impact, cut, reason
-    was, whom, why = of_settings
-    both = {host: {**cut.get(host, {}), **whom.get(host, {})} for host in sorted({*whom, *cut})}
-    return max(was, impact, key=lambda one: one.rank), both, f"{why}; {reason}"
+    settings_impact, settings_cut, settings_reason = of_settings
+    readers = {host: {**cut.get(host, {}), **settings_cut.get(host, {})} for host in sorted({*settings_cut, *cut})}
+    return max(settings_impact, impact, key=lambda candidate: candidate.rank), readers, f"{settings_reason}; {reason}"
 
 
 def _digest(at: Comparison, path: HubPath) -> str:
@@ -290,16 +290,16 @@ def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
     if not facts.quarantine:
         return {}
     wanted = {path.name: path for path in spec.paths if path.name in facts.quarantine}
-    asked_again = {facts.quarantine[name].login for name in spec.lifted if name in facts.quarantine}
+    retried = {facts.quarantine[name].login for name in spec.lifted if name in facts.quarantine}
     listed = {}
-    for name, one in sorted(facts.quarantine.items()):
+    for name, entry in sorted(facts.quarantine.items()):
         path = wanted.get(name)
         province, facility = (path.province, path.facility) if path else owner_of_path(name)
-        renewed = path is not None and _login_digest(spec, path) != one.login
-        lifted = not renewed and one.login in asked_again
+        renewed = path is not None and _login_digest(spec, path) != entry.login
+        lifted = not renewed and entry.login in retried
         change = path.login_change if path else None
         until = change.until if change and renewed else None
-        listed[name] = Quarantined(spec.id, name, province, facility, one.device, one.since, renewed, lifted, until)
+        listed[name] = Quarantined(spec.id, name, province, facility, entry.device, entry.since, renewed, lifted, until)
     return listed
 
 
@@ -311,24 +311,24 @@ def _login_digest(spec: HostSpec, path: MediaPath) -> str:
 
 def with_quarantine(at: Comparison, changes: Iterator[Change]) -> Iterator[Change]:
     """Adapt the changes of quarantined paths, which have no readers."""
-    out = quarantined_on(at.spec, at.facts)
+    by_name = quarantined_on(at.spec, at.facts)
     for change in changes:
-        one = out.get(change.name)
-        yield change if one is None else _meant(change, one)
+        quarantined = by_name.get(change.name)
+        yield change if quarantined is None else _meant(change, quarantined)
 
 
-def _meant(change: Change, one: Quarantined) -> Change:
-    if not change.pending and one.lifted:
+def _meant(change: Change, quarantined: Quarantined) -> Change:
+    if not change.pending and quarantined.lifted:
         reason = msg(
             "its quarantine since {since_text} is lifted: {device} is asked again with the same password",
-            one.since_text,
-            one.device,
+            quarantined.since_text,
+            quarantined.device,
         )
         return change._replace(action=Action.UPDATE, impact=Impact.HOT, reason=reason)
     if not change.pending:
-        return change._replace(reason=f"{one.why}; {one.next_step}")
+        return change._replace(reason=f"{quarantined.why}; {quarantined.next_step}")
     if change.action is not Action.UPDATE:
-        return change._replace(reason=msg("{reason}; it is {why}", change.reason, one.why), cut=NOBODY)
-    back = one.renewed or one.lifted
-    after = "it comes back from quarantine" if back else msg("it stays {why}", one.why)
+        return change._replace(reason=msg("{reason}; it is {why}", change.reason, quarantined.why), cut=NOBODY)
+    back = quarantined.renewed or quarantined.lifted
+    after = "it comes back from quarantine" if back else msg("it stays {why}", quarantined.why)
     return change._replace(impact=Impact.HOT if back else Impact.NONE, reason=f"{change.reason}; {after}", cut=NOBODY)

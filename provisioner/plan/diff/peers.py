@@ -66,13 +66,13 @@ def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer
 
     It does not count if another facility is behind it.
     """
-    own = {str(network) for network in peer.allowed_ips}
+    addresses = {str(network) for network in peer.allowed_ips}
     # A hub pulls from relays: the facilities of a path are behind them, and none is one.
-    pulled_from = () if peer.name.startswith(_RELAY) else own
+    pulled_from = () if peer.name.startswith(_RELAY) else addresses
     behind = {owner_of_path(path)[1] for ip in pulled_from for path in at.pulled_from(ip)}
     if behind - {peer.name.removeprefix(SITE)}:
         return None
-    return next((key for key in sorted(strangers) if own & set(strangers[key]["allowed_ips"])), None)
+    return next((key for key in sorted(strangers) if addresses & set(strangers[key]["allowed_ips"])), None)
 
 
 def _present(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> Change:
@@ -124,13 +124,13 @@ def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
 def _stranger(at: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
     """Return the removal of a peer that no site here has."""
     allowed = live["allowed_ips"]
-    known = at.fleet.sites.get(public_key)
-    if not known and (former := _former(at, public_key)):
+    known_site = at.fleet.sites.get(public_key)
+    if not known_site and (former := _former(at, public_key)):
         return _of_former(at, public_key, live, former)
-    where = known or next(filter(any, (at.site_at(ip) for ip in allowed)), ("", ""))
+    where = known_site or next(filter(any, (at.site_at(ip) for ip in allowed)), ("", ""))
     site = f"{SITE}{where[1]}" if where[1] else ""
     impact, cut = _impact(at, site, set(allowed))
-    if known:
+    if known_site:
         name, reason = site, msg("no path is pulled from {where} here from now on", where[1])
     else:
         name, reason = (

@@ -48,8 +48,8 @@ def _owner_before(at: Comparison) -> Owner | None:
 
     A proved host without a mark is ours, as earlier versions left no mark, unless a takeover is recorded.
     """
-    mark, own = at.facts.owner, at.spec.owner
-    if own is None or (mark is not None and mark.is_same(own) and not mark.released):
+    mark, new_owner = at.facts.owner, at.spec.owner
+    if new_owner is None or (mark is not None and mark.is_same(new_owner) and not mark.released):
         return None
     adopted = UNMARKED if at.spec.adopted is not None and at.facts.installed else None
     return mark if mark is not None and mark.inventory else adopted
@@ -80,17 +80,17 @@ def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:
 
 
 def _place(trust: Trust) -> str:
-    words = [f"{trust.user}@{endpoint_text(trust.address, trust.port)}", msg("host key {host_key}", trust.host_key)]
-    words += [msg("over the jump host {jump}", trust.jump)] if trust.jump else []
-    words += [trust.program] if trust.program else []
-    words += [msg("SSH from {ssh_from}", " ".join(trust.ssh_from))] if trust.ssh_from else []
-    words += [msg("sites push from {publishers}", " ".join(trust.publishers))] if trust.publishers else []
-    words += [msg("readers {readers}", " ".join(trust.readers))] if trust.readers else []
-    return ", ".join(words)
+    parts = [f"{trust.user}@{endpoint_text(trust.address, trust.port)}", msg("host key {host_key}", trust.host_key)]
+    parts += [msg("over the jump host {jump}", trust.jump)] if trust.jump else []
+    parts += [trust.program] if trust.program else []
+    parts += [msg("SSH from {ssh_from}", " ".join(trust.ssh_from))] if trust.ssh_from else []
+    parts += [msg("sites push from {publishers}", " ".join(trust.publishers))] if trust.publishers else []
+    parts += [msg("readers {readers}", " ".join(trust.readers))] if trust.readers else []
+    return ", ".join(parts)
 
 
 def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str]]:
-    for name, was, is_now in (
+    for name, before, now in (
         ("address", live.address, desired.address),
         ("SSH port", live.port, desired.port),
         ("SSH user", live.user, desired.user),
@@ -98,15 +98,15 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
         ("jump host", live.jump, desired.jump),
         ("program", live.program, desired.program),
     ):
-        if was != is_now and is_now:
-            yield name, Action.UPDATE, f"{was or 'none'} → {is_now}"
+        if before != now and now:
+            yield name, Action.UPDATE, f"{before or 'none'} → {now}"
     for network in desired.ssh_from:
         if not _within(network, live.ssh_from):
             yield msg("SSH from {network}", network), Action.CREATE, "new SSH could not come from there"
     for network in desired.publishers:
         if not _within(network, live.publishers):
             yield msg("sites push from {network}", network), Action.CREATE, "that network could not push"
-    for reader in (one for one in sorted(desired.readers) if not was_read(one, live.readers)):
+    for reader in (candidate for candidate in sorted(desired.readers) if not was_read(candidate, live.readers)):
         yield msg("reader {reader}", reader), Action.CREATE, "it could not read, or hold these secrets, before"
 
 
@@ -123,10 +123,10 @@ def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple
         if f"{SITE}{site}" == name and live.get(f"{NEXT}{site}", "").partition(" ")[0] == key:
             continue
         present = live.get(f"{SITE}{site}", "") if name.startswith(NEXT) and name not in live else ""
-        held = (live.get(name, "").partition(" ")[0], owners.get(allowed, ""), present.partition(" ")[0])
-        known = {old for old in held if old}
-        if known and known != {key}:
-            yield msg("key of {name}", name), Action.UPDATE, f"{' and '.join(sorted(known - {key}))} → {key}"
+        candidates = (live.get(name, "").partition(" ")[0], owners.get(allowed, ""), present.partition(" ")[0])
+        old_keys = {old for old in candidates if old}
+        if old_keys and old_keys != {key}:
+            yield msg("key of {name}", name), Action.UPDATE, f"{' and '.join(sorted(old_keys - {key}))} → {key}"
 
 
 def policy_changes(spec: HostSpec, live: AppliedPolicy | None, now: datetime) -> Iterator[Change]:
@@ -171,11 +171,11 @@ def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> I
     if live is None:
         return
     rules = {rule.words for rule in desired.rules} if desired else set()
-    approvers = {one.words for one in desired.approvers} if desired else set()
+    approvers = {approver.words for approver in desired.approvers} if desired else set()
     for rule in live.rules:
         if rule.words not in rules:
             yield msg("approval: {words}", rule.words), Action.DELETE, "plans were not applied without it"
-    for line in sorted(approvers - {one.words for one in live.approvers}):
+    for line in sorted(approvers - {approver.words for approver in live.approvers}):
         yield msg("approval: {line}", line), Action.CREATE, "who approves plans was decided without it"
     if desired and desired.valid_hours > live.valid_hours:
         yield "approval: valid hours", Action.UPDATE, f"{live.valid_hours} → {desired.valid_hours}"
@@ -201,8 +201,8 @@ def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:
     """Return whether a window has ended, or is inside a remaining window."""
     try:
         begin, until = map(datetime.fromisoformat, window.split("/"))
-        held = [tuple(map(datetime.fromisoformat, other.split("/"))) for other in windows]
-        return until <= now or any(first <= begin and until <= last for first, last in held)
+        periods = [tuple(map(datetime.fromisoformat, remaining.split("/"))) for remaining in windows]
+        return until <= now or any(first <= begin and until <= last for first, last in periods)
     except (TypeError, ValueError):  # what a host made up
         return False
 
@@ -210,9 +210,9 @@ def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:
 def _within(network: str, networks: Iterable[str]) -> bool:
     """Return whether a network is inside others, ignoring invalid ones."""
     new = ip_network(network)
-    for other in networks:
+    for candidate in networks:
         try:
-            old = ip_network(other)
+            old = ip_network(candidate)
         except ValueError:
             continue
         if new.version == old.version and int(old[0]) <= int(new[0]) and int(new[-1]) <= int(old[-1]):

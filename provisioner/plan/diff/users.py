@@ -66,9 +66,9 @@ def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) 
     """
     now, wanted = _entries(live), _entries(desired)
     changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
-    words = [_change(name, now.get(name), wanted.get(name)) for name in changed]
-    reason = "; ".join(words[:_MANY]) + (
-        ("; " + msg("and {words} more", len(words) - _MANY)) if len(words) > _MANY else ""
+    texts = [_change(name, now.get(name), wanted.get(name)) for name in changed]
+    reason = "; ".join(texts[:_MANY]) + (
+        ("; " + msg("and {words} more", len(texts) - _MANY)) if len(texts) > _MANY else ""
     )
     takes_away = any(name in now and not _only_wider(now[name], wanted.get(name)) for name in changed) or not now
     if runtime is None:
@@ -133,8 +133,8 @@ def _only_wider(now: list[Mapping[str, object]], wanted: list[Mapping[str, objec
 
 
 def _is_wider(now: object, wanted: object) -> bool:
-    had, has = (set(map(str, ips)) if isinstance(ips, list | tuple) else set() for ips in (now, wanted))
-    return not has or (bool(had) and had <= has)
+    old, new = (set(map(str, ips)) if isinstance(ips, list | tuple) else set() for ips in (now, wanted))
+    return not new or (bool(old) and old <= new)
 
 
 def _ends(reader: wire.ReaderAnswer, now: Entries, wanted: Entries) -> bool:
@@ -165,11 +165,11 @@ def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) 
 
     `hosts` have the old login during a change; the result has the new one.
     """
-    changing = {spec.id: (spec, of) for spec in hosts if (of := _changing(spec))}
+    changing = {spec.id: (spec, by_device) for spec in hosts if (by_device := _changing(spec))}
     if not changing:
         return {}
     # A device is one: what answers one relay by its new login does so to every other.
-    taken = {
+    accepted = {
         device
         for host, (spec, devices) in changing.items()
         if host in facts
@@ -180,7 +180,7 @@ def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) 
     settled = {}
     for host, (spec, devices) in changing.items():
         done = {device for device, paths in devices.items() if _is_due(spec, facts.get(host), paths)}
-        if by_new := (done | taken) & devices.keys():
+        if by_new := (done | accepted) & devices.keys():
             settled[host] = _by_new_login(spec, by_new)
     return settled
 

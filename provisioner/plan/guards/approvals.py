@@ -159,8 +159,8 @@ class StillNeeded:
         """The need and its approvals as a sentence's end."""
         if self.own:
             return f"{self.need.words}: {' and '.join(self.given)} made the plan, and nobody else approved it"
-        has = f": only {' and '.join(self.given)} approved" if self.given else ""
-        return f"{self.need.words}{has}"
+        approvers = f": only {' and '.join(self.given)} approved" if self.given else ""
+        return f"{self.need.words}{approvers}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ def key_that_signed(approval: Approval) -> SshPublicKey:
 
 
 def approval_needs(
-    changing: Iterable[Change], hosts: Mapping[str, HostTerms], own: ApprovalTerms | None
+    changing: Iterable[Change], hosts: Mapping[str, HostTerms], inventory_terms: ApprovalTerms | None
 ) -> tuple[ApprovalNeed, ...]:
     """Return the needed approvals, by terms of the inventory and of hosts.
 
@@ -297,16 +297,16 @@ def approval_needs(
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in changing:
         by_host[change.host].append(change)
-    of_others = _distinct(one.remembered for _, one in sorted(hosts.items()))
-    asked: dict[tuple[ApprovalTerms, TermsRule, str], list[str]] = defaultdict(list)
+    other_terms = _distinct(host_terms.remembered for _, host_terms in sorted(hosts.items()))
+    needed: dict[tuple[ApprovalTerms, TermsRule, str], list[str]] = defaultdict(list)
     for host, changes in sorted(by_host.items()):
         at = hosts[host]
-        remembered = [at.remembered] if at.is_known else of_others
-        for terms in _distinct((own, *remembered)):
+        remembered = [at.remembered] if at.is_known else other_terms
+        for terms in _distinct((inventory_terms, *remembered)):
             concerned = (rule for rule in terms.rules if _concerns(rule.changes, changes))
             for rule, carrier in product(concerned, at.carriers or ("",)):
-                asked[terms, rule, carrier].append(host)
-    return tuple(ApprovalNeed(rule, carrier, tuple(names), terms) for (terms, rule, carrier), names in asked.items())
+                needed[terms, rule, carrier].append(host)
+    return tuple(ApprovalNeed(rule, carrier, tuple(names), terms) for (terms, rule, carrier), names in needed.items())
 
 
 def need_lines(needs: Sequence[ApprovalNeed]) -> tuple[str, ...]:
@@ -315,7 +315,7 @@ def need_lines(needs: Sequence[ApprovalNeed]) -> tuple[str, ...]:
 
 
 def _distinct(terms: Iterable[ApprovalTerms | None]) -> list[ApprovalTerms]:
-    return list(dict.fromkeys(one for one in terms if one is not None))
+    return list(dict.fromkeys(entry for entry in terms if entry is not None))
 
 
 def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
@@ -333,28 +333,28 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
     """Check approvals, by file name, against a plan's needs."""
     aside: dict[str, str] = {}
     signed: dict[str, GivenApproval] = {}
-    of_others: list[Approval] = []
+    of_other_plans: list[Approval] = []
     for name, approval in sorted(files.items()):
         try:
-            given = GivenApproval(approval, _proved(approval, plan))
+            verified = GivenApproval(approval, _proved(approval, plan))
         except ApprovalFormError as error:
             aside[name] = str(error)
             continue
         if approval.meaning != plan.meaning:
-            of_others.append(approval)
+            of_other_plans.append(approval)
         else:
-            signed[name] = given
+            signed[name] = verified
     lacking: list[StillNeeded] = []
     used: set[str] = set()
     for need in needs:
         counting, reasons = _counting(need, signed, plan)
         used |= counting.keys()
         aside |= {name: reason for name, reason in reasons.items() if name not in aside}
-        if still := _still_needed(need, counting.values(), plan.makers):
-            lacking.append(still)
+        if unmet := _still_needed(need, counting.values(), plan.makers):
+            lacking.append(unmet)
     counted = tuple(signed[name] for name in sorted(used, key=lambda name: (signed[name].approval.approver, name)))
     aside = {name: reason for name, reason in aside.items() if name not in used}
-    newest = sorted(of_others, key=lambda approval: (approval.at, approval.approver), reverse=True)
+    newest = sorted(of_other_plans, key=lambda approval: (approval.at, approval.approver), reverse=True)
     return Approved(tuple(lacking), counted, aside, tuple(newest))
 
 
@@ -370,19 +370,19 @@ def _counting(
 ) -> tuple[dict[str, GivenApproval], dict[str, str]]:
     """Return approvals that count for a need, and reasons against the others."""
     counting, reasons = {}, {}
-    for name, given in signed.items():
-        if reason := _refusal(need, given, plan):
+    for name, verified in signed.items():
+        if reason := _refusal(need, verified, plan):
             reasons[name] = reason
         else:
-            counting[name] = given
+            counting[name] = verified
     return counting, reasons
 
 
-def _refusal(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
-    older = (run for run, at in plan.begun.items() if given.approval.at < at)
-    if run := plan.used.get(replace(given.approval, signature="")) or next(older, ""):
-        return f"is of {given.approval.at_text}, and run {run} has used it up"
-    return _out_of_time(need.terms, given.approval, plan.now) or _of_nobody(need, given, plan) or _as_other(need, given)
+def _refusal(need: ApprovalNeed, verified: GivenApproval, plan: PlanToApprove) -> str:
+    older = (run for run, at in plan.begun.items() if verified.approval.at < at)
+    if run := plan.used.get(replace(verified.approval, signature="")) or next(older, ""):
+        return f"is of {verified.approval.at_text}, and run {run} has used it up"
+    return _out_of_time(need.terms, verified.approval, plan.now) or _of_nobody(need, verified, plan) or _as_other(need, verified)
 
 
 def _out_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str:
@@ -393,33 +393,33 @@ def _out_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str
     return ""
 
 
-def _of_nobody(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
-    who = f"{given.approval.approver} by {given.key.fingerprint}"
-    if plan.terms is not None and not _entries(plan.terms, given):
-        return f"is of {who}, who does not approve by signers.yml"
-    entries = _entries(need.terms, given)
+def _of_nobody(need: ApprovalNeed, verified: GivenApproval, plan: PlanToApprove) -> str:
+    signer = f"{verified.approval.approver} by {verified.key.fingerprint}"
+    if plan.terms is not None and not _entries(plan.terms, verified):
+        return f"is of {signer}, who does not approve by signers.yml"
+    entries = _entries(need.terms, verified)
     if not entries:
-        return f"is of {who}, who did not approve when the hosts were applied last"
-    days = sorted({moment.astimezone(VIETNAM).date() for moment in (given.approval.at, plan.now)})
-    if not any(all(map(one.approves_on, days)) for one in entries):
-        return f"is of {who}, a key that does not approve on {' and '.join(map(str, days))}"
+        return f"is of {signer}, who did not approve when the hosts were applied last"
+    days = sorted({moment.astimezone(VIETNAM).date() for moment in (verified.approval.at, plan.now)})
+    if not any(all(map(entry.approves_on, days)) for entry in entries):
+        return f"is of {signer}, a key that does not approve on {' and '.join(map(str, days))}"
     return ""
 
 
-def _as_other(need: ApprovalNeed, given: GivenApproval) -> str:
-    person, claimed, role = given.approval.approver, set(given.approval.roles), need.rule.role
-    of_carrier = [one for one in _entries(need.terms, given) if one.is_for(need.carrier)]
+def _as_other(need: ApprovalNeed, verified: GivenApproval) -> str:
+    person, claimed, role = verified.approval.approver, set(verified.approval.roles), need.rule.role
+    of_carrier = [entry for entry in _entries(need.terms, verified) if entry.is_for(need.carrier)]
     if not of_carrier:
         return f"is of {person}, who approves for other carriers than {need.carrier or 'all'}"
     if role and role not in claimed:
         return f"is not given as {role}"
-    if not any(set(one.roles) & claimed & ({role} if role else claimed) for one in of_carrier):
+    if not any(set(entry.roles) & claimed & ({role} if role else claimed) for entry in of_carrier):
         return f"is given as {role or ' '.join(sorted(claimed))}, which {person} is not"
     return ""
 
 
-def _entries(terms: ApprovalTerms, given: GivenApproval) -> list[TermsApprover]:
-    return [one for one in terms.approvers if one.id == given.approval.approver and key_blob(one.key) == given.key.blob]
+def _entries(terms: ApprovalTerms, verified: GivenApproval) -> list[TermsApprover]:
+    return [approver for approver in terms.approvers if approver.id == verified.approval.approver and key_blob(approver.key) == verified.key.blob]
 
 
 @lru_cache(maxsize=1024)
@@ -431,9 +431,9 @@ def key_blob(line: str) -> bytes:
         return b""
 
 
-def _still_needed(need: ApprovalNeed, given: Iterable[GivenApproval], makers: frozenset[str]) -> StillNeeded | None:
+def _still_needed(need: ApprovalNeed, counting: Iterable[GivenApproval], makers: frozenset[str]) -> StillNeeded | None:
     """Return a need if unmet; each person and each key counts once."""
-    pairs = [(one.approval.approver, one.key.blob) for one in given]
+    pairs = [(verified.approval.approver, verified.key.blob) for verified in counting]
     people, keys = {person for person, _ in pairs}, {key for _, key in pairs}
     names = tuple(sorted(people))
     if min(len(people), len(keys)) < need.rule.people:

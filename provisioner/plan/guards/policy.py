@@ -144,9 +144,9 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
     for text in texts:
         name, equals, number = text.partition("=")
         if name not in {*LIMITS, TRUST} or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
-            known = (*LIMITS, TRUST)
-            question = "" if name in known else asked(nearest(name, known))
-            hint = msg("{question} write --allow NAME=NUMBER, NAME one of {known}", question, ", ".join(known)).lstrip()
+            names = (*LIMITS, TRUST)
+            question = "" if name in names else asked(nearest(name, names))
+            hint = msg("{question} write --allow NAME=NUMBER, NAME one of {known}", question, ", ".join(names)).lstrip()
             raise UsageError(msg("--allow {text} is not understood", printable(text, 80)), hint=hint)
         allowances[name] = int(number)
     return dict(sorted(allowances.items()))
@@ -170,15 +170,15 @@ def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int])
 
     The hint has the former and the missing allowances.
     """
-    others = [refusal.hint for refusal in refusals if not refusal.allow]
-    asked = {name: f"{name}={number}" for name, number in allowed.items()}
-    asked |= {refusal.allow.partition("=")[0]: refusal.allow for refusal in refusals if refusal.allow}
-    if others or not any(refusal.allow for refusal in refusals):
-        return others[0] if others else "make a new plan, and have it reviewed: provisioner plan --out FILE"
-    words = " ".join(f"--allow {allowance}" for allowance in asked.values())
+    hints = [refusal.hint for refusal in refusals if not refusal.allow]
+    allowances = {name: f"{name}={number}" for name, number in allowed.items()}
+    allowances |= {refusal.allow.partition("=")[0]: refusal.allow for refusal in refusals if refusal.allow}
+    if hints or not any(refusal.allow for refusal in refusals):
+        return hints[0] if hints else "make a new plan, and have it reviewed: provisioner plan --out FILE"
+    options = " ".join(f"--allow {allowance}" for allowance in allowances.values())
     return msg(
         "a saved plan takes no allowance; if this is meant, plan again and have it reviewed: plan {words} --out FILE",
-        words,
+        options,
     )
 
 
@@ -272,18 +272,18 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     lost = lost_paths(subject)
     owners = {c.name: c.facility for c in subject.changes if c.name in lost and c.facility in subject.protected}
     for facility in sorted(set(owners.values())):
-        gone = sorted(name for name, owner in owners.items() if owner == facility)
+        names = sorted(name for name, owner in owners.items() if owner == facility)
         message = msg(
             "facility {facility} is protected, and {paths} of it would go: {gone}",
             facility,
-            counted(len(gone), "path"),
-            named(gone),
+            counted(len(names), "path"),
+            named(names),
         )
         hint = msg(
             "undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed",
             facility,
         )
-        yield PlanRefusal(PROTECTED, message, hint, 0, len(gone))
+        yield PlanRefusal(PROTECTED, message, hint, 0, len(names))
     for change in subject.changes:
         key = change.name.removeprefix("unknown/")
         if change.resource is Resource.PEER and change.action is Action.DELETE and key in subject.protected_keys:

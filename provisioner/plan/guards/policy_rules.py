@@ -98,10 +98,10 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
     ).plain
 
 
-def _by(changes: Iterable[Change], of: _Of) -> dict[str, list[Change]]:
+def _by(changes: Iterable[Change], names_of: _Of) -> dict[str, list[Change]]:
     listed: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        for name in of(change):
+        for name in names_of(change):
             listed[name].append(change)
     return dict(sorted(listed.items()))
 
@@ -130,8 +130,8 @@ def _moment(now: datetime) -> RegoMoment:
 
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
     """Return refusals: what rules deny, and rules without a result."""
-    denied = (PlanRefusal(REGO, f"{one.place}: {one.message}", one.hint or _hint(one)) for one in verdict.denied)
-    failed = (PlanRefusal(REGO, f"{one.place}: {one.message}", one.hint) for one in verdict.failed)
+    denied = (PlanRefusal(REGO, f"{finding.place}: {finding.message}", finding.hint or _hint(finding)) for finding in verdict.denied)
+    failed = (PlanRefusal(REGO, f"{finding.place}: {finding.message}", finding.hint) for finding in verdict.failed)
     return (*failed, *denied)
 
 
@@ -149,12 +149,12 @@ def too_large(changes: int) -> PlanRefusal:
 def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:
     """Return the rules' warnings, with the rules' positions."""
     return tuple(
-        Problem(one.file, one.line, 1, "rego-warns", one.message, one.hint or _LOOK, one.file, Severity.WARNING)
-        for one in warned
+        Problem(finding.file, finding.line, 1, "rego-warns", finding.message, finding.hint or _LOOK, finding.file, Severity.WARNING)
+        for finding in warned
     )
 
 
-def _hint(one: RegoFinding) -> str:
+def _hint(finding: RegoFinding) -> str:
     return msg(
-        "change what the plan does; or the rule at {place}, in a change of its own that somebody reviews", one.place
+        "change what the plan does; or the rule at {place}, in a change of its own that somebody reviews", finding.place
     )

@@ -80,8 +80,8 @@ def sentence(result: StatementResult) -> str:
     statement = result.statement
     name, says = statement.name, statement.words
     cases = "; ".join(words_of(cell) for cell in result.broken[:_NAMED])
-    if (left := len(result.broken) - _NAMED) > 0:
-        cases = msg("{cases}; and {more_cases}", cases, counted(left, "more case"))
+    if (unlisted := len(result.broken) - _NAMED) > 0:
+        cases = msg("{cases}; and {more_cases}", cases, counted(unlisted, "more case"))
     if statement.origin is Origin.BUILT_IN:
         return msg("built-in statement {name} does not hold: {says}; but {cases}", name, says, cases)
     if statement.reason:
@@ -118,10 +118,10 @@ def problem_of(places: Places, result: StatementResult) -> Problem:
     """Return a broken statement as a problem, with its position."""
     statement = result.statement
     path = () if statement.place is None else (_OWNER, statement.place)
-    place = places.at(_OWNER if path else "inventory", *path)
+    position = places.at(_OWNER if path else "inventory", *path)
     code = "intent-broken"
     named = f"intent/{statement.name}"
-    return Problem(place.file, place.line, place.column, code, sentence(result), hint_of(result), named)
+    return Problem(position.file, position.line, position.column, code, sentence(result), hint_of(result), named)
 
 
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
@@ -173,9 +173,9 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
     owner, block = _block(inventory, spec)
 
     def warning(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
-        whose, path = at or (owner, block)
-        place = places.at(whose, *path)
-        return Problem(place.file, place.line, place.column, code, message, hint, f"host/{spec.id}", Severity.WARNING)
+        file_owner, path = at or (owner, block)
+        position = places.at(file_owner, *path)
+        return Problem(position.file, position.line, position.column, code, message, hint, f"host/{spec.id}", Severity.WARNING)
 
     for fault in facts.faults:
         code, hint = CONDITIONS[fault.condition]
@@ -245,5 +245,5 @@ def _pool(inventory: Inventory, spec: HostSpec, network: str) -> KeyPath | None:
     pools = inventory.settings.pools
     if within.overlaps(pools.centres):
         return ("pools", "centres")
-    of = (carrier for carrier in spec.carriers if carrier in pools.carriers)
-    return next((("pools", "carriers", carrier) for carrier in of if within.overlaps(pools.carriers[carrier])), None)
+    carriers = (carrier for carrier in spec.carriers if carrier in pools.carriers)
+    return next((("pools", "carriers", carrier) for carrier in carriers if within.overlaps(pools.carriers[carrier])), None)

@@ -249,16 +249,16 @@ def lets_out(ruleset: Ruleset, packet: NetPacket) -> bool:
 
 def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling]:
     """Return a chain's verdicts on packets; several if addresses are treated differently."""
-    of = ruleset.chains.get(chain)
-    if of is None:
+    rules = ruleset.chains.get(chain)
+    if rules is None:
         raise RenderError(f"the rendered firewall has no chain `{chain}`", hint="compare the template with ours")
     if chain == "input":
         packet = replace(packet, port=led_to(ruleset, packet))
     # A network around all of them is mostly treated as they are, and is one where they are hundreds.
-    listed = any(packet.port in ruleset.pairs(s["pairs"]) for r in of.rules for s in r.statements if s["pairs"])
+    listed = any(packet.port in ruleset.pairs(s["pairs"]) for r in rules.rules for s in r.statements if s["pairs"])
     targets = packet.targets if listed else packet.targets.around
-    made = _rulings(ruleset, of, replace(packet, sources=packet.sources.around, targets=targets))
-    return made if len(made) == 1 else _rulings(ruleset, of, packet)
+    made = _rulings(ruleset, rules, replace(packet, sources=packet.sources.around, targets=targets))
+    return made if len(made) == 1 else _rulings(ruleset, rules, packet)
 
 
 def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
@@ -275,23 +275,23 @@ def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
 
 def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset[Ruling]:
     """Match each rule in turn, with the rest for later rules."""
-    made: set[Ruling] = set()
-    left = [(0, packet.sources, packet.targets)]
-    while left:
-        first, sources, targets = left.pop()
+    outcomes: set[Ruling] = set()
+    remaining = [(0, packet.sources, packet.targets)]
+    while remaining:
+        first, sources, targets = remaining.pop()
         for number, rule in enumerate(chain.rules[first:], first):
-            taken = _taken(ruleset, rule, replace(packet, sources=sources, targets=targets))
-            if taken is None:
+            matched = _taken(ruleset, rule, replace(packet, sources=sources, targets=targets))
+            if matched is None:
                 continue
-            made.add(Ruling(rule.verdict == "accept", rule.comment))
-            if taken.other_sources:
-                left.append((number + 1, taken.other_sources, targets))
-            if taken.other_targets:
-                left.append((number + 1, taken.sources, taken.other_targets))
+            outcomes.add(Ruling(rule.verdict == "accept", rule.comment))
+            if matched.other_sources:
+                remaining.append((number + 1, matched.other_sources, targets))
+            if matched.other_targets:
+                remaining.append((number + 1, matched.sources, matched.other_targets))
             break
         else:
-            made.add(Ruling(chain.policy == "accept", "policy"))
-    return frozenset(made)
+            outcomes.add(Ruling(chain.policy == "accept", "policy"))
+    return frozenset(outcomes)
 
 
 def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
@@ -330,14 +330,14 @@ def _parted(networks: Networks, holds: _Holds) -> tuple[Networks, list[Network]]
     """Split networks into contained and other ones, halving partial ones."""
     inside: list[Network] = []
     outside: list[Network] = []
-    left = list(networks)
-    while left:
-        network = left.pop()
-        held = holds(network)
-        if held is None:
-            left.extend(network.subnets())
+    remaining = list(networks)
+    while remaining:
+        network = remaining.pop()
+        is_inside = holds(network)
+        if is_inside is None:
+            remaining.extend(network.subnets())
         else:
-            (inside if held else outside).append(network)
+            (inside if is_inside else outside).append(network)
     return Networks(inside), outside
 
 
@@ -354,10 +354,10 @@ _OF_SOURCES: Final[Mapping[str, Callable[[Ruleset, Statement], _Holds]]] = {
 
 def _in_networks(elements: Sequence[Network]) -> _Holds:
     def holds(network: Network) -> bool | None:
-        known = [element for element in elements if element.version == network.version]
-        if any(network.subnet_of(element) for element in known):  # type: ignore[arg-type]  # of one version
+        comparable = [element for element in elements if element.version == network.version]
+        if any(network.subnet_of(element) for element in comparable):  # type: ignore[arg-type]  # of one version
             return True
-        return None if any(network.overlaps(element) for element in known) else False
+        return None if any(network.overlaps(element) for element in comparable) else False
 
     return holds
 

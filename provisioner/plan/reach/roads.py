@@ -161,7 +161,7 @@ class RelaySites:
         for path in self._spec.paths:
             if path.source is not None and not path.access.has_tunnel:
                 devices[path.facility].add(path.source.address)
-        return {name: tuple(n for n in networks if any(a in n for a in of)) for name, of in devices.items()}
+        return {name: tuple(n for n in networks if any(a in n for a in addresses)) for name, addresses in devices.items()}
 
     @cached_property
     def pushing(self) -> Mapping[str, Networks]:
@@ -170,11 +170,11 @@ class RelaySites:
         facilities = {path.name: path.facility for path in self._spec.paths if path.access.is_pushed}
         managed = firewall.management_networks if firewall else ()
         anywhere = [network for network in internet_but(managed).networks if isinstance(network, IPv4Network)]
-        known: dict[str, set[IPv4Network]] = defaultdict(set)
+        sources: dict[str, set[IPv4Network]] = defaultdict(set)
         for user in media.users if media and facilities else ():
             if user.publishes in facilities:
-                known[facilities[user.publishes]] |= {IPv4Network(one) for one in user.addresses} or {ANYWHERE}
-        return {name: Networks(anywhere if ANYWHERE in of else sorted(of)) for name, of in known.items()}
+                sources[facilities[user.publishes]] |= {IPv4Network(address) for address in user.addresses} or {ANYWHERE}
+        return {name: Networks(anywhere if ANYWHERE in networks else sorted(networks)) for name, networks in sources.items()}
 
     @property
     def facilities(self) -> frozenset[str]:
@@ -189,27 +189,27 @@ class RelaySites:
     def of(self, name: str, facilities: Iterable[str]) -> Sites:
         """Return sites, all tunneled or all routed, under one unique name."""
         if name not in self._named:
-            meant = set(facilities)
-            routed = not meant.isdisjoint(self.routed)
-            known = self._routed if routed else self._networks
-            chosen = sorted(meant.intersection(known))
+            members = set(facilities)
+            routed = not members.isdisjoint(self.routed)
+            networks = self._routed if routed else self._networks
+            chosen = sorted(members.intersection(networks))
             self._named[name] = Sites(
                 name,
                 frozenset(chosen),
-                Networks(collapse_addresses(n for facility in chosen for n in known[facility])),
-                _site_ports(place for facility in chosen for place in self._cameras.get(facility, ())),
-                _site_ports(place for facility in chosen for place in self._asked.get(facility, ())),
+                Networks(collapse_addresses(network for facility in chosen for network in networks[facility])),
+                _site_ports(endpoint for facility in chosen for endpoint in self._cameras.get(facility, ())),
+                _site_ports(endpoint for facility in chosen for endpoint in self._asked.get(facility, ())),
                 "" if routed else self._spec.names.tunnel,
             )
         return self._named[name]
 
 
 def _by_facility(
-    places: Iterable[tuple[str, tuple[IPv4Address, int]]],
+    endpoints: Iterable[tuple[str, tuple[IPv4Address, int]]],
 ) -> Mapping[str, set[tuple[IPv4Address, int]]]:
     of_each: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)
-    for facility, place in places:
-        of_each[facility].add(place)
+    for facility, endpoint in endpoints:
+        of_each[facility].add(endpoint)
     return of_each
 
 
@@ -220,12 +220,12 @@ def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ..
         if address not in networks:
             networks[address] = IPv4Network(address)
         by_port[port].append(networks[address])
-    return tuple(SitePort(Networks(of), port) for port, of in sorted(by_port.items()))
+    return tuple(SitePort(Networks(addresses), port) for port, addresses in sorted(by_port.items()))
 
 
 def internet_but(networks: Sequence[Network]) -> Outside:
     """Return the internet without some networks."""
-    return Outside(INTERNET, Networks(left for whole in EVERYWHERE for left in _without(whole, networks)))
+    return Outside(INTERNET, Networks(remainder for whole in EVERYWHERE for remainder in _without(whole, networks)))
 
 
 def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
@@ -251,11 +251,11 @@ def outcome(hops: Sequence[Hop]) -> Outcome:
 
 def together(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the combined result of several packets."""
-    each = list(outcomes)
-    reaches = {one.reach for one in each}
+    results = list(outcomes)
+    reaches = {result.reach for result in results}
     reach = reaches.pop() if len(reaches) == 1 else CellReach.PART
     # Of what is torn it is told who tears it.
-    by = [one.by for one in each if reach is not CellReach.PART or one.reach is not CellReach.YES]
+    by = [result.by for result in results if reach is not CellReach.PART or result.reach is not CellReach.YES]
     return Outcome(reach, tuple(sorted({name for names in by for name in names})))
 
 
@@ -296,7 +296,7 @@ def _at_ports(service: Service, outcomes: Iterable[Outcome]) -> Outcome:
     """
     if service is Service.TUNNEL:
         return together(outcomes)
-    return min(outcomes, key=lambda one: _ORDER.index(one.reach))
+    return min(outcomes, key=lambda result: _ORDER.index(result.reach))
 
 
 def _port(spec: HostSpec, service: Service) -> int:
@@ -324,7 +324,7 @@ def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
     """Return WireGuard's verdict: only the allowed IPs of a peer pass."""
     allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
     inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
-    return Hop(f"{host.spec.id} tunnel", frozenset(_ALLOWED if one else _FOREIGN for one in inside or {False}))
+    return Hop(f"{host.spec.id} tunnel", frozenset(_ALLOWED if is_allowed else _FOREIGN for is_allowed in inside or {False}))
 
 
 def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
@@ -332,11 +332,11 @@ def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -
     media = host.spec.media
     users = [user for user in media.users if user.action == action] if media else []
     listed = [(_of_whom(user), network) for user in users for network in _networks_of(user)]
-    of = [(name, one, source) for name, one in listed for source in sources if one.overlaps(source)]
-    taken = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in of}
-    whole = {source for _, one, source in of if source.version == one.version and source.subnet_of(one)}
-    refused = set() if whole.issuperset(sources) else {Ruling(accepted=False, rule="no login")}
-    return Hop(f"{host.spec.id} MediaMTX", frozenset(taken | refused))
+    matches = [(name, allowed, source) for name, allowed in listed for source in sources if allowed.overlaps(source)]
+    accepted = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in matches}
+    covered = {source for _, allowed, source in matches if source.version == allowed.version and source.subnet_of(allowed)}
+    refused = set() if covered.issuperset(sources) else {Ruling(accepted=False, rule="no login")}
+    return Hop(f"{host.spec.id} MediaMTX", frozenset(accepted | refused))
 
 
 def _of_whom(user: User) -> str:
@@ -390,8 +390,8 @@ def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: 
     """Judge traffic from outside through a relay to its sites."""
     by = sites.interface
     return together(
-        outcome([_through(relay, outside.networks, of.networks, of.port, ("", by))])
-        for of in sites.ports(service, other_port(relay.spec))
+        outcome([_through(relay, outside.networks, target.networks, target.port, ("", by))])
+        for target in sites.ports(service, other_port(relay.spec))
     )
 
 
@@ -401,12 +401,12 @@ def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     return _at_ports(service, (outcome([*_arrived(relay, service, sites.networks, by, port)]) for port in ports))
 
 
-def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Service) -> Outcome:
+def site_to_sites(sites: Sites, relay: RuledHost, target_sites: Sites, service: Service) -> Outcome:
     """Judge traffic from behind a gateway through its relay to its sites."""
-    ways = (sites.interface, others.interface)
+    interfaces = (sites.interface, target_sites.interface)
     return together(
-        outcome([_through(relay, sites.networks, of.networks, of.port, ways)])
-        for of in others.ports(service, other_port(relay.spec))
+        outcome([_through(relay, sites.networks, target.networks, target.port, interfaces)])
+        for target in target_sites.ports(service, other_port(relay.spec))
     )
 
 
@@ -431,8 +431,8 @@ def site_to_internet(sites: Sites, relay: RuledHost, service: Service) -> Outcom
 def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Service) -> Outcome:
     """Judge traffic from a relay's program to its sites."""
     return together(
-        outcome([_leaves(relay, program, of.networks, of.port, by=sites.interface)])
-        for of in sites.ports(service, other_port(relay.spec))
+        outcome([_leaves(relay, program, target.networks, target.port, by=sites.interface)])
+        for target in sites.ports(service, other_port(relay.spec))
     )
 
 
@@ -458,9 +458,9 @@ def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Out
 
     The API is on loopback only.
     """
-    own = _own(relay) if service is Service.VIDEO else _LOOPBACK
+    addresses = _own(relay) if service is Service.VIDEO else _LOOPBACK
     port = _port(relay.spec, service)
-    return outcome([_leaves(relay, program, own, port, by=_LO), *_arrived(relay, service, own, _LO)])
+    return outcome([_leaves(relay, program, addresses, port, by=_LO), *_arrived(relay, service, addresses, _LO)])
 
 
 def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
@@ -486,12 +486,12 @@ def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites
     return together(
         outcome(
             [
-                _leaves(centre, program, of.networks, of.port, by=centre.spec.names.tunnel),
-                _tunnel(centre, f"relay/{relay.spec.id}", of.networks),
-                _through(relay, _own(centre), of.networks, of.port, (tunnel, sites.interface)),
+                _leaves(centre, program, target.networks, target.port, by=centre.spec.names.tunnel),
+                _tunnel(centre, f"relay/{relay.spec.id}", target.networks),
+                _through(relay, _own(centre), target.networks, target.port, (tunnel, sites.interface)),
             ]
         )
-        for of in sites.ports(service, other_port(relay.spec))
+        for target in sites.ports(service, other_port(relay.spec))
     )
 
 

@@ -191,40 +191,40 @@ class Reachability:
 
         Rules of other templates, which cannot be judged, raise `RenderError`.
         """
-        for way in self._ways(wanted):
-            foreign = wanted.programs and way.program is not None and way.program not in wanted.programs
-            if foreign or not wanted.takes(*way.hosts):
+        for flow in self._ways(wanted):
+            foreign = wanted.programs and flow.program is not None and flow.program not in wanted.programs
+            if foreign or not wanted.takes(*flow.hosts):
                 continue
-            for service in way.services:
+            for service in flow.services:
                 if not wanted.services or service in wanted.services:
-                    come = way.outcome(service)
-                    hosts = frozenset(way.hosts)
-                    yield ReachCell(way.source, way.program, way.target, service, come.reach, come.by, hosts)
+                    outcome = flow.outcome(service)
+                    hosts = frozenset(flow.hosts)
+                    yield ReachCell(flow.source, flow.program, flow.target, service, outcome.reach, outcome.by, hosts)
 
     # --- places
 
     def _province(self, facility: str) -> str:
-        known = self._inventory.facilities.get(facility)
-        return known.province if known else ""
+        entry = self._inventory.facilities.get(facility)
+        return entry.province if entry else ""
 
     def _groups(self, names: Iterable[str], relay: str) -> Iterator[Sites]:
         """Yield a relay's sites for each place."""
         sites = self._sites[relay]
         for name in names:
-            kind, _, of = name.partition("/")
+            kind, _, place_id = name.partition("/")
             for facilities, lead in ((sites.facilities, ""), (sites.routed, "routed ")):
-                meant: Collection[str] = ()
+                members: Collection[str] = ()
                 if kind == "sites":
-                    meant = facilities
+                    members = facilities
                 elif kind == "site":
-                    meant = facilities & {of}
+                    members = facilities & {place_id}
                 elif kind == "province":
-                    meant = [facility for facility in facilities if self._province(facility) == of]
-                if meant:
-                    shown = (
+                    members = [facility for facility in facilities if self._province(facility) == place_id]
+                if members:
+                    label = (
                         f"{lead}sites of {relay}" if kind == "sites" else name if kind == "site" else f"{lead}{name}"
                     )
-                    yield sites.of(shown, meant)
+                    yield sites.of(label, members)
 
     def _outsides(self, names: Iterable[str], host: HostSpec) -> Iterator[Outside]:
         """Yield senders without a tunnel; the internet excludes management networks."""
@@ -240,8 +240,8 @@ class Reachability:
         carriers, centres = self._inventory.carriers, self._inventory.centres
         of_each: dict[str, Networks] = {}
         for owner in sorted(carriers.keys() | centres.keys()):
-            both = [of for of in (carriers.get(owner), centres.get(owner)) if of is not None]
-            if networks := Networks(network for of in both for network in of.management_networks):
+            entries = [entry for entry in (carriers.get(owner), centres.get(owner)) if entry is not None]
+            if networks := Networks(network for entry in entries for network in entry.management_networks):
                 of_each[owner] = networks
         return of_each
 
@@ -274,37 +274,37 @@ class Reachability:
                 yield _Way(outside.name, None, sites.name, _services_of(sites), (name,), through)
 
     def _from_centres(self, wanted: ReachQuery) -> Iterator[_Way]:
-        every = product(_chosen(wanted.sources, "centres", self._centres), Program)
+        pairs = product(_chosen(wanted.sources, "centres", self._centres), Program)
         # MediaMTX's user is at hubs alone.
-        for (of, centre), program in (one for one in every if one[1] in _OF_CENTRE or one[0][1].spec.hub):
-            source = f"centre/{of}"
+        for (centre_id, centre), program in (pair for pair in pairs if pair[1] in _OF_CENTRE or pair[0][1].spec.hub):
+            source = f"centre/{centre_id}"
             for name, relay in _chosen(wanted.targets, "relays", self._relays):
                 to_it = partial(roads.centre_to_relay, centre, program, relay)
-                yield _Way(source, program, f"relay/{name}", roads.of_relay(relay.spec), (of, name), to_it)
+                yield _Way(source, program, f"relay/{name}", roads.of_relay(relay.spec), (centre_id, name), to_it)
             for name, relay in self._relays.items():
-                for sites in self._groups(wanted.targets, name) if wanted.takes(of, name) else ():
+                for sites in self._groups(wanted.targets, name) if wanted.takes(centre_id, name) else ():
                     through = partial(roads.centre_to_sites, centre, program, relay, sites)
-                    yield _Way(source, program, sites.name, _services_of(sites), (of, name), through)
+                    yield _Way(source, program, sites.name, _services_of(sites), (centre_id, name), through)
             if INTERNET in wanted.targets:
                 yield _Way(
-                    source, program, INTERNET, _ELSEWHERE, (of,), partial(roads.host_to_internet, centre, program)
+                    source, program, INTERNET, _ELSEWHERE, (centre_id,), partial(roads.host_to_internet, centre, program)
                 )
 
     def _from_relays(self, wanted: ReachQuery) -> Iterator[_Way]:
-        for (of, relay), program in product(_chosen(wanted.sources, "relays", self._relays), Program):
-            source = f"relay/{of}"
-            for sites in self._groups(wanted.targets, of) if wanted.takes(of) else ():
+        for (relay_id, relay), program in product(_chosen(wanted.sources, "relays", self._relays), Program):
+            source = f"relay/{relay_id}"
+            for sites in self._groups(wanted.targets, relay_id) if wanted.takes(relay_id) else ():
                 to_them = partial(roads.relay_to_sites, relay, program, sites)
-                yield _Way(source, program, sites.name, _services_of(sites), (of,), to_them)
+                yield _Way(source, program, sites.name, _services_of(sites), (relay_id,), to_them)
             for name, centre in _chosen(wanted.targets, "centres", self._centres):
                 to_it = partial(roads.relay_to_centre, relay, program, centre)
-                yield _Way(source, program, f"centre/{name}", OF_CENTRE, (of, name), to_it)
-            if any(name == of for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+                yield _Way(source, program, f"centre/{name}", OF_CENTRE, (relay_id, name), to_it)
+            if any(name == relay_id for name, _ in _chosen(wanted.targets, "relays", self._relays)):
                 to_itself = partial(roads.relay_to_itself, relay, program)
-                yield _Way(source, program, source, _OF_ITSELF, (of,), to_itself)
+                yield _Way(source, program, source, _OF_ITSELF, (relay_id,), to_itself)
             if INTERNET in wanted.targets:
                 yield _Way(
-                    source, program, INTERNET, _ELSEWHERE, (of,), partial(roads.host_to_internet, relay, program)
+                    source, program, INTERNET, _ELSEWHERE, (relay_id,), partial(roads.host_to_internet, relay, program)
                 )
 
     def _from_sites(self, wanted: ReachQuery) -> Iterator[_Way]:
@@ -323,31 +323,31 @@ class Reachability:
         """Yield a relay's pushing sites for each place."""
         pushing = self._sites[relay].pushing
         for name in names if pushing else ():
-            kind, _, of = name.partition("/")
+            kind, _, place_id = name.partition("/")
             if kind == "sites":
                 yield Outside(f"pushing sites of {relay}", _all_of(pushing.values()))
-            elif kind == "site" and of in pushing:
-                yield Outside(name, pushing[of])
+            elif kind == "site" and place_id in pushing:
+                yield Outside(name, pushing[place_id])
             elif kind == "province":
-                meant = [networks for facility, networks in pushing.items() if self._province(facility) == of]
-                if meant:
-                    yield Outside(f"pushing {name}", _all_of(meant))
+                matching = [networks for facility, networks in pushing.items() if self._province(facility) == place_id]
+                if matching:
+                    yield Outside(f"pushing {name}", _all_of(matching))
 
     def _from_group(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Way]:
-        of = relay.spec.id
-        if any(name == of for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+        relay_id = relay.spec.id
+        if any(name == relay_id for name, _ in _chosen(wanted.targets, "relays", self._relays)):
             to_it = partial(roads.site_to_relay, sites, relay)
-            yield _Way(sites.name, None, f"relay/{of}", roads.of_relay(relay.spec), (of,), to_it)
-        for others in self._groups(wanted.targets, of):
+            yield _Way(sites.name, None, f"relay/{relay_id}", roads.of_relay(relay.spec), (relay_id,), to_it)
+        for target_sites in self._groups(wanted.targets, relay_id):
             # A site's own packets stay behind its gateway.
-            if len(sites.facilities | others.facilities) > 1:
-                through = partial(roads.site_to_sites, sites, relay, others)
-                yield _Way(sites.name, None, others.name, _services_of(others), (of,), through)
+            if len(sites.facilities | target_sites.facilities) > 1:
+                through = partial(roads.site_to_sites, sites, relay, target_sites)
+                yield _Way(sites.name, None, target_sites.name, _services_of(target_sites), (relay_id,), through)
         for name, centre in _chosen(wanted.targets, "centres", self._centres):
             to_centre = partial(roads.site_to_centre, sites, relay, centre)
-            yield _Way(sites.name, None, f"centre/{name}", OF_CENTRE, (of, name), to_centre)
+            yield _Way(sites.name, None, f"centre/{name}", OF_CENTRE, (relay_id, name), to_centre)
         if INTERNET in wanted.targets:
-            yield _Way(sites.name, None, INTERNET, _ELSEWHERE, (of,), partial(roads.site_to_internet, sites, relay))
+            yield _Way(sites.name, None, INTERNET, _ELSEWHERE, (relay_id,), partial(roads.site_to_internet, sites, relay))
 
 
 def _all_of(networks: Iterable[Networks]) -> Networks:
@@ -358,11 +358,11 @@ def _all_of(networks: Iterable[Networks]) -> Networks:
 def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) -> Iterator[tuple[str, RuledHost]]:
     """Yield hosts of a kind: all (`relays`) or one (`relay/…`)."""
     for place in places:
-        singular, _, of = place.partition("/")
+        singular, _, host_id = place.partition("/")
         if place == kind:
             yield from hosts.items()
-        elif f"{singular}s" == kind and of in hosts:
-            yield of, hosts[of]
+        elif f"{singular}s" == kind and host_id in hosts:
+            yield host_id, hosts[host_id]
 
 
 def _services_of(sites: Sites) -> tuple[Service, ...]:
@@ -383,6 +383,6 @@ def judged(
 ) -> Iterator[StatementResult]:
     """Yield each statement's result, over `touching` hosts if given; errors as `cells`."""
     for statement in statements:
-        due = CellReach.YES if statement.allows else CellReach.NO
+        expected = CellReach.YES if statement.allows else CellReach.NO
         cells = [*reachability.cells(statement.wanted._replace(touching=touching))]
-        yield StatementResult(statement, len(cells), tuple(cell for cell in cells if cell.reach is not due))
+        yield StatementResult(statement, len(cells), tuple(cell for cell in cells if cell.reach is not expected))

@@ -133,17 +133,17 @@ _Key = tuple[str, str, str]
 
 
 def _moved_changes(first: Iterable[Change], second: Iterable[Change]) -> Iterator[MovedChange]:
-    was, is_now = _by_resource(first), _by_resource(second)
-    for key in was.keys() | is_now.keys():
-        before, after = list(was.get(key, ())), list(is_now.get(key, ()))
+    first_changes, second_changes = _by_resource(first), _by_resource(second)
+    for key in first_changes.keys() | second_changes.keys():
+        before, after = list(first_changes.get(key, ())), list(second_changes.get(key, ()))
         # One resource usually has one change; where it has several, equal ones are no difference.
-        for change in was.get(key, ()):
-            twin = next((other for other in after if _acts(other) == _acts(change)), None)
+        for change in first_changes.get(key, ()):
+            twin = next((candidate for candidate in after if _acts(candidate) == _acts(change)), None)
             if twin is not None:
                 before.remove(change)
                 after.remove(twin)
-        for place in range(max(len(before), len(after))):
-            yield MovedChange(_at(before, place), _at(after, place))
+        for index in range(max(len(before), len(after))):
+            yield MovedChange(_at(before, index), _at(after, index))
 
 
 def _by_resource(changes: Iterable[Change]) -> dict[_Key, list[Change]]:
@@ -157,8 +157,8 @@ def _acts(change: Change) -> tuple[str, str, str]:
     return change.action.value, change.impact.value, change.reason
 
 
-def _at(changes: list[Change], place: int) -> Change | None:
-    return changes[place] if place < len(changes) else None
+def _at(changes: list[Change], index: int) -> Change | None:
+    return changes[index] if index < len(changes) else None
 
 
 def _worst_first(moved: MovedChange) -> tuple[bool, int, str, str, str, str]:
@@ -174,9 +174,9 @@ def _worst_first(moved: MovedChange) -> tuple[bool, int, str, str, str, str]:
 
 
 def _moved_viewers(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedAudience]:
-    was, is_now = (cut_by(plan.changes) for plan in (first, second))
-    for relay in sorted(was.keys() | is_now.keys()):
-        before, after = was.get(relay, {}), is_now.get(relay, {})
+    first_cuts, second_cuts = (cut_by(plan.changes) for plan in (first, second))
+    for relay in sorted(first_cuts.keys() | second_cuts.keys()):
+        before, after = first_cuts.get(relay, {}), second_cuts.get(relay, {})
         for path in sorted(before.keys() | after.keys()):
             if before.get(path, 0) != after.get(path, 0):
                 yield MovedAudience(relay=relay, path=path, before=before.get(path, 0), after=after.get(path, 0))
@@ -186,33 +186,33 @@ def _moved_viewers(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedAud
 
 
 def _moved_beside(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBeside]:
-    was, is_now = first.basis, second.basis
-    for what, before, after in (
-        ("tool", was.version, is_now.version),
-        ("templates", was.templates, is_now.templates),
-        ("inventory", was.inventory, is_now.inventory),
+    old, new = first.basis, second.basis
+    for subject, before, after in (
+        ("tool", old.version, new.version),
+        ("templates", old.templates, new.templates),
+        ("inventory", old.inventory, new.inventory),
         ("commit", first.commit, second.commit),
     ):
         if before != after:
-            yield MovedBeside(what=what, of="", before=before, after=after)
-    yield from _moved_texts("allowance", _texts(was.allow), _texts(is_now.allow))
-    yield from _moved_texts("held", _named(was.held), _named(is_now.held))
+            yield MovedBeside(what=subject, of="", before=before, after=after)
+    yield from _moved_texts("allowance", _texts(old.allow), _texts(new.allow))
+    yield from _moved_texts("held", _named(old.held), _named(new.held))
     yield from _moved_texts("refused", _refusals(first), _refusals(second))
     yield from _moved_texts("not read", first.unreadable, second.unreadable)
-    yield from _moved_texts("in the plan", _named(was.live), _named(is_now.live))
-    shared = sorted(was.desired.keys() & is_now.desired.keys())
+    yield from _moved_texts("in the plan", _named(old.live), _named(new.live))
+    shared = sorted(old.desired.keys() & new.desired.keys())
     yield from (
-        MovedBeside(what="to hold", of=host, before=was.desired[host], after=is_now.desired[host])
+        MovedBeside(what="to hold", of=host, before=old.desired[host], after=new.desired[host])
         for host in shared
-        if was.desired[host] != is_now.desired[host]
+        if old.desired[host] != new.desired[host]
     )
 
 
-def _moved_texts(what: str, first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[MovedBeside]:
+def _moved_texts(subject: str, first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[MovedBeside]:
     for name in sorted(first.keys() | second.keys()):
         before, after = first.get(name, ""), second.get(name, "")
         if before != after:
-            yield MovedBeside(what=what, of=name, before=before, after=after)
+            yield MovedBeside(what=subject, of=name, before=before, after=after)
 
 
 def _texts(allow: Mapping[str, int]) -> dict[str, str]:
@@ -226,8 +226,8 @@ def _named(names: Collection[str]) -> dict[str, str]:
 def _refusals(plan: WrittenPlan) -> dict[str, str]:
     refusals: dict[str, str] = {}
     for policy, host, message in sorted(plan.refused):
-        of = f"{policy} on {host}" if host else policy
-        refusals[of] = f"{refusals[of]}; {message}" if of in refusals else message
+        subject = f"{policy} on {host}" if host else policy
+        refusals[subject] = f"{refusals[subject]}; {message}" if subject in refusals else message
     return refusals
 
 

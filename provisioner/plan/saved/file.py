@@ -154,8 +154,8 @@ def basis_in(whole: Document) -> Basis:
         desired=dict(whole["desired"]),
         planned=dict(whole["planned"]),
         allow=dict(whole["allow"]),
-        held=tuple(str(one["facility"]) for one in whole.get("held", ())),
-        requests={_text(host): _texts(of) for host, of in whole.get("requests", {}).items()},
+        held=tuple(str(row["facility"]) for row in whole.get("held", ())),
+        requests={_text(host): _texts(request) for host, request in whole.get("requests", {}).items()},
     )
 
 
@@ -169,7 +169,7 @@ def plan_in(whole: Document) -> WrittenPlan:
     basis = basis_in(whole)
     texts = (basis.inventory, basis.templates, basis.version, whole["inventory"]["commit"])
     digests = (basis.live, basis.desired, basis.planned)
-    if not all(isinstance(text, str) for text in (*texts, *(t for one in digests for t in (*one, *one.values())))):
+    if not all(isinstance(text, str) for text in (*texts, *(t for entry in digests for t in (*entry, *entry.values())))):
         raise TypeError("a text is none")
     if not all(_DIGEST.fullmatch(digest) for digest in basis.planned.values()):
         raise ValueError("a digest is none")
@@ -179,8 +179,8 @@ def plan_in(whole: Document) -> WrittenPlan:
         basis=basis,
         changes=tuple(change for row in whole["changes"] if (change := _change(row)).pending),
         commit=whole["inventory"]["commit"],
-        refused=tuple((str(one["policy"]), str(one["host"]), str(one["message"])) for one in whole["refused"]),
-        unreadable={str(host): str(why) for host, why in whole["unreadable"].items()},
+        refused=tuple((str(entry["policy"]), str(entry["host"]), str(entry["message"])) for entry in whole["refused"]),
+        unreadable={str(host): str(reason) for host, reason in whole["unreadable"].items()},
         maker=_maker(whole),
     )
 
@@ -218,7 +218,7 @@ def _is_of_its_changes(plan: WrittenPlan) -> bool:
             return False
         by_host[change.host].append(change)
     hosts = plan.basis.live.keys() == plan.basis.planned.keys() == plan.basis.desired.keys()
-    return hosts and all(planned_digest(of) == plan.basis.planned[host] for host, of in by_host.items())
+    return hosts and all(planned_digest(changes) == plan.basis.planned[host] for host, changes in by_host.items())
 
 
 def warrant_bytes(inventory: str, basis: Basis, approvals: Iterable[Approval]) -> bytes:
@@ -234,7 +234,7 @@ def warrant_bytes(inventory: str, basis: Basis, approvals: Iterable[Approval]) -
         "planned": changing,
         "allow": dict(basis.allow),
         "held": list(basis.held),
-        "requests": {host: dict(of) for host, of in basis.requests.items()},
+        "requests": {host: dict(request) for host, request in basis.requests.items()},
         "approvals": [approval_text(approval) for approval in approvals],
     }
     return canonical_json(document)
@@ -260,9 +260,9 @@ def warrant_in(data: bytes) -> Warrant:
             planned=_texts(whole["planned"]),
             allow={_text(name): _number(value) for name, value in whole["allow"].items()},
             held=tuple(map(_text, whole["held"])),
-            requests={_text(host): _texts(of) for host, of in whole["requests"].items()},
+            requests={_text(host): _texts(request) for host, request in whole["requests"].items()},
         )
-        approvals = tuple(approval_in(_text(one).encode()) for one in whole["approvals"])
+        approvals = tuple(approval_in(_text(text).encode()) for text in whole["approvals"])
         warrant = Warrant(_text(whole["inventory"]), basis, approvals)
     except ApprovalFormError as error:
         raise WarrantError(f"has an approval that {error}") from None
@@ -294,10 +294,10 @@ def seal_key(digest_key: Secret) -> Secret:
     return Secret(hmac.new(digest_key.reveal().encode(), b"provisioner/plan-seal", hashlib.sha256).hexdigest())
 
 
-def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
+def saved_text(plan: Plan, facts: Mapping[str, HostItems], key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
     """Return a saved plan: the same bytes for the same input."""
-    beside = {"seen": {host: dict(items) for host, items in seen.items()}, "made_by": maker.plain}
-    whole = plan_document(plan) | beside
+    extra = {"seen": {host: dict(items) for host, items in facts.items()}, "made_by": maker.plain}
+    whole = plan_document(plan) | extra
     return _pretty(whole | {"seal": _seal(whole, key)})
 
 
@@ -346,8 +346,8 @@ def refuse_other(saved: Basis, now: Basis, origin: str) -> None:
 
     Changed hosts are refused one by one. `StalePlanError` names the differences.
     """
-    if other := moved_basis(saved, now):
-        raise StalePlanError(f"{origin} is stale: {'; '.join(other)}", hint=_AGAIN)
+    if differences := moved_basis(saved, now):
+        raise StalePlanError(f"{origin} is stale: {'; '.join(differences)}", hint=_AGAIN)
 
 
 def moved_basis(saved: Basis, now: Basis) -> list[str]:
@@ -357,21 +357,21 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
         ("the templates", saved.templates, now.templates),
         ("this tool", saved.version, now.version),
     )
-    moved = [f"{what} was {old} when the plan was made and is {new} now" for what, old, new in compared if old != new]
+    moved = [f"{part} was {old} when the plan was made and is {new} now" for part, old, new in compared if old != new]
     if saved.held != now.held:
-        was, is_now = (", ".join(held) or "nothing" for held in (saved.held, now.held))
-        moved.append(f"held was {was} when the plan was made and is {is_now} now")
+        frozen_then, frozen_now = (", ".join(frozen) or "nothing" for frozen in (saved.held, now.held))
+        moved.append(f"held was {frozen_then} when the plan was made and is {frozen_now} now")
     return moved
 
 
-def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[str, list[str]]:
+def moved_hosts(saved: Saved, now: Plan, facts: Mapping[str, HostItems]) -> dict[str, list[str]]:
     """Return differences by host since a plan was made.
 
     `now` is a new plan of the same hosts; `seen` is its view.
     """
     fresh = rows_of(now)
     return {
-        host: _moved_on(saved, host, fresh.get(host, frozenset()), seen.get(host, {}))
+        host: _moved_on(saved, host, fresh.get(host, frozenset()), facts.get(host, {}))
         for host in saved.hosts
         if host not in now.unreadable and _digests(saved.basis, host) != _digests(now.basis, host)
     }
@@ -381,19 +381,19 @@ def _digests(basis: Basis, host: str) -> tuple[object, ...]:
     return basis.live.get(host), basis.desired.get(host), basis.planned.get(host), basis.requests.get(host)
 
 
-def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostItems) -> list[str]:
+def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], facts: HostItems) -> list[str]:
     """Return one host's differences as sentences: facts first, then changes."""
-    items = moved_items(saved.seen.get(host, {}), seen)
-    known = {item.partition(" was ")[0] for item in items}
+    items = moved_items(saved.seen.get(host, {}), facts)
+    covered = {item.partition(" was ")[0] for item in items}
     reviewed = saved.rows.get(host, frozenset())
     for resource, name, action, reason in sorted(rows - reviewed):
-        if f"{resource} {name}" not in known:
+        if f"{resource} {name}" not in covered:
             items.append(
                 f"{resource} {name} was {_intended(reviewed, resource, name)} and is now to {action} ({reason})"
             )
     named = {(resource, name) for resource, name, _, _ in rows}
     for resource, name, action, _ in sorted(reviewed - rows):
-        if (resource, name) not in named and f"{resource} {name}" not in known:
+        if (resource, name) not in named and f"{resource} {name}" not in covered:
             items.append(f"{resource} {name} was to {action} and needs nothing any more")
     return items or ["something that the plan does not list"]
 

@@ -194,11 +194,11 @@ class ShareRow:
         """Whether the agreed level was reached."""
         if self.agreed is None:
             return AgreedLevel.NOT_AGREED
-        one = self.measured
-        counted = one.up + one.degraded + one.down
+        times = self.measured
+        counted = times.up + times.degraded + times.down
         if not counted:
             return AgreedLevel.UNMEASURED
-        share = Fraction(one.up + one.degraded, counted) * 100
+        share = Fraction(times.up + times.degraded, counted) * 100
         return AgreedLevel.MET if share >= Fraction(str(self.agreed)) else AgreedLevel.MISSED
 
     @property
@@ -227,15 +227,15 @@ def _micro(moment: datetime) -> int:
 
 def total_of(parts: Iterable[Measured]) -> Measured:
     """Return the sum of several."""
-    sums = [0] * 6
+    totals = [0] * 6
     for part in parts:
-        sums[0] += part.up
-        sums[1] += part.degraded
-        sums[2] += part.down
-        sums[3] += part.maintenance
-        sums[4] += part.unmeasured
-        sums[5] += part.outages
-    return Measured(*sums)
+        totals[0] += part.up
+        totals[1] += part.degraded
+        totals[2] += part.down
+        totals[3] += part.maintenance
+        totals[4] += part.unmeasured
+        totals[5] += part.outages
+    return Measured(*totals)
 
 
 def measured(table: LookTable, span: Span, longest: timedelta = LONGEST_STANDING) -> Mapping[str, Measured]:
@@ -247,10 +247,10 @@ def measured(table: LookTable, span: Span, longest: timedelta = LONGEST_STANDING
     marks = table.marks[: width * table.until(_micro(span.until))]
     first: dict[bytes, int] = {}
     # Of a short span most columns are alike: each is measured once, by the first path that has it.
-    alike = [first.setdefault(marks[place::width], place) for place in range(width)]
+    first_alike = [first.setdefault(marks[index::width], index) for index in range(width)]
     places = tuple(first.values())
-    known = dict(zip(places, summed(table, span, longest, places, range(len(places))), strict=True))
-    return {path: known[place] for path, place in zip(table.paths, alike, strict=True)}
+    times_of = dict(zip(places, summed(table, span, longest, places, range(len(places))), strict=True))
+    return {path: times_of[index] for path, index in zip(table.paths, first_alike, strict=True)}
 
 
 def summed(
@@ -260,16 +260,16 @@ def summed(
 
     `places` are the indexes of the paths that count, `groups` the group of each, from 0 without a gap.
     """
-    begin, until, most = _micro(span.begin), _micro(span.until), longest // _MICROSECOND
+    begin, until, longest_us = _micro(span.begin), _micro(span.until), longest // _MICROSECOND
     width, sweeps = len(table.paths), table.until(until)
     kinds = table.marks[: width * sweeps].translate(_KIND_OF)
     sums = _Sums(max(groups, default=-1) + 1, until - begin)
-    for seen, alike in _looked_at_alike(kinds, width, places):
-        clock = _Clock(tuple(compress(table.moments[:sweeps], seen)), begin, until, most)
-        columns = [kinds[places[one] :: width] for one in alike]
-        if not all(seen):
+    for visited, members in _looked_at_alike(kinds, width, places):
+        clock = _Clock(tuple(compress(table.moments[:sweeps], visited)), begin, until, longest_us)
+        columns = [kinds[places[member] :: width] for member in members]
+        if not all(visited):
             columns = [column.translate(None, _NOT_ALONE) for column in columns]
-        sums.add(clock, columns, [groups[one] for one in alike])
+        sums.add(clock, columns, [groups[member] for member in members])
     return sums.measured()
 
 
@@ -282,13 +282,13 @@ def _looked_at_alike(kinds: bytes, width: int, places: Sequence[int]) -> Iterato
         return
     rows = b"".join([kinds[sweep * width : (sweep + 1) * width] for sweep in blind]).translate(_SEEN)
     alike: dict[bytes, list[int]] = defaultdict(list)
-    for one, place in enumerate(places):
-        alike[rows[place::width]].append(one)
+    for member, index in enumerate(places):
+        alike[rows[index::width]].append(member)
     for pattern, members in alike.items():
-        seen = bytearray(b"\1" * sweeps)
-        for sweep, is_seen in zip(blind, pattern, strict=True):
-            seen[sweep] = is_seen
-        yield bytes(seen), members
+        visited = bytearray(b"\1" * sweeps)
+        for sweep, is_visited in zip(blind, pattern, strict=True):
+            visited[sweep] = is_visited
+        yield bytes(visited), members
 
 
 class _Clock:
@@ -326,15 +326,15 @@ class _Clock:
         return self._known[key]
 
     def _look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
-        times, outages, known, before = [0] * _NOT, 0, _UP, 0
+        times, outages, previous, before = [0] * _NOT, 0, _UP, 0
         for place, kind in enumerate(kinds, first):
             times[kind] += self.stood[place + 1] - self.stood[place]
             at = self.moments[place]
             if kind == _DOWN:
-                goes_on = known == _DOWN and at - before <= self._longest
+                goes_on = previous == _DOWN and at - before <= self._longest
                 outages += not goes_on and self._counts(at)
             if kind != _UNKNOWN:
-                known, before = kind, at
+                previous, before = kind, at
         return times, outages
 
 
@@ -355,10 +355,10 @@ class _Sums:
         times, outages, stood, onset, again = self._times, self._outages, clock.stood, clock.onset, clock.again
         # A byte that is up ends each column, so that what is not up ends with it.
         line, stride = _UP_ALONE.join([*columns, b""]), len(clock.moments) + 1
-        others = line.translate(_IS_OTHER)
-        start = others.find(1)
+        other_flags = line.translate(_IS_OTHER)
+        start = other_flags.find(1)
         while start >= 0:
-            end = others.find(0, start)
+            end = other_flags.find(0, start)
             path = start // stride
             group, kind, length, first = groups[path], line[start], end - start, start - path * stride
             if length == 1 or line.count(kind, start, end) == length:
@@ -367,7 +367,7 @@ class _Sums:
                     outages[group] += onset[first] + again[first + length]
             else:
                 self._add_mixed(group, *clock.look_by_look(first, line[start:end]))
-            start = others.find(1, end)
+            start = other_flags.find(1, end)
 
     def _add_mixed(self, group: int, times: Sequence[int], outages: int) -> None:
         for of_kind, time in zip(self._times, times, strict=True):
@@ -375,11 +375,11 @@ class _Sums:
         self._outages[group] += outages
 
     def measured(self) -> list[Measured]:
-        whole = [paths * self._length for paths in self._paths]
+        lengths = [paths * self._length for paths in self._paths]
         _, *others = self._times
         up = [looked - sum(known) for looked, *known in zip(self._looked, *others, strict=True)]
         known = (up, *others[:-1])
-        unmeasured = (length - sum(times) for length, *times in zip(whole, *known, strict=True))
+        unmeasured = (length - sum(times) for length, *times in zip(lengths, *known, strict=True))
         return list(map(Measured, *known, unmeasured, self._outages))
 
 

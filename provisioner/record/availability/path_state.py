@@ -21,8 +21,8 @@ _UNKNOWN, _NOT = 3, 4
 def _state(mark: int) -> int:
     if mark == ABSENT:
         return _NOT
-    place = mark & 0b111
-    return _STATES[VERDICTS[place]] if place < len(VERDICTS) else _UNKNOWN
+    verdict_number = mark & 0b111
+    return _STATES[VERDICTS[verdict_number]] if verdict_number < len(VERDICTS) else _UNKNOWN
 
 
 _STATE_OF: Final = bytes(_state(mark) for mark in range(256))
@@ -75,22 +75,22 @@ Strip = tuple[WorstOfDay, ...]
 """One item per day, the earliest first."""
 
 
-def after(state: PathState | None, kept: StoredVerdict, at: datetime) -> PathState:
+def after(state: PathState | None, stored: StoredVerdict, at: datetime) -> PathState:
     """Return a path's state after one more check, in time order."""
-    now, before = _STATES[kept.verdict], None if state is None else _STATES[state.verdict]
+    now, before = _STATES[stored.verdict], None if state is None else _STATES[state.verdict]
     if state is not None and now == _UNKNOWN != before:
         return state if state.unknown_since else replace(state, unknown_since=at)
-    begun, looks = (state.since, state.looks) if state is not None and now == before else (at, 0)
+    start, looks = (state.since, state.looks) if state is not None and now == before else (at, 0)
     return PathState(
-        verdict=kept.verdict,
-        cause=kept.cause,
-        level=kept.level,
-        since=begun,
+        verdict=stored.verdict,
+        cause=stored.cause,
+        level=stored.level,
+        since=start,
         looks=looks + 1,
         last_look=at,
         last_up=at if now in _UP else state.last_up if state else None,
-        unknown_since=begun if now == _UNKNOWN else None,
-        maintenance=kept.maintenance and now != _UNKNOWN,
+        unknown_since=start if now == _UNKNOWN else None,
+        maintenance=stored.maintenance and now != _UNKNOWN,
     )
 
 
@@ -100,46 +100,46 @@ def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathS
     width = len(table.paths)
     marks = table.marks[: sweeps * width]
     by_path = {}
-    for place, path in enumerate(table.paths):
-        one = _of(table, place, marks[place::width])
-        if one is not None:
-            by_path[path] = one
+    for index, path in enumerate(table.paths):
+        state = _of(table, index, marks[index::width])
+        if state is not None:
+            by_path[path] = state
     return by_path
 
 
-def _of(table: LookTable, place: int, column: bytes) -> PathState | None:
+def _of(table: LookTable, index: int, column: bytes) -> PathState | None:
     states = column.translate(_STATE_OF)
-    known = states.rstrip(bytes([_UNKNOWN, _NOT]))
-    after = states[len(known) :].find(_UNKNOWN)
-    if not known:
-        return _never_known(table, place, column, states)
-    state, last = known[-1], len(known) - 1
-    others = bytes(one for one in range(_UNKNOWN) if one != state)
-    before = max(known.rfind(one) for one in others)
-    first = known.index(state, before + 1)
-    up = max(known.rfind(one) for one in _UP)
-    kept = kept_of(column[last], table.words[table.cause_column(place)[last]])
+    known_states = states.rstrip(bytes([_UNKNOWN, _NOT]))
+    after = states[len(known_states) :].find(_UNKNOWN)
+    if not known_states:
+        return _never_known(table, index, column, states)
+    state, last = known_states[-1], len(known_states) - 1
+    other_codes = bytes(code for code in range(_UNKNOWN) if code != state)
+    before = max(known_states.rfind(code) for code in other_codes)
+    first = known_states.index(state, before + 1)
+    last_up = max(known_states.rfind(code) for code in _UP)
+    stored = kept_of(column[last], table.words[table.cause_column(index)[last]])
     return PathState(
-        verdict=kept.verdict,
-        cause=kept.cause,
-        level=kept.level,
+        verdict=stored.verdict,
+        cause=stored.cause,
+        level=stored.level,
         since=_moment(table, first),
-        looks=known.count(state, first),
+        looks=known_states.count(state, first),
         last_look=_moment(table, last),
-        last_up=None if up < 0 else _moment(table, up),
-        unknown_since=None if after < 0 else _moment(table, len(known) + after),
-        maintenance=kept.maintenance,
+        last_up=None if last_up < 0 else _moment(table, last_up),
+        unknown_since=None if after < 0 else _moment(table, len(known_states) + after),
+        maintenance=stored.maintenance,
     )
 
 
-def _never_known(table: LookTable, place: int, column: bytes, states: bytes) -> PathState | None:
+def _never_known(table: LookTable, index: int, column: bytes, states: bytes) -> PathState | None:
     first, last = states.find(_UNKNOWN), states.rfind(_UNKNOWN)
     if first < 0:
         return None
-    kept = kept_of(column[last], table.words[table.cause_column(place)[last]])
-    begun = _moment(table, first)
+    stored = kept_of(column[last], table.words[table.cause_column(index)[last]])
+    start = _moment(table, first)
     looks = states.count(_UNKNOWN)
-    return PathState(kept.verdict, kept.cause, kept.level, begun, looks, _moment(table, last), unknown_since=begun)
+    return PathState(stored.verdict, stored.cause, stored.level, start, looks, _moment(table, last), unknown_since=start)
 
 
 def _moment(table: LookTable, sweep: int) -> datetime:
@@ -150,15 +150,15 @@ def nights(table: LookTable, last: date, number: int) -> Mapping[str, Strip]:
     """Return the last days of each path, earliest first."""
     days = [last - timedelta(days=back) for back in reversed(range(number))]
     of_day = [_day(at) for at in table.moments]
-    sweeps = [[place for place, day in enumerate(of_day) if day == one] for one in days]
-    known: dict[tuple[bytes, bytes], Strip] = {}
+    sweeps = [[index for index, day in enumerate(of_day) if day == wanted] for wanted in days]
+    strips: dict[tuple[bytes, bytes], Strip] = {}
     by_path = {}
-    for place, path in enumerate(table.paths):
-        columns = table.column(place), table.cause_column(place)
-        if columns not in known:
-            strip = (_night(table, day, of, *columns) for day, of in zip(days, sweeps, strict=True))
-            known[columns] = tuple(strip)
-        by_path[path] = known[columns]
+    for index, path in enumerate(table.paths):
+        columns = table.column(index), table.cause_column(index)
+        if columns not in strips:
+            strip = (_night(table, day, day_sweeps, *columns) for day, day_sweeps in zip(days, sweeps, strict=True))
+            strips[columns] = tuple(strip)
+        by_path[path] = strips[columns]
     return by_path
 
 
@@ -167,6 +167,6 @@ def _day(at: int) -> date:
 
 
 def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> WorstOfDay:
-    kept = (kept_of(marks[sweep], table.words[causes[sweep]]) for sweep in sweeps if marks[sweep] != ABSENT)
-    worst = min(kept, key=lambda one: _WORST_FIRST.index(one.verdict), default=None)
+    verdicts = (kept_of(marks[sweep], table.words[causes[sweep]]) for sweep in sweeps if marks[sweep] != ABSENT)
+    worst = min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.verdict), default=None)
     return WorstOfDay(day, ("maintenance" if worst.maintenance else worst.verdict) if worst else "")

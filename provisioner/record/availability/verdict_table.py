@@ -153,29 +153,29 @@ class LookTable:
     causes: bytes = field(repr=False)
     words: tuple[str, ...] = ("",)
 
-    def column(self, place: int) -> bytes:
+    def column(self, index: int) -> bytes:
         """Return the marks of one path."""
-        return self.marks[place :: len(self.paths)]
+        return self.marks[index :: len(self.paths)]
 
-    def cause_column(self, place: int) -> bytes:
+    def cause_column(self, index: int) -> bytes:
         """Return the causes of one path."""
-        return self.causes[place :: len(self.paths)]
+        return self.causes[index :: len(self.paths)]
 
     @cached_property
     def places(self) -> dict[str, int]:
         """The index of each path."""
-        return {path: place for place, path in enumerate(self.paths)}
+        return {path: index for index, path in enumerate(self.paths)}
 
     def until(self, at: int) -> int:
         """Return the number of sweeps until a time, inclusive."""
         return bisect_left(self.moments, at + 1)
 
 
-def mark_of(kept: StoredVerdict) -> int:
+def mark_of(stored: StoredVerdict) -> int:
     """Return the mark of a verdict; an invalid one raises ValueError."""
-    if kept.verdict not in _PLACES or not 0 <= kept.level <= HIGHEST_LEVEL:
+    if stored.verdict not in _PLACES or not 0 <= stored.level <= HIGHEST_LEVEL:
         raise ValueError("a look has a verdict and a level")
-    return _PLACES[kept.verdict] | (_MAINTENANCE if kept.maintenance else 0) | kept.level << 4
+    return _PLACES[stored.verdict] | (_MAINTENANCE if stored.maintenance else 0) | stored.level << 4
 
 
 def kept_of(mark: int, cause: str) -> StoredVerdict:
@@ -198,9 +198,9 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
     moments = tuple(sweep.at for sweep in ordered)
     if not with_causes:
         return LookTable(paths, carriers, moments, marks, b"")
-    words = _Words()
-    causes = b"".join(_spread(words.common(sweep), moves[id(sweep.listing)], len(paths), b"\0") for sweep in ordered)
-    return LookTable(paths, carriers, moments, marks, causes, tuple(words.places))
+    texts = _Words()
+    causes = b"".join(_spread(texts.common(sweep), moves[id(sweep.listing)], len(paths), b"\0") for sweep in ordered)
+    return LookTable(paths, carriers, moments, marks, causes, tuple(texts.places))
 
 
 def _latest(listings: Mapping[int, Listing], cuts: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -220,9 +220,9 @@ def _moves(listing: Listing, cut: range, paths: Sequence[str]) -> tuple[Move, ..
     """Return which bytes of a sweep go where, in the fewest pieces."""
     if listing.paths[cut.start : cut.stop] == paths:
         return ((slice(cut.start, cut.stop), slice(0, len(paths))),)
-    to = {path: place for place, path in enumerate(paths)}
-    goes = [(place, to[listing.paths[place]]) for place in cut]
-    breaks = [i for i, (one, other) in enumerate(pairwise(goes), 1) if other[1] != one[1] + 1]
+    index_of = {path: index for index, path in enumerate(paths)}
+    goes = [(index, index_of[listing.paths[index]]) for index in cut]
+    breaks = [i for i, (first, second) in enumerate(pairwise(goes), 1) if second[1] != first[1] + 1]
     pieces = pairwise([0, *breaks, len(goes)])
     return tuple(
         (slice(goes[a][0], goes[b - 1][0] + 1), slice(goes[a][1], goes[b - 1][1] + 1)) for a, b in pieces if b > a
@@ -249,6 +249,6 @@ class _Words:
             self._known[sweep.words] = places.ljust(_ALL_BYTES, b"\0")
         return sweep.causes.translate(self._known[sweep.words])
 
-    def _place(self, word: str) -> int:
-        is_room = word in self.places or len(self.places) < _OWN_WORDS
-        return self.places.setdefault(word if is_room else OTHER, len(self.places))
+    def _place(self, cause: str) -> int:
+        is_room = cause in self.places or len(self.places) < _OWN_WORDS
+        return self.places.setdefault(cause if is_room else OTHER, len(self.places))

@@ -217,11 +217,11 @@ def key_ages(
         KeyAge(name, KeyKind.PUBLISH, KeyOrigin.CONTROLLER, "", pushing_since.get(name)) for name in sorted(pushing)
     ]
     for name in sorted(inventory.relays):
-        known = inventory.allocations.relays.get(name)
-        if known and known.public_key:
-            at = since.get(known.public_key)
-            changing = known.next_key.since if known.next_key else None
-            ages.append(KeyAge(name, KeyKind.RELAY, KeyOrigin.RELAY, known.public_key, at, changing=changing))
+        entry = inventory.allocations.relays.get(name)
+        if entry and entry.public_key:
+            at = since.get(entry.public_key)
+            changing = entry.next_key.since if entry.next_key else None
+            ages.append(KeyAge(name, KeyKind.RELAY, KeyOrigin.RELAY, entry.public_key, at, changing=changing))
     return tuple(replace(age, due=(age.since + days).astimezone(VIETNAM).date()) if age.since else age for age in ages)
 
 
@@ -237,6 +237,6 @@ def _of_site(facility: Facility, since: Mapping[str, datetime], psks_since: Mapp
 
 def _by_facility(by_content: Mapping[Content, T]) -> dict[str, tuple[T, ...]]:
     listed: dict[str, list[T]] = defaultdict(list)
-    for (facility, _), shown in by_content.items():
-        listed[facility].append(shown)
-    return {facility: tuple(of) for facility, of in listed.items()}
+    for (facility, _), entry in by_content.items():
+        listed[facility].append(entry)
+    return {facility: tuple(group) for facility, group in listed.items()}

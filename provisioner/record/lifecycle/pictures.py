@@ -95,8 +95,8 @@ class Freshness:
 
 def freshness(evidence: Evidence, now: datetime, pictures: Iterable[Pictures]) -> Freshness:
     """Return the age of the evidence about some facilities."""
-    carried = [one for one in pictures if one.carried]
-    return Freshness(evidence.verified, now, len(carried), sum(one.is_up is None for one in carried))
+    carried = [site for site in pictures if site.carried]
+    return Freshness(evidence.verified, now, len(carried), sum(site.is_up is None for site in carried))
 
 
 def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Pictures:
@@ -105,7 +105,7 @@ def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Picture
     if not proofs and facility.id not in evidence.checks:
         return Pictures(facility.cameras, bool(plans), None, None, None)
     progresses = [ConnectionProgress(facility, plan, evidence) for plan in plans]
-    last = {one.content: one.last_check for one in progresses}
+    last = {progress.content: progress.last_check for progress in progresses}
     looks = [check for check in last.values() if check and _is_of_now(check, evidence, now)]
     return Pictures(
         cameras=facility.cameras,
@@ -128,8 +128,8 @@ def _down_since(
 ) -> ProvedAt | None:
     """Return an outage's start, which edits of the file do not change."""
     declined = [evidence.declined.get(content) for content, check in last.items() if check]
-    since = [shown for shown in declined if shown]
+    since = [decline for decline in declined if decline]
     if len(since) < len(declined):
         return None
     # What is as it was before another content was proved declined before that, and is down all the same.
-    return min((shown for shown in evidence.declines_of(facility) if shown > proved), default=max(since, default=None))
+    return min((decline for decline in evidence.declines_of(facility) if decline > proved), default=max(since, default=None))

@@ -43,8 +43,8 @@ class Grounds:
 
     def written(self, text: str, *path: str | int) -> Reason:
         """Return a reason with its position in the facility's file."""
-        place = self.places.at(f"facility/{self.facility.id}", *path)
-        return Reason(text, place.file, place.line)
+        position = self.places.at(f"facility/{self.facility.id}", *path)
+        return Reason(text, position.file, position.line)
 
 
 def reasons(grounds: Grounds) -> tuple[Reason, ...]:
@@ -74,11 +74,11 @@ def _of_file(grounds: Grounds) -> Iterator[Reason]:
     else:
         yield grounds.written("no representative is confirmed (contact_confirmed_on)")
     if facility.survey:
-        by = ", ".join(party.value for party in facility.survey.by)
+        parties = ", ".join(party.value for party in facility.survey.by)
         text = msg(
             "it was surveyed on {surveyed_on} by {by}: {value}",
             facility.survey.surveyed_on,
-            by,
+            parties,
             facility.survey.verdict.value,
         )
         yield grounds.written(text, "survey", "verdict")
@@ -91,7 +91,7 @@ def _of_file(grounds: Grounds) -> Iterator[Reason]:
 
 
 def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
-    over = msg("{carrier} over {relay}", plan.carrier, plan.relay) + (
+    connection = msg("{carrier} over {relay}", plan.carrier, plan.relay) + (
         (", " + msg("backup {backup_relay}", plan.backup_relay)) if plan.backup_relay else ""
     )
     for index, sign_off in stale_sign_offs(grounds.facility, plan):
@@ -104,17 +104,17 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
         yield grounds.written(text, key, "sign_offs", index, "content")
     missing = ", ".join(party.words for party in missing_parties(plan))
     if not plan.agreed:
-        text = msg("the {key} ({over}) is proposed, not agreed", key, over) + (
+        text = msg("the {key} ({over}) is proposed, not agreed", key, connection) + (
             ("; " + msg("still to sign: {missing}", missing)) if missing else ""
         )
     elif missing:
         text = msg(
-            "the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}", key, over, missing
+            "the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}", key, connection, missing
         )
     else:
         last = max(sign_off.signed_on for sign_off in plan.sign_offs)
         text = msg(
-            "the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}", key, over, last
+            "the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}", key, connection, last
         )
         text += _by_keys(grounds.facility, plan)
     yield grounds.written(text, key, "state")
@@ -151,36 +151,36 @@ def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
 # --- what was shown -------------------------------------------------------------------------------
 
 
-def _when(shown: ProvedAt) -> str:
-    return msg("{at} (run {run})", local_time(shown.at), shown.run)
+def _when(proof: ProvedAt) -> str:
+    return msg("{at} (run {run})", local_time(proof.at), proof.run)
 
 
 def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
     facility, evidence = grounds.facility, grounds.evidence
     for host in grounds.standing.left_on:
         yield Reason(_left(facility.id, host, evidence))
-    for (name, host), shown in sorted(evidence.without.items()):
+    for (name, host), proof in sorted(evidence.without.items()):
         if name == facility.id and not facility.rendered:
-            yield Reason(msg("{host} is without it since {shown}", host, _when(shown)))
+            yield Reason(msg("{host} is without it since {shown}", host, _when(proof)))
     outline = grounds.standing.facility
     if outline.plan and facility.operating is not Operating.CLOSED:
         yield from _of_progress(ConnectionProgress(outline, outline.plan, evidence), grounds)
 
 
 def _left(facility: str, host: str, evidence: Evidence) -> str:
-    word = evidence.words.get(host)
-    if word is None:
+    report = evidence.words.get(host)
+    if report is None:
         return msg("the content of {host} was never read", host)
-    if word.held is None:
+    if report.held is None:
         return msg(
             "what {host} holds is not known: a change of it began at {shown} and its end was not seen",
             host,
-            _when(word.shown),
+            _when(report.shown),
         )
-    if facility in word.held:
-        return msg("{host} still held something of it at {shown}", host, _when(word.shown))
+    if facility in report.held:
+        return msg("{host} still held something of it at {shown}", host, _when(report.shown))
     return msg(
-        "{host} was not as desired at {shown}, so that something of it may be left there", host, _when(word.shown)
+        "{host} was not as desired at {shown}, so that something of it may be left there", host, _when(report.shown)
     )
 
 
@@ -192,12 +192,12 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
     proof, check = progress.proof, progress.last_check
     if proof:
         yield Reason(msg("all its pulled paths were up at the centre first at {first}", _when(proof.first)))
-        again = (
+        acceptance = (
             msg("and again at {again}: accepted", _when(proof.again))
             if proof.again
             else "and not yet again a day later"
         )
-        yield Reason(again)
+        yield Reason(acceptance)
     elif grounds.standing.connected_at:
         yield Reason(
             msg(
@@ -207,18 +207,18 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
             )
         )
     if check:
-        of = msg(
+        counts = msg(
             "{proved} of {pulled_paths} {are} up at the centre",
             check.proved,
             counted(check.pulled, "pulled path"),
             were(check.pulled),
         )
-        left = (
+        unchecked = (
             ""
             if check.checked == check.pulled
             else (", " + msg("{checked} {are} checked", check.checked, were(check.checked)))
         )
-        yield Reason(msg("at the last verification {of}{left}, at {shown}", of, left, _when(check.shown)))
+        yield Reason(msg("at the last verification {of}{left}, at {shown}", counts, unchecked, _when(check.shown)))
     else:
         yield Reason("the signed content was never verified")
     declined = progress.evidence.declined.get(progress.content)
@@ -229,20 +229,20 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
 
 
 def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
-    shown, word = progress.carried.get(relay), grounds.evidence.words.get(relay)
-    if shown is None:
+    proof, report = progress.carried.get(relay), grounds.evidence.words.get(relay)
+    if proof is None:
         yield Reason(msg("{relay} is not confirmed to have the signed content", relay))
         return
-    yield Reason(msg("{relay} has the signed content since {shown}", relay, _when(shown)))
-    if word is None or not grounds.facility.rendered:
+    yield Reason(msg("{relay} has the signed content since {shown}", relay, _when(proof)))
+    if report is None or not grounds.facility.rendered:
         return
-    if word.held is None:
+    if report.held is None:
         yield Reason(
-            msg("what {relay} holds now is not known: a change of it began at {shown}", relay, _when(word.shown))
+            msg("what {relay} holds now is not known: a change of it began at {shown}", relay, _when(report.shown))
         )
-    elif word.held.get(grounds.facility.id) != progress.content[1]:
+    elif report.held.get(grounds.facility.id) != progress.content[1]:
         yield Reason(
-            msg("by the last word {relay} does not hold it as signed any more, at {shown}", relay, _when(word.shown))
+            msg("by the last word {relay} does not hold it as signed any more, at {shown}", relay, _when(report.shown))
         )
 
 
@@ -285,7 +285,7 @@ def _of_duties(grounds: Grounds) -> Iterator[Reason]:
         body = grounds.facility.managing_body.value
         yield grounds.written(msg("no order binds it: {body} is in the scope of no order", body), "managing_body")
     for duty in grounds.duties:
-        place = grounds.places.at("instructions", *duty.place)
+        position = grounds.places.at("instructions", *duty.place)
         met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"
         opens = ", when it opens" if duty.is_opening else ""
         text = msg(
@@ -295,7 +295,7 @@ def _of_duties(grounds: Grounds) -> Iterator[Reason]:
             opens,
             met,
         )
-        yield Reason(text, place.file, place.line)
+        yield Reason(text, position.file, position.line)
 
 
 def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
@@ -303,8 +303,8 @@ def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
     bound = {duty.order.ref for duty in grounds.duties}
     for index, order in enumerate(grounds.orders):
         if grounds.facility.id in order.facilities and order.ref not in bound:
-            place = grounds.places.at("instructions", "instructions", index, "facilities", grounds.facility.id)
-            yield Reason(msg("{ref} has a day for it, and does not bind it", order.ref), place.file, place.line)
+            position = grounds.places.at("instructions", "instructions", index, "facilities", grounds.facility.id)
+            yield Reason(msg("{ref} has a day for it, and does not bind it", order.ref), position.file, position.line)
 
 
 def _of_block(grounds: Grounds) -> Iterator[Reason]:

@@ -124,8 +124,8 @@ class PackageStatus:
                 return _command("site-package", self.facility, "--out", "DIR")
 
 
-def _command(*words: str) -> str:
-    return " ".join(("provisioner", *words))
+def _command(*arguments: str) -> str:
+    return " ".join(("provisioner", *arguments))
 
 
 def package_status(
@@ -141,12 +141,12 @@ def package_status(
 
     `connected` is the site's first connection. `today` is the day in Vietnam; `None` ignores expiry.
     """
-    names = tuple(one.relay for one in wanted.relays)
+    names = tuple(relay.relay for relay in wanted.relays)
     if not record.handed:
         return PackageStatus(facility, PackageState.NOT_RECORDED, wanted=names)
-    seen = [_known_since(record, place, tuple(checks), connected) for place in range(len(record.handed))]
-    last, since = record.handed[-1], seen[-1]
-    first = max((place for place, known in enumerate(seen) if known), default=0)
+    proofs = [_known_since(record, index, tuple(checks), connected) for index in range(len(record.handed))]
+    last, since = record.handed[-1], proofs[-1]
+    first = max((index for index, proof in enumerate(proofs) if proof), default=0)
     former = _former(record.handed[first:], wanted.relays)
     if not _is_wanted(last, wanted):
         return PackageStatus(facility, PackageState.OLDER, former, last, since, names)
@@ -164,33 +164,33 @@ def _is_wanted(package: HandedPackage, wanted: WantedPackage) -> bool:
 
 
 def _former(may_be_there: Sequence[HandedPackage], wanted: Collection[NamedRelay]) -> tuple[str, ...]:
-    return tuple(sorted({one.relay for package in may_be_there for one in package.relays if one not in wanted}))
+    return tuple(sorted({relay.relay for package in may_be_there for relay in package.relays if relay not in wanted}))
 
 
 def _known_since(
-    record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: ProvedAt | None
+    record: PackageRecord, index: int, checks: Sequence[LastCheck], connected: ProvedAt | None
 ) -> ProvedAt | None:
-    said = [shown for shown, digest in record.installed if _meant(record.handed, shown, digest) == place]
-    return min([*said, *_seen(record, place, checks, connected)], default=None)
+    reported = [proof for proof, digest in record.installed if _meant(record.handed, proof, digest) == index]
+    return min([*reported, *_seen(record, index, checks, connected)], default=None)
 
 
-def _meant(handed: Sequence[HandedPackage], shown: ProvedAt, digest: str) -> int | None:
+def _meant(handed: Sequence[HandedPackage], proof: ProvedAt, digest: str) -> int | None:
     """Return the package that an installation reports: the last with its content."""
-    of_it = [place for place, one in enumerate(handed) if one.digest == digest and one.shown.at <= shown.at]
-    return of_it[-1] if of_it else None
+    matches = [index for index, package in enumerate(handed) if package.digest == digest and package.shown.at <= proof.at]
+    return matches[-1] if matches else None
 
 
-def _seen(record: PackageRecord, place: int, checks: Sequence[LastCheck], connected: ProvedAt | None) -> list[ProvedAt]:
+def _seen(record: PackageRecord, index: int, checks: Sequence[LastCheck], connected: ProvedAt | None) -> list[ProvedAt]:
     """Return checks that need a relay or key new in this package.
 
     Before the first recorded or installed package there may have been an unknown one, unless the site was never
     connected before.
     """
-    package = record.handed[place]
-    said = [_meant(record.handed, shown, digest) for shown, digest in record.installed]
-    known = max((one for one in said if one is not None and one < place), default=None)
-    if known is None and connected is not None and connected.at <= record.handed[0].shown.at:
+    package = record.handed[index]
+    meant = [_meant(record.handed, proof, digest) for proof, digest in record.installed]
+    last_known = max((entry for entry in meant if entry is not None and entry < index), default=None)
+    if last_known is None and connected is not None and connected.at <= record.handed[0].shown.at:
         return []
-    before = {(one.relay, one.public_key) for former in record.handed[known or 0 : place] for one in former.relays}
-    new = {one.relay for one in package.relays if (one.relay, one.public_key) not in before}
-    return [one.shown for one in checks if one.relay in new and one.proved and one.shown.at > package.shown.at]
+    before = {(entry.relay, entry.public_key) for former in record.handed[last_known or 0 : index] for entry in former.relays}
+    new = {entry.relay for entry in package.relays if (entry.relay, entry.public_key) not in before}
+    return [entry.shown for entry in checks if entry.relay in new and entry.proved and entry.shown.at > package.shown.at]

@@ -92,8 +92,8 @@ class ConnectionProgress:
     def last_check(self) -> LastCheck | None:
         """The latest verification of the signed content, if any."""
         checks = self.evidence.checks.get(self.facility.id, ())
-        own = (check for check in checks if check.content == self.content[1] and check.relay in self.relays)
-        return max(own, key=lambda check: check.shown, default=None)
+        matching = (check for check in checks if check.content == self.content[1] and check.relay in self.relays)
+        return max(matching, key=lambda check: check.shown, default=None)
 
     @property
     def steps(self) -> dict[FacilityState, Since]:
@@ -105,7 +105,7 @@ class ConnectionProgress:
         if not (self.evidence.proofs or self.evidence.carried):
             return steps
         proof = self.proof
-        moments = [shown.at for shown in self.carried.values()]
+        moments = [confirmed.at for confirmed in self.carried.values()]
         if len(moments) == len(self.relays):
             steps[FacilityState.PROVISIONED] = max(moments)
         elif proof:
@@ -178,9 +178,9 @@ def _steps(facility: Outline, evidence: Evidence) -> dict[FacilityState, Since]:
 
 
 def _left_on(facility: Outline, evidence: Evidence) -> tuple[str, ...]:
-    words = evidence.words
+    reports = evidence.words
     hosts = _hosts_to_see(facility, evidence)
-    return tuple(host for host in hosts if host not in words or words[host].may_hold(facility.id))
+    return tuple(host for host in hosts if host not in reports or reports[host].may_hold(facility.id))
 
 
 # --- closing --------------------------------------------------------------------------------------
@@ -193,5 +193,5 @@ def _hosts_to_see(facility: Outline, evidence: Evidence) -> list[str]:
 
 
 def _gone_since(facility: Outline, evidence: Evidence) -> Since:
-    moments = [shown.at for (name, _), shown in evidence.without.items() if name == facility.id]
+    moments = [proof.at for (name, _), proof in evidence.without.items() if name == facility.id]
     return max(moments) if moments else facility.closed_on

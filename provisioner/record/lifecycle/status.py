@@ -68,10 +68,10 @@ class DrainProgress:
     @property
     def command(self) -> str:
         """The next command."""
-        words = (
+        arguments = (
             ("hosts", "decommission", self.relay) if self.is_over else ("relay", "drain", self.relay, "--to", self.to)
         )
-        return " ".join(("provisioner", *words))
+        return " ".join(("provisioner", *arguments))
 
 
 class OpeningRisk(StrEnum):
@@ -172,23 +172,23 @@ def drain_standings(inventory: OutlinedInventory, evidence: Evidence) -> tuple[D
 def _standing(inventory: OutlinedInventory, evidence: Evidence, relay: str, to: str) -> DrainProgress:
     plans = [(f, f.plan, f.successor) for f in inventory.facilities.values() if f.operating is not Operating.CLOSED]
     remaining = sorted(f.id for f, plan, _ in plans if plan and plan.relay == relay)
-    both = sorted(f.id for f, _, later in plans if f.id in remaining and later and later.relay == to and later.agreed)
-    word = evidence.words.get(relay)
-    return DrainProgress(relay, to, tuple(remaining), tuple(both), _others(word.held if word else (), remaining))
+    both = sorted(f.id for f, _, successor in plans if f.id in remaining and successor and successor.relay == to and successor.agreed)
+    report = evidence.words.get(relay)
+    return DrainProgress(relay, to, tuple(remaining), tuple(both), _others(report.held if report else (), remaining))
 
 
-def _others(held: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(held or ()) - set(remaining)))
+def _others(contents: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(contents or ()) - set(remaining)))
 
 
-def opening_warning(standing: FacilityProgress, pictures: Pictures, now: datetime) -> OpeningWarning | None:
+def opening_warning(progress: FacilityProgress, pictures: Pictures, now: datetime) -> OpeningWarning | None:
     """Return the warning of a facility that is prepared for people."""
-    facility = standing.facility
+    facility = progress.facility
     if facility.operating is not Operating.PREPARING or facility.opens_on is None:
         return None
     days = (facility.opens_on - aware(now).astimezone(VIETNAM).date()).days
-    risk = _risk(days, pictures, connected=standing.is_connected)
-    return OpeningWarning(risk, facility.opens_on, days, standing.is_connected) if risk else None
+    risk = _risk(days, pictures, connected=progress.is_connected)
+    return OpeningWarning(risk, facility.opens_on, days, progress.is_connected) if risk else None
 
 
 def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | None:
@@ -201,18 +201,18 @@ def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | No
     return OpeningRisk.NOT_UP if pictures.is_up is False else None
 
 
-def next_step(standing: FacilityProgress, evidence: Evidence) -> str:
+def next_step(progress: FacilityProgress, evidence: Evidence) -> str:
     """Return the next step, and who acts if known."""
-    facility, state = standing.facility, standing.state
+    facility, state = progress.facility, progress.state
     blocked = facility.read_remarks.blocked
-    if blocked and not standing.is_connected and state not in _AT_AN_END:
+    if blocked and not progress.is_connected and state not in _AT_AN_END:
         return msg("{next_action} ({value}, until {due})", blocked.next_action, blocked.owner.value, blocked.due)
     if state in _SIMPLE:
         return _SIMPLE[state]
     if state is FacilityState.DECOMMISSIONING:
         return msg(
             "run provisioner apply, then provisioner verify: {left_on} has to be seen clear",
-            ", ".join(standing.left_on),
+            ", ".join(progress.left_on),
         )
     if state is FacilityState.SURVEYED and facility.survey_verdict:
         return _VERDICTS[facility.survey_verdict]
@@ -241,18 +241,18 @@ def _of_plan(facility: Outline, evidence: Evidence, state: FacilityState) -> str
 def _to_accept(facility: Outline, proof: Proof) -> str:
     if proof.again and facility.operating is Operating.PREPARING:
         return msg("when people come ({opens_on}): provisioner facility reopen {id}", facility.opens_on, facility.id)
-    due = proof.first.at + ACCEPTANCE
-    return msg("run provisioner verify after {due}: all its paths have to be up once more", local_time(due))
+    not_before = proof.first.at + ACCEPTANCE
+    return msg("run provisioner verify after {due}: all its paths have to be up once more", local_time(not_before))
 
 
 def _to_agree(progress: ConnectionProgress) -> str:
     missing = progress.plan.unsigned
     if not missing:
         return msg("all three have signed: provisioner facility plan {id}", progress.facility.id)
-    words = " ".join(f"--by {party.value}" for party in missing)
+    options = " ".join(f"--by {party.value}" for party in missing)
     names = ", ".join(party.words for party in missing)
     return msg(
-        "{names} have to agree: provisioner sign-off {id} {words} --source …", names, progress.facility.id, words
+        "{names} have to agree: provisioner sign-off {id} {words} --source …", names, progress.facility.id, options
     )
 
 
@@ -277,10 +277,10 @@ def _to_connect(progress: ConnectionProgress) -> str:
     if check is None:
         return "run provisioner verify: no path of it was checked yet"
     if check.checked < check.pulled:
-        known = msg("of {checked} of {paths} something is known", check.checked, counted(check.pulled, "path"))
-        return msg("run provisioner verify without a limit: {known}", known)
-    of = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
-    return msg("{pulled} of {of} not up: see provisioner verify --detail", check.pulled - check.proved, of)
+        checked = msg("of {checked} of {paths} something is known", check.checked, counted(check.pulled, "path"))
+        return msg("run provisioner verify without a limit: {known}", checked)
+    paths = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
+    return msg("{pulled} of {of} not up: see provisioner verify --detail", check.pulled - check.proved, paths)
 
 
 def _of_successor(facility: Outline, evidence: Evidence) -> str:
@@ -308,25 +308,25 @@ def statuses(
 
 
 def _status(orders: OrdersInForce, evidence: Evidence, now: datetime, facility: Outline) -> FacilityStatus:
-    standing = progress_of_facility(facility, evidence)
+    progress = progress_of_facility(facility, evidence)
     pictures = pictures_of(facility, evidence, now)
-    held = facility.operating.is_carried or standing.connected_at is not None
-    duties = orders.duties_of(facility) if held else ()
+    has_duties = facility.operating.is_carried or progress.connected_at is not None
+    duties = orders.duties_of(facility) if has_duties else ()
     duty = governing_duty(duties)
     return FacilityStatus(
-        standing=standing,
+        standing=progress,
         pictures=pictures,
         duties=duties,
         duty=duty,
-        timeliness=timeliness(duty, standing.connected_at, now),
-        opening=opening_warning(standing, pictures, now),
+        timeliness=timeliness(duty, progress.connected_at, now),
+        opening=opening_warning(progress, pictures, now),
         evidence=evidence,
     )
 
 
-def _next(standing: FacilityProgress, pictures: Pictures, evidence: Evidence) -> str:
+def _next(progress: FacilityProgress, pictures: Pictures, evidence: Evidence) -> str:
     """Return the next step; pictures that no longer come are first."""
-    if standing.is_connected and pictures.is_up is False:
+    if progress.is_connected and pictures.is_up is False:
         noun = counted(pictures.cameras, "camera")
         return msg(
             "{down} of {noun} {are} not up: see provisioner verify --detail",
@@ -334,4 +334,4 @@ def _next(standing: FacilityProgress, pictures: Pictures, evidence: Evidence) ->
             noun,
             "is" if pictures.down == 1 else "are",
         )
-    return next_step(standing, evidence)
+    return next_step(progress, evidence)

@@ -179,7 +179,7 @@ def ruled_table(
     middle = '<w:vAlign w:val="center"/>'
 
     def row(cells: Sequence[str], properties: str) -> str:
-        inner = "".join(_cell(width, one, middle) for width, one in zip(widths_mm, cells, strict=True))
+        inner = "".join(_cell(width, text, middle) for width, text in zip(widths_mm, cells, strict=True))
         return f"<w:tr>{properties}{inner}</w:tr>"
 
     head = row(header, "<w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>")
@@ -260,8 +260,8 @@ def _party_rows(signers: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _party(name: str) -> str:
     look = replace(_CENTRE, points=13, stays=True)
-    words = paragraph(name.upper(), replace(look, is_bold=True, before=6))
-    return words + paragraph("(Ký, ghi rõ họ tên)", replace(look, is_italic=True)) + _BLANK * 4
+    title = paragraph(name.upper(), replace(look, is_bold=True, before=6))
+    return title + paragraph("(Ký, ghi rõ họ tên)", replace(look, is_italic=True)) + _BLANK * 4
 
 
 def _recipients(document: OfficialDocument) -> str:
@@ -342,7 +342,7 @@ def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
 def _prepare(file: DocxFile) -> None:
     """Remove unneeded parts of the library's empty file, and set the font."""
     for relations in (file.part.package.rels, file.part.rels):
-        for name in [name for name, one in relations.items() if one.reltype.endswith(_UNWANTED)]:
+        for name in [name for name, relation in relations.items() if relation.reltype.endswith(_UNWANTED)]:
             del relations[name]
     style = file.styles["Normal"].element
     style.append(

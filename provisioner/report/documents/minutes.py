@@ -75,10 +75,10 @@ class DocumentBasis:
     @property
     def sentence(self) -> str:
         """The basis in words, for the end of the content."""
-        held = f" Chưa tính, do tệp dữ liệu có lỗi: {', '.join(self.held)}." if self.held else ""
+        frozen = f" Chưa tính, do tệp dữ liệu có lỗi: {', '.join(self.held)}." if self.held else ""
         return (
             f"Số liệu tính đến {moment_in_words(self.as_of)} (giờ Việt Nam), theo {self.runs} lần chạy đã ghi nhận;"
-            f" {freshness_label(self.proof)}. Dữ liệu: {self.source}.{held}"
+            f" {freshness_label(self.proof)}. Dữ liệu: {self.source}.{frozen}"
         )
 
 
@@ -200,21 +200,21 @@ def _sign_off_table(plan: ConnectionPlan, letterhead: Letterhead, carrier: str) 
         TableColumn("Ngày", 30, is_centred=True),
         TableColumn("Văn bản", 70),
     )
-    return OfficialTable(columns, [_sign_off(one, letterhead, carrier) for one in plan.sign_offs])
+    return OfficialTable(columns, [_sign_off(sign_off, letterhead, carrier) for sign_off in plan.sign_offs])
 
 
-def _sign_off(one: SignOff, letterhead: Letterhead, carrier: str) -> tuple[str, str, str]:
-    return party_name(one.by, letterhead, carrier), day_label(one.signed_on), one.source
+def _sign_off(sign_off: SignOff, letterhead: Letterhead, carrier: str) -> tuple[str, str, str]:
+    return party_name(sign_off.by, letterhead, carrier), day_label(sign_off.signed_on), sign_off.source
 
 
 def _proof_table(proof: Proof) -> OfficialTable:
     columns = (TableColumn("Lần kiểm chứng", 60), TableColumn("Thời điểm", 40, is_centred=True), TableColumn("Mã", 65))
-    shown = [("Lần đầu đủ hình", proof.first), ("Đủ hình lần nữa (nghiệm thu)", proof.again), ("Gần nhất", proof.last)]
-    return OfficialTable(columns, [_proved(words, one) for words, one in shown if one])
+    rows = [("Lần đầu đủ hình", proof.first), ("Đủ hình lần nữa (nghiệm thu)", proof.again), ("Gần nhất", proof.last)]
+    return OfficialTable(columns, [_proved(title, moment) for title, moment in rows if moment])
 
 
-def _proved(words: str, one: ProvedAt) -> tuple[str, str, str]:
-    return words, day_label(one.at), one.run
+def _proved(title: str, moment: ProvedAt) -> tuple[str, str, str]:
+    return title, day_label(moment.at), moment.run
 
 
 def _now(status: FacilityStatus) -> str:

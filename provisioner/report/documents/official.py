@@ -185,8 +185,8 @@ def short_digest(digest: str) -> str:
 def letterhead_of(filled: Sequence[str]) -> Letterhead:
     """Parse the values from a person, or raise `UsageError`."""
     texts: dict[str, list[str]] = defaultdict(list)
-    for one in filled:
-        key, equals, text = one.partition("=")
+    for pair in filled:
+        key, equals, text = pair.partition("=")
         _refuse_unknown(key, equals)
         texts[key].append(_line(key, text))
     for key, listed in texts.items():

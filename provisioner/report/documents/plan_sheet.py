@@ -98,7 +98,7 @@ def _party(party: Party, say: Translator) -> str:
 
 
 def _recorders(facility: Facility, say: Translator) -> SheetTable:
-    rows = [(one.id, _device(one), str(_channels(facility, one))) for one in facility.recorders]
+    rows = [(recorder.id, _device(recorder), str(_channels(facility, recorder))) for recorder in facility.recorders]
     return SheetTable(say("Recorders"), (say("Recorder"), say("Device"), say("Channels in use")), rows)
 
 
@@ -113,8 +113,8 @@ def _cameras(facility: Facility, say: Translator) -> SheetTable:
 
 def _camera(camera: Camera, say: Translator) -> tuple[str, ...]:
     channel = camera.channel if camera.ip_channel is None else camera.ip_channel
-    of = "IP " if camera.ip_channel is not None else ""
-    device = f"{camera.recorder}, {of}{channel}" if camera.recorder else _device(camera)
+    prefix = "IP " if camera.ip_channel is not None else ""
+    device = f"{camera.recorder}, {prefix}{channel}" if camera.recorder else _device(camera)
     main = _stream(camera.streams.main) if camera.streams.main else "-"
     return camera.id, _zone(camera.zone, say), camera.location or "", device, _stream(camera.streams.sub), main
 

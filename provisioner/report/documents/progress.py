@@ -85,17 +85,17 @@ def _carrier(listing: FacilityList, carrier: str) -> str:
 
 def _orders(listed: Sequence[FacilityStatus]) -> Iterator[Block]:
     orders = {duty.order.ref: duty.order for status in listed for duty in status.duties}
-    for order in sorted(orders.values(), key=lambda one: (one.issued_on, one.ref)):
+    for order in sorted(orders.values(), key=lambda item: (item.issued_on, item.ref)):
         yield Passage(f"Căn cứ văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer});")
 
 
 def _results(report: ProgressReport) -> Iterator[str]:
-    total, standing = report.total, Counter(status.facility.operating for status in report.listed)
-    kinds = ", ".join(f"{standing[one]} {label(one).lower()}" for one in Operating if standing[one])
+    total, counts = report.total, Counter(status.facility.operating for status in report.listed)
+    kinds = ", ".join(f"{counts[operating]} {label(operating).lower()}" for operating in Operating if counts[operating])
     closed = f"; không tính {report.closed} cơ sở đã đóng" if report.closed else ""
     yield f"- Tổng số cơ sở cách ly tập trung: {total.facilities} cơ sở ({kinds or 'không có'}){closed}."
-    seen = f"khi khảo sát có {total.present} camera, đáp ứng {total.fit}, cần bổ sung {total.missing}"
-    yield f"- Đã khảo sát: {total.surveyed}/{total.facilities} cơ sở; {seen}."
+    surveyed = f"khi khảo sát có {total.present} camera, đáp ứng {total.fit}, cần bổ sung {total.missing}"
+    yield f"- Đã khảo sát: {total.surveyed}/{total.facilities} cơ sở; {surveyed}."
     yield (
         f"- Đã kết nối (đã kiểm chứng có hình tại trung tâm giám sát): {total.connected} cơ sở với"
         f" {total.cameras_connected} camera; trong đó trễ hạn {total.late} cơ sở."
@@ -177,7 +177,7 @@ def _listed(report: ProgressReport, listing: FacilityList) -> Iterator[Block]:
         )
         listed = few
     alone = len(report.by_province) == 1
-    rows = [_row(number, one, listing, alone=alone) for number, one in enumerate(listed, start=1)]
+    rows = [_row(number, entry, listing, alone=alone) for number, entry in enumerate(listed, start=1)]
     yield OfficialTable(_OF_ONE_PROVINCE if alone else _LISTED, rows)
 
 

@@ -105,14 +105,14 @@ def export_document(
     *,
     inventory: InventoryRow,
     proof: Freshness | None = None,
-    held: Sequence[FrozenFacility] = (),
+    frozen: Sequence[FrozenFacility] = (),
 ) -> Document:
     """Return the `export` document of a report's counts (`counted`).
 
-    `proof` is the age of the proof, if the report rests on it. `held` are frozen facilities, which are not counted.
+    `proof` is the age of the proof, if the report rests on it. `frozen` facilities are not counted.
     """
-    own = REPORTS[name].document(counted, listing)
+    fields = REPORTS[name].document(counted, listing)
     fresh = proof and proof_row(proof)
-    parts = {key: value for key, value in own.items() if isinstance(value, LongList)}
-    head = {"as_of": as_of, "runs": runs, "report": name, "proof": fresh, "inventory": inventory, "held": held}
-    return ExportDocument(**head, **own | dict.fromkeys(parts, ())).plain | parts
+    parts = {key: value for key, value in fields.items() if isinstance(value, LongList)}
+    head = {"as_of": as_of, "runs": runs, "report": name, "proof": fresh, "inventory": inventory, "held": frozen}
+    return ExportDocument(**head, **fields | dict.fromkeys(parts, ())).plain | parts

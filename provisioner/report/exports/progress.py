@@ -97,9 +97,9 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
         "facilities": LongList(
             lambda: (
                 CountedRow.made_of(
-                    one, **facility_values(one, name_of(one.facility.id)), counted_as=counted_as(one)
+                    status, **facility_values(status, name_of(status.facility.id)), counted_as=counted_as(status)
                 ).plain
-                for one in report.listed
+                for status in report.listed
             )
         ),
     }
@@ -161,9 +161,9 @@ def _cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> list[str]
     ]
 
 
-def _known(text: str, unknown: int, of: int) -> str:
+def _known(text: str, unknown: int, total: int) -> str:
     """Return a count in words, with the number of unknown ones."""
-    if unknown and unknown == of:
+    if unknown and unknown == total:
         return "unknown"
     return f"{text} ({unknown} unknown)" if unknown else text
 
@@ -203,7 +203,7 @@ def _pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
         Page(
             "Danh sách cơ sở",
             _LISTED,
-            [_listed(number, one, listing) for number, one in enumerate(report.listed, start=1)],
+            [_listed(number, status, listing) for number, status in enumerate(report.listed, start=1)],
         ),
     )
 
@@ -287,7 +287,7 @@ _LISTED = (
 
 
 def _listed(number: int, status: FacilityStatus, listing: FacilityList) -> SheetRow:
-    facility, standing, duty = status.facility, status.standing, status.duty
+    facility, lifecycle, duty = status.facility, status.standing, status.duty
     blocked = status.blocked if status.is_blocked else None
     return (
         number,
@@ -296,9 +296,9 @@ def _listed(number: int, status: FacilityStatus, listing: FacilityList) -> Sheet
         listing.province_of(facility).name,
         label(facility.managing_body),
         status.carrier or NO_PLAN_LABEL,
-        label(standing.state),
-        day_label(standing.since),
-        day_label(standing.connected_at),
+        label(lifecycle.state),
+        day_label(lifecycle.since),
+        day_label(lifecycle.connected_at),
         duty.order.ref if duty else "",
         day_label(duty.before) if duty else "",
         label(status.timeliness),

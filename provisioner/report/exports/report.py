@@ -177,39 +177,39 @@ def _acceptance_document(report: ProvedFacilities, listing: FacilityList) -> Doc
     return {
         "accepted": report.accepted,
         "proved_once": report.proved_once,
-        "facilities": [_proved(one, name_of(one.status.facility.id)) for one in report.listed],
+        "facilities": [_proved(entry, name_of(entry.status.facility.id)) for entry in report.listed],
     }
 
 
-def _proved(one: FacilityProof, name: str) -> ProvedRow:
-    proofs = one.proof or dict.fromkeys(ProofsRow.model_fields)
-    return ProvedRow.made_of(one, name=name, refusal=one.refusal or None, proofs=proofs)
+def _proved(entry: FacilityProof, name: str) -> ProvedRow:
+    proofs = entry.proof or dict.fromkeys(ProofsRow.model_fields)
+    return ProvedRow.made_of(entry, name=name, refusal=entry.refusal or None, proofs=proofs)
 
 
 def _acceptance_lines(report: ProvedFacilities) -> Iterator[str]:
     names = ("facility", "carrier", "cameras", "first proved", "proved again", "last proved")
-    yield from text_table(names, [_acceptance_cells(one) for one in report.listed], numbers=False)
+    yield from text_table(names, [_acceptance_cells(entry) for entry in report.listed], numbers=False)
     yield ""
     yield (
         f"{report.accepted} of {counted(len(report.listed), 'facility')} accepted,"
         f" {report.proved_once} proved and not yet again"
     )
-    for one in report.listed:
-        if one.refusal:
-            yield f"no record: {one.status.facility.id}: {one.refusal}"
+    for entry in report.listed:
+        if entry.refusal:
+            yield f"no record: {entry.status.facility.id}: {entry.refusal}"
 
 
-def _acceptance_cells(one: FacilityProof) -> list[str]:
-    moments = [_short(one.proof.first), _short(one.proof.again), _short(one.proof.last)] if one.proof else ["-"] * 3
-    return [one.status.facility.id, one.status.carrier or "-", str(one.status.facility.cameras), *moments]
+def _acceptance_cells(entry: FacilityProof) -> list[str]:
+    moments = [_short(entry.proof.first), _short(entry.proof.again), _short(entry.proof.last)] if entry.proof else ["-"] * 3
+    return [entry.status.facility.id, entry.status.carrier or "-", str(entry.status.facility.cameras), *moments]
 
 
-def _short(shown: ProvedAt | None) -> str:
-    return short(shown.at) if shown else "-"
+def _short(proved: ProvedAt | None) -> str:
+    return short(proved.at) if proved else "-"
 
 
 def _acceptance_pages(report: ProvedFacilities, listing: FacilityList) -> tuple[Page, ...]:
-    rows = [_acceptance_row(number, one, listing) for number, one in enumerate(report.listed, start=1)]
+    rows = [_acceptance_row(number, entry, listing) for number, entry in enumerate(report.listed, start=1)]
     return (Page("Nghiệm thu", _ACCEPTANCE_COLUMNS, rows),)
 
 
@@ -224,20 +224,20 @@ ACCEPTANCE_REPORT = Report(
 """The report on acceptance."""
 
 
-def _acceptance_row(number: int, one: FacilityProof, listing: FacilityList) -> SheetRow:
-    facility, proof = one.status.facility, one.proof
+def _acceptance_row(number: int, entry: FacilityProof, listing: FacilityList) -> SheetRow:
+    facility, proof = entry.status.facility, entry.proof
     proofs = (proof.first, proof.again, proof.last) if proof else (None, None, None)
     return (
         number,
         facility.id,
         listing.files.name(facility.id),
         listing.province_of(facility).name,
-        one.status.carrier or NO_PLAN_LABEL,
-        label(one.status.standing.state),
+        entry.status.carrier or NO_PLAN_LABEL,
+        label(entry.status.standing.state),
         facility.cameras,
-        *(day_label(shown.at) if shown else "" for shown in proofs),
-        up_label(one.status.pictures),
-        "Có" if one.is_accepted else "Chưa",
+        *(day_label(moment.at) if moment else "" for moment in proofs),
+        up_label(entry.status.pictures),
+        "Có" if entry.is_accepted else "Chưa",
     )
 
 
@@ -321,7 +321,7 @@ class SharesOfRow(Row):
 
 def _scorecard_document(card: Scorecard, _listing: FacilityList) -> Document:
     return {
-        "carriers": [CarrierScoreRow.made_of(one, availability=_share(one)) for one in card.scores],
+        "carriers": [CarrierScoreRow.made_of(score, availability=_share(score)) for score in card.scores],
         "all_carriers": ScoreRow.made_of(card.total, availability=_share(card.total)),
         "incidents_of": card.incidents,
         "availability_of": _shares_of(card.shares) if card.shares else None,
@@ -343,11 +343,11 @@ def _shares_of(shares: CarrierShares) -> SharesOfRow:
 
 
 def _scorecard_lines(card: Scorecard) -> Iterator[str]:
-    bound = (one.value.replace("_", " ") for one in _BOUND)
+    bound = (entry.value.replace("_", " ") for entry in _BOUND)
     now = ("facilities", "connected", "up now", "not up", "unknown")
     shares = ("available", "agreed", "maintenance", "not measured")
     names = ("carrier", *now, *bound, "blocked", "taking over", "cameras up now", "incidents", *shares)
-    rows = [_score_cells(one, one.carrier or _NO_PLAN) for one in card.scores]
+    rows = [_score_cells(entry, entry.carrier or _NO_PLAN) for entry in card.scores]
     yield from text_table(names, [*rows, _score_cells(card.total, TOTAL_NAME)], numbers=True)
     yield ""
     yield from _share_lines(card.shares)
@@ -357,9 +357,9 @@ def _scorecard_lines(card: Scorecard) -> Iterator[str]:
         return
     limit = f", limited to {' '.join(card.incidents.limit)}" if card.incidents.limit else ""
     yield f"incidents of {card.incidents.run} ({local_time(card.incidents.at)}{limit}):"
-    for one in card.scores:
-        for cause, count in sorted((one.incidents or {}).items(), key=lambda item: (-item[1], item[0])):
-            yield f"  {one.carrier}: {count} {cause}"
+    for entry in card.scores:
+        for cause, count in sorted((entry.incidents or {}).items(), key=lambda item: (-item[1], item[0])):
+            yield f"  {entry.carrier}: {count} {cause}"
     if not card.total.incidents:
         yield "  none"
 
@@ -367,7 +367,7 @@ def _scorecard_lines(card: Scorecard) -> Iterator[str]:
 def _score_cells(score: CarrierScore, name: str) -> list[str]:
     group = score.group
     now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
-    counts = (*now, *(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
+    counts = (*now, *(score.timeliness[timeliness] for timeliness in _BOUND), group.blocked_in_all, score.taking_over)
     incidents = "unknown" if score.incidents is None else str(sum(score.incidents.values()))
     shares = (cell or _EMPTY for cell in _share_cells(score.share))
     return [name, *map(str, counts), f"{group.cameras_up}/{group.cameras}", incidents, *shares]
@@ -385,12 +385,12 @@ def _share_lines(shares: CarrierShares | None) -> Iterator[str]:
 
 
 def _scorecard_pages(card: Scorecard, _listing: FacilityList) -> tuple[Page, ...]:
-    rows = [_score_row(one, one.name or NO_PLAN_LABEL) for one in card.scores]
+    rows = [_score_row(score, score.name or NO_PLAN_LABEL) for score in card.scores]
     pages = [Page("Theo doanh nghiệp", _SCORECARD_COLUMNS, rows, _score_row(card.total, TOTAL_LABEL))]
     if card.incidents:
-        of = f"Lần kiểm tra {card.incidents.run}, {day_label(card.incidents.at)}"
+        source = f"Lần kiểm tra {card.incidents.run}, {day_label(card.incidents.at)}"
         columns = (("Doanh nghiệp", 22), ("Nguyên nhân (như verify ghi)", 34), ("Số sự cố", 10), ("Nguồn", 44))
-        pages.append(Page("Sự cố theo nguyên nhân", columns, _incident_rows(card.scores, of)))
+        pages.append(Page("Sự cố theo nguyên nhân", columns, _incident_rows(card.scores, source)))
     return tuple(pages)
 
 
@@ -399,24 +399,24 @@ def _score_row(score: CarrierScore, name: str) -> SheetRow:
     now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
     cameras = (group.cameras, group.cameras_up, group.cameras_down, group.cameras_unknown)
     incidents = "Chưa rõ" if score.incidents is None else sum(score.incidents.values())
-    kept = (*(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
-    available, agreed, *apart = (cell.replace(".", ",") for cell in _share_cells(score.share))
+    work = (*(score.timeliness[timeliness] for timeliness in _BOUND), group.blocked_in_all, score.taking_over)
+    available, agreed, *more = (cell.replace(".", ",") for cell in _share_cells(score.share))
     against = label(score.share.kept) if score.share else ""
-    shares = (available, agreed, against, *apart)
-    return (name, *now, *kept, *cameras, incidents, day_label(group.last_proved), *shares)
+    shares = (available, agreed, against, *more)
+    return (name, *now, *work, *cameras, incidents, day_label(group.last_proved), *shares)
 
 
 def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
     """Return the cells of a share, empty without any verdict."""
     if row is None:
         return ("", "", "", "")
-    one = row.measured
-    available = "" if one.available is None else percent(one.available)
-    return (available, agreed_percent(row.agreed), percent(one.maintenance_share), percent(one.unmeasured_share))
+    measured = row.measured
+    available = "" if measured.available is None else percent(measured.available)
+    return (available, agreed_percent(row.agreed), percent(measured.maintenance_share), percent(measured.unmeasured_share))
 
 
-def _incident_rows(scores: Sequence[CarrierScore], of: str) -> list[SheetRow]:
-    return [(one.name, cause, count, of) for one in scores for cause, count in sorted((one.incidents or {}).items())]
+def _incident_rows(scores: Sequence[CarrierScore], source: str) -> list[SheetRow]:
+    return [(score.name, cause, count, source) for score in scores for cause, count in sorted((score.incidents or {}).items())]
 
 
 def _scorecard_basis(card: Scorecard) -> str:

@@ -186,7 +186,7 @@ def _surveys_document(report: Surveys, listing: FacilityList) -> Document:
     return {
         "total": _survey_counts(report.total),
         "by_province": [_survey_counts(group) for group in report.by_province],
-        "facilities": [SurveyedRow(**_facility(one, listing.files)) for one in report.listed],
+        "facilities": [SurveyedRow(**_facility(facility, listing.files)) for facility in report.listed],
     }
 
 
@@ -268,11 +268,11 @@ def _survey_row(number: int, facility: Outline, listing: FacilityList) -> SheetR
 
 
 def _count_minutes(listing: FacilityList) -> tuple[Outline, ...]:
-    return tuple(one for one in listing.facilities if one.operating is not Operating.CLOSED)
+    return tuple(facility for facility in listing.facilities if facility.operating is not Operating.CLOSED)
 
 
 def _minutes_document(facilities: tuple[Outline, ...], listing: FacilityList) -> Document:
-    return {"facilities": [_facility_with_devices(one, listing.files) for one in facilities]}
+    return {"facilities": [_facility_with_devices(facility, listing.files) for facility in facilities]}
 
 
 def _facility_with_devices(outline: Outline, files: FacilityReader) -> MinutesRow:
@@ -282,7 +282,7 @@ def _facility_with_devices(outline: Outline, files: FacilityReader) -> MinutesRo
 
 
 def _device_row(facility: Facility, camera: Camera) -> DeviceRow:
-    makes = {one.id: one.make.value for one in facility.recorders}
+    makes = {recorder.id: recorder.make.value for recorder in facility.recorders}
     make = camera.make.value if camera.make else makes.get(camera.recorder or "")
     return DeviceRow(camera=camera.id, zone=camera.zone.value, make=make, recorder=camera.recorder)
 
@@ -294,8 +294,8 @@ def _facility(facility: Outline, files: FacilityReader) -> Document:
 
 def _minutes_lines(facilities: tuple[Outline, ...]) -> Iterator[str]:
     names = ("facility", "surveyed", "present", "fit", "missing", "verdict", "registered")
-    yield from text_table(names, [_minutes_cells(one) for one in facilities], numbers=False)
-    missing = [one.id for one in facilities if one.survey_verdict is None]
+    yield from text_table(names, [_minutes_cells(facility) for facility in facilities], numbers=False)
+    missing = [facility.id for facility in facilities if facility.survey_verdict is None]
     yield ""
     yield f"{len(facilities) - len(missing)} of {counted(len(facilities), 'facility')} surveyed"
     for name in missing:
@@ -310,9 +310,9 @@ def _minutes_cells(facility: Outline) -> list[str]:
 
 
 def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tuple[Page, ...]:
-    surveyed = [listing.files.facility(one.id) for one in facilities if one.survey_verdict]
-    minutes = [_minutes_row(n, one, listing.province_of(one).name) for n, one in enumerate(surveyed, start=1)]
-    devices = [_device_cells(one, camera) for one in surveyed for camera in one.cameras]
+    surveyed = [listing.files.facility(facility.id) for facility in facilities if facility.survey_verdict]
+    minutes = [_minutes_row(n, facility, listing.province_of(facility).name) for n, facility in enumerate(surveyed, start=1)]
+    devices = [_device_cells(facility, camera) for facility in surveyed for camera in facility.cameras]
     return Page("Biên bản khảo sát", _MINUTES_COLUMNS, minutes), Page("Thiết bị đã đăng ký", _DEVICE_COLUMNS, devices)
 
 
@@ -345,7 +345,7 @@ def _device_cells(facility: Facility, camera: Camera) -> SheetRow:
 
 
 def _counted_zones(listing: FacilityList) -> Zones:
-    return zones(listing.files.facility(one.id) for one in listing.facilities)
+    return zones(listing.files.facility(facility.id) for facility in listing.facilities)
 
 
 def _zones_document(report: Zones, _listing: FacilityList) -> Document:
@@ -362,9 +362,9 @@ def _zones_lines(report: Zones) -> Iterator[str]:
     yield from text_table(names, rows, numbers=True)
     yield ""
     gaps: dict[str, list[str]] = {}
-    for one in report.lacking:
-        if one.cover is Cover.GAP:
-            gaps.setdefault(one.facility.id, []).append(one.zone.value)
+    for zone_cover in report.lacking:
+        if zone_cover.cover is Cover.GAP:
+            gaps.setdefault(zone_cover.facility.id, []).append(zone_cover.zone.value)
     for facility, names_of_zones in gaps.items():
         yield f"{facility}: no camera at {', '.join(names_of_zones)}"
 
@@ -372,8 +372,8 @@ def _zones_lines(report: Zones) -> Iterator[str]:
 def _zones_pages(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
     columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((COVER_LABELS[cover], 18) for cover in Cover))
     lacking = [
-        (number, one.facility.id, one.facility.name, listing.province_of(one.facility).name, *_labels(one))
-        for number, one in enumerate(report.lacking, start=1)
+        (number, zone_cover.facility.id, zone_cover.facility.name, listing.province_of(zone_cover.facility).name, *_labels(zone_cover))
+        for number, zone_cover in enumerate(report.lacking, start=1)
     ]
     return (
         Page("Theo khu vực", columns, [_zone_group_row(group) for group in report.by_zone]),
@@ -391,8 +391,8 @@ ZONES = Report(
 """The report on zones."""
 
 
-def _labels(one: ZoneCover) -> tuple[str, str]:
-    return label(one.zone), COVER_LABELS[one.cover]
+def _labels(zone_cover: ZoneCover) -> tuple[str, str]:
+    return label(zone_cover.zone), COVER_LABELS[zone_cover.cover]
 
 
 def _zone_group_row(group: ZoneGroup) -> SheetRow:

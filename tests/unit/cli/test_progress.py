@@ -169,8 +169,8 @@ def test_rows_come_after_a_second_and_go_when_all_is_done(watched_terminal: Call
     told = watched_terminal()
     now = [0.0]
     one = progress(ProgressForm.ROWS, now)
-    with one.shown():
-        one.begun("observe", {"relay-1": 0})
+    with one.displayed():
+        one.started("observe", {"relay-1": 0})
         time.sleep(0.4)
         assert told.getvalue() == ""
         now[0] = 1.5
@@ -225,7 +225,7 @@ def test_nobody_is_shown_anything_where_nothing_is_to_be_shown(watched_terminal:
     one.stage_started(Stage.READ, 3)
     now[0] = 100.0
     one.stage_advanced(Stage.READ, 1)
-    one.begun("observe", {"relay-1": 0})
+    one.started("observe", {"relay-1": 0})
     assert threading.active_count() == 1 or all(thread.name != "progress" for thread in threading.enumerate())
     assert told.getvalue() == ""
 
@@ -235,7 +235,7 @@ def test_no_clock_runs_where_processes_are_forked(stage: Stage, watched_terminal
     watched_terminal()
     one = Progress(ENGLISH, ProgressForm.ROWS)
     running = threading.active_count()
-    with one.shown(), watched_by(one), at_stage(Stage.COUNT):
+    with one.displayed(), watched_by(one), at_stage(Stage.COUNT):
         assert threading.active_count() == running + 1
         with at_stage(stage, 3) as advanced:
             assert threading.active_count() == running
@@ -273,8 +273,8 @@ def test_a_terminal_that_is_gone_ends_no_call(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sys.stderr", Gone())
     for shown in (ProgressForm.ROWS, ProgressForm.LINES):
         one = Progress(ENGLISH, shown, verbose=True)
-        with one.shown():
-            one.begun("apply", {"relay-1": 0})
+        with one.displayed():
+            one.started("apply", {"relay-1": 0})
             time.sleep(0.4)
             one.answered("apply", "relay-1", "answered")
 
@@ -306,7 +306,7 @@ class Watcher:
     def __init__(self) -> None:
         self.events: list[tuple[object, ...]] = []
 
-    def begun(self, operation: str, hosts: Mapping[str, int]) -> None:
+    def started(self, operation: str, hosts: Mapping[str, int]) -> None:
         self.events.append(("begun", operation, dict(hosts)))
 
     def answered(self, operation: str, host: str, outcome: str) -> None:

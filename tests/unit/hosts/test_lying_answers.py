@@ -144,7 +144,7 @@ class Keys:
 def test_a_relay_cannot_have_the_key_that_is_recorded_as_anothers() -> None:
     key = inventories.public_key(OTHER)
     made, errors = make_host_keys(
-        tuple(DESIRED.hosts.values()), Keys({ODD: key, OTHER: key}), fleets.templates(), known={key: OTHER}
+        tuple(DESIRED.hosts.values()), Keys({ODD: key, OTHER: key}), fleets.templates(), recorded={key: OTHER}
     )
     assert set(made) == {OTHER}
     assert f"{ODD} says that it has the public key of {OTHER}" in errors[ODD].message
@@ -156,7 +156,7 @@ def test_a_relay_cannot_have_the_key_of_a_gateway() -> None:
     key = inventories.public_key("site")
     keys = Keys({ODD: key, OTHER: inventories.public_key(OTHER)})
     made, errors = make_host_keys(
-        tuple(DESIRED.hosts.values()), keys, fleets.templates(), known={key: "the gateway of kcl-bg-001"}
+        tuple(DESIRED.hosts.values()), keys, fleets.templates(), recorded={key: "the gateway of kcl-bg-001"}
     )
     assert (set(made), set(errors)) == ({OTHER}, {ODD})
 
@@ -172,6 +172,6 @@ def test_of_two_new_hosts_with_one_key_neither_is_recorded() -> None:
 def test_a_host_has_the_key_that_is_recorded_as_its_own() -> None:
     keys = {host: inventories.public_key(host) for host in (ODD, OTHER)}
     made, errors = make_host_keys(
-        tuple(DESIRED.hosts.values()), Keys(keys), fleets.templates(), known={key: host for host, key in keys.items()}
+        tuple(DESIRED.hosts.values()), Keys(keys), fleets.templates(), recorded={key: host for host, key in keys.items()}
     )
     assert (set(made), errors) == ({ODD, OTHER}, {})

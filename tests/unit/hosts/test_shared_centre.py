@@ -15,7 +15,7 @@ import pytest
 from provisioner.base.errors import HostError
 from provisioner.desired.owner import UNMARKED, Owner, owner_in
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.identity import claims_of, is_free, is_open, judged
+from provisioner.hosts.identity import claims_of, is_free, is_open, with_owner
 from provisioner.hosts.runner import UNPROVED, CallOutcome, ForeignHostError, HostAnswer, unanswered
 from provisioner_host import bundle
 from provisioner_host.machine import paths
@@ -130,7 +130,7 @@ def test_in_the_other_shape_a_host_is_open_to_nobody_whatever_was_adopted_or_rel
 
 def error_of(said: str) -> HostError:
     answer = HostAnswer(SHARED.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner_in(said))
-    return unanswered(SHARED, judged(SHARED, answer))
+    return unanswered(SHARED, with_owner(SHARED, answer))
 
 
 def test_a_host_of_the_other_shape_says_what_is_to_be_done_and_offers_no_adoption() -> None:

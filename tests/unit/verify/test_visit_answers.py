@@ -43,7 +43,7 @@ def judging(asked: int | None) -> JudgesRelay:
         evidence: Mapping[str, HostEvidence],
         drift: Mapping[str, Sequence[Change]],
     ) -> Judged:
-        return judge_each(targets, evidence, drift, FINISHED, asked=asked)
+        return judge_each(targets, evidence, drift, FINISHED, max_level=asked)
 
     return judged
 
@@ -65,7 +65,7 @@ def at_once(
     """The verdicts with all evidence there."""
     evidence = {host: parse_evidence(answer) for host, answer in answers.items()}
     drift = {e.host: tuple(c for c in changes if c.host == e.host) for e in evidence.values() if e.facts is not None}
-    return judge(targets, evidence, drift, FINISHED, asked=asked)
+    return judge(targets, evidence, drift, FINISHED, max_level=asked)
 
 
 @given(
