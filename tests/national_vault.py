@@ -75,7 +75,7 @@ def _carrier(inventory: Inventory, secrets: Secrets, name: str, *, apart: bool) 
         "centre_psks": {r: {c: s.reveal() for c, s in below.items()} for r, below in own.centre_psks.items()},
     }
     if apart:
-        hosts = inventory.hosts_of_one(carrier)
+        hosts = inventory.hosts_of_carrier(carrier)
         plain["host_keys"] = {host: host_digest_key(secrets.digest_key, host).reveal() for host in hosts}
     return plain
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.language import Language
 from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
-from provisioner.integrations.notify.night import DEVICE_SIGHT, HOST_SIGHT, NightItem, NightReport
+from provisioner.integrations.notify.night import DEVICE_ITEM, HOST_ITEM, NightItem, NightReport
 from provisioner.inventory.model import Receiver, ReceiverKind
 from provisioner.verify.result import Cause, Finding, Layer, Verdict
 
@@ -47,14 +47,14 @@ def host(carrier: str, cause: Cause = Cause.DRIFT) -> NightItem:
     """A host that drifted."""
     name = f"relay-{carrier}"
     finding = Finding(cause, Layer.HOST, name, f"canary-{carrier} 10.9.8.7")
-    return NightItem(f"{HOST_SIGHT}{name}:{cause}", "", "", frozenset({carrier}), Verdict.DEGRADED, finding)
+    return NightItem(f"{HOST_ITEM}{name}:{cause}", "", "", frozenset({carrier}), Verdict.DEGRADED, finding)
 
 
 def device(facility: str, camera: int, carrier: str, cause: Cause = Cause.DEVICE_CLOCK_OFF) -> NightItem:
     """A device with which something is wrong by its own word."""
     name, whose = f"{facility}/cam-{camera}", frozenset({carrier})
     finding = Finding(cause, Layer.CAMERA, name, f"canary-{facility}-{carrier} 10.9.8.7")
-    return NightItem(f"{DEVICE_SIGHT}{name}:{cause}", "", facility, whose, Verdict.DEGRADED, finding)
+    return NightItem(f"{DEVICE_ITEM}{name}:{cause}", "", facility, whose, Verdict.DEGRADED, finding)
 
 
 _VERDICTS = st.sampled_from([Verdict.UP, Verdict.UP, *BAD])

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from provisioner.record.availability.path_state import PathState, after
 from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
-from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, ProvedAt, Verification, Word
+from provisioner.record.lifecycle.evidence import (
+    ACCEPTANCE,
+    Evidence,
+    HostReport,
+    LastCheck,
+    Proof,
+    ProvedAt,
+    Verification,
+)
 from tests import histories as make
 
 FACILITIES = ("kcl-1", "kcl-2")
@@ -112,11 +120,11 @@ def read(recorded: Sequence[Past]) -> Evidence:
         if moments:
             proofs[key] = _proof(moments)
     seen = sorted(_seen(ended), key=lambda one: one[0].at)
-    words = {holding.host: Word(shown, holding.held, holding.exact) for shown, holding in seen}
+    words = {holding.host: HostReport(shown, holding.held, holding.exact) for shown, holding in seen}
     for past in recorded:
         for host in past.hosts if past.ending is None else ():
             if host not in words or words[host].shown.at <= past.run.started:
-                words[host] = Word(ProvedAt(past.run.started, past.run.id), None, exact=False)
+                words[host] = HostReport(ProvedAt(past.run.started, past.run.id), None, exact=False)
     carried: dict[tuple[str, str], dict[str, ProvedAt]] = {}
     holders: dict[str, frozenset[str]] = {}
     for shown, holding in seen:
@@ -194,7 +202,7 @@ def _seen(ended: list[Past]) -> Iterator[tuple[ProvedAt, Holding]]:
 
 
 def _without(
-    seen: list[tuple[ProvedAt, Holding]], words: dict[str, Word], holders: dict[str, frozenset[str]]
+    seen: list[tuple[ProvedAt, Holding]], words: dict[str, HostReport], holders: dict[str, frozenset[str]]
 ) -> dict[tuple[str, str], ProvedAt]:
     found = {}
     for facility, hosts in holders.items():

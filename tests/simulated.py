@@ -34,7 +34,7 @@ from provisioner.desired.render.host import (
 from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_REVERT, HostSpec, MediaPath, units_of
 from provisioner.hosts.answers import wire
 from provisioner.hosts.call_rules import call_digest, call_refusal
-from provisioner.hosts.identity import is_open, judged
+from provisioner.hosts.identity import is_open, with_owner
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner_host.change import apply as host_apply
@@ -217,7 +217,7 @@ def _refused(host: SimulatedHost, call: HostCall) -> HostAnswer | None:
     if call.unproved and (later or is_open(call.spec, owner)):
         return None
     unproved = HostAnswer(call.spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner, bare=not something)
-    return judged(call.spec, unproved)
+    return with_owner(call.spec, unproved)
 
 
 def _mark(call: HostCall, run: str) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ class SlowHosts(SimulatedHosts, OpenRunner):
             time.sleep(self.delay_s)
             yield self.call([call], timeout_s=timeout_s)[call.spec.id]
 
-    def goes_on_with(self, begun: WaitingAnsible) -> None:
+    def use_started(self, begun: WaitingAnsible) -> None:
         """Let what was begun end: these hosts are not called by it."""
         begun.close()
 

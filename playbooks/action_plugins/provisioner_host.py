@@ -124,7 +124,7 @@ class ActionModule(ActionBase):
                 number, route = line.split()
                 link = f"{self._task.args['link']}.{route}"
                 arg_sets = (own_args if route == "own" else SHARED.format(link=link) + own_args, alone)
-                call = {part: _taken(box / f"{number}.{part}") for part in PARTS}
+                call = {part: _read_and_delete(box / f"{number}.{part}") for part in PARTS}
                 if not any(call[part] is not None for part in CALLS):
                     # Asked for before there is a call: the first one over this connection tells what came of it.
                     self._proofs[route] = self._answer(call, arg_sets)
@@ -191,7 +191,7 @@ class ActionModule(ActionBase):
         if not owner:
             # An older program says nothing of it; where one answers, something of somebody's is there.
             owner = self._look() if code else UNMARKED
-        reason = _last_word(complaint)
+        reason = _last_line(complaint)
         return _failure("unproved", reason or "its proof is not the one of the key that was left there", owner)
 
     def _whose(self, claims: list[list[str]]) -> bytes | None:
@@ -214,7 +214,7 @@ class ActionModule(ActionBase):
     def _fed(self, command: str, data: bytes) -> bytes:
         code, out, complaint = self._ask(command, data)
         if not out.startswith(MARK):
-            reason = _last_word(complaint) or _last_word(out) or "it said nothing"
+            reason = _last_line(complaint) or _last_line(out) or "it said nothing"
             return _failure("failed", f"the host gave no answer (code {code}): {reason}")
         return out[len(MARK) :].encode("ascii", "replace")
 
@@ -233,7 +233,7 @@ def _wait_for(socket: str) -> None:
         time.sleep(0.01)
 
 
-def _taken(path: Path) -> bytes | None:
+def _read_and_delete(path: Path) -> bytes | None:
     """Read and delete a file; return `None` if it is missing."""
     try:
         content = path.read_bytes()
@@ -243,7 +243,7 @@ def _taken(path: Path) -> bytes | None:
     return content
 
 
-def _last_word(text: str) -> str:
+def _last_line(text: str) -> str:
     """Return the last line without a server's banner and farewell."""
     lines = [line.strip() for line in text.splitlines()]
     spoken = [line for line in lines if line and not _FAREWELL.match(line)]

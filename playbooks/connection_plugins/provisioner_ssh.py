@@ -108,7 +108,7 @@ def _carried(command: list[str], data: bytes) -> tuple[int, bytes, bytes]:
             # A connection that stays in the background may keep the pipes open: they hold the last words of ssh.
             has_ended = end in streams
             if ssh.stdin in streams:
-                unsent = _left_of(unsent, ssh.stdin)
+                unsent = _unsent_rest(unsent, ssh.stdin)
                 if not unsent:
                     ready.unregister(ssh.stdin)
                     ssh.stdin.close()
@@ -123,7 +123,7 @@ def _carried(command: list[str], data: bytes) -> tuple[int, bytes, bytes]:
     return ssh.returncode, bytes(outputs[ssh.stdout]), bytes(outputs[ssh.stderr])
 
 
-def _left_of(data: memoryview, stream: io.RawIOBase) -> memoryview:
+def _unsent_rest(data: memoryview, stream: io.RawIOBase) -> memoryview:
     """Write data and return the rest, empty if the reader has gone."""
     try:
         return data[stream.write(data) or 0 :]

@@ -117,7 +117,7 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
         # All of it is read, up to a bound, so that what is needed can be said; the sentence is the last line.
         while counted.size < _LARGEST and counted.read(_BLOCK):
             pass
-        sys.stderr.write(f"{_no_room(error, counted.size)}\n")
+        sys.stderr.write(f"{_disk_full_text(error, counted.size)}\n")
         return False
 
 
@@ -135,7 +135,7 @@ def _received(stream: _Counted, key: bytes | None) -> bool:
                 sys.stderr.write("the bundle is not sealed under the key that was left here: nothing of it was read\n")
                 return False
             bundle.seek(0)
-            sys.path.insert(0, _place(_unpack(bundle, folder)))
+            sys.path.insert(0, _program_folder(_unpack(bundle, folder)))
         # What is installed here may be of another version: the bundle's own program serves it.
         for name in [name for name in sys.modules if name.partition(".")[0] == "provisioner_host"]:
             del sys.modules[name]
@@ -164,7 +164,7 @@ class _Counted:
         return self._stream.readline(size)
 
 
-def _no_room(error: OSError, size: int) -> str:
+def _disk_full_text(error: OSError, size: int) -> str:
     """Explain why /run takes no bundle, with free and needed space."""
     disk = os.statvfs(_RUN)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -242,7 +242,7 @@ def _is_word(text: str) -> bool:
     return 0 < len(text) <= _LONGEST_NAME and text.isascii() and text.isalnum()
 
 
-def _place(program: list[tuple[str, bytes]]) -> str:
+def _program_folder(program: list[tuple[str, bytes]]) -> str:
     """Return the folder of this program, created if missing."""
     import hashlib  # noqa: PLC0415 (the same)
     import shutil  # noqa: PLC0415 (the same)

@@ -51,12 +51,12 @@ def serve(folder: str) -> None:
     except OSError as error:
         answer = {"ok": False, "error": scrub(f"{request['operation']}: {words_of(error)}")}
     except Exception as error:  # noqa: BLE001 (a defect of ours; its own words may quote a value, the place does not)
-        answer = {"ok": False, "error": f"{request['operation']}: {type(error).__name__} at {_place(error)}"}
+        answer = {"ok": False, "error": f"{request['operation']}: {type(error).__name__} at {_raised_at(error)}"}
     sys.stdout.write("\n" + ANSWER + json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 
-def _place(error: Exception) -> str:
+def _raised_at(error: Exception) -> str:
     # By hand: to import `traceback` costs every call more than most of what it does.
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

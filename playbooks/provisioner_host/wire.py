@@ -1116,7 +1116,7 @@ class IcmpAnswer(TypedDict):
     own: NotRequired[bool]
 
 
-class SaidAnswer(TypedDict):
+class DeviceReplyAnswer(TypedDict):
     """A device's answer to a request for its picture without a login.
 
     Keys:
@@ -1140,10 +1140,10 @@ class DeviceEvidenceAnswer(TypedDict):
     outcome: Sentence
     seconds: float
     icmp: NotRequired[IcmpAnswer]
-    said: NotRequired[SaidAnswer]
+    said: NotRequired[DeviceReplyAnswer]
 
 
-WayAnswer = DeviceEvidenceAnswer
+CentreRouteAnswer = DeviceEvidenceAnswer
 """A relay's RTSP port as seen from a centre."""
 
 
@@ -1190,7 +1190,7 @@ class BaseChainAnswer(TypedDict):
     policy: Sentence
 
 
-class CloserAnswer(TypedDict):
+class CloserLookAnswer(TypedDict):
     """Results of a closer probe; `drops` is null without a trace."""
 
     drops: Annotated[list[DropAnswer], Bounds(0, 1000)] | None
@@ -1354,7 +1354,7 @@ class RelayEvidenceAnswer(TypedDict):
     sources: SourcesAnswer | None
     errors: dict[str, Annotated[list[Sentence], Longest(50)]]
     deliveries: NotRequired[RelayDeliveriesAnswer]
-    closer: NotRequired[CloserAnswer]
+    closer: NotRequired[CloserLookAnswer]
     chains: NotRequired[Annotated[list[BaseChainAnswer], Bounds(0, 1000)] | None]
     onvif: NotRequired[dict[str, AccountAnswer]]
     publishing: NotRequired[PublishingAnswer]
@@ -1367,8 +1367,8 @@ class CentreEvidenceAnswer(TypedDict):
     tunnel: TunnelEvidenceAnswer
     relays: dict[str, dict[str, ReadAnswer]]
     incoming: NotRequired[Annotated[list[ArrivalAnswer], Longest(10_000)]]
-    ways: NotRequired[list[WayAnswer]]
-    closer: NotRequired[CloserAnswer]
+    ways: NotRequired[list[CentreRouteAnswer]]
+    closer: NotRequired[CloserLookAnswer]
 
 
 class TimesAnswer(TypedDict):

@@ -35,7 +35,7 @@ def is_host_name(text: str) -> bool:
     return _HOST_NAME.fullmatch(text) is not None
 
 
-def host_place(text: str) -> HostPlace:
+def host_address(text: str) -> HostPlace:
     """Parse an address or a full host name, or raise `ValueError`."""
     return HostName(text) if is_host_name(text) else ip_address(text)
 

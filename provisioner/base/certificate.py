@@ -143,7 +143,9 @@ def chain_in(pem: bytes) -> tuple[str, ...]:
             certificate.verify_directly_issued_by(issuer)
         except (InvalidSignature, TypeError, ValueError):
             raise ValueError("its certificates are no chain: each has to be signed by the one behind it") from None
-    return tuple(base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode() for certificate in chain)
+    return tuple(
+        base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode() for certificate in chain
+    )
 
 
 def server_file(key: Secret, chain: Sequence[str]) -> Secret:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.git import checkout_of, places_of
+from provisioner.base.git import checkout_of, links_of
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _BLOCK = 4 * 1024 * 1024
@@ -132,7 +132,7 @@ def refuse_tracked_link(path: Path, folder: Path) -> None:
     """
     top = top_of(folder)
     try:
-        *links, _ = places_of(path)
+        *links, _ = links_of(path)
     except OSError as error:
         raise UsageError(f"{path} leads nowhere: {error.strerror}", hint="name another place") from None
     for link in links:
@@ -145,7 +145,7 @@ def is_tracked_path(path: Path, folder: Path) -> bool:
     """Return whether Git tracks a path or a link on it."""
     top = top_of(folder)
     try:
-        return any(link.is_relative_to(top) and is_tracked(link) for link in places_of(path))
+        return any(link.is_relative_to(top) and is_tracked(link) for link in links_of(path))
     except OSError:
         return False  # who reads it says so
 

@@ -173,19 +173,19 @@ def environment_outside(checkout: Checkout) -> dict[str, str]:
 def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[str, str]:
     """Return the environment without PATH entries that lead into a checkout."""
 
-    def leads_there(entry: str) -> bool:
+    def is_in_checkout(entry: str) -> bool:
         try:
-            return any(link.is_relative_to(proposed) for link in places_of(Path(entry)))
+            return any(link.is_relative_to(proposed) for link in links_of(Path(entry)))
         except OSError:
             return True
 
     if "PATH" not in caller:
         return caller
-    outside = [entry for entry in search_path(caller).split(":") if not leads_there(entry)]
+    outside = [entry for entry in search_path(caller).split(":") if not is_in_checkout(entry)]
     return {**caller, "PATH": ":".join(outside) or search_path({})}
 
 
-def places_of(path: Path) -> Iterator[Path]:
+def links_of(path: Path) -> Iterator[Path]:
     """Yield each link on a path, then its target; loops raise `OSError`."""
     current, remaining = Path("/"), _parts(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 (nothing is taken together)
     links = 0

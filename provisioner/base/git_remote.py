@@ -104,7 +104,11 @@ class RemoteAccess:
         if self.authorization is None:
             return variables
         header = f"Authorization: {self.authorization.reveal()}"
-        return variables | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.extraHeader", "GIT_CONFIG_VALUE_0": header}
+        return variables | {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "http.extraHeader",
+            "GIT_CONFIG_VALUE_0": header,
+        }
 
 
 def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
@@ -172,7 +176,7 @@ def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> 
 
 
 def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, replaces: bool = False) -> None:
-    """Push a reference to the remote: forced with `over`, else fast-forward.
+    """Push a reference to the remote: forced with `replaces`, else fast-forward.
 
     Raises:
         NoticeError: the remote was not reached, or refuses, e.g. since somebody pushed first.
@@ -255,12 +259,12 @@ def open_clone(folder: Path, url: str) -> Checkout:
         UsageError: Git cannot run.
     """
     checkout = _opened(folder)
-    clear_left_behind(checkout)
+    clear_leftovers(checkout)
     run_git(checkout, "config", f"remote.{REMOTE}.url", url, hint=_CLONE_HINT)
     return checkout
 
 
-def clear_left_behind(clone: Checkout) -> None:
+def clear_leftovers(clone: Checkout) -> None:
     """Remove a killed Git's leftovers, or raise `StateError`.
 
     No other Git may run there.

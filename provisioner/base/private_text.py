@@ -98,7 +98,9 @@ def states_login(text: str) -> bool:
 def holds_personal_data(text: str) -> bool:
     """Return whether a text holds a phone number or an e-mail address."""
     readable = _TAX_NUMBER.sub("|", _DAY.sub("|", as_read(text)))
-    return bool(_EMAIL_WITHIN.search(readable)) or any(_is_phone(readable, number.start()) for number in _PHONE.finditer(readable))
+    return bool(_EMAIL_WITHIN.search(readable)) or any(
+        _is_phone(readable, number.start()) for number in _PHONE.finditer(readable)
+    )
 
 
 def is_private(text: str) -> bool:

@@ -177,8 +177,8 @@ def words_of_reading(reader: str, prefixes: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{reader} of {prefix}" for prefix in prefixes) or (reader,)
 
 
-def was_read(right: str, before: Iterable[str]) -> bool:
-    """Return whether a reader's earlier rights cover the right `words`."""
+def had_right(right: str, before: Iterable[str]) -> bool:
+    """Return whether a reader's earlier rights cover the right `right`."""
     reader, _, prefix = right.partition(" of ")
     readings = [entry.partition(" of ") for entry in before]
     wide = [wider for name, _, wider in readings if name == reader]

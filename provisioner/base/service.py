@@ -32,7 +32,7 @@ class ServiceNotice:
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get(_SOCKET, "")
         # A name that begins with @ is one of the abstract namespace.
-        self._place = f"\0{address[1:]}" if address.startswith("@") else address if address.startswith("/") else ""
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address if address.startswith("/") else ""
         watchdog_us = environment.get(_WATCHDOG, "")
         self.watchdog_s: float = int(watchdog_us) / 1_000_000 if watchdog_us.isdecimal() else 0.0
 
@@ -53,11 +53,11 @@ class ServiceNotice:
         self._send("STOPPING=1")
 
     def _send(self, text: str) -> None:
-        if not self._place:
+        if not self._address:
             return
         # Nobody may be listening any more: that is nobody's failure.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.sendto(text.encode(), self._place)
+            sender.sendto(text.encode(), self._address)
 
 
 class JobSystem(StrEnum):

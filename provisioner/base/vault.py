@@ -209,7 +209,7 @@ def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
     return _open(_parse(data, name), password)
 
 
-def key_beside(password: bytes, salt: bytes, purpose: bytes) -> bytes:
+def derived_key(password: bytes, salt: bytes, purpose: bytes) -> bytes:
     """Derive a 32-byte key for another purpose from a vault password.
 
     Guessing the password from it costs as much as from a vault file.

@@ -8,7 +8,7 @@ from typing import Final
 
 from provisioner.base.errors import SecretsError
 from provisioner.base.files import is_tracked, read_regular, top_of
-from provisioner.base.git import places_of
+from provisioner.base.git import links_of
 from provisioner.base.vault import VaultPasswords
 
 _PUBLISHED: Final = b"example-only-"
@@ -32,7 +32,7 @@ def refuse_proposed_password(path: Path, *folders: Path) -> None:
     for folder in folders:
         top = top_of(folder)
         try:
-            inside = [link for link in places_of(path) if link.is_relative_to(top)]
+            inside = [link for link in links_of(path) if link.is_relative_to(top)]
         except OSError:
             return  # who reads it says so
         if inside and _is_executable(path):

@@ -14,7 +14,7 @@ from provisioner.base.text import local_time, printable
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import ended_by_signal
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.agent.decision import Act
 from provisioner.operations.agent.run import Agent, code_of, status_line
 from provisioner.operations.agent.settings import AgentSettings, read_agent_settings
@@ -27,7 +27,7 @@ _SHOWN: Final = 20
 
 
 @click.command()
-@click.argument("file", type=Place(path_type=Path, dir_okay=False), metavar="FILE")
+@click.argument("file", type=ValidPath(path_type=Path, dir_okay=False), metavar="FILE")
 @click.option("--once", is_flag=True, help="Run one round, and exit with its code.")
 @click.option("--again", is_flag=True, help="Retry a commit that failed or was refused for its errors.")
 @click.option("--status", "shows", is_flag=True, help="Show the outcome of commits, and exit.")

@@ -14,20 +14,20 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import RolloutChoices, hosts_limit_option, rollout_options
 from provisioner.cli.support.question import stoppable
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.pipeline.session import begin_observing
 from provisioner.plan.guards.policy import parse_allowances
 
 
 @click.command()
-@click.argument("saved", required=False, type=Place(path_type=Path), metavar="[PLAN]")
+@click.argument("saved", required=False, type=ValidPath(path_type=Path), metavar="[PLAN]")
 @hosts_limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option(
     "--approvals",
     "folder",
-    type=Place(path_type=Path),
+    type=ValidPath(path_type=Path),
     metavar="DIR",
     help="The folder of PLAN's approvals. Default: approvals/ of the inventory.",
 )
@@ -82,7 +82,9 @@ def apply(
             if resumed:
                 applied = apply_run.resume(session, options)
             elif saved:
-                applied = apply_run.apply_reviewed(session, str(saved), options, has_plan_options=bool(limits or allows))
+                applied = apply_run.apply_reviewed(
+                    session, str(saved), options, has_plan_options=bool(limits or allows)
+                )
             else:
                 planned = apply_run.make_plan(session, parse_limits(limits), allow=allowed, observing=observing)
                 applied = apply_run.apply_made(invocation, session, planned, options, yes=yes)

@@ -26,7 +26,7 @@ from provisioner.operations.hosts.certificates import (
     renew_certificate,
     set_certificate,
 )
-from provisioner.operations.questions.packages import carrying_what_is_desired
+from provisioner.operations.questions.packages import facilities_up_to_date
 
 
 @click.group(cls=NamedGroup)
@@ -88,7 +88,7 @@ def renew(
     if cancels:
         return _show(invocation, relay, cancel_certificate(session, relay), Became.CANCELLED)
     if finishes:
-        return _show(invocation, relay, finish_certificate(session, relay, carrying_what_is_desired, leaves=leaves))
+        return _show(invocation, relay, finish_certificate(session, relay, facilities_up_to_date, leaves=leaves))
     written = renew_certificate(session, relay, at_once=at_once)
     return _show(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 

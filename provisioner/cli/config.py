@@ -18,7 +18,7 @@ from provisioner.cli.schemas import DOCUMENTS, document_schema
 from provisioner.cli.support.configuration import SETTINGS, VARIABLE, Configuration, file_of
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
-from provisioner.cli.support.terminal import ListedWord, Place, stdout_of
+from provisioner.cli.support.terminal import ListedWord, ValidPath, stdout_of
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
 _HIDDEN = "a database (its URL is not shown)"
@@ -97,7 +97,7 @@ def _config_head(say: Translator, file: Path | None, *, exists: bool) -> str:
 @click.argument("kind", required=False, type=ListedWord(list(_KINDS)), metavar="[KIND]")
 @click.option(
     "--out",
-    type=Place(path_type=Path, file_okay=False),
+    type=ValidPath(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Write the schema of every kind into DIR, as KIND.schema.json.",
 )

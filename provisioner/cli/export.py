@@ -19,7 +19,7 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.options import from_option, limit_option, span_of, until_option, warn_of_damage
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.session import overview_of, write_report, write_tree
-from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
@@ -144,11 +144,11 @@ def _bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
 
 @click.command()
 @click.argument("what", type=ListedWord(list(REPORTS)))
-@click.option("--out", type=Place(path_type=Path), metavar="FILE.xlsx", help="Write a spreadsheet too.")
-@click.option("--docx", type=Place(path_type=Path), metavar="FILE", help="Write an official document too.")
+@click.option("--out", type=ValidPath(path_type=Path), metavar="FILE.xlsx", help="Write a spreadsheet too.")
+@click.option("--docx", type=ValidPath(path_type=Path), metavar="FILE", help="Write an official document too.")
 @click.option(
     "--docx-dir",
-    type=Place(path_type=Path),
+    type=ValidPath(path_type=Path),
     metavar="DIR",
     help="Write minutes, one file a facility, into this folder.",
 )
@@ -213,7 +213,7 @@ def _export(
     time: tuple[datetime | None, datetime | None],
 ) -> int:
     view = overview_of(invocation)
-    left_out, frozen = view.in_error, view.held_by((), parse_limits(limits))
+    left_out, frozen = view.in_error, view.frozen_by((), parse_limits(limits))
     statuses = view.statuses((), parse_limits(limits), without=left_out)
     report = REPORTS[name]
     listing = _listing(view, statuses, with_incidents=report.needs_incidents)
@@ -329,7 +329,7 @@ def report() -> None:
 
 
 @report.command()
-@click.argument("folder", type=Place(path_type=Path), metavar="DIR")
+@click.argument("folder", type=ValidPath(path_type=Path), metavar="DIR")
 @click.pass_obj
 def html(invocation: Invocation, folder: Path) -> int:
     """Write the pages of `serve` as files, in both languages.

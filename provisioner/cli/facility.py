@@ -123,16 +123,16 @@ def _step_lines(step: FacilityStep) -> list[str]:
         lines.append("secrets not checked: no vault password is set")
     lines.append(f"next: {step.sentence}")
     if step.command:
-        lines.append(f"  provisioner {_shown(step.command)}")
+        lines.append(f"  provisioner {_command_text(step.command)}")
     return [*lines, *_afterwards(step)]
 
 
 def _afterwards(step: FacilityStep) -> list[str]:
     lead = "then" if step.command else "when that is so"
-    return [f"  {lead}: provisioner {_shown(step.afterwards)}"] if step.afterwards else []
+    return [f"  {lead}: provisioner {_command_text(step.afterwards)}"] if step.afterwards else []
 
 
-def _shown(command: Command) -> str:
+def _command_text(command: Command) -> str:
     return " ".join(word.name if isinstance(word, Placeholder) else word for word in command)
 
 

@@ -19,14 +19,14 @@ from provisioner.base.text import Document, checked_url
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
-from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.integrations.forge.client import (
     ForgeClient,
     ForgeKind,
     commit_id,
-    place_of,
     plan_labels,
     post_comment,
+    project_of,
     request_number,
     set_labels,
     set_status,
@@ -53,7 +53,7 @@ def forge() -> None:
     """
 
 
-def _place_options(command: F) -> F:
+def _project_options(command: F) -> F:
     """Add the options that choose a project."""
     for option in (
         click.option("--project", metavar="NAME", default="", help="OWNER/NAME; for GitLab also its number."),
@@ -68,11 +68,11 @@ _request = click.option("--request", metavar="NUMBER", default="", help="The mer
 
 
 @forge.command()
-@click.argument("text", metavar="FILE", type=Place(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("text", metavar="FILE", type=ValidPath(path_type=Path, dir_okay=False, allow_dash=True))
 @_request
 @click.option("--key", default="plan", metavar="WORD", help="The key, if there are several comments.  [default: plan]")
 @click.option("--account", default="", metavar="NAME", help="The token's account, if the forge does not return it.")
-@_place_options
+@_project_options
 @click.pass_obj
 def comment(
     invocation: Invocation,
@@ -106,10 +106,10 @@ def comment(
 
 
 @forge.command()
-@click.argument("plan", metavar="FILE", type=Place(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("plan", metavar="FILE", type=ValidPath(path_type=Path, dir_okay=False, allow_dash=True))
 @_request
 @click.option("--family", default="plan:", metavar="WORD", help="The prefix of the labels.  [default: plan:]")
-@_place_options
+@_project_options
 @click.pass_obj
 def labels(
     invocation: Invocation,
@@ -149,7 +149,7 @@ def labels(
 @click.option("--commit", metavar="ID", default="", help="The commit's full id. Default: the pipeline's.")
 @click.option("--name", default="provisioner", metavar="WORD", help="The name of the status.  [default: provisioner]")
 @click.option("--target", default="", metavar="URL", help="A page with details.")
-@_place_options
+@_project_options
 @click.pass_obj
 def status(
     invocation: Invocation,
@@ -176,11 +176,13 @@ def status(
     client = _client(invocation, kind, url, project)
     full_id = commit_id(invocation.env, commit)
     set_status(client, CommitStatus(full_id, StatusState(state), name, description, link))
-    return _show(invocation, f"commit {full_id[:12]}: {name} is {state}", {"commit": full_id, "name": name, "state": state})
+    return _show(
+        invocation, f"commit {full_id[:12]}: {name} is {state}", {"commit": full_id, "name": name, "state": state}
+    )
 
 
 def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> ForgeClient:
-    place = place_of(invocation.env, kind=kind or "", url=url, project=project)
+    place = project_of(invocation.env, kind=kind or "", url=url, project=project)
     return ForgeClient(place, _token(invocation), HttpLimits.of(invocation.env))
 
 

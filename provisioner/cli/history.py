@@ -18,7 +18,7 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.inventory.model import Retention
 from provisioner.operations.apply.intent import ApprovalRow
 from provisioner.operations.pipeline.session import Session
@@ -27,9 +27,9 @@ from provisioner.operations.questions.history import (
     HistoryCheck,
     PastRuns,
     check_history,
-    let_leave,
     past_runs,
-    would_leave,
+    prune_expired,
+    retention_preview,
 )
 from provisioner.record.entries import OF_SINGLE_HOSTS, Operation
 from provisioner.record.event_log import Event
@@ -57,7 +57,7 @@ _KIB = 1024
     "--public-key",
     "public",
     multiple=True,
-    type=Place(path_type=Path),
+    type=ValidPath(path_type=Path),
     metavar="FILE",
     help="With verify: check signatures with this key. May be repeated.",
 )
@@ -309,27 +309,27 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
     Example: provisioner -i DIR retention --prune
     """
     moment = now()
-    policy, stored = would_leave(invocation.inventory, invocation.env, moment)
+    policy, stored = retention_preview(invocation.inventory, invocation.env, moment)
     leaving = sum(record_class.leaving for record_class in stored)
     if not prune:
-        _show_kept(invocation, policy, stored, done=False)
+        _show_retention(invocation, policy, stored, done=False)
         return 0
     session = Session(invocation.inventory, invocation.env, moment.date())
     make_sure(invocation, f"Let {counted(leaving, 'record')} leave for ever?", "whether it may leave", yes=yes)
-    _show_kept(invocation, policy, let_leave(session, moment), done=True)
+    _show_retention(invocation, policy, prune_expired(session, moment), done=True)
     return 0
 
 
-def _show_kept(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:
+def _show_retention(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:
     if invocation.json:
         days = _days(policy)
-        classes = [KeptClass.made_of(record_class, days=days[record_class.name]) for record_class in stored]
+        classes = [RetentionClassRow.made_of(record_class, days=days[record_class.name]) for record_class in stored]
         print_document(RetentionDocument(pruned=done, classes=classes).plain)
     else:
-        click.echo("\n".join(_kept_lines(policy, stored, done=done)))
+        click.echo("\n".join(_retention_lines(policy, stored, done=done)))
 
 
-class KeptClass(Row):
+class RetentionClassRow(Row):
     """A class of records, with what leaves."""
 
     name: str
@@ -346,16 +346,16 @@ class RetentionDocument(Printed, name="retention", title="What the history keeps
     """What `provisioner retention --output json` prints."""
 
     pruned: bool
-    classes: tuple[KeptClass, ...]
+    classes: tuple[RetentionClassRow, ...]
 
 
-def _kept_lines(policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> Iterator[str]:
+def _retention_lines(policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> Iterator[str]:
     verb = "left" if done else "leave"
     days = _days(policy)
     rows = [
         (
             record_class.name,
-            _stays(days[record_class.name]),
+            _retention_text(days[record_class.name]),
             str(record_class.rows),
             _size(record_class.size),
             local_time(record_class.oldest) if record_class.oldest else "",
@@ -366,7 +366,10 @@ def _kept_lines(policy: Retention, stored: Sequence[RetentionClass], *, done: bo
     ]
     yield from text_table(("class", "stays", "kept", "size", "oldest", verb, "size"), rows, numbers=False)
     yield ""
-    leaving, size = sum(record_class.leaving for record_class in stored), sum(record_class.leaving_size for record_class in stored)
+    leaving, size = (
+        sum(record_class.leaving for record_class in stored),
+        sum(record_class.leaving_size for record_class in stored),
+    )
     if done:
         yield f"{counted(leaving, 'record')} left, {_size(size)}; the run is recorded"
     elif leaving:
@@ -379,7 +382,7 @@ def _days(policy: Retention) -> dict[str, int | None]:
     return {"documents": policy.document_days, "verdicts": policy.verdict_days}
 
 
-def _stays(days: int | None) -> str:
+def _retention_text(days: int | None) -> str:
     return counted(days, "day") if days else "for ever"
 
 

@@ -21,7 +21,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
@@ -45,7 +45,7 @@ from provisioner.operations.hosts.prepare import (
     scanned_key,
     see_prepare,
 )
-from provisioner.operations.questions.packages import still_naming
+from provisioner.operations.questions.packages import packages_naming
 from provisioner.plan.guards.policy import TRUST, named, parse_allowances
 from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
 from provisioner.record.state_folder import who, who_text
@@ -62,7 +62,7 @@ _ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
     "--key",
     "keys",
     multiple=True,
-    type=Place(path_type=Path),
+    type=ValidPath(path_type=Path),
     metavar="FILE",
     help="The public key of the inventory's user.",
 )
@@ -125,7 +125,7 @@ def _state_lines(prepared: Prepared) -> Iterator[str]:
 def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, ...]:
     """Return the last lines: the result and the next step."""
     host, plan = after.host, after.plan
-    same = f"provisioner hosts prepare {host}{after.login_words}"
+    same = f"provisioner hosts prepare {host}{after.login_option}"
     if plan.by_hand:
         predicate = "was changed" if not done else "more is done by this command"
         return (f"{host} is not ready: {plan.by_hand[0].message}", f"nothing {predicate}; once that is settled: {same}")
@@ -407,7 +407,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     """
     session, trusted = session_of(invocation), parse_allowances(allows)
     removal = see_decommission(session, host, allow=trusted)
-    naming = still_naming(session, host) if host in removal.called.inventory.relays else ()
+    naming = packages_naming(session, host) if host in removal.called.inventory.relays else ()
     if not invocation.json:
         for line in (*decommission_lines(removal), *_naming_lines(host, naming)):
             click.echo(printable(line), err=not dry_run)

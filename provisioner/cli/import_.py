@@ -21,7 +21,7 @@ from provisioner.cli.dcim import dcim_client
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.output import print_document
-from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.importing.dcim.client import read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
@@ -48,7 +48,7 @@ from provisioner.inventory.loader.load import Loaded, load_partial
 from provisioner.inventory.model import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
-_path = Place(path_type=Path)
+_path = ValidPath(path_type=Path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +183,10 @@ class _Import:
 
     def _read(self) -> InputFiles:
         mapping = self.options.mapping
-        inputs = read_input_files(self.options.files) if mapping is None else self._asked(mapping)
+        inputs = read_input_files(self.options.files) if mapping is None else self._read_dcim(mapping)
         return replace(inputs, records=tuple(answered(inputs.records, map(read_answer, self.options.answers))))
 
-    def _asked(self, path: Path) -> InputFiles:
+    def _read_dcim(self, path: Path) -> InputFiles:
         return read_server(dcim_client(self.invocation, path, self.options.token_file))
 
     def _default(self, inventory: Inventory) -> Province | None:

@@ -16,7 +16,7 @@ from provisioner.cli.support.configuration import file_of
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import answer, is_attended
-from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.operations.edit.init import (
     EXAMPLE,
@@ -29,7 +29,7 @@ from provisioner.operations.edit.init import (
     NewPlaces,
     OptionAnswer,
     begin,
-    place_of,
+    position_in_answers,
     read_answers,
 )
 
@@ -39,9 +39,9 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("init")
-@click.argument("folder", metavar="DIR", required=False, type=Place(path_type=Path, file_okay=False))
+@click.argument("folder", metavar="DIR", required=False, type=ValidPath(path_type=Path, file_okay=False))
 @click.option(
-    "--from", "answers", type=Place(path_type=Path), metavar="FILE", help="Read the answers from a YAML file."
+    "--from", "answers", type=ValidPath(path_type=Path), metavar="FILE", help="Read the answers from a YAML file."
 )
 @click.option("--print-answers", "prints", is_flag=True, help="Print an example of such a file, and exit.")
 @click.option(
@@ -69,7 +69,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--mediamtx-sha256", "sums", multiple=True, metavar="ARCH=SUM", help="The checksum of the download.")
 @click.option(
     "--vault-password",
-    type=Place(path_type=Path, dir_okay=False),
+    type=ValidPath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The file of the vault's password.",
 )
@@ -108,7 +108,7 @@ def init(
     try:
         return _init(invocation, folder, vault_password, words)
     except (InventoryError, PolicyError, UsageError) as error:
-        _raise_with_place(error, read)
+        _raise_with_position(error, read)
         raise
 
 
@@ -143,15 +143,15 @@ def _converted(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[
     return converted
 
 
-def _raise_with_place(error: InventoryError | PolicyError | UsageError, answers: Mapping[str, OptionAnswer]) -> None:
+def _raise_with_position(error: InventoryError | PolicyError | UsageError, answers: Mapping[str, OptionAnswer]) -> None:
     """Raise the error again with its answer's position, if known."""
     if isinstance(error, InventoryError) and error.problems:
-        placed = [(place_of(answers, problem.message), problem) for problem in error.problems]
+        placed = [(position_in_answers(answers, problem.message), problem) for problem in error.problems]
         problems = tuple(
             replace(problem, message=f"{place}: {problem.message}") if place else problem for place, problem in placed
         )
         raise InventoryError(error.message, problems=problems, hint=error.hint, object=error.object) from None
-    if place := place_of(answers, error.message):
+    if place := position_in_answers(answers, error.message):
         raise type(error)(f"{place}: {error.message}", hint=error.hint, object=error.object) from None
 
 
@@ -189,7 +189,9 @@ class _Questions:
         user = options["user"] or self._answer("--user", "Who logs in on the hosts (a normal user with sudo)", "deploy")
         centre = options["centre"] or self._answer("--centre", "The monitoring centre: ID@ADDRESS")
         relays = options["relays"] or (self._answer("--relay", f"The first relay of {first}: ID@ADDRESS"),)
-        networks = options["networks"] or (self._answer("--management", "From where SSH to the hosts comes: a network"),)
+        networks = options["networks"] or (
+            self._answer("--management", "From where SSH to the hosts comes: a network"),
+        )
         return Beginning(
             id=options["identifier"] or name,
             scheme=options["scheme"],
@@ -251,7 +253,8 @@ class _Questions:
             )
             raise UsageError(f"nobody is here to compare the key of {name}: {scanned.fingerprint}", hint=hint)
         click.echo(
-            f"{name} ({endpoint_text(address, port)}) shows {scanned.host_key.split()[0]} {scanned.fingerprint}", err=True
+            f"{name} ({endpoint_text(address, port)}) shows {scanned.host_key.split()[0]} {scanned.fingerprint}",
+            err=True,
         )
         if not click.confirm("Is that its own? On the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub", err=True):
             raise click.Abort

@@ -33,7 +33,7 @@ from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
 from provisioner.operations.edit.logins import LoginsFile, LoginsOrder, LoginsWritten, forget_old_logins, set_logins
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
-from provisioner.operations.keys.progress import known_ages
+from provisioner.operations.keys.progress import recorded_key_ages
 from provisioner.operations.keys.relay_key import look_at_own_key
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import KeysMade, init_keys
@@ -96,7 +96,7 @@ def status(invocation: Invocation, relay: str) -> int:
     session, now = session_of(invocation), datetime.now(UTC)
     if relay:
         return _of_relay(invocation, session, relay)
-    ages, days = known_ages(session)
+    ages, days = recorded_key_ages(session)
     if invocation.json:
         print_document(key_ages_document(ages, now, days).plain)
         return 0
@@ -216,7 +216,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
         raise UsageError("--replace makes a new key, and --check tries the one there is", hint="give one of them")
     session = session_of(invocation)
     if checks:
-        return _tried(invocation, session, recovery_pair(invocation))
+        return _show_trial(invocation, session, recovery_pair(invocation))
     env = invocation.env
     new = draw_recovery_key(invocation.inventory, session.passwords, replaces=replaces, today=today(), environment=env)
     # Shown before it is written: a public half whose private half nobody saw would be worse than none.
@@ -232,7 +232,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
     return 0
 
 
-def _tried(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
+def _show_trial(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
     inventory = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}).inventory
     opens, errors = tried(inventory.settings, inventory.allocations, pair)
     if invocation.json:

@@ -48,7 +48,7 @@ _SHOWN: Final = 8
 _LOOK_S: Final = 1.0
 
 
-def asked_lines(look: OwnKeyLook, step: str, say: Translator = ENGLISH) -> Iterator[str]:
+def next_step_lines(look: OwnKeyLook, step: str, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the progress and the next step."""
     yield from own_key_lines(look, say)
     yield "  " + say(_ASKED[step], relay=look.relay)
@@ -239,7 +239,7 @@ class StepTerminal:
 class _Terminal(StepTerminal):
     def asks(self, look: OwnKeyLook, what: str) -> None:
         """Show the progress and the next step; ask."""
-        self._say(asked_lines(look, what, self._invocation.say))
+        self._say(next_step_lines(look, what, self._invocation.say))
         if not self._dry_run:
             self._ask("Go on?", "whether to go on")
 

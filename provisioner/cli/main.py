@@ -125,7 +125,11 @@ def _written(arguments: Sequence[str], option: str) -> list[str]:
     """Return an option's values wherever they stand."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
     pairs = zip(options, [*options[1:], ""], strict=False)  # none where there is no argument
-    values = (next_token if token == option else token.removeprefix(f"{option}=") for token, next_token in pairs if token.startswith(option))
+    values = (
+        next_token if token == option else token.removeprefix(f"{option}=")
+        for token, next_token in pairs
+        if token.startswith(option)
+    )
     return [value for value in values if value and not value.startswith("--")]
 
 

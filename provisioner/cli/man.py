@@ -22,7 +22,7 @@ from provisioner.base.files import replace_file
 from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 
 _NAMED: Final = {"…": "...", "→": "->", "“": '"', "”": '"', "`": "'"}
 _WIDTH: Final = 72
@@ -152,7 +152,7 @@ def manual_pages(program: click.Group, version: str) -> dict[str, str]:
         if command is None or command.hidden:
             continue
         ctx = click.Context(command, info_name=name, parent=top)
-        pages[f"provisioner-{name}.1"] = _page(_of(command, ctx), f"provisioner-{name}", version)
+        pages[f"provisioner-{name}.1"] = _page(_command_page(command, ctx), f"provisioner-{name}", version)
     return pages
 
 
@@ -160,7 +160,9 @@ def _page(lines: Iterator[str], name: str, version: str) -> str:
     head = ['.\\" Made from the help of provisioner: provisioner man --out DIR', title(name, version)]
     listed = [*head, *lines]
     # A paragraph right below a heading begins by itself.
-    body = [line for previous, line in pairwise(["", *listed]) if line != ".PP" or not previous.startswith((".SH", ".SS"))]
+    body = [
+        line for previous, line in pairwise(["", *listed]) if line != ".PP" or not previous.startswith((".SH", ".SS"))
+    ]
     return "\n".join(body) + "\n"
 
 
@@ -187,7 +189,7 @@ def _front(program: click.Group, ctx: click.Context, names: list[str]) -> Iterat
         yield from item(italic(file), meaning)
 
 
-def _of(command: click.Command, ctx: click.Context) -> Iterator[str]:
+def _command_page(command: click.Command, ctx: click.Context) -> Iterator[str]:
     path = ctx.command_path
     yield from _name(path.replace(" ", "-"), command)
     yield section("SYNOPSIS")
@@ -270,7 +272,7 @@ class ManDocument(Printed, name="man", title="Manual pages"):
 
 
 @click.command()
-@click.option("--out", type=Place(path_type=Path), metavar="DIR", required=True, help="The folder for the pages.")
+@click.option("--out", type=ValidPath(path_type=Path), metavar="DIR", required=True, help="The folder for the pages.")
 @click.pass_context
 def man(ctx: click.Context, /, *, out: Path) -> int:
     """Write the manual pages: one for the program, and one for each command.

@@ -16,7 +16,7 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.session import refuse_unread_metrics
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.integrations.alerting.kit import EVERYTHING, ScrapePlaces, kit
 from provisioner.integrations.alerting.metric_catalogue import VERIFIED_AT, MetricSheet, exposition
 from provisioner.operations.questions.metrics import RecordedMetrics, carriers_of, recorded_metrics, write_metrics
@@ -26,7 +26,7 @@ _USUAL = ScrapePlaces()
 
 
 @click.command()
-@click.argument("folder", type=Place(path_type=Path), metavar="DIR")
+@click.argument("folder", type=ValidPath(path_type=Path), metavar="DIR")
 @click.option(
     "--webhook", "webhooks", multiple=True, metavar="[CARRIER=]URL", help="A webhook for alerts. May be repeated."
 )
@@ -151,7 +151,9 @@ def _holds(path: Path, text: str) -> bool:
 
 
 @click.command()
-@click.option("--out", type=Place(path_type=Path), metavar="FILE.prom", help="Write the metrics into FILE, atomically.")
+@click.option(
+    "--out", type=ValidPath(path_type=Path), metavar="FILE.prom", help="Write the metrics into FILE, atomically."
+)
 @click.option("--listen", metavar="[ADDRESS:]PORT", help="Serve the metrics over HTTP on loopback until a signal.")
 @click.pass_obj
 def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int:

@@ -19,7 +19,7 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.options import deadline_option, fail_on_option, limit_option, picture_option
 from provisioner.cli.support.output import print_document, print_warning, problem_lines
 from provisioner.cli.support.session import refuse_unread_metrics, session_of
-from provisioner.cli.support.terminal import ListedWord, Place, outlive_readers, stdout_of
+from provisioner.cli.support.terminal import ListedWord, ValidPath, outlive_readers, stdout_of
 from provisioner.desired.limit import parse_limits
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.integrations.notify.formats import NoticeDocument
@@ -79,13 +79,13 @@ class _Terminal:
 @limit_option
 @click.option(
     "--report",
-    type=Place(path_type=Path, file_okay=False),
+    type=ValidPath(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Write verify.html, verify.json, drift.json and nightly.json into DIR, in place of the last night's.",
 )
 @click.option(
     "--metrics",
-    type=Place(path_type=Path),
+    type=ValidPath(path_type=Path),
     metavar="FILE.prom",
     help="Write metrics for a node exporter at the end, like `metrics --out`.",
 )

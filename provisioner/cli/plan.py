@@ -26,7 +26,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.output import print_document, print_error_line, print_warning
 from provisioner.cli.support.session import read_plan, session_of
-from provisioner.cli.support.terminal import Place, Terminal, stdout_of
+from provisioner.cli.support.terminal import Terminal, ValidPath, stdout_of
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.operations.apply.saved_plan import (
@@ -58,7 +58,7 @@ from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedCha
 from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.report.facilities import PackageRow, older_lines, package_rows
 from provisioner.report.plan_markdown import (
-    beside_lines,
+    basis_lines,
     between_comment,
     head_of,
     impact_of,
@@ -134,7 +134,7 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     _show_check(invocation, result)
     if result.planned.unreadable and not (result.saved and result.moved):
         return HostError.exit_code
-    return code_with_frozen(0, result.planned.plan.held_back) if result.same else StalePlanError.exit_code
+    return code_with_frozen(0, result.planned.plan.frozen_in_limit) if result.same else StalePlanError.exit_code
 
 
 def _refuse_nonsense(name: str, *, has_options: bool) -> None:
@@ -166,7 +166,7 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
         print_document(document.plain)
         return
     terminal = stdout_of(invocation.env, color=invocation.color)
-    frozen = [site.facility for site in planned.plan.held_back]
+    frozen = [site.facility for site in planned.plan.frozen_in_limit]
     terminal.print(frozen_lines(frozen))
     if result.same:
         terminal.print([f"the plan is still {digest}"])
@@ -186,8 +186,8 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
 
 
 @click.command()
-@click.argument("first", type=Place(path_type=Path), metavar="FIRST")
-@click.argument("second", type=Place(path_type=Path), metavar="SECOND")
+@click.argument("first", type=ValidPath(path_type=Path), metavar="FIRST")
+@click.argument("second", type=ValidPath(path_type=Path), metavar="SECOND")
 @click.pass_obj
 def diff(invocation: Invocation, first: Path, second: Path) -> int:
     """Show the differences between two saved plans.
@@ -228,7 +228,7 @@ def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -
             where = say("{what} on {host}", what=printable(row.path), host=row.relay)
             yield f"  {where}: {row.before} → {row.after}"
         yield from _more(len(compared.viewers), say)
-    notes = [printable(line) for line in beside_lines(compared, say)]
+    notes = [printable(line) for line in basis_lines(compared, say)]
     if notes:
         yield say("beside the changes:")
     yield from (f"  {line}" for line in notes[:_MOST_MOVED])
@@ -265,7 +265,7 @@ def _remote_options(command: F) -> F:
 
 
 @click.command()
-@click.argument("file", type=Place(path_type=Path), metavar="PLAN")
+@click.argument("file", type=ValidPath(path_type=Path), metavar="PLAN")
 @_remote_options
 @click.pass_obj
 def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
@@ -286,7 +286,7 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 
 
 @click.command()
-@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE", help="The file to write.")
+@click.option("--out", type=ValidPath(path_type=Path), required=True, metavar="FILE", help="The file to write.")
 @_remote_options
 @click.pass_obj
 def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
@@ -322,7 +322,7 @@ def _show_pushed(invocation: Invocation, plan: PushedPlan, remote: str, done: st
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @_details
 @_all
-@click.option("--out", type=Place(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
+@click.option("--out", type=ValidPath(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
 @click.option("--check", "expected", metavar="DIGEST|FILE", help="Exit with code 8 if the plan has changed.")
 @click.option("--offline", is_flag=True, help="Call no host: compare with the revision of --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")
@@ -378,7 +378,7 @@ def plan(
         _show_plan(invocation, compared, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0
         code = code or (_MOST_CHANGES if by_exit_code and not compared.is_empty else 0)
-        return code_with_frozen(code, compared.held_back)
+        return code_with_frozen(code, compared.frozen_in_limit)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key, maker_here(session)), mode=0o600)
@@ -389,7 +389,7 @@ def plan(
     if planned.unreadable:
         return HostError.exit_code
     code = _MOST_CHANGES if by_exit_code and not planned.plan.is_empty else 0
-    return code_with_frozen(code, planned.plan.held_back)
+    return code_with_frozen(code, planned.plan.frozen_in_limit)
 
 
 plan.add_command(diff)
@@ -443,7 +443,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     _show_planned(invocation, planned, DriftDocument, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code
-    return code_with_frozen(0 if planned.plan.is_empty else _MOST_CHANGES, planned.plan.held_back)
+    return code_with_frozen(0 if planned.plan.is_empty else _MOST_CHANGES, planned.plan.frozen_in_limit)
 
 
 def _show_planned(

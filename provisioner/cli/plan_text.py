@@ -40,7 +40,7 @@ def plan_lines(
     """
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
-    frozen = [site.facility for site in plan.held_back]
+    frozen = [site.facility for site in plan.frozen_in_limit]
     yield from _trust(plan, changing, terminal, say)
     yield from frozen_lines(frozen, say=say)
     yield from _head(plan, changing, totals, say)
@@ -66,7 +66,7 @@ def plan_ending_lines(
     plan: Plan, terminal: Terminal, *, judged: bool = True, say: Translator = ENGLISH
 ) -> Iterator[str]:
     """Yield the last lines of an incomplete or refused plan, worst first."""
-    if not (plan.unreadable or plan.refused or plan.held_back or plan.lacking):
+    if not (plan.unreadable or plan.refused or plan.frozen_in_limit or plan.lacking):
         return
     yield ""
     for number, sentence in enumerate(plan_ending(plan, judged=judged)):

@@ -21,7 +21,7 @@ from provisioner.desired.limit import parse_limits
 from provisioner.inventory.policy_rules.file import RegoFile
 from provisioner.inventory.policy_rules.judge import RegoTest, RegoTestEnd, rego_problems, run_tests
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.pipeline.stages import make_plan, seen_by_rego
+from provisioner.operations.pipeline.stages import make_plan, rego_input_of
 
 _COLOURS = {RegoTestEnd.PASSED: "green", RegoTestEnd.FAILED: "red", RegoTestEnd.UNTESTED: "red"}
 _FAILED = 1
@@ -86,7 +86,7 @@ def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     """
     session, now = session_of(invocation), datetime.now(UTC)
     planned = make_plan(session, parse_limits(limits), now=now, is_judged=False)
-    print_document(seen_by_rego(planned.plan, session.served, {spec.id: spec for spec in planned.hosts}, now))
+    print_document(rego_input_of(planned.plan, session.served, {spec.id: spec for spec in planned.hosts}, now))
     for _, error in sorted(planned.unreadable.items()):
         print_error_line(error, color=invocation.color, say=invocation.say)
     return HostError.exit_code if planned.unreadable else 0

@@ -74,7 +74,8 @@ def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> Non
 def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
     """Yield a line a path: its first relay and its backups."""
     rows = [
-        (reading.path, _base(reading, 0), ", ".join(_base(reading, at) for at in range(1, len(reading.read_at)))) for reading in readings
+        (reading.path, _base(reading, 0), ", ".join(_base(reading, at) for at in range(1, len(reading.read_at))))
+        for reading in readings
     ]
     yield from map(printable, text_table(_READING_COLUMNS, rows, numbers=False))
 

@@ -19,7 +19,7 @@ from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import IF_NEW, listed, proof_line, unproved
 from provisioner.desired.render.site import USUAL_DAYS, valid_for
 from provisioner.operations.hosts.replace import (
@@ -42,7 +42,9 @@ from provisioner.report.tables import some_of
 @click.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
 @click.option("--allow", "allows", multiple=True, metavar="trust=1", help="Confirm new hardware.")
-@click.option("--packages", type=Place(path_type=Path), metavar="DIR", help="The folder for the sites' new packages.")
+@click.option(
+    "--packages", type=ValidPath(path_type=Path), metavar="DIR", help="The folder for the sites' new packages."
+)
 @click.option("--recovery-lost", is_flag=True, help="Replace the key although it is sealed: the recovery key is lost.")
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -80,7 +82,11 @@ def replace(
             raise unproved(relay, IF_NEW)
         make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
         done = replace_relay(session, replacement, trusted=trusted, actor=who_text(who(invocation.env)))
-    wrote = _write_packages(invocation, replacement, packages) if packages and not dry_run and (done or replacement.is_alive) else {}
+    wrote = (
+        _write_packages(invocation, replacement, packages)
+        if packages and not dry_run and (done or replacement.is_alive)
+        else {}
+    )
     if invocation.json:
         print_document(ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run).plain)
     else:
@@ -171,10 +177,16 @@ def replacement_lines(replacement: Replacement, say: Translator = ENGLISH) -> It
     else:
         yield say("{place}, which has this inventory's key already, makes new keys:", place=place)
     passwords = say("passwords of its API and of the probe; all go into the lock by their public halves")
-    tunnel = say("of the tunnel, in the place of {key}", key=replacement.former) if replacement.former else say("of the tunnel")
+    tunnel = (
+        say("of the tunnel, in the place of {key}", key=replacement.former)
+        if replacement.former
+        else say("of the tunnel")
+    )
     yield f"  {tunnel}; {passwords}"
     if replacement.centres:
-        yield say("centres that learn the new key with the next apply: {names}", names=some_of(list(replacement.centres), say))
+        yield say(
+            "centres that learn the new key with the next apply: {names}", names=some_of(list(replacement.centres), say)
+        )
 
 
 @click.group(cls=NamedGroup)
@@ -219,7 +231,9 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
     if restoration.is_new and not trusted:
         raise unproved(relay, IF_NEW)
     make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
-    done = restore_relay(session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env)))
+    done = restore_relay(
+        session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env))
+    )
     return _show_restored(invocation, restoration, done, dry_run=False)
 
 
@@ -263,7 +277,7 @@ def restoration_lines(restoration: Restoration, say: Translator = ENGLISH) -> tu
         lines = [say(address, **moved), f"{only}{names}"]
     else:
         again = say("connected again without a visit: {sites}", sites=sites)
-        lines = [f"{again}{names}", f"  {_goes_by(restoration, say)}"]
+        lines = [f"{again}{names}", f"  {_reconnection_text(restoration, say)}"]
     lines.append(f"{say('cut until the next apply: {paths}', paths=paths)}{listed(restoration.paths, say)}")
     lines.append(proof_line(restoration.called.place, say, is_new=restoration.is_new))
     key = say("the tunnel's key {key}, out of its box in allocations.lock.yml", key=restoration.public_key)
@@ -273,7 +287,7 @@ def restoration_lines(restoration: Restoration, say: Translator = ENGLISH) -> tu
     return tuple(lines)
 
 
-def _goes_by(restoration: Restoration, say: Translator) -> str:
+def _reconnection_text(restoration: Restoration, say: Translator) -> str:
     if restoration.goes_by:
         return say("by the name {name}, once it leads there", name=restoration.goes_by)
     if restoration.seen_by:

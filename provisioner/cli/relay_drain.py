@@ -49,8 +49,8 @@ def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -
     relay, to = look.order.relay, look.order.to
     sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
     yield say("{relay} is emptied onto {to}: it carries {sites}, {paths}", relay=relay, to=to, sites=sites, paths=paths)
-    yield from _standing(look, say)
-    yield from (f"  {line}" for line in _stays(edits, say))
+    yield from _progress_lines(look, say)
+    yield from (f"  {line}" for line in _unchanged_lines(edits, say))
     readers = say.counted(sum(look.viewers.values()), "reader")
     cut = marked(
         "cut: no reader before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
@@ -62,7 +62,7 @@ def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -
     yield "  " + say("until a site is let go both relays pull its devices: twice the line, two sessions each")
 
 
-def _standing(look: DrainLook, say: Translator) -> Iterator[str]:
+def _progress_lines(look: DrainLook, say: Translator) -> Iterator[str]:
     relay, to = look.order.relay, look.order.to
     groups = (
         (look.unsigned, say("to be signed by all parties")),
@@ -158,7 +158,7 @@ def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str
 
 def _next_steps(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
-    yield from _stays(outcome.begun, say)
+    yield from _unchanged_lines(outcome.begun, say)
     for facility in look.unsigned[:_MOST_PATHS]:
         command = f"provisioner sign-off {facility} --successor --all-parties --source SOURCE"
         yield say("to be signed: {command}", command=command)
@@ -176,7 +176,7 @@ def _next_steps(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[
         yield say("afterwards: {command}", command=again)
 
 
-def _stays(edits: DrainEdits, say: Translator) -> Iterator[str]:
+def _unchanged_lines(edits: DrainEdits, say: Translator) -> Iterator[str]:
     for facility, reason in edits.stays.items():
         yield say("stays: {facility}: {reason}", facility=facility, reason=say.restated(reason))
 
@@ -413,7 +413,8 @@ def keep_ending(undone: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool
     if not undone.to:
         return (say("{relay} is not being emptied: it has no drain to cancel", relay=undone.relay),)
     stays = tuple(
-        say("stays: {facility}: {reason}", facility=name, reason=say.restated(why)) for name, why in undone.stays.items()
+        say("stays: {facility}: {reason}", facility=name, reason=say.restated(why))
+        for name, why in undone.stays.items()
     )
     if dry_run:
         return (*stays, say("dry run: no files were written; repeat without --dry-run"))

@@ -13,7 +13,7 @@ from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.options import hosts_limit_option
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import session_of, write_tree
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
@@ -47,7 +47,7 @@ class SitePackageDocument(Printed, name="site-package", title="Site packages"):
 
 @click.command()
 @click.option(
-    "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+    "--out", "folder", type=ValidPath(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
 @hosts_limit_option
 @click.pass_obj
@@ -64,7 +64,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     written: list[Path] = []
     limit = parse_limits(limits)
     rendered = rendered_files(session, limit)
-    frozen = session.held_by(limit)
+    frozen = session.frozen_by(limit)
     for host, files in rendered.items():
         written += write_tree(folder / host, files)
     left_out = {host.id: host.reason for host in session.state.left_out.values()}
@@ -81,7 +81,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
 @click.command("site-package")
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option(
-    "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+    "--out", "folder", type=ValidPath(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
 @click.option(
     "--valid-days",

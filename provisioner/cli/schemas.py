@@ -73,4 +73,6 @@ def document_schema(name: str) -> Document:
     models = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Printed))
     defined = (model for model in models if model.__module__ == module.__name__)
     schema = f"provisioner/{name}"
-    return schema_of_documents(name, [document for document in defined if document.model_fields["schema_"].default == schema])
+    return schema_of_documents(
+        name, [document for document in defined if document.model_fields["schema_"].default == schema]
+    )

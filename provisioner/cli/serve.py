@@ -9,7 +9,7 @@ import click
 
 from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.questions.overview import overview
 from provisioner.web import server
 from provisioner.web.app import ServedPages
@@ -31,9 +31,11 @@ _PORT = 8300
 )
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A host name that readers use, e.g. the proxy's.")
 @click.option("--trust", "trusted", multiple=True, metavar="ADDRESS", help="A proxy that names the reader in a header.")
-@click.option("--sign-in", type=Place(path_type=Path), metavar="FILE", help="Require a sign-in (OpenID Connect).")
-@click.option("--certificate", type=Place(path_type=Path), metavar="FILE", help="The TLS certificate with its chain.")
-@click.option("--key", type=Place(path_type=Path), metavar="FILE", help="The certificate's private key.")
+@click.option("--sign-in", type=ValidPath(path_type=Path), metavar="FILE", help="Require a sign-in (OpenID Connect).")
+@click.option(
+    "--certificate", type=ValidPath(path_type=Path), metavar="FILE", help="The TLS certificate with its chain."
+)
+@click.option("--key", type=ValidPath(path_type=Path), metavar="FILE", help="The certificate's private key.")
 @click.option(
     "--contacts-for", "purpose", metavar="TEXT", help="Show contacts, and record each access with this purpose."
 )

@@ -21,7 +21,7 @@ from provisioner.cli.support.options import MomentWord
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import read_plan, session_of
-from provisioner.cli.support.terminal import ListedWord, Place, Terminal, stdout_of
+from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
 from provisioner.inventory.model import Party
 from provisioner.inventory.signed import NAMESPACE
 from provisioner.operations.apply.approvals import (
@@ -65,20 +65,20 @@ class _Chosen(TypedDict):
 @click.option("--show", "reads", is_flag=True, help="Show the plan on one sheet, without signing.")
 @click.option(
     "--out",
-    type=Place(path_type=Path, dir_okay=False),
+    type=ValidPath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="With --show: a page in both languages (.html), or Vietnamese minutes to sign (.docx).",
 )
 @click.option("--statement", "shown", is_flag=True, help="Print the statement that the party signs, and exit.")
 @click.option(
     "--signature",
-    type=Place(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Record the party's signature: the .sig file of `ssh-keygen -Y sign`.",
 )
 @click.option(
     "--key",
-    type=Place(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Sign with the party's key, through ssh-keygen; a .pub file for a key in an agent.",
 )
@@ -189,19 +189,19 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
 
 
 @click.command()
-@click.argument("saved", type=Place(path_type=Path), metavar="PLAN")
+@click.argument("saved", type=ValidPath(path_type=Path), metavar="PLAN")
 @click.option("--as", "person", required=True, metavar="ID", help="The approver's id in signers.yml.")
 @click.option("--role", "roles", multiple=True, metavar="ROLE", help="The approver's role. Default: all roles of ID.")
 @click.option(
     "--key",
-    type=Place(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Sign with this key, through ssh-keygen; a .pub file for a key in an agent.",
 )
 @click.option("--statement", "shown", is_flag=True, help="Print the statement to sign, and exit.")
 @click.option(
     "--signature",
-    type=Place(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Read a signature made elsewhere: the .sig file of `ssh-keygen -Y sign`; with --at.",
 )
@@ -209,7 +209,7 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
 @click.option(
     "--approvals",
     "folder",
-    type=Place(path_type=Path, file_okay=False),
+    type=ValidPath(path_type=Path, file_okay=False),
     metavar="DIR",
     help="The folder for the approval. Default: approvals/ of the inventory.",
 )

@@ -21,11 +21,11 @@ from provisioner.cli.support.terminal import ListedWord
 from provisioner.cli.support.texts import HOSTS_KEEP, code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.questions.overview import Overview
-from provisioner.operations.questions.packages import package_standings, read_packages
+from provisioner.operations.questions.packages import package_statuses, read_packages
 from provisioner.plan.guards.policy import named
 from provisioner.record.availability.measured import GroupedBy, missed
 from provisioner.record.lifecycle.reasons import Grounds, reasons
-from provisioner.record.lifecycle.status import FacilityStatus, drain_standings
+from provisioner.record.lifecycle.status import FacilityStatus, drains_in_progress
 from provisioner.report.availability import AvailabilityDocument, availability_lines, availability_row
 from provisioner.report.facilities import change_lines, package_lines, package_rows
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
@@ -69,16 +69,19 @@ def _status(
     why: bool,
 ) -> int:
     overview = overview_of(invocation)
-    chosen, frozen = overview.statuses(facilities, parse_limits(limits)), overview.held_by(facilities, parse_limits(limits))
+    chosen, frozen = (
+        overview.statuses(facilities, parse_limits(limits)),
+        overview.frozen_by(facilities, parse_limits(limits)),
+    )
     _warn_of_inventory(invocation, overview)
     if not invocation.json:
         print_frozen(frozen, color=invocation.color, consequence=HOSTS_KEEP, say=invocation.say)
     explained = _all_explained(overview, chosen) if why else {}
-    drains = drain_standings(overview.inventory, overview.evidence)
+    drains = drains_in_progress(overview.inventory, overview.evidence)
     sites = [status.facility for status in chosen]
     changing = {site.id: site.next_key for site in sites if site.next_key is not None}
     records = read_packages(overview.place)
-    packages = package_standings(overview.inventory, records, overview.evidence, sites, today=today())
+    packages = package_statuses(overview.inventory, records, overview.evidence, sites, today=today())
     if invocation.json:
         document = status_document(
             chosen,
@@ -131,7 +134,12 @@ def _all_explained(overview: Overview, chosen: Sequence[FacilityStatus]) -> dict
 def _explained(overview: Overview, status: FacilityStatus, failing: Mapping[str, PathState]) -> Explained:
     facility = overview.facility(status.facility.id)
     grounds = Grounds(
-        facility, status.standing, overview.evidence, status.duties, overview.inventory.instructions, overview.loaded.places
+        facility,
+        status.standing,
+        overview.evidence,
+        status.duties,
+        overview.inventory.instructions,
+        overview.loaded.places,
     )
     problems = tuple(problem for problem in overview.problems if problem.object == f"facility/{status.facility.id}")
     return Explained(status, reasons(grounds), problems, failing)

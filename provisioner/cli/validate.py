@@ -16,7 +16,7 @@ from provisioner.base.errors import InventoryError, Problem, Severity, UsageErro
 from provisioner.base.language import Translator
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, problem_lines
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
 from provisioner.operations.edit.validate import allocate as record_allocations
@@ -32,19 +32,19 @@ from provisioner.operations.edit.validate import validate as check_all
 )
 @click.option(
     "--sarif",
-    type=Place(path_type=Path, dir_okay=False),
+    type=ValidPath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write the problems to FILE too, as SARIF 2.1.0 (merge requests show them beside the lines).",
 )
 @click.option(
     "--code-quality",
-    type=Place(path_type=Path, dir_okay=False),
+    type=ValidPath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write the problems as a Code Quality report too (for GitLab's merge requests).",
 )
 @click.option(
     "--junit",
-    type=Place(path_type=Path, dir_okay=False),
+    type=ValidPath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write the problems as JUnit XML too, one case a problem.",
 )

@@ -19,7 +19,7 @@ from provisioner.cli.support.options import LEVELS, deadline_option, fail_on_opt
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.pipeline.session import Session, expect_hosts
 from provisioner.verify.picture_mode import Looks
@@ -50,12 +50,15 @@ class Sampled(click.ParamType["Share"]):
 
 @click.command()
 @limit_option
-@click.option("--html", type=Place(path_type=Path), metavar="FILE", help="Write the report as one HTML page too.")
+@click.option("--html", type=ValidPath(path_type=Path), metavar="FILE", help="Write the report as one HTML page too.")
 @click.option(
-    "--junit", type=Place(path_type=Path), metavar="FILE", help="Write the report as JUnit XML too, one case a path."
+    "--junit",
+    type=ValidPath(path_type=Path),
+    metavar="FILE",
+    help="Write the report as JUnit XML too, one case a path.",
 )
 @click.option(
-    "--markdown", type=Place(path_type=Path), metavar="FILE", help="Write the report as a Markdown comment too."
+    "--markdown", type=ValidPath(path_type=Path), metavar="FILE", help="Write the report as a Markdown comment too."
 )
 @click.option("--detail", is_flag=True, help="List every path, not only incidents.")
 @fail_on_option("Exit with code 1 only if a path is this bad or worse.")
@@ -237,7 +240,7 @@ class WatchedRelay(Row):
     """A relay, when it last told of its paths, and why it does not now."""
 
     host: str
-    known_at: Moment | None = of("known")
+    as_of: Moment | None = of("known")
     error: str
 
 

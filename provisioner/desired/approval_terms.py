@@ -64,7 +64,8 @@ class ApprovalTerms:
             "valid_hours": self.valid_hours,
             "rules": [asdict(rule) | {"changes": rule.changes.value} for rule in self.rules],
             "approvers": [
-                asdict(approver) | {"since": str(approver.since), "until": str(approver.until) if approver.until else ""}
+                asdict(approver)
+                | {"since": str(approver.since), "until": str(approver.until) if approver.until else ""}
                 for approver in self.approvers
             ],
         }
@@ -78,7 +79,12 @@ def approval_terms(inventory: Inventory) -> ApprovalTerms | None:
     rules = (TermsRule(rule.changes, rule.role or "", rule.people) for rule in policy.rules)
     approvers = (
         TermsApprover(
-            approver.id, approver.key, tuple(sorted(set(approver.roles))), tuple(sorted(set(approver.carriers))), approver.since, approver.until
+            approver.id,
+            approver.key,
+            tuple(sorted(set(approver.roles))),
+            tuple(sorted(set(approver.carriers))),
+            approver.since,
+            approver.until,
         )
         for approver in inventory.approvers
     )

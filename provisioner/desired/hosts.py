@@ -63,7 +63,7 @@ from provisioner.inventory.model import (
     Secrets,
     path_name,
 )
-from provisioner.inventory.new_secrets import host_key_beside
+from provisioner.inventory.new_secrets import next_key_in_use
 from provisioner.inventory.renamed_ids import old_names
 
 
@@ -139,7 +139,9 @@ def _paths(
         for name in _names(inventory, connection):
             if name not in paths and may_read(name, centre.reads):
                 source = Secret(f"{head}/{quote(name)}")
-                paths[name] = HubPath(name, connection.facility.province, connection.facility.id, connection.relay, source, fingerprint)
+                paths[name] = HubPath(
+                    name, connection.facility.province, connection.facility.id, connection.relay, source, fingerprint
+                )
     yield from (paths[name] for name in sorted(paths))
 
 
@@ -181,7 +183,7 @@ def relay_certificate(
     if carrier.certificates is None:
         return None
     stored, entry = carrier_secrets(secrets, carrier.id), relay_allocation(inventory, relay)
-    key = host_key_beside(stored, entry, relay.id) or secret_of(
+    key = next_key_in_use(stored, entry, relay.id) or secret_of(
         stored.certificate_keys, relay.id, "key of its certificate"
     )
     return encryption_of(carrier.certificates, key, entry.certificates, relay.id)

@@ -19,7 +19,7 @@ from provisioner.desired.names import side_of
 from provisioner.desired.ownership import with_owner
 from provisioner.desired.required import host_key
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, Tunnel
-from provisioner.desired.trust import called_through, known_by
+from provisioner.desired.trust import called_through, host_key_text
 from provisioner.inventory.geography import SCHEMES, parts_of
 from provisioner.inventory.model import (
     Camera,
@@ -217,7 +217,9 @@ def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
 
 def refuse_frozen(state: DesiredState, limit: Limit) -> None:
     """Refuse (`InventoryError`) a limit that selects frozen facilities."""
-    frozen = [facility for facility in state.held.values() if limit.wanted and limit.takes_frozen(facility, state.hosts)]
+    frozen = [
+        facility for facility in state.held.values() if limit.wanted and limit.takes_frozen(facility, state.hosts)
+    ]
     if frozen:
         named = ", ".join(facility.id for facility in frozen)
         problems = tuple(sorted({problem for facility in frozen for problem in facility.problems}))
@@ -320,7 +322,7 @@ def host_logins(inventory: Inventory) -> dict[str, HostLogin]:
 
 
 def _login(address: HostPlace, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
-    return HostLogin(ssh.place(address), known_by(ssh), called_through(jump))
+    return HostLogin(ssh.place(address), host_key_text(ssh), called_through(jump))
 
 
 def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
@@ -373,10 +375,17 @@ def _is_open(secrets: Secrets, host: str) -> bool:
     return has_own or secrets.digest_key is not None or not secrets.shut
 
 
-def known_keys(inventory: Inventory) -> dict[str, str]:
+def recorded_keys(inventory: Inventory) -> dict[str, str]:
     """Return recorded public keys with their host's id or gateway."""
     lock = inventory.allocations
-    hosts = {entry.public_key: name for entries in (lock.relays, lock.centres) for name, entry in entries.items() if entry.public_key}
+    hosts = {
+        entry.public_key: name
+        for entries in (lock.relays, lock.centres)
+        for name, entry in entries.items()
+        if entry.public_key
+    }
     hosts |= {entry.next_key.public_key: name for name, entry in lock.relays.items() if entry.next_key}
     gateways = ((facility.id, facility.gateway) for facility in inventory.facilities.values())
-    return {gateway.public_key: f"the gateway of {name}" for name, gateway in gateways if gateway and gateway.public_key} | hosts
+    return {
+        gateway.public_key: f"the gateway of {name}" for name, gateway in gateways if gateway and gateway.public_key
+    } | hosts

@@ -110,12 +110,12 @@ def owner_of(document: object) -> Owner:
         document["inventory"],
         document["key"],
         document["at"],
-        host=_shown(document.get("host"), _WORD),
-        run=_shown(document.get("run"), _WORD),
-        who=_shown(document.get("who"), _PERSON),
+        host=_printable(document.get("host"), _WORD),
+        run=_printable(document.get("run"), _WORD),
+        who=_printable(document.get("who"), _PERSON),
         released=document.get("released") is True,
     )
 
 
-def _shown(text: object, longest: int) -> str:
+def _printable(text: object, longest: int) -> str:
     return printable(text, longest) if isinstance(text, str) else ""

@@ -146,10 +146,12 @@ def probed_devices(inventory: Inventory, connection: Connection, today: date | N
         return
     linked, access = linked_site(inventory, connection), ACCESS[connection.plan.access]
     for device in devices:
-        yield _asked(facility, device, access.onvif_address(linked, device), today)
+        yield _probed_device(facility, device, access.onvif_address(linked, device), today)
 
 
-def _asked(facility: Facility, device: str, endpoint: tuple[IPv4Address, int], today: date | None) -> ProbedDevice:
+def _probed_device(
+    facility: Facility, device: str, endpoint: tuple[IPv4Address, int], today: date | None
+) -> ProbedDevice:
     recorder = next((candidate for candidate in facility.recorders if candidate.id == device), None)
     camera = next((candidate for candidate in facility.cameras if candidate.id == device), None)
     onvif = recorder.onvif if recorder else camera.onvif if camera else None

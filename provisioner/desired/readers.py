@@ -172,7 +172,7 @@ def reading_list(
 ) -> ReadingList:
     """Return the readable paths of a centre or viewer.
 
-    `who` is the centre's id (empty if there is only one) and the viewer's id (empty for the centre itself). An unknown
+    `reader` is the centre's id (empty if there is only one) and the viewer's id (empty for the centre). An unknown
     name or ambiguous centre raises `UsageError`, a relay's address that is not recorded `InventoryError`.
     """
     centre, viewer = _reader(inventory, *reader)
@@ -245,10 +245,10 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
 def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushEndpoint, ...]:
     """Return the relays that a facility pushes to; `InventoryError` without certificate."""
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
-    return tuple(_place(inventory, relay_id) for plan, relay_id in relays_of(plans) if plan.access.is_pushed)
+    return tuple(_push_endpoint(inventory, relay_id) for plan, relay_id in relays_of(plans) if plan.access.is_pushed)
 
 
-def _place(inventory: Frame, relay_id: str) -> PushEndpoint:
+def _push_endpoint(inventory: Frame, relay_id: str) -> PushEndpoint:
     _, relay = inventory.relays[relay_id]
     entry = relay_allocation(inventory, relay)
     served, after = served_certificate(entry.certificates, relay.id), entry.next_certificate

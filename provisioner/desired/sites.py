@@ -87,7 +87,9 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
         facility=facility.id,
         province=facility.province,
         access=plan.access,
-        links=tuple(_link(inventory, secrets, c, allocation) for c in connections if allocation and c.plan.access.has_tunnel),
+        links=tuple(
+            _link(inventory, secrets, c, allocation) for c in connections if allocation and c.plan.access.has_tunnel
+        ),
         lan=gateway.lan,
         lan_interface=gateway.lan_interface,
         devices=ACCESS[plan.access].device_map(facility, allocation),
@@ -103,7 +105,11 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
 def closed_sites(inventory: Inventory) -> frozenset[str]:
     """Return facilities whose gateways must go: closed, or removed with an allocation."""
     closed = {facility.id for facility in inventory.facilities.values() if facility.operating is Operating.CLOSED}
-    removed = {tombstone.object.removeprefix("site/") for tombstone in inventory.allocations.tombstones if tombstone.tunnel_address}
+    removed = {
+        tombstone.object.removeprefix("site/")
+        for tombstone in inventory.allocations.tombstones
+        if tombstone.tunnel_address
+    }
     # What is called otherwise now is not gone: its gateway goes on.
     moved = {move.old.split("/")[1] for move in inventory.settings.moved}
     present = moved.union(inventory.facilities, inventory.allocations.sites)
@@ -158,7 +164,9 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     if plan.access.is_pushed:
         pushed = [[path, device, at] for path, device, at in streams_of_site(facility)]
         # Without a next certificate packages that were handed out before stay the ones they are.
-        endpoints = [_plain(endpoint if endpoint.following else endpoint[:-1]) for endpoint in push_places(inventory, facility)]
+        endpoints = [
+            _plain(endpoint if endpoint.following else endpoint[:-1]) for endpoint in push_places(inventory, facility)
+        ]
         return _digest(["site-package", facility.id, *lan, endpoints, _plain(devices), pushed, _program(inventory)])
     return _digest(["site-package", facility.id, *lan, _plain(ends), _plain(devices)])
 

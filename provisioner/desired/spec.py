@@ -131,7 +131,7 @@ class MediaPath(NamedTuple):
             raise TypeError(f"{self.name} is pulled from nowhere: its site pushes it")
         return self.source
 
-    def as_seen(self, frame: tuple[str, int, int]) -> MediaPath:
+    def with_former_picture(self, frame: tuple[str, int, int]) -> MediaPath:
         """Return the path with its former values if that picture is shown."""
         old = self.former
         if old is None or frame != old[1:4]:

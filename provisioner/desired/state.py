@@ -74,7 +74,7 @@ def desired_state(
 
 
 def _trust(inventory: Inventory, host: HostSpec) -> Trust:
-    reading = _reading(inventory, host) if host.relay else _held_at(inventory, host)
+    reading = _reading(inventory, host) if host.relay else _readers_at(inventory, host)
     ssh_from = host.firewall.management_networks if host.firewall else ()
     keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}
     return trust_of(
@@ -108,7 +108,7 @@ def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
             yield from words_of_reading(viewer_user(viewer.id), viewer.reads)
 
 
-def _held_at(inventory: Inventory, centre: HostSpec) -> Iterator[str]:
+def _readers_at(inventory: Inventory, centre: HostSpec) -> Iterator[str]:
     """Yield the carriers of a centre's reader secrets, and a hub's readers."""
     yield from centre.carriers
     for viewer in inventory.centres[centre.id].viewers if centre.hub else ():

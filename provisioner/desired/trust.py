@@ -113,7 +113,7 @@ def trust_of(
         address=str(address),
         port=ssh.port,
         user=ssh.user,
-        host_key=known_by(ssh),
+        host_key=host_key_text(ssh),
         program=_program(inventory.settings.mediamtx) if relay else "",
         ssh_from=tuple(map(str, ssh_from)),
         readers=tuple(sorted(readers)),
@@ -127,10 +127,10 @@ def trust_of(
 
 def called_through(jump: JumpHost | None) -> str:
     """Return the jump host with its host key; empty without one."""
-    return f"{jump.ssh.place(jump.address)}, host key {known_by(jump.ssh)}" if jump else ""
+    return f"{jump.ssh.place(jump.address)}, host key {host_key_text(jump.ssh)}" if jump else ""
 
 
-def known_by(ssh: Ssh) -> str:
+def host_key_text(ssh: Ssh) -> str:
     """Return a host key's fingerprint, or its CA and name (known_hosts)."""
     if ssh.host_key is not None:
         return fingerprint(ssh.host_key)

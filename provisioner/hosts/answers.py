@@ -107,7 +107,7 @@ def read(kind: type[_Answer], document: object) -> _Answer:
         first = error.errors(include_url=False, include_input=False)[0]
     else:
         return answer
-    wrong = {"place": _place(first["loc"]), **first.get("ctx", {})}
+    wrong = {"place": _position(first["loc"]), **first.get("ctx", {})}
     template = "{place} is negative" if wrong.get("ge") == 0 else _WRONG.get(first["type"], first["type"])
     raise UnreadableError(template.format_map(wrong))
 
@@ -150,7 +150,7 @@ def _no_constant(_name: str) -> NoReturn:
     raise ValueError
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _position(location: tuple[int | str, ...]) -> str:
     """Return a position in an answer, e.g. `tunnel.peers`."""
     names = ".".join(printable(name, _NAME_SHOWN) for name in location if isinstance(name, str) and name != "[key]")
     if location and location[-1] == "[key]":

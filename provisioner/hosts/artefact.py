@@ -44,7 +44,7 @@ _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class _Place:
+class _ArtefactSource:
     """An artefact's local path and source; `address` is empty if local."""
 
     path: Path
@@ -90,7 +90,7 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
     Raises:
         HostError: it is not available, or its checksum differs.
     """
-    place = _place(artefact, arch, environment)
+    place = _source_of(artefact, arch, environment)
     if place.address and not place.path.exists():
         _download(place.address, place.path, place.checksum, environment)
     return _checked(place)
@@ -102,7 +102,7 @@ def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str
     `None` if the artefact has to be downloaded first.
     """
     try:
-        place = _place(artefact, arch, environment)
+        place = _source_of(artefact, arch, environment)
         if not place.address or place.path.exists():
             _checked(place)
     except HostError as error:
@@ -110,7 +110,7 @@ def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str
     return None
 
 
-def _place(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> _Place:
+def _source_of(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> _ArtefactSource:
     if arch not in ARCHITECTURES:
         raise HostError(
             msg(
@@ -130,10 +130,10 @@ def _place(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]
         )
     if artefact.source.startswith("file:"):
         named = _filled(artefact.source.removeprefix("file:"), artefact, arch)
-        return _Place(_local(named, environment), arch, str(checksum), "", named)
+        return _ArtefactSource(_local(named, environment), arch, str(checksum), "", named)
     cached = _cache(environment) / f"{artefact.version}-{arch}-{checksum[:16]}"
     address = _filled(_RELEASE if artefact.source == "release" else artefact.source, artefact, arch)
-    return _Place(cached, arch, str(checksum), address, address)
+    return _ArtefactSource(cached, arch, str(checksum), address, address)
 
 
 def _filled(source: str, artefact: MediamtxArtefact, arch: str) -> str:
@@ -167,7 +167,7 @@ def _inside(named: str, folders: list[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _checked(place: _Place) -> Path:
+def _checked(place: _ArtefactSource) -> Path:
     try:
         digest = _digest(place.path)
     except OSError:

@@ -167,17 +167,17 @@ def bare_host_in(answer: wire.BareAnswer) -> BareHost:
     Raises:
         UnreadableError: it is invalid.
     """
-    fields = _said(answer, _LOOK, _MAKE)
+    fields = _fields_of(answer, _LOOK, _MAKE)
     texts = {name: _plain(value) for name, value in fields.items()}
     like = list(_words("like", texts["like"]))
     failed = texts.get("failed", "")
     if failed and failed not in FAILURES:
         raise UnreadableError("said.failed is none of our words")
     return BareHost(
-        {"id": _shown(texts["id"]), "version": _shown(texts["version"]), "like": like},
-        _shown(texts["arch"]),
+        {"id": _clean(texts["id"]), "version": _clean(texts["version"]), "like": like},
+        _clean(texts["arch"]),
         _flag("systemd", texts["systemd"]),
-        _shown(texts["peer"]),
+        _clean(texts["peer"]),
         _python(texts["python"]),
         tuple(sorted(set(_words("missing", texts["missing"])))),
         texts["half"] not in {"", "0"},
@@ -200,13 +200,13 @@ def login_proof_in(answer: wire.BareAnswer) -> LoginProof:
     Raises:
         UnreadableError: it is invalid.
     """
-    fields = {name: _plain(value) for name, value in _said(answer, _PROOF, frozenset()).items()}
+    fields = {name: _plain(value) for name, value in _fields_of(answer, _PROOF, frozenset()).items()}
     if fields["may"] not in {"all", "yes", "no"}:
         raise UnreadableError("said.may is none of our words")
-    return LoginProof(_shown(fields["login"]), fields["may"] != "no")
+    return LoginProof(_clean(fields["login"]), fields["may"] != "no")
 
 
-def _said(answer: wire.BareAnswer, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
+def _fields_of(answer: wire.BareAnswer, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
     """Decode an answer's words by name."""
     text, fields = answer["said"], dict[str, bytes]()
     for part in text.removesuffix(";").split(";"):
@@ -223,7 +223,7 @@ def _plain(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _shown(text: str) -> str:
+def _clean(text: str) -> str:
     return printable(text.strip(), _SHOWN)
 
 
@@ -256,7 +256,7 @@ def _account(entry: str) -> Account | None:
     parts = entry.strip().split(":")
     if len(parts) != _ENTRY_PARTS or not (parts[2].isascii() and parts[2].isdigit()):
         raise UnreadableError("said.user is no line of passwd")
-    return Account(int(parts[2][:10]), _shown(parts[5]), _shown(parts[6]))
+    return Account(int(parts[2][:10]), _clean(parts[5]), _clean(parts[6]))
 
 
 def is_user(name: str) -> bool:

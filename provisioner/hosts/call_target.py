@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
-from provisioner.base.addresses import HostPlace, host_place
+from provisioner.base.addresses import HostPlace, host_address
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, canonical_json
 from provisioner.desired.owner import Owner
@@ -107,7 +107,7 @@ def target_in(document: Document) -> TargetHost:
     return TargetHost(
         id=_as_text(document["id"]),
         carriers=tuple(_as_text(carrier) for carrier in document["carriers"]),
-        address=host_place(_as_text(document["address"])),
+        address=host_address(_as_text(document["address"])),
         ssh=Ssh.model_validate(document["ssh"]),
         jump=None if jump is None else JumpHost.model_validate(jump),
         side=_as_text(document["side"]),

@@ -63,7 +63,7 @@ def findings(
     `clock` is the host's time at start and end, or `None`. `requested` and `answered` are the controller's times
     around the call.
     """
-    return (*_full(disks), *_off(clock, requested.timestamp(), answered.timestamp()))
+    return (*_disk_faults(disks), *_clock_faults(clock, requested.timestamp(), answered.timestamp()))
 
 
 def other_firewalls(names: Sequence[str]) -> tuple[HostFault, ...]:
@@ -93,7 +93,7 @@ def _beside(name: str) -> str:
     )
 
 
-def _full(disks: Sequence[wire.DiskAnswer]) -> Iterator[HostFault]:
+def _disk_faults(disks: Sequence[wire.DiskAnswer]) -> Iterator[HostFault]:
     for disk in disks:
         if not disk["writable"]:
             detail = msg(
@@ -119,7 +119,7 @@ def _full(disks: Sequence[wire.DiskAnswer]) -> Iterator[HostFault]:
         yield HostFault(Condition.DISK_FULL, detail)
 
 
-def _off(clock: Sequence[float] | None, requested: float, answered: float) -> Iterator[HostFault]:
+def _clock_faults(clock: Sequence[float] | None, requested: float, answered: float) -> Iterator[HostFault]:
     if clock is None:
         return
     began, ended = clock

@@ -95,7 +95,7 @@ def is_show_key(call: HostCall) -> bool:
     return call.script is None and call.request.get("operation") == SHOW_KEY
 
 
-def key_shown(host: CallTarget, answer: HostAnswer) -> str:
+def host_key_of(host: CallTarget, answer: HostAnswer) -> str:
     """Return the host key in an answer: kind and base64.
 
     Raises:
@@ -104,14 +104,14 @@ def key_shown(host: CallTarget, answer: HostAnswer) -> str:
     if answer.outcome is not CallOutcome.ANSWERED:
         raise HostError(answer.error, hint=answer.hint or f"do what is said of it, {NAME_IT}", object=host.id)
     line = answer.document.get("host_key")
-    if not isinstance(line, str) or not is_shown_key(line):
+    if not isinstance(line, str) or not is_host_key_line(line):
         place = endpoint_text(host.address, host.ssh.port)
         message = f"what came as the host key of {host.id} ({place}) is none that an inventory may name"
         raise HostError(message, hint=f"ask whoever looks after what answered, {NAME_IT}", object=host.id)
     return line
 
 
-def is_shown_key(line: str) -> bool:
+def is_host_key_line(line: str) -> bool:
     """Return whether a text is exactly one key of a preferred kind."""
     try:
         return len(line) <= _LONGEST_KEY and public_key_of(line).kind in KINDS_SHOWN
@@ -132,10 +132,10 @@ class HostKeyScans(OpenRunner):
         """Yield each answer as it arrives; late calls are not started."""
         until = time.monotonic() + timeout_s
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for future in as_completed([pool.submit(self._asked, call, until) for call in calls]):
+            for future in as_completed([pool.submit(self._scan, call, until) for call in calls]):
                 yield future.result()
 
-    def _asked(self, call: HostCall, until: float) -> HostAnswer:
+    def _scan(self, call: HostCall, until: float) -> HostAnswer:
         host = call.spec
         try:
             _refuse_unaskable(call, until)
@@ -192,4 +192,4 @@ def _key_of(line: str) -> str:
     if line.startswith("#") or len(words) < 3:  # noqa: PLR2004 (host, kind, key)
         return ""
     key = " ".join(words[1:3])
-    return key if is_shown_key(key) else ""
+    return key if is_host_key_line(key) else ""

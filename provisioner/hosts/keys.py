@@ -83,7 +83,7 @@ def make_host_keys(
     their owners, unless it is its own. `who` is the person for the owner's mark; `recovery` is empty without a
     recovery key.
     """
-    host_files = [_left(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
+    host_files = [_program_files(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
     calls = [
         HostCall(spec, _request(spec, who, recovery), files, unproved=unproved)
         for spec, files in zip(specs, host_files, strict=True)
@@ -96,7 +96,7 @@ def make_host_keys(
             made[spec.id] = _keys(spec, answers[spec.id], recovery)
         except HostError as error:
             errors[spec.id] = error
-    foreign = _not_their_own(made, recorded)
+    foreign = _foreign_key_errors(made, recorded)
     return {host: keys for host, keys in made.items() if host not in foreign}, errors | foreign
 
 
@@ -109,7 +109,7 @@ def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: st
         HostError: there is no answer, or it is unreadable.
     """
     request: wire.KeysRequest = {**_request(spec, who, recovery), "following": ""}
-    call = HostCall(spec, request, _left(spec, program, unproved=False))
+    call = HostCall(spec, request, _program_files(spec, program, unproved=False))
     keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], recovery, follows=True)
     if keys.following == keys.public_key:
         raise unreadable_answer(spec.id, "its next key is the one that it has")
@@ -134,7 +134,9 @@ def restore_host_keys(
         HostError: there is no answer, it is unreadable, or the host refused the key.
     """
     request: wire.KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
-    files = _left(spec, program, unproved=unproved) | {"tunnel-key": restored.private_key.reveal().encode() + b"\n"}
+    files = _program_files(spec, program, unproved=unproved) | {
+        "tunnel-key": restored.private_key.reveal().encode() + b"\n"
+    }
     if following is not None:
         request["following"] = following.public_key
         files["next-key"] = following.private_key.reveal().encode() + b"\n"
@@ -145,7 +147,7 @@ def restore_host_keys(
     return keys
 
 
-def _not_their_own(made: Mapping[str, HostKeys], recorded: Mapping[str, str]) -> dict[str, HostError]:
+def _foreign_key_errors(made: Mapping[str, HostKeys], recorded: Mapping[str, str]) -> dict[str, HostError]:
     """Return errors of hosts that claim another host's key."""
     owners = Counter(keys.public_key for keys in made.values())
     errors = {}
@@ -153,7 +155,9 @@ def _not_their_own(made: Mapping[str, HostKeys], recorded: Mapping[str, str]) ->
         key = keys.public_key
         holders = [recorded[key]] if recorded.get(key, host) != host else []
         if not holders and owners[key] > 1 and recorded.get(key) != host:
-            holders = sorted(other_host for other_host in made if other_host != host and made[other_host].public_key == key)
+            holders = sorted(
+                other_host for other_host in made if other_host != host and made[other_host].public_key == key
+            )
         if holders:
             errors[host] = HostError(
                 f"{host} says that it has the public key of {', '.join(holders)}",
@@ -163,7 +167,7 @@ def _not_their_own(made: Mapping[str, HostKeys], recorded: Mapping[str, str]) ->
     return errors
 
 
-def _left(spec: HostSpec, program: bytes, *, unproved: bool) -> dict[str, bytes]:
+def _program_files(spec: HostSpec, program: bytes, *, unproved: bool) -> dict[str, bytes]:
     return {"program": program} | ({"identity": identity_content(spec)} if unproved else {})
 
 
@@ -228,12 +232,12 @@ def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
         public_file = Path(named if named.endswith(".pub") else f"{named}.pub")
         if public_file.exists():
             return public_keys_of(public_file)
-        output = _said(["ssh-keygen", "-y", "-P", "", "-f", str(Path(named).absolute())], environment)
+        output = _output_of(["ssh-keygen", "-y", "-P", "", "-f", str(Path(named).absolute())], environment)
         if not (keys := tuple(_keys_in(output))):
             raise UsageError(f"{named}: its public half is not beside it, and it cannot be read", hint=_NAME_ONE)
         return keys
     socket = environment.get("SSH_AUTH_SOCK", "")
-    return tuple(_keys_in(_said(["ssh-add", "-L"], environment, {"SSH_AUTH_SOCK": socket}))) if socket else ()
+    return tuple(_keys_in(_output_of(["ssh-add", "-L"], environment, {"SSH_AUTH_SOCK": socket}))) if socket else ()
 
 
 def public_keys_of(file: Path) -> tuple[str, ...]:
@@ -255,7 +259,7 @@ def public_keys_of(file: Path) -> tuple[str, ...]:
     return keys
 
 
-def _said(argv: list[str], environment: Mapping[str, str], more: Mapping[str, str] | None = None) -> str:
+def _output_of(argv: list[str], environment: Mapping[str, str], more: Mapping[str, str] | None = None) -> str:
     child_env = {**small_environment(environment), **(more or {})}
     try:
         done = run_quietly(argv, child_env, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES)

@@ -60,7 +60,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, call_times: tuple[datetime, datet
     facts = parse_facts(spec.id, answer.document)
     if facts.missing_programs:
         raise lacks(spec.id, facts.machine["os"], facts.missing_programs)
-    if cause := _unkept(spec, facts.held):
+    if cause := _frozen_conflict(spec, facts.held):
         hint = f"mend {', '.join(facility.place or facility.id for facility in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
     faults = findings(facts.disks, facts.clock, *call_times)
@@ -68,7 +68,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, call_times: tuple[datetime, datet
     return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls), *ending))
 
 
-def _unkept(spec: HostSpec, frozen: wire.FrozenAnswer) -> str:
+def _frozen_conflict(spec: HostSpec, frozen: wire.FrozenAnswer) -> str:
     """Return why frozen parts conflict with the desired state; empty if not."""
     if spec.held and (unclear := frozen["unclear"]):
         return f"{unclear}: what in it is of {', '.join(site.id for site in spec.held)}, which is held, cannot be told"

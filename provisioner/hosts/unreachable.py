@@ -173,13 +173,13 @@ def unreachable_by(output: str, route: SshRoute = DIRECT) -> Unreachable:
     The last line with a cause counts, since a server's banner may precede it with any text. If it only reports an ended
     connection or a wrong key, earlier lines say more. A cause in our own words stays the same.
     """
-    if ours := _in_our_words(output):
+    if ours := _own_cause(output):
         return ours
     lines = _lines(output)
     return _over_jump(lines, route) if route.jump else _directly(lines, signed=route.signed)
 
 
-def _in_our_words(output: str) -> Unreachable | None:
+def _own_cause(output: str) -> Unreachable | None:
     if at := _AT_JUMP.fullmatch(output):
         return _at_jump(at[1], unreachable_by(at[2]))
     if after := _AFTER_JUMP.fullmatch(output):

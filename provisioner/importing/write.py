@@ -275,12 +275,12 @@ class _Lists:
         labels = self._names if column.key == "province" else column.choice.labels if column.choice else ()
         if not labels:
             return None
-        rule = DataValidation(type="list", formula1=self._place(labels, column.header), allow_blank=True)
+        rule = DataValidation(type="list", formula1=self._list_range(labels, column.header), allow_blank=True)
         rule.errorTitle, rule.error = column.header[:30], "Chọn một giá trị trong danh sách"
         rule.showErrorMessage = True
         return rule
 
-    def _place(self, labels: tuple[str, ...], header: str) -> str:
+    def _list_range(self, labels: tuple[str, ...], header: str) -> str:
         if labels not in self._places:
             column = len(self._places) + 1
             for row, label in enumerate((header, *labels), start=1):

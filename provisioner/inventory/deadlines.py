@@ -86,7 +86,7 @@ class OrdersInForce:
         self._inventory = inventory
         # A country's facilities are of few bodies and provinces: what holds for those is worked out once.
         self._in_force: dict[ManagingBody, list[tuple[int, Instruction]]] = {}
-        self._of_place: dict[tuple[int, str, ProvinceScheme | None], Duty] = {}
+        self._by_place: dict[tuple[int, str, ProvinceScheme | None], Duty] = {}
 
     def duties_of(self, facility: Ordered) -> tuple[Duty, ...]:
         """Return a facility's duties, in the order of the file."""
@@ -94,8 +94,12 @@ class OrdersInForce:
 
     def _binding(self, body: ManagingBody) -> list[tuple[int, Instruction]]:
         if (binding := self._in_force.get(body)) is None:
-            in_scope = [(index, order) for index, order in enumerate(self._inventory.instructions) if _is_in_scope(body, order)]
-            binding = self._in_force[body] = [(index, order) for index, order in in_scope if not _superseded(index, order, in_scope)]
+            in_scope = [
+                (index, order) for index, order in enumerate(self._inventory.instructions) if _is_in_scope(body, order)
+            ]
+            binding = self._in_force[body] = [
+                (index, order) for index, order in in_scope if not _superseded(index, order, in_scope)
+            ]
         return binding
 
     def _duty(self, facility: Ordered, index: int, order: Instruction) -> Duty:
@@ -103,8 +107,8 @@ class OrdersInForce:
         if deadline is not None:
             return Duty(order, deadline, ("instructions", index, "facilities", facility.id))
         key = index, facility.province, facility.province_scheme
-        if (duty := self._of_place.get(key)) is None:
-            duty = self._of_place[key] = _of_province(self._inventory, facility, index, order)
+        if (duty := self._by_place.get(key)) is None:
+            duty = self._by_place[key] = _of_province(self._inventory, facility, index, order)
         return _opening(facility, duty)
 
 

@@ -43,7 +43,7 @@ def completed(
 ) -> Secrets:
     """Return the secrets with missing ones generated, except camera logins.
 
-    An unopened file gets no new secrets, and secrets of frozen facilities (`held`) stay. Carriers `apart` have a
+    An unopened file gets no new secrets, and secrets of frozen facilities (`frozen`) stay. Carriers `apart` have a
     password of their own; they get the keys of their hosts.
     """
     carriers = dict(secrets.carriers)
@@ -74,7 +74,9 @@ def completed(
             certificate_keys={r: stored.certificate_keys.get(r) or _certificate_key() for r in sorted(tls_relays)},
             next_certificate_keys={r: key for r, key in stored.next_certificate_keys.items() if r in tls_relays},
             viewers={v.id: stored.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
-            host_keys=_host_keys(inventory.hosts_of_one(carrier), stored, digest_key if carrier.id in apart else None),
+            host_keys=_host_keys(
+                inventory.hosts_of_carrier(carrier), stored, digest_key if carrier.id in apart else None
+            ),
             next_psks={name: psk for name, psk in stored.next_psks.items() if name in frozen or name in sites},
             publish_keys={name: key for name, key in stored.publish_keys.items() if name in frozen}
             | {name: stored.publish_keys.get(name) or _random() for name in pushing},
@@ -145,7 +147,7 @@ def with_host_keys(stored: CarrierSecrets, lock: Allocations, relays: Collection
 
     Only the lock says which certificate is present, so the key is right whenever this runs.
     """
-    finished = {name: key for name in relays if (key := host_key_beside(stored, lock.relays.get(name), name))}
+    finished = {name: key for name in relays if (key := next_key_in_use(stored, lock.relays.get(name), name))}
     if not finished:
         return stored
     following = {name: key for name, key in stored.next_certificate_keys.items() if name not in finished}
@@ -153,7 +155,7 @@ def with_host_keys(stored: CarrierSecrets, lock: Allocations, relays: Collection
     return stored.model_copy(update={"certificate_keys": keys, "next_certificate_keys": following})
 
 
-def host_key_beside(stored: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
+def next_key_in_use(stored: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
     """Return a relay's next key if its present certificate already uses it."""
     following = stored.next_certificate_keys.get(relay)
     return following if following is not None and entry is not None and _fits(entry, following) else None
@@ -171,14 +173,23 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
     for carrier in inventory.carriers.values():
         tls, carrier_secrets = carrier.certificates, secrets.carriers.get(carrier.id)
         for relay in carrier.relays if tls and carrier_secrets else ():
-            entry, key = relays.get(relay.id), carrier_secrets.certificate_keys.get(relay.id) if carrier_secrets else None
+            entry, key = (
+                relays.get(relay.id),
+                carrier_secrets.certificate_keys.get(relay.id) if carrier_secrets else None,
+            )
             if tls and entry and key and not _fits(entry, key):
                 certificate = self_signed(key, relay.id, entry.tunnel_address, now, tls.days)
                 relays[relay.id] = entry.model_copy(update={"certificates": (certificate,)})
     centres = dict(lock.centres)
     for centre in inventory.centres.values():
         hub_secrets, hub, allocation = secrets.hubs.get(centre.id), centre.hub, centres.get(centre.id)
-        if hub and allocation and hub_secrets and hub_secrets.certificate_key and not _fits(allocation, hub_secrets.certificate_key):
+        if (
+            hub
+            and allocation
+            and hub_secrets
+            and hub_secrets.certificate_key
+            and not _fits(allocation, hub_secrets.certificate_key)
+        ):
             certificate = self_signed(hub_secrets.certificate_key, centre.id, hub.address, now, hub.reader_tls.days)
             centres[centre.id] = allocation.model_copy(update={"certificates": (certificate,)})
     same = relays == lock.relays and centres == lock.centres

@@ -158,7 +158,9 @@ class OutlinedInventory(Frame):
 
 def outlined(inventory: Inventory) -> OutlinedInventory:
     """Return an inventory with outlines of its facilities."""
-    return inventory.joined(OutlinedInventory, {name: outline_of(facility) for name, facility in inventory.facilities.items()})
+    return inventory.joined(
+        OutlinedInventory, {name: outline_of(facility) for name, facility in inventory.facilities.items()}
+    )
 
 
 def outline_of(facility: Facility) -> Outline:
@@ -211,14 +213,14 @@ def rtsp_paths_of(facility: Facility) -> str:
 
 
 def _remarks_of(facility: Facility) -> str:
-    devices = _shown_devices(facility) or None
+    devices = _status_devices(facility) or None
     if facility.blocked is None and facility.claimed_connection is None and devices is None:
         return ""
     remarks = Remarks(blocked=facility.blocked, claimed_connection=facility.claimed_connection, devices=devices)
     return remarks.model_dump_json(exclude_none=True)
 
 
-def _shown_devices(facility: Facility) -> dict[str, dict[str, bool | int | str]]:
+def _status_devices(facility: Facility) -> dict[str, dict[str, bool | int | str]]:
     by_device = {}
     devices: tuple[Recorder | Camera, ...] = (*facility.recorders, *facility.cameras)
     for device in devices:

@@ -53,7 +53,11 @@ def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
 def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
     """Return a device's former ids, latest first."""
     facility_ids = {facility, *old_facilities(moves, facility)}
-    renames = [move for move in moves if len(_parts(move.new)) == len(_parts(move.old)) == _DEVICE and _parts(move.new)[1] in facility_ids]
+    renames = [
+        move
+        for move in moves
+        if len(_parts(move.new)) == len(_parts(move.old)) == _DEVICE and _parts(move.new)[1] in facility_ids
+    ]
     return _chain({_parts(move.new)[2]: _parts(move.old)[2] for move in renames}, device)
 
 
@@ -100,7 +104,7 @@ def _renamed_ports(
     site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
 ) -> SiteAllocation:
     ports = dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
-    onvif_ports = dict(sorted(_by_device(site.asked_ports, moves, facility, devices).items())) or None
+    onvif_ports = dict(sorted(_by_device(site.device_onvif_ports, moves, facility, devices).items())) or None
     numbers = dict(sorted(_by_device(site.device_numbers, moves, facility, devices).items())) or None
     if (ports, onvif_ports, numbers) == (site.ports, site.onvif_ports, site.numbers):
         return site

@@ -158,7 +158,7 @@ def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inve
     for recorder in sorted(facility.recorders, key=lambda item: item.id):
         yield f"recorder {recorder.id}: {recorder.address}:{recorder.port}"
     for camera in sorted(facility.cameras, key=lambda item: item.id):
-        yield f"camera {camera.id}: {_seen(camera)}"
+        yield f"camera {camera.id}: {_camera_text(camera)}"
     yield f"content: {sign_off.content}"
 
 
@@ -167,7 +167,7 @@ def _visible(text: str) -> str:
     return "".join(sign if sign.isprintable() else f"<{ord(sign):x}>" for sign in text)
 
 
-def _seen(camera: Camera) -> str:
+def _camera_text(camera: Camera) -> str:
     """Return a camera's zone, video source, streams and sound as text."""
     source = f"{camera.address}:{camera.port}" if camera.recorder is None else f"recorder {camera.recorder}"
     streams = "sub and main" if camera.streams.main else "sub"

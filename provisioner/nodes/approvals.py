@@ -187,7 +187,7 @@ def approval_verdict(
     operation = "a script" if call.script else str(call.request.get("operation"))
     owner = call.request.get("owner")
     if owner is not None and owner["inventory"] != rules.inventory:
-        refusal = f"it would make the host one of the inventory {_shown(str(owner['inventory']))}"
+        refusal = f"it would make the host one of the inventory {_clean(str(owner['inventory']))}"
     elif operation not in {"a script", SHOW_KEY} and call.request.get("confirm_s", 0) > _LONGEST_SWITCH_S:
         refusal = "it would keep a change from its return"
     elif operation in _WITHOUT:
@@ -316,15 +316,17 @@ def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory
     """Return why a change differs from its plan or the plan expired."""
     host = call.spec.id
     if warrant.inventory != rules.inventory:
-        return f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}"
+        return f"its file approves plans of {rules.inventory}, not of {_clean(warrant.inventory)}"
     if call.request["run"] in memory.taken_back:
-        return f"run {_shown(call.request['run'])} was taken back: have the plan approved anew"
+        return f"run {_clean(call.request['run'])} was taken back: have the plan approved anew"
     planned = warrant.basis.requests.get(host, {})
     if host not in warrant.basis.changing or "confirm" not in planned:
         return "the plan that was approved does not change it"
     is_elsewhere = target_digest(call.spec) != planned.get("host")
     if is_elsewhere or call_digest(call.request, call.files) != planned.get("apply"):
-        difference = "it goes to another machine than in the plan" if is_elsewhere else "the call is not the one of the plan"
+        difference = (
+            "it goes to another machine than in the plan" if is_elsewhere else "the call is not the one of the plan"
+        )
         return f"{difference} that was approved"
     program = call.request["program"] or {"sha256": ""}
     if call.artefact_sha256 not in {"", program["sha256"]}:
@@ -350,11 +352,11 @@ def _counted(warrant: Warrant, rules: ApprovalRules, now: _Now) -> tuple[dict[tu
         try:
             key = key_that_signed(approval)
         except ApprovalFormError as error:
-            aside.append(f"that of {_shown(approval.approver)} {error}")
+            aside.append(f"that of {_clean(approval.approver)} {error}")
             continue
         whose = approval.approver, key.blob
         if reason := _refusal(approval, key, meaning, rules, now):
-            aside.append(f"that of {_shown(approval.approver)} {reason}")
+            aside.append(f"that of {_clean(approval.approver)} {reason}")
         elif whose not in counted or counted[whose].at < approval.at:
             counted[whose] = approval
     return counted, aside
@@ -365,7 +367,7 @@ def _id_of(approval: Approval) -> str:
     return hashlib.sha256(approval_statement(approval)).hexdigest()
 
 
-def _shown(text: str) -> str:
+def _clean(text: str) -> str:
     return printable(text, _SHOWN)
 
 
@@ -385,10 +387,10 @@ def _out_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
     if approval.at < now.memory.since:
         return f"is of {approval.at_text}, and the node remembers since {moment_text(now.memory.since)} alone"
     if now.memory.used.get(_id_of(approval), now.run) != now.run:
-        return f"is of {approval.at_text}, and run {_shown(now.memory.used[_id_of(approval)])} has used it up"
+        return f"is of {approval.at_text}, and run {_clean(now.memory.used[_id_of(approval)])} has used it up"
     started = now.memory.plans.get(approval.meaning)
     if started is not None and started.run != now.run and approval.at < started.at:
-        return f"is of {approval.at_text}, and run {_shown(started.run)} began with this plan later and has used it up"
+        return f"is of {approval.at_text}, and run {_clean(started.run)} began with this plan later and has used it up"
     return ""
 
 

@@ -197,7 +197,7 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
         _user(
             node_name(carrier),
             [
-                *_asked(f"CONSUMER.MSG.NEXT.{UNITS}.{node_name(carrier)}"),
+                *_api_forms(f"CONSUMER.MSG.NEXT.{UNITS}.{node_name(carrier)}"),
                 f"$JS.ACK.{UNITS}.{node_name(carrier)}.>",
                 f"{REPORTS_SUBJECT}.*.*",
             ],
@@ -250,10 +250,14 @@ def _controller_publishes(carriers: Sequence[str]) -> list[str]:
     subjects = [f"STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
     subjects += [f"CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
     subjects += [f"CONSUMER.CREATE.{UNITS}.>", f"CONSUMER.CREATE.{REPORTS}.>", f"CONSUMER.MSG.NEXT.{REPORTS}.*"]
-    return [*(form for subject in subjects for form in _asked(subject)), f"$JS.ACK.{REPORTS}.>", f"{UNITS_SUBJECT}.*"]
+    return [
+        *(form for subject in subjects for form in _api_forms(subject)),
+        f"$JS.ACK.{REPORTS}.>",
+        f"{UNITS_SUBJECT}.*",
+    ]
 
 
-def _asked(subject: str) -> tuple[str, str]:
+def _api_forms(subject: str) -> tuple[str, str]:
     """Return an API subject in both forms, with and without domain.
 
     The broker maps one to the other before it checks permissions.
@@ -328,11 +332,11 @@ def _issued_by(
         raise UsageError(f"{orders.folder}: {error}", hint=hint) from None
 
 
-def standing_line(url: str, *, reaches: bool) -> str:
+def broker_status_line(url: str, *, reaches: bool) -> str:
     """Return a node's line for `systemctl status`."""
-    return f"{'reaches' if reaches else 'does not reach'} the broker {place_of(url)}"
+    return f"{'reaches' if reaches else 'does not reach'} the broker {broker_address(url)}"
 
 
-def place_of(url: str) -> str:
+def broker_address(url: str) -> str:
     """Return a broker's host and port."""
     return url.partition("://")[2]

@@ -155,7 +155,7 @@ class JetStreamMailbox:
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._come: queue.SimpleQueue[bytes | MailboxError] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[bytes | MailboxError] = queue.SimpleQueue()
         self._refusal: MailboxError | None = None
         self._refusals = 0
         self._is_closed = False
@@ -192,7 +192,7 @@ class JetStreamMailbox:
         """
         self._connected()
         try:
-            event = self._come.get(timeout=timeout_s)
+            event = self._events.get(timeout=timeout_s)
         except queue.Empty:
             if self._refusal is not None:
                 raise self._refusal from None
@@ -301,22 +301,22 @@ class JetStreamMailbox:
                     self._refusal = None
                     await message.ack()
                     if (complete := joiner.add(message.data)) is not None:
-                        self._come.put(complete)
+                        self._events.put(complete)
             except TimeoutError:
                 self._refusal = self._refusal if self._refusals > before else None
                 if not client.is_connected:
-                    self._come.put(MailboxError(f"the broker {self._place} is not reached", hint=_HINT))
+                    self._events.put(MailboxError(f"the broker {self._broker_address} is not reached", hint=_HINT))
                     await asyncio.sleep(_AGAIN_S)
             except Exception as error:  # noqa: BLE001 (the library has errors of many kinds, and all mean one thing)
                 subscription = None
-                self._come.put(self._failure(error))
+                self._events.put(self._failure(error))
                 await asyncio.sleep(_AGAIN_S)
 
     def _refused(self, error: Exception) -> None:
         """Store the broker's refusal until it ends."""
         self._refusals += 1
         refusal = f"does not let {self._end.name} do what it has to: {printable(str(error), _SHOWN)}"
-        self._refusal = MailboxError(f"the broker {self._place} {refusal}", hint=_HINT)
+        self._refusal = MailboxError(f"the broker {self._broker_address} {refusal}", hint=_HINT)
 
     def _run(self, work: Coroutine[object, object, T], timeout_s: float) -> T:
         """Run a coroutine in the library's thread, or raise `MailboxError`."""
@@ -330,7 +330,7 @@ class JetStreamMailbox:
             raise self._failure(error) from None
 
     @property
-    def _place(self) -> str:
+    def _broker_address(self) -> str:
         return printable(self._broker.url.partition("://")[2], _SHOWN)
 
     def _failure(self, error: Exception) -> MailboxError:
@@ -348,7 +348,7 @@ class JetStreamMailbox:
             text = f"is not the one that the file names: {printable(str(error.reason), _SHOWN)}"
         else:
             text = f"is not reached: {printable(' '.join(str(error).split()) or type(error).__name__, _SHOWN)}"
-        return MailboxError(f"the broker {self._place} {text}", hint=hint)
+        return MailboxError(f"the broker {self._broker_address} {text}", hint=hint)
 
 
 def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMailbox:

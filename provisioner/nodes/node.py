@@ -306,8 +306,8 @@ class Node:
         self._sessions: dict[tuple[str, str], _CarriedSession] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._reaches: bool | None = None
-        self._quiet = 0
+        self._is_reached: bool | None = None
+        self._silent_rounds = 0
 
     def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
         """Run until `stop` is set, then finish begun units.
@@ -325,27 +325,27 @@ class Node:
         """Receive a message and report progress."""
         try:
             message = self._parts.mailbox.receive(_RECEIVE_S)
-            self._hears(message)
+            self._note_reception(message)
         except MailboxError as error:
-            before, self._reaches, self._quiet = self._reaches, False, 0
+            before, self._is_reached, self._silent_rounds = self._is_reached, False, 0
             if before is not False:
                 self._parts.tell(f"{error.message}; tried again")
-                self._parts.reaches(self._reaches)
+                self._parts.reaches(self._is_reached)
             time.sleep(_RECEIVE_S)
             message = None
         if message is not None:
             self._take(message)
-        self._keep()
+        self._report_and_expire()
 
-    def _hears(self, message: bytes | None) -> None:
+    def _note_reception(self, message: bytes | None) -> None:
         # Between two failures of a way that is tried again there is silence, too.
-        self._quiet = _QUIET if message is not None else self._quiet + 1
-        if self._reaches or self._quiet < _QUIET:
+        self._silent_rounds = _QUIET if message is not None else self._silent_rounds + 1
+        if self._is_reached or self._silent_rounds < _QUIET:
             return
-        if self._reaches is False:
+        if self._is_reached is False:
             self._parts.tell("the broker is reached again")
-        self._reaches = True
-        self._parts.reaches(self._reaches)
+        self._is_reached = True
+        self._parts.reaches(self._is_reached)
 
     # --- what comes ---------------------------------------------------------------------------------
 
@@ -360,13 +360,13 @@ class Node:
         elif header.kind is EnvelopeKind.END:
             self._end_session(header)
         elif header.kind is EnvelopeKind.ASK:
-            self._tell_of(header)
-        elif header.kind is EnvelopeKind.UNIT and not self._tell_of(header):
+            self._report_known(header)
+        elif header.kind is EnvelopeKind.UNIT and not self._report_known(header):
             self._take_unit(header, payload)
 
-    def _tell_of(self, header: EnvelopeHeader) -> bool:
+    def _report_known(self, header: EnvelopeHeader) -> bool:
         """Report a begun unit; return whether it was begun."""
-        if (carrying := self._known(header)) is not None:
+        if (carrying := self._unit_of_sender(header)) is not None:
             self._report(header, carrying.state, list(carrying.answers))
         elif header.unit in self._parts.begun:
             self._report(header, UnitState.LOST)
@@ -388,7 +388,7 @@ class Node:
             except (UnitError, ProvisionerError) as error:
                 self._refuse(header, str(error))
 
-    def _known(self, header: EnvelopeHeader) -> _Carrying | None:
+    def _unit_of_sender(self, header: EnvelopeHeader) -> _Carrying | None:
         with self._lock:
             carrying = self._units.get(header.unit)
         # Whoever else may write units learns nothing of this one.
@@ -558,7 +558,7 @@ class Node:
             if (session := self._sessions.get((header.sender, header.session))) is not None:
                 session.is_over = True
 
-    def _keep(self) -> None:
+    def _report_and_expire(self) -> None:
         """Report units in progress, and drop expired data."""
         now = time.monotonic()
         with self._lock:

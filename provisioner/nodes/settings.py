@@ -26,7 +26,7 @@ from provisioner.hosts.ansible.private_folder import make_private_folder
 from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.runner import OpenRunner
 from provisioner.nodes.approvals import ApprovalMemory, ApprovalRules, NodeApprovals, NodeApprover
-from provisioner.nodes.broker import place_of, standing_line
+from provisioner.nodes.broker import broker_address, broker_status_line
 from provisioner.nodes.controller import NodeRunner, RoutedRunner
 from provisioner.nodes.envelope import PublicExchangeKey, is_carrier, public_exchange_key, read_exchange_key
 from provisioner.nodes.jetstream import Broker, controller_mailbox, node_mailbox
@@ -114,7 +114,7 @@ class NodeService:
             StateError, UsageError: its key or folder cannot be used.
         """
         settings, notice = self.settings, ServiceNotice(self.environment)
-        key, started = read_exchange_key(settings.key), self._begun()
+        key, started = read_exchange_key(settings.key), self._open_started()
         mailbox = node_mailbox(settings.broker, settings.rules.carrier)
         parts = NodeParts(
             mailbox=mailbox,
@@ -130,19 +130,19 @@ class NodeService:
             tell=self.tell,
             artefacts=ArtefactCache(settings.state / _ARTEFACTS),
             scans=HostKeyScans(self.environment, f"the node of {settings.rules.carrier}"),
-            reaches=lambda reaches: notice.status(standing_line(settings.broker.url, reaches=reaches)),
+            reaches=lambda reaches: notice.status(broker_status_line(settings.broker.url, reaches=reaches)),
         )
         try:
             self.tell(f"the node of {settings.rules.carrier} works, with {settings.broker.url}")
             # It is ready to be started whether the broker is or not; its line says later whether it reaches it.
-            notice.ready(f"dials the broker {place_of(settings.broker.url)}")
+            notice.ready(f"dials the broker {broker_address(settings.broker.url)}")
             Node(parts).run(stop, notice.alive)
         finally:
             notice.leaving()
             mailbox.close()
             started.close()
 
-    def _begun(self) -> StartedUnits:
+    def _open_started(self) -> StartedUnits:
         folder = self.settings.state
         try:
             make_own_folder(folder)

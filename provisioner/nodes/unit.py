@@ -204,7 +204,11 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
     artefact = None if number is None else parts[number]
     sha256 = "" if artefact is None else hashlib.sha256(artefact).hexdigest()
     checksum = document.get("artefact_sha256", sha256)
-    if not isinstance(request, dict) or (artefact is not None and checksum != sha256) or not (not checksum or is_sha256(checksum)):
+    if (
+        not isinstance(request, dict)
+        or (artefact is not None and checksum != sha256)
+        or not (not checksum or is_sha256(checksum))
+    ):
         raise TypeError("a request is no object, or a file is not the one that is named")
     return CarriedCall(
         spec=target_in(document["host"]),

@@ -18,8 +18,8 @@ from provisioner.plan.plan import (
     Plan,
     Totals,
     desired_digest,
+    items_of,
     moved_items,
-    seen_of,
     totals_of,
 )
 from provisioner.plan.saved.file import (
@@ -51,6 +51,7 @@ __all__ = [
     "Totals",
     "WrittenPlan",
     "desired_digest",
+    "items_of",
     "moved_hosts",
     "moved_items",
     "no_change",
@@ -61,7 +62,6 @@ __all__ = [
     "refuse_other",
     "saved_text",
     "seal_key",
-    "seen_of",
     "totals_of",
     "written_plan",
 ]

@@ -93,10 +93,10 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside(outside),
         *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
-        *(r for spec in read if spec.id in by_host for r in _taken_networks(spec, facts[spec.id])),
+        *(r for spec in read if spec.id in by_host for r in _network_conflicts(spec, facts[spec.id])),
         *broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
     ]
-    frozen = _held(observed, limit, read)
+    frozen = _frozen_in_plan(observed, limit, read)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
     return Plan(
         basis=Basis(
@@ -137,7 +137,7 @@ def _host_terms(read: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dic
     }
 
 
-def _held(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[FrozenInPlan, ...]:
+def _frozen_in_plan(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[FrozenInPlan, ...]:
     hosts: dict[str, list[str]] = defaultdict(list)
     for spec in read:
         for facility in frozen_on(spec, observed.facts[spec.id]):
@@ -198,7 +198,9 @@ def fleet_of(observed: Observed) -> Fleet:
 def _recorded_keys(inventory: Inventory) -> dict[str, frozenset[str]]:
     """Return each relay's recorded public keys: the present and the next."""
     lock = inventory.allocations.relays
-    keys = {name: (entry.public_key, entry.next_key.public_key if entry.next_key else None) for name, entry in lock.items()}
+    keys = {
+        name: (entry.public_key, entry.next_key.public_key if entry.next_key else None) for name, entry in lock.items()
+    }
     return {name: frozenset(filter(None, entry)) for name, entry in keys.items() if any(entry)}
 
 
@@ -281,7 +283,7 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
 
 
-def _taken_networks(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
+def _network_conflicts(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
     """Refuse tunnel networks that another side of a shared centre already uses."""
     for network, device in facts.routes_elsewhere:
         if spec.side and is_of_a_side(device):

@@ -447,7 +447,7 @@ def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:
 
     `judged` puts refusals first; in `drift`, which is about hosts, they come last.
     """
-    of_hosts = (*_unproved(plan), *_unreadable(plan), *plan.lacking, *_held(plan), _changes(plan))
+    of_hosts = (*_unproved(plan), *_unreadable(plan), *plan.lacking, *_frozen_sentence(plan), _changes(plan))
     refused = tuple(_refused(plan))
     return (*refused, *of_hosts) if judged else (*of_hosts, *refused)
 
@@ -490,9 +490,9 @@ def _unreadable(plan: Plan) -> Iterator[str]:
     )
 
 
-def _held(plan: Plan) -> Iterator[str]:
-    if plan.held_back:
-        yield frozen_ending([entry.facility.id for entry in plan.held_back])
+def _frozen_sentence(plan: Plan) -> Iterator[str]:
+    if plan.frozen_in_limit:
+        yield frozen_ending([entry.facility.id for entry in plan.frozen_in_limit])
 
 
 def frozen_ending(names: Sequence[str]) -> str:

@@ -237,7 +237,9 @@ def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
 def _differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
     """Return differences of two rendered rule files, in hosts' form."""
     old_items, new_items = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
-    differing = (name for name in sorted(old_items.keys() | new_items.keys()) if old_items.get(name) != new_items.get(name))
+    differing = (
+        name for name in sorted(old_items.keys() | new_items.keys()) if old_items.get(name) != new_items.get(name)
+    )
     return [{"name": name, "action": _action(in_old=name in old_items, in_new=name in new_items)} for name in differing]
 
 
@@ -260,10 +262,10 @@ def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:
 # --- what is not known ----------------------------------------------------------------------------
 
 
-def not_known(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving: Sequence[str]) -> Iterator[str]:
+def comparison_gaps(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving: Sequence[str]) -> Iterator[str]:
     """Yield what the comparison cannot know.
 
-    `old` and `new` are the revisions' encrypted files by path; `left` are hosts that only the old one has.
+    `old` and `new` are the revisions' encrypted files by path; `leaving` are hosts that only the old one has.
     """
     yield "who watches, and whether hosts are as the older revision says: no host was asked"
     for path in sorted(old.keys() | new.keys()):

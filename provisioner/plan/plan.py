@@ -172,7 +172,7 @@ class Plan:
         return len(self.changes) + self.noops_elsewhere
 
     @property
-    def held_back(self) -> tuple[FrozenInPlan, ...]:
+    def frozen_in_limit(self) -> tuple[FrozenInPlan, ...]:
         """Frozen facilities in the limit; commands that show them exit with 3."""
         return tuple(entry for entry in self.held if entry.chosen)
 
@@ -290,7 +290,7 @@ def _ordered(rows: Mapping[_K, TotalsRow]) -> dict[_K, TotalsRow]:
     return dict(sorted(rows.items()))
 
 
-def seen_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostItems:
+def items_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostItems:
     """Return the facts of a host's live digest, in words.
 
     `names` has peers' names by public key.
@@ -392,6 +392,6 @@ def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
         yield "change", msg("waiting for the confirmation of run {run}", facts.armed["run"])
 
 
-def seen_in(document: Mapping[str, Mapping[str, object]]) -> dict[str, HostItems]:
+def saved_items(document: Mapping[str, Mapping[str, object]]) -> dict[str, HostItems]:
     """Return a saved plan's seen items, by host."""
     return {str(host): {str(k): str(v) for k, v in items.items()} for host, items in document.items()}

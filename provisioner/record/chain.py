@@ -143,12 +143,12 @@ def unvouched_rows(connection: Connection, inventory: str, ended: set[int], runs
     for table, label in tables:
         for number in _each(connection, table, "number", inventory):
             if number not in ended:
-                yield f"there are rows of {label} that are no ended run's ({_shown(number)})"
+                yield f"there are rows of {label} that are no ended run's ({_quoted(number)})"
     for table, label in ((documents, "a document"), (events, "a journal")):
         for run in _each(connection, table, "run", inventory):
             if run not in runs:
-                yield f"there is {label} of a run that has no entry ({_shown(run)})"
-    yield from _of_nobody(connection, (*tables, (documents, "documents"), (events, "a journal")))
+                yield f"there is {label} of a run that has no entry ({_quoted(run)})"
+    yield from _unowned_rows(connection, (*tables, (documents, "documents"), (events, "a journal")))
     yield from _stray_epochs(connection, inventory, runs)
     numbers = set(_each(connection, entries, "number", inventory))
     for number in seals_of(connection, inventory):
@@ -160,8 +160,8 @@ def _stray_epochs(connection: Connection, inventory: str, runs: set[str]) -> Ite
     if has_table(connection, host_epochs):
         for run in _each(connection, host_epochs, "run", inventory):
             if run not in runs:
-                yield f"there is a number on a host of a run that has no entry ({_shown(run)})"
-        yield from _of_nobody(connection, [(host_epochs, "runs' numbers on hosts")])
+                yield f"there is a number on a host of a run that has no entry ({_quoted(run)})"
+        yield from _unowned_rows(connection, [(host_epochs, "runs' numbers on hosts")])
 
 
 def missing_parts(connection: Connection) -> Iterator[str]:
@@ -178,14 +178,16 @@ def missing_parts(connection: Connection) -> Iterator[str]:
             if table.name not in NO_LONGER_READ and (revision == REVISION or table is not host_epochs):
                 yield f"the table {table.name} is missing"
             continue
-        present = {part["name"] for part in (*inspector.get_indexes(table.name), *inspector.get_unique_constraints(table.name))}
+        present = {
+            part["name"] for part in (*inspector.get_indexes(table.name), *inspector.get_unique_constraints(table.name))
+        }
         rules = [part.name for part in table.constraints if isinstance(part, UniqueConstraint)]
         for name in (*(str(part.name) for part in table.indexes), *map(str, rules)):
             if name not in present:
                 yield f"the table {table.name} lacks {name}"
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     return ascii(value)[:_LONGEST_SHOWN]
 
 
@@ -194,11 +196,11 @@ def _each(connection: Connection, table: Table, name: str, inventory: str) -> li
     return list(connection.scalars(select(raw).where(table.c.inventory == inventory).distinct()))
 
 
-def _of_nobody(connection: Connection, tables: Iterable[tuple[Table, str]]) -> Iterator[str]:
+def _unowned_rows(connection: Connection, tables: Iterable[tuple[Table, str]]) -> Iterator[str]:
     """Yield rows of inventories without any entry; other checks miss those."""
     recorded = _inventories(connection, entries)
     for table, label in tables:
-        for inventory in sorted(_shown(name) for name in _inventories(connection, table) - recorded):
+        for inventory in sorted(_quoted(name) for name in _inventories(connection, table) - recorded):
             yield f"there are rows of {label} of an inventory that has no entry ({inventory})"
 
 
@@ -299,7 +301,7 @@ class _Chain:
             yield "it was keyed when it was written, and its seal is gone"
         self.runs.add(row.run)
         self.changes = self.changes or row.operation in CHANGING
-        self._look_at_the_clock(row)
+        self._check_clock(row)
         if row.step == EntryKind.ENDED:
             self.ended.add(row.number)
             yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut, self._lists)
@@ -311,7 +313,7 @@ class _Chain:
         if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
             yield "a seal of what it kept of paths is not by the key of the entry"
 
-    def _look_at_the_clock(self, row: _EntryRow) -> None:
+    def _check_clock(self, row: _EntryRow) -> None:
         at = moment(row.at)
         if self._last_at is not None and at < self._last_at - _CLOCKS_DIFFER:
             message = f"it says {moment_text(at)}, the entry before {moment_text(self._last_at)}: a clock was set back"

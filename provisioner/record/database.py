@@ -127,7 +127,7 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that no other writer of this inventory overlaps."""
         with _database_errors(self.place, "written"), self._connect() as connection, connection.begin():
-            _alone(connection, self.place.inventory)
+            _lock_out_writers(connection, self.place.inventory)
             yield connection
 
     @contextmanager
@@ -181,7 +181,7 @@ def open_database(folder: StateFolder, *, create: bool) -> Database | None:
             return None
         if create and revision != REVISION:
             with database.writing() as connection:
-                _alone(connection, "schema")
+                _lock_out_writers(connection, "schema")
                 bring_up(connection)
         opened.pop_all()
     return database
@@ -259,7 +259,7 @@ def _server(named: str) -> URL:
     return url.set(drivername=f"{_POSTGRESQL}+psycopg")
 
 
-def _alone(connection: Connection, lock_name: str) -> None:
+def _lock_out_writers(connection: Connection, lock_name: str) -> None:
     """Wait until no other process writes; SQLite's `BEGIN IMMEDIATE` does so itself."""
     if connection.dialect.name == _POSTGRESQL:
         key = int.from_bytes(hashlib.sha256(f"provisioner/{lock_name}".encode()).digest()[:8], "big", signed=True)
@@ -399,4 +399,8 @@ def seals_of(connection: Connection, inventory: str, number: int | None = None) 
     query = select(stored(seals.c.number), stored(seals.c.seal), stored(seals.c.signature))
     query = query.where(seals.c.inventory == inventory)
     rows = connection.execute(query if number is None else query.where(seals.c.number == number)).all()
-    return {sealed: (str(seal), str(signature)) for sealed, seal, signature in rows if isinstance(sealed, int) and seal is not None}
+    return {
+        sealed: (str(seal), str(signature))
+        for sealed, seal, signature in rows
+        if isinstance(sealed, int) and seal is not None
+    }

@@ -248,7 +248,11 @@ def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
 
     Together they have the latest verdict on every path.
     """
-    ended = [(recorded.finished, recorded) for recorded in runs if recorded.finished and recorded.run.operation is Operation.VERIFY]
+    ended = [
+        (recorded.finished, recorded)
+        for recorded in runs
+        if recorded.finished and recorded.run.operation is Operation.VERIFY
+    ]
     newest = [recorded for _, recorded in sorted(ended, key=lambda pair: (pair[0], pair[1].run.id), reverse=True)]
     last = next((index for index, recorded in enumerate(newest) if not recorded.run.limit), len(newest))
     return tuple(newest[: last + 1])
@@ -351,7 +355,10 @@ def recorded_of(start: StartContent | None, ended: EndedContent | None) -> Recor
         tool=entry["tool"],
         plan=entry["plan"],
         limit=tuple(entry["limit"]),
-        approvals=tuple(RecordedApproval(**approval | {"roles": tuple(approval["roles"])}) for approval in entry.get("approvals", ())),
+        approvals=tuple(
+            RecordedApproval(**approval | {"roles": tuple(approval["roles"])})
+            for approval in entry.get("approvals", ())
+        ),
     )
     hosts, intent = (tuple(start["hosts"]), start.get("intent", "")) if start else ((), "")
     if ended is None:

@@ -240,7 +240,9 @@ def package_records(connection: Connection, inventory: str) -> tuple[dict[str, P
     ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
     conditions = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
     columns = (stored(entries.c.number), stored(entries.c.run), stored(entries.c.at), stored(entries.c.content))
-    query = select(*columns, stored(documents.c.packed)).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
+    query = (
+        select(*columns, stored(documents.c.packed)).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
+    )
     for number, run, at, content, packed in connection.execute(query):
         try:
             entry = entry_content(content, number)

@@ -263,7 +263,9 @@ class Witnesses:
         verdict = self.keys.judge_seal(head.seal, head.message(self.inventory))
         claim = f"{witnessed.holder} holds entry {head.number} (run {head.run[:_RUN_SHOWN]})"
         if verdict is SealVerdict.FALSE:
-            return HeadFault(witnessed, f"{claim} with a seal that is not by the vault's key: it was made up there", _FORGED)
+            return HeadFault(
+                witnessed, f"{claim} with a seal that is not by the vault's key: it was made up there", _FORGED
+            )
         if here is not None and (here.hash, here.run) == (head.hash, head.run):
             if head.seal and not here.seal and verdict is SealVerdict.GENUINE:
                 return HeadFault(witnessed, f"{claim} with a seal, and the record has it without one", _STRIPPED)

@@ -105,14 +105,14 @@ def remember_paths(folder: StateFolder, paths: Collection[str], change: Change, 
         made, before = dict[str, _Made](), dict[str, bytes]()
         with database.reading() as connection:
             for path, row in _rows(connection, folder.inventory, paths):
-                before[path] = _known_by(row)
+                before[path] = _row_hash(row)
                 made[path] = _made(folder, path, change(path, _memory(folder, path, row)))
         for path in paths:
             if path not in made:
                 made[path] = _made(folder, path, change(path, None))
         with database.writing() as connection:
             for path, row in _rows(connection, folder.inventory, paths):
-                if _known_by(row) != before.get(path):
+                if _row_hash(row) != before.get(path):
                     made[path] = _made(folder, path, change(path, _memory(folder, path, row)))
             upsert, rows = _upsert(connection), iter(made.items())
             while some := list(islice(rows, _PART)):
@@ -126,7 +126,7 @@ def _made(folder: StateFolder, path: str, document: Document) -> _Made:
     return _Made(text, folder.keys.seal(_memory_message(folder.inventory, path, text)))
 
 
-def _known_by(row: Row) -> bytes:
+def _row_hash(row: Row) -> bytes:
     """Return a row's hash, which needs less memory than the row."""
     return hashlib.sha256(repr(row).encode(errors="surrogatepass")).digest()
 
@@ -209,7 +209,9 @@ def _read(connection: Connection, folder: StateFolder, wanted: frozenset[str]) -
     columns = (stored(table.c.number), stored(table.c.path), stored(table.c.content), stored(table.c.seal))
     documents: dict[str, Document] = {}
     unread: list[str] = []
-    for number, path, content, seal in connection.execute(select(*columns).where(condition, table.c.number.in_(newest))):
+    for number, path, content, seal in connection.execute(
+        select(*columns).where(condition, table.c.number.in_(newest))
+    ):
         if not isinstance(path, str) or path not in wanted:
             continue
         document = None

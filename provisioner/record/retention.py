@@ -117,7 +117,7 @@ def prune(folder: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[Retent
     database = made_database(folder)
     with closing(database):
         with database.writing() as connection:
-            _leave(connection, folder, cut)
+            _delete_expired(connection, folder, cut)
             content = ended_content(run, Ending(at, "pruned", cut=cut))
             head = append(connection, folder, Entry(run, EntryKind.ENDED, at, content))
             connection.execute(update(schema).values(version=PRUNED_SCHEMA))
@@ -126,7 +126,7 @@ def prune(folder: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[Retent
     return before
 
 
-def _leave(connection: Connection, folder: StateFolder, cut: Cut) -> None:
+def _delete_expired(connection: Connection, folder: StateFolder, cut: Cut) -> None:
     if cut.documents is not None:
         runs = [run for run, at, _ in list(_verifications(connection, folder))[:-1] if at < microseconds(cut.documents)]
         for start in range(0, len(runs), _PART):

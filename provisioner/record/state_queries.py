@@ -30,7 +30,7 @@ from provisioner.record.availability.verdict_table import (
 )
 from provisioner.record.database import has_table, open_database
 from provisioner.record.entries import EntryKind, StartContent, recorded_of
-from provisioner.record.lifecycle.evidence import Content, ProvedAt, Word
+from provisioner.record.lifecycle.evidence import Content, HostReport, ProvedAt
 from provisioner.record.seal import SealVerdict
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import (
@@ -94,14 +94,14 @@ class HoldingsQuery:
         self._mine = inventory
 
     @cached_property
-    def words(self) -> dict[str, Word]:
+    def words(self) -> dict[str, HostReport]:
         """The last known content of each host; unfinished changes make it unknown."""
-        last: dict[str, Word] = {}
+        last: dict[str, HostReport] = {}
         for span in sorted(self._spans, key=lambda span: span.last):
-            last[span.host] = Word(span.last, span.held, span.exact)
+            last[span.host] = HostReport(span.last, span.held, span.exact)
         for host, began in self._unfinished():
             if host not in last or last[host].shown.at <= began.at:
-                last[host] = Word(began, None, exact=False)
+                last[host] = HostReport(began, None, exact=False)
         return dict(sorted(last.items()))
 
     def carried(self) -> dict[Content, dict[str, ProvedAt]]:
@@ -128,7 +128,7 @@ class HoldingsQuery:
                 key = facility, span.host
                 last_carried[key] = max(span.last, last_carried.get(key, span.last))
         removed = {key: last for key, last in last_carried.items() if not self.words[key[1]].may_hold(key[0])}
-        since = {pair: self._next_known(*pair) for pair in {(host, last) for (_, host), last in removed.items()}}
+        since = {pair: self._next_report_at(*pair) for pair in {(host, last) for (_, host), last in removed.items()}}
         return {(facility, host): since[host, last] for (facility, host), last in removed.items()}
 
     @cached_property
@@ -155,7 +155,7 @@ class HoldingsQuery:
             proofs[key][row.moment] = ProvedAt(moment(row.moment), row.run)
             ends[key] = row.first, row.last
         return tuple(
-            _Span(key[0], self._held(key[1]), key[2], proofs[key][first], proofs[key][last])
+            _Span(key[0], self._contents(key[1]), key[2], proofs[key][first], proofs[key][last])
             for key, (first, last) in ends.items()
         )
 
@@ -165,7 +165,7 @@ class HoldingsQuery:
         query = select(*columns, func.min(at).label("first"), func.max(at).label("last"))
         return query.where(holdings.c.inventory == self._mine).group_by(*columns).subquery()
 
-    def _held(self, digest: str | None) -> Mapping[str, str] | None:
+    def _contents(self, digest: str | None) -> Mapping[str, str] | None:
         return None if digest is None else self._sets.get(digest, _EMPTY)
 
     @cached_property
@@ -186,7 +186,7 @@ class HoldingsQuery:
             recorded = recorded_of(cast("StartContent", entry_content(row.content, row.number)), None)
             yield from ((host, ProvedAt(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
 
-    def _next_known(self, host: str, after: ProvedAt) -> ProvedAt:
+    def _next_report_at(self, host: str, after: ProvedAt) -> ProvedAt:
         """Return when a host was next completely known."""
         at = type_coerce(holdings.c.at, BigInteger)
         query = (

@@ -146,7 +146,9 @@ class History:
         key_columns = {"inventory": self._mine, "digest": holding.frozen_digest}
         query = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.frozen_digest)
         if holding.held and connection.execute(query.limit(1)).first() is None:
-            rows = [key_columns | {"facility": facility, "content": content} for facility, content in holding.held.items()]
+            rows = [
+                key_columns | {"facility": facility, "content": content} for facility, content in holding.held.items()
+            ]
             connection.execute(insert(held), rows)
 
     # --- reading ----------------------------------------------------------------------------------
@@ -185,7 +187,9 @@ class History:
     def changing(self, since: datetime) -> tuple[Recorded, ...]:
         """Return the readable changing runs, open or ended since a time."""
         condition = entries.c.inventory == self._mine
-        ended_runs = select(entries.c.run).where(condition, entries.c.step == EntryKind.ENDED.value, entries.c.at < since)
+        ended_runs = select(entries.c.run).where(
+            condition, entries.c.step == EntryKind.ENDED.value, entries.c.at < since
+        )
         query = select(stored(entries.c.number), stored(entries.c.content))
         query = query.where(condition, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended_runs))
         runs: list[Recorded] = []
@@ -197,7 +201,7 @@ class History:
                     continue
         return tuple(runs)
 
-    def begun_by(self, meaning: str) -> tuple[Run, ...]:
+    def approved_runs(self, meaning: str) -> tuple[Run, ...]:
         """Return the runs with approvals of this meaning; an unreadable entry raises."""
         query = select(stored(entries.c.number), stored(entries.c.content)).where(
             entries.c.inventory == self._mine,

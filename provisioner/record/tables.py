@@ -88,7 +88,9 @@ def entry_content(text: object, number: object) -> StartContent | EndedContent:
     inventory = content["inventory"]
     if not _are_texts(*(content[name] for name in _TEXTS)) or not isinstance(inventory, dict):
         raise ValueError("an entry says what it is of in texts")
-    if not _are_texts(inventory["commit"], inventory["digest"], *_items(content["who"])) or not _is_texts(content["limit"]):
+    if not _are_texts(inventory["commit"], inventory["digest"], *_items(content["who"])) or not _is_texts(
+        content["limit"]
+    ):
         raise ValueError("an entry says who and what in texts")
     if not str(content["run"]).isprintable() or len(str(content["run"])) > _LONGEST_NAME:
         raise ValueError("a run's id is a word")

@@ -111,16 +111,20 @@ def pack_sweep(
         by_province[path.partition("/")[0]][path] = swept.carriers.get(path, "")
     provinces, lists = [], {}
     for province, carriers in sorted(by_province.items()):
-        listing = carriers if swept.whole else _with_others(connection, folder, province, carriers)
+        listing = carriers if swept.whole else _with_earlier_paths(connection, folder, province, carriers)
         text = "\n".join(f"{path}{_BETWEEN}{carrier}" for path, carrier in sorted(listing.items()))
         lists[digest(text)] = text
         provinces.append(_packed(province, digest(text), sorted(listing), swept))
     return PackedSweep(run, at, tuple(provinces), _not_stored(connection, folder, lists))
 
 
-def _with_others(connection: Connection, folder: StateFolder, province: str, present: Mapping[str, str]) -> dict[str, str]:
+def _with_earlier_paths(
+    connection: Connection, folder: StateFolder, province: str, present: Mapping[str, str]
+) -> dict[str, str]:
     conditions = verdicts.c.inventory == folder.inventory, verdicts.c.province == province
-    latest = select(stored(verdicts.c.paths)).where(*conditions).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
+    latest = (
+        select(stored(verdicts.c.paths)).where(*conditions).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
+    )
     name = connection.scalar(latest.limit(1))
     before = read_listing(connection, folder.inventory, name) if isinstance(name, str) else None
     earlier = dict(zip(before.paths, before.carriers, strict=True)) if before else {}
@@ -148,7 +152,9 @@ def keep_sweep(connection: Connection, folder: StateFolder, number: int, sweep: 
     """Write the rows of a run's entry."""
     key_columns = {"inventory": folder.inventory}
     if sweep.lists:
-        packed = [key_columns | {"digest": name, "packed": zlib.compress(t.encode(), 9)} for name, t in sweep.lists.items()]
+        packed = [
+            key_columns | {"digest": name, "packed": zlib.compress(t.encode(), 9)} for name, t in sweep.lists.items()
+        ]
         connection.execute(insert(path_lists), packed)
     rows = []
     for part in sweep.provinces:
@@ -190,14 +196,14 @@ def plane_of(packed: bytes, length: int) -> bytes:
 def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
     """Unpack causes and their words, or raise an error of `DAMAGE`."""
     head, _, plane = _inflated(packed, length + _LONGEST_PLANE).partition(b"\n")
-    texts, places = _words_of(head)
+    texts, places = _cause_texts(head)
     if len(plane) != length or plane.translate(None, places):
         raise ValueError("a plane has a byte for each path")
     return plane, texts
 
 
 @lru_cache(_HEADS)
-def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
+def _cause_texts(head: bytes) -> tuple[tuple[str, ...], bytes]:
     texts = orjson.loads(head)
     if not isinstance(texts, list) or not 0 < len(texts) <= _WORDS or not all(isinstance(w, str) for w in texts):
         raise ValueError("causes are words")
@@ -220,7 +226,7 @@ class PathLists:
         self._connection, self._inventory = connection, inventory
         self._whole: dict[str, bool] = {}
 
-    def are_whole(self, names: Iterable[str]) -> bool:
+    def are_unchanged(self, names: Iterable[str]) -> bool:
         """Return whether all these lists are stored unchanged."""
         for name in names:
             if name not in self._whole:
@@ -242,7 +248,7 @@ def stored_digest(connection: Connection, inventory: str, number: int, lists: Pa
     if not rows:
         return ""
     runs = {(row.run, row.at) for row in rows}
-    if len(runs) > 1 or not lists.are_whole({row.paths for row in rows}):
+    if len(runs) > 1 or not lists.are_unchanged({row.paths for row in rows}):
         return _NO_HASH
     packed = (PackedProvince(row.province, row.paths, bytes(row.marks), bytes(row.causes)) for row in rows)
     return sweep_digest(*runs.pop(), tuple(packed))

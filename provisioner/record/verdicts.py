@@ -91,7 +91,11 @@ def read_extent(folder: StateFolder, span: Span, longest: timedelta = LONGEST_ST
         return Extent()
     province, number = stored(verdicts.c.province), func.max(stored(verdicts.c.number))
     query = select(province, func.count(), func.sum(func.length(verdicts.c.marks)), number).group_by(province)
-    conditions = verdicts.c.inventory == folder.inventory, verdicts.c.at >= span.begin - longest, verdicts.c.at <= span.until
+    conditions = (
+        verdicts.c.inventory == folder.inventory,
+        verdicts.c.at >= span.begin - longest,
+        verdicts.c.at <= span.until,
+    )
     with closing(database), database.reading() as connection:
         rows = connection.execute(query.where(*conditions)).all() if has_table(connection, verdicts) else []
     extent = Extent()

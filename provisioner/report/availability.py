@@ -25,14 +25,21 @@ def agreed_percent(level: float | None) -> str:
 
 
 def availability_lines(
-    noun: str, rows: Sequence[ShareRow], total: ShareRow, *, row_limit: int, before: bool, span: Span, longest: timedelta
+    noun: str,
+    rows: Sequence[ShareRow],
+    total: ShareRow,
+    *,
+    row_limit: int,
+    before: bool,
+    span: Span,
+    longest: timedelta,
 ) -> Iterator[str]:
     """Yield the span, the table (worst rows first), and the result.
 
     `noun` names the subject of a row, `row_limit` is the number of rows, and `before` adds the previous span.
     """
     yield span_line(span)
-    yield standing_line(longest)
+    yield validity_line(longest)
     yield ""
     changes = ("before", "change") if before else ()
     levels = any(row.agreed is not None for row in rows)
@@ -62,7 +69,7 @@ def span_line(span: Span) -> str:
     return f"from {local_time(span.begin)} until {local_time(span.until)}"
 
 
-def standing_line(longest: timedelta) -> str:
+def validity_line(longest: timedelta) -> str:
     """Return in words how long a check counts, and what gaps mean."""
     hours = counted(round(longest.total_seconds() / 3600), "hour")
     return f"a look stands until the next one, for {hours} at most; what is beyond is not measured, and never up"
@@ -72,7 +79,11 @@ def _row(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:
     measured = row.measured
     changes = (percent(row.before.available if row.before else None), _change(row.change)) if before else ()
     agreed = (agreed_percent(row.agreed),) if levels else ()
-    parts = (percent(_share(measured.degraded, measured)), percent(_share(measured.down, measured)), str(measured.outages))
+    parts = (
+        percent(_share(measured.degraded, measured)),
+        percent(_share(measured.down, measured)),
+        str(measured.outages),
+    )
     rest = percent(measured.maintenance_share), percent(measured.unmeasured_share)
     return (row.name or _UNKNOWN, str(row.paths), percent(measured.available), *changes, *agreed, *parts, *rest)
 

@@ -27,7 +27,7 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import Document, local_iso, local_time, printable
 from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
 from provisioner.report.verify_text import proof_sentence
-from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult, fails, was_asked
+from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult, fails, was_requested
 
 _CODE_QUALITY_SEVERITIES: Final = {Severity.ERROR: "critical", Severity.WARNING: "minor"}
 SARIF_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -199,8 +199,8 @@ def _counts(outcomes: Sequence[JUnitOutcome]) -> str:
 def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> str:
     """Return the JUnit report of a verification; `fail_on` is the limit."""
     cases = [JUnitCase(_suite(path), path.path, outcome_of(path, result, fail_on)) for path in result.paths]
-    cases += [JUnitCase(_held_suite(facility), facility.id, _held_outcome(facility)) for facility in result.held]
-    if not any(map(was_asked, result.paths)):
+    cases += [JUnitCase(_frozen_suite(facility), facility.id, _frozen_outcome(facility)) for facility in result.held]
+    if not any(map(was_requested, result.paths)):
         nothing = "no path was measured, so nothing is proved; see --limit, --sample and --level"
         cases.append(
             JUnitCase("verification", "something was measured", JUnitOutcome("error", "nothing", nothing, nothing))
@@ -213,11 +213,11 @@ def _suite(path: PathVerdict) -> str:
     return f"{path.province}.{path.facility}"
 
 
-def _held_suite(facility: FrozenFacility) -> str:
+def _frozen_suite(facility: FrozenFacility) -> str:
     return f"{facility.province}.{facility.id}" if facility.province else facility.id
 
 
-def _held_outcome(facility: FrozenFacility) -> JUnitOutcome:
+def _frozen_outcome(facility: FrozenFacility) -> JUnitOutcome:
     text = "\n".join(part for part in (facility.text, facility.hint) if part)
     return JUnitOutcome("error", "held", f"held, not checked: {facility.reason}", text)
 

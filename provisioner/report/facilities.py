@@ -420,6 +420,8 @@ def package_rows(packages: Iterable[PackageStatus]) -> list[PackageRow]:
 
 
 def _package(package: PackageStatus) -> PackageRow:
-    handed = package.handed and HandedOutRow.made_of(package.handed, relays=[named.relay for named in package.handed.relays])
+    handed = package.handed and HandedOutRow.made_of(
+        package.handed, relays=[named.relay for named in package.handed.relays]
+    )
     installed = package.installed and package.installed.at
     return PackageRow.made_of(package, handed_out=handed, installed_at=installed, command=package.command or None)

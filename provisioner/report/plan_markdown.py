@@ -61,7 +61,7 @@ class Comment:
         """Begin a comment; `command` shows left-out items."""
         self._lines: list[str] = []
         self._left = MAX_BYTES
-        self._whole = command
+        self._command = command
         self._say = say
 
     def must(self, lines: Iterable[str]) -> None:
@@ -93,7 +93,7 @@ class Comment:
         self._add("")
         if fitting < len(items):
             rest = self._say.counted(len(items) - fitting, noun)
-            self._add(self._say("{left} left out of this comment: `{command}`.", left=rest, command=self._whole))
+            self._add(self._say("{left} left out of this comment: `{command}`.", left=rest, command=self._command))
             self._add("")
         self.must(["</details>", ""])
 
@@ -174,7 +174,9 @@ def reason_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
     if before is None or after is None:
         return say.restated(moved.either.reason)
     reasons = [_as_it_is(change, say, with_action=before.action is not after.action) for change in (before, after)]
-    return say("was {before}, is {after}", before=reasons[0], after=reasons[1]) if reasons[0] != reasons[1] else reasons[0]
+    return (
+        say("was {before}, is {after}", before=reasons[0], after=reasons[1]) if reasons[0] != reasons[1] else reasons[0]
+    )
 
 
 def _as_it_is(change: Change, say: Translator, *, with_action: bool) -> str:
@@ -191,17 +193,17 @@ def viewers_of(compared: BetweenPlans) -> tuple[int, int]:
     return first, second
 
 
-def beside_lines(compared: BetweenPlans, say: Translator = ENGLISH) -> Iterator[str]:
+def basis_lines(compared: BetweenPlans, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a sentence for each difference beside the changes."""
-    yield from (_beside(moved, say) for moved in compared.beside)
+    yield from (_basis_line(moved, say) for moved in compared.beside)
 
 
-def _beside(moved: MovedBeside, say: Translator) -> str:
-    before, after = (_shown(text, say) for text in (moved.before, moved.after))
+def _basis_line(moved: MovedBeside, say: Translator) -> str:
+    before, after = (_side_text(text, say) for text in (moved.before, moved.after))
     return say(_BESIDE[moved.what], of=moved.of, before=before, after=after)
 
 
-def _shown(text: str, say: Translator) -> str:
+def _side_text(text: str, say: Translator) -> str:
     if text == _YES:
         return say("yes")
     return say.restated(text) if text else say("no")
@@ -216,7 +218,7 @@ def between_comment(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
     other_changes = [_moved_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
     page.may(say("**What moved**, the worst first:"), other_changes, len(other_changes), "change")
     page.must(_viewers(compared, say))
-    page.must(_moved_beside(compared, say))
+    page.must(_basis_difference(compared, say))
     return page.text()
 
 
@@ -248,8 +250,8 @@ def _viewers(compared: BetweenPlans, say: Translator) -> Iterator[str]:
     yield ""
 
 
-def _moved_beside(compared: BetweenPlans, say: Translator) -> Iterator[str]:
-    lines = list(beside_lines(compared, say))
+def _basis_difference(compared: BetweenPlans, say: Translator) -> Iterator[str]:
+    lines = list(basis_lines(compared, say))
     if lines:
         yield say("**Beside the changes:**")
         yield ""
@@ -266,7 +268,7 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     page = Comment("provisioner plan --details", say)
     page.must(_plan_head(plan, changing, totals, say))
     page.must(_trust(plan, changing, say))
-    page.must(_held(plan, say))
+    page.must(_frozen(plan, say))
     page.must(_refused(plan, say))
     page.must(_approvals(plan, say))
     if changing:
@@ -344,9 +346,9 @@ def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[
         yield ""
 
 
-def _held(plan: Plan, say: Translator) -> Iterator[str]:
+def _frozen(plan: Plan, say: Translator) -> Iterator[str]:
     """Yield frozen facilities, which are not in the plan; never folded."""
-    frozen = plan.held_back
+    frozen = plan.frozen_in_limit
     if frozen:
         facilities = say.counted(len(frozen), "facility")
         yield "- " + say("**HELD: {facilities} with errors**: hosts keep their state", facilities=facilities)
@@ -446,7 +448,9 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
         hosts = _hosts(sorted(plan.unreadable), say)
         sentences.append(say("**Not read**, their changes are not in the plan: {hosts}", hosts=hosts))
     sentences += [code(say.restated(note), _REASON) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
-    warnings = (f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.place})" for warning in plan.warnings)
+    warnings = (
+        f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.place})" for warning in plan.warnings
+    )
     sentences += [code(text, _REASON) for text in islice(warnings, _REFUSALS)]
     for line in sentences:
         yield f"{line}."

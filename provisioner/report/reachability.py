@@ -24,11 +24,16 @@ def matrix_lines(cells: Sequence[ReachCell], *, why: bool) -> Iterator[str]:
     """Yield a line per pair, or with `why` per service and rule."""
     if why:
         names = ("from", "programs", "to", "service", "reaches", "decided by")
-        cell_rows = [(c.source, _program(c), c.target, c.service.value, _reaches(c.reach), "; ".join(c.by)) for c in cells]
+        cell_rows = [
+            (c.source, _program(c), c.target, c.service.value, _reaches(c.reach), "; ".join(c.by)) for c in cells
+        ]
         yield from map(printable, text_table(names, cell_rows, numbers=False))
         return
     pairs = [(head, list(group)) for head, group in groupby(cells, lambda c: (c.source, _program(c), c.target))]
-    rows = [(*head, _services(group, CellReach.YES, CellReach.PART), _services(group, CellReach.NO)) for head, group in pairs]
+    rows = [
+        (*head, _services(group, CellReach.YES, CellReach.PART), _services(group, CellReach.NO))
+        for head, group in pairs
+    ]
     yield from map(printable, text_table(_NAMES, rows, numbers=False))
 
 

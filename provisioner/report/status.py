@@ -127,7 +127,7 @@ def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
     """Return a report's first line: the age of the last verification."""
     if fresh.verified is None or fresh.age is None:
         return say("last verification: not recorded, so the present state of cameras is unknown")
-    line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_of(fresh.verified, say))
+    line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_run_text(fresh.verified, say))
     if fresh.is_stale:
         stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
         return f"{line}: {stale}"
@@ -149,7 +149,7 @@ def _age(fresh: Freshness, age: timedelta, say: Translator) -> str:
     return say("at {at}, later than this report", at=at)
 
 
-def _of(verification: Verification, say: Translator) -> str:
+def _run_text(verification: Verification, say: Translator) -> str:
     if verification.limit:
         return say("run {run}, limited to {limit}", run=verification.shown.run, limit=" ".join(verification.limit))
     return say("run {run}", run=verification.shown.run)

@@ -130,7 +130,7 @@ def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
     """Return a verification as Markdown within the forges' limit."""
     page = Comment("provisioner verify --detail", say)
     page.must(_head(result, say))
-    page.must(_held(result, say))
+    page.must(_frozen(result, say))
     page.must(_under_change(result, say))
     page.must(_totals(say("carrier"), totals_by(result.paths, lambda path: path.carrier), say))
     page.must(_totals(say("province"), totals_by(result.paths, lambda path: path.province), say))
@@ -156,7 +156,7 @@ def _head(result: VerifyResult, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _held(result: VerifyResult, say: Translator) -> Iterator[str]:
+def _frozen(result: VerifyResult, say: Translator) -> Iterator[str]:
     if not result.held:
         return
     yield say("**Held, not checked:** {facilities} with errors", facilities=say.counted(len(result.held), "facility"))

@@ -140,7 +140,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _incidents(result, say, detail=detail, color=color),
         _maintenance(result, say, detail=detail),
         _not_reached(result, say, detail=detail),
-        _held(result.held, say, color=color),
+        _frozen_lines(result.held, say, color=color),
         _hosts(result.hosts, say),
         _devices(result.devices, say, detail=detail),
         under_change(result.paths, say),
@@ -235,7 +235,7 @@ def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iter
         yield f"  {_more(len(unmeasured) - _LISTED, say)}"
 
 
-def _held(frozen: Sequence[FrozenFacility], say: Translator, *, color: bool) -> Iterator[str]:
+def _frozen_lines(frozen: Sequence[FrozenFacility], say: Translator, *, color: bool) -> Iterator[str]:
     if frozen:
         line = say("held, not checked: {facilities} with errors", facilities=say.counted(len(frozen), "facility"))
         yield click.style(line, fg="red", bold=True) if color else line
@@ -273,7 +273,9 @@ def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) 
         yield say("devices asked about themselves (ONVIF): {states}", states=states)
     for device in devices if detail else [device for device in devices if device.state not in _QUIET]:
         facts = say("model {model}, serial number {serial}", model=device.model or "-", serial=device.serial or "-")
-        yield printable(f"  {say.word(device.state)}: {device.name}{f', {facts}' if device.model or device.serial else ''}")
+        yield printable(
+            f"  {say.word(device.state)}: {device.name}{f', {facts}' if device.model or device.serial else ''}"
+        )
         if device.detail:
             yield printable(f"    {say.restated(device.detail)}")
 

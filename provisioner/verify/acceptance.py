@@ -25,8 +25,8 @@ from provisioner.verify.reference import (
     distance,
     judge_view,
     move_shows,
-    references_beside,
     references_by_site,
+    references_of_neighbours,
 )
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
 
@@ -133,7 +133,11 @@ def _far_off(candidate: ViewToAccept, at: datetime) -> str:
 
 
 def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
-    near = sorted(name for name, references in others.items() if any(distance(view, reference.view) <= NEAR for reference in references))
+    near = sorted(
+        name
+        for name, references in others.items()
+        if any(distance(view, reference.view) <= NEAR for reference in references)
+    )
     if not near:
         return ""
     return msg(
@@ -152,7 +156,9 @@ def acceptances(
     `references` are references of whole facilities, by path. `renew` forgets earlier ones.
     """
     chosen = {verdict.path for verdict in result.paths}
-    by_site = references_by_site({path: of_path for path, of_path in references.items() if not (renew and path in chosen)})
+    by_site = references_by_site(
+        {path: of_path for path, of_path in references.items() if not (renew and path in chosen)}
+    )
     return tuple(
         _accepted(_candidate(verdict, references, by_site), verdict.checked_at or result.finished_at, run, renew=renew)
         for verdict in result.paths
@@ -166,5 +172,5 @@ def _candidate(verdict: PathVerdict, references: Mapping[str, References], by_si
         view=picture.view if picture else None,
         dark=picture is not None and picture.state == State.DARK.value,
         references=references.get(verdict.path, ()),
-        others=references_beside(verdict.path, verdict.facility, by_site),
+        others=references_of_neighbours(verdict.path, verdict.facility, by_site),
     )

@@ -93,9 +93,9 @@ class Case:
         return self.read.frame if self.read else None
 
     @property
-    def path_as_seen(self) -> MediaPath:
+    def path_as_decoded(self) -> MediaPath:
         """The path, with former settings if its picture shows them."""
-        return self.target.path.as_seen(self.frame) if self.frame else self.target.path
+        return self.target.path.with_former_picture(self.frame) if self.frame else self.target.path
 
     @property
     def where(self) -> str:
@@ -132,7 +132,7 @@ class Case:
         return self.relay.stalls.get(self.target.path.name, 0)
 
     @property
-    def said(self) -> wire.SaidAnswer | None:
+    def said(self) -> wire.DeviceReplyAnswer | None:
         """The device's answer to a request for its picture, if any."""
         return self.relay.closer.said.get(self.device)
 

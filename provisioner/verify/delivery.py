@@ -61,7 +61,7 @@ _LINE = "the line between them is too slow for the watched streams"
 
 def stopped_check(case: Case) -> Check | None:
     """Return the failure of a camera that stopped sending, if any."""
-    picture = _seen(case.relay.reads.get(case.target.path.name))
+    picture = _picture_of(case.relay.reads.get(case.target.path.name))
     if picture is None or not ends_early(picture) or not _stood_still(case, case.target.path, _STOOD_STILL_S):
         return None
     if _is_of_site(case):
@@ -106,7 +106,7 @@ def _is_of_site(case: Case) -> bool:
     return bool(stopped) and len(stopped) >= _OF_SITE * len(measured)
 
 
-def came_s(picture: wire.PictureAnswer, fps: int | None = None) -> float:
+def delivered_s(picture: wire.PictureAnswer, fps: int | None = None) -> float:
     """Return the delivered seconds of a stream, without late and dropped pictures.
 
     The agreed rate also reveals that most pictures were dropped, unless they come at even steps.
@@ -124,7 +124,7 @@ def is_short(picture: wire.PictureAnswer, fps: int | None = None, slack_s: float
         return False
     # The picture that would have come next may be missing of any look.
     slack_s = max(slack_s, _SLACK_SHARE * picture["looked_s"]) + picture["packets"]["step_s"]
-    return picture["looked_s"] - came_s(picture, fps) > slack_s
+    return picture["looked_s"] - delivered_s(picture, fps) > slack_s
 
 
 # --- from the site --------------------------------------------------------------------------------
@@ -136,17 +136,19 @@ def received_check(case: Case) -> Check:
 
 
 def _short_check(case: Case) -> Check:
-    picture = _seen(case.relay.reads.get(case.target.path.name))
+    picture = _picture_of(case.relay.reads.get(case.target.path.name))
     if picture is None or not _lacks_here(case, case.target.path.name, picture, _LITTLE_S):
         return PASSED
     names = [path.name for path in case.target.relay.paths if path.facility == case.target.path.facility]
     siblings = {
-        name: sibling for name in names if name != case.target.path.name and (sibling := _seen(case.relay.reads.get(name)))
+        name: sibling
+        for name in names
+        if name != case.target.path.name and (sibling := _picture_of(case.relay.reads.get(name)))
     }
     short = [name for name, sibling in siblings.items() if _lacks_here(case, name, sibling)]
-    if not is_short(picture, case.path_as_seen.fps) and len(short) < max(1, _OF_SITE * len(siblings)):
+    if not is_short(picture, case.path_as_decoded.fps) and len(short) < max(1, _OF_SITE * len(siblings)):
         return PASSED
-    part = _part(picture)
+    part = _delivered_text(picture)
     if siblings and not short:
         if not _is_late(picture):
             # Pictures at uneven steps from one camera alone: some do that by themselves.
@@ -171,7 +173,7 @@ def _short_check(case: Case) -> Check:
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
 
-def _seen(read: Read | None) -> wire.PictureAnswer | None:
+def _picture_of(read: Read | None) -> wire.PictureAnswer | None:
     return read.picture if read is not None else None
 
 
@@ -199,7 +201,9 @@ def _is_disordered(case: Case) -> bool:
 
 def _are_disordered(arrivals: Iterable[wire.ArrivalAnswer]) -> bool:
     arrived = list(arrivals)
-    return sum(arrival["disordered"] for arrival in arrived) > _DISORDERED * max(1, sum(arrival["segments"] for arrival in arrived))
+    return sum(arrival["disordered"] for arrival in arrived) > _DISORDERED * max(
+        1, sum(arrival["segments"] for arrival in arrived)
+    )
 
 
 # --- to the centre --------------------------------------------------------------------------------
@@ -212,21 +216,31 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
         return PASSED
     if lossy := centre_line_check(case, centre):
         return lossy
-    sessions = [session for session in deliveries["readers"] if session["path"] == name and session["user"] == centre_user(centre.id)]
-    relay_picture, centre_picture = _seen(case.relay.reads.get(name)), _seen(read)
-    if centre_picture is not None and is_short(centre_picture) and not (relay_picture is not None and is_short(relay_picture)):
+    sessions = [
+        session
+        for session in deliveries["readers"]
+        if session["path"] == name and session["user"] == centre_user(centre.id)
+    ]
+    relay_picture, centre_picture = _picture_of(case.relay.reads.get(name)), _picture_of(read)
+    if (
+        centre_picture is not None
+        and is_short(centre_picture)
+        and not (relay_picture is not None and is_short(relay_picture))
+    ):
         if _slow_at(case, centre, sessions, centre_picture):
             detail = msg(
-                "{there} was read at {id}: what comes waits there, its readers are too slow", _part(centre_picture), centre.id
+                "{there} was read at {id}: what comes waits there, its readers are too slow",
+                _delivered_text(centre_picture),
+                centre.id,
             )
             return failed(Layer.HOST, centre.id, Cause.STARVED, detail)
-        if _is_held_up(case, centre, sessions, centre_picture):
+        if _is_congested(case, centre, sessions, centre_picture):
             detail = msg(
                 "{there} came to {id}, and all of it to {relay}{sessions}: {line}",
-                _part(centre_picture),
+                _delivered_text(centre_picture),
                 centre.id,
                 relay,
-                _thrown(sessions),
+                _discarded_text(sessions),
                 _LINE,
             )
             return failed(Layer.RELAY, relay, Cause.STARVED, detail)
@@ -236,35 +250,43 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
             "{relay} throws pictures away on their way to {id}{losing}: {line}",
             relay,
             centre.id,
-            _thrown(losing),
+            _discarded_text(losing),
             _LINE,
         )
         return failed(Layer.RELAY, relay, Cause.STARVED, detail)
     return PASSED
 
 
-def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], picture: wire.PictureAnswer) -> bool:
+def _slow_at(
+    case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], picture: wire.PictureAnswer
+) -> bool:
     """Return whether a centre's own readers are too slow: data waits there."""
     unread = {connection["own_port"]: connection["waiting"] for connection in _arrivals(case, centre)}
-    return any(_is_unread(connection) or unread.get(connection["port"], 0) > _waiting_bytes(picture) for connection in sessions)
+    return any(
+        _is_unread(connection) or unread.get(connection["port"], 0) > _waiting_bytes(picture) for connection in sessions
+    )
 
 
 def _arrivals(case: Case, centre: HostSpec) -> list[wire.ArrivalAnswer]:
     """Return a centre's connections to the path's relay."""
     host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
-    return [arrival for arrival in (host.centre.incoming if host and host.centre else ()) if arrival["address"] == relay]
+    return [
+        arrival for arrival in (host.centre.incoming if host and host.centre else ()) if arrival["address"] == relay
+    ]
 
 
 def _is_unread(session: wire.DeliveryAnswer) -> bool:
     return session["unread_s"] > _UNREAD * session["busy_s"] and session["unread_s"] > _WAITING_S
 
 
-def _is_held_up(
+def _is_congested(
     case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], picture: wire.PictureAnswer
 ) -> bool:
     """Return whether data waits, is resent or disordered on the line."""
     if any(
-        session["waiting"] > _waiting_bytes(picture) or session["again"] > _AGAIN * session["sent"] or session["discarded"]
+        session["waiting"] > _waiting_bytes(picture)
+        or session["again"] > _AGAIN * session["sent"]
+        or session["discarded"]
         for session in sessions
     ):
         return True
@@ -273,14 +295,14 @@ def _is_held_up(
 
 def _waiting_bytes(picture: wire.PictureAnswer) -> float:
     """Return the bytes of half a second, at least 8 KiB."""
-    return max(_WAITING_BYTES, _WAITING_S * picture["packets"]["bytes"] / max(came_s(picture), _WAITING_S))
+    return max(_WAITING_BYTES, _WAITING_S * picture["packets"]["bytes"] / max(delivered_s(picture), _WAITING_S))
 
 
 def _loses(session: wire.DeliveryAnswer) -> bool:
     return session["discarded"] > _DISCARDED * (session["packets"] + session["discarded"])
 
 
-def _thrown(sessions: Iterable[wire.DeliveryAnswer]) -> str:
+def _discarded_text(sessions: Iterable[wire.DeliveryAnswer]) -> str:
     losing = [session for session in sessions if session["discarded"]]
     if not losing:
         return ""
@@ -293,5 +315,5 @@ def _thrown(sessions: Iterable[wire.DeliveryAnswer]) -> str:
     )
 
 
-def _part(picture: wire.PictureAnswer) -> str:
-    return msg("{seen} s of {looked_s} s of picture", f"{came_s(picture):.1f}", f"{picture['looked_s']:.1f}")
+def _delivered_text(picture: wire.PictureAnswer) -> str:
+    return msg("{seen} s of {looked_s} s of picture", f"{delivered_s(picture):.1f}", f"{picture['looked_s']:.1f}")

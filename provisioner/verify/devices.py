@@ -61,14 +61,14 @@ NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Closer:
+class CloserLook:
     """A host's closer look.
 
     `icmp` and `said` are by address and port, `gateways` by address.
     """
 
     icmp: Mapping[Device, wire.IcmpAnswer] = field(default_factory=dict)
-    said: Mapping[Device, wire.SaidAnswer] = field(default_factory=dict)
+    said: Mapping[Device, wire.DeviceReplyAnswer] = field(default_factory=dict)
     gateways: Mapping[str, wire.GatewayEvidenceAnswer] = field(default_factory=dict)
     drops: Sequence[wire.DropAnswer] = ()
     chains: Sequence[wire.BaseChainAnswer] = ()
@@ -90,12 +90,12 @@ class Closer:
         return gateway["size"] if gateway and gateway["small"] and not gateway["full"] else None
 
 
-NOTHING_CLOSER = Closer()
+NOTHING_CLOSER = CloserLook()
 """No closer look, or no result."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _AccountRequest:
     """A device to ask, with one of its paths."""
 
     relay: str
@@ -104,19 +104,23 @@ class _Asked:
     target: PathToCheck
 
 
-def closer_in(
-    look: wire.CloserAnswer | None,
+def closer_look_in(
+    look: wire.CloserLookAnswer | None,
     devices: Iterable[wire.DeviceEvidenceAnswer],
     chains: Sequence[wire.BaseChainAnswer] = (),
-) -> Closer:
+) -> CloserLook:
     """Parse a host's closer look and its answers about devices.
 
     Raises:
         UnreadableError: an address is invalid.
     """
     listed = [(device_in(device), device) for device in devices]
-    return Closer(
-        icmp={endpoint: {**answer["icmp"], "sender": _address(answer["icmp"]["sender"])} for endpoint, answer in listed if "icmp" in answer},
+    return CloserLook(
+        icmp={
+            endpoint: {**answer["icmp"], "sender": _address(answer["icmp"]["sender"])}
+            for endpoint, answer in listed
+            if "icmp" in answer
+        },
         said={endpoint: answer["said"] for endpoint, answer in listed if "said" in answer},
         gateways={_address(row["address"]): row for row in look["gateways"]} if look else {},
         drops=[{**row, "address": _either_address(row["address"])} for row in look["drops"] or ()] if look else (),
@@ -161,8 +165,12 @@ def device_reports(
     `rounds` are the accounts of each visit, in order; the last one counts. The clocks of devices at relays in
     `unsure`, whose own clock is wrong, stay unknown.
     """
-    requests = _asked(targets)
-    owners = {_word(request.device.serial): request.device.name for request in requests.values() if request.device.serial}
+    requests = _account_requests(targets)
+    owners = {
+        _normalized(request.device.serial): request.device.name
+        for request in requests.values()
+        if request.device.serial
+    }
     reports = []
     for (relay, name), request in sorted(requests.items(), key=lambda item: (item[0][1], item[0][0])):
         accounts = [accounts[relay][name] for accounts in rounds if name in accounts.get(relay, {})]
@@ -170,9 +178,9 @@ def device_reports(
     return tuple(reports)
 
 
-def _asked(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _Asked]:
+def _account_requests(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _AccountRequest]:
     """Return the asked devices of paths, by relay and name."""
-    requests: dict[tuple[str, str], _Asked] = {}
+    requests: dict[tuple[str, str], _AccountRequest] = {}
     by_relay: dict[str, Mapping[str, ProbedDevice]] = {}
     for target in targets:
         relay = target.relay
@@ -180,17 +188,23 @@ def _asked(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _Asked]:
             by_relay[relay.id] = {probed.name: probed for probed in (relay.relay.asked if relay.relay else ())}
         device = by_relay[relay.id].get(f"{target.path.facility}/{target.path.device}")
         if device is not None:
-            requests.setdefault((relay.id, device.name), _Asked(relay.id, target.carrier, device, target))
+            requests.setdefault((relay.id, device.name), _AccountRequest(relay.id, target.carrier, device, target))
     return requests
 
 
 def _last(accounts: Sequence[DeviceAccount]) -> DeviceAccount:
     """Return the last successful account, else the first failed one."""
     successful = [account for account in accounts if account.outcome == TOLD]
-    return successful[-1] if successful else next((failed for failed in accounts if failed.outcome != NOT_ASKED), _NOT_ASKED)
+    return (
+        successful[-1]
+        if successful
+        else next((failed for failed in accounts if failed.outcome != NOT_ASKED), _NOT_ASKED)
+    )
 
 
-def _report(request: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool) -> DeviceReport:
+def _report(
+    request: _AccountRequest, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool
+) -> DeviceReport:
     device = request.device
     another = _another(device, account, owners) if account.outcome == TOLD else ""
     clock = account.clock if knows_time else None
@@ -230,8 +244,8 @@ def _state(device: ProbedDevice, account: DeviceAccount, *, another: bool) -> De
 def _another(device: ProbedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
     """Return the proof of another device; empty if there is none."""
     serial, model = account.serial, account.model
-    if device.serial and serial and _word(device.serial) != _word(serial):
-        owner = owners.get(_word(serial))
+    if device.serial and serial and _normalized(device.serial) != _normalized(serial):
+        owner = owners.get(_normalized(serial))
         if owner is not None and owner != device.name:
             return msg(
                 "it reports serial number {serial} of {owner}, not {serial_2}: swap the devices, or"
@@ -256,14 +270,14 @@ def _another(device: ProbedDevice, account: DeviceAccount, owners: Mapping[str, 
     return ""
 
 
-def _word(text: str) -> str:
+def _normalized(text: str) -> str:
     """Normalize a device's word: one bounded line without case."""
     return " ".join(text.split())[:_LONGEST_WORD].rstrip().casefold()
 
 
 def _plain(model: str) -> str:
     """Return a model without blanks and case, whose spelling varies."""
-    return "".join(_word(model).split())
+    return "".join(_normalized(model).split())
 
 
 def _why_not(account: DeviceAccount) -> str:
@@ -364,7 +378,9 @@ def _of_clock(off_s: int) -> str:
 def _of_zone(off_s: int) -> str:
     span = _span(off_s)
     if off_s > 0:
-        return msg("the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone", span)
+        return msg(
+            "the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone", span
+        )
     return msg("the time that it shows in its picture is behind Vietnam's by {by} or more: set its time zone", span)
 
 

@@ -46,7 +46,7 @@ _SHOWN: Final = 200
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-def _known(choices: type[_Word], default: _Word) -> BeforeValidator:
+def _choice_or_default(choices: type[_Word], default: _Word) -> BeforeValidator:
     """Replace an unknown word of a later version with another."""
     values = frozenset(choices)
     return BeforeValidator(lambda value: default if isinstance(value, str) and value not in values else value)
@@ -62,9 +62,9 @@ Number = Annotated[int | float, Schema({"type": "number"})]
 Level = Annotated[int, form(minimum=0, maximum=7)]
 Proved = Annotated[int, form(minimum=1, maximum=7)]
 Name = Annotated[str, AfterValidator(printable)]
-SaidVerdict = Annotated[Verdict, _known(Verdict, Verdict.UNKNOWN)]
-SaidCause = Annotated[Cause, _known(Cause, Cause.UNKNOWN), Schema({"type": "string"})]
-SaidLayer = Annotated[Layer, _known(Layer, Layer.STREAM)]
+SaidVerdict = Annotated[Verdict, _choice_or_default(Verdict, Verdict.UNKNOWN)]
+SaidCause = Annotated[Cause, _choice_or_default(Cause, Cause.UNKNOWN), Schema({"type": "string"})]
+SaidLayer = Annotated[Layer, _choice_or_default(Layer, Layer.STREAM)]
 
 
 _GIVEN: Final = set[str]()
@@ -388,7 +388,7 @@ def recorded_verification(document: object) -> VerifyDocument:
         raise UnreadableError(f"{printable(position, _SHOWN)}: {first['type']}") from None
 
 
-def last_known(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tuple[VerifyDocument, PathRow]]:
+def latest_rows(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tuple[VerifyDocument, PathRow]]:
     """Return the last informative row of each path, with its document."""
     last: dict[tuple[str, str], tuple[VerifyDocument, PathRow]] = {}
     for document in documents:

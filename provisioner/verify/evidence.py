@@ -21,7 +21,7 @@ from provisioner.hosts.answers import read, wire
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify import words
-from provisioner.verify.devices import NOTHING_CLOSER, Closer, Device, closer_in, device_in
+from provisioner.verify.devices import NOTHING_CLOSER, CloserLook, Device, closer_look_in, device_in
 from provisioner.verify.result import DeviceAccount, accounts_in
 
 # ffmpeg's names of what the inventory names otherwise.
@@ -123,7 +123,7 @@ class RelayEvidence:
     sources: Sources | None = None
     unsteady: frozenset[str] = frozenset()
     stalls: Mapping[str, int] = field(default_factory=dict)
-    closer: Closer = NOTHING_CLOSER
+    closer: CloserLook = NOTHING_CLOSER
     deliveries: wire.RelayDeliveriesAnswer | None = None
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
     on_demand: Mapping[str, wire.OnDemandAnswer] = field(default_factory=dict)
@@ -148,8 +148,8 @@ class CentreEvidence:
     tunnel: wire.TunnelEvidenceAnswer
     reads: dict[str, dict[str, Read]]
     incoming: Sequence[wire.ArrivalAnswer] = ()
-    ways: Mapping[Device, str] = field(default_factory=dict)
-    closer: Closer = NOTHING_CLOSER
+    routes: Mapping[Device, str] = field(default_factory=dict)
+    closer: CloserLook = NOTHING_CLOSER
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Origins:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _PathSample:
     """A path in two samples; `waits` if it tries to start."""
 
     device: Device
@@ -238,7 +238,7 @@ def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
         sources=_sources(relay["sources"]) if relay["sources"] else None,
         unsteady=frozenset(name for name, path in paths.items() if path.get("unsteady")),
         stalls={name: path["stalls"] for name, path in paths.items() if "stalls" in path},
-        closer=closer_in(relay.get("closer"), devices, relay.get("chains") or ()),
+        closer=closer_look_in(relay.get("closer"), devices, relay.get("chains") or ()),
         deliveries=relay.get("deliveries"),
         accounts=accounts_in(relay.get("onvif", {})),
         on_demand={name: path["on_demand"] for name, path in paths.items() if "on_demand" in path},
@@ -249,7 +249,9 @@ def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
 
 def _publishing(answer: wire.PublishingAnswer) -> Publishing:
     listed = answer["sessions"]
-    return Publishing(None if listed is None else {session["path"]: session["address"] for session in listed}, answer["refused"])
+    return Publishing(
+        None if listed is None else {session["path"]: session["address"] for session in listed}, answer["refused"]
+    )
 
 
 def _sources(sources: wire.SourcesAnswer) -> Sources:
@@ -268,7 +270,7 @@ def _centre(centre: wire.CentreEvidenceAnswer) -> CentreEvidence:
         {relay: {name: _read(answer) for name, answer in reads.items()} for relay, reads in centre["relays"].items()},
         centre.get("incoming", ()),
         {device_in(connection): connection["outcome"] for connection in connections},
-        closer_in(centre.get("closer"), connections),
+        closer_look_in(centre.get("closer"), connections),
     )
 
 
@@ -311,7 +313,7 @@ def origins_of(spec: HostSpec, relay: RelayEvidence) -> Origins | None:
     """Compare a relay's connections with its paths; `None` if unknown."""
     if relay.sources is None:
         return None
-    samples = tuple(_seen(spec, relay))
+    samples = tuple(_path_samples(spec, relay))
     flowing = Counter(path.device for path in samples if path.flows)
     lacking = +Counter({device: count - relay.sources.connections.get(device, 0) for device, count in flowing.items()})
     strange = +Counter(_strange(spec, relay, relay.sources, samples))
@@ -322,20 +324,26 @@ def origins_of(spec: HostSpec, relay: RelayEvidence) -> Origins | None:
     return Origins(frozenset(lacking), tuple(sorted(strange)), frozenset(unsure))
 
 
-def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
+def _path_samples(spec: HostSpec, relay: RelayEvidence) -> Iterator[_PathSample]:
     for path in (pulled for pulled in spec.paths if pulled.source is not None):
         first, second = relay.samples.get(path.name, (None, None))
         if first is not None and second is not None:
             # One that came up in between had no connection yet when those were counted.
             flows = first["available"] and second["available"] and second["inbound_bytes"] > first["inbound_bytes"]
             waits = not second["available"] and not path.on_demand
-            yield _Seen(device_of(path), flows, second["available"], waits)
+            yield _PathSample(device_of(path), flows, second["available"], waits)
 
 
-def _strange(spec: HostSpec, relay: RelayEvidence, sources: Sources, samples: tuple[_Seen, ...]) -> dict[Device, int]:
+def _strange(
+    spec: HostSpec, relay: RelayEvidence, sources: Sources, samples: tuple[_PathSample, ...]
+) -> dict[Device, int]:
     configured = {device_of(path) for path in spec.paths if path.source is not None}
     # Of a device that was not asked about as a whole there may be paths that nobody counted.
     partly = {device_of(path) for path in spec.paths if path.name not in relay.samples}
     available = Counter(path.device for path in samples if path.there)
-    surplus = {device: sources.flowing.get(device, 0) - available[device] for device in sources.connections if device in configured - partly}
+    surplus = {
+        device: sources.flowing.get(device, 0) - available[device]
+        for device in sources.connections
+        if device in configured - partly
+    }
     return surplus | {device: count for device, count in sources.connections.items() if device not in configured}

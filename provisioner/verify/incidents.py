@@ -69,7 +69,7 @@ _P = TypeVar("_P", bound=FailingPath)
 def paths_by_incident(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
     """Return the verdicts with layer and object of the largest broken part."""
     groups: Groups = defaultdict(list)
-    for verdict in agreed(verdicts):
+    for verdict in with_specific_causes(verdicts):
         if verdict.verdict is not Verdict.UP and verdict.layer is not None:
             groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
     whole: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -79,28 +79,36 @@ def paths_by_incident(verdicts: Sequence[PathVerdict], targets: Iterable[PathToC
     _merge(groups, _by_recorder(groups, whole))
     _merge(groups, _by_site(groups, whole))
     replaced = {
-        (path_verdict.path, path_verdict.relay): replace(path_verdict, finding=replace(path_verdict.finding, layer=layer, object=name, cause=cause))
+        (path_verdict.path, path_verdict.relay): replace(
+            path_verdict, finding=replace(path_verdict.finding, layer=layer, object=name, cause=cause)
+        )
         for (layer, name, cause), of_group in groups.items()
         for path_verdict in of_group
     }
     return tuple(replaced.get((path_verdict.path, path_verdict.relay), path_verdict) for path_verdict in verdicts)
 
 
-def agreed(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
+def with_specific_causes(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
     """Give both streams of a down camera the more specific cause.
 
     A pulled stream and an on-demand stream report the same failure of their camera in different words.
     """
     specific: dict[tuple[str, str], PathVerdict] = {}
     for verdict in verdicts:
-        if verdict.verdict is Verdict.DOWN and verdict.layer in {*_OF_CAMERA, Layer.RECORDER} and verdict.cause in _TELLING:
+        if (
+            verdict.verdict is Verdict.DOWN
+            and verdict.layer in {*_OF_CAMERA, Layer.RECORDER}
+            and verdict.cause in _TELLING
+        ):
             current = specific.setdefault((verdict.facility, verdict.camera), verdict)
             if _TELLING.index(verdict.cause) < _TELLING.index(current.cause):
                 specific[verdict.facility, verdict.camera] = verdict
-    return tuple(_agreed(verdict, specific.get((verdict.facility, verdict.camera))) for verdict in verdicts)
+    return tuple(
+        _with_specific_cause(verdict, specific.get((verdict.facility, verdict.camera))) for verdict in verdicts
+    )
 
 
-def _agreed(verdict: PathVerdict, specific: PathVerdict | None) -> PathVerdict:
+def _with_specific_cause(verdict: PathVerdict, specific: PathVerdict | None) -> PathVerdict:
     vague = verdict.verdict is Verdict.DOWN and verdict.cause in _VAGUE and verdict.layer in _OF_CAMERA
     if not vague or specific is None or specific.cause is verdict.cause:
         return verdict
@@ -167,7 +175,9 @@ def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, Cause]]:
     Different faults of a camera's streams are one incident, since one visit repairs them.
     """
     paths = sorted(failing, key=_gravity)
-    of_camera = {finding.object: finding.cause for path in reversed(paths) if (finding := path.finding).layer is Layer.CAMERA}
+    of_camera = {
+        finding.object: finding.cause for path in reversed(paths) if (finding := path.finding).layer is Layer.CAMERA
+    }
     return [(p, of_camera[f.object] if (f := p.finding).layer is Layer.CAMERA else f.cause) for p in paths]
 
 
@@ -182,7 +192,8 @@ def incident_detail(paths: Sequence[FailingPath]) -> str:
     first, *rest = (path.finding for path in paths)
     details = {finding.cause: finding.detail for finding in reversed(rest) if finding.cause is not first.cause}
     more = (
-        ("; " + msg("in its other stream {cause}, {detail}", cause, detail)) for cause, detail in sorted(details.items())
+        ("; " + msg("in its other stream {cause}, {detail}", cause, detail))
+        for cause, detail in sorted(details.items())
     )
     return first.detail + "".join(more)
 
@@ -197,7 +208,7 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
     served = {verdict.path: verdict.relay for verdict in verdicts if verdict.verdict is Verdict.UP}
     incidents = (
         Incident(
-            Finding(cause, layer, name, incident_detail(paths) + _beside(paths, served)),
+            Finding(cause, layer, name, incident_detail(paths) + _up_elsewhere(paths, served)),
             tuple(sorted({p.path for p in paths})),
         )
         for (layer, name, cause), paths in groups.items()
@@ -205,10 +216,12 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
     return tuple(sorted(incidents, key=lambda i: (i.finding.rank, -len(i.paths), i.object, i.cause)))
 
 
-def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
+def _up_elsewhere(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
     """Count the incident's paths that are up at another relay."""
     count = Counter(served[path.path] for path in paths if path.path in served)
-    texts = (("; " + msg("up over {relay}: {paths}", relay, counted(up, "path"))) for relay, up in sorted(count.items()))
+    texts = (
+        ("; " + msg("up over {relay}: {paths}", relay, counted(up, "path"))) for relay, up in sorted(count.items())
+    )
     return "".join(texts)
 
 
@@ -219,7 +232,9 @@ def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
 
 def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
     """Return incidents of devices' own faults, once even with two relays."""
-    findings = {(finding.layer, finding.object, finding.cause): finding for report in devices for finding in report.findings}
+    findings = {
+        (finding.layer, finding.object, finding.cause): finding for report in devices for finding in report.findings
+    }
     return tuple(Incident(finding, ()) for finding in findings.values())
 
 
@@ -232,4 +247,6 @@ def in_a_row(result: VerifyResult, incident: Incident) -> PathState | None:
         if path.path in wanted and path.without_window is not Verdict.UNKNOWN
         if (before := result.before.get(path.path))
     )
-    return min((state for state in states if state.looks > 1), key=lambda state: (state.since, -state.looks), default=None)
+    return min(
+        (state for state in states if state.looks > 1), key=lambda state: (state.since, -state.looks), default=None
+    )

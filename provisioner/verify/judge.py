@@ -41,7 +41,7 @@ from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
-from provisioner.verify.reference import References, SiteReferences, references_beside
+from provisioner.verify.reference import References, SiteReferences, references_of_neighbours
 from provisioner.verify.result import (
     IMPERFECT,
     NEW,
@@ -177,7 +177,7 @@ class _CheckedLevel(NamedTuple):
     check: Check
 
 
-class Judged(NamedTuple):
+class SeparateVerdicts(NamedTuple):
     """Separate verdicts on paths, before they are combined by object.
 
     Attributes:
@@ -222,7 +222,7 @@ def judge_each(
     references: Mapping[str, References] = _NO_REFERENCES,
     sites: SiteReferences = _NO_SITES,
     once: Collection[str] = (),
-) -> Judged:
+) -> SeparateVerdicts:
     """Return separate verdicts, before `judge` combines them by object.
 
     Pass all requested paths of a relay, with the centres that read them: other relays are no evidence. `sites` are all
@@ -234,7 +234,11 @@ def judge_each(
         siblings[target.relay.id, target.path.facility].add(device_of(target.path))
     by_site = {site: frozenset(devices) for site, devices in siblings.items()}
     specs = {target.relay.id: target.relay for target in targets}
-    relays = {host: host_evidence.relay for host, host_evidence in evidence.items() if host in specs and host_evidence.relay is not None}
+    relays = {
+        host: host_evidence.relay
+        for host, host_evidence in evidence.items()
+        if host in specs and host_evidence.relay is not None
+    }
     origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
     verdicts, quarantined = [], []
     for target in targets:
@@ -253,23 +257,26 @@ def judge_each(
             at=checked_at,
             memory=memories.get(target.remembered_as, NOTHING),
             references=references.get(target.path.name, ()),
-            others=references_beside(target.path.name, target.path.facility, sites),
+            others=references_of_neighbours(target.path.name, target.path.facility, sites),
         )
         # Who is quarantined is nobody else's matter: what belongs together is seen without it.
-        verdicts.append(_judged(case, levels, checked_at))
+        verdicts.append(_verdict_of_case(case, levels, checked_at))
         if (quarantine := quarantine_check(case)) is not None:
-            quarantined.append(_judged(case, levels, checked_at, quarantine))
-    return Judged(tuple(verdicts), tuple(quarantined))
+            quarantined.append(_verdict_of_case(case, levels, checked_at, quarantine))
+    return SeparateVerdicts(tuple(verdicts), tuple(quarantined))
 
 
-def put_together(judged: Iterable[Judged], targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
+def put_together(judged: Iterable[SeparateVerdicts], targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
     """Combine all verdicts of a look by object, sorted by name."""
     parts = list(judged)
     verdicts, quarantined = (
-        sorted((verdict for part in parts for verdict in part[kind]), key=attrgetter("path", "relay")) for kind in (0, 1)
+        sorted((verdict for part in parts for verdict in part[kind]), key=attrgetter("path", "relay"))
+        for kind in (0, 1)
     )
     quarantines = {(verdict.path, verdict.relay): verdict for verdict in paths_by_incident(quarantined, targets)}
-    return tuple(quarantines.get((verdict.path, verdict.relay), verdict) for verdict in paths_by_incident(verdicts, targets))
+    return tuple(
+        quarantines.get((verdict.path, verdict.relay), verdict) for verdict in paths_by_incident(verdicts, targets)
+    )
 
 
 def is_proved(verdict: PathVerdict) -> bool:
@@ -283,10 +290,10 @@ def is_proved(verdict: PathVerdict) -> bool:
 
 def not_reached(target: PathToCheck, detail: str) -> PathVerdict:
     """Return the verdict on a path that this run left out."""
-    return _not_asked(_verdict(target, Verdict.UNKNOWN, (), None, None), detail)
+    return _not_requested(_verdict(target, Verdict.UNKNOWN, (), None, None), detail)
 
 
-def _not_asked(verdict: PathVerdict, detail: str) -> PathVerdict:
+def _not_requested(verdict: PathVerdict, detail: str) -> PathVerdict:
     finding = replace(verdict.finding, cause=Cause.NOT_ASKED, detail=detail)
     return replace(verdict, verdict=Verdict.UNKNOWN, finding=finding)
 
@@ -298,22 +305,24 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
     return _verdict(target, Verdict.UNKNOWN, (), Finding(cause, Layer.HOST, target.relay.id, detail), None)
 
 
-def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantine: Check | None = None) -> PathVerdict:
+def _verdict_of_case(
+    case: Case, levels: Sequence[Level], checked_at: datetime, quarantine: Check | None = None
+) -> PathVerdict:
     checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in levels)
     checks = tuple(checked for checked in checks if checked.check.applies)
     verdict, finding = _conclusion(checks)
     if quarantine is not None:
         verdict, finding = Verdict.QUARANTINED, quarantine.finding
     judged = _verdict(case.target, verdict, checks, finding, checked_at)
-    judged = replace(judged, picture=report_of(case), settings=tuple(_settings_seen(case)))
+    judged = replace(judged, picture=report_of(case), settings=tuple(_settings_in_use(case)))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
-        return _not_asked(
+        return _not_requested(
             judged, msg("good up to level {number}; the levels above were not asked for", levels[-1].number)
         )
     return judged
 
 
-def _settings_seen(case: Case) -> Iterator[AcceptedSetting]:
+def _settings_in_use(case: Case) -> Iterator[AcceptedSetting]:
     """Yield the settings under change, with the one that a picture confirms."""
     path, frame = case.target.path, case.frame
     if (change := path.login_change) is not None:

@@ -127,7 +127,7 @@ class PathMemory:
         """The last look."""
         return self.past[-1] if self.past else None
 
-    def known_at(self, moment: datetime) -> PathMemory:
+    def as_of(self, moment: datetime) -> PathMemory:
         """Return the memory without later entries, which a wrong clock made."""
         failing = self.failing if self.failing and self.failing.state.last_look <= moment else None
         full_look = self.full_look if self.full_look and self.full_look <= moment else None
@@ -155,7 +155,7 @@ def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:
     """
     looks = sorted((path for path in result.paths if _is_look(path)), key=_worth)
     # A path that two relays have is as good as the better of them: its readers have that one.
-    verdicts = {path.path: _kept(path) for path in looks}
+    verdicts = {path.path: _stored_verdict(path) for path in looks}
     return SweptPaths(verdicts, {path.path: path.carrier for path in result.paths}, whole)
 
 
@@ -169,7 +169,7 @@ def _worth(path: PathVerdict) -> tuple[str, int, int]:
     return path.path, _WORTH.index(path.without_window.value), path.level
 
 
-def _kept(path: PathVerdict) -> StoredVerdict:
+def _stored_verdict(path: PathVerdict) -> StoredVerdict:
     return StoredVerdict(path.without_window.value, path.cause.value, path.level, path.maintenance is not None)
 
 
@@ -225,9 +225,7 @@ def _replaces(look: PathLook, finding: Finding, memory: PathMemory, present: Fai
     before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
     same = finding.cause in {present.finding.cause, before}
     better = quality(finding.cause) > quality(present.finding.cause)
-    return (
-        same or better or present.finding.level in look.proved or look.at - present.state.last_look > REMEMBERED_FOR
-    )
+    return same or better or present.finding.level in look.proved or look.at - present.state.last_look > REMEMBERED_FOR
 
 
 def quality(cause: Cause) -> int:
@@ -332,7 +330,7 @@ def _memory(row: _MemoryRow) -> PathMemory:
     failing, finding, full_look = row.get("failing"), row.get("trouble"), row.get("full_look")
     return PathMemory(
         past=tuple(sorted((_past(verdict) for verdict in row["past"][-MOST_PAST:]), key=_in_order)),
-        failing=_standing(failing) if failing is not None else None,
+        failing=_failing_in(failing) if failing is not None else None,
         finding=_finding(finding) if finding is not None else None,
         proofs=_proofs(row["proofs"]),
         content=row["content"][:_LONGEST_WORD],
@@ -349,10 +347,10 @@ def _past(row: object) -> PastVerdict:
     at, verdict, cause, maintenance = row
     if not isinstance(maintenance, bool):
         raise UnreadableError("a window is one or none")
-    return PastVerdict(_moment(at), Verdict(verdict), _known(Cause, cause, Cause.UNKNOWN), maintenance)
+    return PastVerdict(_moment(at), Verdict(verdict), _choice_or_default(Cause, cause, Cause.UNKNOWN), maintenance)
 
 
-def _standing(row: _FailingRow) -> Failing:
+def _failing_in(row: _FailingRow) -> Failing:
     first, last = _moment(row["first"]), _moment(row["last"])
     if last < first:
         raise UnreadableError("it ends before it begins")
@@ -363,8 +361,8 @@ def _standing(row: _FailingRow) -> Failing:
 def _finding(row: _FindingRow) -> Finding:
     layer = row.get("layer")
     return Finding(
-        cause=_known(Cause, row["cause"], Cause.UNKNOWN),
-        layer=_known(Layer, layer, Layer.STREAM) if layer is not None else None,
+        cause=_choice_or_default(Cause, row["cause"], Cause.UNKNOWN),
+        layer=_choice_or_default(Layer, layer, Layer.STREAM) if layer is not None else None,
         object=row["object"][:_LONGEST_WORD],
         detail=row["detail"][:_LONGEST_DETAIL],
         level=min(row["level"], _HIGHEST_LEVEL),
@@ -386,7 +384,7 @@ def _suspicion(row: object) -> Suspicion:
     return Suspicion(kind, _moment(first), _moment(last), checks)
 
 
-def _known(choices: type[_Word], text: object, default: _Word) -> _Word:
+def _choice_or_default(choices: type[_Word], text: object, default: _Word) -> _Word:
     try:
         return choices(str(text))
     except ValueError:

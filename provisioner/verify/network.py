@@ -363,7 +363,7 @@ def _says_itself(case: Case, code: int) -> bool:
 
 def _no_route_check(case: Case, where: str) -> Check:
     if not case.target.path.access.has_tunnel:
-        return _no_way_check(case, where)
+        return _unroutable_check(case, where)
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
     if _is_own(case, case.device):
         return _blocked(case, where)
@@ -382,7 +382,7 @@ def _no_route_check(case: Case, where: str) -> Check:
     return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
 
 
-def _no_way_check(case: Case, where: str) -> Check:
+def _unroutable_check(case: Case, where: str) -> Check:
     """Judge an unroutable device of a reached site without a tunnel."""
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
     if icmp is not None and icmp["code"] in _PROHIBITED:
@@ -477,7 +477,9 @@ def _blocked(case: Case, where: str) -> Check:
         return failed(
             Layer.FIREWALL, relay, Cause.FIREWALL, msg("the relay's own rules do not let it connect to {where}", where)
         )
-    chains = sorted({chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"output", "postrouting"}})
+    chains = sorted(
+        {chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"output", "postrouting"}}
+    )
     by = f": {' or '.join(chains[:_CHANGES_NAMED])}" if chains else ""
     detail = msg(
         "rules that are not ours keep {relay} from {where}{by}; ask who set them (nft list ruleset)", relay, where, by
@@ -500,9 +502,13 @@ def dropped(drop: wire.DropAnswer, host: str, traffic: str, names: HostNames = A
     """Return the failure for a chain that dropped packets of the probe."""
     named = chain_name(drop)
     if _is_of(drop, names):
-        detail = msg("our own {named} on {host} drops {what}: provisioner plan shows how it differs", named, host, traffic)
+        detail = msg(
+            "our own {named} on {host} drops {what}: provisioner plan shows how it differs", named, host, traffic
+        )
         return failed(Layer.FIREWALL, host, Cause.FIREWALL, detail)
-    detail = msg("{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", named, host, traffic)
+    detail = msg(
+        "{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", named, host, traffic
+    )
     return failed(Layer.FIREWALL, host, Cause.FOREIGN_FIREWALL, detail)
 
 

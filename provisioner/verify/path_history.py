@@ -185,9 +185,15 @@ def window_over(target: PathToCheck, windows: Sequence[Window], moment: datetime
     return max(around, key=lambda window: window.until, default=None)
 
 
-def window_meanwhile(target: PathToCheck, windows: Sequence[Window], started: datetime, until: datetime) -> Window | None:
+def window_meanwhile(
+    target: PathToCheck, windows: Sequence[Window], started: datetime, until: datetime
+) -> Window | None:
     """Return the last-ending window of a path during a time."""
-    around = (candidate for candidate in windows if candidate.begin <= until and started < candidate.until and candidate.is_about(target))
+    around = (
+        candidate
+        for candidate in windows
+        if candidate.begin <= until and started < candidate.until and candidate.is_about(target)
+    )
     return max(around, key=lambda window: window.until, default=None)
 
 
@@ -240,10 +246,12 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
     signs = {suspect.kind: suspect for look in looks if look.picture for suspect in look.picture.seen}
     lasts = (suspect for suspect in remembered(memory, checked).suspects if lasting(suspect))
     lasted = [(suspect, signs.get(suspect.kind, SuspectSign(suspect.kind, suspect.kind))) for suspect in lasts]
-    return replace(verdict, to_look_at=tuple(ToLookAt(s.word, suspect.first, suspect.checks, s.detail) for suspect, s in lasted))
+    return replace(
+        verdict, to_look_at=tuple(ToLookAt(s.word, suspect.first, suspect.checks, s.detail) for suspect, s in lasted)
+    )
 
 
-def of_one_camera(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
+def with_camera_suspicions(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
     """Give a camera's streams the most specific suspicion of its view.
 
     A lens is covered or not. In little light a small stream may only show that the view differs.
@@ -255,7 +263,8 @@ def of_one_camera(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
                 views[_camera(verdict)].append((TELLING.index(ViewDoubt(doubt.word)), verdict.path, doubt))
     telling = {camera: min(ranked, key=lambda view: view[:2]) for camera, ranked in views.items()}
     return tuple(
-        _alike(verdict, *telling[_camera(verdict)]) if _camera(verdict) in telling else verdict for verdict in verdicts
+        _with_sibling_doubt(verdict, *telling[_camera(verdict)]) if _camera(verdict) in telling else verdict
+        for verdict in verdicts
     )
 
 
@@ -263,7 +272,7 @@ def _camera(verdict: PathVerdict) -> tuple[str, str]:
     return verdict.facility, verdict.camera
 
 
-def _alike(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> PathVerdict:
+def _with_sibling_doubt(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> PathVerdict:
     detail = msg("{detail}, by its stream {path}", telling.detail, path.rpartition("/")[2])
     return replace(
         verdict,
@@ -279,7 +288,7 @@ def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
     at = verdict.checked_at
     if verdict.verdict is not Verdict.DOWN or at is None:
         return False
-    return not _confirms(_before(memory.known_at(at), at).failing, at)
+    return not _confirms(_before(memory.as_of(at), at).failing, at)
 
 
 def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
@@ -291,7 +300,7 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
     at = last.checked_at
     if at is None:
         return _with_proof(last, memory)
-    past = memory.known_at(at)
+    past = memory.as_of(at)
     if scope.once:
         return _by_itself(last, past)
     if last.verdict is Verdict.DOWN:

@@ -272,7 +272,9 @@ def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault |
         return Fault(Cause.PICTURE_REPEATS, detail)
     if repeated_keys := set(keys) & set(earlier):
         detail = msg(
-            "{known} of {keys} key pictures came before, byte for byte: restart the camera", len(repeated_keys), len(keys)
+            "{known} of {keys} key pictures came before, byte for byte: restart the camera",
+            len(repeated_keys),
+            len(keys),
         )
         return Fault(Cause.PICTURE_REPEATS, detail)
     return None
@@ -351,7 +353,8 @@ def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
         return None
     origin = "were agreed" if agreed.fps else "are what the stream declares; write fps where fewer are agreed"
     return Fault(
-        Cause.RATE_TOO_LOW, msg("{comes} frames a second come, {wanted} {whose}", f"{received:.1f}", f"{expected:g}", origin)
+        Cause.RATE_TOO_LOW,
+        msg("{comes} frames a second come, {wanted} {whose}", f"{received:.1f}", f"{expected:g}", origin),
     )
 
 
@@ -380,7 +383,7 @@ def picture_check(case: Case) -> Check:
         return NOT_DUE
     if read.picture is None:
         return not_checked(case.target.relay.id, "its picture could not be measured")
-    judgement, received = _judged(case, read.picture), received_check(case)
+    judgement, received = _judgement_of(case, read.picture), received_check(case)
     if received.finding and _goes_before(received.finding, judgement, case):
         return received
     if judgement.fault is not None:
@@ -426,7 +429,7 @@ def report_of(case: Case) -> PictureReport:
         return PictureReport(NOT_LOOKED)
     if read.picture is None:
         return PictureReport(NOT_MEASURED)
-    picture, judgement = read.picture, _judged(case, read.picture)
+    picture, judgement = read.picture, _judgement_of(case, read.picture)
     packets, view = picture["packets"], view_of(picture)
     compared = judge_view(view, case.references, case.others, case.at or _NO_TIME, dark=judgement.state is State.DARK)
     signs = signs_of(judgement, compared)
@@ -457,13 +460,17 @@ def signs_of(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign
     """Return suspicions: of the picture itself, then against its references."""
     if judgement.fault is not None:
         return ()
-    of_view = tuple(SuspectSign(suspect.kind, _word(suspect, judgement), suspect.detail) for suspect in compared.suspects)
+    of_view = tuple(
+        SuspectSign(suspect.kind, _suspicion_of(suspect, judgement), suspect.detail) for suspect in compared.suspects
+    )
     view_words = {suspect.word for suspect in of_view}
-    of_picture = (SuspectSign(suspect.value, suspect.value) for suspect in judgement.suspects if suspect.value not in view_words)
+    of_picture = (
+        SuspectSign(suspect.value, suspect.value) for suspect in judgement.suspects if suspect.value not in view_words
+    )
     return (*of_picture, *of_view)
 
 
-def _word(suspect: SuspectView, judgement: Judgement) -> str:
+def _suspicion_of(suspect: SuspectView, judgement: Judgement) -> str:
     """Return a view's suspicion; a picture without any edge is covered."""
     unlike = suspect.word in {ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED}
     return (ViewDoubt.COVERED if unlike and Suspect.COVERED in judgement.suspects else suspect.word).value
@@ -476,8 +483,8 @@ def is_full(picture: wire.PictureAnswer) -> bool:
     )
 
 
-def _judged(case: Case, picture: wire.PictureAnswer) -> Judgement:
-    path = case.path_as_seen
+def _judgement_of(case: Case, picture: wire.PictureAnswer) -> Judgement:
+    path = case.path_as_decoded
     agreed = Agreed(path.fps, path.least_kbps, tuple(map(hours_of, path.dark_hours)))
     return judged(picture, case.at or _NO_TIME, agreed, Before(case.memory.keys, case.memory.noise), _damaged(case))
 

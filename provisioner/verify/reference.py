@@ -163,10 +163,14 @@ def references_by_site(references: Mapping[str, References]) -> SiteReferences:
     return sites
 
 
-def references_beside(path: str, facility: str, sites: SiteReferences) -> Mapping[str, References]:
+def references_of_neighbours(path: str, facility: str, sites: SiteReferences) -> Mapping[str, References]:
     """Return references of the facility's other cameras, by name."""
     site, camera, _ = path.rsplit("/", 2)
-    return {f"{facility}/{neighbour}": references for neighbour, references in sites.get(site, {}).items() if neighbour != camera}
+    return {
+        f"{facility}/{neighbour}": references
+        for neighbour, references in sites.get(site, {}).items()
+        if neighbour != camera
+    }
 
 
 # --- judgement ------------------------------------------------------------------------------------
@@ -253,7 +257,9 @@ def judge_view(
         strange = None if view is None or dark else _stranger(view, references, others)
         return ViewJudgement((strange,)) if strange else ViewJudgement(not_decidable=why, judged=False)
     assert view is not None  # noqa: S101 (there is something to compare)
-    far, reference = min(((distance(view, candidate.view), candidate) for candidate in references), key=lambda pair: pair[0])
+    far, reference = min(
+        ((distance(view, candidate.view), candidate) for candidate in references), key=lambda pair: pair[0]
+    )
     if hidden := _hidden(view, min(alike, key=lambda candidate: distance(view, candidate.view)).view):
         return ViewJudgement((hidden,))
     if not view.says_something:
@@ -298,7 +304,11 @@ def _stranger(view: PictureView, references: References, others: Mapping[str, Re
 
 
 def _another_view(view: PictureView, far: float, others: Mapping[str, References]) -> SuspectView:
-    near = {name: min(distance(view, reference.view) for reference in references) for name, references in others.items() if references}
+    near = {
+        name: min(distance(view, reference.view) for reference in references)
+        for name, references in others.items()
+        if references
+    }
     name = min(near, key=lambda camera: (near[camera], camera), default="")
     if name and near[name] <= NEAR:
         detail = msg(

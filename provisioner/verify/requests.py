@@ -124,7 +124,9 @@ def looks_at(
     when_due = looks is Looks.DUE
 
     def is_full(target: PathToCheck) -> bool:
-        return full or (when_due and full_look_reason(target, memories.get(target.remembered_as, NOTHING), at) is not None)
+        return full or (
+            when_due and full_look_reason(target, memories.get(target.remembered_as, NOTHING), at) is not None
+        )
 
     return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
 
@@ -188,7 +190,7 @@ def paths_by_host(targets: Iterable[PathToCheck]) -> dict[str, int]:
     return dict(sorted(Counter(spec.id for target in targets for spec in (target.relay, *target.centres)).items()))
 
 
-def one_a_relay(targets: Iterable[PathToCheck]) -> frozenset[str]:
+def first_of_each_relay(targets: Iterable[PathToCheck]) -> frozenset[str]:
     """Return the first path of each relay."""
     first: dict[str, str] = {}
     for target in targets:
@@ -221,7 +223,10 @@ def _base(observe: ObserveCall, limits: ProbeLimits, targets: list[PathToCheck])
 
 
 def _relay(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
-    request: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(target, limits) for target in targets]}
+    request: wire.RelayToProbe = {
+        "address": str(spec.tunnel.address),
+        "paths": [_path(target, limits) for target in targets],
+    }
     if limits.samples_suffice:
         request["samples_suffice"] = True
     return request if read else {**request, "read": False}

@@ -688,7 +688,11 @@ def waits_line(waits: Waits) -> str:
         return msg("{head}, {answered_s} s for {host}, the last to answer", head, f"{last.answered_s:.1f}", last.host)
     transport_s = max(0.0, last.answered_s - last.visit_s)
     head = msg(
-        "{head}, {way} s on the way to {host}, {visit_s} s there", head, f"{transport_s:.1f}", last.host, f"{last.visit_s:.1f}"
+        "{head}, {way} s on the way to {host}, {visit_s} s there",
+        head,
+        f"{transport_s:.1f}",
+        last.host,
+        f"{last.visit_s:.1f}",
     )
     parts = sorted(last.parts.items(), key=lambda part: -part[1])
     named = ", ".join(f"{PARTS[name]} {seconds:.1f} s" for name, seconds in parts if seconds >= _SHOWN_S)
@@ -725,10 +729,10 @@ def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
     Also 1 if no path was measured, else 0. Unrequested paths and levels do not fail, nor do paths in a maintenance
     window.
     """
-    return int(not any(map(was_asked, result.paths)) or any(fails(path, fail_on) for path in result.paths))
+    return int(not any(map(was_requested, result.paths)) or any(fails(path, fail_on) for path in result.paths))
 
 
-def was_asked(path: PathVerdict) -> bool:
+def was_requested(path: PathVerdict) -> bool:
     """Return whether a run was to measure a path."""
     return path.cause is not Cause.NOT_ASKED or path.checked_at is not None
 

@@ -27,7 +27,15 @@ from provisioner.plan.change import Change, pending
 from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
-from provisioner.verify.judge import HIGHEST, PICTURES, Judged, is_proved, judge_each, not_reached, put_together
+from provisioner.verify.judge import (
+    HIGHEST,
+    PICTURES,
+    SeparateVerdicts,
+    is_proved,
+    judge_each,
+    not_reached,
+    put_together,
+)
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.path_history import (
     APART,
@@ -39,10 +47,10 @@ from provisioner.verify.path_history import (
     in_window,
     look_of,
     needs_second_look,
-    of_one_camera,
     settled,
     window_meanwhile,
     window_over,
+    with_camera_suspicions,
     with_lasting,
 )
 from provisioner.verify.paths import PathToCheck, with_logins_in_use
@@ -51,8 +59,8 @@ from provisioner.verify.reference import references_by_site
 from provisioner.verify.requests import (
     ObserveCall,
     ProbeLimits,
+    first_of_each_relay,
     looks_at,
-    one_a_relay,
     paths_by_host,
     probe_calls,
     taking_turns,
@@ -97,7 +105,7 @@ _LOWEST_READ: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class HeardHost:
+class StoredAnswer:
     """The stored part of a host's answer.
 
     Attributes:
@@ -125,20 +133,20 @@ class JudgesRelay(Protocol):
         targets: Sequence[PathToCheck],
         evidence: Mapping[str, HostEvidence],
         drift: Mapping[str, Sequence[Change]],
-    ) -> Judged:
+    ) -> SeparateVerdicts:
         """Return verdicts from the relay's and its centres' evidence."""
         ...
 
 
-def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardHost:
+def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> StoredAnswer:
     """Return the part of a host's evidence to store."""
     facts, relay = evidence.facts, evidence.relay
     bare = replace(evidence, facts=None, relay=None, centre=None)
-    heard = HeardHost(bare, facts and _of_machine(facts), drift)
+    host_answers = StoredAnswer(bare, facts and _of_machine(facts), drift)
     if relay is None:
-        return heard
+        return host_answers
     refused = frozenset(name for name, read in relay.reads.items() if read.is_refused)
-    return replace(heard, accounts=relay.accounts, read=frozenset(relay.reads), refused=refused)
+    return replace(host_answers, accounts=relay.accounts, read=frozenset(relay.reads), refused=refused)
 
 
 def _of_machine(facts: HostFacts) -> HostFacts:
@@ -181,9 +189,9 @@ class VisitAnswers:
         self._compare, self._judge, self._before = compare, judge, before
         self._evidence: dict[str, HostEvidence] = {}
         self._drift: dict[str, tuple[Change, ...]] = {}
-        self.heard: dict[str, HeardHost] = {}
+        self.host_answers: dict[str, StoredAnswer] = {}
         """The stored part of each answer, by host."""
-        self.judged: list[Judged] = []
+        self.judged: list[SeparateVerdicts] = []
         """The verdicts so far, by relay."""
 
     @property
@@ -194,11 +202,11 @@ class VisitAnswers:
     def take(self, answer: HostAnswer) -> None:
         """Take an answer, and judge relays that now have all answers."""
         host = answer.host
-        if host in self.heard:
+        if host in self.host_answers:
             return
         evidence = parse_evidence(answer)
         drift = None if evidence.facts is None else pending(self._compare(evidence.facts))
-        self.heard[host], self._evidence[host] = heard_of(evidence, drift), evidence
+        self.host_answers[host], self._evidence[host] = stored_answer_of(evidence, drift), evidence
         if drift is not None:
             self._drift[host] = drift
         for relay in sorted(self._waiting.get(host, ())):
@@ -236,19 +244,25 @@ def verify(
     started = watch.now()
     chosen = sample_of(targets, orders.sample, started) if orders.sample else None
     measured = chosen.targets if chosen else tuple(targets)
-    look = _Looking(runner, observe, compare, watch, limits, orders, _end_of(started, orders), orders.changes(started))
+    look = _HostVisits(
+        runner, observe, compare, watch, limits, orders, _end_of(started, orders), orders.changes(started)
+    )
     first = look.at(measured)
     second = replace(look, changes=orders.changes(started)).again(measured, first)
     rounds = [first, *([second] if second else [])]
     windows = _Windows(orders.windows, orders.changes(started))
     hosts_of = (spec for target in measured for spec in (target.relay, *target.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
-    hosts = tuple(_report(answer, (started, first.at), tls.get(host)) for host, answer in first.heard.items())
+    hosts = tuple(_report(answer, (started, first.at), tls.get(host)) for host, answer in first.host_answers.items())
     devices = device_reports(measured, [visit.accounts for visit in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
-    verdicts = list(of_one_camera([_settled(target, rounds, orders, windows, reports) for target in measured]))
+    verdicts = list(with_camera_suspicions([_settled(target, rounds, orders, windows, reports) for target in measured]))
     measured_keys = {(target.path.name, target.relay.id) for target in measured}
-    verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in measured_keys]
+    verdicts += [
+        _outside_sample(target, orders)
+        for target in targets
+        if (target.path.name, target.relay.id) not in measured_keys
+    ]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     return VerifyResult(
         engine=engine_name([_version(host.facts) for host in hosts if host.facts]),
@@ -286,9 +300,9 @@ class _Round:
         kept: the paths, with relays, whose looks are stored already.
     """
 
-    begun: datetime
+    started: datetime
     at: datetime
-    heard: Mapping[str, HeardHost]
+    host_answers: Mapping[str, StoredAnswer]
     verdicts: Mapping[tuple[str, str], PathVerdict]
     waits: Waits
     once: frozenset[str] = frozenset()
@@ -298,7 +312,7 @@ class _Round:
     @property
     def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
         """Devices' accounts by relay and device."""
-        return {host: answer.accounts for host, answer in self.heard.items() if answer.read is not None}
+        return {host: answer.accounts for host, answer in self.host_answers.items() if answer.read is not None}
 
     def of(self, target: PathToCheck) -> PathVerdict | None:
         """Return the verdict on a path, if visited."""
@@ -309,7 +323,7 @@ class _Round:
 
         This includes a relay that cannot read at all: no later fault could be located.
         """
-        verdict, host = self.of(target), self.heard.get(target.relay.id)
+        verdict, host = self.of(target), self.host_answers.get(target.relay.id)
         if verdict is None or host is None or host.read is None:
             return False
         is_read = target.path.name in host.read and target.path.name not in self.tried
@@ -335,7 +349,7 @@ class _Windows:
         A change may have cut the path at any moment of the visit.
         """
         declared = window_over(target, self.declared, at or visit.at)
-        return declared or window_meanwhile(target, self.changes, visit.begun, visit.at)
+        return declared or window_meanwhile(target, self.changes, visit.started, visit.at)
 
     def meanwhile(self, target: PathToCheck, started: datetime, until: datetime) -> bool:
         """Return whether a path was in a window between two times."""
@@ -343,7 +357,7 @@ class _Windows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Looking:
+class _HostVisits:
     """Visits to hosts until `end`; `changes` are windows of hosts' changes."""
 
     runner: HostRunner
@@ -390,10 +404,10 @@ class _Looking:
         """
         started, left_s = self.watch.now(), self._left_s()
         ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
-        requested = [_of_answering(self._asked(target), before) for target in ordered]
+        requested = [_of_answering(self._with_requested_centres(target), before) for target in ordered]
         limits = self._limits(left_s, ordered)
         limits = replace(limits, once=once, asks=limits.asks and before is None)
-        limits = replace(limits, tried=one_a_relay(target for target in requested if limits.is_once(target)))
+        limits = replace(limits, tried=first_of_each_relay(target for target in requested if limits.is_once(target)))
         calls = probe_calls(requested, self.observe, limits, read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
@@ -402,19 +416,21 @@ class _Looking:
         timed = _TimedAnswers(self.runner, self.orders.onlooker, self.watch)
         stored = set[tuple[str, str]]()
         judging = self._judging(once, lambda: timed.at or started, partial(self._keep, started, stored))
-        gathered = VisitAnswers(targets, _centres_asked(requested), self.compare, judging, _of_before(before))
+        gathered = VisitAnswers(targets, _requested_centres(requested), self.compare, judging, _of_before(before))
         for answer in timed.of(calls, timeout_s):
             gathered.take(answer)
         # A runner that lost a host has not heard of it: that is no evidence either.
         for call in calls:
             gathered.take(HostAnswer(call.spec.id, CallOutcome.FAILED, error="there is no answer"))
         verdicts = {(verdict.path, verdict.relay): verdict for verdict in put_together(gathered.judged, targets)}
-        heard = {**(before.heard if before else {}), **gathered.heard}
-        heard = dict(sorted(heard.items()))
-        return _Round(started, timed.at or started, heard, verdicts, timed.waits, once, limits.tried, frozenset(stored))
+        host_answers = {**(before.host_answers if before else {}), **gathered.host_answers}
+        host_answers = dict(sorted(host_answers.items()))
+        return _Round(
+            started, timed.at or started, host_answers, verdicts, timed.waits, once, limits.tried, frozenset(stored)
+        )
 
     def _keep(
-        self, started: datetime, stored: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: Judged
+        self, started: datetime, stored: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: SeparateVerdicts
     ) -> None:
         """Store proved looks of a relay, which other relays cannot change."""
         if self.orders.keep is None:
@@ -435,7 +451,7 @@ class _Looking:
         self,
         once: frozenset[str],
         now: Callable[[], datetime],
-        keep: Callable[[Sequence[PathToCheck], Judged], None],
+        keep: Callable[[Sequence[PathToCheck], SeparateVerdicts], None],
     ) -> JudgesRelay:
         """Return the judge of a relay's paths; only centres read `once`."""
         references = self.orders.references
@@ -445,7 +461,7 @@ class _Looking:
             targets: Sequence[PathToCheck],
             evidence: Mapping[str, HostEvidence],
             drift: Mapping[str, Sequence[Change]],
-        ) -> Judged:
+        ) -> SeparateVerdicts:
             facts = {host: answer.facts for host, answer in evidence.items() if answer.facts is not None}
             judged = judge_each(
                 with_logins_in_use(targets, facts),
@@ -496,7 +512,7 @@ class _Looking:
         """Whether devices are asked about themselves: only with the picture level."""
         return self.orders.level is None or self.orders.level >= PICTURES
 
-    def _asked(self, target: PathToCheck) -> PathToCheck:
+    def _with_requested_centres(self, target: PathToCheck) -> PathToCheck:
         """Return a path with its centres only if their level is requested."""
         to_its_end = self.orders.level is None or self.orders.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
@@ -529,11 +545,11 @@ def _of_answering(target: PathToCheck, before: _Round | None) -> PathToCheck:
     """Return a path with only the centres that answered before."""
     if before is None:
         return target
-    answered = {host for host, answer in before.heard.items() if answer.evidence.outcome is CallOutcome.ANSWERED}
+    answered = {host for host, answer in before.host_answers.items() if answer.evidence.outcome is CallOutcome.ANSWERED}
     return replace(target, centres=tuple(centre for centre in target.centres if centre.id in answered))
 
 
-def _centres_asked(targets: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]:
+def _requested_centres(targets: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]:
     """Return the centres asked for each relay's paths."""
     centres: dict[str, set[str]] = defaultdict(set)
     for target in targets:
@@ -543,8 +559,12 @@ def _centres_asked(targets: Iterable[PathToCheck]) -> Mapping[str, frozenset[str
 
 def _of_before(before: _Round | None) -> Mapping[str, HostEvidence]:
     """Return earlier evidence of hosts that did not answer."""
-    heard = before.heard if before is not None else {}
-    return {host: answer.evidence for host, answer in heard.items() if answer.evidence.outcome is not CallOutcome.ANSWERED}
+    host_answers = before.host_answers if before is not None else {}
+    return {
+        host: answer.evidence
+        for host, answer in host_answers.items()
+        if answer.evidence.outcome is not CallOutcome.ANSWERED
+    }
 
 
 class _TimedAnswers:
@@ -615,7 +635,7 @@ def _settled(
     return in_window(with_account(final, target, reports), window)
 
 
-def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
+def _outside_sample(target: PathToCheck, orders: Orders) -> PathVerdict:
     """Return an unrequested path as unknown, even in a maintenance window."""
     memory = orders.memories.get(target.remembered_as, NOTHING)
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
@@ -632,8 +652,8 @@ def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _W
                 yield look
 
 
-def _report(heard: HeardHost, times: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
-    evidence, facts = heard.evidence, heard.facts
+def _report(host_answers: StoredAnswer, times: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
+    evidence, facts = host_answers.evidence, host_answers.facts
     faults = (
         *findings(evidence.disks, evidence.clock, *times),
         *other_firewalls(facts.firewalls if facts else ()),
@@ -643,7 +663,7 @@ def _report(heard: HeardHost, times: tuple[datetime, datetime], tls: ReaderEncry
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
-        drift=heard.drift,
+        drift=host_answers.drift,
         findings=tuple(Finding(Cause(fault.condition), Layer.HOST, evidence.host, fault.detail) for fault in faults),
         facts=facts,
     )

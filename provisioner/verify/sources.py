@@ -38,17 +38,22 @@ def origin_check(case: Case) -> Check:
 
 def _pulled_check(case: Case) -> Check:
     if case.origins is None:
-        return _not_told(case)
+        return _not_reported(case)
     if case.device in case.origins.short:
         return _redirected(
-            case, msg("no connection to {device} brings it{origins}", _shown(case.device), _seen(case.origins))
+            case,
+            msg(
+                "no connection to {device} brings it{origins}",
+                _endpoint_text(case.device),
+                _unknown_pulls(case.origins),
+            ),
         )
     first = case.relay.samples[case.target.path.name][0]
     if first is None or not first["available"]:
         return not_checked(case.target.relay.id, "it came up while the relay was looked at, and was not counted yet")
     if case.device in case.origins.unsure:
         return not_checked(
-            case.target.relay.id, msg("its picture may be another camera's{origins}", _seen(case.origins))
+            case.target.relay.id, msg("its picture may be another camera's{origins}", _unknown_pulls(case.origins))
         )
     return PASSED
 
@@ -56,13 +61,13 @@ def _pulled_check(case: Case) -> Check:
 def _on_demand_check(case: Case) -> Check:
     on_demand = case.relay.pulled(case.target.path.name)
     if on_demand is None or on_demand["connected"] is None or not on_demand["pulled"]:
-        return _not_told(case)
+        return _not_reported(case)
     if on_demand["connected"] < on_demand["pulled"]:
-        return _redirected(case, msg("no connection to {device} brought it", _shown(case.device)))
+        return _redirected(case, msg("no connection to {device} brought it", _endpoint_text(case.device)))
     return PASSED
 
 
-def _not_told(case: Case) -> Check:
+def _not_reported(case: Case) -> Check:
     return not_checked(case.target.relay.id, "the relay did not tell where its sources are connected")
 
 
@@ -70,8 +75,8 @@ def _redirected(case: Case, detail: str) -> Check:
     return failed(case.device_layer, case.device_name, Cause.REDIRECTED, msg("the camera redirects: {detail}", detail))
 
 
-def _seen(origins: Origins) -> str:
-    named = ", ".join(map(_shown, origins.strange[:_NAMED]))
+def _unknown_pulls(origins: Origins) -> str:
+    named = ", ".join(map(_endpoint_text, origins.strange[:_NAMED]))
     return ("; " + msg("the relay pulls a picture from {named} that is no path's of there", named)) if named else ""
 
 
@@ -89,7 +94,7 @@ def redirect_check(case: Case) -> Check | None:
     refused = _REFUSED.search(next(iter(case.relay.errors.get(case.target.path.name, ())), ""))
     if case.relay.sources is not None and case.device in case.relay.sources.halted and not refused:
         detail = msg(
-            "the camera redirects: it makes the relay connect to {device} again and again", _shown(case.device)
+            "the camera redirects: it makes the relay connect to {device} again and again", _endpoint_text(case.device)
         )
         return failed(case.device_layer, case.device_name, Cause.REDIRECTED, detail)
     return None
@@ -98,7 +103,7 @@ def redirect_check(case: Case) -> Check | None:
 def _answered(case: Case) -> str:
     """Return the device's redirect to another place, if any."""
     redirect = printable(case.said.get("redirect", "") if case.said else "", _SHOWN)
-    return "" if redirect == _shown(case.device) else redirect
+    return "" if redirect == _endpoint_text(case.device) else redirect
 
 
 def _elsewhere(line: str, device: Device) -> str:
@@ -110,7 +115,7 @@ def _elsewhere(line: str, device: Device) -> str:
     return f"{_host(dialled[1])}:{dialled[2]}"
 
 
-def _shown(device: Device) -> str:
+def _endpoint_text(device: Device) -> str:
     address = printable(device[0], _SHOWN)
     return f"[{address}]:{device[1]}" if ":" in address else f"{address}:{device[1]}"
 
@@ -138,7 +143,9 @@ def quarantine_check(case: Case) -> Check | None:
     if redirected := redirect_check(case):
         # It was not the device that refused, but whom it sends its relay to.
         return redirected
-    return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{quarantined.why}; {quarantined.next_step}")
+    return failed(
+        case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{quarantined.why}; {quarantined.next_step}"
+    )
 
 
 def push_check(case: Case) -> Check:
@@ -201,7 +208,9 @@ def _is_shut(case: Case) -> bool:
 
 def _refused_here(case: Case, site: str) -> str:
     """Return a site's address with a recently refused login, if any."""
-    return next((address for address in sorted(_addresses_of(case, site)) if address in case.relay.publishing.refused), "")
+    return next(
+        (address for address in sorted(_addresses_of(case, site)) if address in case.relay.publishing.refused), ""
+    )
 
 
 def _addresses_of(case: Case, site: str) -> set[str]:

@@ -88,7 +88,7 @@ def relay_check(case: Case) -> Check:
 
 def _api_silent(case: Case) -> Check:
     """Judge a silent Control API: down if readers fail too, else unknown."""
-    relay, why = case.target.relay.id, words.of_own(case.relay.api_error)
+    relay, why = case.target.relay.id, words.of_probe(case.relay.api_error)
     if _serves_nobody(case):
         detail = msg("its service runs but does not answer: {why}; see the restart in provisioner plan", why)
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
@@ -99,7 +99,9 @@ def _serves_nobody(case: Case) -> bool:
     """Return whether the relay answered no reader, here or at centres."""
     at_relay = [read for read in case.relay.reads.values() if read.run]
     centres = (case.hosts[c.id].centre for c in case.target.centres if c.id in case.hosts)
-    at_centres = [read for centre in centres if centre for read in centre.reads.get(case.target.relay.id, {}).values() if read.run]
+    at_centres = [
+        read for centre in centres if centre for read in centre.reads.get(case.target.relay.id, {}).values() if read.run
+    ]
     return bool(at_relay) and not any(read.frame or read.status is not None for read in (*at_relay, *at_centres))
 
 
@@ -202,18 +204,20 @@ def _offered(case: Case) -> tuple[Cause, str] | None:
     if not codecs or set(codecs) & _PICTURES:
         return None
     content = "sound alone" if set(codecs) <= _SOUND else "nothing that is a picture"
-    return Cause.WRONG_ANSWER, msg("its stream carries {what} ({codecs}): switch its video on", content, ", ".join(codecs))
+    return Cause.WRONG_ANSWER, msg(
+        "its stream carries {what} ({codecs}): switch its video on", content, ", ".join(codecs)
+    )
 
 
 def _by_answer(case: Case) -> tuple[Cause, str] | None:
     """Return the cause in the device's own answer, if any."""
     if case.said is None:
         return None
-    cause, text = _KINDS.get(case.said["kind"]) or _by_words(case.said)
+    cause, text = _KINDS.get(case.said["kind"]) or _by_rtsp_answer(case.said)
     return (cause, f"{case.where} {text}") if cause is not Cause.NONE else None
 
 
-def _by_words(answer: wire.SaidAnswer) -> tuple[Cause, str]:
+def _by_rtsp_answer(answer: wire.DeviceReplyAnswer) -> tuple[Cause, str]:
     """Return the cause in a device's RTSP answer; `Cause.NONE` if unclear."""
     if answer["status"] is not None and answer["status"] >= _SERVER_FAILED:
         return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", answer["status"])
@@ -250,10 +254,10 @@ def read_check(case: Case) -> Check:
     picture = read.picture
     if case.is_of_centre and (read.frame is None or picture is None or is_short(picture) or ends_early(picture)):
         return not_checked(relay, _NOT_READ_HERE)
-    return _unread_check(case, read) if read.frame is None else _seen_check(case, read.frame)
+    return _unread_check(case, read) if read.frame is None else _decoded_check(case, read.frame)
 
 
-def _seen_check(case: Case, frame: tuple[str, int, int]) -> Check:
+def _decoded_check(case: Case, frame: tuple[str, int, int]) -> Check:
     picture = _picture_check(case, frame)
     return _sound_check(case) if picture.passed else picture
 
@@ -291,7 +295,7 @@ def _not_read(host: str, read: Read | None) -> Check:
     if read is None:
         return not_checked(host, "the path was not read")
     cause = Cause.NOT_CHECKED if words.is_for_time(read.error) else Cause.CANNOT_CHECK
-    return not_checked(host, words.of_own(read.error), cause)
+    return not_checked(host, words.of_probe(read.error), cause)
 
 
 def _probe_refused(case: Case) -> Check:
@@ -302,7 +306,7 @@ def _probe_refused(case: Case) -> Check:
 
 def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
     path = case.target.path
-    expected = path.as_seen(frame)
+    expected = path.with_former_picture(frame)
     if frame == (expected.codec, expected.width, expected.height):
         return PASSED
     declared = (path.codec, path.width, path.height)
@@ -337,13 +341,13 @@ def centre_check(case: Case) -> Check:
     """Check that all centres read the stream in full, through the tunnel."""
     if not case.target.centres and not case.target.shut:
         return not_checked(case.target.relay.id, "no monitoring centre reads it")
-    checks = [_one_centre(case, centre) for centre in case.target.centres]
+    checks = [_centre_read_check(case, centre) for centre in case.target.centres]
     checks += [not_checked(centre.id, centre.reason) for centre in case.target.shut]
     # A failure says more than a centre about which nothing is known.
     return min(checks, key=lambda c: {False: 0, None: 1, True: 2}[c.passed])
 
 
-def _one_centre(case: Case, centre: HostSpec) -> Check:
+def _centre_read_check(case: Case, centre: HostSpec) -> Check:
     host = case.hosts.get(centre.id)
     if host is None or host.outcome is CallOutcome.UNREACHABLE:
         return not_checked(centre.id, msg("{id} could not be reached", centre.id), Cause.HOST_UNREACHABLE)
@@ -377,7 +381,11 @@ def _unread_at(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Rea
     # A line over which nothing comes at all does not merely lose packets.
     lossy = centre_line_check(case, centre) if comes else None
     unread = f"{centre.id}: {words.of_read(None, read.error)}"
-    return _way_check(case, centre, evidence) or lossy or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, unread)
+    return (
+        _route_check(case, centre, evidence)
+        or lossy
+        or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, unread)
+    )
 
 
 def _refusal_of(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Read) -> Check | None:
@@ -386,7 +394,7 @@ def _refusal_of(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Re
     if ANOTHER_CERTIFICATE in read.error:
         detail = msg("{read_at} does not show {id} the certificate that is recorded", read_at, centre.id)
         return failed(Layer.RELAY, read_at, Cause.ANOTHER_CERTIFICATE, detail)
-    if centre.hub is None or (read.status is None and _way_check(case, centre, evidence) is not None):
+    if centre.hub is None or (read.status is None and _route_check(case, centre, evidence) is not None):
         return None
     why = words.of_status(read.status) if read.status is not None else words.of_read(None, read.error)
     detail = msg("the hub {id} pulls it from {relay} and does not serve it: {why}", centre.id, relay, why)
@@ -404,17 +412,19 @@ def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
     return source_failure(case, Cause.SILENT, _STOPPED) if stops(case) else None
 
 
-def _way_check(case: Case, centre: HostSpec, evidence: CentreEvidence) -> Check | None:
+def _route_check(case: Case, centre: HostSpec, evidence: CentreEvidence) -> Check | None:
     """Return the failure of the connection from centre to relay, if known."""
     relay, address = case.target.relay, str(case.target.relay.tunnel.address)
     tls = case.target.relay.relay.tls if case.target.relay.relay else None
     endpoint = address, RTSPS_PORT if tls else RTSP_PORT
     if drop := evidence.closer.drop_of(endpoint) or evidence.closer.tunnel_drop:
         return dropped(drop, centre.id, msg("what goes to {id} and comes from it", relay.id), centre.names)
-    outcome = evidence.ways.get(endpoint)
+    outcome = evidence.routes.get(endpoint)
     if outcome == "ok" and (size := evidence.closer.too_large(address)):
         return too_large(centre.id, size)
-    chains = sorted({chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"input", "prerouting"}})
+    chains = sorted(
+        {chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"input", "prerouting"}}
+    )
     if outcome == "timeout" and chains and _arrives(case, centre):
         named = " or ".join(chains[:_NAMED])
         head = msg("{id} hears {id_2} and does not answer", relay.id, centre.id)

@@ -47,7 +47,7 @@ def with_frozen(
     for verdict in verdicts:
         by_facility[verdict.facility].append(verdict.path)
     incidents = tuple(
-        Incident(_held(by_id[name]), tuple(sorted(set(paths)))) for name, paths in sorted(by_facility.items())
+        Incident(_frozen_finding(by_id[name]), tuple(sorted(set(paths)))) for name, paths in sorted(by_facility.items())
     )
     of_host = {spec.id: tuple(sorted(frozen_on(spec, facts))) for spec, facts in relays}
     return replace(
@@ -62,10 +62,10 @@ def with_frozen(
 def _of_frozen(spec: HostSpec, name: str, facility: FrozenFacility) -> PathVerdict:
     province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (facility.province, "", "", "")
     names = (name, spec.carriers[0], province, facility.id, camera, spec.id)
-    return PathVerdict(*names, Verdict.UNKNOWN, 0, _held(facility), None)
+    return PathVerdict(*names, Verdict.UNKNOWN, 0, _frozen_finding(facility), None)
 
 
-def _held(facility: FrozenFacility) -> Finding:
+def _frozen_finding(facility: FrozenFacility) -> Finding:
     return Finding(Cause.HELD, Layer.SITE, facility.id, facility.text)
 
 

@@ -120,7 +120,7 @@ class WatchView:
 
 
 @dataclass(slots=True)
-class _Standing:
+class _WatchedPath:
     """A path that recently did not flow.
 
     Attributes:
@@ -129,7 +129,7 @@ class _Standing:
         flowed: since when it flows again, if it does.
     """
 
-    said: PathVerdict
+    verdict: PathVerdict
     memory: PathMemory = NOTHING
     quarantine: PathVerdict | None = None
     flowed: datetime | None = None
@@ -147,7 +147,7 @@ class _Relay:
 
     targets: Mapping[str, PathToCheck]
     counts: Counter[tuple[str, str]]
-    paths: dict[str, _Standing] = field(default_factory=dict)
+    paths: dict[str, _WatchedPath] = field(default_factory=dict)
     asked: datetime | None = None
     known: datetime | None = None
     silent_since: datetime | None = None
@@ -182,7 +182,7 @@ def _look(host: str, answer: wire.FlowLookAnswer, path_names: frozenset[str], at
     unit, silent = answer["unit"], answer["api_error"]
     stopped = "" if unit in {"active", "unknown"} else unit
     if silent and not stopped:
-        return FlowLook(host, at, seconds, CallOutcome.ANSWERED, words.of_own(silent))
+        return FlowLook(host, at, seconds, CallOutcome.ANSWERED, words.of_probe(silent))
     # Of what nobody asked it about it may say what it likes.
     flows = {name: does for name, does in answer["flows"].items() if name in path_names}
     return FlowLook(
@@ -274,11 +274,11 @@ class PathStates:
                 if name in relay.paths:
                     self._flows(relay, target, look.at)
             elif name in look.standing or look.stopped:
-                self._stands(relay, target, look)
+                self._record_still(relay, target, look)
             else:
-                _is_absent(relay, target, look.at)
+                _mark_absent(relay, target, look.at)
 
-    def _stands(self, relay: _Relay, target: PathToCheck, look: FlowLook) -> None:
+    def _record_still(self, relay: _Relay, target: PathToCheck, look: FlowLook) -> None:
         previous = relay.paths.get(target.path.name)
         failing = previous.memory.failing if previous else None
         finding = failing.finding if failing else Finding(Cause.UNKNOWN, Layer.STREAM, target.path.name, _NOTHING_COMES)
@@ -288,9 +288,9 @@ class PathStates:
         self._failed(relay, target, verdict_on(target, Verdict.DOWN, look.at, finding))
 
     def _failed(self, relay: _Relay, target: PathToCheck, verdict: PathVerdict) -> None:
-        previous = relay.paths.get(target.path.name) or _Standing(verdict)
+        previous = relay.paths.get(target.path.name) or _WatchedPath(verdict)
         final = settled([verdict], previous.memory, _SCOPE)
-        relay.paths[target.path.name] = _Standing(final, self._remembered(previous.memory, verdict, target))
+        relay.paths[target.path.name] = _WatchedPath(final, self._remembered(previous.memory, verdict, target))
 
     def _flows(self, relay: _Relay, target: PathToCheck, at: datetime) -> None:
         previous = relay.paths[target.path.name]
@@ -301,9 +301,11 @@ class PathStates:
             if at - last.at > FLAPPING_WINDOW:
                 del relay.paths[target.path.name]
             else:
-                relay.paths[target.path.name] = replace(previous, said=final)
+                relay.paths[target.path.name] = replace(previous, verdict=final)
             return
-        relay.paths[target.path.name] = _Standing(final, self._remembered(previous.memory, verdict, target), flowed=at)
+        relay.paths[target.path.name] = _WatchedPath(
+            final, self._remembered(previous.memory, verdict, target), flowed=at
+        )
 
     def _remembered(self, memory: PathMemory, verdict: PathVerdict, target: PathToCheck) -> PathMemory:
         at = verdict.checked_at
@@ -340,7 +342,7 @@ class PathStates:
             if previous is None or target is None or previous.flowed is not None:
                 continue
             if verdict.verdict is Verdict.QUARANTINED:
-                relay.paths[verdict.path] = replace(previous, said=verdict, quarantine=verdict)
+                relay.paths[verdict.path] = replace(previous, verdict=verdict, quarantine=verdict)
             elif verdict.verdict is Verdict.DOWN and previous.memory.failing is not None:
                 self._failed(relay, target, verdict)
 
@@ -366,7 +368,9 @@ class PathStates:
         incidents: list[Incident] = []
         relays = []
         for host, relay in self._relays.items():
-            relay_verdicts = [self._shown(relay, name, state, now) for name, state in sorted(relay.paths.items())]
+            relay_verdicts = [
+                self._present_verdict(relay, name, state, now) for name, state in sorted(relay.paths.items())
+            ]
             verdicts += relay_verdicts
             fresh = relay.known is not None and now - relay.known <= APART
             counts.update(counted(relay.counts, relay_verdicts, fresh=fresh))
@@ -376,10 +380,15 @@ class PathStates:
             relays.append(RelayView(host, relay.carrier, relay.known, relay.seconds, relay.error))
         return WatchView(now, counts, tuple(verdicts), tuple(incidents), tuple(relays))
 
-    def _shown(self, relay: _Relay, name: str, state: _Standing, now: datetime) -> PathVerdict:
-        verdict, failing = state.said, state.memory.failing
+    def _present_verdict(self, relay: _Relay, name: str, state: _WatchedPath, now: datetime) -> PathVerdict:
+        verdict, failing = state.verdict, state.memory.failing
         is_early = failing is not None and now - failing.state.since < _VISITED_BY
-        if verdict.verdict is Verdict.DOWN and verdict.cause is Cause.UNKNOWN and is_early and _is_new(state, relay.visited):
+        if (
+            verdict.verdict is Verdict.DOWN
+            and verdict.cause is Cause.UNKNOWN
+            and is_early
+            and _is_new(state, relay.visited)
+        ):
             verdict = replace(verdict, verdict=Verdict.UNKNOWN)
         window = None if state.flowed else window_over(relay.targets[name], self._windows, now)
         return in_window(verdict, window)
@@ -393,21 +402,21 @@ class PathStates:
         yield Incident(Finding(relay.cause, Layer.HOST, host, relay.error), tuple(sorted(relay.targets)))
 
 
-def _is_absent(relay: _Relay, target: PathToCheck, at: datetime) -> None:
+def _mark_absent(relay: _Relay, target: PathToCheck, at: datetime) -> None:
     previous = relay.paths.get(target.path.name)
     finding = Finding(Cause.UNKNOWN, None, "", _NOT_THERE)
     verdict = verdict_on(target, Verdict.UNKNOWN, at, finding)
     if previous is None:
-        relay.paths[target.path.name] = _Standing(verdict)
+        relay.paths[target.path.name] = _WatchedPath(verdict)
     else:
-        relay.paths[target.path.name] = replace(previous, said=previous.quarantine or verdict, flowed=None)
+        relay.paths[target.path.name] = replace(previous, verdict=previous.quarantine or verdict, flowed=None)
 
 
-def _is_new(state: _Standing, visited: datetime | None) -> bool:
+def _is_new(state: _WatchedPath, visited: datetime | None) -> bool:
     """Return whether a fault still needs a visit."""
     failing = state.memory.failing
     if failing is None:
-        return state.quarantine is None and (visited is None or moment_of(state.said) - visited > VISIT_AGAIN)
+        return state.quarantine is None and (visited is None or moment_of(state.verdict) - visited > VISIT_AGAIN)
     return failing.state.looks >= _LOOKS_BEFORE_VISIT and (visited is None or visited < failing.state.since)
 
 

@@ -127,7 +127,7 @@ def of_source(line: str) -> str:
     )
 
 
-def of_own(error: str) -> str:
+def of_probe(error: str) -> str:
     """Return why our own probe could not look."""
     return _first(_OWN, error) or "the probe failed on the host"
 

@@ -41,7 +41,7 @@ from provisioner.web.pages import (
     province_page,
     sentence_page,
 )
-from provisioner.web.readers import Identification, NobodyError, Reader, SignInError, place_of, role_name
+from provisioner.web.readers import Identification, NobodyError, Reader, SignInError, role_name, whereabouts_of
 from provisioner.web.source import MOST_LISTENERS, Feed
 from provisioner.web.texts import page_translator
 
@@ -211,7 +211,7 @@ class _Answers:
         sheet = self._sheet(request, reader)
         facility = sheet.board.by_id.get(request.path_params["id"])
         ask = self._served.contacts
-        if facility is None or ask is None or not reader.may_call(place_of(facility)):
+        if facility is None or ask is None or not reader.may_call(whereabouts_of(facility)):
             return self._absent(sheet)
         try:
             cards = ask(facility.folder, facility.id, reader)
@@ -257,7 +257,7 @@ class _Answers:
     def _sheet(self, request: Request, reader: Reader) -> PageSheet:
         served = self._served
         board = served.feed.of(reader)
-        language, page = _asked(request.url.path)
+        language, page = _language_and_page(request.url.path)
         scope = reader.scope
         facility = board.by_id.get(request.path_params.get("id", ""))
         return PageSheet(
@@ -269,12 +269,12 @@ class _Answers:
             sees_facilities=scope is None or scope.reach(Matter.STATUS) in {Reach.ALL, Reach.OWN},
             reader_name="" if scope is None and not reader.who else role_name(reader),
             leave=f"../{'../' * page.count('/')}{served.leave}" if served.leave else "",
-            calls=served.contacts is not None and facility is not None and reader.may_call(place_of(facility)),
+            calls=served.contacts is not None and facility is not None and reader.may_call(whereabouts_of(facility)),
             trouble=served.feed.trouble,
         )
 
 
-def _asked(path: str) -> tuple[Language, str]:
+def _language_and_page(path: str) -> tuple[Language, str]:
     """Return language and page of an address; Vietnamese by default."""
     language, _, page = path.lstrip("/").partition("/")
     if language not in set(Language):
@@ -296,14 +296,14 @@ def _overview(sheet: PageSheet, request: Request) -> str | None:
 
 
 def _incidents(sheet: PageSheet, request: Request) -> str | None:
-    return incidents_page(sheet, _choice(request)) if _is_shown(sheet, request) else None
+    return incidents_page(sheet, _choice(request)) if _may_list(sheet, request) else None
 
 
 def _facilities(sheet: PageSheet, request: Request) -> str | None:
-    return facilities_page(sheet, _choice(request)) if _is_shown(sheet, request) else None
+    return facilities_page(sheet, _choice(request)) if _may_list(sheet, request) else None
 
 
-def _is_shown(sheet: PageSheet, request: Request) -> bool:
+def _may_list(sheet: PageSheet, request: Request) -> bool:
     return sheet.sees_facilities and _is_language(request)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, finding_of, last_known
+from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, finding_of, latest_rows
 from provisioner.verify.result import NO_FINDING, Finding, WithFinding
 
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
@@ -218,7 +218,9 @@ def by_province(
         groups.setdefault(facility.province, []).append(facility)
     touched = Counter(slug for incident in incidents for slug in incident.provinces)
     return {
-        slug: GroupRow(slug, names.get(slug, slug), len(facilities_of), total(f.counts for f in facilities_of), touched[slug])
+        slug: GroupRow(
+            slug, names.get(slug, slug), len(facilities_of), total(f.counts for f in facilities_of), touched[slug]
+        )
         for slug, facilities_of in sorted(groups.items())
     }
 
@@ -242,18 +244,22 @@ def by_carrier(
 
 def merged(documents: Sequence[VerifyDocument]) -> Merged:
     """Merge verifications, given oldest first."""
-    last = last_known(documents)
+    last = latest_rows(documents)
     newest = documents[-1] if documents else None
     return Merged(
-        paths=tuple(_seen(row) for _, (_, row) in sorted(last.items()) if row.path.count("/") >= _PARTS),
-        hosts=tuple(IncidentRow(finding_of(incident), "") for incident in (newest.incidents if newest else ()) if not incident.paths),
+        paths=tuple(_board_path(row) for _, (_, row) in sorted(last.items()) if row.path.count("/") >= _PARTS),
+        hosts=tuple(
+            IncidentRow(finding_of(incident), "")
+            for incident in (newest.incidents if newest else ())
+            if not incident.paths
+        ),
         verified_at=max((document.finished_at for document in documents), default=None),
         oldest_at=min((document.finished_at for document, _ in last.values()), default=None),
         engine=newest.engine if newest else "",
     )
 
 
-def _seen(row: PathRow) -> BoardPath:
+def _board_path(row: PathRow) -> BoardPath:
     failing, proof, window = row.failing, row.last_proof, row.maintenance
     return BoardPath(
         name=row.path,

@@ -230,7 +230,7 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
         if path.layer:
             groups[Finding(cause, path.layer, path.object)].append((path, by_id[path.facility]))
     incidents = [_incident(key, affected) for key, affected in groups.items()]
-    return tuple(sorted([*incidents, *hosts], key=_gravity))
+    return tuple(sorted([*incidents, *hosts], key=_sort_key))
 
 
 def _incident(finding: Finding, affected: Sequence[tuple[BoardPath, FacilityRow]]) -> IncidentRow:
@@ -245,5 +245,11 @@ def _incident(finding: Finding, affected: Sequence[tuple[BoardPath, FacilityRow]
     )
 
 
-def _gravity(incident: IncidentRow) -> tuple[int, int, int, str, str]:
-    return _VERDICTS.index(incident.verdict), -len(incident.paths), incident.finding.rank, incident.object, incident.cause
+def _sort_key(incident: IncidentRow) -> tuple[int, int, int, str, str]:
+    return (
+        _VERDICTS.index(incident.verdict),
+        -len(incident.paths),
+        incident.finding.rank,
+        incident.object,
+        incident.cause,
+    )

@@ -122,7 +122,7 @@ class HeaderIdentification:
         return Reader(reader.scope, name if name.isprintable() else "")
 
 
-def place_of(facility: FacilityRow) -> Whereabouts:
+def whereabouts_of(facility: FacilityRow) -> Whereabouts:
     """Return the facility's identity for access rules."""
     return Whereabouts(facility.province, facility.id, frozenset(facility.carriers))
 
@@ -138,11 +138,15 @@ def scoped(board: Board, reader: Reader) -> Board:
         empty = Board(board.inventory, board.scheme, None, None, "", {}, {}, {}, (), (), revision=board.revision)
         return replace(empty, verified_at=board.verified_at)
     names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
-    facilities = tuple(_facility(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, place_of(f)))
+    facilities = tuple(_facility(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, whereabouts_of(f)))
     hosts = (
         ()
         if scope.of
-        else (replace(incident, finding=replace(incident.finding, detail="")) for incident in board.incidents if not incident.paths)
+        else (
+            replace(incident, finding=replace(incident.finding, detail=""))
+            for incident in board.incidents
+            if not incident.paths
+        )
     )
     incidents = incidents_of(facilities, hosts)
     return replace(
@@ -158,9 +162,9 @@ def scoped(board: Board, reader: Reader) -> Board:
 
 def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
     """Limit a facility to the paths and evidence that a scope permits."""
-    visible = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_place(facility, path))]
+    visible = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_whereabouts(facility, path))]
     paths = tuple(
-        path if scope.sees(Matter.SITE_NETWORK, _path_place(facility, path)) else _without_evidence(path)
+        path if scope.sees(Matter.SITE_NETWORK, _path_whereabouts(facility, path)) else _without_evidence(path)
         for path in visible
     )
     counts = total([Counter(path.verdict for path in paths)])
@@ -170,7 +174,7 @@ def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
     return replace(facility, paths=paths, counts=counts, worst=worst, since=since, carriers=own_carrier)
 
 
-def _path_place(facility: FacilityRow, path: BoardPath) -> Whereabouts:
+def _path_whereabouts(facility: FacilityRow, path: BoardPath) -> Whereabouts:
     return Whereabouts(facility.province, facility.id, frozenset({path.carrier}))
 
 

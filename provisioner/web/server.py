@@ -205,7 +205,7 @@ class Listener(socket.socket):
             if self._accepted == 1:
                 asyncio.get_running_loop().call_soon(self._next_turn)
             guest = Guest(accepted, address_in(peer[0]), self)
-            if self._make_place(guest):
+            if self._admit(guest):
                 return guest, peer
             guest.close()
         raise BlockingIOError
@@ -219,7 +219,7 @@ class Listener(socket.socket):
     def _next_turn(self) -> None:
         self._accepted = 0
 
-    def _make_place(self, guest: Guest) -> bool:
+    def _admit(self, guest: Guest) -> bool:
         """Return whether a new connection stays; end the oldest if needed."""
         is_crowded = self.counts[guest.source] > _MOST_OF_SOURCE and not self._is_proxy(guest)
         if not is_crowded and len(self.guests) <= _MOST_AT_ONCE:
@@ -227,10 +227,14 @@ class Listener(socket.socket):
         waiting = [
             candidate
             for candidate in self.guests.values()
-            if candidate is not guest and (not is_crowded or candidate.source == guest.source) and not candidate.is_answered
+            if candidate is not guest
+            and (not is_crowded or candidate.source == guest.source)
+            and not candidate.is_answered
         ]
         # Of the source with most connections, so that many of one push out none of another.
-        leaving = min(waiting, key=lambda candidate: (-self.counts[candidate.source], candidate.waits_since), default=None)
+        leaving = min(
+            waiting, key=lambda candidate: (-self.counts[candidate.source], candidate.waits_since), default=None
+        )
         if leaving is not None:
             leaving.hang_up()
         return leaving is not None
@@ -272,7 +276,9 @@ def listen(address: ServerAddress) -> Listener:
 def names_of(address: ServerAddress, port: int) -> tuple[str, ...]:
     """Return the accepted hosts: with port, and without a default port."""
     usual = 443 if address.is_secure else 80
-    hosts = [*_LOOPBACK_NAMES] if address.is_loopback else [f"[{address.host}]" if ":" in address.host else address.host]
+    hosts = (
+        [*_LOOPBACK_NAMES] if address.is_loopback else [f"[{address.host}]" if ":" in address.host else address.host]
+    )
     with_port = [f"{name}:{port}" for name in hosts]
     return (*with_port, *(hosts if port == usual else ()), *address.names)
 

@@ -312,7 +312,7 @@ class _Sessions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
+class _StartedSignIn:
     """A started sign-in, with the nonce and the code's verifier."""
 
     state: str = field(repr=False)
@@ -411,7 +411,7 @@ class SessionIdentification:
         source = source_of(address)
         is_alike = self._signing_in[source] >= _MOST_OF_SOURCE and not address.is_loopback
         if is_alike or self._signing_in.total() >= _MOST_SIGN_INS:
-            return _said(503, "too many people sign in now: try it again in a minute")
+            return _sentence_response(503, "too many people sign in now: try it again in a minute")
         self._signing_in[source] += 1
         try:
             async with self._turns:
@@ -421,7 +421,7 @@ class SessionIdentification:
             self._signing_in += Counter()
 
     def _begin(self, _: Request) -> Response:
-        started = _Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
+        started = _StartedSignIn(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
         settings = self._provider.settings
         digest = hashlib.sha256(started.verifier.encode()).digest()
         query = {
@@ -437,7 +437,7 @@ class SessionIdentification:
         try:
             endpoint = self._provider.endpoint("authorization_endpoint")
         except ProviderError as error:
-            return _said(503, str(error))
+            return _sentence_response(503, str(error))
         joint = "&" if "?" in endpoint else "?"
         answer = RedirectResponse(f"{endpoint}{joint}{urlencode(query)}", 302, _NO_STORE)
         sealed = self._seal.encrypt(json.dumps([started.state, started.nonce, started.verifier]).encode())
@@ -445,7 +445,7 @@ class SessionIdentification:
         return answer
 
     def _back(self, request: Request) -> Response:
-        started = self._begun(_cookie(request, BEGUN))
+        started = self._started_sign_in(_cookie(request, BEGUN))
         state = request.query_params.get("state", "")
         issuer = self._provider.settings.issuer
         if (
@@ -453,30 +453,32 @@ class SessionIdentification:
             or not hmac.compare_digest(started.state.encode(), state.encode())
             or request.query_params.get("iss", issuer) != issuer
         ):
-            return _said(400, "this sign-in was not begun here, or too long ago: open the first page and sign in again")
+            return _sentence_response(
+                400, "this sign-in was not begun here, or too long ago: open the first page and sign in again"
+            )
         answer = self._signed_in(request, started)
         _set(answer, BEGUN, "", 0)
         return answer
 
-    def _begun(self, sealed: str) -> _Begun | None:
+    def _started_sign_in(self, sealed: str) -> _StartedSignIn | None:
         """Open the sealed sign-in; `None` if invalid or too old."""
         try:
-            return _Begun(*json.loads(self._seal.decrypt(sealed.encode(), ttl=_BEGUN_S)))
+            return _StartedSignIn(*json.loads(self._seal.decrypt(sealed.encode(), ttl=_BEGUN_S)))
         except InvalidToken:
             return None
 
-    def _signed_in(self, request: Request, started: _Begun) -> Response:
+    def _signed_in(self, request: Request, started: _StartedSignIn) -> Response:
         code = request.query_params.get("code", "")
         if not code:
-            return _said(403, "the provider let nobody in")
+            return _sentence_response(403, "the provider let nobody in")
         try:
             tokens = self._provider.tokens(code, started.verifier)
             claims = self._claims(tokens.id, started.nonce)
             reader = reader_of(claims, self._provider.settings)
         except NoRoleError as error:
-            return _said(403, f"you have {error} here: ask whoever runs these pages")
+            return _sentence_response(403, f"you have {error} here: ask whoever runs these pages")
         except (ProviderError, TokenError) as error:
-            return _said(502, str(error))
+            return _sentence_response(502, str(error))
         now = self._clock()
         session = _Session(
             reader=reader,
@@ -505,9 +507,9 @@ class SessionIdentification:
 
     def _out(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site":
-            return _said(403, "another page cannot sign you out")
+            return _sentence_response(403, "another page cannot sign you out")
         self._sessions.take(_cookie(request, SESSION))
-        answer = _said(200, "you are signed out of these pages")
+        answer = _sentence_response(200, "you are signed out of these pages")
         _set(answer, SESSION, "", 0)
         return answer
 
@@ -654,7 +656,9 @@ def _read_file(path: Path) -> str:
         return read_regular(path, most=_MOST_SETTINGS_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise UsageError(f"{path} cannot be read: {reason}", hint="name a file of text that this user can read") from None
+        raise UsageError(
+            f"{path} cannot be read: {reason}", hint="name a file of text that this user can read"
+        ) from None
 
 
 def _provider_answer(request: requests.Request) -> Document:
@@ -703,7 +707,7 @@ def _set(answer: Response, name: str, value: str, seconds: int) -> None:
     answer.set_cookie(name, value, max_age=seconds, path="/", secure=True, httponly=True, samesite="lax")
 
 
-def _said(status: int, sentence: str) -> PlainTextResponse:
+def _sentence_response(status: int, sentence: str) -> PlainTextResponse:
     return PlainTextResponse(f"{sentence}\n", status, _NO_STORE)
 
 

@@ -466,7 +466,9 @@ def strip_words(squares: Sequence[WorstOfDay], language: Language) -> str:
     """Count the nights of a row in words, best verdict first."""
     t, labels = page_translator(language), words_of(language)["Verdict"]
     verdicts = [square.verdict for square in squares]
-    counted = [f"{verdicts.count(verdict)} {labels[verdict]}" for verdict in reversed(WORST_FIRST) if verdict in verdicts]
+    counted = [
+        f"{verdicts.count(verdict)} {labels[verdict]}" for verdict in reversed(WORST_FIRST) if verdict in verdicts
+    ]
     if unseen := verdicts.count(""):
         counted.append(t("{n} not measured", n=unseen))
     return f"{t('The last {n} nights:', n=len(squares))} {', '.join(counted)}"

@@ -99,7 +99,11 @@ class _PageTranslator(Translator):
 
     def plural(self, one: str, many: str, number: int, /, **values: object) -> str:
         translation = self._sentences.get(one)
-        return self._behind.plural(one, many, number, **values) if translation is None else filled(translation, values | {"n": number})
+        return (
+            self._behind.plural(one, many, number, **values)
+            if translation is None
+            else filled(translation, values | {"n": number})
+        )
 
     def word(self, value: StrEnum | None, english: str = "") -> str:
         return (value and LABELS.get(type(value), {}).get(value.value)) or self._behind.word(value, english)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner_host.look import batch_decoder, device_probe
-from provisioner_host.look.batch_decoder import BatchWords, StreamToDecode
+from provisioner_host.look.batch_decoder import BatchLog, StreamToDecode
 from provisioner_host.look.rtsp_talk import Login
 from tests.hostile import CAMERA, VIEWER
 from tests.looks import read
@@ -61,7 +61,7 @@ def test_a_title_that_says_a_key_frame_was_decoded_decodes_none(clip: Clip, star
 @CAMERA
 @pytest.mark.parametrize("place", ["    title           : ", "[concat @ 0x5] ", "  Metadata: "])
 def test_only_ffmpegs_own_lines_count(place: str) -> None:
-    heard = BatchWords([StreamToDecode("h264", every=True, source=0)])
+    heard = BatchLog([StreamToDecode("h264", every=True, source=0)])
     heard.take(f"{place}{FORGED}\n{place}{FORGED}\nframe=0\n".encode())
     assert heard.streams[0].frames == 0
     heard.take(f"{FORGED}\n".encode())
@@ -137,7 +137,7 @@ def test_who_answers_without_end_is_not_listened_to_for_long(yard: CameraYard, f
 @given(st.binary())
 def test_whatever_a_device_answers_is_a_short_clean_place_or_none(answer: bytes) -> None:
     for text in (answer, b"RTSP/1.0 302 Found\r\nLocation: " + answer):
-        place = device_probe.place_in(text)
+        place = device_probe.redirect_in(text)
         assert len(place) <= 80
         assert place.isprintable()
         assert place.isascii()

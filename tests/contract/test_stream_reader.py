@@ -604,7 +604,7 @@ def test_fewer_begin_where_the_processors_are_taken(filmed: Callable[[str], Film
         """A budget for one reader at a time."""
 
         @property
-        def has_room(self) -> bool:
+        def has_capacity(self) -> bool:
             return self._going == 0
 
     paths = [f"p/f-{n}/cam/sub" for n in range(3)]

@@ -109,7 +109,7 @@ class Hosts:
             (relay, "API_PASSWORD", self.password),
             (probe, "PROBE_PASSWORD", self.password),
             (observed_host, "observe", lambda request, _folder: facts_of(held.host, _call(request, files))),
-            (firewall, "installed_places", lambda: firewall.places_in(held.host.files[NFT_FILE][0].decode())),
+            (firewall, "installed_places", lambda: firewall.endpoints_in(held.host.files[NFT_FILE][0].decode())),
             (reach, "live_tunnel", lambda _key: _tunnel(held, cut, begun)),
             (reach, "connect_all", lambda devices, _timeout, _mark=0: [_connected(d, gone) for d in sorted(devices)]),
             (source_log, "connections", lambda: _connections(held, dark, begun)),

@@ -123,9 +123,9 @@ def test_a_port_is_of_one_use_of_one_device_for_ever(steps: list[dict[str, bool]
     for devices in steps:
         lock = asking(devices, lock)
         site = lock.sites[NAMES[0]]
-        assert sorted(site.asked_ports) == sorted(name for name, asked in devices.items() if asked)
+        assert sorted(site.device_onvif_ports) == sorted(name for name, asked in devices.items() if asked)
         ports = [(port, (device, "video")) for device, port in site.ports.items()]
-        ports += [(port, (device, "onvif")) for device, port in site.asked_ports.items()]
+        ports += [(port, (device, "onvif")) for device, port in site.device_onvif_ports.items()]
         for port, of in ports:
             assert owner.setdefault(port, of) == of
             assert port not in gone

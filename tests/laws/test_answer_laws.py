@@ -15,7 +15,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import SealedKey
 from provisioner.operations.rollout import GateRules, HostOutcome, HostResult, MemoryJournal, RolloutOptions, roll_out
 from provisioner.plan.diff import changes_of
-from provisioner.plan.plan import seen_of
+from provisioner.plan.plan import items_of
 from provisioner.verify.evidence import parse_evidence
 from tests import fleets, inventories
 from tests.odd import ODDITIES, OddHosts, Oddity, odd_document
@@ -56,7 +56,7 @@ def test_an_odd_answer_to_observe_is_one_hosts_error(oddities: list[Oddity]) -> 
     else:
         # What could be read can be compared, and put in words.
         changes_of(DESIRED.hosts[HOST], FILES[HOST], facts[HOST])
-        seen_of(facts[HOST])
+        items_of(facts[HOST])
 
 
 @given(SOME)

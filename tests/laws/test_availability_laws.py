@@ -28,9 +28,9 @@ from provisioner.record.availability.verdict_table import (
     LookTable,
     StoredVerdict,
     Sweep,
-    kept_of,
     mark_of,
     table_of,
+    verdict_of_mark,
 )
 from provisioner.verify.result import Cause, Verdict
 
@@ -107,7 +107,7 @@ def outages_slowly(looked: list[tuple[datetime, StoredVerdict]], span: Span, lon
 
 
 def test_a_mark_holds_what_is_kept_and_is_never_that_of_no_look() -> None:
-    assert {mark_of(kept_of(mark, "drift")) for mark in MARKS} == MARKS
+    assert {mark_of(verdict_of_mark(mark, "drift")) for mark in MARKS} == MARKS
     assert ABSENT not in MARKS
 
 

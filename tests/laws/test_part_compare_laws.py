@@ -20,7 +20,7 @@ from provisioner.base.vault import encrypt
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.operations.edit.validate import allocate
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.questions.compare import compare_part, compare_whole
+from provisioner.operations.questions.compare import compare_all, compare_part
 from provisioner.plan import plan_document
 from provisioner.plan.document import CompareDocument
 from tests import inventories
@@ -179,7 +179,7 @@ def documents(root: Path, against: str = "HEAD", limit: Limit | None = None) -> 
     except (InventoryError, UsageError) as error:
         part = str(error)  # type: ignore[assignment]
     try:
-        whole = compare_whole(Session(root, env, TODAY), against, with_limit, allow=kept, now=NOW)
+        whole = compare_all(Session(root, env, TODAY), against, with_limit, allow=kept, now=NOW)
     except (InventoryError, UsageError) as error:
         return (part if isinstance(part, str) or part is None else "a plan"), str(error)
     if part is None or isinstance(part, str):

@@ -13,9 +13,9 @@ from provisioner.desired.render.host import MEDIAMTX_FILE
 from provisioner.plan.change import Action, Resource
 from provisioner.plan.diff import quarantined_on
 from provisioner_host.change import quarantine_trial
-from provisioner_host.change.quarantine_watch import taken_out
+from provisioner_host.change.quarantine_watch import with_refused_quarantined
 from provisioner_host.relay import quarantine
-from provisioner_host.relay.quarantine import MOST_REFUSALS, Refusals, heard_in
+from provisioner_host.relay.quarantine import MOST_REFUSALS, Refusals, login_line_in
 from provisioner_host.relay.relay import describe
 from tests import plans
 from tests.hostile import CAMERA
@@ -76,7 +76,7 @@ def test_a_login_is_due_when_its_device_refused_it_twice_since_it_took_it_whiche
     for login in set(LOGINS.values()):
         own = [bad for path, bad in events if LOGINS[path] == login]
         in_a_row = next((n for n, bad in enumerate(reversed(own)) if not bad), len(own))
-        assert (login in refusals.due) == (in_a_row >= MOST_REFUSALS)
+        assert (login in refusals.to_quarantine) == (in_a_row >= MOST_REFUSALS)
 
 
 @given(events=events, tried=st.sets(st.sampled_from(sorted(set(LOGINS.values())))))
@@ -89,7 +89,7 @@ def test_a_try_by_another_way_counts_as_one_of_those_that_the_log_tells(
     for login in set(LOGINS.values()):
         own = [bad for path, bad in events if LOGINS[path] == login]
         in_a_row = next((n for n, bad in enumerate(reversed(own)) if not bad), len(own))
-        assert (login in refusals.due) == (in_a_row >= MOST_REFUSALS - (login in tried))
+        assert (login in refusals.to_quarantine) == (in_a_row >= MOST_REFUSALS - (login in tried))
 
 
 @given(events=events, data=st.data())
@@ -97,15 +97,15 @@ def test_what_others_do_moves_no_count(events: list[tuple[str, bool]], data: st.
     # A camera that refuses everything, or alternates, or floods the log, decides about itself alone.
     login = data.draw(st.sampled_from(sorted(set(LOGINS.values()))))
     lines = [(path, refused(path) if bad else taken(path)) for path, bad in events]
-    alone = counted([line for path, line in lines if LOGINS[path] == login]).due.get(login)
-    assert counted([line for _, line in lines]).due.get(login) == alone
+    alone = counted([line for path, line in lines if LOGINS[path] == login]).to_quarantine.get(login)
+    assert counted([line for _, line in lines]).to_quarantine.get(login) == alone
 
 
 @given(events=events, number=st.integers(0, 30))
 def test_a_watcher_that_starts_again_from_the_log_counts_the_same(events: list[tuple[str, bool]], number: int) -> None:
     lines = [refused(path) if bad else taken(path) for path, bad in events]
     restarted = [*lines[:number], '{"level":"INF","message":"MediaMTX v1.20.1, linux, amd64"}', *lines[number:]]
-    assert counted(restarted).due == counted(lines).due
+    assert counted(restarted).to_quarantine == counted(lines).to_quarantine
 
 
 @CAMERA
@@ -119,15 +119,15 @@ def test_no_camera_speaks_for_another_one_or_of_another_answer(path: str, other:
     ]
     for saying in sayings:
         if not saying.startswith(("bad status code: 401 ", "bad status code: 403 ")):
-            assert heard_in(said(path, saying)) is None
-    assert counted([said(path, saying) for saying in sayings] * 9).due == {}
+            assert login_line_in(said(path, saying)) is None
+    assert counted([said(path, saying) for saying in sayings] * 9).to_quarantine == {}
 
 
 @CAMERA
 @given(line=st.one_of(words, st.binary(max_size=60).map(lambda b: b.decode(errors="replace"))))
 def test_a_line_that_is_no_line_of_ours_counts_nothing(line: str) -> None:
     for text in (line, f"{line} bad status code: 401", f'"stream is available{line}"', f"[{line!r}]"):
-        assert counted([text] * 3).due == {}
+        assert counted([text] * 3).to_quarantine == {}
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -154,8 +154,8 @@ def logins_in(text: str) -> list[str]:
 def refuse(host: SimulatedHost, logins: set[str], flowing: set[str] | None = None) -> list[str]:
     """What the unit on a host does when devices have refused their logins."""
     text = text_of(host)
-    due = {x: frozenset(n for n, login in quarantine.pulled_in(text) if login == x) for x in logins}
-    put(host, taken_out(text, due, flowing if flowing is not None else set(), SINCE))
+    to_quarantine = {x: frozenset(n for n, login in quarantine.pulled_in(text) if login == x) for x in logins}
+    put(host, with_refused_quarantined(text, to_quarantine, flowing if flowing is not None else set(), SINCE))
     return sorted(one.name for one in quarantine.lines_in(text_of(host)) if one.since)
 
 

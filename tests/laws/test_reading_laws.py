@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.roles import is_read, was_read, words_of_reading
+from provisioner.base.roles import had_right, is_read, words_of_reading
 from provisioner.desired.render.host import MEDIAMTX_FILE
 from provisioner.desired.render.quote import read_pattern
 from tests import fleets
@@ -119,5 +119,5 @@ def test_what_a_reader_gets_anew_is_told_and_what_it_had_is_not(
     had = words_of_reading("viewer-x", [] if whole else before)
     other = words_of_reading("viewer-y", [])
     for words, prefix in zip(words_of_reading("viewer-x", after), after, strict=True):
-        assert was_read(words, (*had, *other)) == (whole or is_read(prefix, before))
-    assert was_read("viewer-x", (*had, *other)) == whole
+        assert had_right(words, (*had, *other)) == (whole or is_read(prefix, before))
+    assert had_right("viewer-x", (*had, *other)) == whole

@@ -19,9 +19,9 @@ from provisioner.verify.path_history import (
     in_window,
     look_of,
     needs_second_look,
-    of_one_camera,
     remembered,
     settled,
+    with_camera_suspicions,
 )
 from provisioner.verify.paths import select
 from provisioner.verify.reference import TELLING, ViewDoubt
@@ -278,7 +278,7 @@ def test_streams_of_one_camera_say_the_same_of_its_view(drawn: list[tuple[str, s
         replace(look(Verdict.UP), path=f"p/kcl-001/{camera}/{stream}", camera=camera, to_look_at=words)
         for camera, stream, words in drawn
     ]
-    after = of_one_camera(before)
+    after = with_camera_suspicions(before)
     assert sorted(map(str, (replace(one, to_look_at=()) for one in after))) == sorted(
         map(str, (replace(one, to_look_at=()) for one in before))
     )
@@ -305,6 +305,9 @@ def test_a_camera_whose_small_stream_shows_less_is_covered_in_both() -> None:
             ("sub", "moved", "it shows another view than was accepted"),
         )
     )
-    assert [one.to_look_at[0].word for one in of_one_camera([sub, main])] == ["covered", "covered"]
-    assert of_one_camera([sub, main])[0].to_look_at[0].detail == "100% of the former edges are gone, by its stream main"
-    assert of_one_camera([sub]) == (sub,)
+    assert [one.to_look_at[0].word for one in with_camera_suspicions([sub, main])] == ["covered", "covered"]
+    assert (
+        with_camera_suspicions([sub, main])[0].to_look_at[0].detail
+        == "100% of the former edges are gone, by its stream main"
+    )
+    assert with_camera_suspicions([sub]) == (sub,)

@@ -69,12 +69,12 @@ def test_whatever_comes_in_whatever_order_a_change_ends_by_its_table(data: st.Da
     change.holds = data.draw(st.booleans())
     for _ in range(MOST):
         then, written = change.state, list[JournalStep]()
-        if change.is_held and data.draw(st.booleans()):
+        if change.waits_for_waves and data.draw(st.booleans()):
             change.holds = False
             change.go_on()
         elif not change.goes_back and data.draw(st.integers(0, 9)) == 0:
-            written = change.take_back("1 failed", is_free=change.is_held)
-        elif change.is_held:
+            written = change.take_back("1 failed", is_free=change.waits_for_waves)
+        elif change.waits_for_waves:
             assert then in {State.WAITING, State.HELD}
             continue
         else:
@@ -96,7 +96,7 @@ def test_whatever_comes_in_whatever_order_a_change_ends_by_its_table(data: st.Da
             return
     # Whoever says nothing any more comes to an end all the same.
     controller.clock.now += 10_000
-    if not change.is_held:
+    if not change.waits_for_waves:
         change.next_call()
         change.take(HostAnswer(change.host, CallOutcome.UNREACHABLE, error="why"))
         assert change.result is not None

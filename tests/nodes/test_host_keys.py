@@ -16,7 +16,7 @@ from provisioner.base.addresses import HostName, HostPlace
 from provisioner.base.errors import HostError
 from provisioner.base.ssh_signature import fingerprint_of, ssh_text
 from provisioner.hosts.call_target import TargetHost
-from provisioner.hosts.identity import SCAN_S, HostKeyScans, is_shown_key, key_shown, show_key_call
+from provisioner.hosts.identity import SCAN_S, HostKeyScans, host_key_of, is_host_key_line, show_key_call
 from provisioner.hosts.runner import CallOutcome, HostAnswer, OpenRunner
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.nodes.node import NodeRules
@@ -92,16 +92,16 @@ def asker(request: pytest.FixtureRequest, tmp_path: Path, shown: Shown) -> Itera
 def test_each_host_is_asked_once_and_its_key_is_its_own(asker: OpenRunner, shown: Shown) -> None:
     hosts = [unknown(number) for number in range(5)]
     answers = asker.call([show_key_call(host) for host in hosts], timeout_s=SCAN_S)
-    assert [key_shown(host, answers[host.id]) for host in hosts] == [key_of(number) for number in range(5)]
+    assert [host_key_of(host, answers[host.id]) for host in hosts] == [key_of(number) for number in range(5)]
     assert sorted(shown.asked) == sorted(str(host.address) for host in hosts)
 
 
 def test_one_that_shows_none_hides_no_other_and_says_what_to_do(asker: OpenRunner, shown: Shown) -> None:
     shown.says(NETWORK[2], "# no key\n")
     answers = asker.call([show_key_call(unknown(number)) for number in range(2)], timeout_s=SCAN_S)
-    assert key_shown(unknown(0), answers["relay-0"]) == key_of(0)
+    assert host_key_of(unknown(0), answers["relay-0"]) == key_of(0)
     with pytest.raises(HostError, match=r"192\.0\.2\.2:22 shows .* no SSH host key") as refused:
-        key_shown(unknown(1), answers["relay-1"])
+        host_key_of(unknown(1), answers["relay-1"])
     assert "or name the key: --host-key" in (refused.value.hint or "")
 
 
@@ -109,7 +109,7 @@ def test_who_is_behind_a_jump_host_is_not_asked(asker: OpenRunner, shown: Shown)
     jump = JumpHost(address=NETWORK[9], ssh=Ssh(user="noc", host_key=HOST_KEY))
     answers = asker.call([show_key_call(unknown(0, jump=jump))], timeout_s=SCAN_S)
     with pytest.raises(HostError, match="behind a jump host"):
-        key_shown(unknown(0), answers["relay-0"])
+        host_key_of(unknown(0), answers["relay-0"])
     assert shown.asked == []
 
 
@@ -138,7 +138,7 @@ def test_a_node_asks_no_host_that_is_not_its_own(
     with pytest.raises(
         HostError, match=r"the node of vnpt refuses: .* (in none of the networks|no host of vnpt alone)"
     ):
-        key_shown(host, answer)
+        host_key_of(host, answer)
     assert shown.asked == []
 
 
@@ -146,7 +146,7 @@ def test_a_look_at_a_key_needs_no_leave_to_change_and_its_people_see_it(shown: S
     looks = NodeRules("vnpt", (IPv4Network("192.0.2.0/24"),), changes=False)
     with both_ends(Post(), tmp_path, rules=looks, scans=shown.scans) as (runner, working):
         answer = runner.call([show_key_call(unknown(3))], timeout_s=SCAN_S)["relay-3"]
-    assert key_shown(unknown(3), answer) == key_of(3)
+    assert host_key_of(unknown(3), answer) == key_of(3)
     assert any(line.endswith(" is begun: show-key on relay-3") for line in working.lines)
 
 
@@ -154,7 +154,7 @@ def test_what_else_a_unit_asks_goes_on_beside_it(shown: Shown, tmp_path: Path) -
     hosts = CountingHosts()
     with both_ends(Post(), tmp_path, hosts=hosts, rules=RULES, scans=shown.scans) as (runner, _):
         answers = runner.call([show_key_call(unknown(0)), call_of(host_of(1), 7)], timeout_s=SCAN_S)
-    assert key_shown(unknown(0), answers["relay-0"]) == key_of(0)
+    assert host_key_of(unknown(0), answers["relay-0"]) == key_of(0)
     assert answers["relay-1"].document == {"number": 7}
     assert set(hosts.done) == {("relay-1", 7)}
 
@@ -190,10 +190,10 @@ def test_the_kind_that_is_preferred_is_taken_whatever_stands_first(shown: Shown)
     other = f"ecdsa-sha2-nistp256 {base64.b64encode(curve).decode()}"
     shown.says(NETWORK[1], f"x {other}\nx {key_of(0)} comment\n")
     answer = shown.scans.call([show_key_call(unknown(0))], timeout_s=SCAN_S)["relay-0"]
-    assert key_shown(unknown(0), answer) == key_of(0)
+    assert host_key_of(unknown(0), answer) == key_of(0)
     shown.says(NETWORK[1], f"x {other}\n")
     answer = shown.scans.call([show_key_call(unknown(0))], timeout_s=SCAN_S)["relay-0"]
-    assert key_shown(unknown(0), answer) == other
+    assert host_key_of(unknown(0), answer) == other
 
 
 words = st.one_of(st.none(), st.integers(), st.text(), st.lists(st.text()), st.just(HOST_KEY + "\n"), st.just(HOST_KEY))
@@ -204,12 +204,12 @@ words = st.one_of(st.none(), st.integers(), st.text(), st.lists(st.text()), st.j
 def test_of_what_a_node_says_a_key_is_taken_and_nothing_else(said: object) -> None:
     answer = HostAnswer("relay-0", CallOutcome.ANSWERED, {"host_key": said})
     if said == HOST_KEY:
-        assert key_shown(unknown(0), answer) == HOST_KEY
+        assert host_key_of(unknown(0), answer) == HOST_KEY
         assert fingerprint_of(HOST_KEY).startswith("SHA256:")
         return
-    assert not (isinstance(said, str) and is_shown_key(said))
+    assert not (isinstance(said, str) and is_host_key_line(said))
     with pytest.raises(HostError, match="none that an inventory may name"):
-        key_shown(unknown(0), answer)
+        host_key_of(unknown(0), answer)
 
 
 def test_what_is_begun_too_late_is_not_begun(shown: Shown) -> None:

@@ -18,7 +18,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.nodes import controller as controller_module
 from provisioner.nodes import node as node_module
-from provisioner.nodes.broker import standing_line
+from provisioner.nodes.broker import broker_status_line
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import new_exchange_key
 from provisioner.nodes.node import ArtefactCache, NodeRules, version_gap
@@ -258,8 +258,8 @@ def test_one_minor_apart_works_and_more_names_who_is_older(own: str, other: str,
 
 def test_a_nodes_line_says_whether_it_reaches_its_broker() -> None:
     url = "tls://broker.example.com:4222"
-    assert standing_line(url, reaches=True) == "reaches the broker broker.example.com:4222"
-    assert standing_line(url, reaches=False) == "does not reach the broker broker.example.com:4222"
+    assert broker_status_line(url, reaches=True) == "reaches the broker broker.example.com:4222"
+    assert broker_status_line(url, reaches=False) == "does not reach the broker broker.example.com:4222"
 
 
 def test_a_controller_two_minors_newer_is_refused_by_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

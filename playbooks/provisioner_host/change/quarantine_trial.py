@@ -16,7 +16,7 @@ from provisioner_host.machine import paths
 from provisioner_host.machine.files import write
 from provisioner_host.machine.shell import Failed, run
 from provisioner_host.relay import quarantine, relay
-from provisioner_host.relay.quarantine import Heard, heard_in
+from provisioner_host.relay.quarantine import LoginLine, login_line_in
 from provisioner_host.state import dead_man, leases
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def tried_first(wanted: str, live: str) -> Tried:
     for path in quarantine.lines_in("\n".join(line for line in wanted.splitlines() if line not in live_lines)):
         if not path.since and not path.on_demand:
             names.setdefault(path.login, []).append(path.name)
-    crowded = {login: frozenset(sorted(path_names)[:FIRST]) for login, path_names in names.items() if len(path_names) > FIRST}
+    crowded = {
+        login: frozenset(sorted(path_names)[:FIRST]) for login, path_names in names.items() if len(path_names) > FIRST
+    }
     used_logins = {login for _, login in quarantine.pulled_in(live)} if crowded else set()
     return {login: path_names for login, path_names in crowded.items() if login not in used_logins}
 
@@ -65,12 +67,12 @@ def refused_of(lines: Iterable[str], tried: Tried) -> dict[str, int]:
     for line in lines:
         if (started := _STARTED.search(line)) and (login := login_of.get(started[1])):
             counts[login] = 0
-        elif (heard := heard_in(line)) and (login := login_of.get(heard.path)):
+        elif (heard := login_line_in(line)) and (login := login_of.get(heard.path)):
             counts[login] = _next(counts[login], heard)
     return counts
 
 
-def _next(count: int, heard: Heard) -> int:
+def _next(count: int, heard: LoginLine) -> int:
     return count + 1 if heard.refused else 0
 
 

@@ -79,7 +79,7 @@ class Watcher:
     @property
     def is_due(self) -> bool:
         """Whether logins wait for quarantine."""
-        return bool(self.refusals.due)
+        return bool(self.refusals.to_quarantine)
 
     def hear(self, lines: Iterable[str]) -> None:
         """Count log lines."""
@@ -95,13 +95,13 @@ class Watcher:
 
     def act(self) -> None:
         """Quarantine refused logins; retry later if the file cannot be written."""
-        refused = self.refusals.due
+        refused = self.refusals.to_quarantine
         if not refused:
             return
         self._halt({quarantine.device_of(login) for login in refused})
         try:
             with leases.lock(_WHO):
-                quarantined = _take_out(refused)
+                quarantined = _quarantine_refused(refused)
         except leases.Locked:
             return
         except (Failed, OSError) as error:
@@ -148,29 +148,31 @@ def _identity_of_file() -> list[int]:
     return []
 
 
-def _take_out(due: Mapping[str, frozenset[str]]) -> list[str] | None:
+def _quarantine_refused(to_quarantine: Mapping[str, frozenset[str]]) -> list[str] | None:
     """Quarantine refused logins and return the paths; `None` if too soon."""
     live = quarantine.live_file()
     pulled = quarantine.pulled_in(live)
-    if not {login for _, login in pulled} & due.keys():
+    if not {login for _, login in pulled} & to_quarantine.keys():
         return []
     if relay.gap_left() > 0:
         return None
-    text = taken_out(live, due, _flowing(), leases.moment())
+    text = with_refused_quarantined(live, to_quarantine, _flowing(), leases.moment())
     _rewrite(text)
     return sorted(name for name, _ in pulled - quarantine.pulled_in(text))
 
 
-def taken_out(live: str, due: Mapping[str, frozenset[str]], flowing: Collection[str] | None, since: str) -> str:
+def with_refused_quarantined(
+    live: str, to_quarantine: Mapping[str, frozenset[str]], flowing: Collection[str] | None, since: str
+) -> str:
     """Quarantine refused logins in a live file, except flowing paths. Pure.
 
     `due` are the logins and their refused paths. If `flowing` is `None` (unknown), only refused paths are quarantined.
     """
-    refused = dict.fromkeys(due, since) | quarantine.refused_in(live)
+    refused = dict.fromkeys(to_quarantine, since) | quarantine.refused_in(live)
     stays = {
         (name, login)
         for name, login in quarantine.pulled_in(live)
-        if login not in due or (name not in due[login] if flowing is None else name in flowing)
+        if login not in to_quarantine or (name not in to_quarantine[login] if flowing is None else name in flowing)
     }
     return quarantine.without(quarantine.whole(live), refused, stays)
 

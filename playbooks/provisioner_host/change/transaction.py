@@ -107,7 +107,7 @@ class Transaction:
             cause = f"{cause}; then: {error}"
             receipt = self.receipt("rollback-failed", cause)
             with contextlib.suppress(OSError):
-                _due_now()
+                _is_overdue()
             return self.answer("rollback-failed", cause, receipt=receipt)
         dead_man.disarm()
         leases.release(self.run_id)
@@ -164,7 +164,7 @@ class ApplyTransaction(Transaction):
         files.write(path, content, mode=wanted["mode"], owner=wanted["owner"], group=wanted["group"])
 
 
-def _due_now() -> None:
+def _is_overdue() -> None:
     armed = dead_man.armed()
     if armed is not None:
         files.write_json(paths.ARMED, {**armed, "due": 0.0})

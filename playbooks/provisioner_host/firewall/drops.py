@@ -68,7 +68,7 @@ def traced(devices: Iterable[DeviceAddress], listen_port: int) -> Iterator[Trace
                 with contextlib.suppress(Failed):
                     run(["nft", "delete", "table", *PROBE_TABLE], check=False)
         if loaded:
-            trace.drops = parse(monitor.said().splitlines(), table, listen_port)
+            trace.drops = parse(monitor.output().splitlines(), table, listen_port)
     finally:
         monitor.end()
 
@@ -116,7 +116,7 @@ class _Monitor:
     """`nft monitor trace` and the first 4 MB of its output."""
 
     def __init__(self) -> None:
-        self._said = bytearray()
+        self._output = bytearray()
         self._process: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
@@ -141,12 +141,12 @@ class _Monitor:
         assert self._process.stdout is not None  # noqa: S101
         with contextlib.suppress(OSError, ValueError):
             while chunk := os.read(self._process.stdout.fileno(), 65536):
-                if len(self._said) < _MOST_SAID:
-                    self._said += chunk
+                if len(self._output) < _MOST_SAID:
+                    self._output += chunk
 
-    def said(self) -> str:
+    def output(self) -> str:
         """Return the output so far."""
-        return self._said.decode(errors="replace")
+        return self._output.decode(errors="replace")
 
     def end(self) -> None:
         """Kill it."""

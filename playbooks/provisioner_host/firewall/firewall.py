@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine import paths
-from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.files import cached, identity
 from provisioner_host.machine.namespace import scratch
 from provisioner_host.machine.shell import PATH, Failed, run
 
@@ -51,7 +51,7 @@ def intended(path: Path) -> Items:
     program = shutil.which("nft", path=PATH)
     rules = loadable(path)
     key = [hashlib.sha256(rules.encode()).hexdigest(), identity(Path(program)) if program else []]
-    table: Items = known("rules", key, lambda: _loaded_aside(rules))
+    table: Items = cached("rules", key, lambda: _loaded_aside(rules))
     return table
 
 
@@ -163,7 +163,7 @@ def differences(wanted: Items, live: Items | None) -> list[DifferenceAnswer]:
     return changes
 
 
-class InstalledPlaces(NamedTuple):
+class InstalledEndpoints(NamedTuple):
     """Addresses in the installed rules: probes may connect only to these.
 
     A probe needs no approval; the installed rules were approved.
@@ -181,23 +181,23 @@ class InstalledPlaces(NamedTuple):
     relays: frozenset[str] = frozenset()
 
 
-def installed_places() -> InstalledPlaces:
+def installed_places() -> InstalledEndpoints:
     """Return addresses in the installed rules; missing or foreign rules have none."""
     try:
-        return places_in(paths.NFT_FILE.read_text(encoding="utf-8", errors="replace"))
+        return endpoints_in(paths.NFT_FILE.read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError):
-        return InstalledPlaces()
+        return InstalledEndpoints()
 
 
-def places_in(rules: str) -> InstalledPlaces:
+def endpoints_in(rules: str) -> InstalledEndpoints:
     """Return the addresses in rules; raise `ValueError` on foreign forms."""
     sets = {name: listed.split(", ") for name, listed in _ELEMENTS.findall(rules)}
-    cameras, onvif_devices = (frozenset(map(_place, sets.get(name, ()))) for name in ("cameras", "onvif"))
+    cameras, onvif_devices = (frozenset(map(_endpoint_of, sets.get(name, ()))) for name in ("cameras", "onvif"))
     own_ports = frozenset((address, int(port)) for address, port in _OWN.findall(rules))
-    return InstalledPlaces(cameras, onvif_devices, own_ports, frozenset(sets.get("relays", ())))
+    return InstalledEndpoints(cameras, onvif_devices, own_ports, frozenset(sets.get("relays", ())))
 
 
-def _place(element: str) -> tuple[str, int]:
+def _endpoint_of(element: str) -> tuple[str, int]:
     address, _, port = element.partition(" . ")
     return address, int(port)
 

@@ -32,16 +32,16 @@ class AwaitedReads:
 
     def __init__(self, paths: Mapping[str, PathToProbe], sample: Callable[[], States]) -> None:
         self._paths, self._sample = paths, sample
-        self._due = {(user, name) for name, path in paths.items() for user in path.get("read_by", ())}
-        self._on_demand = {name for _, name in self._due if paths[name]["on_demand"]}
+        self._missing = {(user, name) for name, path in paths.items() for user in path.get("read_by", ())}
+        self._on_demand = {name for _, name in self._missing if paths[name]["on_demand"]}
         self._since: dict[tuple[str, str], float] = {}
         self.on_demand: dict[str, OnDemandAnswer] = {}
         """Last state of on-demand paths while they were pulled."""
 
     @property
-    def is_asked(self) -> bool:
+    def has_reads(self) -> bool:
         """Whether any read is expected."""
-        return bool(self._due)
+        return bool(self._missing)
 
     def wait(self, until: float) -> None:
         """Wait until each read was observed, ended or is missing.
@@ -49,26 +49,34 @@ class AwaitedReads:
         It ends at `until` at the latest.
         """
         active = time.monotonic()
-        while self._due and (started := time.monotonic()) < min(until, active + _PATIENCE_S):
-            reading = {(reader.user, reader.path) for reader in deliveries.sessions(self._paths).values()} & self._due
+        while self._missing and (started := time.monotonic()) < min(until, active + _PATIENCE_S):
+            reading = {
+                (reader.user, reader.path) for reader in deliveries.sessions(self._paths).values()
+            } & self._missing
             self._see()
             for reader in reading - self._since.keys():
                 self._since[reader] = started
-            if self._due <= {reader for reader in self._since if reader not in reading or started - self._since[reader] > _WATCHED_S}:
+            if self._missing <= {
+                reader for reader in self._since if reader not in reading or started - self._since[reader] > _WATCHED_S
+            }:
                 break
             active = started if reading else active
             took = time.monotonic() - started
-            pause = _OFTEN_S if len(self._due) <= _FEW else _EVERY_S
+            pause = _OFTEN_S if len(self._missing) <= _FEW else _EVERY_S
             time.sleep(max(0.0, min(max(pause, _PAUSE_SHARE * took), until - time.monotonic())))
 
     def _see(self) -> None:
         """Record pulled on-demand paths and their devices' connections."""
-        before = _there(self._sample()) if self._on_demand else {}
+        before = _available(self._sample()) if self._on_demand else {}
         if not before.keys() & self._on_demand:
             return
         connections = source_log.connections()
-        linked = None if connections is None else Counter((connection.address, connection.port) for connection in connections)
-        after = _there(self._sample())
+        linked = (
+            None
+            if connections is None
+            else Counter((connection.address, connection.port) for connection in connections)
+        )
+        after = _available(self._sample())
         steady = before.keys() & after.keys()
         pulled = Counter((self._paths[name]["address"], self._paths[name]["port"]) for name in steady)
         for name in steady & self._on_demand:
@@ -77,5 +85,5 @@ class AwaitedReads:
             self.on_demand[name] = {"after": after[name], "pulled": pulled[device], "connected": connected}
 
 
-def _there(states: States) -> States:
+def _available(states: States) -> States:
     return {name: state for name, state in states.items() if state["available"]}

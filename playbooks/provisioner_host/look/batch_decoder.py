@@ -142,11 +142,11 @@ def command(streams: Sequence[StreamToDecode], sinks: Sequence[tuple[int, int]])
     return [*quiet, *read, "-filter_complex_threads", "1", *graphs, *written]
 
 
-class BatchWords:
+class BatchLog:
     """Parser of ffmpeg's messages about several streams."""
 
     def __init__(self, streams: Sequence[StreamToDecode]) -> None:
-        self.streams = [StreamWords(stream) for stream in streams]
+        self.streams = [StreamLog(stream) for stream in streams]
         self.is_clean, self.complaints = True, 0
         """Whether it had no complaint; complaints since the first stream's first picture."""
         self.last = ""
@@ -166,7 +166,7 @@ class BatchWords:
     def _line(self, line: str) -> None:
         if matched := _SHOWN.match(line) or _RATE.match(line):
             if int(matched[2]) < len(self.streams):
-                self.streams[int(matched[2])].said(matched)
+                self.streams[int(matched[2])].take_line(matched)
             return
         repeated, is_complaint = _REPEATED.match(line), bool(picture_look.complaint_of(line))
         number = int(repeated[1]) if repeated and self._was_complaint else int(is_complaint)
@@ -176,7 +176,7 @@ class BatchWords:
         self._was_complaint, self.last = is_complaint, line or self.last
 
 
-class StreamWords:
+class StreamLog:
     """Parser of ffmpeg's messages about one stream."""
 
     def __init__(self, stream: StreamToDecode) -> None:
@@ -186,7 +186,7 @@ class StreamWords:
         self.declared_fps: float | None = None
         self.chosen: list[bool] = []
 
-    def said(self, line: re.Match[str]) -> None:
+    def take_line(self, line: re.Match[str]) -> None:
         """Take a line of one of its filters."""
         if line.re is _RATE:
             if line[1] == "decoded":
@@ -222,8 +222,11 @@ def decode(
         tell: gets a stream's number and state at its first picture; with `early`, at each key picture from the second
             on.
     """
-    log, pictures, why, last = BatchWords(streams), [MeasuredPictures() for _ in streams], "", ""
-    reported = [_ToldStream(number, log, pictures[number], tell, early=stream.early) for number, stream in enumerate(streams)]
+    log, pictures, why, last = BatchLog(streams), [MeasuredPictures() for _ in streams], "", ""
+    reported = [
+        _ReportedStream(number, log, pictures[number], tell, early=stream.early)
+        for number, stream in enumerate(streams)
+    ]
     pipes = [(os.pipe(), os.pipe()) for _ in streams]
     writing = [(small[1], exact[1]) for small, exact in pipes]
     sources, sinks = [stream.source for stream in streams], [fd for both in writing for fd in both]
@@ -262,7 +265,7 @@ def decode(
     return DecodedBatch(answers, log.is_clean and not code and not last, why, last=last)
 
 
-def _end_by_itself(code: int, log: BatchWords, sources: Iterable[int]) -> str:
+def _end_by_itself(code: int, log: BatchLog, sources: Iterable[int]) -> str:
     """Return ffmpeg's last line, code or signal if it failed by itself."""
     if code < 0:
         return f"the decoder ended with signal {-code}"
@@ -278,21 +281,21 @@ def _is_read_to_its_end(source: int) -> bool:
     return [events for _, events in waiting.poll(0)] == [select.POLLHUP]
 
 
-class _ToldStream:
+class _ReportedStream:
     """Reports a stream's decoding progress, so that its look can end early."""
 
     def __init__(
         self,
         number: int,
-        log: BatchWords,
+        log: BatchLog,
         pictures: MeasuredPictures,
         tell: Callable[[int, Decoded], None],
         *,
         early: bool,
     ) -> None:
-        self._number, self._batch, self._words = number, log, log.streams[number]
+        self._number, self._batch, self._log = number, log, log.streams[number]
         self._pictures, self._tell, self._early = pictures, tell, early
-        self._told = -1
+        self._reported = -1
         self._is_unmeasured = False
 
     @property
@@ -302,11 +305,11 @@ class _ToldStream:
 
     def heed(self) -> None:
         """Report newly decoded pictures."""
-        log = self._words
+        log = self._log
         compared = self._pictures.compared(log.chosen) if self._early else 0
-        if log.frames and compared > self._told:
+        if log.frames and compared > self._reported:
             differences = self._pictures.differences(log.chosen) if self._early else []
-            self._told, self._is_unmeasured = len(differences), bool(differences)
+            self._reported, self._is_unmeasured = len(differences), bool(differences)
             self._tell(self._number, Decoded(differences, log.declared_fps, log.first_s, self._batch.is_clean))
 
     def measure(self) -> None:
@@ -315,7 +318,7 @@ class _ToldStream:
         self._is_unmeasured = False
 
 
-def _take_all(waiting: selectors.BaseSelector, until: float, reported: Sequence[_ToldStream]) -> None:
+def _take_all(waiting: selectors.BaseSelector, until: float, reported: Sequence[_ReportedStream]) -> None:
     while waiting.get_map():
         left_s = until - time.monotonic()
         if left_s <= 0:
@@ -335,7 +338,7 @@ def _take_all(waiting: selectors.BaseSelector, until: float, reported: Sequence[
 
 
 def _answer(
-    stream: StreamToDecode, log: StreamWords, pictures: MeasuredPictures, complaints: int
+    stream: StreamToDecode, log: StreamLog, pictures: MeasuredPictures, complaints: int
 ) -> DecodedAnswer | None:
     if not log.frames:
         return None

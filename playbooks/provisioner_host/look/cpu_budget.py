@@ -15,7 +15,7 @@ AT_ONCE_S = 10.0
 _FIRST_GUESS_S = 0.3
 
 
-def taken_s() -> float:
+def used_cpu_s() -> float:
     """Return CPU seconds of this process and its ended children."""
     parts = (resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(part.ru_utime + part.ru_stime for part in parts)
@@ -33,19 +33,19 @@ class CpuBudget:
     def __init__(
         self,
         cores: float | None,
-        used_s: Callable[[], float] = taken_s,
+        used_s: Callable[[], float] = used_cpu_s,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cores, self._taken, self._clock = cores, used_s, clock
+        self._cores, self._cpu_s, self._clock = cores, used_s, clock
         self._begun, self._before = clock(), used_s()
         self._going, self._ended = 0, 0
 
     @property
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether another reader fits, given used and expected CPU time."""
         if self._cores is None:
             return True
-        used_s = self._taken() - self._before
+        used_s = self._cpu_s() - self._before
         each = used_s / self._ended if self._ended else _FIRST_GUESS_S
         return used_s + (self._going + 1) * each <= AT_ONCE_S + self._cores * (self._clock() - self._begun)
 

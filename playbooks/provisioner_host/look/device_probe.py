@@ -30,12 +30,12 @@ from provisioner_host.tunnel import endpoints
 if TYPE_CHECKING:
     from provisioner_host.wire import (
         BaseChainAnswer,
-        CloserAnswer,
+        CentreRouteAnswer,
+        CloserLookAnswer,
         DeviceEvidenceAnswer,
+        DeviceReplyAnswer,
         PathToProbe,
-        SaidAnswer,
         TunnelAnswer,
-        WayAnswer,
     )
 
 
@@ -60,7 +60,7 @@ _GATEWAYS_S = 4.0
 _MOST_CHAINS = 100
 
 
-def place_in(answer: bytes) -> str:
+def redirect_in(answer: bytes) -> str:
     """Return an answer's redirect host and port without login, or empty."""
     location = _LOCATION.search(answer.partition(b"\r\n\r\n")[0]) if _REDIRECT.match(answer) else None
     if location is None:
@@ -73,11 +73,11 @@ def place_in(answer: bytes) -> str:
     return _STRANGE_LETTER.sub("?", host)[:_SHOWN] or "no address"
 
 
-def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, SaidAnswer]:
+def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, DeviceReplyAnswer]:
     """Send requests to devices with open ports; return their answers."""
     devices = sorted(targets)
     with ThreadPoolExecutor(_AT_ONCE) as asking:
-        answers = asking.map(lambda device: _said(device, targets[device], until), devices)
+        answers = asking.map(lambda device: _answer_of(device, targets[device], until), devices)
         return {device: answer for device, answer in zip(devices, answers) if answer is not None}
 
 
@@ -87,7 +87,7 @@ def target_of(source: str) -> str:
     return target if _TARGET.fullmatch(target) and "***" not in target else "/"
 
 
-def _said(device: DeviceAddress, target: str, until: float) -> SaidAnswer | None:
+def _answer_of(device: DeviceAddress, target: str, until: float) -> DeviceReplyAnswer | None:
     until = min(until, time.monotonic() + _PATIENCE_S)
     if until - time.monotonic() <= 0:
         return None
@@ -124,9 +124,9 @@ def _is_whole(answer: bytes) -> bool:
     return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
-def parse(answer: bytes, hung_up: bool) -> SaidAnswer:  # noqa: FBT001 (what `_answer` gives)
+def parse(answer: bytes, hung_up: bool) -> DeviceReplyAnswer:  # noqa: FBT001 (what `_answer` gives)
     """Classify an answer: kind, RTSP status, offered media, redirect."""
-    parsed: SaidAnswer = {"kind": "other", "status": None, "media": []}
+    parsed: DeviceReplyAnswer = {"kind": "other", "status": None, "media": []}
     if not answer.strip():
         parsed["kind"] = "closed" if hung_up else "nothing"
     elif status := _STATUS.match(answer):
@@ -137,7 +137,7 @@ def parse(answer: bytes, hung_up: bool) -> SaidAnswer:  # noqa: FBT001 (what `_a
         parsed["kind"] = "http"
     elif _ENCRYPTED.match(answer):
         parsed["kind"] = "tls"
-    if redirect := place_in(answer):
+    if redirect := redirect_in(answer):
         parsed["redirect"] = redirect
     return parsed
 
@@ -148,7 +148,7 @@ def at_devices(
     tunnel: TunnelAnswer,
     connect_s: float,
     until: float,
-) -> CloserAnswer:
+) -> CloserLookAnswer:
     """Probe the devices of `dark` paths; update `devices` in place.
 
     Devices that timed out are tried again.
@@ -186,7 +186,7 @@ def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe
 
 def at_relays(
     places: Iterable[DeviceAddress], tunnel: TunnelAnswer, connect_s: float, until: float
-) -> tuple[list[WayAnswer], CloserAnswer]:
+) -> tuple[list[CentreRouteAnswer], CloserLookAnswer]:
     """Probe unreadable relays from a centre: connections, packets, own drops."""
     targets = sorted(set(places))
     if not targets or time.monotonic() >= until:

@@ -248,7 +248,9 @@ class Depacketizer:
 
     def _close(self) -> list[CodedPicture]:
         picture, self._open = self._open, None
-        return [] if picture is None else [CodedPicture(picture.ticks, picture.key, bytes(picture.data), picture.is_begun)]
+        return (
+            [] if picture is None else [CodedPicture(picture.ticks, picture.key, bytes(picture.data), picture.is_begun)]
+        )
 
 
 class _OpenPicture:

@@ -158,7 +158,7 @@ def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAn
 
 def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
     installed = firewall.installed_places()
-    paths = {p["name"]: _held_to(installed.cameras, p) for p in wanted["paths"]}
+    paths = {p["name"]: _limited_to_installed(installed.cameras, p) for p in wanted["paths"]}
     # First of all: every connection and every read that we begin may change what these say.
     tunnel = reach.live_tunnel(key)
     started = time.monotonic()
@@ -167,14 +167,18 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         places = sorted(_devices_of(paths.values()))
         trying = pool.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
         onvif_devices = [d for d in wanted.get("onvif", ()) if (d["address"], d["port"]) in installed.asked]
-        asking = pool.submit(_timed, spans, "onvif", onvif.asked, onvif_devices, key, limits.until) if onvif_devices else None
+        asking = (
+            pool.submit(_timed, spans, "onvif", onvif.asked, onvif_devices, key, limits.until)
+            if onvif_devices
+            else None
+        )
         look.take(limits.sample_s, _to_read(wanted, paths), awaits=True)
         devices = trying.result()
         account = asking.result() if asking else {}
     with spans.of("again"):
         look.take_again(started + _RETRY_S)
     with spans.of("causes"):
-        devices = _devices_now(devices, _devices_of(paths[n] for n in look.gone), limits)
+        devices = _devices_now(devices, _devices_of(paths[n] for n in look.lost), limits)
         no_picture = look.dark()
         shut = {(d["address"], d["port"]) for d in devices if d["outcome"] != "ok"}
         dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
@@ -204,7 +208,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         return answer
 
 
-def _held_to(cameras: Collection[reach.DeviceAddress], path: _Path) -> _Path:
+def _limited_to_installed(cameras: Collection[reach.DeviceAddress], path: _Path) -> _Path:
     """Remove a path's device if it is not installed here."""
     if (path["address"], path["port"]) in cameras:
         return path
@@ -225,7 +229,9 @@ def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str
     """
     read_here = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
     if wanted.get("samples_suffice"):
-        read_here = {name: path for name, path in read_here.items() if path["on_demand"]} or dict(list(read_here.items())[:1])
+        read_here = {name: path for name, path in read_here.items() if path["on_demand"]} or dict(
+            list(read_here.items())[:1]
+        )
     return read_here if wanted.get("read", True) else {}
 
 
@@ -256,7 +262,7 @@ class _Look:
         self._seen: dict[str, set[bool]] = {}
         self.sources: SourcesAnswer | None = None
         self._awaited = awaited_reads.AwaitedReads(paths, lambda: sample(paths)[0])
-        self.gone: set[str] = set()
+        self.lost: set[str] = set()
         self.error = ""
 
     def take(self, sample_s: float, to_read: Mapping[str, PathToProbe], *, awaits: bool = False) -> None:
@@ -274,7 +280,7 @@ class _Look:
             parts: list[Future[Any]] = [reading, pool.submit(self._awaited.wait, until)]
             with self._spans.of("samples"):
                 wait(parts, max(_LEAST_S, sample_s))
-                least_s = _BESIDE_LOOKS_S if awaits and self._awaited.is_asked else _LEAST_S
+                least_s = _BESIDE_LOOKS_S if awaits and self._awaited.has_reads else _LEAST_S
                 self._samples = first, self._later_sample(first, sampled, least_s, sample_s)
                 self.sources = source_log.evidence(connected, source_log.connections())
             self._reads |= reading.result()
@@ -317,12 +323,12 @@ class _Look:
     def _take_leave(self) -> None:
         """Sample a last time: lost paths must not count as present."""
         last, (_, second) = self._sample(), self._samples
-        self.gone = {
+        self.lost = {
             name
             for name in last.keys() & second.keys()
             if second[name]["available"] and not last[name]["available"] and not self._paths[name]["on_demand"]
         }
-        second.update({name: last[name] for name in self.gone})
+        second.update({name: last[name] for name in self.lost})
 
     def _failed(self) -> set[str]:
         return {name for name in self._paths if not self._flows(name) or not self._was_read(name)}
@@ -370,7 +376,7 @@ class _Look:
         """Return paths without a picture, whose devices need a closer probe."""
         unread = {name for name in self._to_read if "codec" not in self._reads.get(name, {})}
         still = {name for name in self._paths if not (self.error or self._flows(name))}
-        return unread | still | self.gone
+        return unread | still | self.lost
 
     def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
         """Return the evidence of each path."""
@@ -437,7 +443,7 @@ def reads_of_relay(
     installed = firewall.installed_places()
     if (login.address, login.port) not in installed.own:
         return {name: {"not_run": firewall.refusal(login.address, login.port)} for name in paths}
-    paths = {name: _held_to(installed.cameras, path) for name, path in paths.items()}
+    paths = {name: _limited_to_installed(installed.cameras, path) for name, path in paths.items()}
     reads: dict[str, ReadAnswer] = {}
     talks = any(samples)
 
@@ -514,12 +520,18 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
     unreached = {relay_id for (relay_id, _), read in reads.items() if "error" in read and read.get("status") is None}
     with spans.of("causes"):
         ways, looked_closer = device_probe.at_relays(
-            ((relays[relay_id].address, relays[relay_id].port) for relay_id in unreached), tunnel, limits.connect_s, limits.until
+            ((relays[relay_id].address, relays[relay_id].port) for relay_id in unreached),
+            tunnel,
+            limits.connect_s,
+            limits.until,
         )
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
-            **{relay_id: {name: result for (at, name), result in reads.items() if at == relay_id} for relay_id in relays},
+            **{
+                relay_id: {name: result for (at, name), result in reads.items() if at == relay_id}
+                for relay_id in relays
+            },
             **{r["relay"]: _none_read(r, refused[r["relay"]]) for r in wanted["relays"] if r["relay"] in refused},
         },
         "ways": ways,
@@ -528,7 +540,7 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
     }
 
 
-def _refusal(relay_: RelayToRead, installed: firewall.InstalledPlaces) -> str:
+def _refusal(relay_: RelayToRead, installed: firewall.InstalledEndpoints) -> str:
     """Return why a relay or its hub is not installed, or empty."""
     login, hub = _login(relay_), relay_.get("through")
     if login.address not in installed.relays:

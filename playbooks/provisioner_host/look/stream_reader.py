@@ -69,7 +69,7 @@ class LookedStream:
         return bool(self._pictures) and self._held is None
 
     @property
-    def is_shown(self) -> bool:
+    def has_picture(self) -> bool:
         """Whether a picture was decoded."""
         return self._decoded is not None
 
@@ -273,7 +273,7 @@ class _Reads:
         self._leaving: list[_Read] = []
         self._gathered: dict[tuple[str, str, float], list[_Read]] = defaultdict(list)
         self._batches: list[_RunningBatch] = []
-        self.kept_bytes = 0
+        self.buffered_bytes = 0
         """Bytes of all streams kept for a second decoding."""
 
     @property
@@ -297,7 +297,10 @@ class _Reads:
         if self.waiting or len(answered) == len(self._open):
             for read in answered:
                 read.guarded(read.end, now)
-        self._open, ended = [read for read in self._open if not read.is_over], [read for read in self._open if read.is_over]
+        self._open, ended = (
+            [read for read in self._open if not read.is_over],
+            [read for read in self._open if read.is_over],
+        )
         self._leaving = [read for read in self._leaving + ended if not read.is_closed(now)]
         for site, reads in list(self._gathered.items()):
             if self._is_due(site, reads, now):
@@ -316,7 +319,7 @@ class _Reads:
         self._begin(_Read(turn, self, started))
 
     def _may_begin(self, now: float) -> bool:
-        return self.budget.has_room or self.until - now < SHORTEST_READ_S
+        return self.budget.has_capacity or self.until - now < SHORTEST_READ_S
 
     def gather(self, read: _Read) -> None:
         """Schedule a stream's decoding, with its site if its look is short."""
@@ -334,7 +337,7 @@ class _Reads:
 
     def decode(self, reads: Sequence[_Read]) -> None:
         """Decode streams without a result in one process."""
-        able = [read for read in reads if not read.is_told]
+        able = [read for read in reads if not read.is_reported]
         if not able:
             return
         try:
@@ -368,7 +371,7 @@ class _Read:
         self.since: float | None = None
         """Arrival time of its first key picture."""
         self._looked_s = 0.0
-        self.is_over = self.is_told = False
+        self.is_over = self.is_reported = False
         self.is_alone = False
         """Whether it has its own decoder."""
 
@@ -531,10 +534,10 @@ class _Read:
             self._say(self._talk.stay())
 
     def _due(self, since: float, stream: LookedStream) -> float:
-        if self.is_second and not stream.is_shown:
+        if self.is_second and not stream.has_picture:
             return min(self._begun + self._patient_s, self._look.until)
         if self.turn.look is None:
-            return since if stream.is_shown else since + _SHOWN_S
+            return since if stream.has_picture else since + _SHOWN_S
         enough = self._look.seconds if stream.keys >= self._look.keys else self._look.most_s
         return min(since + enough + _LONGER_S, self._look.until)
 
@@ -585,8 +588,8 @@ class _Read:
         if not self.is_over:
             self._end()
         self.pipe.forget()
-        if not self.is_told:
-            self.is_told = True
+        if not self.is_reported:
+            self.is_reported = True
             self._reads.budget.end()
             if "not_run" not in answer:
                 answer["seconds"] = round(time.monotonic() - self._begun, 2)
@@ -603,14 +606,14 @@ class _Read:
         """Take decoding progress."""
         if self._stream is None or self.since is None:
             return
-        if not self._stream.is_shown:
+        if not self._stream.has_picture:
             # Of key pictures that came before nothing could be shown: the look begins with this one.
             self.since += max(0.0, min(decoded.first_s, time.monotonic() - self.since))
         self._stream.shown(decoded)
 
     def decoded(self, decoding: DecodedAnswer | None, batch: DecodedBatch, alone: bool) -> None:  # noqa: FBT001 (whose words it has)
         """Take the final decoding; in a batch it counts only without complaints."""
-        if self.is_told or (self.is_alone and not alone):
+        if self.is_reported or (self.is_alone and not alone):
             return
         if not batch.is_started:
             self.not_run(batch.why)
@@ -647,7 +650,7 @@ class _Read:
         else:
             if not self.is_over:
                 self._end()
-            self.is_told = True
+            self.is_reported = True
             self.pipe.forget()
             self._reads.begin_again(self.turn, self._begun)
 
@@ -697,7 +700,7 @@ class _Pipe:
 
     def keep_no_more(self) -> None:
         """Drop the pictures kept for a second decoding."""
-        self._reads.kept_bytes -= self._bytes
+        self._reads.buffered_bytes -= self._bytes
         self._kept, self._bytes, self.is_kept = [], 0, False
 
     def write(self, *blocks: bytes) -> None:
@@ -708,8 +711,8 @@ class _Pipe:
         if self.is_kept:
             self._kept.extend(blocks)
             self._bytes += size
-            self._reads.kept_bytes += size
-            if self._reads.kept_bytes > _MOST_KEPT:
+            self._reads.buffered_bytes += size
+            if self._reads.buffered_bytes > _MOST_KEPT:
                 self.keep_no_more()
         self._write()
 

@@ -210,7 +210,7 @@ def identity(path: Path) -> list[int]:
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def known(kind: str, key: object, find_out: Callable[[], Any]) -> Any:
+def cached(kind: str, key: object, find_out: Callable[[], Any]) -> Any:
     """Return a key's cached value, or compute and cache it.
 
     The key is any JSON. A damaged cache entry is computed again; write errors of the cache are ignored.

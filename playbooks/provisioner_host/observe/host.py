@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from provisioner_host.firewall import firewall
 from provisioner_host.machine import files, paths, sandbox, units
-from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.files import cached, identity
 from provisioner_host.machine.shell import PATH
 from provisioner_host.observe import machine
 from provisioner_host.relay import quarantine, relay, sessions, streams
@@ -109,7 +109,7 @@ def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
     same = [str(path), identity(path)]
-    digest = known("digest", same, lambda: files.sha256(path))
+    digest = cached("digest", same, lambda: files.sha256(path))
     whole = (manifest or {}).get("programs", {}).get(str(path)) == digest
     return {"present": True, "whole": whole, "version": _version(path) if whole else ""}
 
@@ -128,7 +128,7 @@ def _relay_file(key: str, frozen_parts: frozen.FrozenParts) -> RelayAnswer | Non
         return None
     # Under a keyed digest: what is kept says no more of the file than the facts do.
     digest = files.keyed_digest(key, content)
-    described: RelayAnswer = known("relay", digest, lambda: relay.describe(content.decode(errors="replace"), key))
+    described: RelayAnswer = cached("relay", digest, lambda: relay.describe(content.decode(errors="replace"), key))
     return {**described, "sentinel": frozen_parts.sentinel or described["sentinel"]}
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner_host.firewall import lockout
 from provisioner_host.machine import paths, units
-from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.files import cached, identity
 from provisioner_host.machine.shell import PATH, Failed, run
 from provisioner_host.tunnel import tunnel
 
@@ -114,11 +114,11 @@ def has_bus() -> bool:
 def _decodes_all() -> bool:
     """Return whether ffmpeg decodes cameras' codecs, cached per boot and program."""
     program = Path(str(shutil.which("ffmpeg", path=PATH))).resolve()
-    decodes: bool = known("decoders", [str(program), identity(program)], _asked_decoders)
+    decodes: bool = cached("decoders", [str(program), identity(program)], _has_decoders)
     return decodes
 
 
-def _asked_decoders() -> bool:
+def _has_decoders() -> bool:
     try:
         return decodes(run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-decoders"], check=False).stdout)
     except Failed:
@@ -185,7 +185,11 @@ def taken(wanted: PortsToTake) -> list[PortAnswer]:
             answer += [_answer("udp", listener) for listener in _sockets("udp") if listener.port == port]
     led = set(wanted.get("led", ()))
     # What this machine says to itself is led nowhere: a resolver that waits on loopback is in nobody's way.
-    answer += [_answer("udp", listener) for listener in _sockets("udp") if listener.port in led and not _is_loopback(listener.address)]
+    answer += [
+        _answer("udp", listener)
+        for listener in _sockets("udp")
+        if listener.port in led and not _is_loopback(listener.address)
+    ]
     return answer[:_MOST_PORTS]
 
 

@@ -122,7 +122,7 @@ def post(endpoint: tuple[str, int], path: str, body: bytes, until: float, author
         *([f"Authorization: {authorization}"] if authorization else []),
     ]
     try:
-        with socket.create_connection(endpoint, timeout=_left(until)) as link:
+        with socket.create_connection(endpoint, timeout=_remaining_s(until)) as link:
             link.sendall("\r\n".join((*head, "", "")).encode() + body)
             return reply_in(_received(link, until))
     except TimeoutError:
@@ -133,7 +133,7 @@ def post(endpoint: tuple[str, int], path: str, body: bytes, until: float, author
         raise Silent("it cannot be connected to, or closed the connection") from None
 
 
-def _left(until: float) -> float:
+def _remaining_s(until: float) -> float:
     left_s = until - time.monotonic()
     if left_s <= 0:
         raise TimeoutError
@@ -145,7 +145,7 @@ def _received(link: socket.socket, until: float) -> bytes:
     received = bytearray()
     whole = None
     while whole is None or not whole(received):
-        link.settimeout(_left(until))
+        link.settimeout(_remaining_s(until))
         part = link.recv(_BLOCK)
         if not part:
             break
@@ -334,7 +334,11 @@ def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]
     root = ("Envelope", "Body", answer)
     if not any(element.place == root for element in elements):
         raise Unreadable(f"there is no {answer} in it")
-    return ((element.place[3:], element) for element in elements if element.place[:3] == root and len(element.place) > len(root))
+    return (
+        (element.place[3:], element)
+        for element in elements
+        if element.place[:3] == root and len(element.place) > len(root)
+    )
 
 
 def nameplate_in(body: bytes) -> Nameplate:

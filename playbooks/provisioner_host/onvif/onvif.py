@@ -156,7 +156,7 @@ def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, A
         return False
 
     answers |= {device["name"]: {"outcome": "not run"} for device in listed}
-    if listed and (complaint := _asked_confined(turns, until, hear)):
+    if listed and (complaint := _query_confined(turns, until, hear)):
         for answer in answers.values():
             if answer["outcome"] == "not run":
                 answer["detail"] = complaint
@@ -175,7 +175,7 @@ def _turn(device: DeviceToAsk, login: _Login) -> AskingTurn:
     }
 
 
-def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
+def _query_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
     """Run the confined part; drop its error text, which may contain logins."""
     if refusal := sandbox.refusal():
         return refusal

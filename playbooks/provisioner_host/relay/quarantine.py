@@ -61,7 +61,7 @@ class PathLine(NamedTuple):
     on_demand: bool
 
 
-class Heard(NamedTuple):
+class LoginLine(NamedTuple):
     """A log entry: a device refused or accepted a path's login."""
 
     path: str
@@ -227,7 +227,7 @@ def live_sentinel(expected: str) -> str:
     return sentinel_in(live) if expected and sentinel_in(whole(live)) == expected else expected
 
 
-def heard_in(line: str) -> Heard | None:
+def login_line_in(line: str) -> LoginLine | None:
     """Parse a log line; return `None` if it is about other events."""
     if len(line) > _LONGEST or not any(mark in line for mark in _MARKS):
         return None
@@ -239,9 +239,9 @@ def heard_in(line: str) -> Heard | None:
     if not isinstance(message, str):
         return None
     if level == "ERR" and (refused := _REFUSED.match(message)):
-        return Heard(refused[1], refused=True)
+        return LoginLine(refused[1], refused=True)
     if level == "INF" and (accepted := _TAKEN.match(message)):
-        return Heard(accepted[1], refused=False)
+        return LoginLine(accepted[1], refused=False)
     return None
 
 
@@ -256,7 +256,7 @@ class Refusals:
 
     def hear(self, line: str, login_of: Callable[[str], str]) -> None:
         """Count a log line; `login_of` is empty for paths not pulled."""
-        heard = heard_in(line)
+        heard = login_line_in(line)
         login = login_of(heard.path) if heard else ""
         if not heard or not login:
             return
@@ -268,7 +268,7 @@ class Refusals:
             self.forget([login])
 
     @property
-    def due(self) -> dict[str, frozenset[str]]:
+    def to_quarantine(self) -> dict[str, frozenset[str]]:
         """The logins refused too often, and their refused paths."""
         return {login: frozenset(self._paths[login]) for login, n in self._counts.items() if n >= MOST_REFUSALS}
 

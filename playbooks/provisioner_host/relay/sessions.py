@@ -195,7 +195,9 @@ def _pushing() -> list[PusherAnswer] | None:
     except (Failed, OSError):
         return None
     pushing = (session for session in listed if session.get("state") == "publish")
-    pushers = ((str(session.get("path", "")), _known(str(session.get("remoteAddr", "")))) for session in pushing)
+    pushers = (
+        (str(session.get("path", "")), _valid_address(str(session.get("remoteAddr", "")))) for session in pushing
+    )
     return [{"path": path, "address": address} for path, address in pushers if address]
 
 
@@ -208,7 +210,7 @@ def refused_in(text: str) -> dict[str, int]:
             continue
         message = _message(line)
         if match := _OPENED.fullmatch(message):
-            opened[match[1]] = _known(f"{match[2]}:0")
+            opened[match[1]] = _valid_address(f"{match[2]}:0")
         elif (match := _REFUSED.match(message)) and opened.get(match[1]):
             refused[opened[match[1]]] += 1
     return dict(sorted(refused.most_common(_MOST)))
@@ -222,7 +224,7 @@ def _message(line: str) -> str:
     return str(entry.get("message", "")) if isinstance(entry, dict) else ""
 
 
-def _known(text: str) -> str:
+def _valid_address(text: str) -> str:
     """Return the address of `ADDRESS:PORT`, or empty if it is invalid."""
     try:
         return str(ipaddress.ip_address(_written(text)))

@@ -29,7 +29,11 @@ def note_streams(listed: list[dict[str, Any]]) -> None:
 def noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
     """Return time and streams, saved up to 4 s ago."""
     stored = files.read_json(STREAMS)
-    if not isinstance(stored, dict) or not isinstance(stored.get("at"), float) or not isinstance(stored.get("paths"), dict):
+    if (
+        not isinstance(stored, dict)
+        or not isinstance(stored.get("at"), float)
+        or not isinstance(stored.get("paths"), dict)
+    ):
         return None
     return (stored["at"], stored["paths"]) if 0 < now - stored["at"] <= _MOMENT_S else None
 

@@ -113,7 +113,7 @@ def watch() -> None:
     revert_at_boot()
     _publish_watched_run()
     units.notify_ready()
-    revert_when_due()
+    revert_at_deadline()
 
 
 def _publish_watched_run() -> None:
@@ -135,7 +135,7 @@ def revert_at_boot() -> None:
         give_back(record, "the host was rebooted before the change was confirmed", live=running)
 
 
-def revert_when_due() -> None:
+def revert_at_deadline() -> None:
     """Wait for the deadline, then return to last-good; retry until that works."""
     failures = 0
     while (record := armed()) is not None:

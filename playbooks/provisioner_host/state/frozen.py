@@ -66,14 +66,14 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     `key` digests the sentinel of a relay file. `Unclear` is raised if a file does not have our form.
     """
     without = dict(texts)
-    blocks, other_peers = _held_peers(texts.get(_TUNNEL, ""), facilities)
-    lines = _held_paths(texts.get(_RELAY, ""), facilities, blocks)
-    users = _held_users(texts.get(_RELAY, ""), lines)
+    blocks, other_peers = _frozen_peers(texts.get(_TUNNEL, ""), facilities)
+    lines = _frozen_paths(texts.get(_RELAY, ""), facilities, blocks)
+    users = _frozen_users(texts.get(_RELAY, ""), lines)
     keys = {peer.key for peer in blocks}
     psks = {k: psk for k, psk in revocable_texts.psk_lines(texts.get(_PSKS, "")) if k in keys}
-    rules = _held_elements(texts.get(_RULES, ""), blocks, other_peers, lines)
+    rules = _frozen_elements(texts.get(_RULES, ""), blocks, other_peers, lines)
     cameras, onvif = (rules.get(name, ()) for name in ("cameras", "onvif"))
-    trust = _held_trust(texts.get(_TRUST, ""), facilities)
+    trust = _frozen_trust(texts.get(_TRUST, ""), facilities)
     ports = {name: port for name, port in _below("ports", texts.get(_TRUST, "")).items() if name in facilities}
     if lines:
         without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key, users)
@@ -112,7 +112,7 @@ def put_back(texts: Texts, frozen: FrozenLines, key: str) -> dict[str, str]:
 # --- MediaMTX's file ------------------------------------------------------------------------------
 
 
-def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, FrozenLine]:
+def _frozen_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, FrozenLine]:
     """Return frozen paths by name, or by a frozen peer's address."""
     owners = _owners(peers)
     frozen: dict[str, FrozenLine] = {}
@@ -121,7 +121,9 @@ def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBloc
         owner = parts[1] if len(parts) == _PARTS and parts[1] in facilities else ""
         if not owner and owners:
             address = _pulled_from(line)
-            owner = next((facility for network, facility in owners.items() if address is not None and address in network), "")
+            owner = next(
+                (facility for network, facility in owners.items() if address is not None and address in network), ""
+            )
         if owner:
             if name in frozen:
                 raise Unclear("the relay's file has a path twice")
@@ -153,7 +155,7 @@ def _path_lines(text: str) -> Iterator[tuple[str, str]]:
             yield revocable_texts.name_in(path[1]), line if line != plain else f"{line}\n"
 
 
-def _held_users(text: str, lines: Mapping[str, FrozenLine]) -> tuple[dict[str, Any], ...]:
+def _frozen_users(text: str, lines: Mapping[str, FrozenLine]) -> tuple[dict[str, Any], ...]:
     pushed = {name for name, line in lines.items() if line.line.endswith(_PUSHED)}
     if not pushed:
         return ()
@@ -183,7 +185,9 @@ def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...
     readers = [user for user in remaining if not _pushes(user)]
     pushing = sorted((user for user in (*remaining, *back) if _pushes(user)), key=_pushes)
     line = USERS_LINE + json.dumps([*readers, *pushing], ensure_ascii=False)
-    return "".join(line + "\n" if old_line.startswith(USERS_LINE) else old_line for old_line in text.splitlines(keepends=True))
+    return "".join(
+        line + "\n" if old_line.startswith(USERS_LINE) else old_line for old_line in text.splitlines(keepends=True)
+    )
 
 
 def _with_paths(
@@ -238,7 +242,7 @@ def sentinel_of(text: str, key: str) -> str:
 # --- the tunnel -----------------------------------------------------------------------------------
 
 
-def _held_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock, ...], tuple[PeerBlock, ...]]:
+def _frozen_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock, ...], tuple[PeerBlock, ...]]:
     peers = revocable_texts.peers_in(text) if text else []
     names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
     return tuple(p for p in peers if p.name in names), tuple(p for p in peers if p.name not in names)
@@ -274,7 +278,7 @@ def _networks(peers: Iterable[PeerBlock]) -> set[str]:
 # --- the rules, and what is trusted ---------------------------------------------------------------
 
 
-def _held_elements(
+def _frozen_elements(
     text: str, frozen_peers: Iterable[PeerBlock], other_peers: Iterable[PeerBlock], lines: Mapping[str, FrozenLine]
 ) -> dict[str, tuple[str, ...]]:
     """Return each device set's elements of frozen peers and paths."""
@@ -282,7 +286,7 @@ def _held_elements(
     sources = {place for line in lines.values() for place in _places(line.line)}
     pulled = {place.partition(" ")[0] for place in sources}
 
-    def is_held(element: str, name: str) -> bool:
+    def is_frozen(element: str, name: str) -> bool:
         written = element.partition(" ")[0]
         address = IPv4Address(written)
         if any(address in network for network in own):
@@ -293,7 +297,7 @@ def _held_elements(
 
     sets = revocable_texts.elements_in(text) if text else {}
     devices = {name: sets.get(name, []) for name in ("cameras", "onvif")}
-    return {name: tuple(element for element in listed if is_held(element, name)) for name, listed in devices.items()}
+    return {name: tuple(element for element in listed if is_frozen(element, name)) for name, listed in devices.items()}
 
 
 def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
@@ -310,7 +314,7 @@ def _with_rules(text: str, out: Collection[str], cameras: Iterable[str], onvif: 
         return sorted({element for element in (*sets.get(name, ()), *back) if element not in out}, key=_by_number)
 
     rest = "".join(revocable_texts.with_elements(text, {**sets, "cameras": listed("cameras", cameras)}))
-    return revocable_texts.with_asked(rest, listed("onvif", onvif))
+    return revocable_texts.with_onvif_devices(rest, listed("onvif", onvif))
 
 
 def _by_number(element: str) -> tuple[int, int]:
@@ -318,7 +322,7 @@ def _by_number(element: str) -> tuple[int, int]:
     return int(IPv4Address(address)), int(port)
 
 
-def _held_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
+def _frozen_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
     names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
     return {name: key for name, key in _below("keys", text).items() if name in names}
 

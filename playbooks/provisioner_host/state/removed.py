@@ -87,7 +87,7 @@ def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
     # What was found out of files that are gone: no secret, and addresses of what is gone.
     shutil.rmtree(paths.KNOWN, ignore_errors=True)
     # The state before comes last: where this is cut off, it shows that it was.
-    cleaned = [note for folder in (*_generations(), paths.LAST_GOOD) for note in _cleaned_or_gone(folder, now, stones)]
+    cleaned = [note for folder in (*_generations(), paths.LAST_GOOD) for note in _clean_or_delete(folder, now, stones)]
     return cleaned + _ssh_notes(before, now)
 
 
@@ -114,10 +114,10 @@ def moved_by(run_id: str) -> list[str]:
 def _with_removed(
     run_id: str, old: Tombstones | None, before: RevocableTexts, now: RevocableTexts, elsewhere: Collection[str]
 ) -> Tombstones:
-    has, had = revocable_texts.holdings(now), [_held(before)]
+    has, had = revocable_texts.holdings(now), [_holdings(before)]
     if had == [None]:
         # Nobody can tell what this apply removed: then all that a saved state has and this one has not.
-        had = [_held(saved_in(folder)) for folder in _generations()]
+        had = [_holdings(saved_in(folder)) for folder in _generations()]
 
     def of(kind: _Kind) -> dict[str, str]:
         removed = {name: run_id for holding in had if holding for name in holding[kind] if name not in elsewhere}
@@ -127,7 +127,7 @@ def _with_removed(
     return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
 
 
-def _held(texts: RevocableTexts) -> revocable_texts.Names | None:
+def _holdings(texts: RevocableTexts) -> revocable_texts.Names | None:
     try:
         return revocable_texts.holdings(texts)
     except Unclear:
@@ -163,7 +163,7 @@ def _forget_all() -> None:
         paths.TOMBSTONES.unlink(missing_ok=True)
 
 
-def _cleaned_or_gone(folder: Path, now: RevocableTexts, stones: Tombstones) -> list[str]:
+def _clean_or_delete(folder: Path, now: RevocableTexts, stones: Tombstones) -> list[str]:
     try:
         clean(folder, now, stones)
     except (Failed, Unclear, OSError) as error:

@@ -230,7 +230,7 @@ def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[
             lines.append(users)
         elif not path or name.startswith(SENTINEL_PREFIX) or line == present.get(name):
             lines.append(line)
-        elif name in present and _place(line) != _place(present[name]):
+        elif name in present and _login_and_endpoint(line) != _login_and_endpoint(present[name]):
             _note(out, "kept paths", name)
             lines.append(present[name])
         elif name in present or name not in stones["paths"]:
@@ -284,7 +284,7 @@ def _source(line: str) -> str:
         raise Unclear("the relay's file has a path in another form than ours") from None
 
 
-def _place(line: str) -> str:
+def _login_and_endpoint(line: str) -> str:
     """Return login, address and port of a source: logins keep their destination."""
     return _source(line).partition("://")[2].partition("/")[0]
 
@@ -348,7 +348,7 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
     is_reached = partial(_is_within, networks=_by_length([*allowed, *routed]))
     if "onvif" in saved_sets and sources is not None:
         live_devices = set(elements_in(now).get("onvif", []))
-        text = with_asked(text, [e for e in saved_sets["onvif"] if e in live_devices and is_reached(e)])
+        text = with_onvif_devices(text, [e for e in saved_sets["onvif"] if e in live_devices and is_reached(e)])
     keep = {
         "management": elements_in(now).get("management", []) if now else saved_sets.get("management", []),
         "centres": [e for e in saved_sets.get("centres", []) if f"{e}/32" in allowed],
@@ -422,7 +422,7 @@ def with_ipv6_of(rules: str, now: str) -> str:
     return bare
 
 
-def with_asked(rules: str, elements: list[str]) -> str:
+def with_onvif_devices(rules: str, elements: list[str]) -> str:
     """Return rules that let probes reach exactly these devices by ONVIF."""
     bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "").replace(_ASKED_ROUTED_LINE, "")
     if not elements:

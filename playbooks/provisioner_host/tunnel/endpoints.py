@@ -190,7 +190,9 @@ def answered(packet: bytes, us: int) -> int:
     if len(message) < 8:  # noqa: PLR2004 (an ICMP header)
         return 0
     if message[0] == _ECHO_REPLY:
-        return next((sequence for sequence in (_SMALL_WORD, _FULL_WORD) if message[4:8] == struct.pack("!HH", us, sequence)), 0)
+        return next(
+            (sequence for sequence in (_SMALL_WORD, _FULL_WORD) if message[4:8] == struct.pack("!HH", us, sequence)), 0
+        )
     refused = _inside(message[8:]) if message[0] == _UNREACHABLE else b""
     if refused[:1] == bytes([_TIMESTAMP]) and refused[4:8] == struct.pack("!HH", us, _REFUSED_WORD):
         return _REFUSED_WORD

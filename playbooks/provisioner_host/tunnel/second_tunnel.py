@@ -241,10 +241,10 @@ def _configured(peers: Mapping[str, PeerAnswer]) -> dict[str, tuple[object, ...]
 def later_of(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> dict[str, PeerAnswer]:
     """Return peers with the counters of the tunnel they use. Pure."""
     moved = _moved(peers, beside)
-    return {key: _seen_at(peer, beside[key]) if key in moved else peer for key, peer in peers.items()}
+    return {key: _with_counters_of(peer, beside[key]) if key in moved else peer for key, peer in peers.items()}
 
 
-def _seen_at(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
+def _with_counters_of(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
     return {
         **peer,
         "endpoint": second["endpoint"],

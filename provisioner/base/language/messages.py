@@ -147,7 +147,7 @@ class _Reader:
     def __init__(self, sentences: Mapping[str, str], forms: Mapping[str, Sequence[_Form]]) -> None:
         self._sentences = sentences
         self._forms = forms
-        self._known: dict[tuple[str, int], _Reading] = {}
+        self._cached: dict[tuple[str, int], _Reading] = {}
 
     def reading(self, text: str, depth: int) -> _Reading:
         """Return a text's best reading."""
@@ -155,17 +155,17 @@ class _Reader:
         # A single word may be an id or a key of a file, whatever it means in English.
         if " " not in core:
             return _Reading(0, len(core), text)
-        best = self._known.get((core, depth)) or self._best(core, depth)
+        best = self._cached.get((core, depth)) or self._best(core, depth)
         return best if core == text else _Reading(best.unexplained, best.loose, text.replace(core, best.text, 1))
 
     def _best(self, text: str, depth: int) -> _Reading:
         if text in self._sentences:
             return _Reading(0, 0, self._sentences[text])
-        if depth > _DEEPEST or len(self._known) >= _MOST_READINGS:
+        if depth > _DEEPEST or len(self._cached) >= _MOST_READINGS:
             return _unknown(text)
-        self._known[text, depth] = _unknown(text)  # until it is known better
+        self._cached[text, depth] = _unknown(text)  # until it is known better
         best = min(chain(self._matched(text, depth), self._others(text, depth)), default=_unknown(text))
-        self._known[text, depth] = best
+        self._cached[text, depth] = best
         return best
 
     def _others(self, text: str, depth: int) -> Iterator[_Reading]:

@@ -18,7 +18,7 @@ from provisioner.base.text import VIETNAM, asked, nearest
 from provisioner.base.vault import VaultPasswords
 from provisioner.base.vault_password import outside_of
 from provisioner.cli.support.context import Invocation, state_dir
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
 from provisioner.importing.contacts.erasure import LocatedContact
 from provisioner.importing.contacts.store import (
@@ -39,7 +39,7 @@ from provisioner.web.readers import Reader, role_name
 folder_option = click.option(
     "--contacts",
     "chosen",
-    type=Place(path_type=Path),
+    type=ValidPath(path_type=Path),
     metavar="DIR",
     help="The folder of contacts. Default: PROVISIONER_CONTACTS, else contacts/ in the inventory.",
 )
@@ -131,19 +131,19 @@ def contacts_document(command: str, **fields: object) -> dict[str, object]:
 
 def records(contacts: Iterable[LocatedContact], *, show: bool) -> list[dict[str, str]]:
     """Return records' positions, with `show` their content too."""
-    return [_place(contact) | (_personal(contact) if show else {}) for contact in contacts]
+    return [_contact_position(contact) | (_personal(contact) if show else {}) for contact in contacts]
 
 
 def print_records(contacts: Iterable[LocatedContact], *, show: bool) -> None:
     """Print records' positions, one a line, with `show` their content too."""
     for contact in contacts:
-        place = _place(contact)
+        place = _contact_position(contact)
         until = f"to {place['valid_to']}" if place["valid_to"] else "on"
         columns = [place["province"], place["facility"], place["role"], f"from {place['valid_from']} {until}"]
         click.echo("  ".join(columns + [value for value in _personal(contact).values() if value and show]))
 
 
-def _place(located: LocatedContact) -> dict[str, str]:
+def _contact_position(located: LocatedContact) -> dict[str, str]:
     contact = located.contact
     return {
         "province": located.province,

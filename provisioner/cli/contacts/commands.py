@@ -30,7 +30,7 @@ from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.question import ask, refuse_unattended
-from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts import erasure
 from provisioner.importing.contacts.checks import (
     ContactsView,
@@ -103,7 +103,7 @@ def _summary(errors: int, warnings: int, extent: str) -> str:
 @facilities_option
 @click.option("--show", is_flag=True, help="Show the personal data too, not only its place.")
 @click.option(
-    "--export", "out", type=Place(path_type=Path), metavar="FILE.json", help="Write the records for the person."
+    "--export", "out", type=ValidPath(path_type=Path), metavar="FILE.json", help="Write the records for the person."
 )
 @force_option
 @purpose_option
@@ -185,7 +185,7 @@ def nobody(searched: Iterable[str]) -> UsageError:
 @click.option(
     "--new-password-file",
     "new_password_file",
-    type=Place(path_type=Path),
+    type=ValidPath(path_type=Path),
     metavar="FILE",
     help="A file with your new password, if a program returns the old one.",
 )
@@ -290,7 +290,9 @@ def _renewal_lines(renewal: Renewal) -> Iterator[str]:
 
 @click.command("list")
 @click.option("--province", required=True, metavar="SLUG", shell_complete=provinces_like, help="The list's province.")
-@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE.xlsx", help="The spreadsheet to write.")
+@click.option(
+    "--out", type=ValidPath(path_type=Path), required=True, metavar="FILE.xlsx", help="The spreadsheet to write."
+)
 @force_option
 @purpose_option
 @requester_option

@@ -48,10 +48,12 @@ def progress_of(invocation: Invocation, log: Path | None, *, quiet: bool) -> Pro
     file = None
     if log is not None:
         file = LogFile(log)
-    return Progress(invocation.say, _shown(invocation, quiet=quiet), verbose=invocation.verbose, log=file, quiet=quiet)
+    return Progress(
+        invocation.say, _progress_form(invocation, quiet=quiet), verbose=invocation.verbose, log=file, quiet=quiet
+    )
 
 
-def _shown(invocation: Invocation, *, quiet: bool) -> ProgressForm:
+def _progress_form(invocation: Invocation, *, quiet: bool) -> ProgressForm:
     if quiet or invocation.json:
         return ProgressForm.NOTHING
     return ProgressForm.ROWS if sys.stderr.isatty() and invocation.env.get("TERM") != "dumb" else ProgressForm.LINES
@@ -64,7 +66,7 @@ def attended(progress: Progress, command: str, call: Callable[[], object]) -> ob
         try:
             code = call()
         except ProvisionerError as error:
-            progress.log(f"{command} ends with {error.exit_code}: {_words(error, command)}")
+            progress.log(f"{command} ends with {error.exit_code}: {_log_text(error, command)}")
             raise
         except click.ClickException:
             progress.log(f"{command} ends with {UsageError.exit_code}: wrong usage")
@@ -79,7 +81,7 @@ def attended(progress: Progress, command: str, call: Callable[[], object]) -> ob
         return code
 
 
-def _words(error: ProvisionerError, command: str) -> str:
+def _log_text(error: ProvisionerError, command: str) -> str:
     """Return an error for the log, without a user's words."""
     is_typed = isinstance(error, UsageError) or any(word in _OF_PERSONS for word in command.split())
     return error.code if is_typed else f"{error.code}: {error.message}"

@@ -102,7 +102,9 @@ def complete(cli: click.Command, instruction: str, configuration: Configuration)
     if shell is None or action not in {"source", "complete"}:
         if action != "complete":
             instructions = ", ".join(f"{shell_name}_source" for shell_name in _SHELLS)
-            click.echo(f"error: {INSTRUCTION} names no shell that there is\nhint: it is one of {instructions}", err=True)
+            click.echo(
+                f"error: {INSTRUCTION} names no shell that there is\nhint: it is one of {instructions}", err=True
+            )
         return _WRONG_USAGE
     completion = shell(cli, {"obj": configuration}, _PROGRAM, INSTRUCTION)
     if action == "source":
@@ -145,7 +147,7 @@ def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     """Complete a recorded run, newest first."""
     from provisioner.operations.questions.history import run_names  # noqa: PLC0415 (other words need no history)
 
-    root, environment = _place(ctx)
+    root, environment = _inventory_place(ctx)
     names = run_names(root, environment, _RUNS) if root else ()
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
@@ -160,7 +162,7 @@ def checks_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete:
     return [CompletionItem("verify")] * "verify".startswith(incomplete) + runs_like(ctx, param, incomplete)
 
 
-def _place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
+def _inventory_place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
     """Return the inventory's folder, if named, and the environment."""
     configuration: Configuration = ctx.find_root().obj or Configuration()
     named = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
@@ -170,7 +172,7 @@ def _place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
 def _names(ctx: click.Context, kind: str, prefix: str) -> list[str]:
     from provisioner.operations.edit.file_edit import names_of  # noqa: PLC0415 (help does not need the inventory)
 
-    root, _ = _place(ctx)
+    root, _ = _inventory_place(ctx)
     if root is None or kind not in _KINDS:
         return []
     candidates: tuple[str, ...] = getattr(names_of(root), kind)

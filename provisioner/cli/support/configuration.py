@@ -50,7 +50,7 @@ def _text(value: object, _: Path) -> str:
     return value
 
 
-def _word(allowed: tuple[str, ...], value: object, _: Path) -> str:
+def _allowed_text(allowed: tuple[str, ...], value: object, _: Path) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise _NotSuchAValueError(" or ".join(f'"{word}"' for word in allowed))
     return value
@@ -86,8 +86,8 @@ def _identity(value: object, folder: Path) -> str:
 SETTINGS: Final[Mapping[str, Setting]] = {
     "inventory": Setting("PROVISIONER_INVENTORY", _path),
     "state": Setting("PROVISIONER_STATE", _state),
-    "output": Setting(OUTPUT, partial(_word, OUTPUTS)),
-    "language": Setting("PROVISIONER_LANGUAGE", partial(_word, tuple(language.value for language in Language))),
+    "output": Setting(OUTPUT, partial(_allowed_text, OUTPUTS)),
+    "language": Setting("PROVISIONER_LANGUAGE", partial(_allowed_text, tuple(language.value for language in Language))),
     "pager": Setting("PROVISIONER_PAGER", _text),
     "ssh_key": Setting("PROVISIONER_SSH_KEY", _path),
     "nodes": Setting("PROVISIONER_NODES", _path),

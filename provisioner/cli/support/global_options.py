@@ -18,7 +18,7 @@ from provisioner.base.language import VARIABLE, Language, language_of
 from provisioner.cli.support.attendance import attended, progress_of
 from provisioner.cli.support.configuration import OUTPUT, Configuration, output_of
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.terminal import PAGER_VARIABLE, ListedWord, Place, is_paged, paged
+from provisioner.cli.support.terminal import PAGER_VARIABLE, ListedWord, ValidPath, is_paged, paged
 
 _WITH_MARKDOWN = ("drift", "plan", "plan diff")
 _INVENTORY, _OUTPUT, _LANGUAGE, _LOG = "inventory", "output", "language", "log"
@@ -69,7 +69,7 @@ def _options() -> tuple[click.Option, ...]:
     return (
         _GlobalOption(
             ["-i", "--inventory"],
-            type=Place(path_type=Path),
+            type=ValidPath(path_type=Path),
             multiple=True,
             metavar="DIR",
             expose_value=False,
@@ -104,7 +104,7 @@ def _options() -> tuple[click.Option, ...]:
         ),
         _GlobalOption(
             ["--log"],
-            type=Place(path_type=Path),
+            type=ValidPath(path_type=Path),
             multiple=True,
             metavar="FILE",
             expose_value=False,

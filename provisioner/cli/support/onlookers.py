@@ -120,7 +120,7 @@ class Progress:
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say, self._shown, self._clock = say, form, clock
+        self._say, self._form, self._clock = say, form, clock
         self._verbose, self._log, self._quiet = verbose, log, quiet
         self._work = Underway()
         self._lock = threading.RLock()
@@ -134,7 +134,9 @@ class Progress:
     @contextmanager
     def displayed(self) -> Iterator[None]:
         """Display progress until the block ends; other output comes first."""
-        streams = [output for output in (sys.stdout, sys.stderr) if isinstance(output, SafeStream) and output.below.isatty()]
+        streams = [
+            output for output in (sys.stdout, sys.stderr) if isinstance(output, SafeStream) and output.below.isatty()
+        ]
         if self._rows is not None:
             for stream in streams:
                 stream.before = self._erase
@@ -240,7 +242,7 @@ class Progress:
     # --- what is shown --------------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        if self._shown is ProgressForm.NOTHING:
+        if self._form is ProgressForm.NOTHING:
             return
         with self._lock:
             now = self._clock()

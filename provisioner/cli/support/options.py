@@ -133,7 +133,7 @@ def field_options(model: type[Model], /, *, required: bool = False, **helps: str
     for name in helps or model.model_fields:
         field = model.model_fields[name]
         if (described := use_of(field).option) is not None:
-            param_type, metavar = _word_of(*_form_of(field))
+            param_type, metavar = _param_type_of(*_form_of(field))
             flag, needed = name.replace("_", "-"), required and field.is_required()
             flag = f"--{flag}/--no-{flag}" if param_type is click.BOOL else f"--{flag}"
             described = helps.get(name) or described or None
@@ -167,7 +167,7 @@ def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
     return inner[0], (*marks, *nested)
 
 
-def _word_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[object] | None, str | None]:
+def _param_type_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[object] | None, str | None]:
     """Return click's type of an option, and its metavar."""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ListedWord([member.value for member in kind]), None

@@ -131,14 +131,14 @@ class SafeStream:
         self.before: Callable[[], None] | None = None
         self.exits_on_broken_pipe = exits_on_broken_pipe
         self.failure: OSError | None = None
-        self._held: list[str] | None = None
+        self._collected: list[str] | None = None
 
     def write(self, text: str) -> int:
         """Write a text, made safe."""
-        if self._held is not None:
-            self._held.append(shown(text))
+        if self._collected is not None:
+            self._collected.append(without_controls(text))
             return len(text)
-        self.release(shown(text))
+        self.release(without_controls(text))
         return len(text)
 
     def release(self, text: str) -> None:
@@ -149,14 +149,14 @@ class SafeStream:
             self.below.write(text)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[list[str]]:
+    def collected(self) -> Iterator[list[str]]:
         """Collect safe texts until the block ends."""
         texts: list[str] = []
-        self._held = texts
+        self._collected = texts
         try:
             yield texts
         finally:
-            self._held = None
+            self._collected = None
 
     def flush(self) -> None:
         """Flush the real stream."""
@@ -206,7 +206,7 @@ class ListedWord(click.Choice[str]):
             raise UnknownWordError(error.message, did_you_mean(value, self.choices, ""), ctx, param) from None
 
 
-class Place(click.Path):
+class ValidPath(click.Path):
     """A path that a file system can hold."""
 
     def convert(
@@ -259,7 +259,7 @@ def outlive_readers() -> None:
             stream.exits_on_broken_pipe = False
 
 
-def shown(text: str) -> str:
+def without_controls(text: str) -> str:
     """Remove what a terminal obeys, but our colours, tabs and line ends."""
     if text.isprintable():
         return text
@@ -316,14 +316,14 @@ def paged(env: Mapping[str, str], *, wanted: bool) -> Iterator[None]:
     if not command or not isinstance(stream, SafeStream):
         yield
         return
-    with stream.held() as texts:
+    with stream.collected() as texts:
         try:
             yield
         except BaseException:
             stream.release("".join(texts))
             raise
     text = "".join(texts)
-    if not _is_long(text, stream) or not _shown_by_pager(command, env, text, stream):
+    if not _is_long(text, stream) or not _show_in_pager(command, env, text, stream):
         stream.release(text)
 
 
@@ -338,13 +338,13 @@ def _is_long(text: str, stream: SafeStream) -> bool:
     return sum(rows) >= lines
 
 
-def _shown_by_pager(command: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
+def _show_in_pager(command: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
     """Return whether the pager succeeded; it handles interrupts itself."""
     from provisioner.base.processes import own_environment, show_on_terminal  # noqa: PLC0415 (few need it)
 
     variables = {name: value for name, value in own_environment(env).items() if not name.startswith(_NOT_ITS_OWN)}
     stream.flush()
-    before = signal.signal(signal.SIGINT, _left_to_the_pager)
+    before = signal.signal(signal.SIGINT, _ignore_interrupt)
     try:
         code = show_on_terminal(command, {"LESS": _LESS, **variables}, text.encode(stream.encoding, "backslashreplace"))
     except OSError:
@@ -354,7 +354,7 @@ def _shown_by_pager(command: list[str], env: Mapping[str, str], text: str, strea
     return code == 0
 
 
-def _left_to_the_pager(_number: int, _frame: object) -> None:
+def _ignore_interrupt(_number: int, _frame: object) -> None:
     """Ignore an interrupt meant for the pager."""
 
 

@@ -134,7 +134,9 @@ def committed(checkout: Checkout, edits: Iterable[FileEdit], written: str, messa
         raise UsageError(f"{written} is written, and not committed: {error}", hint=error.hint) from error
 
 
-def frozen_lines(frozen: Sequence[FrozenFacility], consequence: str = HOSTS_KEEP, say: Translator = ENGLISH) -> Iterator[str]:
+def frozen_lines(
+    frozen: Sequence[FrozenFacility], consequence: str = HOSTS_KEEP, say: Translator = ENGLISH
+) -> Iterator[str]:
     """Yield frozen facilities, with cause and position.
 
     `consequence` is what follows for the command.
@@ -152,7 +154,9 @@ def frozen_lines(frozen: Sequence[FrozenFacility], consequence: str = HOSTS_KEEP
             yield f"    {say('hint')}: {printable(say.restated(facility.hint))}"
 
 
-def print_frozen(frozen: Sequence[FrozenFacility], *, color: bool | None, consequence: str, say: Translator = ENGLISH) -> None:
+def print_frozen(
+    frozen: Sequence[FrozenFacility], *, color: bool | None, consequence: str, say: Translator = ENGLISH
+) -> None:
     """Print frozen facilities on standard error."""
     for line in frozen_lines(frozen, consequence, say):
         click.echo(line, err=True, color=color)

@@ -84,7 +84,10 @@ class NatMapAccess:
         prefixes = {allocation.tunnel_address: allocation.prefix}
         if allocation.successor:
             prefixes[allocation.successor.tunnel_address] = allocation.successor.prefix
-        by_tunnel = {address: recorded(overlay_prefix, _PREFIX, facility.id, "allocate") for address, overlay_prefix in prefixes.items()}
+        by_tunnel = {
+            address: recorded(overlay_prefix, _PREFIX, facility.id, "allocate")
+            for address, overlay_prefix in prefixes.items()
+        }
         maps = []
         for device, endpoint in device_places(facility).items():
             number = _number(allocation, facility, device)
@@ -163,5 +166,5 @@ class PortMapAccess:
 
 
 def _onvif_port(facility: Facility, allocation: SiteAllocation, device: str) -> int:
-    port = allocation.asked_ports.get(device)
+    port = allocation.device_onvif_ports.get(device)
     return recorded(port, f"the port for ONVIF of {device}", facility.id, "allocate")

@@ -222,7 +222,7 @@ class _Sheet(HTMLParser):
             self._numbers = (self._numbers or 0) + 1
             self._add(Paragraph(text, _style(tag, self._size), bulletText=f"{self._numbers}."))
         elif self._qr:
-            self._add(_beside(_Code(self._qr), Paragraph(text, _style(tag, self._size))))
+            self._add(_side_by_side(_Code(self._qr), Paragraph(text, _style(tag, self._size))))
         elif self._kind == "until":
             self._add(_framed(Paragraph(text, _style(tag, self._size))))
         else:
@@ -261,7 +261,7 @@ def _columns(devices: list[Flowable]) -> Table:
     return Table(rows, [_WIDTH / 2] * 2, style=_padding(0), spaceBefore=2, spaceAfter=2)
 
 
-def _beside(code: Flowable, text: Flowable) -> Table:
+def _side_by_side(code: Flowable, text: Flowable) -> Table:
     looks: list[_Look] = [("VALIGN", (0, 0), (-1, -1), "TOP"), *_padding(0)]
     return Table([[code, text]], [_CODE_SIDE + 4 * mm, _WIDTH - _CODE_SIDE - 4 * mm], style=looks, spaceBefore=3)
 

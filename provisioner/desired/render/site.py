@@ -253,7 +253,11 @@ def with_printed_sheets(package: SitePackage) -> SitePackage:
     # The libraries that draw take as long to import as all the rest.
     from provisioner.desired.render.sheet_pdf import printed_sheet  # noqa: PLC0415
 
-    files = [printed for file in package.files for printed in (printed_sheet(file) if file.path.endswith(".html") else [file])]
+    files = [
+        printed
+        for file in package.files
+        for printed in (printed_sheet(file) if file.path.endswith(".html") else [file])
+    ]
     return package._replace(files=_listed(files))
 
 

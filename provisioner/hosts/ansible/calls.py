@@ -34,7 +34,7 @@ class AnsibleRunner(OpenRunner):
 
     def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:
         self._templates = templates
-        self._begun: WaitingAnsible | None = None
+        self._started: WaitingAnsible | None = None
         self._environment = environment
         self._plays: list[Play] = []
         self._proofs = Proofs()
@@ -42,9 +42,9 @@ class AnsibleRunner(OpenRunner):
         self._closed = False
         weakref.finalize(self, _close_all, self._plays)
 
-    def goes_on_with(self, waiting: WaitingAnsible) -> None:
+    def use_started(self, waiting: WaitingAnsible) -> None:
         """Use an Ansible process that was started early for the first play."""
-        self._begun = waiting
+        self._started = waiting
 
     def close(self) -> None:
         """End all plays and remove their files; hosts finish their operation."""
@@ -106,7 +106,7 @@ class AnsibleRunner(OpenRunner):
             return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
 
     def _play(self, specs: Sequence[CallTarget]) -> Play:
-        waiting = self._begun if self._begun is not None and self._begun.is_taken(self._environment) else None
+        waiting = self._started if self._started is not None and self._started.is_taken(self._environment) else None
         return Play(specs, self._templates, self._environment, self._proofs, waiting=waiting)
 
     def _refuse_closed(self) -> None:

@@ -72,7 +72,7 @@ OWN = "own"
 KEY = "ssh_key_words"
 
 
-def place_of(spec: CallTarget) -> Place:
+def endpoint_of(spec: CallTarget) -> Place:
     """Return a host's place."""
     return str(spec.address), spec.ssh, spec.jump
 
@@ -90,14 +90,14 @@ class Proofs:
 
     def challenge_to(self, spec: CallTarget) -> dict[str, str] | None:
         """Return a challenge before there is a call; `None` if not needed."""
-        if self._known(spec):
+        if self._is_proved(spec):
             return None
         challenge = secrets.token_hex(32)
         return {"challenge": challenge, "proof": proof_of(spec.identity, challenge)}
 
     def seal(self, call: HostCall, bundle: bytes) -> str | None:
         """Return a bundle's seal; `None` if the host may lack our program."""
-        if call.unproved or place_of(call.spec) in self._accepted:
+        if call.unproved or endpoint_of(call.spec) in self._accepted:
             return None
         return seal_of(call.spec.identity, bundle)
 
@@ -115,14 +115,14 @@ class Proofs:
         if call.script is not None:
             return
         if outcome is CallOutcome.ANSWERED and call.request["operation"] in _LAST:
-            self._proved.discard(place_of(call.spec))
-            self._accepted.discard(place_of(call.spec))
+            self._proved.discard(endpoint_of(call.spec))
+            self._accepted.discard(endpoint_of(call.spec))
             return
-        if outcome is CallOutcome.ANSWERED and not self._known(call.spec):
-            (self._accepted if call.unproved else self._proved).add(place_of(call.spec))
+        if outcome is CallOutcome.ANSWERED and not self._is_proved(call.spec):
+            (self._accepted if call.unproved else self._proved).add(endpoint_of(call.spec))
 
-    def _known(self, spec: CallTarget) -> bool:
-        return place_of(spec) in self._proved | self._accepted
+    def _is_proved(self, spec: CallTarget) -> bool:
+        return endpoint_of(spec) in self._proved | self._accepted
 
 
 class Play:
@@ -147,11 +147,11 @@ class Play:
         for spec in specs:
             refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
         self._templates, self._proofs = templates, proofs
-        self._free = {spec.id: place_of(spec) for spec in specs}
+        self._free = {spec.id: endpoint_of(spec) for spec in specs}
         self._ways = {spec.id: route_to(spec) for spec in specs}
         self._busy: set[int] = set()
-        self._stays = len(specs) <= MAX_WORKERS
-        self._shares = self._stays
+        self._keeps_workers = len(specs) <= MAX_WORKERS
+        self._shares = self._keeps_workers
         self._number = 0
         self._since: dict[str, dict[str, int]] = {spec.id: {} for spec in specs}
         self._pipes: dict[str, int] = {}
@@ -169,7 +169,7 @@ class Play:
 
     def takes(self, spec: CallTarget) -> bool:
         """Return whether a worker waits for a call to this host."""
-        return self._free.get(spec.id) == place_of(spec) and self.alive
+        return self._free.get(spec.id) == endpoint_of(spec) and self.alive
 
     def post(self, call: HostCall) -> int:
         """Give a worker its next call; return the call's number."""
@@ -231,8 +231,8 @@ class Play:
         raw = _read_bounded(path)
         path.unlink()
         self._busy.discard(number)
-        if self._stays:
-            self._free[call.spec.id] = place_of(call.spec)
+        if self._keeps_workers:
+            self._free[call.spec.id] = endpoint_of(call.spec)
         answer = answer_in(call.spec.id, raw, route_to(call.spec))
         self._proofs.answered(call, answer.outcome)
         return with_owner(call.spec, answer)
@@ -303,7 +303,7 @@ class Play:
             "answers": str(folder / "answers"),
             "alone": str(folder / ALONE),
             "key": str(folder / KEY),
-            "stays": self._stays,
+            "stays": self._keeps_workers,
         }
         (folder / HOSTS).write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
         (folder / CONFIG).write_text(ssh.config)

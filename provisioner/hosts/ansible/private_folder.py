@@ -33,7 +33,7 @@ def make_private_folder(environment: Mapping[str, str]) -> Path:
         HostError: this machine has no writable tmpfs that is safe from other users.
     """
     for candidate in (environment.get("XDG_RUNTIME_DIR", ""), *_SHARED):
-        place = _place(candidate)
+        place = _checked_folder(candidate)
         if place is not None:
             _sweep(place)
             prefix = f"provisioner-{os.getpid()}-{_started(os.getpid())}-"
@@ -44,7 +44,7 @@ def make_private_folder(environment: Mapping[str, str]) -> Path:
     )
 
 
-def _place(candidate: str) -> Path | None:
+def _checked_folder(candidate: str) -> Path | None:
     """Resolve a candidate; `None` unless it is on tmpfs, writable and safe."""
     if not candidate.startswith("/"):
         return None

@@ -111,7 +111,7 @@ def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> 
     for name, link in links.items():
         blocks[name].append(f"ControlPath {_quoted(link)}")
     sockets = {leg.name: links[leg.over] for leg in legs if leg.over in links}
-    known_hosts = {leg.name: _known(leg) for leg in legs}
+    known_hosts = {leg.name: _known_hosts_line(leg) for leg in legs}
     return SshFiles(_text([*blocks.values(), last]), alone, known_hosts, jump_names, sockets)
 
 
@@ -180,7 +180,7 @@ def _called(leg: _Leg) -> str:
     return text
 
 
-def _known(leg: _Leg) -> str:
+def _known_hosts_line(leg: _Leg) -> str:
     key = leg.ssh.host_key or leg.ssh.host_ca or ""
     if not _KEY.fullmatch(key):
         raise HostError(f"{leg.name}: its SSH host key is none that may stand in known_hosts")

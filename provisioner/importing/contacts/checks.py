@@ -264,7 +264,9 @@ def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
         current = _current_representatives(contacts, facility.id, view.today)
         if not current:
             has_others = any(c.facility == facility.id and c.role is Role.REPRESENTATIVE for c in contacts)
-            message = "there is no current representative" + ("; the days of those listed are over or to come" * has_others)
+            message = "there is no current representative" + (
+                "; the days of those listed are over or to come" * has_others
+            )
             hint = "add one with full name, title, phone and e-mail (clause 1 of letter 1407/BTTTT-CVT)"
             yield _of_facility(file_name, facility, "representative-missing", message, hint)
         elif all(contact.lacking for contact in current):

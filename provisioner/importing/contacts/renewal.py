@@ -70,7 +70,7 @@ def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
     return None if None in contents else tuple(content for content in contents if content is not None)
 
 
-def is_known_to_git(path: Path) -> bool:
+def is_in_git_history(path: Path) -> bool:
     """Return whether a password was ever in Git, and is thus indestructible."""
     checkout = checkout_of(path.parent)
     staged = _git(checkout, "ls-files", "--", _name_of(path, checkout)) if checkout else None
@@ -105,7 +105,7 @@ def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password
     earlier = earlier_versions(file)
     _refuse_readable(file, (data, *(earlier or ())), passwords, province, source)
     if new_password_file is not None:
-        _refuse_known(new_password_file, province, passwords)
+        _refuse_used_password(new_password_file, province, passwords)
     count = None if earlier is None else len(earlier)
     return Renewal(province, file, None if new_password_file else source.resolve(), new_password_file, count)
 
@@ -245,7 +245,7 @@ def _refuse_unwritable(source: Path, province: str) -> None:
     place = source.resolve()
     if not os.access(place, os.W_OK) or not os.access(place.parent, os.W_OK):
         raise PolicyError(f"{place} cannot be written: its password cannot be renewed", hint=elsewhere, object=province)
-    if is_known_to_git(place):
+    if is_in_git_history(place):
         raise PolicyError(
             f"{place} is in Git: the password cannot be destroyed",
             hint="take the password out of Git with its history, then run the command again",
@@ -308,7 +308,7 @@ def _version_opens(version: bytes, password: bytes, file: Path) -> bool:
         return False  # a version that is no vault file any more
 
 
-def _refuse_known(new_file: Path, province: str, passwords: VaultPasswords) -> None:
+def _refuse_used_password(new_file: Path, province: str, passwords: VaultPasswords) -> None:
     """Refuse a new password that is already in use."""
     new = read_password(new_file, vault_id(province), {})
     in_use: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != new_file}

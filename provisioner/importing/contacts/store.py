@@ -182,7 +182,9 @@ def pending(path: Path) -> Path:
 
 def _nothing_set(subject: str, province: str) -> SecretsError:
     hint = f"add {vault_id(province)}@FILE to ANSIBLE_VAULT_IDENTITY_LIST, FILE its password's file or program"
-    return SecretsError(f"{subject}: no password is set for the vault id {vault_id(province)}", hint=hint, object=province)
+    return SecretsError(
+        f"{subject}: no password is set for the vault id {vault_id(province)}", hint=hint, object=province
+    )
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class DcimClient:
 
     def _document(self, url: str) -> Document:
         try:
-            answer = self._asked(url)
+            answer = self._answer_to(url)
             document = json.loads(answer.body)
         except ReachError as failure:
             raise FileRefusedError(error("dcim-unreachable", cause=failure.reason)) from None
@@ -87,7 +87,7 @@ class DcimClient:
         """The server's name in findings."""
         return urlsplit(self.mapping.url).netloc
 
-    def _asked(self, url: str) -> HttpAnswer:
+    def _answer_to(self, url: str) -> HttpAnswer:
         headers = {"Authorization": f"Token {self.token.reveal()}", "Accept": "application/json"}
         request = Request("GET", url, headers=headers, most_bytes=_MOST_BYTES)
 

@@ -102,7 +102,7 @@ class DcimMapping(_MappingPart):
     """Devices: our cameras and recorders."""
 
     @model_validator(mode="after")
-    def _known_columns(self) -> Self:
+    def _check_columns(self) -> Self:
         if self.sites is None and self.devices is None:
             raise ValueError("name sites, devices, or both")
         for kind, mapping in self.mappings.items():

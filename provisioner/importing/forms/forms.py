@@ -38,28 +38,39 @@ from provisioner.importing.grid import Cell
 def _stream(name: str, title: str) -> Iterator[Column]:
     """Yield one stream's columns; without a name, those of row-per-stream tables."""
     suffix, key = (f" luồng {title}", f"{name}_") if name else ("", "")
-    is_asked = bool(name)
+    has_reads = bool(name)
     yield Column(
         f"{key}size",
         f"Độ phân giải{suffix}",
         "" if name else "Phân giải",
         picture_size,
         safe_number,
-        asked=is_asked,
-    )
-    yield number(f"{key}fps", f"Khung hình/giây{suffix}", 120, f"FPS{suffix}|Số khung hình/giây{suffix}", asked=is_asked)
-    yield chosen(
-        f"{key}codec", f"Chuẩn nén{suffix}", choices.CODECS, f"Codec{suffix}|Chuẩn nén hình ảnh{suffix}", asked=is_asked
+        asked=has_reads,
     )
     yield number(
-        f"{key}kbps", f"Bitrate{suffix} (kbps)", 100_000, f"Bitrate{suffix}|Tốc độ bit{suffix}", least=16, asked=is_asked
+        f"{key}fps", f"Khung hình/giây{suffix}", 120, f"FPS{suffix}|Số khung hình/giây{suffix}", asked=has_reads
+    )
+    yield chosen(
+        f"{key}codec",
+        f"Chuẩn nén{suffix}",
+        choices.CODECS,
+        f"Codec{suffix}|Chuẩn nén hình ảnh{suffix}",
+        asked=has_reads,
+    )
+    yield number(
+        f"{key}kbps",
+        f"Bitrate{suffix} (kbps)",
+        100_000,
+        f"Bitrate{suffix}|Tốc độ bit{suffix}",
+        least=16,
+        asked=has_reads,
     )
     yield Column(
         f"{key}rtsp_path",
         f"Đường dẫn RTSP{suffix}",
         f"RTSP path{suffix}",
         rtsp_path,
-        asked=is_asked,
+        asked=has_reads,
         advice="Chỉ phần sau địa chỉ, bắt đầu bằng /; không có tài khoản, mật khẩu" if name else "",
     )
 
@@ -382,7 +393,7 @@ WITHOUT_MEANING = frozenset(
 """Keys of several sheets, which do not identify a sheet."""
 
 
-def known_headers(row: Iterable[str]) -> int:
+def most_headers(row: Iterable[str]) -> int:
     """Return the most headers that a row has of one sheet."""
     texts = [text for text in row if text.strip()]
     return max(len({column.key for text in texts if (column := form.find(text))}) for form in FORMS)

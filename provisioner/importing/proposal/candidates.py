@@ -169,7 +169,7 @@ def likeness_keys(name: str) -> frozenset[str]:
     return frozenset({f"{fixed}{' '.join(sorted(parts.own))}", f"{fixed}{letters}", *(fixed + typo for typo in typos)})
 
 
-def holds_the_other(first: PartedName, second: PartedName) -> bool:
+def is_extension(first: PartedName, second: PartedName) -> bool:
     """Return whether one name extends the other, with compatible kinds and counts."""
     if first.counts != second.counts or (first.kinds and second.kinds and first.kinds != second.kinds):
         return False
@@ -272,10 +272,10 @@ class SiteIndex:
             places = places_agree(identity, candidate)
             if max(places) is not Sameness.OTHER:
                 same = names_agree(identity.name, candidate.name) is Sameness.SAME
-                reasons = (Why.SAME_NAME if same else Why.OTHER_MARKS, *_of_place(identity, candidate, places))
+                reasons = (Why.SAME_NAME if same else Why.OTHER_MARKS, *_place_reasons(identity, candidate, places))
                 yield Likely(key, reasons, strong=True)
-            elif _is_street_apart(identity, candidate):
-                yield Likely(key, (Why.SAME_NAME, *_of_place(identity, candidate, places)), strong=crowd)
+            elif _differs_in_street(identity, candidate):
+                yield Likely(key, (Why.SAME_NAME, *_place_reasons(identity, candidate, places)), strong=crowd)
             elif crowd:
                 yield Likely(key, (Why.SAME_NAME, Why.MANY_NAMESAKES), strong=True)
 
@@ -290,7 +290,7 @@ class SiteIndex:
             candidate = self.identities[key]
             places = places_agree(identity, candidate)
             if identity.name.key != candidate.name.key and Sameness.OTHER not in places[:2]:
-                yield Likely(key, (Why.LIKE_NAME, *_of_place(identity, candidate, places)), strong=True)
+                yield Likely(key, (Why.LIKE_NAME, *_place_reasons(identity, candidate, places)), strong=True)
 
     def _neighbours(self, identity: Identity) -> Iterator[Likely]:
         """Yield sites of the ward with an extended name, or the address."""
@@ -302,10 +302,10 @@ class SiteIndex:
             places = district, ward, street = places_agree(identity, candidate)
             if ward is not Sameness.SAME or district is Sameness.OTHER or identity.name.key == candidate.name.key:
                 continue
-            if holds_the_other(parted(identity.shown[0]), parted(candidate.shown[0])):
-                yield Likely(key, (Why.LONGER_NAME, *_of_place(identity, candidate, places)), strong=False)
+            if is_extension(parted(identity.shown[0]), parted(candidate.shown[0])):
+                yield Likely(key, (Why.LONGER_NAME, *_place_reasons(identity, candidate, places)), strong=False)
             elif street is Sameness.SAME and _is_numbered(identity):
-                yield Likely(key, _of_place(identity, candidate, places), strong=False)
+                yield Likely(key, _place_reasons(identity, candidate, places), strong=False)
 
 
 def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
@@ -317,7 +317,7 @@ def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
         yield identity.ward.key, f"@{identity.street.key}"
 
 
-def _is_street_apart(first: Identity, second: Identity) -> bool:
+def _differs_in_street(first: Identity, second: Identity) -> bool:
     """Return whether two namesakes in one ward differ in their address."""
     district, ward, street = places_agree(first, second)
     return first.ward is not None and (district, ward, street) == (Sameness.SAME, Sameness.SAME, Sameness.OTHER)
@@ -328,7 +328,9 @@ def _is_numbered(identity: Identity) -> bool:
     return identity.street is not None and any(c.isdecimal() for c in identity.street.key)
 
 
-def _of_place(first: Identity, second: Identity, agreements: tuple[Sameness, Sameness, Sameness]) -> tuple[Why, ...]:
+def _place_reasons(
+    first: Identity, second: Identity, agreements: tuple[Sameness, Sameness, Sameness]
+) -> tuple[Why, ...]:
     """What two places have in common, and what is not known of them, by `places_agree`."""
     _, ward, street = agreements
     reasons: list[Why] = []

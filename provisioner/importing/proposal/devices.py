@@ -43,7 +43,7 @@ class _Device:
         return name if isinstance(name, str) else None
 
     @property
-    def known_streams(self) -> dict[str, dict[str, object]]:
+    def stored_streams(self) -> dict[str, dict[str, object]]:
         streams = self.known.get("streams")
         return {name: stream for name, stream in streams.items() if stream} if isinstance(streams, dict) else {}
 
@@ -63,7 +63,7 @@ class DeviceDraft:
         self._at: dict[tuple[object, ...], dict[int, _Device]] = {}
         """The cameras by present or former address or channel, and by number."""
         for device in self._cameras.values():
-            self._note_place(device)
+            self._note_address(device)
         self._highest: dict[str, tuple[int, int, str]] = {}
         """By kind: the numbers of recorders and cameras at the last proposal, and its id."""
 
@@ -117,7 +117,9 @@ class DeviceDraft:
         self._put_recorder(device, record, _OF_RECORDERS)
 
     def _recorder_at(self, address: str | None) -> str | None:
-        matches = [device.id for device in self._recorders.values() if address and device.known.get("address") == address]
+        matches = [
+            device.id for device in self._recorders.values() if address and device.known.get("address") == address
+        ]
         return matches[0] if len(matches) == 1 else None
 
     def _new_recorder(self, record: Record, name: str | None) -> _Device:
@@ -185,7 +187,7 @@ class DeviceDraft:
             self._put_camera(device, record, recorder)
 
     def _camera(self, record: Record, recorder: _Device | None) -> _Device | None:
-        name = record.text("camera_id") or self._camera_there(record, recorder)
+        name = record.text("camera_id") or self._camera_at(record, recorder)
         if name in self._recorders:
             self._draft.say(record, error("device-id-taken", device=name), "camera_id")
             return None
@@ -202,14 +204,14 @@ class DeviceDraft:
         self._highest[prefix] = len(self._recorders), len(self._cameras), name
         return name
 
-    def _note_place(self, device: _Device) -> None:
+    def _note_address(self, device: _Device) -> None:
         fields = device.known
         address, port = fields.get("address"), fields.get("port") or _DEFAULT_PORT
         channels = [(fields.get("recorder"), key, fields.get(key)) for key in _OF_CHANNELS]
         for place in ((address,), (address, port), *channels):
             self._at.setdefault(place, {})[device.number] = device
 
-    def _camera_there(self, record: Record, recorder: _Device | None) -> str | None:
+    def _camera_at(self, record: Record, recorder: _Device | None) -> str | None:
         """Return the camera at a row's address or channel."""
         address, port = record.get("address"), record.get("port")
         channels = {key: record.get(key) for key in _OF_CHANNELS if record.get(key)}
@@ -243,7 +245,7 @@ class DeviceDraft:
 
     def _has_sizes(self, device: _Device, record: Record) -> bool:
         for name in sorted(_streams_in(record)):
-            if name not in device.known_streams and not self._draft.require(record, f"{name}_size"):
+            if name not in device.stored_streams and not self._draft.require(record, f"{name}_size"):
                 return False
         return True
 
@@ -260,16 +262,16 @@ class DeviceDraft:
         )
         if not device.new and (moved or renumbered):
             self._draft.rewritten.add(path)
-            self._keep(device, record, recorder)
+            self._rewrite(device, record, recorder)
         for key in keys:
             self._draft.want(record, (*path, key), key)
         device.known = fields | {key: record.get(key) for key in keys if record.get(key) is not None}
         device.known |= {"recorder": recorder.id} if recorder else {}
-        self._note_place(device)
+        self._note_address(device)
         for name in sorted(device.streams):
             self._put_stream(device, record, name)
 
-    def _keep(self, device: _Device, record: Record, recorder: _Device | None) -> None:
+    def _rewrite(self, device: _Device, record: Record, recorder: _Device | None) -> None:
         """Rewrite a camera that changes its kind or numbering, with valid values."""
         removed = {*_OF_OWN_ADDRESSES} if recorder else {"recorder"}
         removed |= {*_OF_CHANNELS} if not recorder or any(record.get(key) for key in _OF_CHANNELS) else set()
@@ -277,7 +279,7 @@ class DeviceDraft:
             if key in removed | {"id", "streams"} or value in (None, []):
                 continue
             self._draft.want(record, ("cameras", device.id, key), key, value)
-        for name, stream in device.known_streams.items():
+        for name, stream in device.stored_streams.items():
             for key, value in stream.items():
                 self._draft.want(record, ("cameras", device.id, "streams", name, key), f"{name}_{key}", value)
 

@@ -41,7 +41,7 @@ class FacilityRegistry:
     _identities: dict[str, Identity] = field(default_factory=dict)
     _unsound: set[str] = field(default_factory=set)
     _last_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _asked: dict[str, Record] = field(default_factory=dict)
+    _questioned: dict[str, Record] = field(default_factory=dict)
 
     # --- rows of the sheet of facilities ----------------------------------------------------------
 
@@ -62,18 +62,20 @@ class FacilityRegistry:
             province = self._province(record)
             facility = self._by_own_id(record, province) if province is not None else None
             if province is None or facility is None:
-                self._spoil(record)
+                self._remember_refused(record)
             elif facility:
                 self.listed.add(facility)
                 if record.get("name"):
-                    identified.append(Unplaced(record, self._row_identity(record, self._place(facility)), facility))
+                    identified.append(
+                        Unplaced(record, self._row_identity(record, self._province_of_facility(facility)), facility)
+                    )
                 yield record, facility
             elif record.get("name") is None:
                 self._missing(record, "name")
-                self._spoil(record)
+                self._remember_refused(record)
             elif not province:
                 self._is_complete(record, province, "")
-                self._spoil(record)
+                self._remember_refused(record)
             else:
                 unplaced.append(Unplaced(record, self._row_identity(record, province)))
         yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, identified, self.doubtful))
@@ -89,19 +91,21 @@ class FacilityRegistry:
         for question, record in rows.questions(self.listed):
             self.questions.append(question)
             self.listed |= {candidate.facility for candidate in question.candidates}
-            self._asked |= {fold(str(record.get(key))): record for key in ("name", "facility_id") if record.get(key)}
+            self._questioned |= {
+                fold(str(record.get(key))): record for key in ("name", "facility_id") if record.get(key)
+            }
         proposed: dict[RowPlace, str] = {}
         for row in rows.new():
             first = rows.first_of(row)
             if not self._is_complete(row.record, row.identity.province, row.wanted_id):
-                self._spoil(row.record)
+                self._remember_refused(row.record)
             elif first.place in proposed:
                 yield row.record, proposed[first.place]
             else:
                 proposed[row.place] = proposed[first.place] = self._add(row)
                 yield row.record, proposed[row.place]
 
-    def _place(self, facility: str) -> str:
+    def _province_of_facility(self, facility: str) -> str:
         return self.baseline.sites.provinces[facility]
 
     def _row_identity(self, record: Record, province: str) -> Identity:
@@ -129,13 +133,13 @@ class FacilityRegistry:
                 self._say(record, error("id-retired", facility=facility), "facility_id", facility)
                 return None
             return ""
-        if province not in ("", existing.province, self._place(facility)):
+        if province not in ("", existing.province, self._province_of_facility(facility)):
             remark = error("facility-province", facility=facility, province=existing.province)
             self._say(record, remark, "province", facility)
             return None
-        return facility if self._is_there(record, facility, "facility_id") else None
+        return facility if self._may_be_facility(record, facility, "facility_id") else None
 
-    def _is_there(self, record: Record, facility: str, key: str) -> bool:
+    def _may_be_facility(self, record: Record, facility: str, key: str) -> bool:
         """Return whether a row may mean a facility: never in another district."""
         district = record.text("district")
         identity = self._identity(facility)
@@ -200,7 +204,7 @@ class FacilityRegistry:
                 Finding(record.table.at(record.table.header_row), error("column-missing", column=column))
             )
 
-    def _spoil(self, record: Record) -> None:
+    def _remember_refused(self, record: Record) -> None:
         """Remember a refused row, for other sheets' rows of its facility."""
         self._unsound |= {fold(str(record.get(key))) for key in ("facility_id", "name") if record.get(key)}
 
@@ -221,7 +225,9 @@ class FacilityRegistry:
         else:
             self._say(record, error("facility-missing"), "facility_id")
             return None
-        if facility is None or not self._is_there(record, facility, "facility_id" if facility_id else "facility_name"):
+        if facility is None or not self._may_be_facility(
+            record, facility, "facility_id" if facility_id else "facility_name"
+        ):
             return None
         if name and facility_id and fold(name) != self._identity(facility).name.key:
             self._say(record, warning("facility-name-differs", facility=facility), "facility_name", facility)
@@ -239,7 +245,7 @@ class FacilityRegistry:
 
     def _unknown(self, text: str) -> Remark:
         """Return why an id or name is unknown."""
-        pending = self._asked.get(fold(text))
+        pending = self._questioned.get(fold(text))
         if pending is not None:
             return note("facility-asked", row=pending.number)
         return error("facility-row-bad" if fold(text) in self._unsound else "facility-unknown")
@@ -250,7 +256,7 @@ class FacilityRegistry:
             self._say(record, remark, "province")
             return None
         province = province or (self.baseline.default.slug if self.baseline.default else None)
-        fitting = [] if fold(name) in self._asked else list(self._namesakes(record, name, province))
+        fitting = [] if fold(name) in self._questioned else list(self._namesakes(record, name, province))
         if len(fitting) == 1:
             return fitting[0]
         ambiguous = error("facility-ambiguous", facilities=", ".join(fitting))

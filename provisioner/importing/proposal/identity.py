@@ -155,14 +155,14 @@ def _words_first(pair: tuple[str, str]) -> tuple[bool, str, str]:
 def _words(text: str) -> tuple[list[str], list[str]]:
     words = [word.lstrip("0") or "0" if word.isdecimal() else word for word in fold(text).split("-")]
     composed = _composed(text)
-    marked = [] if composed.isascii() else [_toneless(word.lstrip("0") or "0") for word in _WORD.findall(composed)]
+    marked = [] if composed.isascii() else [_tones_last(word.lstrip("0") or "0") for word in _WORD.findall(composed)]
     return words, marked if len(marked) == len(words) else []
 
 
 def _marked(text: str) -> str:
     """Return letters with marks, each word's tone last; "" without marks."""
     composed = _composed(text)
-    return "" if composed.isascii() else "".join(map(_toneless, _WORD.findall(composed)))
+    return "" if composed.isascii() else "".join(map(_tones_last, _WORD.findall(composed)))
 
 
 def _composed(text: str) -> str:
@@ -170,7 +170,7 @@ def _composed(text: str) -> str:
 
 
 @lru_cache(maxsize=_CACHED)
-def _toneless(word: str) -> str:
+def _tones_last(word: str) -> str:
     decomposed = unicodedata.normalize("NFD", word)
     tones = "".join(sorted(c for c in decomposed if c in _TONES))
     return unicodedata.normalize("NFC", "".join(c for c in decomposed if c not in _TONES)) + tones
@@ -192,7 +192,12 @@ def places_agree(first: Identity, second: Identity) -> tuple[Sameness, Sameness,
     district = _units_agree(first.district, second.district, eras=eras)
     ward = _units_agree(first.ward, second.ward, eras=eras)
     without_districts = SCHEMES[-1] in (first.scheme, second.scheme)
-    if without_districts and ward is Sameness.SAME and first.ward and (first.district is None or second.district is None):
+    if (
+        without_districts
+        and ward is Sameness.SAME
+        and first.ward
+        and (first.district is None or second.district is None)
+    ):
         district = Sameness.SAME
     return district, ward, _streets_agree(first.street, second.street)
 

@@ -41,7 +41,7 @@ class Unplaced:
         return self.record.required_text("facility_id") if self.record.names_by_id else ""
 
     @property
-    def shown_id(self) -> str:
+    def id_for_people(self) -> str:
         """The id that is shown of it."""
         return self.facility or self.wanted_id
 
@@ -80,13 +80,13 @@ class UnplacedRows:
     rows: list[Unplaced]
     named: list[Unplaced]
     doubtful: frozenset[RowPlace]
-    _asked: set[RowPlace] = field(default_factory=set)
+    _questioned: set[RowPlace] = field(default_factory=set)
 
     def matched(self) -> Iterator[tuple[Unplaced, str]]:
         """Yield the rows that are a known site, with its id."""
-        return ((row, same[0]) for row, same in self._same if self._is_known(row, same))
+        return ((row, same[0]) for row, same in self._same if self._is_matched(row, same))
 
-    def _is_known(self, row: Unplaced, same: list[str]) -> bool:
+    def _is_matched(self, row: Unplaced, same: list[str]) -> bool:
         return len(same) == 1 and not row.wanted_id and row.place not in self.doubtful
 
     @cached_property
@@ -95,7 +95,7 @@ class UnplacedRows:
 
     @cached_property
     def _others(self) -> list[Unplaced]:
-        return [row for row, same in self._same if not self._is_known(row, same)]
+        return [row for row, same in self._same if not self._is_matched(row, same)]
 
     def questions(self, listed: Collection[str]) -> Iterator[tuple[Question, Record]]:
         """Yield the questions, each with its row; `listed` have other rows."""
@@ -106,7 +106,7 @@ class UnplacedRows:
                 continue
             candidates = sorted(self._candidates(row, used), key=_rank)[:_MOST_CANDIDATES]
             if candidates:
-                self._asked.add(row.place)
+                self._questioned.add(row.place)
                 yield _question(row, tuple(candidates)), row.record
 
     def _candidates(self, row: Unplaced, listed: Collection[str]) -> Iterator[Candidate]:
@@ -128,12 +128,12 @@ class UnplacedRows:
             similar = self._by_key[likely.key]
             twin = not similar.facility and self.first_of(similar).place == group and not _other_ids(row, similar)
             if likely.strong and not twin and similar.facility not in yielded:
-                yield Candidate(similar.shown_id, *similar.identity.shown, likely.reasons, similar.record.position)
+                yield Candidate(similar.id_for_people, *similar.identity.shown, likely.reasons, similar.record.position)
 
     def _rank_of(self, key: str) -> tuple[str, int]:
         """The part of `_rank` in which candidates of one name's likeness differ."""
         row = self._by_key[key]
-        return row.shown_id, row.record.number
+        return row.id_for_people, row.record.number
 
     @cached_property
     def _by_key(self) -> dict[str, Unplaced]:
@@ -177,7 +177,7 @@ class UnplacedRows:
 
     def new(self) -> Iterator[Unplaced]:
         """Yield the rows of new sites; those with an id first."""
-        fresh = [row for row in self._others if row.place not in self._asked]
+        fresh = [row for row in self._others if row.place not in self._questioned]
         return iter(sorted(fresh, key=lambda row: not row.wanted_id))
 
 

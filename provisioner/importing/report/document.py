@@ -259,9 +259,7 @@ def _finding_row(finding: Finding, language: Language) -> tuple[str, ...]:
 
 def _question_row(question: Question, language: Language) -> tuple[str, ...]:
     position, text = question.position, question_text(question, language)
-    message = " ".join(
-        (text.message, *(f"[{number}] {line}" for number, line in enumerate(text.candidates, start=1)))
-    )
+    message = " ".join((text.message, *(f"[{number}] {line}" for number, line in enumerate(text.candidates, start=1))))
     name = question.name or question.facility
     place_texts = (position.file, position.sheet, position.cell, position.header, name)
     return (QUESTION[language], *place_texts, message, text.answer, f"question-{question.kind.value}")

@@ -504,6 +504,8 @@ def wording(remark: Remark, language: Language) -> Wording:
     if "message" in fills:
         english = Wording(fills["message"], fills["hint"])
         translated = OF_RULES.get(remark.code, OF_RULES[""]) if language is Language.VI else None
-        return Wording(translated.message.format_map(fills), translated.hint.format_map(fills)) if translated else english
+        return (
+            Wording(translated.message.format_map(fills), translated.hint.format_map(fills)) if translated else english
+        )
     template = CATALOGUE[language][remark.code]
     return Wording(template.message.format_map(fills), template.hint.format_map(fills))

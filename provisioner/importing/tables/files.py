@@ -18,7 +18,7 @@ from pathlib import Path
 
 from provisioner.base.vietnamese import legacy_encoding
 from provisioner.importing import grid
-from provisioner.importing.forms.forms import known_headers
+from provisioner.importing.forms.forms import most_headers
 from provisioner.importing.grid import MAX_FILE_BYTES, Cell, CellPosition, FileRefusedError, Finding, Grid, error
 from provisioner.importing.tables.records import Record, read_records
 from provisioner.importing.tables.sheet_reader import SheetTables, Table, read_sheet
@@ -102,7 +102,7 @@ def _fit(text: str, separator: str) -> tuple[int, int]:
     sample: list[list[str]] = []
     with suppress(csv.Error):  # it is refused when the table is read
         sample.extend(islice(_reader(text, separator), _SAMPLE_ROWS))
-    return max((known_headers(row) for row in sample), default=0), max(map(len, sample), default=0)
+    return max((most_headers(row) for row in sample), default=0), max(map(len, sample), default=0)
 
 
 def _reader(text: str, separator: str) -> Iterable[list[str]]:

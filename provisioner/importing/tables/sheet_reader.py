@@ -351,7 +351,12 @@ class _TableReader:
         for number in self._body():
             row = {key: self.filled.grid.at(number, place) for key, place in places.items()}
             filled_cells = {key: cell for key, cell in row.items() if not cell.is_empty}
-            if not filled_cells or _is_prenumbered(filled_cells) or self._is_example(filled_cells) or (not above and _is_numbering(filled_cells)):
+            if (
+                not filled_cells
+                or _is_prenumbered(filled_cells)
+                or self._is_example(filled_cells)
+                or (not above and _is_numbering(filled_cells))
+            ):
                 continue
             gap, last = bool(above) and number > last + 1, number
             remark = self._no_data(number, filled_cells, gap=gap)

@@ -321,10 +321,10 @@ class _Sheet:
         if self.last_row < number <= grid.MAX_ROWS:
             self.last_row = number
             filled = {cell["column"]: _cell(cell) for cell in cells if cell["value"] is not None}
-            self._keep(number, {c: cell for c, cell in filled.items() if c <= grid.MAX_COLUMNS})
-        self._keep(row, {column: Cell(row, column, None, CellState.FORMULA) for column in uncalculated})
+            self._store_row(number, {c: cell for c, cell in filled.items() if c <= grid.MAX_COLUMNS})
+        self._store_row(row, {column: Cell(row, column, None, CellState.FORMULA) for column in uncalculated})
 
-    def _keep(self, row: int, cells: dict[int, Cell]) -> None:
+    def _store_row(self, row: int, cells: dict[int, Cell]) -> None:
         self.cells += len(cells)
         if cells:
             self.rows.setdefault(row, {}).update(cells)

@@ -17,7 +17,7 @@ from provisioner.integrations.alerting.metric_catalogue import (
     MetricSheet,
     scope_of,
 )
-from provisioner.verify.document import PathRow, VerifyDocument, finding_of, last_known
+from provisioner.verify.document import PathRow, VerifyDocument, finding_of, latest_rows
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 
 Labels = tuple[tuple[str, str], ...]
@@ -44,7 +44,7 @@ class RecordedLook:
 
 
 @dataclass
-class _Known:
+class _LatestState:
     """The combined results of verifications, oldest first."""
 
     incidents: list[Incident] = field(default_factory=list)
@@ -78,10 +78,10 @@ def night_sheet(
     `looks` are newest first, back to the last full one, if any. `nights` are ends of the last nightly runs that
     were `complete`, or at least a `part`.
     """
-    latest, sheet = _Known(), MetricSheet(inventory, NIGHT)
+    latest, sheet = _LatestState(), MetricSheet(inventory, NIGHT)
     for look in reversed(looks):
         latest.add(look.document)
-    rows = [row for _, row in last_known(look.document for look in reversed(looks)).values()]
+    rows = [row for _, row in latest_rows(look.document for look in reversed(looks)).values()]
     full = next((look for look in looks if look.whole), None)
     if full is not None:
         sheet.put(metric_catalogue.VERIFIED_AT, full.finished.timestamp(), extent="all")

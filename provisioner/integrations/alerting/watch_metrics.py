@@ -97,7 +97,7 @@ def agent_sheet(view: AgentView) -> MetricSheet:
 def watch_sheet(view: WatchView, facts: WatchFacts, published: PublishedSeries) -> tuple[MetricSheet, PublishedSeries]:
     """Return a watch's metrics, and the series to show next time."""
     sheet = MetricSheet(facts.inventory, WATCH)
-    for (carrier, province), states in _by_place(view).items():
+    for (carrier, province), states in _by_carrier_and_province(view).items():
         for verdict in Verdict:
             sheet.put(
                 metric_catalogue.WATCH_PATHS,
@@ -118,7 +118,7 @@ def watch_sheet(view: WatchView, facts: WatchFacts, published: PublishedSeries) 
     )
 
 
-def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
+def _by_carrier_and_province(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
     places: dict[tuple[str, str], dict[Verdict, int]] = {}
     for (carrier, province, verdict), count in sorted(view.counts.items()):
         places.setdefault((carrier, province), {})[verdict] = count

@@ -152,7 +152,7 @@ class Labelled:
     removed: tuple[str, ...]
 
 
-def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgeProject:
+def project_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgeProject:
     """Return the project from arguments, `PROVISIONER_FORGE…`, or the runner.
 
     GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`. GitHub's sets `GITHUB_ACTIONS`,
@@ -220,7 +220,9 @@ def request_number(environment: Mapping[str, str], option: str = "") -> int:
     pull = _PULL_REF.match(environment.get("GITHUB_REF", ""))
     number = option or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
     if not _NUMBER.match(number):
-        message = f"{number!r} is no merge request's number" if number else "it is not known which merge request is meant"
+        message = (
+            f"{number!r} is no merge request's number" if number else "it is not known which merge request is meant"
+        )
         raise UsageError(message, hint="write --request NUMBER")
     return int(number)
 
@@ -286,7 +288,7 @@ def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
     """Return the labels that the project must get first."""
     unknown = set(names)
     for page in range(1, _MOST_PAGES + 1):
-        call = client.dialect.known_labels(page) if unknown else None
+        call = client.dialect.listed_labels(page) if unknown else None
         if call is None:
             return []
         listed = names_in(client.ask(call))

@@ -100,7 +100,7 @@ class Dialect(Protocol):
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
         """Add and remove labels; `remove` has keys of `labels_in`."""
 
-    def known_labels(self, page: int) -> Call | None:
+    def listed_labels(self, page: int) -> Call | None:
         """List the project's labels; `None` if the forge makes missing ones."""
 
     def make_label(self, name: str, colour: str) -> Call:
@@ -178,7 +178,7 @@ class Forgejo(IssuesDialect):
             if isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("id"), int)
         }
 
-    def known_labels(self, page: int) -> Call | None:
+    def listed_labels(self, page: int) -> Call | None:
         """List the repository's labels; it accepts no others."""
         return Call("GET", f"{self._repository}/labels?limit={_LABELS_A_PAGE}&page={page}")
 
@@ -214,7 +214,7 @@ class GitHub(IssuesDialect):
         """Return an answer's labels by name."""
         return {name: name for name in names_in(answer)}
 
-    def known_labels(self, page: int) -> Call | None:
+    def listed_labels(self, page: int) -> Call | None:
         """Return `None`: GitHub makes missing labels."""
         del page
         return None
@@ -277,7 +277,7 @@ class GitLab:
         body = {key: names for key, names in document.items() if names}
         return [Call("PUT", self._request(number), body)] if body else []
 
-    def known_labels(self, page: int) -> Call | None:
+    def listed_labels(self, page: int) -> Call | None:
         """Return `None`: GitLab makes missing labels."""
         del page
         return None

@@ -153,10 +153,14 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
     """
     say = translator(language)
     has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
-    active = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _things(news)]
+    active = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _merged_items(news)]
     labels: list[Labels] = [alert["labels"] for alert in active]
     moment = utc_text(news.at)
-    ended = [{"labels": dict(previous), "annotations": {}, "endsAt": moment} for previous in before if dict(previous) not in labels]
+    ended = [
+        {"labels": dict(previous), "annotations": {}, "endsAt": moment}
+        for previous in before
+        if dict(previous) not in labels
+    ]
     return [*active, *ended], labels
 
 
@@ -209,7 +213,7 @@ def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) 
     }
 
 
-def _things(news: NightNews) -> list[NewsItem]:
+def _merged_items(news: NightNews) -> list[NewsItem]:
     """Merge items of one finding, whose paths may differ in turn."""
     merged: dict[Finding, NewsItem] = {}
     for item in news.items:
@@ -247,7 +251,8 @@ def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:
         "version": _VERSION,
         "scope": scope_name(news.reader),
         "known": {
-            key: [problem.verdict.value, problem.cause.value, problem.first.isoformat()] for key, problem in news.knows.items()
+            key: [problem.verdict.value, problem.cause.value, problem.first.isoformat()]
+            for key, problem in news.knows.items()
         },
         "alerts": [dict(labels) for labels in alerts],
     }

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
-from provisioner.integrations.notify.night import HOST_SIGHT, ITSELF, NightItem, NightReport, device_in, host_in
+from provisioner.integrations.notify.night import HOST_ITEM, ITSELF, NightItem, NightReport, device_in, host_in
 from provisioner.verify.incidents import incident_causes
 from provisioner.verify.result import Cause, Finding, Layer, Verdict, WithFinding, summary_of
 
@@ -145,7 +145,7 @@ ProvinceOf = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Turned:
+class _ComparedItem:
     """An item of the night with its change."""
 
     turn: Turn
@@ -167,7 +167,7 @@ def news_for(reader: ReaderScope, night: NightReport, last: LastNotice, province
     ]
     turned = [turned for night_item, place in counted if (turned := _turned(night_item, place, before, night.day))]
     visible = [item for item in turned if reader.sees(Matter.STATUS, item.place)]
-    carried = {name: problem for name, problem in before.items() if night.says_nothing_of(name)}
+    carried = {name: problem for name, problem in before.items() if night.is_unverified(name)}
     # Of a host or a device nothing is left once nothing is wrong with it.
     present = night.keys | carried.keys()
     mended = {name: problem for name, problem in before.items() if name.startswith(ITSELF) and name not in present}
@@ -207,22 +207,24 @@ class _Places:
             return False
         return self._reader.counts(Matter.STATUS, place)
 
-    def detail(self, item: _Turned) -> str:
+    def detail(self, item: _ComparedItem) -> str:
         """Return the evidence if the reader may see a site's network."""
         return item.night_item.detail if self._reader.sees(Matter.SITE_NETWORK, item.place) else ""
 
 
-def _turned(night_item: NightItem, place: Whereabouts, before: Mapping[str, NotifiedProblem], day: date) -> _Turned | None:
+def _turned(
+    night_item: NightItem, place: Whereabouts, before: Mapping[str, NotifiedProblem], day: date
+) -> _ComparedItem | None:
     """Compare an item with the last notice; `None` if always up."""
     problem = before.get(night_item.key)
     if night_item.verdict is Verdict.UP:
-        return _Turned(Turn.BACK, night_item, place, problem) if problem else None
+        return _ComparedItem(Turn.BACK, night_item, place, problem) if problem else None
     first = problem.first if problem else min(night_item.since or day, day)
     now = NotifiedProblem(night_item.verdict, night_item.cause, first)
     if problem is None:
-        return _Turned(Turn.NEW, night_item, place, now)
+        return _ComparedItem(Turn.NEW, night_item, place, now)
     is_same = (problem.verdict, problem.cause) == (night_item.verdict, night_item.cause)
-    return _Turned(Turn.STANDING if is_same else Turn.CHANGED, night_item, place, now)
+    return _ComparedItem(Turn.STANDING if is_same else Turn.CHANGED, night_item, place, now)
 
 
 # --- what is broken once is told once -------------------------------------------------------------
@@ -230,24 +232,29 @@ def _turned(night_item: NightItem, place: Whereabouts, before: Mapping[str, Noti
 _Key = tuple[Turn, Finding]
 
 
-def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
-    by_turn: dict[Turn, list[_Turned]] = defaultdict(list)
+def _items(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsItem, ...]:
+    by_turn: dict[Turn, list[_ComparedItem]] = defaultdict(list)
     for item in turned:
         by_turn[item.turn].append(item)
-    groups: dict[_Key, list[_Turned]] = defaultdict(list)
+    groups: dict[_Key, list[_ComparedItem]] = defaultdict(list)
     for item in by_turn.pop(Turn.BACK, ()):
-        groups[item.turn, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(item)
+        groups[item.turn, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(
+            item
+        )
     for turn, items in by_turn.items():
         by_key = {item.night_item.key: item for item in items}
         # What is wrong with a device itself is so whatever is wrong with its paths.
         of_devices = [(item.night_item, item.night_item.cause) for item in items if item.night_item.is_device]
-        for night_item, cause in (*incident_causes(item.night_item for item in items if not item.night_item.is_device), *of_devices):
+        for night_item, cause in (
+            *incident_causes(item.night_item for item in items if not item.night_item.is_device),
+            *of_devices,
+        ):
             finding = Finding(cause, night_item.layer, night_item.object or night_item.name)
             groups[turn, finding].append(by_key[night_item.key])
     return tuple(sorted((_item(key, items, places) for key, items in groups.items()), key=_in_order))
 
 
-def _item(key: _Key, items: Sequence[_Turned], places: _Places) -> NewsItem:
+def _item(key: _Key, items: Sequence[_ComparedItem], places: _Places) -> NewsItem:
     turn, finding = key
     is_back = turn is Turn.BACK
     # Of two carriers' evidence it is the same one each night.
@@ -270,7 +277,7 @@ def _mended(mended: Mapping[str, NotifiedProblem]) -> tuple[NewsItem, ...]:
     """Return items for hosts and devices without faults now."""
     return tuple(
         NewsItem(Turn.BACK, Verdict.UP, Finding(problem.cause, Layer.HOST, host_in(name)), (), problem.first)
-        if name.startswith(HOST_SIGHT)
+        if name.startswith(HOST_ITEM)
         else NewsItem(Turn.BACK, Verdict.UP, Finding(problem.cause, None, device_in(name)), (), problem.first)
         for name, problem in sorted(mended.items())
     )
@@ -292,21 +299,24 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _by_turn(turned: Iterable[_Turned], mended: Mapping[str, NotifiedProblem] | None = None) -> dict[str, int]:
+def _by_turn(turned: Iterable[_ComparedItem], mended: Mapping[str, NotifiedProblem] | None = None) -> dict[str, int]:
     counts = Counter(item.turn for item in turned)
     counts[Turn.BACK] += len(mended or ())
     return {turn.value: counts[turn] for turn in Turn}
 
 
 def _provinces(
-    counted: Iterable[tuple[NightItem, Whereabouts]], turned: Iterable[_Turned]
+    counted: Iterable[tuple[NightItem, Whereabouts]], turned: Iterable[_ComparedItem]
 ) -> tuple[ProvinceCounts, ...]:
     verdicts: dict[str, list[Verdict]] = defaultdict(list)
     for night_item, place in counted:
         if night_item.is_path:
             verdicts[place.province].append(night_item.verdict)
-    turns: dict[str, list[_Turned]] = defaultdict(list)
+    turns: dict[str, list[_ComparedItem]] = defaultdict(list)
     for item in turned:
         if item.night_item.is_path:
             turns[item.place.province].append(item)
-    return tuple(ProvinceCounts(name, summary_of(of_province), _by_turn(turns[name])) for name, of_province in sorted(verdicts.items()))
+    return tuple(
+        ProvinceCounts(name, summary_of(of_province), _by_turn(turns[name]))
+        for name, of_province in sorted(verdicts.items())
+    )

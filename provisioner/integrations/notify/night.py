@@ -13,11 +13,11 @@ from provisioner.base.text import VIETNAM
 from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDocument, finding_of
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Verdict, WithFinding
 
-HOST_SIGHT: Final = "host:"
+HOST_ITEM: Final = "host:"
 """The prefix of hosts' names."""
-DEVICE_SIGHT: Final = "device:"
+DEVICE_ITEM: Final = "device:"
 """The prefix of names of devices with own findings."""
-ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
+ITSELF: Final = (HOST_ITEM, DEVICE_ITEM)
 """The prefixes of all names except paths'."""
 _OF_DEVICES: Final = frozenset({Layer.CAMERA, Layer.RECORDER})
 _SILENT: Final = frozenset({Verdict.MAINTENANCE})
@@ -62,7 +62,7 @@ class NightItem(WithFinding):
     @property
     def is_device(self) -> bool:
         """Whether it is a device's own fault, whatever its paths."""
-        return self.name.startswith(DEVICE_SIGHT)
+        return self.name.startswith(DEVICE_ITEM)
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ class NightReport:
             owners[item.facility, item.carriers].append(item)
         return {owner: tuple(items) for owner, items in owners.items()}
 
-    def says_nothing_of(self, key: str) -> bool:
+    def is_unverified(self, key: str) -> bool:
         """Return whether the night has no result for a key."""
-        if key.startswith(HOST_SIGHT):
+        if key.startswith(HOST_ITEM):
             return host_in(key) in self.unasked
-        if key.startswith(DEVICE_SIGHT):
+        if key.startswith(DEVICE_ITEM):
             device = device_in(key)
             return device not in self.probed_devices and device.partition("/")[0] in self._facilities
         return key in self.silent
@@ -148,7 +148,7 @@ def night_of(
     devices = _devices(document)
     of_devices = list(_of_devices(document, devices))
     drifted_only = sorted((by_comparison or frozenset()) - visited)
-    of_hosts += [_host_sight(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in drifted_only]
+    of_hosts += [_host_item(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in drifted_only]
     silent = {item.key for item in paths if _is_silent(item)} | (frozenset(listed) - {s.key for s in paths})
     return NightReport(
         inventory=inventory,
@@ -168,12 +168,12 @@ def path_key(path: str, relay: str) -> str:
 
 def host_in(name: str) -> str:
     """Return the host's id in an item's name."""
-    return name.removeprefix(HOST_SIGHT).partition(":")[0]
+    return name.removeprefix(HOST_ITEM).partition(":")[0]
 
 
 def device_in(name: str) -> str:
     """Return the device in an item's name, as `FACILITY/DEVICE`."""
-    return name.removeprefix(DEVICE_SIGHT).partition(":")[0]
+    return name.removeprefix(DEVICE_ITEM).partition(":")[0]
 
 
 def _is_silent(path: NightItem) -> bool:
@@ -197,11 +197,11 @@ def _of_host(
     host: HostRow, carriers: Mapping[str, frozenset[str]], drifted: frozenset[str] | None
 ) -> Iterator[NightItem]:
     if host.outcome != _ANSWERED:
-        yield _host_sight(host.host, carriers, Verdict.UNKNOWN, Cause.HOST_UNREACHABLE, host.error)
+        yield _host_item(host.host, carriers, Verdict.UNKNOWN, Cause.HOST_UNREACHABLE, host.error)
     if host.drift if drifted is None else host.host in drifted:
-        yield _host_sight(host.host, carriers, Verdict.DEGRADED, Cause.DRIFT)
+        yield _host_item(host.host, carriers, Verdict.DEGRADED, Cause.DRIFT)
     for finding in host.findings:
-        yield _host_sight(host.host, carriers, Verdict.DEGRADED, Cause(finding.cause), finding.detail)
+        yield _host_item(host.host, carriers, Verdict.DEGRADED, Cause(finding.cause), finding.detail)
 
 
 def _devices(document: VerifyDocument) -> dict[str, frozenset[str]]:
@@ -225,7 +225,7 @@ def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]])
     for incident in _of_themselves(document):
         if incident.object in devices:
             yield NightItem(
-                name=f"{DEVICE_SIGHT}{incident.object}:{incident.cause}",
+                name=f"{DEVICE_ITEM}{incident.object}:{incident.cause}",
                 relay="",
                 facility=incident.object.partition("/")[0],
                 carriers=devices[incident.object],
@@ -234,9 +234,9 @@ def _of_devices(document: VerifyDocument, devices: Mapping[str, frozenset[str]])
             )
 
 
-def _host_sight(
+def _host_item(
     host: str, carriers: Mapping[str, frozenset[str]], verdict: Verdict, cause: Cause, detail: str = ""
 ) -> NightItem:
     whose = carriers.get(host, frozenset())
     finding = Finding(cause, Layer.HOST, host, detail)
-    return NightItem(f"{HOST_SIGHT}{host}:{cause}", "", "", whose, verdict, finding)
+    return NightItem(f"{HOST_ITEM}{host}:{cause}", "", "", whose, verdict, finding)

@@ -229,11 +229,13 @@ def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
 
 
 def tombstones_of(inventory: Inventory, frozen: Collection[str] = ()) -> tuple[Tombstone, ...]:
-    """Return all tombstones; frozen facilities (`held`) get no new ones."""
-    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory, frozen)))
+    """Return all tombstones; frozen facilities (`frozen`) get no new ones."""
+    return tuple(
+        chain(inventory.allocations.tombstones, _host_tombstones(inventory), _site_tombstones(inventory, frozen))
+    )
 
 
-def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
+def _host_tombstones(inventory: Inventory) -> Iterator[Tombstone]:
     lock = inventory.allocations
     for name, relay in lock.relays.items():
         if name not in inventory.relays:
@@ -250,7 +252,7 @@ def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
     return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
 
 
-def _gone_sites(inventory: Inventory, frozen: Collection[str]) -> Iterator[Tombstone]:
+def _site_tombstones(inventory: Inventory, frozen: Collection[str]) -> Iterator[Tombstone]:
     for name, site in inventory.allocations.sites.items():
         if name in frozen:
             continue
@@ -268,8 +270,8 @@ def _gone_sites(inventory: Inventory, frozen: Collection[str]) -> Iterator[Tombs
         pool = f"site/{name}"
         for device in sorted(set(site.ports) - set(ported(facility, devices_of(facility)))):
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
-        for device in sorted(set(site.asked_ports) - set(ported(facility, probed_devices_of(facility)))):
-            yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.asked_ports[device])
+        for device in sorted(set(site.device_onvif_ports) - set(ported(facility, probed_devices_of(facility)))):
+            yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.device_onvif_ports[device])
         # Where the site has no prefix any more, that is gone as a whole, and its numbers with it.
         numbers = numbered(facility, devices_of(facility))
         for device in sorted(set(site.device_numbers) - set(numbers)) if numbers else ():
@@ -285,7 +287,7 @@ def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
 def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> Allocations:
     """Return the complete lock of an inventory.
 
-    Entries of frozen facilities (`held`) stay unchanged. A used-up pool or range of ports raises `InventoryError`.
+    Entries of frozen facilities (`frozen`) stay unchanged. A used-up pool or range of ports raises `InventoryError`.
     """
     lock = moved_lock(
         inventory.allocations,
@@ -400,7 +402,7 @@ class _Allocation:
         """
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.ports if old else {}
-        recorded_onvif: Mapping[str, int] = old.asked_ports if old else {}
+        recorded_onvif: Mapping[str, int] = old.device_onvif_ports if old else {}
         removed = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
         used = removed | set(recorded.values()) | set(recorded_onvif.values())
         free = _free_ports(self.inventory.settings.pools.first_site_port, used)
@@ -438,7 +440,14 @@ class _Allocation:
         free = (number for number in range(1, _devices_in(SHORTEST_PREFIX) + 1) if number not in used)
         numbers = {device: recorded.get(device) or next(free, 0) for device in devices}
         last = max(numbers.values(), default=0)
-        prefix = next((allocation.prefix for allocation in (old, old.successor if old else None) if allocation and allocation.prefix), None)
+        prefix = next(
+            (
+                allocation.prefix
+                for allocation in (old, old.successor if old else None)
+                if allocation and allocation.prefix
+            ),
+            None,
+        )
         lengths = range(self.inventory.settings.pools.site_prefix_length, SHORTEST_PREFIX - 1, -1)
         length = prefix.prefixlen if prefix else next((n for n in lengths if _devices_in(n) >= last), SHORTEST_PREFIX)
         if 0 in numbers.values() or last > _devices_in(length):

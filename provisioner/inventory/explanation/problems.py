@@ -365,7 +365,9 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
         )
         position = subject.source.at(())
         hint = "correct the ones that are listed first"
-        yield Problem(position.file, position.line, position.column, "problems-not-listed", message, hint, subject.owner)
+        yield Problem(
+            position.file, position.line, position.column, "problems-not-listed", message, hint, subject.owner
+        )
 
 
 def label(owner: str, value: object, path: KeyPath) -> str:
@@ -478,9 +480,7 @@ class _Explanation:
         key = str(self.path[-1])
         close = nearest(key, keys, most=1)
         hint = (
-            msg("did you mean {close}?", repr(close[0]))
-            if close
-            else msg("the keys here are {known}", ", ".join(keys))
+            msg("did you mean {close}?", repr(close[0])) if close else msg("the keys here are {known}", ", ".join(keys))
         )
         return "key-unknown", msg("{key} is not a known key", repr(key)), hint
 

@@ -52,7 +52,7 @@ class Flow(dict[str, object]):
 
 
 @dataclass(frozen=True)
-class _Place:
+class _EditedNode:
     """A node of the file and its style.
 
     Attributes:
@@ -65,15 +65,15 @@ class _Place:
     key_column: int
     flow: bool
 
-    def child(self, part: str | int) -> _Place | None:
+    def child(self, part: str | int) -> _EditedNode | None:
         flow = self.flow or bool(getattr(self.node, "flow_style", False))
         column = self.node.start_mark.column
         if isinstance(self.node, yaml.MappingNode):
             for key, value in self.node.value:
                 if key.value == part:
-                    return _Place(value, key.end_mark.index + 1, column, flow)
+                    return _EditedNode(value, key.end_mark.index + 1, column, flow)
         elif isinstance(self.node, yaml.SequenceNode) and isinstance(part, int) and part < len(self.node.value):
-            return _Place(self.node.value[part], None, column, flow)
+            return _EditedNode(self.node.value[part], None, column, flow)
         return None
 
 
@@ -243,7 +243,7 @@ class _Batch:
         self._changed: set[KeyPath] = set()
         self._around: set[KeyPath] = set()
         """Paths above the changed ones."""
-        self._added: dict[KeyPath, tuple[_Place, dict[str | int, object]]] = {}
+        self._added: dict[KeyPath, tuple[_EditedNode, dict[str | int, object]]] = {}
         self._splices: list[_Splice] = []
 
     def is_apart(self, path: KeyPath) -> bool:
@@ -257,7 +257,7 @@ class _Batch:
         grown = (length for length, parent in enumerate(above) if parent in self._added)
         if any(path[length] == _last(self._added[above[length]][0].node) for length in grown):
             return False
-        target = self._place(path[:-1])
+        target = self._edited_node(path[:-1])
         if target.child(path[-1]) is not None or path[:-1] in self._added:
             return True
         last = (*path[:-1], _last(target.node))
@@ -265,7 +265,7 @@ class _Batch:
 
     def set(self, path: KeyPath, value: object) -> None:
         """Set or add a value at an independent path."""
-        target = self._place(path[:-1])
+        target = self._edited_node(path[:-1])
         child = target.child(path[-1])
         if child is not None:
             self._splices.append(_replace(self._text, child, value))
@@ -281,10 +281,10 @@ class _Batch:
         self._changed.add(path)
         self._around.update(path[:length] for length in range(len(path)))
 
-    def _place(self, path: KeyPath) -> _Place:
+    def _edited_node(self, path: KeyPath) -> _EditedNode:
         if self._node is None:
             raise EditError("the file is empty")
-        target = _Place(self._node, None, 0, flow=False)
+        target = _EditedNode(self._node, None, 0, flow=False)
         for depth, part in enumerate(path, start=1):
             child = target.child(part)
             if child is None:
@@ -309,7 +309,7 @@ def _last(node: yaml.Node) -> str | int | None:
     return str(last[0].value) if isinstance(last, tuple) else len(node.value) - 1
 
 
-def _replace(text: str, target: _Place, value: object) -> _Splice:
+def _replace(text: str, target: _EditedNode, value: object) -> _Splice:
     node = target.node
     start, end = node.start_mark.index, _end(node, text)
     is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
@@ -348,7 +348,7 @@ def _end(node: yaml.Node, text: str = "") -> int:
     return _end(last[1] if isinstance(last, tuple) else last, text)
 
 
-def _add(text: str, target: _Place, entries: Mapping[str | int, object]) -> _Splice:
+def _add(text: str, target: _EditedNode, entries: Mapping[str | int, object]) -> _Splice:
     """Add entries at a collection's end."""
     parent = cast("yaml.CollectionNode", target.node)
     named = [(f"{_scalar(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]

@@ -271,7 +271,7 @@ def layout_of(root: Path) -> Layout:
     problems: list[Problem] = list(_contacts_in_the_clear(root))
     for folder, entries in _walk(str(root), ()):
         if not isinstance(entries, list):
-            owner = _meant(folder) if len(folder) >= _FACILITY_DEPTH else ""
+            owner = _probable_facility(folder) if len(folder) >= _FACILITY_DEPTH else ""
             problems.append(_NOT_READ[entries](File(root, "/".join(folder), owner, None)))
             continue
         for entry in entries:
@@ -369,10 +369,10 @@ def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File 
     """Return a file of the inventory, or a problem if unused."""
     relative = "/".join((*folder, entry.name))
     if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
-        return _link(File(root, relative, _meant((*folder, entry.name)), None))
+        return _link(File(root, relative, _probable_facility((*folder, entry.name)), None))
     owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _listed(folder, entry.name)
     if not owner or not relative.isprintable() or not _is_regular(entry):
-        return _unexpected(File(root, relative, _meant((*folder, entry.name)), None))
+        return _unexpected(File(root, relative, _probable_facility((*folder, entry.name)), None))
     return File(root, relative, owner, model)
 
 
@@ -383,7 +383,7 @@ def _is_regular(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _meant(parts: tuple[str, ...]) -> str:
+def _probable_facility(parts: tuple[str, ...]) -> str:
     """Return the facility that a path probably means; empty for a province."""
     if parts[0] != "facilities" or len(parts) < _FACILITY_DEPTH - 1:
         return ""

@@ -107,7 +107,7 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
         "--no-ext-diff",
         "--no-textconv",
     )
-    log = _asked(checkout, "log", *options, "-Gpublic_key", "HEAD", "--", *inside)
+    log = _git_output(checkout, "log", *options, "-Gpublic_key", "HEAD", "--", *inside)
     since: dict[str, datetime] = {}
     unknown: set[str] = set()
     at, is_known = _OLDEST, False
@@ -124,7 +124,7 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
     return {key: moment for key, moment in since.items() if key not in unknown and moment > _OLDEST}
 
 
-def _asked(checkout: Checkout, *arguments: str) -> bytes:
+def _git_output(checkout: Checkout, *arguments: str) -> bytes:
     """Return Git's output; empty if it fails, e.g. without a commit."""
     try:
         done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES_OF_LOG)
@@ -211,25 +211,25 @@ def _commit(checkout: Checkout, name: str) -> str:
         history = (
             ask_git(checkout, "rev-list", "--end-of-options", f"{base}^{{commit}}", "--") if base != name else None
         )
-        if history is None or (history.code and not _asked(checkout, "rev-parse", "--verify", "--quiet", base)):
+        if history is None or (history.code and not _git_output(checkout, "rev-parse", "--verify", "--quiet", base)):
             raise
-        hint = f"`git log --oneline {_shown(base)}` lists the commits that there are"
+        hint = f"`git log --oneline {_printable_path(base)}` lists the commits that there are"
         if _is_shallow(checkout):
             hint = _WHOLE
         elif history.code:
-            raise UsageError(f"git has not the whole history of {_shown(base)}", hint=_FSCK) from None
-        message = f"git says of {checkout.top}: {_shown(name)} is before its first commit"
+            raise UsageError(f"git has not the whole history of {_printable_path(base)}", hint=_FSCK) from None
+        message = f"git says of {checkout.top}: {_printable_path(name)} is before its first commit"
         raise UsageError(message, hint=hint) from None
 
 
 def _is_shallow(checkout: Checkout) -> bool:
-    return _asked(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true"
+    return _git_output(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
 def _lacking(checkout: Checkout, path: str) -> UsageError:
     """Return the error for an object that the clone misses."""
-    promised = _asked(checkout, "config", "--get-regexp", r"^remote\..*\.promisor$")
-    return UsageError(f"git has not the content of {_shown(path)}", hint=_PARTIAL if promised else _FSCK)
+    promised = _git_output(checkout, "config", "--get-regexp", r"^remote\..*\.promisor$")
+    return UsageError(f"git has not the content of {_printable_path(path)}", hint=_PARTIAL if promised else _FSCK)
 
 
 def _object(checkout: Checkout, name: str) -> str:
@@ -274,10 +274,10 @@ def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
     if parts[0] == _CONTACTS:
         return None
     if len(parts) > _MOST_DEEP or any(_is_no_name(part) for part in parts):
-        raise UsageError(f"{name} holds {_shown(path)}, which is no name of a file", hint=_LOOK)
+        raise UsageError(f"{name} holds {_printable_path(path)}, which is no name of a file", hint=_LOOK)
     if kind != "blob" or not mode.startswith(_FILE):
         hint = "check that revision out elsewhere, and compare the two folders there"
-        raise UsageError(f"{name} holds a link at {_shown(path)}, which is not followed", hint=hint)
+        raise UsageError(f"{name} holds a link at {_printable_path(path)}, which is not followed", hint=hint)
     return _Blob(path, blob, -1 if size == _MISSING else int(size)) if path.endswith(endings) else None
 
 
@@ -286,14 +286,14 @@ def _is_no_name(part: str) -> bool:
     return part in {"", ".", ".."} or part.lower() == ".git" or len(os.fsencode(part)) > _LONGEST_NAME
 
 
-def _shown(path: str) -> str:
+def _printable_path(path: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in path)
 
 
 def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
     for blob in blobs:
         if blob.size > _MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
-            raise UsageError(f"{name} holds {_shown(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
+            raise UsageError(f"{name} holds {_printable_path(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
     contents = len({blob.object for blob in blobs})
     if len(blobs) - contents > _MOST_ALIKE:
         raise UsageError(f"{name} holds {len(blobs)} files of {contents} contents", hint=_LOOK)
@@ -310,7 +310,9 @@ def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str
             with target.open("xb") as stream:
                 stream.write(content)
         except OSError as error:
-            raise UsageError(f"{name}: {_shown(blob.path)} cannot be laid out: {error.strerror}", hint=_LOOK) from None
+            raise UsageError(
+                f"{name}: {_printable_path(blob.path)} cannot be laid out: {error.strerror}", hint=_LOOK
+            ) from None
 
 
 def _contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:

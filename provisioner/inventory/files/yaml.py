@@ -427,7 +427,9 @@ def _weight(value: object) -> int:
     weight, level = 0, [value]
     while level := [container for container in level if isinstance(container, dict | list)]:
         weight += 3 * len(level) + sum(map(len, level))
-        level = [child for container in level for child in (container.values() if isinstance(container, dict) else container)]
+        level = [
+            child for container in level for child in (container.values() if isinstance(container, dict) else container)
+        ]
     return weight
 
 

@@ -218,7 +218,7 @@ def convert(province: Province, scheme: str) -> tuple[Province, ...]:
     return tuple(unit for unit in units if unit.code in province.merged_from)
 
 
-def lies_in(part: Province, whole: Province) -> bool:
+def is_inside(part: Province, whole: Province) -> bool:
     """Return whether a province is inside another, in any lists."""
     return convert(part, whole.scheme) == (whole,)
 

@@ -111,11 +111,11 @@ class Texts:
 
     def get(self, relative: str, digest: str) -> str | None:
         """Return the cached content of a file with this digest."""
-        cached = self._known.get(relative)
+        cached = self._entries.get(relative)
         return cached[1] if cached and cached[0] == digest else None
 
     @cached_property
-    def _known(self) -> dict[str, tuple[str, str]]:
+    def _entries(self) -> dict[str, tuple[str, str]]:
         texts: dict[str, tuple[str, str]] = {}
         try:
             for line in (self._cache.read(self._name) or b"").decode().split("\n")[:-1]:
@@ -127,7 +127,7 @@ class Texts:
         return texts
 
     def write(self, entries: Mapping[str, tuple[str, str]]) -> None:
-        """Replace all entries; `known` maps a path to digest and text."""
+        """Replace all entries; `entries` maps a path to digest and text."""
         lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in entries.items()]
         self._cache.write(self._name, "".join(lines).encode())
 
@@ -282,7 +282,11 @@ def _is_private(folder: Path) -> bool:
 
 def _forget_others(folder: Path) -> None:
     """Remove the least recently used inventories above the limit."""
-    siblings = sorted((path for path in folder.parent.iterdir() if path != folder), key=lambda path: path.stat().st_mtime, reverse=True)
+    siblings = sorted(
+        (path for path in folder.parent.iterdir() if path != folder),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
     for sibling in siblings[_INVENTORIES - 1 :]:
         shutil.rmtree(sibling, ignore_errors=True)
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from provisioner.base.secret import Secret
-from provisioner.base.vault import key_beside
+from provisioner.base.vault import derived_key
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.model import CarrierSecrets, Credentials, InventorySecrets, NextPsk
 from provisioner.inventory.rules.logins import FACTORY_STANDS_IN, LOGIN_BEFORE, STANDS_IN, is_factory, is_repeated
@@ -142,7 +142,7 @@ SHUT: Final = ShutByPassword()
 
 
 @dataclass
-class _Kept:
+class _PasswordResults:
     """Results of one password, by file path, with the file's SHA-256."""
 
     name: str
@@ -156,7 +156,7 @@ class CachedSecrets:
 
     def __init__(self, cache: Cache | None) -> None:
         self._cache = cache
-        self._kept: dict[bytes, _Kept] = {}
+        self._by_password: dict[bytes, _PasswordResults] = {}
 
     def look(self, password: bytes, relative: str, digest: str) -> Known | None:
         """Return a password's result for a file with this digest, or `None`."""
@@ -170,23 +170,23 @@ class CachedSecrets:
         cached.changed = True
 
     def write(self, existing: Iterable[str]) -> None:
-        """Cache changed results; `there` are the paths of existing files."""
+        """Cache changed results; `existing` are the paths of existing files."""
         if self._cache is None:
             return
         relatives = set(existing)
-        for cached in self._kept.values():
+        for cached in self._by_password.values():
             if cached.changed:
                 cached.files = {name: result for name, result in cached.files.items() if name in relatives}
                 self._cache.write(cached.name, self._sealed(cached))
-        if any(cached.changed for cached in self._kept.values()):
+        if any(cached.changed for cached in self._by_password.values()):
             self._cache.forget_oldest("secrets-of-", _MOST)
 
-    def _of(self, password: bytes) -> _Kept:
-        if password not in self._kept:
-            key = key_beside(password, self._salt, _PURPOSE)
+    def _of(self, password: bytes) -> _PasswordResults:
+        if password not in self._by_password:
+            key = derived_key(password, self._salt, _PURPOSE)
             name = "secrets-of-" + hashlib.sha256(key + b"/name").hexdigest()[:32]
-            self._kept[password] = _Kept(name, key, self._read(name, key))
-        return self._kept[password]
+            self._by_password[password] = _PasswordResults(name, key, self._read(name, key))
+        return self._by_password[password]
 
     @cached_property
     def _salt(self) -> bytes:
@@ -208,7 +208,7 @@ class CachedSecrets:
         except (InvalidTag, ValueError, TypeError):
             return {}
 
-    def _sealed(self, cached: _Kept) -> bytes:
+    def _sealed(self, cached: _PasswordResults) -> bytes:
         rows = {relative: (digest, list(result)) for relative, (digest, result) in cached.files.items()}
         text = json.dumps(rows, separators=(",", ":")).encode()
         nonce = os.urandom(_NONCE_BYTES)

@@ -40,7 +40,7 @@ class ValidPart:
 def partition(problems: Iterable[Problem], frozen: Collection[str] = ()) -> tuple[Errors, tuple[Problem, ...]]:
     """Split errors into those of single facilities and those of all. Pure.
 
-    Errors about already frozen facilities (`held`) alone are dropped.
+    Errors about already frozen facilities (`frozen`) alone are dropped.
     """
     by_facility: dict[str, list[Problem]] = defaultdict(list)
     shared: list[Problem] = []
@@ -83,7 +83,7 @@ def frozen_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] =
     if of_files or across:
         valid_inventory(loaded, root, tolerate=tolerate)
         raise _invalid(root, (*of_files, *across))
-    return {name: _held(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
+    return {name: _frozen_facility(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
 
 
 def errors_of(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:
@@ -118,7 +118,7 @@ def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
     )
 
 
-def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame) -> FrozenFacility:
+def _frozen_facility(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame) -> FrozenFacility:
     names = (name, *(old for old in old_facilities(frame.settings.moved, name) if old not in loaded.outlines))
     outline = loaded.outlines.get(name)
     plans = [plan.carrier for plan in (outline.plan, outline.successor) if plan] if outline else []

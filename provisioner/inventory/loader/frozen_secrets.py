@@ -29,17 +29,17 @@ def valid_secrets(
     read = read_secrets(root, passwords)
     while True:
         unread = {f"facility/{name}" for name in part.held}
-        problems = tuple(_of_held(errors_of(check(root, read, part.inventory, unread), tolerate), part.held))
+        problems = tuple(_of_frozen(errors_of(check(root, read, part.inventory, unread), tolerate), part.held))
         accused, stopping = partition(problems, part.held)
         if stopping:
             message = f"the secrets of {root} are invalid: {counted(len(problems), 'problem')}"
             raise InventoryError(message, problems=problems, hint="correct the places listed")
         if not accused:
             return part, carried(read, part.inventory).secrets
-        part = _holding(part, accused)
+        part = _with_frozen(part, accused)
 
 
-def _of_held(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
+def _of_frozen(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
     """Assign problems of a province's login file to its frozen facilities."""
     for problem in problems:
         is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
@@ -48,7 +48,7 @@ def _of_held(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) 
         yield replace(problem, concerns=names) if names else problem
 
 
-def _holding(part: ValidPart, errors: Errors) -> ValidPart:
+def _with_frozen(part: ValidPart, errors: Errors) -> ValidPart:
     inventory = part.inventory
     frozen = dict(part.held)
     for name, problems in errors.items():
@@ -58,7 +58,9 @@ def _holding(part: ValidPart, errors: Errors) -> ValidPart:
             continue
         facility = inventory.facilities.get(name)
         plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan] if facility else []
-        old_ids = [old_id for old_id in old_facilities(inventory.settings.moved, name) if old_id not in inventory.facilities]
+        old_ids = [
+            old_id for old_id in old_facilities(inventory.settings.moved, name) if old_id not in inventory.facilities
+        ]
         province = facility.province if facility else ""
         frozen[name] = FrozenFacility(name, problems, province, tuple(sorted(set(plans))), (name, *old_ids))
     facilities = {name: valid for name, valid in inventory.facilities.items() if name not in frozen}

@@ -95,7 +95,7 @@ class Loaded:
     survey: Callable[[str], Survey | None] = field(repr=False, compare=False)
     name: Callable[[str], str] = field(repr=False, compare=False)
     digests: Mapping[str, str] = field(repr=False, compare=False)
-    known_across: Callable[[str, Callable[[], tuple[Problem, ...]]], tuple[Problem, ...]] = field(
+    problems_across: Callable[[str, Callable[[], tuple[Problem, ...]]], tuple[Problem, ...]] = field(
         repr=False, compare=False
     )
 
@@ -139,7 +139,7 @@ class Loaded:
 
     def _across(self, view: rules.View) -> tuple[Problem, ...]:
         rests_on = json.dumps([self.today.isoformat(), sorted(self.digests.items())])
-        return self.known_across(hashlib.sha256(rests_on.encode()).hexdigest(), lambda: rules.check_across(view))
+        return self.problems_across(hashlib.sha256(rests_on.encode()).hexdigest(), lambda: rules.check_across(view))
 
     @property
     def inventory(self) -> Inventory | None:
@@ -256,7 +256,7 @@ class _FilesPass:
         return self._result()
 
     def _sites(self, files: Sequence[File], facilities: list[File], advanced: Callable[[int], None]) -> dict[str, Site]:
-        sites, changed = self._known(facilities)
+        sites, changed = self._split_cached(facilities)
         advanced(len(sites))
         cache = self.cached_sites.cache
         with sites_of(changed, self.today, cache=cache, known=bool(sites), advanced=advanced) as collect:
@@ -269,7 +269,7 @@ class _FilesPass:
         self.cached_sites.keep_others(self.texts)
         return sites
 
-    def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
+    def _split_cached(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
         """Return cached facilities of unchanged files, and the remaining files."""
         cached = self.cached_sites.sites()
         sites: dict[str, Site] = {}
@@ -289,7 +289,7 @@ class _FilesPass:
             return
         self.sources[file.owner] = OnDisk(file, site.digest)
         self.problems += site.faults
-        self.rule_problems += _about_its_own(file, site)
+        self.rule_problems += _under_own_facility(file, site)
         if site.faults:
             self.broken.add(file.owner)
         # A file that names another facility does not stand in for that one's own.
@@ -361,7 +361,9 @@ class _FilesPass:
         elif file.carrier is not None and (under := _carrier_of_label(data)) not in {None, file.carrier}:
             message = msg("{owner}: it is encrypted under the vault id of the carrier {under}", file.owner, under)
             vault_ids = f"secrets-{file.carrier}, or secrets" if file.carrier else "secrets"
-            hint = msg("ansible-vault rekey --new-vault-id {whose}: that file is not {under}'s to open", vault_ids, under)
+            hint = msg(
+                "ansible-vault rekey --new-vault-id {whose}: that file is not {under}'s to open", vault_ids, under
+            )
             self._problem(file, "secret-under-another-id", message, hint)
 
     def _duplicate(self, file: File) -> None:
@@ -405,7 +407,7 @@ class _FilesPass:
             survey=self._survey,
             name=self._name,
             digests={f.relative: site.digest for f, site in self.sites} | {n: d for n, (d, _) in self.others.items()},
-            known_across=self.cached_sites.across,
+            problems_across=self.cached_sites.across,
         )
 
     def _facility(self, name: str) -> Facility:
@@ -518,7 +520,7 @@ def _carrier_of_label(data: bytes) -> str | None:
     return label.removeprefix(_CARRIERS_ID) if label.startswith(_CARRIERS_ID) else None
 
 
-def _about_its_own(file: File, site: Site) -> tuple[Problem, ...]:
+def _under_own_facility(file: File, site: Site) -> tuple[Problem, ...]:
     """Return a file's problems under its own facility, whatever its id says."""
     facility = file.owner.partition("/")[2]
     if site.outline is None or site.outline.id == facility:

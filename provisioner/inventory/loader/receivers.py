@@ -115,7 +115,9 @@ def _missing(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Pla
             position = places.at(RECEIVERS, RECEIVERS, index)
             hint = f"ansible-vault edit {RECEIVERS_SECRETS}.yml: under receivers, {receiver.id}, write {content}"
             text = f"receivers: receiver {receiver.id}: {message}"
-            yield Problem(position.file, position.line, position.column, "receiver-secret-missing", text, hint, RECEIVERS)
+            yield Problem(
+                position.file, position.line, position.column, "receiver-secret-missing", text, hint, RECEIVERS
+            )
 
 
 def _unfit(vault: ReceiversVault) -> Iterator[Problem]:

@@ -154,7 +154,11 @@ def readable_part(file: File, source: SourceFile) -> tuple[BaseModel | None, lis
                 return None, problems, frozenset()
             subject = ParsedFile(source, file.owner, document.value, _inner(CameraLogins), secret=True)
             by_facility[name] = [replace(problem, concerns=(name,)) for problem in problems_of(error, subject)]
-    return CameraLogins(logins), [problem for listed in by_facility.values() for problem in listed], frozenset(by_facility)
+    return (
+        CameraLogins(logins),
+        [problem for listed in by_facility.values() for problem in listed],
+        frozenset(by_facility),
+    )
 
 
 def kind_of(file: File) -> tuple[str, str]:
@@ -238,7 +242,9 @@ def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterato
             yield replace(problem, concerns=logins_may_stand_in(view, problem.object, below[-1], carrier))
 
 
-def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], facilities: Collection[str]) -> Iterator[Problem]:
+def _by_todays_ids(
+    problems: Iterable[Problem], moves: Sequence[Move], facilities: Collection[str]
+) -> Iterator[Problem]:
     """Put problems under facilities' current ids; drop unknown ids."""
     now = {old: name for name in facilities for old in old_facilities(moves, name)} if moves else {}
     for problem in problems:
@@ -301,7 +307,9 @@ def _logins_of(secrets: Secrets, carrier: str) -> Mapping[str, Mapping[str, Cred
 
 def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Problem:
     position = loaded.places.at(owner)
-    return Problem(position.file, position.line, position.column, "move-unfinished", message, hint, owner, Severity.WARNING)
+    return Problem(
+        position.file, position.line, position.column, "move-unfinished", message, hint, owner, Severity.WARNING
+    )
 
 
 def load_secrets(
@@ -440,12 +448,12 @@ class _SecretsPass:
         if isinstance(opened, bytes):
             self._take(file, SourceFile(file.shown, opened, PlacesIn))
         else:
-            self._take_known(file, opened)
+            self._take_stand_ins(file, opened)
 
     def _opened(self, file: File, data: bytes) -> bytes | CachedFile | None:
         return self.opener.opened(data, name=file.shown)
 
-    def _take_known(self, file: File, facts: CachedFile) -> None:
+    def _take_stand_ins(self, file: File, facts: CachedFile) -> None:
         """Take stand-ins for a file's content."""
         self.sources[file.owner] = _Closed(self.opener, file)
         kind, name = kind_of(file)
@@ -474,16 +482,18 @@ class _SecretsPass:
         cameras, owners = self.logins.setdefault(holder, {}), self.owners.setdefault(holder, {})
         for facility, logins in province.items():
             # Two carriers may both have them, while a facility changes from one to the other.
-            if facility in cameras or any(facility in self.owners.get(w, {}) for w in self._beside(holder)):
+            if facility in cameras or any(facility in self.owners.get(w, {}) for w in self._conflicting_owners(holder)):
                 position = self.sources[file.owner].at((facility,), key=True)
                 message = msg("facility {facility} has logins in two files", facility)
                 hint = "keep them in the file of its province, or in its carrier's"
-                problem = Problem(position.file, position.line, position.column, "secret-duplicate", message, hint, file.owner)
+                problem = Problem(
+                    position.file, position.line, position.column, "secret-duplicate", message, hint, file.owner
+                )
                 self.problems.append(replace(problem, concerns=(facility,)))
             cameras.setdefault(facility, logins)
             owners.setdefault(facility, file.owner)
 
-    def _beside(self, holder: str) -> Iterable[str]:
+    def _conflicting_owners(self, holder: str) -> Iterable[str]:
         """Return owners that must not share a facility with this one."""
         return [owner for owner in self.owners if owner != holder] if holder == _SHARED else [_SHARED]
 
@@ -528,7 +538,7 @@ class NamesPass(_SecretsPass):
             if plain is None:
                 self.known.learn(password, file.relative, digest, SHUT)
                 return None
-            if (facts := judged(file, plain, self.rtsp_paths)) is None:
+            if (facts := checked_facts(file, plain, self.rtsp_paths)) is None:
                 return (plain,)
             self.known.learn(password, file.relative, digest, facts)
             return (facts,)
@@ -539,7 +549,7 @@ class NamesPass(_SecretsPass):
     def _look_ahead(self, files: Sequence[File]) -> None:
         """Let other processes check unknown files, if there are many."""
         tasks = [task for file in files if (task := self._task(file))]
-        for task, facts in zip(tasks, judged_in_parallel(tasks, self.rtsp_paths), strict=False):
+        for task, facts in zip(tasks, checked_in_parallel(tasks, self.rtsp_paths), strict=False):
             if facts is not None:
                 self.known.learn(task.password, task.file.relative, task.digest, facts)
 
@@ -557,7 +567,7 @@ class NamesPass(_SecretsPass):
         return OpeningTask(file, digest, len(data), password)
 
 
-def judged_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, str]) -> list[Known | None]:
+def checked_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, str]) -> list[Known | None]:
     """Return each file's facts. Empty for few files, or without other processes."""
     if len(tasks) < _MANY:
         return []
@@ -576,10 +586,10 @@ def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | Non
         plain = opened_with(data, task.password, name=task.file.shown)
     except SecretsError:
         return None
-    return SHUT if plain is None else judged(task.file, plain, rtsp_paths)
+    return SHUT if plain is None else checked_facts(task.file, plain, rtsp_paths)
 
 
-def judged(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
+def checked_facts(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
     """Return an opened file's facts, or `None` (as `facts_of`, or invalid)."""
     model, _ = understood(file, SourceFile(file.shown, plain, PlacesIn), explained=False)
     return facts_of(model, rtsp_paths) if model is not None else None

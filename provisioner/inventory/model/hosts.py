@@ -53,7 +53,7 @@ class Ssh(Model):
             raise ValueError("principal is a name in a certificate: write it beside host_ca, without host_key")
         return self
 
-    def known_by(self, host_ca: HostKey | None, principal: str) -> Ssh:
+    def with_host_ca(self, host_ca: HostKey | None, principal: str) -> Ssh:
         """Return these settings with a default CA and principal."""
         if self.host_key is not None:
             return self
@@ -75,12 +75,12 @@ class JumpHost(Model):
     inside: IpAddress | None = None
     ssh: Ssh
 
-    def known_by(self, host_ca: HostKey | None) -> JumpHost:
+    def with_host_ca(self, host_ca: HostKey | None) -> JumpHost:
         """Return this jump host with a default CA."""
-        return self.model_copy(update={"ssh": self.ssh.known_by(host_ca, str(self.address))})
+        return self.model_copy(update={"ssh": self.ssh.with_host_ca(host_ca, str(self.address))})
 
     @property
-    def seen_as(self) -> AnyAddress | None:
+    def ssh_source(self) -> AnyAddress | None:
         """Source address of its SSH for the hosts behind it, if known."""
         return self.inside or (None if isinstance(self.address, HostName) else self.address)
 
@@ -189,11 +189,11 @@ class Carrier(Model):
     def jump_to(self, relay: Relay) -> JumpHost | None:
         """Return a relay's jump host, with CA and principal."""
         jump = relay.jump or self.jump
-        return jump.known_by(self.host_ca) if jump else None
+        return jump.with_host_ca(self.host_ca) if jump else None
 
     def ssh_to(self, relay: Relay) -> Ssh:
         """Return a relay's SSH settings, with CA and principal."""
-        return relay.ssh.known_by(self.host_ca, relay.id)
+        return relay.ssh.with_host_ca(self.host_ca, relay.id)
 
 
 class ReaderTls(Model):
@@ -288,12 +288,12 @@ class Centre(Model):
     @property
     def ssh_to(self) -> Ssh:
         """Its SSH settings, with principal."""
-        return self.ssh.known_by(None, self.id)
+        return self.ssh.with_host_ca(None, self.id)
 
     @property
     def jump_to(self) -> JumpHost | None:
         """Its jump host, with principal."""
-        return self.jump.known_by(None) if self.jump else None
+        return self.jump.with_host_ca(None) if self.jump else None
 
 
 # --- the lock --------------------------------------------------------------------------------------
@@ -453,7 +453,7 @@ class SiteAllocation(Model):
     successor: SuccessorAllocation | None = None
 
     @property
-    def asked_ports(self) -> dict[str, int]:
+    def device_onvif_ports(self) -> dict[str, int]:
         """The devices' ports for ONVIF, or empty."""
         return self.onvif_ports or {}
 

@@ -7,7 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from provisioner.base.addresses import AnyNetwork
-from provisioner.inventory.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
+from provisioner.inventory.geography import (
+    Province,
+    ProvinceError,
+    UnknownProvinceError,
+    by_slug,
+    is_inside,
+    unit_today,
+)
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility, MaintenanceWindow
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre, Relay, Viewer
@@ -116,7 +123,7 @@ class Frame(Model):
         centres = (self.centres.get(centre) for centre in carrier.centres)
         return tuple(viewer for centre in centres if centre and centre.hub is None for viewer in centre.viewers)
 
-    def hosts_of_one(self, carrier: Carrier) -> tuple[str, ...]:
+    def hosts_of_carrier(self, carrier: Carrier) -> tuple[str, ...]:
         """Return a carrier's relays, and its centres without another carrier."""
         foreign = {centre for other in self.carriers.values() if other.id != carrier.id for centre in other.centres}
         return (*sorted(relay.id for relay in carrier.relays), *sorted(set(carrier.centres) - foreign))
@@ -152,16 +159,16 @@ class Frame(Model):
     def is_in(self, facility: InProvince, slug: str, scheme: ProvinceScheme | None) -> bool:
         """Return whether a facility is in a designation's or order's province.
 
-        `own` is that record's `province_scheme`.
+        `scheme` is that record's `province_scheme`.
         """
-        return _lies_in(facility.province, self.scheme_of(facility.province_scheme), slug, self.scheme_of(scheme))
+        return _is_inside(facility.province, self.scheme_of(facility.province_scheme), slug, self.scheme_of(scheme))
 
 
 @lru_cache(maxsize=32768)
-def _lies_in(part: str, scheme: str, whole: str, whole_scheme: str) -> bool:
+def _is_inside(part: str, scheme: str, whole: str, whole_scheme: str) -> bool:
     """Return whether one province is in another; cached for a country's facilities."""
     try:
-        return lies_in(by_slug(part, scheme), by_slug(whole, whole_scheme))
+        return is_inside(by_slug(part, scheme), by_slug(whole, whole_scheme))
     except ProvinceError:
         return False
 

@@ -245,7 +245,8 @@ def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str,
         )
     withdrawn = signers.withdrawn if signers else ()
     lines += [
-        msg("sign-offs of {facility} before {before} are withdrawn", entry.facility, entry.before) for entry in withdrawn
+        msg("sign-offs of {facility} before {before} are withdrawn", entry.facility, entry.before)
+        for entry in withdrawn
     ]
     return tuple(sorted(lines))
 

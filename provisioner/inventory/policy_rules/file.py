@@ -175,7 +175,7 @@ class RegoModule:
         text, named = self.text, {}
         for rule in reversed(self.judging):
             text = _renamed(text, rule)
-            named[_name_by_place(rule)] = rule
+            named[_name_by_position(rule)] = rule
         return text, dict(reversed(named.items()))
 
     def without(self, rule: RegoRule) -> str:
@@ -183,7 +183,9 @@ class RegoModule:
         siblings = (sibling for sibling in self.judging if sibling is not rule and sibling.name == rule.name)
         # A name of which there is no rule left is no error of a test's, but an empty set.
         nothing = (
-            "" if any(siblings) else f"\n{rule.name} contains message if {{\n\tmessage := input.inventory\n\tfalse\n}}\n"
+            ""
+            if any(siblings)
+            else f"\n{rule.name} contains message if {{\n\tmessage := input.inventory\n\tfalse\n}}\n"
         )
         return _renamed(self.text, rule) + nothing
 
@@ -233,7 +235,7 @@ def _words(text: str) -> Iterator[RegoWord]:
         column = position - start + 1
         match = _PATTERN.match(text, position)
         if match is None:
-            raise RegoTextError(msg("{text} is not understood", _shown(text[position])), line, column)
+            raise RegoTextError(msg("{text} is not understood", _readable_character(text[position])), line, column)
         kind, word, position = str(match.lastgroup), match.group(), match.end()
         _refuse_unprintable(word, line, column)
         if kind not in _NO_WORDS:
@@ -280,10 +282,12 @@ def _refuse_unprintable(word: str, line: int, column: int) -> None:
     """Refuse invisible characters, which reviewers would miss (`RegoTextError`)."""
     for number, character in enumerate(word):
         if not character.isprintable() and character not in "\n\t":
-            raise RegoTextError(msg("{character} cannot be seen", _shown(character)), line, column + number)
+            raise RegoTextError(
+                msg("{character} cannot be seen", _readable_character(character)), line, column + number
+            )
 
 
-def _shown(character: str) -> str:
+def _readable_character(character: str) -> str:
     return character if character.isprintable() else f"U+{ord(character):04X}"[:_SHOWN]
 
 
@@ -312,10 +316,10 @@ def parsed_module(name: str, text: str, *, is_test: bool = False) -> RegoModule:
 
 
 def _renamed(text: str, rule: RegoRule) -> str:
-    return text[: rule.head.offset] + _name_by_place(rule) + text[rule.head.offset + len(rule.name) :]
+    return text[: rule.head.offset] + _name_by_position(rule) + text[rule.head.offset + len(rule.name) :]
 
 
-def _name_by_place(rule: RegoRule) -> str:
+def _name_by_position(rule: RegoRule) -> str:
     return f"{rule.name}_at_{rule.head.line}"
 
 

@@ -182,7 +182,9 @@ def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) 
             hint = "write `with input as`, and the whole plan after it"
             yield fault_at(replacement.first, "it replaces something else than input", hint)
         elif not is_test:
-            yield fault_at(replacement.first, msg("{name} is no test, and says a plan", rule.name), "say it in the test itself")
+            yield fault_at(
+                replacement.first, msg("{name} is no test, and says a plan", rule.name), "say it in the test itself"
+            )
     plans = {tuple(word.text for word in replacement.expression) for replacement in replaced}
     if len(plans) > 1:
         yield fault_at(replaced[1].first, msg("{name} is about several plans", rule.name), _ONE)
@@ -230,14 +232,16 @@ def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iter
     for name, file in rules.items():
         test = tests.get(name)
         with shares.next_share() as cpu_s:
-            yield from _of_one(root, modules, file, test, (end, cpu_s) if evaluates and is_installed() else None)
+            yield from _problems_of_file(
+                root, modules, file, test, (end, cpu_s) if evaluates and is_installed() else None
+            )
         if test is None or not modules[test].tests:
             hint = msg("write {folder}/{name}_test.rego; provisioner policy test runs it", FOLDER, name)
             fault = Problem("", 0, 0, "rego-untested", "no test shows that these rules hold anything back", hint)
             yield problem_of(root, file, fault, Severity.WARNING)
 
 
-def _of_one(
+def _problems_of_file(
     root: Path,
     modules: dict[RegoFile, RegoModule],
     file: RegoFile,
@@ -327,12 +331,14 @@ def problem_of(root: Path, file: RegoFile, fault: Problem, severity: Severity = 
 
 def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object]) -> RegoJudgement:
     """Evaluate all rules for a plan; `document` is their input."""
-    problems = [problem for problem in rego_problems(files, root, evaluates=False) if problem.severity is Severity.ERROR]
+    problems = [
+        problem for problem in rego_problems(files, root, evaluates=False) if problem.severity is Severity.ERROR
+    ]
     verdict, end = RegoVerdict(), time.monotonic() + MOST_SECONDS
     for file in sorted(files):
         if problems or file.is_test:
             continue
-        judged = _judged(file, root, document, end)
+        judged = _verdict_or_problem(file, root, document, end)
         if isinstance(judged, Problem):
             problems.append(judged)
         else:
@@ -340,7 +346,9 @@ def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object])
     return RegoJudgement(verdict, tuple(problems))
 
 
-def _judged(file: RegoFile, root: Path, document: Mapping[str, object], end: float) -> RegoVerdict | Problem:
+def _verdict_or_problem(
+    file: RegoFile, root: Path, document: Mapping[str, object], end: float
+) -> RegoVerdict | Problem:
     module = file.module
     text, named = module.placed()
     try:
@@ -409,21 +417,21 @@ class _PlannedTests:
     def of(cls, rules: RegoModule, tests: RegoModule, end: float) -> _PlannedTests:
         cases = cases_of(tests)
         queries = [RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
-        answers = iter(_asked([rules.text, cases.text], queries, [EMPTY], end))
+        answers = iter(_answers([rules.text, cases.text], queries, [EMPTY], end))
         plans = (next(answers) if case.plan else RegoAnswer(EMPTY, is_defined=True) for case in cases.cases)
         return cls(tests, cases, tuple(plans), end)
 
     def answers(self, text: str) -> tuple[RegoAnswer, ...]:
         """Return the tests' results for some text of the rules."""
         queries = [RegoQuery(f"data.{self.module.package}.{c.rule.name}", n) for n, c in enumerate(self.cases.cases)]
-        came_to = _asked([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
+        came_to = _answers([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
         return tuple(
             answer if plan.is_defined else RegoAnswer(error=plan.error or "its plan has no value")
             for plan, answer in zip(self.plans, came_to, strict=True)
         )
 
 
-def _asked(
+def _answers(
     texts: Sequence[str], queries: Sequence[RegoQuery], documents: Sequence[object], end: float
 ) -> tuple[RegoAnswer, ...]:
     """Evaluate queries before a deadline; a failure is each query's result."""

@@ -307,7 +307,9 @@ class _Scope:
             elif values and operand.value is not None and operand.value not in values:
                 close = asked(nearest(operand.value, values))
                 hint = msg("{close} it is one of {values}", close, ", ".join(values)).lstrip()
-                yield fault_at(operand, msg("{dotted} is never {text}", chain.dotted, operand.text[:40]), hint, _REFERENCE)
+                yield fault_at(
+                    operand, msg("{dotted} is never {text}", chain.dotted, operand.text[:40]), hint, _REFERENCE
+                )
 
     @staticmethod
     def _compared_with(chain: _Chain, words: Sequence[RegoWord]) -> Iterator[RegoWord]:

@@ -35,7 +35,10 @@ class KeyRing:
         name, inventory_id = proof.party.words, self._frame.settings.id
         if proof.inventory != inventory_id:
             message = msg(
-                "the signature of {name} is for the inventory {inventory}, not for {here}", name, proof.inventory, inventory_id
+                "the signature of {name} is for the inventory {inventory}, not for {here}",
+                name,
+                proof.inventory,
+                inventory_id,
             )
             return (
                 "sign-off-of-another-inventory",
@@ -109,7 +112,7 @@ def _approvers(view: View) -> Iterator[tuple[KeyPath, Approver]]:
         yield ("approvers", index), approver
 
 
-def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
+def enough_people_can_approve(view: View) -> Iterator[Problem]:
     """An approval rule requires at most as many people as can approve."""
     policy = view.inventory.settings.policy.approvals
     if policy is None or "signers" in view.broken:
@@ -120,7 +123,8 @@ def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
             people = {
                 approver.id
                 for approver in valid
-                if (rule.role is None or rule.role in approver.roles) and (not approver.carriers or carrier in approver.carriers)
+                if (rule.role is None or rule.role in approver.roles)
+                and (not approver.carriers or carrier in approver.carriers)
             }
             if len(people) < rule.people:
                 role = (" " + msg("as {role}", rule.role)) if rule.role else ""
@@ -274,5 +278,5 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     withdrawals_are_of_known_facilities,
     withdrawn_agreements_stay_withdrawn,
     approvers_have_keys_of_their_own,
-    whoever_is_asked_for_is_there,
+    enough_people_can_approve,
 )

@@ -89,7 +89,9 @@ def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
                 # Of two hosts at one address the rule above says it.
                 if first_relay != relay.id and address != relay.address:
                     text = endpoint_text(*endpoint)
-                    message = msg("relay {id}: {at} is also where peers of {other} send WireGuard", relay.id, text, first_relay)
+                    message = msg(
+                        "relay {id}: {at} is also where peers of {other} send WireGuard", relay.id, text, first_relay
+                    )
                     hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
                     path = ("relays", index, key)
                     yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
@@ -113,7 +115,7 @@ def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
                 yield view.problem(f"carrier/{carrier.id}", path, "ssh-port-taken", message, hint)
 
 
-def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
+def hosts_have_a_recorded_key(view: View) -> Iterator[Problem]:
     """Hosts and jump hosts have a recorded SSH key or CA."""
     for (owner, path), name, ssh in _logins(view):
         if ssh.host_key is None and ssh.host_ca is None:
@@ -127,12 +129,12 @@ def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
     for carrier in view.inventory.carriers.values():
         owner, signs = f"carrier/{carrier.id}", carrier.host_ca
         if carrier.jump is not None:
-            yield (owner, ("jump",)), msg("the jump host of {id}", carrier.id), carrier.jump.known_by(signs).ssh
+            yield (owner, ("jump",)), msg("the jump host of {id}", carrier.id), carrier.jump.with_host_ca(signs).ssh
         for index, relay in enumerate(carrier.relays):
             yield (owner, ("relays", index)), relay.id, carrier.ssh_to(relay)
             if relay.jump is not None:
                 path = (owner, ("relays", index, "jump"))
-                yield path, msg("the jump host of {id}", relay.id), relay.jump.known_by(signs).ssh
+                yield path, msg("the jump host of {id}", relay.id), relay.jump.with_host_ca(signs).ssh
     for centre in view.inventory.centres.values():
         yield (f"centre/{centre.id}", ()), centre.id, centre.ssh
         if centre.jump is not None:
@@ -207,7 +209,9 @@ def backups_are_other_relays_of_the_carrier(view: View) -> Iterator[Problem]:
             )
         else:
             continue
-        alternatives = ", ".join(sorted(name for name, holder in owners.items() if holder == plan.carrier and name != plan.relay))
+        alternatives = ", ".join(
+            sorted(name for name, holder in owners.items() if holder == plan.carrier and name != plan.relay)
+        )
         hint = (
             msg("name another relay of {carrier}: {others}", plan.carrier, alternatives)
             if alternatives
@@ -299,7 +303,11 @@ def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             target = relay.drain_to
             if target is not None and (target not in targets or target == relay.id or targets[target]):
-                fault = "is being emptied itself" if targets.get(target) and target != relay.id else "is no other relay of it"
+                fault = (
+                    "is being emptied itself"
+                    if targets.get(target) and target != relay.id
+                    else "is no other relay of it"
+                )
                 message = msg("relay {id} is to be emptied onto {to}, which {what}", relay.id, target, fault)
                 hint = msg("name another relay of {id} that goes on, or remove drain_to", carrier.id)
                 path = ("relays", index, "drain_to")
@@ -377,7 +385,7 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
     for road in (candidate for candidate in _roads(view) if candidate.hosts):
-        source, key = road.jump.seen_as, "inside" if road.jump.inside else "address"
+        source, key = road.jump.ssh_source, "inside" if road.jump.inside else "address"
         if source is None:
             message = msg(
                 "hosts see the jump host {address} come from an address, and their rules go by that, not by a name",
@@ -440,7 +448,7 @@ def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
 
 
 def _addresses(jump: JumpHost) -> Iterable[HostPlace]:
-    return dict.fromkeys(address for address in (jump.address, jump.seen_as) if address is not None)
+    return dict.fromkeys(address for address in (jump.address, jump.ssh_source) if address is not None)
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
@@ -448,7 +456,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     host_addresses_are_unique,
     wireguard_endpoints_are_unique,
     ssh_has_a_port_of_its_own,
-    hosts_are_known_by_a_key,
+    hosts_have_a_recorded_key,
     centres_exist,
     centres_are_managed_from_somewhere,
     plans_name_a_relay_of_their_carrier,

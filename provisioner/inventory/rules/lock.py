@@ -91,7 +91,7 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
     for name, site in lock.sites.items():
         removed = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
         owners = {stone.port: msg("the removed {object}", stone.object) for stone in removed}
-        for key, ports in (("ports", site.ports), ("onvif_ports", site.asked_ports)):
+        for key, ports in (("ports", site.ports), ("onvif_ports", site.device_onvif_ports)):
             for device, port in ports.items():
                 if port in owners:
                     message = msg(
@@ -200,14 +200,14 @@ def missing_allocations(view: View) -> Iterator[Problem]:
             yield view.problem(owner, (), ALLOCATION_MISSING, message, RUN_ALLOCATE)
         elif message := _surplus_devices(facility, site):
             yield _of_site(view, facility.id, message)
-    yield from _left_over(view)
+    yield from _obsolete_entries(view)
 
 
 def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
     devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
     if lacking := sorted(set(devices) - set(site.ports)):
         return msg("no port is recorded for {lacking}", ", ".join(lacking))
-    if lacking := sorted(set(ported(facility, facility.probed_devices)) - set(site.asked_ports)):
+    if lacking := sorted(set(ported(facility, facility.probed_devices)) - set(site.device_onvif_ports)):
         return msg("no port for ONVIF is recorded for {lacking}", ", ".join(lacking))
     if lacking := sorted(prefix_carriers_of(facility) - _prefixed(site)):
         return msg("no prefix of {lacking} is recorded for its devices' addresses", ", ".join(lacking))
@@ -220,7 +220,7 @@ def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
     devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
     if surplus := sorted({*site.ports, *site.device_numbers} - devices):
         return msg("site {name}: {surplus} left the facility's file", name, ", ".join(surplus))
-    if surplus := sorted(set(site.asked_ports) - set(ported(facility, facility.probed_devices))):
+    if surplus := sorted(set(site.device_onvif_ports) - set(ported(facility, facility.probed_devices))):
         return msg("site {name}: a port for ONVIF is recorded, and not asked for: {surplus}", name, ", ".join(surplus))
     if surplus := sorted(_prefixed(site) - prefix_carriers_of(facility)):
         return msg(
@@ -247,7 +247,7 @@ def _of_site(view: View, site: str, message: str) -> Problem:
 
 def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
     for name in sorted(names - set(recorded)):
-        owner, path = _place(view, kind, name)
+        owner, path = _position_of(view, kind, name)
         message = msg("{kind}no tunnel address is recorded", _named(kind, name))
         yield view.problem(owner, path, ALLOCATION_MISSING, message, RUN_ALLOCATE)
 
@@ -257,14 +257,14 @@ def _named(kind: str, name: str) -> str:
     return (msg("relay {name}", name) + ": ") if kind == "relay" else ""
 
 
-def _place(view: View, kind: str, name: str) -> OwnerPath:
+def _position_of(view: View, kind: str, name: str) -> OwnerPath:
     if kind == "centre":
         return f"centre/{name}", ()
     carrier, relay = view.inventory.relays[name]
     return f"carrier/{carrier.id}", ("relays", carrier.relays.index(relay))
 
 
-def _left_over(view: View) -> Iterator[Problem]:
+def _obsolete_entries(view: View) -> Iterator[Problem]:
     """Entries of closed or removed objects have to become tombstones."""
     lock, inventory = view.inventory.allocations, view.inventory
     connected = {name for name, facility in view.outlines.items() if pool_carrier_of(facility)}
@@ -290,7 +290,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
         listed_hosts = view.inventory.relays if kind == "relay" else view.inventory.centres
         for name, host in hosts.items():
             if name in listed_hosts and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
-                owner, path = _place(view, kind, name)
+                owner, path = _position_of(view, kind, name)
                 message = msg("{kind}not recorded yet: {lacking}", _named(kind, name), ", ".join(lacking))
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, RUN_KEYS)
     for owner, facility in view.facilities():
@@ -350,7 +350,9 @@ def further_ports_are_free(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             for number, port in enumerate(relay.further_wireguard_ports):
                 if reason := _why_not(relay, number, port):
-                    message = msg("relay {id} cannot take WireGuard at port {port} as well: {why}", relay.id, port, reason)
+                    message = msg(
+                        "relay {id} cannot take WireGuard at port {port} as well: {why}", relay.id, port, reason
+                    )
                     path = ("relays", index, "further_wireguard_ports", number)
                     hint = "take it out, or write another one, e.g. 443"
                     yield view.problem(f"carrier/{carrier.id}", path, "wireguard-port-unfit", message, hint)

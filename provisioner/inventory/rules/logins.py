@@ -128,7 +128,7 @@ class SecretsView:
         return Problem(file, position.line, position.column, code, message, hint, owner, concerns=concerns)
 
     @cached_property
-    def held_by(self) -> Mapping[str, tuple[LoginSite, ...]]:
+    def sites_by_carrier(self) -> Mapping[str, tuple[LoginSite, ...]]:
         """Facilities of each carrier's plans."""
         return {
             name: tuple(site for site in self.sites.values() if name in site.holders) for name in self.frame.carriers
@@ -190,7 +190,9 @@ def _owner_of_logins(view: SecretsView, carrier: str, facility: LoginSite) -> st
     shared_file, carrier_file = f"secrets/cameras/{facility.province}", f"secrets/cameras/{carrier}/{facility.province}"
     if shared_file in view.broken or carrier_file in view.broken:
         return None
-    return carrier_file if carrier_file in view.places.sources and facility.id not in view.secrets.cameras else shared_file
+    return (
+        carrier_file if carrier_file in view.places.sources and facility.id not in view.secrets.cameras else shared_file
+    )
 
 
 def logins_may_stand_in(view: SecretsView, owner: str, province: str, carrier: str = "") -> tuple[str, ...]:
@@ -300,7 +302,9 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
 
     One of two files is enough, while a device changes its carrier.
     """
-    with_old = {(name, device) for name, logins, _ in _by_facility(view) for device, login in logins.items() if login.old}
+    with_old = {
+        (name, device) for name, logins, _ in _by_facility(view) for device, login in logins.items() if login.old
+    }
     for facility, logins, owner in _by_facility(view):
         site = view.sites.get(facility)
         if site is None:
@@ -362,7 +366,7 @@ def host_keys_are_the_carriers(view: SecretsView) -> Iterator[Problem]:
     """A carrier's file has only its own hosts' keys, which seal reports."""
     for name, secrets in view.secrets.carriers.items():
         carrier = view.frame.carriers.get(name)
-        hosts = view.frame.hosts_of_one(carrier) if carrier else ()
+        hosts = view.frame.hosts_of_carrier(carrier) if carrier else ()
         for host in sorted(set(secrets.host_keys) - set(hosts)):
             message = msg("carrier {name}: {host} is no host of this carrier alone", name, host)
             hint = "remove its key, or run `provisioner keys init`, which does"
@@ -395,7 +399,7 @@ def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
     for name in view.frame.carriers:
         stored = view.secrets.carriers.get(name)
         following = stored.next_psks if stored else {}
-        for site in view.held_by[name]:
+        for site in view.sites_by_carrier[name]:
             changes = site.changes_key and site.public_key is not None and name in site.tunnels_to
             if changes and (site.id not in following or following[site.id].follows != site.public_key):
                 yield name, site.id
@@ -416,7 +420,7 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
                 if centre not in centre_psks.get(relay.id, {}):
                     yield name, msg("pre-shared key between relay {id} and centre {centre}", relay.id, centre), ""
         yield from ((name, lacking, "") for lacking in _readers_lack(view, carrier, stored or CarrierSecrets()))
-        for site in view.held_by[name]:
+        for site in view.sites_by_carrier[name]:
             # A plan that is only proposed is on no host: nothing waits for its key.
             if name in site.tunnels_to and site.id not in site_psks:
                 yield name, msg("pre-shared key for facility {id}", site.id), site.id
@@ -439,7 +443,10 @@ def changes_are_finished(site: SiteView) -> Iterator[Problem]:
     for path, device, subject, until in _changes(site):
         if site.days.has_passed(until):
             message = msg(
-                "the old {what} of {device} was taken until {until}: only the new one counts now", subject, device, until
+                "the old {what} of {device} was taken until {until}: only the new one counts now",
+                subject,
+                device,
+                until,
             )
             hint = msg("finish the change: provisioner camera accept {id}/{device} --finish", site.facility.id, device)
             yield site.problem((*path, "until"), "accept-over", message, hint, severity=Severity.WARNING)

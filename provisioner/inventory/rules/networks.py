@@ -416,12 +416,12 @@ def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Prob
             )
             hint = msg("add the {family} network that this machine calls from to management_networks", family)
             yield view.problem(owner, (*path, "address"), "management-of-other-family", message, hint)
-        if jump is not None and jump.seen_as is not None and jump.seen_as.version != address.version:
+        if jump is not None and jump.ssh_source is not None and jump.ssh_source.version != address.version:
             message = msg(
                 "{what} is called over {family}, and would not see its jump host come from {seen_as}",
                 host,
                 family,
-                jump.seen_as,
+                jump.ssh_source,
             )
             hint = msg("write under jump.inside the {family} address that it sees the jump host come from", family)
             yield view.problem(owner, (*path, "address"), "jump-of-other-family", message, hint)

@@ -46,7 +46,7 @@ _LONGEST_WINDOW: Final = timedelta(days=7)
 _SINGULAR = {"facilities": "facility", "hosts": "host", "carriers": "carrier"}
 
 
-def provinces_are_known(view: View) -> Iterator[Problem]:
+def provinces_exist(view: View) -> Iterator[Problem]:
     """A province's slug is in its list; other lists mean other territory."""
     for index, order in enumerate(view.inventory.instructions):
         for slug in order.provinces:
@@ -64,7 +64,11 @@ def _unknown(view: View, owner: str, path: KeyPath, slug: str, own_scheme: Provi
     if slug in _slugs(scheme):
         return
     other_scheme = next((candidate for candidate in SCHEMES if slug in _slugs(candidate)), None)
-    hint = _other_list(slug, other_scheme, frozen=owner.startswith("facility/")) if other_scheme else _likeness(slug, scheme)
+    hint = (
+        _other_list(slug, other_scheme, frozen=owner.startswith("facility/"))
+        if other_scheme
+        else _likeness(slug, scheme)
+    )
     message = msg("{slug} is not a province of the scheme {value}", repr(slug), scheme.value)
     yield view.problem(owner, path, "province-unknown", message, hint)
 
@@ -95,7 +99,7 @@ def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
 
 
-def bodies_are_there_today(view: View) -> Iterator[Problem]:
+def managing_bodies_exist(view: View) -> Iterator[Problem]:
     """No district manages a facility if the list has no districts."""
     if view.inventory.scheme_of(None) is not ProvinceScheme.GSO_2025:
         return
@@ -151,9 +155,15 @@ def designations_are_periods(view: View) -> Iterator[Problem]:
 
 
 def _overlap(first: Designation, second: Designation) -> bool:
-    if (first.province, first.province_scheme, first.carrier) != (second.province, second.province_scheme, second.carrier):
+    if (first.province, first.province_scheme, first.carrier) != (
+        second.province,
+        second.province_scheme,
+        second.carrier,
+    ):
         return False
-    return (first.until is None or second.since <= first.until) and (second.until is None or first.since <= second.until)
+    return (first.until is None or second.since <= first.until) and (
+        second.until is None or first.since <= second.until
+    )
 
 
 def carriers_are_designated(view: View) -> Iterator[Problem]:
@@ -184,13 +194,20 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
         yield view.problem(owner, (key, "carrier"), "carrier-not-designated", message, hint)
 
 
-def _overdue_change(view: View, owner: str, facility: Outline, carrier: str, designated: list[str]) -> Iterator[Problem]:
+def _overdue_change(
+    view: View, owner: str, facility: Outline, carrier: str, designated: list[str]
+) -> Iterator[Problem]:
     """Warn that the facility still has its former carrier, uncut."""
     name = province_name(view, facility)
     message = msg(
-        "carrier {carrier} is designated for {name} no longer (designated: {held})", carrier, name, ", ".join(designated)
+        "carrier {carrier} is designated for {name} no longer (designated: {held})",
+        carrier,
+        name,
+        ", ".join(designated),
     )
-    hint = msg("write a successor plan with {held}: both carriers serve until the new connection is accepted", designated[0])
+    hint = msg(
+        "write a successor plan with {held}: both carriers serve until the new connection is accepted", designated[0]
+    )
     if facility.successor and facility.successor.carrier in designated:
         hint = "when the successor's connection is accepted, make it the plan and remove successor"
     yield view.problem(owner, ("plan", "carrier"), "carrier-change-due", message, hint, severity=Severity.WARNING)
@@ -232,7 +249,7 @@ def _deadlines(index: int, order: Instruction) -> Iterator[tuple[KeyPath, date]]
         yield from ((("instructions", index, key, name), day) for name, day in days.items())
 
 
-def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
+def instructions_refer_to_existing_objects(view: View) -> Iterator[Problem]:
     """Orders refer to earlier orders and existing facilities.
 
     Of two orders of one day the later one in the file counts as later, as in `deadlines`.
@@ -253,7 +270,9 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
                 message = msg("{ref}: facility {name} does not exist", order.ref, name)
                 path = ("instructions", index, "facilities", name)
                 removed = (name,) if view.once_here(name) else ()
-                yield view.problem("instructions", path, "facility-unknown", message, "correct the id", concerns=removed)
+                yield view.problem(
+                    "instructions", path, "facility-unknown", message, "correct the id", concerns=removed
+                )
 
 
 def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
@@ -268,21 +287,21 @@ def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
             yield view.problem("intents", ("intents", index, "id"), "intent-twice", message, hint)
 
 
-def intents_name_what_is_there(view: View) -> Iterator[Problem]:
+def intents_name_existing_objects(view: View) -> Iterator[Problem]:
     """Intents name existing objects; a misspelt intent would have no effect."""
     for index, intent in enumerate(view.inventory.intents):
         action = "allow" if intent.allow else "deny"
         for key, places in (("from", intent.traffic.sources), ("to", intent.traffic.targets)):
             for number, end in enumerate(places):
                 kind, slash, name = end.partition("/")
-                if slash and not _is_place_there(view, kind, name):
+                if slash and not _is_existing_place(view, kind, name):
                     message = msg("intent {id}: {kind} {of} does not exist", intent.id, kind, name)
-                    hint = did_you_mean(name, sorted(_known(view, kind)), "correct the id, or leave it out")
+                    hint = did_you_mean(name, sorted(_ids_of(view, kind)), "correct the id, or leave it out")
                     path = ("intents", index, action, key, number)
                     yield view.problem("intents", path, "intent-name-unknown", message, hint)
 
 
-def _known(view: View, kind: str) -> set[str]:
+def _ids_of(view: View, kind: str) -> set[str]:
     inventory = view.inventory
     ids: dict[str, set[str]] = {
         "site": set(view.outlines),
@@ -294,15 +313,15 @@ def _known(view: View, kind: str) -> set[str]:
     return ids[kind]
 
 
-def _is_place_there(view: View, kind: str, name: str) -> bool:
-    if name in _known(view, kind):
+def _is_existing_place(view: View, kind: str, name: str) -> bool:
+    if name in _ids_of(view, kind):
         return True
     # What could not be read may have it.
     broken = {"site": "facility/", "province": "facility/", "relay": "carrier/", "centre": "centre/"}.get(kind, "c")
     return any(owner.startswith(broken) for owner in view.broken)
 
 
-def intents_ask_for_what_may_be_there(view: View) -> Iterator[Problem]:
+def intents_ask_for_possible_services(view: View) -> Iterator[Problem]:
     """At least one of an intent's targets can have its services."""
     for index, intent in enumerate(view.inventory.intents):
         action, traffic = "allow" if intent.allow else "deny", intent.traffic
@@ -345,7 +364,7 @@ def windows_are_about_something(view: View) -> Iterator[Problem]:
             yield view.problem("maintenance", ("windows", index), "maintenance-of-nothing", message, hint)
 
 
-def windows_name_what_is_there(view: View) -> Iterator[Problem]:
+def windows_name_existing_objects(view: View) -> Iterator[Problem]:
     """A window names existing objects; otherwise the work raises alarms.
 
     A warning only: an announced window must not block the removal of a facility or host.
@@ -355,7 +374,7 @@ def windows_name_what_is_there(view: View) -> Iterator[Problem]:
             continue
         for kind in ("facilities", "hosts", "carriers"):
             for number, name in enumerate(getattr(window, kind)):
-                if not _is_target_there(view, kind, name):
+                if not _is_existing_target(view, kind, name):
                     message = msg("{index}: {singular} {name} does not exist", _named(index), _SINGULAR[kind], name)
                     path = ("windows", index, kind, number)
                     hint = "correct the id, or leave it out"
@@ -363,7 +382,7 @@ def windows_name_what_is_there(view: View) -> Iterator[Problem]:
                     yield view.problem("maintenance", path, code, message, hint, severity=Severity.WARNING)
 
 
-def _is_target_there(view: View, kind: str, name: str) -> bool:
+def _is_existing_target(view: View, kind: str, name: str) -> bool:
     inventory = view.inventory
     if kind == "facilities":
         return name in view.outlines or f"facility/{name}" in view.broken
@@ -400,7 +419,9 @@ def windows_do_not_overlap(view: View) -> Iterator[Problem]:
     """Windows of one object do not overlap."""
     for (first_number, first), (second_number, second) in combinations(enumerate(view.inventory.maintenance), 2):
         if first.begin < second.until and second.begin < first.until and (shared := _shared(first, second)):
-            message = msg("{second} overlaps with number {first} over {shared}", _named(second_number), first_number + 1, shared)
+            message = msg(
+                "{second} overlaps with number {first} over {shared}", _named(second_number), first_number + 1, shared
+            )
             hint = "make one window of the two, or correct their moments"
             path = ("windows", second_number, "from")
             yield view.problem("maintenance", path, "maintenance-overlaps", message, hint, severity=Severity.WARNING)
@@ -417,21 +438,21 @@ def _named(index: int) -> str:
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    provinces_are_known,
+    provinces_exist,
     facilities_have_a_province_today,
-    bodies_are_there_today,
+    managing_bodies_exist,
     designated_carriers_exist,
     designations_are_periods,
     carriers_are_designated,
     instructions_are_distinct,
-    instructions_refer_to_known_things,
+    instructions_refer_to_existing_objects,
     windows_have_an_end,
     windows_are_about_something,
-    windows_name_what_is_there,
+    windows_name_existing_objects,
     windows_are_short,
     windows_are_removed,
     windows_do_not_overlap,
     intents_have_their_own_ids,
-    intents_name_what_is_there,
-    intents_ask_for_what_may_be_there,
+    intents_name_existing_objects,
+    intents_ask_for_possible_services,
 )

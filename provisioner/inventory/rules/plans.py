@@ -432,13 +432,17 @@ def pushing_sites_can_push(site: SiteView) -> Iterator[Problem]:
         yield site.problem(path, "public-addresses-unused", message, hint, severity=Severity.WARNING)
 
 
-def pushing_sites_are_not_asked(site: SiteView) -> Iterator[Problem]:
+def pushing_sites_have_no_onvif(site: SiteView) -> Iterator[Problem]:
     """A pushing site has no ONVIF settings: relays cannot reach its devices."""
     if not any(plan.access.is_pushed for _, plan in site.plans()):
         return
     facility = site.facility
-    with_onvif = [(("recorders", index, "onvif"), source.id) for index, source in enumerate(facility.recorders) if source.onvif]
-    with_onvif += [(("cameras", index, "onvif"), source.id) for index, source in enumerate(facility.cameras) if source.onvif]
+    with_onvif = [
+        (("recorders", index, "onvif"), source.id) for index, source in enumerate(facility.recorders) if source.onvif
+    ]
+    with_onvif += [
+        (("cameras", index, "onvif"), source.id) for index, source in enumerate(facility.cameras) if source.onvif
+    ]
     for path, device in with_onvif:
         message = msg("{device} cannot be asked: no relay reaches a device of a site that pushes", device)
         hint = "remove onvif, or agree another access"
@@ -456,7 +460,7 @@ SITE_RULES: tuple[SiteRule, ...] = (
     blocks_are_in_order,
     successors_are_over_another_relay,
     pushing_sites_can_push,
-    pushing_sites_are_not_asked,
+    pushing_sites_have_no_onvif,
 )
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     windows_have_an_end,

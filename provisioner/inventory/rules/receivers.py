@@ -86,7 +86,9 @@ def _absent_province(receiver: Receiver, slug: str, view: View) -> ReceiverFault
     try:
         by_slug(slug, scheme)
     except ProvinceError:
-        other_scheme = next((candidate for candidate in SCHEMES if any(p.slug == slug for p in provinces(candidate))), None)
+        other_scheme = next(
+            (candidate for candidate in SCHEMES if any(p.slug == slug for p in provinces(candidate))), None
+        )
         slugs = (province.slug for province in provinces(scheme))
         hint = did_you_mean(slug, slugs, "write the province's slug, e.g. bac-giang")
         if other_scheme:
@@ -162,12 +164,12 @@ def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
             first.setdefault(viewer.id, (owner, path))
 
 
-def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
+def read_prefixes_exist(view: View) -> Iterator[Problem]:
     """A read prefix is an existing province or province/facility."""
     facilities = {f"{facility.province}/{name}" for name, facility in view.outlines.items()}
     facilities |= {part for move in view.inventory.settings.moved for part in (move.old, move.new)}
     unread = any(owner.startswith("facility/") for owner in view.broken)
-    for centre, path, prefixes in _given(view):
+    for centre, path, prefixes in _read_prefixes(view):
         for index, prefix in enumerate(prefixes):
             position, owner = (*path, index), f"centre/{centre.id}"
             choices = facilities if "/" in prefix else _slugs()
@@ -177,13 +179,16 @@ def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
                     message = msg("reads names {prefix}, which is no province", prefix)
                 hint = did_you_mean(prefix, sorted(choices), "write a province's slug, or province/facility")
                 yield view.problem(owner, position, "read-prefix-unknown", message, hint)
-            other_prefixes = (*prefixes[:index], *(facility for facility in prefixes[index + 1 :] if facility != prefix))
+            other_prefixes = (
+                *prefixes[:index],
+                *(facility for facility in prefixes[index + 1 :] if facility != prefix),
+            )
             if is_read(prefix, other_prefixes):
                 message, hint = msg("{prefix} may be read by another line already", prefix), "leave one of the two out"
                 yield view.problem(owner, position, "read-prefix-twice", message, hint, severity=Severity.WARNING)
 
 
-def _given(view: View) -> Iterator[_Given]:
+def _read_prefixes(view: View) -> Iterator[_Given]:
     for centre in view.inventory.centres.values():
         yield centre, ("reads",), centre.reads
         for index, viewer in enumerate(centre.viewers):
@@ -285,7 +290,7 @@ def hubs_can_serve(view: View) -> Iterator[Problem]:
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     viewers_have_their_own_ids,
-    prefixes_are_of_what_is_there,
+    read_prefixes_exist,
     viewers_read_what_their_centre_reads,
     facilities_are_read_by_a_centre,
     viewers_come_from_somewhere,

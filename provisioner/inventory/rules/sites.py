@@ -301,10 +301,10 @@ def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
             devices[endpoint] = _name(path, device)
 
 
-def asked_ports_are_their_own(site: SiteView) -> Iterator[Problem]:
+def onvif_ports_are_unique(site: SiteView) -> Iterator[Problem]:
     """An ONVIF port is used by no video and no other device."""
     facility = site.facility
-    services = list(_asked(facility))
+    services = list(_onvif_services(facility))
     if not services:
         return
     owners = {
@@ -325,7 +325,7 @@ def asked_ports_are_their_own(site: SiteView) -> Iterator[Problem]:
         owners.setdefault(endpoint, msg("the ONVIF of {device}", device))
 
 
-def _asked(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
+def _onvif_services(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
     """Yield devices with ONVIF: path, id, address, ONVIF port."""
     for index, recorder in enumerate(facility.recorders):
         if recorder.onvif:
@@ -385,7 +385,7 @@ def carriers_let_sites_push(view: View) -> Iterator[Problem]:
             yield view.problem(owner, (key, "access"), "publish-not-open", message, hint)
 
 
-def relays_are_found_by_sites_that_push(view: View) -> Iterator[Problem]:
+def relays_of_pushing_sites_have_an_endpoint(view: View) -> Iterator[Problem]:
     """A relay for pushing sites has an IPv4 endpoint or a name."""
     for owner, key, _, plan in view.plans():
         _, relay = view.inventory.relays.get(plan.relay, (None, None))
@@ -431,11 +431,11 @@ SITE_RULES: tuple[SiteRule, ...] = (
     uplinks_bear_the_load,
     devices_stand_in_the_lan,
     device_addresses_are_unique,
-    asked_ports_are_their_own,
+    onvif_ports_are_unique,
     streams_have_paths,
 )
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     carriers_let_sites_push,
-    relays_are_found_by_sites_that_push,
+    relays_of_pushing_sites_have_an_endpoint,
     sites_push_from_where_they_may,
 )

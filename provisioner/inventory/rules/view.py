@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath, Places
-from provisioner.inventory.geography import Province, ProvinceError, by_slug, lies_in
+from provisioner.inventory.geography import Province, ProvinceError, by_slug, is_inside
 from provisioner.inventory.model import Designation, Frame, InProvince, ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
 
@@ -113,7 +113,7 @@ class View:
         province = self._province(key)
         for designation in self.inventory.designations if province else ():
             designated = self._province((designation.province, designation.province_scheme))
-            if province and designated and lies_in(province, designated):
+            if province and designated and is_inside(province, designated):
                 yield designation
 
     def _province(self, key: _Key) -> Province | None:

@@ -68,7 +68,7 @@ def unfinished_run(folder: StateFolder, now: datetime) -> tuple[UnfinishedRun, U
         return UnfinishedRun.NONE, None
     if last.run.who.get("approval", "").startswith(MARK):
         return UnfinishedRun.OURS, last
-    if last.kept or now - last.heard < SILENT:
+    if last.is_paused or now - last.heard < SILENT:
         return UnfinishedRun.OTHERS, last
     return UnfinishedRun.NONE, None
 
@@ -89,13 +89,15 @@ def finish_run(session: Session, stop: Callable[[], bool]) -> RunEnded:
 
 def apply_commit(session: Session, planned: Planned, saved: Saved, stop: Callable[[], bool]) -> RunEnded:
     """Apply a commit's plan; without a record (`StateError`) no host changes."""
-    return _carried_out(session, planned, saved, RunOptions(approval=_COMMIT + session.commit, stop=stop))
+    return _applied_and_ended(session, planned, saved, RunOptions(approval=_COMMIT + session.commit, stop=stop))
 
 
 def correct_drift(session: Session, planned: Planned, hosts: Collection[str], stop: Callable[[], bool]) -> RunEnded:
     """Return some hosts to a commit's desired state; errors as `apply_commit`."""
     some = plan_of_some(session, planned, hosts, allow={})
-    return _carried_out(session, some, saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop))
+    return _applied_and_ended(
+        session, some, saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop)
+    )
 
 
 def corrects_drift(run: Unfinished) -> bool:
@@ -103,7 +105,7 @@ def corrects_drift(run: Unfinished) -> bool:
     return run.run.who.get("approval", "").startswith(_DRIFT)
 
 
-def _carried_out(session: Session, planned: Planned, saved: Saved, options: RunOptions) -> RunEnded:
+def _applied_and_ended(session: Session, planned: Planned, saved: Saved, options: RunOptions) -> RunEnded:
     try:
         return ended(apply_plan(session, planned, saved=saved, options=options))
     except (PolicyError, StalePlanError, HostError) as error:
@@ -115,7 +117,9 @@ def ended(applied: Applied) -> RunEnded:
     wrong = [result for result in applied.results if _went_wrong(result)]
     passing = [result for result in applied.results if result.refusal in _PASSING]
     changed = tuple(result.host for result in applied.results if result.outcome is HostOutcome.APPLIED)
-    sentences = [f"{result.host}: {result.outcome.value}" + (f" ({result.cause})" if result.cause else "") for result in wrong]
+    sentences = [
+        f"{result.host}: {result.outcome.value}" + (f" ({result.cause})" if result.cause else "") for result in wrong
+    ]
     sentences += [f"{change.host}: {change.name} still differs" for change in applied.remaining]
     sentences += list(applied.notes)
     failure = "; ".join(sentences[:_MANY])

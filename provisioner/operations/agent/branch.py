@@ -21,7 +21,7 @@ from provisioner.base.files import read_regular, replace_file
 from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.git_remote import (
     RemoteAccess,
-    clear_left_behind,
+    clear_leftovers,
     commits_between,
     fetch_branch,
     give_reference,
@@ -140,7 +140,7 @@ class FollowedBranch:
             StateError: leftovers of a killed Git cannot be removed.
             UsageError: a file of secrets cannot be read, or Git cannot run.
         """
-        clear_left_behind(self.clone)
+        clear_leftovers(self.clone)
         return fetch_branch(self.clone, self.access, self.settings.branch, TIP)
 
     def tip(self, commit: str, reached: str, signers: tuple[AllowedSigner, ...]) -> Tip:

@@ -218,18 +218,18 @@ def decide(now: Situation) -> AgentStep:
         return AgentStep(Act.WAIT, now.tip.commit if now.tip else "", CommitCause.RUN, reason)
     if now.run is UnfinishedRun.OURS:
         return AgentStep(Act.FINISH)
-    return _towards(now, now.tip) if now.tip is not None else _drift(now, now.reached)
+    return _step_to_tip(now, now.tip) if now.tip is not None else _step_on_drift(now, now.reached)
 
 
-def _towards(now: Situation, tip: Tip) -> AgentStep:
+def _step_to_tip(now: Situation, tip: Tip) -> AgentStep:
     """Return the step towards the tip, or towards the reached commit."""
     record = now.known
     if record is not None and record.state is CommitState.REACHED and tip.line is Line.SAME:
-        return _drift(now, tip.commit)
+        return _step_on_drift(now, tip.commit)
     if refusal := _refusal(now, tip):
         return refusal
     if _is_refused_for_good(now):
-        return _drift(now, now.reached)
+        return _step_on_drift(now, now.reached)
     if record is not None and record.state is CommitState.FAILED and not now.again:
         return _after_failure(now, tip)
     return _unless_cut_off(now, tip)
@@ -243,7 +243,7 @@ def _unless_cut_off(now: Situation, tip: Tip) -> AgentStep:
         return AgentStep(Act.WAIT, tip.commit, CommitCause.HOSTS, now.postponed)
     if now.look is None:
         return AgentStep(Act.LOOK, tip.commit) if now.is_due or now.again else AgentStep(Act.REST, tip.commit)
-    return _reach(now, tip, now.look)
+    return _step_by_facts(now, tip, now.look)
 
 
 def _refusal(now: Situation, tip: Tip) -> AgentStep | None:
@@ -258,7 +258,7 @@ def _refusal(now: Situation, tip: Tip) -> AgentStep | None:
         return None
     record = now.known
     if record is not None and (record.state, record.cause, record.reason) == (CommitState.REFUSED, cause, reason):
-        return _drift(now, now.reached)
+        return _step_on_drift(now, now.reached)
     return AgentStep(Act.REFUSE, tip.commit, cause, reason)
 
 
@@ -270,13 +270,13 @@ def _is_refused_for_good(now: Situation) -> bool:
     return record.cause is CommitCause.INVENTORY and not now.again
 
 
-def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
+def _step_by_facts(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
     """Return the step towards a permitted commit, from hosts' facts."""
     if look.invalid:
         return AgentStep(Act.REFUSE, tip.commit, CommitCause.INVENTORY, look.invalid)
     if look.is_clean:
         return AgentStep(Act.PROVE, tip.commit)
-    if wait := _held(look, tip.commit):
+    if wait := _blocked(look, tip.commit):
         return wait
     if look.closed or not look.changes:
         return AgentStep(Act.WAIT, tip.commit, CommitCause.HOSTS, _unread(look), look.unread)
@@ -288,7 +288,7 @@ def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
     return AgentStep(Act.APPLY, tip.commit, hosts=hosts)
 
 
-def _held(look: HostsLook, commit: str) -> AgentStep | None:
+def _blocked(look: HostsLook, commit: str) -> AgentStep | None:
     """Return the wait for a freeze, a person or approvals, if any."""
     if frozen := [objection for objection in look.objections if objection.policy == "freeze"]:
         return AgentStep(Act.WAIT, commit, CommitCause.FREEZE, frozen[0].message)
@@ -314,7 +314,7 @@ def _after_failure(now: Situation, tip: Tip) -> AgentStep:
     return AgentStep(Act.PROVE if now.look.is_clean else Act.REST, tip.commit)
 
 
-def _drift(now: Situation, commit: str) -> AgentStep:
+def _step_on_drift(now: Situation, commit: str) -> AgentStep:
     """Return the step for hosts that should match a reached commit."""
     if not commit or now.doubt:
         return AgentStep(Act.REPORT, commit, CommitCause.SIGNATURE, now.doubt) if commit else AgentStep(Act.REST)

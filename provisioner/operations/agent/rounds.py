@@ -142,7 +142,7 @@ class AgentRounds:
             leads=True,
             tip=tip,
             reached=reached,
-            known=_known(work.rows.get(tip.commit)) if tip else None,
+            known=_commit_record(work.rows.get(tip.commit)) if tip else None,
             rules=work.rules,
             goes_back=self.settings.goes_back,
             run=run,
@@ -165,7 +165,8 @@ class AgentRounds:
                     step = AgentStep(Act.REST)
                 if step.act is Act.REPORT and now.look is not None:
                     drifted = {
-                        host: tuple(sorted(drift.impacts, key=lambda i: i.rank)) for host, drift in now.look.changes.items()
+                        host: tuple(sorted(drift.impacts, key=lambda i: i.rank))
+                        for host, drift in now.look.changes.items()
                     }
                 if step.act in FINAL:
                     self._record(now, step, work)
@@ -321,7 +322,7 @@ class AgentRounds:
         run = run_of(self.place, step.commit)
         if run:
             work.proof = prove(session, self.settings.proof_deadline, self._tell)
-        frozen = tuple(entry.facility.id for entry in planned.plan.held_back)
+        frozen = tuple(entry.facility.id for entry in planned.plan.frozen_in_limit)
         summary = (work.proof.words if work.proof else "no host had to change") + (
             f"; held: {', '.join(frozen)}" if frozen else ""
         )
@@ -329,7 +330,8 @@ class AgentRounds:
         between = self.branch.between(now.reached, step.commit)[:_MOST_WITHIN]
         unsettled = [commit for commit in between if not _is_settled(work.rows.get(commit))]
         within = [
-            replace(row, commit=c, within=step.commit, run="", proof="", signer=self.branch.signer(c)) for c in unsettled
+            replace(row, commit=c, within=step.commit, run="", proof="", signer=self.branch.signer(c))
+            for c in unsettled
         ]
         self.branch.remember(step.commit)
         self._keep(work, row, *within)
@@ -416,7 +418,7 @@ def _corrected(looked: PlannedLook) -> frozenset[Impact]:
     return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)
 
 
-def _known(row: CommitRow | None) -> CommitRecord | None:
+def _commit_record(row: CommitRow | None) -> CommitRecord | None:
     """Return a commit's record; `None` if its words are unknown."""
     if row is None or row.state not in set(CommitState):
         return None

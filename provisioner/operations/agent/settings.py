@@ -19,7 +19,7 @@ from provisioner.base.git_remote import is_reference
 from provisioner.base.secret import Secret
 from provisioner.base.service import toml_settings
 from provisioner.base.text import checked_url, printable
-from provisioner.integrations.forge.client import ForgeProject, place_of
+from provisioner.integrations.forge.client import ForgeProject, project_of
 from provisioner.record.entries import canonical
 
 PATH: Final = "/hook"
@@ -177,7 +177,7 @@ def _forge(table: object, file: str, folder: Path) -> dict[str, object]:
         )
     if lacking := sorted(_FORGE - set(table)):
         _refuse(f"{file}: [forge] has no {lacking[0]}", "write kind, url, project and token (a file)")
-    forge = place_of({}, kind=table["kind"], url=table["url"], project=table["project"])
+    forge = project_of({}, kind=table["kind"], url=table["url"], project=table["project"])
     return {"forge": forge, "forge_token": folder / table["token"]}
 
 

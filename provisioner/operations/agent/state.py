@@ -191,13 +191,13 @@ def look_at_hosts(session: Session, inventory: str) -> PlannedLook:
             return PlannedLook(HostsLook(invalid=reason))
         planned = make_plan(session, Limit())
     except (InventoryError, RenderError, UsageError) as error:
-        return PlannedLook(HostsLook(invalid=_first_words(session, error)))
+        return PlannedLook(HostsLook(invalid=_first_message(session, error)))
     except (SecretsError, HostError) as error:
         return PlannedLook(HostsLook(closed=error.message), session)
-    return judged_look(session, planned, saved_of(session, planned))
+    return look_with_objections(session, planned, saved_of(session, planned))
 
 
-def _first_words(session: Session, error: ProvisionerError) -> str:
+def _first_message(session: Session, error: ProvisionerError) -> str:
     problems = error.problems if isinstance(error, ListedProblemsError) else ()
     if not problems:
         return error.message
@@ -208,7 +208,7 @@ def _first_words(session: Session, error: ProvisionerError) -> str:
     return f"the inventory has errors: {position}{first.message.replace(root, '')}{more}"
 
 
-def judged_look(session: Session, planned: Planned, saved: Saved) -> PlannedLook:
+def look_with_objections(session: Session, planned: Planned, saved: Saved) -> PlannedLook:
     """Return a plan with the reasons not to apply it."""
     objections = [Objection(refusal.policy, refusal.message, refusal.allow) for refusal in planned.plan.refused]
     try:
@@ -234,7 +234,10 @@ def _by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
     for change in changes:
         grouped[change.host].append(change)
     return {
-        host: HostDrift(frozenset(host_change.impact for host_change in of_host), any(host_change.resource is Resource.TRUST for host_change in of_host))
+        host: HostDrift(
+            frozenset(host_change.impact for host_change in of_host),
+            any(host_change.resource is Resource.TRUST for host_change in of_host),
+        )
         for host, of_host in grouped.items()
     }
 
@@ -257,7 +260,7 @@ def with_allowances(branch: FollowedBranch, looked: PlannedLook) -> PlannedLook:
         if pushed is None or not pushed.basis.allow:
             return looked
         refuse_other(pushed.basis, session.basis({}), "the plan that was pushed")
-        renewed = judged_look(session, plan_again(session, pushed), pushed)
+        renewed = look_with_objections(session, plan_again(session, pushed), pushed)
     except (NoticeError, StalePlanError, UsageError, HostError) as error:
         return PlannedLook(looked.look, session, looked.planned, looked.saved, (error.message,))
     return renewed if renewed.look.changes else looked

@@ -21,17 +21,17 @@ from provisioner.operations.apply.approvals import plan_warrant, refuse_unapprov
 from provisioner.operations.apply.execution import (
     by_host,
     carry_out,
-    end_gone,
+    end_killed_runs,
     holdings_after,
     new_run,
-    not_asked,
     remaining_changes,
+    unread_result,
     with_program,
 )
 from provisioner.operations.apply.intent import USUAL, Applied, Intent, RunOptions
-from provisioner.operations.apply.journal import RunLog, state_place
+from provisioner.operations.apply.journal import RunLog, keyed_state_folder
 from provisioner.operations.apply.silences import Silencer, to_silence
-from provisioner.operations.apply.unfinished import Unfinished, refuse_taken_back, unfinished
+from provisioner.operations.apply.unfinished import Unfinished, refuse_rolled_back, unfinished
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, refuse_foreign
 from provisioner.operations.rollout import (
@@ -87,7 +87,7 @@ def apply_plan(
     _refuse(planned.plan, saved, stale, options.rollout)
     approvals = refuse_unapproved(session, planned, saved, options.folder, tuple(stale))
     live = planned.plan.basis.live
-    closed = end_gone(session, planned.facts)
+    closed = end_killed_runs(session, planned.facts)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
     jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
@@ -100,8 +100,8 @@ def apply_plan(
         warrant=plan_warrant(session, saved, options.folder),
     )
     run = replace(new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
-    not_started = _others(planned, stale, reviewed=saved is not None)
-    frozen = tuple(entry.facility for entry in planned.plan.held_back)
+    not_started = _results_not_started(planned, stale, reviewed=saved is not None)
+    frozen = tuple(entry.facility for entry in planned.plan.frozen_in_limit)
     if not jobs:
         return Applied(run.id, not_started, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=frozen)
     applied = carry_out(session, run, jobs, intent, options, not_started=not_started, frozen=frozen)
@@ -141,7 +141,7 @@ def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> J
     return with_program(session, job, facts.machine["arch"]) if needs_program(spec, changes) else job
 
 
-def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
+def _results_not_started(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
     """Return results of hosts that moved, were unreadable, or need no change."""
     results = []
     for spec in planned.hosts:
@@ -174,16 +174,23 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
         StalePlanError: the inventory, the templates or this program have changed since.
         StateError: the history does not answer.
     """
-    last = unfinished(state_place(session))
+    last = unfinished(keyed_state_folder(session))
     last.refuse_other(session.basis({}))
-    refuse_taken_back(state_place(session), last)
+    refuse_rolled_back(keyed_state_folder(session), last)
     jobs, unreachable = _jobs_of(session, last)
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
     # Of what the plan cut nothing is known any more: what has not begun waits for a confirmation.
     options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
-    progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
+    progress = last.progress_by_facts({job.spec.id: job.facts for job in jobs if job.facts is not None})
     applied = carry_out(
-        session, last.run, jobs, last.intent, options, not_started=unreachable, progress=progress, silences=last.silences
+        session,
+        last.run,
+        jobs,
+        last.intent,
+        options,
+        not_started=unreachable,
+        progress=progress,
+        silences=last.silences,
     )
     return _of_some(session, applied)
 
@@ -195,12 +202,12 @@ def abort(session: Session) -> Applied:
         UsageError: no run is unfinished.
         StateError: the history does not answer.
     """
-    last = unfinished(state_place(session), proved=False)
+    last = unfinished(keyed_state_folder(session), proved=False)
     jobs, unreachable = _jobs_of(session, last)
-    progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
+    progress = last.progress_by_facts({job.spec.id: job.facts for job in jobs if job.facts is not None})
     open_jobs = [job for job in jobs if job.spec.id in progress.started]
     options = RolloutOptions(who=who_text(who(session.environment)))
-    log = RunLog(state_place(session), last.run)
+    log = RunLog(keyed_state_folder(session), last.run)
     try:
         # Its silences of before end by themselves: nothing proves that they are its own.
         with Silencer(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
@@ -209,7 +216,11 @@ def abort(session: Session) -> Applied:
             )
         ended_hosts = {result.host for result in done.results}
         earlier = [result for host, result in last.progress.results.items() if host not in ended_hosts]
-        remaining = [_held_back(job.spec.id) for job in jobs if job.spec.id not in ended_hosts | set(last.progress.results)]
+        remaining = [
+            _not_started_result(job.spec.id)
+            for job in jobs
+            if job.spec.id not in ended_hosts | set(last.progress.results)
+        ]
         applied = Applied(last.run.id, by_host([*done.results, *earlier, *remaining, *unreachable]), plan=last.run.plan)
         log.write(JournalStep("", "run", "aborted"))
         holdings = holdings_after(session, last.run.operation, done.results, remaining_changes(session, done.results))
@@ -231,16 +242,18 @@ def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostRe
     session.settle(facts)
     specs = [session.state.hosts[spec.id] for spec in specs]
     jobs = []
-    unreachable = [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in removed]
+    unreachable = [
+        HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in removed
+    ]
     for spec in specs:
         if spec.id in errors:
-            unreachable.append(not_asked(spec.id, errors[spec.id]))
+            unreachable.append(unread_result(spec.id, errors[spec.id]))
         elif spec.id in facts or spec.id in results:
-            jobs.append(_job_again(session, spec, facts.get(spec.id), last))
+            jobs.append(_resumed_job(session, spec, facts.get(spec.id), last))
     return jobs, unreachable
 
 
-def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: Unfinished) -> Job:
+def _resumed_job(session: Session, spec: HostSpec, facts: HostFacts | None, last: Unfinished) -> Job:
     intent = last.intent
     changes, live = intent.changes.get(spec.id, ()), intent.live.get(spec.id, "")
     rollback = intent.rollback.get(spec.id)
@@ -250,7 +263,7 @@ def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: 
     return with_program(session, job, facts.machine["arch"]) if facts is not None and ships else job
 
 
-def _held_back(host: str) -> HostResult:
+def _not_started_result(host: str) -> HostResult:
     return HostResult(host, HostOutcome.NOT_STARTED, "the run was ended by hand")
 
 
@@ -287,7 +300,11 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     }
     newest = {host: next(iter(of_host), "") for host, of_host in generations.items()}
     run = runs[0] if runs else _last_run(session, newest.values())
-    chosen = {host: newest[host] for host in named & set(generations)} if named else {h: run for h in generations if run in generations[h]}
+    chosen = (
+        {host: newest[host] for host in named & set(generations)}
+        if named
+        else {h: run for h in generations if run in generations[h]}
+    )
     planned = {host: (target, generations[host][target]) for host, target in chosen.items() if target}
     if not planned and not errors:
         stored_runs = sorted({r for of_host in generations.values() for r in of_host})
@@ -323,8 +340,8 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         )
         for host, (target, _) in sorted(planned.hosts.items())
     ]
-    not_started = tuple(not_asked(host, error) for host, error in sorted(planned.unreadable.items()))
-    closed = end_gone(session, planned.facts)
+    not_started = tuple(unread_result(host, error) for host, error in sorted(planned.unreadable.items()))
+    closed = end_killed_runs(session, planned.facts)
     run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
         return Applied(run.id, not_started, closed=closed, held=tuple(session.held.values()))

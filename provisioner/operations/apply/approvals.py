@@ -31,8 +31,8 @@ from provisioner.plan.guards.approvals import (
     ApprovalFormError,
     ApprovalNeed,
     Approved,
-    GivenApproval,
     PlanToApprove,
+    VerifiedApproval,
     approval_in,
     approval_statement,
     approval_text,
@@ -113,7 +113,9 @@ def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
         return ApprovalFiles()
     try:
         with os.scandir(folder) as listing:
-            entries = sorted((entry for entry in listing if _is_one(entry.name)), key=lambda entry: entry.name)
+            entries = sorted(
+                (entry for entry in listing if _is_approval_file(entry.name)), key=lambda entry: entry.name
+            )
     except OSError as error:
         hint = "name the folder that approvals are in"
         raise UsageError(f"{folder} cannot be read: {error.strerror}", hint=hint) from None
@@ -132,7 +134,7 @@ def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
     return ApprovalFiles(folder, files, invalid)
 
 
-def _is_one(name: str) -> bool:
+def _is_approval_file(name: str) -> bool:
     return name.endswith(_ENDING) and not name.endswith(_PLAN_ENDING) and not name.startswith(".")
 
 
@@ -167,7 +169,7 @@ def refuse_unapproved(
         message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
         raise PolicyError(message, hint=_SAVE_FIRST)
     approvals = approval_files(session.root, named)
-    inventory, runs = session.inventory.settings.id, _begun_by(session, saved.basis.meaning)
+    inventory, runs = session.inventory.settings.id, _runs_approved_for(session, saved.basis.meaning)
     subject = PlanToApprove(
         inventory=inventory,
         meaning=saved.basis.meaning,
@@ -183,7 +185,7 @@ def refuse_unapproved(
     return tuple(map(_recorded, result.counted))
 
 
-def _begun_by(session: Session, meaning: str) -> tuple[Run, ...]:
+def _runs_approved_for(session: Session, meaning: str) -> tuple[Run, ...]:
     """Return the runs that used approvals of a plan with this meaning.
 
     Raises:
@@ -193,7 +195,7 @@ def _begun_by(session: Session, meaning: str) -> tuple[Run, ...]:
     if history is None:
         return ()
     with closing(history):
-        return history.begun_by(meaning)
+        return history.approved_runs(meaning)
 
 
 def _approval_of(recorded: RecordedApproval, inventory: str) -> Approval:
@@ -209,10 +211,10 @@ def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[A
 def _lacking(saved: Saved, approvals: ApprovalFiles, result: Approved) -> PolicyError:
     """Explain missing and rejected approvals, and changes since another plan's."""
     missing = list(dict.fromkeys(need.words for need in result.lacking))
-    sentences = [f"the plan still has to be approved: {_some(missing)}"]
+    sentences = [f"the plan still has to be approved: {_first_few(missing)}"]
     ignored = {**approvals.odd, **result.aside}
     if ignored:
-        sentences.append(f"not counted: {_some([f'{name} {reason}' for name, reason in sorted(ignored.items())])}")
+        sentences.append(f"not counted: {_first_few([f'{name} {reason}' for name, reason in sorted(ignored.items())])}")
     if result.of_others:
         newest = result.of_others[0]
         other_plans = f"of another plan: {counted(len(result.of_others), 'approval')}"
@@ -236,25 +238,25 @@ def _moved_since(approvals: ApprovalFiles, meaning: str, saved: Saved) -> str:
         return "that plan is not kept beside the approvals, so what moved since is not known"
     if before.basis.meaning != meaning:
         return ""
-    return _words(between(before, saved.written))
+    return _differences_text(between(before, saved.written))
 
 
-def _words(compared: BetweenPlans) -> str:
+def _differences_text(compared: BetweenPlans) -> str:
     moved = [
         f"{row.either.action.value} {row.either.resource.value} {row.either.name} on {row.either.host} {row.turn.value}"
         for row in compared.changes
     ]
     moved += [f"{row.what} {row.of}".strip() for row in compared.beside if row.what not in {"commit", "inventory"}]
     number = counted(len(moved), "thing")
-    return f"since then {number} moved: {_some([printable(text) for text in moved])}"
+    return f"since then {number} moved: {_first_few([printable(text) for text in moved])}"
 
 
-def _some(items: Sequence[str]) -> str:
+def _first_few(items: Sequence[str]) -> str:
     more = f"; and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
     return "; ".join(items[:_NAMED]) + more
 
 
-def _recorded(signed: GivenApproval) -> RecordedApproval:
+def _recorded(signed: VerifiedApproval) -> RecordedApproval:
     approval = signed.approval
     return RecordedApproval(
         approval.approver, approval.roles, signed.key.fingerprint, approval.at_text, approval.meaning, approval.plan
@@ -273,7 +275,9 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
         return b""
     inventory, basis = session.inventory.settings.id, saved.basis
     approvals = approval_files(session.root, named).files.values()
-    of_plan = [approval for approval in approvals if (approval.inventory, approval.meaning) == (inventory, basis.meaning)]
+    of_plan = [
+        approval for approval in approvals if (approval.inventory, approval.meaning) == (inventory, basis.meaning)
+    ]
     newest = sorted(of_plan, key=lambda approval: (approval.at, approval.approver), reverse=True)[:_MOST_IN_WARRANT]
     if not newest:
         return b""
@@ -341,7 +345,9 @@ def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None
         raise UsageError(message, hint="sign by the key that is valid now")
     if not any(set(entry.roles) & set(approval.roles) for entry in valid):
         message = f"{key.fingerprint} does not approve as {', '.join(approval.roles)}"
-        raise UsageError(message, hint=f"it approves as {', '.join(sorted({r for entry in valid for r in entry.roles}))}")
+        raise UsageError(
+            message, hint=f"it approves as {', '.join(sorted({r for entry in valid for r in entry.roles}))}"
+        )
 
 
 def _entries(session: Session, person: str) -> list[Approver]:

@@ -21,7 +21,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import ForeignHostError
 from provisioner.inventory.model import WavePolicy
 from provisioner.operations.apply.intent import Applied, ClosedRun, Intent, RunOptions
-from provisioner.operations.apply.journal import RunLog, attended, expect_usual_time, state_place
+from provisioner.operations.apply.journal import RunLog, attended, expect_usual_time, keyed_state_folder
 from provisioner.operations.apply.silences import Silencer, ToSilence, to_silence
 from provisioner.operations.apply.unfinished import SILENT, Unfinished, proved_unfinished
 from provisioner.operations.apply.verification import contents_of, proved_by_change
@@ -75,14 +75,14 @@ def carry_out(
         jobs: its hosts.
         intent: all that it will do.
         options: its options.
-        others: results of hosts that it does not start.
+        not_started: results of hosts that it does not start.
         progress: of a resumed run.
-        held: frozen facilities among the chosen; `None` for all.
+        frozen: frozen facilities among the chosen; `None` for all.
         silences: by receiver, those made before it was killed.
     """
     rollout = replace(options.rollout, who=who_text(run.who))
     expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
-    log = RunLog(state_place(session), run)
+    log = RunLog(keyed_state_folder(session), run)
     try:
         if progress is None:
             log.begin([job.spec.id for job in jobs], intent)
@@ -92,7 +92,7 @@ def carry_out(
         epochs = log.epochs({job.spec.id: job.facts.epoch for job in jobs if job.facts is not None})
         jobs = [replace(job, epoch=epochs.get(job.spec.id), warrant=intent.warrant) for job in jobs]
         wanted = to_silence(session, run, intent, jobs, silences)
-        rollout = replace(rollout, apart=_apart(session, options, wanted))
+        rollout = replace(rollout, apart=_waits_for_each_wave(session, options, wanted))
         with Silencer(attended(log, session.watcher), wanted) as journal:
             done = roll_out(
                 jobs,
@@ -118,7 +118,7 @@ def _on_hosts(head: Head | None) -> RecordHead | None:
     return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
 
 
-def _apart(session: Session, options: RunOptions, wanted: ToSilence) -> bool:
+def _waits_for_each_wave(session: Session, options: RunOptions, wanted: ToSilence) -> bool:
     """Return whether each wave waits for the confirmation of the last.
 
     Silences are made before a wave; hosts of the last wave would wait for them.
@@ -161,7 +161,7 @@ def holdings_after(
     return proved_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
 
 
-def not_asked(host: str, error: HostError) -> HostResult:
+def unread_result(host: str, error: HostError) -> HostResult:
     """Return the result of an unreadable or foreign host."""
     if isinstance(error, ForeignHostError):
         return HostResult(host, HostOutcome.NOT_STARTED, error.message, refusal=NotStartedBecause.FOREIGN)
@@ -208,13 +208,13 @@ def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[
     return tuple(change for changes in by_host for change in changes if change.action is not Action.NOOP)
 
 
-def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRun, ...]:
+def end_killed_runs(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRun, ...]:
     """End killed runs whose hosts have all been read.
 
     Paused, interrupted and unproved runs are left to people.
     """
     try:
-        waiting = [last for last in proved_unfinished(state_place(session)) if _is_over(session, last, facts)]
+        waiting = [last for last in proved_unfinished(keyed_state_folder(session)) if _has_ended(session, last, facts)]
         ended = [_ended_run(session, last, facts) for last in waiting]
     except StateError:
         # Whether a new run can be recorded is told by that run itself.
@@ -222,21 +222,25 @@ def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRu
     return tuple(closed for closed in ended if closed is not None)
 
 
-def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> bool:
+def _has_ended(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> bool:
     """Return whether a killed run's hosts were read and do not wait."""
-    if last.kept or datetime.now(UTC) - last.heard < SILENT:
+    if last.is_paused or datetime.now(UTC) - last.heard < SILENT:
         return False
     hosts = [host for host in _hosts_of(last) if host in session.state.hosts]
     read = all(host in facts or host in last.progress.results for host in hosts)
-    return read and not any(host_facts.armed is not None and host_facts.armed["run"] == last.run.id for host_facts in facts.values())
+    return read and not any(
+        host_facts.armed is not None and host_facts.armed["run"] == last.run.id for host_facts in facts.values()
+    )
 
 
 def _ended_run(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> ClosedRun | None:
     """End a run with its hosts' outcomes; `None` if one is unknown."""
-    progress = last.seen_on({host: host_facts for host, host_facts in facts.items() if host in _hosts_of(last)})
+    progress = last.progress_by_facts(
+        {host: host_facts for host, host_facts in facts.items() if host in _hosts_of(last)}
+    )
     jobs = [_status_job(session, last, host, facts[host]) for host in _hosts_of(last) if host in progress.started]
     options = RolloutOptions(who=who_text(who(session.environment)))
-    with closing(RunLog(state_place(session), last.run)) as log:
+    with closing(RunLog(keyed_state_folder(session), last.run)) as log:
         done = roll_out(jobs, last.run.id, session.runner, options, log, progress=progress, abort=_GONE_CAUSE)
         if any(result.outcome is HostOutcome.UNREACHABLE for result in done.results):
             return None

@@ -166,7 +166,9 @@ def intent_of(recorded: Mapping[str, object]) -> Intent:
         basis=_BASIS.validate_python(plain["basis"]),
         waves=tuple(Wave(name, tuple(hosts)) for name, hosts in plain["waves"]),
         live=dict(plain["live"]),
-        changes={host: tuple(_change_in(host, c) for c in host_changes) for host, host_changes in plain["changes"].items()},
+        changes={
+            host: tuple(_change_in(host, c) for c in host_changes) for host, host_changes in plain["changes"].items()
+        },
         rollback=dict(plain["rollback"]),
         max_failed=int(plain["max_failed"]),
         # A run that an older version began says nothing of it.

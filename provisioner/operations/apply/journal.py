@@ -162,7 +162,7 @@ def attended(journal: Journal, watcher: CallsWatcher | None) -> Journal:
     return AttendedJournal(journal, watcher) if watcher is not None else journal
 
 
-def state_place(session: Session) -> StateFolder:
+def keyed_state_folder(session: Session) -> StateFolder:
     """Return the history's location and keys; opens the vault.
 
     Raises:
@@ -234,7 +234,7 @@ def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
 
     An unreadable record gives no windows, so outages count. The vault is opened.
     """
-    folder = state_place(session)
+    folder = keyed_state_folder(session)
     try:
         history = find_history(folder)
         if history is None:

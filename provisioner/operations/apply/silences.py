@@ -367,12 +367,14 @@ def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) ->
     stopped = {path.name for path in pulled if cut.takes(path.facility, path.name)}
     if cut.everything or (stopped and len(stopped) == len(pulled)):
         return (_matchers(inventory, cut.host, _OF_A_HOST),)
-    sites = _whole(stopped, ((path.name, path.facility) for path in pulled)) | cut.facilities
+    sites = _fully_stopped(stopped, ((path.name, path.facility) for path in pulled)) | cut.facilities
     within = [path for path in pulled if path.facility not in sites]
-    devices = _whole(stopped, ((path.name, name) for path in within for name in _device_names(path)))
+    devices = _fully_stopped(stopped, ((path.name, name) for path in within for name in _device_names(path)))
     # Of a site some of whose paths have gone the others' names say all.
     removed = cut.paths - {path.name for path in pulled}
-    names = {path.name for path in within if path.name in stopped} | {path_name for path_name in removed if _site(path_name) not in sites}
+    names = {path.name for path in within if path.name in stopped} | {
+        path_name for path_name in removed if _site(path_name) not in sites
+    }
     listed = ((_OF_A_SITE, "facility", sites), (_OF_A_DEVICE, "object", devices), ("path", "path", names))
     return tuple(
         (*_matchers(inventory, cut.host, scopes), LabelMatcher(label, pattern, is_pattern=True))
@@ -386,7 +388,7 @@ def _matchers(inventory: str, host: str, scopes: str) -> AlertMatchers:
     return LabelMatcher("inventory", inventory), LabelMatcher("host", host), scope
 
 
-def _whole(stopped: set[str], owned: Iterable[tuple[str, str]]) -> frozenset[str]:
+def _fully_stopped(stopped: set[str], owned: Iterable[tuple[str, str]]) -> frozenset[str]:
     by_owner: Mapping[str, set[str]] = defaultdict(set)
     for path, owner in owned:
         by_owner[owner].add(path)
@@ -531,7 +533,7 @@ def _servers(
     session: Session, receivers: Iterable[Receiver], relays: Iterable[HostSpec]
 ) -> tuple[tuple[tuple[SilencedServer, frozenset[str]], ...], tuple[str, ...]]:
     try:
-        doors = ReceiverTransports(session.loaded, open_receivers(session.root, session.passwords))
+        transports = ReceiverTransports(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:
         return (), (none_silenced(error.message),)
     usual = HttpLimits.of(session.environment)
@@ -540,19 +542,19 @@ def _servers(
     warnings: list[str] = []
     listed = list(relays)
     for receiver in receivers:
-        sees = frozenset(spec.id for spec in listed if _sees(receiver, spec))
+        sees = frozenset(spec.id for spec in listed if _may_know(receiver, spec))
         if not sees:
             continue
-        fault = doors.fault(receiver)
+        fault = transports.fault(receiver)
         if fault or receiver.url is None:
             warnings.append(not_silenced(receiver.id, fault[0] if fault else NO_ADDRESS))
             continue
-        login = server_login(doors.secrets(receiver))
+        login = server_login(transports.secrets(receiver))
         servers.append((SilencedServer(receiver.id, receiver.url, login, patience), sees))
     return tuple(servers), tuple(warnings)
 
 
-def _sees(receiver: Receiver, relay: HostSpec) -> bool:
+def _may_know(receiver: Receiver, relay: HostSpec) -> bool:
     """Return whether a receiver may know all that a relay serves."""
     scope = ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
     return scope.sees(Matter.STATUS, Whereabouts(carriers=frozenset(relay.carriers)))

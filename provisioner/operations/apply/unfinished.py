@@ -48,10 +48,10 @@ class Unfinished:
     intent: Intent
     progress: RunProgress
     heard: datetime
-    kept: bool = False
+    is_paused: bool = False
     silences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
+    def progress_by_facts(self, facts: Mapping[str, HostFacts]) -> RunProgress:
         """Add hosts that report this run, since last steps may be lost."""
         recorded = self.progress.started.keys() | self.progress.results.keys()
         changed = {host for host, host_facts in facts.items() if self.run.id in _runs_on(host_facts)} - recorded
@@ -95,14 +95,14 @@ def unfinished(folder: StateFolder, *, proved: bool = True) -> Unfinished:
             if start := beginning_of(events):
                 if proved:
                     _refuse_unproved(folder, recorded, history, start)
-                return _gone_on_with(recorded, start, events)
+                return _resumable(recorded, start, events)
     finally:
         history.close()
         log.close()
     raise UsageError("no run is unfinished", hint="see provisioner history")
 
 
-def refuse_taken_back(folder: StateFolder, last: Unfinished) -> None:
+def refuse_rolled_back(folder: StateFolder, last: Unfinished) -> None:
     """Refuse to resume an approved run that a later one rolled back.
 
     Raises:
@@ -149,20 +149,20 @@ def _proved(folder: StateFolder, recorded: Recorded, history: History, log: Even
         if start is None:
             return None
         _refuse_unproved(folder, recorded, history, start)
-        return _gone_on_with(recorded, start, events)
+        return _resumable(recorded, start, events)
     except StateError:
         return None
 
 
-def _gone_on_with(recorded: Recorded, start: Event, events: Sequence[Event]) -> Unfinished:
+def _resumable(recorded: Recorded, start: Event, events: Sequence[Event]) -> Unfinished:
     try:
         return Unfinished(
             recorded.run,
             intent_of(start.detail),
             progress_of(events),
             events[-1].at,
-            kept=_is_kept(events),
-            silences=silences_left(events),
+            is_paused=_is_paused(events),
+            silences=unended_silences(events),
         )
     except DAMAGE:
         raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
@@ -197,7 +197,7 @@ def _runs_on(facts: HostFacts) -> set[str]:
     return {generation["run"] for generation in facts.generations} | ({facts.armed["run"]} if facts.armed else set())
 
 
-def _is_kept(events: Sequence[Event]) -> bool:
+def _is_paused(events: Sequence[Event]) -> bool:
     last = [event.state for event in events if event.step == "run"]
     return last[-1] in {"paused", "interrupted"}
 
@@ -210,11 +210,11 @@ def progress_of(events: Iterable[Event]) -> RunProgress:
         if event.host and event.step == "end":
             results[event.host] = _result_of(event)
         elif event.host and (event.step == "start" or event.host in started):
-            started[event.host] = _heard(started.get(event.host, StartedHost()), event)
+            started[event.host] = _updated_host(started.get(event.host, StartedHost()), event)
     return RunProgress(results, {host: progress for host, progress in started.items() if host not in results})
 
 
-def silences_left(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
+def unended_silences(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
     """Return a run's silences that did not end, by receiver."""
     remaining: dict[str, list[str]] = {}
     for event in events:
@@ -223,11 +223,15 @@ def silences_left(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
             continue
         texts = [name for name in names if isinstance(name, str)]
         open_ids = remaining.setdefault(receiver, [])
-        remaining[receiver] = [*open_ids, *texts] if event.state == SILENCE_MADE else [silence_id for silence_id in open_ids if silence_id not in texts]
+        remaining[receiver] = (
+            [*open_ids, *texts]
+            if event.state == SILENCE_MADE
+            else [silence_id for silence_id in open_ids if silence_id not in texts]
+        )
     return {receiver: tuple(names) for receiver, names in remaining.items() if names}
 
 
-def _heard(host: StartedHost, event: Event) -> StartedHost:
+def _updated_host(host: StartedHost, event: Event) -> StartedHost:
     match event.step, event.state:
         case "armed", "done":
             return replace(host, armed=True)

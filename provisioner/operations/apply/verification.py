@@ -25,8 +25,8 @@ from provisioner.operations.apply.journal import (
     ProofsSoFar,
     changes_since,
     expect_usual_time,
+    keyed_state_folder,
     remember_looks,
-    state_place,
 )
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id, paths_to_verify, verify_inventory
@@ -184,13 +184,13 @@ def _checked(
     # Where no path gave any evidence there is no moment, and nothing to tell.
     if moments:
         proved = sum(_is_proved(verdict) for verdict in visited)
-        checked = sum(_is_known(verdict) for verdict in visited)
+        checked = sum(_is_counted(verdict) for verdict in visited)
         # A sample that is good says nothing of the rest: what was known of the whole stays. One that is not is news.
         if len(visited) == len(path_verdicts) or checked > proved:
             yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), checked, proved)
 
 
-def _is_known(verdict: PathVerdict) -> bool:
+def _is_counted(verdict: PathVerdict) -> bool:
     """Return whether a path's state counts; in maintenance only up counts."""
     return _is_proved(verdict) or verdict.verdict not in {Verdict.UNKNOWN, Verdict.MAINTENANCE}
 
@@ -206,7 +206,7 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
 
     `paths` are memory names. An unreadable memory is ignored.
     """
-    folder = state_place(session)
+    folder = keyed_state_folder(session)
     try:
         read = each_memory(folder, paths)
         if read is None:
@@ -232,7 +232,7 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
     orders = replace(orders, memories=recalled.memories, forgot=forgot, references=accepted)
     orders = replace(orders, changes=lambda since: changes_since(session, since))
-    proofs = ProofsSoFar(state_place(session))
+    proofs = ProofsSoFar(keyed_state_folder(session))
     with without_collector():
         result = verify_inventory(session, limit, replace(orders, keep=proofs.take))
     result = replace(result, looks=(*proofs.unwritten, *result.looks))
@@ -245,7 +245,7 @@ def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathSt
     failing = {path.path for path in result.paths if path.without_window is not Verdict.UP}
     provinces = sorted({path.partition("/")[0] for path in failing})
     try:
-        folder = state_place(session)
+        folder = keyed_state_folder(session)
         begin = result.started_at - REMEMBERED
         states = [read_since(folder, f"{province}/", result.started_at, begin) for province in provinces]
     except StateError:
@@ -261,7 +261,7 @@ def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, 
     sites = {path.rsplit("/", 2)[0] for path in paths}
     beside = {path.name for _, path in session.state.paths if path.name.rsplit("/", 2)[0] in sites}
     try:
-        read = read_references(state_place(session), {*paths, *beside})
+        read = read_references(keyed_state_folder(session), {*paths, *beside})
     except StateError:
         return {}
     return {path: references for path, document in read.documents.items() if (references := references_from(document))}
@@ -327,7 +327,7 @@ def record_verification(
         checks=proof_of_facilities(session.state, contents, result),
         swept=swept_paths(result, whole=not narrowed),
     )
-    folder = state_place(session)
+    folder = keyed_state_folder(session)
     with closing(open_history(folder)) as history:
         head = history.end(run, ending)
     if accepted is not None:

@@ -16,7 +16,7 @@ from provisioner.operations.drain.steps import (
     Sessions,
     SiteProof,
     plan_letting_go,
-    plan_of_one,
+    plan_of_relay,
     prove,
     put_back,
     waves_of_sites,
@@ -146,7 +146,7 @@ def drain_relay(
     attendant.begins(look, started)
     if terms.dry_run:
         return outcome
-    course = _Course(sessions, edits, order, terms, attendant, outcome)
+    course = _DrainRun(sessions, edits, order, terms, attendant, outcome)
     if started.edits:
         write_all(edits.root, started.edits)
         attendant.written(started.edits, f"{order.relay} is emptied onto {order.to}")
@@ -155,7 +155,7 @@ def drain_relay(
         if not outcome.stopped:
             course.take(step)
     if outcome.runs:
-        course.look_at_last()
+        course.read_last()
     return outcome
 
 
@@ -168,7 +168,7 @@ def _refuse_strangers(session: Session, order: DrainOrder, names: Collection[str
 
 
 @dataclass
-class _Course:
+class _DrainRun:
     sessions: Sessions
     edits: Edits
     order: DrainOrder
@@ -179,7 +179,7 @@ class _Course:
     def look_again(self) -> None:
         self.outcome.look = look_at_drain(self.sessions(), self.order, allow=self.terms.allow)
 
-    def look_at_last(self) -> None:
+    def read_last(self) -> None:
         """Read the progress again, or derive it if that fails."""
         try:
             self.look_again()
@@ -207,7 +207,7 @@ class _Course:
         if not self.outcome.look.waiting:
             return
         session = self.sessions()
-        planned = plan_of_one(session, self.order.to, (), self.terms.allow)
+        planned = plan_of_relay(session, self.order.to, (), self.terms.allow)
         self.by.applies(planned)
         if not self.apply(session, planned):
             return

@@ -94,7 +94,9 @@ def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, in
         waiting=tuple(name for name in signed if name in changing),
         unseen=tuple(name for name in carried if name not in reached),
         both=tuple(name for name in carried if name in reached),
-        leaving=tuple(sorted({c.facility for c in planned.plan.pending if _lets_go(c, order.relay)} & target_sites)),
+        leaving=tuple(
+            sorted({c.facility for c in planned.plan.pending if _removes_site(c, order.relay)} & target_sites)
+        ),
         paths=dict(sorted(Counter(path.facility for path in spec.paths).items())),
         viewers={path: number for path, number in sorted(relay_facts.viewers.items()) if number},
         held=frozenset(frozen.facility.id for frozen in planned.plan.held if order.relay in frozen.hosts),
@@ -109,7 +111,7 @@ def _is_moving(facility: Facility, order: DrainOrder) -> bool:
     return pair == (order.relay, order.to) and facility.operating.is_carried
 
 
-def _lets_go(change: Change, relay: str) -> bool:
+def _removes_site(change: Change, relay: str) -> bool:
     is_site = change.resource in {Resource.PATH, Resource.PEER}
     return change.host == relay and is_site and change.action is Action.DELETE and bool(change.facility)
 

@@ -120,7 +120,7 @@ def put_back(root: Path, edits: Iterable[FileEdit]) -> None:
                 continue
 
 
-def plan_of_one(session: Session, relay: str, may_cut: Collection[str], allow: Mapping[str, int]) -> Planned:
+def plan_of_relay(session: Session, relay: str, may_cut: Collection[str], allow: Mapping[str, int]) -> Planned:
     """Plan one relay for a step of a drain.
 
     Raises:
@@ -139,7 +139,7 @@ def plan_letting_go(
     """Write files that cut sites at a relay, and plan it.
 
     Raises:
-        PolicyError, HostError: as `plan_of_one`; the files are restored.
+        PolicyError, HostError: as `plan_of_relay`; the files are restored.
         LockedError, InventoryError: a file cannot be written.
     """
     session = sessions()
@@ -147,13 +147,15 @@ def plan_letting_go(
     try:
         write_all(root, edits)
         session = sessions()
-        return session, plan_of_one(session, relay, may_cut, allow)
+        return session, plan_of_relay(session, relay, may_cut, allow)
     except BaseException:
         put_back(root, edits)
         raise
 
 
-def prove(session: Session, facilities: Collection[str], relay: str, orders: Orders) -> tuple[dict[str, SiteProof], str]:
+def prove(
+    session: Session, facilities: Collection[str], relay: str, orders: Orders
+) -> tuple[dict[str, SiteProof], str]:
     """Verify sites over both relays; return proofs and a recording failure.
 
     Raises:

@@ -16,7 +16,7 @@ from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Camera, Codec, Facility, Recorder, Stream, StreamName
 from provisioner.inventory.renamed_ids import DEVICE_DIGITS, next_free
-from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, OpenFacility, place_of_device
+from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, OpenFacility, key_path_of_device
 
 _ACCEPT = "accept"
 _OF_PICTURES = ("codec", "width", "height", "fps", "least_kbps")
@@ -102,7 +102,7 @@ def login_accepted(opened: OpenFacility, devices: Iterable[str], until: date) ->
         InventoryError: the file cannot be edited, or would break a rule.
     """
     value = Flow(old=Flow(login="vault"), until=until.isoformat())
-    places = [place_of_device(opened.site, device)[0] for device in devices]
+    places = [key_path_of_device(opened.site, device)[0] for device in devices]
     return opened.edited(opened.text.with_values({(*key_path, _ACCEPT): value for key_path in places}))
 
 
@@ -130,7 +130,7 @@ def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> F
 
 def _places(opened: OpenFacility, device: str) -> list[KeyPath]:
     """Return a device's key paths of former settings, or raise `UsageError`."""
-    key_path, entry = place_of_device(opened.site, device)
+    key_path, entry = key_path_of_device(opened.site, device)
     places: list[KeyPath] = [(*key_path, _ACCEPT)] if entry.accept else []
     places += [(*key_path, "streams", name, _ACCEPT) for name, stream in _streams(entry) if stream.accept]
     if not places:
@@ -220,7 +220,7 @@ def device_replaced(
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    key_path, entry = place_of_device(site, device)
+    key_path, entry = key_path_of_device(site, device)
     if isinstance(entry, Recorder) and order.streams:
         hint = f"name one of its channels: {', '.join(c.id for c in site.cameras if c.recorder == device) or 'none'}"
         raise UsageError(f"{device} is a recorder: streams are those of its channels", hint=hint, object=facility)
@@ -277,7 +277,7 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    key_path, device = place_of_device(site, camera)
+    key_path, device = key_path_of_device(site, camera)
     if not isinstance(device, Camera):
         hint = f"give it another address: provisioner camera replace {facility}/{camera} --address …"
         raise UsageError(f"{camera} is a recorder", hint=hint, object=facility)
@@ -304,7 +304,7 @@ def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    key_path, entry = place_of_device(site, device)
+    key_path, entry = key_path_of_device(site, device)
     channels = [camera.id for camera in site.cameras if camera.recorder == device]
     if isinstance(entry, Recorder) and channels:
         hint = f"remove or move its channels first: {', '.join(channels)}"

@@ -90,7 +90,7 @@ def added(edits: Edits, options: Mapping[str, object], *, identifier: str = "", 
         hint = "name its slug, e.g. bac-giang: see `provisioner geography`"
         raise UsageError(f"{printable(province, _SHOWN)} is no province", hint=hint)
     name = identifier or _next_id(loaded, province)
-    _refuse_known(loaded, name)
+    _refuse_used_id(loaded, name)
     if not same_name and (twin := _namesake(loaded, province, str(values["name"]))):
         hint = "if it is another building add --same-name; if it is this one, edit that"
         raise UsageError(f"{twin} in {province} has this name already", hint=hint, object=twin)
@@ -105,7 +105,7 @@ def _next_id(loaded: Loaded, province: str) -> str:
     return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))
 
 
-def _refuse_known(loaded: Loaded, name: str) -> None:
+def _refuse_used_id(loaded: Loaded, name: str) -> None:
     """Refuse an id that was used: paths, addresses and history contain it."""
     if not _ID.fullmatch(name):
         hint = "an id is of small letters, digits and single hyphens, e.g. kcl-bg-003"

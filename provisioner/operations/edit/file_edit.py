@@ -164,10 +164,10 @@ class _Judged:
     def errors_of(self, edit: FileEdit) -> tuple[Problem, ...]:
         return tuple(p for p in self.errors if edit.facility in p.facilities)
 
-    def of_one(self, edit: FileEdit) -> tuple[Problem, ...]:
+    def new_problems(self, edit: FileEdit) -> tuple[Problem, ...]:
         return tuple(p for p in self.new if edit.facility in p.facilities)
 
-    def shown_with(self, edit: FileEdit, new: Iterable[Problem]) -> FileEdit:
+    def with_warnings(self, edit: FileEdit, new: Iterable[Problem]) -> FileEdit:
         """Add new warnings and stale sign-offs to an edit."""
         warnings = tuple(p for p in new if p.severity is Severity.WARNING and p.code not in SIGN_OFFS)
         stale = tuple(p for p in self.after if p.code in SIGN_OFFS and edit.facility in p.facilities and p.stops)
@@ -282,7 +282,7 @@ def _in_file(value: object) -> object:
     return value.date().isoformat() if isinstance(value, datetime) else value
 
 
-def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
+def key_path_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
     """Return a device and its key path, or raise `UsageError`."""
     for index, recorder in enumerate(site.recorders):
         if recorder.id == device:
@@ -384,7 +384,7 @@ def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: dat
             f"facility {edit.facility} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
         )
         raise InventoryError(message, problems=problems.errors, hint="correct what is asked for", object=edit.facility)
-    return problems.shown_with(edit, problems.new)
+    return problems.with_warnings(edit, problems.new)
 
 
 def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
@@ -402,7 +402,9 @@ def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEd
             message = f"the inventory would be invalid: {counted(len(shared), 'problem')}; nothing is written"
             raise InventoryError(message, problems=shared, hint="correct what is asked for", object=shared[0].object)
         if not blamed:
-            return EditsOfMany(tuple(problems.shown_with(edit, problems.of_one(edit)) for edit in accepted), refused)
+            return EditsOfMany(
+                tuple(problems.with_warnings(edit, problems.new_problems(edit)) for edit in accepted), refused
+            )
         refused |= blamed
         accepted = [edit for edit in accepted if edit.facility not in blamed]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from provisioner.base.addresses import host_place
+from provisioner.base.addresses import host_address
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.files import make_own_folder, read_regular
 from provisioner.base.git import begin_repository, checkout_of, commit_files, committing
@@ -28,7 +28,7 @@ from provisioner.base.ssh_signature import SshHostKey
 from provisioner.base.text import did_you_mean, endpoint_text, printable
 from provisioner.base.vault import SECRETS_ID
 from provisioner.hosts.call_target import TargetHost
-from provisioner.hosts.identity import SCAN_S, key_shown, show_key_call
+from provisioner.hosts.identity import SCAN_S, host_key_of, show_key_call
 from provisioner.hosts.runner import HostRunner
 from provisioner.inventory.files.edit import scalar
 from provisioner.inventory.files.layout import PlacesIn
@@ -193,7 +193,7 @@ class _Reader:
         if key not in options:
             key_text = "that key" if is_private(key) else repr(printable(key, _SHOWN))
             hint = did_you_mean(key, options, f"there are {', '.join(sorted(options))}")
-            raise UsageError(f"{self._place((key,), key=True)}: init has no option {key_text}", hint=hint)
+            raise UsageError(f"{self._position((key,), key=True)}: init has no option {key_text}", hint=hint)
         pairs: list[tuple[str, KeyPath]]
         if isinstance(value, dict):
             pairs = [(f"{name}={self._text((key, name), element)}", (key, name)) for name, element in value.items()]
@@ -201,7 +201,9 @@ class _Reader:
             pairs = [(self._text((key, number), element), (key, number)) for number, element in enumerate(value)]
         else:
             pairs = [(self._text((key,), value), (key,))]
-        return OptionAnswer(tuple(text for text, _ in pairs), tuple(self._place(path, key=True) for _, path in pairs))
+        return OptionAnswer(
+            tuple(text for text, _ in pairs), tuple(self._position(path, key=True) for _, path in pairs)
+        )
 
     def _text(self, path: KeyPath, value: object) -> str:
         if isinstance(value, str) and value and value.isprintable():
@@ -209,9 +211,9 @@ class _Reader:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         hint = "write it as it would stand behind the option, in quotes"
-        raise UsageError(f"{self._place(path)}: {path[0]} is a text, or a list of texts", hint=hint)
+        raise UsageError(f"{self._position(path)}: {path[0]} is a text, or a list of texts", hint=hint)
 
-    def _place(self, path: KeyPath, *, key: bool = False) -> str:
+    def _position(self, path: KeyPath, *, key: bool = False) -> str:
         mark = self.marks.nearest(path, key=key)
         return f"{self.path}:{mark.line}:{mark.column}"
 
@@ -230,13 +232,15 @@ class KeyAskers:
             UsageError: the host's address is invalid, or the file of nodes cannot be used.
         """
         try:
-            target = TargetHost(host.id, carriers, host_place(host.address.lower()), Ssh(user=host.user, port=host.port))
+            target = TargetHost(
+                host.id, carriers, host_address(host.address.lower()), Ssh(user=host.user, port=host.port)
+            )
         except ValueError:
             shown = printable(f"{host.user}@{endpoint_text(host.address, host.port)}", _SHOWN)
             hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"
             raise UsageError(f"{printable(host.id, _SHOWN)} cannot be called at {shown}", hint=hint) from None
         answer = self._runner.call([show_key_call(target)], timeout_s=SCAN_S)[target.id]
-        return SshHostKey(key_shown(target, answer))
+        return SshHostKey(host_key_of(target, answer))
 
     @cached_property
     def _runner(self) -> HostRunner:
@@ -398,7 +402,7 @@ def read_answers(path: Path, options: Collection[str]) -> dict[str, OptionAnswer
     return {key: reader.answer(key, value, options) for key, value in document.value.items()}
 
 
-def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
+def position_in_answers(answers: Mapping[str, OptionAnswer], message: str) -> str:
     """Return the position of the longest answer in a message, or empty."""
     named = (
         (len(part), position)
@@ -444,10 +448,10 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
         else:
             draft.chmod(0o755)
             made.append(draft.rename(root))
-        return _with_what_lies_elsewhere(places, written, made)
+        return _make_outer_parts(places, written, made)
     except BaseException as error:
         for path in reversed(made):
-            _take_away(path)
+            _remove_written(path)
         if isinstance(error, OSError):
             raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
         raise
@@ -490,7 +494,7 @@ def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tupl
     return (*files, *([lock.relative_to(draft).as_posix()] if lock else []))
 
 
-def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> NewInventory:
+def _make_outer_parts(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> NewInventory:
     """Make password, configuration and repository; note each for removal on failure."""
     root = places.root
     is_new = not places.password.exists()
@@ -546,7 +550,7 @@ def _first_commit(root: Path, written: tuple[str, ...]) -> str:
     return commit_files(checkout, {root / name: (root / name).read_bytes() for name in written}, "a new inventory")
 
 
-def _take_away(path: Path) -> None:
+def _remove_written(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -287,7 +287,7 @@ def _with_entry(lock: Allocations, relay: str, entry: RelayAllocation) -> Alloca
     return lock.model_copy(update={"relays": {**lock.relays, relay: entry}})
 
 
-def port_taken(root: Path, inventory: Inventory, relay: str, port: int) -> FileEdit:
+def wireguard_port_edit(root: Path, inventory: Inventory, relay: str, port: int) -> FileEdit:
     """Return the edit that sets `wireguard_port`, or raise `InventoryError`.
 
     The next key's port becomes the relay's own.
@@ -303,7 +303,7 @@ def port_taken(root: Path, inventory: Inventory, relay: str, port: int) -> FileE
     return FileEdit(relay, text.path, text.data, after.data)
 
 
-def left_of(names: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:
+def blocking_peers(names: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:
     """Return the peers that keep a change from its end, without `leaves`."""
     free = {f"site/{name}" for name in leaves}
     return tuple(name for name in names if name not in free)

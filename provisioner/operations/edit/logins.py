@@ -248,7 +248,7 @@ def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credential
     username = order.username or (old.username if old else "")
     if not username:
         raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)
-    old_login = _kept(name, order, old)
+    old_login = _former_login(name, order, old)
     try:
         return Credentials(username=username, password=order.password, old=old_login)
     except ValidationError:
@@ -257,7 +257,7 @@ def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credential
         raise UsageError(message, hint="see --username", object=name) from None
 
 
-def _kept(name: str, order: LoginsOrder, old: Credentials | None) -> FormerCredentials | None:
+def _former_login(name: str, order: LoginsOrder, old: Credentials | None) -> FormerCredentials | None:
     """Return the former login to keep beside the new one.
 
     Raises:

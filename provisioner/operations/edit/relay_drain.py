@@ -102,7 +102,9 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
         )
     if carrier.id != target_carrier.id:
         hint = "to another carrier go facilities, one by one: provisioner facility move FACILITY --to RELAY"
-        raise UsageError(msg("{to} is of another carrier, {id}", order.to, target_carrier.id), hint=hint, object=order.relay)
+        raise UsageError(
+            msg("{to} is of another carrier, {id}", order.to, target_carrier.id), hint=hint, object=order.relay
+        )
     if target.drain_to:
         hint = msg("name one that goes on, or remove drain_to of {to} from carriers/{id}.yml", order.to, carrier.id)
         raise UsageError(
@@ -169,7 +171,7 @@ def _moving(frame: Frame, site: Facility, root: Path, order: DrainOrder) -> File
 
 
 def _with_successor(frame: Frame, site: Facility, text: FacilityText, order: DrainOrder) -> FacilityText:
-    successor = site.successor or _over(site, order.to)
+    successor = site.successor or _moved_plan(site, order.to)
     if site.successor is not None and (not order.source or not unsigned_by(site, successor)):
         return text
     plan = {"state": PlanState.PROPOSED.value, "carrier": successor.carrier, "relay": successor.relay}
@@ -195,14 +197,14 @@ def _elsewhere(frame: Frame, site: Facility, text: FacilityText, order: DrainOrd
     if site.plan is not None and site.plan.agreed and site.operating is not Operating.CLOSED:
         if order.source:
             changes["plan", "sign_offs"] = claimed_by_all(
-                frame, site, _over(site, order.to), order.signed_on, order.source
+                frame, site, _moved_plan(site, order.to), order.signed_on, order.source
             )
         else:
             changes["plan", "state"] = PlanState.PROPOSED.value
     return text.with_values(changes)
 
 
-def _over(site: Facility, relay: str) -> ConnectionPlan:
+def _moved_plan(site: Facility, relay: str) -> ConnectionPlan:
     plan = site.plan
     if plan is None:  # who asks has seen that it has one
         raise UsageError(msg("facility {id} has no plan", site.id), object=site.id)

@@ -128,7 +128,7 @@ def statement_of(root: Path, agreement: Agreement, *, today: date, environment: 
         UsageError: as for `sign_off`, or there is more than one party.
     """
     case = _case(root, agreement, today, environment)
-    return statement(case.facility, case.plan, _only(case, agreement), case.frame.settings.id)
+    return statement(case.facility, case.plan, _single_sign_off(case, agreement), case.frame.settings.id)
 
 
 def sign_off(
@@ -153,7 +153,7 @@ def sign_off(
         refuse_claims(case.frame, agreement.source)
         sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
     else:
-        signed, key = _signed(case, _only(case, agreement), signature)
+        signed, key = _signed(case, _single_sign_off(case, agreement), signature)
         sign_offs = [signed]
     path = facility_file(root, case.facility)
     signers = {s.by.value for s in case.plan.sign_offs if s.content == case.content} | set(agreement.parties)
@@ -198,7 +198,7 @@ def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, 
     return signed, proof.key
 
 
-def _only(case: _Case, agreement: Agreement) -> SignOff:
+def _single_sign_off(case: _Case, agreement: Agreement) -> SignOff:
     """Return the sign-off of the only party."""
     if len(agreement.parties) != 1:
         raise UsageError("one party signs at a time", hint="name one --by, and call it again for the others")

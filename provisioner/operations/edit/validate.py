@@ -200,7 +200,7 @@ def _locked_items(lock: Allocations) -> Iterator[AllocatedItem]:
                 yield AllocatedItem(f"site/{name}/{device}", str(prefix[number]))
         for device, port in site.ports.items():
             yield AllocatedItem(f"site/{name}/{device}", port=port)
-        for device, port in site.asked_ports.items():
+        for device, port in site.device_onvif_ports.items():
             yield AllocatedItem(f"site/{name}/{device}/onvif", port=port)
 
 

@@ -94,7 +94,7 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
         RelayCertificate(
             name,
             carrier.id,
-            _shown(lock.relays.get(name)),
+            _present_certificate(lock.relays.get(name)),
             carrier.certificates.warn_days,
             _following(lock.relays.get(name)),
         )
@@ -102,14 +102,14 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
         if carrier.certificates is not None
     ]
     listed += [
-        RelayCertificate(name, "", _shown(lock.centres.get(name)), centre.hub.reader_tls.warn_days)
+        RelayCertificate(name, "", _present_certificate(lock.centres.get(name)), centre.hub.reader_tls.warn_days)
         for name, centre in inventory.centres.items()
         if centre.hub is not None
     ]
     return tuple(sorted(listed, key=lambda certificate: certificate.relay))
 
 
-def _shown(entry: RelayAllocation | CentreAllocation | None) -> ReaderCertificate | None:
+def _present_certificate(entry: RelayAllocation | CentreAllocation | None) -> ReaderCertificate | None:
     try:
         return read_certificate(entry.certificates[0]) if entry and entry.certificates else None
     except ValueError:
@@ -145,7 +145,7 @@ def renew_certificate(
         UsageError: there is no such relay, its readers are not encrypted, or there is a next certificate.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
-    target = _asked(session, relay)
+    target = _certificate_host(session, relay)
     target.refuse_next()
     moment = now or datetime.now(UTC)
     if not target.sites or at_once:
@@ -157,7 +157,9 @@ def renew_certificate(
     # One that a call drew which was ended before it wrote the lock goes on.
     key = target.next_key or new_certificate_key()
     made = self_signed(key, relay, target.address, moment, target.tls.days)
-    vault = _keep_carrier(session, target, {"next_certificate_keys": {**target.tidied.next_certificate_keys, relay: key}})
+    vault = _keep_carrier(
+        session, target, {"next_certificate_keys": {**target.tidied.next_certificate_keys, relay: key}}
+    )
     lock = _recorded_next(session, target, (made,), moment)
     return CertificateWritten(read_certificate(made), (vault, lock), target.sites)
 
@@ -179,13 +181,15 @@ def finish_certificate(
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
         StateError: the record of packages cannot be read.
     """
-    target = _asked(session, relay)
+    target = _certificate_host(session, relay)
     after = target.following
     for name in leaves:
         if name not in target.inventory.facilities:
             raise UsageError(f"there is no facility {name} to be left", object=name)
     if after is None:
-        if target.entry.certificates and target.tidied != target.known:  # a call was ended before it tidied the vault
+        if (
+            target.entry.certificates and target.tidied != target.carrier_secrets
+        ):  # a call was ended before it tidied the vault
             return CertificateWritten(read_certificate(target.entry.certificates[0]), (_keep_carrier(session, target),))
         target.refuse_none()
     else:
@@ -205,8 +209,8 @@ def finish_certificate(
         raise InventoryError(message, hint=hint, object=relay)
     # The lock first: it says which certificate counts, and with it which key.
     files = [_recorded(session, target, chain)]
-    tidied = with_host_keys(target.known, _with_entry(target, {"certificates": chain}), {relay})
-    if tidied != target.known:
+    tidied = with_host_keys(target.carrier_secrets, _with_entry(target, {"certificates": chain}), {relay})
+    if tidied != target.carrier_secrets:
         files.append(_keep_carrier(session, target, dict(tidied)))
     return CertificateWritten(read_certificate(chain[0]), tuple(files))
 
@@ -218,7 +222,7 @@ def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
         UsageError: there is no such relay, or it has no next certificate.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
-    target = _asked(session, relay)
+    target = _certificate_host(session, relay)
     if target.following is None and target.next_key is None:
         target.refuse_none()
     present = read_certificate(target.entry.certificates[0]) if target.entry.certificates else None
@@ -238,7 +242,7 @@ def certificate_request(session: Session, relay: str) -> str:
         UsageError: there is no such relay, or its readers are not encrypted.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened or has no key.
     """
-    target = _asked(session, relay)
+    target = _certificate_host(session, relay)
     key = target.next_key if target.following else None
     return signing_request(key or target.key, relay, target.address)
 
@@ -254,7 +258,7 @@ def set_certificate(
         UsageError: there is no such relay, the file cannot be read, or its certificate does not fit.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
-    target = _asked(session, relay)
+    target = _certificate_host(session, relay)
     following = target.next_key if target.following else None
     try:
         chain = chain_in(read_regular(file, most=_MOST_BYTES))
@@ -271,7 +275,9 @@ def set_certificate(
         refusal = f"its certificate is of another key than {relay}'s"
         hint = f"have this signed: provisioner certificate request {relay}"
     elif not certificate.since <= moment < certificate.until:
-        refusal = f"its certificate counts from {certificate.since:%Y-%m-%d} to {certificate.until:%Y-%m-%d}, and not now"
+        refusal = (
+            f"its certificate counts from {certificate.since:%Y-%m-%d} to {certificate.until:%Y-%m-%d}, and not now"
+        )
         hint = "have another one signed"
     elif str(target.address) not in certificate.addresses:
         refusal = f"its certificate is not for {target.address}, where readers come to {relay}"
@@ -285,7 +291,7 @@ def set_certificate(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _CertificateHost:
     """A relay, or a hub if it has no carrier."""
 
     inventory: Inventory
@@ -297,13 +303,13 @@ class _Asked:
     host: str
 
     @property
-    def known(self) -> CarrierSecrets:
+    def carrier_secrets(self) -> CarrierSecrets:
         return (self.secrets.carriers.get(self.carrier.id) if self.carrier else None) or CarrierSecrets()
 
     @property
     def tidied(self) -> CarrierSecrets:
         """Known secrets, with the key of the present certificate in its place."""
-        return with_host_keys(self.known, self.inventory.allocations, {self.host} if self.carrier else set())
+        return with_host_keys(self.carrier_secrets, self.inventory.allocations, {self.host} if self.carrier else set())
 
     @property
     def following(self) -> NextCertificate | None:
@@ -344,7 +350,7 @@ class _Asked:
         return key
 
 
-def _asked(session: Session, host: str) -> _Asked:
+def _certificate_host(session: Session, host: str) -> _CertificateHost:
     part = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN})
     inventory, lock = part.inventory, part.inventory.allocations
     names = {*inventory.relays, *(name for name, centre in inventory.centres.items() if centre.hub)}
@@ -363,12 +369,14 @@ def _asked(session: Session, host: str) -> _Asked:
     entry = lock.relays.get(host) or lock.centres.get(host)
     if entry is None:
         raise InventoryError(f"{host} has no tunnel address yet", hint="run: provisioner allocate", object=host)
-    return _Asked(inventory, secrets, carrier, tls, entry, hub.address if hub else entry.tunnel_address, host)
+    return _CertificateHost(inventory, secrets, carrier, tls, entry, hub.address if hub else entry.tunnel_address, host)
 
 
-def _keep_key(session: Session, target: _Asked, key: Secret) -> Path:
+def _keep_key(session: Session, target: _CertificateHost, key: Secret) -> Path:
     if target.carrier is not None:
-        return _keep_carrier(session, target, {"certificate_keys": {**target.tidied.certificate_keys, target.host: key}})
+        return _keep_carrier(
+            session, target, {"certificate_keys": {**target.tidied.certificate_keys, target.host: key}}
+        )
     if target.secrets.digest_key is None:
         raise InventoryError("the vault holds no digest key", hint=_RUN_KEYS, object=target.host)
     of_hub = (target.secrets.hubs.get(target.host) or HubSecrets()).model_copy(update={"certificate_key": key})
@@ -378,7 +386,9 @@ def _keep_key(session: Session, target: _Asked, key: Secret) -> Path:
     return session.root / "secrets/inventory.yml"
 
 
-def _keep_carrier(session: Session, target: _Asked, changes: Mapping[str, object] = MappingProxyType({})) -> Path:
+def _keep_carrier(
+    session: Session, target: _CertificateHost, changes: Mapping[str, object] = MappingProxyType({})
+) -> Path:
     """Write the secrets of a relay's carrier; return their file."""
     name = target.carrier.id if target.carrier else ""
     new_secrets = target.tidied.model_copy(update=dict(changes))
@@ -386,22 +396,22 @@ def _keep_carrier(session: Session, target: _Asked, changes: Mapping[str, object
     return session.root / f"secrets/carriers/{name}.yml"
 
 
-def _recorded(session: Session, target: _Asked, chain: tuple[str, ...]) -> Path:
+def _recorded(session: Session, target: _CertificateHost, chain: tuple[str, ...]) -> Path:
     """Record a host's certificate and remove the next one."""
     nothing = {"next_certificate": None} if target.carrier else {}
     return _written(session, target, {"certificates": chain, **nothing})
 
 
-def _recorded_next(session: Session, target: _Asked, chain: tuple[str, ...], moment: datetime) -> Path:
+def _recorded_next(session: Session, target: _CertificateHost, chain: tuple[str, ...], moment: datetime) -> Path:
     since = moment.astimezone(VIETNAM).date()
     return _written(session, target, {"next_certificate": NextCertificate(certificates=chain, since=since)})
 
 
-def _written(session: Session, target: _Asked, changes: Mapping[str, object]) -> Path:
+def _written(session: Session, target: _CertificateHost, changes: Mapping[str, object]) -> Path:
     return write_lock(session.root, _with_entry(target, changes))
 
 
-def _with_entry(target: _Asked, changes: Mapping[str, object]) -> Allocations:
+def _with_entry(target: _CertificateHost, changes: Mapping[str, object]) -> Allocations:
     lock = target.inventory.allocations
     entry = target.entry.model_copy(update=dict(changes))
     kind = "relays" if target.carrier else "centres"

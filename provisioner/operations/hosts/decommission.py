@@ -242,7 +242,9 @@ def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -
     facts, errors = observe([called.spec], {host: ()}, session.runner)
     refuse_foreign(errors)
     error = errors.get(host)
-    peers = frozenset(centre.public_key for centre in called.inventory.allocations.centres.values() if centre.public_key)
+    peers = frozenset(
+        centre.public_key for centre in called.inventory.allocations.centres.values() if centre.public_key
+    )
     if isinstance(error, UnprovedHostError):
         if error.bare:
             return Decommission(called, is_bare=True, is_unproved=True, facts=None, peers=peers)
@@ -262,7 +264,11 @@ def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
     """Raise `PolicyError` if the inventory uses or protects a host."""
     refuse_changing(inventory.allocations, host, "be taken out of service")
     if host in inventory.relays:
-        plans = ((name, plan) for name, outline in session.loaded.outlines.items() for plan in (outline.plan, outline.successor))
+        plans = (
+            (name, plan)
+            for name, outline in session.loaded.outlines.items()
+            for plan in (outline.plan, outline.successor)
+        )
         users = sorted({name for name, plan in plans if plan is not None and host in (plan.relay, plan.backup_relay)})
         kind, remedy = "relay", "let another relay carry them, and apply that"
         protected = inventory.relays[host][1].protected
@@ -323,7 +329,7 @@ def decommission(session: Session, reading: Decommission, *, trusted: int) -> tu
         raise error
     host_notes = read_answer(spec.id, wire.RemoveAnswer, answer.document)["notes"]
     _, errors = observe([spec], {spec.id: ()}, session.runner)
-    notes = (*host_notes, *_last_look(spec, errors.get(spec.id)))
+    notes = (*host_notes, *_refuse_remains(spec, errors.get(spec.id)))
     document: Document = {
         "schema": "provisioner/hosts-decommission",
         "version": 1,
@@ -334,7 +340,7 @@ def decommission(session: Session, reading: Decommission, *, trusted: int) -> tu
     return (*notes, failure) if failure else notes
 
 
-def _last_look(spec: HostSpec, error: HostError | None) -> tuple[str, ...]:
+def _refuse_remains(spec: HostSpec, error: HostError | None) -> tuple[str, ...]:
     """Read the host again; remaining files raise `HostError`.
 
     A host that cannot answer gives a note.

@@ -14,7 +14,7 @@ from provisioner.base.document import Known, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.ssh_signature import SshHostKey
 from provisioner.desired.spec import HostSpec
-from provisioner.desired.trust import known_by
+from provisioner.desired.trust import host_key_text
 from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.artefact import refusal_here
 from provisioner.hosts.bare_host import (
@@ -29,7 +29,7 @@ from provisioner.hosts.bare_host import (
 )
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.facts import HostFacts
-from provisioner.hosts.identity import SCAN_S, is_open, is_shown_key, key_shown, show_key_call
+from provisioner.hosts.identity import SCAN_S, host_key_of, is_host_key_line, is_open, show_key_call
 from provisioner.hosts.keys import own_public_keys, public_keys_of
 from provisioner.hosts.observe import observe
 from provisioner.hosts.preparation import (
@@ -88,7 +88,7 @@ class Prepared:
         return bool(self.plan.by_hand) and self.plan.deeds.are_none
 
     @property
-    def login_words(self) -> str:
+    def login_option(self) -> str:
         """The command's option for the login; empty for the inventory's user."""
         user = self.login.ssh.user
         return f" --user {user}" if user != self.called.spec.ssh.user else ""
@@ -101,13 +101,20 @@ class Prepared:
     @property
     def place(self) -> str:
         """Login, address and SSH host key."""
-        return f"{self.login.ssh.place(self.login.address)}, host key {known_by(self.login.ssh)}"
+        return f"{self.login.ssh.place(self.login.address)}, host key {host_key_text(self.login.ssh)}"
 
     @property
     def without_keys(self) -> tuple[str, ...]:
         """The inventory's hosts without keys."""
         lock = self.called.inventory.allocations
-        return tuple(sorted(name for lock_entries in (lock.relays, lock.centres) for name, h in lock_entries.items() if not h.public_key))
+        return tuple(
+            sorted(
+                name
+                for lock_entries in (lock.relays, lock.centres)
+                for name, h in lock_entries.items()
+                if not h.public_key
+            )
+        )
 
 
 class SystemRow(Row):
@@ -168,7 +175,7 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
         hint = "name a normal user in ssh.user, of small letters, digits, - and _"
         raise UsageError(f"{host}: its user is {spec.ssh.user!r}, which no system makes", hint=hint, object=host)
     login_keys = keys or own_public_keys(session.environment)
-    facts = _seen(session, spec, login_spec, login_keys)
+    facts = _bare_facts(session, spec, login_spec, login_keys)
     wanted = _wanted(session, called, login_keys, facts.host, are_named=bool(keys))
     plan = preparation(facts, wanted)
     if plan.lacks_key:
@@ -178,7 +185,7 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
     return Prepared(called, login_spec, facts, wanted, plan)
 
 
-def _seen(session: Session, spec: HostSpec, login_spec: HostSpec, keys: tuple[str, ...]) -> BareHostFacts:
+def _bare_facts(session: Session, spec: HostSpec, login_spec: HostSpec, keys: tuple[str, ...]) -> BareHostFacts:
     """Read a host and its own user's login.
 
     Raises:
@@ -267,7 +274,9 @@ def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostEr
     if is_begun:
         # Whatever the cause: what was begun there is not ended by it.
         hint = "what was begun goes on there; run the same command again, which looks first"
-        return HostError(f"{address} gave no answer to what it was asked for: {answer.error}", hint=hint, object=spec.id)
+        return HostError(
+            f"{address} gave no answer to what it was asked for: {answer.error}", hint=hint, object=spec.id
+        )
     if answer.outcome is CallOutcome.UNREACHABLE:
         hint = f"{answer.hint}; {another}" if answer.hint else another
         return HostError(f"{address} could not be reached: {answer.error}", hint=hint, object=spec.id)
@@ -330,9 +339,9 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
     """
     target = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
     answer = key_askers(environment, root).call([show_key_call(target)], timeout_s=SCAN_S)[target.id]
-    return SshHostKey(key_shown(target, answer))
+    return SshHostKey(host_key_of(target, answer))
 
 
 def is_host_key(text: str) -> bool:
     """Return whether a text is a complete host key."""
-    return is_shown_key(text)
+    return is_host_key_line(text)

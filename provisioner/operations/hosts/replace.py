@@ -13,7 +13,7 @@ from pathlib import Path
 from provisioner.base.errors import HostError, InventoryError, PolicyError, UsageError
 from provisioner.base.recovery_key import RecoveryPair
 from provisioner.base.text import endpoint_text
-from provisioner.desired.limit import known_keys
+from provisioner.desired.limit import recorded_keys
 from provisioner.desired.recovery_key import box_of, box_of_next, opened, opened_next, recovery_key
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
@@ -245,7 +245,7 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, a
         [spec],
         session.runner,
         session.templates,
-        recorded=known_keys(inventory),
+        recorded=recorded_keys(inventory),
         unproved=replacement.is_new and trusted > 0,
         who=actor,
         recovery=recovery_key(inventory.settings, replacement.called.secrets),

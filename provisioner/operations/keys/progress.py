@@ -85,7 +85,7 @@ def record_rotated(session: Session, facilities: Collection[str]) -> str:
     return record_run(session, Operation.ROTATE, of_facilities(facilities), document, session.secrets.digest_key)
 
 
-def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
+def recorded_key_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
     """Return each key's age, and the policy's days between changes.
 
     Ages come from Git and the history. No host is called, and no vault opened.
@@ -115,7 +115,9 @@ def draw_psks(session: Session) -> tuple[Path, ...]:
         InventoryError: the inventory is invalid.
     """
     inventory = session.readable.inventory
-    changing = [facility for facility in inventory.facilities.values() if facility.gateway and facility.gateway.next_key]
+    changing = [
+        facility for facility in inventory.facilities.values() if facility.gateway and facility.gateway.next_key
+    ]
     return _write_secrets(session, changing, with_next_psks)
 
 

@@ -25,10 +25,10 @@ from provisioner.operations.apply.intent import Applied
 from provisioner.operations.edit.keys import (
     OwnKeyOrder,
     at_stage,
-    left_of,
-    port_taken,
+    blocking_peers,
     refuse_begin,
     relay_named,
+    wireguard_port_edit,
     with_key_taken,
     with_own_next_key,
 )
@@ -159,7 +159,7 @@ def begin_own_key(
         HostError, PolicyError: a host cannot be read, or a step is refused; the same command resumes.
         LockedError: a host's change stays unconfirmed.
     """
-    course = _Course.opened(sessions, order, terms, attendant)
+    course = _OwnKeyRun.opened(sessions, order, terms, attendant)
     relay, following = relay_named(course.session.inventory, order.relay), course.following
     if following is None:
         if not order.port:
@@ -196,7 +196,7 @@ def end_own_key(sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attenda
         PolicyError: some peers, which are listed, have not moved; or a step is refused.
         HostError: a host cannot be read.
     """
-    course = _Course.opened(sessions, order, terms, attendant)
+    course = _OwnKeyRun.opened(sessions, order, terms, attendant)
     following = course.refuse_none()
     if following.stage is OwnKeyStage.BEGUN:
         hint = f"go on with it: provisioner keys rotate --relay {order.relay}; or take it back: --cancel"
@@ -230,7 +230,7 @@ def cancel_own_key(
         PolicyError: some sites, which are listed, use the next key; or a step is refused.
         HostError: a host cannot be read.
     """
-    course = _Course.opened(sessions, order, terms, attendant)
+    course = _OwnKeyRun.opened(sessions, order, terms, attendant)
     if not course.outcome.look.remains:
         following = course.refuse_none()
         if following.stage is OwnKeyStage.ENDING:
@@ -255,7 +255,7 @@ def cancel_own_key(
 
 
 @dataclass
-class _Course:
+class _OwnKeyRun:
     sessions: Sessions
     order: OwnKeyOrder
     terms: KeyTerms
@@ -264,7 +264,7 @@ class _Course:
     outcome: OwnKeyOutcome
 
     @classmethod
-    def opened(cls, sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, by: OwnKeyAttendant) -> _Course:
+    def opened(cls, sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, by: OwnKeyAttendant) -> _OwnKeyRun:
         session = sessions()
         relay_named(session.inventory, order.relay)
         for name in order.leaves:
@@ -304,7 +304,7 @@ class _Course:
             raise PolicyError(
                 f"{self.order.relay} does not answer with its next key", hint=hint, object=self.order.relay
             )
-        unmoved = left_of(self.outcome.look.waiting, self.order.leaves)
+        unmoved = blocking_peers(self.outcome.look.waiting, self.order.leaves)
         if unmoved:
             message = f"{len(unmoved)} of {self.order.relay} were not seen with its next key: {', '.join(unmoved)}"
             hint = (
@@ -315,7 +315,7 @@ class _Course:
             raise PolicyError(message, hint=hint, object=self.order.relay)
 
     def refuse_moved(self) -> None:
-        moved = left_of(self.outcome.look.moved, self.order.leaves)
+        moved = blocking_peers(self.outcome.look.moved, self.order.leaves)
         if moved:
             message = f"{len(moved)} of {self.order.relay} are there with its next key: {', '.join(moved)}"
             hint = (
@@ -364,7 +364,7 @@ class _Course:
             self.by.written([path], f"key of {self.order.relay}: {step}")
 
     def write_port(self, port: int) -> None:
-        edit = port_taken(self.session.root, self.session.inventory, self.order.relay, port)
+        edit = wireguard_port_edit(self.session.root, self.session.inventory, self.order.relay, port)
         if edit.changed:
             edit.write(self.session.root)
             self.outcome.written.append(edit.path)

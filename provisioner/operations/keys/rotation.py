@@ -149,7 +149,7 @@ def rotate_keys(
     sites = named or tuple(sorted(under_way(session.readable.inventory, session.secrets)))
     look = look_at_keys(session, sites, allow=terms.allow)
     outcome = KeyOutcome(look, left_out=dict(look.left_out))
-    course = _Course(sessions, edits, sites, terms, attendant, outcome, session)
+    course = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
     begins = look.at(KeyStage.NONE) if order.begins and named else ()
     begins = course.without_busy_relays(begins)
     if not course.write(begins) or terms.dry_run:
@@ -183,7 +183,7 @@ def keep_keys(
             hint = "provisioner keys status lists those that are under way"
             raise UsageError(f"no change of the key of {name}'s gateway is under way", hint=hint, object=name)
     outcome = KeyOutcome(look, left_out=dict(look.left_out))
-    course = _Course(sessions, edits, sites, terms, attendant, outcome, session)
+    course = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
     judged = key_changes_taken_back(edits, [name for name in look.stages if look.stages[name] is not KeyStage.UNREAD])
     attendant.begins(look, judged)
     if terms.dry_run:
@@ -197,7 +197,7 @@ def keep_keys(
 
 
 @dataclass
-class _Course:
+class _RotationRun:
     sessions: Sessions
     edits: Edits
     sites: Collection[str]
@@ -268,10 +268,10 @@ class _Course:
         look = self.outcome.look
         sites = {*look.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
         if look.planned is not None:
-            self.bring(look.planned, by_relay(look, sites))
+            self.apply_ready(look.planned, by_relay(look, sites))
         self.tidy(sites)
 
-    def bring(self, full_plan: Planned, sites_by_relay: Mapping[str, Sequence[str]]) -> None:
+    def apply_ready(self, full_plan: Planned, sites_by_relay: Mapping[str, Sequence[str]]) -> None:
         """Apply the relays that have work for their sites."""
         ready: list[str] = []
         for relay, names in sites_by_relay.items():

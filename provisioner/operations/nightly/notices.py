@@ -45,7 +45,7 @@ from provisioner.integrations.notify.night import NightReport, night_of, path_ke
 from provisioner.inventory.loader.load import check
 from provisioner.inventory.loader.receivers import ReceiversVault, open_receivers
 from provisioner.inventory.model import Frame, Receiver, ReceiverKind
-from provisioner.operations.apply.journal import state_place
+from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.entries import Operation
@@ -129,14 +129,14 @@ class Switchboard:
     @property
     def frame(self) -> Frame:
         """The inventory without its facilities."""
-        return self.doors.frame
+        return self.transports.frame
 
     def scope(self, receiver: Receiver) -> ReaderScope:
         """Return a receiver's role and scope."""
         return ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
 
     @property
-    def doors(self) -> ReceiverTransports:
+    def transports(self) -> ReceiverTransports:
         """Access to receivers."""
         return ReceiverTransports(self.session.loaded, self.vault)
 
@@ -170,7 +170,7 @@ def switchboard(session: Session) -> Switchboard:
         return Switchboard(session, (), ReceiversVault(), {})
     vault = open_receivers(session.root, session.passwords)
     try:
-        read = read_notices(state_place(session), [receiver.id for receiver in receivers])
+        read = read_notices(keyed_state_folder(session), [receiver.id for receiver in receivers])
     except StateError as error:
         note = f"what receivers were told before cannot be read, so they are told all of it: {error.message}"
         return Switchboard(session, receivers, vault, {}, (note,))
@@ -199,7 +199,7 @@ def night_report_of(
     inventory = session.inventory.settings.id
     states: dict[str, PathState] = {}
     with suppress(StateError):
-        states.update(read_since(state_place(session)))
+        states.update(read_since(keyed_state_folder(session)))
 
     def since(path: str, verdict: Verdict) -> datetime | None:
         return states[path].since_as(verdict) if path in states else None
@@ -229,7 +229,7 @@ def tell_all(
 
 
 def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: HttpLimits, *, dry: bool) -> Sending:
-    if fault := board.doors.fault(receiver):
+    if fault := board.transports.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     last = board.last.get(receiver.id, LastNotice())
     news = news_for(board.scope(receiver), night, last, board.province_of(receiver))
@@ -243,9 +243,11 @@ def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: 
     if dry:
         return replace(sending, outcome=SendOutcome.WOULD_SEND)
     name = _delivery_name(night, receiver)
-    outgoing = Outgoing(receiver, board.doors.secrets(receiver), datetime.now(UTC), name, notice.plain, letter, alerts)
+    outgoing = Outgoing(
+        receiver, board.transports.secrets(receiver), datetime.now(UTC), name, notice.plain, letter, alerts
+    )
     sent = _sent(outgoing, sending, patience)
-    return sent if sent.is_bad else _kept(board, sent, news, open_alerts)
+    return sent if sent.is_bad else _store_sent(board, sent, news, open_alerts)
 
 
 def _sent(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Sending:
@@ -258,10 +260,10 @@ def _sent(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Sending
     return replace(sending, outcome=SendOutcome.SENT, attempts=delivered.attempts, message=delivered.note)
 
 
-def _kept(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[Labels]) -> Sending:
+def _store_sent(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[Labels]) -> Sending:
     """Store what the receiver knows now."""
     try:
-        keep_notice(state_place(board.session), sent.receiver.id, record_of(news, alerts), datetime.now(UTC))
+        keep_notice(keyed_state_folder(board.session), sent.receiver.id, record_of(news, alerts), datetime.now(UTC))
     except StateError as error:
         message = f"it was told, and will be told the same again: {error.message}"
         return replace(sent, message=message, hint=error.hint)
@@ -287,14 +289,14 @@ def send_test(board: Switchboard, name: str) -> Sending:
     """Send a test to one receiver, whose state stays, or raise `UsageError`."""
     refuse_unknown(board, [name])
     receiver = next(candidate for candidate in board.receivers if candidate.id == name)
-    if fault := board.doors.fault(receiver):
+    if fault := board.transports.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     inventory, now = board.frame.settings.id, datetime.now(UTC)
     letter = trial_letter(inventory, receiver.language)
     document = trial_document(inventory, receiver, letter)
     alerts = trial_alert(inventory, receiver.id, now, receiver.language)
     delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
-    outgoing = Outgoing(receiver, board.doors.secrets(receiver), now, delivery, document.plain, letter, alerts)
+    outgoing = Outgoing(receiver, board.transports.secrets(receiver), now, delivery, document.plain, letter, alerts)
     patience = HttpLimits.of(board.session.environment)
     return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
 
@@ -306,7 +308,7 @@ def last_verification(session: Session) -> tuple[str, VerifyDocument]:
         UsageError: none was recorded.
         StateError: the history, or its document, cannot be read.
     """
-    history = find_history(state_place(session))
+    history = find_history(keyed_state_folder(session))
     if history is not None:
         with closing(history):
             for recorded in history.past().runs:

@@ -153,7 +153,7 @@ def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOu
     watcher.compared(planned)
     codes = (
         HostError.exit_code if planned.unreadable else 0,
-        _HELD if planned.plan.held_back else 0,
+        _HELD if planned.plan.frozen_in_limit else 0,
         0 if planned.plan.is_empty else _CHANGES,
     )
     code = worst_of(*codes)

@@ -28,7 +28,7 @@ from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.required import run_key
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
-from provisioner.desired.trust import known_by
+from provisioner.desired.trust import host_key_text
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import WaitingAnsible
 from provisioner.hosts.facts import HostFacts
@@ -85,7 +85,7 @@ class Session:
         """The carrier of calls to hosts."""
         local = AnsibleRunner(self.templates, self.environment)
         if self.begun is not None:
-            local.goes_on_with(self.begun)
+            local.use_started(self.begun)
         runner = routed_by(self.environment, local, self.root)
         if self.watcher is None or not isinstance(runner, OpenRunner):
             return runner
@@ -162,7 +162,7 @@ class Session:
         """Return a limit's hosts whose secrets stayed closed."""
         return shut_by(self.state, self.read_limit(limit))
 
-    def held_by(self, limit: Limit) -> tuple[FrozenFacility, ...]:
+    def frozen_by(self, limit: Limit) -> tuple[FrozenFacility, ...]:
         """Return a limit's frozen facilities, as known without asking hosts."""
         limit = self.read_limit(limit)
         return tuple(facility for facility in self.held.values() if limit.takes_frozen(facility, self.state.hosts))
@@ -260,7 +260,7 @@ class CalledHost:
     @property
     def place(self) -> str:
         """Address and SSH host key."""
-        return f"{self.spec.ssh.place(self.spec.address)}, host key {known_by(self.spec.ssh)}"
+        return f"{self.spec.ssh.place(self.spec.address)}, host key {host_key_text(self.spec.ssh)}"
 
 
 def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:

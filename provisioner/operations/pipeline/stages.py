@@ -19,7 +19,7 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, counted, did_you_mean
-from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, known_keys, shut_by, shut_for_site
+from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, recorded_keys, shut_by, shut_for_site
 from provisioner.desired.recovery_key import recovery_key
 from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.render.site import SitePackage, Validity, render_closed_site, render_site, with_printed_sheets
@@ -51,7 +51,7 @@ from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING
 from provisioner.nodes import routed_by
 from provisioner.operations.pipeline.session import Observing, Session, expect_calls
 from provisioner.operations.rollout.job import meant_by, planned_job
-from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
+from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, items_of, saved_text
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.change import Change, distinct_trust
 from provisioner.plan.diff import changes_of, frozen_on, with_live_logins
@@ -102,7 +102,7 @@ class Planned:
         """The items of each host, to tell later what moved."""
         read = [spec for spec in self.hosts if spec.id in self.facts]
         names = {spec.id: {peer.public_key: peer.name for peer in spec.tunnel.peers} for spec in read}
-        return {spec.id: seen_of(self.facts[spec.id], names[spec.id]) for spec in read}
+        return {spec.id: items_of(self.facts[spec.id], names[spec.id]) for spec in read}
 
     def refuse_foreign(self) -> None:
         """Raise `PolicyError` if a chosen host belongs to another inventory."""
@@ -148,7 +148,7 @@ def judged_by_rego(
         return plan
     if len(changing := plan.pending) > MOST_CHANGES:
         return replace(plan, refused=(*plan.refused, too_large(len(changing))))
-    judgement = judge(inventory.rego, session.root, seen_by_rego(plan, inventory, hosts, now))
+    judgement = judge(inventory.rego, session.root, rego_input_of(plan, inventory, hosts, now))
     if problems := (*broken, *judgement.problems):
         message = f"the Rego rules of {session.root} cannot judge a plan: {counted(len(problems), 'problem')}"
         raise InventoryError(message, problems=problems, hint="correct the places listed; provisioner policy test")
@@ -162,7 +162,7 @@ def judged_by_rego(
     )
 
 
-def seen_by_rego(plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime) -> Document:
+def rego_input_of(plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime) -> Document:
     """Return the Rego rules' input for a plan; as `judged_by_rego`."""
     cameras = {name: len(facility.cameras) for name, facility in inventory.facilities.items()}
     offline = plan.against is not None
@@ -213,15 +213,15 @@ def make_plan(
     facts, errors = _observed(session, called, allowed.get(TRUST, 0), now, observing)
     errors |= {spec.id: session.introduced[spec.id] for spec in hosts if spec.id in session.introduced}
     session.settle(facts)
-    hosts = tuple(_lifting(session.state.hosts[spec.id], lift) for spec in hosts)
+    hosts = tuple(_with_lifted(session.state.hosts[spec.id], lift) for spec in hosts)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
-    planned = _judged(session, _Looked(limit, hosts, facts, errors), allowed, now)
+    planned = _judged(session, _ReadHosts(limit, hosts, facts, errors), allowed, now)
     return planned.judged_by_rego(session, now) if is_judged else planned
 
 
 def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, allow: Mapping[str, int]) -> Planned:
     """Return the plan of some hosts from a plan's facts."""
-    looked = _Looked(
+    looked = _ReadHosts(
         Limit({"host": frozenset(hosts)}).by(session.inventory.settings.province_scheme),
         tuple(spec for spec in planned.hosts if spec.id in hosts),
         {host: facts for host, facts in planned.facts.items() if host in hosts},
@@ -231,14 +231,14 @@ def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, 
     return _judged(session, looked, dict(allow), now).judged_by_rego(session, now)
 
 
-class _Looked(NamedTuple):
+class _ReadHosts(NamedTuple):
     limit: Limit
     hosts: tuple[HostSpec, ...]
     facts: dict[str, HostFacts]
     errors: dict[str, HostError]
 
 
-def _judged(session: Session, looked: _Looked, allowed: dict[str, int], now: datetime) -> Planned:
+def _judged(session: Session, looked: _ReadHosts, allowed: dict[str, int], now: datetime) -> Planned:
     limit, hosts, facts, errors = looked
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
@@ -275,7 +275,7 @@ def _requests(
     }
 
 
-def _lifting(spec: HostSpec, lift: Collection[str]) -> HostSpec:
+def _with_lifted(spec: HostSpec, lift: Collection[str]) -> HostSpec:
     lifted = frozenset(path.name for path in spec.paths if path.name in lift) if lift else frozenset()
     return replace(spec, lifted=lifted) if lifted else spec
 
@@ -399,7 +399,7 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
     left_out = [(h, [p.name for p in h.paths if limit.takes_path(h, p)]) for h in session.left_out(limit)]
     with_closed = with_shut(result, left_out)
     proved = replace(with_closed, paths=tuple(_with_last_proof(path, orders.memories) for path in with_closed.paths))
-    return _with_held(session, limit, proved, read)
+    return _with_frozen(session, limit, proved, read)
 
 
 def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
@@ -409,15 +409,20 @@ def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
     return replace(path, last_proof=last_proof(memories[path.path]))
 
 
-def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
+def _with_frozen(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
     """Add live paths of frozen facilities to a result."""
     relays = [(session.state.hosts[host], facts) for host, facts in sorted(read.items())]
     ids_on = {spec.id: frozen_on(spec, facts) for spec, facts in relays}
     frozen = [
-        candidate for candidate in session.held.values() if limit.takes_frozen(candidate, [host for host, ids in ids_on.items() if candidate.id in ids])
+        candidate
+        for candidate in session.held.values()
+        if limit.takes_frozen(candidate, [host for host, ids in ids_on.items() if candidate.id in ids])
     ]
     names = frozenset(name for facility in frozen for name in facility.names)
-    chosen = {relay.id: frozenset(path for path, facility_name in host_facts.held["paths"].items() if facility_name in names) for relay, host_facts in relays}
+    chosen = {
+        relay.id: frozenset(path for path, facility_name in host_facts.held["paths"].items() if facility_name in names)
+        for relay, host_facts in relays
+    }
     return with_frozen(result, relays, chosen, frozen)
 
 
@@ -482,7 +487,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
-    order = _KeysOrder(known_keys(inventory), (allow or {}).get(TRUST, 0), actor, recovery)
+    order = _KeysOrder(recorded_keys(inventory), (allow or {}).get(TRUST, 0), actor, recovery)
     made, errors = _keys_of(session, hosts, order)
     errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
     lock = recorded(certified(inventory, new, datetime.now(UTC)), {host: k.recorded for host, k in made.items()})
@@ -490,7 +495,9 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
         written.append(write_lock(session.root, lock))
     packages = _packages_before(inventory, made)
     before = inventory.allocations.relays
-    sealed = tuple(sorted(relay for relay, entry in lock.relays.items() if entry.sealed_key != before[relay].sealed_key))
+    sealed = tuple(
+        sorted(relay for relay, entry in lock.relays.items() if entry.sealed_key != before[relay].sealed_key)
+    )
     frozen = tuple(part.held.values())
     foreign = tuple(sorted(host for host, error in errors.items() if isinstance(error, ForeignHostError)))
     recoverable = inventory.settings.recovery is not None
@@ -513,8 +520,12 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
 
 def _drawn(old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]) -> tuple[str, ...]:
     """Return the facilities with new keys of a kind."""
-    old_keys = {(carrier, name) for carrier, carrier_secrets in old.carriers.items() for name in keys_of(carrier_secrets)}
-    new_keys = {(carrier, name) for carrier, carrier_secrets in new.carriers.items() for name in keys_of(carrier_secrets)}
+    old_keys = {
+        (carrier, name) for carrier, carrier_secrets in old.carriers.items() for name in keys_of(carrier_secrets)
+    }
+    new_keys = {
+        (carrier, name) for carrier, carrier_secrets in new.carriers.items() for name in keys_of(carrier_secrets)
+    }
     return tuple(sorted({name for _, name in new_keys - old_keys}))
 
 
@@ -590,7 +601,7 @@ def site_packages(session: Session, facilities: Sequence[str], valid: Validity) 
         InventoryError: a named facility is frozen.
     """
     part = session.part({GATEWAY_KEY_MISSING})
-    _refuse_held(part, facilities)
+    _refuse_frozen(part, facilities)
     inventory = part.inventory
     rendered = {facility.id: facility for facility in inventory.rendered_facilities}
     unknown = sorted(set(facilities) - set(rendered) - (closed_sites(inventory) - part.names))
@@ -613,9 +624,14 @@ def site_packages(session: Session, facilities: Sequence[str], valid: Validity) 
         # A package has no login of a camera, but where its site pushes: without one there it can be made all the same.
         pushing = {name for name, site in rendered.items() if _pushes(site)}
         checked_part = replace(
-            checked_part, held={n: frozen for n, frozen in checked_part.held.items() if n in part.held or _lacks_keys(frozen) or n in pushing}
+            checked_part,
+            held={
+                n: frozen
+                for n, frozen in checked_part.held.items()
+                if n in part.held or _lacks_keys(frozen) or n in pushing
+            },
         )
-        _refuse_held(checked_part, facilities)
+        _refuse_frozen(checked_part, facilities)
     closed = {name: files for name in with_secrets if (files := shut_for_site(secrets, rendered[name]))}
     if closed and (facilities or len(closed) == len(chosen)):
         name, files = next(iter(closed.items()))
@@ -662,7 +678,7 @@ def _lacks_keys(frozen: FrozenFacility) -> bool:
     return any(problem.code == SECRETS_MISSING for problem in frozen.problems)
 
 
-def _refuse_held(part: ValidPart, facilities: Sequence[str]) -> None:
+def _refuse_frozen(part: ValidPart, facilities: Sequence[str]) -> None:
     """Raise `InventoryError` for named facilities that are frozen."""
     for name in facilities:
         if name in part.held:

@@ -86,7 +86,7 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
     reader = _Reader(folder, longest, limit, request.by)
     spans = (request.span, *([_before(request.span)] if request.before else []))
     with at_stage(Stage.RECORD):
-        now, *earlier = reader.kept(spans)
+        now, *earlier = reader.records(spans)
     if request.is_strict:
         _refuse_unknown(limit, now)
     before = earlier[0].times if earlier else None
@@ -98,7 +98,7 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
         longest,
         folder,
         tuple(sorted({*now.damaged, *(earlier[0].damaged if earlier else ())})),
-        tuple(_not_kept(policy, now)) if not request.limit.wanted else (),
+        tuple(_not_recorded(policy, now)) if not request.limit.wanted else (),
     )
 
 
@@ -115,12 +115,12 @@ def _total(times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mappin
     return total
 
 
-def _not_kept(policy: AgreedAvailability, stored: _Kept) -> Iterable[str]:
+def _not_recorded(policy: AgreedAvailability, stored: _SpanRecords) -> Iterable[str]:
     yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - stored.carriers))
     yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - stored.facilities))
 
 
-def _refuse_unknown(limit: Limit, stored: _Kept) -> None:
+def _refuse_unknown(limit: Limit, stored: _SpanRecords) -> None:
     for kind, wanted in sorted(limit.wanted.items()):
         if kind == "host":
             hint = "choose a carrier, a province or a facility"
@@ -133,7 +133,7 @@ def _refuse_unknown(limit: Limit, stored: _Kept) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _SpanRecords:
     """Records of a span, or of some provinces in it.
 
     Attributes:
@@ -148,12 +148,12 @@ class _Kept:
     damaged: tuple[str, ...] = ()
 
 
-def _joined(parts: Sequence[_Kept]) -> _Kept:
+def _joined(parts: Sequence[_SpanRecords]) -> _SpanRecords:
     times: dict[str, GroupTimes] = {}
     for part in parts:
         for name, group in part.times.items():
             times[name] = together((times[name], group)) if name in times else group
-    return _Kept(
+    return _SpanRecords(
         times,
         frozenset().union(*(part.provinces for part in parts)),
         frozenset().union(*(part.carriers for part in parts)),
@@ -180,7 +180,7 @@ class _Reader:
     def __init__(self, folder: StateFolder, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
         self._place, self._longest, self._limit, self._by = folder, longest, limit, by
 
-    def kept(self, spans: Sequence[Span]) -> list[_Kept]:
+    def records(self, spans: Sequence[Span]) -> list[_SpanRecords]:
         """Return each span's records; many provinces are read in parallel.
 
         Raises:
@@ -202,18 +202,18 @@ class _Reader:
             return [_Piece(span, "")]
         return [_Piece(span, f"{name}/", extent.newest) for name in extent.provinces]
 
-    def _read_unless_it_fails(self, piece: _Piece) -> _Kept | None:
+    def _read_unless_it_fails(self, piece: _Piece) -> _SpanRecords | None:
         """Read a piece; `None` on failure, which a second read reports."""
         try:
             return self._read(piece)
         except ProvisionerError:
             return None
 
-    def _read(self, piece: _Piece) -> _Kept:
+    def _read(self, piece: _Piece) -> _SpanRecords:
         looks = read_span(self._place, piece.prefix, piece.span, self._longest, piece.newest)
         tables = looks.tables.values()
         takes = self._takes if self._limit.wanted.keys() - {"province"} else None
-        return _Kept(
+        return _SpanRecords(
             group_times(self._by, tables, piece.span, self._longest, takes),
             frozenset(name for name, table in looks.tables.items() if table.paths),
             frozenset(carrier for table in tables for carrier in table.carriers),

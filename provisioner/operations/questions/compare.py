@@ -48,7 +48,7 @@ from provisioner.operations.pipeline.stages import judged_by_rego
 from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import OUTSIDE, Observed, build_plan
 from provisioner.plan.diff import changes_of
-from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_frozen, without
+from provisioner.plan.offline import comparison_gaps, facts_of_revision, placeholders, with_frozen, without
 
 _SECRETS = "secrets/"
 _FACILITIES = "facilities/"
@@ -269,7 +269,7 @@ def _compared_hosts(
     if scope is None:
         return None
     before, after = (revision.reduced_to(scope.built) for revision in revisions)
-    samples = _one_a_carrier(new.frame, scope.relays)
+    samples = _sample_relays(new.frame, scope.relays)
     rendered = {*scope.relays, *new.frame.centres, *samples.values()}
     old_hosts, new_hosts = (_Hosts.of(inventory, rendered, session.templates) for inventory in (before, after))
     facts = facts_of_revision(old_hosts.state, old_hosts.files, new_hosts.files)
@@ -278,16 +278,24 @@ def _compared_hosts(
         return None
     limit = limit.of(after)
     hosts = chosen_hosts(new_hosts.state, limit)
-    differing = {host: host_facts for host, host_facts in facts.items() if host in scope.relays or host in new.frame.centres}
+    differing = {
+        host: host_facts for host, host_facts in facts.items() if host in scope.relays or host in new.frame.centres
+    }
     observed = Observed(
-        after, new_hosts.state, hosts, new_hosts.files, differing, before=before, served_elsewhere=scope.served_elsewhere
+        after,
+        new_hosts.state,
+        hosts,
+        new_hosts.files,
+        differing,
+        before=before,
+        served_elsewhere=scope.served_elsewhere,
     )
     basis = Basis(digest_of(new.contents), session.templates.digest, {}, allow=allow)
     plan = build_plan(observed, basis, limit, now, session.commit)
     unchanged = {spec.id for spec in hosts if spec.id not in differing}
     plan = replace(
         plan,
-        notes=tuple(not_known(_named_contents(tree.objects), _named_contents(objects), ())),
+        notes=tuple(comparison_gaps(_named_contents(tree.objects), _named_contents(objects), ())),
         against=Against(tree.name, tree.commit, digest_of(old.contents)),
         noops_elsewhere=_noops(new, unchanged, {c: count or 0 for c, count in bare.items()}),
     )
@@ -296,20 +304,26 @@ def _compared_hosts(
 
 def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
     old_lock, new_lock = old.frame.allocations, new.frame.allocations
-    if (old_lock.relays, old_lock.centres, old_lock.protected) != (new_lock.relays, new_lock.centres, new_lock.protected):
+    if (old_lock.relays, old_lock.centres, old_lock.protected) != (
+        new_lock.relays,
+        new_lock.centres,
+        new_lock.protected,
+    ):
         return None
     if any(centre.hub for revision in (old, new) for centre in revision.frame.centres.values()):
         # A hub has something of every facility.
         return None
     names = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
     if old_lock is not new_lock:
-        names |= {n for n in old_lock.sites.keys() | new_lock.sites.keys() if old_lock.sites.get(n) != new_lock.sites.get(n)}
+        names |= {
+            n for n in old_lock.sites.keys() | new_lock.sites.keys() if old_lock.sites.get(n) != new_lock.sites.get(n)
+        }
     # Paths with older names are served under those, too: they are counted where they are built.
     names |= {move.new.split("/")[1] for move in new.frame.settings.moved if "/" in move.new}
     return _Scope(old, new, frozenset(names))
 
 
-def _one_a_carrier(frame: Frame, without: Collection[str]) -> dict[str, str]:
+def _sample_relays(frame: Frame, without: Collection[str]) -> dict[str, str]:
     """Return an unchanged relay a carrier, as a sample of its no-ops."""
     return {carrier.id: relay.id for name, (carrier, relay) in frame.relays.items() if name not in without}
 
@@ -358,10 +372,10 @@ def compare(
     """
     now = now or datetime.now(UTC)
     part = None if everything else compare_part(session, name, limit, allow=allow or {}, now=now)
-    return part or compare_whole(session, name, limit, allow=allow or {}, now=now)
+    return part or compare_all(session, name, limit, allow=allow or {}, now=now)
 
 
-def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan:
+def compare_all(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan:
     """Compare all hosts; as `compare`."""
     with revision(session.root, name) as old, without_collector():
         loaded = load(old.root, today=session.today)
@@ -371,7 +385,7 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
         before = _rendered_all_the_same(loaded, old_part, session.templates, name)
         after = _Rendered.of(part.inventory, session.templates, part.held)
         removed = sorted(before.state.hosts.keys() - after.state.hosts.keys())
-        notes = (*not_known(_encrypted_files(old.root), _encrypted_files(session.root), removed), *unknown)
+        notes = (*comparison_gaps(_encrypted_files(old.root), _encrypted_files(session.root), removed), *unknown)
         limit = limit.of(part.inventory, old_inventory, also=names_of_frozen(part.held.values()))
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)

@@ -21,7 +21,7 @@ from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
 from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
 from provisioner.inventory.loader.load import load_settings
 from provisioner.inventory.model import Retention
-from provisioner.operations.apply.journal import state_place
+from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.apply.unfinished import state_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id
@@ -160,7 +160,9 @@ class PastRuns:
     def chain(self) -> ChainReport:
         """Check all entries' hashes and seals, and journals against recorded hashes."""
         chain = self._history.verify_chain()
-        return replace(chain, faults=(*chain.faults, *(ChainFault(0, message) for message in self._changed_journals(chain))))
+        return replace(
+            chain, faults=(*chain.faults, *(ChainFault(0, message) for message in self._changed_journals(chain)))
+        )
 
     def epochs(self) -> Mapping[str, int]:
         """Return the number of the last run on each host."""
@@ -223,11 +225,13 @@ class _Holders:
     def _take(self, facts: HostFacts) -> None:
         self.epochs[facts.host] = facts.epoch
         if facts.recorded is not None:
-            self.held += _held_heads(facts.host, "manifest", [facts.recorded])
+            self.held += _witnessed_heads(facts.host, "manifest", [facts.recorded])
         elif facts.confirmed:
             # An older version wrote the manifest, or somebody else did: of the entry it says nothing.
             self.confirmed[facts.host] = facts.confirmed
-        self.held += _held_heads(facts.host, "receipt", (receipt for receipt in facts.receipts if receipt != facts.recorded))
+        self.held += _witnessed_heads(
+            facts.host, "receipt", (receipt for receipt in facts.receipts if receipt != facts.recorded)
+        )
 
 
 @contextmanager
@@ -238,7 +242,7 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
         UsageError: no run was ever recorded.
         StateError: the history cannot be read.
     """
-    folder = _place(session)
+    folder = _folder_of(session)
     with _opened(folder) as runs:
         if runs is None:
             raise _no_record(folder)
@@ -311,7 +315,7 @@ def _ahead(on_hosts: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator
 
 def _with_keys(session: Session, options: CheckOptions) -> tuple[StateFolder, str]:
     """Return the history's location with keys, and why seals are unchecked."""
-    folder, closed, digest_key = _place(session), "", None
+    folder, closed, digest_key = _folder_of(session), "", None
     try:
         digest_key = session.secrets.digest_key
     except (SecretsError, InventoryError) as error:
@@ -322,7 +326,7 @@ def _with_keys(session: Session, options: CheckOptions) -> tuple[StateFolder, st
     return replace(folder, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
 
 
-def _place(session: Session) -> StateFolder:
+def _folder_of(session: Session) -> StateFolder:
     return state_folder_of(session.environment, session.inventory.settings.id)
 
 
@@ -356,7 +360,7 @@ def cut_at(retention: Retention, now: datetime) -> Cut:
     return Cut(*(None if number is None else now - timedelta(days=number) for number in days))
 
 
-def would_leave(
+def retention_preview(
     root: Path, environment: Mapping[str, str], now: datetime
 ) -> tuple[Retention, tuple[RetentionClass, ...]]:
     """Return the policy, the history's content, and what would be removed.
@@ -370,7 +374,7 @@ def would_leave(
     return retention, retention_classes(state_folder_of(environment, settings.id), cut_at(retention, now))
 
 
-def let_leave(session: Session, now: datetime) -> tuple[RetentionClass, ...]:
+def prune_expired(session: Session, now: datetime) -> tuple[RetentionClass, ...]:
     """Remove what is older than the policy allows, and record it.
 
     Raises:
@@ -392,9 +396,9 @@ def let_leave(session: Session, now: datetime) -> tuple[RetentionClass, ...]:
         who=who(session.environment),
         tool=__version__,
     )
-    return prune(state_place(session), run, at, cut_at(retention, at))
+    return prune(keyed_state_folder(session), run, at, cut_at(retention, at))
 
 
-def _held_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[WitnessedHead]:
+def _witnessed_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[WitnessedHead]:
     heads = (Head(entry["run"], entry["sequence"], entry["head"], entry["seal"]) for entry in entries)
     return (WitnessedHead(f"{host} ({where})", head, host) for head in heads)

@@ -166,7 +166,9 @@ def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, si
     return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {subject}", command, ()
 
 
-def _of_lock(whole: Overview, site: Outline, problems: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
+def _of_lock(
+    whole: Overview, site: Outline, problems: Collection[Problem], errors: Collection[Problem]
+) -> _Step | None:
     relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
     carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
     of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
@@ -215,7 +217,18 @@ def _of_people(site: Outline, state: FacilityState) -> _Step | None:
         return "the province names a representative (contacts list)", (), ("facility", "contact", site.id)
     if state is FacilityState.CONTACT_CONFIRMED:
         counts = ("--present", Placeholder("N", "how many cameras are there"), "--verdict", "ready")
-        command: Command = ("facility", "survey", site.id, "--by", "dic", "--by", "carrier", "--uplink", "fibre", *counts)
+        command: Command = (
+            "facility",
+            "survey",
+            site.id,
+            "--by",
+            "dic",
+            "--by",
+            "carrier",
+            "--uplink",
+            "fibre",
+            *counts,
+        )
         return "DIC, Health and the carrier survey the cameras", (), command
     if state is FacilityState.SUSPENDED:
         day = Placeholder("DAY", "when people come")
@@ -243,7 +256,7 @@ def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
     """Return the step with a complete inventory: apply, verify, or wait."""
     site, state = status.facility, status.standing.state
     limited = ("--limit", f"facility={site.id}")
-    if holders := _held_by_others(whole, site):
+    if holders := _relays_still_holding(whole, site):
         return f"run provisioner apply: {', '.join(holders)} still holds it", ("apply",), ()
     if people_step := _of_people(site, state):
         return people_step
@@ -251,7 +264,9 @@ def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
         return f"{', '.join(new)} were never applied", ("apply", "--allow", f"trust={len(new)}"), ()
     without = _without_it(whole, site)
     if without or state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
-        sentence = f"run provisioner apply: {', '.join(without)} does not hold what is signed" if without else status.next
+        sentence = (
+            f"run provisioner apply: {', '.join(without)} does not hold what is signed" if without else status.next
+        )
         return sentence, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
     if state is FacilityState.PROVISIONED:
         return status.next, ("verify", *limited), ()
@@ -265,24 +280,26 @@ def _signed_on(site: Outline) -> dict[str, str]:
     return {relay: plan.content for plan, relay in relays_of(agreed)}
 
 
-def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:
+def _reported_contents(whole: Overview) -> dict[str, Mapping[str, str]]:
     """Return what each relay is known to hold, if known."""
     reports = whole.evidence.words
     relays = whole.inventory.allocations.relays
     return {host: report.held for host, report in reports.items() if host in relays and report.held is not None}
 
 
-def _held_by_others(whole: Overview, site: Outline) -> list[str]:
+def _relays_still_holding(whole: Overview, site: Outline) -> list[str]:
     """Return relays that still hold a facility, unless it is closed."""
     if site.operating is Operating.CLOSED:
         return []
     own_relays = _signed_on(site)
-    return [host for host, contents in _known_to_hold(whole).items() if site.id in contents and host not in own_relays]
+    return [
+        host for host, contents in _reported_contents(whole).items() if site.id in contents and host not in own_relays
+    ]
 
 
 def _without_it(whole: Overview, site: Outline) -> list[str]:
     """Return relays that lack a facility, or hold an older signed content."""
-    reported = _known_to_hold(whole)
+    reported = _reported_contents(whole)
     signed = {relay: content for relay, content in _signed_on(site).items() if relay in reported}
     # The empty content is a drift: that is looked at before anything is applied over it.
     return [relay for relay, content in signed.items() if reported[relay].get(site.id) not in {content, ""}]

@@ -128,11 +128,15 @@ class Overview:
         """Resolve a limit's names, those of unreadable facilities included."""
         return limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
 
-    def held_by(self, names: Sequence[str], limit: Limit) -> tuple[FrozenFacility, ...]:
+    def frozen_by(self, names: Sequence[str], limit: Limit) -> tuple[FrozenFacility, ...]:
         """Return the frozen ones of the chosen facilities."""
         limit = self._read(limit)
         relays = self.inventory.relays
-        return tuple(facility for facility in self.held if (not names or facility.id in names) and limit.takes_frozen(facility, relays))
+        return tuple(
+            facility
+            for facility in self.held
+            if (not names or facility.id in names) and limit.takes_frozen(facility, relays)
+        )
 
     def statuses(self, names: Sequence[str], limit: Limit, without: Collection[str] = ()) -> tuple[FacilityStatus, ...]:
         """Return the status of the chosen facilities; no names choose all.

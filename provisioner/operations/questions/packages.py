@@ -118,7 +118,7 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
             )
             hint += f" provisioner gateway installed {name} --as-desired"
             raise UsageError(f"no package of {name} is recorded as handed out", hint=hint, object=name)
-        desired = _package(inventory, name, takes_down=_goes(inventory, name)) if as_desired else None
+        desired = _package(inventory, name, takes_down=_takes_down(inventory, name)) if as_desired else None
         documents[name] = desired or {"digest": handed[-1].digest}
     key = _digest_key(session)
     if key is None:
@@ -140,7 +140,7 @@ def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], 
         raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
 
-def _goes(inventory: Inventory, name: str) -> bool:
+def _takes_down(inventory: Inventory, name: str) -> bool:
     """Return whether a site's gateway is to be taken down."""
     facility = inventory.facilities.get(name)
     return facility is None or facility.operating is Operating.CLOSED or had_tunnel(inventory, facility)
@@ -162,7 +162,7 @@ def read_packages(folder: StateFolder) -> Mapping[str, PackageRecord]:
         return history.packages()
 
 
-def package_standings(
+def package_statuses(
     inventory: Frame,
     records: Mapping[str, PackageRecord],
     evidence: Evidence,
@@ -175,25 +175,25 @@ def package_standings(
     Facilities without a need for a package, or not ready for one, are left out. `today` checks expiry, if given.
     """
     wanted = ((facility.id, _wanted(inventory, facility, lambda _: "")) for facility in facilities)
-    return _standings(wanted, records, evidence, today)
+    return _statuses(wanted, records, evidence, today)
 
 
-def whole_package_standings(
+def full_package_statuses(
     inventory: Inventory,
     records: Mapping[str, PackageRecord],
     evidence: Evidence,
     facilities: Iterable[Facility],
 ) -> tuple[PackageStatus, ...]:
-    """As `package_standings`, by the packages' whole content."""
+    """As `package_statuses`, by the packages' whole content."""
 
     def digest_of(facility: Facility) -> str:
         return package_digest(inventory, facility) if records.get(facility.id, NO_RECORD).handed else ""
 
     wanted = ((facility.id, _wanted(inventory, facility, digest_of)) for facility in facilities)
-    return _standings(wanted, records, evidence, None)
+    return _statuses(wanted, records, evidence, None)
 
 
-def _standings(
+def _statuses(
     wanted_packages: Iterable[tuple[str, WantedPackage | None]],
     records: Mapping[str, PackageRecord],
     evidence: Evidence,
@@ -225,7 +225,7 @@ def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> Wan
         return None
 
 
-def still_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
+def packages_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
     """Return sites whose gateways may still name a relay, or are unknown.
 
     Raises:
@@ -233,8 +233,8 @@ def still_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
     """
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     carrier, _ = inventory.relays[relay]
-    records, evidence = _known(session)
-    statuses = package_standings(inventory, records, evidence, inventory.facilities.values())
+    records, evidence = _known_packages(session)
+    statuses = package_statuses(inventory, records, evidence, inventory.facilities.values())
     removed = [
         package_status(name, record, WantedPackage(()), (), None)
         for name, record in records.items()
@@ -245,7 +245,11 @@ def still_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
         status
         for status in (*statuses, *removed)
         if relay in status.former
-        or (status.state is PackageState.NOT_RECORDED and (plan := plans[status.facility]) and plan.carrier == carrier.id)
+        or (
+            status.state is PackageState.NOT_RECORDED
+            and (plan := plans[status.facility])
+            and plan.carrier == carrier.id
+        )
     )
 
 
@@ -255,27 +259,29 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
     Raises:
         StateError: the history cannot be read.
     """
-    records, evidence = _known(session)
+    records, evidence = _known_packages(session)
     facilities = [site for name, site in session.served.facilities.items() if name in records]
-    statuses = whole_package_standings(session.served, records, evidence, facilities)
+    statuses = full_package_statuses(session.served, records, evidence, facilities)
     return tuple(
-        status for status in statuses if status.state is PackageState.OLDER and not {*status.wanted, *status.former}.isdisjoint(hosts)
+        status
+        for status in statuses
+        if status.state is PackageState.OLDER and not {*status.wanted, *status.former}.isdisjoint(hosts)
     )
 
 
-def carrying_what_is_desired(session: Session, inventory: Inventory, facilities: Collection[str]) -> frozenset[str]:
+def facilities_up_to_date(session: Session, inventory: Inventory, facilities: Collection[str]) -> frozenset[str]:
     """Return facilities whose gateways are known to have the present package.
 
     Raises:
         StateError: the history cannot be read.
     """
-    records, evidence = _known(session)
+    records, evidence = _known_packages(session)
     sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
-    statuses = whole_package_standings(inventory, records, evidence, sites)
+    statuses = full_package_statuses(inventory, records, evidence, sites)
     return frozenset(status.facility for status in statuses if status.state is PackageState.CURRENT)
 
 
-def _known(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
+def _known_packages(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
     """Return the record of packages, and evidence if there are any."""
     folder = state_folder_of(session.environment, load_settings(session.root).id)
     records = read_packages(folder)

@@ -57,7 +57,9 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
     """
     part = session.readable
     inventory = part.inventory
-    wanted = ReachQuery(_known(inventory, sources) or ALL.sources, _known(inventory, targets) or ALL.targets)
+    wanted = ReachQuery(
+        _checked_places(inventory, sources) or ALL.sources, _checked_places(inventory, targets) or ALL.targets
+    )
     state = desired_state(inventory, placeholders(inventory), part.held, session.today)
     reachability = Reachability(inventory, state.hosts, firewall_text(session.templates))
     results = tuple(judged(statements_of(inventory), reachability))
@@ -69,7 +71,7 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
     )
 
 
-def _known(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
+def _checked_places(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
     """Raise `UsageError` for an unknown place."""
     kinds = (INTERNET, MANAGEMENT, "centres", "relays", "sites")
     places = {

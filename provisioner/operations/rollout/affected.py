@@ -63,7 +63,9 @@ def _relay_changes(
     old_paths, new_paths = (set(paths) - touched.named for paths in (before["paths"], after["paths"]))
     # What a device refuses its password to is out of the relay's file by the host's own doing, whenever that is.
     removed = [f"path {name} is gone" for name in sorted(old_paths - new_paths - set(after["quarantined"]))]
-    return removed + [f"path {name} is there, and was not" for name in sorted(new_paths - old_paths - set(before["quarantined"]))]
+    return removed + [
+        f"path {name} is there, and was not" for name in sorted(new_paths - old_paths - set(before["quarantined"]))
+    ]
 
 
 def _configured(touched: Touched, before: wire.SessionsAnswer, after: wire.SessionsAnswer) -> list[str]:
@@ -261,5 +263,7 @@ def readers_left(touched: Touched, watch: Watch) -> tuple[int, bool]:
     untouched = [name for name in before["paths"] if name in after["paths"] and name not in named]
     earlier = {(name, reader) for name in untouched for reader in before["paths"][name]["readers"]}
     lost = {(name, reader) for name, reader in earlier if reader not in after["paths"][name]["readers"]}
-    nobody = len(earlier) > _MOST_READERS_BY_THEMSELVES and not any(after["paths"][name]["readers"] for name in untouched)
+    nobody = len(earlier) > _MOST_READERS_BY_THEMSELVES and not any(
+        after["paths"][name]["readers"] for name in untouched
+    )
     return len(lost), nobody

@@ -227,7 +227,9 @@ class Watch:
                 signs[name] = Sign(path["since"], path["bytes"], at_s)
             elif alive is False or name in self.absent:
                 absent[name] = self.absent.get(name) or Absence(at_s, sign.at_s)
-        absences = {name: _asked(absence, result, self.served.paths[name], at_s) for name, absence in absent.items()}
+        absences = {
+            name: _absence_after(absence, result, self.served.paths[name], at_s) for name, absence in absent.items()
+        }
         reconnected = {name for name, session in self.steady.items() if _has_other_session(session, paths.get(name))}
         lost = {name for name in absent if absent[name].since_s <= 0} | back | reconnected
         return replace(
@@ -236,7 +238,7 @@ class Watch:
             absent=absences,
             back=frozenset(back - set(absent)),
             dropped=self.dropped if self.signs or self.absent else frozenset(lost),
-            heard=_heard(self.heard, now, at_s),
+            heard=_peer_signs(self.heard, now, at_s),
         )
 
 
@@ -338,7 +340,7 @@ def _has_other_session(before: wire.SessionAnswer, now: wire.SessionAnswer | Non
     return now is not None and now["available"] and now["since"] != before["since"]
 
 
-def _asked(absence: Absence, result: GateResult, path: MediaPath, at_s: float) -> Absence:
+def _absence_after(absence: Absence, result: GateResult, path: MediaPath, at_s: float) -> Absence:
     port = result.ports.get(device_of(path))
     if port is None:
         return absence
@@ -349,7 +351,7 @@ def _asked(absence: Absence, result: GateResult, path: MediaPath, at_s: float) -
     return replace(absence, port=port, said=error, asked_s=at_s, mute=mute)
 
 
-def _heard(previous: Mapping[str, Sign], now: wire.SessionsAnswer, at_s: float) -> dict[str, Sign]:
+def _peer_signs(previous: Mapping[str, Sign], now: wire.SessionsAnswer, at_s: float) -> dict[str, Sign]:
     """Return each peer's last sign of life."""
     signs = dict(previous)
     for key, peer in now["peers"].items():

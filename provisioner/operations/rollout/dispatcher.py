@@ -81,7 +81,7 @@ class MemoryJournal:
 
 
 @dataclass(order=True)
-class _Due:
+class _QueuedCall:
     at: float
     number: int
     call: HostCall = field(compare=False)
@@ -94,7 +94,7 @@ class Dispatcher:
 
     def __init__(self, runner: HostRunner, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._runner, self._clock, self._sleep = runner, clock, sleep
-        self._due: list[_Due] = []
+        self._due: list[_QueuedCall] = []
         self._answers: queue.SimpleQueue[HostAnswer] = queue.SimpleQueue()
         self._number = 0
         self._runs: dict[int, float] = {}
@@ -106,7 +106,7 @@ class Dispatcher:
         With `waits` the host itself waits first, so the call does not occupy a run.
         """
         self._number += 1
-        heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s, waits))
+        heapq.heappush(self._due, _QueuedCall(self._clock() + after_s, self._number, call, timeout_s, waits))
 
     def withdraw(self, host: str) -> bool:
         """Withdraw a host's unsent call; return whether there was one."""
@@ -122,7 +122,7 @@ class Dispatcher:
             return self._answers.get(timeout=self._patience_s())
         except queue.Empty:
             pass
-        if self._quick_runs() < _RUNS_AT_ONCE and (batch := self._take_due()):
+        if self._quick_runs() < _RUNS_AT_ONCE and (batch := self._next_batch()):
             self._carry(batch)
         elif not self._runs and self._due:
             self._sleep(max(0.0, self._due[0].at - self._clock()))
@@ -140,7 +140,7 @@ class Dispatcher:
         with self._lock:
             return sum(self._clock() - started_s < _SLOW_S for started_s in self._runs.values())
 
-    def _take_due(self) -> list[_Due]:
+    def _next_batch(self) -> list[_QueuedCall]:
         """Take due calls of one operation, which share timeout and waiting."""
         now = self._clock()
         due = [item for item in self._due if item.at <= now]
@@ -150,7 +150,7 @@ class Dispatcher:
         heapq.heapify(self._due)
         return batch
 
-    def _carry(self, batch: Sequence[_Due]) -> None:
+    def _carry(self, batch: Sequence[_QueuedCall]) -> None:
         calls = [item.call for item in batch]
         timeout_s = max(item.timeout_s for item in batch)
         if not isinstance(self._runner, OpenRunner):

@@ -143,7 +143,7 @@ class _Question:
         if cause := self._failed():
             return Decision(GateVerdict.FAIL, cause, not_up=self._not_up())
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
-        waits = waits or self.nobody_reads or self._is_silent() or self._is_mute()
+        waits = waits or self.nobody_reads or self._is_silent() or self._has_stopped_reporting()
         settles = self._not_up() and self.elapsed_s < self.rules.settle_s
         unproved = self._unproved() | self.unread
         if not (waits or settles or unproved or self._too_soon()):
@@ -234,7 +234,7 @@ class _Question:
             return f"undeclared change: {self._sources(lasting)}"
         if self.nobody_reads and self.elapsed_s >= patience:
             return f"undeclared change: every reader of paths that the plan does not name was cut ({self.left})"
-        if self._is_mute() and self.elapsed_s >= patience:
+        if self._has_stopped_reporting() and self.elapsed_s >= patience:
             return "the host does not say what became of its paths since the switch"
         silent = (
             self.watch.last is not None and self.watch.last["paths"] is None and self.watch.before.sessions is not None
@@ -248,7 +248,7 @@ class _Question:
         before, last = self.watch.before.sessions, self.watch.last
         return last is not None and last["paths"] is None and before is not None and before["paths"] is not None
 
-    def _is_mute(self) -> bool:
+    def _has_stopped_reporting(self) -> bool:
         """Return whether a host stopped reporting sessions."""
         before = self.watch.before.sessions
         return before is not None and before["paths"] is not None and self.watch.last is None

@@ -31,7 +31,7 @@ from provisioner.operations.rollout.job import (
 from provisioner.operations.rollout.looks import Looks
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.operations.rollout.states import BACK, TABLE, Event, State, next_state
-from provisioner.plan.plan import moved_items, seen_of
+from provisioner.plan.plan import items_of, moved_items
 
 _RETRY_S = 5.0
 _CALL_TIMEOUT_S = 60.0
@@ -109,7 +109,7 @@ class HostChange:
         return self.job.spec.id
 
     @property
-    def is_held(self) -> bool:
+    def waits_for_waves(self) -> bool:
         """Whether it waits for earlier waves, without a call in progress."""
         return self.state in {State.WAITING, State.HELD}
 
@@ -386,4 +386,4 @@ class HostChange:
 
 def moved_facts(then: HostFacts | None, now: HostFacts | None) -> list[str]:
     """Return a host's differences since the plan; empty if unknown."""
-    return moved_items(seen_of(then), seen_of(now)) if then and now else []
+    return moved_items(items_of(then), items_of(now)) if then and now else []

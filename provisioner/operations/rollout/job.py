@@ -275,7 +275,9 @@ def look_seconds(options: RolloutOptions) -> float:
 
 def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, ...]:
     """Return the other relays of a relay's carrier."""
-    siblings = (sibling for sibling in hosts if sibling.relay and sibling.id != spec.id and sibling.carriers == spec.carriers)
+    siblings = (
+        sibling for sibling in hosts if sibling.relay and sibling.id != spec.id and sibling.carriers == spec.carriers
+    )
     return tuple(siblings) if spec.relay else ()
 
 

@@ -62,25 +62,25 @@ _S, _E = State, Event
 _REFUSED = (_E.STALE, _E.LOCKED, _E.REFUSED, _E.UNSENT)
 
 
-def _asked(unheard: State, *ends: Event) -> dict[Event, State]:
+def _call_transitions(unheard: State, *ends: Event) -> dict[Event, State]:
     """Return the transitions that any call can have."""
     ends = (*ends, _E.ROLLED_BACK, _E.ROLLBACK_FAILED, _E.UNKNOWN)
     return {_E.SILENT: unheard, _E.ODD: unheard} | dict.fromkeys(ends, _S.END)
 
 
 TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
-    _S.START: _asked(_S.STATUS, *_REFUSED, _E.WITHDRAWN)
+    _S.START: _call_transitions(_S.STATUS, *_REFUSED, _E.WITHDRAWN)
     | {_E.ARMED: _S.LOOK, _E.OURS: _S.STATUS, _E.HOLD: _S.WAITING, _E.TAKEN_BACK: _S.START_BACK},
-    _S.LOOK: _asked(_S.STATUS, _E.APPLIED)
+    _S.LOOK: _call_transitions(_S.STATUS, _E.APPLIED)
     | {_E.ARMED: _S.LOOK, _E.PASSED: _S.CONFIRM, _E.FAILED: _S.ABORT, _E.TAKEN_BACK: _S.ABORT},
-    _S.CONFIRM: _asked(_S.STATUS, _E.APPLIED) | {_E.HOLD: _S.HELD, _E.TAKEN_BACK: _S.ABORT},
-    _S.ABORT: _asked(_S.STATUS_BACK, _E.APPLIED),
-    _S.STATUS: _asked(_S.STATUS, _E.APPLIED, _E.NOT_STARTED, _E.REFUSED, _E.HUNG)
+    _S.CONFIRM: _call_transitions(_S.STATUS, _E.APPLIED) | {_E.HOLD: _S.HELD, _E.TAKEN_BACK: _S.ABORT},
+    _S.ABORT: _call_transitions(_S.STATUS_BACK, _E.APPLIED),
+    _S.STATUS: _call_transitions(_S.STATUS, _E.APPLIED, _E.NOT_STARTED, _E.REFUSED, _E.HUNG)
     | {_E.ARMED: _S.LOOK, _E.BUSY: _S.STATUS, _E.ABSENT: _S.START, _E.TAKEN_BACK: _S.STATUS_BACK},
     _S.WAITING: {_E.FREE: _S.START, _E.WITHDRAWN: _S.END, _E.UNKNOWN: _S.END},
     _S.HELD: {_E.FREE: _S.CONFIRM, _E.RENEW: _S.LOOK, _E.TAKEN_BACK: _S.ABORT, _E.UNKNOWN: _S.END},
-    _S.START_BACK: _asked(_S.STATUS_BACK, *_REFUSED) | {_E.ARMED: _S.ABORT, _E.OURS: _S.STATUS_BACK},
-    _S.STATUS_BACK: _asked(_S.STATUS_BACK, _E.APPLIED, _E.NOT_STARTED, _E.REFUSED, _E.HUNG)
+    _S.START_BACK: _call_transitions(_S.STATUS_BACK, *_REFUSED) | {_E.ARMED: _S.ABORT, _E.OURS: _S.STATUS_BACK},
+    _S.STATUS_BACK: _call_transitions(_S.STATUS_BACK, _E.APPLIED, _E.NOT_STARTED, _E.REFUSED, _E.HUNG)
     | {_E.ARMED: _S.ABORT, _E.BUSY: _S.STATUS_BACK},
     _S.END: {},
 }

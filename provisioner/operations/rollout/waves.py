@@ -136,7 +136,7 @@ class WaveProgress:
         self._left = [wave for wave in remaining if wave.hosts]
         self._last = ""
         self._end: tuple[str, str] | None = None
-        self._take_up(progress)
+        self._resume_waves(progress)
 
     def run(self, stop: Callable[[], bool]) -> tuple[str, str]:
         """Run all waves; return how it ended, and an early end's cause."""
@@ -154,7 +154,7 @@ class WaveProgress:
 
     # --- waves --------------------------------------------------------------------------------------
 
-    def _take_up(self, progress: RunProgress) -> None:
+    def _resume_waves(self, progress: RunProgress) -> None:
         """Resume the waves that an earlier controller began."""
         started_waves = [number for number, wave in enumerate(self._left) if set(wave.hosts) & set(progress.started)]
         for wave in self._left[: started_waves[-1] + 1] if started_waves else ():
@@ -257,7 +257,7 @@ class WaveProgress:
         self._calls.write(*steps)
         if change.result is not None:
             self._ended(wave, change)
-        elif change.is_held:
+        elif change.waits_for_waves:
             renewed_s = self._options.confirm_s * _RENEWED_SHARE
             self._held[change.host] = None if change.state is State.WAITING else self._options.clock() + renewed_s
         else:
@@ -338,7 +338,7 @@ def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
     several carriers.
     """
     specs = list(specs)
-    ordered = _in_turns([s for s in specs if s.relay is not None])
+    ordered = _interleaved([s for s in specs if s.relay is not None])
     carriers = len({spec.carriers[0] for spec in ordered})
     hosts = [spec.id for spec in ordered] + sorted(spec.id for spec in specs if spec.relay is None)
     waves, done = [], carriers
@@ -352,11 +352,13 @@ def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
     return tuple(waves)
 
 
-def _in_turns(relays: Sequence[HostSpec]) -> list[HostSpec]:
+def _interleaved(relays: Sequence[HostSpec]) -> list[HostSpec]:
     by_carrier: dict[str, list[HostSpec]] = defaultdict(list)
     for spec in sorted(relays, key=lambda s: (len(s.paths), s.id)):
         by_carrier[spec.carriers[0]].append(spec)
-    ranked = [(turn, carrier, spec) for carrier, of_carrier in by_carrier.items() for turn, spec in enumerate(of_carrier)]
+    ranked = [
+        (turn, carrier, spec) for carrier, of_carrier in by_carrier.items() for turn, spec in enumerate(of_carrier)
+    ]
     return [spec for _, _, spec in sorted(ranked, key=lambda r: r[:2])]
 
 
@@ -410,7 +412,9 @@ def roll_out(
     }
     carried = waves or waves_of(job.spec for job in jobs)
     overlapping = not options.apart and all(job.is_harmless for job in jobs)
-    wave_progress = WaveProgress(changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping)
+    wave_progress = WaveProgress(
+        changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping
+    )
     ended, cause = wave_progress.run(stop)
     not_started = {
         host: HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)

@@ -151,7 +151,7 @@ class Comparison:
         )
 
     @property
-    def left_by_key(self) -> tuple[Peer, ...]:
+    def peers_losing_key(self) -> tuple[Peer, ...]:
         """Peers whose key of the relay stops working with the plan."""
         live, desired = self.facts.tunnel.get("following") if self.facts.tunnel else None, self.spec.tunnel.following
         if live is None or (live["public_key"], live["listen_port"]) == desired:

@@ -209,7 +209,7 @@ def _change(at: Comparison, difference: wire.DifferenceAnswer) -> Change:
             reason = _CAMERAS.get(action, reason).format(device=_device(at, address, port))
         case (ElementSet.ONVIF, (address, port)):
             where = at.site_at(address)
-            reason = _ASKING.get(action, reason).format(device=_asked_device(at, address, port))
+            reason = _ASKING.get(action, reason).format(device=_onvif_device(at, address, port))
         case (element_set, None):
             reason = _NEW.get((element_set, action), reason)
     return Change(at.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
@@ -217,11 +217,15 @@ def _change(at: Comparison, difference: wire.DifferenceAnswer) -> Change:
 
 def _device(at: Comparison, address: str, port: int) -> str:
     paths = at.desired_by_address.get(address, ())
-    texts = (msg("{device} of {facility}", path.device, path.facility) for path in paths if path.source and path.source.port == port)
+    texts = (
+        msg("{device} of {facility}", path.device, path.facility)
+        for path in paths
+        if path.source and path.source.port == port
+    )
     return next(texts, msg("{address} port {port}", address, port))
 
 
-def _asked_device(at: Comparison, address: str, port: int) -> str:
+def _onvif_device(at: Comparison, address: str, port: int) -> str:
     devices = at.spec.relay.asked if at.spec.relay else ()
     texts = (
         msg("{device} of {facility}", device.device, device.facility)
@@ -303,7 +307,7 @@ def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
     if live is None:
         port = desired.port if desired else 0
         return [msg("the relay's next key answers beside the present one, at port {port}", port)], ()
-    losing = tuple(peer for peer in at.left_by_key if not peer.name.startswith(SITE))
+    losing = tuple(peer for peer in at.peers_losing_key if not peer.name.startswith(SITE))
     without = [msg("without the relay until they are applied: {left}", _names(losing))] if losing else []
     if at.takes_next_key:
         port = live["listen_port"]

@@ -22,7 +22,7 @@ from provisioner.hosts.facts import ElementSet, HostFacts, element_of, source_in
 from provisioner.plan.diff.comparison import Comparison, host_of
 
 _SITE, _RELAY = "site/", "relay/"
-_Place = tuple[str, int]
+_Endpoint = tuple[str, int]
 """Address and port of a device for a relay."""
 
 
@@ -56,12 +56,12 @@ def former_keys(
     live_keys = {relay: tunnel["public_key"] for relay, tunnel in tunnels.items() if tunnel is not None}
     for spec in specs:
         for peer in (peer for peer in spec.tunnel.peers if peer.name.startswith(_RELAY)):
-            if key := _known_key(facts[spec.id], peer):
+            if key := _recorded_key(facts[spec.id], peer):
                 live_keys[peer.name.removeprefix(_RELAY)] = key
     return {relay: key for relay, key in live_keys.items() if key and key not in recorded.get(relay, {key})}
 
 
-def _known_key(facts: HostFacts, peer: Peer) -> str:
+def _recorded_key(facts: HostFacts, peer: Peer) -> str:
     """Return a host's key for a peer, by its file or tunnel."""
     if facts.trust and peer.name in facts.trust.keys:
         return facts.trust.keys[peer.name].partition(" ")[0]
@@ -120,7 +120,9 @@ def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
             if peer in at.reached_by(second=False):
                 yield SitePackageNeed(site, at.spec.id, "it was not seen with the relay's next key, the only one now")
             continue
-        reason = _other_place(at, site) or _other_relay_address(at) or _of_one_site(at, peer, live.get(peer.public_key))
+        reason = (
+            _other_endpoint(at, site) or _other_relay_address(at) or _of_one_site(at, peer, live.get(peer.public_key))
+        )
         if reason:
             yield SitePackageNeed(site, at.spec.id, reason)
     yield from _taken_down(at, live)
@@ -144,7 +146,7 @@ def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
     yield from (SitePackageNeed(facility, at.spec.id, reason) for facility, reason in sorted(needed.items()))
 
 
-def _other_place(at: Comparison, site: str) -> str:
+def _other_endpoint(at: Comparison, site: str) -> str:
     return _other_name(at) or _other_port(at, site)
 
 
@@ -191,7 +193,11 @@ def _other_relay_address(at: Comparison) -> str:
 def _of_one_site(at: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
     if live is None:
         former_relays = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
-        return msg("{id} serves it from now on, instead of {others}", at.spec.id, ", ".join(former_relays)) if former_relays else ""
+        return (
+            msg("{id} serves it from now on, instead of {others}", at.spec.id, ", ".join(former_relays))
+            if former_relays
+            else ""
+        )
     if psk_is_renewed(at, peer, live):
         return "its pre-shared key is another one"
     desired = sorted(map(str, peer.allowed_ips))
@@ -210,25 +216,25 @@ def _other_devices(at: Comparison, peer: Peer) -> str:
     """Return the change of a site's devices, as a reason, if known."""
     facility = peer.name.removeprefix(_SITE)
     previous = {
-        _place(source_in(live) or "")
+        _endpoint_of(source_in(live) or "")
         for network in peer.allowed_ips
         for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
     }
     sources = [path.source for path in at.spec.paths if path.facility == facility and path.source is not None]
     wanted = {(str(source.address), source.port) for source in sources}
     if not previous or previous == wanted:
-        return _asked_otherwise(at, peer)
-    return _led_otherwise(peer, wanted - previous, previous - wanted)
+        return _onvif_change(at, peer)
+    return _mapping_change(peer, wanted - previous, previous - wanted)
 
 
-def _led_otherwise(peer: Peer, wanted: Collection[_Place], unwanted: Collection[_Place]) -> str:
+def _mapping_change(peer: Peer, wanted: Collection[_Endpoint], unwanted: Collection[_Endpoint]) -> str:
     more, less = _places(peer, wanted), _places(peer, unwanted)
     if more:
         return msg("its gateway has to lead {more} to a device", more)
     return msg("its gateway still leads {less}", less) if less else ""
 
 
-def _asked_otherwise(at: Comparison, peer: Peer) -> str:
+def _onvif_change(at: Comparison, peer: Peer) -> str:
     """Return the change of a site's ONVIF rules, as a reason."""
     if not rewrites(at, NFT_FILE):
         return ""
@@ -237,7 +243,7 @@ def _asked_otherwise(at: Comparison, peer: Peer) -> str:
     endpoints = {device for device in differing if device and _is_of(peer, device[0])}
     devices = at.spec.relay.asked if at.spec.relay else ()
     desired = {(str(entry.address), entry.port) for entry in devices if _is_of(peer, str(entry.address))}
-    return _led_otherwise(peer, endpoints & desired, endpoints - desired)
+    return _mapping_change(peer, endpoints & desired, endpoints - desired)
 
 
 def _is_of(peer: Peer, address: str) -> bool:
@@ -247,14 +253,14 @@ def _is_of(peer: Peer, address: str) -> bool:
         return False
 
 
-def _places(peer: Peer, places: Iterable[_Place]) -> str:
+def _places(peer: Peer, places: Iterable[_Endpoint]) -> str:
     """Return devices' addresses for messages: ports if the address is single."""
     if len(peer.allowed_ips) == 1 and peer.allowed_ips[0].prefixlen == peer.allowed_ips[0].max_prefixlen:
         return ", ".join(msg("port {port}", port) for _, port in sorted(places, key=itemgetter(1)))
     return ", ".join(f"{address}:{port}" for address, port in sorted(places))
 
 
-def _place(source: str) -> _Place:
+def _endpoint_of(source: str) -> _Endpoint:
     endpoint = source.partition("://")[2].partition("/")[0].rpartition("@")[2]
     host = host_of(source)
     port = endpoint.removeprefix(host).removeprefix(":")

@@ -173,7 +173,7 @@ def path_changes(at: Comparison) -> Iterator[Change]:
     removed = sorted(set(at.live_paths) - desired)
     new_names = _new_names(at) if removed else {}
     for name in removed:
-        yield _gone(at, name, new_names)
+        yield _removal(at, name, new_names)
 
 
 def _all_same(at: Comparison) -> Iterator[Change]:
@@ -245,7 +245,7 @@ def _new_names(at: Comparison) -> dict[str, str]:
     return {source: name for source, name in named if "://" in source and not source.endswith("/***")}
 
 
-def _gone(at: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
+def _removal(at: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
     other_relays = at.fleet.served_by(name)
     renamed = new_names.get(source_in(at.live_paths[name]) or "")
     reason = "no open facility with an agreed plan has it"
@@ -314,10 +314,10 @@ def with_quarantine(at: Comparison, changes: Iterator[Change]) -> Iterator[Chang
     by_name = quarantined_on(at.spec, at.facts)
     for change in changes:
         quarantined = by_name.get(change.name)
-        yield change if quarantined is None else _meant(change, quarantined)
+        yield change if quarantined is None else _quarantined_change(change, quarantined)
 
 
-def _meant(change: Change, quarantined: Quarantined) -> Change:
+def _quarantined_change(change: Change, quarantined: Quarantined) -> Change:
     if not change.pending and quarantined.lifted:
         reason = msg(
             "its quarantine since {since_text} is lifted: {device} is asked again with the same password",

@@ -40,10 +40,10 @@ def peer_changes(at: Comparison) -> Iterator[Change]:
             yield Change(at.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
     for public_key in sorted(strangers):
         yield _stranger(at, public_key, strangers[public_key])
-    yield from (_left(at, peer) for peer in at.left_by_key if peer.name.startswith(SITE))
+    yield from (_losing_key(at, peer) for peer in at.peers_losing_key if peer.name.startswith(SITE))
 
 
-def _left(at: Comparison, peer: Peer) -> Change:
+def _losing_key(at: Comparison, peer: Peer) -> Change:
     """Return the change of a site whose key stops working."""
     impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
     reason = "it has a key with which the relay answers no more: it is dark until its package is installed"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_network
 
-from provisioner.base.roles import was_read
+from provisioner.base.roles import had_right
 from provisioner.base.text import counted, endpoint_text, msg
 from provisioner.desired.approval_terms import ApprovalTerms
 from provisioner.desired.owner import UNMARKED, Owner
@@ -31,13 +31,13 @@ def trust_changes(at: Comparison) -> Iterator[Change]:
         )
     if not at.facts.proved and before is None:
         yield _change(
-            at, HOST, Action.CREATE, msg("it has no proof that it was managed before: {desired}", _place(desired))
+            at, HOST, Action.CREATE, msg("it has no proof that it was managed before: {desired}", _host_text(desired))
         )
         return
     if not at.facts.proved:
         return
     if live is None:
-        yield _change(at, FIRST, Action.CREATE, _place(desired))
+        yield _change(at, FIRST, Action.CREATE, _host_text(desired))
         return
     for name, action, reason in (*_differences(live, desired), *_keys(live.keys, desired.keys)):
         yield _change(at, name, action, reason)
@@ -79,7 +79,7 @@ def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:
     return Change(at.spec.id, Resource.TRUST, name, action, Impact.NONE, reason)
 
 
-def _place(trust: Trust) -> str:
+def _host_text(trust: Trust) -> str:
     parts = [f"{trust.user}@{endpoint_text(trust.address, trust.port)}", msg("host key {host_key}", trust.host_key)]
     parts += [msg("over the jump host {jump}", trust.jump)] if trust.jump else []
     parts += [trust.program] if trust.program else []
@@ -106,7 +106,7 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
     for network in desired.publishers:
         if not _within(network, live.publishers):
             yield msg("sites push from {network}", network), Action.CREATE, "that network could not push"
-    for reader in (candidate for candidate in sorted(desired.readers) if not was_read(candidate, live.readers)):
+    for reader in (candidate for candidate in sorted(desired.readers) if not had_right(candidate, live.readers)):
         yield msg("reader {reader}", reader), Action.CREATE, "it could not read, or hold these secrets, before"
 
 
@@ -149,7 +149,7 @@ def _loosened(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Ite
                 msg("{limits} → {number}: a plan may do more", live.limits[name], number),
             )
     for window in live.freeze:
-        if not _is_kept(window, desired.freeze, now):
+        if not _is_covered(window, desired.freeze, now):
             yield msg("freeze {window}", window), Action.DELETE, "changes were held back in this window"
     for mark in sorted(set(live.protected) - set(desired.protected)):
         yield msg("protected {mark}", mark), Action.DELETE, "it could not leave the inventory"
@@ -197,7 +197,7 @@ def _short(digest: str) -> str:
     return digest[: len("sha256:") + 12]
 
 
-def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:
+def _is_covered(window: str, windows: Iterable[str], now: datetime) -> bool:
     """Return whether a window has ended, or is inside a remaining window."""
     try:
         begin, until = map(datetime.fromisoformat, window.split("/"))

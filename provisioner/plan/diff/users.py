@@ -150,10 +150,10 @@ def _rights(entries: list[Mapping[str, object]] | None) -> list[dict[str, object
 
 def _comes_from(address: str, networks: object) -> bool:
     listed = [str(network) for network in networks] if isinstance(networks, list | tuple) else []
-    return not listed or any(_lies_in(address, network) for network in listed)
+    return not listed or any(_is_inside(address, network) for network in listed)
 
 
-def _lies_in(address: str, network: str) -> bool:
+def _is_inside(address: str, network: str) -> bool:
     try:
         return ip_address(address) in ip_network(network, strict=False)
     except ValueError:
@@ -179,7 +179,7 @@ def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) 
     }
     settled = {}
     for host, (spec, devices) in changing.items():
-        done = {device for device, paths in devices.items() if _is_due(spec, facts.get(host), paths)}
+        done = {device for device, paths in devices.items() if _is_new_login_needed(spec, facts.get(host), paths)}
         if by_new := (done | accepted) & devices.keys():
             settled[host] = _by_new_login(spec, by_new)
     return settled
@@ -193,7 +193,9 @@ def _changing(spec: HostSpec) -> _Changing:
     return devices
 
 
-def _is_due(spec: HostSpec, facts: HostFacts | None, paths: Iterable[tuple[MediaPath, LoginChange]]) -> bool:
+def _is_new_login_needed(
+    spec: HostSpec, facts: HostFacts | None, paths: Iterable[tuple[MediaPath, LoginChange]]
+) -> bool:
     """Return whether a device needs the new login on a host."""
     return facts is not None and any(
         _has_new(spec, facts, path, change) or _refuses(spec, facts, path, path.source) for path, change in paths

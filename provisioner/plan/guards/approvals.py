@@ -134,7 +134,7 @@ class HostTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenApproval:
+class VerifiedApproval:
     """An approval that counts for a need, and its key."""
 
     approval: Approval
@@ -175,7 +175,7 @@ class Approved:
     """
 
     lacking: tuple[StillNeeded, ...]
-    counted: tuple[GivenApproval, ...]
+    counted: tuple[VerifiedApproval, ...]
     aside: Mapping[str, str]
     of_others: tuple[Approval, ...]
 
@@ -332,11 +332,11 @@ def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
 def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan: PlanToApprove) -> Approved:
     """Check approvals, by file name, against a plan's needs."""
     aside: dict[str, str] = {}
-    signed: dict[str, GivenApproval] = {}
+    signed: dict[str, VerifiedApproval] = {}
     of_other_plans: list[Approval] = []
     for name, approval in sorted(files.items()):
         try:
-            verified = GivenApproval(approval, _proved(approval, plan))
+            verified = VerifiedApproval(approval, _proved(approval, plan))
         except ApprovalFormError as error:
             aside[name] = str(error)
             continue
@@ -366,8 +366,8 @@ def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
 
 
 def _counting(
-    need: ApprovalNeed, signed: Mapping[str, GivenApproval], plan: PlanToApprove
-) -> tuple[dict[str, GivenApproval], dict[str, str]]:
+    need: ApprovalNeed, signed: Mapping[str, VerifiedApproval], plan: PlanToApprove
+) -> tuple[dict[str, VerifiedApproval], dict[str, str]]:
     """Return approvals that count for a need, and reasons against the others."""
     counting, reasons = {}, {}
     for name, verified in signed.items():
@@ -378,11 +378,15 @@ def _counting(
     return counting, reasons
 
 
-def _refusal(need: ApprovalNeed, verified: GivenApproval, plan: PlanToApprove) -> str:
+def _refusal(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToApprove) -> str:
     older = (run for run, at in plan.begun.items() if verified.approval.at < at)
     if run := plan.used.get(replace(verified.approval, signature="")) or next(older, ""):
         return f"is of {verified.approval.at_text}, and run {run} has used it up"
-    return _out_of_time(need.terms, verified.approval, plan.now) or _of_nobody(need, verified, plan) or _as_other(need, verified)
+    return (
+        _out_of_time(need.terms, verified.approval, plan.now)
+        or _of_nobody(need, verified, plan)
+        or _as_other(need, verified)
+    )
 
 
 def _out_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str:
@@ -393,7 +397,7 @@ def _out_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str
     return ""
 
 
-def _of_nobody(need: ApprovalNeed, verified: GivenApproval, plan: PlanToApprove) -> str:
+def _of_nobody(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToApprove) -> str:
     signer = f"{verified.approval.approver} by {verified.key.fingerprint}"
     if plan.terms is not None and not _entries(plan.terms, verified):
         return f"is of {signer}, who does not approve by signers.yml"
@@ -406,7 +410,7 @@ def _of_nobody(need: ApprovalNeed, verified: GivenApproval, plan: PlanToApprove)
     return ""
 
 
-def _as_other(need: ApprovalNeed, verified: GivenApproval) -> str:
+def _as_other(need: ApprovalNeed, verified: VerifiedApproval) -> str:
     person, claimed, role = verified.approval.approver, set(verified.approval.roles), need.rule.role
     of_carrier = [entry for entry in _entries(need.terms, verified) if entry.is_for(need.carrier)]
     if not of_carrier:
@@ -418,8 +422,12 @@ def _as_other(need: ApprovalNeed, verified: GivenApproval) -> str:
     return ""
 
 
-def _entries(terms: ApprovalTerms, verified: GivenApproval) -> list[TermsApprover]:
-    return [approver for approver in terms.approvers if approver.id == verified.approval.approver and key_blob(approver.key) == verified.key.blob]
+def _entries(terms: ApprovalTerms, verified: VerifiedApproval) -> list[TermsApprover]:
+    return [
+        approver
+        for approver in terms.approvers
+        if approver.id == verified.approval.approver and key_blob(approver.key) == verified.key.blob
+    ]
 
 
 @lru_cache(maxsize=1024)
@@ -431,7 +439,9 @@ def key_blob(line: str) -> bytes:
         return b""
 
 
-def _still_needed(need: ApprovalNeed, counting: Iterable[GivenApproval], makers: frozenset[str]) -> StillNeeded | None:
+def _still_needed(
+    need: ApprovalNeed, counting: Iterable[VerifiedApproval], makers: frozenset[str]
+) -> StillNeeded | None:
     """Return a need if unmet; each person and each key counts once."""
     pairs = [(verified.approval.approver, verified.key.blob) for verified in counting]
     people, keys = {person for person, _ in pairs}, {key for _, key in pairs}

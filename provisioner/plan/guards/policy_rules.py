@@ -130,7 +130,10 @@ def _moment(now: datetime) -> RegoMoment:
 
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
     """Return refusals: what rules deny, and rules without a result."""
-    denied = (PlanRefusal(REGO, f"{finding.place}: {finding.message}", finding.hint or _hint(finding)) for finding in verdict.denied)
+    denied = (
+        PlanRefusal(REGO, f"{finding.place}: {finding.message}", finding.hint or _hint(finding))
+        for finding in verdict.denied
+    )
     failed = (PlanRefusal(REGO, f"{finding.place}: {finding.message}", finding.hint) for finding in verdict.failed)
     return (*failed, *denied)
 
@@ -149,7 +152,16 @@ def too_large(changes: int) -> PlanRefusal:
 def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:
     """Return the rules' warnings, with the rules' positions."""
     return tuple(
-        Problem(finding.file, finding.line, 1, "rego-warns", finding.message, finding.hint or _LOOK, finding.file, Severity.WARNING)
+        Problem(
+            finding.file,
+            finding.line,
+            1,
+            "rego-warns",
+            finding.message,
+            finding.hint or _LOOK,
+            finding.file,
+            Severity.WARNING,
+        )
         for finding in warned
     )
 

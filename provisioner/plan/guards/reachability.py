@@ -175,7 +175,9 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
     def warning(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
         file_owner, path = at or (owner, block)
         position = places.at(file_owner, *path)
-        return Problem(position.file, position.line, position.column, code, message, hint, f"host/{spec.id}", Severity.WARNING)
+        return Problem(
+            position.file, position.line, position.column, code, message, hint, f"host/{spec.id}", Severity.WARNING
+        )
 
     for fault in facts.faults:
         code, hint = CONDITIONS[fault.condition]
@@ -246,4 +248,6 @@ def _pool(inventory: Inventory, spec: HostSpec, network: str) -> KeyPath | None:
     if within.overlaps(pools.centres):
         return ("pools", "centres")
     carriers = (carrier for carrier in spec.carriers if carrier in pools.carriers)
-    return next((("pools", "carriers", carrier) for carrier in carriers if within.overlaps(pools.carriers[carrier])), None)
+    return next(
+        (("pools", "carriers", carrier) for carrier in carriers if within.overlaps(pools.carriers[carrier])), None
+    )

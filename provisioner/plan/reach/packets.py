@@ -175,7 +175,7 @@ class Ruling(NamedTuple):
     rule: str
 
 
-class _Taken(NamedTuple):
+class _Matched(NamedTuple):
     """Matched packets of a rule, and the rest."""
 
     sources: Networks
@@ -280,7 +280,7 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
     while remaining:
         first, sources, targets = remaining.pop()
         for number, rule in enumerate(chain.rules[first:], first):
-            matched = _taken(ruleset, rule, replace(packet, sources=sources, targets=targets))
+            matched = _matched(ruleset, rule, replace(packet, sources=sources, targets=targets))
             if matched is None:
                 continue
             outcomes.add(Ruling(rule.verdict == "accept", rule.comment))
@@ -294,7 +294,7 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
     return frozenset(outcomes)
 
 
-def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
+def _matched(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Matched | None:
     """Return the packets that a rule matches, or `None`."""
     if not all(fit(statement, packet) for statement in rule.statements if (fit := _fit(statement)) is not None):
         return None
@@ -311,7 +311,7 @@ def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
             holds = _OF_TARGETS[kind](ruleset, statement, packet.port)
             targets, aside = _parted(targets, holds)
             other_targets += aside
-    return _Taken(sources, Networks(other_sources), Networks(other_targets)) if sources and targets else None
+    return _Matched(sources, Networks(other_sources), Networks(other_targets)) if sources and targets else None
 
 
 def _fit(statement: Statement) -> Callable[[Statement, NetPacket], bool] | None:

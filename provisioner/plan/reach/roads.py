@@ -149,7 +149,7 @@ class RelaySites:
         return _by_facility((facility, (source.address, source.port)) for facility, source in pulled)
 
     @cached_property
-    def _asked(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
+    def _onvif(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
         devices = self._spec.relay.asked if self._spec.relay else ()
         return _by_facility((device.facility, (device.address, device.port)) for device in devices)
 
@@ -161,7 +161,9 @@ class RelaySites:
         for path in self._spec.paths:
             if path.source is not None and not path.access.has_tunnel:
                 devices[path.facility].add(path.source.address)
-        return {name: tuple(n for n in networks if any(a in n for a in addresses)) for name, addresses in devices.items()}
+        return {
+            name: tuple(n for n in networks if any(a in n for a in addresses)) for name, addresses in devices.items()
+        }
 
     @cached_property
     def pushing(self) -> Mapping[str, Networks]:
@@ -173,8 +175,12 @@ class RelaySites:
         sources: dict[str, set[IPv4Network]] = defaultdict(set)
         for user in media.users if media and facilities else ():
             if user.publishes in facilities:
-                sources[facilities[user.publishes]] |= {IPv4Network(address) for address in user.addresses} or {ANYWHERE}
-        return {name: Networks(anywhere if ANYWHERE in networks else sorted(networks)) for name, networks in sources.items()}
+                sources[facilities[user.publishes]] |= {IPv4Network(address) for address in user.addresses} or {
+                    ANYWHERE
+                }
+        return {
+            name: Networks(anywhere if ANYWHERE in networks else sorted(networks)) for name, networks in sources.items()
+        }
 
     @property
     def facilities(self) -> frozenset[str]:
@@ -198,7 +204,7 @@ class RelaySites:
                 frozenset(chosen),
                 Networks(collapse_addresses(network for facility in chosen for network in networks[facility])),
                 _site_ports(endpoint for facility in chosen for endpoint in self._cameras.get(facility, ())),
-                _site_ports(endpoint for facility in chosen for endpoint in self._asked.get(facility, ())),
+                _site_ports(endpoint for facility in chosen for endpoint in self._onvif.get(facility, ())),
                 "" if routed else self._spec.names.tunnel,
             )
         return self._named[name]
@@ -324,7 +330,9 @@ def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
     """Return WireGuard's verdict: only the allowed IPs of a peer pass."""
     allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
     inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
-    return Hop(f"{host.spec.id} tunnel", frozenset(_ALLOWED if is_allowed else _FOREIGN for is_allowed in inside or {False}))
+    return Hop(
+        f"{host.spec.id} tunnel", frozenset(_ALLOWED if is_allowed else _FOREIGN for is_allowed in inside or {False})
+    )
 
 
 def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
@@ -334,7 +342,9 @@ def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -
     listed = [(_of_whom(user), network) for user in users for network in _networks_of(user)]
     matches = [(name, allowed, source) for name, allowed in listed for source in sources if allowed.overlaps(source)]
     accepted = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in matches}
-    covered = {source for _, allowed, source in matches if source.version == allowed.version and source.subnet_of(allowed)}
+    covered = {
+        source for _, allowed, source in matches if source.version == allowed.version and source.subnet_of(allowed)
+    }
     refused = set() if covered.issuperset(sources) else {Ruling(accepted=False, rule="no login")}
     return Hop(f"{host.spec.id} MediaMTX", frozenset(accepted | refused))
 

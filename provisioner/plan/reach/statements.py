@@ -73,7 +73,7 @@ ALL: Final = ReachQuery((INTERNET, MANAGEMENT, "centres", "relays", "sites"), (I
 """Every cell, with the sites of a relay as one place."""
 
 
-class _Way(NamedTuple):
+class _Flow(NamedTuple):
     """A route between two places: program, services, hosts and verdict."""
 
     source: str
@@ -191,7 +191,7 @@ class Reachability:
 
         Rules of other templates, which cannot be judged, raise `RenderError`.
         """
-        for flow in self._ways(wanted):
+        for flow in self._flows(wanted):
             foreign = wanted.programs and flow.program is not None and flow.program not in wanted.programs
             if foreign or not wanted.takes(*flow.hosts):
                 continue
@@ -247,23 +247,23 @@ class Reachability:
 
     # --- ways
 
-    def _ways(self, wanted: ReachQuery) -> Iterator[_Way]:
+    def _flows(self, wanted: ReachQuery) -> Iterator[_Flow]:
         yield from self._from_outside(wanted)
         yield from self._from_centres(wanted)
         yield from self._from_relays(wanted)
         yield from self._from_sites(wanted)
         yield from self._from_pushing(wanted)
 
-    def _from_outside(self, wanted: ReachQuery) -> Iterator[_Way]:
+    def _from_outside(self, wanted: ReachQuery) -> Iterator[_Flow]:
         for name, relay in _chosen(wanted.targets, "relays", self._relays):
             for outside in self._outsides(wanted.sources, relay.spec):
                 to_it = partial(roads.outside_to_host, outside, relay)
-                yield _Way(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
+                yield _Flow(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
         for name, centre in _chosen(wanted.targets, "centres", self._centres):
             for outside in self._outsides(wanted.sources, centre.spec):
                 to_it = partial(roads.outside_to_host, outside, centre)
                 services = (*_OUTSIDE_A_CENTRE, Service.VIDEO) if centre.spec.hub else _OUTSIDE_A_CENTRE
-                yield _Way(outside.name, None, f"centre/{name}", services, (name,), to_it)
+                yield _Flow(outside.name, None, f"centre/{name}", services, (name,), to_it)
         for name, relay in self._relays.items():
             if not wanted.takes(name):
                 continue
@@ -271,53 +271,58 @@ class Reachability:
                 self._outsides(wanted.sources, relay.spec), self._groups(wanted.targets, name)
             ):
                 through = partial(roads.outside_to_sites, outside, relay, sites)
-                yield _Way(outside.name, None, sites.name, _services_of(sites), (name,), through)
+                yield _Flow(outside.name, None, sites.name, _services_of(sites), (name,), through)
 
-    def _from_centres(self, wanted: ReachQuery) -> Iterator[_Way]:
+    def _from_centres(self, wanted: ReachQuery) -> Iterator[_Flow]:
         pairs = product(_chosen(wanted.sources, "centres", self._centres), Program)
         # MediaMTX's user is at hubs alone.
         for (centre_id, centre), program in (pair for pair in pairs if pair[1] in _OF_CENTRE or pair[0][1].spec.hub):
             source = f"centre/{centre_id}"
             for name, relay in _chosen(wanted.targets, "relays", self._relays):
                 to_it = partial(roads.centre_to_relay, centre, program, relay)
-                yield _Way(source, program, f"relay/{name}", roads.of_relay(relay.spec), (centre_id, name), to_it)
+                yield _Flow(source, program, f"relay/{name}", roads.of_relay(relay.spec), (centre_id, name), to_it)
             for name, relay in self._relays.items():
                 for sites in self._groups(wanted.targets, name) if wanted.takes(centre_id, name) else ():
                     through = partial(roads.centre_to_sites, centre, program, relay, sites)
-                    yield _Way(source, program, sites.name, _services_of(sites), (centre_id, name), through)
+                    yield _Flow(source, program, sites.name, _services_of(sites), (centre_id, name), through)
             if INTERNET in wanted.targets:
-                yield _Way(
-                    source, program, INTERNET, _ELSEWHERE, (centre_id,), partial(roads.host_to_internet, centre, program)
+                yield _Flow(
+                    source,
+                    program,
+                    INTERNET,
+                    _ELSEWHERE,
+                    (centre_id,),
+                    partial(roads.host_to_internet, centre, program),
                 )
 
-    def _from_relays(self, wanted: ReachQuery) -> Iterator[_Way]:
+    def _from_relays(self, wanted: ReachQuery) -> Iterator[_Flow]:
         for (relay_id, relay), program in product(_chosen(wanted.sources, "relays", self._relays), Program):
             source = f"relay/{relay_id}"
             for sites in self._groups(wanted.targets, relay_id) if wanted.takes(relay_id) else ():
                 to_them = partial(roads.relay_to_sites, relay, program, sites)
-                yield _Way(source, program, sites.name, _services_of(sites), (relay_id,), to_them)
+                yield _Flow(source, program, sites.name, _services_of(sites), (relay_id,), to_them)
             for name, centre in _chosen(wanted.targets, "centres", self._centres):
                 to_it = partial(roads.relay_to_centre, relay, program, centre)
-                yield _Way(source, program, f"centre/{name}", OF_CENTRE, (relay_id, name), to_it)
+                yield _Flow(source, program, f"centre/{name}", OF_CENTRE, (relay_id, name), to_it)
             if any(name == relay_id for name, _ in _chosen(wanted.targets, "relays", self._relays)):
                 to_itself = partial(roads.relay_to_itself, relay, program)
-                yield _Way(source, program, source, _OF_ITSELF, (relay_id,), to_itself)
+                yield _Flow(source, program, source, _OF_ITSELF, (relay_id,), to_itself)
             if INTERNET in wanted.targets:
-                yield _Way(
+                yield _Flow(
                     source, program, INTERNET, _ELSEWHERE, (relay_id,), partial(roads.host_to_internet, relay, program)
                 )
 
-    def _from_sites(self, wanted: ReachQuery) -> Iterator[_Way]:
+    def _from_sites(self, wanted: ReachQuery) -> Iterator[_Flow]:
         for name, relay in self._relays.items():
             for sites in self._groups(wanted.sources, name) if wanted.takes(name, *self._centres) else ():
                 yield from self._from_group(wanted, relay, sites)
 
-    def _from_pushing(self, wanted: ReachQuery) -> Iterator[_Way]:
+    def _from_pushing(self, wanted: ReachQuery) -> Iterator[_Flow]:
         """Yield routes of pushing sites, which have no tunnel, as the internet."""
         for name, relay in _chosen(wanted.targets, "relays", self._relays):
             for outside in self._pushers(wanted.sources, name):
                 to_it = partial(roads.outside_to_host, outside, relay)
-                yield _Way(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
+                yield _Flow(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
 
     def _pushers(self, names: Iterable[str], relay: str) -> Iterator[Outside]:
         """Yield a relay's pushing sites for each place."""
@@ -333,21 +338,23 @@ class Reachability:
                 if matching:
                     yield Outside(f"pushing {name}", _all_of(matching))
 
-    def _from_group(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Way]:
+    def _from_group(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Flow]:
         relay_id = relay.spec.id
         if any(name == relay_id for name, _ in _chosen(wanted.targets, "relays", self._relays)):
             to_it = partial(roads.site_to_relay, sites, relay)
-            yield _Way(sites.name, None, f"relay/{relay_id}", roads.of_relay(relay.spec), (relay_id,), to_it)
+            yield _Flow(sites.name, None, f"relay/{relay_id}", roads.of_relay(relay.spec), (relay_id,), to_it)
         for target_sites in self._groups(wanted.targets, relay_id):
             # A site's own packets stay behind its gateway.
             if len(sites.facilities | target_sites.facilities) > 1:
                 through = partial(roads.site_to_sites, sites, relay, target_sites)
-                yield _Way(sites.name, None, target_sites.name, _services_of(target_sites), (relay_id,), through)
+                yield _Flow(sites.name, None, target_sites.name, _services_of(target_sites), (relay_id,), through)
         for name, centre in _chosen(wanted.targets, "centres", self._centres):
             to_centre = partial(roads.site_to_centre, sites, relay, centre)
-            yield _Way(sites.name, None, f"centre/{name}", OF_CENTRE, (relay_id, name), to_centre)
+            yield _Flow(sites.name, None, f"centre/{name}", OF_CENTRE, (relay_id, name), to_centre)
         if INTERNET in wanted.targets:
-            yield _Way(sites.name, None, INTERNET, _ELSEWHERE, (relay_id,), partial(roads.site_to_internet, sites, relay))
+            yield _Flow(
+                sites.name, None, INTERNET, _ELSEWHERE, (relay_id,), partial(roads.site_to_internet, sites, relay)
+            )
 
 
 def _all_of(networks: Iterable[Networks]) -> Networks:

@@ -126,7 +126,9 @@ class BetweenPlans:
 def between(first: WrittenPlan, second: WrittenPlan) -> BetweenPlans:
     """Return the differences of two plans."""
     moved = tuple(sorted(_moved_changes(first.changes, second.changes), key=_worst_first))
-    return BetweenPlans(first, second, moved, tuple(_moved_viewers(first, second)), tuple(_moved_beside(first, second)))
+    return BetweenPlans(
+        first, second, moved, tuple(_moved_viewers(first, second)), tuple(_other_differences(first, second))
+    )
 
 
 _Key = tuple[str, str, str]
@@ -185,7 +187,7 @@ def _moved_viewers(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedAud
 # --- what else moved ------------------------------------------------------------------------------
 
 
-def _moved_beside(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBeside]:
+def _other_differences(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBeside]:
     old, new = first.basis, second.basis
     for subject, before, after in (
         ("tool", old.version, new.version),

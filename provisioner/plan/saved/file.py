@@ -27,7 +27,7 @@ from provisioner.base.text import Document, canonical_json, canonical_text, stri
 from provisioner.plan.change import Action, Audience, Change, Impact, Resource
 from provisioner.plan.document import SCHEMA, plan_document
 from provisioner.plan.guards.approvals import Approval, ApprovalFormError, approval_in, approval_text
-from provisioner.plan.plan import Basis, HostItems, Plan, moved_items, planned_digest, seen_in
+from provisioner.plan.plan import Basis, HostItems, Plan, moved_items, planned_digest, saved_items
 
 MAX_PLAN_BYTES: Final = 256 * 2**20
 """Larger than a plan of a whole new country, with 200,000 changes."""
@@ -169,7 +169,9 @@ def plan_in(whole: Document) -> WrittenPlan:
     basis = basis_in(whole)
     texts = (basis.inventory, basis.templates, basis.version, whole["inventory"]["commit"])
     digests = (basis.live, basis.desired, basis.planned)
-    if not all(isinstance(text, str) for text in (*texts, *(t for entry in digests for t in (*entry, *entry.values())))):
+    if not all(
+        isinstance(text, str) for text in (*texts, *(t for entry in digests for t in (*entry, *entry.values())))
+    ):
         raise TypeError("a text is none")
     if not all(_DIGEST.fullmatch(digest) for digest in basis.planned.values()):
         raise ValueError("a digest is none")
@@ -335,7 +337,7 @@ def _saved_in(whole: Document) -> Saved:
         by_host[change["host"]].add((change["resource"], change["name"], change["action"], change["reason"]))
     rows = {host: frozenset(of_host) for host, of_host in by_host.items()}
     refused = tuple(str(refusal["policy"]) for refusal in whole["refused"])
-    return Saved(rows, seen_in(whole["seen"]), refused, written)
+    return Saved(rows, saved_items(whole["seen"]), refused, written)
 
 
 # --- stale ----------------------------------------------------------------------------------------
@@ -367,7 +369,7 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
 def moved_hosts(saved: Saved, now: Plan, facts: Mapping[str, HostItems]) -> dict[str, list[str]]:
     """Return differences by host since a plan was made.
 
-    `now` is a new plan of the same hosts; `seen` is its view.
+    `now` is a new plan of the same hosts; `facts` is its view.
     """
     fresh = rows_of(now)
     return {

@@ -264,7 +264,7 @@ def summed(
     width, sweeps = len(table.paths), table.until(until)
     kinds = table.marks[: width * sweeps].translate(_KIND_OF)
     sums = _Sums(max(groups, default=-1) + 1, until - begin)
-    for visited, members in _looked_at_alike(kinds, width, places):
+    for visited, members in _grouped_by_sweeps(kinds, width, places):
         clock = _Clock(tuple(compress(table.moments[:sweeps], visited)), begin, until, longest_us)
         columns = [kinds[places[member] :: width] for member in members]
         if not all(visited):
@@ -273,7 +273,7 @@ def summed(
     return sums.measured()
 
 
-def _looked_at_alike(kinds: bytes, width: int, places: Sequence[int]) -> Iterator[tuple[bytes, Sequence[int]]]:
+def _grouped_by_sweeps(kinds: bytes, width: int, places: Sequence[int]) -> Iterator[tuple[bytes, Sequence[int]]]:
     """Group paths by their sweeps: a byte per sweep, and the members."""
     sweeps = len(kinds) // width if width else 0
     blind = [sweep for sweep in range(sweeps) if kinds.find(_NOT, sweep * width, (sweep + 1) * width) >= 0]

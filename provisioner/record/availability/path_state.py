@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from provisioner.base.text import VIETNAM
-from provisioner.record.availability.verdict_table import ABSENT, VERDICTS, LookTable, StoredVerdict, kept_of
+from provisioner.record.availability.verdict_table import ABSENT, VERDICTS, LookTable, StoredVerdict, verdict_of_mark
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: Final = {"up": 0, "degraded": 1, "down": 2, "quarantined": 2, "unknown": 3}
@@ -112,13 +112,13 @@ def _of(table: LookTable, index: int, column: bytes) -> PathState | None:
     known_states = states.rstrip(bytes([_UNKNOWN, _NOT]))
     after = states[len(known_states) :].find(_UNKNOWN)
     if not known_states:
-        return _never_known(table, index, column, states)
+        return _unknown_state(table, index, column, states)
     state, last = known_states[-1], len(known_states) - 1
     other_codes = bytes(code for code in range(_UNKNOWN) if code != state)
     before = max(known_states.rfind(code) for code in other_codes)
     first = known_states.index(state, before + 1)
     last_up = max(known_states.rfind(code) for code in _UP)
-    stored = kept_of(column[last], table.words[table.cause_column(index)[last]])
+    stored = verdict_of_mark(column[last], table.words[table.cause_column(index)[last]])
     return PathState(
         verdict=stored.verdict,
         cause=stored.cause,
@@ -132,14 +132,16 @@ def _of(table: LookTable, index: int, column: bytes) -> PathState | None:
     )
 
 
-def _never_known(table: LookTable, index: int, column: bytes, states: bytes) -> PathState | None:
+def _unknown_state(table: LookTable, index: int, column: bytes, states: bytes) -> PathState | None:
     first, last = states.find(_UNKNOWN), states.rfind(_UNKNOWN)
     if first < 0:
         return None
-    stored = kept_of(column[last], table.words[table.cause_column(index)[last]])
+    stored = verdict_of_mark(column[last], table.words[table.cause_column(index)[last]])
     start = _moment(table, first)
     looks = states.count(_UNKNOWN)
-    return PathState(stored.verdict, stored.cause, stored.level, start, looks, _moment(table, last), unknown_since=start)
+    return PathState(
+        stored.verdict, stored.cause, stored.level, start, looks, _moment(table, last), unknown_since=start
+    )
 
 
 def _moment(table: LookTable, sweep: int) -> datetime:
@@ -167,6 +169,6 @@ def _day(at: int) -> date:
 
 
 def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> WorstOfDay:
-    verdicts = (kept_of(marks[sweep], table.words[causes[sweep]]) for sweep in sweeps if marks[sweep] != ABSENT)
+    verdicts = (verdict_of_mark(marks[sweep], table.words[causes[sweep]]) for sweep in sweeps if marks[sweep] != ABSENT)
     worst = min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.verdict), default=None)
     return WorstOfDay(day, ("maintenance" if worst.maintenance else worst.verdict) if worst else "")

@@ -178,7 +178,7 @@ def mark_of(stored: StoredVerdict) -> int:
     return _PLACES[stored.verdict] | (_MAINTENANCE if stored.maintenance else 0) | stored.level << 4
 
 
-def kept_of(mark: int, cause: str) -> StoredVerdict:
+def verdict_of_mark(mark: int, cause: str) -> StoredVerdict:
     """Return the verdict of a mark; an invalid one raises ValueError."""
     if mark not in MARKS:
         raise ValueError("no look has this mark")
@@ -198,7 +198,7 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
     moments = tuple(sweep.at for sweep in ordered)
     if not with_causes:
         return LookTable(paths, carriers, moments, marks, b"")
-    texts = _Words()
+    texts = _CauseTexts()
     causes = b"".join(_spread(texts.common(sweep), moves[id(sweep.listing)], len(paths), b"\0") for sweep in ordered)
     return LookTable(paths, carriers, moments, marks, causes, tuple(texts.places))
 
@@ -238,17 +238,17 @@ def _spread(plane: bytes, moves: Sequence[Move], width: int, nothing: bytes) -> 
     return bytes(spread)
 
 
-class _Words:
+class _CauseTexts:
     def __init__(self) -> None:
         self.places: dict[str, int] = {"": 0}
         self._known: dict[tuple[str, ...], bytes] = {}
 
     def common(self, sweep: Sweep) -> bytes:
         if sweep.words not in self._known:
-            places = bytes(map(self._place, sweep.words))
+            places = bytes(map(self._number_of, sweep.words))
             self._known[sweep.words] = places.ljust(_ALL_BYTES, b"\0")
         return sweep.causes.translate(self._known[sweep.words])
 
-    def _place(self, cause: str) -> int:
+    def _number_of(self, cause: str) -> int:
         is_room = cause in self.places or len(self.places) < _OWN_WORDS
         return self.places.setdefault(cause if is_room else OTHER, len(self.places))

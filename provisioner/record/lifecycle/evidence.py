@@ -105,7 +105,7 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class HostReport:
     """The last known content of a host.
 
     Attributes:
@@ -165,7 +165,7 @@ class Evidence:
     runs: int = 0
     carried: Mapping[Content, Mapping[str, ProvedAt]] = field(default_factory=dict)
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    words: Mapping[str, Word] = field(default_factory=dict)
+    words: Mapping[str, HostReport] = field(default_factory=dict)
     without: Mapping[tuple[str, str], ProvedAt] = field(default_factory=dict)
     proofs: Mapping[Content, Proof] = field(default_factory=dict)
     connected: Mapping[str, ProvedAt] = field(default_factory=dict)

@@ -132,4 +132,6 @@ def _down_since(
     if len(since) < len(declined):
         return None
     # What is as it was before another content was proved declined before that, and is down all the same.
-    return min((decline for decline in evidence.declines_of(facility) if decline > proved), default=max(since, default=None))
+    return min(
+        (decline for decline in evidence.declines_of(facility) if decline > proved), default=max(since, default=None)
+    )

@@ -109,12 +109,18 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
         )
     elif missing:
         text = msg(
-            "the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}", key, connection, missing
+            "the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}",
+            key,
+            connection,
+            missing,
         )
     else:
         last = max(sign_off.signed_on for sign_off in plan.sign_offs)
         text = msg(
-            "the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}", key, connection, last
+            "the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}",
+            key,
+            connection,
+            last,
         )
         text += _by_keys(grounds.facility, plan)
     yield grounds.written(text, key, "state")
@@ -151,23 +157,23 @@ def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
 # --- what was shown -------------------------------------------------------------------------------
 
 
-def _when(proof: ProvedAt) -> str:
+def _moment_and_run(proof: ProvedAt) -> str:
     return msg("{at} (run {run})", local_time(proof.at), proof.run)
 
 
 def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
     facility, evidence = grounds.facility, grounds.evidence
     for host in grounds.standing.left_on:
-        yield Reason(_left(facility.id, host, evidence))
+        yield Reason(_left_on_host(facility.id, host, evidence))
     for (name, host), proof in sorted(evidence.without.items()):
         if name == facility.id and not facility.rendered:
-            yield Reason(msg("{host} is without it since {shown}", host, _when(proof)))
+            yield Reason(msg("{host} is without it since {shown}", host, _moment_and_run(proof)))
     outline = grounds.standing.facility
     if outline.plan and facility.operating is not Operating.CLOSED:
         yield from _of_progress(ConnectionProgress(outline, outline.plan, evidence), grounds)
 
 
-def _left(facility: str, host: str, evidence: Evidence) -> str:
+def _left_on_host(facility: str, host: str, evidence: Evidence) -> str:
     report = evidence.words.get(host)
     if report is None:
         return msg("the content of {host} was never read", host)
@@ -175,12 +181,14 @@ def _left(facility: str, host: str, evidence: Evidence) -> str:
         return msg(
             "what {host} holds is not known: a change of it began at {shown} and its end was not seen",
             host,
-            _when(report.shown),
+            _moment_and_run(report.shown),
         )
     if facility in report.held:
-        return msg("{host} still held something of it at {shown}", host, _when(report.shown))
+        return msg("{host} still held something of it at {shown}", host, _moment_and_run(report.shown))
     return msg(
-        "{host} was not as desired at {shown}, so that something of it may be left there", host, _when(report.shown)
+        "{host} was not as desired at {shown}, so that something of it may be left there",
+        host,
+        _moment_and_run(report.shown),
     )
 
 
@@ -191,9 +199,9 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
         yield from _of_relay(progress, relay, grounds)
     proof, check = progress.proof, progress.last_check
     if proof:
-        yield Reason(msg("all its pulled paths were up at the centre first at {first}", _when(proof.first)))
+        yield Reason(msg("all its pulled paths were up at the centre first at {first}", _moment_and_run(proof.first)))
         acceptance = (
-            msg("and again at {again}: accepted", _when(proof.again))
+            msg("and again at {again}: accepted", _moment_and_run(proof.again))
             if proof.again
             else "and not yet again a day later"
         )
@@ -218,13 +226,19 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
             if check.checked == check.pulled
             else (", " + msg("{checked} {are} checked", check.checked, were(check.checked)))
         )
-        yield Reason(msg("at the last verification {of}{left}, at {shown}", counts, unchecked, _when(check.shown)))
+        yield Reason(
+            msg("at the last verification {of}{left}, at {shown}", counts, unchecked, _moment_and_run(check.shown))
+        )
     else:
         yield Reason("the signed content was never verified")
     declined = progress.evidence.declined.get(progress.content)
     if proof and declined:
         yield Reason(
-            msg("last proved at {last}, and not as a whole since {declined}", _when(proof.last), _when(declined))
+            msg(
+                "last proved at {last}, and not as a whole since {declined}",
+                _moment_and_run(proof.last),
+                _moment_and_run(declined),
+            )
         )
 
 
@@ -233,16 +247,24 @@ def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Ite
     if proof is None:
         yield Reason(msg("{relay} is not confirmed to have the signed content", relay))
         return
-    yield Reason(msg("{relay} has the signed content since {shown}", relay, _when(proof)))
+    yield Reason(msg("{relay} has the signed content since {shown}", relay, _moment_and_run(proof)))
     if report is None or not grounds.facility.rendered:
         return
     if report.held is None:
         yield Reason(
-            msg("what {relay} holds now is not known: a change of it began at {shown}", relay, _when(report.shown))
+            msg(
+                "what {relay} holds now is not known: a change of it began at {shown}",
+                relay,
+                _moment_and_run(report.shown),
+            )
         )
     elif report.held.get(grounds.facility.id) != progress.content[1]:
         yield Reason(
-            msg("by the last word {relay} does not hold it as signed any more, at {shown}", relay, _when(report.shown))
+            msg(
+                "by the last word {relay} does not hold it as signed any more, at {shown}",
+                relay,
+                _moment_and_run(report.shown),
+            )
         )
 
 

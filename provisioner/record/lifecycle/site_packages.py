@@ -144,7 +144,7 @@ def package_status(
     names = tuple(relay.relay for relay in wanted.relays)
     if not record.handed:
         return PackageStatus(facility, PackageState.NOT_RECORDED, wanted=names)
-    proofs = [_known_since(record, index, tuple(checks), connected) for index in range(len(record.handed))]
+    proofs = [_proved_since(record, index, tuple(checks), connected) for index in range(len(record.handed))]
     last, since = record.handed[-1], proofs[-1]
     first = max((index for index, proof in enumerate(proofs) if proof), default=0)
     former = _former(record.handed[first:], wanted.relays)
@@ -167,30 +167,38 @@ def _former(may_be_there: Sequence[HandedPackage], wanted: Collection[NamedRelay
     return tuple(sorted({relay.relay for package in may_be_there for relay in package.relays if relay not in wanted}))
 
 
-def _known_since(
+def _proved_since(
     record: PackageRecord, index: int, checks: Sequence[LastCheck], connected: ProvedAt | None
 ) -> ProvedAt | None:
-    reported = [proof for proof, digest in record.installed if _meant(record.handed, proof, digest) == index]
-    return min([*reported, *_seen(record, index, checks, connected)], default=None)
+    reported = [proof for proof, digest in record.installed if _reported_package(record.handed, proof, digest) == index]
+    return min([*reported, *_proving_checks(record, index, checks, connected)], default=None)
 
 
-def _meant(handed: Sequence[HandedPackage], proof: ProvedAt, digest: str) -> int | None:
+def _reported_package(handed: Sequence[HandedPackage], proof: ProvedAt, digest: str) -> int | None:
     """Return the package that an installation reports: the last with its content."""
-    matches = [index for index, package in enumerate(handed) if package.digest == digest and package.shown.at <= proof.at]
+    matches = [
+        index for index, package in enumerate(handed) if package.digest == digest and package.shown.at <= proof.at
+    ]
     return matches[-1] if matches else None
 
 
-def _seen(record: PackageRecord, index: int, checks: Sequence[LastCheck], connected: ProvedAt | None) -> list[ProvedAt]:
+def _proving_checks(
+    record: PackageRecord, index: int, checks: Sequence[LastCheck], connected: ProvedAt | None
+) -> list[ProvedAt]:
     """Return checks that need a relay or key new in this package.
 
     Before the first recorded or installed package there may have been an unknown one, unless the site was never
     connected before.
     """
     package = record.handed[index]
-    meant = [_meant(record.handed, proof, digest) for proof, digest in record.installed]
-    last_known = max((entry for entry in meant if entry is not None and entry < index), default=None)
-    if last_known is None and connected is not None and connected.at <= record.handed[0].shown.at:
+    meant = [_reported_package(record.handed, proof, digest) for proof, digest in record.installed]
+    latest_rows = max((entry for entry in meant if entry is not None and entry < index), default=None)
+    if latest_rows is None and connected is not None and connected.at <= record.handed[0].shown.at:
         return []
-    before = {(entry.relay, entry.public_key) for former in record.handed[last_known or 0 : index] for entry in former.relays}
+    before = {
+        (entry.relay, entry.public_key) for former in record.handed[latest_rows or 0 : index] for entry in former.relays
+    }
     new = {entry.relay for entry in package.relays if (entry.relay, entry.public_key) not in before}
-    return [entry.shown for entry in checks if entry.relay in new and entry.proved and entry.shown.at > package.shown.at]
+    return [
+        entry.shown for entry in checks if entry.relay in new and entry.proved and entry.shown.at > package.shown.at
+    ]

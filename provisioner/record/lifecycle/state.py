@@ -160,7 +160,7 @@ def progress_of_facility(facility: Outline, evidence: Evidence) -> FacilityProgr
     elif facility.operating is Operating.CLOSED:
         left_on = _left_on(facility, evidence)
         state = FacilityState.DECOMMISSIONING if left_on else FacilityState.CLOSED
-        since = facility.closed_on if left_on else _gone_since(facility, evidence)
+        since = facility.closed_on if left_on else _removed_since(facility, evidence)
     elif furthest is FacilityState.ACCEPTED and facility.operating is Operating.OPEN:
         state = FacilityState.ACTIVE
     return FacilityProgress(facility, state, since, steps, connected_at, left_on)
@@ -192,6 +192,6 @@ def _hosts_to_see(facility: Outline, evidence: Evidence) -> list[str]:
     return sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})
 
 
-def _gone_since(facility: Outline, evidence: Evidence) -> Since:
+def _removed_since(facility: Outline, evidence: Evidence) -> Since:
     moments = [proof.at for (name, _), proof in evidence.without.items() if name == facility.id]
     return max(moments) if moments else facility.closed_on

@@ -163,21 +163,27 @@ class FacilityStatus:
         return not self.standing.is_connected
 
 
-def drain_standings(inventory: OutlinedInventory, evidence: Evidence) -> tuple[DrainProgress, ...]:
+def drains_in_progress(inventory: OutlinedInventory, evidence: Evidence) -> tuple[DrainProgress, ...]:
     """Return every relay that is being emptied, by id."""
     relays = {name: relay.drain_to for name, (_, relay) in inventory.relays.items() if relay.drain_to}
-    return tuple(_standing(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
+    return tuple(_drain_progress(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
 
 
-def _standing(inventory: OutlinedInventory, evidence: Evidence, relay: str, to: str) -> DrainProgress:
+def _drain_progress(inventory: OutlinedInventory, evidence: Evidence, relay: str, to: str) -> DrainProgress:
     plans = [(f, f.plan, f.successor) for f in inventory.facilities.values() if f.operating is not Operating.CLOSED]
     remaining = sorted(f.id for f, plan, _ in plans if plan and plan.relay == relay)
-    both = sorted(f.id for f, _, successor in plans if f.id in remaining and successor and successor.relay == to and successor.agreed)
+    both = sorted(
+        f.id
+        for f, _, successor in plans
+        if f.id in remaining and successor and successor.relay == to and successor.agreed
+    )
     report = evidence.words.get(relay)
-    return DrainProgress(relay, to, tuple(remaining), tuple(both), _others(report.held if report else (), remaining))
+    return DrainProgress(
+        relay, to, tuple(remaining), tuple(both), _other_facilities(report.held if report else (), remaining)
+    )
 
 
-def _others(contents: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
+def _other_facilities(contents: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(contents or ()) - set(remaining)))
 
 

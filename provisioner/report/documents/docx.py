@@ -386,7 +386,7 @@ def _sides(*, across: bool) -> tuple[int, int]:
 def _mark(file: DocxFile, number: int) -> None:
     """Add a placeholder: moving thousands of rows in a tree takes minutes."""
     place = OxmlElement("w:p")
-    place.set(qn("w:rsidR"), _place(number))
+    place.set(qn("w:rsidR"), _mark_id(number))
     file.element.body.sectPr.addprevious(place)
 
 
@@ -411,12 +411,12 @@ def _sign(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
 
 def _filled(body: bytes, texts: Sequence[str]) -> bytes:
     for number, text in enumerate(texts):
-        before, mark, after = body.partition(f'<w:p w:rsidR="{_place(number)}"/>'.encode())
+        before, mark, after = body.partition(f'<w:p w:rsidR="{_mark_id(number)}"/>'.encode())
         if not mark:
             raise ValueError(f"there is no place for text {number}")
         body = before + text.encode() + after
     return body
 
 
-def _place(number: int) -> str:
+def _mark_id(number: int) -> str:
     return f"{_FIRST_PLACE + number:08X}"

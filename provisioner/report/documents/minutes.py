@@ -29,9 +29,9 @@ from provisioner.report.documents.official import (
     Passage,
     PassageRole,
     TableColumn,
+    address_text,
     day_in_words,
     moment_in_words,
-    place_in_words,
     short_digest,
 )
 from provisioner.report.documents.plan_sheet import PlanNames, PlanSheet
@@ -158,7 +158,7 @@ def _acceptance_content(
 ) -> Iterator[Block]:
     status, letterhead = proved.status, basis.letterhead
     carrier = listing.carriers.get(plan.carrier, plan.carrier)
-    place = place_in_words(facility, listing.province_of(facility).name)
+    place = address_text(facility, listing.province_of(facility).name)
     yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
     yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
     yield from meeting(tuple(Party), letterhead, carrier)
@@ -246,14 +246,14 @@ def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: Documen
 
 def _survey_content(facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
     letterhead = basis.letterhead
-    place = place_in_words(facility, listing.province_of(facility).name)
+    place = address_text(facility, listing.province_of(facility).name)
     yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(survey.surveyed_on)}.", PassageRole.FORM)
     yield Passage(f"Địa điểm: {letterhead.place or f'{facility.name}, {place}'}.")
     yield from meeting(survey.by, letterhead)
     yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
     yield from facility_lines(facility, place)
     yield Passage("2. Kết quả khảo sát", PassageRole.TITLE)
-    yield OfficialTable((TableColumn("Nội dung", 65), TableColumn("Hiện trạng", 100)), tuple(_found(survey)))
+    yield OfficialTable((TableColumn("Nội dung", 65), TableColumn("Hiện trạng", 100)), tuple(_survey_rows(survey)))
     if facility.cameras:
         yield Passage("3. Camera đã đăng ký tại thời điểm lập biên bản", PassageRole.TITLE)
         yield camera_table(facility)
@@ -267,7 +267,7 @@ def _survey_content(facility: Facility, survey: Survey, listing: FacilityList, b
     yield from closing()
 
 
-def _found(survey: Survey) -> Iterator[tuple[str, str]]:
+def _survey_rows(survey: Survey) -> Iterator[tuple[str, str]]:
     cameras, uplink = survey.cameras, survey.uplink
     yield "Camera hiện có", str(cameras.present)
     yield "Camera đáp ứng yêu cầu", str(cameras.fit)
@@ -304,7 +304,7 @@ def _plan_content(
     yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
     yield from meeting(tuple(Party), letterhead, names.carrier)
     yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
-    yield from facility_lines(facility, place_in_words(facility, names.province))
+    yield from facility_lines(facility, address_text(facility, names.province))
     yield Passage("2. Phương án kết nối", PassageRole.TITLE)
     columns = (TableColumn("Nội dung", 45), TableColumn("Phương án", _PLAN_WIDTH_MM - 45))
     # The place stands above, and the digest below.

@@ -169,7 +169,7 @@ def moment_in_words(moment: datetime) -> str:
     return f"{local:%H} giờ {local:%M} phút, {day_in_words(local.date())}"
 
 
-def place_in_words(facility: Facility, province: str) -> str:
+def address_text(facility: Facility, province: str) -> str:
     """Return a facility's known address and its province."""
     location = facility.location
     parts: Iterable[str | None] = (location.street, location.ward, location.district) if location else ()

@@ -14,7 +14,7 @@ from provisioner.base.text import printable
 from provisioner.inventory.model import Access, Camera, ConnectionPlan, Facility, Party, Recorder, Stream, Zone
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import label
-from provisioner.report.documents.official import place_in_words
+from provisioner.report.documents.official import address_text
 from provisioner.report.verify_html import page_template
 
 
@@ -58,7 +58,7 @@ def plan_sheet(facility: Facility, plan: ConnectionPlan, names: PlanNames, say: 
         say.language,
         say("Connection plan of {name} ({facility})", name=facility.name, facility=facility.id),
         [
-            (say("Place"), place_in_words(facility, names.province)),
+            (say("Place"), address_text(facility, names.province)),
             (say("Carrier"), names.carrier),
             (say("Relay"), plan.relay),
             *([(say("Backup relay"), plan.backup_relay)] if plan.backup_relay else []),

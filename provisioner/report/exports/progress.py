@@ -153,15 +153,20 @@ def _cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> list[str]
     blocked = [group.blocked.get(reason, 0) for reason in reasons]
     counts = [group.claimed, group.late, *blocked, group.suspended, group.under_way, group.overdue]
     return [
-        *(name, str(group.facilities), str(group.connected), _known(str(group.up), group.unknown, group.connected)),
+        *(
+            name,
+            str(group.facilities),
+            str(group.connected),
+            _with_unknown(str(group.up), group.unknown, group.connected),
+        ),
         *(_short(group.last_proved), _short(group.down_since)),
         *map(str, counts),
         f"{group.cameras_connected}/{group.cameras}",
-        _known(f"{group.cameras_up}/{group.cameras}", group.cameras_unknown, group.cameras),
+        _with_unknown(f"{group.cameras_up}/{group.cameras}", group.cameras_unknown, group.cameras),
     ]
 
 
-def _known(text: str, unknown: int, total: int) -> str:
+def _with_unknown(text: str, unknown: int, total: int) -> str:
     """Return a count in words, with the number of unknown ones."""
     if unknown and unknown == total:
         return "unknown"

@@ -140,7 +140,7 @@ def _count_proved(listing: FacilityList) -> ProvedFacilities:
     return proved_facilities(listing.statuses, listing.evidence)
 
 
-class ShownRow(Row):
+class ProofMomentRow(Row):
     """When it was shown."""
 
     at: Moment
@@ -151,9 +151,9 @@ class ShownRow(Row):
 class ProofsRow(Row):
     """When all pulled paths of a facility were up at the centre, in one verification each time."""
 
-    first: ShownRow | None
-    again: ShownRow | None
-    last: ShownRow | None
+    first: ProofMomentRow | None
+    again: ProofMomentRow | None
+    last: ProofMomentRow | None
 
 
 class ProvedRow(Row):
@@ -200,7 +200,9 @@ def _acceptance_lines(report: ProvedFacilities) -> Iterator[str]:
 
 
 def _acceptance_cells(entry: FacilityProof) -> list[str]:
-    moments = [_short(entry.proof.first), _short(entry.proof.again), _short(entry.proof.last)] if entry.proof else ["-"] * 3
+    moments = (
+        [_short(entry.proof.first), _short(entry.proof.again), _short(entry.proof.last)] if entry.proof else ["-"] * 3
+    )
     return [entry.status.facility.id, entry.status.carrier or "-", str(entry.status.facility.cameras), *moments]
 
 
@@ -412,11 +414,20 @@ def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
         return ("", "", "", "")
     measured = row.measured
     available = "" if measured.available is None else percent(measured.available)
-    return (available, agreed_percent(row.agreed), percent(measured.maintenance_share), percent(measured.unmeasured_share))
+    return (
+        available,
+        agreed_percent(row.agreed),
+        percent(measured.maintenance_share),
+        percent(measured.unmeasured_share),
+    )
 
 
 def _incident_rows(scores: Sequence[CarrierScore], source: str) -> list[SheetRow]:
-    return [(score.name, cause, count, source) for score in scores for cause, count in sorted((score.incidents or {}).items())]
+    return [
+        (score.name, cause, count, source)
+        for score in scores
+        for cause, count in sorted((score.incidents or {}).items())
+    ]
 
 
 def _scorecard_basis(card: Scorecard) -> str:

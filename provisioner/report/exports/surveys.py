@@ -311,7 +311,9 @@ def _minutes_cells(facility: Outline) -> list[str]:
 
 def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tuple[Page, ...]:
     surveyed = [listing.files.facility(facility.id) for facility in facilities if facility.survey_verdict]
-    minutes = [_minutes_row(n, facility, listing.province_of(facility).name) for n, facility in enumerate(surveyed, start=1)]
+    minutes = [
+        _minutes_row(n, facility, listing.province_of(facility).name) for n, facility in enumerate(surveyed, start=1)
+    ]
     devices = [_device_cells(facility, camera) for facility in surveyed for camera in facility.cameras]
     return Page("Biên bản khảo sát", _MINUTES_COLUMNS, minutes), Page("Thiết bị đã đăng ký", _DEVICE_COLUMNS, devices)
 
@@ -372,7 +374,13 @@ def _zones_lines(report: Zones) -> Iterator[str]:
 def _zones_pages(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
     columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((COVER_LABELS[cover], 18) for cover in Cover))
     lacking = [
-        (number, zone_cover.facility.id, zone_cover.facility.name, listing.province_of(zone_cover.facility).name, *_labels(zone_cover))
+        (
+            number,
+            zone_cover.facility.id,
+            zone_cover.facility.name,
+            listing.province_of(zone_cover.facility).name,
+            *_labels(zone_cover),
+        )
         for number, zone_cover in enumerate(report.lacking, start=1)
     ]
     return (

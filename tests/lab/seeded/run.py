@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from provisioner.base.text import Document
 from provisioner.cli.support.context import today
-from provisioner.operations.apply.journal import state_place
+from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.path_memory import remember_paths
 from provisioner.verify.memory import NOTHING, memory_document, memory_from
@@ -108,7 +108,7 @@ class Seeding:
     def _let_an_hour_pass(self) -> None:
         """Put back by an hour what is remembered to be suspected: the clocks of hosts are left alone."""
         session = Session(self.deployment.root, self.deployment.environment, today())
-        remember_paths(state_place(session), PATHS, _an_hour_earlier, datetime.now(UTC))
+        remember_paths(keyed_state_folder(session), PATHS, _an_hour_earlier, datetime.now(UTC))
 
     def _lift(self) -> None:
         """Have devices asked again that refused a password: nobody else does, whatever they take now."""

@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.base.errors import NoticeError
 from provisioner.base.git import Checkout
-from provisioner.base.git_remote import RemoteAccess, clear_left_behind, fetch_branch, make_tree, open_clone
+from provisioner.base.git_remote import RemoteAccess, clear_leftovers, fetch_branch, make_tree, open_clone
 from tests.hostile import MERGE_REQUEST
 from tests.pipelines.git_server import git
 
@@ -42,7 +42,7 @@ def test_what_came_in_part_does_not_stay(remote: Path) -> None:
     with pytest.raises(NoticeError):
         fetch_branch(clone, RemoteAccess(most_bytes=100_000), "main", REFERENCE)
     assert left_behind(clone)
-    clear_left_behind(clone)
+    clear_leftovers(clone)
     assert not left_behind(clone)
     assert fetch_branch(clone, RemoteAccess(), "main", REFERENCE) == git(remote, "rev-parse", "HEAD")
 

@@ -208,13 +208,13 @@ def test_an_approval_that_was_held_back_from_the_run_is_used_up_as_well(call: Te
     (approvals,) = call.root.rglob("approvals")
     shown = {path for path in approvals.iterdir() if not path.name.endswith(".plan.json")}
     assert approve(call, "noc-2", "plan.json", "--at", early)[0] == 0
-    (held_back,) = {path for path in approvals.iterdir() if not path.name.endswith(".plan.json")} - shown
-    kept = held_back.rename(call.root / "kept")
+    (frozen_in_limit,) = {path for path in approvals.iterdir() if not path.name.endswith(".plan.json")} - shown
+    kept = frozen_in_limit.rename(call.root / "kept")
     assert call("apply", "plan.json")[0] == 0
     run = call.document("history")[1]["runs"][0]["run"]
     assert call("rollback", RELAY, "--yes")[0] in {0, 7}
     planned(call, "again.json")
-    kept.rename(held_back)
+    kept.rename(frozen_in_limit)
     code, _, err = call("apply", "again.json")
     assert code == 6
     assert err.count(f"and run {run} has used it up") == len({"noc-1", "noc-2"})

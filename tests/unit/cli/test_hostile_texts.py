@@ -20,7 +20,7 @@ from provisioner.base.errors import HostError
 from provisioner.base.text import printable
 from provisioner.cli.main import run
 from provisioner.cli.support.output import print_document, print_error
-from provisioner.cli.support.terminal import SafeStream, Terminal, shown
+from provisioner.cli.support.terminal import SafeStream, Terminal, without_controls
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
@@ -39,9 +39,9 @@ def assert_harmless(text: str) -> None:
 
 @given(st.text())
 def test_what_is_shown_is_printable_but_for_our_colours_and_the_ends_of_lines(text: str) -> None:
-    assert_harmless(shown(text))
-    assert shown(text) == text or not text.isprintable()
-    assert shown(shown(text)) == shown(text)
+    assert_harmless(without_controls(text))
+    assert without_controls(text) == text or not text.isprintable()
+    assert without_controls(without_controls(text)) == without_controls(text)
 
 
 @given(st.text(), st.integers(0, 30))

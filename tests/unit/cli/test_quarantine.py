@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.desired.render.host import MEDIAMTX_FILE
-from provisioner_host.change.quarantine_watch import taken_out
+from provisioner_host.change.quarantine_watch import with_refused_quarantined
 from provisioner_host.relay import quarantine
 from tests.document_schemas import holds
 from tests.example_terminal import ExampleTerminal, applied
@@ -29,7 +29,7 @@ class Terminal(ExampleTerminal):
         """Let the device of a path refuse its login: what is out then."""
         host, text = self.hosts.hosts[RELAY], self.text
         [login] = [one.login for one in quarantine.lines_in(text) if one.name == path]
-        out = taken_out(text, {login: frozenset({path})}, set(), SINCE)
+        out = with_refused_quarantined(text, {login: frozenset({path})}, set(), SINCE)
         host.files[MEDIAMTX_FILE] = (out.encode(), *host.files[MEDIAMTX_FILE][1:])
         return self.out
 

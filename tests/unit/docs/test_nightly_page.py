@@ -53,11 +53,11 @@ def test_the_receivers_of_the_example_have_every_role_and_call_example_hosts_alo
     assert {one.role for one in board.receivers} == set(ReaderRole)
     assert {one.kind for one in board.receivers} == set(ReceiverKind)
     for one in board.receivers:
-        assert board.doors.fault(one) is None
+        assert board.transports.fault(one) is None
         host = urlsplit(one.url).hostname if one.url else one.server
         assert host is not None
         assert host.endswith(".example.com")
-        assert all(address.reveal().endswith("@example.com") for address in board.doors.secrets(one).addresses)
+        assert all(address.reveal().endswith("@example.com") for address in board.transports.secrets(one).addresses)
 
 
 def test_the_recipe_takes_what_is_sent_and_nothing_else() -> None:

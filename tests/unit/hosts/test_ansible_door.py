@@ -175,8 +175,8 @@ def test_what_was_begun_before_hosts_were_known_carries_their_calls(runtime: Pat
     begun = WaitingAnsible(environment)
     (at_work,) = plays_at_work(runtime)
     carrier, other = (AnsibleRunner(fleets.templates(), environment) for _ in range(2))
-    carrier.goes_on_with(begun)
-    other.goes_on_with(begun)
+    carrier.use_started(begun)
+    other.use_started(begun)
     answers = carrier.call([observation("one")], timeout_s=30)
     assert plays_at_work(runtime) == [at_work]
     # Whoever takes it has it alone.

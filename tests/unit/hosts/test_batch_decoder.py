@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provisioner_host.look import batch_decoder
 from provisioner_host.look.batch_decoder import (
-    BatchWords,
+    BatchLog,
     DecodedBatch,
     StreamToDecode,
     batch_in,
@@ -33,8 +33,8 @@ def shown(name: str, seconds: float, *, key: bool, size: str = "640x360") -> byt
     return f"[showinfo@{name} @ 0x5f] {said}\n".encode()
 
 
-def words(*lines: bytes) -> BatchWords:
-    heard = BatchWords(STREAMS)
+def words(*lines: bytes) -> BatchLog:
+    heard = BatchLog(STREAMS)
     for line in lines:
         heard.take(line)
     return heard
@@ -106,7 +106,7 @@ def test_frames_are_counted_beyond_the_width_of_their_number() -> None:
 @CAMERA
 def test_words_without_end_end_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_decoder, "_MOST_SAID", 10_000)
-    heard = BatchWords(STREAMS)
+    heard = BatchLog(STREAMS)
     for _ in range(20):
         heard.take(b"x" * 1000)
     with pytest.raises(Failed):
@@ -118,7 +118,7 @@ def test_words_without_end_end_the_batch(monkeypatch: pytest.MonkeyPatch) -> Non
     st.lists(st.binary(max_size=300) | st.sampled_from([shown("decoded9", 3, key=True), shown("chosen7", 3, key=True)]))
 )
 def test_whatever_is_said_breaks_nothing(said: list[bytes]) -> None:
-    heard = BatchWords(STREAMS)
+    heard = BatchLog(STREAMS)
     for chunk in said:
         heard.take(chunk)
     assert len(heard.streams) == 2

@@ -43,7 +43,7 @@ class Processors:
 
     def read(self, takes_s: float, lasts_s: float, until: float = NEVER) -> None:
         """Begin a reader, as soon as it may."""
-        while self.now < until and not self.budget.has_room:
+        while self.now < until and not self.budget.has_capacity:
             self.pass_by(0.05)
         self.budget.begin()
         self.begun.append(self.now)
@@ -93,10 +93,10 @@ def test_when_the_time_is_over_nobody_waits_any_more() -> None:
 
 
 def test_real_processors_are_counted_with_the_children_that_ended() -> None:
-    before, until = cpu_budget.taken_s(), time.process_time() + 0.05
+    before, until = cpu_budget.used_cpu_s(), time.process_time() + 0.05
     while time.process_time() < until:
         pass
-    assert cpu_budget.taken_s() - before >= 0.04
+    assert cpu_budget.used_cpu_s() - before >= 0.04
 
 
 def test_the_confined_part_begins_readers_by_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_the_confined_part_begins_readers_by_its_budget(monkeypatch: pytest.Monk
     for _ in range(500):
         for one in limits:
             one.budget.begin()
-    assert [one.budget.has_room for one in limits] == [False, True]
+    assert [one.budget.has_capacity for one in limits] == [False, True]
 
 
 @pytest.mark.parametrize("answer", [{"not_run": "the time ran out"}, {"codec": "h264", "width": 64, "height": 48}])
@@ -123,14 +123,14 @@ def test_a_reader_that_has_told_makes_room_whatever_it_told(answer: ReadAnswer) 
     said: list[ReadAnswer] = []
     with selectors.DefaultSelector() as ready:
         reads = stream_reader._Reads(ready, ReadLimits(1, 5.0, NEVER, budget), lambda _, one: said.append(one))  # noqa: SLF001
-        while budget.has_room:
+        while budget.has_capacity:
             budget.begin()
         turn = StreamTurn(0, Login("127.0.0.1", 9, "probe", "x"), "a", None)
         one = stream_reader._Read(turn, reads)  # noqa: SLF001 (as it is begun)
         for _ in range(2):
             one._tell(answer)  # noqa: SLF001
     assert said == [answer]
-    assert budget.has_room
+    assert budget.has_capacity
 
 
 @pytest.mark.parametrize(("share", "cores"), [(0.5, 0.5 * (os.cpu_count() or 1)), (None, None)])

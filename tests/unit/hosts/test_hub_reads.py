@@ -70,7 +70,7 @@ def test_a_relay_reads_itself_encrypted_where_nobody_may_read_without(
     monkeypatch.setattr(pinned_tls, "own", lambda: fingerprint)
     monkeypatch.setattr(probe, "PROBE_PASSWORD", password)
     monkeypatch.setattr(relay, "read_file", lambda: f'logLevel: info\nrtspEncryption: "{setting}"\n')
-    installed = firewall.InstalledPlaces(own=frozenset({("10.91.0.1", port)}))
+    installed = firewall.InstalledEndpoints(own=frozenset({("10.91.0.1", port)}))
     monkeypatch.setattr(firewall, "installed_places", lambda: installed)
     logins: list[Login] = []
     monkeypatch.setattr(readers, "read_all", lambda by_name, *_: logins.extend(by_name.values()))

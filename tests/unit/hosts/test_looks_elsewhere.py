@@ -208,7 +208,7 @@ def test_a_centre_reads_the_other_relays_if_one_is_not_installed(host: Path, mon
 @pytest.mark.parametrize("rules", [None, "", "table inet provisioner {\n\tset cameras {\n\t\tsomething\n\t}\n}\n"])
 def test_a_host_without_rules_of_ours_connects_to_nothing(host: Path, rules: str | None) -> None:
     (host / "provisioner.nft").unlink() if rules is None else (host / "provisioner.nft").write_text(rules)
-    assert firewall.installed_places() == firewall.InstalledPlaces()
+    assert firewall.installed_places() == firewall.InstalledEndpoints()
 
 
 GOLDEN = Path(__file__).parents[2] / "golden"

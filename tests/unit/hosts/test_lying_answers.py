@@ -172,6 +172,9 @@ def test_of_two_new_hosts_with_one_key_neither_is_recorded() -> None:
 def test_a_host_has_the_key_that_is_recorded_as_its_own() -> None:
     keys = {host: inventories.public_key(host) for host in (ODD, OTHER)}
     made, errors = make_host_keys(
-        tuple(DESIRED.hosts.values()), Keys(keys), fleets.templates(), recorded={key: host for host, key in keys.items()}
+        tuple(DESIRED.hosts.values()),
+        Keys(keys),
+        fleets.templates(),
+        recorded={key: host for host, key in keys.items()},
     )
     assert (set(made), errors) == ({ODD, OTHER}, {})

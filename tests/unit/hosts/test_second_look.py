@@ -174,7 +174,7 @@ def test_a_camera_that_goes_while_it_is_looked_at_is_not_told_to_be_there(
     second = look.evidence({})["b"]["samples"][1]
     assert second is not None
     assert not second["available"]
-    assert look.gone == {"b"}
+    assert look.lost == {"b"}
     assert look.dark() == {"b", "c"}
 
 

@@ -17,7 +17,7 @@ from provisioner_host.relay import relay, source_log
 from provisioner_host.wire import ProbeRequest, SampleAnswer
 
 NAME, OTHER = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-001/cam-01/main"
-INSTALLED = firewall.InstalledPlaces(cameras=frozenset({("10.91.0.2", 10554)}), own=frozenset({("10.91.0.1", 8554)}))
+INSTALLED = firewall.InstalledEndpoints(cameras=frozenset({("10.91.0.2", 10554)}), own=frozenset({("10.91.0.1", 8554)}))
 READS = {NAME: {"codec": "h264"}, OTHER: {"codec": "h264"}}
 
 

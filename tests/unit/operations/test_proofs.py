@@ -15,7 +15,7 @@ from provisioner.base.errors import StateError
 from provisioner.base.text import Document
 from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.apply import execution, journal, verification
-from provisioner.operations.apply.journal import ProofsSoFar, state_place
+from provisioner.operations.apply.journal import ProofsSoFar, keyed_state_folder
 from provisioner.operations.pipeline import stages
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import Operation
@@ -65,7 +65,7 @@ def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch)
 def memories(controller: Controller) -> Mapping[str, Document]:
     """What is remembered of all paths, by their names."""
     session = Session(controller.root, controller.environment, date(2021, 6, 1))
-    read = read_memories(state_place(session), [path.name for _, path in session.state.paths])
+    read = read_memories(keyed_state_folder(session), [path.name for _, path in session.state.paths])
     assert read is not None
     return read.documents
 

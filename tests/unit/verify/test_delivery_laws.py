@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.hosts.answers import wire
-from provisioner.verify.delivery import came_s, is_short
+from provisioner.verify.delivery import delivered_s, is_short
 
 rates = st.integers(1, 60)
 looks = st.floats(3, 60)
@@ -61,7 +61,7 @@ def test_fewer_pictures_are_never_more(fps: int, looked_s: float, part: float, f
     seen = seen_of(stream(fps, looked_s * part), looked_s)
     count = max(0, seen["packets"]["count"] - fewer)
     less: wire.PictureAnswer = {**seen, "packets": {**seen["packets"], "count": count}}
-    assert came_s(less, fps) <= came_s(seen, fps)
+    assert delivered_s(less, fps) <= delivered_s(seen, fps)
     assert is_short(less, fps) or not is_short(seen, fps)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.plan.change import Action, Change, Impact, Resource
-from provisioner.verify.incidents import agreed, incidents_of, paths_by_incident
+from provisioner.verify.incidents import incidents_of, paths_by_incident, with_specific_causes
 from provisioner.verify.paths import PathToCheck, select, touching
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, PathVerdict, Verdict
 
@@ -90,12 +90,12 @@ def test_an_incident_says_which_of_its_paths_are_up_over_another_relay(
 
 @given(verdicts())
 def test_agreement_changes_words_and_no_verdict(given_verdicts: tuple[PathVerdict, ...]) -> None:
-    after = agreed(given_verdicts)
+    after = with_specific_causes(given_verdicts)
     for old, new in zip(given_verdicts, after, strict=True):
         assert (old.path, old.verdict, old.level, old.passed) == (new.path, new.verdict, new.level, new.passed)
         if old.verdict is not Verdict.DOWN or old.cause not in {Cause.SILENT, Cause.UNKNOWN}:
             assert new == old
-    assert agreed(after) == after
+    assert with_specific_causes(after) == after
     whole = paths_by_incident(given_verdicts, TARGETS)
     assert paths_by_incident(whole, TARGETS) == whole
 
@@ -106,7 +106,7 @@ def test_agreement_does_not_depend_on_order(given_verdicts: tuple[PathVerdict, .
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives random.Random as an object
 
     def causes(of: Iterable[PathVerdict]) -> dict[str, Cause]:
-        return {one.path: one.cause for one in agreed(tuple(of))}
+        return {one.path: one.cause for one in with_specific_causes(tuple(of))}
 
     assert causes(shuffled) == causes(given_verdicts)
 

@@ -177,7 +177,7 @@ def test_a_failure_is_the_state_of_the_path_by_its_looks_outside_windows(some: l
 
 @given(memories, moments)
 def test_nothing_is_known_of_later(memory: PathMemory, moment: datetime) -> None:
-    known = memory.known_at(moment)
+    known = memory.as_of(moment)
     times = [one.at for one in known.past] + list(known.proofs.values()) + [one.last for one in known.suspects]
     assert all(at <= moment for at in [*times, known.full_look or moment])
     assert known.failing is None or known.failing.state.last_look <= moment

@@ -13,7 +13,7 @@ from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.change import Change
 from provisioner.verify.evidence import HostEvidence, parse_evidence
-from provisioner.verify.judge import Judged, judge, judge_each, put_together
+from provisioner.verify.judge import SeparateVerdicts, judge, judge_each, put_together
 from provisioner.verify.paths import PathToCheck, select
 from provisioner.verify.requests import ProbeLimits, probe_calls
 from provisioner.verify.result import PathVerdict
@@ -42,7 +42,7 @@ def judging(asked: int | None) -> JudgesRelay:
         targets: Sequence[PathToCheck],
         evidence: Mapping[str, HostEvidence],
         drift: Mapping[str, Sequence[Change]],
-    ) -> Judged:
+    ) -> SeparateVerdicts:
         return judge_each(targets, evidence, drift, FINISHED, max_level=asked)
 
     return judged
@@ -103,8 +103,8 @@ def test_a_relay_that_no_centre_reads_for_this_run_is_judged_and_let_go_of_when_
         taking.take(replace(answers[RELAY], host=host))
         assert (len(taking.judged), taking.kept) == (number, frozenset())
     # What is asked of it afterwards is there.
-    assert set(taking.heard) == {RELAY, BACKUP}
-    for one in taking.heard.values():
+    assert set(taking.host_answers) == {RELAY, BACKUP}
+    for one in taking.host_answers.values():
         assert (one.evidence.relay, one.evidence.facts, one.evidence.centre) == (None, None, None)
         assert one.facts is None or (one.facts.relay, one.facts.tunnel, one.facts.viewers) == (None, None, {})
 
@@ -116,7 +116,7 @@ def test_who_answers_twice_is_heard_once() -> None:
     taking.take(refused)
     taking.take(HostAnswer(RELAY, CallOutcome.FAILED, error="there is no answer"))
     assert len(taking.judged) == 1
-    assert taking.heard[RELAY].evidence.error == "no route"
+    assert taking.host_answers[RELAY].evidence.error == "no route"
 
 
 def _asked(level: int) -> dict[str, Any]:

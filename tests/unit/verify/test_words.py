@@ -116,8 +116,8 @@ def test_a_source_speaks_plainly(said: str, plain: str) -> None:
 
 @pytest.mark.parametrize(("said", "plain"), OWN.items())
 def test_our_own_probe_speaks_plainly(said: str, plain: str) -> None:
-    assert plain in words.of_own(said)
-    assert not JARGON.search(words.of_own(said))
+    assert plain in words.of_probe(said)
+    assert not JARGON.search(words.of_probe(said))
 
 
 @given(st.one_of(st.none(), st.integers(0, 999)), st.text())
@@ -130,7 +130,7 @@ def test_no_word_of_a_reader_comes_through(status: int | None, said: str) -> Non
 
 @given(st.text())
 def test_no_word_of_our_own_programs_comes_through(said: str) -> None:
-    sentence = words.of_own(f"{said} canary-7")
+    sentence = words.of_probe(f"{said} canary-7")
     assert sentence
     assert "canary" not in sentence
 

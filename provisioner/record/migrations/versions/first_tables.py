@@ -116,7 +116,7 @@ def _tables() -> MetaData:
     packed = _is("packed", LargeBinary())
     Table("provisioner_path_lists", metadata, _key("inventory", _ID), _key("digest", _HASH), packed)
     _verdicts(metadata)
-    _beside_the_record(metadata)
+    _secondary_tables(metadata)
     return metadata
 
 
@@ -151,7 +151,7 @@ def _verdicts(metadata: MetaData) -> None:
     )
 
 
-def _beside_the_record(metadata: MetaData) -> None:
+def _secondary_tables(metadata: MetaData) -> None:
     Table(
         "provisioner_events",
         metadata,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.integrations.notify.night import DEVICE_SIGHT, night_of
+from provisioner.integrations.notify.night import DEVICE_ITEM, night_of
 from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.result import Cause, Layer, Verdict
 
@@ -28,7 +28,7 @@ def document(devices: list[dict[str, Any]], *incidents: dict[str, Any]) -> Verif
 def test_a_finding_is_a_sight_of_its_device_and_of_all_that_carry_it() -> None:
     night = night_of(document([NVR, NVR | {"carrier": "vnpt"}], INCIDENT), {}, inventory="example")
     (one,) = [sight for sight in night.sights if sight.is_device]
-    assert (one.name, one.key) == (f"{DEVICE_SIGHT}kcl-bg-001/nvr-01:device clock off", one.name)
+    assert (one.name, one.key) == (f"{DEVICE_ITEM}kcl-bg-001/nvr-01:device clock off", one.name)
     assert (one.facility, one.carriers, one.object) == (
         "kcl-bg-001",
         frozenset({"viettel", "vnpt"}),
@@ -49,9 +49,9 @@ def test_of_a_device_that_was_not_asked_or_is_worked_on_nothing_is_said(
 ) -> None:
     night = night_of(document(devices), {}, inventory="example")
     assert not [sight for sight in night.sights if sight.is_device]
-    assert night.says_nothing_of(f"{DEVICE_SIGHT}kcl-bg-001/nvr-01:device clock off") is silent
+    assert night.is_unverified(f"{DEVICE_ITEM}kcl-bg-001/nvr-01:device clock off") is silent
     # A facility that is gone from the inventory is no reason to keep knowing of its devices.
-    assert not night.says_nothing_of(f"{DEVICE_SIGHT}kcl-gone/nvr-01:device clock off")
+    assert not night.is_unverified(f"{DEVICE_ITEM}kcl-gone/nvr-01:device clock off")
 
 
 def test_an_incident_of_a_camera_with_paths_is_told_by_its_paths() -> None:

@@ -21,7 +21,7 @@ from provisioner_host.change import gate, preflight, switch
 from provisioner_host.change.transaction import ApplyTransaction, Transaction
 from provisioner_host.firewall.lockout import LockedOut, refusal_in, refusal_of
 from provisioner_host.machine import paths, units
-from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.files import cached, identity
 from provisioner_host.machine.shell import Failed
 from provisioner_host.wire import StatusRequest
 from tests.lab.direct import BOOTSTRAP, MARK
@@ -108,7 +108,7 @@ def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
             asked.append(program.read_text())
             return asked[-1]
 
-        return str(known("digest", identity(program), find_out))
+        return str(cached("digest", identity(program), find_out))
 
     assert [ask(), ask()] == ["one", "one"]
     times = program.stat()
@@ -126,7 +126,7 @@ def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
 ) -> None:
     monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     for number in range(50):
-        assert known("number", number, partial(int.__mul__, number, 2)) == number * 2
+        assert cached("number", number, partial(int.__mul__, number, 2)) == number * 2
     assert len(list((tmp_path / "known").iterdir())) <= 21
 
     def fail() -> None:
@@ -134,7 +134,7 @@ def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
 
     for _ in range(2):
         with pytest.raises(OSError):
-            known("failing", 1, fail)
+            cached("failing", 1, fail)
 
 
 @pytest.mark.parametrize(

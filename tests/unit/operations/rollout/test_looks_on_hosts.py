@@ -411,7 +411,7 @@ def test_of_paths_that_stay_away_the_devices_are_tried_and_nothing_is_read(monke
         tried.append((devices, timeout_s))
         return []
 
-    installed = firewall.InstalledPlaces(cameras=frozenset({("100.64.0.4", 10554)}))
+    installed = firewall.InstalledEndpoints(cameras=frozenset({("100.64.0.4", 10554)}))
     monkeypatch.setattr(firewall, "installed_places", lambda: installed)
     monkeypatch.setattr(reach, "connect_all", connect)
     monkeypatch.setattr(probe, "sample", lambda _paths: ({}, ""))

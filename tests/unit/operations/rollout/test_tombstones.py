@@ -469,10 +469,10 @@ def test_rules_by_which_nobody_is_asked_any_more_have_neither_the_set_nor_the_li
         content(fleets.state_of(inventories.inventory(facilities=[one])))[NFT_FILE].decode() for one in listed
     )
     elements = revocable_texts.elements_in(asking)["onvif"]
-    assert revocable_texts.with_asked(asking, []) == bare
-    assert revocable_texts.with_asked(bare, elements) == asking
+    assert revocable_texts.with_onvif_devices(asking, []) == bare
+    assert revocable_texts.with_onvif_devices(bare, elements) == asking
     with pytest.raises(revocable_texts.Unclear):
-        revocable_texts.with_asked(bare.replace("probe-elsewhere", "another hand"), elements)
+        revocable_texts.with_onvif_devices(bare.replace("probe-elsewhere", "another hand"), elements)
 
 
 @LOCAL_USER
