@@ -18,6 +18,7 @@ _IN: Final[Mapping[str, str]] = {
     "cli.apply_run": "rollback",
     "cli.certificate": "certificate certificate-request certificates",
     "cli.config": "config schema",
+    "cli.contacts.commands": "contacts",
     "cli.facility": "facility-next",
     "cli.forge": "forge",
     "cli.gateway": "gateway-installed gateway-set-key",

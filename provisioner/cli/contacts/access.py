@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import click
+from pydantic import BeforeValidator
 
+from provisioner.base.document import Day, Row, of
 from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, asked, nearest
 from provisioner.base.vault import VaultPasswords
@@ -22,9 +25,9 @@ from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
 from provisioner.importing.contacts.erasure import LocatedContact
 from provisioner.importing.contacts.store import (
-    PERSONAL_FIELDS,
     ROLE_LABELS,
     Contact,
+    Role,
     contacts_folder,
     revealed,
     valid_contacts,
@@ -124,38 +127,42 @@ def open_access(invocation: Invocation, chosen: Path | None, purpose: str, reque
     return ContactsAccess(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
 
 
-def contacts_document(command: str, **fields: object) -> dict[str, object]:
-    """Return the JSON document of a command about contacts."""
-    return {"schema": "provisioner/contacts", "version": 1, "command": command, **fields}
+class PlaceRow(Row):
+    """A contact without its personal data."""
+
+    province: str
+    facility: str = of("contact", "facility")
+    role: Role = of("contact", "role")
+    valid_from: Day = of("contact", "valid_from")
+    valid_to: Annotated[str, BeforeValidator(lambda day: str(day or ""))] = of("contact", "valid_to")
+    """The last day; empty if the duty has no end."""
 
 
-def records(contacts: Iterable[LocatedContact], *, show: bool) -> list[dict[str, str]]:
+Revealed = Annotated[str, BeforeValidator(revealed)]
+
+
+class ContactRow(PlaceRow):
+    """A contact."""
+
+    full_name: Revealed = of("contact", "full_name")
+    title: Revealed = of("contact", "title")
+    phone: Revealed = of("contact", "phone")
+    email: Revealed = of("contact", "email")
+    note: Revealed = of("contact", "note")
+    source: Revealed = of("contact", "source")
+
+
+def records(contacts: Iterable[LocatedContact], *, show: bool) -> tuple[PlaceRow, ...]:
     """Return records' positions, with `show` their content too."""
-    return [_contact_position(contact) | (_personal(contact) if show else {}) for contact in contacts]
+    return tuple(map((ContactRow if show else PlaceRow).model_validate, contacts))
 
 
 def print_records(contacts: Iterable[LocatedContact], *, show: bool) -> None:
     """Print records' positions, one a line, with `show` their content too."""
-    for contact in contacts:
-        place = _contact_position(contact)
-        until = f"to {place['valid_to']}" if place["valid_to"] else "on"
-        columns = [place["province"], place["facility"], place["role"], f"from {place['valid_from']} {until}"]
-        click.echo("  ".join(columns + [value for value in _personal(contact).values() if value and show]))
-
-
-def _contact_position(located: LocatedContact) -> dict[str, str]:
-    contact = located.contact
-    return {
-        "province": located.province,
-        "facility": contact.facility,
-        "role": contact.role.value,
-        "valid_from": str(contact.valid_from),
-        "valid_to": str(contact.valid_to or ""),
-    }
-
-
-def _personal(located: LocatedContact) -> dict[str, str]:
-    return {name: revealed(getattr(located.contact, name)) for name in PERSONAL_FIELDS}
+    for row in records(contacts, show=show):
+        province, facility, role, valid_from, valid_to, *personal = row.plain.values()
+        period = f"from {valid_from} " + (f"to {valid_to}" if valid_to else "on")
+        click.echo("  ".join([province, facility, role, period, *filter(None, personal)]))
 
 
 def cards_for(invocation: Invocation, purpose: str) -> Contacts:

@@ -6,16 +6,19 @@ import json
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Annotated, Literal
 
 import click
+from pydantic import BeforeValidator
 
-from provisioner.base.document import ProblemRow
+from provisioner.base.document import Count, Moment, Ordered, Printed, ProblemRow, Row, of
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.files import refuse_existing, write_private
 from provisioner.base.text import counted
 from provisioner.base.vault_password import refuse_proposed_password
 from provisioner.cli.contacts.access import (
-    contacts_document,
+    ContactRow,
+    PlaceRow,
     facilities_option,
     folder_option,
     force_option,
@@ -81,8 +84,8 @@ def _show_checked(invocation: Invocation, problems: Collection[Problem], judged:
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     code = InventoryError.exit_code if errors else 0
     if invocation.json:
-        fields = {"ok": not errors, "provinces": sorted(judged), "contacts": count}
-        print_document(contacts_document("check", **fields, problems=ProblemRow.listed(problems)))
+        of_check = {"provinces": judged, "contacts": count, "problems": problems}
+        print_document(CheckDocument(ok=not errors, **of_check).plain)
         return code
     for line in problem_lines(problems):
         click.echo(line, color=invocation.color)
@@ -90,6 +93,16 @@ def _show_checked(invocation: Invocation, problems: Collection[Problem], judged:
         _summary(errors, len(problems) - errors, f"{counted(count, 'contact')} in {counted(len(judged), 'province')}")
     )
     return code
+
+
+class CheckDocument(Printed, name="contacts", title="Contacts"):
+    """What `provisioner contacts check --output json` prints."""
+
+    command: Literal["check"] = "check"
+    ok: bool
+    provinces: Ordered
+    contacts: Count
+    problems: tuple[ProblemRow, ...]
 
 
 def _summary(errors: int, warnings: int, extent: str) -> str:
@@ -141,19 +154,37 @@ def find(
     if not contacts:
         raise nobody(files)
     if out is not None:
-        exported = contacts_document(
-            "export", as_of=access.now.isoformat(timespec="seconds"), records=records(contacts, show=True)
-        )
+        exported = ExportDocument(as_of=access.now, records=contacts).plain
         write_private(out, (json.dumps(exported, ensure_ascii=False, indent=1) + "\n").encode(), force=force)
     if invocation.json:
-        fields = {"provinces": sorted(files), "found": records(contacts, show=show), "exported": str(out or "")}
-        print_document(contacts_document("find", **fields))
+        found = records(contacts, show=show)
+        print_document(FindDocument(provinces=files, found=found, exported=out).plain)
         return 0
     print_records(contacts, show=show)
     click.echo(f"{counted(len(contacts), 'record')} found, {counted(len(files), 'province')} searched")
     if out is not None:
         click.echo(f"wrote {out}: it holds personal data")
     return 0
+
+
+class FindDocument(Printed, name="contacts", title="A search for a person"):
+    """What `provisioner contacts find --output json` prints."""
+
+    command: Literal["find"] = "find"
+    provinces: Ordered
+    """The searched ones."""
+    found: tuple[ContactRow | PlaceRow, ...]
+    """Personal data only with `--show`."""
+    exported: Annotated[str, BeforeValidator(lambda out: str(out or ""))]
+    """The written file, or empty."""
+
+
+class ExportDocument(Printed, name="contacts", title="The records of a person"):
+    """What `provisioner contacts find --export FILE` writes."""
+
+    command: Literal["export"] = "export"
+    as_of: Moment
+    records: tuple[ContactRow, ...]
 
 
 def terms_of_person(texts: tuple[str, ...], purpose: str) -> tuple[SearchTerm, ...]:
@@ -244,13 +275,7 @@ def _ask(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
 
 def _show_erased(invocation: Invocation, planned: Erasure, finished: tuple[str, ...]) -> None:
     if invocation.json:
-        fields = {
-            "erased": records(planned.contacts, show=False),
-            "renewed": [_renewed(renewal) for renewal in planned.renewals],
-            "finished": list(finished),
-            "related": planned.related,
-        }
-        print_document(contacts_document("erase", **fields))
+        print_document(EraseDocument.made_of(planned, finished=finished).plain)
         return
     print_records(planned.contacts, show=False)
     click.echo(f"erased {counted(len(planned.contacts), 'record')}")
@@ -262,14 +287,30 @@ def _show_erased(invocation: Invocation, planned: Erasure, finished: tuple[str, 
         click.echo(f"{related} with the same phone, e-mail or name: look with find")
 
 
-def _renewed(renewal: Renewal) -> dict[str, object]:
-    return {
-        "province": renewal.province,
-        "file": str(renewal.file),
-        "password_file": str(renewal.source or renewal.new_password_file),
-        "old_password": "destroyed" if renewal.source else "to-be-destroyed",
-        "earlier_versions": renewal.earlier,
-    }
+class RenewedRow(Row):
+    """A province's new password."""
+
+    province: str
+    file: Path
+    password_file: Path
+    old_password: Annotated[
+        Literal["destroyed", "to-be-destroyed"],
+        BeforeValidator(lambda source: "destroyed" if source else "to-be-destroyed"),
+    ] = of("source")
+    earlier_versions: Count | None = of("earlier")
+    """In Git here; null if unknown."""
+
+
+class EraseDocument(Printed, name="contacts", title="An erasure"):
+    """What `provisioner contacts erase --output json` prints."""
+
+    command: Literal["erase"] = "erase"
+    erased: tuple[PlaceRow, ...] = of("contacts")
+    renewed: tuple[RenewedRow, ...] = of("renewals")
+    finished: tuple[str, ...]
+    """Provinces of an interrupted erasure that is finished now."""
+    related: Count
+    """Other records with the same phone, e-mail or name."""
 
 
 def _renewal_lines(renewal: Renewal) -> Iterator[str]:
@@ -335,13 +376,24 @@ def list_(
     access.record("list", [province], len(listed))
     write_private(out, content, force=force)
     if invocation.json:
-        fields = {"file": str(out), "province": province, "contacts": len(listed), "without_representative": without}
-        print_document(contacts_document("list", **fields))
+        of_list = {"file": out, "province": province, "contacts": len(listed), "without_representative": without}
+        print_document(ListDocument(**of_list).plain)
         return 0
     click.echo(f"wrote {out}: {counted(len(listed), 'contact')} of {province}; it holds personal data")
     if without:
         click.echo(f"without a complete representative: {', '.join(without)}")
     return 0
+
+
+class ListDocument(Printed, name="contacts", title="A list of contacts"):
+    """What `provisioner contacts list --output json` prints."""
+
+    command: Literal["list"] = "list"
+    file: Path
+    province: str
+    contacts: Count
+    without_representative: tuple[str, ...]
+    """Facilities."""
 
 
 def _with_operating(facilities: Iterable[Facility], *states: Operating) -> set[str]:

@@ -51,6 +51,11 @@ class Renewal:
     new_password_file: Path | None
     earlier: int | None
 
+    @property
+    def password_file(self) -> Path | None:
+        """The new password's file."""
+        return self.source or self.new_password_file
+
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
     """Return a file's versions in local branches, stash and reflog.

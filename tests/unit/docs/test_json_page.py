@@ -26,8 +26,7 @@ Schema of a document, which says what each field means. More fields may come; no
 This page is made from the models in `provisioner/`.
 """
 TAIL = """\
-Their fields are as stable; those of `contacts` and `import-template` are described in
-[contacts.md](../daily/contacts.md#json) and [import.md](../daily/import.md#json).
+Their fields are as stable.
 
 ## Fields
 
