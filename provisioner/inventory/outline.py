@@ -62,15 +62,17 @@ class PlanOutline(NamedTuple):
 
 
 class Remarks(Model):
-    """A facility's block and claims, and its devices' fields for reports."""
+    """A facility's block and claims, and the fields for reports."""
 
     blocked: Blocked | None = None
     claimed_connection: ClaimedConnection | None = None
+    fields: dict[str, bool | int | str] | None = None
+    """The facility's fields with `Use(status=True)`."""
     devices: dict[Slug, dict[str, bool | int | str]] | None = None
-    """Fields with `Use(status=True)`, by device; devices without any are left out."""
+    """The same by device; devices without any are left out."""
 
 
-_NO_REMARKS = Remarks.model_construct(blocked=None, claimed_connection=None, devices=None)
+_NO_REMARKS = Remarks.model_construct(blocked=None, claimed_connection=None, fields=None, devices=None)
 
 
 class Outline(NamedTuple):
@@ -213,20 +215,18 @@ def rtsp_paths_of(facility: Facility) -> str:
 
 
 def _remarks_of(facility: Facility) -> str:
-    devices = _status_devices(facility) or None
-    if facility.blocked is None and facility.claimed_connection is None and devices is None:
+    every: tuple[Recorder | Camera, ...] = (*facility.recorders, *facility.cameras)
+    devices = {one.id: shown for one in every if (shown := _shown(one))}
+    fields, blocked, claimed = _shown(facility), facility.blocked, facility.claimed_connection
+    if not (fields or devices or blocked or claimed):
         return ""
-    remarks = Remarks(blocked=facility.blocked, claimed_connection=facility.claimed_connection, devices=devices)
+    remarks = Remarks(blocked=blocked, claimed_connection=claimed, fields=fields or None, devices=devices or None)
     return remarks.model_dump_json(exclude_none=True)
 
 
-def _status_devices(facility: Facility) -> dict[str, dict[str, bool | int | str]]:
-    by_device = {}
-    devices: tuple[Recorder | Camera, ...] = (*facility.recorders, *facility.cameras)
-    for device in devices:
-        if names := _in_status(type(device)):
-            by_device[device.id] = device.model_dump(mode="json", include=names, exclude_defaults=True)
-    return {device_id: values for device_id, values in by_device.items() if values}
+def _shown(part: Facility | Recorder | Camera) -> dict[str, bool | int | str]:
+    names = _in_status(type(part))
+    return part.model_dump(mode="json", include=names, exclude_defaults=True) if names else {}
 
 
 @cache

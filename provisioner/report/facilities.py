@@ -298,6 +298,8 @@ class FacilityRow(Row):
     warnings: tuple[OpeningRow, ...]
     next: Said
     """What has to happen."""
+    fields: Mapping[str, bool | int | str] | None = absent()
+    """What its file says in the fields that are shown here and have no key of their own."""
     devices: Mapping[str, Mapping[str, bool | int | str]] | None = absent()
     """By the id of a camera or recorder, what its file says in the fields that are shown here."""
 
@@ -319,6 +321,7 @@ def facility_values(status: FacilityStatus, name: str) -> Document:
         "blocked": status.blocked if status.is_blocked else None,
         "sign_offs": {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]},
         "warnings": [status.opening] if status.opening else [],
+        "fields": status.fields or None,
         "devices": status.devices or None,
     }
 

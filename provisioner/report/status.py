@@ -341,8 +341,10 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
         yield f"  - {say.restated(reason.text)}{place}"
     yield from map(printable, failing_lines(explained.failing, say))
-    for device, fields in explained.status.devices.items():
-        yield printable(f"  - {facility}/{device}: {', '.join(f'{name} {value}' for name, value in fields.items())}")
+    devices = {f"{facility}/{device}": fields for device, fields in explained.status.devices.items()}
+    for owner, fields in {facility: explained.status.fields, **devices}.items():
+        if fields:
+            yield printable(f"  - {owner}: {', '.join(f'{name} {value}' for name, value in fields.items())}")
     for problem in explained.problems:
         yield f"  {say.word(problem.severity)}: {problem.place}: {say.restated(problem.message)}"
     yield f"  {say('next')}: {say.restated(explained.status.next)}"

@@ -161,11 +161,12 @@ def test_an_option_is_of_its_field_s_form_and_its_value_goes_into_the_file() -> 
 
 
 def test_what_reports_show_of_devices_goes_with_the_outline(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: dict[type[Model], set[str]] = {Camera: set(), Recorder: set()}
+    shown: dict[type[Model], set[str]] = {Facility: set(), Camera: set(), Recorder: set()}
     monkeypatch.setattr(outline, "_in_status", shown.__getitem__)
     assert outline_of(facility_of()).remarks == ""
-    shown |= {Camera: {"location", "audio"}, Recorder: {"model"}}
+    shown |= {Facility: {"kind"}, Camera: {"location", "audio"}, Recorder: {"model"}}
     found = outline_of(facility_of())
+    assert found.read_remarks.fields == {"kind": facility_of().kind.value}
     assert found.read_remarks.devices == {"nvr-01": {"model": "X"}, "cam-01": {"location": "cổng", "audio": True}}
     assert unpacked(json.loads(json.dumps(packed(found)))) == found
     public = with_texts(found.read_remarks, lambda text: text.replace("cổng", WITHHELD))

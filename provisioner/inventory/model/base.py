@@ -205,7 +205,7 @@ class Use:
         signed: whether parties sign it in a plan; required for each field of a signed model.
         private: whether reports omit its value, although it is no free text.
         option: help of the command option that sets it, if any.
-        status: whether `status` and `export progress` show it; for cameras and recorders.
+        status: whether `status` and `export progress` show it; for facilities, cameras and recorders.
     """
 
     signed: bool | None = None

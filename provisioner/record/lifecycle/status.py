@@ -151,6 +151,11 @@ class FacilityStatus:
         return claimed
 
     @property
+    def fields(self) -> Mapping[str, bool | int | str]:
+        """The reported values of its file."""
+        return self._remarks.fields or {}
+
+    @property
     def devices(self) -> Mapping[str, Mapping[str, bool | int | str]]:
         """The reported values of its cameras and recorders, by id."""
         return self._remarks.devices or {}

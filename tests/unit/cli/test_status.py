@@ -505,13 +505,14 @@ def test_a_schema_names_every_value_that_there_may_be(name: str, field: str, val
 def test_what_the_model_shows_of_devices_is_in_status_and_export_and_nothing_private(
     story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = {model.Camera: {"location", "port"}, model.Recorder: {"model"}}
+    shown = {model.Facility: {"kind", "name"}, model.Camera: {"location", "port"}, model.Recorder: {"model"}}
     monkeypatch.setattr(outline, "_in_status", shown.__getitem__)
     story.environment["PROVISIONER_NO_CACHE"] = "1"
     path = EXAMPLE / "facilities/quang-nam/kcl-qn-002.yml"
     text = path.read_text(encoding="utf-8").replace("zone: nhan_do\n", "zone: nhan_do\n    port: 8554\n", 1)
     for location, seen in (("tầng 2", "tầng 2"), ("Hoa5mai@BG tầng 2", WITHHELD)):
-        path.write_text(f"{text}    location: {location}\n", encoding="utf-8")
+        named = text.replace("name: Nhà máy Ví Dụ 6\n", f"name: {location}\n")
+        path.write_text(f"{named}    location: {location}\n", encoding="utf-8")
         for words in (["status", "--why"], ["export", "progress"]):
             assert story.run("--output", "json", *words) == 0
             printed = document(capsys)
@@ -519,5 +520,9 @@ def test_what_the_model_shows_of_devices_is_in_status_and_export_and_nothing_pri
             found = {one["facility"]: one.get("devices") for one in printed["facilities"]}
             assert found["kcl-qn-002"] == {"cam-01": {"location": seen, "port": 8554}}
             assert found["kcl-bg-001"] is None
+            fields = {one["facility"]: one["fields"] for one in printed["facilities"]}
+            assert fields["kcl-qn-002"] == {"kind": "factory", "name": seen}
         assert story.run("status", "kcl-qn-002", "--why") == 0
-        assert f"- kcl-qn-002/cam-01: location {seen}, port 8554" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert f"- kcl-qn-002: name {seen}, kind factory" in out
+        assert f"- kcl-qn-002/cam-01: location {seen}, port 8554" in out
