@@ -11,8 +11,8 @@ from provisioner.base.document import Printed, Row
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.text import local_time, printable
-from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import log, print_document
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.agent.decision import Act
@@ -54,7 +54,7 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
     settings = _settings(file)
     if shows:
         return _show_states(invocation, settings)
-    agent = Agent(settings, invocation.env, _tell, again=again)
+    agent = Agent(settings, invocation.env, log, again=again)
     if once:
         return _once(invocation, agent, settings)
     with ended_by_signal() as stop:
@@ -70,10 +70,6 @@ def _settings(file: Path) -> AgentSettings:
             f"{file} cannot be read", hint="name the agent's file; what it holds at least: provisioner agent --help"
         ) from None
     return read_agent_settings(text, str(file))
-
-
-def _tell(line: str) -> None:
-    click.echo(f"{local_time(now())}  {printable(line)}", err=True)
 
 
 def _once(invocation: Invocation, agent: Agent, settings: AgentSettings) -> int:

@@ -9,10 +9,10 @@ import click
 
 from provisioner.base.document import Printed, absent
 from provisioner.base.errors import UsageError
-from provisioner.base.text import local_time, printable
+from provisioner.base.text import printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import log, print_document
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.terminal import ValidPath
 
@@ -59,7 +59,7 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
         _print(invocation, line, settings)
         return 0
     with ended_by_signal() as stop:
-        NodeService(settings, invocation.env, _tell).run(stop)
+        NodeService(settings, invocation.env, log).run(stop)
     return 0
 
 
@@ -82,10 +82,6 @@ def _print(invocation: Invocation, line: str, settings: NodeSettings | None = No
         print_document(NodeKeyDocument(key=line, carrier=carrier).plain)
     else:
         click.echo(line)
-
-
-def _tell(line: str) -> None:
-    click.echo(f"{local_time(now())}  {printable(line)}", err=True)
 
 
 @node.command("key")

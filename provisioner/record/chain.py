@@ -235,7 +235,6 @@ class _Chain:
     def __init__(self, connection: Connection, inventory: str, keys: RecordKeys) -> None:
         self._connection, self._inventory, self._keys = connection, inventory, keys
         self._sealed = seals_of(connection, inventory)
-        self._keys = keys
         self._proofs = _Proofs(keys)
         self._cut = latest_cut(connection, inventory, keys)
         self._lists = PathLists(connection, inventory)

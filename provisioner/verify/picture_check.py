@@ -136,14 +136,6 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault in words."""
-
-    cause: Cause
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """The result for one picture.
 
@@ -155,7 +147,7 @@ class Judgement:
     """
 
     state: State
-    fault: Fault | None = None
+    fault: Finding | None = None
     suspects: tuple[Suspect, ...] = ()
     labels: tuple[str, ...] = ()
     noise: float | None = None
@@ -195,7 +187,7 @@ def _local(at: datetime) -> time:
 
 def _faults(
     picture: wire.PictureAnswer, agreed: Agreed, before: Before, damaged: int, *, dark_allowed: bool
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     """Yield faults, worst first; a badly corrupt picture hides all others."""
     corrupt = corruption(picture, damaged)
     if corrupt is not None and picture["complaints"] >= _RUINED * max(1, picture["frames"]):
@@ -218,21 +210,23 @@ def is_dark(scene: wire.SceneAnswer) -> bool:
     return scene["median"] <= _DARK_MEDIAN and scene["gradient_p99"] < _DARK_EDGES
 
 
-def no_picture(scene: wire.SceneAnswer) -> Fault | None:
+def no_picture(scene: wire.SceneAnswer) -> Finding | None:
     """Return the fault of a picture that no sensor made, if any."""
     if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
-        return Fault(Cause.BLACK_PICTURE, "the picture is black, without a light or an edge: look at lens and sensor")
+        return Finding(
+            Cause.BLACK_PICTURE, detail="the picture is black, without a light or an edge: look at lens and sensor"
+        )
     card = scene["one_level"] >= _CARD_LEVEL and scene["gradient_p99"] >= _CARD_EDGES
     colours = scene["levels"] <= _BARS_LEVELS and scene["one_level"] <= _BARS_LEVEL
     bars = colours and scene["spread"] >= _BARS_SPREAD and scene["median"] > _DARK_MEDIAN
     if card or bars:
         detail = "a card is shown, as recorders do that get no video: look at the camera behind it and its cable"
-        return Fault(Cause.NO_VIDEO, detail)
+        return Finding(Cause.NO_VIDEO, detail=detail)
     flat = (
         scene["flat_cells"] >= _FLAT_CELLS and scene["three_levels"] >= _FLAT_LEVELS and scene["spread"] <= _FLAT_SPREAD
     )
     if flat and scene["median"] > _DARK_MEDIAN:
-        return Fault(Cause.FLAT_PICTURE, "the picture is one flat surface: look at the camera, and restart it")
+        return Finding(Cause.FLAT_PICTURE, detail="the picture is one flat surface: look at the camera, and restart it")
     return None
 
 
@@ -261,7 +255,7 @@ def is_still(picture: wire.PictureAnswer, noise: float | None) -> bool:
 # --- a stream -------------------------------------------------------------------------------------
 
 
-def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault | None:
+def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Finding | None:
     """Return a fault if a key packet repeats: no sensor does that."""
     keys = picture["packets"]["keys"]
     if len(set(keys)) < len(keys):
@@ -269,18 +263,18 @@ def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Fault |
         detail = msg(
             "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera", repeated, len(keys)
         )
-        return Fault(Cause.PICTURE_REPEATS, detail)
+        return Finding(Cause.PICTURE_REPEATS, detail=detail)
     if repeated_keys := set(keys) & set(earlier):
         detail = msg(
             "{known} of {keys} key pictures came before, byte for byte: restart the camera",
             len(repeated_keys),
             len(keys),
         )
-        return Fault(Cause.PICTURE_REPEATS, detail)
+        return Finding(Cause.PICTURE_REPEATS, detail=detail)
     return None
 
 
-def corruption(picture: wire.PictureAnswer, damaged: int) -> Fault | None:
+def corruption(picture: wire.PictureAnswer, damaged: int) -> Finding | None:
     """Return damage reported by decoder, relay or reader, if any."""
     packets = picture["packets"]
     undecoded = picture["owed"] - picture["frames"]
@@ -304,10 +298,10 @@ def corruption(picture: wire.PictureAnswer, damaged: int) -> Fault | None:
         )
     else:
         return None
-    return Fault(Cause.CORRUPT, msg("{said}: look at the camera's network and its uplink", text))
+    return Finding(Cause.CORRUPT, detail=msg("{said}: look at the camera's network and its uplink", text))
 
 
-def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
+def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Finding | None:
     """Return a fault if the pictures' timestamps do not advance properly."""
     packets = picture["packets"]
     if packets["equal"] >= max(_EQUAL, _EQUAL_SHARE * packets["count"]):
@@ -330,7 +324,7 @@ def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
         )
     else:
         return None
-    return Fault(Cause.TIME_STUCK, msg("{said}: players stop or jump; restart the camera", text))
+    return Finding(Cause.TIME_STUCK, detail=msg("{said}: players stop or jump; restart the camera", text))
 
 
 def _is_in_time(picture: wire.PictureAnswer, agreed: Agreed) -> bool:
@@ -343,7 +337,7 @@ def _is_long(packets: wire.PacketsAnswer) -> bool:
     return packets["count"] >= _FEWEST_PACKETS and packets["arrived_s"] >= _LONG_ENOUGH_S
 
 
-def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
+def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Finding | None:
     """Return a fault for fewer frames a second than agreed or declared."""
     packets, expected = picture["packets"], agreed.fps or picture["declared_fps"]
     if not expected or packets["count"] < _FEWEST_PACKETS or packets["step_s"] <= 0:
@@ -352,13 +346,13 @@ def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     if expected < _SLOWER * received:
         return None
     origin = "were agreed" if agreed.fps else "are what the stream declares; write fps where fewer are agreed"
-    return Fault(
+    return Finding(
         Cause.RATE_TOO_LOW,
-        msg("{comes} frames a second come, {wanted} {whose}", f"{received:.1f}", f"{expected:g}", origin),
+        detail=msg("{comes} frames a second come, {wanted} {whose}", f"{received:.1f}", f"{expected:g}", origin),
     )
 
 
-def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
+def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Finding | None:
     """Return a fault for a bit rate below the agreed minimum."""
     packets = picture["packets"]
     seconds = packets["span_s"] + packets["step_s"]
@@ -367,9 +361,9 @@ def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Fault | None:
     received = packets["bytes"] / _KBIT / seconds
     if received >= agreed.least_kbps:
         return None
-    return Fault(
+    return Finding(
         Cause.RATE_TOO_LOW,
-        msg("{comes} kbit/s come, {least_kbps} were agreed as the least", f"{received:.0f}", agreed.least_kbps),
+        detail=msg("{comes} kbit/s come, {least_kbps} were agreed as the least", f"{received:.0f}", agreed.least_kbps),
     )
 
 

@@ -10,7 +10,8 @@ import click
 
 from provisioner.base.errors import Problem, ProvisionerError, Severity
 from provisioner.base.language import ENGLISH, Translator
-from provisioner.base.text import Document, indented_parts, printable
+from provisioner.base.text import Document, indented_parts, local_time, printable
+from provisioner.cli.support.context import now
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -24,6 +25,11 @@ def print_document(document: Mapping[str, object]) -> None:
     for part in indented_parts(document):
         click.echo(_WORDS.sub(_json_escaped, part), nl=False)
     click.echo()
+
+
+def log(line: str) -> None:
+    """Print a service's line with the time on standard error."""
+    click.echo(f"{local_time(now())}  {printable(line)}", err=True)
 
 
 def _json_escaped(found: re.Match[str]) -> str:

@@ -81,6 +81,7 @@ class Dialect(Protocol):
 
     def account(self) -> Call:
         """Ask for the token's account."""
+        return Call("GET", "/user", accepted=NOBODY)
 
     def comments(self, number: int, page: int) -> Call:
         """List comments of a merge request, oldest first."""
@@ -102,6 +103,8 @@ class Dialect(Protocol):
 
     def listed_labels(self, page: int) -> Call | None:
         """List the project's labels; `None` if the forge makes missing ones."""
+        del page
+        return None
 
     def make_label(self, name: str, colour: str) -> Call:
         """Make a label, with a colour as `#rrggbb`."""
@@ -110,17 +113,13 @@ class Dialect(Protocol):
         """Set a commit's status."""
 
 
-class IssuesDialect:
+class IssuesDialect(Dialect):
     """The calls of one repository; `most_description` is in characters."""
 
     most_description: ClassVar[int]
 
     def __init__(self, project: str) -> None:
         self._repository = f"/repos/{project}"
-
-    def account(self) -> Call:
-        """Ask for the token's account."""
-        return Call("GET", "/user", accepted=NOBODY)
 
     def comments(self, number: int, page: int) -> Call:
         """List all comments, oldest first."""
@@ -214,11 +213,6 @@ class GitHub(IssuesDialect):
         """Return an answer's labels by name."""
         return {name: name for name in names_in(answer)}
 
-    def listed_labels(self, page: int) -> Call | None:
-        """Return `None`: GitHub makes missing labels."""
-        del page
-        return None
-
     def make_label(self, name: str, colour: str) -> Call:
         """Make a label."""
         return Call("POST", f"{self._repository}/labels", {"name": name, "color": colour.lstrip("#")})
@@ -232,7 +226,7 @@ _STATES: Final = {
 }
 
 
-class GitLab:
+class GitLab(Dialect):
     """GitLab: comments are notes, labels are a field of the merge request."""
 
     runner = ""
@@ -244,10 +238,6 @@ class GitLab:
     def headers(self, token: Secret) -> Mapping[str, str]:
         """Return the headers of every call."""
         return {"PRIVATE-TOKEN": token.reveal()}
-
-    def account(self) -> Call:
-        """Ask for the token's account."""
-        return Call("GET", "/user", accepted=NOBODY)
 
     def comments(self, number: int, page: int) -> Call:
         """List notes, oldest first."""
@@ -276,11 +266,6 @@ class GitLab:
         document = {"add_labels": ",".join(add), "remove_labels": ",".join(remove)}
         body = {key: names for key, names in document.items() if names}
         return [Call("PUT", self._request(number), body)] if body else []
-
-    def listed_labels(self, page: int) -> Call | None:
-        """Return `None`: GitLab makes missing labels."""
-        del page
-        return None
 
     def make_label(self, name: str, colour: str) -> Call:
         """Make a label."""
