@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,13 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url, text
 
+from provisioner.base.text import Document
+from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.database import open_database
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
+from provisioner.record.path_memory import each_memory
 from provisioner.record.state_folder import StateFolder
-from provisioner.record.store import find_history
+from provisioner.record.store import find_history, open_history
 
 START = datetime(2021, 5, 8, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -39,6 +42,27 @@ def run(number: int = 1, operation: Operation = Operation.VERIFY, **changes: Any
         "tool": "1.2.3",
     }
     return Run(**(plain | changes))
+
+
+def record_verdicts(
+    place: StateFolder,
+    run_id: str,
+    at: datetime,
+    kept: Mapping[str, StoredVerdict],
+    carriers: Mapping[str, str] | None = None,
+    *,
+    whole: bool = True,
+) -> None:
+    """Record a verification that has only verdicts on paths; `whole`: these are all paths of their provinces."""
+    with closing(open_history(place)) as history:
+        verification = Run(run_id, Operation.VERIFY, at, "", "", {}, "")
+        history.end(verification, Ending(at, "", swept=SweptPaths(kept, carriers or {}, whole)))
+
+
+def read_memories(place: StateFolder, paths: Collection[str]) -> dict[str, Document | None] | None:
+    """The memories of paths; None for those whose row is rejected."""
+    each = each_memory(place, paths)
+    return None if each is None else dict(each)
 
 
 def ending(number: int = 1, **changes: Any) -> Ending:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,18 @@ from provisioner.inventory import rules
 from provisioner.inventory.files.edit import Flow, edited
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.load import load, valid_inventory
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Allocations, Facility, Inventory, Party
 from provisioner.inventory.signed import signed_content
 
 TODAY = date(2021, 5, 9)
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = ()) -> Inventory:
+    """A valid inventory; of another one the error has every problem."""
+    return valid_inventory(load(root, today=today), root, tolerate=tolerate)
 
 
 def public_key(name: str) -> str:

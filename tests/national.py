@@ -26,12 +26,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.geography import provinces
-from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Facility, Party, SignOff
 from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content, statement
 from tests import fleets, inventories, signatures
+from tests.inventories import load_inventory
 from tests.national_vault import write_vault
 
 TODAY: Final = date(2021, 6, 15)

@@ -156,11 +156,6 @@ class ReaderScope:
         """Return whether a number shown to the reader may include the object."""
         return self.reach(matter) is Reach.COUNTS or self.sees(matter, place)
 
-    def knows_of(self, matter: Matter, place: Whereabouts) -> bool:
-        """Return whether the reader may learn that something exists, without its content."""
-        is_present = self.reach(matter) is Reach.PRESENCE and self.is_own(place)
-        return is_present or self.sees(matter, place)
-
 
 def is_read(path: str, prefixes: Iterable[str]) -> bool:
     """Return whether a path, or its beginning, is under a prefix."""

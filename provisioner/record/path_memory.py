@@ -47,14 +47,6 @@ Change = Callable[[str, Document | None], Document]
 """Makes a path's new memory from its name and the old memory, if any."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadMemories:
-    """Memories by path; `unread` lists paths with a row that was rejected."""
-
-    documents: Mapping[str, Document] = field(default_factory=dict)
-    unread: tuple[str, ...] = ()
-
-
 class _Made(NamedTuple):
     content: str
     seal: str
@@ -69,16 +61,6 @@ class ReadReferences:
 
 
 # --- memories --------------------------------------------------------------------------------------
-
-
-def read_memories(folder: StateFolder, paths: Collection[str]) -> ReadMemories | None:
-    """Return the memories of paths, or `None` without a history."""
-    memories = each_memory(folder, paths)
-    if memories is None:
-        return None
-    documents = dict(memories)
-    unread = sorted(path for path, document in documents.items() if document is None)
-    return ReadMemories({path: memory for path, memory in documents.items() if memory is not None}, tuple(unread))
 
 
 def each_memory(folder: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:

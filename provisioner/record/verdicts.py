@@ -7,7 +7,6 @@ Functions raise `StateError` if the history cannot be read or written. `prefix` 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,33 +17,13 @@ from sqlalchemy import func, select
 from provisioner.base.text import start_of
 from provisioner.record.availability.measured import LONGEST_STANDING, Measured, Span, measured
 from provisioner.record.availability.path_state import PathState, Strip, nights, since
-from provisioner.record.availability.verdict_table import ByPath, StoredVerdict, SweptPaths
+from provisioner.record.availability.verdict_table import ByPath
 from provisioner.record.database import has_table, open_database
-from provisioner.record.entries import Ending, Operation, Run
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.state_queries import ReadLooks, read_looks
-from provisioner.record.store import open_history
 from provisioner.record.tables import stored, verdicts
 
 _PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
-
-
-def record_verdicts(
-    folder: StateFolder,
-    run_id: str,
-    at: datetime,
-    by_path: Mapping[str, StoredVerdict],
-    carriers: Mapping[str, str] | None = None,
-    *,
-    whole: bool = True,
-) -> None:
-    """Record a verification that has only verdicts on paths.
-
-    `whole` tells whether these are all paths of their provinces.
-    """
-    run = Run(run_id, Operation.VERIFY, at, "", "", {}, "")
-    with closing(open_history(folder)) as history:
-        history.end(run, Ending(at, "", swept=SweptPaths(by_path, carriers or {}, whole)))
 
 
 def read_since(

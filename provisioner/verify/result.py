@@ -432,11 +432,6 @@ class PictureReport:
         """Whether the report has more than a good or faulty state."""
         return bool(self.seconds) and (self.state not in {"good", "faulty"} or bool(self.suspects or self.labels))
 
-    @property
-    def in_words(self) -> str:
-        """The report in words."""
-        return f"picture {', '.join((self.state, *self.suspects, *self.labels))}"
-
 
 @dataclass(frozen=True, slots=True)
 class AcceptedSetting:

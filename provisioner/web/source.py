@@ -1,7 +1,7 @@
 """The source of boards: inventory, recorded verifications and path history. Read-only.
 
-Pages use path history only as `Past`; `NoPast` stands for a missing history. Most paths look alike, so rendered rows of
-nights are cached. A feed loads a board once for each recorded run.
+Pages use path history only as `Past`. Most paths look alike, so rendered rows of nights are cached. A feed loads a
+board once for each recorded run.
 """
 
 from __future__ import annotations
@@ -83,20 +83,6 @@ class Past(Protocol):
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         """Return the measured times of each path with this prefix."""
         ...
-
-
-class NoPast:
-    """A missing path history."""
-
-    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
-        """Return no paths."""
-        del prefix, last, number
-        return {}
-
-    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
-        """Return no paths."""
-        del prefix, span
-        return {}
 
 
 class Source(Protocol):

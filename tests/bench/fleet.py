@@ -19,11 +19,11 @@ from provisioner.base.secret import Secret
 from provisioner.base.vault import SECRETS_ID, VaultPasswords, encrypt
 from provisioner.inventory.files.edit import render_mapping, write_lock
 from provisioner.inventory.geography import provinces
-from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import Inventory, InventorySecrets
 from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
 from tests import fleets, inventories
+from tests.inventories import load_inventory
 
 PASSWORD_FILE: Final = "vault-password"
 TODAY: Final = date(2021, 5, 9)

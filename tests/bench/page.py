@@ -23,7 +23,6 @@ from typing import Final
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.inventory.loader.load import load_inventory
 from provisioner.operations.questions.overview import overview
 from provisioner.record.state_folder import state_folder_of
 from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links, choose_facilities
@@ -39,6 +38,7 @@ from provisioner.web.readers import Reader, scoped
 from provisioner.web.source import RecordedSource
 from provisioner.web.static import write_pages
 from tests.bench.figures import Figure, Part
+from tests.inventories import load_inventory
 from tests.national import TODAY, Country, generate
 from tests.verified import DrawnNight
 

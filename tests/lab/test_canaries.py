@@ -6,15 +6,13 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from provisioner.base.vault import VaultPasswords
-from provisioner.inventory.loader.load import load_inventory
-from provisioner.inventory.loader.secrets import load_secrets
+from provisioner.inventory.loader.secrets import read_secrets
 
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS
@@ -33,8 +31,7 @@ _HOMES = ("/etc/provisioner/", "/var/lib/provisioner/last-good/", "/var/lib/prov
 def canaries(deployment: Deployment) -> dict[str, str]:
     """Every secret of the deployment by what it is, as it is and as URLs have it."""
     passwords = VaultPasswords.from_environment(deployment.environment)
-    inventory = load_inventory(deployment.root, today=datetime.now(UTC).date())
-    secrets = load_secrets(deployment.root, passwords, inventory)
+    secrets = read_secrets(deployment.root, passwords).secrets
     assert secrets.digest_key
     found = {"digest key": secrets.digest_key.reveal()}
     for facility, devices in secrets.cameras.items():

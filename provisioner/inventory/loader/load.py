@@ -165,14 +165,6 @@ def check(loaded: Loaded) -> tuple[Problem, ...]:
     return loaded.all_problems
 
 
-def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
-    """Load a valid inventory; otherwise `InventoryError` has every problem.
-
-    `tolerate` has codes of problems that the calling command solves, e.g. `allocation-missing`.
-    """
-    return valid_inventory(load(root, today=today, cache=cache), root, tolerate=tolerate)
-
-
 def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tuple[Loaded, Inventory]:
     """Load an inventory's readable part; `InventoryError` without settings or lock."""
     loaded = load(root, today=today, cache=cache)

@@ -15,12 +15,12 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, RootModel, ValidationError
 
-from provisioner.base.errors import InventoryError, Problem, SecretsError, Severity
+from provisioner.base.errors import Problem, SecretsError, Severity
 from provisioner.base.files import read_regular, write_atomic
 from provisioner.base.processes import in_parallel
 from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import counted, msg
+from provisioner.base.text import msg
 from provisioner.base.vault import (
     SECRETS_ID,
     Opener,
@@ -310,22 +310,6 @@ def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Prob
     return Problem(
         position.file, position.line, position.column, "move-unfinished", message, hint, owner, Severity.WARNING
     )
-
-
-def load_secrets(
-    root: Path, passwords: VaultPasswords, inventory: Inventory, *, tolerate: Collection[str] = ()
-) -> Secrets:
-    """Load complete secrets of an inventory.
-
-    An unopened file raises `SecretsError`, invalid secrets `InventoryError`, which has every problem.
-    """
-    loaded = carried(read_secrets(root, passwords), inventory)
-    problems = check(root, loaded, inventory)
-    errors = tuple(p for p in problems if p.severity is Severity.ERROR and p.code not in tolerate)
-    if errors:
-        message = msg("the secrets of {root} are invalid: {problems}", root, counted(len(errors), "problem"))
-        raise InventoryError(message, problems=errors, hint="correct the places listed")
-    return loaded.secrets
 
 
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:

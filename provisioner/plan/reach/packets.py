@@ -242,11 +242,6 @@ def accepts(ruleset: Ruleset, packet: NetPacket) -> bool:
     return all(ruling.accepted for ruling in rulings(ruleset, "input", packet))
 
 
-def lets_out(ruleset: Ruleset, packet: NetPacket) -> bool:
-    """Return whether `output` accepts a packet; dynamic sets count as empty."""
-    return all(ruling.accepted for ruling in rulings(ruleset, "output", packet))
-
-
 def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling]:
     """Return a chain's verdicts on packets; several if addresses are treated differently."""
     rules = ruleset.chains.get(chain)

@@ -14,11 +14,11 @@ from typing import Any, Final
 from provisioner.base.vault import SECRETS_ID, encrypt
 from provisioner.cli.support.context import today
 from provisioner.inventory.files.edit import write_lock
-from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.new_secrets import recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from tests import inventories
 from tests.bench.rollout.hosts import RelayHosts
+from tests.inventories import load_inventory
 from tests.lab.engine import Engine
 from tests.lab.topology import SSH_USER
 

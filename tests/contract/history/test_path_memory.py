@@ -10,11 +10,11 @@ from datetime import timedelta
 import pytest
 
 from provisioner.base.text import Document
-from provisioner.record.path_memory import FORGOTTEN_AFTER, ReadMemories, read_memories, remember_paths
+from provisioner.record.path_memory import FORGOTTEN_AFTER, remember_paths
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history, open_history
 from tests import histories as make
-from tests.histories import tamper
+from tests.histories import read_memories, tamper
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
@@ -26,7 +26,7 @@ def counted(_path: str, known: Document | None) -> Document:
     return {"times": (known or {"times": 0})["times"] + 1}
 
 
-def memories(place: StateFolder, paths: list[str]) -> ReadMemories:
+def memories(place: StateFolder, paths: list[str]) -> dict[str, Document | None]:
     read = read_memories(place, paths)
     assert read is not None
     return read
@@ -45,8 +45,8 @@ def test_what_is_remembered_is_replaced(sealed: StateFolder) -> None:
     remember(sealed, ONE)
     remember(sealed, ONE, TWO)
     read = memories(sealed, [ONE, TWO, "bac-giang/kcl-003/cam-01/sub"])
-    assert (read.documents, read.unread) == ({ONE: {"times": 2}, TWO: {"times": 1}}, ())
-    assert memories(sealed, [TWO]).documents == {TWO: {"times": 1}}
+    assert read == {ONE: {"times": 2}, TWO: {"times": 1}}
+    assert memories(sealed, [TWO]) == {TWO: {"times": 1}}
 
 
 def test_nothing_is_made_to_read(place: StateFolder) -> None:
@@ -59,18 +59,18 @@ def test_a_database_of_before_has_no_memories_until_one_is_written(sealed: State
     tamper(sealed, "DROP TABLE provisioner_path_memories")
     tamper(sealed, "DROP TABLE provisioner_migrations")
     tamper(sealed, "DROP TABLE provisioner_host_epochs")
-    assert memories(sealed, [ONE]).documents == {}
+    assert memories(sealed, [ONE]) == {}
     remember(sealed, ONE)
-    assert memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
+    assert memories(sealed, [ONE]) == {ONE: {"times": 1}}
 
 
 def test_inventories_share_a_database_and_no_memory(sealed: StateFolder) -> None:
     remember(sealed, ONE)
     other = replace(sealed, inventory="another")
-    assert memories(other, [ONE]).documents == {}
+    assert memories(other, [ONE]) == {}
     remember(other, ONE)
     remember(other, ONE)
-    assert memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
+    assert memories(sealed, [ONE]) == {ONE: {"times": 1}}
 
 
 def test_a_change_that_fails_changes_nothing(sealed: StateFolder) -> None:
@@ -83,7 +83,7 @@ def test_a_change_that_fails_changes_nothing(sealed: StateFolder) -> None:
 
     with pytest.raises(KeyError):
         remember_paths(sealed, [ONE, TWO], broken, make.START)
-    assert memories(sealed, [ONE, TWO]).documents == {ONE: {"times": 1}}
+    assert memories(sealed, [ONE, TWO]) == {ONE: {"times": 1}}
 
 
 def test_writers_beside_each_other_lose_nothing(sealed: StateFolder) -> None:
@@ -93,7 +93,7 @@ def test_writers_beside_each_other_lose_nothing(sealed: StateFolder) -> None:
         writer.start()
     for writer in writers:
         writer.join()
-    assert memories(sealed, [ONE]).documents == {ONE: {"times": 21}}
+    assert memories(sealed, [ONE]) == {ONE: {"times": 21}}
 
 
 OF_ANOTHER_PATH = (
@@ -117,9 +117,9 @@ def test_a_row_that_somebody_else_wrote_is_no_memory(sealed: StateFolder, statem
     remember(sealed, ONE, TWO)
     tamper(sealed, statement, {"one": ONE, "two": TWO} if ":two" in statement else {"one": ONE})
     read = memories(sealed, [ONE, TWO])
-    assert (read.documents, read.unread) == ({TWO: {"times": 1}}, (ONE,))
+    assert read == {ONE: None, TWO: {"times": 1}}
     remember(sealed, ONE)
-    assert memories(sealed, [ONE, TWO]).unread == ()
+    assert None not in memories(sealed, [ONE, TWO]).values()
 
 
 def test_the_chain_says_nothing_of_memories(sealed: StateFolder) -> None:
@@ -132,11 +132,11 @@ def test_the_chain_says_nothing_of_memories(sealed: StateFolder) -> None:
 def test_paths_that_nobody_looks_at_any_more_are_forgotten(sealed: StateFolder) -> None:
     remember(sealed, ONE)
     remember_paths(sealed, [TWO], counted, make.START + FORGOTTEN_AFTER + timedelta(seconds=1))
-    assert set(memories(sealed, [ONE, TWO]).documents) == {TWO}
+    assert set(memories(sealed, [ONE, TWO])) == {TWO}
 
 
 def test_many_paths_are_read_and_written_at_once(sealed: StateFolder) -> None:
     many = [f"bac-giang/kcl-{number:05}/cam-01/sub" for number in range(2_500)]
     remember(sealed, *many)
-    assert len(memories(sealed, many).documents) == len(many)
-    assert len(memories(sealed, many[:1_001]).documents) == 1_001
+    assert len(memories(sealed, many)) == len(many)
+    assert len(memories(sealed, many[:1_001])) == 1_001

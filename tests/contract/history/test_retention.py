@@ -17,9 +17,9 @@ from provisioner.record.seal import record_keys
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from provisioner.record.tables import DamagedRecordError
-from provisioner.record.verdicts import read_since, record_verdicts
+from provisioner.record.verdicts import read_since
 from tests import histories as make
-from tests.histories import faults, tamper
+from tests.histories import faults, record_verdicts, tamper
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract

@@ -53,17 +53,13 @@ def test_who_is_of_something_never_sees_what_is_another_ones(
     if reader.role in BOUND_TO and not reader.is_own(place):
         assert not reader.sees(matter, place)
         assert not reader.counts(matter, place)
-        assert not reader.knows_of(matter, place)
         assert not reader.may_call(place)
 
 
 @given(READERS, MATTERS, PLACES)
-def test_who_sees_something_also_counts_it_and_knows_of_it(
-    reader: ReaderScope, matter: Matter, place: Whereabouts
-) -> None:
+def test_who_sees_something_also_counts_it(reader: ReaderScope, matter: Matter, place: Whereabouts) -> None:
     if reader.sees(matter, place):
         assert reader.counts(matter, place)
-        assert reader.knows_of(matter, place)
 
 
 @given(READERS, PLACES)

@@ -23,7 +23,7 @@ from provisioner.record import verdicts
 from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.state_queries import ReadLooks
-from provisioner.record.verdicts import record_verdicts
+from tests.histories import record_verdicts
 from tests.unit.docs.pages import fences, text_of
 
 UP, DOWN = StoredVerdict("up", level=7), StoredVerdict("down", "camera unplugged", 2)

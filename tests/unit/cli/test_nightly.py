@@ -20,8 +20,8 @@ from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.record.entries import Operation
 from provisioner.record.leases import FILE, LeaseHolder, night_lease
 from provisioner.record.store import find_history
-from provisioner.record.verdicts import record_verdicts
 from tests.document_schemas import holds
+from tests.histories import record_verdicts
 from tests.processes import free_port
 from tests.recorded import Printed, RecordingController, recording_controller
 from tests.sinks import MailSink, WebSink, mail_sink, status, web_sink

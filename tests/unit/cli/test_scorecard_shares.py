@@ -15,7 +15,7 @@ from openpyxl import load_workbook
 
 from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.record.state_folder import state_folder_of
-from provisioner.record.verdicts import record_verdicts
+from tests.histories import record_verdicts
 from tests.unit.cli.test_status import NOW, Story, document, past, story
 
 __all__ = ["past", "story"]  # the fixtures

@@ -23,7 +23,6 @@ from provisioner.cli.support import session
 from provisioner.importing.forms import choices
 from provisioner.inventory import model, outline
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
 from provisioner.inventory.model.free_texts import WITHHELD
 from provisioner.operations.apply.verification import Contents, contents_of
@@ -38,6 +37,7 @@ from provisioner.report.progress import CountedAs, Cover
 from tests import histories
 from tests.document_schemas import holds
 from tests.hostile import VIEWER
+from tests.inventories import load_inventory
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/daily/lifecycle.md"

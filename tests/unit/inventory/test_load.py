@@ -12,9 +12,10 @@ from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.files.edit import render_lock, write_lock
 from provisioner.inventory.files.yaml import parse
-from provisioner.inventory.loader.load import load, load_inventory
+from provisioner.inventory.loader.load import load
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from tests import inventories as make
+from tests.inventories import load_inventory
 
 SITE = "facilities/bac-giang/kcl-bg-001.yml"
 INVENTORIES = Path(__file__).parents[3] / "inventories"

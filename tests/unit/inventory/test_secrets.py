@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.errors import InventoryError, SecretsError
+from provisioner.base.errors import SecretsError
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.site import MAX_FILE_BYTES
 from provisioner.inventory.model import CarrierSecrets, Inventory, InventorySecrets
-from provisioner.inventory.rules.logins import SECRETS_MISSING
 from tests import inventories as make
 
 PASSWORD = "the vault's own"
@@ -72,24 +71,21 @@ def problems(root: Path, passwords: VaultPasswords) -> list[tuple[str, int, int]
 def test_complete_secrets_have_no_problem(root: Path, passwords: VaultPasswords) -> None:
     complete(root, passwords)
     assert problems(root, passwords) == []
-    loaded = secrets.load_secrets(root, passwords, inventory(root))
+    loaded = secrets.read_secrets(root, passwords).secrets
     assert loaded.cameras["kcl-bg-001"]["cam-01"].password.reveal() == SHOWN_NOWHERE
     assert SHOWN_NOWHERE not in repr(loaded)
 
 
-def test_what_keys_init_makes_can_be_missing_where_it_is_tolerated(root: Path, passwords: VaultPasswords) -> None:
+def test_what_keys_init_makes_has_a_code_of_its_own(root: Path, passwords: VaultPasswords) -> None:
     put(root, "cameras/bac-giang.yml", {"kcl-bg-001": {"cam-01": LOGIN}})
     assert {code for code, _, _ in problems(root, passwords)} == {"secrets-missing"}
-    with pytest.raises(InventoryError) as caught:
-        secrets.load_secrets(root, passwords, inventory(root))
-    messages = [problem.message for problem in caught.value.problems]
-    assert messages == [
+    listed = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
+    assert [problem.message for problem in listed] == [
         "carrier viettel: there is no pre-shared key between relay relay-viettel-1 and centre centre",
         "carrier viettel: there is no pre-shared key for facility kcl-bg-001",
         "carrier viettel: there is no reader secret for centre centre",
         "there is no digest key",
     ]
-    secrets.load_secrets(root, passwords, inventory(root), tolerate={SECRETS_MISSING})
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import pytest
 from provisioner.operations.apply import execution
 from provisioner.record.availability.verdict_table import UNREAD
 from provisioner.record.state_folder import state_folder_of
-from provisioner.record.verdicts import read_since, record_verdicts
+from provisioner.record.verdicts import read_since
+from tests.histories import record_verdicts
 from tests.unit.operations.test_verification import Controller
 from tests.watched import WatchedHosts
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.outline import outline_of
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import stages
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.pictures import pictures_of
 from provisioner.record.state_folder import state_folder_of
+from tests.inventories import load_inventory
 from tests.watched import WatchedHosts
 
 from .test_verification import Controller

@@ -19,8 +19,8 @@ from provisioner.operations.apply.journal import ProofsSoFar, keyed_state_folder
 from provisioner.operations.pipeline import stages
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import Operation
-from provisioner.record.path_memory import read_memories
 from provisioner.verify.path_history import Timepiece
+from tests.histories import read_memories
 from tests.watched import WatchedHosts
 
 from .test_verification import Controller
@@ -67,7 +67,7 @@ def memories(controller: Controller) -> Mapping[str, Document]:
     session = Session(controller.root, controller.environment, date(2021, 6, 1))
     read = read_memories(keyed_state_folder(session), [path.name for _, path in session.state.paths])
     assert read is not None
-    return read.documents
+    return {path: document for path, document in read.items() if document is not None}
 
 
 def at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.outline import outline_of
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline.session import Session
@@ -21,6 +20,7 @@ from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.pictures import pictures_of
 from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import History, find_history
+from tests.inventories import load_inventory
 from tests.watched import WatchedHosts
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"

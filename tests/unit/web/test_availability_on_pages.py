@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from provisioner.web.source import NoPast
+from provisioner.record.availability.measured import Measured, Span
+from provisioner.record.availability.path_state import WorstOfDay
 from tests.boards import GivenSource
 from tests.unit.web.clients import Outline, local
+
+
+class NoPast:
+    """A past that knows no path."""
+
+    def nights(self, prefix: str, last: date, number: int) -> dict[str, list[WorstOfDay]]:
+        del prefix, last, number
+        return {}
+
+    def measured(self, prefix: str, span: Span) -> dict[str, Measured]:
+        del prefix, span
+        return {}
 
 
 @pytest.mark.parametrize(
