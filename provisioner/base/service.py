@@ -123,15 +123,12 @@ class StageWatcher(Protocol):
 
     def stage_started(self, stage: Stage, total: int) -> None:
         """A stage begins; `total` is 0 if items are not counted."""
-        ...
 
     def stage_advanced(self, stage: Stage, number: int) -> None:
         """So many more items are done."""
-        ...
 
     def stage_ended(self, stage: Stage) -> None:
         """The stage ended, with success or not."""
-        ...
 
 
 _WATCHER: ContextVar[tuple[StageWatcher, int, int] | None] = ContextVar("stage_watcher", default=None)

@@ -483,12 +483,10 @@ class DeviceMap(Protocol):
     @property
     def template_values(self) -> Mapping[str, object]:
         """Values for the templates of the site package."""
-        ...
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
         """The devices: id, port or address for relays, own address and port."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,47 +19,38 @@ class CallTarget(Protocol):
     @property
     def id(self) -> str:
         """The relay's or centre's id."""
-        ...
 
     @property
     def carriers(self) -> tuple[str, ...]:
         """The host's carriers; one for a relay."""
-        ...
 
     @property
     def address(self) -> HostPlace:
         """The address for logins."""
-        ...
 
     @property
     def ssh(self) -> Ssh:
         """The login and the host key."""
-        ...
 
     @property
     def jump(self) -> JumpHost | None:
         """The jump host, if any."""
-        ...
 
     @property
     def side(self) -> str:
         """The inventory's side on a shared centre, else empty."""
-        ...
 
     @property
     def identity(self) -> Secret:
         """The key left on the host, with which it proves its identity."""
-        ...
 
     @property
     def owner(self) -> Owner | None:
         """The mark of this inventory; `None` if not needed."""
-        ...
 
     @property
     def adopted(self) -> Owner | None:
         """The former owner, if the host is being adopted."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

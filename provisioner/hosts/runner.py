@@ -116,7 +116,6 @@ class HostRunner(Protocol):
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Return all answers by host id."""
-        ...
 
 
 @runtime_checkable
@@ -125,7 +124,6 @@ class OpenRunner(HostRunner, Protocol):
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """Yield each answer as it arrives; thread-safe."""
-        ...
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Return all answers by host id."""
@@ -169,19 +167,15 @@ class CallsWatcher(Protocol):
 
     def started(self, operation: str, hosts: Mapping[str, int]) -> None:
         """Report the start of an operation, with paths by host."""
-        ...
 
     def answered(self, operation: str, host: str, outcome: str) -> None:
         """Report a host's answer; an empty outcome means no answer."""
-        ...
 
     def stepped(self, host: str, step: str, state: str, detail: Mapping[str, object]) -> None:
         """Report a run's step of a host; empty for the run itself."""
-        ...
 
     def expect(self, seconds: float, runs: int) -> None:
         """Report the expected seconds of a run, from earlier runs."""
-        ...
 
 
 def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:

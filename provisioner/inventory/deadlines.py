@@ -22,17 +22,14 @@ class Ordered(InProvince, Protocol):
     @property
     def id(self) -> str:
         """The facility's id."""
-        ...
 
     @property
     def managing_body(self) -> ManagingBody:
         """The body that manages it."""
-        ...
 
     @property
     def opens_on(self) -> date | None:
         """The opening day."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,6 @@ class Mailbox(Protocol):
     @property
     def own(self) -> str:
         """The address for answers."""
-        ...
 
     def send(self, to: str, message: bytes) -> None:
         """Send a message to a carrier's node, or to a controller's `own`.
@@ -91,7 +90,6 @@ class Mailbox(Protocol):
         Raises:
             MailboxError: it was not accepted.
         """
-        ...
 
     def receive(self, timeout_s: float) -> bytes | None:
         """Return the next message, or `None` after the timeout.
@@ -99,11 +97,9 @@ class Mailbox(Protocol):
         Raises:
             MailboxError: the link is broken.
         """
-        ...
 
     def close(self) -> None:
         """Close the link."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,15 +52,12 @@ class FacilityReader(Protocol):
 
     def name(self, facility: str, /) -> str:
         """Return its name."""
-        ...
 
     def survey(self, facility: str, /) -> Survey | None:
         """Return its survey."""
-        ...
 
     def facility(self, facility: str, /) -> Facility:
         """Return the whole facility."""
-        ...
 
 
 @dataclass(frozen=True)

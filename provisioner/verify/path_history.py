@@ -392,15 +392,11 @@ def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVer
     detail = msg(
         "it is up now, and changed {changes} times between up and down in {flapping_window} h{was}",
         changes,
-        _hours(FLAPPING_WINDOW),
+        int(FLAPPING_WINDOW.total_seconds() // 3600),
         last_cause,
     )
     finding = replace(base, cause=Cause.FLAPPING, detail=detail, level=0)
     return replace(verdict, verdict=Verdict.DEGRADED, finding=finding)
-
-
-def _hours(time: timedelta) -> int:
-    return int(time.total_seconds() // 3600)
 
 
 def remembered(memory: PathMemory, looks: Iterable[PathLook]) -> PathMemory:

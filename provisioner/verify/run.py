@@ -135,7 +135,6 @@ class JudgesRelay(Protocol):
         drift: Mapping[str, Sequence[Change]],
     ) -> SeparateVerdicts:
         """Return verdicts from the relay's and its centres' evidence."""
-        ...
 
 
 def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> StoredAnswer:

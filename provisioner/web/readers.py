@@ -81,7 +81,6 @@ class Identification(Protocol):
             NobodyError: the reader is unknown.
             SignInError: the reader has to sign in.
         """
-        ...
 
 
 class LocalIdentification:

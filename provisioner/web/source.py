@@ -78,11 +78,9 @@ class Past(Protocol):
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         """Return the last days of each path with this prefix, earliest first."""
-        ...
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         """Return the measured times of each path with this prefix."""
-        ...
 
 
 class Source(Protocol):
@@ -90,16 +88,13 @@ class Source(Protocol):
 
     def mark(self) -> str:
         """Return a text that changes with each recorded run."""
-        ...
 
     def load(self) -> Board:
         """Return the present board."""
-        ...
 
     @property
     def past(self) -> Past:
         """The path history."""
-        ...
 
 
 class InventoryOverview(Protocol):
@@ -108,37 +103,30 @@ class InventoryOverview(Protocol):
     @property
     def loaded(self) -> Loaded:
         """The inventory's files."""
-        ...
 
     @property
     def inventory(self) -> OutlinedInventory:
         """The readable part, with facilities in outline."""
-        ...
 
     @property
     def whole_inventory(self) -> Inventory:
         """The readable part, with whole facilities."""
-        ...
 
     @property
     def unreadable(self) -> tuple[str, ...]:
         """The ids of facilities with unreadable files."""
-        ...
 
     @property
     def evidence(self) -> Evidence:
         """Recorded runs of facilities."""
-        ...
 
     @property
     def place(self) -> StateFolder:
         """The location of the history."""
-        ...
 
     @property
     def now(self) -> datetime:
         """The time of the overview."""
-        ...
 
 
 @dataclass

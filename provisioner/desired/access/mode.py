@@ -85,16 +85,12 @@ class SiteAccess(Protocol):
 
         They contain all sources of the site's paths.
         """
-        ...
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the unique address and port of a device for the relay."""
-        ...
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the unique address and port of a device's ONVIF."""
-        ...
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
         """Return the gateway's map of these addresses to devices."""
-        ...

@@ -269,7 +269,7 @@ def render_site(
     `takes_down` adds files that take the former gateway down. A template without a value, or a value that does not fit
     its format, raises `RenderError`.
     """
-    ends = _push_ends(spec)
+    ends = spec.pushed[0].ends if spec.pushed else ()
     goes_by_name = any(isinstance(end.endpoint[0], HostName) for end in ends)
     goes_by_name = goes_by_name or any(link.goes_by_name for link in spec.links)
     values = {
@@ -301,10 +301,6 @@ def render_site(
     files += _take_down_files(spec.facility, templates, spec.system) if takes_down else []
     files += [file for link in spec.links for file in _peer_files(spec, link, values, templates)]
     return _listed([*files, _manifest(values, templates)])
-
-
-def _push_ends(spec: SiteSpec) -> tuple[PushEnd, ...]:
-    return spec.pushed[0].ends if spec.pushed else ()
 
 
 def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, object]:

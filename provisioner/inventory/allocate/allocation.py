@@ -67,12 +67,10 @@ class Carried(Protocol):
     @property
     def carrier(self) -> str:
         """The carrier's id."""
-        ...
 
     @property
     def access(self) -> Access:
         """How its relay reaches the site's devices."""
-        ...
 
 
 class Holder(Protocol):
@@ -81,17 +79,14 @@ class Holder(Protocol):
     @property
     def operating(self) -> Operating:
         """Its operating state."""
-        ...
 
     @property
     def plan(self) -> Carried | None:
         """Its plan."""
-        ...
 
     @property
     def successor(self) -> Carried | None:
         """The next connection's plan."""
-        ...
 
 
 def carrier_of(facility: Holder) -> str | None:

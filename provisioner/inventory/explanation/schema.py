@@ -150,9 +150,5 @@ def _formed(node: Document) -> Document:
     if schema.get("pattern") in PATTERN_HINTS:
         hint = PATTERN_HINTS[schema["pattern"]]
         example = hint.partition(", e.g. ")[2]
-        form = {"description": _sentence(hint)} | ({"examples": [example]} if example else {})
+        form = {"description": f"{hint[0].upper()}{hint[1:]}."} | ({"examples": [example]} if example else {})
     return form | schema
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -54,7 +54,6 @@ class Nearest(Protocol):
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
         """Return the position of a value or key, or its closest parent."""
-        ...
 
 
 class Located(Protocol):
@@ -63,11 +62,9 @@ class Located(Protocol):
     @property
     def shown(self) -> str:
         """Its path as the user would type it."""
-        ...
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Return the position of a value, or of its closest parent."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -195,12 +195,10 @@ class OverRelays(Protocol):
     @property
     def relay(self) -> str:
         """The relay that always pulls."""
-        ...
 
     @property
     def backup_relay(self) -> str | None:
         """The relay that pulls only for readers, if any."""
-        ...
 
 
 _Plan = TypeVar("_Plan", bound=OverRelays)

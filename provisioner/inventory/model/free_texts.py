@@ -45,7 +45,7 @@ def with_texts(model: M, convert: Callable[[str], str]) -> M:
     changes: dict[str, object] = {}
     for name, _ in _fields(type(model)):
         content = getattr(model, name)
-        changed = _with_texts(content, convert, is_text=_is_text(type(model), name))
+        changed = _with_texts(content, convert, is_text=dict(_fields(type(model)))[name])
         if changed is not content:
             changes[name] = changed
     return model.model_copy(update=changes) if changes else model
@@ -64,10 +64,6 @@ def _with_texts(value: object, convert: Callable[[str], str], *, is_text: bool) 
         pairs = {key: _with_texts(item, convert, is_text=is_text) for key, item in value.items()}
         return value if all(pairs[key] is item for key, item in value.items()) else pairs
     return value
-
-
-def _is_text(model: type[Model], name: str) -> bool:
-    return dict(_fields(model))[name]
 
 
 @cache

@@ -35,12 +35,10 @@ class InProvince(Protocol):
     @property
     def province(self) -> str:
         """The province's slug."""
-        ...
 
     @property
     def province_scheme(self) -> ProvinceScheme | None:
         """The slug's list, if it is not the inventory's."""
-        ...
 
 
 class Frame(Model):

@@ -83,12 +83,10 @@ class Attendant(Protocol):
     @property
     def has_enough(self) -> bool:
         """Whether somebody asked to stop."""
-        ...
 
     @property
     def orders(self) -> Orders:
         """Options of verifications."""
-        ...
 
 
 @dataclass(frozen=True)

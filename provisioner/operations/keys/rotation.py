@@ -99,7 +99,6 @@ class StepAttendant(Protocol):
     @property
     def has_enough(self) -> bool:
         """Whether somebody asked to stop."""
-        ...
 
 
 class KeyAttendant(StepAttendant, Protocol):
@@ -113,7 +112,6 @@ class KeyAttendant(StepAttendant, Protocol):
 
     def waits(self, sites: Sequence[str]) -> bool:
         """Wait some seconds for gateways; return whether to read again."""
-        ...
 
 
 def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:

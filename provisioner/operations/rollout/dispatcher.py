@@ -66,7 +66,6 @@ class Journal(Protocol):
 
     def write(self, step: JournalStep) -> None:
         """Write a step."""
-        ...
 
 
 class MemoryJournal:

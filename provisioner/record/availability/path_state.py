@@ -151,7 +151,7 @@ def _moment(table: LookTable, sweep: int) -> datetime:
 def nights(table: LookTable, last: date, number: int) -> Mapping[str, Strip]:
     """Return the last days of each path, earliest first."""
     days = [last - timedelta(days=back) for back in reversed(range(number))]
-    of_day = [_day(at) for at in table.moments]
+    of_day = [(_EPOCH + timedelta(microseconds=at)).astimezone(VIETNAM).date() for at in table.moments]
     sweeps = [[index for index, day in enumerate(of_day) if day == wanted] for wanted in days]
     strips: dict[tuple[bytes, bytes], Strip] = {}
     by_path = {}
@@ -162,10 +162,6 @@ def nights(table: LookTable, last: date, number: int) -> Mapping[str, Strip]:
             strips[columns] = tuple(strip)
         by_path[path] = strips[columns]
     return by_path
-
-
-def _day(at: int) -> date:
-    return (_EPOCH + timedelta(microseconds=at)).astimezone(VIETNAM).date()
 
 
 def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> WorstOfDay:
