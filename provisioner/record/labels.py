@@ -11,18 +11,7 @@ from enum import StrEnum
 
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model import (
-    BlockOwner,
-    BlockReason,
-    FacilityKind,
-    ManagingBody,
-    Operating,
-    Party,
-    SurveyVerdict,
-    UplinkKind,
-    Zone,
-)
-from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.inventory.explanation.value_words import VALUE_WORDS
 from provisioner.record.availability.measured import AgreedLevel
 from provisioner.record.lifecycle.pictures import Pictures
 from provisioner.record.lifecycle.state import FacilityState, Since
@@ -53,72 +42,6 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
     (AgreedLevel.MET, "Đạt"),
     (AgreedLevel.MISSED, "Không đạt"),
     (AgreedLevel.UNMEASURED, "Chưa đo"),
-    (FacilityKind.SCHOOL, "Trường học"),
-    (FacilityKind.DORMITORY, "Ký túc xá"),
-    (FacilityKind.HOTEL, "Khách sạn"),
-    (FacilityKind.BARRACKS, "Doanh trại"),
-    (FacilityKind.HOSPITAL, "Cơ sở y tế"),
-    (FacilityKind.FACTORY, "Nhà máy"),
-    (FacilityKind.OTHER, "Khác"),
-    (ManagingBody.UBND_TINH, "UBND tỉnh"),
-    (ManagingBody.UBND_HUYEN, "UBND huyện"),
-    (ManagingBody.UBND_XA, "UBND xã"),
-    (ManagingBody.QUAN_DOI, "Quân đội"),
-    (ManagingBody.CONG_AN, "Công an"),
-    (ManagingBody.DOANH_NGHIEP, "Doanh nghiệp"),
-    (Operating.OPEN, "Đang hoạt động"),
-    (Operating.PREPARING, "Đang chuẩn bị"),
-    (Operating.STANDBY, "Dự phòng"),
-    (Operating.CLOSED, "Đã đóng"),
-    (Party.DIC, "Sở TT&TT"),
-    (Party.HEALTH, "Sở Y tế"),
-    (Party.CARRIER, "Doanh nghiệp viễn thông"),
-    (UplinkKind.FIBRE, "Cáp quang"),
-    (UplinkKind.LEASED_LINE, "Kênh thuê riêng"),
-    (UplinkKind.MOBILE, "Di động"),
-    (UplinkKind.OTHER, "Khác"),
-    (UplinkKind.NONE, "Không có"),
-    (UplinkAddress.STATIC, "Tĩnh"),
-    (UplinkAddress.DYNAMIC, "Động"),
-    (UplinkAddress.CGNAT, "CGNAT"),
-    (RtspState.ENABLED, "Đã bật"),
-    (RtspState.DISABLED, "Chưa bật"),
-    (RtspState.CLOUD_ONLY, "Chỉ xem qua ứng dụng"),
-    (RtspState.LOCKED, "Bị khóa"),
-    (LoginState.RECEIVED, "Đã nhận"),
-    (LoginState.MISSING, "Chưa nhận"),
-    (SurveyVerdict.READY, "Đạt, kết nối được"),
-    (SurveyVerdict.NEEDS_CAMERAS, "Cần bổ sung camera"),
-    (SurveyVerdict.NEEDS_REPAIR, "Cần sửa chữa"),
-    (SurveyVerdict.NEEDS_REPLACEMENT, "Cần thay thế thiết bị"),
-    (SurveyVerdict.NEEDS_UPLINK, "Cần đường truyền"),
-    (SurveyVerdict.NOT_POSSIBLE, "Không kết nối được"),
-    (BlockReason.NO_COOPERATION, "Cơ sở chưa phối hợp"),
-    (BlockReason.NO_CAMERAS, "Chưa có camera"),
-    (BlockReason.OBSOLETE_DEVICE, "Thiết bị cũ, không tương thích"),
-    (BlockReason.RTSP_UNAVAILABLE, "Không lấy được luồng RTSP"),
-    (BlockReason.CREDENTIALS_MISSING, "Chưa có tài khoản thiết bị"),
-    (BlockReason.NO_UPLINK, "Chưa có đường truyền"),
-    (BlockReason.CGNAT_UDP_BLOCKED, "Nhà mạng chặn UDP (CGNAT)"),
-    (BlockReason.SECURITY_POLICY, "Quy định an ninh"),
-    (BlockReason.NEEDS_INVESTMENT, "Chờ kinh phí"),
-    (BlockReason.NOT_IN_SCOPE, "Không thuộc phạm vi"),
-    (BlockOwner.FACILITY, "Cơ sở cách ly"),
-    (BlockOwner.DIC, "Sở TT&TT"),
-    (BlockOwner.HEALTH, "Sở Y tế"),
-    (BlockOwner.CARRIER, "Doanh nghiệp viễn thông"),
-    (BlockOwner.PROVINCE, "UBND tỉnh"),
-    (BlockOwner.MINISTRY, "Bộ TT&TT"),
-    (Zone.HANH_LANG, "Hành lang"),
-    (Zone.SANH_TANG, "Sảnh tầng"),
-    (Zone.SAN, "Sân"),
-    (Zone.LAY_MAU, "Khu lấy mẫu"),
-    (Zone.TIEP_DON, "Khu tiếp đón"),
-    (Zone.KIEM_TRA_Y_TE, "Khu kiểm tra y tế"),
-    (Zone.NHAN_DO, "Khu nhận đồ"),
-    (Zone.NGOAI_NHA_TAM_VE_SINH, "Ngoài nhà tắm, nhà vệ sinh chung"),
-    (Zone.CONG, "Cổng"),
-    (Zone.KHAC, "Khu vực công cộng khác"),
 )
 
 
@@ -129,7 +52,7 @@ def _by_type(pairs: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[s
     return labels
 
 
-LABELS = _by_type(_WORDS)
+LABELS = _by_type([*_WORDS, *((value, words.partition(" | ")[0]) for value, words in VALUE_WORDS)])
 """The word for each value, by enumeration."""
 
 

@@ -23,12 +23,13 @@ from provisioner.base.secret import Secret
 from provisioner.base.vault import CONTACTS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
+from provisioner.inventory.explanation.value_words import VALUE_WORDS
 from provisioner.inventory.files.edit import scalar
 from provisioner.inventory.files.layout import PlacesIn
 from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Model
+from provisioner.inventory.model import Model, Party
 from provisioner.inventory.model.base import Day, Slug
 
 PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
@@ -59,9 +60,7 @@ class Role(StrEnum):
 ROLE_LABELS = {
     Role.REPRESENTATIVE: "Đại diện cơ sở",
     Role.TECHNICIAN: "Kỹ thuật",
-    Role.DIC: "Sở TT&TT",
-    Role.HEALTH: "Sở Y tế",
-    Role.CARRIER: "Doanh nghiệp viễn thông",
+    **{Role(value): words.partition(" | ")[0] for value, words in VALUE_WORDS if isinstance(value, Party)},
 }
 """The roles' names in lists for provinces and the ministry."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, SignOff, Survey
+from provisioner.inventory.model import BlockOwner, Camera, ConnectionPlan, Facility, Party, SignOff, Survey
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import day_label, label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt
@@ -47,9 +47,7 @@ _CAMERA_COLUMNS: Final = (
     TableColumn("Thiết bị", 30),
     TableColumn("Luồng hình", 20, is_centred=True),
 )
-_FACILITY = "Cơ sở cách ly"
-_HEALTH = "Sở Y tế"
-_CARRIER = "Doanh nghiệp viễn thông"
+_FACILITY = label(BlockOwner.FACILITY)
 _PLAN_WIDTH_MM = 165
 
 
@@ -99,7 +97,7 @@ def party_name(party: Party, letterhead: Letterhead, carrier: str = "") -> str:
     """Return a party's full name."""
     if party is Party.DIC:
         return letterhead.dic
-    return _HEALTH if party is Party.HEALTH else f"{_CARRIER} {carrier}".strip()
+    return label(Party.HEALTH) if party is Party.HEALTH else f"{label(Party.CARRIER)} {carrier}".strip()
 
 
 def signers_of(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "") -> tuple[str, ...]:
