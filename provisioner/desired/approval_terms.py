@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from provisioner.base.text import is_between
 from provisioner.inventory.model import ApprovedChanges, Inventory
@@ -32,7 +35,7 @@ class TermsApprover:
     roles: tuple[str, ...]
     carriers: tuple[str, ...]
     since: date
-    until: date | None
+    until: Annotated[date | None, BeforeValidator(lambda day: day or None)]
 
     @property
     def words(self) -> str:

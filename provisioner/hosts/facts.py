@@ -9,24 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, ip_address
 from typing import Final, NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import printable
-from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.condition import HostFault, Surroundings
-from provisioner.inventory.model import ApprovedChanges
 
 _NAME: Final = re.compile(r"element (\S+) (.+)")
 _TRUST: Final = TypeAdapter(Trust | None)
+_POLICY: Final = TypeAdapter(AppliedPolicy | None)
 _NO_MACHINE: Final[wire.MachineAnswer] = {
     "arch": "",
     "python": "",
@@ -235,30 +234,10 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
 
 
 def _policy(policy: wire.PolicyAnswer | None) -> AppliedPolicy | None:
-    if policy is None:
-        return None
-    return AppliedPolicy(
-        policy["limits"],
-        tuple(policy["freeze"]),
-        tuple(policy.get("signing", ())),
-        tuple(policy.get("protected", ())),
-        _terms(policy["approvals"]) if "approvals" in policy else None,
-        tuple(policy.get("rego", ())),
-    )
-
-
-def _terms(terms: wire.ApprovalsAnswer) -> ApprovalTerms:
-    """Return a host's recorded terms of approval."""
-    rules = (TermsRule(ApprovedChanges(rule["changes"]), rule["role"], rule["people"]) for rule in terms["rules"])
-    return ApprovalTerms(terms["valid_hours"], tuple(rules), tuple(map(_approver, terms["approvers"])))
-
-
-def _approver(row: wire.ApproverAnswer) -> TermsApprover:
     try:
-        since, until = date.fromisoformat(row["since"]), date.fromisoformat(row["until"]) if row["until"] else None
-    except ValueError:
+        return _POLICY.validate_python(policy)
+    except ValidationError:
         raise UnreadableError("policy.approvals.approvers has what is no day") from None
-    return TermsApprover(row["id"], row["key"], tuple(row["roles"]), tuple(row["carriers"]), since, until)
 
 
 def _files(files: Mapping[str, wire.FileAnswer | None], frozen: wire.FrozenAnswer | None) -> dict[str, wire.FileAnswer]:
