@@ -13,8 +13,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
+from provisioner.base.document import Count, Moment, Positive, Row, Said, absent
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model import BlockReason, Facility, Operating, SurveyVerdict, Zone
+from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating, SurveyVerdict, Zone
 from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow, Span
 from provisioner.record.lifecycle.evidence import Verification
@@ -36,60 +39,62 @@ class CountedAs(StrEnum):
     UNDER_WAY = "under_way"
 
 
-@dataclass(frozen=True)
-class Group:
-    """The counts of one province, carrier or managing body, or of all.
+class Group(Row):
+    """The counts of one province, carrier or managing body, or of all."""
 
-    `facilities` is the sum of `connected`, all of `blocked`, `suspended` and `under_way`, and also of `connected`,
-    `claimed` and `without_connection`. `up`, `not_up` and `unknown` add up to `connected`. `key` is empty for all.
-
-    Attributes:
-        connected: once proved, whatever their pictures are now.
-        claimed: not connected, but with a reported connection.
-        up: connected with all cameras up now; `not_up` with a checked camera that is not.
-        last_proved: the last proof of a connected facility.
-        down_since: the start of the longest outage of a connected facility.
-        late: connected after the deadline.
-        blocked: by reason.
-        overdue: never connected, with a past deadline, blocked or not.
-        cameras: in the facilities' files, like `recorders`.
-        cameras_connected: of connected facilities.
-        cameras_up: up now; `cameras_down` were checked and are not, `cameras_unknown` are pulled but unchecked.
-        surveyed: the number of surveyed facilities, which the counts below are about.
-        registered: the cameras in their files, to compare with `present`.
-        present: the cameras that the surveys found; `fit` ones suffice, `missing` ones are to be added.
-    """
-
-    key: str
-    facilities: int
-    connected: int
-    claimed: int
-    up: int
-    not_up: int
-    unknown: int
-    last_proved: datetime | None
-    down_since: datetime | None
-    late: int
-    blocked: Mapping[BlockReason, int]
-    suspended: int
-    under_way: int
-    overdue: int
-    cameras: int
-    cameras_connected: int
-    cameras_up: int
-    cameras_down: int
-    cameras_unknown: int
-    recorders: int
-    surveyed: int
-    registered: int
-    present: int
-    fit: int
-    missing: int
+    province: Said | None = absent()
+    carrier: str | None = absent()
+    """Empty for facilities without a plan."""
+    managing_body: ManagingBody | None = absent()
+    facilities: Count
+    """The sum of connected, all of blocked, suspended and under_way."""
+    connected: Count
+    """Proved once, whatever their pictures do now."""
+    up: Count = Field(serialization_alias="up_now")
+    """Of those that are connected: all their cameras are up now."""
+    not_up: Count
+    """Of those that are connected: not all that was looked at is up."""
+    unknown: Count
+    """Of those that are connected: nobody knows how they are now."""
+    last_proved: Moment | None
+    """When one of those that are connected was last proved."""
+    down_since: Moment | None
+    """Since when not all is up of the one of which that is so the longest."""
+    claimed: Count
+    """Not connected, and somebody reports a connection; no part of the sum above."""
+    without_connection: Count
+    """Neither connected nor claimed."""
+    late: Count
+    """Of those that are connected."""
+    blocked: dict[BlockReason, Positive]
+    suspended: Count
+    under_way: Count
+    overdue: Count
+    """Never connected, and the deadline is over; blocked or not."""
+    cameras: Count
+    cameras_connected: Count
+    cameras_up: Count
+    """Up now."""
+    cameras_down: Count
+    """Looked at, and not up."""
+    cameras_unknown: Count
+    """Carried, and not looked at."""
+    recorders: Count
+    surveyed: Count
+    """How many facilities were surveyed."""
+    registered: Count = Field(serialization_alias="cameras_registered")
+    """In the files of those that were surveyed."""
+    present: Count = Field(serialization_alias="cameras_present")
+    """Of the surveys."""
+    fit: Count = Field(serialization_alias="cameras_fit")
+    """Of the surveys: will do."""
+    missing: Count = Field(serialization_alias="cameras_missing")
+    """Of the surveys: are to be added."""
 
     @property
-    def without_connection(self) -> int:
-        """The number without a proved or reported connection."""
-        return self.facilities - self.connected - self.claimed
+    def key(self) -> str:
+        """The group's id; empty for all."""
+        return self.province or self.carrier or self.managing_body or ""
 
     @property
     def blocked_in_all(self) -> int:
@@ -169,26 +174,23 @@ class Scorecard:
     shares: CarrierShares | None = None
 
 
-@dataclass(frozen=True)
-class SurveyGroup:
-    """The surveys of one province, or of all if `key` is empty.
+class SurveyGroup(Row):
+    """The surveys of one province, or of all."""
 
-    `facilities` is the sum of `verdicts` and `missing`. Found cameras are `present`; `fit` ones suffice, `missing` ones
-    are to be added.
-    """
-
-    key: str
-    facilities: int
-    verdicts: Mapping[SurveyVerdict, int]
-    missing: int
-    cameras_present: int
-    cameras_fit: int
-    cameras_missing: int
+    province: Said | None = absent()
+    facilities: Count
+    """The sum of surveyed and missing."""
+    surveyed: Count
+    verdicts: dict[SurveyVerdict, Positive]
+    missing: Count
+    cameras_present: Count
+    cameras_fit: Count
+    cameras_missing: Count
 
     @property
-    def surveyed(self) -> int:
-        """The number of surveyed facilities."""
-        return sum(self.verdicts.values())
+    def key(self) -> str:
+        """The province; empty for all."""
+        return self.province or ""
 
 
 @dataclass(frozen=True)
@@ -262,23 +264,23 @@ def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[Facility
     """Count facilities; `province_of` returns the province that counts one."""
     listed = tuple(status for status in statuses if status.facility.operating is not Operating.CLOSED)
     return ProgressReport(
-        total=_group("", listed),
-        by_province=_grouped(listed, province_of),
-        by_carrier=_grouped(listed, lambda status: status.carrier),
-        by_managing_body=_grouped(listed, lambda status: status.facility.managing_body.value),
+        total=_group(listed),
+        by_province=_grouped(listed, "province", province_of),
+        by_carrier=_grouped(listed, "carrier", lambda status: status.carrier),
+        by_managing_body=_grouped(listed, "managing_body", lambda status: status.facility.managing_body.value),
         listed=listed,
         closed=len(statuses) - len(listed),
     )
 
 
-def _grouped(listed: Iterable[FacilityStatus], key: Callable[[FacilityStatus], str]) -> tuple[Group, ...]:
+def _grouped(listed: Iterable[FacilityStatus], by: str, key: Callable[[FacilityStatus], str]) -> tuple[Group, ...]:
     groups: dict[str, list[FacilityStatus]] = defaultdict(list)
     for status in listed:
         groups[key(status)].append(status)
-    return tuple(_group(name, group) for name, group in sorted(groups.items()))
+    return tuple(_group(group, **{by: name}) for name, group in sorted(groups.items()))
 
 
-def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
+def _group(group: Sequence[FacilityStatus], **key: str) -> Group:
     places: dict[CountedAs, list[FacilityStatus]] = defaultdict(list)
     for status in group:
         places[counted_as(status)].append(status)
@@ -291,11 +293,13 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
     proved = [status.pictures.last_proved.at for status in connected if status.pictures.last_proved]
     down = [status.pictures.down_since.at for status in connected if status.pictures.down_since]
     surveyed = [status.facility for status in group if status.facility.survey_verdict]
+    claimed = sum(status.claimed is not None for status in group)
     return Group(
-        key=key,
+        **key,
         facilities=len(group),
         connected=len(connected),
-        claimed=sum(status.claimed is not None for status in group),
+        claimed=claimed,
+        without_connection=len(group) - len(connected) - claimed,
         up=now[True],
         not_up=now[False],
         unknown=now[None],
@@ -395,16 +399,17 @@ def surveys(facilities: Iterable[Outline], province_of: Callable[[Outline], str]
     for facility in listed:
         groups[province_of(facility)].append(facility)
     return Surveys(
-        _survey_group("", listed), tuple(_survey_group(name, group) for name, group in sorted(groups.items())), listed
+        _survey_group(None, listed), tuple(_survey_group(name, group) for name, group in sorted(groups.items())), listed
     )
 
 
-def _survey_group(key: str, group: Sequence[Outline]) -> SurveyGroup:
+def _survey_group(province: str | None, group: Sequence[Outline]) -> SurveyGroup:
     made = [facility for facility in group if facility.survey_verdict]
     verdicts = Counter(facility.survey_verdict for facility in made)
     return SurveyGroup(
-        key=key,
+        province=province,
         facilities=len(group),
+        surveyed=len(made),
         verdicts={verdict: verdicts[verdict] for verdict in SurveyVerdict if verdicts[verdict]},
         missing=len(group) - len(made),
         cameras_present=sum(facility.present for facility in made),

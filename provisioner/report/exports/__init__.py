@@ -10,7 +10,7 @@ from provisioner.base.document import Count, HeldRow, Moment, Printed, Row, Said
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import Document, LongList
 from provisioner.record.lifecycle.pictures import Freshness
-from provisioner.report.exports.progress import PROGRESS, CountedRow, GroupRow
+from provisioner.report.exports.progress import PROGRESS, CountedRow
 from provisioner.report.exports.report import (
     ACCEPTANCE_REPORT,
     SCORECARD,
@@ -29,9 +29,9 @@ from provisioner.report.exports.surveys import (
     LackingRow,
     MinutesRow,
     SurveyedRow,
-    SurveyGroupRow,
     ZoneRow,
 )
+from provisioner.report.progress import Group, SurveyGroup
 from provisioner.report.status import ProofRow, proof_row
 
 __all__ = ["REPORTS", "FacilityList", "InventoryRow", "Report", "export_document"]
@@ -64,13 +64,13 @@ class ExportDocument(Printed, name="export", title="Counts for provinces and the
     """How many runs the evidence is of."""
     report: Annotated[str, form(enum=[*REPORTS])]
     proof: ProofRow | None = absent()
-    total: GroupRow | SurveyGroupRow | None = absent()
+    total: Group | SurveyGroup | None = absent()
     """Of progress and surveys."""
-    by_province: tuple[GroupRow | SurveyGroupRow, ...] | None = absent()
+    by_province: tuple[Group | SurveyGroup, ...] | None = absent()
     """Of progress and surveys."""
-    by_carrier: tuple[GroupRow, ...] | None = absent()
+    by_carrier: tuple[Group, ...] | None = absent()
     """Of progress."""
-    by_managing_body: tuple[GroupRow, ...] | None = absent()
+    by_managing_body: tuple[Group, ...] | None = absent()
     """Of progress."""
     closed: Count | None = absent()
     """Of progress: facilities that are closed, and counted nowhere else."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from provisioner.base.document import Count, Moment, Positive, Row, Said, absent, of
 from provisioner.base.text import Document, LongList
 from provisioner.inventory.model import BlockReason, ManagingBody
 from provisioner.inventory.outline import Outline
@@ -27,59 +26,6 @@ def _count(listing: FacilityList) -> ProgressReport:
 # --- document --------------------------------------------------------------------------------------
 
 
-class GroupRow(Row):
-    """The counts of one province, carrier or managing body, or of all."""
-
-    province: Said | None = absent()
-    carrier: str | None = absent()
-    """Empty for facilities without a plan."""
-    managing_body: ManagingBody | None = absent()
-    facilities: Count
-    """The sum of connected, all of blocked, suspended and under_way."""
-    connected: Count
-    """Proved once, whatever their pictures do now."""
-    up_now: Count = of("up")
-    """Of those that are connected: all their cameras are up now."""
-    not_up: Count
-    """Of those that are connected: not all that was looked at is up."""
-    unknown: Count
-    """Of those that are connected: nobody knows how they are now."""
-    last_proved: Moment | None
-    """When one of those that are connected was last proved."""
-    down_since: Moment | None
-    """Since when not all is up of the one of which that is so the longest."""
-    claimed: Count
-    """Not connected, and somebody reports a connection; no part of the sum above."""
-    without_connection: Count
-    """Neither connected nor claimed."""
-    late: Count
-    """Of those that are connected."""
-    blocked: dict[BlockReason, Positive]
-    suspended: Count
-    under_way: Count
-    overdue: Count
-    """Never connected, and the deadline is over; blocked or not."""
-    cameras: Count
-    cameras_connected: Count
-    cameras_up: Count
-    """Up now."""
-    cameras_down: Count
-    """Looked at, and not up."""
-    cameras_unknown: Count
-    """Carried, and not looked at."""
-    recorders: Count
-    surveyed: Count
-    """How many facilities were surveyed."""
-    cameras_registered: Count = of("registered")
-    """In the files of those that were surveyed."""
-    cameras_present: Count = of("present")
-    """Of the surveys."""
-    cameras_fit: Count = of("fit")
-    """Of the surveys: will do."""
-    cameras_missing: Count = of("missing")
-    """Of the surveys: are to be added."""
-
-
 class CountedRow(FacilityRow):
     """A facility of the report on progress."""
 
@@ -89,10 +35,10 @@ class CountedRow(FacilityRow):
 def _document(report: ProgressReport, listing: FacilityList) -> Document:
     name_of = listing.files.name
     return {
-        "total": _group_row(report.total, ""),
-        "by_province": [_group_row(group, "province") for group in report.by_province],
-        "by_carrier": [_group_row(group, "carrier") for group in report.by_carrier],
-        "by_managing_body": [_group_row(group, "managing_body") for group in report.by_managing_body],
+        "total": report.total,
+        "by_province": report.by_province,
+        "by_carrier": report.by_carrier,
+        "by_managing_body": report.by_managing_body,
         "closed": report.closed,
         "facilities": LongList(
             lambda: (
@@ -103,12 +49,6 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
             )
         ),
     }
-
-
-def _group_row(group: Group, key: str) -> GroupRow:
-    """Make a group's row; an empty `key` stands for all."""
-    named = {key: group.key} if key else {}
-    return GroupRow(**vars(group), without_connection=group.without_connection, **named)
 
 
 # --- text ------------------------------------------------------------------------------------------

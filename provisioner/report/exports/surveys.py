@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from provisioner.base.document import Count, Day, Positive, Row, Said, absent, form, of
+from provisioner.base.document import Count, Day, Row, Said, form, of
 from provisioner.base.text import Document, counted
 from provisioner.inventory.model import Camera, Facility, Operating, Party, SurveyVerdict, UplinkKind, Zone
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
@@ -138,20 +138,6 @@ class MinutesRow(SurveyedRow):
     devices: tuple[DeviceRow, ...]
 
 
-class SurveyGroupRow(Row):
-    """The surveys of one province, or of all."""
-
-    province: Said | None = absent()
-    facilities: Count
-    """The sum of surveyed and missing."""
-    surveyed: Count
-    verdicts: dict[SurveyVerdict, Positive]
-    missing: Count
-    cameras_present: Count
-    cameras_fit: Count
-    cameras_missing: Count
-
-
 _ListedZone = Annotated[Zone, form(enum=[zone.value for zone in LISTED_ZONES])]
 
 
@@ -184,14 +170,10 @@ def _count_surveys(listing: FacilityList) -> Surveys:
 
 def _surveys_document(report: Surveys, listing: FacilityList) -> Document:
     return {
-        "total": _survey_counts(report.total),
-        "by_province": [_survey_counts(group) for group in report.by_province],
+        "total": report.total,
+        "by_province": report.by_province,
         "facilities": [SurveyedRow(**_facility(facility, listing.files)) for facility in report.listed],
     }
-
-
-def _survey_counts(group: SurveyGroup) -> SurveyGroupRow:
-    return SurveyGroupRow(**vars(group), surveyed=group.surveyed, province=group.key or None)
 
 
 def _surveys_lines(report: Surveys) -> Iterator[str]:
