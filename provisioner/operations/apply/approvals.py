@@ -57,8 +57,8 @@ _MOST_FILES: Final = 1000
 _NAMED: Final = 5
 _SHOWN: Final = 80
 _SAVE_FIRST: Final = (
-    "save the plan, have that file approved, and apply it: provisioner plan --out plan.json, provisioner approve"
-    " plan.json --as ID --key FILE, provisioner apply plan.json"
+    "save the plan, have that file approved, and apply it: provisioner plan {allowed}--out plan.json, provisioner"
+    " approve plan.json --as ID --key FILE, provisioner apply plan.json"
 )
 _MOST_IN_WARRANT: Final = 100
 
@@ -167,7 +167,8 @@ def refuse_unapproved(
     if saved is None:
         needed = "; ".join(need_lines(needs)[:_NAMED])
         message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
-        raise PolicyError(message, hint=_SAVE_FIRST)
+        allowed = "".join(f"--allow {name}={number} " for name, number in sorted(planned.plan.basis.allow.items()))
+        raise PolicyError(message, hint=_SAVE_FIRST.format(allowed=allowed))
     approvals = approval_files(session.root, named)
     inventory, runs = session.inventory.settings.id, _runs_approved_for(session, saved.basis.meaning)
     subject = PlanToApprove(

@@ -112,6 +112,9 @@ def test_without_a_saved_plan_nothing_is_applied_and_it_is_said_how(call: Termin
     assert code == 6
     assert "error: a plan has to be approved before it is applied, and this one is in no file: 1 approver as noc" in err
     assert "save the plan, have that file approved, and apply it: provisioner plan --out plan.json" in err
+    code, _, err = call("apply", "--yes", "--allow", "viewers=5", "--allow", "hosts=30")
+    assert code == 6
+    assert "apply it: provisioner plan --allow hosts=30 --allow viewers=5 --out plan.json, provisioner approve" in err
     code, _, err = call("quarantine", "lift", "bac-giang/kcl-bg-001/cam-03/sub", "--yes")
     assert code != 0
 
