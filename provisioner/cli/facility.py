@@ -17,7 +17,7 @@ from provisioner.cli.support.completion import facilities_like, hosts_like, prov
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.output import print_document
-from provisioner.cli.support.question import answer, is_attended
+from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
 from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish
 from provisioner.inventory.model import (
@@ -177,6 +177,8 @@ def add(
 
     Example: provisioner -i DIR facility add --province bac-giang --kind school --managing-body ubnd_tinh
     """
+    needed = ("province", "name", "kind", "managing_body")
+    refuse_missing(invocation, "a new facility", [f"--{key.replace('_', '-')}" for key in needed if not words[key]])
     ask = partial(answer, invocation, subject="a new facility")
     answers = {
         "province": words["province"] or ask("--province", "The province's slug"),

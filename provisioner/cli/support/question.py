@@ -9,7 +9,7 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 
 import click
@@ -88,6 +88,13 @@ def refuse_unattended(invocation: Invocation, decision: str, *, hint: str = "add
         raise UsageError(f"nobody is here to answer {decision}", hint=hint)
 
 
+def refuse_missing(invocation: Invocation, what: str, options: Sequence[str]) -> None:
+    """Raise `UsageError` for missing options of `what` without a person."""
+    if options and not is_attended(invocation):
+        named = ", ".join(options)
+        raise UsageError(f"{what} needs {named}", hint=f"add {named}; in a terminal it is asked for")
+
+
 def answer(
     invocation: Invocation,
     option: str,
@@ -104,8 +111,7 @@ def answer(
     Raises:
         UsageError: no person is present.
     """
-    if not is_attended(invocation):
-        raise UsageError(f"{subject} needs {option}", hint=f"add {option}; in a terminal it is asked for")
+    refuse_missing(invocation, subject, (option,))
     return str(click.prompt(question, type=kind, default=default, err=True))
 
 

@@ -113,6 +113,13 @@ def test_a_new_facility_has_a_file_of_its_own_under_the_next_id(root: Path, call
     assert (code, (root / "facilities/bac-giang/kcl-bg-009.yml").exists()) == (0, False)
 
 
+def test_every_missing_option_of_a_new_facility_is_named_at_once(call: Call) -> None:
+    code, _, err = call("facility", "add", "--province", "bac-giang")
+    assert code == 2
+    assert "error: a new facility needs --name, --kind, --managing-body\n" in err
+    assert "hint: add --name, --kind, --managing-body; in a terminal it is asked for" in err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
