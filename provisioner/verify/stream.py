@@ -177,7 +177,7 @@ def _pushed_failure(case: Case) -> Check:
 def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     cause, detail = _offered(case) or _by_answer(case) or _by_log(case) or (otherwise, detail)
     if cause is Cause.CAMERA_HUNG and _serves_others(case):
-        cause, detail = Cause.SILENT, "the recorder serves its other channels, and does not answer for this one"
+        cause, detail = Cause.SILENT, "the device sends another stream, and does not answer for this one"
     if cause in _STALLED and (size := case.relay.closer.too_large(case.device[0])):
         return too_large(case.target.path.facility, size)
     if cause in _STALLED and (losing := site_line_check(case)):
