@@ -55,7 +55,7 @@ class ReceiverTransports:
         for problem in self.vault.problems:
             return problem.message, problem.hint
         for message, step in faults_in_vault(receiver, self.vault.secrets.get(receiver.id)):
-            return message, f"ansible-vault edit secrets/receivers.yml: {step}"
+            return message, f"{self.vault.editing}: {step}"
         return None
 
     def secrets(self, receiver: Receiver) -> ReceiverSecrets:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TYPE_CHECKING, Annotated, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -470,7 +470,8 @@ class _Explanation:
         key = self.path[-1]
         schema = schema_at(self.subject.schema, self.path)
         allowed = choices_of(schema)
-        hint = msg("add '{key}: …'", key) + ((", " + msg("one of {allowed}", allowed)) if allowed else "")
+        value = str(get_args(schema)[0]) if get_origin(schema) is Literal else "…"
+        hint = msg("add '{key}: {value}'", key, value) + ((", " + msg("one of {allowed}", allowed)) if allowed else "")
         return "key-missing", msg("{key} is missing", repr(key)), hint
 
     def _unknown_key(self) -> tuple[str, str, str]:

@@ -38,6 +38,12 @@ class ReceiversVault:
     source: SourceFile | None = field(default=None, repr=False)
     shut: str = ""
 
+    @property
+    def editing(self) -> str:
+        """The command that opens the file in an editor, or creates it."""
+        create = "ansible-vault create --vault-id secrets@FILE --encrypt-vault-id secrets"
+        return f"{'ansible-vault edit' if self.source else create} {RECEIVERS_SECRETS}.yml"
+
 
 def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
     """Open the receivers' secrets. Without a file the result is empty.
@@ -113,7 +119,7 @@ def _missing(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Pla
     for index, receiver in enumerate(receivers):
         for message, content in secret_faults_of(receiver, _names_in(vault.secrets.get(receiver.id))):
             position = places.at(RECEIVERS, RECEIVERS, index)
-            hint = f"ansible-vault edit {RECEIVERS_SECRETS}.yml: under receivers, {receiver.id}, write {content}"
+            hint = f"{vault.editing}: under receivers, {receiver.id}, write {content}"
             text = f"receivers: receiver {receiver.id}: {message}"
             yield Problem(
                 position.file, position.line, position.column, "receiver-secret-missing", text, hint, RECEIVERS

@@ -120,7 +120,10 @@ def hosts_have_a_recorded_key(view: View) -> Iterator[Problem]:
     for (owner, path), name, ssh in _logins(view):
         if ssh.host_key is None and ssh.host_ca is None:
             message = msg("the SSH host key of {name} is missing", name)
-            hint = "write ssh.host_key, as its ssh_host_*_key.pub has it, or host_ca, the key of who signs hosts' keys"
+            hint = (
+                "write ssh.host_key, as its ssh_host_*_key.pub has it (hosts scan-key asks for it), or host_ca, the key"
+                " of who signs hosts' keys"
+            )
             yield view.problem(owner, (*path, "ssh"), "ssh-host-key-unknown", message, hint)
 
 

@@ -283,7 +283,8 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
         for device in logins:
             if device in strangers:
                 message = msg("facility {facility}: the login of {device} belongs to no device", facility, device)
-                problem = view.problem(owner, (facility, device), "login-unused", message, "remove it")
+                hint = msg("remove it: ansible-vault edit {file}.yml", owner)
+                problem = view.problem(owner, (facility, device), "login-unused", message, hint)
                 yield replace(problem, severity=Severity.WARNING)
             elif misplaced:
                 message, hint = misplaced[0].format(device=device), misplaced[1]

@@ -43,7 +43,10 @@ _OTHER_SENSES = {
         "write release, an https:// address, or file: and a path",
         "name a mirror without a login, or file: and a path. {git}change the password of the mirror",
         "path or credentials of the source differ",
-        "write rtsp_path: the path and query of the device's RTSP address, without host and login",
+        (
+            "write rtsp_path: the path and query of the device's RTSP address, without host and login"
+            " (camera add: --sub-path, --main-path)"
+        ),
     },
     "key": {
         "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera",

@@ -117,6 +117,22 @@ def test_a_login_in_an_address_is_refused_and_not_repeated(folder: Folder) -> No
     assert "Mat-khau1" not in problem.message + problem.hint
 
 
+def test_a_missing_file_of_secrets_is_created_and_an_existing_one_edited(folder: Folder) -> None:
+    folder.write(f"id: noc\n{NEAR['webhook']}")
+    (problem,) = folder.problems()
+    command = "ansible-vault create --vault-id secrets@FILE --encrypt-vault-id secrets secrets/receivers.yml"
+    assert problem.hint.startswith(f"{command}: under receivers, noc, write key: …")
+    folder.write(f"id: noc\n{NEAR['webhook']}", vaulted="receivers: {}\n")
+    (problem,) = folder.problems()
+    assert problem.hint.startswith("ansible-vault edit secrets/receivers.yml: under receivers, noc, write key: …")
+
+
+def test_a_file_without_its_version_is_told_the_version_to_write(folder: Folder) -> None:
+    (folder.root / "receivers.yml").write_text("receivers: []\n", encoding="utf-8")
+    (problem,) = folder.problems()
+    assert (problem.code, problem.hint) == ("key-missing", "add 'version: 1'")
+
+
 def test_two_receivers_of_one_name_are_refused(folder: Folder) -> None:
     folder.write(f"id: noc\n{NEAR['webhook']}", f"id: noc\n{NEAR['webhook']}")
     assert [problem.code for problem in folder.problems(open_vault=False)] == ["receiver-duplicate"]

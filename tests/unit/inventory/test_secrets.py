@@ -138,6 +138,13 @@ def test_a_facility_in_two_files_is_told(root: Path, passwords: VaultPasswords) 
     assert [code for code, _, _ in problems(root, passwords)] == ["secret-duplicate"]
 
 
+def test_a_login_of_no_device_names_the_command_that_removes_it(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    put(root, "cameras/bac-giang.yml", {"kcl-bg-001": {"cam-01": LOGIN, "cam-09": LOGIN}})
+    (problem,) = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
+    assert problem.hint == "remove it: ansible-vault edit secrets/cameras/bac-giang.yml"
+
+
 def test_the_logins_of_a_facility_that_closed_should_go(root: Path, passwords: VaultPasswords) -> None:
     complete(root, passwords)
     make.write_files(root, {"facilities/bac-giang/kcl-bg-001.yml": make.facility(operating="closed")})
