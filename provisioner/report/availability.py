@@ -108,6 +108,9 @@ def availability_ending(noun: str, rows: Sequence[ShareRow], total: ShareRow) ->
         named = ", ".join(row.name for row in blind[:_NAMED])
         yield f"{len(blind)} {of_rows} not measured at all, against an agreed level: {named}{_more(blind)}"
     measured = total.measured
+    if not total.paths:
+        yield "no path was checked in this time: it is not measured"
+        return
     yield (
         f"{percent(measured.available)} available over {counted(total.paths, 'path')} by what was measured;"
         f" {percent(measured.unmeasured_share)} of the time {are(1)} not measured"

@@ -208,7 +208,7 @@ def test_nothing_recorded_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFix
     code, out, err = Nights(tmp_path, capsys)(*WEEK)
     assert code == 0
     assert "no verdict of that time is kept" in err
-    assert "- available over 0 paths" in out
+    assert out.splitlines()[-1] == "no path was checked in this time: it is not measured"
 
 
 def change(nights: Nights, statement: str) -> None:
