@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from provisioner.base import errors
+from provisioner.base.errors import ProvisionerError
 from provisioner.cli.schemas import DOCUMENTS, document_schema
 from tests.unit.docs.pages import ROOT
 
@@ -21,7 +23,12 @@ HEAD = """\
 
 For whoever reads the output of commands in a pipeline: each document with its fields. With `--output json` standard
 output is one document with `schema` and `version`, whatever the exit code. `provisioner schema NAME` prints the JSON
-Schema of a document, which says what each field means. More fields may come; no field changes its meaning.
+Schema of a document, which says what each field means. More fields may come; no field changes its meaning. A field that
+the schema does not list under `required` may be left out. The paths that are not up, for example:
+
+```
+provisioner verify --output json | jq -r '.paths[] | select(.verdict != "up") | [.path, .verdict, .cause] | @tsv'
+```
 
 This page is made from the models in `provisioner/`.
 """
@@ -39,7 +46,17 @@ def page() -> str:
     named = {name for text in sources for name in re.findall(r'"provisioner/([a-z-]+)"', text)}
     entries = (entry(name, form) for name in DOCUMENTS for form in _forms(document_schema(name)))
     without = ", ".join(f"`{name}`" for name in sorted(named - {*NO_DOCUMENTS, *DOCUMENTS}))
-    return "\n".join([HEAD, wrapped(f"Documents without a schema: {without}."), TAIL, *entries, "```\n"])
+    failed = (
+        f"A command without a result prints `error`. Its `code`, with the exit code: {', '.join(_error_codes())}.\n"
+    )
+    return "\n".join(
+        [HEAD, wrapped(failed), "", wrapped(f"Documents without a schema: {without}."), TAIL, *entries, "```\n"]
+    )
+
+
+def _error_codes() -> list[str]:
+    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, ProvisionerError)]
+    return [f"`{code}` ({number})" for number, code in sorted({(one.exit_code, one.code) for one in classes})]
 
 
 def _forms(schema: Any) -> Any:
