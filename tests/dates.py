@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
@@ -47,18 +47,18 @@ def midnights(today: date) -> Iterator[tuple[str, datetime]]:
 
 def _run(moment: datetime, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "sitecustomize.py").write_text(_SLEEP, encoding="utf-8")
-        return _run_with(folder, moment, arguments)
+        clock = another_clock(Path(folder), f"@{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}") | {"TZ": "UTC"}
+        return _run_with(clock, arguments)
 
 
-def _run_with(path: str, moment: datetime, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    clock = {
-        "PYTHONPATH": path,
-        "LD_PRELOAD": str(LIBRARIES[0]),
-        "FAKETIME": f"@{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "TZ": "UTC",
-    }
+def another_clock(folder: Path, shows: str) -> dict[str, str]:
+    """Return the variables of a Python process with another clock, as libfaketime reads them; writes into a folder."""
+    (folder / "sitecustomize.py").write_text(_SLEEP, encoding="utf-8")
+    library = {"LD_PRELOAD": str(LIBRARIES[0]), "FAKETIME": shows, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {"PYTHONPATH": str(folder), **library}
+
+
+def _run_with(clock: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--examples", "0.1", _REAL, *arguments]
     return subprocess.run(command, cwd=ROOT, env=os.environ | clock, capture_output=True, text=True, check=False)
 

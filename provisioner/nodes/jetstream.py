@@ -67,6 +67,9 @@ _FULL: Final = re.compile("no space left|error creating store|storage resources|
 """The broker's errors about a full disk or a limit of its file."""
 
 _ROOM: Final = "make room for 3 GiB in the folder that store_dir of its file names, and let max_file_store allow them"
+_OUT_OF_TIME: Final = (9, 10)
+"""OpenSSL's codes of a certificate that is not valid yet, and of one that has ended."""
+_CLOCK: Final = "see whether this machine's clock is right; if it is, write new certificates: provisioner node broker"
 _HUNG: Final = "see whether it runs; one whose disk was full may hang: make room in its store_dir, and restart it"
 
 
@@ -340,6 +343,8 @@ class JetStreamMailbox:
             text = "has no JetStream, or not the streams of provisioner"
         elif isinstance(error, APIError):
             text = f"refuses: {printable(error.description or type(error).__name__, _SHOWN)}"
+        elif isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _OUT_OF_TIME:
+            text, hint = f"shows no valid certificate: {error.verify_message}", _CLOCK
         elif isinstance(error, ssl.SSLError):
             text = f"is not the one that the file names: {printable(str(error.reason), _SHOWN)}"
         else:

@@ -53,11 +53,14 @@ from provisioner.nodes.unit import (
     unit_in,
 )
 
-_BEGUN_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]{1,12})")
+_BEGUN_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]{1,12}(?:\.[0-9]{1,4})?)")
+_LIST_ITSELF: Final = "0" * 32
+"""The id, as no unit has it, of the line with the start of a new list."""
+
 _MOST_BEGUN_BYTES: Final = 64 * 1024 * 1024
 
 REMEMBERED_S: Final = 24 * 3600
-"""Longer than any unit may be delayed, or a clock set back."""
+"""Longer than any unit may be delayed; a clock that was set back further is noticed."""
 
 _MOST_ARTEFACTS: Final = 4
 _MOST_ARTEFACT_BYTES: Final = 512 * 1024 * 1024
@@ -84,6 +87,8 @@ _QUIET: Final = 4
 class StartedUnits:
     """Units begun in the last day, one per line of a file.
 
+    A unit that may have been forgotten is refused: one from before a new list, or of a day before the newest entry.
+
     Raises:
         StateError: the file cannot be read or written.
     """
@@ -97,8 +102,11 @@ class StartedUnits:
                 else []
             )
             matches = [match for line in lines if (match := _BEGUN_LINE.fullmatch(line))]
-            self._begun = {match[1]: int(match[2]) for match in matches if int(match[2]) > now - REMEMBERED_S}
-            replace_file(file, "".join(f"{unit} {at}\n" for unit, at in self._begun.items()).encode())
+            is_new = not file.exists()
+            self._begun = {_LIST_ITSELF: now} if is_new else {match[1]: float(match[2]) for match in matches}
+            self._forget()
+            # Without decimals of units: a node of before reads them, too.
+            replace_file(file, "".join(f"{unit} {at:.14g}\n" for unit, at in self._begun.items()).encode())
             flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(file, flags)
         except OSError as error:
@@ -106,6 +114,17 @@ class StartedUnits:
 
     def __contains__(self, unit: str) -> bool:
         return unit in self._begun
+
+    def refusal(self, sent: float) -> str:
+        """Return why a unit may have been begun and forgotten, or empty."""
+        if sent < (since := self._begun.get(_LIST_ITSELF, 0.0)):
+            return f"it was sent before {_moment(since)}, when the node's list of begun units began: send it again"
+        if sent < (newest := self._newest) - REMEMBERED_S:
+            return (
+                f"it is of {_moment(sent)}, and the node last began one by a clock of {_moment(newest)}: set its clock;"
+                f" if the later one was wrong, remove {self._file}"
+            )
+        return ""
 
     def add(self, unit: str, now: float) -> None:
         """Record a begun unit durably, or raise `StateError`."""
@@ -115,8 +134,12 @@ class StartedUnits:
         except OSError as error:
             raise self._failure(error) from None
         self._begun[unit] = int(now)
-        for old in [name for name, at in self._begun.items() if at < now - REMEMBERED_S]:
-            del self._begun[old]
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is a day older than the newest entry, which stays: a clock may be set back."""
+        self._newest = max(self._begun.values(), default=0.0)
+        self._begun = {unit: at for unit, at in self._begun.items() if at >= self._newest - REMEMBERED_S}
 
     def close(self) -> None:
         """Close the file."""
@@ -402,6 +425,8 @@ class Node:
             return f"{late} {_moment(now)}: see whether the clocks agree, or what held it up"
         if header.sent > now + _EARLY_S or header.until > header.sent + _FURTHEST_S:
             return f"it is of {_moment(header.sent)}, and by the node's clock it is {_moment(now)}"
+        if forgotten := self._parts.begun.refusal(header.sent):
+            return forgotten
         with self._lock:
             going = sum(carried.state is UnitState.GOING for carried in self._units.values())
         return f"it carries {going} units already" if going >= _MOST_UNITS else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.dates import another_clock
 from tests.nodes.broker import BrokerServer, broker_of
 from tests.processes import end, started
 
@@ -42,6 +43,7 @@ class NodeOfTheLab:
     def __init__(self, place: NodePlace) -> None:
         self.deployment, self.broker = place.deployment, place.broker
         self.file, self.log = place.folder / "node.toml", place.folder / "node.log"
+        self.state = place.folder / "state"
         self._broker_at, self._node_at = place.broker_at, place.node_at
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -50,13 +52,14 @@ class NodeOfTheLab:
         """What the node says since it was started."""
         return self.log.read_text(encoding="utf-8")
 
-    def start(self, more: str = "") -> None:
-        """Start the node, anew where it runs; more is written into its file before."""
+    def start(self, more: str = "", *, ahead_s: float = 0.0) -> None:
+        """Start the node, anew where it runs; more is written into its file before, and its clock may be another."""
         self.stop()
         with self.file.open("a", encoding="utf-8") as file:
             file.write(more)
         kept = {"PATH", "XDG_RUNTIME_DIR"}
         own = {name: value for name, value in self.deployment.environment.items() if name in kept}
+        own |= another_clock(self.file.parent, f"{ahead_s:+.0f}s") if ahead_s else {}
         self._process = started(self._words(), self.log, environment=own)
 
     def _words(self) -> Sequence[str | Path]:

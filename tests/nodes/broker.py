@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -54,12 +54,13 @@ class BrokerServer:
         self.folder, self.has_small_disk, self.place, self._inside = folder, False, place, inside
         folder.mkdir(parents=True)
         self.store = folder / "store"
-        now = datetime.now(UTC)
+        # Some days old: a clock that is a day behind takes them, too.
+        self.made = now = datetime.now(UTC) - timedelta(days=2)
         self.authority = new_authority(now)
         (folder / "ca.pem").write_text(self.authority.certificate)
-        self.write("broker", issued(self.authority, "broker", [place, "localhost"], now, 2))
+        self.write("broker", issued(self.authority, "broker", [place, "localhost"], now, 4))
         for name in (CONTROLLER, *map(node_name, CARRIERS)):
-            self.write(name, issued(self.authority, name, [], now, 2))
+            self.write(name, issued(self.authority, name, [], now, 4))
         self.port = free_port()
         files = BrokerFiles(
             str(folder / "ca.pem"), str(folder / "broker.pem"), str(folder / "broker.key"), str(self.store)

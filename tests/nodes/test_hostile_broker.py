@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -170,6 +170,21 @@ def test_a_broker_with_a_false_certificate_is_told_nothing(broker: BrokerServer,
     mailbox = controller_mailbox(replace(broker.broker(CONTROLLER), ca=tmp_path / "other.pem"), ["vnpt"])
     with pytest.raises(MailboxError, match="is not the one that the file names: CERTIFICATE_VERIFY_FAILED"):
         mailbox.send("vnpt", b"units")
+    mailbox.close()
+
+
+@pytest.mark.parametrize(("days", "said"), [(1.0, "certificate is not yet valid"), (-9.0, "certificate has expired")])
+def test_a_certificate_out_of_its_time_names_the_clock(broker: BrokerServer, days: float, said: str) -> None:
+    places = [broker.place, "localhost"]
+    broker.write("broker", issued(broker.authority, "broker", places, datetime.now(UTC) + timedelta(days=days), 2))
+    broker.end()
+    broker.start()
+    mailbox = controller_mailbox(broker.broker(CONTROLLER), ["vnpt"])
+    with pytest.raises(
+        MailboxError, match=rf"the broker 127\.0\.0\.1:\d+ shows no valid certificate: {said}"
+    ) as failure:
+        mailbox.send("vnpt", b"units")
+    assert "see whether this machine's clock is right" in (failure.value.hint or "")
     mailbox.close()
 
 

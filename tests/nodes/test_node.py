@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv6Network
 from pathlib import Path
@@ -84,6 +85,58 @@ def test_a_node_that_was_started_anew_carries_nothing_that_it_has_begun(tmp_path
     runner.close()
     assert sum(hosts.done.values()) == done
     assert len(answers) == 3
+
+
+def again(post: Post, sent: Sequence[bytes]) -> None:
+    """Send the same envelopes again, in other parts."""
+    keeper = MemoryMailbox(post, "keeper")
+    for part in sent:
+        post.put("keeper", part)
+    while (message := keeper.receive(0.1)) is not None:
+        keeper.send("vnpt", message)
+
+
+@NODE
+@pytest.mark.parametrize("days", [1.5, 400.0])
+def test_a_unit_that_was_kept_for_days_is_not_carried_again_by_a_clock_that_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    post, hosts, ahead_s, real = Post(), CountingHosts(), [0.0], time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead_s[0])
+    with both_ends(post, tmp_path, hosts=hosts) as (runner, working):
+        runner.call([call_of(host_of(1))], timeout_s=5)
+        sent = list(post.seen)
+        ahead_s[0] = days * 86400
+        runner.call([call_of(host_of(2))], timeout_s=5)
+        ahead_s[0] = 0.0
+        again(post, sent)
+        later = runner.call([call_of(host_of(3))], timeout_s=5)["relay-3"]
+    assert {host for host, _ in hosts.done.elements()} == {"relay-1", "relay-2"}
+    assert later.outcome is CallOutcome.UNREACHABLE
+    assert "the node last began one by a clock" in later.error
+    assert sum("is begun" in line for line in working.lines) == 2
+
+
+@NODE
+def test_a_node_that_was_installed_anew_begins_nothing_that_was_sent_before(tmp_path: Path) -> None:
+    post, key, own = Post(), new_exchange_key(), new_exchange_key()
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": own.public}, QUICK)
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path / "first", key=own):
+        runner.call([call_of(host_of(1))], timeout_s=5)
+        sent = list(post.seen)
+    # Within the seconds in which it may begin: a container without its volume starts as fast.
+    for _ in ("installed anew", "started once more"):
+        with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path / "second", key=own) as second:
+            again(post, sent)
+            time.sleep(0.5)
+        assert not second.hosts.done, second.lines
+        assert sum("is refused: it was sent before" in line for line in second.lines) == 1, second.lines
+    time.sleep(1.0)
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path / "second", key=own) as second:
+        assert runner.call([call_of(host_of(2))], timeout_s=5)["relay-2"].outcome is CallOutcome.ANSWERED
+    runner.close()
 
 
 class MuteMailbox(MemoryMailbox):
