@@ -177,7 +177,7 @@ class MailSink:
     Attributes:
         refused: addresses that it does not take.
         later: addresses that it takes from the second time on.
-        login: the name and password that it asks for.
+        quits: how many clients said goodbye.
     """
 
     later: set[str] = field(default_factory=set)
@@ -186,6 +186,12 @@ class MailSink:
     logins: list[tuple[str, str]] = field(default_factory=list)
     refused: frozenset[str] = frozenset()
     port: int = 0
+    quits: int = 0
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        """Take a goodbye."""
+        self.quits += 1
+        return "221 Bye"
 
     async def handle_RCPT(  # noqa: N802 (the library's own word)
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]

@@ -11,7 +11,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,7 +19,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from html import escape
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from provisioner.base.http import RECEIVER_HOSTS, ReachError, ServerLogin, allowed_addresses, ends_with_attempt
 from provisioner.base.language import Language, Translator, marked, translator
@@ -324,11 +324,13 @@ def _send_over(mail: EmailMessage, server: MailServer, addresses: Sequence[str],
         if server.security is MailSecurity.STARTTLS:
             client.starttls(context=context)
         if server.login:
-            client.login(server.login.username.reveal(), server.login.password.reveal())
+            client.login(_Utf8(server.login.username.reveal()), _Utf8(server.login.password.reveal()))
         refused = client.send_message(mail, mail["From"].addresses[0].addr_spec, addresses)
         return {address: code for address, (code, _) in refused.items()}
     finally:
-        # It said all that it had to; how the goodbye goes changes nothing.
+        # It said all that it had to: no answer to the goodbye is waited for.
+        with suppress(OSError, smtplib.SMTPException):
+            client.putcmd("QUIT")
         client.close()
 
 
@@ -350,7 +352,26 @@ class _BoundedAnswers:
         self._stream.close()
 
 
+class _Utf8(str):
+    """A text that smtplib encodes as UTF-8 (RFC 4616) where it says ASCII."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "", errors: str = "strict") -> bytes:
+        del encoding
+        return super().encode("utf-8", errors)
+
+
 class _Bounded(smtplib.SMTP):
+    def auth(
+        self, mechanism: str, authobject: Callable[..., str | None], *, initial_response_ok: bool = True
+    ) -> tuple[int, bytes]:
+        def answer(challenge: bytes | None = None) -> Any:
+            text = authobject(challenge)
+            return text if text is None else _Utf8(text)
+
+        return super().auth(mechanism, answer, initial_response_ok=initial_response_ok)
+
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return ends_with_attempt(super()._get_socket(host, port, timeout))  # type: ignore[misc]
 

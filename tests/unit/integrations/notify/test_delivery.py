@@ -199,10 +199,19 @@ def test_a_mail_is_plain_text_and_a_page_to_all_addresses() -> None:
     assert "mất hình" in page.get_content()
 
 
+def test_a_mail_server_hears_that_it_was_all() -> None:
+    with mail_sink() as sink:
+        deliver(mail(sink.port, "none"), QUICK)
+        until = time.monotonic() + 5
+        while not sink.quits and time.monotonic() < until:
+            time.sleep(0.02)
+    assert sink.quits == 1
+
+
 @pytest.mark.parametrize("security", ["starttls", "implicit"])
-def test_a_login_is_sent_over_an_encrypted_way_only(tmp_path: Path, security: str) -> None:
+@pytest.mark.parametrize("login", [("noc", "Mat-khau-canary"), ("giám-sát", "mật-khẩu-canary")])
+def test_a_login_is_sent_over_an_encrypted_way_only(tmp_path: Path, security: str, login: tuple[str, str]) -> None:
     made = certified(tmp_path)
-    login = ("noc", "Mat-khau-canary")
     with mail_sink(tls=made.server, implicit=security == "implicit", login=login) as sink:
         notice = mail(sink.port, security, username=login[0], password=login[1])
         with pytest.raises(ReachError, match="certificate"):
