@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from provisioner.desired.render.quote import read_pattern
+from provisioner_host.change import gate
 from provisioner_host.relay import relay as host_relay
 from provisioner_host.relay import sessions
 from tests.hostile import VIEWER
@@ -90,6 +91,25 @@ def test_a_reader_of_the_old_secret_is_cut_and_another_one_is_not(relay: Relay) 
             assert new.flows()
             assert sessions.end_revoked(line(now), line(now)) == []
             assert new.flows()
+
+
+@VIEWER
+def test_a_request_that_failed_leaves_no_viewer_behind(relay: Relay) -> None:
+    def viewers() -> int:
+        now = host_relay.runtime()
+        assert now is not None
+        return now["viewers"].get(PATH, 0)
+
+    with HeldReader(relay.rtsp_port, PATH, OTHER) as other:
+        assert other.flows()
+        wait_for(lambda: viewers() == 1)
+        for _ in range(3):
+            with Dialogue(relay.rtsp_port, OLD) as dialogue:
+                assert dialogue.ask("SETUP", f"{PATH}/trackID=7", TRANSPORT).status == 400
+        time.sleep(1)
+        (reader,) = gate.sessions()["paths"][PATH]["readers"]
+        assert viewers() == 1, relay.path(PATH)["readers"]
+        assert reader in {session["id"] for session in host_relay.reader_sessions()}
 
 
 @VIEWER

@@ -208,10 +208,13 @@ def sessions(*, answers: bool = True) -> SessionsAnswer:
 
 def _paths() -> dict[str, SessionAnswer]:
     listed = relay.api(_LIST)["items"]
-    return {p["name"]: _path(p) for p in listed if not p["name"].startswith(SENTINEL_PREFIX)}
+    readers = relay.readers_of(listed)
+    return {
+        p["name"]: _path(p, readers.get(p["name"], [])) for p in listed if not p["name"].startswith(SENTINEL_PREFIX)
+    }
 
 
-def _path(item: dict[str, Any]) -> SessionAnswer:
+def _path(item: dict[str, Any], readers: list[str]) -> SessionAnswer:
     """Return a path's state, without `online`, which dead cameras keep (1.20.1)."""
     since, received = stream_of(item)
     return {
@@ -219,7 +222,7 @@ def _path(item: dict[str, Any]) -> SessionAnswer:
         "since": since,
         "bytes": received,
         "flowed": False,
-        "readers": sorted(str(reader.get("id", "")) for reader in item.get("readers") or ()),
+        "readers": readers,
     }
 
 

@@ -40,6 +40,7 @@ _OURS = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDeman
 _SET = "set"
 # Sessions of readers without encryption and with it: each is listed by a server of its own.
 _FAMILIES = ("rtspsessions", "rtspssessions")
+_TYPES = ("rtspSession", "rtspsSession")
 
 
 class NoSuchPage(Failed):
@@ -255,8 +256,27 @@ def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> Ru
         "version": info.get("version", ""),
         "started": info.get("started", ""),
         "sentinel": next((n for n in names if n.startswith(SENTINEL_PREFIX)), None),
-        "viewers": {item["name"]: len(item["readers"]) for item in listed if item.get("readers")},
+        "viewers": {name: len(ids) for name, ids in readers_of(listed).items()},
     }
+
+
+def readers_of(listed: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the ids of readers by path, if it has any.
+
+    MediaMTX 1.20.1 lists a reader without a session for ever if its SETUP failed. Such readers do not count.
+    """
+    readers = {item["name"]: item["readers"] for item in listed if item.get("readers")}
+    try:
+        known = {one.get("id") for one in reader_sessions()} if readers else set()
+    except (Failed, FileNotFoundError):
+        known = None
+    alive = {
+        name: [
+            str(r.get("id", "")) for r in each if known is None or r.get("type") not in _TYPES or r.get("id") in known
+        ]
+        for name, each in readers.items()
+    }
+    return {name: sorted(ids) for name, ids in alive.items() if ids}
 
 
 def wait_for(sentinel: str, seconds: float) -> bool:
