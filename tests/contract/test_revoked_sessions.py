@@ -107,7 +107,9 @@ def test_a_request_that_failed_leaves_no_viewer_behind(relay: Relay) -> None:
             with Dialogue(relay.rtsp_port, OLD) as dialogue:
                 assert dialogue.ask("SETUP", f"{PATH}/trackID=7", TRANSPORT).status == 400
         time.sleep(1)
-        (reader,) = gate.sessions()["paths"][PATH]["readers"]
+        paths = gate.sessions()["paths"]
+        assert paths is not None
+        (reader,) = paths[PATH]["readers"]
         assert viewers() == 1, relay.path(PATH)["readers"]
         assert reader in {session["id"] for session in host_relay.reader_sessions()}
 
