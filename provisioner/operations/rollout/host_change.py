@@ -101,6 +101,8 @@ class HostChange:
         self._unclear = 0
         self._heard = options.clock()
         self._called_since: float | None = None
+        # The state in which its last call was made.
+        self._called = self.state
         self._busy_since: float | None = None
 
     @property
@@ -154,6 +156,7 @@ class HostChange:
         job, run, options = self.job, self.run_id, self.options
         if self._called_since is None:
             self._called_since = options.clock()
+        self._called = self.state
         match self.state:
             case State.STATUS | State.STATUS_BACK:
                 return status_call(job, run, options), _CALL_TIMEOUT_S
@@ -193,6 +196,10 @@ class HostChange:
         except HostError as error:
             return self._not_understood(error.message)
         event = self._event_of(report)
+        if (self._called, self.state, event) == (State.LOOK, State.ABORT, Event.ARMED):
+            # It was told to return while it looked.
+            self._heard = self.options.clock()
+            return [], 0.0
         if event is None or event not in TABLE[self.state]:
             return self._not_understood(f"{self.host} answered “{report.state.value}” to {self.state.step}")
         self._heard = self.options.clock()
@@ -297,7 +304,7 @@ class HostChange:
         cause = report.cause
         if self._taken_back and call_state is State.STATUS_BACK and report.state is ChangeState.NOT_STARTED:
             cause, refusal = self._cause, NotStartedBecause.HELD_BACK
-        elif call_state is not State.ABORT and cause != self._cause:
+        elif outcome is HostOutcome.APPLIED or (call_state is not State.ABORT and cause != self._cause):
             # It ended by itself, whatever it was to be told next.
             self._taken_back = False
         if refusal is NotStartedBecause.STALE:

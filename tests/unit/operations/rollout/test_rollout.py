@@ -16,6 +16,7 @@ from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.rollout import (
     HostOutcome,
     Job,
+    JournalStep,
     MemoryJournal,
     NotStartedBecause,
     RolloutOptions,
@@ -231,6 +232,27 @@ def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(prog
     # It reads what is new, for which it is there so much sooner.
     assert all(1.7 < wait_s <= 2.0 for wait_s in waits_s if wait_s)
     assert len(waits_s) == (2 if program is Program.WAITS else 3)
+
+
+@pytest.mark.parametrize(
+    ("under_way", "outcome"), [("look", HostOutcome.ROLLED_BACK), ("confirm", HostOutcome.APPLIED)]
+)
+def test_a_host_that_is_taken_back_while_it_answers_is_understood(under_way: str, outcome: HostOutcome) -> None:
+    controller = Controller()
+    job = next(job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY)
+    change, steps, calls = HostChange(job, "run-1", controller.options()), list[JournalStep](), list[str]()
+    while change.result is None:
+        calls.append((call := change.next_call()[0]).request["operation"])
+        (answer,) = controller.hosts.call([call], timeout_s=60).values()
+        if calls[-1] == under_way and not change.goes_back:
+            steps += change.take_back("1 failed", is_free=False)
+        steps += change.take(answer)[0]
+    assert [step.step for step in steps if step.state == "not understood"] == []
+    assert (calls[0], calls[-1]) == ("apply", "abort" if under_way == "look" else "confirm")
+    assert "status" not in calls
+    assert change.result.outcome is outcome
+    # Whoever is confirmed was not taken back for others.
+    assert change.result.taken_back == (outcome is HostOutcome.ROLLED_BACK)
 
 
 @pytest.mark.parametrize("handshake", [0, 100], ids=["reset", "as it was"])
