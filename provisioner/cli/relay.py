@@ -22,6 +22,7 @@ from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import IF_NEW, listed, proof_line, unproved
 from provisioner.desired.render.site import USUAL_DAYS, valid_for
+from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.hosts.replace import (
     Replaced,
     Replacement,
@@ -32,9 +33,11 @@ from provisioner.operations.hosts.replace import (
     see_replacement,
     see_restoration,
 )
+from provisioner.operations.pipeline.session import CalledHost, Session
 from provisioner.operations.pipeline.stages import site_packages
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_handed
 from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.record.entries import Operation
 from provisioner.record.state_folder import who, who_text
 from provisioner.report.tables import some_of
 
@@ -82,6 +85,8 @@ def replace(
             raise unproved(relay, IF_NEW)
         make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
         done = replace_relay(session, replacement, trusted=trusted, actor=who_text(who(invocation.env)))
+        document = ReplaceDocument.made_of(replacement, done=done, packages={}, dry_run=False)
+        _record(invocation, session, replacement.called, document)
     wrote = (
         _write_packages(invocation, replacement, packages)
         if packages and not dry_run and (done or replacement.is_alive)
@@ -93,6 +98,12 @@ def replace(
         for line in _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     return 0
+
+
+def _record(invocation: Invocation, session: Session, called: CalledHost, document: Printed) -> None:
+    """Record a relay's new keys, as `keys init` does."""
+    if left := record_done(session, Operation.KEYS, [called.spec.id], document.plain, called.secrets.digest_key):
+        print_warning(left, UNRECORDED_HINT, color=invocation.color)
 
 
 def _refuse_filled(invocation: Invocation, folder: Path) -> None:
@@ -234,6 +245,7 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
     done = restore_relay(
         session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env))
     )
+    _record(invocation, session, restoration.called, RestoreDocument.made_of(restoration, done=done, dry_run=False))
     return _show_restored(invocation, restoration, done, dry_run=False)
 
 

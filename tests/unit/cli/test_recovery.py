@@ -260,6 +260,9 @@ def test_new_hardware_has_the_key_again_and_the_next_apply_brings_every_path_bac
     code, document = terminal.document("relay", "restore", RELAY, "--yes", *NEW)
     assert (code, document["restored"], document["new_hardware"]) == (0, True, True)
     assert host.private_key == KEPT.private_key.reveal()
+    (run, *_) = terminal.document("history")[1]["runs"]
+    assert (run["operation"], run["hosts"]) == ("keys", [RELAY])
+    assert terminal.document("history", run["run"])[1]["document"]["schema"] == "provisioner/relay-restore"
     now = lock(terminal)
     assert now["relays"][RELAY]["public_key"] == KEPT.public_key
     assert now["relays"][RELAY]["sealed_key"] == before["relays"][RELAY]["sealed_key"]

@@ -45,6 +45,8 @@ def test_a_new_key_takes_the_place_of_the_former_one_and_each_site_gets_its_pack
     words = ("relay", "replace", RELAY, "--allow", "trust=1", "--packages", str(folder), "--yes")
     code, document = dead.document(*words)
     assert (code, document["sites"], sorted(document["packages"])) == (0, SITES, SITES)
+    runs = dead.document("history")[1]["runs"]
+    assert next(run["hosts"] for run in runs if run["operation"] == "keys") == [RELAY]
     now = lock(dead)["relays"][RELAY]
     assert now["public_key"] == document["public_key"] != former["public_key"]
     assert (now["tunnel_address"], now["api_hash"] != former["api_hash"]) == (former["tunnel_address"], True)
