@@ -80,6 +80,10 @@ _DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
 }
 
 
+class _TooMuchError(NoticeError):
+    """An answer was cut."""
+
+
 class ForgeClient:
     """A client of one project with its token."""
 
@@ -95,7 +99,8 @@ class ForgeClient:
         answer = self._send(call)
         self.read_bytes += len(answer.body)
         if answer.is_cut:
-            raise self._error("it answers more than any merge request has", "see what stands at that address")
+            error = self._error("it answers more than any merge request has", "see what stands at that address")
+            raise _TooMuchError(error.message, hint=error.hint, object=error.object)
         if not answer.body.strip() or answer.status in call.accepted:
             return None
         try:
@@ -260,7 +265,11 @@ def post_comment(client: ForgeClient, number: int, key: str, text: str, account:
 
 def _marked(client: ForgeClient, number: int, marker: str, account: str) -> PostedComment | None:
     for page in range(1, _MOST_PAGES + 1):
-        listed = client.ask(client.dialect.comments(number, page))
+        try:
+            listed = client.ask(client.dialect.comments(number, page))
+        except _TooMuchError:
+            # Somebody's comments are that large: ours is written anew.
+            break
         for comment in comments_in(listed):
             if comment.author == account and comment.body.startswith(marker):
                 return comment

@@ -13,6 +13,7 @@ import pytest
 
 from provisioner.base import http
 from provisioner.cli.main import run
+from provisioner.integrations.forge import client
 from tests.forges import COMMIT, NUMBER, TOKEN, Forge, served_forge
 from tests.hostile import MERGE_REQUEST
 
@@ -90,6 +91,19 @@ def test_what_somebody_else_wrote_under_our_marker_is_not_taken_for_ours(forge: 
         ("mallory", theirs),
         (forge.account, f"{MARKER}\n### Plan: every path is cut\n"),
     ]
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("comments", [1, 40, 300])
+def test_large_comments_keep_no_comment_of_ours_away(
+    forge: Forge, call: Any, monkeypatch: pytest.MonkeyPatch, comments: int
+) -> None:
+    monkeypatch.setattr(client, "_MOST_BYTES", 100_000)
+    for _ in range(comments):
+        forge.note("mallory", "x" * (120_000 // min(comments, 100)))
+    for text in ("one", "two"):
+        assert call("forge", "comment", "-", stdin=text)[:2] == (0, f"merge request {NUMBER}: the comment was added\n")
+    assert forge.notes[-1].body == f"{MARKER}\ntwo"
 
 
 def test_a_runners_own_token_that_may_not_ask_whose_it_is_is_known(call: Any, forge: Forge) -> None:
