@@ -24,6 +24,9 @@ from provisioner.web.readers import Network
 _SMALL: Final = 16 * 1024
 _MOST_AT_ONCE: Final = 400
 _MOST_OF_SOURCE: Final = 100
+_MOST_HANDSHAKES: Final = 60
+"""New TLS connections of a source in a second: each handshake takes this process milliseconds."""
+
 _MOST_A_TURN: Final = 64
 """Connections accepted in one turn of the loop, so that it can serve and end others."""
 
@@ -182,13 +185,15 @@ class Listener(socket.socket):
 
     Attributes:
         proxies: networks without a bound per source.
+        is_secure: whether each connection begins with a TLS handshake.
         guests: by file descriptor.
         counts: connections per source.
     """
 
-    def __init__(self, family: socket.AddressFamily, proxies: Sequence[Network]) -> None:
+    def __init__(self, family: socket.AddressFamily, proxies: Sequence[Network], *, is_secure: bool = False) -> None:
         super().__init__(family, socket.SOCK_STREAM)
-        self.proxies = proxies
+        self.proxies, self.is_secure = proxies, is_secure
+        self._second, self._new = 0, Counter[str]()
         self.guests: dict[int, Guest] = {}
         self.counts: Counter[str] = Counter()
         self._accepted = 0
@@ -219,8 +224,17 @@ class Listener(socket.socket):
     def _next_turn(self) -> None:
         self._accepted = 0
 
+    def _is_too_fast(self, guest: Guest) -> bool:
+        second = int(monotonic())
+        if second != self._second:
+            self._second, self._new = second, Counter()
+        self._new[guest.source] += 1
+        return self._new[guest.source] > _MOST_HANDSHAKES
+
     def _admit(self, guest: Guest) -> bool:
         """Return whether a new connection stays; end the oldest if needed."""
+        if self.is_secure and not self._is_proxy(guest) and self._is_too_fast(guest):
+            return False
         is_crowded = self.counts[guest.source] > _MOST_OF_SOURCE and not self._is_proxy(guest)
         if not is_crowded and len(self.guests) <= _MOST_AT_ONCE:
             return True
@@ -260,7 +274,9 @@ def listen(address: ServerAddress) -> Listener:
     Raises:
         UsageError: the address is not this machine's, or the port is in use.
     """
-    listener = Listener(socket.AF_INET6 if ":" in address.host else socket.AF_INET, address.proxies)
+    listener = Listener(
+        socket.AF_INET6 if ":" in address.host else socket.AF_INET, address.proxies, is_secure=address.is_secure
+    )
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address.host, address.port))

@@ -89,6 +89,25 @@ def test_handshakes_that_nobody_goes_on_with_keep_no_reader_out(tmp_path: Path) 
 
 
 @VIEWER
+def test_a_burst_of_handshakes_is_cut_to_so_many_a_second(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    trust, hello = ssl.create_default_context(cafile=certificate), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        trust.wrap_bio(ssl.MemoryBIO(), hello, server_hostname=HOME).do_handshake()
+    recorded, answered = hello.read(), 0
+    with listening(ServerAddress(port=0, certificate=certificate, key=key)) as port:
+        begun = time.monotonic()
+        for _ in range(300):
+            with connected(port) as one, suppress(OSError):
+                one.sendall(recorded)
+                answered += bool(one.recv(1))
+        seconds = time.monotonic() - begun
+        assert in_time(lambda: status(port, trust=trust)) == (200, True)
+    # The server's seconds begin when it likes.
+    assert answered <= server._MOST_HANDSHAKES * (seconds + 2)  # noqa: SLF001 (its bound)
+
+
+@VIEWER
 def test_many_connections_of_one_address_push_out_none_of_another() -> None:
     with listening() as port:
         kept = http.client.HTTPConnection(HOME, port, timeout=PATIENCE_S, source_address=(READER, 0))
