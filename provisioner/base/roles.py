@@ -17,7 +17,7 @@ from typing import Final
 
 
 class ReaderRole(StrEnum):
-    """In whose name somebody reads."""
+    """The role of a reader of pages and notices."""
 
     MINISTRY = "ministry"
     STEERING = "steering"

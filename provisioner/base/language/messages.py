@@ -44,7 +44,7 @@ _WHOLE_WORDS = re.compile(r"(?:^|(?<=\s))[^\s{}]+(?=\s|$)")
 
 
 class Language(StrEnum):
-    """Engineers read English, provinces read Vietnamese."""
+    """A language of notices: English for engineers, Vietnamese for provinces."""
 
     EN = "en"
     VI = "vi"

@@ -14,7 +14,7 @@ from provisioner.inventory.model.devices import Zone
 
 
 class Party(StrEnum):
-    """Who surveys a facility and agrees its plan (letter 1407/BTTTT-CVT, item 2)."""
+    """A party that surveys a facility and agrees its plan (letter 1407/BTTTT-CVT, item 2)."""
 
     DIC = "dic"
     HEALTH = "health"
@@ -30,7 +30,7 @@ class Party(StrEnum):
 
 
 class UplinkKind(StrEnum):
-    """How a facility reaches the Internet."""
+    """The kind of a facility's line to the Internet."""
 
     FIBRE = "fibre"
     LEASED_LINE = "leased_line"
@@ -40,7 +40,7 @@ class UplinkKind(StrEnum):
 
 
 class UplinkAddress(StrEnum):
-    """What address the uplink has from outside."""
+    """The kind of address that the uplink has from outside."""
 
     STATIC = "static"
     DYNAMIC = "dynamic"
@@ -48,19 +48,19 @@ class UplinkAddress(StrEnum):
 
 
 class Uplink(Model):
-    """A facility's line."""
+    """A facility's line to the Internet."""
 
     kind: UplinkKind
     provider: Text | None = None
     upload_mbps: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    """Megabits a second towards the Internet; cameras' rates are held against it."""
+    """Megabits a second towards the Internet. The cameras' rates are compared with it."""
     address: UplinkAddress | None = None
     router: Text | None = None
     """Make and model of the modem or router."""
 
 
 class RtspState(StrEnum):
-    """Whether the devices give their video out by RTSP."""
+    """Whether the devices serve their video over RTSP."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -69,14 +69,14 @@ class RtspState(StrEnum):
 
 
 class LoginState(StrEnum):
-    """Whether the devices' logins were handed over (they go into the vault, never into this file)."""
+    """Whether the devices' logins were handed over. Logins go into the vault, never into this file."""
 
     RECEIVED = "received"
     MISSING = "missing"
 
 
 class CameraCount(Model):
-    """How many cameras the survey found, how many of them will do, and how many are to be added."""
+    """Numbers of cameras in the survey: found, usable, and to be added."""
 
     present: Count
     fit: Count
@@ -84,7 +84,7 @@ class CameraCount(Model):
 
 
 class SurveyVerdict(StrEnum):
-    """What the survey says."""
+    """The result of the survey."""
 
     READY = "ready"
     NEEDS_CAMERAS = "needs_cameras"
@@ -95,18 +95,18 @@ class SurveyVerdict(StrEnum):
 
 
 class Survey(Model):
-    """The state of a facility's cameras as DIC, Health and the carrier found it; no person is named here."""
+    """The state of a facility's cameras as DIC, Health and the carrier found it, without names of persons."""
 
     surveyed_on: Day
     """The day of the survey."""
     by: Annotated[tuple[Party, ...], Field(min_length=1)]
-    """Who took part."""
+    """The parties that took part."""
     uplink: Uplink
     rtsp: RtspState | None = None
     logins: LoginState | None = None
     cameras: CameraCount
     gaps: tuple[Zone, ...] = ()
-    """Zones of order 4403/CV-BCĐ that exist here and have no camera that will do."""
+    """Zones of order 4403/CV-BCĐ that the facility has without a usable camera."""
     verdict: SurveyVerdict
     obstacles: Text | None = None
     advice: Text | None = None
@@ -116,7 +116,7 @@ class Survey(Model):
 
 
 class Access(StrEnum):
-    """How a site's pictures come to its relay: how that reaches the cameras, or that the site pushes them."""
+    """The way of a site's pictures to its relay: pulled in one of several ways, or pushed by the site."""
 
     PULL_PORTMAP = "pull_portmap"
     """One tunnel address a site, and a port of it for each device."""
@@ -146,40 +146,40 @@ class PlanState(StrEnum):
 
 
 class Signature(Model):
-    """A party's own word, by its key (`signers.yml`); without it a sign-off is what the file's author claims."""
+    """A party's signature with its key (`signers.yml`). Without it a sign-off is a claim of the file's author."""
 
     inventory: Slug
-    """The id of the inventory that it was made for."""
+    """The id of the signed inventory."""
     sshsig: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=8192)]
-    """What `ssh-keygen -Y sign` made, without the lines around it; `provisioner sign-off` writes it."""
+    """The output of `ssh-keygen -Y sign` without its first and last line; `provisioner sign-off` writes it."""
 
 
 class SignOff(Model):
-    """One party's agreement to what the plan says, by a hash of the signed content."""
+    """A party's agreement to the plan, with a hash of the signed content."""
 
     by: Party
     signed_on: Day
     """The day of the agreement."""
     content: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-    """What was signed; `provisioner sign-off` writes it, and any later edit of the content shows."""
+    """The hash of the signed content; `provisioner sign-off` writes it. A later edit changes the content's hash."""
     source: Text
-    """The minutes or letter that holds the agreement; no name of a person."""
+    """The minutes or letter with the agreement; no name of a person."""
     signature: Signature | None = None
-    """The party's signature over all of this."""
+    """The party's signature over the sign-off."""
 
 
 class ConnectionPlan(Model):
-    """What DIC, Health and the carrier agree: who carries the site, over which relay, and how.
+    """The connection plan that DIC, Health and the carrier agree: carrier, relay and access mode of the site.
 
-    The signed content is the carrier, its relays, the access mode, the recorders and the cameras with
-    their streams. An agreed plan carries the sign-offs of all three over exactly that.
+    The signed content is the carrier, its relays, the access mode, the recorders and the cameras with their streams. An
+    agreed plan has the sign-offs of all three parties over exactly this content.
     """
 
     state: PlanState
     carrier: Slug
     relay: Slug
     backup_relay: Slug | None = None
-    """Another relay of the carrier that has the site's tunnel and its paths as well, and pulls for readers alone."""
+    """Another relay of the carrier with the site's tunnel and paths. It pulls a path only for readers."""
     access: Access = Access.PULL_PORTMAP
     sign_offs: tuple[SignOff, ...] = ()
 
@@ -221,7 +221,7 @@ def relays_of(plans: Sequence[_Plan]) -> Iterator[tuple[_Plan, str]]:
 
 
 class BlockReason(StrEnum):
-    """Why a facility cannot be connected yet; the reasons that provinces reported."""
+    """Reasons that a facility cannot be connected yet, as provinces reported them."""
 
     NO_COOPERATION = "no_cooperation"
     NO_CAMERAS = "no_cameras"
@@ -236,7 +236,7 @@ class BlockReason(StrEnum):
 
 
 class BlockOwner(StrEnum):
-    """Who has to act."""
+    """The party that has to act."""
 
     FACILITY = "facility"
     DIC = "dic"
@@ -247,7 +247,7 @@ class BlockOwner(StrEnum):
 
 
 class Blocked(Model):
-    """What keeps a facility from being connected, and who does what about it until when."""
+    """The reason that a facility cannot be connected, with the next action, its owner and its day."""
 
     reason: BlockReason
     owner: BlockOwner
@@ -257,21 +257,21 @@ class Blocked(Model):
 
 
 class ClaimedConnection(Model):
-    """A connection that a document reports, of an annex of 2021 or over a cloud service; nothing here proves it."""
+    """A connection that a document reports, such as an annex of 2021 or a cloud service. No run has proved it."""
 
     connected_on: Day
-    """The day on which it was made, as the source has it."""
+    """The day of the connection, as in the source."""
     source: Text
-    """The report or annex that says so; no name of a person."""
+    """The report or annex that names the connection; no name of a person."""
     carrier: Slug | None = None
-    """Who made it; it need not be a carrier of this inventory."""
+    """The company that made the connection; it need not be a carrier of this inventory."""
     cameras: Count | None = None
-    """How many cameras it is said to have."""
+    """The number of cameras, as in the source."""
     note: Text | None = None
 
 
 class GatewaySystem(StrEnum):
-    """What a site's router runs, and so what its package is made of."""
+    """The operating system of a site's router; it decides the files of the site package."""
 
     LINUX = "linux"
     ROUTEROS = "routeros"
@@ -281,28 +281,29 @@ class GatewaySystem(StrEnum):
 
 
 class NextKey(Model):
-    """The key that follows a gateway's present one: relays know both until the gateway was seen with the new one."""
+    """The next key of a gateway. Relays know both keys until the gateway uses the new one."""
 
     since: Day
     """The day on which the change of keys began."""
     public_key: PublicKey | None = None
-    """The new key's public half; missing until somebody reports it."""
+    """The new key's public half; absent until it is reported."""
 
 
 class Gateway(Model):
-    """The site's router into the tunnel. The private key is born on it and stays there.
+    """The site's router into the tunnel. It generates its private key, which never leaves it.
 
-    Of a routed site it is the carrier's, and only its LAN is of use. Of a site that pushes it is a machine in that LAN.
+    For a routed site it is the carrier's router, of which only the LAN is used. For a site that pushes it is a machine
+    in that LAN.
     """
 
     public_key: PublicKey | None = None
     next_key: NextKey | None = None
-    """While its key is changed, the one that follows; `keys rotate` and `gateway set-key --next` write it."""
+    """The next key, during a rotation; `keys rotate` and `gateway set-key --next` write it."""
     lan: LanNetwork
     lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")] | None = None
     system: GatewaySystem = GatewaySystem.LINUX
-    """What it runs; its site package is made for that."""
+    """The gateway's operating system; its site package is made for it."""
     relay_port: Port | None = None
-    """The UDP port of its relays that it dials, where its line does not pass their `wireguard_port`."""
+    """The UDP port of its relays that the gateway uses if its line does not pass their `wireguard_port`."""
     public_addresses: tuple[IPv4Address, ...] = ()
-    """Where a site that pushes comes from, if that is known: its relay then takes its logins from there alone."""
+    """Known source addresses of a site that pushes. If set, its relay accepts the site's logins only from them."""

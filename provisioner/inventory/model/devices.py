@@ -26,7 +26,7 @@ class Make(StrEnum):
 
 
 class Zone(StrEnum):
-    """Where a camera may look, after the list of order 4403/CV-BCĐ; never inside a room, toilet or bath."""
+    """A zone that a camera may show, by the list of order 4403/CV-BCĐ; never inside a room, toilet or bath."""
 
     HANH_LANG = "hanh_lang"
     SANH_TANG = "sanh_tang"
@@ -74,7 +74,7 @@ DarkHours = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-
 
 
 class FormerStream(Model):
-    """What was contracted of a stream before; what is left out was the same."""
+    """Contracted values of a stream before a change; an absent value did not change."""
 
     codec: Codec | None = None
     width: PictureWidth | None = None
@@ -82,7 +82,7 @@ class FormerStream(Model):
     height: PictureHeight | None = None
     """Pixels."""
     least_kbps: LeastKbps | None = None
-    """The least rate that was agreed, in kilobits a second."""
+    """The agreed least rate, in kilobits a second."""
     fps: Fps | None = None
     """Frames a second."""
 
@@ -94,7 +94,7 @@ class FormerStream(Model):
 
 
 class StreamAccept(Model):
-    """Until when a stream may come as it did before."""
+    """The last day on which a stream may have its former values, and those values."""
 
     old: FormerStream
     until: Day
@@ -105,14 +105,14 @@ class StreamAccept(Model):
 
 
 class FormerDevice(Model):
-    """What of a device was another one."""
+    """Former values of a device."""
 
     login: Literal["vault"]
-    """Its login; the old one stands in `secrets/`, under `old` of the new one."""
+    """`vault`: the former login is in `secrets/`, under `old` of the new one."""
 
 
 class DeviceAccept(Model):
-    """Until when a device may answer as it did before."""
+    """The last day on which a device may answer as before a change, and the former values."""
 
     old: FormerDevice
     until: Day
@@ -126,7 +126,7 @@ class DeviceAccept(Model):
 
 
 class Stream(Model):
-    """What was contracted of a stream; level 5 holds the decoded frame against codec and size."""
+    """Contracted values of a stream. Level 5 compares the decoded frame with codec and size."""
 
     codec: Annotated[Codec, SIGNED] = Codec.H264
     width: Annotated[PictureWidth, SIGNED]
@@ -134,18 +134,18 @@ class Stream(Model):
     height: Annotated[PictureHeight, SIGNED]
     """Pixels."""
     kbps: Annotated[MeanKbps | None, SIGNED] = None
-    """The contracted mean rate, in kilobits a second; recorder and uplink limits are held against it."""
+    """The contracted mean rate, in kilobits a second. Limits of recorder and uplink are compared with it."""
     least_kbps: Annotated[LeastKbps | None, SIGNED] = None
-    """The least rate that was agreed, in kilobits a second; a quiet scene at a variable rate needs little."""
+    """The agreed least rate, in kilobits a second. A quiet scene at a variable rate needs little."""
     fps: Annotated[Fps | None, SIGNED] = None
-    """Frames a second; level 6 holds what comes against it."""
+    """Frames a second. Level 6 compares the measured rate with it."""
     rtsp_path: Annotated[RtspPath | None, Use(signed=True, private=True)] = None
-    """Path and query of the device's RTSP address, without host and login; the make's own where it is left out.
+    """Path and query of the device's RTSP address, without host and login. If absent, the make's pattern is used.
 
-    Where a device wants its login there, `{username}` and `{password}` stand for what `secrets/` has.
+    If a device needs its login there, write `{username}` and `{password}`; the values come from `secrets/`.
     """
     accept: Annotated[StreamAccept | None, UNSIGNED] = None
-    """What it was before, and until when that is taken as well."""
+    """Former values of the stream, and the last day on which they are accepted too."""
 
     @model_validator(mode="after")
     def _was_another_one(self) -> Stream:
@@ -158,7 +158,7 @@ class Stream(Model):
 
 
 class Streams(Model):
-    """A camera's streams: `sub` always, `main` if it is wanted."""
+    """A camera's streams: `sub` is required, `main` is optional."""
 
     sub: Annotated[Stream, SIGNED]
     main: Annotated[Stream | None, SIGNED] = None
@@ -171,23 +171,23 @@ class Streams(Model):
 
 
 class Onvif(Model):
-    """Where a device is asked about itself by ONVIF, and what it has to say; what is left out is not compared.
+    """A device's ONVIF service, and the values that its answers should have. Absent values are not compared.
 
-    It is no part of what is signed: a device that was replaced has another serial number, and nobody agrees anew.
+    These fields are not signed: a replaced device has another serial number, which needs no new sign-off.
     """
 
     port: Port = 80
     """The port of its ONVIF service, on the device's own address."""
     model: Text | None = None
-    """Its model as it tells it itself; it may be another word than the one on its box."""
+    """The model that the device reports; it may differ from the name on its box."""
     serial: Text | None = None
-    """Its serial number as it tells it itself: no two devices of a make have the same."""
+    """The serial number that the device reports. It is unique among devices of a make."""
     profile: Text | None = None
-    """The name or the token of the media profile that it sends as its sub stream."""
+    """The name or token of the media profile of its sub stream."""
 
 
 class Recorder(Model):
-    """A recorder (NVR, DVR): one address, several channels, one failure."""
+    """A recorder (NVR, DVR): one address with several channels, which fail together."""
 
     id: Annotated[Slug, SIGNED]
     make: Annotated[Make, SIGNED]
@@ -195,46 +195,45 @@ class Recorder(Model):
     address: Annotated[LanAddress, SIGNED]
     port: Annotated[Port, SIGNED] = 554
     analog_channels: Annotated[Channels | None, SIGNED] = None
-    """On hybrid recorders: how many analog inputs come before the first IP channel."""
+    """On hybrid recorders: the number of analog inputs before the first IP channel."""
     ip_channels: Annotated[Channels | None, SIGNED] = None
-    """How many IP channels the recorder can take."""
+    """The largest number of IP channels."""
     max_sessions: Annotated[Positive | None, SIGNED] = None
-    """How many RTSP sessions it serves at once; every stream that we pull is one."""
+    """The largest number of RTSP sessions at once. Each stream that a relay pulls is one session."""
     max_out_kbps: Annotated[Positive | None, SIGNED] = None
-    """How much video it sends out, in kilobits a second."""
+    """The largest rate of video that the recorder sends, in kilobits a second."""
     onvif: Annotated[Onvif | None, UNSIGNED] = None
-    """Where it is asked about itself; nobody asks it where this is left out."""
+    """The recorder's ONVIF service. If absent, verify does not ask the recorder about itself."""
     accept: Annotated[DeviceAccept | None, UNSIGNED] = None
-    """What of it was another one, and until when that is taken as well."""
+    """Former values of the recorder, and the last day on which they are accepted too."""
 
 
 class Camera(Model):
-    """A camera: an IP camera with an address of its own, or a channel of a recorder."""
+    """An IP camera with an address of its own, or a channel of a recorder."""
 
     id: Annotated[Slug, SIGNED]
     zone: Annotated[Zone, Use(signed=True, option="The camera's zone, from the list of order 4403/CV-BCĐ.")]
     location: Annotated[Text | None, Use(signed=True, option="The camera's location, as text.")] = None
-    """Where it hangs, for people; no name of a person belongs here."""
+    """The camera's place in words, without the name of a person."""
     make: Annotated[Make | None, Use(signed=True, option="The make, which decides the RTSP address.")] = None
     model: Annotated[Text | None, Use(signed=True, option="")] = None
     address: Annotated[LanAddress | None, Use(signed=True, option="The device's address in the site's network.")] = None
     port: Annotated[Port, Use(signed=True, option="The RTSP port, if not 554.")] = 554
     recorder: Annotated[Slug | None, Use(signed=True, option="The camera's recorder.")] = None
     channel: Annotated[Channel, Use(signed=True, option="The channel, as the recorder's RTSP address counts them.")] = 1
-    """The recorder's channel as its RTSP address counts them."""
+    """The recorder's channel, counted as in its RTSP address."""
     ip_channel: Annotated[
         Channel | None, Use(signed=True, option="The number among the IP channels of a hybrid recorder.")
     ] = None
-    """On a hybrid recorder: the number among its IP channels; they follow the analog ones."""
+    """On a hybrid recorder: the number among its IP channels, which follow the analog channels."""
     dark_hours: Annotated[tuple[DarkHours, ...], SIGNED] = ()
-    """When it may see nothing, in Vietnam's time, e.g. `22:00-05:00`: a black picture is no fault then."""
+    """Hours in which a black picture is not a fault, in Vietnam's time, e.g. `22:00-05:00`."""
     audio: Annotated[bool, SIGNED] = False
-    """Whether sound was asked for; without it a stream that carries sound is reported."""
+    """Whether the stream should carry sound. If not, a stream with sound is reported."""
     onvif: Annotated[Onvif | None, UNSIGNED] = None
-    """Where it is asked about itself; of a recorder's channel the recorder is asked. Nobody asks where it is left out.
-    """
+    """The camera's ONVIF service; for a channel, set it on the recorder. If absent, verify does not ask."""
     accept: Annotated[DeviceAccept | None, UNSIGNED] = None
-    """As a recorder's; a recorder's channel has the recorder's login."""
+    """As for a recorder. A recorder's channel has the recorder's login."""
     streams: Annotated[Streams, SIGNED]
 
     @model_validator(mode="after")

@@ -28,7 +28,7 @@ from provisioner.inventory.model.policy import Moment, ProvinceScheme
 
 
 class Operating(StrEnum):
-    """Whether people are in the facility; hosts carry those that are open, and those that are about to open."""
+    """Whether people are in the facility. Hosts carry facilities that are open or about to open."""
 
     OPEN = "open"
     PREPARING = "preparing"
@@ -42,7 +42,7 @@ class Operating(StrEnum):
 
 
 class FacilityKind(StrEnum):
-    """What the building is when nobody is in quarantine."""
+    """The building's normal use."""
 
     SCHOOL = "school"
     DORMITORY = "dormitory"
@@ -54,18 +54,18 @@ class FacilityKind(StrEnum):
 
 
 class Location(Model):
-    """Where a facility is, for people who have to find it; the province stands apart, as it is part of the paths."""
+    """The address of a facility for people. The province is a field of its own, since it is part of the paths."""
 
     street: Annotated[Text | None, Use(option="")] = None
     """Number and street, hamlet or village; the facility's own address, never a person's."""
     ward: Annotated[Text | None, Use(option="")] = None
     """Commune, ward or special zone (xã, phường, đặc khu)."""
     district: Annotated[Text | None, Use(option="")] = None
-    """As the province wrote it: since 2025-07-01 there are none."""
+    """The district as the province wrote it; districts were abolished on 2025-07-01."""
 
 
 class Capacity(Model):
-    """How large a facility is; enough cameras is judged against it."""
+    """The size of a facility; `validate` compares the number of cameras with it."""
 
     people: Annotated[Positive, Use(option="The facility's capacity in people.")]
     rooms: Positive | None = None
@@ -103,10 +103,10 @@ class Connection:
 
 
 class Facility(Model):
-    """One quarantine facility, one file, named by the facility's id.
+    """A quarantine facility; the file has the facility's id as its name.
 
-    A facility is registered first; survey, plan, gateway and cameras come as the work goes on. What
-    its state is follows from this file and from what apply and verification proved; nobody types it.
+    A facility is registered first. Survey, plan, gateway and cameras follow. Its state follows from this file and from
+    the results of apply and verify; it is not a field.
     """
 
     version: Version
@@ -115,31 +115,31 @@ class Facility(Model):
     province: Annotated[Slug, Use(option="")]
     """The province's slug, frozen at registration: no merger of provinces changes it."""
     province_scheme: ProvinceScheme | None = None
-    """The list that the slug is of, where it is not the inventory's; frozen with it."""
+    """The list with the slug, if it is not the inventory's list. It is frozen with the slug."""
     name: Annotated[Text, Use(option="The building's name.")]
     kind: Annotated[FacilityKind, Use(option="")]
     managing_body: Annotated[ManagingBody, Use(option="")]
     operating: Annotated[Operating, Use(option="")]
-    """`open` while people are in it, `preparing` before they come; `closed` removes it from every host."""
+    """`preparing` before people come, `open` while they are there. `closed` removes the facility from every host."""
     opens_on: Annotated[Day | None, Use(option="The planned day of arrival.")] = None
-    """The day on which people are to come; it stays as a record once they have."""
+    """The planned day of the first people; it stays as a record."""
     opened_on: Day | None = None
     closed_on: Day | None = None
     location: Location | None = None
     capacity: Capacity | None = None
     notice_posted_on: Day | None = None
-    """Since when people are told that cameras record here."""
+    """The day since which a notice tells people that cameras record here."""
     contact_confirmed_on: Day | None = None
-    """When the DIC's list named a current representative; who it is stands in contacts/ alone."""
+    """The day on which the DIC's list named a current representative. Only contacts/ has the name."""
     survey: Survey | None = None
     plan: ConnectionPlan | None = None
     successor: ConnectionPlan | None = None
-    """The next connection, over another relay or carrier: both serve until it is accepted."""
+    """The next connection, over another relay or carrier. Both connections serve until the next one is accepted."""
     claimed_connection: ClaimedConnection | None = None
-    """A connection that was made without this program: somebody wrote it down, and no run has proved it."""
+    """A connection made without this program. It is a statement that no run has proved."""
     blocked: Blocked | None = None
     protected: bool = False
-    """Whether its paths may be taken away only after this was removed, in a change of its own."""
+    """Protection of its paths against removal; remove this setting first, in a change of its own."""
     gateway: Gateway | None = None
     recorders: tuple[Recorder, ...] = ()
     cameras: tuple[Camera, ...] = ()
@@ -172,22 +172,22 @@ class Facility(Model):
 
 
 class MaintenanceWindow(Model):
-    """A time in which work is done on something: its paths are measured and shown, and raise no alarm."""
+    """A time of announced work. Its paths are measured and shown, but raise no alarm."""
 
     begin: Moment = Field(alias="from")
-    """Its first minute, in Vietnam's time unless a zone is written."""
+    """The first minute, in Vietnam's time unless a zone is written."""
     until: Moment
-    """The first minute in which an outage is one again."""
+    """The first minute after the window."""
     reason: Text
-    """What is done, e.g. `new switch`; no name of a person."""
+    """The work, e.g. `new switch`; no name of a person."""
     facilities: tuple[Slug, ...] = ()
-    """The facilities that it is about, by id."""
+    """Facilities in the window, by id."""
     hosts: tuple[Slug, ...] = ()
-    """The relays and centres whose paths it is about, by id."""
+    """Relays and centres whose paths are in the window, by id."""
     carriers: tuple[Slug, ...] = ()
-    """The carriers all of whose paths it is about, by id."""
+    """Carriers whose paths are all in the window, by id."""
     everything: bool = False
-    """Whether it is about every path."""
+    """Whether every path is in the window."""
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:

@@ -33,10 +33,10 @@ from provisioner.inventory.model.base import (
 
 
 class Ssh(Model):
-    """How the controller logs in: a normal user with sudo, and the host key that it must see.
+    """The controller's login: a normal user with sudo, and the host key that it requires.
 
-    In the place of one key there may be `host_ca`, the key of who signs hosts' keys: then the host has to show a
-    certificate of it that names `principal`, by default the host's id (a jump host's address).
+    Instead of one key, `host_ca` names the public key of the CA that signs hosts' keys. Then the host has to show a
+    certificate of that CA that names `principal`, by default the host's id (a jump host's address).
     """
 
     user: SafeName
@@ -66,9 +66,9 @@ class Ssh(Model):
 
 
 class JumpHost(Model):
-    """A host through which SSH goes to others (ssh's ProxyJump). It is not managed: nothing on it is read or changed.
+    """A host through which SSH reaches other hosts (ssh's ProxyJump). The program does not manage, read or change it.
 
-    `inside` is the address from which the hosts behind it see it come, where that is not `address`.
+    `inside` is the source address that the hosts behind it see, if that differs from `address`.
     """
 
     address: HostAddress
@@ -88,27 +88,27 @@ class JumpHost(Model):
 class Relay(Model):
     """A host of a carrier that pulls cameras through tunnels and serves the centres.
 
-    `address` is where the controller's SSH goes; `endpoint` is where gateways and centres send
-    WireGuard (the same, unless the relay has a second interface). Either may be a host name: gateways
-    resolve it, centres get `endpoint_address`.
+    The controller's SSH connects to `address`. Gateways and centres send WireGuard to `endpoint`, the same address
+    unless the relay has a second interface. Either may be a host name: gateways resolve it, centres get
+    `endpoint_address`.
     """
 
     id: FileSlug
     address: HostAddress
     endpoint: HostAddress | None = None
     endpoint_address: IpAddress | None = None
-    """The address behind the endpoint, where that is a name: centres send WireGuard there."""
+    """The endpoint's address if `endpoint` is a name; centres send WireGuard to it."""
     wireguard_port: Port = 51820
     further_wireguard_ports: Annotated[tuple[Port, ...], Field(max_length=4)] = ()
-    """UDP ports at which it takes WireGuard as well, for gateways whose line passes few ports: 443, 53."""
+    """Further UDP ports for WireGuard, for gateways behind a line that passes few ports: 443, 53."""
     ssh: Ssh
     jump: JumpHost | None = None
-    """Its own jump host, in the place of its carrier's."""
+    """The relay's own jump host, instead of its carrier's."""
     max_paths: Annotated[int, Field(ge=1)] = 1000
     protected: bool = False
-    """Whether it may leave the inventory only after this was removed, in a change of its own."""
+    """Protection against removal from the inventory; remove this setting first, in a change of its own."""
     drain_to: Slug | None = None
-    """The relay of the same carrier onto which it is being emptied; `relay drain` writes it."""
+    """The relay of the same carrier that takes over the facilities; `relay drain` writes it."""
 
     @property
     def wireguard_endpoint(self) -> HostPlace:
@@ -169,17 +169,17 @@ class Carrier(Model):
     management_networks: Annotated[tuple[IpNetwork, ...], Field(min_length=1)]
     own_networks: tuple[IpNetwork, ...] = ()
     routed_networks: tuple[RoutedNetwork, ...] = ()
-    """Where the LANs of sites are that its relays reach without a tunnel, over the carrier's own network."""
+    """Networks with the LANs of sites that its relays reach without a tunnel, over the carrier's own network."""
     host_ca: HostKey | None = None
-    """Who signs the SSH host keys of its relays and jump hosts, of those that name neither a key nor another CA."""
+    """The CA that signs SSH host keys of its relays and jump hosts, unless one names its own key or CA."""
     jump: JumpHost | None = None
-    """The jump host of all its relays; without one SSH goes to each of them directly."""
+    """The jump host of all its relays; without it SSH connects to each relay directly."""
     centres: Annotated[tuple[Slug, ...], Field(min_length=1)]
     relays: Annotated[tuple[Relay, ...], Field(min_length=1)]
     reader_tls: ReaderTls | None = None
-    """How readers' connections to its relays are encrypted; the tunnel alone encrypts them where nothing is written."""
+    """Encryption of readers' connections to its relays. If absent, the tunnel alone encrypts them."""
     publishers: Publishers | None = None
-    """Whether sites may push to its relays, and from where; without this none does."""
+    """Permission for sites to push to its relays, and their source networks. If absent, sites may not push."""
 
     @property
     def certificates(self) -> ReaderTls | None:
@@ -197,16 +197,17 @@ class Carrier(Model):
 
 
 class ReaderTls(Model):
-    """How readers' connections to a carrier's relays are encrypted (RTSPS, port 8322).
+    """Encryption of readers' connections to a carrier's relays (RTSPS, port 8322).
 
-    `encryption` is MediaMTX's `rtspEncryption`: with `optional` a reader may come without, with `strict` none may.
+    `encryption` is MediaMTX's `rtspEncryption`: `optional` also allows readers without encryption, `strict` refuses
+    them.
     """
 
     encryption: Literal["optional", "strict"]
     days: Annotated[int, Field(ge=7, le=3650)] = 730
-    """For how many days a certificate counts that a relay's key signs itself."""
+    """Validity of a self-signed certificate of a relay, in days."""
     warn_days: Annotated[int, Field(ge=1, le=365)] = 30
-    """How many days before the end of a certificate `validate`, `plan` and `verify` warn."""
+    """Days before a certificate's end from which on `validate`, `plan` and `verify` warn."""
 
 
 def _some_network(network: IPv4Network) -> IPv4Network:
@@ -224,10 +225,10 @@ PublisherNetwork = Annotated[IPv4Network, AfterValidator(_some_network)]
 
 
 class Publishers(Model):
-    """That sites push to a carrier's relays, encrypted (RTSPS, port 8322, IPv4), each by a login a stream."""
+    """Permission for sites to push to a carrier's relays over RTSPS (port 8322, IPv4), with a login for each stream."""
 
     networks: tuple[PublisherNetwork, ...] = ()
-    """Where such sites come from; anywhere where nothing is written."""
+    """Source networks of such sites; any source if absent."""
 
 
 ReadPrefix = Annotated[
@@ -237,33 +238,33 @@ ReadPrefix = Annotated[
 
 
 class Viewer(Model):
-    """Somebody at a monitoring centre who reads with a login of his own, and no more than what is listed here."""
+    """A reader at a monitoring centre with a login of its own, who may read only the listed paths."""
 
     id: Slug
     name: Text | None = None
-    """What it is called; no name of a person."""
+    """The viewer's name in this inventory, not the name of a person."""
     reads: Annotated[tuple[ReadPrefix, ...], Field(min_length=1)]
-    """The provinces, or facilities, whose paths it may read."""
+    """The provinces or facilities whose paths the viewer may read."""
     networks: tuple[IPv4Network, ...] = ()
-    """At a hub, where it comes from; elsewhere viewers come from the centre itself."""
+    """At a hub, the viewer's source networks. At other centres viewers come from the centre itself."""
 
 
 class Hub(Model):
-    """A centre that offers the paths of all its carriers itself, each on demand from the relay that serves it.
+    """A centre that serves the paths of all its carriers itself, and pulls each on demand from its relay.
 
-    Its viewers read there, at one address and from networks of their own, and relays know none of them.
+    Its viewers read at the hub's address, from networks of their own. Relays do not know them.
     """
 
     address: IPv4Address
     """The centre's own address at which viewers read."""
     reader_tls: ReaderTls = ReaderTls(encryption="strict")
-    """How its readers' connections are encrypted: they come from outside of the tunnel."""
+    """Encryption of its readers' connections, which come from outside of the tunnel."""
 
 
 class Centre(Model):
-    """`centres/<centre>.yml`: a monitoring centre; it reads from every carrier that names it.
+    """`centres/<centre>.yml`: a monitoring centre. It reads from every carrier that names it.
 
-    SSH to it comes from the management networks of those carriers, and from its own.
+    It accepts SSH from the management networks of those carriers and from its own.
     """
 
     version: Version
@@ -273,17 +274,17 @@ class Centre(Model):
     ssh: Ssh
     management_networks: tuple[IpNetwork, ...] = ()
     jump: JumpHost | None = None
-    """The jump host through which SSH goes to it; those of carriers are for their relays alone."""
+    """The jump host for SSH to the centre. A carrier's jump host is for its relays only."""
     protected: bool = False
-    """Whether it may leave the inventory, or stop reading, only after this was removed, in a change of its own."""
+    """Protection against removal, also as a reader; remove this setting first, in a change of its own."""
     shared: bool = False
-    """Whether other inventories have sides of their own on the same host; each of them has to say so."""
+    """Whether other inventories also use this host, each with a side of its own. Each of them has to set this."""
     reads: tuple[ReadPrefix, ...] = ()
-    """The provinces, or facilities, whose paths it may read; all of them where nothing is written."""
+    """The provinces or facilities whose paths the centre may read; all paths if absent."""
     viewers: tuple[Viewer, ...] = ()
-    """Who reads at this centre with a login of his own; each comes from the centre's address in the tunnel."""
+    """Viewers at this centre with logins of their own; each comes from the centre's address in the tunnel."""
     hub: Hub | None = None
-    """Whether it offers all paths itself, and viewers read from it; without this it only reads."""
+    """The hub's settings: the centre itself serves all paths to viewers. If absent, the centre only reads."""
 
     @property
     def ssh_to(self) -> Ssh:
@@ -323,12 +324,12 @@ SealedBox = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{128}$")]
 
 
 class SealedKey(Model):
-    """A relay's WireGuard private key, sealed on the relay to the recovery key; public, as only that opens it.
+    """A relay's WireGuard private key, sealed on the relay to the recovery key; public, since only that key opens it.
 
     Attributes:
         recovery: the recovery key's public half.
-        public_key: the public half of the key that is sealed.
-        box: what is sealed.
+        public_key: the public half of the sealed key.
+        box: the sealed private key.
     """
 
     recovery: PublicKey
@@ -341,11 +342,11 @@ CertificateText = Annotated[str, StringConstraints(pattern=r"^MI[A-Za-z0-9+/]{20
 
 
 class NextCertificate(Model):
-    """The certificate that a relay is to show next; `certificate renew` writes it where sites push to the relay.
+    """The next certificate of a relay; `certificate renew` writes it if sites push to the relay.
 
     Attributes:
-        certificates: as the relay's own: what it shows first, and behind it those that signed it.
-        since: the day on which it was made or recorded.
+        certificates: the relay's certificate, then the certificates that signed it.
+        since: the day on which the certificate was made or recorded.
     """
 
     certificates: tuple[CertificateText, ...] = Field(min_length=1)
@@ -353,7 +354,7 @@ class NextCertificate(Model):
 
 
 class OwnKeyStage(StrEnum):
-    """How far the change of a relay's own key is: whom the next key is told, and which interface has it."""
+    """The stage of a change of a relay's own key: which peers know the next key, and which interface uses it."""
 
     BEGUN = "begun"
     """The relay answers with both, or is to; packages and centres have the present key. So it is as well while a change
@@ -368,11 +369,11 @@ class NextRelayKey(Model):
     """The key that follows a relay's own one; `keys rotate --relay` writes it.
 
     Attributes:
-        public_key: its public half.
-        port: the UDP port at which the relay answers with it.
+        public_key: the public half of the next key.
+        port: the UDP port at which the relay answers with the next key.
         since: the day on which the change began.
-        stage: how far it is.
-        sealed_key: the private half, sealed; None where the inventory has no recovery key.
+        stage: the stage of the change.
+        sealed_key: the private half, sealed; `None` if the inventory has no recovery key.
     """
 
     public_key: PublicKey
@@ -383,9 +384,9 @@ class NextRelayKey(Model):
 
 
 class RelayAllocation(Model):
-    """What `allocate` and `keys init` recorded of a relay; `certificates` is what it shows readers, its own first.
+    """Values of a relay that `allocate` and `keys init` recorded. `certificates` begins with the relay's own.
 
-    The packages of sites that push name `next_certificate` beside that, until it takes its place.
+    Packages of sites that push also name `next_certificate`, until it replaces the present one.
     """
 
     tunnel_address: TunnelAddress
@@ -420,7 +421,7 @@ class RelayAllocation(Model):
 
 
 class CentreAllocation(Model):
-    """What `allocate` and `keys init` recorded of a centre; hashes and certificates of a hub alone."""
+    """Values of a centre that `allocate` and `keys init` recorded; only a hub has hashes and certificates."""
 
     tunnel_address: TunnelAddress
     public_key: PublicKey | None = None
@@ -438,10 +439,10 @@ class SuccessorAllocation(Model):
 
 
 class SiteAllocation(Model):
-    """A site's tunnel address and the port of each of its devices (a camera of its own, or a recorder).
+    """A site's tunnel address and the port of each of its devices: cameras with an address, and recorders.
 
-    `onvif_ports` are second ports, of the devices that are asked by ONVIF; most sites have none. A site whose devices
-    have an address each has a prefix for them, and the number of each device in it.
+    `onvif_ports` are the second ports of devices that verify asks by ONVIF; most sites have no such port. If each
+    device of a site has its own tunnel address, the site has a prefix for them and a number for each device.
     """
 
     carrier: Slug
@@ -469,7 +470,7 @@ class SiteAllocation(Model):
 
 
 class Tombstone(Model):
-    """An address, a port, a prefix, or a device's number in one, that was in use and is not given out again."""
+    """An address, a port, a prefix or a device's number that was in use. It is not allocated again."""
 
     object: str
     pool: str
@@ -480,9 +481,9 @@ class Tombstone(Model):
 
 
 class Adopted(Model):
-    """The owner from whom a host is to be taken over, as its mark named it; one without a mark has no word of this.
+    """The former owner of a host to take over, by the host's mark; all fields are empty without a mark.
 
-    `at` is the moment of the mark: one that the owner has written since is not the one that somebody looked at.
+    `at` is the time of the mark. A mark that the owner wrote later is another one, and nobody has reviewed it.
     """
 
     inventory: Slug | Literal[""] = ""
@@ -499,6 +500,6 @@ class Allocations(Model):
     sites: dict[Slug, SiteAllocation] = {}
     tombstones: tuple[Tombstone, ...] = ()
     protected: tuple[str, ...] = ()
-    """What is protected, e.g. `facility/kcl-bg-001`: known here even when its own block is deleted."""
+    """Protected objects, e.g. `facility/kcl-bg-001`. Their protection stays known after their own block is deleted."""
     adopted: dict[Slug, Adopted] | None = None
-    """Hosts that are to be taken over from another owner, by id; spent once they are ours. Most locks have none."""
+    """Hosts to take over from another owner, by id. An entry has no effect once this inventory owns the host."""

@@ -21,7 +21,7 @@ DISTRICTS_ENDED = date(2025, 7, 1)
 
 
 class ManagingBody(StrEnum):
-    """Who runs the facility; the orders' scope is by this."""
+    """The body that runs the facility; orders bind facilities by it."""
 
     UBND_TINH = "ubnd_tinh"
     UBND_HUYEN = "ubnd_huyen"
@@ -34,7 +34,7 @@ class ManagingBody(StrEnum):
 
 
 class Instruction(Model):
-    """An order: which facilities have to be connected, and before which day.
+    """An order, with the facilities that have to be connected and the day before which they have to be.
 
     `before` is strict, as letter 1407/BTTTT-CVT has it ("trước ngày 10/5/2021"): before 10 May means until
     the last moment of 9 May, Vietnam time.
@@ -47,47 +47,47 @@ class Instruction(Model):
     issued_on: Day
     """The day of issue."""
     before: Day
-    """The first day that is too late, for every facility in scope without a day of its own."""
+    """The first day after the deadline, for every facility in scope without a day of its own."""
     scope: Annotated[tuple[ManagingBody, ...], Field(min_length=1)]
     """The managing bodies whose facilities the order binds."""
     extends: tuple[Text, ...] = ()
     """Refs of orders that stay in force beside this one, which adds facilities or detail."""
     supersedes: tuple[Text, ...] = ()
-    """Refs of orders that count no longer where this one binds."""
+    """Refs of orders that this one replaces for the facilities that it binds."""
     provinces: dict[Slug, Day] = {}
-    """Days that a province set for itself, by its slug."""
+    """Days that a province set itself, by its slug."""
     province_scheme: ProvinceScheme | None = None
-    """The list that these slugs are of, where it is not the inventory's: an old order names old provinces."""
+    """The list with these slugs, if it is not the inventory's list: an old order names old provinces."""
     facilities: dict[Slug, Day] = {}
-    """Days that were set for single facilities, by id."""
+    """Days set for single facilities, by id."""
 
 
 class Instructions(Model):
-    """`instructions.yml`: the orders that facilities are held against."""
+    """`instructions.yml`: the orders whose deadlines facilities have to keep."""
 
     version: Version
     instructions: tuple[Instruction, ...]
 
 
 class Designation(Model):
-    """Which carrier serves a province, from when to when, and which document says so."""
+    """A carrier that serves a province, with its first and last day and the document that says so."""
 
     province: Slug
     """The province's slug."""
     province_scheme: ProvinceScheme | None = None
-    """The list that the slug is of, where it is not the inventory's: an old document names an old province."""
+    """The list with the slug, if it is not the inventory's list: an old document names an old province."""
     carrier: Slug
     """The carrier's id."""
     since: Day
     """The first day."""
     until: Day | None = None
-    """The last day; open where it is left out."""
+    """The last day; open if absent."""
     source: Text
     """The document that designates."""
 
 
 class Designations(Model):
-    """`designations.yml`: one or more carriers a province; a province without one is an error, never a default."""
+    """`designations.yml`: one or more carriers for each province. A province without a carrier is an error."""
 
     version: Version
     designations: tuple[Designation, ...]
@@ -97,10 +97,10 @@ class Designations(Model):
 
 
 class Service(StrEnum):
-    """What somebody may want to reach.
+    """A service of a host or a site.
 
-    `ssh`, `tunnel` (WireGuard), `video` (RTSP, with a login of MediaMTX), `publish` (the same, to push a path), `api`
-    (MediaMTX's) and `other` (any other port) are a host's; `cameras`, `onvif` and `other` are a site's.
+    Services of a host: `ssh`, `tunnel` (WireGuard), `video` (RTSP, with a login of MediaMTX), `publish` (the same, to
+    push a path), `api` (MediaMTX's) and `other` (any other port). Services of a site: `cameras`, `onvif` and `other`.
     """
 
     SSH = "ssh"
@@ -114,7 +114,7 @@ class Service(StrEnum):
 
 
 class Program(StrEnum):
-    """Whose programs on a relay or a centre send: MediaMTX's user, the one who reads for checks, anybody else."""
+    """The sending program on a relay or centre, by its user: MediaMTX, the probe's reader, or another user."""
 
     RELAY = "relay"
     PROBE = "probe"
@@ -137,28 +137,28 @@ ToPlace = Annotated[
 
 
 class Traffic(Model):
-    """Who reaches what, in an intent."""
+    """Traffic of an intent: sources, destinations and services."""
 
     sources: Annotated[tuple[FromPlace, ...], Field(alias="from", min_length=1)]
-    """Where it comes from; each of them is meant."""
+    """Sources; the statement is about each of them."""
     targets: Annotated[tuple[ToPlace, ...], Field(alias="to", min_length=1)]
-    """Where it goes; each of them is meant."""
+    """Destinations; the statement is about each of them."""
     services: tuple[Service, ...] = ()
-    """What is reached there; all there is where nothing is written."""
+    """Services at the destinations; all services if absent."""
     programs: tuple[Program, ...] = ()
-    """Whose programs send, of relays and centres; anybody's where nothing is written."""
+    """Sending programs on relays and centres; any program if absent."""
 
 
 class ReachIntent(Model):
-    """One statement: a plan by which it would not hold is refused."""
+    """A statement. A plan that breaks it is refused."""
 
     id: Slug
     allow: Traffic | None = None
-    """What has to be reached."""
+    """Traffic that has to pass."""
     deny: Traffic | None = None
-    """What must not be reached."""
+    """Traffic that must not pass."""
     reason: Text | None = None
-    """Why, for whoever meets it; no name of a person."""
+    """The reason, for a person whose plan is refused; no name of a person."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -175,7 +175,7 @@ class ReachIntent(Model):
 
 
 class Intents(Model):
-    """`intents.yml`: the statements of an inventory."""
+    """`intents.yml`: an inventory's statements about who has to reach what, and who must not."""
 
     version: Version
     intents: tuple[ReachIntent, ...] = ()

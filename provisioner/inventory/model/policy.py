@@ -43,7 +43,7 @@ PathPrefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(
 
 
 class Limits(Model):
-    """How much one plan may do before somebody has to raise a limit by its name."""
+    """Limits of one plan. To exceed one, raise it by its name."""
 
     deletions: Count = 100
     """Paths that no relay serves afterwards."""
@@ -60,24 +60,24 @@ class Limits(Model):
 
 
 class Freeze(Model):
-    """A time in which nothing changes."""
+    """A time in which no plan is applied."""
 
     begin: Moment = Field(alias="from")
-    """Its first minute, in Vietnam's time unless a zone is written."""
+    """The first minute, in Vietnam's time unless a zone is written."""
     until: Moment
-    """The first minute in which changes are free again."""
+    """The first minute after the freeze."""
     reason: Text
 
 
 class SignOffs(StrEnum):
-    """What an agreed plan needs of each party: its author's word that it agreed, or the party's own signature."""
+    """Required proof of a party's agreement to a plan: the statement of the file's author, or a signature."""
 
     CLAIMED = "claimed"
     SIGNED = "signed"
 
 
 class ApprovedChanges(StrEnum):
-    """The changes of a host that a rule is about."""
+    """Changes of a host to which a rule applies."""
 
     ANY = "any"
     """Whatever changes there."""
@@ -92,19 +92,19 @@ class ApprovedChanges(StrEnum):
 
 
 class ApprovalRule(Model):
-    """How many people have to approve what, before it is applied."""
+    """A number of people who have to approve certain changes before apply."""
 
     changes: ApprovedChanges
     role: Slug | None = None
-    """As what they approve; left out, whatever their roles are."""
+    """The role in which they approve; any role if absent."""
     people: Annotated[int, Field(ge=1, le=9)] = 1
 
 
 class Approvals(Model):
-    """Who approves plans: each host's changes by rules that have to hold all at once."""
+    """Rules for the approval of plans. The changes of each host have to satisfy all of them."""
 
     valid_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 168
-    """How long an approval counts."""
+    """The validity of an approval, in hours."""
     rules: Annotated[tuple[ApprovalRule, ...], Field(min_length=1, max_length=40)]
 
 
@@ -112,43 +112,43 @@ AgreedPercent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
 class AgreedAvailability(Model):
-    """For what share of the measured time outside of maintenance pictures have to come: the agreed level."""
+    """The agreed level: the share of the measured time outside of maintenance in which pictures have to come."""
 
     percent: AgreedPercent | None = None
-    """Of every path for which nothing else is agreed; left out, nothing is."""
+    """The level of every path without a level of its own; no level if absent."""
     carriers: dict[Slug, AgreedPercent] = Field(default_factory=dict)
-    """Of a carrier's paths."""
+    """Levels of carriers' paths."""
     facilities: dict[Slug, AgreedPercent] = Field(default_factory=dict)
-    """Of a facility's paths, whatever its carrier's level is."""
+    """Levels of facilities' paths; they take precedence over the carrier's level."""
     longest_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 26
-    """How long a look stands for at most; what is beyond is not measured."""
+    """The longest time, in hours, for which one check counts. Time beyond that is not measured."""
 
 
 class Retention(Model):
-    """How long what is kept of runs stays, by class; left out, it stays for ever."""
+    """Retention of records of runs, in days for each class. If a class is absent, its records stay for ever."""
 
     document_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
-    """The whole documents of verifications, which `history RUN` shows."""
+    """Whole documents of verifications, which `history RUN` shows."""
     verdict_days: Annotated[int, Field(ge=31, le=36_500)] | None = None
-    """The verdicts on single paths, which `availability` counts by."""
+    """Verdicts on single paths, from which `availability` counts."""
 
 
 class CorrectedImpact(StrEnum):
-    """The impacts of drift that may be corrected without anybody: nobody notices. `path` and `all` are none."""
+    """Impacts of drift that an agent may correct by itself: those without an effect on readers."""
 
     NONE = "none"
     HOT = "hot"
 
 
 class DriftPolicy(Model):
-    """What an agent does about hosts that are not as the inventory says."""
+    """An agent's actions on hosts that differ from the inventory."""
 
     correct: tuple[CorrectedImpact, ...] = (CorrectedImpact.NONE, CorrectedImpact.HOT)
-    """Which drift it corrects by itself; all other drift it only tells."""
+    """Drift that an agent corrects by itself. It only reports all other drift."""
 
 
 class WavePolicy(StrEnum):
-    """When a wave of an apply begins whose plan nobody notices (impacts `none` and `hot`)."""
+    """Start of an apply's next wave if no reader notices the plan (impacts `none` and `hot`)."""
 
     WATCHED = "watched"
     """Once all hosts of the wave before have shown a good look, while that one is watched still."""
@@ -157,66 +157,64 @@ class WavePolicy(StrEnum):
 
 
 class Policy(Model):
-    """What holds a plan back, and what is agreed of operation."""
+    """Limits and rules of plans, and agreed levels of operation."""
 
     limits: Limits = Limits()
     freeze: tuple[Freeze, ...] = ()
     sign_offs: SignOffs = SignOffs.CLAIMED
-    """Whether agreed plans need the parties' signatures (`signed`), or who edits the file may say that they agreed."""
+    """Whether agreed plans need the parties' signatures (`signed`), or the file's author may state their agreement."""
     approvals: Approvals | None = None
-    """Who has to approve a plan; without it nobody has to."""
+    """Rules for the approval of plans. If absent, plans need no approval."""
     availability: AgreedAvailability = AgreedAvailability()
     drift: DriftPolicy = DriftPolicy()
     retention: Retention = Retention()
     next_wave: WavePolicy = WavePolicy.WATCHED
-    """When the next wave begins of a plan that nobody notices; all others wait for a confirmation."""
+    """Start of the next wave of a plan without an impact on readers. All other plans wait for a confirmation."""
     key_days: Annotated[int, Field(ge=1, le=36_500)] = 365
-    """How old a key of the tunnels is to become: `keys status` says when the next one is due."""
+    """The longest age of a tunnel's key, in days. `keys status` prints the day of the next rotation."""
 
 
 class Move(Model):
-    """An id that became another one: a facility's, or that of a device in it.
+    """A changed id of a facility or of a device in it.
 
-    Addresses, ports and keys stay with the site. While the entry is there, relays serve the paths under
-    both names, so that nobody who reads the old one is cut.
+    Addresses, ports and keys stay with the site. While the entry exists, relays serve the paths under both names, so
+    that readers of the old name are not cut.
     """
 
     old: PathPrefix = Field(alias="from")
-    """The old beginning of the paths, e.g. `bac-giang/kcl-bg-001` or `bac-giang/kcl-bg-001/cam-03`."""
+    """The old prefix of the paths, e.g. `bac-giang/kcl-bg-001` or `bac-giang/kcl-bg-001/cam-03`."""
     new: PathPrefix = Field(alias="to")
-    """The new one, as long as the old."""
+    """The new prefix, with as many parts as the old one."""
     until: Day
-    """The day from which on the entry should be removed, and the old names with it."""
+    """The day from which on the entry, and with it the old names, should be removed."""
 
 
 class ProvinceScheme(StrEnum):
-    """The list of provinces that an inventory's province slugs and codes are of."""
+    """The list of provinces that gives an inventory its province slugs and codes."""
 
     GSO_2021 = "gso-2021"
     GSO_2025 = "gso-2025"
 
 
 class Pools(Model):
-    """Where tunnel addresses and site ports come from.
+    """Pools of tunnel addresses and site ports.
 
-    A carrier's pool is a setting, not a default: 100.64.0.0/10 is carrier space and may be in use
-    inside that very carrier.
+    A carrier's pool has no default: 100.64.0.0/10 is carrier space, and the carrier itself may use it.
     """
 
     centres: IPv4Network
     carriers: dict[Slug, IPv4Network]
     first_site_port: Port = 10554
     site_prefix_length: Annotated[int, Field(ge=SHORTEST_PREFIX, le=LONGEST_PREFIX)] = 26
-    """How large a new site's prefix is where each device has an address of its own: 26 is for 62 devices."""
+    """The length of a new site's prefix if each device has an address of its own: 26 holds 62 devices."""
 
 
 class MediamtxArtefact(Model):
-    """The relay program to install: a pinned version, from where, and its checksums.
+    """The relay program to install: a pinned version, its source and its checksums.
 
     `source` is `release` (the official release), an `https://` address of a mirror, or `file:` and a path below a
-    folder that the controller's own settings name; `{version}` and `{arch}` in either are filled in. The
-    checksum is of the file as it is fetched, a `.tar.gz` of the release or the bare program, by architecture
-    (`amd64`, `arm64`).
+    folder that the controller's own settings name. `{version}` and `{arch}` are filled in. `sha256` has a checksum of
+    the fetched file for each architecture (`amd64`, `arm64`): a `.tar.gz` of the release, or the bare program.
     """
 
     version: Annotated[str, StringConstraints(pattern=r"^1\.(20\.[1-9]\d*|21\.\d+)$")]
@@ -225,10 +223,10 @@ class MediamtxArtefact(Model):
 
 
 class Recovery(Model):
-    """The key to which hosts seal their tunnels' private keys, so that new hardware can have them.
+    """The key to which hosts seal their tunnels' private keys, so that new hardware can get them.
 
-    Written by `keys recovery`. `public_key` is its public half (X25519, 32 bytes in base64); `vouched` is by what
-    `keys init` sees that somebody with the vault's password wrote it, an HMAC-SHA-256 in hexadecimal.
+    `keys recovery` writes it. `public_key` is its public half (X25519, 32 bytes in base64). `vouched` is an
+    HMAC-SHA-256 in hexadecimal, which proves to `keys init` that a holder of the vault's password wrote the key.
     """
 
     public_key: PublicKey
@@ -236,7 +234,7 @@ class Recovery(Model):
 
 
 class Settings(Model):
-    """`inventory.yml`: what holds for the whole inventory."""
+    """`inventory.yml`: settings of the whole inventory."""
 
     version: Version
     id: FileSlug
@@ -244,8 +242,8 @@ class Settings(Model):
     pools: Pools
     mediamtx: MediamtxArtefact
     policy: Policy = Policy()
-    """How much one plan may do; what is left out has limits that are safe for a small fleet."""
+    """Limits of one plan. Absent limits have defaults that are safe for a small fleet."""
     recovery: Recovery | None = None
-    """To whom relays seal their tunnel's private key; without it, sites need new packages when a relay is lost."""
+    """The key to which relays seal their tunnel's private key. Without it a lost relay means new site packages."""
     moved: tuple[Move, ...] = ()
-    """Ids that became others; remove an entry when nobody reads its old names any more."""
+    """Changed ids. Remove an entry once no reader uses its old names."""

@@ -22,7 +22,7 @@ from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
 
 
 class ReceiverKind(StrEnum):
-    """How a receiver is told."""
+    """The kind of a receiver."""
 
     WEBHOOK = "webhook"
     SMTP = "smtp"
@@ -30,7 +30,7 @@ class ReceiverKind(StrEnum):
 
 
 class MailSecurity(StrEnum):
-    """How the way to a mail server is encrypted: by its first command, from the first byte, or not at all."""
+    """Encryption of the connection to a mail server: after its first command, from the first byte, or not at all."""
 
     STARTTLS = "starttls"
     IMPLICIT = "implicit"
@@ -46,33 +46,33 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-
 
 
 class Receiver(Model):
-    """One receiver of notices: which role's eyes it has, and how it is told."""
+    """A receiver of notices, with its role and its channel."""
 
     id: Slug
-    """Its name in `secrets/receivers.yml`, in logs and in `notify --test`; no name of a person."""
+    """The receiver's name in `secrets/receivers.yml`, in logs and in `notify --test`; no name of a person."""
     kind: ReceiverKind
     role: ReaderRole
-    """In whose name it reads: what its role may not see, it is not told."""
+    """The receiver's role. Notices leave out everything that the role may not see."""
     province: Slug | None = None
-    """Of roles dic and health: the province's slug."""
+    """For roles dic and health: the province's slug."""
     province_scheme: ProvinceScheme | None = None
-    """The list that the slug is of, where it is not the inventory's."""
+    """The list with the slug, if it is not the inventory's list."""
     carrier: Slug | None = None
-    """Of the role carrier: its id."""
+    """For the role carrier: its id."""
     facility: Slug | None = None
-    """Of the role facility: its id."""
+    """For the role facility: its id."""
     language: Language = Language.VI
     """The language of its notices."""
     heartbeat: bool = False
-    """Whether it is told of nights in which nothing changed, too."""
+    """Whether the receiver also gets a notice after a night without changes."""
     url: ReceiverUrl | None = None
-    """Of webhook: where the notice is sent; of alertmanager: its address, without /api/v2."""
+    """For webhook: the address that gets the notice. For alertmanager: its address, without /api/v2."""
     server: HostName | None = None
-    """Of smtp: the mail server."""
+    """For smtp: the mail server."""
     port: Port | None = None
-    """Of smtp: its port; 587, or 465 with `security: implicit`."""
+    """For smtp: the server's port; by default 587, or 465 with `security: implicit`."""
     security: MailSecurity = MailSecurity.STARTTLS
-    """Of smtp: `starttls`, `implicit`, or `none` on this machine alone."""
+    """For smtp: `starttls`, `implicit`, or `none`; `none` only for a server on this machine."""
 
     @property
     def of(self) -> dict[str, str]:
@@ -139,7 +139,7 @@ class ProvinceKey(SigningKey):
     province: Slug
     """The province's slug."""
     province_scheme: ProvinceScheme | None = None
-    """The list that the slug is of, where it is not the inventory's."""
+    """The list with the slug, if it is not the inventory's list."""
 
 
 class CarrierKey(SigningKey):
@@ -150,46 +150,46 @@ class CarrierKey(SigningKey):
 
 
 class Approver(Model):
-    """A key by which a person approves plans, and as what; whoever has several has an entry for each."""
+    """A key with which a person approves plans, and the person's roles; one entry for each key."""
 
     id: Slug
-    """The person, without a name: a post or a number, e.g. `noc-viettel-1`."""
+    """An id of the person without the name: a post or a number, e.g. `noc-viettel-1`."""
     roles: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
-    """As what the person approves, in words of the policy's own."""
+    """The person's roles, in the words of the policy."""
     carriers: tuple[Slug, ...] = ()
-    """Whose hosts the person approves for; left out, those of all."""
+    """Carriers for whose hosts the person approves; all carriers if absent."""
     key: SignerKey
     since: Day
-    """The first day on which it approves."""
+    """The first day on which the key approves."""
     until: Day | None = None
-    """The last day. A key that got out is removed instead."""
+    """The last day. Remove a leaked key instead."""
     accounts: tuple[Account, ...] = ()
-    """By which names machines, forges and Git know the person: a plan that one of them made is the person's own."""
+    """The person's names on machines, forges and in Git. A plan made under one of them is the person's own plan."""
     source: Text
     """The document that names the key."""
 
 
 class Withdrawal(Model):
-    """Agreements to a facility's plan that count no longer, so that they cannot be brought back with the old plan."""
+    """Withdrawn agreements to a facility's plan, so that an old plan cannot bring them back."""
 
     facility: Slug
     before: Day
-    """The first day whose sign-offs count again."""
+    """The first day whose sign-offs are valid again."""
     source: Text
     """The document that says so."""
 
 
 class Signers(Model):
-    """`signers.yml`: the keys of every party that signs; each change of it is a matter of trust."""
+    """`signers.yml`: the keys of every party that signs. Each change of it is a change of trust."""
 
     version: Version
     dic: tuple[ProvinceKey, ...] = ()
     health: tuple[ProvinceKey, ...] = ()
     carriers: tuple[CarrierKey, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
-    """What was agreed once and is not any more; a new agreement of a later day takes its place."""
+    """Withdrawn agreements. A new agreement of a later day replaces them."""
     approvers: tuple[Approver, ...] = ()
-    """Who approves plans before they are applied, where `policy.approvals` asks for it."""
+    """Keys of people who approve plans before apply, if `policy.approvals` requires it."""
 
 
 class Signer(NamedTuple):
