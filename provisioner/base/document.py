@@ -171,42 +171,42 @@ class ProblemRow(Row):
 
     severity: Severity
     code: Annotated[str, form(pattern="^[a-z0-9-]+$")]
-    """docs/reference/problems.md lists them."""
+    """A code of docs/reference/problems.md."""
     message: Said
     hint: str
     file: str
-    """Empty where no file is concerned."""
+    """Empty without a file."""
     line: Count
-    """1 is the first; 0 is not known."""
+    """Counted from 1; 0 if unknown."""
     column: Count
-    """1 is the first; 0 is not known."""
+    """Counted from 1; 0 if unknown."""
     object: str
     """E.g. `facility/kcl-bg-001`."""
 
 
 class HeldRow(Row):
-    """A facility with errors of its own."""
+    """A frozen facility."""
 
     facility: str = of("id")
     province: str
-    """Empty where nothing says it."""
+    """Empty if unknown."""
     reason: str
     hint: str
     file: str
     """The file to correct."""
     line: Count
-    """0 where there is none."""
+    """0 if unknown."""
 
 
 class ErrorDocument(Printed, name="error", title="An error"):
-    """What any command prints with `--output json` where it has no result."""
+    """Output of any command with `--output json` if it has no result."""
 
     code: Annotated[str, form(pattern="^[a-z-]+$")]
     message: Said
     hint: str
     object: str
     problems: tuple[ProblemRow, ...] | None = absent()
-    """Only where there are some."""
+    """Absent without problems."""
 
 
 def schema_of_documents(name: str, models: Sequence[type[Row]]) -> Document:
@@ -222,7 +222,7 @@ def schema_of_documents(name: str, models: Sequence[type[Row]]) -> Document:
 def schema_of_document(name: str, model: type[Row]) -> Document:
     """Make a document's JSON Schema: untitled parts inline, titled ones in `$defs`."""
     schema = model.model_json_schema(mode="serialization", schema_generator=_Generator)
-    schema["description"] += " More fields may come; none changes its meaning."
+    schema["description"] += " More fields may come; no field changes its meaning."
     parts: Document = schema.pop("$defs", {})
     parts |= {name: {"enum": part["enum"]} for name, part in parts.items() if "enum" in part}
     titled = {part["title"]: _inlined(part, parts) for part in parts.values() if "title" in part}

@@ -85,14 +85,14 @@ def _once(invocation: Invocation, agent: Agent, settings: AgentSettings) -> int:
 
 
 class AgentDrift(Row):
-    """A host that differs, and how bad that is."""
+    """A host with drift, and the impacts of its changes."""
 
     host: str
     impacts: tuple[Impact, ...]
 
 
 class AgentDocument(Printed, name="agent", title="A branch followed"):
-    """What `provisioner agent` prints with `--once` or `--status` and `--output json`."""
+    """Output of `provisioner agent --once` and `agent --status` with `--output json`."""
 
     inventory: str
     branch: str

@@ -117,13 +117,13 @@ def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Appli
 
 
 class ReturnedRow(HostRow):
-    """What became of one host of a rollback."""
+    """The result of a host of a rollback."""
 
     outcome: Annotated[
         str, form(enum=["returned", "stayed", "unchanged", "not-started", "unreachable", "rollback-failed"])
     ]
     target: str
-    """The run whose change is undone, empty for none."""
+    """The run whose change is undone; empty without one."""
 
 
 class _Undone(Printed):
@@ -132,7 +132,7 @@ class _Undone(Printed):
 
 
 class RollbackDocument(RunRow, _Undone, name="rollback", title="A rollback"):
-    """What `provisioner rollback --output json` prints."""
+    """Output of `provisioner rollback --output json`."""
 
     hosts: tuple[ReturnedRow, ...]
 

@@ -186,7 +186,7 @@ def _ending(relay: str, written: CertificateWritten, became: Became) -> Iterator
 
 
 class NextCertificate(Row):
-    """The certificate that a relay is to show next."""
+    """The next certificate of a relay."""
 
     fingerprint: str
     until: AsGiven
@@ -205,13 +205,13 @@ class CertificateRow(Row):
 
 
 class CertificatesDocument(Printed, name="certificates", title="The certificates of relays"):
-    """What `provisioner certificate list --output json` prints."""
+    """Output of `provisioner certificate list --output json`."""
 
     certificates: tuple[CertificateRow, ...]
 
 
 class RequestDocument(Printed, name="certificate-request", title="A certificate request"):
-    """What `provisioner certificate request --output json` prints."""
+    """Output of `provisioner certificate request --output json`."""
 
     relay: str
     request: str
@@ -220,7 +220,7 @@ class RequestDocument(Printed, name="certificate-request", title="A certificate 
 class CertificateDocument(
     CertificateRow, Printed, name="certificate", title="A certificate recorded", without=("carrier", "next")
 ):
-    """What `provisioner certificate renew` and `certificate set` print with `--output json`."""
+    """Output of `provisioner certificate renew` and `certificate set` with `--output json`."""
 
     became: Became
     sites: tuple[str, ...]

@@ -43,7 +43,7 @@ class SettingRow(Row):
 
 
 class ConfigDocument(Printed, name="config", title="Settings"):
-    """What `provisioner config --output json` prints."""
+    """Output of `provisioner config --output json`."""
 
     file: Path | None
     exists: bool
@@ -51,7 +51,7 @@ class ConfigDocument(Printed, name="config", title="Settings"):
 
 
 class SchemaDocument(Printed, name="schema", title="Kinds of files and documents"):
-    """What `provisioner schema --output json` prints without a kind, or with `--out`."""
+    """Output of `provisioner schema --output json` without a kind, or with `--out`."""
 
     written: tuple[Path, ...] | None = absent()
     kinds: dict[str, str] | None = absent()

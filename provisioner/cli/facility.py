@@ -105,14 +105,14 @@ def _named(command: Command) -> list[str]:
 Words = Annotated[tuple[str, ...], BeforeValidator(_named)]
 
 
-class StepDocument(Printed, name="facility-next", title="What comes next for a facility"):
-    """What `provisioner facility next --output json` prints."""
+class StepDocument(Printed, name="facility-next", title="A facility's next step"):
+    """Output of `provisioner facility next --output json`."""
 
     facility: str
     state: str
     next: str = of("sentence")
     command: Words
-    """A word that only a person knows stands in angle brackets."""
+    """The command; angle brackets mark values that only a person knows."""
     afterwards: Words
     secrets_checked: bool
 

@@ -236,8 +236,8 @@ def _document_of(path: Path) -> Document:
     return document
 
 
-class ForgeDocument(Printed, name="forge", title="What a forge was told"):
-    """What `provisioner forge` prints with `--output json`; a command has its own fields of these."""
+class ForgeDocument(Printed, name="forge", title="A report to a forge"):
+    """Output of `provisioner forge` with `--output json`; a command has its own fields of these."""
 
     request: Count | None = absent()
     comment: str | None = absent()

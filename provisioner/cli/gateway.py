@@ -27,20 +27,20 @@ def gateway() -> None:
 
 
 class GatewayKeyDocument(Printed, name="gateway-set-key", title="A gateway's key"):
-    """What `provisioner gateway set-key --output json` prints."""
+    """Output of `provisioner gateway set-key --output json`."""
 
     facility: str
     file: Path = of("path")
     public_key: str | None = absent()
     before: str | None = ungiven()
-    """The key that the file had; null if there was none. Absent with `--next`, as is `public_key`."""
+    """The former key in the file, or null. Absent with `--next`, as is `public_key`."""
     next_public_key: str | None = absent()
     """Only with `--next`."""
     written: Truth
 
 
 class InstalledDocument(Printed, name="gateway-installed", title="Packages installed"):
-    """What `provisioner gateway installed --output json` prints."""
+    """Output of `provisioner gateway installed --output json`."""
 
     facilities: tuple[str, ...]
     as_desired: bool

@@ -124,7 +124,7 @@ class UnitRow(Row):
 
 
 class ProvinceRow(UnitRow):
-    """A province with those of the other list that it is in, or made of."""
+    """A province with the provinces of the other list that contain it or that it consists of."""
 
     aliases: tuple[str, ...]
     area_codes: tuple[str, ...]
@@ -134,11 +134,11 @@ class ProvinceRow(UnitRow):
 
 
 class GeographyDocument(Printed, name="geography", title="Provinces"):
-    """What `provisioner geography` prints with `--output json`."""
+    """Output of `provisioner geography` with `--output json`."""
 
     provinces: tuple[ProvinceRow, ...]
     from_: ProvinceRow | None = absent(alias="from")
-    """Only of `convert`: the province that was named."""
+    """Only for `convert`: the province in the request."""
 
 
 def _entries(listed: Iterable[Province]) -> list[ProvinceRow]:

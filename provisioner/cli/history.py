@@ -125,7 +125,7 @@ class FaultRow(Row):
 
 
 class Unanswered(Row):
-    """A host that was not asked."""
+    """A host that was not read."""
 
     host: str
     message: str
@@ -136,7 +136,7 @@ class _OfCommand(Printed):
 
 
 class CheckDocument(_OfCommand, name="history", title="The history checked"):
-    """What `provisioner history verify --output json` prints."""
+    """Output of `provisioner history verify --output json`."""
 
     ok: bool
     entries: Count = of("length")
@@ -147,7 +147,7 @@ class CheckDocument(_OfCommand, name="history", title="The history checked"):
     """Whether seals were `checked`, and how many entries are proved by which kind."""
     notes: Count
     hosts: tuple[str, ...] | None
-    """Null if no host was asked."""
+    """Null if no host was read."""
     unanswered: tuple[Unanswered, ...]
 
 
@@ -275,15 +275,15 @@ class EventRow(Row):
 
 
 class RunsDocument(_OfCommand, name="history", title="The newest runs"):
-    """What `provisioner history --output json` prints."""
+    """Output of `provisioner history --output json`."""
 
     runs: tuple[PastRunRow, ...]
     damaged: tuple[str, ...]
-    """Numbers of entries that cannot be read."""
+    """Numbers of damaged entries."""
 
 
 class RunDocument(PastRunRow, _OfCommand, name="history", title="A run"):
-    """What `provisioner history RUN --output json` prints."""
+    """Output of `provisioner history RUN --output json`."""
 
     document: Document | None
     steps: tuple[EventRow, ...]
@@ -330,7 +330,7 @@ def _show_retention(invocation: Invocation, policy: Retention, stored: Sequence[
 
 
 class RetentionClassRow(Row):
-    """A class of records, with what leaves."""
+    """A class of records, with the records to delete."""
 
     name: str
     days: int | None
@@ -342,8 +342,8 @@ class RetentionClassRow(Row):
     leaving_bytes: Count = of("leaving_size")
 
 
-class RetentionDocument(Printed, name="retention", title="What the history keeps"):
-    """What `provisioner retention --output json` prints."""
+class RetentionDocument(Printed, name="retention", title="Retention of records"):
+    """Output of `provisioner retention --output json`."""
 
     pruned: bool
     classes: tuple[RetentionClassRow, ...]

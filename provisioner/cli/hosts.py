@@ -229,7 +229,7 @@ def _compare(invocation: Invocation, keyed: KeyedHost, key: SshHostKey, named_ke
 
 
 class HostKeyDocument(Printed, name="hosts-scan-key", title="A host's SSH key"):
-    """What `provisioner hosts scan-key --output json` prints."""
+    """Output of `provisioner hosts scan-key --output json`."""
 
     host: str
     file: Path = of("path")
@@ -313,7 +313,7 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
 
 
 class OwnerRow(Row):
-    """An inventory that has a host, by its mark there."""
+    """The inventory that owns a host, by the host's mark."""
 
     inventory: str
     key: str
@@ -324,15 +324,15 @@ class OwnerRow(Row):
 
 
 class AdoptedDocument(Printed, name="hosts-adopt", title="A take-over"):
-    """What `provisioner hosts adopt --output json` prints."""
+    """Output of `provisioner hosts adopt --output json`."""
 
     host: str
     owner: OwnerRow | None
     written: bool
 
 
-class ReleasedDocument(Printed, name="hosts-release", title="A host let go"):
-    """What `provisioner hosts release --output json` prints."""
+class ReleasedDocument(Printed, name="hosts-release", title="A released host"):
+    """Output of `provisioner hosts release --output json`."""
 
     host: str
     released: bool
@@ -449,7 +449,7 @@ def _naming(packages: Sequence[PackageStatus]) -> tuple[list[str], list[str]]:
 
 
 class RemovedDocument(Printed, name="hosts-decommission", title="A host taken out of service"):
-    """What `provisioner hosts decommission --output json` prints."""
+    """Output of `provisioner hosts decommission --output json`."""
 
     host: str
     bare: bool = of("is_bare")
@@ -461,7 +461,7 @@ class RemovedDocument(Printed, name="hosts-decommission", title="A host taken ou
     named_by: tuple[str, ...]
     """Sites that may carry a package that names the relay."""
     not_recorded: tuple[str, ...]
-    """Sites of its carrier of which it is not recorded which package they carry."""
+    """Sites of its carrier without a record of their package."""
 
 
 def decommission_lines(removal: Decommission) -> tuple[str, ...]:

@@ -237,7 +237,7 @@ class _Import:
 
 
 class TemplateDocument(Printed, name="import-template", title="A template for imports"):
-    """What `provisioner import --template --output json` prints."""
+    """Output of `provisioner import --template --output json`."""
 
     file: Path
     province: str

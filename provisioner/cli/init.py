@@ -305,15 +305,15 @@ def _lines(created: NewInventory, root: Path, hosts: list[str]) -> list[str]:
     return [*lines, f"next: provisioner{named} keys init --allow trust={len(hosts)}"]
 
 
-class InitDocument(Printed, name="init", title="An inventory begun"):
-    """What `provisioner init --output json` prints."""
+class InitDocument(Printed, name="init", title="A new inventory"):
+    """Output of `provisioner init --output json`."""
 
     files: tuple[Path, ...]
     vault_password: Path | None = of("password")
     """The file of the vault's password, if it is new."""
     configuration: Path | None
     settings: tuple[str, ...]
-    """What a configuration file that was there has to say."""
+    """A remark about an existing configuration file."""
     repository: bool
     commit: Known
     hosts: int

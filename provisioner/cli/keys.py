@@ -164,15 +164,15 @@ Drawn = Annotated[dict[str, Literal[""]], BeforeValidator(lambda names: dict.fro
 
 
 class KeysDocument(Printed, name="keys", title="Keys made"):
-    """What `provisioner keys init --output json` prints."""
+    """Output of `provisioner keys init --output json`."""
 
     written: tuple[Path, ...]
     hosts: tuple[str, ...]
     unreadable: Messages
     shut: dict[str, str]
-    """By file that stayed shut, the vault id whose password would open it."""
+    """By file that was not opened, the vault id of its password."""
     site_packages: dict[str, tuple[str, ...]]
-    """By relay whose key is new, the sites whose gateways know the former one."""
+    """By relay with a new key, the sites whose gateways know the former key."""
     sealed: tuple[str, ...]
     unvouched: bool
     drawn: Drawn
@@ -247,21 +247,21 @@ def _show_trial(invocation: Invocation, session: Session, pair: RecoveryPair) ->
 
 
 class RecoveryDocument(Printed, name="keys-recovery", title="A recovery key"):
-    """What `provisioner keys recovery --output json` prints."""
+    """Output of `provisioner keys recovery --output json`."""
 
     file: Path = of("path")
     public_key: str = of("pair", "public_key")
     before: Known
     private_key: tuple[str, ...]
-    """Four lines for paper."""
+    """The private key as four lines for paper."""
 
 
 class RecoveryCheck(Printed, name="keys-recovery-check", title="A recovery key tried"):
-    """What `provisioner keys recovery --check --output json` prints."""
+    """Output of `provisioner keys recovery --check --output json`."""
 
     public_key: str
     opens: tuple[str, ...]
-    """Relays whose box it opens."""
+    """Relays whose sealed key it opens."""
     errors: Messages
 
 
@@ -400,8 +400,8 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
 
 
 class LoginsDocument(Printed, name="secrets-set", title="Logins set"):
-    """What `provisioner secrets set` and `secrets forget` print with `--output json`."""
+    """Output of `provisioner secrets set` and `secrets forget` with `--output json`."""
 
     files: tuple[LoginsFile, ...]
     accepted: tuple[Annotated[Path, BeforeValidator(attrgetter("path"))], ...]
-    """Facilities' files that say until when the former login is taken."""
+    """Facilities' files with a last day for the former login."""

@@ -105,14 +105,14 @@ def _waiting(look: KeyLook, say: Translator) -> Iterator[str]:
 
 
 class SiteKeyRow(Row):
-    """How far the change of a gateway's key is."""
+    """The state of a change of a gateway's key."""
 
     stage: KeyStage
     relays: tuple[str, ...]
 
 
 class RotationDocument(Printed, name="keys-rotate", title="Changes of gateways' keys"):
-    """What `provisioner keys rotate --output json` prints."""
+    """Output of `provisioner keys rotate --output json`."""
 
     dry_run: bool
     sites: Annotated[dict[str, SiteKeyRow], InOrder]

@@ -131,9 +131,9 @@ class OwnKeyRow(Row):
     since: Day | None = of("following", "since", or_none=True)
     answers: bool
     moved: Annotated[dict[str, Annotated[Moment | None, OrNull]], InOrder]
-    """Who was seen with the next key, and when; null if the relay itself changed."""
+    """Peers with a handshake on the next key, and its time; null if the relay itself changed."""
     waiting: Ordered
-    """Who was not seen with it."""
+    """Peers without such a handshake."""
 
 
 class _Rotation(Printed):
@@ -141,11 +141,11 @@ class _Rotation(Printed):
 
 
 class OwnKeyLooked(OwnKeyRow, Printed, name="keys-status-relay", title="A relay's own key"):
-    """What `provisioner keys status --relay --output json` prints."""
+    """Output of `provisioner keys status --relay --output json`."""
 
 
 class OwnKeyDocument(OwnKeyRow, _Rotation, name="keys-rotate-relay", title="A change of a relay's own key"):
-    """What `provisioner keys rotate --relay --output json` prints."""
+    """Output of `provisioner keys rotate --relay --output json`."""
 
     over: bool
     unfinished: bool

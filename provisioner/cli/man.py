@@ -265,7 +265,7 @@ def _sentence(text: str) -> str:
 
 
 class ManDocument(Printed, name="man", title="Manual pages"):
-    """What `provisioner man --output json` prints."""
+    """Output of `provisioner man --output json`."""
 
     folder: Path
     pages: Ordered

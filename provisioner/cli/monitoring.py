@@ -201,18 +201,18 @@ def _write_metrics(path: Path, text: bytes) -> None:
 
 
 class MonitoringDocument(Printed, name="monitoring", title="Files for monitoring"):
-    """What `provisioner monitoring --output json` prints."""
+    """Output of `provisioner monitoring --output json`."""
 
     files: tuple[Path, ...]
 
 
 class MetricsDocument(Printed, name="metrics", title="Metrics"):
-    """What `provisioner metrics --output json` prints."""
+    """Output of `provisioner metrics --output json`."""
 
     file: Path | None
     series: Count
     metrics: dict[str, Count]
-    """By metric, how many series it has."""
+    """The number of series of each metric."""
 
 
 def _print_metrics(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:

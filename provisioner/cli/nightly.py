@@ -191,17 +191,17 @@ def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str],
 
 
 class TriedRow(SendingRow):
-    """A receiver, what became of its notice, and the notice."""
+    """A receiver, the outcome of its notice, and the notice."""
 
     notice: NoticeDocument | None
     """Only with --dry-run."""
 
 
 class NotifyDocument(Printed, name="notify", title="Notices"):
-    """What `provisioner notify --output json` prints."""
+    """Output of `provisioner notify --output json`."""
 
     run: str
-    """The recorded verification that was told of; empty for a test."""
+    """The recorded verification of the notice; empty for a test."""
     dry_run: bool
     test: bool
     notices: tuple[TriedRow, ...]

@@ -64,14 +64,14 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
 
 
 class NodeKeyDocument(Printed, name="node-key", title="The public half of an end's keys"):
-    """What `provisioner node key` prints with `--output json`, and `node run --check`."""
+    """Output of `provisioner node key` and `node run --check` with `--output json`."""
 
     key: str
     carrier: str | None = absent()
 
 
 class BrokerDocument(Printed, name="node-broker", title="A broker's folder"):
-    """What `provisioner node broker --output json` prints."""
+    """Output of `provisioner node broker --output json`."""
 
     written: tuple[str, ...]
 

@@ -84,18 +84,18 @@ _details = click.option("--details", is_flag=True, help="List every change with 
 
 
 class MovedRow(Row):
-    """What moved, with what the plan had and what is there now."""
+    """A difference, with the plan's value and the present one."""
 
     host: str
-    """Empty for what all hosts share."""
+    """Empty for differences that all hosts share."""
     what: Said
 
 
 class PlanCheckDocument(Printed, name="plan-check", title="A plan checked"):
-    """What `provisioner plan --check` prints with `--output json`."""
+    """Output of `provisioner plan --check` with `--output json`."""
 
     same: bool
-    """Whether the plan is still the one that was expected."""
+    """Whether the plan is still the expected one."""
     expected: Digest
     digest: Digest
     moved: tuple[MovedRow, ...]
@@ -104,16 +104,16 @@ class PlanCheckDocument(Printed, name="plan-check", title="A plan checked"):
 
 
 class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
-    """What `provisioner plan --output json` prints, and what `--out` saves."""
+    """Output of `provisioner plan --output json`, and the file of `--out`."""
 
     packages: tuple[PackageRow, ...] | None = absent()
-    """The sites of the chosen hosts whose last package is not what the inventory says now, by what was recorded."""
+    """Sites of the chosen hosts whose last recorded package differs from the inventory."""
     seen: dict[str, dict[str, str]] | None = absent()
-    """Only in a saved plan: what was seen on each host, so that one that moves can say what moved."""
+    """Only in a saved plan: values of each host, to name the differences if the host changes."""
     made_by: PlanMaker | None = absent()
     """Only in a saved plan."""
     seal: KeyedDigest | None = absent()
-    """Only in a saved plan: over everything else in it, with a key of the vault."""
+    """Only in a saved plan: the seal of all other fields, with a key of the vault."""
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
@@ -302,7 +302,7 @@ def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
 
 
 class PushedDocument(Printed, name="plan-pushed", title="A plan at a remote"):
-    """What `provisioner plan push` and `plan fetch` print with `--output json`."""
+    """Output of `provisioner plan push` and `plan fetch` with `--output json`."""
 
     remote: str
     reference: str

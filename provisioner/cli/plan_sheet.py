@@ -20,8 +20,8 @@ from provisioner.report.documents.official import Letterhead
 from provisioner.report.documents.plan_sheet import PlanNames, plan_sheet, sheet_page, sheet_text
 
 
-class PlanSheetDocument(Printed, name="plan-sheet", title="What parties sign"):
-    """What `provisioner sign-off --show --output json` prints."""
+class PlanSheetDocument(Printed, name="plan-sheet", title="A plan sheet"):
+    """Output of `provisioner sign-off --show --output json`."""
 
     facility: str
     plan: Literal["plan", "successor"]

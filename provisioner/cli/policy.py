@@ -106,7 +106,7 @@ def _files(session: Session) -> tuple[RegoFile, ...]:
 
 
 class PolicyTestDocument(Printed, name="policy-test", title="Tests of Rego rules"):
-    """What `provisioner policy test --output json` prints."""
+    """Output of `provisioner policy test --output json`."""
 
     ok: bool
     files: tuple[str, ...]

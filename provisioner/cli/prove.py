@@ -91,14 +91,14 @@ def reading_ending(readings: Sequence[ReadPath], user: str) -> str:
 
 
 class ReadingCounts(Row):
-    """How many paths are read, and how many of them at two relays."""
+    """The number of paths for readers, and of those at two relays."""
 
     paths: Count
     at_two_relays: Count
 
 
-class ReadersDocument(Printed, name="readers", title="Where paths are read"):
-    """What `provisioner readers --output json` prints."""
+class ReadersDocument(Printed, name="readers", title="Relays of paths for readers"):
+    """Output of `provisioner readers --output json`."""
 
     centre: str
     user: str

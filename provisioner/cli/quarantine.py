@@ -37,7 +37,7 @@ def quarantine() -> None:
 
 
 class QuarantineDocument(Printed, name="quarantine", title="Quarantined paths"):
-    """What `provisioner quarantine list --output json` prints."""
+    """Output of `provisioner quarantine list --output json`."""
 
     quarantined: tuple[QuarantinedRow, ...]
     unreadable: Messages

@@ -126,7 +126,7 @@ def _write_packages(invocation: Invocation, replacement: Replacement, folder: Pa
 
 
 class ReplaceDocument(Printed, name="relay-replace", title="A relay replaced"):
-    """What `provisioner relay replace --output json` prints."""
+    """Output of `provisioner relay replace --output json`."""
 
     relay: str
     former_public_key: Known = of("former")
@@ -259,7 +259,7 @@ def _show_restored(invocation: Invocation, restoration: Restoration, done: Resto
 
 
 class RestoreDocument(Printed, name="relay-restore", title="A relay restored"):
-    """What `provisioner relay restore --output json` prints."""
+    """Output of `provisioner relay restore --output json`."""
 
     relay: str
     public_key: str

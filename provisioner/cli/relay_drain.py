@@ -190,16 +190,16 @@ class DrainedFile(Row):
 
 
 class ProofRow(Row):
-    """What a verification says of a site over the new relay."""
+    """The result of a verification of a site over the new relay."""
 
     given: bool = of("is_given")
     reached: bool
     worse: dict[str, str]
-    """By path that comes worse there, what is wrong."""
+    """By path that is worse there, the fault."""
 
 
-class DrainDocument(Printed, name="relay-drain", title="A relay emptied"):
-    """What `provisioner relay drain --output json` prints."""
+class DrainDocument(Printed, name="relay-drain", title="A drain of a relay"):
+    """Output of `provisioner relay drain --output json`."""
 
     relay: str = of("look", "order", "relay")
     to: str = of("look", "order", "to")
@@ -395,8 +395,8 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     return InventoryError.exit_code if undone.stays else 0
 
 
-class KeepDocument(Printed, name="relay-keep", title="A drain taken back"):
-    """What `provisioner relay keep --output json` prints."""
+class KeepDocument(Printed, name="relay-keep", title="A cancelled drain"):
+    """Output of `provisioner relay keep --output json`."""
 
     relay: str
     to: Known

@@ -25,23 +25,23 @@ _MOST_PACKAGES = 5
 
 
 class RenderDocument(Printed, name="render", title="Rendered files"):
-    """What `provisioner render --output json` prints."""
+    """Output of `provisioner render --output json`."""
 
     files: tuple[Path, ...]
     left_out: dict[str, str]
-    """By host, why it has no files."""
+    """By host without files, the reason."""
     held: tuple[HeldRow, ...]
 
 
 class SitePackageDocument(Printed, name="site-package", title="Site packages"):
-    """What `provisioner site-package --output json` prints."""
+    """Output of `provisioner site-package --output json`."""
 
     packages: dict[str, Path]
     """By facility, the folder."""
     valid_until: dict[str, Day | None]
     takes_down: tuple[str, ...]
     shut: dict[str, tuple[str, ...]]
-    """By facility without a package, the files of secrets that stayed shut."""
+    """By facility without a package, the files of secrets that were not opened."""
     held: tuple[HeldRow, ...]
 
 

@@ -172,14 +172,14 @@ def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Sign
 
 
 class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
-    """What `provisioner sign-off --output json` prints."""
+    """Output of `provisioner sign-off --output json`."""
 
     facility: str
     plan: Literal["plan", "successor"]
     by: tuple[str, ...] = of("parties")
     signed_on: Day
     statement: str | None = absent()
-    """What is to be signed; only with `--statement`, as is `namespace`."""
+    """The statement to sign; only with `--statement`, as is `namespace`."""
     namespace: str | None = absent()
     file: Path | None = absent()
     content: str | None = absent()
@@ -332,7 +332,7 @@ def _report_approval(invocation: Invocation, made: ApprovalMade, stored: Path | 
 
 
 class ApproveDocument(Printed, name="approve", title="An approval"):
-    """What `provisioner approve --output json` prints."""
+    """Output of `provisioner approve --output json`."""
 
     approver: str
     roles: tuple[str, ...]
@@ -340,7 +340,7 @@ class ApproveDocument(Printed, name="approve", title="An approval"):
     meaning: str
     plan: str
     statement: str | None = absent()
-    """What is to be signed; only with `--statement`, as is `namespace`."""
+    """The statement to sign; only with `--statement`, as is `namespace`."""
     namespace: str | None = absent()
     file: Path | None = absent()
     key: str | None = absent()

@@ -107,7 +107,7 @@ def _json_text(document: object) -> str:
 
 
 class CountsRow(Row):
-    """What the inventory declares."""
+    """Counts of the inventory's objects."""
 
     provinces: Count
     carriers: Count
@@ -121,16 +121,16 @@ class SignOffsRow(Row):
     """The sign-offs of agreed plans."""
 
     signed: Count
-    """By the party's key."""
+    """Signed with the party's key."""
     claimed: Count
-    """By the word of the file's author."""
+    """Claimed by the file's author."""
 
 
 class ValidateDocument(Printed, name="validate", title="A validation"):
-    """What `provisioner validate --output json` prints."""
+    """Output of `provisioner validate --output json`."""
 
     ok: bool
-    """Whether there is no error; warnings do not count."""
+    """Whether no error exists. Warnings do not count."""
     counts: CountsRow
     sign_offs: SignOffsRow
     problems: tuple[ProblemRow, ...]
@@ -150,10 +150,10 @@ def _summary(validation: Validation, say: Translator) -> str:
 
 
 class AllocateDocument(Printed, name="allocate", title="An allocation"):
-    """What `provisioner allocate --output json` prints."""
+    """Output of `provisioner allocate --output json`."""
 
     file: Path | Literal[""]
-    """Empty if nothing is new, as then nothing was written."""
+    """Empty if no allocation is new and the file was not written."""
     changed: Truth = of("path")
     assigned: tuple[AllocatedItem, ...]
     retired: tuple[AllocatedItem, ...]

@@ -228,7 +228,7 @@ def _label_words(labels: Labels) -> str:
 
 
 class WatchIncident(Row):
-    """Something broken, with the number of its paths."""
+    """A fault with the number of its paths."""
 
     layer: str
     object: str
@@ -237,7 +237,7 @@ class WatchIncident(Row):
 
 
 class WatchedRelay(Row):
-    """A relay, when it last told of its paths, and why it does not now."""
+    """A relay, the time of its last report of paths, and the reason that it does not report now."""
 
     host: str
     as_of: Moment | None = of("known")
@@ -245,7 +245,7 @@ class WatchedRelay(Row):
 
 
 class WatchDocument(Printed, name="watch", title="A watch"):
-    """What `provisioner watch --output json` prints."""
+    """Output of `provisioner watch --output json`."""
 
     started_at: Moment = of("began")
     finished_at: Moment

@@ -149,7 +149,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """Manual work on the host, and why it is manual."""
+    """Manual work on the host, and the reason that it is manual."""
 
     message: str
     hint: str

@@ -65,14 +65,14 @@ class PlanSummary(Row):
     delete: Count
     noop: Count
     trust: Count
-    """Changes of who and what is trusted, each counted once."""
+    """Changes of trust, each counted once."""
     hosts: Count
     """Hosts that change."""
     viewers_dropped: Count
-    """Live readers that are cut, nobody twice."""
+    """Live readers that are cut, each counted once."""
     impact: ImpactCounts
     viewers_unknown: tuple[str, ...]
-    """Hosts of which it is not known who watches."""
+    """Hosts whose viewers are not known."""
 
 
 class _CarrierKey(Row):
@@ -96,7 +96,7 @@ class ChangeCounts(Row):
     hosts: Count
     """Hosts that change."""
     impact: Impact
-    """Who notices: nobody and nothing that runs, nobody, the readers of one path, all readers of the relay."""
+    """Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program."""
     viewers: Count
     """Live readers that are cut."""
 
@@ -123,55 +123,55 @@ class PlanTotals(Row):
 
 
 class PlannedRow(Row):
-    """One resource of one host."""
+    """A resource of a host."""
 
     host: str
     """The relay or centre."""
     resource: Resource
-    """What changes; trust is who and what is trusted."""
+    """The kind of the resource; `trust` is a trusted key, name or network."""
     name: str
     """The path's, peer's, rule's, file's or unit's name."""
     action: Action
     impact: Impact
-    """Who notices: nobody and nothing that runs, nobody, the readers of one path, all readers of the relay."""
+    """Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program."""
     viewers: Count
-    """Live readers that it cuts."""
+    """Live readers that the change cuts."""
     viewers_by_path: Readers = of("cut")
     """Live readers that are cut, by relay and path."""
     reason: Said
-    """Why; a no-op says why too."""
+    """The reason, also of a no-op."""
     province: str
-    """The facility's province; empty where it is about no single facility."""
+    """The facility's province; empty unless the change is of one facility."""
     facility: str
     """The facility."""
 
 
 class OutsideRow(Row):
-    """A pending change that `--limit` does not name."""
+    """A pending change outside `--limit`."""
 
     host: str
     resource: Resource
-    """What changes; trust is who and what is trusted."""
+    """The kind of the resource; `trust` is a trusted key, name or network."""
     name: str
 
 
 class RefusedRow(Row):
-    """Why the plan is not to be applied as it stands."""
+    """A reason to refuse the plan."""
 
     policy: Annotated[str, form(enum=[*_LIMITS, *_OTHER_REFUSALS])]
-    """A limit's name, or what else holds the plan back."""
+    """A limit's name, or another reason to refuse the plan."""
     limit: Count | None
-    """What is allowed."""
+    """The limit."""
     value: Count | None
-    """What the plan does."""
+    """The plan's figure."""
     host: str
-    """The host, empty where it is about the whole plan."""
+    """The host; empty if the refusal is about the whole plan."""
     message: Said
     hint: Said
 
 
 class NewPackageRow(Row):
-    """A site whose gateway needs a new site package once this is applied, and why."""
+    """A site whose gateway needs a new site package after this change, and the reason."""
 
     facility: str
     relay: str
@@ -179,7 +179,7 @@ class NewPackageRow(Row):
 
 
 class WarningRow(ProblemRow):
-    """What the machines themselves have against a plan."""
+    """A warning from facts of a host."""
 
     severity: Literal[Severity.WARNING]
     code: Annotated[str, form(enum=_WARNINGS)]
@@ -187,16 +187,16 @@ class WarningRow(ProblemRow):
 
 
 class HeldInPlanRow(HeldRow):
-    """A facility with errors of its own: what hosts have of it stays as it is, and all others go on."""
+    """A frozen facility: hosts keep its last state, and all other facilities go on."""
 
     hosts: tuple[str, ...]
-    """Of the hosts that were read, those that have something of it."""
+    """Hosts, of those read, that have parts of it."""
     chosen: bool
-    """Whether --limit takes it; where it does not, it is no reason to end with 3."""
+    """Whether it is within `--limit`. Otherwise the command does not exit with 3 because of it."""
 
 
 class QuarantinedRow(Row):
-    """A path that a relay does not pull, since its device refuses the password; it is no change."""
+    """A quarantined path: the relay does not pull it, since the device refuses the login. It is not a change."""
 
     host: str
     path: str
@@ -206,11 +206,11 @@ class QuarantinedRow(Row):
     """Address and port in the tunnel."""
     since: MomentText = of("since_text")
     renewed: bool
-    """Whether the inventory has another login by now: an apply brings the path back."""
+    """Whether the inventory has a newer login, with which an apply restores the path."""
 
 
 class NeedRow(Row):
-    """So many different people, as a role (empty: any), for hosts of a carrier (empty: of none)."""
+    """A number of different people with a role (empty: any role), for hosts of a carrier (empty: of no carrier)."""
 
     changes: ApprovedChanges = of("rule", "changes")
     role: str = of("rule", "role")
@@ -220,7 +220,7 @@ class NeedRow(Row):
 
 
 class RegoRow(Row):
-    """How many Rego rules judged the plan, and what came of it."""
+    """The number of Rego rules that judged the plan, and of their results."""
 
     files: Count
     rules: Count
@@ -238,13 +238,14 @@ class PlanInventory(Row):
 
 
 class PlanDocument(Printed, name="plan", title="A plan"):
-    """What `provisioner plan --output json` prints, and what `--out` saves."""
+    """Output of `provisioner plan --output json`, and the file of `--out`."""
 
     digest: Digest
-    """What the plan rests on: with another one it is another plan. Commit, times and viewers are not in it."""
+    """The digest of everything that the plan depends on. Commit, times and viewers are not in it."""
     meaning: Digest
-    """What is done: what the hosts that change are to hold, each change, what is allowed and held. Approvals are of
-    it; an edit that moves nothing there leaves it the same."""
+    """The digest of the plan's effect: desired states of the changing hosts, changes, raised limits and frozen
+    facilities. Approvals sign it. An edit without an effect there leaves it the same.
+    """
     inventory: PlanInventory
     templates: Digest
     tool: str
@@ -252,45 +253,44 @@ class PlanDocument(Printed, name="plan", title="A plan"):
     live: dict[str, KeyedDigest]
     """The live digest of each host in the plan."""
     desired: dict[str, KeyedDigest]
-    """The digest of what each of them should hold."""
+    """The digest of each host's desired state."""
     planned: dict[str, Digest]
-    """The digest of what is to be done on each of them."""
+    """The digest of each host's changes."""
     allow: dict[Annotated[str, form(enum=_LIMITS)], Count]
-    """Limits that were raised for this plan."""
+    """Limits raised for this plan."""
     requests: dict[str, dict[str, Digest]]
-    """By host that changes: the digests of the calls that it gets, by operation, and of where it is. Approvals are of
-    them, too."""
+    """By changing host: digests of its calls, by operation, and of its address. Approvals sign them, too."""
     summary: PlanSummary
     totals: PlanTotals
     viewers_by_path: Readers
     """Live readers that are cut, by relay and path."""
     changes: tuple[PlannedRow, ...] = ()
-    """What there is to do; with `--all` what is as desired, too."""
+    """The changes; with `--all` also resources without a change."""
     left_out: tuple[str, ...]
-    """Hosts that `--limit` leaves out; they were not read."""
+    """Hosts outside `--limit`; they were not read."""
     outside_limit: tuple[OutsideRow, ...]
-    """Pending changes of chosen hosts that `--limit` does not name."""
+    """Pending changes of chosen hosts, outside `--limit`."""
     refused: tuple[RefusedRow, ...]
     unreadable: dict[str, str]
-    """Hosts that could not be read, and why: their changes are not in the plan."""
+    """Hosts that could not be read, with the reason. Their changes are not in the plan."""
     unproved: tuple[str, ...]
-    """Those of the unreadable hosts that did not prove that they were managed before; nothing was sent to them."""
+    """Unreadable hosts that did not prove that they were managed before. No data was sent to them."""
     site_packages: tuple[NewPackageRow, ...]
-    """The sites whose gateways need a new site package once this is applied, and why."""
+    """Sites whose gateways need a new site package after this change."""
     notes: tuple[str, ...]
-    """What else a reader has to know."""
+    """Notes for the reader."""
     warnings: tuple[WarningRow, ...]
-    """What the machines themselves have against it, each with its place in the inventory's files."""
+    """Warnings from facts of hosts, each with its place in the inventory's files."""
     held: tuple[HeldInPlanRow, ...]
     quarantined: tuple[QuarantinedRow, ...]
     approvals: tuple[NeedRow, ...]
-    """Who has to approve it before it is applied."""
+    """Approvals that the plan needs before apply."""
     rego: RegoRow | None
-    """Null where none was asked. What they deny is in `refused`, what they warn of in `warnings`."""
+    """Null without Rego rules. Their denials are in `refused`, their warnings in `warnings`."""
 
 
 class DriftDocument(PlanDocument, name="drift", title="A drift"):
-    """What `provisioner drift --output json` prints: a plan under another name."""
+    """Output of `provisioner drift --output json`: a plan under another name."""
 
 
 class ComparedSummary(PlanSummary, without=("viewers_dropped", "viewers_unknown")):
@@ -318,14 +318,14 @@ class ComparedTotals(PlanTotals):
 
 
 class ComparedRow(PlannedRow, without=("viewers", "viewers_by_path")):
-    """One resource of one host."""
+    """A resource of a host."""
 
 
 class AgainstRow(Row):
     """The older revision."""
 
     name: str
-    """As it was asked for."""
+    """The name as requested."""
     commit: Annotated[str, form(pattern="^[0-9a-f]{40,64}$")]
     digest: Digest
 
@@ -339,9 +339,9 @@ class CompareDocument(
         *("quarantined", "warnings"),
     ),
 ):
-    """What `provisioner plan --offline --against REF --output json` prints.
+    """Output of `provisioner plan --offline --against REF --output json`.
 
-    No host was asked: there are no viewers in it.
+    It has no viewers, since no host was read.
     """
 
     summary: ComparedSummary

@@ -125,28 +125,28 @@ def _more(rows: Sequence[ShareRow]) -> str:
 
 
 class TimesRow(Row):
-    """For how long something was what."""
+    """Seconds of paths by verdict, and their share."""
 
     available: Share | None
-    """The share of the measured time outside of maintenance in which pictures came; null where none was."""
+    """The share of the measured time outside of maintenance in which pictures came; null without such time."""
     up_s: Seconds
-    """Seconds of all paths together, up in full."""
+    """Seconds of all paths together in which they were up."""
     degraded_s: Seconds
-    """Pictures came, and not as agreed: counts as available."""
+    """Seconds in which pictures came, but not as agreed; they count as available."""
     down_s: Seconds
-    """Down or quarantined."""
+    """Seconds in which paths were down or quarantined."""
     maintenance_s: Seconds
-    """In an announced window, whatever was seen."""
+    """Seconds in an announced window, whatever the verdict."""
     unmeasured_s: Seconds
-    """Nobody looked, or could not tell."""
+    """Seconds without a check, or with the verdict unknown."""
     unmeasured_share: Share
     outages: Count
-    """How many times a path was seen down anew."""
+    """The number of times that a path went down."""
 
 
 class _Named(Row):
     name: str
-    """A camera's path without its stream, or an id; empty for a carrier that is not known."""
+    """A camera's path without its stream, or an id; empty for an unknown carrier."""
 
 
 class _OfPaths(Row):
@@ -154,18 +154,18 @@ class _OfPaths(Row):
 
 
 class AgreedTimesRow(TimesRow, _OfPaths):
-    """For how long something was what, against what is agreed."""
+    """Seconds of paths by verdict, their share, and the agreed level."""
 
     agreed_percent: float | None
-    """The agreed level; null where nothing is agreed."""
+    """The agreed level; null without one."""
     kept: AgreedLevel
 
 
 class AvailabilityRow(AgreedTimesRow, _Named):
-    """For what share of a time pictures came."""
+    """Availability of a name, against its agreed level."""
 
     before: TimesRow | None
-    """The same of the span of the same length just before, where it was asked for."""
+    """The times of the preceding span of the same length; null unless requested."""
 
 
 def agreed_times(row: ShareRow) -> AgreedTimesRow:
@@ -174,23 +174,23 @@ def agreed_times(row: ShareRow) -> AgreedTimesRow:
     return AgreedTimesRow(paths=row.paths, **times, agreed_percent=row.agreed, kept=row.kept)
 
 
-class AvailabilityDocument(Printed, name="availability", title="For what share of a time pictures came"):
-    """What `provisioner availability --output json` prints."""
+class AvailabilityDocument(Printed, name="availability", title="Availability"):
+    """Output of `provisioner availability --output json`."""
 
     from_: Moment = Field(serialization_alias="from")
-    """A moment, with Vietnam's zone."""
+    """A time with Vietnam's zone."""
     until: Moment
-    """The first moment that is not in it."""
+    """The first time after the span."""
     as_of: Moment
-    """By what was known at this moment."""
+    """The document uses evidence up to this time."""
     by: GroupedBy
     longest_s: Positive
-    """How long a look stands for at most."""
+    """The longest time, in seconds, for which one check counts."""
     rows: tuple[AvailabilityRow, ...]
-    """The worst first."""
+    """Rows, worst first."""
     total: AvailabilityRow
     damaged: tuple[str, ...]
-    """Records that cannot be read: what they saw counts as not measured."""
+    """Records that cannot be read. Their time counts as not measured."""
 
 
 def availability_row(row: ShareRow) -> AvailabilityRow:

@@ -156,7 +156,7 @@ class KeyAgeRow(Row):
 
 
 class KeyAgesDocument(Printed, name="keys-status", title="The age of keys"):
-    """What `provisioner keys status --output json` prints."""
+    """Output of `provisioner keys status --output json`."""
 
     as_of: Moment
     rotate_after_days: Count
@@ -190,7 +190,7 @@ Step = Annotated[FacilityState, form(enum=[state.value for state in STEPS])]
 
 
 class ClaimRow(Row):
-    """A connection that somebody reports and no run has proved."""
+    """A reported connection that no run has proved."""
 
     connected_on: Day
     source: Said
@@ -200,7 +200,7 @@ class ClaimRow(Row):
 
 
 class SurveyedCameras(Row):
-    """What a survey found."""
+    """Cameras in a survey."""
 
     present: Count
     fit: Count
@@ -212,13 +212,13 @@ class DutyRow(Row):
 
     order: Said = of("order", "ref")
     before: Day
-    """The first day that is too late."""
+    """The first day after the deadline."""
     deadline: Moment
-    """The first moment that is too late."""
+    """The first time after the deadline."""
 
 
 class BlockedRow(Row):
-    """Something that is written down keeps a facility from being connected."""
+    """A recorded reason that a facility cannot be connected."""
 
     reason: BlockReason
     owner: BlockOwner
@@ -231,13 +231,13 @@ class SignedRow(Row):
     """Agreements to a facility's plan."""
 
     signed: Count
-    """Parties whose agreement to the plan their key proves."""
+    """Parties that signed the plan with a key."""
     claimed: Count
-    """Parties that agreed by the word of the file's author."""
+    """Parties that agreed by the statement of the file's author."""
 
 
 class OpeningRow(Row):
-    """What is wrong with an opening."""
+    """A warning about an opening."""
 
     code: OpeningRisk = of("risk")
     text: Said = of("words")
@@ -251,54 +251,60 @@ class FacilityRow(Row):
     province: Said = of("facility", "province")
     managing_body: ManagingBody = of("facility", "managing_body")
     carrier: str
-    """Of its plan; empty where it has none."""
+    """The plan's carrier; empty without a plan."""
     operating: Operating = of("facility", "operating")
     opens_on: Day | None = of("facility", "opens_on")
-    """The day on which people are to come."""
+    """The planned day of the first people."""
     state: FacilityState = of("standing", "state")
     since: SinceText | None
-    """A day that a file names, or a moment that was observed; null where nobody wrote it down."""
+    """A day from a file, or an observed time; null if unknown."""
     reached: Step = of("standing", "reached")
     """The furthest step, whatever the facility does now."""
     connected: bool = of("standing", "is_connected")
-    """Hosts carry it, and all pulled paths of what is signed now were once up at level 7 in one verification; whether
-    they are now is up_now."""
+    """Whether hosts carry it, and one verification proved all pulled paths of the signed content at level 7. The
+    present state is in `up_now`.
+    """
     connected_at: MomentText | None
-    """When that was so for the first time, with whatever was signed then; held against the deadline."""
+    """The time of the first such proof, also of an earlier signed content. It is compared with the deadline."""
     cameras: Count = of("pictures", "cameras")
-    """In its file."""
+    """The number in its file."""
     up_now: bool | None = of("pictures", "is_up")
-    """Whether all its cameras are up by the last verification that looked at it, in the last 24 hours; null where
-    nobody knows, or no host carries it."""
+    """Whether all its cameras are up, by the last verification that checked it in the last 24 hours. Null if unknown,
+    or if no host carries it.
+    """
     cameras_up: Count | None
-    """Of the cameras; null where nobody looked."""
+    """Cameras that are up; null without a check."""
     cameras_down: Count | None
-    """Looked at, and not up."""
+    """Checked, and not up."""
     cameras_unknown: Count = of("pictures", "unknown")
-    """Carried, and not looked at."""
+    """Carried by hosts, but not checked."""
     looked_at: Moment | None
-    """When that verification looked at it."""
+    """The time of that verification."""
     last_proved: Moment | None
-    """When all its pulled paths were last up at level 7."""
+    """The last time that all its pulled paths were up at level 7."""
     down_since: Moment | None
-    """The first verification since then in which not all were up; null while they are."""
+    """The first later verification with a path that was not up; null while all are up."""
     claimed_connection: ClaimRow | None = of("claimed")
-    """Null once a run has proved one."""
+    """Null once a run has proved a connection."""
     recorders: Count = of("facility", "recorders")
-    """In its file."""
+    """The number in its file."""
     surveyed_cameras: SurveyedCameras | None
     deadline: DutyRow | None = of("duty")
-    """The earliest that binds."""
+    """The earliest deadline that binds the facility."""
     timeliness: Timeliness
     blocked: BlockedRow | None
     sign_offs: SignedRow
     warnings: tuple[OpeningRow, ...]
     next: Said
+<<<<<<< HEAD
     """What has to happen."""
     fields: Mapping[str, bool | int | str] | None = absent()
     """What its file says in the fields that are shown here and have no key of their own."""
+=======
+    """The next step."""
+>>>>>>> 2923e78a9 (schemas: documents of commands in plain words)
     devices: Mapping[str, Mapping[str, bool | int | str]] | None = absent()
-    """By the id of a camera or recorder, what its file says in the fields that are shown here."""
+    """Values of fields of each camera and recorder, by its id."""
 
 
 def facility_values(status: FacilityStatus, name: str) -> Document:
@@ -386,7 +392,7 @@ def older_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) ->
 
 
 class HandedOutRow(Row):
-    """The package that was handed out last."""
+    """The last package handed out."""
 
     at: Moment = of("shown", "at")
     run: str = of("shown", "run")
@@ -394,24 +400,24 @@ class HandedOutRow(Row):
     relays: tuple[Said, ...]
     takes_down: bool
     valid_until: Day | None = of("until")
-    """The last day on which it may be installed; null where it has none, or nobody recorded it."""
+    """The last day on which it may be installed; null without such a day or a record of it."""
 
 
 class PackageRow(Row):
-    """A site with what is known of its package."""
+    """A site with the known state of its package."""
 
     facility: Said
     standing: PackageState = of("state")
-    """Of `current` somebody said that it is installed, or its tunnel was seen by it."""
+    """The package's state; `current` needs a statement of its installation, or a handshake of its tunnel."""
     former: tuple[Said, ...]
-    """Relays that it may still name, and is not to name, or not with this key or address."""
+    """Relays that the package may still name, although the relay, its key or its address changed."""
     wanted: tuple[Said, ...]
-    """The relays that its package would name now; none where the gateway is to be taken down."""
+    """The relays that a new package would name; empty if the gateway has to be removed."""
     handed_out: HandedOutRow | None
     installed_at: Moment | None
-    """Since when it is known that the gateway has that one; null where nobody knows."""
+    """The time since which the gateway is known to have that package; null if unknown."""
     command: str | None
-    """What comes next."""
+    """The next command."""
 
 
 def package_rows(packages: Iterable[PackageStatus]) -> list[PackageRow]:

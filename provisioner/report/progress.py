@@ -39,8 +39,14 @@ class CountedAs(StrEnum):
     UNDER_WAY = "under_way"
 
 
+<<<<<<< HEAD
 class Group(Row):
     """The counts of one province, carrier or managing body, or of all."""
+=======
+@dataclass(frozen=True)
+class Group:
+    """Counts of a province, carrier or managing body, or of all.
+>>>>>>> 2923e78a9 (schemas: documents of commands in plain words)
 
     province: Said | None = absent()
     carrier: str | None = absent()

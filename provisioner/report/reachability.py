@@ -77,22 +77,22 @@ def _ending(origin: Origin, results: Sequence[StatementResult]) -> str:
 
 
 class CellRow(Row, title="cell"):
-    """Whether something passes from one place to another."""
+    """Whether traffic passes from one place to another."""
 
     from_: str = Field(validation_alias="source", serialization_alias="from")
-    """The place where it comes from, e.g. `site/kcl-bg-001`."""
+    """The source, e.g. `site/kcl-bg-001`."""
     program: Program | None
-    """Whose programs send, of relays and centres; null where nobody can tell."""
+    """The sending program on a relay or centre; null if unknown."""
     to: str = of("target")
-    """The place where it goes."""
+    """The destination."""
     service: Service
     reaches: CellReach = of("reach")
     by: tuple[str, ...]
-    """The rules that decide it, e.g. `relay-viettel-1 input: readers`."""
+    """The deciding rules, e.g. `relay-viettel-1 input: readers`."""
 
 
 class ProveSummary(Row):
-    """What it comes to."""
+    """Counts of the results."""
 
     cells: Count
     reached: Count
@@ -102,29 +102,29 @@ class ProveSummary(Row):
 
 
 class StatementRow(Row):
-    """A statement, and what became of it."""
+    """A statement with its result."""
 
     id: str = of("statement", "name")
     origin: Origin = of("statement", "origin")
     says: str = of("statement", "words")
-    """What it says, in words."""
+    """The statement in words."""
     reason: str | None
     cells: Count
-    """How many cells it is about."""
+    """The number of its cells."""
     holds: bool | None
-    """Null where it is about nothing that is there."""
+    """Null if the statement is about no existing place."""
     broken: tuple[CellRow, ...]
 
 
-class ProveDocument(Printed, name="prove", title="Who can reach what, and which statements hold"):
-    """What `provisioner prove --output json` prints."""
+class ProveDocument(Printed, name="prove", title="Reachability"):
+    """Output of `provisioner prove --output json`."""
 
     summary: ProveSummary
     cells: tuple[CellRow, ...]
     statements: tuple[StatementRow, ...]
     problems: tuple[ProblemRow, ...]
     held: tuple[HeldRow, ...]
-    """Facilities with errors of their own: nothing is said of them."""
+    """Frozen facilities, which no statement covers."""
 
 
 def reachability_document(

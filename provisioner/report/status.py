@@ -184,23 +184,23 @@ class VerificationRow(Row):
 
     run: Said = of("shown", "run")
     at: Moment = of("shown", "at")
-    """When it ended, with Vietnam's zone."""
+    """The time of its end, with Vietnam's zone."""
     age_s: int
     """Seconds until the report's moment."""
     limit: tuple[str, ...]
-    """What it was limited to; empty where it looked at all."""
+    """Its limits; empty if it covered everything."""
 
 
 class ProofRow(Row):
-    """How old the proof is."""
+    """The age of the proof."""
 
     last_verification: VerificationRow | None
     stale: bool = of("is_stale")
-    """It ended more than 24 hours ago, or there was none: how cameras are now is not known."""
+    """Whether it ended more than 24 hours ago or is missing, so that the present state of cameras is unknown."""
     carried: Count
-    """How many facilities of the report hosts carry."""
+    """The number of the report's facilities that hosts carry."""
     unseen: Count
-    """Of how many of those nobody knows how they are now."""
+    """The number of those whose present state is unknown."""
 
 
 def proof_row(fresh: Freshness) -> ProofRow:
@@ -366,11 +366,11 @@ def failing_lines(failing: Mapping[str, PathState], say: Translator = ENGLISH) -
 
 
 class LastCheckRow(Row):
-    """The latest verification on one relay: how many paths are pulled, were checked, and were up at level 7."""
+    """The latest verification on a relay, with numbers of paths: pulled, checked, and up at level 7."""
 
     relay: Said
     at: Moment = of("shown", "at")
-    """A moment, with Vietnam's zone."""
+    """A time with Vietnam's zone."""
     run: Said = of("shown", "run")
     pulled: Count
     checked: Count
@@ -378,23 +378,23 @@ class LastCheckRow(Row):
 
 
 class FailingRow(Row):
-    """A path that the last verification which could tell did not see up."""
+    """A path that was not up in its last conclusive verification."""
 
     path: str
     verdict: Literal["degraded", "down", "quarantined", "unknown"]
     cause: str
     since: Moment
-    """The first verification of the row."""
+    """The first verification of this sequence."""
     in_a_row: Positive = of("looks")
-    """How many verifications in a row saw it so."""
+    """The number of consecutive verifications with this result."""
     last_look: Moment
-    """A moment, with Vietnam's zone."""
+    """A time with Vietnam's zone."""
     last_up: Moment | None
-    """The last verification that saw pictures; null where none did."""
+    """The last verification with pictures; null without one."""
 
 
 class ReasonRow(Row):
-    """Why a facility stands where it does."""
+    """A reason for a facility's state."""
 
     text: Said
     file: str
@@ -402,12 +402,12 @@ class ReasonRow(Row):
 
 
 class StatusRow(FacilityRow):
-    """One facility, in full."""
+    """A facility in full."""
 
     rendered: bool = of("facility", "rendered")
-    """Whether hosts are to carry it."""
+    """Whether hosts should carry it."""
     left_on: tuple[Said, ...] = of("standing", "left_on")
-    """Of a closed facility: hosts that hold something of it, or of which nobody knows that they do not."""
+    """For a closed facility: hosts that have parts of it, or that may have some."""
     steps: dict[Step, SinceText | None]
     orders: tuple[DutyRow, ...] = of("duties")
     last_checks: tuple[LastCheckRow, ...]
@@ -420,38 +420,38 @@ class StatusRow(FacilityRow):
 
 
 class DrainRow(Row):
-    """A relay that is being emptied onto another one of its carrier."""
+    """A relay whose facilities move to another relay of its carrier."""
 
     relay: Said
     to: Said
     remaining: tuple[Said, ...]
-    """Facilities whose plan is still over it."""
+    """Facilities whose plan still uses it."""
     both: tuple[Said, ...]
-    """Those of them whose successor over the other relay is agreed."""
+    """Remaining facilities with an agreed successor over the other relay."""
     held: tuple[Said, ...]
-    """Other facilities that it holds by its last word."""
+    """Other facilities that the relay had by its last answer."""
     over: bool = of("is_over")
-    """Whether nothing is left there, as far as anybody knows."""
+    """Whether the relay is empty, by all that is known."""
 
 
-class StatusDocument(Printed, name="status", title="Where facilities stand"):
-    """What `provisioner status --output json` prints."""
+class StatusDocument(Printed, name="status", title="States of facilities"):
+    """Output of `provisioner status --output json`."""
 
     as_of: Moment
-    """A moment, with Vietnam's zone."""
+    """A time with Vietnam's zone."""
     runs: Count
-    """How many runs the evidence is of."""
+    """The number of runs with evidence."""
     proof: ProofRow
     facilities: tuple[StatusRow, ...]
     drains: tuple[DrainRow, ...]
     packages: tuple[PackageRow, ...] = ()
-    """What is known of the package that each site's gateway carries."""
+    """The known state of each site's package."""
     key_changes: dict[str, bool] = Field(default_factory=dict)
-    """By facility whose gateway's key is changed, whether its next key is reported."""
+    """By facility with a key change of its gateway, whether its next key is reported."""
     unreadable: tuple[Said, ...] = ()
-    """Facilities whose files cannot be read; they are in no count."""
+    """Facilities with unreadable files; no count includes them."""
     unsealed_relays: tuple[Said, ...] = ()
-    """Relays whose tunnel's key is on their disk alone: no recovery key opens it for new hardware."""
+    """Relays without a sealed tunnel key: new hardware cannot get their key."""
     held: tuple[HeldRow, ...] = ()
 
 

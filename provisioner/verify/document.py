@@ -92,7 +92,7 @@ class _Older(Row):
 
 
 class FailingRow(Row):
-    """A failure that stands."""
+    """A present failure."""
 
     since: Moment
     looks: Positive
@@ -100,7 +100,7 @@ class FailingRow(Row):
 
 
 class ProofRow(Row):
-    """What was proved last."""
+    """The last proof."""
 
     level: Proved
     at: Moment
@@ -120,7 +120,7 @@ _SUSPECTS: Final = _one_of("covered", "blurred", "frozen", "moved", "swapped", "
 
 
 class PictureRow(Row):
-    """What a look made of a picture."""
+    """Results of a picture check."""
 
     state: Annotated[str, _one_of("good", "faulty", "dark: cannot judge", "not measured", "not due")]
     look: Literal["quick", "full"] | None
@@ -130,11 +130,11 @@ class PictureRow(Row):
     suspects: tuple[Annotated[str, _SUSPECTS], ...]
     labels: tuple[str, ...]
     undecided: str = ""
-    """Why its view was compared with nothing, or what cannot be said of it."""
+    """The reason that the view was not compared, or that no statement about it is possible."""
 
 
 class DoubtRow(Row):
-    """What a person should look at."""
+    """A suspected fault for a person to check."""
 
     word: str
     since: Moment
@@ -149,9 +149,9 @@ class SettingRow(Row):
     object: str
     """The device or camera within its facility."""
     until: Day
-    """The last day on which either is taken."""
+    """The last day on which both values are accepted."""
     seen: Annotated[Literal["old", "new"] | None, BeforeValidator(lambda seen: seen or None)]
-    """Which of the two it was seen by; null where no picture told."""
+    """The value in use, by the picture; null without a picture."""
 
 
 class ReferenceRow(Row):
@@ -175,31 +175,31 @@ class PathRow(_Older):
     relay: Name
     verdict: SaidVerdict
     level: Level = 0
-    """The highest level that was passed with all lower ones; 0 is none."""
+    """The highest level that the path passed together with all lower levels; 0 if it passed no level."""
     cause: SaidCause = Cause.NONE
-    """Empty where it is up."""
+    """Empty if the path is up."""
     checked_at: Moment | None
     passed: tuple[Level, ...] = ()
     layer: Annotated[SaidLayer, Schema({"type": "string"})] | None
     object: str = ""
     detail: str = ""
     failing: FailingRow | None
-    """The failure that stands; unconfirmed, it was seen once and is not called down yet."""
+    """The present failure. An unconfirmed one occurred once, which is not enough for down."""
     last_proof: ProofRow | None
-    """Of a path that is not up: the highest level that was ever proved, and when that was the last time."""
+    """For a path that is not up: the highest level ever proved, and the time of its last proof."""
     maintenance: WindowRow | None
-    """The maintenance window that the path is in, and what it would be without one."""
+    """The path's maintenance window, and its verdict without the window."""
     picture: PictureRow | None
     to_look_at: tuple[DoubtRow, ...] = ()
-    """What a person should look at: suspect in several checks, spread in time. It changes no verdict."""
+    """Suspected faults for a person to check, seen in several checks over time. They change no verdict."""
     reference: ReferenceRow | None
-    """What a person accepted of its picture; null where nothing was."""
+    """The accepted references of its picture; null without one."""
     accept: Annotated[tuple[SettingRow, ...] | None, Field(json_schema_extra={"minItems": 1})] = absent()
-    """Settings under change, of which either is taken; left out where there are none."""
+    """Settings under change, of which the old and the new value are accepted; absent without one."""
 
 
 class IncidentRow(_Older):
-    """One fault with all its paths."""
+    """A fault with all its paths."""
 
     layer: SaidLayer
     object: str = ""
@@ -207,16 +207,16 @@ class IncidentRow(_Older):
     paths: tuple[Name, ...]
     detail: str = ""
     since: Moment | None
-    """The first verification in a row that saw it so, by those that are kept; null where this is the first."""
+    """The first stored verification of the present sequence with this fault; null if it is this one."""
     in_a_row: Annotated[int, form(minimum=2)] | None
-    """How many verifications in a row saw it so, this one included."""
+    """The number of consecutive verifications with this fault, this one included."""
 
 
 class DriftRow(Row):
     """A change that would make a host as desired."""
 
     resource: Resource
-    """What changes; trust is who and what is trusted."""
+    """The kind of the resource; `trust` is a trusted key, name or network."""
     name: str
     action: Action
 
@@ -229,7 +229,7 @@ class HostFindingRow(Row):
 
 
 class HostSecondsRow(_Older):
-    """How long a host took."""
+    """The seconds of a host."""
 
     answer: Seconds | None
     visit: Seconds | None
@@ -249,9 +249,9 @@ class HostRow(_Older):
     error: str = ""
     drift: tuple[DriftRow, ...] | None
     findings: tuple[HostFindingRow, ...] = ()
-    """What is wrong with the host itself; it degrades no path."""
+    """Faults of the host itself; they degrade no path."""
     seconds: HostSecondsRow = HostSecondsRow.model_validate({})
-    """How long until it answered, how long its visit took, and what for: parts overlap. Null is not known."""
+    """Seconds until the host answered, of its visit, and of the visit's parts, which overlap. Null if unknown."""
 
 
 class DeviceFindingRow(Row):
@@ -262,7 +262,7 @@ class DeviceFindingRow(Row):
 
 
 class DeviceRow(_Older):
-    """A device that was asked about itself."""
+    """A device with ONVIF, and its answers."""
 
     facility: str
     province: str = ""
@@ -276,11 +276,11 @@ class DeviceRow(_Older):
     serial: str = ""
     firmware: str = ""
     clock_off_s: int | None
-    """By how many seconds its clock is ahead (or behind, below 0) at least; null is not known."""
+    """The least number of seconds by which its clock is ahead (below 0: behind); null if unknown."""
     shown_off_s: int | None
-    """The same of the time that it shows in its picture, beside Vietnam's."""
+    """The same for the time in its picture, against Vietnam's time."""
     findings: tuple[DeviceFindingRow, ...]
-    """What is wrong with the device itself; it degrades no path."""
+    """Faults of the device itself; they degrade no path."""
 
 
 class SummaryRow(Row):
@@ -296,7 +296,7 @@ class SummaryRow(Row):
 
 
 class SampleRow(Row):
-    """The cameras that were to be measured."""
+    """A sample of cameras to measure."""
 
     asked: str
     week: str
@@ -305,27 +305,27 @@ class SampleRow(Row):
 
 
 class ScopeRow(_Older):
-    """How far a run was asked to go."""
+    """The requested extent of a run."""
 
     level: Proved = HIGHEST.number
-    """Up to which level."""
+    """The highest level of the run."""
     sample: SampleRow | None
-    """The cameras that were to be measured, of those that were chosen; null is all of them."""
+    """The sample of the chosen cameras; null if it is all of them."""
     deadline_s: Number | None
     once: bool = False
-    """Whether paths were judged by one look alone: one failure was enough for down."""
+    """Whether one failed check was enough for the verdict down."""
     measured: Count = 0
-    """Of how many paths this run came to know how they are."""
+    """The number of paths with a result of this run."""
     not_reached: Count = 0
-    """The other ones; they are unknown."""
+    """The number of other paths; their verdict is unknown."""
 
 
 class MemoryRow(Row):
-    """What earlier runs left."""
+    """Results of earlier runs."""
 
     used: bool = False
     reason: str = ""
-    """Empty where it was used."""
+    """Empty if they were used."""
 
 
 class SecondsRow(Row):
@@ -337,7 +337,7 @@ class SecondsRow(Row):
 
 
 class AcceptedRow(Row):
-    """A path whose picture was to be accepted."""
+    """A path of `--accept`."""
 
     path: str
     accepted: bool
@@ -346,29 +346,29 @@ class AcceptedRow(Row):
 
 
 class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
-    """What `provisioner verify --output json` prints."""
+    """Output of `provisioner verify --output json`."""
 
     engine: str = ""
-    """The relay program, as hosts told it."""
+    """The relay program, as hosts reported it."""
     started_at: Moment
     finished_at: Moment
     summary: SummaryRow = SummaryRow()
     scope: ScopeRow = ScopeRow.model_validate({})
-    """How far this run was asked to go."""
+    """The requested extent of this run."""
     memory: MemoryRow = MemoryRow()
-    """Whether what earlier runs left of the paths could be read."""
+    """Whether results of earlier runs could be used."""
     level_names: dict[str, str] = Field({}, json_schema_extra={"propertyNames": {"pattern": "^[0-9]$"}})
     paths: tuple[PathRow, ...]
     incidents: tuple[IncidentRow, ...]
     hosts: tuple[HostRow, ...] = ()
     seconds: SecondsRow = SecondsRow()
-    """Where the time went: until hosts were asked, and until the last one had answered."""
+    """Seconds of the run's parts: until hosts were asked, and until the last answer."""
     held: tuple[HeldRow, ...] = ()
-    """Facilities with errors of their own: what hosts have of them stays as it is, and all others go on."""
+    """Frozen facilities: hosts keep their last state, and all other facilities go on."""
     accepted: tuple[AcceptedRow, ...] | None
-    """With --accept: what came of each path; else null."""
+    """With --accept: the result of each path; otherwise null."""
     devices: tuple[DeviceRow, ...] | None = absent()
-    """What devices told of themselves by ONVIF; left out where the inventory asks nobody."""
+    """Answers of devices by ONVIF; absent if the inventory has no device with ONVIF."""
 
 
 # --- read ------------------------------------------------------------------------------------------

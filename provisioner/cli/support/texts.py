@@ -89,7 +89,7 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
 
 
 class EditDocument(Printed, name="facility-edit", title="An edit"):
-    """What commands print that edit a facility's file."""
+    """Output of commands that edit a facility's file."""
 
     facility: str
     file: Path = of("path")
@@ -98,7 +98,7 @@ class EditDocument(Printed, name="facility-edit", title="An edit"):
     diff: tuple[str, ...]
     warnings: tuple[ProblemRow, ...]
     to_be_signed: Truth = of("sign_offs")
-    """Whether parties have to sign what the file says then."""
+    """Whether parties have to sign the edited file."""
 
 
 def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:

@@ -30,39 +30,39 @@ _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 
 
 class TableRow(Row):
-    """A table that was found."""
+    """A table in a file."""
 
     file: str = of("position", "file")
-    """As it was typed."""
+    """The file's name as typed."""
     sheet: str = of("position", "sheet")
     """Empty for CSV."""
     kind: Literal["facilities", "contacts", "surveys", "cameras"]
-    """What its rows describe."""
+    """The kind of object in its rows."""
     header_row: Count
     """The last row of its header."""
     rows: Count
-    """How many rows of data it has."""
+    """The number of its data rows."""
 
 
 class FindingRow(Row):
-    """Something that was found in a table."""
+    """A problem in a table."""
 
     severity: FindingLevel = of("remark", "level")
     code: str = of("remark", "code")
     """A stable id."""
     message: str
     hint: str
-    """What to do next."""
+    """The next step."""
     file: str = of("position", "file")
     sheet: str = of("position", "sheet")
     row: Count = of("position", "row")
-    """0 where no row is concerned."""
+    """0 without a row."""
     column: str
-    """The column's letters; empty where no cell is concerned."""
+    """The column's letters; empty without a cell."""
     header: str = of("position", "header")
     """The column's header in Vietnamese."""
     value: str
-    """The cell's value as far as it may be shown."""
+    """The cell's value, if it may be shown."""
     object: str
     """The facility concerned, as facility/ID, or empty."""
 
@@ -73,40 +73,41 @@ class CandidateRow(Row):
     facility: str
     """Its id; empty for a row of the sheets that has none yet."""
     row: Count
-    """The row that it is; 0 for a site of the inventory."""
+    """The candidate's row; 0 for a site of the inventory."""
     sheet: str
-    """The sheet of that row, or empty."""
+    """The sheet with that row, or empty."""
     name: str
     """Its name."""
     address: str
-    """Street, ward and district, as far as they are known."""
+    """Known parts of street, ward and district."""
     why: tuple[Why, ...] = of("reasons")
-    """Why it is a candidate."""
+    """The reason that it is a candidate."""
     because: str
-    """The same in words."""
+    """The reason in words."""
 
 
 class QuestionRow(Row):
     """A question that only a person can answer."""
 
     kind: QuestionKind
-    """twin: sites of one name, and what would tell them apart is missing on one side. rename: a name or place like that
-    of another site. missing: a site of the inventory that is not in the list of its province."""
+    """twin: sites with one name, of which one lacks the values that distinguish them. rename: a name or place like that
+    of another site. missing: a site of the inventory that is not in the list of its province.
+    """
     message: str
     answer: str
-    """How to answer."""
+    """The way to answer."""
     file: str = of("position", "file")
-    """As it was typed."""
+    """The file's name as typed."""
     sheet: str = of("position", "sheet")
     """Empty for CSV."""
     row: Count = of("position", "row")
-    """The row that waits for the answer; 0 where a site is missing."""
+    """The row with the question; 0 for a missing site."""
     column: str
-    """The letters of the column Mã cơ sở, which takes the answer; empty where there is none."""
+    """The letters of the column Mã cơ sở, which takes the answer; empty without such a column."""
     name: str
-    """The row's name, where a candidate has one like it; name and address of a site that is missing."""
+    """The row's name, if a candidate has a similar one; name and address of a missing site."""
     object: str
-    """The site that is missing, as facility/ID, or empty."""
+    """The missing site as facility/ID, or empty."""
     candidates: tuple[CandidateRow, ...]
     """The sites that the row may be, best first; five at most."""
 
@@ -115,9 +116,9 @@ class ChangedValueRow(Row):
     """A value that the sheets change."""
 
     field: str = of("path")
-    """The way to the value, with the ids of cameras and recorders."""
+    """The path to the value, with the ids of cameras and recorders."""
     before: str
-    """Empty where there was none, and for free texts."""
+    """Empty without a former value, and for free texts."""
     after: str
     """Empty for free texts."""
 
@@ -132,7 +133,7 @@ class ChangedFileRow(Row):
     action: Literal["create", "update"]
     changes: tuple[ChangedValueRow, ...]
     sign_offs_needed: tuple[str, ...]
-    """Who signed what changes: dic, health, carrier."""
+    """Parties that signed the changed values: dic, health, carrier."""
 
 
 class ContactCounts(Row):
@@ -148,27 +149,27 @@ class ContactCounts(Row):
 
 
 class ImportDocument(Printed, name="import", title="An import"):
-    """What `provisioner import FILE… --output json` prints.
+    """Output of `provisioner import FILE… --output json`.
 
-    No value that may be a password or a person's data is in it.
+    It has no value that may be a password or a person's data.
     """
 
     ok: bool
-    """Whether there is no error, and no row that waits for an answer; warnings and notes do not count."""
+    """Whether no error and no open question exists. Warnings and notes do not count."""
     language: Language
     """The language of messages and hints."""
     tables: tuple[TableRow, ...]
-    """Every table that was found."""
+    """Every table in the files."""
     problems: tuple[FindingRow, ...]
-    """Everything that was found, by place."""
+    """All problems, by place."""
     questions: tuple[QuestionRow, ...]
-    """What only a person can answer. A row that is asked about is not written."""
+    """Questions that only a person can answer. A row with an open question is not written."""
     facilities: tuple[ChangedFileRow, ...]
     """Files that the sheets change."""
     contacts: tuple[ContactCounts, ...]
     """Contacts by province, in numbers only."""
     written: tuple[str, ...]
-    """The files that were written; empty without --write."""
+    """The written files; empty without --write."""
 
 
 def import_document(result: ImportResult, language: Language) -> ImportDocument:

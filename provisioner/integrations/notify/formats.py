@@ -49,7 +49,7 @@ Turns = dict[Turn, Count]
 
 
 class ItemRow(Row):
-    """Something that is broken, or mended."""
+    """An incident that began, continues or ended."""
 
     turn: Turn
     verdict: Verdict
@@ -58,7 +58,7 @@ class ItemRow(Row):
     cause: str
     first: Day
     nights: Positive
-    """Which night of it this is."""
+    """The number of nights of this incident, with this one."""
     paths_total: Count
     paths: tuple[Said, ...]
     provinces: tuple[Said, ...]
@@ -74,11 +74,11 @@ class ProvinceRow(Row):
     province: str
     counts: SummaryRow = of("verdicts")
     turns: Turns
-    """How many paths and hosts stand so against what the receiver was told before."""
+    """Numbers of paths and hosts by their change since the receiver's last notice."""
 
 
 class NoticeDocument(Printed, name="notice", title="A notice"):
-    """What a webhook is sent; a test has neither run nor counts."""
+    """Body of a webhook's request; a test has no run and no counts."""
 
     test: bool
     inventory: Said
@@ -91,12 +91,12 @@ class NoticeDocument(Printed, name="notice", title="A notice"):
     of: str | None = absent()
     language: Language
     changed: bool | None = absent()
-    """Whether something is new to the receiver; a heartbeat has false."""
+    """Whether the notice has news for the receiver; false in a heartbeat."""
     counts: SummaryRow | None = absent()
     turns: Turns | None = absent()
-    """How many paths and hosts stand so against what the receiver was told before."""
+    """Numbers of paths and hosts by their change since the receiver's last notice."""
     left: Count | None = absent()
-    """Paths that were told of before and are not in the inventory any more."""
+    """Paths of earlier notices that left the inventory."""
     items: tuple[ItemRow, ...] | None = absent()
     items_left_out: Count | None = absent()
     provinces: tuple[ProvinceRow, ...] | None = absent()

@@ -15,7 +15,7 @@ class _Closed(Row, extra="forbid"):
 
 
 class RegoMoment(_Closed):
-    """The moment in which the plan is judged, in Vietnam's time."""
+    """The time of the judgement, in Vietnam's zone."""
 
     at: str
     """e.g. 2021-05-20T19:30:00+07:00"""
@@ -36,9 +36,9 @@ class RegoCounts(_Closed):
     update: int = 0
     delete: int = 0
     viewers: int = 0
-    """Live readers that are cut, nobody twice."""
+    """Live readers that are cut, each counted once."""
     impact: Impact = "none"
-    """The worst one."""
+    """The worst impact."""
 
 
 class _Counted(_Closed):
@@ -53,22 +53,22 @@ class _OfHost(_Named):
     kind: Literal["relay", "centre"]
     carriers: tuple[str, ...]
     trust: int
-    """Changes of who and what is trusted."""
+    """Changes of trust."""
 
 
 class _OfProvince(_Named):
     facilities: int
-    """How many of its facilities changes are about."""
+    """The number of its facilities with changes."""
 
 
 class _OfFacility(_Named):
     province: str
     carriers: tuple[str, ...]
-    """Of the relays that change."""
+    """Carriers of the changing relays."""
     cameras: int
-    """By the inventory; 0 of one that it does not have any more."""
+    """The number of cameras in the inventory; 0 for a facility that left it."""
     new: bool
-    """Whether the inventory has it, and no host of the plan has a path of it yet."""
+    """Whether the inventory has it, but no host of the plan has a path of it yet."""
     known: bool
     """Whether the inventory has it."""
 
@@ -82,11 +82,11 @@ class RegoCarrier(_Counted, _Named):
 
 
 class RegoProvince(_Counted, _OfProvince):
-    """A province of facilities that changes are about, by the slug that their paths have."""
+    """A province of facilities with changes, by the slug in their paths."""
 
 
 class RegoFacility(_Counted, _OfFacility):
-    """A facility that changes are about."""
+    """A facility with changes."""
 
 
 class RegoChange(_Closed):
@@ -97,31 +97,31 @@ class RegoChange(_Closed):
     name: str
     action: Literal["create", "update", "delete"]
     impact: Impact
-    """Who notices: nothing running is touched, nobody, one path's readers, all readers of the relay."""
+    """Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program."""
     reason: str
     viewers: int
-    """Live readers that it cuts."""
+    """Live readers that the change cuts."""
     carriers: tuple[str, ...]
-    """Of the host."""
+    """Carriers of the host."""
     province: str
-    """Empty where it is about no single facility."""
+    """Empty unless the change is of one facility."""
     facility: str
-    """Empty where it is about no single facility."""
+    """Empty unless the change is of one facility."""
 
 
-class RegoInput(Printed, name="policy-input", title="What rules see", extra="forbid"):
-    """What Rego rules see of a plan as `input`, and `provisioner policy input` prints."""
+class RegoInput(Printed, name="policy-input", title="Input of Rego rules", extra="forbid"):
+    """The `input` of Rego rules that judge a plan; `provisioner policy input` prints it."""
 
     now: RegoMoment
     inventory: str
     """The inventory's id."""
     offline: bool
-    """Whether two revisions are compared and no host was asked: who watches is not known then."""
+    """Whether the plan compares two revisions without reading hosts. Then viewers are not known."""
     summary: RegoCounts = RegoCounts()
-    """Of the whole plan."""
+    """Counts of the whole plan."""
     hosts: tuple[RegoHost, ...] = ()
     carriers: tuple[RegoCarrier, ...] = ()
     provinces: tuple[RegoProvince, ...] = ()
     facilities: tuple[RegoFacility, ...] = ()
     changes: tuple[RegoChange, ...] = ()
-    """Every change, without what is as desired."""
+    """Every change, without resources that are as desired."""

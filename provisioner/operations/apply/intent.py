@@ -77,7 +77,7 @@ USUAL = RunOptions()
 
 
 class ClosedRun(Row):
-    """An earlier run whose controller was killed, recorded as ended now that its hosts were read."""
+    """An earlier run whose controller was killed. It is recorded as ended, since its hosts were read."""
 
     run: str
     outcome: str
@@ -87,16 +87,16 @@ class RunRow(Row):
     """How a run ended."""
 
     ended: Literal["done", "stopped", "paused", "interrupted", "aborted"]
-    """From `paused` and `interrupted` it can be taken up again."""
+    """The run's end. `apply --resume` continues one that is `paused` or `interrupted`."""
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-    """What was wished beside the run and was not had, e.g. a Git note."""
+    """Failed side effects of the run, e.g. a Git note."""
     closed: tuple[ClosedRun, ...]
     held: tuple[HeldRow, ...]
 
 
 class RemainingRow(Row):
-    """What a fresh plan still finds."""
+    """A change that a fresh plan still has."""
 
     host: str
     name: str
@@ -109,24 +109,24 @@ class ApprovalRow(Row):
     approver: str
     roles: tuple[str, ...]
     key: str
-    """The fingerprint of the key that signed it."""
+    """The fingerprint of the signing key."""
     at: str
-    """When it was signed, by the signer's clock, in UTC."""
+    """The time of the signature by the signer's clock, in UTC."""
     meaning: Digest
     plan: Digest
-    """The plan that was read for it."""
+    """The digest of the approved plan."""
 
 
 class _Enacted(Printed):
     plan: Annotated[str, form(pattern="^(sha256:[0-9a-f]{64})?$")]
-    """The digest of the plan that was enacted."""
+    """The digest of the applied plan."""
     outcome: Literal["applied", "rolled-back", "partial", "nothing-to-do"]
     hosts: tuple[HostRow, ...] = of("results")
     run: Said
 
 
 class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
-    """What `provisioner apply --output json` prints."""
+    """Output of `provisioner apply --output json`."""
 
     approvals: tuple[ApprovalRow, ...]
     remaining: tuple[RemainingRow, ...]

@@ -125,7 +125,7 @@ class SystemRow(Row):
 
 
 class PreparedThing(Row):
-    """What a host needs: what is there, and what will be."""
+    """A requirement of a host: present and future state."""
 
     thing: Thing
     before: str
@@ -133,7 +133,7 @@ class PreparedThing(Row):
 
 
 class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready"):
-    """What `provisioner hosts prepare --output json` prints."""
+    """Output of `provisioner hosts prepare --output json`."""
 
     host: str
     login: str = of("login", "ssh", "user")

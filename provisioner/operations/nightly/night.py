@@ -191,7 +191,7 @@ class StepRow(Row):
 
 
 class NightDocument(Printed, name="nightly", title="A night"):
-    """What `provisioner nightly --output json` prints.
+    """Output of `provisioner nightly --output json`.
 
     `nightly.json` of --report has it without `verify` and `drift`.
     """
@@ -200,22 +200,22 @@ class NightDocument(Printed, name="nightly", title="A night"):
     started_at: Moment
     finished_at: Moment | None
     run: str
-    """The recorded verification; empty where it could not be recorded."""
+    """The recorded verification; empty if recording failed."""
     complete: bool
-    """Whether every path was verified, that was recorded, and every host was compared."""
+    """Whether every path was verified, the result recorded, and every host compared."""
     exit_code: Count
     summary: SummaryRow | None
     drifted: tuple[Said, ...] | None
-    """The hosts that differ from the inventory; null where they were not compared."""
+    """The hosts that differ from the inventory; null if they were not compared."""
     steps: tuple[StepRow, ...]
     notices: tuple[SendingRow, ...]
     notes: tuple[str, ...]
     ending: tuple[str, ...]
-    """The last lines, the worst first."""
+    """The last lines, worst first."""
     verify: Document | None
-    """The `verify` document; null where there was no verification."""
+    """The `verify` document; null without a verification."""
     drift: Document | None
-    """The `drift` document; null where hosts were not compared."""
+    """The `drift` document; null if hosts were not compared."""
 
 
 def night_document(night: NightRun, *, everything: bool = True) -> Document:

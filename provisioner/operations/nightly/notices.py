@@ -100,7 +100,7 @@ class Sending:
 
 
 class SendingRow(Row):
-    """A receiver, and what became of its notice."""
+    """A receiver, and the outcome of its notice."""
 
     receiver: Said = of("receiver", "id")
     kind: ReceiverKind = of("receiver", "kind")
@@ -108,10 +108,10 @@ class SendingRow(Row):
     of: str
     """The slug of its province, carrier or facility; empty for a role of the whole country."""
     outcome: SendOutcome
-    """`faulty` is a receiver that could not be tried: what is wrong with it stands in `message`."""
+    """`faulty` is a receiver that could not be tried; the reason is in `message`."""
     attempts: Count
     turns: Turns
-    """How many paths and hosts stand so against what the receiver was told before."""
+    """Numbers of paths and hosts by their change since the receiver's last notice."""
     message: str
     hint: str
 

@@ -235,28 +235,28 @@ def _host_code(result: HostResult) -> int:
 
 
 class StepRow(Row):
-    """One step of a host's change, with its seconds."""
+    """A step of a host's change, with its seconds."""
 
     name: str
     seconds: Seconds
 
 
 class HostRow(Row):
-    """What became of one host."""
+    """The result of a host."""
 
     host: str
     outcome: Annotated[str, form(enum=[*HostOutcome])]
     receipt: str
-    """The receipt's path on the host, empty where there is none."""
+    """The receipt's path on the host, empty without a receipt."""
     seconds: Seconds
     cause: str
-    """Why, empty where all went well."""
+    """The reason; empty if all went well."""
     steps: tuple[StepRow, ...]
     wave: str
-    """The wave in which it changed, empty where it did not."""
+    """The wave in which the host changed; empty if it did not."""
     notes: tuple[str, ...]
     not_up: tuple[str, ...]
-    """Paths of the plan without a picture: new ones, and those that gave none before."""
+    """Paths of the plan without a picture: new paths, and paths without a picture before."""
 
 
 def end_class(result: HostResult) -> EndClass:

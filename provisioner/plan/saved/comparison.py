@@ -61,7 +61,7 @@ class MovedChange:
 
 
 class MovedAudience(Row):
-    """A path of which another number of live readers is cut."""
+    """A path with a different number of live readers that are cut."""
 
     relay: str
     path: str
@@ -70,13 +70,13 @@ class MovedAudience(Row):
 
 
 class MovedBeside(Row):
-    """What else moved."""
+    """Another difference."""
 
     what: Annotated[str, form(enum=_BESIDE)]
     of: str
-    """The host, facility, policy or allowance; empty where it is about all."""
+    """The host, facility, policy or allowance; empty if it is about all."""
     before: str
-    """Empty where the first plan has nothing of it."""
+    """Empty if the first plan lacks it."""
     after: str
 
 
@@ -245,19 +245,19 @@ class PlanRow(Row):
     """Empty outside Git."""
     changes: Count
     viewers_dropped: Count
-    """Live readers that were cut by it when it was made; no digest is over them."""
+    """Live readers that it cut when it was made. No digest includes them."""
 
 
 class MovedSummary(Row):
-    """What moved, counted."""
+    """Counts of the differences."""
 
     appears: Count
     vanishes: Count
     differs: Count
     hosts: tuple[str, ...]
-    """The hosts on which a change moved."""
+    """Hosts on which a change differs."""
     trust: Count
-    """How many of them are of who and what is trusted."""
+    """The number of them that are changes of trust."""
     impact: Impact
 
 
@@ -270,7 +270,7 @@ class SideRow(Row):
 
 
 class MovedChangeRow(Row):
-    """A change that is not the same in both plans."""
+    """A change that differs between the plans."""
 
     host: str = of("either", "host")
     resource: Resource = of("either", "resource")
@@ -283,17 +283,17 @@ class MovedChangeRow(Row):
 
 
 class PlanDiffDocument(Printed, name="plan-diff", title="Two plans side by side"):
-    """What `provisioner plan diff` prints with `--output json`."""
+    """Output of `provisioner plan diff` with `--output json`."""
 
     same: bool
-    """Whether both do the same, so that what approved the first approves the second."""
+    """Whether both have the same effect, so that approvals of the first are valid for the second."""
     equal: bool
-    """Whether they have one digest: the same plan, even of another commit."""
+    """Whether both have the same digest: the same plan, even of another commit."""
     first: PlanRow
     second: PlanRow
     summary: MovedSummary
     changes: tuple[MovedChangeRow, ...]
-    """Changes that are not the same in both: trust first, then the worst first."""
+    """Changes that differ between the plans: trust first, then worst first."""
     viewers: tuple[MovedAudience, ...]
     beside: tuple[MovedBeside, ...]
 

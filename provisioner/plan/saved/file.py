@@ -51,9 +51,9 @@ class PlanMaker(Row):
     user: str = ""
     machine: str = ""
     job: str = ""
-    """The pipeline's job, as `system:project#number`; empty outside of a pipeline."""
+    """The pipeline's job, as `system:project#number`; empty outside a pipeline."""
     approvers: tuple[str, ...] = ()
-    """The ids of those who approve plans, and are known by a name that had to do with this one."""
+    """Ids of approvers with a name that is connected to this plan."""
 
 
 NOT_KNOWN: Final = PlanMaker()

@@ -49,49 +49,49 @@ REPORTS: Mapping[str, Report[Any]] = {
 
 
 class InventoryRow(Row):
-    """The inventory that was counted."""
+    """The counted inventory."""
 
     id: Said
     digest: Said
 
 
 class ExportDocument(Printed, name="export", title="Counts for provinces and the ministry"):
-    """What `provisioner export --output json` prints."""
+    """Output of `provisioner export --output json`."""
 
     as_of: Moment
-    """A moment, with Vietnam's zone."""
+    """A time with Vietnam's zone."""
     runs: Count
-    """How many runs the evidence is of."""
+    """The number of runs with evidence."""
     report: Annotated[str, form(enum=[*REPORTS])]
     proof: ProofRow | None = absent()
     total: Group | SurveyGroup | None = absent()
-    """Of progress and surveys."""
+    """In `progress` and `surveys`."""
     by_province: tuple[Group | SurveyGroup, ...] | None = absent()
-    """Of progress and surveys."""
+    """In `progress` and `surveys`."""
     by_carrier: tuple[Group, ...] | None = absent()
-    """Of progress."""
+    """In `progress`."""
     by_managing_body: tuple[Group, ...] | None = absent()
-    """Of progress."""
+    """In `progress`."""
     closed: Count | None = absent()
-    """Of progress: facilities that are closed, and counted nowhere else."""
+    """In `progress`: closed facilities, which no other count includes."""
     accepted: Count | None = absent()
-    """Of acceptance: how many facilities."""
+    """In `acceptance`: the number of accepted facilities."""
     proved_once: Count | None = absent()
-    """Of acceptance: proved, and not yet again a day later."""
+    """In `acceptance`: facilities with a first proof, but without one a day later."""
     facilities: tuple[CountedRow | SurveyedRow | ProvedRow | MinutesRow, ...] | None = absent()
-    """Of progress, surveys, acceptance and survey-minutes."""
+    """In `progress`, `surveys`, `acceptance` and `survey-minutes`."""
     by_zone: tuple[ZoneRow, ...] | None = absent()
-    """Of zones."""
+    """In `zones`."""
     lacking: tuple[LackingRow, ...] | None = absent()
-    """Of zones: those of each facility that no camera looks at, as far as anybody knows."""
+    """In `zones`: zones of each facility without a known camera."""
     carriers: tuple[CarrierScoreRow, ...] | None = absent()
-    """Of scorecard."""
+    """In `scorecard`."""
     all_carriers: ScoreRow | None = absent()
-    """Of scorecard."""
+    """In `scorecard`."""
     incidents_of: IncidentsOfRow | None = ungiven()
-    """Of scorecard: the verification that the incidents are of."""
+    """In `scorecard`: the verification with the incidents."""
     availability_of: SharesOfRow | None = ungiven()
-    """Of scorecard: the time that availability is of; null where a host is chosen."""
+    """In `scorecard`: the span of the availability; null if a host is chosen."""
     inventory: InventoryRow
     held: tuple[HeldRow, ...] = ()
 

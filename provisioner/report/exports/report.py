@@ -141,15 +141,15 @@ def _count_proved(listing: FacilityList) -> ProvedFacilities:
 
 
 class ProofMomentRow(Row):
-    """When it was shown."""
+    """The verification with the proof."""
 
     at: Moment
-    """A moment, with Vietnam's zone."""
+    """A time with Vietnam's zone."""
     run: Said
 
 
 class ProofsRow(Row):
-    """When all pulled paths of a facility were up at the centre, in one verification each time."""
+    """Times at which one verification proved all pulled paths of a facility at the centre."""
 
     first: ProofMomentRow | None
     again: ProofMomentRow | None
@@ -163,12 +163,12 @@ class ProvedRow(Row):
     name: Said
     province: Said = of("status", "facility", "province")
     carrier: str = of("status", "carrier")
-    """Of its plan; empty where it has none."""
+    """The plan's carrier; empty without a plan."""
     cameras: Count = of("status", "facility", "cameras")
     accepted: bool = of("is_accepted")
-    """Proved, and once more at least 24 hours later, as it is signed now."""
+    """Proved twice, at least 24 hours apart, with the present signed content."""
     refusal: Said | None
-    """Why there is no record of acceptance to sign."""
+    """The reason that there is no record of acceptance to sign."""
     proofs: ProofsRow
 
 
@@ -248,7 +248,7 @@ def _count_carriers(listing: FacilityList) -> Scorecard:
 
 
 class TimelinessRow(Row):
-    """How many facilities stand so against their deadlines; the sum is facilities."""
+    """Numbers of facilities by timeliness; their sum is `facilities`."""
 
     not_bound: Count
     due: Count
@@ -262,28 +262,29 @@ class ScoreRow(Row):
 
     facilities: Count = of("group", "facilities")
     connected: Count = of("group", "connected")
-    """Proved once, whatever their pictures do now."""
+    """Proved once, whatever their present state."""
     up_now: Count = of("group", "up")
-    """Of those that are connected: all their cameras are up now."""
+    """Connected, with all their cameras up now."""
     not_up: Count = of("group", "not_up")
     unknown: Count = of("group", "unknown")
-    """Of those that are connected: nobody knows how they are now."""
+    """Connected, with an unknown present state."""
     timeliness: TimelinessRow
     blocked: Count = of("group", "blocked_in_all")
     taking_over: Count
-    """Facilities of other carriers, whose next carrier it is to be."""
+    """Facilities of other carriers with this one as their next carrier."""
     cameras: Count = of("group", "cameras")
     cameras_up: Count = of("group", "cameras_up")
     """Up now."""
     cameras_down: Count = of("group", "cameras_down")
-    """Looked at, and not up."""
+    """Checked, and not up."""
     cameras_unknown: Count = of("group", "cameras_unknown")
-    """Carried, and not looked at."""
+    """Carried by hosts, but not checked."""
     incidents: dict[str, Positive] | None
-    """By cause, how many the last verification saw; null where none is recorded. One that takes away paths of two
-    carriers counts for both."""
+    """Numbers of incidents in the last verification, by cause; null without one. An incident with paths of two carriers
+    counts for both.
+    """
     availability: AgreedTimesRow | None
-    """For what share of the time in availability_of its pictures came; null where no verdict of that time is kept."""
+    """Availability in the span of `availability_of`; null without a stored verdict of that span."""
 
 
 class _CarrierName(Row):
@@ -293,32 +294,32 @@ class _CarrierName(Row):
 
 
 class CarrierScoreRow(ScoreRow, _CarrierName):
-    """The counts of one carrier."""
+    """Counts of a carrier."""
 
 
 class IncidentsOfRow(Row):
-    """The verification that the incidents are of."""
+    """The verification with the incidents."""
 
     run: Said
     at: Moment
-    """When it ended, with Vietnam's zone."""
+    """The time of its end, with Vietnam's zone."""
     limit: tuple[str, ...]
-    """What it was limited to; empty where it looked at all."""
+    """Its limits; empty if it covered everything."""
 
 
 class SharesOfRow(Row):
-    """The time that availability is of."""
+    """The span of the availability."""
 
     from_: Moment = Field(serialization_alias="from")
-    """A moment, with Vietnam's zone."""
+    """A time with Vietnam's zone."""
     until: Moment
-    """The first moment that is not in it."""
+    """The first time after the span."""
     longest_s: Positive
-    """How long a look stands for at most."""
+    """The longest time, in seconds, for which one check counts."""
     paths: Count
-    """How many paths it is said of; 0 where no verdict of that time is kept."""
+    """The number of its paths; 0 without a stored verdict of that span."""
     damaged: tuple[str, ...]
-    """Records that cannot be read: what they saw counts as not measured."""
+    """Records that cannot be read. Their time counts as not measured."""
 
 
 def _scorecard_document(card: Scorecard, _listing: FacilityList) -> Document:

@@ -99,7 +99,7 @@ class UplinkRow(Row):
 
 
 class SurveyRow(Row):
-    """What a survey found."""
+    """Cameras in a survey."""
 
     surveyed_on: Day
     by: tuple[Party, ...]
@@ -123,26 +123,43 @@ class SurveyedRow(Row):
 
 
 class DeviceRow(Row):
-    """A registered camera; no address and no login."""
+    """A registered camera, without address and login."""
 
     camera: Said
     zone: Said
     make: Said | None
     recorder: Said | None
-    """Whose channel it is."""
+    """The recorder of a channel."""
 
 
 class MinutesRow(SurveyedRow):
-    """A facility of the report that survey minutes are made of."""
+    """A facility of the report for survey minutes."""
 
     devices: tuple[DeviceRow, ...]
 
 
+<<<<<<< HEAD
+=======
+class SurveyGroupRow(Row):
+    """Surveys of a province, or of all."""
+
+    province: Said | None = absent()
+    facilities: Count
+    """The sum of surveyed and missing."""
+    surveyed: Count
+    verdicts: dict[SurveyVerdict, Positive]
+    missing: Count
+    cameras_present: Count
+    cameras_fit: Count
+    cameras_missing: Count
+
+
+>>>>>>> 2923e78a9 (schemas: documents of commands in plain words)
 _ListedZone = Annotated[Zone, form(enum=[zone.value for zone in LISTED_ZONES])]
 
 
 class ZoneRow(Row):
-    """One zone over all facilities."""
+    """A zone over all facilities."""
 
     zone: _ListedZone
     facilities: Count
