@@ -222,7 +222,9 @@ def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run:
 @click.option(
     "--missing", type=click.IntRange(min=0), default=0, show_default=True, help="The number of cameras to add."
 )
-@click.option("--verdict", type=ListedWord([v.value for v in SurveyVerdict]), required=True)
+@click.option(
+    "--verdict", type=ListedWord([v.value for v in SurveyVerdict]), required=True, help="The result of the survey."
+)
 @edit_options
 @click.pass_obj
 def survey(

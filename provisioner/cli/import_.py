@@ -80,7 +80,13 @@ class _Options:
 @click.option("--token-file", type=_path, metavar="FILE", help="With --from: the file with the server's token.")
 @click.option("--write", "to_write", is_flag=True, help="Write the sheets' content if they have no errors.")
 @click.option("--partial", is_flag=True, help="With --write: write the correct rows even if others have errors.")
-@click.option("--lang", type=ListedWord([one.value for one in Language]), default="vi", show_default=True)
+@click.option(
+    "--lang",
+    type=ListedWord([one.value for one in Language]),
+    default="vi",
+    show_default=True,
+    help="The language of messages and hints.",
+)
 @click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet too.")
 @click.option("--province", metavar="SLUG", shell_complete=provinces_like, help="The province of rows without one.")
 @click.option("--answer", "answers", multiple=True, metavar="ROW=ID", help="Answer a question: ROW=ID or ROW=new.")

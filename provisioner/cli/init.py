@@ -53,7 +53,13 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option("--carrier", "carriers", multiple=True, metavar="ID[=NAME]", help="A carrier, e.g. viettel=Viettel.")
 @click.option("--province", "provinces", multiple=True, metavar="SLUG[=CARRIER]", help="A province and its carriers.")
-@click.option("--scheme", type=ListedWord([s.value for s in ProvinceScheme]), default="gso-2025", show_default=True)
+@click.option(
+    "--scheme",
+    type=ListedWord([s.value for s in ProvinceScheme]),
+    default="gso-2025",
+    show_default=True,
+    help="The list of provinces that the inventory uses.",
+)
 @click.option("--source", default="", metavar="TEXT", help="The document that designates the carriers.")
 @click.option("--since", type=_DAY, help="The first day of the designation. Default: today.")
 @click.option(
@@ -64,8 +70,15 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--relay", "relays", multiple=True, metavar="[CARRIER/]ID@ADDRESS[:PORT]", help="A relay of a carrier.")
 @click.option("--user", default="", metavar="NAME", help="The login on the hosts: a normal user with sudo.")
 @click.option("--host-key", "known", multiple=True, metavar="HOST=KEY", help="A host's key, or its SHA256 fingerprint.")
-@click.option("--mediamtx-version", "version", default=RELEASE, show_default=True)
-@click.option("--mediamtx-source", "artefact", default="release", show_default=True, metavar="SOURCE")
+@click.option("--mediamtx-version", "version", default=RELEASE, show_default=True, help="The version of MediaMTX.")
+@click.option(
+    "--mediamtx-source",
+    "artefact",
+    default="release",
+    show_default=True,
+    metavar="SOURCE",
+    help="The source of MediaMTX: release, an https:// address, or file: and a path.",
+)
 @click.option("--mediamtx-sha256", "sums", multiple=True, metavar="ARCH=SUM", help="The checksum of the download.")
 @click.option(
     "--vault-password",

@@ -57,7 +57,13 @@ class _Chosen(TypedDict):
 
 @click.command("sign-off")
 @click.argument("facility", shell_complete=facilities_like)
-@click.option("--by", "parties", type=ListedWord([p.value for p in Party]), multiple=True)
+@click.option(
+    "--by",
+    "parties",
+    type=ListedWord([p.value for p in Party]),
+    multiple=True,
+    help="The party that signs. May be repeated.",
+)
 @click.option("--all-parties", is_flag=True, help="Sign for DIC, Health and the carrier: one document signed by all.")
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement. Default: today.")
 @click.option("--source", default="", metavar="TEXT", help="The minutes or letter of the agreement.")

@@ -216,7 +216,7 @@ class Camera(Model):
     location: Annotated[Text | None, Use(signed=True, option="The camera's location, as text.")] = None
     """The camera's place in words, without the name of a person."""
     make: Annotated[Make | None, Use(signed=True, option="The make, which decides the RTSP address.")] = None
-    model: Annotated[Text | None, Use(signed=True, option="")] = None
+    model: Annotated[Text | None, Use(signed=True, option="The camera's model.")] = None
     address: Annotated[LanAddress | None, Use(signed=True, option="The device's address in the site's network.")] = None
     port: Annotated[Port, Use(signed=True, option="The RTSP port, if not 554.")] = 554
     recorder: Annotated[Slug | None, Use(signed=True, option="The camera's recorder.")] = None

@@ -56,11 +56,11 @@ class FacilityKind(StrEnum):
 class Location(Model):
     """The address of a facility for people. The province is a field of its own, since it is part of the paths."""
 
-    street: Annotated[Text | None, Use(option="")] = None
+    street: Annotated[Text | None, Use(option="Number and street, hamlet or village.")] = None
     """Number and street, hamlet or village; the facility's own address, never a person's."""
-    ward: Annotated[Text | None, Use(option="")] = None
+    ward: Annotated[Text | None, Use(option="Commune, ward or special zone.")] = None
     """Commune, ward or special zone (xã, phường, đặc khu)."""
-    district: Annotated[Text | None, Use(option="")] = None
+    district: Annotated[Text | None, Use(option="The district, as the province wrote it.")] = None
     """The district as the province wrote it; districts were abolished on 2025-07-01."""
 
 
@@ -117,8 +117,8 @@ class Facility(Model):
     province_scheme: ProvinceScheme | None = None
     """The list with the slug, if it is not the inventory's list. It is frozen with the slug."""
     name: Annotated[Text, Use(option="The building's name.")]
-    kind: Annotated[FacilityKind, Use(option="")]
-    managing_body: Annotated[ManagingBody, Use(option="")]
+    kind: Annotated[FacilityKind, Use(option="The building's normal use.")]
+    managing_body: Annotated[ManagingBody, Use(option="The body that runs the facility.")]
     operating: Annotated[Operating, Use(option="")]
     """`preparing` before people come, `open` while they are there. `closed` removes the facility from every host."""
     opens_on: Annotated[Day | None, Use(option="The planned day of arrival.")] = None

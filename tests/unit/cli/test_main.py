@@ -206,6 +206,16 @@ def test_every_command_can_be_imported_and_has_help_and_an_example() -> None:
             assert "Example: provisioner " in (leaf.help or ""), f"{name} {leaf.name}"
 
 
+def test_every_visible_option_has_a_help_text() -> None:
+    lacking = [
+        f"{name} {option.opts[0]}"
+        for name, command in {"": cli, **every_command()}.items()
+        for option in command.params
+        if isinstance(option, click.Option) and not option.hidden and not (option.help or "").strip()
+    ]
+    assert lacking == []
+
+
 def test_help_lists_every_command_in_a_section_and_cuts_no_summary(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
