@@ -258,7 +258,7 @@ ELSEWHERE = (
 )
 """What hosts, Python and modules beside say, where people see it in a sentence of ours."""
 
-RECORDED = "(in records)"
+RECORDED = "(records)"
 FORMER = (
     (
         "{name} is at work beside our table, and what it refuses stays refused; it is left alone: let the ports of"
@@ -301,6 +301,40 @@ FORMER = (
     "the device sends nothing",
     "the relay's rules do not let it out to where it was sent",
     "the stream offers nothing to be read",
+    "a line break that editors and Git show as none (U+{hidden})",
+    "accept: what it was is what it is now: write the new values beside accept",
+    "generate a new key on one of the two: a private key never leaves the host where it was born",
+    "give that program another port, or take this one out: nothing would come to that program any more",
+    "it pushes from {address}, which lies in none of the networks that {carrier} lets push",
+    "its probe asks nobody there about itself any more (ONVIF)",
+    "name another one, or none: provisioner facility plan {id} --backup-relay NAME",
+    "nobody could come to push from there",
+    (
+        "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write"
+        " the value itself, in quotes if it holds braces"
+    ),
+    "nothing proves that it was managed before: {desired}",
+    "put what it leads to in its place: nothing outside of an inventory is read as a part of it",
+    "see what it lets in before anything is applied",
+    "site {name}: {device}: number {number} is none of its prefix",
+    "the LAN {lan} lies in none of the routed networks of {id}: {listed}",
+    "the RTSP path refers {times} to what nothing fills in",
+    "the gateway has a next key and none that it follows",
+    "what is loaded means what the intended file means",
+    "write the value out where it is used",
+    "write what is done next and until when, or remove blocked if it is solved",
+    "write what it was: codec, width, height, fps or least_kbps",
+    "{changes} of who and what is trusted ({first}{more}); {allowed} may be",
+    "{device} is asked by nobody: no relay reaches a device of a site that pushes",
+    (
+        "{id} reaches {network} by {device}, and the tunnel is to have that network: sites there would not be"
+        " reached, or what is there now would not"
+    ),
+    "{id} serves it from now on, where it was served by {others}",
+    "{id}: its new rules would drop neighbour discovery (ICMPv6): nobody would find it over IPv6",
+    "{n} % of all paths would be served nowhere any more",
+    "{paths} would be served nowhere any more",
+    "{reason}: whoever comes from now on is shown another certificate, and nobody is cut",
 )
 """Sentences that records of earlier versions have, and that readers get in their language."""
 

@@ -64,7 +64,7 @@ def docstrings(root: Path) -> Iterator[str]:
 def messages(root: Path) -> Iterator[str]:
     """Yield the English of each message that has a translation, without those of old records."""
     for path in sorted((root / "provisioner").rglob("vi.po")):
-        yield from (entry.msgid for entry in polib.pofile(str(path)) if ("(in records)", "") not in entry.occurrences)
+        yield from (entry.msgid for entry in polib.pofile(str(path)) if ("(records)", "") not in entry.occurrences)
 
 
 def counted(root: Path) -> dict[str, dict[str, float]]:
