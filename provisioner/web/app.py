@@ -251,8 +251,8 @@ class _Answers:
 
     def _absent(self, sheet: PageSheet) -> Response:
         t = page_translator(sheet.links.language)
-        sentence = t("There is nothing here, or nothing that your role may see.")
-        return HTMLResponse(sentence_page(sheet, t("Nothing here"), sentence), 404, _NO_STORE)
+        sentence = t("This page does not exist, or your role may not see it.")
+        return HTMLResponse(sentence_page(sheet, t("No such page"), sentence), 404, _NO_STORE)
 
     def _sheet(self, request: Request, reader: Reader) -> PageSheet:
         served = self._served

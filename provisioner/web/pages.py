@@ -81,7 +81,7 @@ class PageWords:
         """The age of the page's facts, in words."""
         verified, oldest = self.board.verified_at, self.board.oldest_at
         if verified is None:
-            return self.t("Nothing was verified yet.")
+            return self.t("No verification yet.")
         sentence = self.t("Verified {time}, {age} ago.", time=self.time(verified), age=self.age(verified))
         if self.is_stale:
             sentence += " " + self.t("That is too long ago to say anything of now: run provisioner verify.")
@@ -127,7 +127,7 @@ class PageWords:
         """Format the number of paths that are not up."""
         number = self.count_not_up(group)
         if not group.paths:
-            return self.t("nothing is carried yet")
+            return self.t("no path is carried yet")
         return self.t("{number} not up", number=self.number(number)) if number else self.t("all up")
 
     def weight(self, group: GroupRow) -> str:

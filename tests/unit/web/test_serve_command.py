@@ -104,7 +104,7 @@ def test_the_strip_has_a_square_for_each_night(recorded: Path) -> None:
 def test_a_record_without_a_run_shows_that_there_is_none(tmp_path: Path) -> None:
     one = source(recording_controller(tmp_path).folder)
     pages = crawl(local(one))
-    assert "Nothing was verified yet" in pages["/en/"]
+    assert "No verification yet" in pages["/en/"]
     assert not [address for address, page in pages.items() if "card good" in page], "green for what nobody looked at"
     assert "No host carries it yet" in pages["/en/facilities/kcl-bg-001"]
     assert len([address for address in pages if address.startswith("/en/facilities/")]) == 9
