@@ -29,7 +29,7 @@ _FAILED = 1
 
 @click.group(cls=NamedGroup)
 def policy() -> None:
-    """Test the Rego rules of an inventory, and show what they see.
+    """Test the Rego rules of an inventory, and show their input.
 
     Rules in policy/*.rego judge every plan beside the limits of inventory.yml; their tests stand beside them, in
     policy/*_test.rego.

@@ -95,7 +95,7 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
     },
     "hostname": {
         "pattern": f"^{_HOST_NAME}$",
-        "description": "A host name in full, which is resolved where it is used.",
+        "description": "A full host name; the machine that uses it resolves it.",
         "examples": ["relay.example.com"],
     },
 }
