@@ -46,7 +46,7 @@ class Matter(StrEnum):
 
 
 class Reach(StrEnum):
-    """How much of a matter a role sees.
+    """The extent of a matter that a role sees.
 
     Attributes:
         NOTHING: no part of it.

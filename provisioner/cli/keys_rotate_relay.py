@@ -122,7 +122,7 @@ class RunHosts(Row):
 
 
 class OwnKeyRow(Row):
-    """How far the change of a relay's own key is."""
+    """The state of a change of a relay's own key."""
 
     relay: str
     stage: OwnKeyStage | None = of("following", "stage", or_none=True)

@@ -38,7 +38,7 @@ from provisioner.plan.guards.approvals import (
 from provisioner.plan.saved.file import Warrant, WarrantError, warrant_in
 
 _AHEAD: Final = timedelta(minutes=5)
-"""How far a signer's clock may be ahead."""
+"""The most that a signer's clock may be ahead."""
 
 _LONGEST_SWITCH_S: Final = 900
 
@@ -265,7 +265,7 @@ def _owner_of(call: CarriedCall) -> str:
 def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMemory:
     """Record a rollback: the reverted run is over on every host."""
     previous = memory.changes.get(call.spec.id)
-    # What a host keeps of before an earlier run takes later ones back as well.
+    # The state before an earlier run also takes back later runs.
     runs = {call.request["target"], previous.run if previous else ""}
     at, owner = (previous.at, previous.owner) if previous else (_second_of(now), "")
     admitted = AdmittedChange(at, call.request["run"], owner=owner, takes_back=call.request["target"])

@@ -34,7 +34,7 @@ _KEY_HINT = "make one: ssh-keygen -t ed25519 -N '' -f FILE; a key with a passphr
 
 
 class SealVerdict(StrEnum):
-    """What a seal or a signature proves.
+    """The statement that a seal or a signature proves.
 
     Attributes:
         GENUINE: it fits a known key.

@@ -1,4 +1,4 @@
-"""Who can reach what, as text and as a document. Pure."""
+"""Reachability, as text and as a document. Pure."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class Case:
 
     @property
     def stalls(self) -> int:
-        """How often the connected source stopped sending recently."""
+        """The number of recent stops of the connected source."""
         return self.relay.stalls.get(self.target.path.name, 0)
 
     @property

@@ -329,7 +329,7 @@ class MemoryRow(Row):
 
 
 class SecondsRow(Row):
-    """Where the time went."""
+    """Seconds of a run's parts."""
 
     total: Seconds = 0
     until_asked: Seconds = 0

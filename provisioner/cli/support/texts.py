@@ -38,7 +38,7 @@ IF_NEW = "if it is the new hardware, and that address and host key are its own, 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """How to finish an edit: dry run, commit, message."""
+    """Options for the end of an edit: dry run, commit, message."""
 
     dry_run: bool
     commits: bool

@@ -205,7 +205,7 @@ class SiteIndex:
     def _ward(self, identity: Identity) -> str:
         return identity.ward.key if identity.ward and identity.scheme == self._scheme else ""
 
-    # --- what is there under which key ------------------------------------------------------------
+    # --- candidates by key ------------------------------------------------------------------------
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, ...], list[str]]:
@@ -331,7 +331,7 @@ def _is_numbered(identity: Identity) -> bool:
 def _place_reasons(
     first: Identity, second: Identity, agreements: tuple[Sameness, Sameness, Sameness]
 ) -> tuple[Why, ...]:
-    """What two places have in common, and what is not known of them, by `places_agree`."""
+    """Common and unknown parts of two places, by `places_agree`."""
     _, ward, street = agreements
     reasons: list[Why] = []
     if first.ward and ward is Sameness.SAME:

@@ -70,7 +70,7 @@ class Carried(Protocol):
 
     @property
     def access(self) -> Access:
-        """How its relay reaches the site's devices."""
+        """The relay's way to the site's devices."""
 
 
 class Holder(Protocol):
@@ -267,7 +267,7 @@ def _site_tombstones(inventory: Inventory, frozen: Collection[str]) -> Iterator[
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
         for device in sorted(set(site.device_onvif_ports) - set(ported(facility, probed_devices_of(facility)))):
             yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.device_onvif_ports[device])
-        # Where the site has no prefix any more, that is gone as a whole, and its numbers with it.
+        # A removed prefix takes its numbers along.
         numbers = numbered(facility, devices_of(facility))
         for device in sorted(set(site.device_numbers) - set(numbers)) if numbers else ():
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, number=site.device_numbers[device])

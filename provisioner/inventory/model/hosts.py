@@ -61,7 +61,7 @@ class Ssh(Model):
         return self.model_copy(update=named)
 
     def place(self, address: HostPlace) -> str:
-        """Where the host of an address is logged in to, as `user@address:port`."""
+        """The login and place of a host's address, as `user@address:port`."""
         return f"{self.user}@{endpoint_text(address, self.port)}"
 
 

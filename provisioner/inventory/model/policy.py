@@ -24,7 +24,7 @@ def _moment(value: object) -> datetime:
         return value
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         moment = datetime.fromisoformat(value)
-        # Arithmetic with zones needs room at both ends of what there is.
+        # Arithmetic with zones needs a margin at both ends of the range.
         if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
             raise ValueError(msg("a moment lies between {first_year} and {last_year}", _FIRST_YEAR, _LAST_YEAR - 1))
         return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
@@ -86,9 +86,9 @@ class ApprovedChanges(StrEnum):
     ALL = "all"
     """Every reader of the relay reconnects."""
     TRUST = "trust"
-    """Who and what is trusted changes, but for what `policy` is about."""
+    """Changes of trust, except those of `policy`."""
     POLICY = "policy"
-    """What holds plans back changes: limits, freezes, protections, who signs and who approves."""
+    """Changes of limits, freezes, protections, signers and approvers."""
 
 
 class ApprovalRule(Model):

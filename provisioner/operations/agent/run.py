@@ -50,7 +50,7 @@ _STAND_BY_S: Final = 5.0
 _LONGEST_ROUND_S: Final = 3 * 3600.0
 """After this time a round hangs, and the watchdog gets no more signs of life."""
 _FORGE_S: Final = 100.0
-"""How long a single round waits for the forge at its end."""
+"""The longest wait of a single round for the forge, at its end."""
 
 
 @dataclass

@@ -84,7 +84,7 @@ class ClosedRun(Row):
 
 
 class RunRow(Row):
-    """How a run ended."""
+    """The end of a run."""
 
     ended: Literal["done", "stopped", "paused", "interrupted", "aborted"]
     """The run's end. `apply --resume` continues one that is `paused` or `interrupted`."""
@@ -171,7 +171,7 @@ def intent_of(recorded: Mapping[str, object]) -> Intent:
         },
         rollback=dict(plain["rollback"]),
         max_failed=int(plain["max_failed"]),
-        # A run that an older version began says nothing of it.
+        # A run of an older version lacks it.
         cuts={host: cut_from(host, cut) for host, cut in plain.get("cuts", {}).items()},
         warrant=plain.get("warrant", "").encode(),
     )

@@ -77,7 +77,7 @@ LASTS: Final = timedelta(minutes=3)
 _RENEWED_S: Final = 60.0
 
 _WAVE_S: Final = 20.0
-"""How long a wave waits for its silences."""
+"""The longest wait of a wave for its silences."""
 
 _END_S: Final = 30.0
 _ATTEMPT_S: Final = 5.0

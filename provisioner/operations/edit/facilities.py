@@ -68,7 +68,7 @@ class PlanOrder(TypedDict):
     backup_relay: str
     """Another relay of the carrier that has the site too; `none` removes it."""
     access: str | None
-    """How the relay reaches the devices. `None`: the plan's own; mapped ports in a new plan."""
+    """The relay's way to the devices. `None`: the plan's own; mapped ports in a new plan."""
     relay_port: int | None
     """The relay's UDP port that the router dials; 0 for the first port."""
 
@@ -245,7 +245,7 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
         _carrier_of(frame, backup)
         text = text.with_values({("plan", "backup_relay"): backup})
     text = _with_gateway(text, site, order)
-    # Who signed before there was a gateway, or by hand, has agreed all the same.
+    # A sign-off before the gateway, or by hand, counts too.
     for key, current in (("plan", site.plan), ("successor", site.successor)):
         if current and site.cameras and not unsigned_by(site, current):
             text = text.with_values({(key, "state"): PlanState.AGREED.value})

@@ -14,13 +14,13 @@ from provisioner.plan.change import Action, Change, Impact, Resource, site_of_pe
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
 _SAMPLE = 48
 _OF_DEVICES = frozenset({ElementSet.CAMERAS, ElementSet.ONVIF})
-# Of these none stands between a relay and a camera that stays: packets that come back belong to what was let out.
+# These sets do not filter between a relay and a remaining camera: answers belong to admitted connections.
 _HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.MANAGEMENT_V6, ElementSet.CENTRES, ElementSet.PUBLISHERS}
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a relay serves after the change, in the plan or not.
+    """Paths that a relay serves after the change, in the plan or not.
 
     Attributes:
         paths: by name.
@@ -37,7 +37,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What a change of one host touches.
+    """The parts of a host that a change touches.
 
     Attributes:
         read: pulled paths to read, those of the plan before a sample.

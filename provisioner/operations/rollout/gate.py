@@ -32,13 +32,13 @@ from provisioner.operations.rollout.affected import (
 from provisioner.operations.rollout.affected_paths import Touched
 from provisioner.operations.rollout.answers import Watch
 
-# What is lost while others are waited for has so long at least, even if the patience is over.
+# The least time for a path that is lost while the gate waits for others, even after its patience.
 _LATE_S = 30.0
 # The first looks come quickly; each one that follows is a connection more to a host that is well.
 _LOOK_AGAIN_S, _LOOK_LATER_S, _LATER_S = 1.0, 3.0, 10.0
 _PORTS = 200
 WATCH_S: Final = 2.5
-"""How long a host is watched after its switch. A still stream shows after two seconds (`watch.py`), a first look over a
+"""The time of a host's watch after its switch. A still stream shows after two seconds (`watch.py`), a first look over a
 new connection takes half a second. A source dialled anew is up, or refused, well before.
 """
 
@@ -133,7 +133,8 @@ class _Question:
         self.own = own_causes(touched, watch)
         self.missing = {n for n in self.must - watch.up - self.unread if not self._is_excused(n)}
         self.new_missing = touched.new - watch.up - self.unread
-        # What the plan names may be meant to bring it up; it is waited for like a new one, and takes nothing back.
+        # The plan may be meant to bring up a named path: the gate waits for it as for a new one, and does not return
+        # the host.
         self.dark = (touched.named & names) - self.must - touched.new - watch.up - self.unread
         self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
         self.left, self.nobody_reads = readers_left(touched, watch)
@@ -183,7 +184,7 @@ class _Question:
         reading = self.watch.readings.get(name)
         return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
 
-    # --- what is not there ------------------------------------------------------------------------
+    # --- absent paths -----------------------------------------------------------------------------
 
     def _too_many_missing(self) -> bool:
         return len(self.missing) > self._allowed()
@@ -222,7 +223,7 @@ class _Question:
         excusable = (n for n in self.watch.absent if n in self.unnamed or self._is_proved(n))
         return sorted(n for n in excusable if n not in self.own)[:_PORTS]
 
-    # --- what was waited for in vain --------------------------------------------------------------
+    # --- vain waits -------------------------------------------------------------------------------
 
     def _failed(self) -> str:
         late = {n for n in self.missing if self.elapsed_s >= self._until(self._dark_since(n))}

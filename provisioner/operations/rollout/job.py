@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
 
 CONFIRM_S = 60.0
 TRANSACTION_TIMEOUT_S = 240.0
-# What a host may take for its return to last-good once the confirm window is over.
+# The longest return of a host to last-good after the confirm window.
 RETURN_S = 60.0
 # A look ends well before the switch that it renewed.
 _LOOK_SHARE = 0.6
@@ -85,7 +85,7 @@ class Job:
 
     @property
     def touched(self) -> Touched:
-        """What the change touches; a rollback may touch everything."""
+        """The touched parts; a rollback may touch everything."""
         if self.rollback is None:
             return touched_by(self.spec, self.changes)
         return Touched(read=tuple(p for p in self.spec.paths if not p.on_demand), everything=True)
@@ -196,7 +196,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     observed, contents = observe_request(job.spec, job.files)
     contents |= {str(number): file.content for number, file in enumerate(job.files)}
     if job.unproved:
-        # It stays there whatever becomes of the change; who has proved himself holds it, and is never sent it again.
+        # It stays on the host whatever the result; a proved host has it and does not get it again.
         contents["identity"] = identity_content(job.spec)
     request: ApplyRequest = {
         "operation": "apply",

@@ -8,7 +8,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """What a host's change waits for: an answer, or other hosts."""
+    """The wait of a host's change: for an answer, or for other hosts."""
 
     START = "start"
     LOOK = "gate"

@@ -46,7 +46,7 @@ ChangeRow = tuple[str, str, str, str]
 
 
 class PlanMaker(Row):
-    """Who made a plan, as far as the machine, its pipeline and Git say; no digest is over it."""
+    """The maker of a plan, by the machine, its pipeline and Git; no digest includes it."""
 
     user: str = ""
     machine: str = ""

@@ -18,7 +18,7 @@ from typing import Final
 from provisioner.record.availability.verdict_table import ABSENT, HIGHEST_LEVEL, VERDICTS, LookTable
 
 LONGEST_STANDING: Final = timedelta(hours=26)
-"""How long a check counts at most by default: from one night to the next, and two hours."""
+"""The default of the longest time for which a check counts: from one night to the next, and two hours."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -353,7 +353,7 @@ class _Sums:
             self._paths[group] += paths
             self._looked[group] += paths * clock.stood[-1]
         times, outages, stood, onset, again = self._times, self._outages, clock.stood, clock.onset, clock.again
-        # A byte that is up ends each column, so that what is not up ends with it.
+        # Each column ends with an `up` byte, which ends an outage too.
         line, stride = _UP_ALONE.join([*columns, b""]), len(clock.moments) + 1
         other_flags = line.translate(_IS_OTHER)
         start = other_flags.find(1)
