@@ -35,8 +35,8 @@ _MOST_BYTES: Final = 64 * 1024 * 1024
 _MOST_BYTES_SHORT: Final = 64 * 1024
 """For answers of a few lines."""
 
-# Settings of the caller's and of the machine are left out altogether. Those of the checkout's own `.git/config` are
-# the person's; what in them runs programs or reaches out has nothing to do with reading.
+# Settings of the caller and of the machine are left out. Those of the checkout's `.git/config` are the person's;
+# settings that run programs or open connections are not needed to read.
 _ENVIRONMENT: Final = {
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_ATTR_NOSYSTEM": "1",
@@ -234,7 +234,7 @@ def _last_word(done: Ended) -> str:
     return "".join(c if c.isprintable() else "?" for c in line)
 
 
-# --- where it is, and whose -------------------------------------------------------------------------
+# --- place and owner --------------------------------------------------------------------------------
 
 
 def _git_folder_at(folder: Path) -> Path | None:
@@ -333,7 +333,7 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
     commit = run_git(checkout, *settings, "commit-tree", tree, *parents, stdin=message.encode(), hint=_BY_HAND)
     made = commit.decode().strip()
     _stage(checkout, entries, None)
-    # The empty text says that there is none yet: digests of one length or another need no zeros.
+    # An empty old value means that the ref must not exist yet, whatever the length of digests.
     _git(checkout, "update-ref", "-m", f"commit: {message.partition(chr(10))[0]}", "HEAD", made, parent)
     return made
 
@@ -381,7 +381,7 @@ def _is_hook(checkout: Checkout) -> Callable[[str], bool]:
         file = hooks / name
         if not file.is_file() or not os.access(file, os.X_OK):
             return False
-        # Ours asks for what is encrypted alone: nothing of that is committed here.
+        # Our own hook only checks encrypted files, which are not committed here.
         return name != _OWN_PLACE or file.read_bytes() != OWN_HOOK.encode()
 
     return is_hook

@@ -91,7 +91,7 @@ class RemoteAccess:
         if self.ssh_key is not None:
             ssh += ["-i", str(self.ssh_key)]
         variables = {
-            # Git's HTTP reads a file of logins (.netrc) at home, which whoever it belongs to never meant for this.
+            # Git's HTTP reads logins from ~/.netrc, which are not meant for this.
             "HOME": "/nonexistent",
             "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
             "GIT_ATTR_NOSYSTEM": "1",
@@ -210,7 +210,7 @@ def _run(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess 
     settings = [argument for name, value in chosen.items() for argument in ("-c", f"{name}={value}")]
     argv = ["git", "--no-pager", *settings, f"--git-dir={checkout.git_folder}", *arguments]
     try:
-        # A person's Git may ask at the terminal; ours never does, and nothing that it started outlives it.
+        # A person's Git may ask at the terminal. Ours never does, and its children end with it.
         return run_quietly(
             argv,
             environment,

@@ -213,7 +213,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     thread.start()
     try:
         thread.join(max(0.0, seconds))
-        # An answer that is cut off by the end of its connection is none.
+        # An answer cut off by the end of its connection is invalid.
         is_over = bool(values or errors)
     finally:
         connections.end()

@@ -105,7 +105,7 @@ def holds_personal_data(text: str) -> bool:
 
 def is_private(text: str) -> bool:
     """Return whether a text may hold private data that messages must omit."""
-    # Nobody reads so long a one in a message, and it would take its time to look through.
+    # Too long to read in a message, and slow to search.
     return len(text) > _LONGEST_REPEATED or holds_login(text) or holds_personal_data(text) or path_holds_login(text)
 
 

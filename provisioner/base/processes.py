@@ -39,11 +39,11 @@ _MOST_SAID: Final = 1 << 16
 _FILE_BLOCK: Final = 512
 """Unit of the shell's `ulimit -f`, by POSIX."""
 _BOUND_FILES: Final = 'ulimit -f "$1" && shift && exec "$@"'
-# What makes an interpreter run more than the program that it was started for.
+# Variables that make an interpreter run more than its program.
 _LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
 _LEADS_ELSEWHERE_BEGIN: Final = ("BASH_FUNC_", "GIT_", "PYTHON")
 # `-I` leaves out the caller's folder, PYTHONPATH and the user's own modules. Our package is named by its folder, so
-# that nothing that lies beside it can be imported; a checkout that was installed to be edited is found like that too.
+# that its neighbours cannot be imported; this also finds an editable checkout.
 _RUN_MODULE: Final = """
 import importlib.util, runpy, sys
 folder, module = sys.argv[1:3]
@@ -65,7 +65,7 @@ class Helpers:
     """
 
     def __init__(self, count: int, work: Callable[[int], object] | None = None) -> None:
-        # Who has little to do does without these, and without the time that they take.
+        # Small tasks do without these imports, which take time.
         import multiprocessing  # noqa: PLC0415
         from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # noqa: PLC0415
 

@@ -55,7 +55,7 @@ class ServiceNotice:
     def _send(self, text: str) -> None:
         if not self._address:
             return
-        # Nobody may be listening any more: that is nobody's failure.
+        # The listener may have ended, which is not a failure.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
             sender.sendto(text.encode(), self._address)
 

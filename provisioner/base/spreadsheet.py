@@ -31,7 +31,7 @@ TEXT_FORMAT = "@"
 _FORMULA = re.compile(r"'*[=+\-@]")
 _PHONE = re.compile(r"\+[0-9]+")
 _A4 = 9
-# What a file calls a cell that is a number, and one that is a text.
+# Names of cell types: number, text.
 _TYPE = {False: "n", True: "s"}
 
 
@@ -75,7 +75,7 @@ def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] =
             if change := changes.get(name):
                 steady.writestr(info, change(packed.read(name)))
                 continue
-            # A country's sheet is larger than what it is packed into, and never held as a whole.
+            # A country's sheet is much larger than its packed file; it is never in memory as a whole.
             with packed.open(name) as source, steady.open(info, "w") as target:
                 shutil.copyfileobj(source, target, _CHUNK)
     return buffer.getvalue()

@@ -302,7 +302,7 @@ def is_program(path: Path) -> bool:
 
 
 def _run_program(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
-    # Where it lies, not where the caller is: that is a checkout as a rule, and may hold what somebody proposed.
+    # By its own folder. The caller's is usually a checkout, which may have proposed files.
     program = path.absolute()
     command = [str(program)]
     if path.stem.endswith("-client"):

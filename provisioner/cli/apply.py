@@ -67,7 +67,7 @@ def apply(
         raise UsageError("--approvals is for a saved plan", hint="name it: apply PLAN --approvals DIR")
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
         raise UsageError("--resume and --abort stand alone", hint="the run knows its plan and its hosts")
-    # What is written wrong is said before anybody is asked.
+    # Report invalid options before any question.
     allowed = parse_allowances(allows) if allows and not saved else {}
     with stoppable() as stop:
         observing = None if saved or resumed or aborted else begin_observing(session, parse_limits(limits))

@@ -136,7 +136,7 @@ def _files(
 
 
 def _bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
-    # The library of documents is imported where there is one to write.
+    # Only documents need this library.
     from provisioner.report.documents.docx import official_docx  # noqa: PLC0415
 
     return official_docx(document, basis.as_of)
@@ -310,7 +310,7 @@ def _book(
     frozen: Sequence[FrozenFacility],
     more: str,
 ) -> bytes:
-    # The spreadsheet library is imported where there is a spreadsheet to write.
+    # Only spreadsheets need this library.
     from provisioner.report.sheets import workbook  # noqa: PLC0415
 
     basis = f"{view.evidence.runs} lần chạy đã ghi nhận; dữ liệu {view.inventory.settings.id}, {view.loaded.digest}"
@@ -341,7 +341,7 @@ def html(invocation: Invocation, folder: Path) -> int:
     Example: provisioner -i DIR report html pages
     """
     invocation.refuse_tracked_links(folder)
-    # Pages' libraries are imported where there are pages.
+    # Only pages need these libraries.
     from provisioner.web import source, static  # noqa: PLC0415
 
     recorded = source.RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()))

@@ -219,7 +219,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
         return _show_trial(invocation, session, recovery_pair(invocation))
     env = invocation.env
     new = draw_recovery_key(invocation.inventory, session.passwords, replaces=replaces, today=today(), environment=env)
-    # Shown before it is written: a public half whose private half nobody saw would be worse than none.
+    # Shown before it is written: a public half with a lost private half would be worse than no key.
     if invocation.json:
         private_key = on_paper(new.pair.private_key)
         print_document(RecoveryDocument.made_of(new, private_key=private_key).plain)

@@ -172,7 +172,7 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
         terminal.print([f"the plan is still {digest}"])
         return
     if planned.unreadable and not (result.saved and result.moved):
-        # What could not be read may be as it was: nobody knows whether the plan is.
+        # Unread hosts may be unchanged, so the plan's state is unknown.
         head = click.style("not known:", fg="red", bold=True)
         hosts = counted(len(planned.unreadable), "host")
         terminal.print([f"{head} {hosts} not read, so whether the plan is still {result.digest} cannot be told"])

@@ -68,7 +68,7 @@ def serve(
     signing_in = None
     if sign_in is not None:
         signing_in = open_sign_in(sign_in)
-        # Who comes to loopback to sign in comes through a proxy.
+        # A sign-in at loopback comes through a proxy.
         proxies = server.LOOPBACK if place.is_loopback else ()
         place = replace(place, names=(*names, signing_in.host), proxies=proxies)
     feed = Feed(RecordedSource(lambda: overview(invocation.inventory, invocation.env, now())))

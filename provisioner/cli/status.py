@@ -190,7 +190,7 @@ def availability(
 
     Example: provisioner -i DIR availability --by province --from 2021-05-03 --until 2021-05-10 --against-before
     """
-    # `status`, which stands here as well, needs no database where nothing is recorded yet.
+    # `status` in this module needs no database before the first record.
     from provisioner.operations.questions.availability import AvailabilityRequest, availability_of  # noqa: PLC0415
 
     moment = as_of or now()

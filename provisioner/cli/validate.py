@@ -74,7 +74,7 @@ def validate(
     if invocation.json:
         print_document(ValidateDocument.model_validate(validation).plain)
     else:
-        # Of hundreds of warnings none hides the error among them.
+        # Errors first, so that hundreds of warnings do not hide them.
         listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
         for line in (*problem_lines(listed, invocation.say), _summary(validation, invocation.say)):
             click.echo(line, color=invocation.color)

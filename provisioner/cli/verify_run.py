@@ -138,7 +138,7 @@ def verify_and_record(invocation: Invocation, session: Session, request: Verific
     if invocation.json:
         print_document(verify_in_parts(result))
     else:
-        # click takes the colours out where they are not wanted.
+        # click removes the colours if they are not wanted.
         click.echo(text_report(result, detail=request.detail, color=True, say=say), nl=False, color=color)
     try:
         record_verification(session, result, request.limits, accepted)

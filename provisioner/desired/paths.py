@@ -42,7 +42,7 @@ def media_paths(
     facility, moves = connection.facility, inventory.settings.moved
     linked, mode = linked_site(inventory, connection), connection.plan.access
     access, is_pushed = ACCESS[mode], mode.is_pushed
-    # What a site pushes its relay has no login for, and its change is nothing that a relay could see.
+    # A relay has no login for pushed streams, and does not see a change of theirs.
     logins = {} if is_pushed else secrets.logins(connection.plan.carrier, facility.id)
     province, site = facility.province, facility.id
     is_backup, beside = connection.is_backup, not connection.is_first
@@ -157,7 +157,7 @@ def _probed_device(
     onvif = recorder.onvif if recorder else camera.onvif if camera else None
     if onvif is None:
         raise TypeError(f"{device} is not asked by ONVIF")
-    # A recorder has a profile a channel and stream: which is whose it does not say.
+    # A recorder has a profile for each channel and stream, but does not say which is which.
     sub = camera.streams.sub if camera and not recorder else None
     size = (sub.width, sub.height) if sub else None
     former = former_picture(sub, today) if sub and today else None

@@ -110,7 +110,7 @@ def closed_sites(inventory: Inventory) -> frozenset[str]:
         for tombstone in inventory.allocations.tombstones
         if tombstone.tunnel_address
     }
-    # What is called otherwise now is not gone: its gateway goes on.
+    # A renamed site is not gone: its gateway goes on.
     moved = {move.old.split("/")[1] for move in inventory.settings.moved}
     present = moved.union(inventory.facilities, inventory.allocations.sites)
     return frozenset(closed | {name for name in removed - present if "/" not in name})
@@ -158,7 +158,7 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     if plan.access.has_tunnel:
         site = recorded(site, "its tunnel address", facility.id, "allocate")
     lan = [plan.access.value, str(gateway.lan), gateway.lan_interface, TUNNEL_MTU, KEEPALIVE_S]
-    # Left out where it is the usual one, so that packages that were handed out before stay the ones they are.
+    # The usual system is left out, so that digests of earlier packages stay the same.
     lan += [gateway.system.value] if gateway.system is not GatewaySystem.LINUX else []
     devices = ACCESS[plan.access].device_map(facility, site).template_values
     if plan.access.is_pushed:

@@ -140,7 +140,7 @@ class MediaPath(NamedTuple):
             return self._replace(
                 codec=old.codec, width=old.width, height=old.height, fps=old.fps, least_kbps=old.least_kbps
             )
-        # Of two rates of one picture nobody sees which it is to be: the lower one is enough.
+        # The picture does not show which of two rates applies: the lower one is enough.
         return self._replace(fps=_lower(self.fps, old.fps), least_kbps=_lower(self.least_kbps, old.least_kbps))
 
 

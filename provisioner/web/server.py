@@ -245,7 +245,7 @@ class Listener(socket.socket):
             and (not is_crowded or candidate.source == guest.source)
             and not candidate.is_answered
         ]
-        # Of the source with most connections, so that many of one push out none of another.
+        # From the source with most connections, so that one source cannot push out another.
         leaving = min(
             waiting, key=lambda candidate: (-self.counts[candidate.source], candidate.waits_since), default=None
         )

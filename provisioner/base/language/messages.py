@@ -152,7 +152,7 @@ class _Reader:
     def reading(self, text: str, depth: int) -> _Reading:
         """Return a text's best reading."""
         core = text.strip(" ")
-        # A single word may be an id or a key of a file, whatever it means in English.
+        # A single word may be an id or a key of a file.
         if " " not in core:
             return _Reading(0, len(core), text)
         best = self._cached.get((core, depth)) or self._best(core, depth)

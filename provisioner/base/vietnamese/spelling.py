@@ -219,7 +219,7 @@ def read_legacy(text: str) -> Legacy | None:
     repaired = _read_mojibake(composed)
     if repaired is not None:
         return Legacy(LegacyEncoding.MOJIBAKE, repaired)
-    # An end of a line that these code pages do not have hides nothing of the rest.
+    # A line end that these code pages lack must not hide the rest.
     composed = "".join(" " if letter.isspace() and letter not in _LATIN else letter for letter in composed)
     if not _LATIN.issuperset(composed):
         return None  # a letter that no 8-bit code page of these holds: it is Unicode
@@ -239,7 +239,7 @@ def possible_readings(text: str) -> tuple[Legacy, ...]:
 def _score(words: list[str], read: Callable[[str], str]) -> int:
     """Return how many words a reading makes syllables; 0 without clear gain."""
     pairs = [(syllable(word), syllable(read(word)), word) for word in words if any(map(str.isalpha, read(word)))]
-    # A lone sign is a vowel in some encoding (a half is ẵ in TCVN3): it proves nothing.
+    # A lone sign is a vowel in some encoding (a half is ẵ in TCVN3), so it is no proof.
     proved = any(new and not old and (new.onset or len(word) >= _PROOF) for old, new, word in pairs)
     before, after = (sum(bool(pair[side]) for pair in pairs) for side in (0, 1))
     return after if proved and after > before and after * 2 > len(pairs) else 0

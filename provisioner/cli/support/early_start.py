@@ -11,7 +11,7 @@ from provisioner.cli.support.configuration import SETTINGS
 from provisioner.operations.apply import early_start
 
 _CALLS: Final = frozenset({"apply", "drift", "nightly", "plan", "verify"})
-# With one of these words it calls nobody, or need not.
+# With one of these words a command calls no host, or need not.
 _CALLS_NOBODY: Final = frozenset({"--against", "--help", "--offline", "-h", "diff", "fetch", "push"})
 
 

@@ -163,7 +163,7 @@ class Progress:
         if self._log is not None:
             self._log.close()
 
-    # --- what is told ---------------------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------------------
 
     def stage_started(self, stage: Stage, total: int) -> None:
         """A stage begins."""
@@ -239,7 +239,7 @@ class Progress:
             with suppress(OSError, ValueError):
                 click.echo(printable(render(self._say)), err=True)
 
-    # --- what is shown --------------------------------------------------------------------------------
+    # --- display --------------------------------------------------------------------------------------
 
     def _changed(self) -> None:
         if self._form is ProgressForm.NOTHING:

@@ -65,7 +65,7 @@ class TerminalRows:
             self._write(_ERASE)
 
     def _write(self, text: str) -> None:
-        # A terminal that is gone ends nothing: hosts may be in the middle of a change.
+        # A closed terminal must not end the run: hosts may be in the middle of a change.
         with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()

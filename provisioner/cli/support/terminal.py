@@ -123,7 +123,7 @@ class SafeStream:
         failure: the first write error; the work continues.
     """
 
-    # What writes bytes would go round it.
+    # Bytes would bypass it.
     buffer = None
 
     def __init__(self, stream: TextIO, *, exits_on_broken_pipe: bool = False) -> None:

@@ -45,8 +45,8 @@ _ON_DEMAND: Final[dict[str, object]] = {
     "sourceOnDemandStartTimeout": "15s",
     "sourceOnDemandCloseAfter": "10s",
 }
-# Whoever has a path's password cannot cut the picture that is there to put another one in its place. A gateway whose
-# line broke comes back once its dead connection has timed out, after readTimeout.
+# A holder of a path's password cannot replace its present picture. A gateway whose line broke comes back after
+# readTimeout, once its dead connection has timed out.
 _PUSHED: Final[dict[str, object]] = {"source": "publisher", "overridePublisher": False}
 _REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
 _ANY_PATH: Final[dict[str, str]] = {"action": "read", "path": ""}
@@ -315,7 +315,7 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         "users": [user_settings(user) for user in media.users],
         "api_address": f"127.0.0.1:{API_PORT}",
         "address": media.address,
-        # Sites push from outside of the tunnel: there the rules are what lets them in, and nobody else.
+        # Sites push from outside of the tunnel; the firewall admits only them there.
         "rtsps_address": EVERY_ADDRESS if is_open else media.address,
         "encryption": "no" if media.certificate is None else "strict" if media.certificate.strict else "optional",
         "rtsp_port": RTSP_PORT,

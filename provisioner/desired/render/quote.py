@@ -28,7 +28,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")  # what `quote` leaves as it is
 _SYSTEMD_WORD = re.compile(r"[A-Za-z0-9/_.+-]+")
 _READ_PREFIX = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?")
 _REFERENCE = re.compile("%7B(username|password)%7D")  # in a path that is quoted
-# What stays as it is in a source's path and query. `$` is not in it: MediaMTX would take `$G1` for a group.
+# Unquoted signs in a source's path and query. `$` is quoted, since MediaMTX would read `$G1` as a group.
 _PATH_SAFE = "/?&=:;,+@!*()'~-._%"
 
 

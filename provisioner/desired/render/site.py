@@ -120,7 +120,7 @@ TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxy
         GatewaySystem.LINUX: (PackageFile("install.sh", "site/take-down.sh.j2", 0o755),),
         GatewaySystem.ROUTEROS: (PackageFile("take-down.rsc", "site/take-down.rsc.j2", 0o600),),
         GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/take-down-openwrt.sh.j2", 0o755),),
-        # Nobody knows its commands: the sheet alone says what goes.
+        # Its commands are unknown: only the sheet lists the steps.
         GatewaySystem.WIREGUARD: (),
     }
 )

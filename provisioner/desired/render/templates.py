@@ -17,13 +17,13 @@ from provisioner.desired.names import HostNames
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 HOST_PACKAGE = "provisioner_host"
-# Types: nothing imports them on a host.
+# Types, which hosts do not import.
 _NOT_SHIPPED = "wire.py"
 SIDED: Final = ("paths.py", "bundle.py")
 """Modules with the program's side."""
 _NO_SIDE: Final = b'\nSIDE = ""\n'
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-# A zip keeps no bytecode. Where a bundle brought this very program since the boot, its copy there has some.
+# A zip has no bytecode. If a bundle brought this same program since the boot, its copy has some.
 _MAIN = f"""
 import sys
 copy = "/run/OURS-program-DIGEST"
