@@ -47,7 +47,7 @@ MOST_PARTS = 1_000_000
 _Answer = TypeVar("_Answer")
 _Parsed = TypeVar("_Parsed")
 
-# What any counter, port, time or identifier of ours fits in.
+# Larger than any counter, port, time or identifier of ours.
 _LARGEST: Final = 2**63
 # Deeper than anything that we or MediaMTX write; a deeper one would exhaust the stack of whatever walks it.
 _DEEPEST: Final = 16

@@ -26,7 +26,7 @@ from provisioner.inventory.model import MediamtxArtefact
 _GZIP: Final = b"\x1f\x8b"
 _MAGIC: Final = b"\x7fELF"
 _HEADER: Final = 20
-# Where the header says in which order its bytes are, and e_machine (elf(5)).
+# Offsets of the byte order and of e_machine in the header (elf(5)).
 _ORDER_AT, _MACHINE_AT = 5, 18
 _ORDERS: Final = {1: "<H", 2: ">H"}
 _MACHINES: Final = {3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64"}

@@ -29,7 +29,7 @@ def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -
         UsageError: there is no such revision.
     """
     tree = tree_of(root, name)
-    # A country's facilities take seconds to read, and none of them says how a host is logged in to.
+    # A country's facilities take seconds to read, and have no SSH settings of hosts.
     with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
         frame = load(folder, today=today).frame
         if frame is None:

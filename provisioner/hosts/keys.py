@@ -254,7 +254,7 @@ def public_keys_of(file: Path) -> tuple[str, ...]:
     keys = tuple(_keys_in(text))
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not keys or len(keys) != len(lines):
-        # What it holds may be a private key: nothing of it is quoted.
+        # The file may be a private key, so it is not quoted.
         raise UsageError(f"{file} holds something else than public SSH keys", hint=_NAME_ONE)
     return keys
 

@@ -111,7 +111,7 @@ _ENTERPRISE_LINUX: Final = Family(
     ssh_unit="sshd.service",
     selinux_tools="policycoreutils-python-utils",
 )
-# By the ID of os-release. What calls itself like one of them (ID_LIKE) is taken for it.
+# By the ID of os-release; a system that names one in ID_LIKE counts as that one.
 FAMILIES: Final[Mapping[str, Family]] = {
     "debian": _DEBIAN,
     "ubuntu": _DEBIAN,
@@ -316,7 +316,7 @@ def preparation(facts: BareHostFacts, wanted: Wanted) -> Preparation:
     return Preparation(steps, by_hand, tuple(_notes(facts, wanted, rule)), deeds, lacks_key)
 
 
-# --- what is refused --------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------
 
 
 def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[ByHand]:
@@ -368,7 +368,7 @@ def _refused_sshd(host: BareHost) -> Iterator[ByHand]:
         )
 
 
-# --- what is done -----------------------------------------------------------------------------------
+# --- steps ------------------------------------------------------------------------------------------
 
 
 def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], tuple[ByHand, ...]]:

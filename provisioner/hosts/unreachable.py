@@ -133,8 +133,7 @@ _WRAPPED = re.compile(
 )
 
 
-# What ssh says of a way through a jump host that ends before anything came of the host itself, and what the ssh to the
-# jump host says of the last leg.
+# Messages of ssh: a connection through a jump host that ended before the host answered, and a failed last leg.
 _NOTHING_CAME = re.compile(r"kex_exchange_identification|banner exchange", re.IGNORECASE)
 _LAST_LEG = re.compile(r"channel \d+: open failed|stdio forwarding failed", re.IGNORECASE)
 _AT_JUMP = re.compile(r"its jump host (\S+) cannot be used: (.*)")

@@ -132,7 +132,7 @@ def _signed(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        # Whoever reads certificates strictly, as Python 3.13 does by itself, wants both of these.
+        # Strict readers of certificates need both, such as Python 3.13 by default.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
@@ -202,7 +202,7 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
                 f"{REPORTS_SUBJECT}.*.*",
             ],
             [f"{inbox_of(node_name(carrier))}.>"],
-            # Through a carrier's own broker a message gets only where the whole of what is listened to is permitted.
+            # A carrier's own broker delivers messages only if the whole subscription is permitted.
             [f"{REPORTS_SUBJECT}.{other}.*" for other in carriers if other != carrier],
         )
         for carrier in carriers

@@ -90,7 +90,7 @@ class NodeRunner(OpenRunner):
         try:
             yield from self._carried(carrier, calls, timeout_s, self._kept.get(carrier, frozenset()))
         except _LacksError:
-            # It let go of a file meanwhile: nothing was begun, and everything goes along.
+            # The node dropped a file meanwhile. No unit started, so all files go along.
             yield from self._carried(carrier, calls, timeout_s, frozenset())
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class NodeRunner(OpenRunner):
         while missing and not reason and time.monotonic() < until:
             if time.monotonic() >= next_ask:
                 failure, hint = self._ask(waiting.carrier, unit, b"" if is_taken else payload, begin_by)
-                # A broker that is gone later on may come back: what was begun goes on without it.
+                # A lost broker may come back; started units go on without it.
                 reason = "" if is_sent else failure
                 hint = hint if reason else _hint(waiting.carrier)
                 is_sent = True

@@ -146,7 +146,7 @@ class JetStreamMailbox:
 
     def __init__(self, broker: Broker, end: _End) -> None:
         for library in ("asyncio", "nats"):
-            # What nobody takes of a library's log goes to standard error.
+            # Log lines of a library without a handler would go to standard error.
             logging.getLogger(library).addHandler(logging.NullHandler())
         self._broker, self._end = broker, end
         self._loop = asyncio.new_event_loop()
@@ -179,7 +179,7 @@ class JetStreamMailbox:
         try:
             await stream.publish(subject, part, timeout=_SEND_S)
         except NoStreamResponseError:
-            # Its store may be a new one, in which nothing is any more that was made there.
+            # Its store may be new and empty.
             await self._end.prepare(stream)
             await stream.publish(subject, part, timeout=_SEND_S)
 
@@ -217,7 +217,7 @@ class JetStreamMailbox:
         if self._reader is not None:
             self._reader.cancel()
         if self._client is not None:
-            # It waits for what it began, and some of that for ever where the broker is gone.
+            # Closing waits for open requests, for ever if the broker is gone.
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._client.close(), _CLOSE_S)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}

@@ -414,7 +414,7 @@ class Node:
     def _unit_of_sender(self, header: EnvelopeHeader) -> _Carrying | None:
         with self._lock:
             carrying = self._units.get(header.unit)
-        # Whoever else may write units learns nothing of this one.
+        # Other writers of units must not learn of this one.
         same = carrying is not None and carrying.header.sender == header.sender
         return carrying if same else None
 
@@ -444,7 +444,7 @@ class Node:
         return frozenset(needed - self._parts.artefacts.names) if needed else frozenset()
 
     def _refuse(self, header: EnvelopeHeader, reason: str, lacks: frozenset[str] = frozenset()) -> None:
-        # Once refused it stays so: nobody is to hear that a unit is refused which is begun after all.
+        # A refusal is final: a unit must not start after a report of its refusal.
         if header.unit not in self._refused:
             self._parts.tell(f"unit {header.unit[:8]} is refused: {reason}")
         self._refused[header.unit] = (time.monotonic(), reason)
@@ -557,12 +557,12 @@ class Node:
         with self._lock:
             if (carrying := self._units.get(header.unit)) is not None:
                 carrying.reported = time.monotonic()
-        # What does not get through is asked for again.
+        # The controller asks again for a lost report.
         with suppress(MailboxError):
             sealed = seal_envelope(written, pack_report(report), self._parts.key, controller)
             self._parts.mailbox.send(header.reply, sealed)
 
-    # --- what is kept -------------------------------------------------------------------------------
+    # --- storage ------------------------------------------------------------------------------------
 
     @contextmanager
     def _session(self, header: EnvelopeHeader) -> Iterator[OpenRunner]:

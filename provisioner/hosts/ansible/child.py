@@ -80,7 +80,7 @@ def _go_on(folder: Path) -> None:
     """Let Ansible read the hosts, and start the connections to jump hosts."""
     if os.fork() == 0:
         try:
-            # Opened when Ansible opens it; where it never does this process ends with the others.
+            # This blocks until Ansible opens the pipe; otherwise the process ends with the others.
             (folder / HOSTS_PIPE).write_bytes((folder / HOSTS).read_bytes())
         finally:
             os._exit(0)
@@ -116,7 +116,7 @@ def _watch(pid: int, folder: Path) -> int:
         if waits:
             waits = False
             _go_on(folder)
-    # What still writes into the folder goes first; hosts finish what they have begun without us.
+    # End all writers into the folder first; hosts finish their work without us.
     _end_all_below(os.getpid())
     os.waitpid(pid, 0)
     shutil.rmtree(folder, ignore_errors=True)

@@ -37,7 +37,7 @@ HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS, FAILURES, SAID, OUTCOME = (
 )
 """Files of a private folder: hosts, their pipe, environment, jump hosts, failures, output, result."""
 _CHILD = "provisioner.hosts.ansible.child"
-# What is to end by itself has that long on a busy machine; what is killed first leaves files behind.
+# Time for children to end by themselves on a busy machine: killed ones leave files behind.
 _GRACE_S = 10.0
 
 
@@ -68,7 +68,7 @@ class WaitingAnsible:
     def tell_hosts(self) -> None:
         """Let Ansible continue: the folder now has the hosts and ssh's files."""
         if self.process.stdin is not None:
-            # Where it has ended whoever waits for an answer hears of it.
+            # If it has ended, the reader of its answer reports that.
             with contextlib.suppress(OSError):
                 self.process.stdin.write(b"\n")
                 self.process.stdin.flush()
@@ -84,8 +84,8 @@ class WaitingAnsible:
         os.mkfifo(folder / HOSTS_PIPE, 0o600)
         (folder / ENVIRONMENT).write_text(json.dumps(_ansible_environment(folder, environment)))
         child_env = {"HOME": str(folder / "home"), **_isolated(environment)}
-        # A session of its own: Ctrl-C at the terminal reaches us, and we decide what it means for hosts in flight.
-        # The pipe to it says whether we live: at its end the child removes the private folder and ends, too.
+        # A session of its own: Ctrl-C at the terminal reaches only us, and we decide about hosts under way. At the end
+        # of its pipe the child removes the private folder and ends, too.
         with (folder / SAID).open("wb") as output:
             arguments = [str(folder), str(data_folder("playbooks")), str(MAX_WORKERS)]
             return start_module(_CHILD, arguments, child_env, folder, output)

@@ -66,9 +66,9 @@ Place = tuple[str, Ssh, JumpHost | None]
 # More connections to one host than this are not shared: each call has its own then.
 _MOST_SHARED = 99
 _LONGEST_ERROR = 600
-# What stands in the place of a shared connection's number.
+# Used instead of a shared connection's number.
 OWN = "own"
-# Words for ssh that name the key, so that it says where there is none; they stand in no variable of Ansible's.
+# Words for ssh that name the key, so that ssh reports a missing one. Ansible has no variable for them.
 KEY = "ssh_key_words"
 
 

@@ -19,7 +19,7 @@ from provisioner.base.errors import HostError
 
 _MOUNTS = Path("/proc/mounts")
 _SHARED = ("/dev/shm", "/run")  # noqa: S108 (tmpfs is the point)
-# What /proc/mounts writes instead of white space and the backslash (proc_pid_mounts(5)).
+# Escapes of white space and backslash in /proc/mounts (proc_pid_mounts(5)).
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _OWN_NAME = re.compile(r"provisioner-([0-9]{1,10})-([0-9]*)-.*", re.DOTALL)
 

@@ -21,7 +21,7 @@ from provisioner.hosts.call_target import CallTarget
 from provisioner.inventory.model import Ssh
 from provisioner.inventory.model.base import HOST_KEY_FORM
 
-# What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
+# Texts allowed in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 _KEY = re.compile(HOST_KEY_FORM)
 # ssh fills these in, or ends the quoted text at them: no path of ours needs one.

@@ -29,7 +29,7 @@ _NAMED = re.compile(r"[^<>@]*<([^<>]+)>")
 MAX_LENGTH = 300
 """The longest text of a field, in characters."""
 
-# What no line of text has: controls, halves of surrogates, private use, and what is no character at all.
+# Categories not allowed in text: controls, surrogates, private use, unassigned.
 _FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})
 _REGION = "VN"
 _COUNTRY = 84
@@ -355,7 +355,7 @@ def _as_text(value: object) -> str | None:
         return str(value) if 0 <= value < 10**20 else None
     if not isinstance(value, str):
         return "" if value is None else None
-    # Line breaks part two numbers in a cell; tabs and the like part nothing.
+    # Line breaks separate two numbers in a cell; tabs do not.
     text = visible(unicodedata.normalize("NFKC", value)).replace("\t", " ")
     decimal = _DECIMAL_ZERO.fullmatch(text)
     return decimal[1] if decimal else text

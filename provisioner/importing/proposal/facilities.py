@@ -39,7 +39,7 @@ _BLOCK = {
 def want_facility(draft: FacilityDraft, record: Record) -> None:
     """Process a row of the sheet of facilities."""
     known_by = {"name", *_LOCATION} if draft.existing and not record.names_by_id else set()
-    # What a site is known by says the same in other letters: the file keeps its own.
+    # The key is the same in another spelling: keep the file's own.
     for key in _PLAIN:
         if key not in known_by:
             draft.want(record, (key,), key)

@@ -211,7 +211,7 @@ def _units_agree(first: Part | None, second: Part | None, *, eras: bool) -> Same
     if first is None or second is None:
         return Sameness.SAME if first is second else Sameness.OPEN
     if first.key != second.key:
-        # Wards were merged and renamed with the provinces: of two lists their names prove nothing.
+        # Wards were merged and renamed with the provinces, so their names cannot be compared between the two lists.
         return Sameness.OPEN if eras or is_typo(first.key, second.key) else Sameness.OTHER
     if first.type and second.type and first.type != second.type:
         return Sameness.OPEN  # there are a town and a district of one name, and districts become towns

@@ -317,7 +317,7 @@ class _Sheet:
         number, read = self.reader.parse_row(element)  # type: ignore[arg-type] # an element is what it takes
         cells = cast("list[_Read]", read)
         self.reader.row_dimensions.clear()
-        # A row that comes again, or after a later one, is none that a spreadsheet program shows.
+        # Spreadsheet programs do not show a repeated row, or one after a later row.
         if self.last_row < number <= grid.MAX_ROWS:
             self.last_row = number
             filled = {cell["column"]: _cell(cell) for cell in cells if cell["value"] is not None}

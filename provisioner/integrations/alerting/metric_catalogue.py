@@ -213,7 +213,7 @@ class MetricSheet:
         """
         if metric not in self.metrics or tuple(labels) != metric.labels:
             raise ValueError(f"{metric.name} has the labels {metric.labels}, not {tuple(labels)}")
-        # Of two that are the same once they are clean one is told: Prometheus takes nothing where one stands twice.
+        # Labels that are equal after cleaning count once: Prometheus refuses a file with duplicates.
         self._samples.setdefault(metric.name, {})[tuple(map(_clean, labels.values()))] = value
 
     @property

@@ -183,7 +183,7 @@ def _alerts_of_the_watch() -> Iterator[Document]:
 def _night_records() -> Iterator[Document]:
     yield _record(
         "provisioner:night_age_seconds",
-        # Where nights are run by `nightly`, a verification by hand is none; where they are not, it is all there is.
+        # If `nightly` runs the nights, a manual verification does not count as one; otherwise only those exist.
         'time() - (max by (inventory) (provisioner_night_end_timestamp_seconds{extent="complete"})'
         ' or max by (inventory) (provisioner_verification_end_timestamp_seconds{extent="all"}))',
     )

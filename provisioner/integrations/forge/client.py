@@ -175,7 +175,7 @@ def project_of(environment: Mapping[str, str], *, kind: str = "", url: str = "",
     if named not in set(ForgeKind):
         raise UsageError(f"{named!r} is no forge that is known", hint=f"it is one of {', '.join(ForgeKind)}")
     forge = ForgeKind(named)
-    # What a runner of one forge set says nothing about another one.
+    # Variables of one forge's runner do not apply to another forge.
     runner_env = environment if forge == runner else {}
     address = url or environment.get("PROVISIONER_FORGE_URL", "") or _url_in(runner_env, forge)
     path = project or environment.get("PROVISIONER_FORGE_PROJECT", "") or _project_in(runner_env, forge)
@@ -273,7 +273,7 @@ def _marked(client: ForgeClient, number: int, marker: str, account: str) -> Post
         for comment in comments_in(listed):
             if comment.author == account and comment.body.startswith(marker):
                 return comment
-        # A longer page is no forge's. Fifty large ones would cost seconds; then ours counts as none.
+        # No forge sends a longer page. Fifty large ones would cost seconds; then our comment counts as missing.
         is_page = isinstance(listed, list) and 0 < len(listed) <= PAGE
         if not client.dialect.pages or not is_page or client.read_bytes > _MOST_BYTES:
             break

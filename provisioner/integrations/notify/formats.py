@@ -206,7 +206,7 @@ def _single_name(names: Sequence[str]) -> str:
 def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) -> Document:
     annotations = {"summary": printable(summary), "description": printable(detail, _LONGEST_LABEL)}
     return {
-        # A label without a value is none to Alertmanager, and would not be found again.
+        # Alertmanager drops a label without a value, so a later look-up would fail.
         "labels": {name: printable(value, _LONGEST_LABEL) for name, value in labels.items() if value},
         "annotations": {name: text for name, text in annotations.items() if text},
         "endsAt": utc_text(news.at + LASTS),

@@ -328,7 +328,7 @@ def _send_over(mail: EmailMessage, server: MailServer, addresses: Sequence[str],
         refused = client.send_message(mail, mail["From"].addresses[0].addr_spec, addresses)
         return {address: code for address, (code, _) in refused.items()}
     finally:
-        # It said all that it had to: no answer to the goodbye is waited for.
+        # The mail is sent; a failed goodbye does not matter.
         with suppress(OSError, smtplib.SMTPException):
             client.putcmd("QUIT")
         client.close()

@@ -168,10 +168,10 @@ def news_for(reader: ReaderScope, night: NightReport, last: LastNotice, province
     turned = [turned for night_item, place in counted if (turned := _turned(night_item, place, before, night.day))]
     visible = [item for item in turned if reader.sees(Matter.STATUS, item.place)]
     carried = {name: problem for name, problem in before.items() if night.is_unverified(name)}
-    # Of a host or a device nothing is left once nothing is wrong with it.
+    # A host or device without a fault has no entry any more.
     present = night.keys | carried.keys()
     mended = {name: problem for name, problem in before.items() if name.startswith(ITSELF) and name not in present}
-    # What went to another carrier is nothing that this reader is told of any more.
+    # This reader gets no more notices about paths that moved to another carrier.
     own_keys = {night_item.key for night_item, _ in counted} | carried.keys() | mended.keys()
     problems = carried | {item.night_item.key: item.known for item in turned if item.turn is not Turn.BACK}
     return NightNews(
@@ -227,7 +227,7 @@ def _turned(
     return _ComparedItem(Turn.STANDING if is_same else Turn.CHANGED, night_item, place, now)
 
 
-# --- what is broken once is told once -------------------------------------------------------------
+# --- one notice for one fault ---------------------------------------------------------------------
 
 _Key = tuple[Turn, Finding]
 
@@ -243,7 +243,7 @@ def _items(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsItem, 
         )
     for turn, items in by_turn.items():
         by_key = {item.night_item.key: item for item in items}
-        # What is wrong with a device itself is so whatever is wrong with its paths.
+        # A device's own faults are independent of its paths'.
         of_devices = [(item.night_item, item.night_item.cause) for item in items if item.night_item.is_device]
         for night_item, cause in (
             *incident_causes(item.night_item for item in items if not item.night_item.is_device),
