@@ -218,7 +218,7 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
     inventories = [observed.inventory, *([observed.before] if observed.before else [])]
     return PlanInQuestion(
         changes=changing,
-        # What is held is served as well: a share of all paths is the same with it and without.
+        # Frozen facilities are served as well and count in the share of all paths.
         served=frozenset().union(*fleet.serving.values(), *(facts.held["paths"] for facts in observed.facts.values())),
         uncounted=uncounted,
         protected=frozenset(name for inventory in inventories for name in _protected_facilities(inventory)),

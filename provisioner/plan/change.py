@@ -244,7 +244,7 @@ def cut_of(spec: HostSpec, changes: Iterable[Change]) -> HostCut | None:
             facilities |= {site} - {""}
             everything = everything or not site
         else:
-            # A file that says `path` ends sessions of readers: nothing stops on its way from a camera.
+            # A file with the impact `path` ends sessions of readers: streams from cameras go on.
             everything = everything or change.impact is Impact.ALL
     cut = HostCut(spec.id, everything, frozenset(facilities), frozenset(paths), frozenset(relays))
     return cut if everything or facilities or paths or relays else None

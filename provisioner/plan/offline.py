@@ -190,7 +190,7 @@ def _tunnel(spec: HostSpec) -> wire.TunnelAnswer:
         "peers": {peer.public_key: _peer(spec, peer) for peer in tunnel.peers},
     }
     if second is not None:
-        # The tunnel of a relay's next key, as if all had moved there: who has no host knows.
+        # The tunnel of a relay's next key, as if all peers had moved; only the host knows which have not.
         live["following"] = {
             "public_key": second.public_key,
             "listen_port": second.port,
@@ -259,7 +259,7 @@ def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:
             yield f"{name}/{rule.comment or 'unnamed'}", (rule.matches, rule.verdict)
 
 
-# --- what is not known ----------------------------------------------------------------------------
+# --- unknown facts --------------------------------------------------------------------------------
 
 
 def comparison_gaps(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving: Sequence[str]) -> Iterator[str]:

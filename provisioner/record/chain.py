@@ -210,7 +210,7 @@ def _inventories(connection: Connection, table: Table) -> set[object]:
 
 def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainReport:
     """Check the whole history of an inventory."""
-    # First: PostgreSQL answers nothing more once a table was asked for that is gone.
+    # First, since PostgreSQL refuses all further queries after one for a missing table.
     missing = _guarded(lambda: missing_parts(connection), "the database does not say which tables it has")
     chain = _Chain(connection, inventory, keys)
     for number in chain.numbers():
@@ -273,7 +273,7 @@ class _Chain:
             messages = list(self._of_entry(row))
             self.previous = row.hash
         except (*DAMAGE, DBAPIError):
-            # It may be that only its hash cannot be read: what follows it is held against nothing then.
+            # Perhaps only its hash is unreadable; then the next entry is not compared with it.
             messages, self.previous = ["a value of it cannot be read"], ""
         self.faults += [ChainFault(number, message) for message in messages]
 

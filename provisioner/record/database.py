@@ -91,7 +91,7 @@ def bring_up(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection) -> None:
-    # Alembic is imported where it has something to do, once in a database's life a release.
+    # Alembic is needed only once for each database and release.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
@@ -236,9 +236,9 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     do not block writers: a check of a long chain takes longer than a step of an apply can wait.
     """
     connection.isolation_level = None
-    # What is no UTF-8 is the error of the row that holds it, and not of all that are read with it.
+    # Invalid UTF-8 is an error of its row, not of the whole query.
     connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-    # Where another process is making the file now, it is the one that switches; the file remembers.
+    # Another process that creates the file now switches the mode itself; the file stores it.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode = WAL")
 

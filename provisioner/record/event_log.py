@@ -124,7 +124,7 @@ def _after(folder: StateFolder, run: str, sequence: object, outcome: object) -> 
 
 def _steps(inventory: str, run: str) -> Select[object, object, object, object, object]:
     """Select the steps of a run with their stored, untyped values."""
-    # A step has one of the two; with both, one of them would be read by nobody.
+    # A step has one of the two; with both, one would never be read.
     of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)
     outcome = stored(case(of_begun, of_done))
     where = stored(events.c.host), stored(events.c.step)

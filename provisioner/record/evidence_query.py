@@ -144,7 +144,7 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
 def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
     at, number, whole = _plain(_LATER), _LATER.c.number, _whole(_LATER)
     accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
-    # What was never whole declines from its first check on.
+    # A facility that was never fully up declines from its first check on.
     failed = _LATER.c.proved < _LATER.c.checked, at > func.coalesce(spans.c.last, spans.c.oldest - 1)
     columns = {
         "first_entry": _earliest(number, inventory, spans, whole, at == spans.c.first),
@@ -263,7 +263,7 @@ def _add(packages: list[HandedPackage], package: HandedPackage) -> None:
     if not packages or packages[-1].digest != package.digest:
         packages.append(package)
     elif packages[-1].until is not None:
-        # The same once more: who has the later one may install it for longer.
+        # The same package again: the later one may be installed for longer.
         until = None if package.until is None else max(package.until, packages[-1].until)
         packages[-1] = replace(packages[-1], until=until)
 
@@ -273,7 +273,7 @@ def _handed(recorded_at: ProvedAt, actor: str, document: Mapping[str, object]) -
     if not isinstance(relays, list):
         raise TypeError("a package lists its relays")
     named = tuple(NamedRelay(*(_text(relay[name]) for name in NamedRelay._fields)) for relay in relays)
-    # Left out of what was recorded before packages had an end, and of those that have none.
+    # Absent in records from before packages had a last day, and of packages without one.
     until = date.fromisoformat(_text(document["valid_until"])) if document.get("valid_until") is not None else None
     return HandedPackage(recorded_at, actor, named, _text(document["digest"]), document["takes_down"] is True, until)
 

@@ -152,7 +152,7 @@ def read_commit_states(folder: StateFolder) -> tuple[CommitRow, ...]:
         columns = stored(table.revision), table.at, stored(table.content)
         query = select(*columns).where(table.inventory == folder.inventory).order_by(table.at.desc(), table.revision)
         newest = [_commit_row(*row) for row in connection.execute(query.limit(MOST))]
-        # However many came after it that were refused: what was reached is what all others are held against.
+        # The reached commit is compared with all others, however many refused ones came after it.
         reached = [_commit_row(*row) for row in connection.execute(query.where(table.by_itself).limit(1))]
         # And what failed is not to be tried again.
         has_failed = table.content.contains(_FAILED, autoescape=True)

@@ -48,7 +48,7 @@ from provisioner.record.entries import EndedContent, EntryKind, Operation, Start
 LARGEST_ENTRY = 16 * 2**20
 LARGEST_DOCUMENT = 256 * 2**20
 
-# What reading a row that was tampered with may raise, wherever it is taken apart.
+# Errors that a damaged row may raise while it is parsed.
 DAMAGE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error)
 
 _HINT = "see all that is wrong: provisioner history verify; keep a copy of this database, and take a backup of before"

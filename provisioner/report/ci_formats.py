@@ -86,7 +86,7 @@ def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
         path = path_from(folder, problem.file) if problem.file else "."
         description = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
         fingerprint = fingerprint_of(problem, path)
-        # GitLab leaves out what has the fingerprint of another one: a second one on another line would be lost.
+        # GitLab drops a finding with a known fingerprint, so the same problem on another line would be lost.
         number = 1
         while fingerprint in report:
             number += 1

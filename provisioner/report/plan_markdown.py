@@ -310,7 +310,7 @@ def _plan_head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Tran
         yield say("Allowed for this plan: {allowed}", allowed=code(allowed, 400))
     yield ""
     if plan.unreadable:
-        # Who reads no further has read what is missing here, before that nothing changes on the others.
+        # A reader of the first lines learns about missing hosts before "no change" on the others.
         yield from (f"- {code(say.restated(sentence), _REASON)}" for sentence in plan_ending(plan))
         yield ""
 

@@ -365,7 +365,7 @@ def scorecard(
     )
     groups = {group.key: group for group in report.by_carrier}
     of_carriers = {entry: row for entry, row in shares.by_carrier.items() if entry} if shares else {}
-    # A carrier that carries nothing now, and takes something over, has something broken or did carry, is a row, too.
+    # A carrier without present facilities has a row, too, if it takes some over, had some, or has incidents.
     silent = (set(next_carriers) | set(incidents.counts if incidents else ()) | set(of_carriers)) - set(groups)
     groups |= {carrier: progress((), lambda _: "").total for carrier in silent}
 

@@ -37,7 +37,7 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -
 def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
     header = len(lines) + 2
     last = get_column_letter(len(page.columns))
-    # What stands before the rows in the file is said before the first of them.
+    # Column widths come before rows in the file, so they are set first.
     for column, (_, width) in enumerate(page.columns, start=1):
         sheet.column_dimensions[get_column_letter(column)].width = width
     sheet.freeze_panes = f"A{header + 1}"

@@ -52,12 +52,12 @@ NOT_PLAIN: Final = object()
 """Result of `read_lines` for a file it cannot read. `None` is a value."""
 _DEEPEST: Final = 12
 
-# Spaces and one kind of line ends, and nothing that libyaml would refuse or take for an end of a line.
+# No spaces but one kind, one kind of line ends, and no sign that libyaml refuses or reads as a line end.
 _ODD: Final = "[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _KEY: Final = r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,126}"
 _QUOTED: Final = r"\"[^\"\\\n]*\"|'[^'\n]*'"
 _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`]"
-# These give back nothing that they took: a line that is none of ours would be tried in 2^n ways.
+# These do not backtrack: a foreign line would be tried in 2^n ways.
 _PLAIN: Final = rf"{_FIRST}[^:#\n]*+(?:(?::(?=\S)|(?<=\S)#)[^:#\n]*+)*+"
 _INNER: Final = rf"{_FIRST}[^:#,\[\]{{}}'\"\n]*+"
 _ENTRY: Final = re.compile(rf"({_KEY}):(?: +(?:({_PLAIN})|({_QUOTED})|([{{\[].*)))? *(?:(?<= )#.*)?")

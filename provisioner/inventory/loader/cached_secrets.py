@@ -47,7 +47,7 @@ _BY_ID: Final = (
 )
 _A_KEY: Final = Secret("-")
 
-# Dictionaries: what is found out goes from process to process, and no read-only view of one does.
+# Dictionaries, since read-only views cannot be sent between processes.
 _NO_NAMES: Final[Mapping[str, Sequence[str]]] = {}
 _NO_DIGESTS: Final[Mapping[str, str]] = {}
 

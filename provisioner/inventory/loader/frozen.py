@@ -76,7 +76,7 @@ def frozen_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] =
     errors = dict[str, tuple[Problem, ...]]()
     while True:
         errors = _joined(errors, {**accused, **_under_other_names(loaded, accused)})
-        # What a held facility makes of the others is none of theirs: a load that is no load, a key that is nobody's.
+        # Errors that only a frozen facility causes in others do not count: a wrong load, a key without an owner.
         accused, across = partition(errors_of(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
         if not accused:
             break

@@ -113,7 +113,7 @@ class Loaded:
         if self.frame is None:
             return None
         with without_collector(), at_stage(Stage.BUILD):
-            # Who reads all of them has the time for the lock, and may compare the whole with another.
+            # A reader of all facilities has time for the lock, and may compare the whole with another.
             lock = self.frame.allocations
             return self.frame.with_facilities(self.facilities()).model_copy(update={"allocations": lock})
 
@@ -132,7 +132,7 @@ class Loaded:
         across: tuple[Problem, ...] = ()
         if self.frame:
             view = rules.View(self.frame, self.outlines, self.places, self.today, self.broken)
-            # Of a file with faults nothing is kept: what stands in it may be anything, and be quoted.
+            # A file with faults is not stored: messages may quote its content.
             is_whole = not self.problems and not self.broken
             across = self._across(view) if is_whole else rules.check_across(view)
         return without_consequences(sorted([*self.problems, *self.rule_problems, *across]))

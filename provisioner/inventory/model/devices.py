@@ -69,8 +69,8 @@ DarkHours = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-
 
 # --- settings under change ------------------------------------------------------------------------
 #
-# What stands beside `accept` is the new one. Its day is the last on which either is taken, by Vietnam's clock. None of
-# it is part of what is signed: what a stream or a device was is what the three signed before.
+# `accept` has the former values; beside it are the new ones. Its day is the last on which both count, by Vietnam's
+# clock. `accept` is not signed: the three parties signed the former values before.
 
 
 class FormerStream(Model):

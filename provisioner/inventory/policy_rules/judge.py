@@ -145,7 +145,7 @@ def cases_of(module: RegoModule) -> RegoCases:
             expression = replaced[0].expression
             plans.append(f"{name} := {text[expression[0].offset : replaced[0].end]}")
     for replacement in reversed(replacements):
-        # Its lines stay, so that all that comes after stays where it is.
+        # Empty lines keep the line numbers of the rest.
         lines = "\n" * text[replacement.first.offset : replacement.end].count("\n")
         text = text[: replacement.first.offset] + lines + text[replacement.end :]
     return RegoCases("\n".join((text, *plans, "")), tuple(cases), tuple(faults))

@@ -422,7 +422,7 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
                     yield name, msg("pre-shared key between relay {id} and centre {centre}", relay.id, centre), ""
         yield from ((name, lacking, "") for lacking in _readers_lack(view, carrier, stored or CarrierSecrets()))
         for site in view.sites_by_carrier[name]:
-            # A plan that is only proposed is on no host: nothing waits for its key.
+            # A proposed plan is on no host and needs no key yet.
             if name in site.tunnels_to and site.id not in site_psks:
                 yield name, msg("pre-shared key for facility {id}", site.id), site.id
             if name in site.pushes_to and site.id not in publish_keys:

@@ -316,7 +316,7 @@ def _ids_of(view: View, kind: str) -> set[str]:
 def _is_existing_place(view: View, kind: str, name: str) -> bool:
     if name in _ids_of(view, kind):
         return True
-    # What could not be read may have it.
+    # An unreadable file may have it.
     broken = {"site": "facility/", "province": "facility/", "relay": "carrier/", "centre": "centre/"}.get(kind, "c")
     return any(owner.startswith(broken) for owner in view.broken)
 

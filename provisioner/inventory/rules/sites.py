@@ -245,7 +245,7 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
             path = ("survey", "uplink", "upload_mbps")
             yield site.problem(path, "uplink-over-capacity", message, hint, severity=Severity.WARNING)
         return
-    # Who opens one main stream has every other picture of the site starve.
+    # One open main stream would starve all other pictures of the site.
     needed = subs + max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays
     message = ""
     if subs > upload * 1000:

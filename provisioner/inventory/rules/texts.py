@@ -95,7 +95,7 @@ def _path_finding(path: str) -> _Finding | None:
     if path_holds_login(path):
         return _PATH
     if unknown := unknown_references(path):
-        # What stands between the braces may itself be a password.
+        # The text between the braces may itself be a password.
         message = msg("the RTSP path has an unknown placeholder, {times}", counted(len(unknown), "time"))
         hint = "write {username} or {password}, which stand for the login in secrets/; other braces as %7B and %7D"
         return "rtsp-path-reference", message, hint, _ERROR

@@ -166,7 +166,7 @@ def without_consequences(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     errors = [problem for problem in listed if problem.severity is Severity.ERROR]
     codes: dict[str, set[str]] = {}
     for problem in errors:
-        # An object whose file is called otherwise has no place: what is said of it stands nowhere.
+        # An object in a file with another name has no place, so its problems have no file.
         for file in {problem.file, ""} if problem.code.endswith("-file-misplaced") else {problem.file}:
             codes.setdefault(file, set()).add(problem.code)
     everywhere = _hidden(ANYWHERE, {(problem.object.partition("/")[0], problem.code) for problem in errors})

@@ -94,13 +94,13 @@ def needs_of_sites(
         sites, reason, moved_to = sites_of(spec), "", None
         if spec.id in fleet.former_keys:
             reason = "the relay's public key is another one than before"
-        # Who goes by a name finds the address by it.
+        # Sites with a name for the relay find its new address.
         elif (moved_to := moved.get(spec.id)) and not (spec.trust and spec.trust.endpoint):
             before = (facts[spec.id].trust if spec.id in facts else None) or spec.trust
             sites = [site for site in sites if moved_to.concerns(site, before, spec.trust)]
             reason = msg("the relay's public address or port {was} → {is_now}", moved_to.was, moved_to.is_now)
         if reason:
-            # The key of its tunnel, and the port of that, is nothing to sites that push.
+            # The tunnel's key and port do not matter to sites that push.
             if moved_to is not None and moved_to.was.rpartition(":")[0] != moved_to.is_now.rpartition(":")[0]:
                 sites = [*sites, *pushing_sites_of(spec)]
             needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites}

@@ -88,7 +88,7 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     if not differing:
         return at.noop(Resource.FILE, path, "same content, mode and owner")
     if path == at.spec.names.policy_file and differing == ["content"]:
-        # What a host does not remember it cannot hold against an edit that takes it back.
+        # A host cannot notice a reverted edit that it does not remember.
         if reason := _to_be_remembered(at):
             return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
         return at.noop(Resource.FILE, path, "the policy that it was applied under; the next change writes the new one")
@@ -159,7 +159,7 @@ def _of_settings(
         return impact, NOBODY, reason
     ended = ended_by(live["settings"].get(USERS), desired.get(USERS), at.facts.runtime)
     cut = at.served_here if ended.readers is None else at.audience(ended.readers)
-    # Whoever watches at the moment: an impact is what a plan is reviewed for, and stands in its digest.
+    # Whether or not a viewer is present: the impact is reviewed, and the digest includes it.
     return (Impact.PATH if ended.takes_away else impact), cut, f"{reason}: {ended.reason}"
 
 

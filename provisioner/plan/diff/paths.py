@@ -42,7 +42,7 @@ _HOT_PATH_SETTINGS = frozenset(
         "recordDeleteAfter",
     }
 )
-# Settings whose change restarts a server that serves no viewers, or none at all.
+# Settings whose change restarts no server, or one without viewers.
 _HOT_SETTINGS = frozenset(
     {
         "api",
@@ -241,7 +241,7 @@ def _new_names(at: Comparison) -> dict[str, str]:
     """Return new paths' names by their sources without login."""
     new = (path for path in at.spec.paths if path.name not in at.live_paths)
     named = ((address_without_login(str(path_settings(path)["source"])), path.name) for path in new)
-    # What is left of several addresses may be the same, where a path is not shown; what is pushed has none.
+    # Shortened addresses may be equal if the path is hidden; pushed paths have no address.
     return {source: name for source, name in named if "://" in source and not source.endswith("/***")}
 
 

@@ -67,7 +67,7 @@ def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer
     It does not count if another facility is behind it.
     """
     addresses = {str(network) for network in peer.allowed_ips}
-    # A hub pulls from relays: the facilities of a path are behind them, and none is one.
+    # A hub pulls from relays, which are not facilities: those are behind them.
     pulled_from = () if peer.name.startswith(_RELAY) else addresses
     behind = {owner_of_path(path)[1] for ip in pulled_from for path in at.pulled_from(ip)}
     if behind - {peer.name.removeprefix(SITE)}:
@@ -98,7 +98,7 @@ def _differences(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> list[str]
         differing.append("pre-shared key differs: used from the next handshake on")
     if live["keepalive_s"] != peer.keepalive_s:
         differing.append(f"keepalive {live['keepalive_s'] or 'off'} → {peer.keepalive_s or 'off'}")
-    # A peer without an endpoint of its own roams: where it was last seen is no configuration.
+    # A peer without an endpoint of its own roams: its last address is not configuration.
     if peer.endpoint is not None and live["endpoint"] != endpoint_text(*peer.endpoint):
         differing.append(f"endpoint {live['endpoint'] or 'none'} → {endpoint_text(*peer.endpoint)}")
     return differing

@@ -249,7 +249,7 @@ def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling
         raise RenderError(f"the rendered firewall has no chain `{chain}`", hint="compare the template with ours")
     if chain == "input":
         packet = replace(packet, port=led_to(ruleset, packet))
-    # A network around all of them is mostly treated as they are, and is one where they are hundreds.
+    # The network around all targets usually has the same result, and is one check instead of hundreds.
     listed = any(packet.port in ruleset.pairs(s["pairs"]) for r in rules.rules for s in r.statements if s["pairs"])
     targets = packet.targets if listed else packet.targets.around
     made = _rulings(ruleset, rules, replace(packet, sources=packet.sources.around, targets=targets))
@@ -381,7 +381,7 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
     "oif": lambda s, p: f'"{p.leaves_by}"' in s["out"],
     "pair": lambda _, p: p.protocol == "tcp",
     "port": lambda s, p: (s["protocol"], int(s["number"])) == (p.protocol, p.port),
-    # Whoever sends chooses the port that he sends from.
+    # The sender chooses its source port.
     "datagram": lambda _, p: p.protocol == "udp",
     "l4": lambda s, p: s["l4_protocol"] == p.protocol,
     "count": lambda *_: True,
@@ -414,7 +414,7 @@ def _hears(ruleset: Ruleset, kind: str) -> bool:
         answers = [_fits_neighbour(statement, kind) for statement in rule.statements]
         if False in answers:
             continue
-        # What some of them match: accepted are then not all, and dropped are some.
+        # Only some packets match: then not all are accepted, and some are dropped.
         if rule.verdict == "drop" or None not in answers:
             return rule.verdict == "accept"
     return chain.policy == "accept"

@@ -260,7 +260,7 @@ def together(outcomes: Iterable[Outcome]) -> Outcome:
     results = list(outcomes)
     reaches = {result.reach for result in results}
     reach = reaches.pop() if len(reaches) == 1 else CellReach.PART
-    # Of what is torn it is told who tears it.
+    # A partial result names the rules that refuse.
     by = [result.by for result in results if reach is not CellReach.PART or result.reach is not CellReach.YES]
     return Outcome(reach, tuple(sorted({name for names in by for name in names})))
 
@@ -391,7 +391,7 @@ def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outc
     """Judge traffic from outside to a host."""
     ports, networks = _ports(host.spec, service), outside.networks
     if service is Service.PUBLISH:
-        # Sites push over IPv4: nobody listens there over IPv6.
+        # Sites push over IPv4; no service listens there over IPv6.
         networks = Networks(network for network in networks if isinstance(network, IPv4Network)) or networks
     return _at_ports(service, (outcome([*_arrived(host, service, networks, "", port)]) for port in ports))
 

@@ -138,7 +138,7 @@ def _moved_changes(first: Iterable[Change], second: Iterable[Change]) -> Iterato
     first_changes, second_changes = _by_resource(first), _by_resource(second)
     for key in first_changes.keys() | second_changes.keys():
         before, after = list(first_changes.get(key, ())), list(second_changes.get(key, ()))
-        # One resource usually has one change; where it has several, equal ones are no difference.
+        # A resource usually has one change; of several, equal ones are no difference.
         for change in first_changes.get(key, ()):
             twin = next((candidate for candidate in after if _acts(candidate) == _acts(change)), None)
             if twin is not None:

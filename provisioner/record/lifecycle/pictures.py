@@ -131,7 +131,7 @@ def _down_since(
     since = [decline for decline in declined if decline]
     if len(since) < len(declined):
         return None
-    # What is as it was before another content was proved declined before that, and is down all the same.
+    # A content that was signed again may have declined before another one was proved; it still counts as down.
     return min(
         (decline for decline in evidence.declines_of(facility) if decline > proved), default=max(since, default=None)
     )

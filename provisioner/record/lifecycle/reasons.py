@@ -154,7 +154,7 @@ def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
         yield grounds.written("its gateway's key is missing (gateway.public_key)", "gateway")
 
 
-# --- what was shown -------------------------------------------------------------------------------
+# --- evidence -------------------------------------------------------------------------------------
 
 
 def _moment_and_run(proof: ProvedAt) -> str:
