@@ -134,7 +134,7 @@ def ended(applied: Applied) -> RunEnded:
 
 def _went_wrong(result: HostResult) -> bool:
     if result.outcome is HostOutcome.UNREACHABLE:
-        # One that could not be read was not touched; of one that was started nobody knows.
+        # An unreadable host was not changed; the state of a started one is unknown.
         return bool(result.wave or result.seconds)
     is_refused = result.outcome is HostOutcome.NOT_STARTED and result.refusal not in {*_PASSING, NotStartedBecause.HOST}
     return result.outcome in _WENT_WRONG or is_refused

@@ -251,7 +251,7 @@ class FollowedBranch:
                 trees.joinpath(f"{commit}{_WHOLE}").unlink(missing_ok=True)
                 remove_tree(self.clone, tree)
 
-    # --- what was reached, as this machine remembers it -------------------------------------------
+    # --- the reached commit in this machine's memory ----------------------------------------------
 
     def remembered(self) -> str:
         """Return the reached commit in this machine's memory, or empty."""

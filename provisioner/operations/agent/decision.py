@@ -266,7 +266,7 @@ def _is_refused_for_good(now: Situation) -> bool:
     record = now.known
     if record is None or record.state is not CommitState.REFUSED or record.rules != now.rules:
         return False
-    # What it is was judged above: only what is in it is left.
+    # Its kind was judged above; only its content is left.
     return record.cause is CommitCause.INVENTORY and not now.again
 
 

@@ -187,7 +187,7 @@ class AgentRounds:
             looked=now.look is not None,
         )
 
-    # --- what is known ----------------------------------------------------------------------------
+    # --- known commits ----------------------------------------------------------------------------
 
     def _reached(self, work: _Work) -> str:
         """Return the last reached commit, the newer of history and own memory.
@@ -209,7 +209,7 @@ class AgentRounds:
             return recorded or remembered
         if not self.branch.has(recorded):
             return recorded
-        # The branch that was fetched does not lead to what is remembered: the history may have been set back with it.
+        # The fetched branch lacks the remembered commit: the history may have been reset with it.
         return self.branch.newer(remembered, recorded) if self.branch.has(remembered) else remembered
 
     def _fetch(self, work: _Work) -> str:
@@ -340,7 +340,7 @@ class AgentRounds:
         record = CommitRecord(step.commit, CommitState.REACHED)
         return replace(now, doubt="", reached=step.commit, known=record, tip=tip, is_due=False, stuck=frozenset())
 
-    # --- what is written down ---------------------------------------------------------------------
+    # --- records ----------------------------------------------------------------------------------
 
     def _record(self, now: Situation, step: AgentStep, work: _Work) -> None:
         """Record the tip's state if it is new."""

@@ -201,7 +201,7 @@ def _first_message(session: Session, error: ProvisionerError) -> str:
     problems = error.problems if isinstance(error, ListedProblemsError) else ()
     if not problems:
         return error.message
-    # Files are laid out in a folder of the agent's: whoever has to correct one knows it by its place in the inventory.
+    # The agent's copy is in a folder of its own: name files by their place in the inventory.
     first, root = problems[0], f"{session.root}/"
     more = f"; and {counted(len(problems) - 1, 'more problem')}" if len(problems) > 1 else ""
     position = f"{first.file.replace(root, '')}:{first.line}: " if first.file and first.line else ""

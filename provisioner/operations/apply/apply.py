@@ -179,7 +179,7 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     refuse_rolled_back(keyed_state_folder(session), last)
     jobs, unreachable = _jobs_of(session, last)
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
-    # Of what the plan cut nothing is known any more: what has not begun waits for a confirmation.
+    # The plan's cuts are not known any more, so waves that have not started wait for a confirmation.
     options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
     progress = last.progress_by_facts({job.spec.id: job.facts for job in jobs if job.facts is not None})
     applied = carry_out(
@@ -209,7 +209,7 @@ def abort(session: Session) -> Applied:
     options = RolloutOptions(who=who_text(who(session.environment)))
     log = RunLog(keyed_state_folder(session), last.run)
     try:
-        # Its silences of before end by themselves: nothing proves that they are its own.
+        # Earlier silences end by themselves: there is no proof that they are the run's own.
         with Silencer(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
             done = roll_out(
                 open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort="ended by hand"

@@ -17,7 +17,7 @@ def begin(environment: Mapping[str, str]) -> None:
     try:
         _Process.begun = WaitingAnsible(environment)
     except (HostError, OSError):
-        # Whoever calls a host says it.
+        # The caller of a host reports it.
         return
 
 

@@ -91,7 +91,7 @@ def unfinished(folder: StateFolder, *, proved: bool = True) -> Unfinished:
             if recorded.run.operation is Operation.VERIFY or recorded.finished is not None:
                 continue
             events = (log.proved if proved else log.of)(recorded.run.id)
-            # One that has not begun its journal has touched nothing, and knows nothing of what it was about to do.
+            # A run without a journal changed no host, and its intent is unknown.
             if start := beginning_of(events):
                 if proved:
                     _refuse_unproved(folder, recorded, history, start)

@@ -181,11 +181,11 @@ def _checked(
     path_verdicts = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
     visited = [verdict for verdict in path_verdicts if verdict.cause is not Cause.NOT_ASKED]
     moments = [verdict.checked_at for verdict in visited if verdict.checked_at is not None]
-    # Where no path gave any evidence there is no moment, and nothing to tell.
+    # Without evidence of a path there is no time to record.
     if moments:
         proved = sum(_is_proved(verdict) for verdict in visited)
         checked = sum(_is_counted(verdict) for verdict in visited)
-        # A sample that is good says nothing of the rest: what was known of the whole stays. One that is not is news.
+        # A good sample does not prove the rest, so the whole keeps its state. A bad one is news.
         if len(visited) == len(path_verdicts) or checked > proved:
             yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), checked, proved)
 

@@ -225,7 +225,7 @@ class _DrainRun:
             return
         self.prove(self.sessions(), (*both, *look.leaving))
         if not all(map(self.is_ready, look.leaving)):
-            # A relay is applied as a whole: what is not proved would go with what is.
+            # A relay is applied as a whole: unproved sites would go with the proved ones.
             self.outcome.end = DrainEnd.UNPROVED
             return
         ready = {name: look.paths.get(name, 0) for name in both if self.is_ready(name)}

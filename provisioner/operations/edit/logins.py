@@ -252,7 +252,7 @@ def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credential
     try:
         return Credentials(username=username, password=order.password, old=old_login)
     except ValidationError:
-        # What was given is in what pydantic says.
+        # pydantic's message has the given value.
         message = "a user's name is one line of at most 300 characters"
         raise UsageError(message, hint="see --username", object=name) from None
 

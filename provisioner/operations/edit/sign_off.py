@@ -161,7 +161,7 @@ def sign_off(
     changes: dict[KeyPath, object] = {
         **_sign_off_changes(agreement.plan, case.plan, [_written(item) for item in sign_offs])
     }
-    # What all three have signed is agreed, where there is something to connect.
+    # A plan that all three signed is agreed if it has a gateway and cameras.
     agreed = not missing and not case.plan.agreed and case.facility.gateway is not None and bool(case.facility.cameras)
     if agreed:
         changes[agreement.plan, "state"] = PlanState.AGREED.value

@@ -151,7 +151,7 @@ def renew_certificate(
     if not target.sites or at_once:
         key = new_certificate_key()
         made = self_signed(key, relay, target.address, moment, target.tls.days)
-        # The key first: a certificate without its key would be one that nobody can show.
+        # The key first: a certificate without its key is useless.
         vault = _keep_key(session, target, key)
         return CertificateWritten(read_certificate(made), (vault, _recorded(session, target, (made,))))
     # One that a call drew which was ended before it wrote the lock goes on.

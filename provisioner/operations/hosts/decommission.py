@@ -105,7 +105,7 @@ def record_run(
     session: Session, operation: Operation, limit: tuple[str, ...], document: Document, digest_key: Secret | None
 ) -> str:
     """Record an action, as `record_done`; `limit` describes its objects."""
-    # The database's library takes as long to import as most of what is recorded here takes.
+    # The database's library takes long to import.
     from provisioner.record import heads, store  # noqa: PLC0415
 
     now = datetime.now(UTC)

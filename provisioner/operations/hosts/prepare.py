@@ -194,7 +194,7 @@ def _bare_facts(session: Session, spec: HostSpec, login_spec: HostSpec, keys: tu
     """
     answer = _call(session, login_spec, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     is_shut = answer.outcome is CallOutcome.FAILED and login_spec.ssh.user == spec.ssh.user
-    # Whose own user may call our program and nothing else says by that program what it lacks.
+    # A user that may call only our program reports through it what the host lacks.
     if is_shut and (facts := _facts(session, spec)) is not None:
         return BareHostFacts(
             by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True
@@ -272,7 +272,7 @@ def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostEr
     address = f"{spec.id} ({spec.ssh.place(spec.address)})"
     another = "another login of the host's own, root or one with sudo, is named by --user"
     if is_begun:
-        # Whatever the cause: what was begun there is not ended by it.
+        # Work that started there goes on, whatever the cause.
         hint = "what was begun goes on there; run the same command again, which looks first"
         return HostError(
             f"{address} gave no answer to what it was asked for: {answer.error}", hint=hint, object=spec.id

@@ -255,7 +255,7 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, a
         raise HostError(errors[spec.id].message, hint=errors[spec.id].hint, object=spec.id)
     keys = made[spec.id]
     before = inventory.allocations
-    # The box of a former key opens nothing that anybody knows any more, and a change of that key is over.
+    # The sealed former key is of no use any more, and a change of that key is over.
     former = before.relays[spec.id].model_copy(update={"sealed_key": None, "next_key": None})
     without = before.model_copy(update={"relays": {**before.relays, spec.id: former}})
     if keys.public_key == before.relays[spec.id].public_key:

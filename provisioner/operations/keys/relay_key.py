@@ -132,7 +132,7 @@ def _look_from(session: Session, relay: str, planned: Planned) -> OwnKeyLook:
     second = facts.tunnel.get("following") if facts.tunnel else None
     present_key = facts.tunnel["public_key"] if facts.tunnel else ""
     peers = {peer.public_key: peer.name for peer in session.state.hosts[relay].tunnel.peers if peer.allowed_ips}
-    # What is held stays on the relay, and its gateway has to move as well.
+    # Frozen facilities stay on the relay, and their gateways have to move as well.
     peers |= {key: name for key, name in facts.held["peers"].items() if name.startswith(SITE)}
     if following is not None and present_key == following.public_key:  # the relay has ended it, and the lock not yet
         return OwnKeyLook(relay, following, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())

@@ -229,7 +229,7 @@ class Observing:
             except BaseException as error:  # noqa: BLE001 (it is raised where somebody waits for the facts)
                 self._error = error
 
-        # Whoever is interrupted meanwhile waits for no host.
+        # An interrupt does not wait for hosts.
         self._thread = Thread(target=read, name="observation", daemon=True)
         self._thread.start()
 

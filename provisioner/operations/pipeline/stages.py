@@ -381,7 +381,7 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
     files = {host: render_host(spec, session.templates) for host, spec in specs.items()}
 
     def compare(facts: HostFacts) -> tuple[Change, ...]:
-        # Of what is held alone more is asked later on: a country's facts are let go of, one host after the other.
+        # Only frozen facilities need facts later on: a country's facts are released, host by host.
         if session.held:
             read[facts.host] = facts
         for host, spec in with_live_logins([specs[facts.host]], {facts.host: facts}).items():
@@ -486,7 +486,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
     for carrier, secrets in new.carriers.items():
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
-    # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
+    # Only now: marks on hosts depend on the digest key, which has to outlive this call.
     order = _KeysOrder(recorded_keys(inventory), (allow or {}).get(TRUST, 0), actor, recovery)
     made, errors = _keys_of(session, hosts, order)
     errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
@@ -654,7 +654,7 @@ def _package(
     inventory: Inventory, secrets: Secrets, facility: Facility, templates: Templates, valid: Validity
 ) -> SitePackage:
     spec = site_spec(inventory, secrets, facility)
-    # What led to its devices before goes; what does now is the carrier's, and stands on the sheet.
+    # The former tunnel is removed. The carrier's network now leads to the devices; the sheet says so.
     takes_down = had_tunnel(inventory, facility)
     files = render_site(spec, templates, valid, takes_down=takes_down)
     return SitePackage(files, takes_down, spec.system, spec.changes_key, valid.until)

@@ -188,7 +188,7 @@ class _Reader:
         """
         pieces = [self._pieces(span) for span in spans]
         all_pieces = [piece for of_span in pieces for piece in of_span]
-        # Of provinces that were asked for by name nobody has counted the rows.
+        # The rows of named provinces have not been counted.
         in_threads = len(all_pieces) >= _MANY_PIECES and any(piece.newest is not None for piece in all_pieces)
         done = list(in_parallel(self._read_unless_it_fails, all_pieces)) if in_threads else []
         by_piece = dict(zip(all_pieces, done, strict=False))

@@ -318,7 +318,7 @@ def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | Non
         names |= {
             n for n in old_lock.sites.keys() | new_lock.sites.keys() if old_lock.sites.get(n) != new_lock.sites.get(n)
         }
-    # Paths with older names are served under those, too: they are counted where they are built.
+    # Renamed paths are served under their older names, too: count them with those.
     names |= {move.new.split("/")[1] for move in new.frame.settings.moved if "/" in move.new}
     return _Scope(old, new, frozenset(names))
 

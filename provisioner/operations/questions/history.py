@@ -227,7 +227,7 @@ class _Holders:
         if facts.recorded is not None:
             self.held += _witnessed_heads(facts.host, "manifest", [facts.recorded])
         elif facts.confirmed:
-            # An older version wrote the manifest, or somebody else did: of the entry it says nothing.
+            # An older version or another program wrote the manifest, so it does not name the entry.
             self.confirmed[facts.host] = facts.confirmed
         self.held += _witnessed_heads(
             facts.host, "receipt", (receipt for receipt in facts.receipts if receipt != facts.recorded)

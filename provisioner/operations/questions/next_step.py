@@ -106,7 +106,7 @@ def _is_waiting(status: FacilityStatus) -> bool:
     if status.is_blocked or site.plan is not None:
         return status.is_blocked
     if site.survey_verdict is None:
-        # Whoever describes its cameras has seen them: a plan may be proposed, and validate says what is missing.
+        # Described cameras have been seen: a plan may be proposed, and `validate` names missing parts.
         return not site.cameras and status.standing.state in _BEFORE_A_PLAN
     return site.survey_verdict is not SurveyVerdict.READY
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Model)
 
-# What hosts still lack is no reason to report nothing.
+# Reports must work although hosts still lack these.
 _TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
 _NEWEST = 50
 

@@ -125,7 +125,7 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
         hint = "set its password: ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"nothing is recorded: {_SHUT}", hint=hint)
     limit = of_facilities(documents)
-    # Where nobody wrote down what was handed out, this is where that is first recorded.
+    # If the handed-out package was never recorded, record it here.
     failure = record_run(session, Operation.SITE_PACKAGE, limit, _document(documents), key) if as_desired else ""
     return failure or record_run(session, Operation.INSTALLED, limit, _document(documents), key)
 
@@ -213,7 +213,7 @@ def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> Wan
     """Return a facility's desired package; `None` if it cannot have one yet."""
     if facility.operating is Operating.CLOSED:
         return WantedPackage(())
-    # Of a carrier whose file cannot be read nobody knows what its relays are.
+    # The relays of a carrier with an unreadable file are unknown.
     if not inventory.relays.keys() >= {relay for _, relay in relays_of(facility.carried_plans)}:
         return None
     try:

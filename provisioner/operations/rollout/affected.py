@@ -19,18 +19,18 @@ from provisioner.operations.rollout.answers import MOMENT_S, Absence, Watch
 
 _Peers = Mapping[str, wire.PeerSessionAnswer]
 
-# MediaMTX notices a silent camera after 10 s and dials again after 5 s: what is younger says nothing yet.
+# MediaMTX notices a silent camera after 10 s and dials again after 5 s: younger states are no evidence yet.
 OWN_S = 30.0
 # From when on what MediaMTX says of it is of tries after the switch.
 _WORDS_S = 25.0
-# Peers send something every 25 s, even if it is nothing.
+# Peers send a packet every 25 s, even an empty one.
 _KEEPALIVE_S = 27.0
 # Cameras of a bad day reconnect every twenty minutes. Relays whose own do so oftener are measured by them.
 _RATE_A_MINUTE = 0.05
 _YOUNG_S = 60.0
 # No look before a switch is older than that at the first one after it.
 _LONGEST_SWITCH_S = 60.0
-# How seldom chance alone may explain what was lost at the switch, before the switch explains it better.
+# Below this probability of a loss by chance, the switch is its cause.
 _CHANCE = 1e-5
 _MOST_READERS_BY_THEMSELVES = 1
 _REFUSED = "its device refuses the password: quarantined"
@@ -61,7 +61,7 @@ def _relay_changes(
     if before["started"] != after["started"]:
         return ["the relay was restarted"]
     old_paths, new_paths = (set(paths) - touched.named for paths in (before["paths"], after["paths"]))
-    # What a device refuses its password to is out of the relay's file by the host's own doing, whenever that is.
+    # The host itself removes paths with a refused password from the relay's file, at any time.
     removed = [f"path {name} is gone" for name in sorted(old_paths - new_paths - set(after["quarantined"]))]
     return removed + [
         f"path {name} is there, and was not" for name in sorted(new_paths - old_paths - set(before["quarantined"]))
@@ -133,7 +133,7 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     steady = Counter(served[name].facility for name in watch.steady)
     away = Counter(served[name].facility for name in watch.absent)
     other_sites = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
-    # At least half of them: a site alone proves nothing.
+    # At least half of them: a single site is no proof.
     flow = {site: flowing > 0 and 2 * absent <= flowing for site, (flowing, absent) in other_sites.items()}
     refused = set(watch.last["quarantined"]) if watch.last else set()
     causes = {

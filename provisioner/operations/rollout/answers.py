@@ -29,7 +29,7 @@ _AT_SWITCH_S = -0.5
 # MediaMTX says of a stream that stands still that it is lost after 10 s.
 _SAID_S = 12.0
 
-# What a switch cuts is lost within seconds: at once, or when what was on its way has come and nothing follows.
+# A switch cuts a stream within seconds: at once, or after the packets that were under way.
 MOMENT_S = 6.0
 
 
@@ -249,7 +249,7 @@ def parse_report(host: str, document: object) -> ChangeReport:
 
 def _report(host: str, answer: wire.ChangeAnswer) -> ChangeReport:
     state = ChangeState(answer["outcome"])
-    # What else an answer brings is taken only where it counts.
+    # Other parts of an answer count only in these states.
     facts = answer.get("facts") if state in {ChangeState.APPLIED, ChangeState.STALE} else None
     holder = answer.get("holder") if state is ChangeState.LOCKED else None
     return ChangeReport(

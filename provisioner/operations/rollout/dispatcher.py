@@ -22,8 +22,8 @@ _TOGETHER_S = 0.05
 
 _RUNS_AT_ONCE = 4
 
-# A run that takes longer than all of its good hosts would is left with those that are slow, and takes nobody's place.
-# Nor does one whose hosts wait because they were asked to.
+# A run that outlasts its good hosts has only slow ones left, and blocks no place. Neither does one whose hosts wait by
+# request.
 _SLOW_S = 10.0
 
 _TICK_S = 0.2

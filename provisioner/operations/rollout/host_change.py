@@ -43,7 +43,7 @@ _UNCLEAR_ANSWERS = 3
 _ARMED_S = 900.0
 _LONGEST_S = TRANSACTION_TIMEOUT_S + _ARMED_S + RETURN_S
 
-# What ends a host's way, and as what. `armed` ends none: the host waits.
+# States that end a host's change, with its outcome. `armed` is not one: the host waits.
 _ENDS: Mapping[ChangeState, tuple[HostOutcome, NotStartedBecause | None]] = {
     ChangeState.STALE: (HostOutcome.NOT_STARTED, NotStartedBecause.STALE),
     ChangeState.LOCKED: (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
@@ -54,9 +54,9 @@ _ENDS: Mapping[ChangeState, tuple[HostOutcome, NotStartedBecause | None]] = {
     ChangeState.ROLLED_BACK: (HostOutcome.ROLLED_BACK, None),
     ChangeState.ROLLBACK_FAILED: (HostOutcome.ROLLBACK_FAILED, None),
 }
-# What a host that has waited was: changed. That it was never touched is not true of it any more.
+# A host that has waited was changed, so these states are not true of it.
 _UNTOUCHED = frozenset({ChangeState.REFUSED, ChangeState.NOT_STARTED})
-# What ends a host's way before anything was sent.
+# Outcomes that end a host's change before any call.
 _UNSENT = {CallOutcome.UNPROVED: NotStartedBecause.HOST, CallOutcome.REFUSED: NotStartedBecause.NODE}
 
 
@@ -90,13 +90,13 @@ class HostChange:
         if self._cause:
             self.state = State.START_BACK if before is None else State.STATUS_BACK
         self._looks = Looks(job, options)
-        # What the host has heard of this run, or may have heard. Where a run goes on, the controller before may have
-        # confirmed; not where its gate had failed before it could.
+        # Calls of this run that reached the host, or may have. In a resumed run the former controller may have
+        # confirmed, unless its gate had failed before.
         self._is_sent, self._has_waited = False, before is not None and before.armed
         self._may_be_confirmed = before is not None and (before.confirming or not before.gate_failed)
         self._notes: tuple[str, ...] = ()
         self._steps: list[wire.StepAnswer] = []
-        # What the first call and the last one said in the place of an answer, and how many answers made no sense.
+        # Errors of the first and the last call, and the number of invalid answers.
         self._lost = self._unseen = ""
         self._unclear = 0
         self._heard = options.clock()
@@ -186,7 +186,7 @@ class HostChange:
 
     def _taken(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
         if answer.outcome in _UNSENT and Event.UNSENT in TABLE[self.state]:
-            # Nothing was sent to it: there is nothing to ask for afterwards.
+            # The host got no call, so there is no result to ask for.
             self._on(Event.UNSENT)
             return self._end(HostOutcome.NOT_STARTED, answer.error, refusal=_UNSENT[answer.outcome]), 0.0
         if answer.outcome is not CallOutcome.ANSWERED:
@@ -297,7 +297,7 @@ class HostChange:
         self._cause, self._looks.is_good = f"{_GATE}{cause}", False
         return JournalStep(self.host, "gate", "failed", {"cause": cause})
 
-    # --- answers that end it, and none ---------------------------------------------------------------
+    # --- final answers, and missing ones -------------------------------------------------------------
 
     def _ended(self, call_state: State, report: ChangeReport) -> list[JournalStep]:
         outcome, refusal = _ENDS[report.state]
@@ -305,7 +305,7 @@ class HostChange:
         if self._taken_back and call_state is State.STATUS_BACK and report.state is ChangeState.NOT_STARTED:
             cause, refusal = self._cause, NotStartedBecause.HELD_BACK
         elif outcome is HostOutcome.APPLIED or (call_state is not State.ABORT and cause != self._cause):
-            # It ended by itself, whatever it was to be told next.
+            # It ended by itself; a pending call does not matter.
             self._taken_back = False
         if refusal is NotStartedBecause.STALE:
             cause = self._stale(report)

@@ -11,14 +11,14 @@ from provisioner.operations.rollout.answers import ChangeReport, GateResult, Loo
 from provisioner.operations.rollout.gate import Decision, GateRules, GateVerdict, decide
 from provisioner.operations.rollout.job import RETURN_S, Job, LookOrder, RolloutOptions
 
-# What is to be confirmed later than this after the first look is confirmed over another new connection.
+# A confirmation later than this after the first look needs another new connection.
 _ANEW_S = 10.0
 # A look is sent so long before it is to begin: what takes it to the host and starts there goes on meanwhile.
 _EARLY_S = 0.3
 # Paths whose picture the last look asks for are read so long before its moment: a camera sends a key frame a second,
 # and to see which paths flow and to start what reads takes the rest. At the moment their streams have to flow still.
 _READ_EARLY_S = 1.7
-# What two sums of the same seconds may differ by.
+# The tolerance between two sums of the same seconds.
 _TICK_S = 0.001
 
 
@@ -44,12 +44,12 @@ class Looks:
         self._unread: frozenset[str] = frozenset()
         self._next: Decision | None = None
         self._since: float | None = None
-        # Since when looks are asked for that nobody answered.
+        # The time of the first unanswered look.
         self._unseen_since: float | None = None
         # When the last one was asked for, and when the next one is to begin.
         self._asked = self._at = 0.0
         self._early_s = _EARLY_S
-        # The moment of the switch by the host's own clock, None where it says none; how long after it the host looks.
+        # The time of the switch by the host's clock, or None; and the delay of its look.
         self._switched: float | None = None
         self._after_s = 0.0
 
@@ -83,7 +83,7 @@ class Looks:
         self._unread = frozenset(path.name for path in self._touched.read) if reads_late else frozenset()
         if report.switched is not None and self.are_gated:
             self._switched, self._since = report.switched, heard
-            # Where nobody waits for the first look both go in one call, at once: it is over a new connection.
+            # Without a wait for the first look both go in one call, at once: it uses a new connection.
             self._at = heard + watch_s if reads_late else 0.0
 
     def renew(self) -> None:
@@ -142,7 +142,7 @@ class Looks:
     def _decide(self, after: Look, heard: float, rules: GateRules) -> Decision:
         start_s = self._since if self._since is not None else heard
         if after.first is not None:
-            # What came and went within the watch is seen by this one alone: a peer's session that was reset, say.
+            # Only this look shows changes within the watch, such as a peer's reset session.
             self.watch = self.watch.after(GateResult(sessions=after.first), 0.0)
             unread = {path.name for path in self._touched.read}
             decision = decide(self._touched, self.watch, 0.0, rules, unread=unread)

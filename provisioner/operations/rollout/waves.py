@@ -31,7 +31,7 @@ _SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
 WAVES_AT_ONCE = 2
 """Limit of unconfirmed waves: a late failure meets no more hosts than these."""
 
-# So many hosts are on their way at once; an interrupt starts none of those that wait.
+# The number of hosts at once; an interrupt starts no waiting host.
 _AT_ONCE = 50
 
 # A host that waits for others has its switch renewed that often: a third of the time after which it would return.
@@ -131,7 +131,7 @@ class WaveProgress:
         unvouched_rows = tuple(host for host in changes if host not in listed)
         all_waves = [*([Wave("resumed", unvouched_rows)] if unvouched_rows else []), *waves]
         self._place = {host: number for number, wave in enumerate(all_waves) for host in wave.hosts}
-        # Of a wave whose hosts are all through nothing is to be done.
+        # A wave without remaining hosts is done.
         remaining = (Wave(wave.name, tuple(host for host in wave.hosts if host in changes)) for wave in all_waves)
         self._left = [wave for wave in remaining if wave.hosts]
         self._last = ""
@@ -228,7 +228,7 @@ class WaveProgress:
         for number, wave in enumerate(self._open):
             if not wave.waiting or stop() or self._is_given_up(wave):
                 continue
-            # What an earlier controller has not started waits for what it has, and for all before that.
+            # Waves that the earlier controller had not started wait for its started ones, and for all before those.
             if not (wave.is_taken_up and (number or wave.under_way - wave.started)):
                 self._start_in(wave)
 

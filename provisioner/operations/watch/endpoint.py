@@ -180,5 +180,5 @@ def _answered(environ: WSGIEnvironment, families: Callable[[], Iterable[Family]]
     try:
         return HTTPStatus.OK, exposition(families())
     except ProvisionerError as error:
-        # A scrape that fails is an alert; what is wrong stands in the answer.
+        # A failed scrape is an alert; the answer has its reason.
         return HTTPStatus.SERVICE_UNAVAILABLE, f"{printable(error.message, 300)}\n".encode()

@@ -55,7 +55,7 @@ _AT_ONCE: Final = 32
 _MOMENT_S: Final = 0.25
 _NEWS_S: Final = 1.0
 
-# Of a country of which a third stands still it takes most of a second to say what is one thing.
+# Grouping faults of a country with a third of its paths down takes most of a second.
 _NEWS_SHARE: Final = 10
 
 _MOST_FAILURES: Final = 3
@@ -85,7 +85,7 @@ class Watched:
         """Return a window for the paths that each relay change cuts."""
         relays = {target.relay.id for target in self.targets}
         windows = changes_since(self.session, datetime.now(UTC))
-        # What a centre loses meanwhile flows into its relay all the same, which is all that is watched.
+        # A centre's loss does not stop the flow into its relay, which is all that is watched.
         return tuple(window for window in windows if window.cut is not None and window.cut.host in relays)
 
     def look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> Iterator[FlowLook]:
@@ -179,7 +179,7 @@ class PathWatch:
         self._warnings: list[str] = []
         self._ended = False
 
-    # --- what it knows ----------------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------
 
     def view(self) -> WatchView:
         """Return the present state."""
