@@ -22,21 +22,20 @@ from provisioner.verify.evidence import Read
 from provisioner.verify.network import centre_line_check, site_line_check
 from provisioner.verify.result import Cause, Layer
 
-# The end of a look in which nothing came: of a short one so long, of a longer one such a share. A picture that is late
-# is late by less.
+# A silent end of a look counts from this length, or this share of a longer look. Late pictures are late by less.
 _END_S, _END_SHARE = 1.5, 0.4
 # So many of the usual steps: of a camera that sends a picture every few seconds the next one may be due.
 _END_STEPS = 5
 # A network that loses packets may hold a stream up for a second or two.
 _STOOD_STILL_S = 3.0
-# Who waited for a key frame in vain waited longer than that for a camera that has one every ten seconds.
+# A vain wait for a key frame lasts longer than this, for a camera with one every ten seconds.
 _LONG_S = 8.0
 # If so large a part of a site's other streams suffers alike, the line of the site is the cause.
 _OF_SITE = 1 / 3
 
-# A look of less says nothing: one key picture more or less is a third of it.
+# A shorter look is no evidence: one key picture more or less is a third of it.
 _SHORTEST_S = 2.5
-# What a reader's start, a burst and a busy host may take of a look; of a long one a share.
+# Allowance for a reader's start, a burst and a busy host; a share of a long look.
 _SLACK_S, _SLACK_SHARE = 1.0, 0.15
 # So little is enough for a stream to be short if its site's line is known to be too slow.
 _LITTLE_S = 0.3
@@ -44,15 +43,15 @@ _LITTLE_S = 0.3
 _SLOW_READER = 0.6
 # From one picture to the next: longer than this many usual steps, some were left out.
 _GAP = 1.5
-# Packets that come before one that was lost or is late: of a line that bears the load none, of a host that is so busy
-# that it drops packets itself two in a hundred, of a line with 40 % of what it needs every second one (measured).
+# Share of packets out of order. Measured: 0 on a sufficient line, 2 % on a host so busy that it drops packets itself,
+# 50 % on a line with 40 % of the needed rate.
 _DISORDERED = 0.03
-# What had to be sent again, at the sender's: up to four in a hundred on a line where nothing is lost (measured).
+# Share of packets that the sender repeats: up to 4 % on a line without loss (measured).
 _AGAIN = 0.15
 # So much of a stream waits in a connection that is too slow; a key picture on its way is less.
 _WAITING_S = 0.5
 _WAITING_BYTES = 8 * 1024
-# Packets that MediaMTX threw away: none on a line that bears the load.
+# Share of packets that MediaMTX discards: 0 on a sufficient line.
 _DISCARDED = 0.01
 _UNREAD = 0.5
 

@@ -393,7 +393,7 @@ def _span(off_s: int) -> str:
     return msg("{seconds} hours", f"{seconds / 3600:.0f}")
 
 
-# --- what it means for paths ----------------------------------------------------------------------
+# --- effects on paths -----------------------------------------------------------------------------
 
 
 def by_device(reports: Iterable[DeviceReport]) -> Mapping[tuple[str, str], DeviceReport]:

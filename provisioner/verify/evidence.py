@@ -338,7 +338,7 @@ def _strange(
     spec: HostSpec, relay: RelayEvidence, sources: Sources, samples: tuple[_PathSample, ...]
 ) -> dict[Device, int]:
     configured = {device_of(path) for path in spec.paths if path.source is not None}
-    # Of a device that was not asked about as a whole there may be paths that nobody counted.
+    # A device of which only some paths were read may have others.
     partly = {device_of(path) for path in spec.paths if path.name not in relay.samples}
     available = Counter(path.device for path in samples if path.there)
     surplus = {

@@ -35,7 +35,7 @@ Devices = Mapping[tuple[str, str], set[str]]
 
 _OF_CAMERA = frozenset({Layer.CAMERA, Layer.STREAM, Layer.PICTURE})
 _OF_DEVICE = frozenset({Layer.SITE, Layer.RECORDER, Layer.CAMERA})
-# What says why a camera gives no picture, the more telling first: one that says less is the same failure.
+# Causes of a missing picture, the most specific first: a less specific one is the same failure.
 _TELLING = (
     *(Cause.WRONG_PASSWORD, Cause.REDIRECTED, Cause.CAMERA_HUNG, Cause.WRONG_ANSWER, Cause.CAMERA_REFUSES),
     *(Cause.NO_SUCH_STREAM, Cause.SILENT),

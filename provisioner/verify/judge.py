@@ -205,7 +205,7 @@ def judge(
         evidence: by host id.
         drift: by host id; a missing host was not compared.
         checked_at: the time of the evidence.
-        max_level: the highest requested level; `None` for all.
+        asked: the highest requested level; `None` for all.
         once: paths that only centres read, in place of the relay.
     """
     return put_together([judge_each(targets, evidence, drift, checked_at, max_level=max_level, once=once)], targets)
@@ -259,7 +259,7 @@ def judge_each(
             references=references.get(target.path.name, ()),
             others=references_of_neighbours(target.path.name, target.path.facility, sites),
         )
-        # Who is quarantined is nobody else's matter: what belongs together is seen without it.
+        # A quarantined path is judged alone: it does not count for shared causes.
         verdicts.append(_verdict_of_case(case, levels, checked_at))
         if (quarantine := quarantine_check(case)) is not None:
             quarantined.append(_verdict_of_case(case, levels, checked_at, quarantine))

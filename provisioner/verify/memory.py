@@ -45,7 +45,7 @@ _LONGEST_DETAIL = 300
 _HIGHEST_LEVEL = 99
 _LARGEST_NOISE = 255.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What is older was seen by a clock that was wrong, or by nobody.
+# An older time comes from a wrong clock or is invented.
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
 _Word = TypeVar("_Word", bound=StrEnum)

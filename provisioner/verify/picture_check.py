@@ -27,24 +27,24 @@ from provisioner.verify.result import Cause, Finding, Layer, PictureReport, Susp
 
 # --- thresholds -----------------------------------------------------------------------------------
 
-# Half of all pixels are no lighter than this in rooms without light; under infrared light none is as dark. Of cameras
-# that say that they use all levels, and do not, 16 is black.
+# In rooms without light half of all pixels are at most this light; under infrared light no room is as dark. Cameras
+# that wrongly claim the full range have black at 16.
 _DARK_MEDIAN: Final = 24
 # A picture that is dark and nevertheless has edges shows something: it is judged as any other.
 _DARK_EDGES: Final = 46.0
-# Nothing at all: no spot that is lighter (the dark rooms that show anything have one of 6), and no slope but that of
-# noise (the least that such rooms have is 4; noise alone has 2).
+# A black picture has no lighter spot (dark rooms with any content have one of 6) and no slope but noise (such rooms
+# have at least 4, noise alone 2).
 _BLACK_SPOT: Final = 5
 _BLACK_EDGES: Final = 3.5
 # One surface: no camera's picture has so many equal pixels, as its sensor is never quite still.
 _FLAT_CELLS: Final = 0.97
 _FLAT_LEVELS: Final = 0.88
 _FLAT_SPREAD: Final = 8
-# A card: one level nearly everywhere, and letters, whose edges are as steep as edges can be (nothing by night has
-# both: lamps are round and soft).
+# A card has one level nearly everywhere, and letters with the steepest possible edges. No night scene has both: lamps
+# are round and soft.
 _CARD_LEVEL: Final = 0.9
 _CARD_EDGES: Final = 100.0
-# A card of several colours: as few levels as a program has colours, far apart, none of them nearly everywhere.
+# A card of several colours has as few levels as a program has colours, far apart, and no level nearly everywhere.
 _BARS_LEVELS: Final = 12
 _BARS_SPREAD: Final = 160
 _BARS_LEVEL: Final = 0.25
@@ -63,9 +63,9 @@ _BLURRED: Final = 0.71
 # One complaint may be of a packet that was lost once in a day.
 _COMPLAINTS: Final = 2
 _DAMAGED: Final = 2
-# Where every fourth picture is damaged, what it looks like is the decoder's doing.
+# If every fourth picture is damaged, the decoder causes its look.
 _RUINED: Final = 0.25
-# What a decoder keeps back at the end of a look, of streams whose pictures come in another order than they are shown.
+# Pictures that a decoder has not yet returned at the end of a look, for streams with reordered pictures.
 _KEPT_BACK: Final = 4
 _NOT_DECODED: Final = 0.05
 _GAPS: Final = 3
@@ -76,8 +76,8 @@ _FEWEST_PACKETS: Final = 4
 # Stuck: not one pair of pictures at one moment, as a camera may send once after it has set its clock.
 _EQUAL: Final = 3
 _EQUAL_SHARE: Final = 0.05
-# A clock of pictures that hardly goes. Where a network is too slow pictures come later than they are shown, and faster
-# where they were held up: neither says anything of the camera's clock.
+# A clock of pictures that hardly advances. On a slow network pictures come late, and after a delay faster; neither is
+# evidence about the camera's clock.
 _CLOCK_SLOW: Final = 10.0
 # So large a part of the wanted pictures comes where the line and our host keep up.
 _IN_TIME: Final = 0.75
@@ -97,7 +97,7 @@ NOT_MEASURED = "not measured"
 
 _ALMOST_S = 0.5
 
-# Where no time is known it is night: a dark picture is no suspicion then.
+# An unknown time counts as night, so that a dark picture is not a suspicion.
 _NO_TIME = datetime(2021, 1, 1, 17, tzinfo=UTC)
 
 
@@ -408,11 +408,11 @@ def _goes_before(finding: Finding, judgement: Judgement, case: Case) -> bool:
     # A camera that sends no more has no picture.
     if finding.cause is Cause.SILENT or judgement.fault is None:
         return True
-    # Pictures that a line brings in heaps, as it sends again what was lost, get one time from whoever reads them. That
-    # it does is counted by the kernel: what is short by the pictures' own times alone may be their clock.
+    # A line that repeats lost packets brings pictures in heaps, and readers give each heap one time. The kernel counts
+    # such repeats; without them the camera's clock may be the cause.
     if judgement.fault.cause is Cause.TIME_STUCK:
         return site_line_check(case) is not None
-    # What comes late or in part is no camera's rate.
+    # Late or partial pictures do not show the camera's rate.
     return judgement.fault.cause is Cause.RATE_TOO_LOW
 
 

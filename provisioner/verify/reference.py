@@ -309,7 +309,7 @@ def _another_view(view: PictureView, far: float, others: Mapping[str, References
         for name, references in others.items()
         if references
     }
-    name = min(near, key=lambda camera: (near[camera], camera), default="")
+    name = min(near, key=lambda reference: (near[reference], reference), default="")
     if name and near[name] <= NEAR:
         detail = msg(
             "it shows what {name} showed ({near} from its reference, {far} from its own)",
@@ -330,7 +330,7 @@ def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
         return None
     lost = frozenset(cell for cell in had if _is_lost(view.steps[cell], reference.steps[cell]))
     if _distance(_pairs(view, reference, lost, inside=True)) <= NEAR:
-        # Fog, or less light: what is too faint to count as an edge is where it was. Behind a cover nothing is.
+        # Fog, or less light: fainter edges are still in place. Behind a cover they are not.
         return None
     share = len(lost) / len(had)
     detail = msg("{share} of the former edges are gone", f"{share:.0%}")

@@ -34,12 +34,12 @@ FULL_KEYS: Final = 4
 LONGEST_S: Final = 60.0
 """The most seconds of a full look, if key frames are rare."""
 
-# A quarter of a second of one processor for ten seconds; of larger streams key frames alone are decoded, unless their
-# frames come out of order: then none of them is shown in time.
+# A quarter of a second of one processor for ten seconds. Of larger streams only key frames are decoded, unless frames
+# are reordered: then they would come too late.
 _PIXELS_A_SECOND: Final = 6_000_000
 _USUAL_FPS: Final = 25
 
-# Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
+# Reads of silent paths take the longest, several at once. After half an hour the remaining paths are not checked.
 _FIXED_S = 120.0
 _PER_PATH_S = 4.0
 _LONGEST_S = 1800.0
@@ -285,7 +285,7 @@ def _relay_to_read(centre: HostSpec, targets: list[PathToCheck], limits: ProbeLi
     if relay.relay is not None and (tls := relay.relay.tls) is not None:
         request["fingerprint"] = tls.fingerprint
     if centre.hub is not None:
-        # What its readers get: through the hub, which pulls the relay by the same login.
+        # As its readers: through the hub, which pulls from the relay with the same login.
         hub = centre.hub
         request["through"] = {
             "address": str(hub.address),

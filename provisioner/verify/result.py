@@ -641,7 +641,7 @@ class VerifyResult:
         return bool(self.paths) and all(p.verdict is Verdict.UP for p in self.paths)
 
 
-# From the mildest: each fails together with those after it. What was not checked may be down.
+# Mildest first: each fails together with those after it. Unchecked paths may be down.
 _FAILURES = (Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.QUARANTINED, Verdict.DOWN)
 
 COUNTED = (

@@ -98,9 +98,9 @@ _USUAL_LIMITS = ProbeLimits()
 # Of a deadline: what the way there and back and the facts may take, at most; the rest is the probe's.
 _OVERHEAD_S = 20.0
 _OVERHEAD_SHARE = 0.25
-# A second look that has less time than this tells nothing.
+# A second look with less time than this is no evidence.
 _SHORTEST_LOOK_S: Final = 10.0
-# Below this level nothing is read; up to it what is always pulled is not, as no picture of it is asked for.
+# Below this level no path is read; at this level only paths on demand, since no picture is required.
 _LOWEST_READ: Final = 4
 
 
@@ -250,10 +250,10 @@ def verify(
     second = replace(look, changes=orders.changes(started)).again(measured, first)
     rounds = [first, *([second] if second else [])]
     windows = _Windows(orders.windows, orders.changes(started))
-    hosts_of = (spec for target in measured for spec in (target.relay, *target.centres))
+    hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
-    hosts = tuple(_report(answer, (started, first.at), tls.get(host)) for host, answer in first.host_answers.items())
-    devices = device_reports(measured, [visit.accounts for visit in rounds], _with_wrong_clocks(hosts))
+    hosts = tuple(_report(one, (started, first.at), tls.get(host)) for host, one in first.host_answers.items())
+    devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
     verdicts = list(with_camera_suspicions([_settled(target, rounds, orders, windows, reports) for target in measured]))
     measured_keys = {(target.path.name, target.relay.id) for target in measured}
@@ -264,7 +264,7 @@ def verify(
     ]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     return VerifyResult(
-        engine=engine_name([_version(host.facts) for host in hosts if host.facts]),
+        engine=engine_name([_version(one.facts) for one in hosts if one.facts]),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
@@ -277,7 +277,7 @@ def verify(
         scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
         forgot=orders.forgot,
         looks=tuple(_looks(measured, rounds, windows)),
-        waits=together(visit.waits for visit in rounds),
+        waits=together(one.waits for one in rounds),
         devices=devices if look.asks else (),
     )
 
@@ -439,7 +439,7 @@ class _HostVisits:
         for verdict in judged.verdicts:
             target = by_path[verdict.path, verdict.relay]
             look = look_of(verdict, target, maintenance=False) if verdict.verdict is Verdict.UP else None
-            # What is said of a path in a window hangs on how long that lasts.
+            # The verdict on a path in a window depends on the window's end.
             if look and not windows.meanwhile(target, started, look.at):
                 looks[verdict.path, verdict.relay] = look
         if looks:
@@ -601,7 +601,7 @@ def _end_of(started: datetime, orders: Orders) -> datetime | None:
     return started + timedelta(seconds=orders.deadline_s) if orders.deadline_s is not None else None
 
 
-# --- what it comes to -----------------------------------------------------------------------------
+# --- results --------------------------------------------------------------------------------------
 
 
 def _with_wrong_clocks(hosts: Iterable[HostReport]) -> frozenset[str]:
@@ -627,7 +627,7 @@ def _settled(
     looks = [verdict for _, verdict in visits]
     last, newest = visits[-1]
     window = windows.over(target, last, newest.checked_at or rounds[-1].at)
-    # Inside a window nothing is looked at twice: what is said of it is what that look showed.
+    # Inside a window each path is checked once, and that check decides.
     scope = Scope(once=orders.once or window is not None)
     memory = orders.memories.get(target.remembered_as, NOTHING)
     final = with_lasting(settled(looks, memory, scope), memory, looks)

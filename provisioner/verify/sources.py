@@ -90,7 +90,7 @@ def redirect_check(case: Case) -> Check | None:
         return failed(
             case.device_layer, case.device_name, Cause.REDIRECTED, msg("the camera redirects to {place}", redirect)
         )
-    # One that refuses its password is halted as well, until its paths are out; one that redirects says nothing.
+    # A device that refuses its password is halted as well, until its paths are removed; a redirect is no evidence.
     refused = _REFUSED.search(next(iter(case.relay.errors.get(case.target.path.name, ())), ""))
     if case.relay.sources is not None and case.device in case.relay.sources.halted and not refused:
         detail = msg(

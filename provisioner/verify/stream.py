@@ -28,7 +28,7 @@ _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"request timed out", re.IGNORECASE), Cause.CAMERA_HUNG),
     (re.compile(r"TCP timeout|timed out|i/o timeout", re.IGNORECASE), Cause.SILENT),
 )
-# What a device answers that is no RTSP, by `wire.SaidAnswer`'s `kind`.
+# Answers of a device that are not RTSP, by `kind` of `wire.SaidAnswer`.
 _KINDS: dict[str, tuple[Cause, str]] = {
     "nothing": (Cause.CAMERA_HUNG, "takes the connection and does not answer: restart the device"),
     "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or viewers are not allowed"),
@@ -45,7 +45,7 @@ _OF_DEVICE = frozenset(
         Cause.WRONG_ANSWER,
     }
 )
-# What large packets that are lost look like from here.
+# Symptoms of lost large packets.
 _STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.UNKNOWN})
 # So often a source stopped within the log's last minute and a half: it breaks off again and again.
 _MANY_STALLS = 2
@@ -343,7 +343,7 @@ def centre_check(case: Case) -> Check:
         return not_checked(case.target.relay.id, "no monitoring centre reads it")
     checks = [_centre_read_check(case, centre) for centre in case.target.centres]
     checks += [not_checked(centre.id, centre.reason) for centre in case.target.shut]
-    # A failure says more than a centre about which nothing is known.
+    # A failure is more specific than a centre with an unknown state.
     return min(checks, key=lambda c: {False: 0, None: 1, True: 2}[c.passed])
 
 
@@ -378,7 +378,7 @@ def _unread_at(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Rea
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
     if case.firewall_blocks("input", SetElement(ElementSet.CENTRES, str(centre.tunnel.address))):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, msg("{relay} does not let {id} in", relay, centre.id))
-    # A line over which nothing comes at all does not merely lose packets.
+    # A line without any packets does more than lose some.
     lossy = centre_line_check(case, centre) if comes else None
     unread = f"{centre.id}: {words.of_read(None, read.error)}"
     return (

@@ -183,7 +183,7 @@ def _look(host: str, answer: wire.FlowLookAnswer, path_names: frozenset[str], at
     stopped = "" if unit in {"active", "unknown"} else unit
     if silent and not stopped:
         return FlowLook(host, at, seconds, CallOutcome.ANSWERED, words.of_probe(silent))
-    # Of what nobody asked it about it may say what it likes.
+    # Answers about paths outside the request do not count.
     flows = {name: does for name, does in answer["flows"].items() if name in path_names}
     return FlowLook(
         host,
@@ -207,7 +207,7 @@ def counted(
 ) -> Counter[tuple[str, str, Verdict]]:
     """Count a relay's paths by carrier, province and state.
 
-    `verdicts` are verdicts on paths that do not flow or recently did not; the others flow. Unless `fresh` (answered
+    `shown` are verdicts on paths that do not flow or recently did not; the others flow. Unless `fresh` (answered
     within a minute), flowing paths are unknown.
     """
     rest = Counter(totals)
@@ -359,7 +359,7 @@ class PathStates:
         pause = max(every, _SILENT_PAUSE) if relay.silent_since else every
         return min([relay.asked + pause, *(moment for moment in moments if moment > relay.asked)])
 
-    # --- what it comes to -------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------
 
     def view(self, now: datetime) -> WatchView:
         """Return the present state."""
@@ -374,7 +374,7 @@ class PathStates:
             verdicts += relay_verdicts
             fresh = relay.known is not None and now - relay.known <= APART
             counts.update(counted(relay.counts, relay_verdicts, fresh=fresh))
-            broken = [path for path in relay_verdicts if path.verdict in {Verdict.DOWN, Verdict.QUARANTINED}]
+            broken = [state for state in relay_verdicts if state.verdict in {Verdict.DOWN, Verdict.QUARANTINED}]
             incidents += incidents_of(paths_by_incident(broken, relay.targets.values())) if broken else ()
             incidents += self._silent(host, relay, now)
             relays.append(RelayView(host, relay.carrier, relay.known, relay.seconds, relay.error))

@@ -79,7 +79,7 @@ _SOURCES = _table(
         (r"connection reset|broken pipe|\beof\b", "the device closed the connection"),
     )
 )
-# What our own probe says where it could do nothing.
+# Messages of our own probe about its failures.
 _OWN = _table(
     (
         (r"no time was left|time ran out", "there was no time left for it"),
