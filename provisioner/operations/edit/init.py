@@ -48,12 +48,12 @@ RELEASE_SHA256: Final[Mapping[str, str]] = {
 ATTRIBUTES: Final = """\
 # The same bytes everywhere: digests and signatures are of bytes.
 * -text
-# Encrypted: no line of it means anything in a diff.
+# Encrypted: a diff of its lines has no meaning.
 secrets/** -diff
 contacts/** -diff
 """
 IGNORED: Final = """\
-# What is made of an inventory and holds secrets, or is of one machine alone.
+# Files with secrets made from an inventory, and files of one machine.
 /rendered/
 /sites/
 /packages/
@@ -62,8 +62,8 @@ IGNORED: Final = """\
 *.db
 """
 _INSTRUCTIONS: Final = """\
-# The orders that facilities are held against. `before` is strict, by Vietnam's clock: before 2021-05-10 means until
-# the last moment of 2021-05-09. For example:
+# The orders with the deadlines of facilities. `before` is strict, by Vietnam's clock: before 2021-05-10 means until
+# the end of 2021-05-09. For example:
 #   - ref: 1407/BTTTT-CVT
 #     issuer: Ministry of Information and Communications
 #     issued_on: 2021-05-06
@@ -73,8 +73,8 @@ version: 1
 instructions: []
 """
 _INTENTS: Final = """\
-# Who has to reach what, and who must not: a plan that breaks one of these is refused, and prove shows them all. What is
-# built in (sites apart, nothing open to the internet but WireGuard) holds without being written. For example:
+# Traffic that has to pass, and traffic that must not: a plan that breaks one of these statements is refused, and prove
+# lists them all. Built-in statements (sites apart, only WireGuard open to the Internet) need no entry. For example:
 #   - id: health-watches
 #     allow: { from: [centre/health], to: [relays], services: [video] }
 #     reason: the watching duty of the Health department
@@ -88,25 +88,25 @@ version: 1
 windows: []
 """
 EXAMPLE: Final = """\
-# The answers of `provisioner init DIR --from FILE`: each is the option of its name, and an option that is written on
-# the command line counts before it. No password belongs here: it is made, and lies where vault-password says.
+# Answers for `provisioner init DIR --from FILE`. Each key is the option of its name; an option on the command line
+# takes precedence. No password belongs here: the command makes it and writes it to the file of vault-password.
 
-# The inventory's id, frozen from then on; the folder's name if left out.
+# The inventory's id, frozen from then on; the folder's name if absent.
 id: first
-# Carriers: an id, and what it is called. The first one has the relays that name none.
+# Carriers: an id and a name. The first carrier has the relays that name no carrier.
 carrier:
   viettel: Viettel
-# The list of provinces that slugs are of, and who serves each province.
+# The list of provinces with the slugs, and the carrier of each province.
 scheme: gso-2025
 province:
   bac-ninh: viettel
-# The document that designates the carriers, and since when; today if left out.
+# The document that designates the carriers, and the first day; today if absent.
 source: Annex 1
 since: 2025-07-01
-# From where SSH to the hosts comes.
+# Networks from which SSH to the hosts comes.
 management:
   - 198.51.100.0/27
-# Who logs in on the hosts: a normal user with sudo.
+# The login on the hosts: a normal user with sudo.
 user: deploy
 # ID@ADDRESS or ID@ADDRESS:PORT; relays of other carriers as CARRIER/ID@ADDRESS.
 centre: centre-hn@203.0.113.31
@@ -117,7 +117,7 @@ relay:
 host-key:
   centre-hn: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLxxTLNWIvTOqfEHsYPptl1mrfK9Gmz7ymtR1zfHdv5
   relay-1: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI
-# Where the vault's password lies; beside your configuration file if left out.
+# The file of the vault's password; beside your configuration file if absent.
 # vault-password: /etc/provisioner/vault/first
 # MediaMTX, if not the release that this program knows.
 # mediamtx-version: 1.20.1
@@ -299,14 +299,14 @@ def _settings_file(beginning: Beginning) -> str:
     pools = "\n".join(f"    {carrier}: 10.{91 + number}.0.0/16" for number, carrier in enumerate(beginning.carriers))
     checksums = "\n".join(f"    {arch}: {digest}" for arch, digest in beginning.sha256.items())
     return f"""\
-# What holds for the whole inventory.
+# Settings of the whole inventory.
 version: 1
 id: {beginning.id} # frozen: it is part of the history, of hosts' marks and of signatures
-province_scheme: {beginning.scheme} # the list that province slugs are of
+province_scheme: {beginning.scheme} # the list with the province slugs
 
-# Tunnel addresses come from here and nowhere else. Choose networks that no carrier uses: a relay sends a whole pool
-# into its tunnel. Once addresses are recorded, a pool cannot move. On a centre that another inventory shares, choose
-# none that it has, either.
+# Tunnel addresses come only from these pools. Choose networks that no carrier uses: a relay sends a whole pool into
+# its tunnel. Once addresses are recorded, a pool cannot move. On a centre that another inventory shares, choose other
+# networks than that inventory.
 pools:
   centres: 10.90.0.0/24
   carriers:
@@ -319,8 +319,8 @@ mediamtx:
   source: {scalar(beginning.artefact)}
   sha256:
 {checksums}
-# How much one plan may do before somebody has to allow it by name and number stands in `policy`; what is left out has
-# limits that are safe for a small fleet.
+# `policy` has the limits of one plan. A plan above a limit is refused, until somebody allows it by name and number.
+# Absent limits have defaults that are safe for a small fleet.
 """
 
 
@@ -331,8 +331,8 @@ def _designations_file(beginning: Beginning) -> str:
         for province, carrier in beginning.provinces.items()
     )
     return f"""\
-# Which carrier serves which province, since when, and which document says so. A facility whose province has no
-# designated carrier is an error, not a default.
+# The carriers of provinces, with their first day and the document that designates them. A facility in a province
+# without a designated carrier is an error.
 version: 1
 designations:
 {rows}
@@ -359,7 +359,7 @@ def _carrier_file(beginning: Beginning, carrier: str) -> str:
 version: 1
 id: {carrier} # frozen: it is part of file names, the lock and secrets
 name: {scalar(beginning.carriers[carrier])}
-# From where SSH to the relays is allowed. Keep it narrow; every change is checked against locking these out.
+# Networks from which SSH to the relays is allowed. Keep them narrow; a change that would lock them out is refused.
 management_networks: [{", ".join(map(_plain, beginning.management_networks))}]
 # Networks of the carrier itself that a tunnel pool must not cover go into own_networks, e.g. [100.64.0.0/10].
 centres: [{beginning.centre.id}]
@@ -370,7 +370,7 @@ relays:
 
 def _relay(relay: FirstHost) -> Iterator[str]:
     yield f"  - id: {relay.id}"
-    yield f"    address: {_plain(relay.address)} # where SSH goes; `endpoint` beside it, where WireGuard goes elsewhere"
+    yield f"    address: {_plain(relay.address)} # SSH goes here; add `endpoint` if WireGuard goes elsewhere"
     yield "    ssh:"
     yield from (f"      {line}" for line in _ssh(relay))
 
@@ -435,7 +435,7 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
     _refuse_password(places)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        # A folder that is there stays the one that it is: somebody may stand in it.
+        # An existing folder is not replaced: a shell may be in it.
         draft = Path(mkdtemp(prefix=f".{root.name}-", dir=root if is_there else root.parent))
     except OSError as error:
         raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
