@@ -132,7 +132,8 @@ def sign_off(
     plan, signed_on = "successor" if successor else "plan", day.date() if day else today()
     agreement = Agreement(facility, plan, parties, signed_on, source)
     if shown:
-        _show(invocation, agreement)
+        text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env)
+        _show(invocation, SignOffDocument, agreement, text, NAMESPACE)
         return 0
     made = _signed_agreement(invocation, agreement, signature, key)
     env = invocation.env
@@ -141,10 +142,12 @@ def sign_off(
     return 0
 
 
-def _show(invocation: Invocation, agreement: Agreement) -> None:
-    text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env).decode()
+def _show(
+    invocation: Invocation, document: type[Printed], signed: Agreement | Approval, statement: bytes, namespace: str
+) -> None:
+    text = statement.decode()
     if invocation.json:
-        print_document(SignOffDocument.made_of(agreement, statement=text, namespace=NAMESPACE).plain)
+        print_document(document.made_of(signed, statement=text, namespace=namespace).plain)
     else:
         click.echo(text, nl=False)
 
@@ -155,13 +158,14 @@ def _signed_agreement(
     if key:
         message = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env)
         return made_signature(message, key, NAMESPACE, invocation.env)
-    if signature is None:
-        return None
+    return _read(signature) if signature else None
+
+
+def _read(signature: Path) -> bytes:
     try:
-        with signature.open("rb") as stream:
-            return stream.read(_MOST_SIGNATURE)
+        return read_regular(signature, most=_MOST_SIGNATURE)
     except OSError as error:
-        raise UsageError(f"{signature} cannot be read: {error.strerror}", hint="name the .sig file") from error
+        raise UsageError(f"{signature} cannot be read: {error.strerror}", hint="name the .sig file") from None
 
 
 def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
@@ -245,7 +249,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     session, (plan, content) = session_of(invocation), read_plan(saved)
     approval = approval_to_sign(session, plan, ApprovalRequest(person, roles, chosen["at"] or now()))
     if chosen["shown"]:
-        _show_statement(invocation, approval)
+        _show(invocation, ApproveDocument, approval, approval_statement(approval), APPROVAL_NAMESPACE)
         return 0
     signature = _signature(invocation, plan, approval, chosen)
     made = record_approval(session, approval, signature, folder)
@@ -257,21 +261,9 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     return 0
 
 
-def _show_statement(invocation: Invocation, approval: Approval) -> None:
-    text = approval_statement(approval).decode()
-    if invocation.json:
-        print_document(ApproveDocument.made_of(approval, statement=text, namespace=APPROVAL_NAMESPACE).plain)
-    else:
-        click.echo(text, nl=False)
-
-
 def _signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, chosen: _Chosen) -> bytes:
     if chosen["signature"]:
-        try:
-            return read_regular(chosen["signature"], most=_MOST_SIGNATURE)
-        except OSError as error:
-            message = f"{chosen['signature']} cannot be read: {error.strerror}"
-            raise UsageError(message, hint="name the .sig file") from None
+        return _read(chosen["signature"])
     if not invocation.json:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(_plan_lines(plan, terminal, invocation.say))
