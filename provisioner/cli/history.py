@@ -20,7 +20,6 @@ from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.inventory.model import Retention
-from provisioner.operations.apply.intent import ApprovalRow
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.questions.history import (
     CheckOptions,
@@ -31,7 +30,7 @@ from provisioner.operations.questions.history import (
     prune_expired,
     retention_preview,
 )
-from provisioner.record.entries import OF_SINGLE_HOSTS, Operation
+from provisioner.record.entries import OF_SINGLE_HOSTS, Operation, RecordedApproval
 from provisioner.record.event_log import Event
 from provisioner.record.retention import RetentionClass
 from provisioner.report.tables import text_table
@@ -260,7 +259,7 @@ class PastRunRow(Row):
     plan: str = of("recorded", "run", "plan")
     inventory: RecordedInventory = of("recorded", "run")
     who: dict[str, str] = of("recorded", "run", "who")
-    approvals: tuple[ApprovalRow, ...] = of("recorded", "run", "approvals")
+    approvals: tuple[RecordedApproval, ...] = of("recorded", "run", "approvals")
     hosts: tuple[str, ...] = of("recorded", "done_to")
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NotRequired, TypedDict, cast
 
+from provisioner.base.document import Digest, Row
 from provisioner.base.text import Document, aware, canonical_text
 from provisioner.record.availability.verdict_table import SweptPaths
 
@@ -105,28 +106,18 @@ class Holding:
         return None if self.held is None else digest(canonical(dict(self.held)))
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedApproval:
-    """An approval that counted when a run began.
-
-    Attributes:
-        key: the fingerprint of the signing key.
-        at: the signing time, by the signer's clock, in UTC.
-        meaning: the signed digest: what the plan does.
-        plan: the digest of the plan that the approver read.
-    """
+class RecordedApproval(Row):
+    """An approval by which the plan was applied."""
 
     approver: str
     roles: tuple[str, ...]
     key: str
+    """The fingerprint of the key that signed it."""
     at: str
-    meaning: str
-    plan: str
-
-    @property
-    def document(self) -> dict[str, object]:
-        """The approval as a JSON document."""
-        return {**asdict(self), "roles": list(self.roles)}
+    """When it was signed, by the signer's clock, in UTC."""
+    meaning: Digest
+    plan: Digest
+    """The plan that was read for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +321,7 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
         "limit": list(run.limit),
     }
     if run.approvals:
-        content["approvals"] = [approval.document for approval in run.approvals]
+        content["approvals"] = [approval.plain for approval in run.approvals]
     return content
 
 
@@ -340,9 +331,9 @@ def checks_digest(checks: Iterable[FacilityCheck]) -> str:
     return digest(canonical(rows))
 
 
-def recorded_of(start: StartContent | None, ended: EndedContent | None) -> Recorded:
+def recorded_of(begun: StartContent | None, ended: EndedContent | None) -> Recorded:
     """Make a run from its entries; at least one is needed."""
-    entry = ended or start
+    entry = ended or begun
     if entry is None:
         raise ValueError("a run has an entry")
     run = Run(
@@ -355,12 +346,9 @@ def recorded_of(start: StartContent | None, ended: EndedContent | None) -> Recor
         tool=entry["tool"],
         plan=entry["plan"],
         limit=tuple(entry["limit"]),
-        approvals=tuple(
-            RecordedApproval(**approval | {"roles": tuple(approval["roles"])})
-            for approval in entry.get("approvals", ())
-        ),
+        approvals=tuple(map(RecordedApproval.model_validate, entry.get("approvals", ()))),
     )
-    hosts, intent = (tuple(start["hosts"]), start.get("intent", "")) if start else ((), "")
+    hosts, intent = (tuple(begun["hosts"]), begun.get("intent", "")) if begun else ((), "")
     if ended is None:
         return Recorded(run, hosts=hosts, intent=intent)
     return Recorded(run, datetime.fromisoformat(ended["at"]), ended["outcome"], hosts, intent)

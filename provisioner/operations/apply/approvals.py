@@ -259,9 +259,7 @@ def _first_few(items: Sequence[str]) -> str:
 
 def _recorded(signed: VerifiedApproval) -> RecordedApproval:
     approval = signed.approval
-    return RecordedApproval(
-        approval.approver, approval.roles, signed.key.fingerprint, approval.at_text, approval.meaning, approval.plan
-    )
+    return RecordedApproval.made_of(approval, key=signed.key.fingerprint, at=approval.at_text)
 
 
 def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> bytes:

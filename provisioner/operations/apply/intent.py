@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import TypeAdapter
 
-from provisioner.base.document import Digest, HeldRow, Printed, Row, Said, form, of
+from provisioner.base.document import HeldRow, Printed, Row, Said, form, of
 from provisioner.base.text import Document
 from provisioner.operations.rollout import RolloutOptions, RunEnd, Wave
 from provisioner.operations.rollout.result import HostRow, outcome_of
@@ -103,20 +103,6 @@ class RemainingRow(Row):
     reason: str
 
 
-class ApprovalRow(Row):
-    """An approval by which the plan was applied."""
-
-    approver: str
-    roles: tuple[str, ...]
-    key: str
-    """The fingerprint of the signing key."""
-    at: str
-    """The time of the signature by the signer's clock, in UTC."""
-    meaning: Digest
-    plan: Digest
-    """The digest of the approved plan."""
-
-
 class _Enacted(Printed):
     plan: Annotated[str, form(pattern="^(sha256:[0-9a-f]{64})?$")]
     """The digest of the applied plan."""
@@ -128,7 +114,7 @@ class _Enacted(Printed):
 class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
     """Output of `provisioner apply --output json`."""
 
-    approvals: tuple[ApprovalRow, ...]
+    approvals: tuple[RecordedApproval, ...]
     remaining: tuple[RemainingRow, ...]
 
 
