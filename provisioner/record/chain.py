@@ -62,11 +62,17 @@ _NOT_OURS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ChainFault:
-    """A fault; `number` is its entry's, or 0 beside the chain."""
+class HistoryFault:
+    """A fault of a chain entry, or (`number` 0) of something beside the chain.
+
+    `host` has an entry of `run` that the record lacks, or a forged one.
+    """
 
     number: int
     message: str
+    host: str = ""
+    run: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +102,9 @@ class ChainReport:
 
     length: int
     head: str
-    faults: tuple[ChainFault, ...]
+    faults: tuple[HistoryFault, ...]
     seals: Seals = Seals()
-    remarks: tuple[ChainFault, ...] = ()
+    remarks: tuple[HistoryFault, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -224,8 +230,8 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
     if not missing and chain.changes:
         with suppress(*DAMAGE, DBAPIError):
             if has_table(connection, host_epochs) and not _each(connection, host_epochs, "host", inventory):
-                chain.remarks.append(ChainFault(0, _NO_NUMBERS))
-    faults = (*chain.faults, *(ChainFault(0, message) for message in (*missing, *of_sets, *rows)))
+                chain.remarks.append(HistoryFault(0, _NO_NUMBERS))
+    faults = (*chain.faults, *(HistoryFault(0, message) for message in (*missing, *of_sets, *rows)))
     return ChainReport(chain.length, chain.previous, faults, chain.seals, tuple(chain.remarks))
 
 
@@ -242,8 +248,8 @@ class _Chain:
         self._due = 1
         self.previous = genesis(inventory)
         self.length = 0
-        self.faults: list[ChainFault] = []
-        self.remarks: list[ChainFault] = []
+        self.faults: list[HistoryFault] = []
+        self.remarks: list[HistoryFault] = []
         self.ended: set[int] = set()
         self.runs: set[str] = set()
         self.changes = False
@@ -260,13 +266,13 @@ class _Chain:
             if isinstance(number, int) and not isinstance(number, bool):
                 yield number
             else:
-                self.faults.append(ChainFault(0, "an entry's number is no number"))
+                self.faults.append(HistoryFault(0, "an entry's number is no number"))
 
     def take(self, number: int) -> None:
         if number < self._due:
-            self.faults.append(ChainFault(number, "it stands twice"))
+            self.faults.append(HistoryFault(number, "it stands twice"))
         elif number > self._due:
-            self.faults.append(ChainFault(self._due, f"it is missing: the next one is {number}"))
+            self.faults.append(HistoryFault(self._due, f"it is missing: the next one is {number}"))
         self._due = number + 1
         try:
             row = _entry(self._connection, self._inventory, number)
@@ -275,7 +281,7 @@ class _Chain:
         except (*DAMAGE, DBAPIError):
             # Perhaps only its hash is unreadable; then the next entry is not compared with it.
             messages, self.previous = ["a value of it cannot be read"], ""
-        self.faults += [ChainFault(number, message) for message in messages]
+        self.faults += [HistoryFault(number, message) for message in messages]
 
     def _of_entry(self, row: _EntryRow) -> Iterator[str]:
         if not isinstance(row.hash, str) or not isinstance(row.previous, str):
@@ -316,7 +322,7 @@ class _Chain:
         at = moment(row.at)
         if self._last_at is not None and at < self._last_at - _CLOCKS_DIFFER:
             message = f"it says {moment_text(at)}, the entry before {moment_text(self._last_at)}: a clock was set back"
-            self.remarks.append(ChainFault(row.number, message))
+            self.remarks.append(HistoryFault(row.number, message))
         self._last_at = at
 
 

@@ -25,7 +25,7 @@ from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.apply.unfinished import state_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id
-from provisioner.record.chain import ChainFault, ChainReport, Seals
+from provisioner.record.chain import ChainReport, HistoryFault
 from provisioner.record.entries import Cut, Operation, Recorded, Run, genesis
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.heads import (
@@ -66,37 +66,16 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryFault:
-    """A fault of a chain entry, or (`number` 0) of a journal.
-
-    `host` has an entry of `run` that the record lacks, or a forged one.
-    """
-
-    number: int
-    message: str
-    host: str = ""
-    run: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryCheck:
+class HistoryCheck(ChainReport):
     """Result of a check of the whole history.
 
     Attributes:
-        head: the newest entry's hash.
-        remarks: oddities that may be right.
         closed: why seals could not be checked, or empty.
         notes: number of entries in Git notes.
         hosts: the hosts asked, if any.
         unanswered: by host, why it was not asked.
     """
 
-    length: int
-    head: str
-    faults: tuple[HistoryFault, ...]
-    remarks: tuple[HistoryFault, ...] = ()
-    seals: Seals = field(default_factory=Seals)
     closed: str = ""
     notes: int = 0
     hosts: tuple[str, ...] | None = None
@@ -161,7 +140,7 @@ class PastRuns:
         """Check all entries' hashes and seals, and journals against recorded hashes."""
         chain = self._history.verify_chain()
         return replace(
-            chain, faults=(*chain.faults, *(ChainFault(0, message) for message in self._changed_journals(chain)))
+            chain, faults=(*chain.faults, *(HistoryFault(0, message) for message in self._changed_journals(chain)))
         )
 
     def epochs(self) -> Mapping[str, int]:
@@ -272,32 +251,28 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
         StateError: the history cannot be read.
         SecretsError: hosts are to be asked, and the vault is closed.
     """
-    folder, closed = _with_keys(session, options)
-    holders = _Holders(session, folder)
+    place, closed = _with_keys(session, options)
+    holders = _Holders(session, place)
     if options.hosts:
         holders.ask_hosts()
-    with _opened(folder) as runs:
+    with _opened(place) as runs:
         if runs is None and not holders.held and not holders.confirmed:
-            raise _no_record(folder)
-        chain = runs.chain() if runs else ChainReport(0, genesis(folder.inventory), ())
+            raise _no_record(place)
+        chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
         entries, names = runs.entries() if runs else ({}, frozenset[str]())
         epochs = runs.epochs() if runs else {}
-    record = Witnesses(folder.inventory, entries, folder.keys, options.lost)
+    record = Witnesses(place.inventory, entries, place.keys, options.lost)
     of_others = map(_fault_of, record.lacking(holders.held))
     of_runs = (
         HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
         for host, message in unknown_runs(holders.confirmed, names)
     )
-    own_faults = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
     return HistoryCheck(
         chain.length,
         chain.head,
-        (*own_faults, *of_others, *of_runs),
-        (
-            *(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
-            *_ahead(holders.epochs, epochs),
-        ),
+        (*chain.faults, *of_others, *of_runs),
         chain.seals,
+        (*chain.remarks, *_ahead(holders.epochs, epochs)),
         closed,
         holders.notes,
         holders.asked,
