@@ -217,6 +217,16 @@ def test_a_pythonpath_into_the_checkout_does_not_reach_what_is_started_for_hosts
 
 
 @MERGE_REQUEST
+@pytest.mark.parametrize("path", [".", "/nowhere:", "../inventory"])
+def test_a_relative_pythonpath_leads_to_no_module_of_the_checkout(checkout: HostileCheckout, path: str) -> None:
+    for name in ("ansible_runner", "click", "pydantic", "subprocess", "yaml"):
+        checkout.module(checkout.inventory / f"{name}.py")
+    done = checkout.run("validate", more={"PYTHONPATH": path})
+    assert checkout.executed == []
+    assert done.returncode == 0, done.stderr
+
+
+@MERGE_REQUEST
 def test_the_commit_is_that_of_the_checkout_whatever_repository_lies_in_it(planted: HostileCheckout) -> None:
     from provisioner.inventory.files.revision import commit_of  # noqa: PLC0415
 
