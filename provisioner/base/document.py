@@ -93,7 +93,6 @@ Seconds = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0}
 Digest = Annotated[str, form(pattern="^sha256:[0-9a-f]{64}$")]
 KeyedDigest = Annotated[str, form(pattern="^hmac-sha256:[0-9a-f]{64}$")]
 MomentText = Annotated[str, form(format="date-time")]
-DayText = Annotated[str, form(format="date")]
 Moment = Annotated[datetime, PlainSerializer(local_iso, return_type=str), form(format="date-time")]
 """A time, written in Vietnam's time zone."""
 AsGiven = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str), form(format="date-time")]

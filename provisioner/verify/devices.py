@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import AddressValueError, IPv4Address, ip_address
-from types import MappingProxyType
 from typing import Final
 
 from provisioner.base.errors import UnreadableError
@@ -56,8 +55,6 @@ _LARGEST: Final = 65_535
 
 Accounts = Mapping[str, Mapping[str, DeviceAccount]]
 """Accounts by relay and device."""
-
-NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,6 @@ from typing import Final
 AN_EDGE: Final = 7
 FEWEST_EDGES: Final = 8
 
-GRID_CELLS: Final = 512
-"""Hexadecimal digits in a grid of edges: 16 lines of 32."""
-
 
 @dataclass(frozen=True, slots=True)
 class PictureView:

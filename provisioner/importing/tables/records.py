@@ -76,13 +76,6 @@ class Record:
             raise LookupError(key)
         return text
 
-    def whole_number(self, key: str) -> int | None:
-        """Return a whole number; other values raise `TypeError`."""
-        value = self.values.get(key)
-        if value is None or isinstance(value, int):
-            return value
-        raise TypeError(f"{key} is no column of whole numbers")
-
     def finding(self, remark: Remark, key: str = "", facility: str = "") -> Finding:
         """Return a finding in a cell; its value may be shown."""
         column, value = self.table.form.by_key.get(key), self.values.get(key)
