@@ -102,8 +102,7 @@ class StartedUnits:
                 else []
             )
             matches = [match for line in lines if (match := _BEGUN_LINE.fullmatch(line))]
-            is_new = not file.exists()
-            self._begun = {_LIST_ITSELF: now} if is_new else {match[1]: float(match[2]) for match in matches}
+            self._begun = {match[1]: float(match[2]) for match in matches} or {_LIST_ITSELF: now}
             self._forget()
             # Without decimals of units: a node of before reads them, too.
             replace_file(file, "".join(f"{unit} {at:.14g}\n" for unit, at in self._begun.items()).encode())

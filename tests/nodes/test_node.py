@@ -118,10 +118,15 @@ def test_a_unit_that_was_kept_for_days_is_not_carried_again_by_a_clock_that_was_
 
 
 @NODE
-def test_a_node_that_was_installed_anew_begins_nothing_that_was_sent_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_emptied", [False, True], ids=["no list", "an empty list"])
+def test_a_node_that_was_installed_anew_begins_nothing_that_was_sent_before(
+    tmp_path: Path, *, is_emptied: bool
+) -> None:
     post, key, own = Post(), new_exchange_key(), new_exchange_key()
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
+    if is_emptied:
+        (tmp_path / "second/begun").touch()
     runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": own.public}, QUICK)
     with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path / "first", key=own):
         runner.call([call_of(host_of(1))], timeout_s=5)
