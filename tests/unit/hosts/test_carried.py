@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import tarfile
 import textwrap
 import typing
+from dataclasses import replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any
@@ -17,9 +19,16 @@ import pytest
 from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.call_rules import call_digest, call_refusal
+from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import HostCall
+from provisioner.operations.rollout import GateRules, Job, RolloutOptions
+from provisioner.operations.rollout.job import LookOrder, confirm_call, first_call, look_call
+from provisioner.verify.paths import select
+from provisioner.verify.requests import ObserveCall, ProbeLimits, look_at, probe_calls
+from provisioner.verify.watch_states import flow_call
 from provisioner_host import main, wire
 from provisioner_host.machine import carried
+from tests import fleets, inventories, plans
 from tests.hostile import NODE
 from tests.lab.direct import BOOTSTRAP, MARK
 from tests.unit.operations.rollout.world import state
@@ -231,3 +240,33 @@ def test_a_digest_is_of_all_but_what_may_differ() -> None:
         (request | {"program": {"path": "p", "artefact": True, "sha256": "1"}}, {"nft": b"a"}),
     ):
         assert call_digest(other, files) != digest
+
+
+# --- what is large --------------------------------------------------------------------------------
+
+
+@pytest.mark.soak
+def test_calls_for_ten_thousand_cameras_of_six_hundred_facilities_are_far_below_each_bound() -> None:
+    carrier = inventories.carrier(relays=[inventories.relay("relay-viettel-1", 11, max_paths=40_000)])
+    inventory = plans.of({f"kcl-bg-{n:03}": 17 for n in range(1, 601)}, carriers=[carrier])
+    world, options = plans.World(), RolloutOptions(gate=GateRules())
+    world.apply(inventory)
+    planned = world.plan(inventory, password="another")
+    _, _, state = world.state(inventory, "another")
+    files, checked = fleets.files_of(state), select(state)
+    observed = {host: ObserveCall(*observe_request(spec, files[host])) for host, spec in state.hosts.items()}
+    looks = {one.path.name: look_at(one.path, full=True) for one in checked}
+    calls = [*probe_calls(checked, observed, ProbeLimits(looks=looks)), flow_call({o.path.name: o for o in checked})]
+    for host, spec in state.hosts.items():
+        job = Job(spec, files[host], facts := planned.facts[host], facts.live_digest, changes=planned.plan.changes)
+        order = LookOrder(spec.paths if spec.media else (), ())
+        calls += [first_call(one, "run-1", options) for one in (job, replace(job, rollback="run-0"))]
+        calls += [look_call(job, "run-1", options, order), confirm_call(job, "run-1", options)]
+    assert {call.request["operation"] for call in calls} >= {"apply", "rollback", "look", "confirm", "probe", "flow"}
+    largest = 0
+    for call in calls:
+        sizes = {name: len(content) for name, content in call.files.items()}
+        assert not call_refusal(call.request, sizes, call.spec.side)
+        assert all(4 * size < carried.SIZES.get(name, 64 << 20) for name, size in sizes.items())
+        largest = max(largest, len(json.dumps(call.request)))
+    assert 1_000_000 < largest < carried.LARGEST_REQUEST // 4
