@@ -296,13 +296,9 @@ class FacilityRow(Row):
     sign_offs: SignedRow
     warnings: tuple[OpeningRow, ...]
     next: Said
-<<<<<<< HEAD
-    """What has to happen."""
-    fields: Mapping[str, bool | int | str] | None = absent()
-    """What its file says in the fields that are shown here and have no key of their own."""
-=======
     """The next step."""
->>>>>>> 2923e78a9 (schemas: documents of commands in plain words)
+    fields: Mapping[str, bool | int | str] | None = absent()
+    """Values of its simple fields without a key of their own."""
     devices: Mapping[str, Mapping[str, bool | int | str]] | None = absent()
     """Values of fields of each camera and recorder, by its id."""
 

@@ -39,14 +39,8 @@ class CountedAs(StrEnum):
     UNDER_WAY = "under_way"
 
 
-<<<<<<< HEAD
 class Group(Row):
-    """The counts of one province, carrier or managing body, or of all."""
-=======
-@dataclass(frozen=True)
-class Group:
-    """Counts of a province, carrier or managing body, or of all.
->>>>>>> 2923e78a9 (schemas: documents of commands in plain words)
+    """Counts of a province, carrier or managing body, or of all."""
 
     province: Said | None = absent()
     carrier: str | None = absent()
@@ -55,47 +49,47 @@ class Group:
     facilities: Count
     """The sum of connected, all of blocked, suspended and under_way."""
     connected: Count
-    """Proved once, whatever their pictures do now."""
+    """Proved once, whatever their present state."""
     up: Count = Field(serialization_alias="up_now")
-    """Of those that are connected: all their cameras are up now."""
+    """Connected, with all their cameras up now."""
     not_up: Count
-    """Of those that are connected: not all that was looked at is up."""
+    """Connected, with a checked camera that is not up."""
     unknown: Count
-    """Of those that are connected: nobody knows how they are now."""
+    """Connected, with an unknown present state."""
     last_proved: Moment | None
-    """When one of those that are connected was last proved."""
+    """The time of the latest proof of a connected facility."""
     down_since: Moment | None
-    """Since when not all is up of the one of which that is so the longest."""
+    """The start of the longest present outage of a facility."""
     claimed: Count
-    """Not connected, and somebody reports a connection; no part of the sum above."""
+    """Not connected, but with a reported connection; not a part of the sum above."""
     without_connection: Count
     """Neither connected nor claimed."""
     late: Count
-    """Of those that are connected."""
+    """Connected, but after the deadline."""
     blocked: dict[BlockReason, Positive]
     suspended: Count
     under_way: Count
     overdue: Count
-    """Never connected, and the deadline is over; blocked or not."""
+    """Never connected, with a past deadline; blocked or not."""
     cameras: Count
     cameras_connected: Count
     cameras_up: Count
     """Up now."""
     cameras_down: Count
-    """Looked at, and not up."""
+    """Checked, and not up."""
     cameras_unknown: Count
-    """Carried, and not looked at."""
+    """Carried by hosts, but not checked."""
     recorders: Count
     surveyed: Count
-    """How many facilities were surveyed."""
+    """The number of surveyed facilities."""
     registered: Count = Field(serialization_alias="cameras_registered")
-    """In the files of those that were surveyed."""
+    """In the files of surveyed facilities."""
     present: Count = Field(serialization_alias="cameras_present")
-    """Of the surveys."""
+    """Found by surveys."""
     fit: Count = Field(serialization_alias="cameras_fit")
-    """Of the surveys: will do."""
+    """Usable, by the surveys."""
     missing: Count = Field(serialization_alias="cameras_missing")
-    """Of the surveys: are to be added."""
+    """To be added, by the surveys."""
 
     @property
     def key(self) -> str:
@@ -181,7 +175,7 @@ class Scorecard:
 
 
 class SurveyGroup(Row):
-    """The surveys of one province, or of all."""
+    """Surveys of a province, or of all."""
 
     province: Said | None = absent()
     facilities: Count

@@ -205,7 +205,7 @@ def judge(
         evidence: by host id.
         drift: by host id; a missing host was not compared.
         checked_at: the time of the evidence.
-        asked: the highest requested level; `None` for all.
+        max_level: the highest requested level; `None` for all.
         once: paths that only centres read, in place of the relay.
     """
     return put_together([judge_each(targets, evidence, drift, checked_at, max_level=max_level, once=once)], targets)

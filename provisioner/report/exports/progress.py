@@ -26,62 +26,6 @@ def _count(listing: FacilityList) -> ProgressReport:
 # --- document --------------------------------------------------------------------------------------
 
 
-<<<<<<< HEAD
-=======
-class GroupRow(Row):
-    """Counts of a province, carrier or managing body, or of all."""
-
-    province: Said | None = absent()
-    carrier: str | None = absent()
-    """Empty for facilities without a plan."""
-    managing_body: ManagingBody | None = absent()
-    facilities: Count
-    """The sum of connected, all of blocked, suspended and under_way."""
-    connected: Count
-    """Proved once, whatever their present state."""
-    up_now: Count = of("up")
-    """Connected, with all their cameras up now."""
-    not_up: Count
-    """Connected, with a checked camera that is not up."""
-    unknown: Count
-    """Connected, with an unknown present state."""
-    last_proved: Moment | None
-    """The time of the latest proof of a connected facility."""
-    down_since: Moment | None
-    """The start of the longest present outage of a facility."""
-    claimed: Count
-    """Not connected, but with a reported connection; not a part of the sum above."""
-    without_connection: Count
-    """Neither connected nor claimed."""
-    late: Count
-    """Connected, but after the deadline."""
-    blocked: dict[BlockReason, Positive]
-    suspended: Count
-    under_way: Count
-    overdue: Count
-    """Never connected, with a past deadline; blocked or not."""
-    cameras: Count
-    cameras_connected: Count
-    cameras_up: Count
-    """Up now."""
-    cameras_down: Count
-    """Checked, and not up."""
-    cameras_unknown: Count
-    """Carried by hosts, but not checked."""
-    recorders: Count
-    surveyed: Count
-    """The number of surveyed facilities."""
-    cameras_registered: Count = of("registered")
-    """In the files of surveyed facilities."""
-    cameras_present: Count = of("present")
-    """Found by surveys."""
-    cameras_fit: Count = of("fit")
-    """Usable, by the surveys."""
-    cameras_missing: Count = of("missing")
-    """To be added, by the surveys."""
-
-
->>>>>>> 2923e78a9 (schemas: documents of commands in plain words)
 class CountedRow(FacilityRow):
     """A facility of the report on progress."""
 

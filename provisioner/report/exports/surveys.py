@@ -138,23 +138,6 @@ class MinutesRow(SurveyedRow):
     devices: tuple[DeviceRow, ...]
 
 
-<<<<<<< HEAD
-=======
-class SurveyGroupRow(Row):
-    """Surveys of a province, or of all."""
-
-    province: Said | None = absent()
-    facilities: Count
-    """The sum of surveyed and missing."""
-    surveyed: Count
-    verdicts: dict[SurveyVerdict, Positive]
-    missing: Count
-    cameras_present: Count
-    cameras_fit: Count
-    cameras_missing: Count
-
-
->>>>>>> 2923e78a9 (schemas: documents of commands in plain words)
 _ListedZone = Annotated[Zone, form(enum=[zone.value for zone in LISTED_ZONES])]
 
 
