@@ -56,9 +56,12 @@ class Picture(StrEnum):
     DARK = "dark"
     SNOW = "snow"
     RARE_KEY = "rare-key"
+    KEY_30 = "key-30"
+    KEY_60 = "key-60"
     # Something else than pictures, each at its time. SILENT answers every request and then sends nothing.
     SILENT = "silent"
     STALLS = "stalls"
+    ENDS = "ends"
     SOUND = "sound"
     AUDIO_ONLY = "audio-only"
     PACKETS_MISSING = "packets-missing"
@@ -138,13 +141,20 @@ class CameraControl:
         [counter] = [entry["counter"] for entry in json.loads(listed.stdout)["nftables"] if "counter" in entry]
         return int(counter["packets"])
 
-    def show(self, picture: Picture, kind: StreamKind | None = None) -> None:
-        """Change what this camera shows, in one of its streams or in both, for those who watch already too."""
+    def show(self, picture: Picture, kind: StreamKind | None = None, degree: str = "") -> None:
+        """Change what this camera shows, in one of its streams or in both, for those who watch already too.
+
+        Args:
+            picture: the word.
+            kind: the stream; both if `None`.
+            degree: how much of it, for the words that its program lists: seconds, a factor or a share.
+        """
         file = f"{_PICTURES}/{self.device.id}.json"
         shown = self._run("sh", "-c", 'if [ -e "$0" ]; then cat "$0"; fi', file).stdout
         pictures: dict[str, str] = json.loads(shown) if shown else {}
         name = self.place.camera.id
-        changed = {f"{name}/{kind}" if kind else name: picture.value}
+        words = f"{picture.value}:{degree}" if degree else picture.value
+        changed = {f"{name}/{kind}" if kind else name: words}
         # A word for the camera as a whole ends those for its streams.
         kept = pictures if kind else {n: w for n, w in pictures.items() if not n.startswith(f"{name}/")}
         self._write(file, json.dumps({**kept, **changed}))

@@ -35,7 +35,15 @@ class Hostile(socketserver.StreamRequestHandler):
                 self.wfile.write(os.urandom(4096))
                 return
             head = b"RTSP/1.0 200 OK\r\nPublic: DESCRIBE\r\n"
-            if method == [b"DESCRIBE"]:
+            if method == [b"DESCRIBE"] and way == "stale":
+                nonce = os.urandom(8).hex().encode()
+                head = b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="x", nonce="'
+                head += nonce + b'", stale=TRUE\r\n'
+            elif method == [b"DESCRIBE"] and way == "slow":
+                for byte in b"RTSP/1.0 200 OK\r\nCSeq: " + sequence + b"\r\nContent-Type: application/sdp\r\n" * 40:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(1)
+            elif method == [b"DESCRIBE"]:
                 head = b"RTSP/1.0 302 Found\r\nLocation: " + what + b"\r\n"
                 if way == "status":
                     head = b"RTSP/1.0 " + what + b"\r\n"
@@ -79,7 +87,15 @@ def in_the_place_of(lab: Lab, camera: str, target: str) -> Iterator[None]:
 
 
 def answer(lab: Lab, camera: str, way: str, what: str = "") -> None:
-    """Let a device answer in another way: `redirect` to what, `status` what, `http`, `garbage`, `close` or `hang`."""
+    """Let a device answer in another way than its own.
+
+    Args:
+        lab: the running lab.
+        camera: `facility/camera`.
+        way: `redirect`, `status`, `http`, `garbage`, `close`, `hang`, `stale` (each login is said to have a nonce that
+            is too old) or `slow` (a byte a second).
+        what: where it leads, or the status.
+    """
     gateway, device = place(camera).gateway.name, place(camera).device
     lab.exec(gateway, ["systemctl", "stop", f"camera@{device.id}"])
     unit = ["systemd-run", "--quiet", "--collect", f"--unit=hostile-{device.id}"]

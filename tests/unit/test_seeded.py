@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
-from tests.lab.seeded.__main__ import read, stored
+from provisioner.verify.result import Cause, Layer
+from tests.lab.seeded.__main__ import DRAWN, read, read_drawn, stored
+from tests.lab.seeded.draw import drawn
 from tests.lab.seeded.fault import PATHS, Expected, Fault
 from tests.lab.seeded.faults import FAULTS, SAMPLE, batches
 from tests.lab.seeded.outcome import Judgement, Look, Outcome, Said
@@ -67,7 +69,7 @@ def test_what_the_standin_cannot_show_is_not_stored_of_it() -> None:
 
 
 def test_the_page_has_what_is_stored(request: pytest.FixtureRequest) -> None:
-    written = page(read(stored("real")), read(stored("standin")))
+    written = page(read(stored("real")), read(stored("standin")), read_drawn(DRAWN))
     if request.config.getoption("--update-golden"):
         PAGE.write_text(written, encoding="utf-8")
     assert text_of("docs/reference/verdicts.md") == written, "run pytest --update-golden and read the diff"
@@ -129,3 +131,27 @@ def test_what_is_found_of_a_host_counts_where_the_fault_is_of_it() -> None:
     other = incident | {"object": "relay-viettel-1"}
     assert judged(Look.at(fault, {"paths": [path], "incidents": [incident, other]}), fault=fault).is_right
     assert judged(Look.at(fault, {"paths": [path], "incidents": [other]}), fault=fault).false_up
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_seed_draws_the_same_faults_again_and_fewer_are_the_first_of_more(seed: int) -> None:
+    def words(faults: tuple[Fault, ...]) -> list[tuple[str, tuple[str, ...], str]]:
+        return [(fault.name, fault.touched, str(fault.expected)) for fault in faults]
+
+    many = words(drawn(seed, 60))
+    assert words(drawn(seed, 20)) == many[:20]
+    assert len({name for name, *_ in many}) == 60
+    assert many[:20] != words(drawn(seed + 1, 20))
+
+
+def test_seeds_draw_every_kind_of_the_grammar() -> None:
+    names = " ".join(fault.name for seed in range(20) for fault in drawn(seed, 60))
+    kinds = ("off", "answers 403", "stale", "key-60", "closes the connection", "nvr-01", "map leads", "may publish")
+    assert [kind for kind in kinds if kind not in names] == []
+
+
+def test_a_drawn_fault_is_expected_with_words_that_verify_says() -> None:
+    said = {*map(str, Cause), "", "cameras off"}
+    for fault in drawn(3, 200):
+        assert set(fault.expected.causes) <= said, fault.name
+        assert set(fault.expected.layers) <= set(map(str, Layer)), fault.name

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from tests.lab.deployment import Deployment
 from tests.lab.engine import find_engine, standin
 from tests.lab.lab import Lab
 
+from .draw import drawn
 from .fault import Fault
 from .faults import FAULTS
 from .outcome import Judgement, Outcome
@@ -20,6 +22,7 @@ from .run import Seeding
 from .table import last_lines, table, wrongs
 
 RESULTS: Final = Path(__file__).parent
+DRAWN: Final = RESULTS / "drawn.json"
 
 
 def stored(engine: str) -> Path:
@@ -27,27 +30,35 @@ def stored(engine: str) -> Path:
     return RESULTS / f"{engine}.json"
 
 
-def read(file: Path) -> list[Judgement]:
-    """What is stored, in the order of the faults; a fault that is none any more is left out."""
+def read(file: Path, faults: Sequence[Fault] = FAULTS) -> list[Judgement]:
+    """Return what is stored, in the order of the faults; a fault that is none any more is left out."""
     document = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return [Judgement(f, Outcome.from_json(f.name, document[f.name])) for f in FAULTS if f.name in document]
+    return [Judgement(f, Outcome.from_json(f.name, document[f.name])) for f in faults if f.name in document]
+
+
+def read_drawn(file: Path) -> dict[int, list[Judgement]]:
+    """Return what is stored of drawn faults, by seed."""
+    names = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    numbers = sorted({(int(seed), int(name.split(" ")[0])) for seed, _, name in (n.partition("/") for n in names)})
+    counts = dict(numbers)
+    return {seed: judged for seed, count in counts.items() if (judged := read(file, drawn(seed, count)))}
 
 
 def keep(file: Path, outcome: Outcome) -> None:
     """Add an outcome to what is stored, one fault a line."""
     document = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     document[outcome.fault] = outcome.to_json()
-    order = [fault.name for fault in FAULTS if fault.name in document]
+    order = sorted(document) if file == DRAWN else [fault.name for fault in FAULTS if fault.name in document]
     lines = [f"{json.dumps(name)}: {json.dumps(document[name], ensure_ascii=False)}" for name in order]
     file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def chosen(engine: str, only: list[str]) -> tuple[Fault, ...]:
+def chosen(every: tuple[Fault, ...], engine: str, only: list[str]) -> tuple[Fault, ...]:
     """The faults that are to be seeded."""
-    names = {fault.name for fault in FAULTS}
+    names = {fault.name for fault in every}
     if unknown := sorted(set(only) - names):
         sys.exit(f"no such fault: {', '.join(unknown)}; the first column of docs/reference/verdicts.md names them")
-    possible = [fault for fault in FAULTS if engine == "real" or not fault.real_only]
+    possible = [fault for fault in every if engine == "real" or not fault.real_only]
     return tuple(fault for fault in possible if not only or fault.name in only)
 
 
@@ -59,15 +70,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="how often verify looks at each (1)")
     parser.add_argument("--missing", action="store_true", help="only faults of which there is no stored result")
     parser.add_argument("--printed", action="store_true", help="print what is stored, and seed nothing")
+    parser.add_argument("--draw", type=int, metavar="SEED", help="faults drawn with this seed, on MediaMTX")
+    parser.add_argument("--count", type=int, default=60, metavar="N", help="how many are drawn (60)")
     options = parser.parse_args()
-    file = stored(options.engine)
+    is_drawn = options.draw is not None
+    file = DRAWN if is_drawn else stored(options.engine)
+    every = drawn(options.draw, options.count) if is_drawn else FAULTS
     if not options.printed:
-        faults = chosen(options.engine, options.only)
+        faults = chosen(every, options.engine, options.only)
         if options.missing:
-            there = {one.fault.name for one in read(file)}
+            there = {judgement.fault.name for judgement in read(file, every)}
             faults = tuple(fault for fault in faults if fault.name not in there)
         seed(options.engine, faults, options.runs, file)
-    judged = read(file)
+    judged = read(file, every)
     sys.stdout.write("\n".join([*table(judged), "", *wrongs(judged), "", *last_lines(judged)]) + "\n")
     return int(not all(one.is_right for one in judged))
 

@@ -116,6 +116,22 @@ class Judgement:
         return [one for look in self.outcome.looks for one in look.said]
 
     @property
+    def named(self) -> bool:
+        """Whether the cause was right in each look."""
+        causes = self.fault.expected.causes
+        return bool(self.said) and all(said.cause in causes or self._may_be_up(said) for said in self.said)
+
+    @property
+    def placed(self) -> bool:
+        """Whether layer and object were right in each look."""
+        expected = self.fault.expected
+        right = (said.layer in expected.layers and expected.object in said.object for said in self.said)
+        return bool(self.said) and all(r or self._may_be_up(s) for r, s in zip(right, self.said, strict=True))
+
+    def _may_be_up(self, said: Said) -> bool:
+        return said.verdict == "up" and "up" in self.fault.expected.verdicts
+
+    @property
     def false_up(self) -> bool:
         """Whether a path was up although it is broken."""
         return "up" not in self.fault.expected.verdicts and any(one.verdict == "up" for one in self.said)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .faults import FAULTS
 from .outcome import Judgement
-from .table import WIDTH, last_lines, table, wrongs
+from .table import WIDTH, drawn_table, last_lines, table, wrongs
 
 _HEAD = """\
 # What verify says of faults
@@ -32,8 +32,15 @@ one that a camera itself tells by ONVIF; `tests/lab/test_onvif.py` has those.
 """
 
 
-def page(real: Sequence[Judgement], standin: Sequence[Judgement]) -> str:
-    """The page as it has to be."""
+_DRAWN = """\
+The faults above are those that the rules were written for. These are drawn by a seed from a grammar
+(`tests/lab/seeded/draw.py`): object, kind, degree, moment, one or two at a time. What has to be said follows from the
+grammar, and each seed draws others: `scripts/seeded --draw SEED --count N`. Each rate has its interval of 95 %.
+"""
+
+
+def page(real: Sequence[Judgement], standin: Sequence[Judgement], seeds: Mapping[int, Sequence[Judgement]]) -> str:
+    """Return the page as it has to be."""
     other = [one for one in standin if not one.is_right]
     parts = [
         _HEAD,
@@ -43,6 +50,11 @@ def page(real: Sequence[Judgement], standin: Sequence[Judgement]) -> str:
         *_untried(real),
         "### What is wrong there",
         "\n".join(wrongs(real)),
+        "## Drawn faults",
+        _DRAWN,
+        "\n".join(drawn_table(seeds)),
+        "### What is wrong with drawn faults",
+        "\n".join(wrongs([judgement for judged in seeds.values() for judgement in judged])),
         "## On the stand-in",
         f"Where MediaMTX cannot be had the lab takes the stand-in. Of the faults {len(standin)} were tried on it:",
         "\n".join(last_lines(standin)),

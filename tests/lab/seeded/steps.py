@@ -49,10 +49,11 @@ class Shows:
     camera: str
     picture: Picture
     kind: StreamKind | None = None
+    degree: str = ""
 
     def do(self, deployment: Deployment) -> None:
         """Break it."""
-        deployment.lab.camera(self.camera).show(self.picture, self.kind)
+        deployment.lab.camera(self.camera).show(self.picture, self.kind, self.degree)
 
     def undo(self, deployment: Deployment) -> None:
         """Mend it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from statistics import mean
 from typing import Final
 
@@ -48,6 +49,36 @@ def last_lines(judged: Sequence[Judgement]) -> list[str]:
         f"- incidents a cause: {mean(incidents or [0]):.2f}",
         f"- the same in all looks: {steady} of {len(judged)}",
     ]
+
+
+def drawn_table(seeds: Mapping[int, Sequence[Judgement]]) -> list[str]:
+    """Return a row for each seed and one for all, each rate with its interval of 95 % (Wilson)."""
+    head = ("seed", "faults", "false up", "false down", "cause", "place", "one incident a cause")
+    every = [judgement for judged in seeds.values() for judgement in judged]
+    rows = [(str(seed), judged) for seed, judged in sorted(seeds.items())] + [("all", every)] * (len(seeds) > 1)
+    return [_line(head), _line(["---"] * len(head)), *(_line(_rates(name, judged)) for name, judged in rows)]
+
+
+def _rates(name: str, judged: Sequence[Judgement]) -> list[str]:
+    broken = [judgement for judgement in judged if not judgement.fault.is_healthy]
+    counts = (
+        (sum(judgement.false_up for judgement in broken), len(broken)),
+        (sum(judgement.false_down for judgement in judged), len(judged)),
+        (sum(judgement.named for judgement in broken), len(broken)),
+        (sum(judgement.placed for judgement in broken), len(broken)),
+        (sum(judgement.incidents_right for judgement in broken), len(broken)),
+    )
+    return [name, str(len(judged)), *(_interval(part, whole) for part, whole in counts)]
+
+
+def _interval(part: int, whole: int) -> str:
+    if not whole:
+        return "none"
+    z, share = 1.96, part / whole
+    middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
+    half = z * sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return f"{part} of {whole} ({low:.0%} to {high:.0%})"
 
 
 def _percent(part: int, whole: int) -> str:

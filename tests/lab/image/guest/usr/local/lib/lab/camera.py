@@ -1,7 +1,8 @@
 """A camera, or a recorder with several channels: an RTSP server that sends prepared H.264 clips for ever.
 
 Usage: `camera.py DEVICE`. `/etc/lab/devices/DEVICE.json` says what the device is; `/run/lab/pictures/DEVICE.json`,
-read at start and at SIGHUP, says what each camera, or one of its streams (`cam-01/sub`), does: a word of `MODES`.
+read at start and at SIGHUP, says what each camera, or one of its streams (`cam-01/sub`), does: a word of `MODES`, and
+after a colon how much of it for the words in `DEGREES` (`stalls:6`).
 Clips are sent as they are: nothing is encoded here, so that twelve of these cost next to nothing. Only the clock in the
 top row is written when a picture is sent, so that a healthy camera never sends the same picture twice.
 """
@@ -53,9 +54,9 @@ LAUNCHES = {
     "video": f"( {_SOURCE}pay0 )",
     "sound": f"( {_SOURCE}pay0 {_SOUND}pay1 )",
     "audio": f"( {_SOUND}pay0 )",
-    "lossy": f"( {_SOURCE}payload ! identity name=pay0 drop-probability=0.25 )",
+    "lossy": f"( {_SOURCE}payload ! identity name=pay0 drop-probability={{lost}} )",
 }
-"""What a stream is made of; in `lossy` one packet in four gets lost within the camera."""
+"""What a stream is made of; in `lossy` a share of its packets gets lost within the camera."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,21 @@ class Mode:
         noise: whether the pictures' contents are random bytes.
         seconds: how long each reader gets pictures.
         starts: whether a reader gets a first picture, or no more than what describes the stream.
+        ends: after how many seconds the camera closes a reader's connection.
+        lost: the share of packets that get lost within the camera.
     """
 
     clip: str = ""
     clock: tuple[int, int] = (16, 235)
     codec: str = "h264"
     launch: str = "video"
-    slower: int = 1
+    slower: float = 1
     stuck: bool = False
     noise: bool = False
     seconds: float = float("inf")
     starts: bool = True
+    ends: float = float("inf")
+    lost: float = 0.25
 
     @property
     def way(self) -> Mode:
@@ -96,7 +101,7 @@ MODES = {
         name: Mode(name)
         for name in (
             *("frozen", "black", "grey", "video-loss", "no-signal", "corridor", "still", "night", "snow", "rare-key"),
-            *("moved", "blurred", "covered", "loop", "small"),
+            *("moved", "blurred", "covered", "loop", "small", "key-30", "key-60"),
         )
     },
     "dark": Mode("dark", _DARK),
@@ -109,7 +114,15 @@ MODES = {
     "stuck-time": Mode(stuck=True),
     "random-slices": Mode(noise=True),
     "stalls": Mode(seconds=4),
+    "ends": Mode(ends=3),
 }
+DEGREES = {"stalls": "seconds", "ends": "ends", "half-rate": "slower", "packets-missing": "lost"}
+
+
+def mode_of(words: str) -> Mode:
+    """Return the mode that a word names, with its degree."""
+    word, _, degree = words.partition(":")
+    return replace(MODES[word], **{DEGREES[word]: float(degree)}) if degree else MODES[word]
 
 
 def access_units(clip: bytes) -> list[bytes]:
@@ -150,14 +163,14 @@ class Channel:
     @property
     def mode(self) -> Mode:
         """What it does at present."""
-        return MODES[self.pictures.get(f"{self.camera}/{self.kind}") or self.pictures.get(self.camera, "moving")]
+        return mode_of(self.pictures.get(f"{self.camera}/{self.kind}") or self.pictures.get(self.camera, "moving"))
 
     @property
     def launch(self) -> str:
         """What its stream is made of."""
         mode = self.mode
         shape = {"width": self.width, "height": self.height, "rate": self.rate}
-        return LAUNCHES[mode.launch].format(codec=mode.codec, **shape)
+        return LAUNCHES[mode.launch].format(codec=mode.codec, lost=mode.lost, **shape)
 
     def units(self, clip: str) -> list[bytes]:
         """Return the pictures of a clip, loaded once."""
@@ -243,7 +256,7 @@ class Feed:
         """Send all pictures that are due, and wait for the next: each has its time, so that delays never add up."""
         if self.over:
             return False
-        now, interval = self.now(), self.mode.slower * Gst.SECOND // self.channel.rate
+        now, interval = self.now(), int(self.mode.slower * Gst.SECOND) // self.channel.rate
         if now is None or time.monotonic() > self.until:
             return True
         if self.origin is None or self.origin + self.sent * interval > now + interval:
@@ -355,6 +368,14 @@ def factory(channel: Channel) -> GstRtspServer.RTSPMediaFactory:
     return made
 
 
+def end_later(client: Any, context: GstRtspServer.RTSPContext, targets: dict[str, Channel]) -> None:
+    """Close a reader's connection after as long as the stream that it plays says."""
+    path = Mounts.do_make_path(None, context.uri)
+    lasts = [channel.mode.ends for target, channel in targets.items() if path.startswith(target)]
+    if lasts and min(lasts) < float("inf"):
+        GLib.timeout_add(int(min(lasts) * 1000), lambda: bool(client.close()))
+
+
 def read_pictures(device: str, into: dict[str, str]) -> None:
     """Read what each camera does."""
     file = PICTURES / f"{device}.json"
@@ -386,19 +407,21 @@ def main(name: str) -> None:
         channel = Channel(**stream, pictures=pictures)
         made = factory(channel)
         mounts.add_factory(target, made)
-        served.append((channel, made))
+        served.append((target, channel, made))
     server.set_mount_points(mounts)
+    targets = {target: channel for target, channel, _ in served}
+    server.connect("client-connected", lambda _, client: client.connect("play-request", end_later, targets) and None)
     server.set_auth(authentication(device))
     if not server.attach(None):
         sys.exit(f"{name}: port {device['port']} cannot be opened")
     loop = GLib.MainLoop()
 
     def reload() -> bool:
-        before = [channel.mode.way for channel, _ in served]
+        before = [channel.mode.way for _, channel, _ in served]
         read_pictures(name, pictures)
-        for channel, made in served:
+        for _, channel, made in served:
             made.set_launch(channel.launch)
-        if before != [channel.mode.way for channel, _ in served]:
+        if before != [channel.mode.way for _, channel, _ in served]:
             # What runs is made in another way: readers come again, as after a change of settings on a real one.
             server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
         return True

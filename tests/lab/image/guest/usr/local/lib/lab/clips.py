@@ -88,6 +88,8 @@ SCENES = (
     Clip("dark", "color=c=0x060606:size={size}:r={rate},noise=alls=4:allf=t"),
     Clip("snow", _CORRIDOR + ",noise=alls=30:allf=t"),
     Clip("rare-key", _CORRIDOR + ",noise=alls=6:allf=t", 24, 12 * RATE),
+    Clip("key-30", _CORRIDOR + ",noise=alls=6:allf=t", 30, 30 * RATE),
+    Clip("key-60", _CORRIDOR + ",noise=alls=6:allf=t", 60, 60 * RATE),
     Clip("moved", _CORRIDOR + ",scroll=hpos=0.3:vpos=0.25,noise=alls=6:allf=t"),
     # As soft in both streams: they are one camera's.
     Clip("blurred", _CORRIDOR + ",scale=320:180,gblur=sigma=3,scale=s={size},noise=alls=2:allf=t"),
