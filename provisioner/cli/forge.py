@@ -237,7 +237,7 @@ def _document_of(path: Path) -> Document:
 
 
 class ForgeDocument(Printed, name="forge", title="A report to a forge"):
-    """Output of `provisioner forge` with `--output json`; a command has its own fields of these."""
+    """Output of `provisioner forge`; each command has some of these fields."""
 
     request: Count | None = absent()
     comment: str | None = absent()

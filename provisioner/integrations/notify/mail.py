@@ -353,7 +353,7 @@ class _BoundedAnswers:
 
 
 class _Utf8(str):
-    """A text that smtplib encodes as UTF-8 (RFC 4616) where it says ASCII."""
+    """Text that smtplib encodes as UTF-8, after RFC 4616."""
 
     __slots__ = ()
 

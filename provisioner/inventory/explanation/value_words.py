@@ -1,4 +1,4 @@
-"""Vietnamese words of values in facilities' files: the template's first, then other common ones. Pure."""
+"""Vietnamese words of values in facilities' files. Pure."""
 
 from __future__ import annotations
 
