@@ -191,7 +191,7 @@ def after(memory: PathMemory, look: PathLook) -> PathMemory:
         content=look.content if look.complete and look.verdict is Verdict.UP else memory.content,
         full_look=look.at if look.full else memory.full_look,
         keys=(*memory.keys, *look.keys)[-MOST_KEYS:],
-        suspects=memory.suspects if look.suspects is None else _suspects(memory.suspects, look.suspects, look.at),
+        suspects=memory.suspects if look.suspects is None else _suspects(memory.suspects, look),
         noise=max((noise for noise in (memory.noise, look.noise) if noise is not None), default=None),
     )
 
@@ -235,11 +235,15 @@ def quality(cause: Cause) -> int:
     return 1 if cause in INFERRED else 2
 
 
-def _suspects(previous: Iterable[Suspicion], kinds: Iterable[str], at: datetime) -> tuple[Suspicion, ...]:
+def _suspects(previous: Iterable[Suspicion], look: PathLook) -> tuple[Suspicion, ...]:
+    """Update the suspicions; several looks of one run are one check."""
+    at, since = look.at, look.since or look.at
     before = {suspicion.kind: suspicion for suspicion in previous}
     now = [
-        replace(before[kind], last=at, checks=before[kind].checks + 1) if kind in before else Suspicion(kind, at, at, 1)
-        for kind in sorted(kinds)
+        replace(before[kind], last=at, checks=before[kind].checks + (before[kind].last < since))
+        if kind in before
+        else Suspicion(kind, at, at, 1)
+        for kind in sorted(look.suspects or ())
     ]
     return tuple(now[:MOST_SUSPECTS])
 

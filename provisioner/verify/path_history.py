@@ -205,12 +205,17 @@ def in_window(verdict: PathVerdict, window: Window | None) -> PathVerdict:
     return replace(verdict, verdict=Verdict.MAINTENANCE, maintenance=maintenance)
 
 
-def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> PathLook | None:
-    """Return a verdict of `judge` for the memory; `None` without a look."""
+def look_of(
+    verdict: PathVerdict, target: PathToCheck, *, maintenance: bool, since: datetime | None = None
+) -> PathLook | None:
+    """Return a verdict of `judge` for the memory; `None` without a look.
+
+    `since` is the start of its run.
+    """
     if verdict.checked_at is None:
         return None
     look = _look(verdict, content_of(target), maintenance=maintenance)
-    return replace(look, path=target.remembered_as)
+    return replace(look, path=target.remembered_as, since=since)
 
 
 def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
@@ -243,6 +248,7 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
     if not memory.suspects and not any(look.picture and look.picture.seen for look in looks):
         return verdict
     checked = [_look(look, "", maintenance=False) for look in looks if look.checked_at is not None]
+    checked = [replace(look, since=checked[0].at) for look in checked]
     signs = {suspect.kind: suspect for look in looks if look.picture for suspect in look.picture.seen}
     lasts = (suspect for suspect in remembered(memory, checked).suspects if lasting(suspect))
     lasted = [(suspect, signs.get(suspect.kind, SuspectSign(suspect.kind, suspect.kind))) for suspect in lasts]

@@ -313,6 +313,7 @@ class PathLook:
         suspects: kinds of suspicions; `None` if the picture was not judged.
         noise: the smallest difference of two key pictures, in levels, if measured.
         maintenance: whether the path was in a maintenance window.
+        since: the start of its run, whose looks are one check; `None` for a single look.
     """
 
     path: str
@@ -327,6 +328,7 @@ class PathLook:
     suspects: frozenset[str] | None = None
     noise: float | None = None
     maintenance: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

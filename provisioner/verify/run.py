@@ -244,7 +244,7 @@ def verify(
     chosen = sample_of(targets, orders.sample, started) if orders.sample else None
     measured = chosen.targets if chosen else tuple(targets)
     look = _HostVisits(
-        runner, observe, compare, watch, limits, orders, _end_of(started, orders), orders.changes(started)
+        runner, observe, compare, watch, limits, orders, started, _end_of(started, orders), orders.changes(started)
     )
     first = look.at(measured)
     second = replace(look, changes=orders.changes(started)).again(measured, first)
@@ -357,7 +357,7 @@ class _Windows:
 
 @dataclass(frozen=True, slots=True)
 class _HostVisits:
-    """Visits to hosts until `end`; `changes` are windows of hosts' changes."""
+    """Visits to hosts from `since` until `end`; `changes` are windows of hosts' changes."""
 
     runner: HostRunner
     observe: Mapping[str, ObserveCall]
@@ -365,6 +365,7 @@ class _HostVisits:
     watch: Timepiece
     limits: ProbeLimits
     orders: Orders
+    since: datetime
     end: datetime | None
     changes: Sequence[Window] = ()
 
@@ -438,7 +439,8 @@ class _HostVisits:
         looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.orders.windows, self.changes)
         for verdict in judged.verdicts:
             target = by_path[verdict.path, verdict.relay]
-            look = look_of(verdict, target, maintenance=False) if verdict.verdict is Verdict.UP else None
+            is_up = verdict.verdict is Verdict.UP
+            look = look_of(verdict, target, maintenance=False, since=self.since) if is_up else None
             # The verdict on a path in a window depends on the window's end.
             if look and not windows.meanwhile(target, started, look.at):
                 looks[verdict.path, verdict.relay] = look
@@ -647,7 +649,8 @@ def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _W
             if (target.path.name, target.relay.id) in visit.kept:
                 continue
             window = windows.over(target, visit)
-            if verdict is not None and (look := look_of(verdict, target, maintenance=window is not None)):
+            since, in_maintenance = rounds[0].started, window is not None
+            if verdict and (look := look_of(verdict, target, maintenance=in_maintenance, since=since)):
                 yield look
 
 

@@ -190,3 +190,14 @@ def test_suspicions_last_as_long_as_they_are_seen() -> None:
         kinds = None if seen is None else frozenset(seen)
         memory = after(memory, PathLook(NAME, at, Verdict.UP, suspects=kinds))
     assert memory.suspects == (Suspicion("moved", START, START + timedelta(days=3), 3),)
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=5))
+def test_a_run_is_one_check_of_a_suspicion_however_often_it_looks(runs: list[int]) -> None:
+    memory = NOTHING
+    for number, of_run in enumerate(runs):
+        began = START + timedelta(days=number)
+        for turn in range(of_run):
+            at = began + timedelta(seconds=9 + 70 * turn)
+            memory = after(memory, PathLook(NAME, at, Verdict.UP, suspects=frozenset({"moved"}), since=began))
+    assert [suspicion.checks for suspicion in memory.suspects] == [len(runs)]

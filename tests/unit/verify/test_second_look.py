@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult,
 from provisioner.verify.rotation import share_of
 from provisioner.verify.run import verify
 
-from .world import CENTRE, PATHS, RELAY, STARTED, documents, observe_requests, state
+from .world import CENTRE, PATHS, RELAY, STARTED, documents, observe_requests, picture, scene, state
 
 OTHER = "bac-giang/kcl-002/cam-01/sub"
 LONE = "bac-giang/kcl-001/cam-09/sub"
@@ -303,3 +304,22 @@ def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() ->
     assert verify_ending(verify_in(Hosts(failing()), window(STARTED, facilities=frozenset({"kcl-002"})))) == (
         "1 of 5 paths in maintenance: without it 1 down; not counted as up, no alarm raised",
     )
+
+
+# --- suspicions -----------------------------------------------------------------------------------
+
+
+def test_a_run_that_looks_twice_is_one_check_of_what_it_suspects() -> None:
+    name, answers = "bac-giang/kcl-001/cam-02/sub", failing(LONE, ALONE)
+    covered = scene(gradient_p50=1.0, gradient_p90=3.0, gradient_p99=6.0, steepest=8.0, sharpness=0.0)
+    document: Any = answers[RELAY].document
+    document["relay"]["paths"][name]["read"]["picture"] = picture(scene=covered)
+    results = [run(Hosts(answers)) for _ in range(2)]
+    assert [len([look for look in result.looks if look.path == name]) for result in results] == [2, 2]
+    later = [
+        replace(look, at=look.at + timedelta(days=1), since=STARTED + timedelta(days=1)) for look in results[1].looks
+    ]
+    memory = memories_after(results[0])[name]
+    assert [suspicion.checks for suspicion in memory.suspects] == [1]
+    memory = remembered(memory, [look for look in later if look.path == name])
+    assert [suspicion.checks for suspicion in memory.suspects] == [2]
