@@ -23,7 +23,7 @@ from provisioner.verify.result import Cause, Layer
 # MediaMTX's words for whom it calls, or whose address it asks for (measured on 1.20.1).
 _DIALLED = re.compile(r"\b(?:dial|read|write) tcp (?:\S+->)?(\[[^\]\s]+\]|[^\s:\[\]]*):(\d{1,5}): ")
 _LOOKED_UP = re.compile(r"\blookup (\S+?)(?: on \S+)?: ")
-_REFUSED = re.compile(r"^bad status code: 40[13]\b")
+_REFUSED = re.compile(r"^bad status code: 401\b")
 _STRANGE_LETTER = re.compile(r"[^A-Za-z0-9._-]")
 _SHOWN = 80
 _NAMED = 3

@@ -20,10 +20,13 @@ from provisioner.verify.sources import origin_check, pushed_check, redirect_chec
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
-    (re.compile(r"bad status code: 40[13]\b|unauthorized|authenticat", re.IGNORECASE), Cause.WRONG_PASSWORD),
+    (re.compile(r"^bad status code: 401\b"), Cause.WRONG_PASSWORD),
     (re.compile(r"bad status code: (404|400|454|415|451)\b|not found", re.IGNORECASE), Cause.NO_SUCH_STREAM),
     (re.compile(r"connection refused|bad status code: 453\b"), Cause.CAMERA_REFUSES),
-    (re.compile(r"bad status code: \d{3}\b|Content-Type header|invalid (?:SDP|status|header)"), Cause.WRONG_ANSWER),
+    (
+        re.compile(r"bad status code: \d{3}\b|setup authentication|Content-Type header|invalid (?:SDP|status|header)"),
+        Cause.WRONG_ANSWER,
+    ),
     (re.compile(r"no route to host|network is unreachable"), Cause.CAMERA_UNPLUGGED),
     (re.compile(r"request timed out", re.IGNORECASE), Cause.CAMERA_HUNG),
     (re.compile(r"TCP timeout|timed out|i/o timeout", re.IGNORECASE), Cause.SILENT),

@@ -64,7 +64,9 @@ _READS = _table(
 # MediaMTX's words of why a source is down (measured on 1.20.1).
 _SOURCES = _table(
     (
-        (r"bad status code: 40[13]\b|authenticat|unauthorized", "the device refuses the login"),
+        (r"^bad status code: 401\b", "the device refuses the login"),
+        (r"^bad status code: 403\b", "the device forbids the stream (403): see its user's rights, and its viewers"),
+        (r"setup authentication\b", "the device asks for a login in a way that MediaMTX does not know"),
         (r"bad status code: 404\b", "the device has no such stream"),
         (r"bad status code: 453\b", "the device has no bandwidth left for one more viewer"),
         (r"bad status code: (?P<c>5\d\d)\b", "the device fails inside (RTSP status {c})"),

@@ -39,9 +39,10 @@ MOST_REFUSALS = 2
 
 # The path's name is MediaMTX's own and comes first: whatever a camera says comes after it, and is matched from its
 # beginning, so that no camera speaks for another one or of another answer.
-_REFUSED = re.compile(r"\[path (\S+)\] \[RTSP source\] bad status code: 40[13](?: |$)")
+# 403 is no word about a login: its user may lack rights, or too many clients are there.
+_REFUSED = re.compile(r"\[path (\S+)\] \[RTSP source\] bad status code: 401(?: |$)")
 _TAKEN = re.compile(r"\[path (\S+)\] stream is available\b")
-_MARKS = ("bad status code: 40", "stream is available")
+_MARKS = ("bad status code: 401", "stream is available")
 _LONGEST = 4096
 
 

@@ -61,7 +61,7 @@ READS = {
 # MediaMTX 1.20.1's words of a source, as real cameras and broken ones make it say them.
 SOURCES = {
     "bad status code: 401 (Unauthorized)": "refuses the login",
-    "bad status code: 403 (Forbidden)": "refuses the login",
+    "bad status code: 403 (Forbidden)": "forbids the stream",
     "bad status code: 404 (Not Found)": "no such stream",
     "bad status code: 453 (Not Enough Bandwidth)": "no bandwidth left",
     "bad status code: 454 (Session Not Found)": "status 454",
