@@ -1231,10 +1231,11 @@ class EndpointAnswer(TypedDict):
 
 
 class SourceAnswer(EndpointAnswer):
-    """A relay's connections to an address, and those with a picture."""
+    """Connections to an address, those with a picture, and those later (`now`)."""
 
     count: Count
     flowing: Count
+    now: NotRequired[Count]
 
 
 class SourcesAnswer(TypedDict):

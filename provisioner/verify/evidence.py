@@ -89,12 +89,14 @@ class Sources:
     Attributes:
         connections: the number of connections.
         flowing: those that carried more than words.
+        now: the number of connections at the second sample; a missing device has an unknown one.
         halted: devices that the firewall blocks after too many connections.
     """
 
     connections: dict[Device, int]
     flowing: dict[Device, int]
     halted: frozenset[Device]
+    now: Mapping[Device, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ def _sources(sources: wire.SourcesAnswer) -> Sources:
         connections={device: connection["count"] for device, connection in connections.items()},
         flowing={device: connection["flowing"] for device, connection in connections.items()},
         halted=frozenset(map(device_in, sources["halted"])),
+        now={device: connection["now"] for device, connection in connections.items() if "now" in connection},
     )
 
 
@@ -309,19 +312,37 @@ def device_of(path: MediaPath) -> Device:
     return str(path.source.address), path.source.port
 
 
-def origins_of(spec: HostSpec, relay: RelayEvidence) -> Origins | None:
-    """Compare a relay's connections with its paths; `None` if unknown."""
+def origins_of(spec: HostSpec, relay: RelayEvidence, held: wire.FrozenAnswer | None = None) -> Origins | None:
+    """Compare a relay's connections with its paths; `None` if unknown.
+
+    `held` are the parts of frozen facilities, whose cameras the relay goes on pulling.
+    """
     if relay.sources is None:
         return None
     samples = tuple(_path_samples(spec, relay))
     flowing = Counter(path.device for path in samples if path.flows)
     lacking = +Counter({device: count - relay.sources.connections.get(device, 0) for device, count in flowing.items()})
-    strange = +Counter(_strange(spec, relay, relay.sources, samples))
+    strange = _without_held(+Counter(_strange(spec, relay, relay.sources, samples)), held)
+    # A path that came up in between, and has no connection to its device then, brought one of the strange ones.
+    there = Counter(path.device for path in samples if path.there)
+    late = +Counter({d: count - max(relay.sources.now.get(d, count), flowing[d]) for d, count in there.items()})
     unsure: set[Device] = set()
-    if strange.total() > lacking.total():
+    if strange.total() > lacking.total() + late.total():
         idle = {d for d, count in relay.sources.connections.items() if count > relay.sources.flowing.get(d, 0)}
         unsure = (idle | {path.device for path in samples if path.waits}) & flowing.keys()
     return Origins(frozenset(lacking), tuple(sorted(strange)), frozenset(unsure))
+
+
+def _without_held(strange: Counter[Device], held: wire.FrozenAnswer | None) -> Counter[Device]:
+    """Remove frozen cameras, of which a relay pulls as many as it has paths of them."""
+    cameras = set(held["cameras"]) if held else set[str]()
+    frozen = sorted(device for device in strange if f"{device[0]} . {device[1]}" in cameras)
+    left = len(held["paths"]) if held else 0
+    rest = strange.copy()
+    for device in frozen:
+        taken = min(left, rest[device])
+        rest[device], left = rest[device] - taken, left - taken
+    return +rest
 
 
 def _path_samples(spec: HostSpec, relay: RelayEvidence) -> Iterator[_PathSample]:

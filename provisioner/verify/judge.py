@@ -239,7 +239,8 @@ def judge_each(
         for host, host_evidence in evidence.items()
         if host in specs and host_evidence.relay is not None
     }
-    origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
+    frozen = {host: facts.held for host in relays if (facts := evidence[host].facts) is not None}
+    origins = {host: origins_of(specs[host], relay, frozen.get(host)) for host, relay in relays.items()}
     verdicts, quarantined = [], []
     for target in targets:
         host = evidence.get(target.relay.id)

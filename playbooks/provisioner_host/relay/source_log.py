@@ -191,14 +191,20 @@ def evidence(before: Connections | None, after: Connections | None) -> SourcesAn
     """Compare connections after a first and a second sample of the paths."""
     if before is None or after is None:
         return None
-    counts = Counter((c.address, c.port) for c in before)
+    counts, now = (Counter((c.address, c.port) for c in listed) for listed in (before, after))
     flowing = Counter(
         (c.address, c.port) for c, received in after.items() if c in before and received - before[c] > _PICTURE_BYTES
     )
     return {
         "connections": [
-            {"address": address, "port": port, "count": count, "flowing": flowing[address, port]}
-            for (address, port), count in sorted(counts.items())[:_NAMED]
+            {
+                "address": address,
+                "port": port,
+                "count": counts[address, port],
+                "flowing": flowing[address, port],
+                "now": now[address, port],
+            }
+            for address, port in sorted(counts.keys() | now.keys())[:_NAMED]
         ],
         "halted": _halted(),
     }

@@ -51,8 +51,8 @@ def test_a_connection_brings_a_picture_if_it_is_the_same_and_brings_more_than_wo
     after = {SourceLink(1, *camera): 90_000, SourceLink(2, *camera): 700, SourceLink(4, *other): 90_000}
     assert evidence(before, after) == {
         "connections": [
-            {"address": "10.91.0.4", "port": 10554, "count": 2, "flowing": 1},
-            {"address": "10.91.0.5", "port": 10554, "count": 1, "flowing": 0},
+            {"address": "10.91.0.4", "port": 10554, "count": 2, "flowing": 1, "now": 2},
+            {"address": "10.91.0.5", "port": 10554, "count": 1, "flowing": 0, "now": 1},
         ],
         "halted": [],
     }

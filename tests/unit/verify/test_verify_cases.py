@@ -41,9 +41,10 @@ class _Relay(_Strict):
     """What differs on the relay.
 
     `peers` is by facility, or `centre`; `devices`, `icmp`, `said`, `redirects` and `sources` are by `address:port` (of
-    a source how many connections there are, and how many of them bring a picture); `gateways` are by address; the rest
-    is by path pattern: `looks` what differs from a look at a good picture, `arrives` what came of a stream in ten
-    seconds. A gateway is what it answers: `small`, `full`, `refuses`.
+    a source how many connections there are, and how many of them bring a picture; `now` is how many there are at the
+    end); `held` are cameras of a frozen facility; `gateways` are by address; the rest is by path pattern: `looks` what
+    differs from a look at a good picture, `arrives` what came of a stream in ten seconds. A gateway is what it answers:
+    `small`, `full`, `refuses`.
     """
 
     unreachable: str | None = None
@@ -61,6 +62,8 @@ class _Relay(_Strict):
     looks: dict[str, dict[str, Any] | None] = {}
     errors: dict[str, list[str]] = {}
     sources: dict[str, tuple[int, int]] | Literal["not told"] = {}
+    now: dict[str, int] = {}
+    held: list[str] = []
     halted: list[str] = []
     not_installed: list[str] = []
     redirects: dict[str, str] = {}
@@ -190,6 +193,11 @@ def _change_facts(document: dict[str, Any], case: _Relay) -> None:
         }
     else:
         document["facts"]["firewall"]["differences"] = case.firewall
+    if case.held:
+        cameras = [place.replace(":", " . ") for place in case.held]
+        paths = {f"bac-giang/kcl-009/cam-{n:02}/sub": "kcl-009" for n, _ in enumerate(cameras, 1)}
+        parts: dict[str, Any] = {"addresses": [], "peers": {}, "digests": {}, "unclear": ""}
+        document["facts"]["held"] = {"paths": paths, "cameras": cameras} | parts
     if case.quarantined:
         document["facts"]["quarantine"] = {n: quarantined(n) for pattern in case.quarantined for n in matching(pattern)}
 
@@ -233,7 +241,8 @@ def _change_sources(relay: dict[str, Any], case: _Relay) -> None:
     counts = {f"{c['address']}:{c['port']}": (c["count"], c["flowing"]) for c in relay["sources"]["connections"]}
     relay["sources"] = {
         "connections": [
-            _place(where) | {"count": n, "flowing": m} for where, (n, m) in (counts | case.sources).items()
+            _place(where) | {"count": n, "flowing": m, "now": case.now.get(where, n)}
+            for where, (n, m) in (counts | case.sources).items()
         ],
         "halted": [_place(where) for where in case.halted],
     }
