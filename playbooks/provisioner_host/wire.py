@@ -878,7 +878,7 @@ class TrackAnswer(TypedDict, total=False):
 
 
 class SampleAnswer(TypedDict):
-    """A path's state in MediaMTX; `damaged` counts pictures with lost packets."""
+    """A path's state in MediaMTX; `damaged` counts packets that it could not use."""
 
     available: bool
     online: bool
