@@ -26,13 +26,16 @@ def main() -> int:
     parser.add_argument("--judge", type=Path, nargs="+", metavar="FILE", help="simulate nothing, judge what was kept")
     parser.add_argument("--early", action="store_true", help="quick looks end as soon as nothing is in doubt")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    parser.add_argument("--footage", type=Path, nargs="+", metavar="FILE", default=(), help="films that cameras show")
     options = parser.parse_args()
     if options.judge is not None:
         of = together(
             [_figures(read(file), seed, early=options.early) for file in options.judge for seed in [seed_of(file)]]
         )
     else:
-        of = _simulated(Size(options.seed, options.cameras, options.nights, options.hard, options.soft), options)
+        footage = tuple(str(file.resolve(strict=True)) for file in options.footage)
+        size = Size(options.seed, options.cameras, options.nights, options.hard, options.soft, footage)
+        of = _simulated(size, options)
     if options.json is not None:
         options.json.write_text(json.dumps(of, indent=1, ensure_ascii=False) + "\n")
     sys.stdout.write("\n".join(page(of)) + "\n")
@@ -52,7 +55,7 @@ def _simulated(size: Size, options: argparse.Namespace) -> Figures:
 
 
 def _figures(looks: Sequence[Look], seed: int, *, early: bool) -> Figures:
-    return figures(judge_all(looks, seed, early=early), seed)
+    return figures(judge_all(looks, early=early), seed)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ a night follows from the night before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
@@ -47,6 +47,8 @@ class Camera:
         averages: whether it reduces noise over time.
         clock: whether it writes a clock into the picture.
         night: what it sees by at night.
+        footage: the file that it shows instead of a drawn scene, if any.
+        size: width and height of its picture.
     """
 
     number: int
@@ -59,6 +61,8 @@ class Camera:
     averages: bool
     clock: bool
     night: Light
+    footage: str = ""
+    size: tuple[int, int] = (640, 360)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,20 @@ def camera_of(seed: int, number: int) -> Camera:
     )
 
 
+def filming(seed: int, number: int, footage: Sequence[str]) -> Camera:
+    """A camera that shows footage, encoded as cameras do; half of them are looked at by day."""
+    random = chance("footage", seed, number)
+    return replace(
+        camera_of(seed, number),
+        agreed_fps=random.choice((10, 12, 15, 20, 25)),
+        key_s=random.choice((1, 2, 2, 4)),
+        kbit=random.choice((200, 400, 800, 1500)),
+        night=(Light.DAY, random.choice((Light.IR, Light.LAMPS, Light.LIT)))[number % 2],
+        footage=footage[number % len(footage)],
+        size=random.choice(((640, 360), (1280, 720))),
+    )
+
+
 def accepted(camera: Camera, light: Light) -> Night:
     """How a camera stands when a person accepts it, in clear weather."""
     random = chance("accepted", camera.seed, camera.number, light.value)
@@ -149,7 +167,7 @@ def _first(camera: Camera, random: Random) -> Night:
 
 def _next(camera: Camera, last: Night, random: Random, *, outdoors: bool) -> Night:
     light = last.light
-    if random.random() < 0.15:
+    if random.random() < 0.15 and camera.night is not Light.DAY:
         # Somebody left the lights on, or the infrared lamp is off: for some nights in a row.
         light = camera.night if last.light is not camera.night else random.choice((Light.LIT, Light.IR, camera.night))
     weather = last.weather

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from tests.pictures.cameras import Camera, Light, Night, accepted, camera_of, nights
-from tests.pictures.faults import FROZEN, HARD, SOFT, STANDING, Fault, Trouble, trouble_of
+from tests.pictures.cameras import Camera, Light, Night, accepted, camera_of, filming, nights
+from tests.pictures.faults import BY_DAY, FILMED, FROZEN, HARD, SOFT, STANDING, Fault, Trouble, trouble_of
 from tests.pictures.film import Shot, scene_number
 from tests.pictures.looking import QUICK_S, Watcher, as_another, full_s, watcher
 from tests.pictures.scenes import scene_of
@@ -32,6 +32,7 @@ class Size:
         nights: how many nights of each are healthy.
         hard: of how many nights of each camera every hard fault is tried.
         soft: every how-manieth camera has every soft fault, for `LASTS` nights each; 0 is none.
+        footage: the films that cameras show in turn, instead of drawn scenes.
     """
 
     seed: int
@@ -39,6 +40,15 @@ class Size:
     nights: int
     hard: int
     soft: int
+    footage: tuple[str, ...] = ()
+
+    def camera(self, number: int) -> Camera:
+        """The camera of a number."""
+        return filming(self.seed, number, self.footage) if self.footage else camera_of(self.seed, number)
+
+    def faults(self, among: Sequence[Fault]) -> Sequence[Fault]:
+        """Those of some faults that its cameras have."""
+        return [fault for fault in among if not self.footage or fault in FILMED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +100,20 @@ def collect(size: Size, workers: int, begin: int = 0) -> Iterator[Look]:
 
 def _of_camera(work: tuple[Size, int]) -> list[Look]:
     size, number = work
-    camera = camera_of(size.seed, number)
-    outdoors = scene_of(scene_number(camera)).outdoors
+    camera = size.camera(number)
+    outdoors = not size.footage and scene_of(scene_number(camera)).outdoors
     past = list(islice(nights(camera, outdoors=outdoors), size.nights + LASTS + 1))
     with watcher() as by:
         looks = [_look(by, Shot(camera, accepted(camera, light), 0.5)) for light in (Light.DAY, camera.night)]
         looks += [_tonight(by, camera, night) for night in past[: size.nights]]
-        for fault in HARD:
+        for fault in size.faults(HARD):
             for turn in range(size.hard):
                 night = past[(number + 7 * turn + 3 * HARD.index(fault)) % size.nights]
                 looks += _lasting(
                     by, camera, (night,) * _needs(fault), trouble_of(fault, size.seed, number + 1000 * turn)
                 )
         if size.soft and number % size.soft == 0:
-            for fault in SOFT:
+            for fault in size.faults(SOFT):
                 begin = (number + 5 * SOFT.index(fault)) % size.nights
                 looks += _lasting(by, camera, past[begin : begin + LASTS], trouble_of(fault, size.seed, number))
     return looks
@@ -124,6 +134,7 @@ def _lasting(by: Watcher, camera: Camera, spell: Sequence[Night], trouble: Troub
     for place, night in enumerate(spell):
         full = trouble.fault in FROZEN and place == len(spell) - 1
         shown = replace(spell[0], number=night.number) if trouble.fault in STANDING else night
+        shown = replace(shown, light=Light.DAY) if trouble.fault in BY_DAY else shown
         shot = Shot(camera, shown, full_s(camera) if full else QUICK_S, trouble, begun=spell[0].number)
         if trouble.fault is Fault.SWAPPED:
             shot = as_another(shot, camera_of(camera.seed, _neighbour(camera.number)))

@@ -16,6 +16,7 @@ class Fault(Enum):
 
     NONE = "healthy"
     BLACK = "black"
+    BLACK_NOISE = "black with noise, by day"
     CARD = "no-video card"
     FLAT = "flat"
     REPEAT = "repeated key picture"
@@ -35,12 +36,16 @@ class Fault(Enum):
     BLURRED = "blurred 2-6 px"
     COVERED = "covered"
     COVERED_PART = "covered 30-80 %"
+    VEILED = "veil of 90 % over half"
+    COLOURED = "colour cast, by day"
+    DARKENING = "drift to black, by day"
     FROZEN = "frozen, encoded anew"
     FROZEN_CLOCK = "frozen under a running clock"
 
 
 HARD = (
     Fault.BLACK,
+    Fault.BLACK_NOISE,
     Fault.CARD,
     Fault.FLAT,
     Fault.REPEAT,
@@ -64,10 +69,33 @@ SOFT = (
     Fault.BLURRED,
     Fault.COVERED,
     Fault.COVERED_PART,
+    Fault.VEILED,
+    Fault.COLOURED,
+    Fault.DARKENING,
     Fault.FROZEN,
     Fault.FROZEN_CLOCK,
 )
 """Faults that are suspected after several looks."""
+
+FILMED = (
+    Fault.BLACK,
+    Fault.BLACK_NOISE,
+    Fault.REPEAT,
+    Fault.SIDEWAYS,
+    Fault.ZOOMED,
+    Fault.BLURRED,
+    Fault.COVERED,
+    Fault.COVERED_PART,
+    Fault.VEILED,
+    Fault.COLOURED,
+    Fault.DARKENING,
+    Fault.FROZEN,
+    Fault.FROZEN_CLOCK,
+)
+"""Faults of what is in the picture: those that footage is shown with."""
+
+BY_DAY = frozenset({Fault.BLACK_NOISE, Fault.COLOURED, Fault.DARKENING})
+"""Faults that are looked at by day: at night they look like a night."""
 
 FROZEN = frozenset({Fault.FROZEN, Fault.FROZEN_CLOCK})
 
@@ -86,8 +114,11 @@ class Trouble:
         blur: how soft it is, in pixels.
         cover: which share of the picture is covered.
         grey: the grey of what covers it, or of a flat picture.
+        grain: the strength of the noise of a black picture.
         words: what a card says.
         loop_s: how long a loop is.
+        cast: by how many levels both colours are off.
+        veil: the part of the picture behind a veil: its left and upper edge, width and height.
     """
 
     fault: Fault
@@ -97,8 +128,11 @@ class Trouble:
     blur: float = 0.0
     cover: float = 0.0
     grey: int = 128
+    grain: int = 0
     words: str = ""
     loop_s: float = 0.0
+    cast: tuple[int, int] = (0, 0)
+    veil: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 HEALTHY = Trouble(Fault.NONE)
@@ -125,6 +159,10 @@ def _far(random: Random) -> float:
     return random.uniform(0.15, 0.25) * (1 if random.random() < 0.5 else -1)
 
 
+_HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0), (0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 1.0, 0.5))
+_CASTS = ((-20, 0), (25, 5), (15, -25), (-15, -20), (10, 30), (30, 30), (-30, 15))
+
+
 _SIZES: Mapping[Fault, Callable[[Random], dict[str, Any]]] = {
     Fault.SIDEWAYS: lambda random: {"shift": (_far(random) * 640, 0.0)},
     Fault.UPWARDS: lambda random: {"shift": (0.0, _far(random) * 360)},
@@ -139,5 +177,8 @@ _SIZES: Mapping[Fault, Callable[[Random], dict[str, Any]]] = {
     Fault.CARD: lambda random: {"grey": random.choice((16, 29, 41, 60, 128, 180)), "words": random.choice(_WORDS)},
     Fault.FLAT: lambda random: {"grey": random.choice((30, 60, 90, 128, 160, 200))},
     Fault.BLACK: lambda random: {"grey": random.choice((16, 16, 17, 18))},
+    Fault.BLACK_NOISE: lambda random: {"grey": random.choice((16, 18, 20)), "grain": random.choice((3, 6, 10, 16))},
+    Fault.VEILED: lambda random: {"veil": random.choice(_HALVES), "grey": random.choice((60, 128, 180))},
+    Fault.COLOURED: lambda random: {"cast": random.choice(_CASTS)},
     Fault.LOOP: lambda random: {"loop_s": random.choice((1.0, 2.0, 2.0, 4.0, 8.0))},
 }

@@ -18,7 +18,10 @@ _SIZE = (VIEW[2], VIEW[3])
 _LIGHT = (64, 36)
 _CLOCK = (240, 18)
 _WARM_S = 1.2
-_DRAWN = {Fault.BLACK, Fault.CARD, Fault.FLAT}
+_DRAWN = {Fault.BLACK, Fault.BLACK_NOISE, Fault.CARD, Fault.FLAT}
+# How bright a picture is from night to night that drifts to black.
+_DARKENING = (0.4, 0.12, 0.02)
+
 _START = b"\x00\x00\x01"
 _SLICE, _IDR = 1, 5
 
@@ -122,6 +125,8 @@ def _rate_control(camera: Camera) -> list[str]:
 def _graph(shot: Shot, folder: Path, rate: float, random: Random) -> tuple[list[str], str]:
     night, trouble = shot.night, shot.trouble
     drawn, frozen = trouble.fault in _DRAWN, trouble.fault in FROZEN
+    if shot.camera.footage and not drawn:
+        return _with_clock(shot, folder, *_footage(shot, rate, random))
     inputs = _raw(folder / "scene", _canvas(shot, random), rate)
     inputs += _raw(folder / "light", _light(shot, _scene(scene_number(shot.camera)), random), rate)
     chain = f"[0:v]{_view(shot)}[view];[1:v]scale={_SIZE[0]}:{_SIZE[1]}:flags=bicubic,format=gray[light];"
@@ -129,25 +134,91 @@ def _graph(shot: Shot, folder: Path, rate: float, random: Random) -> tuple[list[
     if drawn:
         chain = f"[1:v]nullsink;[0:v]crop={_SIZE[0]}:{_SIZE[1]},"
     chain += f"lut=y='clip({_tone(night, drawn=drawn)},16,235)'{_softness(shot)}"
-    grain = min(1, night.grain) if drawn else night.grain
+    if trouble.fault is Fault.DARKENING:
+        chain += f",lut=y='16+(val-16)*{_DARKENING[min(len(_DARKENING) - 1, night.number - shot.begun)]}'"
+    grain = trouble.grain or (min(1, night.grain) if drawn else night.grain)
     if trouble.fault is Fault.CARD:
         grain = 0
     noise = f",noise=alls={grain}:allf={{}}:all_seed={random.randrange(1, 99_999)}" if grain else ""
     chain += noise.format("u") if frozen else ""
     chain += ",format=yuv420p,loop=loop=-1:size=1:start=0,setpts=N/(FR*TB)"
     still = drawn or frozen
+    chain += noise.format("t") if trouble.grain else ""
     for place, (name, canvas, how) in enumerate(() if still else _moving(night, random), 2):
         inputs += _raw(folder / name, canvas, rate, alpha=True)
         chain += f"[a{place}];[{place}:v]format=yuva420p{how[0]}[b{place}];[a{place}][b{place}]overlay={how[1]}"
     if not still:
         chain += ",eq=gamma='if(lt(t,2.6),1,0.75)':eval=frame" if night.switches else ""
+        chain += _front(trouble)
         chain += noise.format("t")
         chain += ",tmix=frames=4" if shot.camera.averages and grain else ""
-    if shot.camera.clock or trouble.fault is Fault.FROZEN_CLOCK:
+    return _with_clock(shot, folder, inputs, chain)
+
+
+def _with_clock(shot: Shot, folder: Path, inputs: list[str], chain: str) -> tuple[list[str], str]:
+    if shot.camera.clock or shot.trouble.fault is Fault.FROZEN_CLOCK:
         number = sum(1 for one in inputs if one == "-i")
         inputs += _clock(folder / "clock", shot)
         chain += f"[bare];[bare][{number}:v]overlay=x=8:y=6:eof_action=repeat"
     return inputs, f"{chain},format=yuv420p[out]"
+
+
+def _front(trouble: Trouble) -> str:
+    """What stands between the scene and the sensor, or is wrong with the sensor."""
+    left, top, wide, high = trouble.veil
+    grey = f"0x{trouble.grey:02x}{trouble.grey:02x}{trouble.grey:02x}"
+    box = f",drawbox=x=iw*{left}:y=ih*{top}:w=iw*{wide}:h=ih*{high}:color={grey}@0.9:t=fill" if wide else ""
+    blue, red = trouble.cast
+    return box + (f",lutyuv=u='clip(val+{blue},16,240)':v='clip(val+{red},16,240)'" if blue or red else "")
+
+
+def _footage(shot: Shot, rate: float, random: Random) -> tuple[list[str], str]:
+    """A window of a film from any moment on: its light by gamma, and what is wrong with it."""
+    camera, night, trouble = shot.camera, shot.night, shot.trouble
+    place = chance("window", camera.seed, camera.number)
+    share = place.uniform(0.6, 0.85)
+    (left, top), (width, height) = (place.uniform(0.25, 0.75), place.uniform(0.25, 0.75)), camera.size
+    left += trouble.shift[0] / 640 * share / (1 - share) + night.sag[0] / 640
+    top += trouble.shift[1] / 360 * share / (1 - share) + night.sag[1] / 360
+    share /= trouble.zoom
+    window = f"min(iw,ih*16/9)*{share:.4f}"
+    steps = [
+        f"crop=w='{window}':h='{window}*9/16':x=(iw-ow)*{min(1, max(0, left)):.4f}:y=(ih-oh)*{min(1, max(0, top)):.4f}"
+    ]
+    steps.append(f"scale={width}:{height}:flags=bicubic,fps={rate:g},format=yuv420p")
+    if trouble.cover == 1:
+        steps.append(f"drawbox=t=fill:color=0x{trouble.grey:02x}{trouble.grey:02x}{trouble.grey:02x}")
+    elif trouble.cover:
+        x = 1 - trouble.cover if random.random() < 0.5 else 0
+        steps.append(f"drawbox=x=iw*{x}:w=iw*{trouble.cover}:h=ih:t=fill:color=0x{trouble.grey:02x}0000")
+    steps.append(_light_of_footage(shot))
+    frozen = trouble.fault in FROZEN
+    grain = f",noise=alls={night.grain}:allf={'u' if frozen else 't'}:all_seed={random.randrange(1, 99_999)}"
+    chain = f"[0:v]{','.join(steps)}{_softness(shot)}{_front(trouble)}{grain if night.grain else ''}"
+    if frozen:
+        chain += ",loop=loop=-1:size=1:start=0,setpts=N/(FR*TB)"
+    elif camera.averages and night.grain:
+        chain += ",tmix=frames=4"
+    begin = f"{random.uniform(0, 20):.2f}"
+    return ["-stream_loop", "-1", "-ss", begin, "-i", camera.footage], chain
+
+
+def _light_of_footage(shot: Shot) -> str:
+    """Day as it was filmed; night by gamma, less colour, and none under infrared."""
+    night = shot.night
+    gain = night.gain
+    if shot.trouble.fault is Fault.DARKENING:
+        gain *= _DARKENING[min(len(_DARKENING) - 1, night.number - shot.begun)]
+    gamma, colour = {
+        Light.DAY: (1.0, 1.0),
+        Light.LIT: (1.3, 0.8),
+        Light.DUSK: (1.8, 0.7),
+        Light.IR: (1.6, 0.0),
+        Light.LAMPS: (2.6, 0.5),
+        Light.DARK: (6.0, 0.2),
+    }[night.light]
+    grey = f"'128+(val-128)*{colour * min(1, gain)}'"
+    return f"lutyuv=y='16+219*clip(pow(max(0,val-16)/219,{gamma})*{gain:.4f},0,1)':u={grey}:v={grey}"
 
 
 def _raw(place: Path, canvas: Canvas | bytes, rate: float, *, alpha: bool = False) -> list[str]:
@@ -209,6 +280,7 @@ def _view(shot: Shot) -> str:
 
 def _softness(shot: Shot) -> str:
     sigma = shot.night.dirt + shot.trouble.blur + (12 if shot.trouble.cover == 1 else 0)
+    sigma *= shot.camera.size[0] / 640
     return f",gblur=sigma={sigma:.2f}" if sigma > 0.2 else ""
 
 

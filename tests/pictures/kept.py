@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.pictures.collecting import Look, Size, collect
@@ -37,14 +37,20 @@ def read(file: Path) -> list[Look]:
 
 def seed_of(file: Path) -> int:
     """The seed of the looks that were kept."""
-    return Size(**json.loads(_lines(file)[0])).seed
+    return size_of(file).seed
+
+
+def size_of(file: Path) -> Size:
+    """How much was simulated of the looks that were kept."""
+    size = Size(**json.loads(_lines(file)[0]))
+    return replace(size, footage=tuple(size.footage))
 
 
 def _whole(file: Path, size: Size) -> Iterator[Look]:
     """The looks of all cameras but the last one, which may lack some."""
-    if not (lines := _lines(file)):
+    if not _lines(file):
         return
-    kept = Size(**json.loads(lines[0]))
+    kept = size_of(file)
     if kept != size:
         raise OtherSizeError(f"{file} has looks of {kept}, not of {size}: name another file")
     looks = read(file)

@@ -22,7 +22,7 @@ from provisioner.verify.reference import Reference, References, judge_view, last
 from provisioner.verify.requests import Hours, hours_of
 from provisioner.verify.result import PathLook as Looked
 from provisioner.verify.result import Verdict
-from tests.pictures.cameras import Light, camera_of
+from tests.pictures.cameras import Light
 from tests.pictures.collecting import SITE, Look
 from tests.pictures.faults import HARD, SOFT, Fault
 
@@ -72,23 +72,22 @@ class Camera:
     memory: PathMemory = field(default_factory=PathMemory)
 
 
-def judge_all(looks: Sequence[Look], seed: int, *, early: bool = False) -> list[Night]:
+def judge_all(looks: Sequence[Look], *, early: bool = False) -> list[Night]:
     """Every look judged in its order: references first, then healthy nights, then each fault from a healthy memory.
 
     Args:
         looks: they.
-        seed: of the simulation.
         early: whether quick looks end early where nothing is in doubt; where something is the whole look counts.
     """
     references = _references(looks)
     nights: list[Night] = []
+    dark = {look.camera for look in looks if _is_reference(look) and look.light == Light.DARK.value}
     by_camera: dict[int, list[Look]] = defaultdict(list)
     for look in looks:
         if not _is_reference(look):
             by_camera[look.camera].append(look)
     for number, of in sorted(by_camera.items()):
-        dark = camera_of(seed, number).night is Light.DARK
-        hours = _DARK_HOURS if dark else ()
+        hours = _DARK_HOURS if number in dark else ()
         nights += _of_camera(number, [_ended(look, hours) for look in of] if early else of, references, hours)
     return nights
 
@@ -104,8 +103,11 @@ def _ended(look: Look, dark_hours: tuple[Hours, ...]) -> Look:
     picture = _picture(ended)
     if picture is None or early_doubt(picture, ended.damaged):
         return look
-    at = _FIRST + timedelta(days=look.night)
-    return look if judged(picture, at, Agreed(look.agreed_fps, None, dark_hours)).fault else ended
+    return look if judged(picture, _moment(look), Agreed(look.agreed_fps, None, dark_hours)).fault else ended
+
+
+def _moment(look: Look) -> datetime:
+    return _FIRST + timedelta(days=look.night) + (_NOON if look.by_day else timedelta())
 
 
 def _is_reference(look: Look) -> bool:
@@ -116,8 +118,7 @@ def _references(looks: Iterable[Look]) -> dict[int, References]:
     found: dict[int, References] = defaultdict(tuple)
     for look in looks:
         if _is_reference(look) and (view := view_of(_picture(look))) is not None and view.says_something:
-            at = _FIRST + (_NOON if look.by_day else timedelta())
-            found[look.camera] += (Reference(view, at),)
+            found[look.camera] += (Reference(view, _moment(look)),)
     return found
 
 
@@ -139,7 +140,7 @@ def _of_camera(
 
 
 def _judged(look: Look, camera: Camera, others: Mapping[str, References]) -> Night:
-    picture, at = _picture(look), _FIRST + timedelta(days=look.night)
+    picture, at = _picture(look), _moment(look)
     if picture is None:
         return Night(look, True, "", False, None, frozenset(), ())  # noqa: FBT003 (fields in their order)
     agreed = Agreed(fps=look.agreed_fps, dark_hours=camera.dark_hours)
@@ -228,10 +229,11 @@ class Figures(TypedDict):
 
 def figures(nights: Sequence[Night], seed: int) -> Figures:
     """All figures of the page, as plain values: what is stored beside it."""
+    there = {night.look.fault for night in nights}
     return {
         "seeds": [seed],
         "healthy": _healthy([night for night in nights if night.look.fault == Fault.NONE.value]),
-        "faults": {fault.value: _found(nights, fault) for fault in (*HARD, *SOFT)},
+        "faults": {fault.value: _found(nights, fault) for fault in (*HARD, *SOFT) if fault.value in there},
         "cpu_s": _middle([night.look.cpu_s for night in nights if not night.look.full]),
         "cpu_full_s": _middle([night.look.cpu_s for night in nights if night.look.full]),
     }

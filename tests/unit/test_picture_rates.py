@@ -45,7 +45,7 @@ def stored() -> Any:
 
 @pytest.mark.soak
 def test_a_sample_finds_every_hard_fault_and_no_healthy_one() -> None:
-    nights = judge_all(list(collect(Size(seed=11, cameras=1, nights=3, hard=1, soft=0), workers=1)), seed=11)
+    nights = judge_all(list(collect(Size(seed=11, cameras=1, nights=3, hard=1, soft=0), workers=1)))
     healthy = [night for night in nights if night.look.fault == Fault.NONE.value]
     assert [(night.name, night.lasting) for night in healthy] == [("", frozenset())] * 3
     missed = {night.look.fault for night in nights if night.look.fault != Fault.NONE.value and not night.name}
@@ -156,9 +156,9 @@ def test_a_look_that_ends_early_counts_where_nothing_is_in_doubt(
         else world.picture(looked_s=1.1, packets=world.packets(keys=keys[:2], key_count=2, **early))
     )
     one = replace(night(1).look, picture=seen, early=brief, early_damaged=lost)
-    (found,) = judge_all([one], 11, early=True)
+    (found,) = judge_all([one], early=True)
     assert found.fault == said
-    (before,) = judge_all([one], 11)
+    (before,) = judge_all([one])
     assert before.fault == ("picture repeats" if whole[0] in whole[1:] else "")
 
 
