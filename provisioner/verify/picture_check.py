@@ -58,8 +58,6 @@ _COVERED_P99: Final = 19.0
 _STILL: Final = 0.02
 _QUIET: Final = 0.05
 _FEWEST_COMPARED: Final = 3
-# A blurred picture's edges are less steep than those of its reference by this factor (one in thirty healthy ones is).
-_BLURRED: Final = 0.71
 
 # One complaint may be of a packet that was lost once in a day.
 _COMPLAINTS: Final = 2
@@ -110,7 +108,6 @@ class Suspect(StrEnum):
     """Suspicions for a person, once they last."""
 
     COVERED = "covered"
-    BLURRED = "blurred"
     FROZEN = "frozen"
 
 
@@ -133,11 +130,10 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Earlier looks' key packets and noise, and the reference's sharpness."""
+    """Earlier looks' key packets and noise."""
 
     keys: Collection[str] = ()
     noise: float | None = None
-    sharpness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +232,8 @@ def no_picture(scene: wire.SceneAnswer) -> Finding | None:
 
 
 def _suspects(picture: wire.PictureAnswer, before: Before) -> Iterator[Suspect]:
-    if picture["scene"] is not None:
-        if is_covered(picture["scene"]):
-            yield Suspect.COVERED
-        elif before.sharpness and picture["scene"]["sharpness"] < _BLURRED * before.sharpness:
-            yield Suspect.BLURRED
+    if picture["scene"] is not None and is_covered(picture["scene"]):
+        yield Suspect.COVERED
     if is_still(picture, before.noise):
         yield Suspect.FROZEN
 

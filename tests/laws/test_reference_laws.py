@@ -221,8 +221,9 @@ def test_a_little_that_is_hidden_is_no_suspect() -> None:
 
 def test_what_is_softer_than_accepted_in_the_same_light_is_blurred() -> None:
     own = scene(1)
-    soft = PictureView(own.grid, own.strengths, 0.15)
-    assert [one.word for one in judge_view(soft, accepted(own), {}, NIGHT).suspects] == [ViewDoubt.BLURRED]
+    for sharpness, words in ((0.15, [ViewDoubt.BLURRED]), (0.29, [ViewDoubt.BLURRED]), (0.37, [])):
+        soft = PictureView(own.grid, own.strengths, sharpness)
+        assert [one.word for one in judge_view(soft, accepted(own), {}, NIGHT).suspects] == words
     by_day = Reference(PictureView(own.grid, own.strengths, 0.9), NOON)
     assert judge_view(PictureView(own.grid, own.strengths, 0.4), (by_day, *accepted(own)), {}, NIGHT).suspects == ()
 
