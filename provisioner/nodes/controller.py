@@ -161,6 +161,8 @@ class NodeRunner(OpenRunner):
                     missing.discard(answer.host)
                     yield answer
             reason = _ending(waiting.carrier, report)
+            # A refusal has its own next step: the node runs.
+            hint = "" if report.state is UnitState.REFUSED else hint
         cause = reason or f"the node of {waiting.carrier} gave no answer within {timeout_s:.0f} s"
         for host in sorted(missing):
             yield HostAnswer(host, CallOutcome.UNREACHABLE, error=cause, hint=hint)

@@ -423,7 +423,8 @@ class Node:
             late = f"it was to be begun until {_moment(header.until)}, and by the node's clock it is"
             return f"{late} {_moment(now)}: see whether the clocks agree, or what held it up"
         if header.sent > now + _EARLY_S or header.until > header.sent + _FURTHEST_S:
-            return f"it is of {_moment(header.sent)}, and by the node's clock it is {_moment(now)}"
+            sent = f"it is of {_moment(header.sent)}, and by the node's clock it is {_moment(now)}"
+            return f"{sent}: see whether the clocks agree"
         if forgotten := self._parts.begun.refusal(header.sent):
             return forgotten
         with self._lock:

@@ -179,7 +179,9 @@ def test_what_comes_too_late_or_counts_too_long_is_not_begun_and_the_clock_is_to
     assert not hosts.done
     assert answer.outcome is CallOutcome.UNREACHABLE
     assert "by the node's clock it is" in answer.error
+    assert "see whether the clocks agree" in answer.error
     assert "the node of vnpt refuses: " in answer.error
+    assert answer.hint == "", "that it runs is known"
 
 
 def test_without_a_node_a_unit_is_given_up_and_never_begun_later(tmp_path: Path) -> None:
