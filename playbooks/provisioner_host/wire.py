@@ -1091,20 +1091,33 @@ class OnDemandAnswer(TypedDict):
     connected: int | None
 
 
+class StreamEndsAnswer(TypedDict):
+    """How a path's stream ended lately, from MediaMTX's log.
+
+    Keys:
+        stopped, closed: ends by silence, and all others.
+        lasted_s: the usual time from start to end; null if no start is in the log.
+    """
+
+    stopped: Count
+    closed: Count
+    lasted_s: Size | None
+
+
 class PathEvidenceAnswer(TypedDict):
     """A path's two samples and its read.
 
     Keys:
         on_demand: its state during a centre's read; omitted if not observed.
         unsteady: whether it came or went during the look.
-        stalls: how often its connected source stopped sending recently.
+        ends: how its stream ended lately; omitted if it did not.
     """
 
     samples: Annotated[list[SampleAnswer | None], Bounds(2, 2)]
     read: ReadAnswer | None
     on_demand: NotRequired[OnDemandAnswer]
     unsteady: NotRequired[bool]
-    stalls: NotRequired[Count]
+    ends: NotRequired[StreamEndsAnswer]
 
 
 class IcmpAnswer(TypedDict):

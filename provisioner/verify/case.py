@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.answers import wire
@@ -16,6 +17,9 @@ from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.paths import PathToCheck, touching
 from provisioner.verify.reference import References
 from provisioner.verify.result import Cause, Finding, Layer
+
+NO_ENDS: Final[wire.StreamEndsAnswer] = {"stopped": 0, "closed": 0, "lasted_s": None}
+"""The ends of a stream that goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,9 @@ class Case:
         return second["inbound_bytes"] > first["inbound_bytes"]
 
     @property
-    def stalls(self) -> int:
-        """The number of recent stops of the connected source."""
-        return self.relay.stalls.get(self.target.path.name, 0)
+    def ends(self) -> wire.StreamEndsAnswer:
+        """How the stream ended lately."""
+        return self.relay.ends.get(self.target.path.name, NO_ENDS)
 
     @property
     def said(self) -> wire.DeviceReplyAnswer | None:

@@ -76,7 +76,7 @@ def stopped_check(case: Case) -> Check | None:
 
 def stops(case: Case) -> bool:
     """Return whether the relay received no bytes for longer than readers wait."""
-    return case.stalls > 0 or (_stood_still(case, case.target.path, _LONG_S) and not _is_of_site(case))
+    return case.ends["stopped"] > 0 or (_stood_still(case, case.target.path, _LONG_S) and not _is_of_site(case))
 
 
 def ends_early(picture: wire.PictureAnswer) -> bool:

@@ -106,7 +106,7 @@ class RelayEvidence:
     Attributes:
         sources: `None` if unknown.
         unsteady: paths that appeared or disappeared during the look.
-        stalls: how often the connected source of a path stopped sending recently.
+        ends: how the streams of paths ended lately.
         closer: the closer look at devices without flow.
         deliveries: measurements of its streams; `None` if unknown.
         accounts: devices' accounts of themselves, by name.
@@ -124,7 +124,7 @@ class RelayEvidence:
     errors: Mapping[str, Sequence[str]]
     sources: Sources | None = None
     unsteady: frozenset[str] = frozenset()
-    stalls: Mapping[str, int] = field(default_factory=dict)
+    ends: Mapping[str, wire.StreamEndsAnswer] = field(default_factory=dict)
     closer: CloserLook = NOTHING_CLOSER
     deliveries: wire.RelayDeliveriesAnswer | None = None
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
@@ -239,7 +239,7 @@ def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
         errors=relay["errors"],
         sources=_sources(relay["sources"]) if relay["sources"] else None,
         unsteady=frozenset(name for name, path in paths.items() if path.get("unsteady")),
-        stalls={name: path["stalls"] for name, path in paths.items() if "stalls" in path},
+        ends={name: path["ends"] for name, path in paths.items() if "ends" in path},
         closer=closer_look_in(relay.get("closer"), devices, relay.get("chains") or ()),
         deliveries=relay.get("deliveries"),
         accounts=accounts_in(relay.get("onvif", {})),

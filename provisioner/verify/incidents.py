@@ -38,7 +38,7 @@ _OF_DEVICE = frozenset({Layer.SITE, Layer.RECORDER, Layer.CAMERA})
 # Causes of a missing picture, the most specific first: a less specific one is the same failure.
 _TELLING = (
     *(Cause.WRONG_PASSWORD, Cause.REDIRECTED, Cause.CAMERA_HUNG, Cause.WRONG_ANSWER, Cause.CAMERA_REFUSES),
-    *(Cause.NO_SUCH_STREAM, Cause.SILENT),
+    *(Cause.NO_SUCH_STREAM, Cause.STREAM_ENDS, Cause.SILENT),
 )
 _VAGUE = frozenset({Cause.SILENT, Cause.UNKNOWN})
 

@@ -49,9 +49,11 @@ _OF_DEVICE = frozenset(
     }
 )
 # Symptoms of lost large packets.
-_STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.UNKNOWN})
-# So often a source stopped within the log's last minute and a half: it breaks off again and again.
-_MANY_STALLS = 2
+_STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.STREAM_ENDS, Cause.UNKNOWN})
+# So often a stream ended within the log's last minute and a half: it does so again and again.
+_MANY_ENDS = 2
+# After so long without a packet MediaMTX ends a stream (`readTimeout`); who sent for less before it sent nothing.
+_READ_TIMEOUT_S, _SENT_S = 10.0, 1.0
 
 _UNAUTHORIZED = 401
 _NAMED = 3
@@ -86,6 +88,8 @@ def relay_check(case: Case) -> Check:
         return _api_silent(case)
     if case.target.path.access.is_pushed:
         return _unlisted(case) if _is_unlisted(case) else pushed_check(case)
+    if _ends(case) >= _MANY_ENDS and not _is_unlisted(case):
+        return _breaks_off(case)
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
 
 
@@ -119,16 +123,32 @@ def _pulled_check(case: Case) -> Check:
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second["available"] and second["online"] and case.flowed:
-        return _breaks_off(case) if case.stalls >= _MANY_STALLS else origin_check(case)
+        return origin_check(case)
     detail = "the device sends no data" if second["available"] else "the relay has no stream of it"
     return source_failure(case, Cause.SILENT if second["available"] else Cause.UNKNOWN, detail)
 
 
+def _ends(case: Case) -> int:
+    return case.ends["stopped"] + case.ends["closed"]
+
+
 def _breaks_off(case: Case) -> Check:
     detail = msg(
-        "its stream breaks off again and again: it stopped {stalls} times within a minute and a half", case.stalls
+        "its stream breaks off again and again: it stopped {stalls} times within a minute and a half", _ends(case)
     )
     return source_failure(case, Cause.SILENT, detail)
+
+
+def _ended(case: Case) -> tuple[Cause, str] | None:
+    """Return the failure of a stream that starts and ends again and again, if it does."""
+    lasted_s, stopped = case.ends["lasted_s"], case.ends["stopped"] > case.ends["closed"]
+    if _ends(case) < _MANY_ENDS or lasted_s is None:
+        return None
+    if not stopped:
+        return Cause.STREAM_ENDS, msg("the camera ends the stream {seconds} s after each start", f"{lasted_s:.0f}")
+    if (sent_s := lasted_s - _READ_TIMEOUT_S) < _SENT_S:
+        return None
+    return Cause.STREAM_ENDS, msg("it freezes {seconds} s after each start", f"{sent_s:.0f}")
 
 
 def _on_demand_check(case: Case) -> Check:
@@ -178,7 +198,7 @@ def _pushed_failure(case: Case) -> Check:
 
 
 def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
-    cause, detail = _offered(case) or _by_answer(case) or _by_log(case) or (otherwise, detail)
+    cause, detail = _offered(case) or _by_answer(case) or _ended(case) or _by_log(case) or (otherwise, detail)
     if cause is Cause.CAMERA_HUNG and _serves_others(case):
         cause, detail = Cause.SILENT, "the device sends another stream, and does not answer for this one"
     if cause in _STALLED and (size := case.relay.closer.too_large(case.device[0])):
@@ -187,7 +207,7 @@ def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
         return losing
     if cause in _OF_DEVICE:
         return failed(case.device_layer, case.device_name, cause, detail)
-    if cause is Cause.SILENT:
+    if cause in {Cause.SILENT, Cause.STREAM_ENDS}:
         return failed(Layer.CAMERA, case.camera_name, cause, detail)
     return failed(Layer.STREAM, case.target.path.name, cause, detail)
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         SampleAnswer,
         SourcesAnswer,
         SpanAnswer,
+        StreamEndsAnswer,
     )
 
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
@@ -186,13 +187,13 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         looked_closer = device_probe.at_devices(devices, pulled, tunnel, limits.connect_s, limits.until)
         sources = source_log.halted_since(look.sources) if pulled else look.sources
         tunnel_after = reach.wait_for_keepalive(tunnel, key, list(paths.values()), devices, started)
-        errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
+        errors, ends = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
         answer: RelayEvidenceAnswer = {
             "unit": units.active(UNIT_MEDIAMTX),
             "api_error": look.error,
             "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
             "devices": devices,
-            "paths": look.evidence(stalls),
+            "paths": look.evidence(ends),
             "sources": sources,
             "errors": errors | source_log.errors_of_api(pulled, _version() if pulled and not look.error else ""),
             "closer": looked_closer,
@@ -378,7 +379,7 @@ class _Look:
         still = {name for name in self._paths if not (self.error or self._flows(name))}
         return unread | still | self.lost
 
-    def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
+    def evidence(self, ends: Mapping[str, StreamEndsAnswer]) -> dict[str, PathEvidenceAnswer]:
         """Return the evidence of each path."""
         first, second = self._samples
         by_path: dict[str, PathEvidenceAnswer] = {
@@ -386,10 +387,11 @@ class _Look:
                 "samples": [first.get(name), second.get(name)],
                 "read": self._reads.get(name),
                 "unsteady": len(self._seen.get(name, ())) > 1,
-                "stalls": stalls.get(name, 0),
             }
             for name in self._paths
         }
+        for name in by_path.keys() & ends.keys():
+            by_path[name]["ends"] = ends[name]
         for name, state in self._awaited.on_demand.items():
             by_path[name]["on_demand"] = state
         return by_path

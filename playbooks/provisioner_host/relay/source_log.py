@@ -12,7 +12,7 @@ import pwd
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,16 +22,17 @@ from provisioner_host.machine.stream_logins import forgotten
 from provisioner_host.relay import relay
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import EndpointAnswer, SourcesAnswer
+    from provisioner_host.wire import EndpointAnswer, SourcesAnswer, StreamEndsAnswer
 
 
 _SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
 _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})\.")
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,12})?(Z|[+-]\d\d:\d\d)")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:\d\d)")
 _SAYS_ERRORS = (1, 21)
 _MOST_ASKED = 200
 _CAME = "stream is available"
 _STREAM = re.compile(rf"^\[path (\S+)\] {_CAME}")
+_NAMED_SOURCE = re.compile(r"\[path (\S+)\] \[RTSP source\] ")
 _STALLED = "TCP timeout"
 # A source that stopped is tried again within 15 s, so that one that goes on stopping did so within this time.
 _MOMENT_S = 40.0
@@ -55,6 +56,14 @@ class SourceLink(NamedTuple):
     port: int
 
 
+class _End(NamedTuple):
+    """An end of a stream, with its start if that is known."""
+
+    at: float
+    started: float | None
+    stopped: bool
+
+
 Connections = dict[SourceLink, int]
 """Connections with their received bytes."""
 
@@ -64,31 +73,60 @@ def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
     return last_words(paths, since_s)[0]
 
 
-def last_words(paths: Iterable[str], since_s: float) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Return the last distinct errors and the stalls by path."""
+def last_words(paths: Iterable[str], since_s: float) -> tuple[dict[str, list[str]], dict[str, StreamEndsAnswer]]:
+    """Return the last distinct errors and the ends by path."""
     log_text, named = relay.log(since_s), set(paths)
     sources = relay.sources(named) if "RTSP source" in log_text else {}
-    return errors_in(log_text, named, sources), stalls(log_text, named, time.time())
+    return errors_in(log_text, named, sources), ends(log_text, named, time.time())
 
 
-def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
-    """Count by path how often its connected source stopped sending.
+def ends(text: str, paths: set[str], now: float) -> dict[str, StreamEndsAnswer]:
+    """Return how streams ended lately, by path.
 
-    Only paths with a recent stall count: one that has flowed since then has recovered.
+    Each error after a start is an end, whatever its words; a timeout is one without a start too. Only paths with a
+    recent end count: one that has flowed since then has recovered.
     """
-    times: dict[str, list[float]] = {}
-    for entry in (_entry(line, "ERR") for line in text.splitlines() if _STALLED in line):
-        matched = _SOURCE.match(str(entry.get("message", "")))
-        if matched and matched[1] in paths and _STALLED in matched[2]:
-            times.setdefault(matched[1], []).append(_moment(entry))
-    return {name: len(of_path) for name, of_path in times.items() if max(of_path) >= now - _MOMENT_S}
+    started: dict[str, float] = {}
+    ended: dict[str, list[_End]] = {}
+    for line in text.splitlines():
+        if _CAME in line and (came := _STREAM.match(_message(line, "INF") or "")):
+            started[came[1]] = _moment(_entry(line, "INF"))
+            continue
+        named = _NAMED_SOURCE.search(line)
+        # Most errors are of sources that never started: those lines are not parsed.
+        if named is None or named[1] not in paths or not (named[1] in started or _STALLED in line):
+            continue
+        entry = _entry(line, "ERR")
+        if matched := _SOURCE.match(str(entry.get("message", ""))):
+            end = _End(_moment(entry), started.pop(matched[1], None), _STALLED in matched[2])
+            if end.stopped or end.started is not None:
+                ended.setdefault(matched[1], []).append(end)
+    counted = {name: _counted(of_path) for name, of_path in ended.items()}
+    return {name: counted[name] for name in ended if ended[name][-1].at >= now - _recent_s(counted[name])}
+
+
+def _counted(ended: Sequence[_End]) -> StreamEndsAnswer:
+    lasted = sorted(max(0.0, end.at - end.started) for end in ended if end.started)
+    stopped = sum(end.stopped for end in ended)
+    return {
+        "stopped": stopped,
+        "closed": len(ended) - stopped,
+        "lasted_s": lasted[len(lasted) // 2] if lasted else None,
+    }
+
+
+def _recent_s(ends: StreamEndsAnswer) -> float:
+    return max(_MOMENT_S, 2 * (ends["lasted_s"] or 0.0))
 
 
 def _moment(entry: dict[str, Any]) -> float:
-    """Return an entry's time in whole seconds, or 0."""
+    """Return an entry's time in seconds, or 0."""
     written = _TIMESTAMP.fullmatch(str(entry.get("timestamp")))
+    if written is None:
+        return 0.0
+    second, fraction, zone = written.groups()
     try:
-        return datetime.strptime("".join(written.groups()), "%Y-%m-%dT%H:%M:%S%z").timestamp() if written else 0.0
+        return datetime.strptime(second + zone, "%Y-%m-%dT%H:%M:%S%z").timestamp() + float(fraction or 0)
     except (ValueError, OverflowError, OSError):
         return 0.0
 

@@ -216,7 +216,7 @@ CAMERAS: Final = (
         "freezes seconds after each connection",
         f"{_HD}/cam-02",
         Shows(f"{_HD}/cam-02", Picture.STALLS),
-        expected=_down(f"{_HD}/cam-02", *_SILENT, layers=_AT_CAMERA),
+        expected=_down(f"{_HD}/cam-02", *_SILENT, "stream ends", layers=_AT_CAMERA),
         settle_s=_STALLED_AGAIN_S,
     ),
     _camera(
@@ -268,7 +268,7 @@ CAMERAS: Final = (
         f"{_BG1}/cam-02",
         Shows(f"{_BG1}/cam-02", Picture.SILENT, StreamKind.SUB),
         Shows(f"{_BG1}/cam-02", Picture.STALLS, StreamKind.MAIN),
-        expected=_down(f"{_BG1}/cam-02", *_SILENT, layers=_AT_CAMERA),
+        expected=_down(f"{_BG1}/cam-02", *_SILENT, "stream ends", layers=_AT_CAMERA),
         settle_s=_STALLED_AGAIN_S,
     ),
     _camera(

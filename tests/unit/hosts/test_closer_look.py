@@ -308,19 +308,51 @@ def _line(text: str, ago_s: float) -> str:
     return f'{{"timestamp": "{at}", "level": "ERR", "message": "[path hn/a] [RTSP source] {text}"}}'
 
 
+def _came(ago_s: float) -> str:
+    text = "stream is available and online, 1 track (H264)"
+    return _line("x", ago_s).replace("ERR", "INF").replace("[RTSP source] x", text)
+
+
+def _cycles(word: str, lasted_s: float, *ago_s: float) -> list[str]:
+    return [line for ago in ago_s for line in (_came(ago + lasted_s), _line(word, ago))]
+
+
 @pytest.mark.parametrize(
-    ("lines", "count"),
+    ("lines", "ends"),
     [
-        ([_line("TCP timeout", 60), _line("dial tcp 10.0.0.1:554: i/o timeout", 30), "x", _line("TCP timeout", 20)], 2),
+        (
+            [_line("TCP timeout", 60), _line("dial tcp 10.0.0.1:554: i/o timeout", 30), _line("TCP timeout", 20)],
+            (2, 0, None),
+        ),
+        (_cycles("TCP timeout", 16, 45, 24, 3), (3, 0, 16.0)),
+        (_cycles("EOF", 3, 18, 10, 2), (0, 3, 3.0)),
+        # Whatever its words, an error after a start is an end; one that follows it is none.
+        ([*_cycles("read: connection reset by peer", 4, 18, 2), _line("bad status code: 453 (x)", 1)], (0, 2, 4.0)),
+        (_cycles("EOF", 45, 60), (0, 1, 45.0)),
         # It has flowed since then for longer than one that goes on stopping does.
-        ([_line("TCP timeout", 80), _line("TCP timeout", 60)], 0),
-        ([_line("dial tcp 10.0.0.1:554: i/o timeout", 5)], 0),
-        ([_line("TCP timeout", 5).replace("2021", "x")], 0),
-        ([_line("TCP timeout", 5).replace("hn/a", "hn/b")], 0),
+        ([_line("TCP timeout", 80), _line("TCP timeout", 60)], None),
+        (_cycles("EOF", 3, 60, 52), None),
+        # A relay that was started anew ended no stream.
+        ([_came(30), _came(5)], None),
+        ([_line("EOF", 20), _line("EOF", 5)], None),
+        ([_line("dial tcp 10.0.0.1:554: i/o timeout", 5)], None),
+        ([_line("TCP timeout", 5).replace("2021", "x")], None),
+        ([_line("TCP timeout", 5).replace("hn/a", "hn/b")], None),
+        # A camera's own words start and end nothing.
+        ([_line("[path hn/a] stream is available", 20), _line("EOF", 5)], None),
     ],
 )
-def test_a_source_that_goes_on_stopping_is_counted_and_no_other(lines: list[str], count: int) -> None:
-    assert source_log.stalls("\n".join(lines), {"hn/a"}, NOON.timestamp()).get("hn/a", 0) == count
+def test_a_stream_that_ends_again_and_again_is_counted_and_no_other(
+    lines: list[str], ends: tuple[int, int, float | None] | None
+) -> None:
+    found = source_log.ends("\n".join([*lines, "x"]), {"hn/a"}, NOON.timestamp()).get("hn/a")
+    assert (found and (found["stopped"], found["closed"], found["lasted_s"])) == ends
+
+
+@given(st.text())
+def test_no_line_of_a_log_breaks_the_count_of_ends(text: str) -> None:
+    lines = [text, _line(text, 5), _came(5).replace("12:00", text), *_cycles("EOF", 3, 18, 10, 2)]
+    source_log.ends("\n".join(lines), {"hn/a"}, NOON.timestamp())
 
 
 _CAME = '{"level": "INF", "message": "[path hn/a] stream is available and online, 1 track (H264)"}'

@@ -75,7 +75,7 @@ class _Relay(_Strict):
     drops: list[dict[str, Any]] = []
     chains: list[dict[str, str]] = []
     unsteady: list[str] = []
-    stalls: dict[str, int] = {}
+    ends: dict[str, dict[str, Any]] = {}
     quarantined: list[str] = []
     refused: dict[str, int] = {}
     sessions: dict[str, str] | None = None
@@ -219,9 +219,9 @@ def _change_looks(relay: dict[str, Any], case: _Relay) -> None:
     _change_streams(relay, case)
     for pattern, errors in case.errors.items():
         relay["errors"] |= dict.fromkeys(matching(pattern), errors)
-    for pattern, stalls in case.stalls.items():
+    for pattern, ends in case.ends.items():
         for name in matching(pattern):
-            relay["paths"][name]["stalls"] = stalls
+            relay["paths"][name]["ends"] = {"stopped": 0, "closed": 0, "lasted_s": None} | ends
     for name in (name for pattern in case.unsteady for name in matching(pattern)):
         relay["paths"][name]["unsteady"] = True
 
