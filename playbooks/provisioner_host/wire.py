@@ -1097,11 +1097,15 @@ class StreamEndsAnswer(TypedDict):
     Keys:
         stopped, closed: ends by silence, and all others.
         lasted_s: the usual time from start to end; null if no start is in the log.
+        longest_s: the longest time from start to end; null if no start is in the log.
+        since_s: the time since the start of the present stream; null if it has ended.
     """
 
     stopped: Count
     closed: Count
     lasted_s: Size | None
+    longest_s: NotRequired[Size | None]
+    since_s: NotRequired[Size | None]
 
 
 class PathEvidenceAnswer(TypedDict):

@@ -21,6 +21,12 @@ from provisioner.verify.result import Cause, Finding, Layer
 NO_ENDS: Final[wire.StreamEndsAnswer] = {"stopped": 0, "closed": 0, "lasted_s": None}
 """The ends of a stream that goes on."""
 
+READ_TIMEOUT_S: Final = 10.0
+"""The time without a packet after which MediaMTX ends a stream (`readTimeout`)."""
+
+# A stream that goes on for so much longer than those that ended has recovered.
+_STEADY_S: Final = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -132,8 +138,13 @@ class Case:
 
     @property
     def ends(self) -> wire.StreamEndsAnswer:
-        """How the stream ended lately."""
-        return self.relay.ends.get(self.target.path.name, NO_ENDS)
+        """How the stream ended lately; not at all if it flows for longer than the streams that did."""
+        ends = self.relay.ends.get(self.target.path.name, NO_ENDS)
+        since_s, longest_s = ends.get("since_s"), ends.get("longest_s")
+        if not self.flowed or since_s is None or longest_s is None:
+            return ends
+        silent_s = 0.0 if ends["closed"] else READ_TIMEOUT_S
+        return NO_ENDS if since_s > max(0.0, longest_s - silent_s) + _STEADY_S else ends
 
     @property
     def said(self) -> wire.DeviceReplyAnswer | None:

@@ -10,7 +10,7 @@ from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
-from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
+from provisioner.verify.case import PASSED, READ_TIMEOUT_S, Case, Check, failed, not_checked
 from provisioner.verify.delivery import delivered_check, ends_early, is_short, received_check, stops
 from provisioner.verify.devices import chain_name
 from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of
@@ -52,8 +52,8 @@ _OF_DEVICE = frozenset(
 _STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.STREAM_ENDS, Cause.UNKNOWN})
 # So often a stream ended within the log's last minute and a half: it does so again and again.
 _MANY_ENDS = 2
-# After so long without a packet MediaMTX ends a stream (`readTimeout`); who sent for less before it sent nothing.
-_READ_TIMEOUT_S, _SENT_S = 10.0, 1.0
+# Who sent for less than that before MediaMTX ended its stream sent nothing.
+_SENT_S = 1.0
 
 _UNAUTHORIZED = 401
 _NAMED = 3
@@ -146,7 +146,7 @@ def _ended(case: Case) -> tuple[Cause, str] | None:
         return None
     if not stopped:
         return Cause.STREAM_ENDS, msg("the camera ends the stream {seconds} s after each start", f"{lasted_s:.0f}")
-    if (sent_s := lasted_s - _READ_TIMEOUT_S) < _SENT_S:
+    if (sent_s := lasted_s - READ_TIMEOUT_S) < _SENT_S:
         return None
     return Cause.STREAM_ENDS, msg("it freezes {seconds} s after each start", f"{sent_s:.0f}")
 

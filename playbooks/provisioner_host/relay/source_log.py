@@ -102,6 +102,8 @@ def ends(text: str, paths: set[str], now: float) -> dict[str, StreamEndsAnswer]:
             if end.stopped or end.started is not None:
                 ended.setdefault(matched[1], []).append(end)
     counted = {name: _counted(of_path) for name, of_path in ended.items()}
+    for name in counted.keys() & started.keys():
+        counted[name]["since_s"] = max(0.0, now - started[name])
     return {name: counted[name] for name in ended if ended[name][-1].at >= now - _recent_s(counted[name])}
 
 
@@ -112,6 +114,8 @@ def _counted(ended: Sequence[_End]) -> StreamEndsAnswer:
         "stopped": stopped,
         "closed": len(ended) - stopped,
         "lasted_s": lasted[len(lasted) // 2] if lasted else None,
+        "longest_s": lasted[-1] if lasted else None,
+        "since_s": None,
     }
 
 

@@ -349,6 +349,15 @@ def test_a_stream_that_ends_again_and_again_is_counted_and_no_other(
     assert (found and (found["stopped"], found["closed"], found["lasted_s"])) == ends
 
 
+def test_how_long_the_present_stream_goes_on_is_told_beside_those_that_ended() -> None:
+    lines = [*_cycles("TCP timeout", 12, 60, 44), *_cycles("TCP timeout", 10, 30), _came(8)]
+    found = source_log.ends("\n".join(lines), {"hn/a"}, NOON.timestamp())["hn/a"]
+    assert found["longest_s"] == pytest.approx(12.0, abs=1.0)
+    assert found["since_s"] == pytest.approx(8.0, abs=1.0)
+    again = source_log.ends("\n".join(lines[:-1]), {"hn/a"}, NOON.timestamp())["hn/a"]
+    assert again["since_s"] is None
+
+
 @given(st.text())
 def test_no_line_of_a_log_breaks_the_count_of_ends(text: str) -> None:
     lines = [text, _line(text, 5), _came(5).replace("12:00", text), *_cycles("EOF", 3, 18, 10, 2)]
