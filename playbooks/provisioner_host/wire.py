@@ -974,10 +974,18 @@ class PictureAnswer(TypedDict):
     digests: Digests
 
 
+class KeyFramesAnswer(TypedDict):
+    """The longest time without a key frame in a read, and between two."""
+
+    without_s: Size
+    between_s: Size
+
+
 class ReadAnswer(TypedDict, total=False):
     """A read: a key frame, an `error`, or the reason of `not_run`.
 
-    `picture` is the look after the key frame; null if its packets are missing.
+    `picture` is the look after the key frame; null if its packets are missing. `keys` is there only if key frames are
+    rare, also in a read that waited for one in vain.
 
     For an on-demand path also its state `after`, the number of its device's paths `pulled` then, and the connections to
     the device (`connected`, null if unknown).
@@ -992,6 +1000,7 @@ class ReadAnswer(TypedDict, total=False):
     not_run: Sentence
     seconds: float
     picture: PictureAnswer | None
+    keys: KeyFramesAnswer
     after: SampleAnswer | None
     pulled: int
     connected: int | None

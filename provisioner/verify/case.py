@@ -103,6 +103,14 @@ class Case:
         return self.read.frame if self.read else None
 
     @property
+    def reads(self) -> list[Read]:
+        """All reads of the path, at the relay and at its centres."""
+        name, relay = self.target.path.name, self.target.relay.id
+        centres = (host.centre for c in self.target.centres if (host := self.hosts.get(c.id)) and host.centre)
+        reads = (self.relay.reads.get(name), *(centre.reads.get(relay, {}).get(name) for centre in centres))
+        return [read for read in reads if read is not None and read.run]
+
+    @property
     def path_as_decoded(self) -> MediaPath:
         """The path, with former settings if its picture shows them."""
         return self.target.path.with_former_picture(self.frame) if self.frame else self.target.path

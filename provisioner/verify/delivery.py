@@ -30,6 +30,8 @@ _END_STEPS = 5
 _STOOD_STILL_S = 3.0
 # A vain wait for a key frame lasts longer than this, for a camera with one every ten seconds.
 _LONG_S = 8.0
+# Cameras with a key frame every 12 s are healthy.
+_RARE_KEY_S = 12.5
 # If so large a part of a site's other streams suffers alike, the line of the site is the cause.
 _OF_SITE = 1 / 3
 
@@ -124,6 +126,20 @@ def is_short(picture: wire.PictureAnswer, fps: int | None = None, slack_s: float
     # The picture that would have come next may be missing of any look.
     slack_s = max(slack_s, _SLACK_SHARE * picture["looked_s"]) + picture["packets"]["step_s"]
     return picture["looked_s"] - delivered_s(picture, fps) > slack_s
+
+
+def rare_key_check(case: Case) -> Check | None:
+    """Return the failure of a camera whose key frames are rare, if any reader saw that."""
+    every = [read.keys for read in case.reads if read.keys]
+    between_s, without_s = (max((keys[name] for keys in every), default=0.0) for name in ("between_s", "without_s"))
+    if without_s <= _RARE_KEY_S:
+        return None
+    if between_s > _RARE_KEY_S:
+        came = msg("key frames come every {seconds} s", f"{between_s:.0f}")
+    else:
+        came = msg("no key frame came for {seconds} s", f"{without_s:.0f}")
+    detail = msg("{came}; set the camera to 4 s or less", came)
+    return failed(Layer.CAMERA, case.camera_name, Cause.KEY_FRAMES_RARE, detail)
 
 
 # --- from the site --------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class Read:
         connected: the number of connections to the device; `None` if unknown.
         looked: whether a picture look was requested and went past its key frame.
         picture: the look's measurement, if any.
+        keys: the times without key frames, if these are rare.
     """
 
     run: bool
@@ -75,6 +76,7 @@ class Read:
     connected: int | None = None
     looked: bool = False
     picture: wire.PictureAnswer | None = None
+    keys: wire.KeyFramesAnswer | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -302,6 +304,7 @@ def _read(read: wire.ReadAnswer) -> Read:
         connected=read.get("connected"),
         looked="picture" in read,
         picture=read.get("picture"),
+        keys=read.get("keys"),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Final
 from provisioner.base.text import counted, msg
 from provisioner.hosts.answers import wire
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
-from provisioner.verify.delivery import received_check
+from provisioner.verify.delivery import rare_key_check, received_check
 from provisioner.verify.evidence import Read
 from provisioner.verify.network import site_line_check
 from provisioner.verify.picture_measures import PictureView
@@ -372,7 +372,7 @@ def picture_check(case: Case) -> Check:
     """
     read = _read(case)
     if read is None or not read.looked:
-        return NOT_DUE
+        return rare_key_check(case) or NOT_DUE
     if read.picture is None:
         return not_checked(case.target.relay.id, "its picture could not be measured")
     judgement, received = _judgement_of(case, read.picture), received_check(case)
@@ -383,7 +383,7 @@ def picture_check(case: Case) -> Check:
         return failed(Layer.PICTURE, case.camera_name, judgement.fault.cause, judgement.fault.detail)
     if doubt := early_doubt(read.picture, _damaged(case, read.picture)):
         return not_checked(case.target.relay.id, doubt)
-    return NOT_DUE if judgement.state is State.DARK else PASSED
+    return rare_key_check(case) or (NOT_DUE if judgement.state is State.DARK else PASSED)
 
 
 def early_doubt(picture: wire.PictureAnswer, damaged: int) -> str:

@@ -16,10 +16,10 @@ from provisioner.desired.readers import centre_user
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.runner import HostCall
 from provisioner.verify.evidence import device_of
-from provisioner.verify.memory import NOTHING, Memories
+from provisioner.verify.memory import NOTHING, Memories, PathMemory
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_mode import Looks
-from provisioner.verify.rotation import full_look_reason
+from provisioner.verify.rotation import full_look_reason, second_key_s
 
 if TYPE_CHECKING:
     from provisioner_host import wire
@@ -31,6 +31,8 @@ FULL_S: Final = 10.0
 """The least seconds of a full look."""
 FULL_KEYS: Final = 4
 """The key frames of a full look. Two may repeat two others if an encoder numbers them in turn."""
+QUICK_KEYS: Final = 2
+"""The key frames for which a quick look goes on if the stream's interval is not known."""
 LONGEST_S: Final = 60.0
 """The most seconds of a full look, if key frames are rare."""
 
@@ -120,15 +122,17 @@ def looks_at(
     """Return each path's picture look, by name."""
     if looks is Looks.OFF:
         return {}
-    full = looks is Looks.FULL
-    when_due = looks is Looks.DUE
+    remembered = ((target, memories.get(target.remembered_as, NOTHING)) for target in targets)
+    return {target.path.name: _look_at(target, looks, memory, at) for target, memory in remembered}
 
-    def is_full(target: PathToCheck) -> bool:
-        return full or (
-            when_due and full_look_reason(target, memories.get(target.remembered_as, NOTHING), at) is not None
-        )
 
-    return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
+def _look_at(target: PathToCheck, looks: Looks, memory: PathMemory, at: datetime) -> wire.LookToTake:
+    reason = full_look_reason(target, memory, at)
+    if looks is Looks.FULL or (looks is Looks.DUE and reason is not None):
+        return look_at(target.path, full=True)
+    look = look_at(target.path, full=False)
+    waits_s = second_key_s(reason, memory)
+    return {**look, "keys": QUICK_KEYS, "most_s": waits_s} if waits_s else look
 
 
 def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:

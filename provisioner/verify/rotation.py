@@ -20,9 +20,12 @@ from provisioner.base.text import VIETNAM, canonical_json
 from provisioner.desired.spec import MediaPath
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
 from provisioner.verify.paths import PathToCheck
-from provisioner.verify.result import Verdict
+from provisioner.verify.result import Cause, Verdict
 
 _DAYS: Final = 7
+# Key frames that are farther apart than the first are rare; a look of the second shows how far.
+_RARE_KEY_S: Final = 13.0
+_LONGEST_KEY_S: Final = 60.0
 OVERDUE: Final = timedelta(days=8)
 """The time without a full look after which a path is due on any night."""
 
@@ -110,6 +113,14 @@ def full_look_reason(target: PathToCheck, memory: PathMemory, now: datetime) -> 
         return FullLookReason.OVERDUE
     night = _drawn(camera_of(target), week_of(now), "full look") % _DAYS
     return FullLookReason.TURN if night == now.astimezone(VIETNAM).weekday() else None
+
+
+def second_key_s(reason: FullLookReason | None, memory: PathMemory) -> float:
+    """Return how long a quick look waits for a second key frame; 0 if the interval is known."""
+    if reason not in {FullLookReason.NEVER, FullLookReason.CHANGED, FullLookReason.FAILED}:
+        return 0.0
+    is_rare = memory.last is not None and memory.last.cause is Cause.KEY_FRAMES_RARE
+    return _LONGEST_KEY_S if is_rare else _RARE_KEY_S
 
 
 def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToCheck, ...]:

@@ -11,7 +11,7 @@ from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
 from provisioner.verify.case import PASSED, READ_TIMEOUT_S, Case, Check, failed, not_checked
-from provisioner.verify.delivery import delivered_check, ends_early, is_short, received_check, stops
+from provisioner.verify.delivery import delivered_check, ends_early, is_short, rare_key_check, received_check, stops
 from provisioner.verify.devices import chain_name
 from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
@@ -293,24 +293,35 @@ def _unread_check(case: Case, read: Read) -> Check:
         return source_failure(
             case, Cause.UNKNOWN, msg("a reader on the relay: {status}", words.of_read(read.status, read.error))
         )
+    if undecodable := _undecodable_check(case, read):
+        return undecodable
     # The source was started for this reader, who waited in vain: the camera answers, and sends no picture.
     if read.timed_out and case.target.path.on_demand:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
     if stops(case):
         return source_failure(case, Cause.SILENT, _STOPPED)
-    if check := _other_codec_check(case, read) or site_line_check(case):
-        return check
     detail = msg("no key frame: {words}", words.of_read(None, read.error))
-    return failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
+    return site_line_check(case) or failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
 
 
-def _other_codec_check(case: Case, read: Read) -> Check | None:
-    """Return the failure of an unknown codec, if that is the reason."""
-    path, codec = case.target.path, words.other_codec(read.error)
-    if not codec:
+def _undecodable_check(case: Case, read: Read) -> Check | None:
+    """Return the failure of a stream that came and could not be decoded, if its reason is known."""
+    path = case.target.path
+    if codec := words.other_codec(read.error):
+        agreed = f"{path.codec} {path.width}x{path.height}"
+        detail = msg("{came} instead of {agreed}", codec, agreed)
+        return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
+    if missing := words.missing_sets(read.error):
+        detail = msg("its stream never has its {sets}, so nothing can decode it: restart the camera", missing)
+        return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
+    if read.keys is None or not read.timed_out:
         return None
-    agreed = f"{path.codec} {path.width}x{path.height}"
-    return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, msg("{came} instead of {agreed}", codec, agreed))
+    # A picture anywhere proves that there are key frames.
+    if any(other.frame for other in case.reads):
+        return rare_key_check(case)
+    came_s = f"{read.keys['without_s']:.0f}"
+    detail = msg("pictures came for {seconds} s and no key frame: no viewer can begin", came_s)
+    return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
 
 
 def _not_read(host: str, read: Read | None) -> Check:
@@ -380,7 +391,7 @@ def _centre_read_check(case: Case, centre: HostSpec) -> Check:
     if read is None or not read.run:
         return _not_read(centre.id, read)
     if read.frame is None:
-        return _other_codec_check(case, read) or _unread_at(case, centre, host.centre, read)
+        return _undecodable_check(case, read) or _unread_at(case, centre, host.centre, read)
     picture = _picture_check(case, read.frame)
     return delivered_check(case, centre, read) if picture.passed else picture
 

@@ -122,6 +122,12 @@ def other_codec(error: str) -> str:
     return named[1] if named else ""
 
 
+def missing_sets(error: str) -> str:
+    """Return the parameter sets that never came; empty for other failures."""
+    named = re.search(r"no parameter sets: ([\w, ]{3,20})\Z", error)
+    return named[1] if named else ""
+
+
 def of_source(line: str) -> str:
     """Return why the relay has no stream; an unknown message is quoted."""
     return _first(_SOURCES, line) or msg(

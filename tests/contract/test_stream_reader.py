@@ -352,6 +352,52 @@ def test_a_complaint_is_of_the_stream_that_it_is_of_though_one_decoder_had_all(f
     assert complaints[:2] + complaints[3:] == [0, 0, 0]
 
 
+def _keys_apart(film: Film, seconds: float, first: float) -> Film:
+    """Its pictures again, with a key picture each so many seconds; the first one is late."""
+    step, number = film.step, int((first + 2 * seconds) * CLOCK / film.step)
+    key, other = film.pictures[0], film.pictures[1]
+    at = {int((first + one * seconds) * CLOCK / step) for one in range(2)}
+    pictures = (replace(key if one in at else other, ticks=one * step) for one in range(number))
+    return replace(film, pictures=tuple(pictures))
+
+
+def test_a_reader_waits_longer_for_a_rare_key_frame_while_others_come(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "_RARE_S", 1.0)
+    film = _keys_apart(filmed("one key frame"), 2.5, 3.5)
+    wanted: LookToTake = {**QUICK, "keys": 2, "most_s": 6}
+    with FilmServer({PATH: film}) as camera:
+        read = looked_at(camera, [PATH], wanted, read_s=2)[PATH]
+    assert read["codec"] == "h264"
+    assert read["keys"]["without_s"] == pytest.approx(3.5, abs=0.4)
+    assert read["keys"]["between_s"] == pytest.approx(2.5, abs=0.4)
+    assert looked(read) < 5
+
+
+def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "_RARE_S", 1.0)
+    keyless = _keys_apart(filmed("one key frame"), 3, 30)
+    with FilmServer({PATH: keyless, "silent": replace(keyless, pictures=keyless.pictures[:2])}) as camera:
+        reads = looked_at(camera, [PATH, "silent"], read_s=1)
+    assert reads[PATH]["timed_out"]
+    assert reads[PATH]["error"] == "no answer within 2.6 s"
+    assert reads[PATH]["keys"]["without_s"] == pytest.approx(2.5, abs=0.3)
+    # Who sends nothing is not waited for, and says nothing of key frames.
+    assert reads["silent"]["timed_out"]
+    assert "keys" not in reads["silent"]
+
+
+@pytest.mark.parametrize(("name", "missing"), [("key frames each second", "SPS, PPS"), ("h265", "VPS, SPS, PPS")])
+def test_a_stream_without_parameter_sets_names_them(name: str, missing: str, filmed: Callable[[str], Film]) -> None:
+    bare = replace(filmed(name), pictures=filmed(name).out_of_band().pictures)
+    with FilmServer({PATH: bare}, again=True) as camera:
+        read = looked_at(camera, [PATH], read_s=3)[PATH]
+    assert (read["error"], read["timed_out"]) == (f"no parameter sets: {missing}", False)
+
+
 def test_stuck_times_are_measured_as_they_are(filmed: Callable[[str], Film]) -> None:
     film = filmed("key frames each second")
     stuck = replace(film, pictures=tuple(FilmPicture(0, one.units) for one in film.pictures))

@@ -48,6 +48,15 @@ def unit_of(data: bytes, codec: str) -> Unit:
     return _h265(data) if codec == "hevc" else _h264(data)
 
 
+_NEEDED = {"h264": {_H264_SPS: "SPS", _H264_PPS: "PPS"}, "hevc": {32: "VPS", 33: "SPS", 34: "PPS"}}
+
+
+def missing_sets(sets: bytes, codec: str) -> list[str]:
+    """Return the parameter sets that a decoder needs and that never came."""
+    came = {unit[0] >> 1 & 63 if codec == "hevc" else unit[0] & 31 for unit in sets.split(START_CODE) if unit}
+    return [name for kind, name in _NEEDED.get(codec, {}).items() if kind not in came]
+
+
 def _h264(data: bytes) -> Unit:
     kind = data[0] & 31 if data else 0
     if kind in {_H264_SLICE, _H264_KEY} and len(data) > 1:

@@ -336,7 +336,8 @@ class _Look:
 
     def _was_read(self, name: str) -> bool:
         read = self._reads.get(name, {})
-        return name not in self._to_read or "codec" in read or "not_run" in read
+        # A reader that got pictures and no key frame waited long enough.
+        return name not in self._to_read or not {"codec", "not_run", "keys"}.isdisjoint(read)
 
     def _flows(self, name: str) -> bool:
         """Return whether a path was available in both samples and grew."""

@@ -62,7 +62,7 @@ _TASKS_A_READER, _SPARE_TASKS = 24, 32
 # Each process's own, so that they hold where the kernel has no cgroup v2.
 _PROCESS_LIMITS = ("LimitDATA=768M", "LimitFSIZE=0", "LimitNOFILE=512", "Nice=10", "SystemCallFilter=setpriority")
 _GRACE_S = 3
-_LONGEST_ERROR, _LARGEST = 300, 65536
+_LONGEST_ERROR, _LARGEST, _LONGEST_S = 300, 65536, 1e4
 _WORD = re.compile(r"\w{1,32}", re.ASCII)
 
 Turn = tuple[str, str]
@@ -183,15 +183,23 @@ def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
 
 def _checked(answer: dict[str, Any]) -> ReadAnswer:
     """Check and return an answer, or raise `ValueError`."""
-    seconds = round(number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
     if "not_run" in answer:
         return {"not_run": _line(answer["not_run"])}
+    read = _checked_read(answer)
+    read["seconds"] = round(number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
+    if "keys" in answer:
+        without_s, between_s = (number(answer["keys"][name], 0, _LONGEST_S) for name in ("without_s", "between_s"))
+        read["keys"] = {"without_s": without_s, "between_s": between_s}
+    return read
+
+
+def _checked_read(answer: dict[str, Any]) -> ReadAnswer:
     if "codec" in answer:
         codec = answer["codec"]
         if not isinstance(codec, str) or not _WORD.fullmatch(codec):
             raise ValueError
         width, height = (int(number(answer[side], 1, _LARGEST)) for side in ("width", "height"))
-        read: ReadAnswer = {"codec": codec, "width": width, "height": height, "seconds": seconds}
+        read: ReadAnswer = {"codec": codec, "width": width, "height": height}
         if "picture" in answer:
             read["picture"] = None if answer["picture"] is None else checked_picture(answer["picture"])
         return read
@@ -200,7 +208,6 @@ def _checked(answer: dict[str, Any]) -> ReadAnswer:
         "error": _line(answer["error"]),
         "status": None if status is None else int(number(status, 0, 999)),
         "timed_out": answer["timed_out"] is True,
-        "seconds": seconds,
     }
 
 

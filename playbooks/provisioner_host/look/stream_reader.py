@@ -23,7 +23,7 @@ from provisioner_host.look import batch_decoder, early_end, picture_measures
 from provisioner_host.look.batch_decoder import DecodedAnswer, DecodedBatch, StreamToDecode
 from provisioner_host.look.cpu_budget import CpuBudget
 from provisioner_host.look.early_end import Arrived, Decoded
-from provisioner_host.look.media_units import CLOCK, CodedPicture, Depacketizer, Unfit
+from provisioner_host.look.media_units import CLOCK, CodedPicture, Depacketizer, Unfit, missing_sets
 from provisioner_host.look.older_codecs import JpegPictures, Mpeg4Pictures
 from provisioner_host.look.picture_look import MOST_PACKETS, PictureLook
 from provisioner_host.look.picture_measures import Packet
@@ -33,10 +33,35 @@ from provisioner_host.relay import pinned_tls
 if TYPE_CHECKING:
     import ssl
 
-    from provisioner_host.wire import LookToTake, PictureAnswer, ReadAnswer
+    from provisioner_host.wire import KeyFramesAnswer, LookToTake, PictureAnswer, ReadAnswer
 
 # So many pictures show whether they come out of order.
 _ORDER_SHOWS = 5
+
+
+class KeyFrames:
+    """How far a stream's key pictures are apart, by arrival and by its own clock."""
+
+    def __init__(self) -> None:
+        self._since: tuple[float, int] | None = None
+        self._had_key = False
+        self.came_at = 0.0
+        """Arrival of the last picture."""
+        self.without_s = self.between_s = 0.0
+        """The longest time without a key picture, and the longest between two."""
+
+    def picture(self, now: float, ticks: int, *, key: bool) -> None:
+        """Take a picture; the shorter of both times counts, as each may be wrong."""
+        since = self._since = self._since or (now, ticks)
+        lasted_s, self.came_at = min(now - since[0], (ticks - since[1]) / CLOCK), now
+        self.without_s = max(self.without_s, lasted_s)
+        if key:
+            self.between_s = max(self.between_s, lasted_s if self._had_key else 0.0)
+            self._since, self._had_key = (now, ticks), True
+
+    def answer(self) -> KeyFramesAnswer:
+        """Return both times."""
+        return {"without_s": round(self.without_s, 2), "between_s": round(self.between_s, 2)}
 
 
 class LookedStream:
@@ -50,6 +75,7 @@ class LookedStream:
         self._held: list[tuple[CodedPicture, int]] | None = [] if look.skips else None
         self._begin_ticks = 0
         self._decoded: Decoded | None = None
+        self.key_frames = KeyFrames()
         self.keys = 0
         """The number of key pictures so far."""
 
@@ -69,6 +95,12 @@ class LookedStream:
         return bool(self._pictures) and self._held is None
 
     @property
+    def missing_sets(self) -> list[str]:
+        """The parameter sets that neither its description nor its packets have."""
+        in_band = self._depacketizer.sets if isinstance(self._depacketizer, Depacketizer) else b""
+        return missing_sets(self._track.sets + in_band, self._track.codec)
+
+    @property
     def has_picture(self) -> bool:
         """Whether a picture was decoded."""
         return self._decoded is not None
@@ -77,6 +109,7 @@ class LookedStream:
         """Take an RTP packet; return blocks to decode, or raise `Unfit`."""
         blocks: list[bytes] = []
         for picture in self._depacketizer.packet(packet):
+            self.key_frames.picture(now, picture.ticks, key=picture.key)
             if not picture.is_begun:
                 blocks += self._rest(picture)
             elif picture.key or self._pictures:
@@ -181,8 +214,12 @@ def _pictures_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pictur
 _KEY_PICTURE: LookToTake = {"seconds": 0.0, "most_s": 0.0, "keys": 0, "every": True}
 # Decoders show a picture when the next one has come: a loop as long as a look shows in its first and its last.
 _LONGER_S = 0.3
+# Who gets pictures and no key picture waits so many times as long for one; what is rarer than this is told.
+_RARE_WAITS, _RARE_S = 2.6, 10.0
+# A stream that sent nothing for so long is not waited for.
+_SENDS_S = 3.0
 # Streams of a site wait so long for each other's key pictures, to be decoded together; a longer look waits for nobody.
-_TOGETHER_S, _MOST_TOGETHER_S = 1.5, 5.0
+_TOGETHER_S, _MOST_TOGETHER_S = 1.5, 15.0
 # So long after its first key picture has come a read waits for it to be shown, among others of its site.
 _SHOWN_S = 2.5
 # So long after a look its pictures are decoded on the busiest host.
@@ -526,19 +563,27 @@ class _Read:
             self._is_paused = False
             self._reads.ready.register(self._socket, selectors.EVENT_READ, lambda: self.guarded(self._hear))
         if self.since is None or self._stream is None:
-            if now - self._begun > self._patient_s:
-                self._fail(f"no answer within {self._patient_s:g} s", None, timed_out=True)
+            if now - self._begun > (patient_s := self._waits_s(now)):
+                self._fail(f"no answer within {patient_s:g} s", None, timed_out=True)
         elif now >= self._due(self.since, self._stream):
             self.end(now)
         elif now - self._spoke > _ALIVE_S:
             self._say(self._talk.stay())
+
+    def _waits_s(self, now: float) -> float:
+        """Return how long to wait for a key picture: longer while others come."""
+        if self._stream is None or now - self._stream.key_frames.came_at > _SENDS_S:
+            return self._patient_s
+        return max(self._patient_s, min(_RARE_WAITS * self._reads.read_s, self._reads.until - self._begun))
 
     def _due(self, since: float, stream: LookedStream) -> float:
         if self.is_second and not stream.has_picture:
             return min(self._begun + self._patient_s, self._look.until)
         if self.turn.look is None:
             return since if stream.has_picture else since + _SHOWN_S
-        enough = self._look.seconds if stream.keys >= self._look.keys else self._look.most_s
+        # Two key pictures that are far apart are enough to say so.
+        has_keys = stream.keys >= self._look.keys or stream.key_frames.between_s > _RARE_S
+        enough = self._look.seconds if has_keys else self._look.most_s
         return min(since + enough + _LONGER_S, self._look.until)
 
     def is_answered(self, now: float) -> bool:
@@ -575,6 +620,8 @@ class _Read:
     # --- what comes of it -------------------------------------------------------------------------
 
     def _fail(self, error: str, status: int | None, *, timed_out: bool = False) -> None:
+        if self._stream is not None and self._stream.keys and (missing := self._stream.missing_sets):
+            error, timed_out = f"no parameter sets: {', '.join(missing)}", False
         if timed_out and self._patient_s < self._reads.read_s:
             self.not_run("the time ran out")
         else:
@@ -593,6 +640,8 @@ class _Read:
             self._reads.budget.end()
             if "not_run" not in answer:
                 answer["seconds"] = round(time.monotonic() - self._begun, 2)
+                if self._stream is not None and self._stream.key_frames.without_s > _RARE_S:
+                    answer["keys"] = self._stream.key_frames.answer()
             self._reads.tell(self.turn.number, answer)
 
     def to_decode(self, source: int) -> StreamToDecode:

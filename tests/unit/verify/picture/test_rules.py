@@ -14,7 +14,7 @@ from provisioner.desired.spec import MediaPath
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
-from provisioner.verify.memory import PathMemory
+from provisioner.verify.memory import PastVerdict, PathMemory
 from provisioner.verify.paths import select
 from provisioner.verify.picture_check import (
     NOT_DECIDABLE,
@@ -42,7 +42,7 @@ from provisioner.verify.requests import (
     looks_at,
     probe_calls,
 )
-from provisioner.verify.result import Cause, SuspectSign
+from provisioner.verify.result import Cause, SuspectSign, Verdict
 from provisioner.verify.rotation import full_look_reason
 from tests.unit.verify.world import (
     CENTRE,
@@ -276,6 +276,28 @@ def test_each_way_of_looking_gives_its_looks(looks: Looks) -> None:
     quick = dict.fromkeys((path.name for path in PATHS), QUICK_S)
     expected = {Looks.OFF: {}, Looks.QUICK: quick, Looks.FULL: full, Looks.DUE: full | {SUB.name: QUICK_S}}
     assert seconds == expected[looks]
+
+
+@pytest.mark.parametrize(
+    ("memory", "longest"),
+    [
+        (PathMemory(full_look=NOON), (3.0, 0)),
+        # Nobody knows how often its key frames come: the second one is waited for, as long as healthy ones take.
+        (PathMemory(), (13.0, 2)),
+        (PathMemory(full_look=NOON, past=(PastVerdict(NOON, Verdict.DOWN, Cause.SILENT),)), (13.0, 2)),
+        (PathMemory(full_look=NOON, past=(PastVerdict(NOON, Verdict.DEGRADED, Cause.KEY_FRAMES_RARE),)), (60.0, 2)),
+    ],
+)
+def test_a_quick_look_waits_for_a_second_key_frame_if_no_interval_is_known(
+    memory: PathMemory, longest: tuple[float, int]
+) -> None:
+    night = next(
+        NOON + timedelta(days=day)
+        for day in range(7)
+        if full_look_reason(TARGET, PathMemory(full_look=NOON), NOON + timedelta(days=day)) is None
+    )
+    look = looks_at([TARGET], Looks.QUICK, night, {TARGET.remembered_as: memory})[TARGET.path.name]
+    assert (look["seconds"], look["most_s"], look["keys"]) == (QUICK_S, *longest)
 
 
 def test_of_a_large_picture_key_frames_alone_are_decoded() -> None:
