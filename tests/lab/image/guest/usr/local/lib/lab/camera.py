@@ -122,7 +122,8 @@ DEGREES = {"stalls": "seconds", "ends": "ends", "half-rate": "slower", "packets-
 def mode_of(words: str) -> Mode:
     """Return the mode that a word names, with its degree."""
     word, _, degree = words.partition(":")
-    return replace(MODES[word], **{DEGREES[word]: float(degree)}) if degree else MODES[word]
+    changed: dict[str, Any] = {DEGREES[word]: float(degree)} if degree else {}
+    return replace(MODES[word], **changed)
 
 
 def access_units(clip: bytes) -> list[bytes]:
@@ -370,7 +371,7 @@ def factory(channel: Channel) -> GstRtspServer.RTSPMediaFactory:
 
 def end_later(client: Any, context: GstRtspServer.RTSPContext, targets: dict[str, Channel]) -> None:
     """Close a reader's connection after as long as the stream that it plays says."""
-    path = Mounts.do_make_path(None, context.uri)
+    path = Mounts().do_make_path(context.uri)
     lasts = [channel.mode.ends for target, channel in targets.items() if path.startswith(target)]
     if lasts and min(lasts) < float("inf"):
         GLib.timeout_add(int(min(lasts) * 1000), lambda: bool(client.close()))
