@@ -284,6 +284,9 @@ def _skipping(call: CarriedCall) -> str:
 def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime) -> tuple[str, NodeMemory]:
     if not call.warrant:
         text = f"its file asks for {_people(rules)}, and this change brings none"
+        if call.request.get("lift"):
+            taken = "its people take [approvals] out of the file for as long as that takes"
+            return f"{text}: it lifts a quarantine, which is in no saved plan; {taken}", memory
         return f"{text}: save the plan (plan --out), let them sign it (approve), and apply that file", memory
     warrant, run, host = warrant_in(call.warrant), str(call.request["run"]), call.spec.id
     if reason := _unplanned(call, warrant, rules, memory):

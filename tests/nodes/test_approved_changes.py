@@ -611,6 +611,14 @@ def test_a_node_that_was_installed_anew_takes_no_approval_of_before(approved: Ca
     assert "and the node remembers since" in approvals.refusal(approved, later)
 
 
+@NODE
+def test_a_lifted_quarantine_is_not_carried_and_no_plan_is_promised_for_it(approved: CarriedCall) -> None:
+    lifting = with_request(replace(approved, warrant=b""), lift=["bac-giang/kcl-bg-001/cam-01/main"])
+    assert "lifts a quarantine, which is in no saved plan" in refused(lifting)
+    assert "save the plan" not in refused(lifting)
+    assert refused(replace(lifting, warrant=approved.warrant)), "nor with the approval of another call"
+
+
 # --- keys -----------------------------------------------------------------------------------------
 
 
