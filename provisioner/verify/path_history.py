@@ -9,7 +9,8 @@ A verdict of `judge` is one look by itself. Here it becomes the verdict on the p
   a camera that was just starting.
 - A cause stays during the failure until another is better known, its level passes, or two looks in a row agree on
   another: a silence does not hide an earlier answer of the camera.
-- Flapping: a path that is up now, but went down and up repeatedly, is `degraded`.
+- Flapping: a path that is up now, but went down and up repeatedly for the same cause, is `degraded`. A change of a host
+  or a maintenance window explains what happened meanwhile, and causes of configuration end by somebody's hand.
 
 With `--once` one look decides without the past. A path in a maintenance window is measured and shown, without an alarm.
 The caller passes time, windows and memories in the run's orders.
@@ -17,7 +18,7 @@ The caller passes time, windows and memories in the run's orders.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,12 +29,13 @@ from typing import Final, Protocol
 from provisioner.base.text import local_time, msg
 from provisioner.plan.change import HostCut
 from provisioner.verify.judge import HIGHEST
-from provisioner.verify.memory import REMEMBERED_FOR, Failing, Memories, PathMemory, after
+from provisioner.verify.memory import REMEMBERED_FOR, Failing, Memories, PastVerdict, PathMemory, after
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import TELLING, References, ViewDoubt, lasting
 from provisioner.verify.result import (
+    INFERRED,
     Cause,
     Finding,
     InMaintenance,
@@ -56,7 +58,24 @@ FLAPPING_CHANGES: Final = 4
 FLAPPING_WINDOW: Final = timedelta(hours=48)
 """The time for `FLAPPING_CHANGES` between up and down: two nights with an outage each."""
 
+_OUTAGE: Final = 2
+"""The changes of one outage: its begin and its end."""
+
 _GOOD_OR_BAD = frozenset({Verdict.UP, Verdict.DOWN})
+# They last until somebody changes what is configured.
+_OF_CONFIGURATION = frozenset(
+    {
+        *(Cause.WRONG_PASSWORD, Cause.NO_SUCH_STREAM, Cause.FIREWALL, Cause.FOREIGN_FIREWALL, Cause.DRIFT),
+        *(Cause.NOT_FORWARDED, Cause.PORT_MAP_WRONG, Cause.PUBLISHER_REFUSED, Cause.ANOTHER_CERTIFICATE),
+    }
+)
+
+Explains = Callable[[datetime, datetime], bool]
+"""Returns whether a change of a host or a maintenance window explains a path's change between two times."""
+
+
+def _unexplained(_before: datetime, _at: datetime) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +316,9 @@ def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
     return not _confirms(_before(memory.as_of(at), at).failing, at)
 
 
-def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
+def settled(
+    looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope, explains: Explains = _unexplained
+) -> PathVerdict:
     """Return the verdict on a path from this run's looks and memory.
 
     There has to be a look; `looks` are in order.
@@ -311,7 +332,7 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
         return _by_itself(last, past)
     if last.verdict is Verdict.DOWN:
         return _with_proof(_failing(last, looks, past), past)
-    if last.verdict is Verdict.UP and (changes := _changes(looks, past, at)) >= FLAPPING_CHANGES:
+    if last.verdict is Verdict.UP and (changes := _changes(looks, past, at, explains)) >= FLAPPING_CHANGES:
         return _with_proof(_flapping(last, past, changes), past)
     return last if last.verdict is Verdict.UP else _with_proof(last, past)
 
@@ -384,11 +405,22 @@ def moment_of(verdict: PathVerdict) -> datetime:
 # --- flapping -------------------------------------------------------------------------------------
 
 
-def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime) -> int:
-    """Count recent changes between up and down, outside maintenance windows."""
-    recent = [past.verdict for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
-    verdicts = [verdict for verdict in (*recent, *(look.verdict for look in looks)) if verdict in _GOOD_OR_BAD]
-    return sum(earlier is not later for earlier, later in pairwise(verdicts))
+def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime, explains: Explains) -> int:
+    """Count recent unexplained changes between up and down, for causes that came back."""
+    recent = [past for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
+    present = [PastVerdict(look.checked_at, look.verdict, look.cause) for look in looks if look.checked_at]
+    shown = [past for past in (*recent, *present) if past.verdict in _GOOD_OR_BAD]
+    changes = [pair for pair in pairwise(shown) if pair[0].verdict is not pair[1].verdict]
+    if len(changes) < FLAPPING_CHANGES:
+        return 0
+    causes = Counter(_cause_of_change(pair) for pair in changes if not explains(pair[0].at, pair[1].at))
+    return sum(count for cause, count in causes.items() if count > _OUTAGE and cause not in _OF_CONFIGURATION)
+
+
+def _cause_of_change(pair: tuple[PastVerdict, PastVerdict]) -> Cause:
+    """Return the cause of an outage's begin or end; all inferred causes are one."""
+    cause = next(past.cause for past in pair if past.verdict is Verdict.DOWN)
+    return Cause.UNKNOWN if cause in INFERRED else cause
 
 
 def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:

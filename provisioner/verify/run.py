@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from provisioner.base.service import Stage, at_stage
@@ -40,6 +40,7 @@ from provisioner.verify.memory import NOTHING
 from provisioner.verify.path_history import (
     APART,
     EVERYTHING,
+    FLAPPING_WINDOW,
     Onlooker,
     Orders,
     Timepiece,
@@ -249,7 +250,9 @@ def verify(
     first = look.at(measured)
     second = replace(look, changes=orders.changes(started)).again(measured, first)
     rounds = [first, *([second] if second else [])]
-    windows = _Windows(orders.windows, orders.changes(started))
+    # Only paths that changed often need the earlier ones.
+    earlier = cache(partial(orders.changes, started - FLAPPING_WINDOW))
+    windows = _Windows(orders.windows, orders.changes(started), earlier)
     hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
     hosts = tuple(_report(one, (started, first.at), tls.get(host)) for host, one in first.host_answers.items())
@@ -337,10 +340,11 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """Declared maintenance windows, and those of hosts' changes."""
+    """Declared maintenance windows, those of hosts' changes, and those of the last days."""
 
     declared: Sequence[Window] = ()
     changes: Sequence[Window] = ()
+    earlier: Callable[[], Sequence[Window]] = tuple
 
     def over(self, target: PathToCheck, visit: _Round, at: datetime | None = None) -> Window | None:
         """Return the window of a path during a visit.
@@ -353,6 +357,10 @@ class _Windows:
     def meanwhile(self, target: PathToCheck, started: datetime, until: datetime) -> bool:
         """Return whether a path was in a window between two times."""
         return window_meanwhile(target, (*self.declared, *self.changes), started, until) is not None
+
+    def explain(self, target: PathToCheck, before: datetime, at: datetime) -> bool:
+        """Return whether a path's change between two earlier times has a reason."""
+        return window_meanwhile(target, (*self.declared, *self.earlier()), before, at) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -632,7 +640,7 @@ def _settled(
     # Inside a window each path is checked once, and that check decides.
     scope = Scope(once=orders.once or window is not None)
     memory = orders.memories.get(target.remembered_as, NOTHING)
-    final = with_lasting(settled(looks, memory, scope), memory, looks)
+    final = with_lasting(settled(looks, memory, scope, partial(windows.explain, target)), memory, looks)
     return in_window(with_account(final, target, reports), window)
 
 

@@ -222,6 +222,38 @@ def test_flapping_is_so_many_changes_in_the_window_and_never_what_is_not_up(
     assert settled([look(Verdict.UP)], PathMemory(past=past), ONCE) == look(Verdict.UP)
 
 
+OUTAGES = st.lists(st.sampled_from([Cause.TUNNEL_DOWN, Cause.CAMERA_REFUSES, Cause.SILENT, Cause.FIREWALL]), max_size=6)
+
+
+def outages(causes: list[Cause]) -> tuple[PastVerdict, ...]:
+    """A path that went down for each cause and came up again after each, an hour apart."""
+    shown = [PastVerdict(NOW, Verdict.UP), *(p for c in causes for p in (down(c), PastVerdict(NOW, Verdict.UP)))]
+    return tuple(replace(past, at=NOW - timedelta(hours=len(shown) - n)) for n, past in enumerate(shown))
+
+
+def down(cause: Cause) -> PastVerdict:
+    return PastVerdict(NOW, Verdict.DOWN, cause)
+
+
+@given(OUTAGES)
+def test_only_what_goes_down_for_the_same_cause_again_flaps_and_not_what_somebody_has_to_mend(
+    causes: list[Cause],
+) -> None:
+    said = settled([look(Verdict.UP)], PathMemory(past=outages(causes)), TWICE)
+    came_back = any(causes.count(cause) > 1 for cause in set(causes) - {Cause.FIREWALL})
+    assert (said.cause is Cause.FLAPPING) == came_back
+
+
+@given(OUTAGES, st.integers(0, 6))
+def test_what_a_change_or_a_window_explains_is_no_flapping(causes: list[Cause], number: int) -> None:
+    past = outages(causes)
+    explained = NOW - timedelta(hours=number)
+    memory = PathMemory(past=past)
+    said = settled([look(Verdict.UP)], memory, TWICE, lambda before, at: before <= explained <= at)
+    assert said.cause is not Cause.FLAPPING or settled([look(Verdict.UP)], memory, TWICE).cause is Cause.FLAPPING
+    assert settled([look(Verdict.UP)], memory, TWICE, lambda *_: True).verdict is Verdict.UP
+
+
 def test_changes_of_before_the_window_do_not_count() -> None:
     past = [PastVerdict(NOW - timedelta(days=30 - n), [Verdict.UP, Verdict.DOWN][n % 2]) for n in range(20)]
     assert settled([look(Verdict.UP)], PathMemory(past=tuple(past)), TWICE).verdict is Verdict.UP

@@ -323,3 +323,34 @@ def test_a_run_that_looks_twice_is_one_check_of_what_it_suspects() -> None:
     assert [suspicion.checks for suspicion in memory.suspects] == [1]
     memory = remembered(memory, [look for look in later if look.path == name])
     assert [suspicion.checks for suspicion in memory.suspects] == [2]
+
+
+# --- flapping -------------------------------------------------------------------------------------
+
+
+def test_outages_during_changes_of_a_host_are_no_flapping() -> None:
+    hosts, memories = Hosts(failing()), dict[str, PathMemory]()
+    begins = list[datetime]()
+    for number in range(6):
+        hosts.rounds = [failing() if number % 2 else well()]
+        hosts.now += timedelta(minutes=20)
+        begins.append(hosts.now - timedelta(minutes=10))
+        hosts.calls.clear()
+        for look in run(hosts, once=True).looks:
+            memories[look.path] = remembered(memories.get(look.path, NOTHING), [look])
+    hosts.rounds, hosts.now = [well()], hosts.now + timedelta(minutes=20)
+    hosts.calls.clear()
+    assert verdict_of(run(hosts, memories=memories)).cause is Cause.FLAPPING
+    applied = [
+        Window(b, b + timedelta(minutes=1), "change of edge-1", facilities=frozenset({"kcl-002"})) for b in begins
+    ]
+    asked = list[datetime]()
+
+    def changes(since: datetime) -> Sequence[Window]:
+        asked.append(since)
+        return [window for window in applied if since <= window.until]
+
+    hosts.calls.clear()
+    assert verdict_of(run(hosts, memories=memories, changes=changes)).verdict is Verdict.UP
+    # What happened before is asked for once, and only if a path changed often.
+    assert len([since for since in asked if since < hosts.now - timedelta(days=1)]) == 1
