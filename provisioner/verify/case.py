@@ -9,8 +9,8 @@ from typing import Final
 
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.answers import wire
-from provisioner.hosts.facts import SetElement
-from provisioner.plan.change import Change, pending
+from provisioner.hosts.facts import HostFacts, SetElement
+from provisioner.plan.change import Change, Impact, Resource, pending
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, Origins, Read, RelayEvidence, device_of
 from provisioner.verify.memory import NOTHING, PathMemory
@@ -166,6 +166,18 @@ class Case:
             return None
         return self.relay.closer.gateways.get(self.device[0])
 
+    @property
+    def facts(self) -> HostFacts | None:
+        """The relay's facts, if read."""
+        return self.hosts[self.target.relay.id].facts
+
+    @property
+    def path_drift(self) -> Change | None:
+        """The change of the path's own line in the relay's file, if it interrupts the path."""
+        name = self.target.path.name
+        changes = (c for c in self.drift.get(self.target.relay.id, ()) if c.resource is Resource.PATH)
+        return next((c for c in changes if c.name == name and c.pending and c.impact is Impact.PATH), None)
+
     def drift_of(self, host: str) -> tuple[Change, ...] | None:
         """Return a host's drift that affects the path; `None` if unknown."""
         changes = self.drift.get(host)
@@ -180,7 +192,7 @@ class Case:
         Any change of the chain's rules (`input` or `output`) may be the reason, or a missing `element`. A table that is
         not loaded blocks no packet, so it explains no failure.
         """
-        facts = self.hosts[self.target.relay.id].facts
+        facts = self.facts
         if facts is None or not facts.firewall["present"]:
             return False
         names = {difference["name"] for difference in facts.firewall["differences"]}

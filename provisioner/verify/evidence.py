@@ -11,14 +11,15 @@ pictures is unknown.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provisioner.base.errors import UnreadableError
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.answers import read, wire
-from provisioner.hosts.facts import HostFacts, facts_in
+from provisioner.hosts.facts import HostFacts, facts_in, source_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify import words
 from provisioner.verify.devices import NOTHING_CLOSER, CloserLook, Device, closer_look_in, device_in
@@ -27,6 +28,7 @@ from provisioner.verify.result import DeviceAccount, accounts_in
 # ffmpeg's names of what the inventory names otherwise.
 _CODECS = {"hevc": "h265"}
 _UNAUTHORIZED = 401
+_ENDPOINT = re.compile(r"rtsps?://([^/\s]+):(\d{1,5})(?:/|$)")
 
 NOWHERE: Device = ("", 0)
 """The device of a path that its site pushes, since relays do not connect to it."""
@@ -315,14 +317,24 @@ def device_of(path: MediaPath) -> Device:
     return str(path.source.address), path.source.port
 
 
-def origins_of(spec: HostSpec, relay: RelayEvidence, held: wire.FrozenAnswer | None = None) -> Origins | None:
+def is_pulled_elsewhere(path: MediaPath, facts: HostFacts | None) -> bool:
+    """Return whether the relay's own file names another device for a path."""
+    live = facts.relay["paths"].get(path.name) if facts is not None and facts.relay else None
+    endpoint = _ENDPOINT.match(source_in(live) or "") if live is not None else None
+    return endpoint is not None and (endpoint[1], int(endpoint[2])) != device_of(path)
+
+
+def origins_of(
+    spec: HostSpec, relay: RelayEvidence, held: wire.FrozenAnswer | None = None, elsewhere: Collection[str] = ()
+) -> Origins | None:
     """Compare a relay's connections with its paths; `None` if unknown.
 
-    `held` are the parts of frozen facilities, whose cameras the relay goes on pulling.
+    `held` are the parts of frozen facilities, whose cameras the relay goes on pulling. The relay's file names another
+    device for the paths in `elsewhere`, so their own devices lack no connection.
     """
     if relay.sources is None:
         return None
-    samples = tuple(_path_samples(spec, relay))
+    samples = tuple(_path_samples(spec, relay, elsewhere))
     flowing = Counter(path.device for path in samples if path.flows)
     lacking = +Counter({device: count - relay.sources.connections.get(device, 0) for device, count in flowing.items()})
     strange = _without_held(+Counter(_strange(spec, relay, relay.sources, samples)), held)
@@ -348,14 +360,15 @@ def _without_held(strange: Counter[Device], held: wire.FrozenAnswer | None) -> C
     return +rest
 
 
-def _path_samples(spec: HostSpec, relay: RelayEvidence) -> Iterator[_PathSample]:
+def _path_samples(spec: HostSpec, relay: RelayEvidence, elsewhere: Collection[str]) -> Iterator[_PathSample]:
     for path in (pulled for pulled in spec.paths if pulled.source is not None):
         first, second = relay.samples.get(path.name, (None, None))
         if first is not None and second is not None:
             # One that came up in between had no connection yet when those were counted.
             flows = first["available"] and second["available"] and second["inbound_bytes"] > first["inbound_bytes"]
             waits = not second["available"] and not path.on_demand
-            yield _PathSample(device_of(path), flows, second["available"], waits)
+            device = NOWHERE if path.name in elsewhere else device_of(path)
+            yield _PathSample(device, flows, second["available"], waits)
 
 
 def _strange(

@@ -31,11 +31,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from provisioner.base.text import msg
+from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome
-from provisioner.plan.change import Change
+from provisioner.plan.change import Change, Resource
 from provisioner.verify.case import Case, Check
 from provisioner.verify.devices import Device
-from provisioner.verify.evidence import HostEvidence, device_of, origins_of
+from provisioner.verify.evidence import HostEvidence, device_of, is_pulled_elsewhere, origins_of
 from provisioner.verify.incidents import paths_by_incident
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.network import host_check, port_check, tunnel_check
@@ -240,7 +241,12 @@ def judge_each(
         if host in specs and host_evidence.relay is not None
     }
     frozen = {host: facts.held for host in relays if (facts := evidence[host].facts) is not None}
-    origins = {host: origins_of(specs[host], relay, frozen.get(host)) for host, relay in relays.items()}
+    origins = {
+        host: origins_of(
+            specs[host], relay, frozen.get(host), _elsewhere(specs[host], evidence[host], drift.get(host, ()))
+        )
+        for host, relay in relays.items()
+    }
     verdicts, quarantined = [], []
     for target in targets:
         host = evidence.get(target.relay.id)
@@ -265,6 +271,13 @@ def judge_each(
         if (quarantine := quarantine_check(case)) is not None:
             quarantined.append(_verdict_of_case(case, levels, checked_at, quarantine))
     return SeparateVerdicts(tuple(verdicts), tuple(quarantined))
+
+
+def _elsewhere(spec: HostSpec, evidence: HostEvidence, drift: Sequence[Change]) -> frozenset[str]:
+    """Return a relay's drifted paths whose source in its file is another device."""
+    drifted = {change.name for change in drift if change.resource is Resource.PATH and change.pending}
+    paths = (path for path in spec.paths if path.name in drifted) if drifted else ()
+    return frozenset(path.name for path in paths if is_pulled_elsewhere(path, evidence.facts))
 
 
 def put_together(judged: Iterable[SeparateVerdicts], targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:

@@ -80,6 +80,19 @@ def _unknown_pulls(origins: Origins) -> str:
     return ("; " + msg("the relay pulls a picture from {named} that is no path's of there", named)) if named else ""
 
 
+def drifted_check(case: Case) -> Check | None:
+    """Return the failure of a path whose line in the relay's file was changed, if any.
+
+    What the relay says of its source is said of another one then.
+    """
+    return _drifted(case, case.path_drift.reason) if case.path_drift else None
+
+
+def _drifted(case: Case, reason: str) -> Check:
+    detail = msg("{path} differs in the relay's file: {reason}", case.target.path.name, reason)
+    return failed(Layer.HOST, case.target.relay.id, Cause.DRIFT, detail)
+
+
 def redirect_check(case: Case) -> Check | None:
     """Return the failure of a redirected path, if any.
 
@@ -135,11 +148,13 @@ def quarantine_check(case: Case) -> Check | None:
 
     No request goes to its device, so its present answer is unknown.
     """
-    facts = case.hosts[case.target.relay.id].facts
+    facts = case.facts
     name = case.target.path.name
     if facts is None or name not in facts.quarantine:
         return None
     quarantined = quarantined_on(case.target.relay, facts)[name]
+    if quarantined.device != case.where:
+        return _drifted(case, quarantined.why)
     if redirected := redirect_check(case):
         # It was not the device that refused, but whom it sends its relay to.
         return redirected

@@ -13,10 +13,10 @@ from provisioner.verify import words
 from provisioner.verify.case import PASSED, READ_TIMEOUT_S, Case, Check, failed, not_checked
 from provisioner.verify.delivery import delivered_check, ends_early, is_short, rare_key_check, received_check, stops
 from provisioner.verify.devices import chain_name
-from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of
+from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of, is_pulled_elsewhere
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.sources import origin_check, pushed_check, redirect_check, unpushed
+from provisioner.verify.sources import drifted_check, origin_check, pushed_check, redirect_check, unpushed
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -123,7 +123,7 @@ def _pulled_check(case: Case) -> Check:
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second["available"] and second["online"] and case.flowed:
-        return origin_check(case)
+        return _origin_check(case)
     detail = "the device sends no data" if second["available"] else "the relay has no stream of it"
     return source_failure(case, Cause.SILENT if second["available"] else Cause.UNKNOWN, detail)
 
@@ -165,7 +165,7 @@ def _on_demand_check(case: Case) -> Check:
         and pulled["after"]["online"]
         and pulled["after"]["inbound_bytes"] > 0
     ):
-        return origin_check(case)
+        return _origin_check(case)
     if read.frame is not None or case.is_of_centre:
         reason = "the relay did not say how the path was just after its read"
         return not_checked(case.target.relay.id, reason if read.frame else _NOT_READ_HERE)
@@ -189,7 +189,13 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     """
     if case.target.path.access.is_pushed:
         return _pushed_failure(case)
-    return redirect_check(case) or _source_failure(case, otherwise, detail)
+    return drifted_check(case) or redirect_check(case) or _source_failure(case, otherwise, detail)
+
+
+def _origin_check(case: Case) -> Check:
+    """Check whose picture it is; a changed line in the relay's file explains another's."""
+    drifted = drifted_check(case) if is_pulled_elsewhere(case.target.path, case.facts) else None
+    return drifted or origin_check(case)
 
 
 def _pushed_failure(case: Case) -> Check:

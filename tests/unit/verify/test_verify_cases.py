@@ -43,8 +43,9 @@ class _Relay(_Strict):
     `peers` is by facility, or `centre`; `devices`, `icmp`, `said`, `redirects` and `sources` are by `address:port` (of
     a source how many connections there are, and how many of them bring a picture; `now` is how many there are at the
     end); `held` are cameras of a frozen facility; `gateways` are by address; the rest is by path pattern: `looks` what
-    differs from a look at a good picture, `arrives` what came of a stream in ten seconds. A gateway is what it answers:
-    `small`, `full`, `refuses`.
+    differs from a look at a good picture, `arrives` what came of a stream in ten seconds, `file` the source in the
+    relay's own file. A gateway is what it answers: `small`, `full`, `refuses`. `refused_by` is the device that refused
+    the quarantined.
     """
 
     unreachable: str | None = None
@@ -77,6 +78,8 @@ class _Relay(_Strict):
     unsteady: list[str] = []
     ends: dict[str, dict[str, Any]] = {}
     quarantined: list[str] = []
+    refused_by: str = ""
+    file: dict[str, str] = {}
     refused: dict[str, int] = {}
     sessions: dict[str, str] | None = None
 
@@ -198,8 +201,17 @@ def _change_facts(document: dict[str, Any], case: _Relay) -> None:
         paths = {f"bac-giang/kcl-009/cam-{n:02}/sub": "kcl-009" for n, _ in enumerate(cameras, 1)}
         parts: dict[str, Any] = {"addresses": [], "peers": {}, "digests": {}, "unclear": ""}
         document["facts"]["held"] = {"paths": paths, "cameras": cameras} | parts
+    if case.file:
+        lines = {n: {"source": at} for pattern, at in case.file.items() for n in matching(pattern)}
+        paths = {n: {"settings": line, "digest": "d", "source_digest": "s"} for n, line in lines.items()}
+        document["facts"]["relay"] = {"settings": {}, "paths": paths, "sentinel": None, "foreign": 0}
     if case.quarantined:
-        document["facts"]["quarantine"] = {n: quarantined(n) for pattern in case.quarantined for n in matching(pattern)}
+        listed = {n: quarantined(n) for pattern in case.quarantined for n in matching(pattern)}
+        document["facts"]["quarantine"] = {n: entry | _refused_by(case) for n, entry in listed.items()}
+
+
+def _refused_by(case: _Relay) -> dict[str, str]:
+    return {"device": case.refused_by} if case.refused_by else {}
 
 
 def _change_paths(relay: dict[str, Any], case: _Relay) -> None:
