@@ -77,6 +77,7 @@ RESTATED = (
     "verify/path_history.py",
     "verify/picture_check.py",
     "verify/reference.py",
+    "verify/relay_health.py",
     "verify/rotation.py",
     "verify/run.py",
     "verify/sources.py",

@@ -617,14 +617,33 @@ class ReaderAnswer(TypedDict):
     readers: Count
 
 
+class UserRightsAnswer(TypedDict):
+    """A user of the running relay: name, actions with their paths, networks."""
+
+    user: Sentence
+    rights: Annotated[list[Sentence], Longest(20)]
+    ips: Annotated[list[Sentence], Longest(20)]
+
+
+class AddedAnswer(TypedDict):
+    """Paths and users of the running relay that its file lacks."""
+
+    paths: Annotated[list[Sentence], Longest(20)]
+    users: Annotated[list[UserRightsAnswer], Longest(20)]
+
+
 class RuntimeAnswer(TypedDict):
-    """The running relay's state; `readers` is null if unknown."""
+    """The running relay's state; `readers` is null if unknown.
+
+    `added` came through the Control API; omitted if there is none, or if unknown.
+    """
 
     version: Sentence
     started: str
     sentinel: str | None
     viewers: dict[str, Count]
     readers: NotRequired[list[ReaderAnswer] | None]
+    added: NotRequired[AddedAnswer]
 
 
 class ProgramAnswer(TypedDict):
@@ -1360,6 +1379,33 @@ class PublishingAnswer(TypedDict):
     refused: dict[str, Count]
 
 
+class ServiceAnswer(TypedDict):
+    """The state of MediaMTX's service during a look.
+
+    Keys:
+        restarts: systemd's automatic restarts within the last hour.
+        ended: how its last process ended, in systemd's words.
+        age_s: the age of its process; 0 without one.
+        files, most_files: its open files and their limit; 0 if unknown.
+        listens: whether it waits for readers; `lacked_files`: whether its log has a lack of files, if it does not.
+        seconds: the time of the look, 0 if its process changed; `ran_s`, `waited_s`: the time that its threads ran, and
+            waited for a processor.
+        stolen: the share of the machine's processor time that its hypervisor took.
+    """
+
+    restarts: Count
+    ended: Sentence
+    age_s: Size
+    files: Count
+    most_files: Count
+    listens: bool
+    lacked_files: bool
+    seconds: Size
+    ran_s: Size
+    waited_s: Size
+    stolen: Share
+
+
 class RelayEvidenceAnswer(TypedDict):
     """A relay's evidence about its paths.
 
@@ -1371,6 +1417,7 @@ class RelayEvidenceAnswer(TypedDict):
         onvif: devices' ONVIF data by name.
         publishing: omitted if no path is pushed.
         not_installed: requested devices that are not installed here, so they were not contacted; omitted if empty.
+        service: omitted in the looks of a change.
     """
 
     unit: Sentence
@@ -1386,6 +1433,7 @@ class RelayEvidenceAnswer(TypedDict):
     onvif: NotRequired[dict[str, AccountAnswer]]
     publishing: NotRequired[PublishingAnswer]
     not_installed: NotRequired[list[EndpointAnswer]]
+    service: NotRequired[ServiceAnswer]
 
 
 class CentreEvidenceAnswer(TypedDict):

@@ -30,6 +30,9 @@ class Condition(StrEnum):
     CLOCK_OFF = "clock off"
     ANOTHER_FIREWALL = "another firewall"
     CERTIFICATE_ENDS = "certificate ends"
+    RELAY_RESTARTS = "relay restarts"
+    RELAY_STRAINED = "relay lacks resources"
+    FOREIGN_ACCESS = "foreign access"
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ class RelayEvidence:
         on_demand: states of on-demand paths while a centre read them instead.
         publishing: sites that push.
         not_installed: devices without a connection, since the installed rules lack them.
+        service: the state of its MediaMTX; `None` if unknown.
     """
 
     unit: str
@@ -135,6 +136,7 @@ class RelayEvidence:
     on_demand: Mapping[str, wire.OnDemandAnswer] = field(default_factory=dict)
     publishing: Publishing = NOBODY_SEEN
     not_installed: frozenset[Device] = frozenset()
+    service: wire.ServiceAnswer | None = None
 
     def pulled(self, name: str) -> wire.OnDemandAnswer | None:
         """Return an on-demand path's state just after its read."""
@@ -250,6 +252,7 @@ def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
         on_demand={name: path["on_demand"] for name, path in paths.items() if "on_demand" in path},
         publishing=_publishing(relay["publishing"]) if "publishing" in relay else NOBODY_SEEN,
         not_installed=frozenset(map(device_in, relay.get("not_installed", ()))),
+        service=relay.get("service"),
     )
 
 

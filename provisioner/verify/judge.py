@@ -43,6 +43,7 @@ from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
 from provisioner.verify.reference import References, SiteReferences, references_of_neighbours
+from provisioner.verify.relay_health import with_illness
 from provisioner.verify.result import (
     IMPERFECT,
     NEW,
@@ -329,6 +330,7 @@ def _verdict_of_case(
         verdict, finding = Verdict.QUARANTINED, quarantine.finding
     judged = _verdict(case.target, verdict, checks, finding, checked_at)
     judged = replace(judged, picture=report_of(case), settings=tuple(_settings_in_use(case)))
+    judged = with_illness(judged, case.relay, case.said)
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_requested(
             judged, msg("good up to level {number}; the levels above were not asked for", levels[-1].number)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import are, counted, msg
-from provisioner.desired.spec import ReaderEncryption
+from provisioner.desired.spec import HostSpec, ReaderEncryption
 from provisioner.hosts.condition import ending_certificate, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
@@ -57,6 +57,7 @@ from provisioner.verify.path_history import (
 from provisioner.verify.paths import PathToCheck, with_logins_in_use
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import references_by_site
+from provisioner.verify.relay_health import foreign_access, relay_findings
 from provisioner.verify.requests import (
     ObserveCall,
     ProbeLimits,
@@ -114,6 +115,7 @@ class StoredAnswer:
         facts: those about the machine, if known.
         drift: differences from the desired state; `None` if unknown.
         accounts: devices' accounts by name.
+        findings: faults of its relay.
         read: the paths that it read as their relay; `None` without a relay's evidence.
         refused: those of them that it could not read at all.
     """
@@ -122,6 +124,7 @@ class StoredAnswer:
     facts: HostFacts | None = None
     drift: tuple[Change, ...] | None = None
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
     read: frozenset[str] | None = None
     refused: frozenset[str] = frozenset()
 
@@ -138,15 +141,16 @@ class JudgesRelay(Protocol):
         """Return verdicts from the relay's and its centres' evidence."""
 
 
-def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> StoredAnswer:
-    """Return the part of a host's evidence to store."""
+def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None, spec: HostSpec | None) -> StoredAnswer:
+    """Return the part of a host's evidence to store; `spec` is that of a relay."""
     facts, relay = evidence.facts, evidence.relay
     bare = replace(evidence, facts=None, relay=None, centre=None)
     host_answers = StoredAnswer(bare, facts and _of_machine(facts), drift)
     if relay is None:
         return host_answers
     refused = frozenset(name for name, read in relay.reads.items() if read.is_refused)
-    return replace(host_answers, accounts=relay.accounts, read=frozenset(relay.reads), refused=refused)
+    faults = (*relay_findings(evidence.host, relay), *(foreign_access(spec, facts) if spec else ()))
+    return replace(host_answers, accounts=relay.accounts, findings=faults, read=frozenset(relay.reads), refused=refused)
 
 
 def _of_machine(facts: HostFacts) -> HostFacts:
@@ -181,6 +185,7 @@ class VisitAnswers:
         self._targets: dict[str, list[PathToCheck]] = defaultdict(list)
         for target in targets:
             self._targets[target.relay.id].append(target)
+        self._specs = {relay: of_relay[0].relay for relay, of_relay in self._targets.items()}
         self._missing = {relay: {relay, *centres.get(relay, ())} for relay in self._targets}
         self._waiting: dict[str, set[str]] = defaultdict(set)
         for relay, hosts in self._missing.items():
@@ -206,7 +211,8 @@ class VisitAnswers:
             return
         evidence = parse_evidence(answer)
         drift = None if evidence.facts is None else pending(self._compare(evidence.facts))
-        self.host_answers[host], self._evidence[host] = stored_answer_of(evidence, drift), evidence
+        self.host_answers[host] = stored_answer_of(evidence, drift, self._specs.get(host))
+        self._evidence[host] = evidence
         if drift is not None:
             self._drift[host] = drift
         for relay in sorted(self._waiting.get(host, ())):
@@ -266,14 +272,15 @@ def verify(
         if (target.path.name, target.relay.id) not in measured_keys
     ]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
+    incidents = incidents_of(verdicts)
     return VerifyResult(
         engine=engine_name([_version(one.facts) for one in hosts if one.facts]),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
         incidents=(
-            *incidents_of(verdicts),
-            *of_hosts(hosts),
+            *incidents,
+            *of_hosts(hosts, incidents),
             *of_devices(_outside_windows(devices, measured, windows, first)),
         ),
         hosts=hosts,
@@ -674,6 +681,9 @@ def _report(host_answers: StoredAnswer, times: tuple[datetime, datetime], tls: R
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=host_answers.drift,
-        findings=tuple(Finding(Cause(fault.condition), Layer.HOST, evidence.host, fault.detail) for fault in faults),
+        findings=(
+            *host_answers.findings,
+            *(Finding(Cause(fault.condition), Layer.HOST, evidence.host, fault.detail) for fault in faults),
+        ),
         facts=facts,
     )

@@ -84,6 +84,9 @@ def relay_check(case: Case) -> Check:
     relay = case.target.relay.id
     if case.relay.unit not in {"active", "unknown"}:
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, msg("the relay's service is {unit}", case.relay.unit))
+    if case.relay.service is not None and not case.relay.service["listens"]:
+        detail = "its service runs and takes no readers: its log says why; restart it"
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
     if case.relay.api_error:
         return _api_silent(case)
     if case.target.path.access.is_pushed:

@@ -25,7 +25,7 @@ from provisioner_host.machine.paths import PROBE_PASSWORD, READERS_FILE, RTSP_PO
 from provisioner_host.machine.shell import Failed, scrub
 from provisioner_host.observe import host
 from provisioner_host.onvif import onvif
-from provisioner_host.relay import pinned_tls, relay, sessions, source_log
+from provisioner_host.relay import pinned_tls, relay, service, sessions, source_log
 
 if TYPE_CHECKING:
     from provisioner_host.wire import (
@@ -162,6 +162,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     paths = {p["name"]: _limited_to_installed(installed.cameras, p) for p in wanted["paths"]}
     # First of all: every connection and every read that we begin may change what these say.
     tunnel = reach.live_tunnel(key)
+    spent = service.spent()
     started = time.monotonic()
     look = _Look(wanted["address"], paths, limits, spans)
     with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as pool:
@@ -199,6 +200,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             "closer": looked_closer,
             "chains": device_probe.foreign_chains(),
             "deliveries": delivered.evidence(),
+            "service": service.evidence(spent),
         }
         if any(not path["port"] for path in wanted["paths"]):
             answer["publishing"] = sessions.seen(_LOG_S + time.monotonic() - limits.begun)

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provisioner_host.firewall import firewall
 from provisioner_host.machine import files, paths, sandbox, units
@@ -147,9 +147,17 @@ def _add_quarantine(facts: FactsAnswer, frozen_parts: frozen.FrozenParts, key: s
 
 
 def _runtime() -> RuntimeAnswer | None:
-    now = relay.runtime(streams.note_streams)
+    names: list[str] = []
+
+    def note(listed: list[dict[str, Any]]) -> None:
+        streams.note_streams(listed)
+        names.extend(str(path["name"]) for path in listed)
+
+    now = relay.runtime(note)
     if now is not None:
         now["readers"] = sessions.readers()
+        if (added := sessions.added(names)) and (added["paths"] or added["users"]):
+            now["added"] = added
     return now
 
 

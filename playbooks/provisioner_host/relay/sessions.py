@@ -12,15 +12,15 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner_host.machine.shell import Failed
-from provisioner_host.relay import relay
+from provisioner_host.relay import quarantine, relay
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import PublishingAnswer, PusherAnswer, ReaderAnswer
+    from provisioner_host.wire import AddedAnswer, PublishingAnswer, PusherAnswer, ReaderAnswer, UserRightsAnswer
 
 
 _ID = re.compile(r"[0-9a-fA-F-]{36}")
@@ -36,7 +36,7 @@ Users = Mapping[str, list[dict[str, Any]]]
 
 _OPENED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
 _REFUSED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")
-_MOST = 1000
+_MOST, _MOST_ADDED = 1000, 20
 
 
 def users_in(content: str) -> Users | None:
@@ -58,6 +58,32 @@ def readers() -> list[ReaderAnswer] | None:
         return None
     counted = Counter((_user(s), _address(s), str(s.get("path", ""))) for s in listed if s.get("state") == "read")
     return [{"user": u, "address": a, "path": p, "readers": n} for (u, a, p), n in sorted(counted.items())]
+
+
+def added(names: Iterable[str]) -> AddedAnswer | None:
+    """Return paths (of these) and users that the running relay has and its file lacks; `None` if unknown.
+
+    They came through the Control API, and go with the next change of the file.
+    """
+    content, listed = quarantine.live_file(), set(names)
+    if quarantine.sentinel_in(content) not in listed:
+        # It has not read this very file yet.
+        return None
+    written = {json.loads(line[1]) for line in map(relay.PATH_LINE.match, content.splitlines()) if line}
+    try:
+        in_file = list(map(_entry_of, relay.users_of(content) or ()))
+        running = map(_entry_of, relay.api("/v3/config/global/get")["authInternalUsers"])
+        users = [entry for entry in running if entry not in in_file]
+    except (Failed, OSError, KeyError, TypeError, ValueError, AttributeError):
+        users = []
+    return {"paths": sorted(listed - written)[:_MOST_ADDED], "users": users[:_MOST_ADDED]}
+
+
+def _entry_of(user: Mapping[str, Any]) -> UserRightsAnswer:
+    """Return a user's rights without the password."""
+    rights = {f"{p['action']} {p.get('path') or ''}".rstrip() for p in user.get("permissions") or ()}
+    networks = {str(ipaddress.ip_network(network, strict=False)) for network in user.get("ips") or ()}
+    return {"user": str(user["user"]), "rights": sorted(rights), "ips": sorted(networks)}
 
 
 def end_revoked(before: str, now: str) -> list[str]:

@@ -19,6 +19,7 @@ from .world import (
     CENTRE,
     PATHS,
     RELAY,
+    SERVICE,
     documents,
     judged,
     matching,
@@ -79,6 +80,7 @@ class _Relay(_Strict):
     ends: dict[str, dict[str, Any]] = {}
     quarantined: list[str] = []
     refused_by: str = ""
+    service: dict[str, Any] = {}
     file: dict[str, str] = {}
     refused: dict[str, int] = {}
     sessions: dict[str, str] | None = None
@@ -131,6 +133,8 @@ def _relay_answer(case: _Relay, access: Access) -> HostAnswer:
         _change_publishing(document["relay"]["publishing"], case)
     _change_facts(document, case)
     relay = document["relay"]
+    if case.service:
+        relay["service"] = SERVICE | case.service
     relay |= {"unit": case.unit, "api_error": case.api_error}
     if case.tunnel == "absent":
         relay["tunnel"] = {"routes": [], "peers": {}}
@@ -338,6 +342,7 @@ def test_evidence_gives_these_verdicts_and_incidents(path: Path) -> None:
 def test_every_cause_has_a_case() -> None:
     cases = [_load(path) for path in CASES.glob("*.yml")]
     covered = {verdict.cause for case in cases for verdict in case.verdicts.values()}
+    # Who has access that the inventory does not give cuts nobody: test_relay_health.py has it.
     # What is held is not judged at all: test_verify_held.py has it. What is wrong with a host degrades no path.
     # Devices' accounts of themselves are judged after the looks: test_devices.py has them.
     assert covered - {""} == {cause.value for cause in Cause} - {
@@ -349,6 +354,7 @@ def test_every_cause_has_a_case() -> None:
         "certificate ends",
         "flapping",
         "not asked for",
+        "foreign access",
         *("another device", "profile differs", "device clock off", "device tells nothing"),
     }
 

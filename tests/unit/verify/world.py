@@ -279,6 +279,22 @@ def _path_evidence(path: MediaPath) -> dict[str, Any]:
     return {"samples": [flowing | {"inbound_bytes": 1000}, flowing], "read": _frame(path)}
 
 
+SERVICE: dict[str, Any] = {
+    "restarts": 0,
+    "ended": "",
+    "age_s": 90_000.0,
+    "files": 300,
+    "most_files": 65_536,
+    "listens": True,
+    "lacked_files": False,
+    "seconds": 10.0,
+    "ran_s": 0.6,
+    "waited_s": 0.2,
+    "stolen": 0.0,
+}
+"""What a relay says of its MediaMTX, which has all that it needs."""
+
+
 def pushed_document() -> dict[str, Any]:
     """What the relay answers where sites push all of its paths: no device, no peer of theirs, and all streams flow."""
     document = documents()[RELAY]
