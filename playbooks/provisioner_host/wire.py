@@ -1165,13 +1165,14 @@ class DeviceReplyAnswer(TypedDict):
     """A device's answer to a request for its picture without a login.
 
     Keys:
-        kind: `nothing` after an accepted connection, `closed` without data, `rtsp`, `http`, `tls`, or `other`.
+        kind: `nothing` after an accepted connection, `closed` without data, `slow` if RTSP begins and does not go on,
+            `rtsp`, `http`, `tls`, or `other`.
         status: of RTSP.
         media: the offered media of its description.
         redirect: host and port of a redirect.
     """
 
-    kind: Literal["nothing", "closed", "rtsp", "http", "tls", "other"]
+    kind: Literal["nothing", "closed", "slow", "rtsp", "http", "tls", "other"]
     status: int | None
     media: list[str]
     redirect: NotRequired[Sentence]

@@ -169,7 +169,9 @@ def _short_check(case: Case) -> Check:
             # Pictures at uneven steps from one camera alone: some do that by themselves.
             return PASSED
         detail = msg(
-            "{part} came from it, while the other streams of its site come in full: see its cable and its load", part
+            "{part} came from it, while the other streams of its site come in full:"
+            " see its cable, its load and its clock",
+            part,
         )
         return failed(case.device_layer, case.device_name, Cause.STARVED, detail)
     if not _is_late(picture) and not short and not _is_disordered(case):

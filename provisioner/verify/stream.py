@@ -35,6 +35,7 @@ _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
 _KINDS: dict[str, tuple[Cause, str]] = {
     "nothing": (Cause.CAMERA_HUNG, "takes the connection and does not answer: restart the device"),
     "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or viewers are not allowed"),
+    "slow": (Cause.CAMERA_HUNG, "begins an answer and does not end it within 3 s: restart the device"),
     "http": (Cause.WRONG_ANSWER, "answers as a web page does: its port stands for RTSP's in the inventory or the map"),
     "tls": (Cause.WRONG_ANSWER, "answers encrypted: its port of RTSPS stands for RTSP's in the inventory or the map"),
     "other": (Cause.WRONG_ANSWER, "answers with something that is no RTSP: another service has the port"),

@@ -49,6 +49,7 @@ _PATIENCE_S = 3.0
 _MOST_BYTES = 8192
 _MOST_MEDIA = 8
 _STATUS = re.compile(rb"^RTSP/1\.\d (\d{3})\b")
+_BEGINNING = b"RTSP/1."
 _WEB = re.compile(rb"^(?:HTTP/1\.\d \d{3}\b|<!doctype|<html)", re.IGNORECASE)
 _ENCRYPTED = re.compile(rb"^[\x15\x16]\x03[\x00-\x04]")
 _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,5})\b", re.IGNORECASE | re.MULTILINE)
@@ -133,6 +134,8 @@ def parse(answer: bytes, hung_up: bool) -> DeviceReplyAnswer:  # noqa: FBT001 (w
         body = answer.partition(b"\r\n\r\n")[2]
         media = [kind.decode() for kind in _MEDIA.findall(body)[:_MOST_MEDIA]]
         parsed = {"kind": "rtsp", "status": int(status[1]), "media": media}
+    elif not hung_up and _BEGINNING.startswith(answer[: len(_BEGINNING)]):
+        parsed["kind"] = "slow"
     elif _WEB.match(answer):
         parsed["kind"] = "http"
     elif _ENCRYPTED.match(answer):

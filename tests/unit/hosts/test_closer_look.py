@@ -38,6 +38,11 @@ OWN = "inet provisioner_probe"
         (b"RTSP/1.0 200 OK\r\n\r\nv=0\r\nm=audio 0 RTP/AVP 0\r\n", False, "rtsp", 200, ["audio"]),
         (b"RTSP/1.0 200 OK\r\n\r\nm=video 0 x\r\nm=audio 0 x\r\n", False, "rtsp", 200, ["video", "audio"]),
         (b"RTSP/1.0 200 OK\r\nm=audio 0 x\r\n\r\n", False, "rtsp", 200, []),
+        # A letter a second: who begins so speaks RTSP, unless it hangs up.
+        (b"RTS", False, "slow", None, []),
+        (b"RTSP/1.0 ", False, "slow", None, []),
+        (b"RTS", True, "other", None, []),
+        (b"RTM", False, "other", None, []),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", True, "http", None, []),
         (b"<html><body>", True, "http", None, []),
         (b"\x15\x03\x01\x00\x02\x02\x46", True, "tls", None, []),

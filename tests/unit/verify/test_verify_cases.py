@@ -268,8 +268,8 @@ def _arriving(look: Mapping[str, Any]) -> dict[str, Any]:
     """What a look measured: of ten seconds of a stream in full at 25 pictures a second, unless it is said otherwise."""
     full = {"count": 250, "bytes": 500_000, "span_s": 9.96, "arrived_s": 9.96, "step_s": 0.04, "longest_s": 0.04}
     came = {**full, **look}
-    looked_s = came.pop("looked_s", 10.0)
-    frames = {"frames": came["count"], "owed": came["count"], "declared_fps": None}
+    looked_s, declared = came.pop("looked_s", 10.0), came.pop("declared_fps", None)
+    frames = {"frames": came["count"], "owed": came["count"], "declared_fps": declared}
     return picture(looked_s=looked_s, packets=packets(**came), **frames)
 
 

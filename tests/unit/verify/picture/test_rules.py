@@ -184,6 +184,13 @@ def test_a_rate_is_held_against_what_was_agreed_before_what_is_declared(
         ({"span_s": 0.2}, "timestamps stuck"),
         # A slow line, or a host so busy that its reader gets a part of the time: not the camera's clock.
         ({"count": 12, "span_s": 0.2, "arrived_s": 3.0}, ""),
+        # Half the speed, at the full rate; a line with four fifths of what is needed brings fewer.
+        ({"span_s": 1.5, "step_s": 0.0333}, "timestamps stuck"),
+        ({"count": 37, "span_s": 2.4}, ""),
+        ({"count": 24, "span_s": 1.5}, ""),
+        # An hour ahead within three seconds; and what a camera left out while its line stood still.
+        ({"span_s": 3602.9, "longest_s": 3600.0}, "timestamps stuck"),
+        ({"span_s": 11.0, "longest_s": 8.0}, ""),
         # A file, or what was held up: nothing follows from how fast it came.
         ({"arrived_s": 0.1}, ""),
         ({"span_s": 90.0}, ""),
