@@ -231,7 +231,14 @@ def _alive(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
     """
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
     heard = peer["received_bytes"][1] > peer["received_bytes"][0] and not _answers_no_ping(case)
-    return peer["handshake_age_s"] is not None and (answered or heard)
+    return peer["handshake_age_s"] is not None and (answered or heard or _site_flows(case))
+
+
+def _site_flows(case: Case) -> bool:
+    """Return whether a stream of the site flows over a connection that is open."""
+    names = (path.name for path in case.target.relay.paths if path.facility == case.target.path.facility)
+    pairs = (case.relay.samples.get(name, (None, None)) for name in names)
+    return any(b and a and b["available"] and b["inbound_bytes"] > a["inbound_bytes"] for a, b in pairs)
 
 
 def _answers_no_ping(case: Case) -> bool:
@@ -439,6 +446,12 @@ def _over_carrier(case: Case, where: str) -> Check:
 
 
 def _behind_gateway(case: Case, where: str) -> Check:
+    if _takes_nothing_new(case):
+        detail = (
+            "open streams of the site flow on, and its gateway passes no new connection: its table of connections is"
+            " full (conntrack -C), or its rules drop new ones"
+        )
+        return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
     gateway, errors = case.gateway, case.relay.errors.get(case.target.path.name, ())
     seen_missing = bool(errors) and "no route to host" in errors[0]
     maps = (gateway is not None and gateway["refuses"]) or seen_missing
@@ -454,6 +467,16 @@ def _behind_gateway(case: Case, where: str) -> Check:
         )
         return failed(case.device_layer, case.device_name, Cause.CAMERA_SHUT, msg("{detail} or it hangs", detail))
     return _unanswered(case, where)
+
+
+def _takes_nothing_new(case: Case) -> bool:
+    """Return whether nothing new gets through a gateway whose open streams flow.
+
+    One device may refuse new connections by itself; several, or a gateway that answers no ping either, do not.
+    """
+    outcomes = [case.relay.devices.get(device) for device in case.siblings]
+    silent = len(outcomes) > 1 or _answers_no_ping(case)
+    return silent and set(outcomes) == {"timeout"} and _site_flows(case)
 
 
 def _not_forwarded(case: Case) -> Check:
