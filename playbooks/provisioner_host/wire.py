@@ -897,7 +897,7 @@ class TrackAnswer(TypedDict, total=False):
 
 
 class SampleAnswer(TypedDict):
-    """A path's state in MediaMTX; `damaged` counts packets that it could not use."""
+    """A path's state in MediaMTX; `damaged` counts its unusable packets."""
 
     available: bool
     online: bool

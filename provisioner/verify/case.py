@@ -146,7 +146,7 @@ class Case:
 
     @property
     def ends(self) -> wire.StreamEndsAnswer:
-        """How the stream ended lately; not at all if it flows for longer than the streams that did."""
+        """Recent ends of the stream; none if it outlived those."""
         ends = self.relay.ends.get(self.target.path.name, NO_ENDS)
         since_s, longest_s = ends.get("since_s"), ends.get("longest_s")
         if not self.flowed or since_s is None or longest_s is None:
@@ -173,7 +173,7 @@ class Case:
 
     @property
     def path_drift(self) -> Change | None:
-        """The change of the path's own line in the relay's file, if it interrupts the path."""
+        """A change of the path's line in the relay's file, if harmful."""
         name = self.target.path.name
         changes = (c for c in self.drift.get(self.target.relay.id, ()) if c.resource is Resource.PATH)
         return next((c for c in changes if c.name == name and c.pending and c.impact is Impact.PATH), None)

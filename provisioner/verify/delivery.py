@@ -129,7 +129,7 @@ def is_short(picture: wire.PictureAnswer, fps: int | None = None, slack_s: float
 
 
 def rare_key_check(case: Case) -> Check | None:
-    """Return the failure of a camera whose key frames are rare, if any reader saw that."""
+    """Return the failure of rare key frames, if a reader saw it."""
     every = [read.keys for read in case.reads if read.keys]
     between_s, without_s = (max((keys[name] for keys in every), default=0.0) for name in ("between_s", "without_s"))
     if without_s <= _RARE_KEY_S:

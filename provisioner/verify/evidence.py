@@ -352,7 +352,7 @@ def origins_of(
 
 
 def _without_held(strange: Counter[Device], held: wire.FrozenAnswer | None) -> Counter[Device]:
-    """Remove frozen cameras, of which a relay pulls as many as it has paths of them."""
+    """Remove frozen cameras that the relay goes on pulling."""
     cameras = set(held["cameras"]) if held else set[str]()
     frozen = sorted(device for device in strange if f"{device[0]} . {device[1]}" in cameras)
     left = len(held["paths"]) if held else 0

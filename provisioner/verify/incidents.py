@@ -226,7 +226,7 @@ def _up_elsewhere(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> st
 
 
 def of_hosts(hosts: Iterable[HostReport], beside: Collection[Incident]) -> tuple[Incident, ...]:
-    """Return incidents of hosts' own faults, without paths, unless they stand beside with paths."""
+    """Return incidents of hosts' own faults that no path's incident has."""
     told = {(incident.layer, incident.object, incident.cause) for incident in beside}
     findings = (finding for report in hosts for finding in report.findings)
     return tuple(Incident(f, ()) for f in findings if (f.layer, f.object, f.cause) not in told)

@@ -275,7 +275,7 @@ def judge_each(
 
 
 def _elsewhere(spec: HostSpec, evidence: HostEvidence, drift: Sequence[Change]) -> frozenset[str]:
-    """Return a relay's drifted paths whose source in its file is another device."""
+    """Return the drifted paths that the relay pulls from another device."""
     drifted = {change.name for change in drift if change.resource is Resource.PATH and change.pending}
     paths = (path for path in spec.paths if path.name in drifted) if drifted else ()
     return frozenset(path.name for path in paths if is_pulled_elsewhere(path, evidence.facts))

@@ -235,7 +235,7 @@ def _alive(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
 
 
 def _site_flows(case: Case) -> bool:
-    """Return whether a stream of the site flows over a connection that is open."""
+    """Return whether a stream of the site flows over an open connection."""
     names = (path.name for path in case.target.relay.paths if path.facility == case.target.path.facility)
     pairs = (case.relay.samples.get(name, (None, None)) for name in names)
     return any(b and a and b["available"] and b["inbound_bytes"] > a["inbound_bytes"] for a, b in pairs)

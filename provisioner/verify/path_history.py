@@ -406,7 +406,7 @@ def moment_of(verdict: PathVerdict) -> datetime:
 
 
 def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime, explains: Explains) -> int:
-    """Count recent unexplained changes between up and down, for causes that came back."""
+    """Count recent unexplained changes between up and down."""
     recent = [past for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
     present = [PastVerdict(look.checked_at, look.verdict, look.cause) for look in looks if look.checked_at]
     shown = [past for past in (*recent, *present) if past.verdict in _GOOD_OR_BAD]
@@ -418,7 +418,7 @@ def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime, exp
 
 
 def _cause_of_change(pair: tuple[PastVerdict, PastVerdict]) -> Cause:
-    """Return the cause of an outage's begin or end; all inferred causes are one."""
+    """Return an outage's cause; all inferred causes are one."""
     cause = next(past.cause for past in pair if past.verdict is Verdict.DOWN)
     return Cause.UNKNOWN if cause in INFERRED else cause
 

@@ -1,4 +1,4 @@
-"""A relay's own illness, and access that the inventory does not have. Pure.
+"""A relay's own illness and foreign access. Pure.
 
 A relay that restarts, or lacks files or processor time, loses streams of healthy cameras. So its illness is the cause
 of what MediaMTX says of its paths, but not of what a device told the probe itself.
@@ -93,7 +93,7 @@ def _restarts(service: wire.ServiceAnswer) -> str:
 
 
 def _lacking_files(relay: RelayEvidence, service: wire.ServiceAnswer) -> str:
-    """Return the words for a MediaMTX without free files; empty if it has some."""
+    """Return the words for a MediaMTX without free files, if so."""
     if service["lacked_files"]:
         return (
             "its MediaMTX had no file left for a connection and ended its server for readers: raise LimitNOFILE, and"
@@ -126,7 +126,7 @@ def _waits(service: wire.ServiceAnswer) -> str:
 
 
 def foreign_access(spec: HostSpec, facts: HostFacts | None) -> tuple[Finding, ...]:
-    """Return users and paths of a relay that the inventory does not have, as one finding."""
+    """Return the finding of users and paths that the inventory lacks."""
     if spec.relay is None or facts is None:
         return ()
     strangers = list(_strangers(spec, facts))
@@ -176,7 +176,7 @@ def _network(text: str) -> str:
 
 
 def _beyond(user: wire.UserRightsAnswer, known: Sequence[wire.UserRightsAnswer]) -> str:
-    """Return a user with the rights that the inventory does not give, in words; empty if there are none."""
+    """Return a user and its foreign rights in words, if any."""
     agreed = [entry for entry in known if entry["user"] == user["user"]]
     if any(_covers(entry, user) for entry in agreed):
         return ""

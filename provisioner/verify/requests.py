@@ -32,7 +32,7 @@ FULL_S: Final = 10.0
 FULL_KEYS: Final = 4
 """The key frames of a full look. Two may repeat two others if an encoder numbers them in turn."""
 QUICK_KEYS: Final = 2
-"""The key frames for which a quick look goes on if the stream's interval is not known."""
+"""Key frames of a quick look if the stream's interval is unknown."""
 LONGEST_S: Final = 60.0
 """The most seconds of a full look, if key frames are rare."""
 

@@ -116,7 +116,7 @@ def full_look_reason(target: PathToCheck, memory: PathMemory, now: datetime) -> 
 
 
 def second_key_s(reason: FullLookReason | None, memory: PathMemory) -> float:
-    """Return how long a quick look waits for a second key frame; 0 if the interval is known."""
+    """Return a quick look's wait for a second key frame, or 0."""
     if reason not in {FullLookReason.NEVER, FullLookReason.CHANGED, FullLookReason.FAILED}:
         return 0.0
     is_rare = memory.last is not None and memory.last.cause is Cause.KEY_FRAMES_RARE

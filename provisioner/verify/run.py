@@ -142,7 +142,7 @@ class JudgesRelay(Protocol):
 
 
 def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None, spec: HostSpec | None) -> StoredAnswer:
-    """Return the part of a host's evidence to store; `spec` is that of a relay."""
+    """Return the stored part of a host's evidence; `spec` is a relay's."""
     facts, relay = evidence.facts, evidence.relay
     bare = replace(evidence, facts=None, relay=None, centre=None)
     host_answers = StoredAnswer(bare, facts and _of_machine(facts), drift)
@@ -347,7 +347,7 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """Declared maintenance windows, those of hosts' changes, and those of the last days."""
+    """Maintenance windows: declared, of hosts' changes, and of the last days."""
 
     declared: Sequence[Window] = ()
     changes: Sequence[Window] = ()
@@ -372,7 +372,7 @@ class _Windows:
 
 @dataclass(frozen=True, slots=True)
 class _HostVisits:
-    """Visits to hosts from `since` until `end`; `changes` are windows of hosts' changes."""
+    """Visits to hosts from `since` until `end`, with windows of changes."""
 
     runner: HostRunner
     observe: Mapping[str, ObserveCall]

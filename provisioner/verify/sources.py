@@ -81,7 +81,7 @@ def _unknown_pulls(origins: Origins) -> str:
 
 
 def drifted_check(case: Case) -> Check | None:
-    """Return the failure of a path whose line in the relay's file was changed, if any.
+    """Return the failure of a changed line in the relay's file.
 
     What the relay says of its source is said of another one then.
     """

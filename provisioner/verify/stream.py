@@ -144,7 +144,7 @@ def _breaks_off(case: Case) -> Check:
 
 
 def _ended(case: Case) -> tuple[Cause, str] | None:
-    """Return the failure of a stream that starts and ends again and again, if it does."""
+    """Return the failure of a stream that ends again and again."""
     lasted_s, stopped = case.ends["lasted_s"], case.ends["stopped"] > case.ends["closed"]
     if _ends(case) < _MANY_ENDS or lasted_s is None:
         return None
@@ -197,7 +197,7 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
 
 
 def _origin_check(case: Case) -> Check:
-    """Check whose picture it is; a changed line in the relay's file explains another's."""
+    """Check whose picture it is, or whether a changed line explains it."""
     drifted = drifted_check(case) if is_pulled_elsewhere(case.target.path, case.facts) else None
     return drifted or origin_check(case)
 
@@ -315,7 +315,7 @@ def _unread_check(case: Case, read: Read) -> Check:
 
 
 def _undecodable_check(case: Case, read: Read) -> Check | None:
-    """Return the failure of a stream that came and could not be decoded, if its reason is known."""
+    """Return the failure of a stream that could not be decoded."""
     path = case.target.path
     if codec := words.other_codec(read.error):
         agreed = f"{path.codec} {path.width}x{path.height}"

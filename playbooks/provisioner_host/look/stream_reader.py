@@ -40,7 +40,7 @@ _ORDER_SHOWS = 5
 
 
 class KeyFrames:
-    """How far a stream's key pictures are apart, by arrival and by its own clock."""
+    """Time between a stream's key pictures, by arrival and its own clock."""
 
     def __init__(self) -> None:
         self._since: tuple[float, int] | None = None
@@ -51,7 +51,7 @@ class KeyFrames:
         """The longest time without a key picture, and the longest between two."""
 
     def picture(self, now: float, ticks: int, *, key: bool) -> None:
-        """Take a picture; the shorter of both times counts, as each may be wrong."""
+        """Take a picture; the shorter of both times counts."""
         since = self._since = self._since or (now, ticks)
         lasted_s, self.came_at = min(now - since[0], (ticks - since[1]) / CLOCK), now
         self.without_s = max(self.without_s, lasted_s)
@@ -571,7 +571,7 @@ class _Read:
             self._say(self._talk.stay())
 
     def _waits_s(self, now: float) -> float:
-        """Return how long to wait for a key picture: longer while others come."""
+        """Return the wait for a key picture: longer while others come."""
         if self._stream is None or now - self._stream.key_frames.came_at > _SENDS_S:
             return self._patient_s
         return max(self._patient_s, min(_RARE_WAITS * self._reads.read_s, self._reads.until - self._begun))

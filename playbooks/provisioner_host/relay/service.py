@@ -73,7 +73,7 @@ def _thread_times(pid: int) -> Iterator[tuple[int, int]]:
 
 
 def _machine_ticks() -> list[int]:
-    """Return the machine's ticks by kind, without those of guests, which are counted twice."""
+    """Return the machine's ticks by kind, without those of guests."""
     with contextlib.suppress(OSError, ValueError):
         line = (_PROC / "stat").read_text(encoding="ascii").partition("\n")[0]
         return [int(field) for field in line.split()[1 : _STOLEN + 1]]
@@ -114,14 +114,14 @@ def _shown(fields: tuple[str, ...]) -> dict[str, str]:
 
 
 def _restarts() -> tuple[int, str]:
-    """Count systemd's automatic restarts of the last hour, and say how the last process ended."""
+    """Return systemd's automatic restarts within an hour, and the last end."""
     found = _journal(f"--since=-{_HOUR_S}s", f"MESSAGE_ID={_RESTART}", f"MESSAGE_ID={_EXIT}", f"UNIT={UNIT_MEDIAMTX}")
     exits = _EXITED.findall(found)
     return sum(_SCHEDULED in line for line in found.splitlines()), ", ".join(exits[-1]) if exits else ""
 
 
 def _lacked_files() -> bool:
-    """Return whether MediaMTX's log of the last hour has a lack of files."""
+    """Return whether MediaMTX lacked files within the last hour."""
     return bool(_journal(f"--since=-{_HOUR_S}s", f"--grep={_NO_FILES}", "--lines=1", f"_SYSTEMD_UNIT={UNIT_MEDIAMTX}"))
 
 
@@ -139,7 +139,7 @@ def _open_files(pid: int) -> int:
 
 
 def _most_files(pid: int) -> int:
-    """Return the most files that the process may have open; 0 if unknown."""
+    """Return the process's limit of open files; 0 if unknown."""
     with contextlib.suppress(OSError):
         limit = _LIMIT.search((_PROC / str(pid) / "limits").read_text(encoding="ascii"))
         return int(limit[1]) if limit else 0

@@ -61,7 +61,7 @@ def readers() -> list[ReaderAnswer] | None:
 
 
 def added(names: Iterable[str]) -> AddedAnswer | None:
-    """Return paths (of these) and users that the running relay has and its file lacks; `None` if unknown.
+    """Return the running relay's paths and users that its file lacks.
 
     They came through the Control API, and go with the next change of the file.
     """

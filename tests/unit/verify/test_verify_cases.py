@@ -207,8 +207,8 @@ def _change_facts(document: dict[str, Any], case: _Relay) -> None:
         document["facts"]["held"] = {"paths": paths, "cameras": cameras} | parts
     if case.file:
         lines = {n: {"source": at} for pattern, at in case.file.items() for n in matching(pattern)}
-        paths = {n: {"settings": line, "digest": "d", "source_digest": "s"} for n, line in lines.items()}
-        document["facts"]["relay"] = {"settings": {}, "paths": paths, "sentinel": None, "foreign": 0}
+        changed = {n: {"settings": line, "digest": "d", "source_digest": "s"} for n, line in lines.items()}
+        document["facts"]["relay"] = {"settings": {}, "paths": changed, "sentinel": None, "foreign": 0}
     if case.quarantined:
         listed = {n: quarantined(n) for pattern in case.quarantined for n in matching(pattern)}
         document["facts"]["quarantine"] = {n: entry | _refused_by(case) for n, entry in listed.items()}
