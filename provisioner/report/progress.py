@@ -327,7 +327,7 @@ def _group(group: Sequence[FacilityStatus], **key: str) -> Group:
 def incidents_of_document(
     document: VerifyDocument, verified: Verification, carrier_of_host: Mapping[str, str]
 ) -> CarrierIncidents:
-    """Count a verification's incidents by carrier and cause; a centre has no carrier."""
+    """Count a verification's incidents by carrier and cause."""
     carrier_of_path = {row.path: row.carrier for row in document.paths if row.carrier}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for incident in document.incidents:

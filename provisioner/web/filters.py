@@ -21,7 +21,7 @@ from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, In
 PAGE_SIZE: Final = 100
 
 NOT_CARRIED: Final = "none"
-"""The filter for facilities that no host carries, in place of a verdict."""
+"""Filter for facilities that no host carries, instead of a verdict."""
 
 SORTS: Final = ("worst", "name", "since")
 _LONGEST: Final = 200

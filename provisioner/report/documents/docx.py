@@ -72,7 +72,7 @@ _FACE: Final = "Times New Roman"
 _FIRST_PLACE: Final = 0x0D0C0000
 
 _UNWANTED: Final = ("/thumbnail", "/stylesWithEffects", "/customXml")
-"""Unneeded parts of the library's empty file, by the ends of their kinds."""
+"""Unneeded parts of the library's empty file, by kind."""
 
 
 class Stand(StrEnum):
