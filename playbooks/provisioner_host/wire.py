@@ -1419,6 +1419,7 @@ class RelayEvidenceAnswer(TypedDict):
         publishing: omitted if no path is pushed.
         not_installed: requested devices that are not installed here, so they were not contacted; omitted if empty.
         service: omitted in the looks of a change.
+        logins_taken: devices that take a quarantined login; omitted if empty.
     """
 
     unit: Sentence
@@ -1435,6 +1436,7 @@ class RelayEvidenceAnswer(TypedDict):
     publishing: NotRequired[PublishingAnswer]
     not_installed: NotRequired[list[EndpointAnswer]]
     service: NotRequired[ServiceAnswer]
+    logins_taken: NotRequired[list[EndpointAnswer]]
 
 
 class CentreEvidenceAnswer(TypedDict):

@@ -118,6 +118,7 @@ class RelayEvidence:
         publishing: sites that push.
         not_installed: devices without a connection, since the installed rules lack them.
         service: the state of its MediaMTX; `None` if unknown.
+        logins_taken: devices that take a quarantined login.
     """
 
     unit: str
@@ -137,6 +138,7 @@ class RelayEvidence:
     publishing: Publishing = NOBODY_SEEN
     not_installed: frozenset[Device] = frozenset()
     service: wire.ServiceAnswer | None = None
+    logins_taken: frozenset[Device] = frozenset()
 
     def pulled(self, name: str) -> wire.OnDemandAnswer | None:
         """Return an on-demand path's state just after its read."""
@@ -253,6 +255,7 @@ def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
         publishing=_publishing(relay["publishing"]) if "publishing" in relay else NOBODY_SEEN,
         not_installed=frozenset(map(device_in, relay.get("not_installed", ()))),
         service=relay.get("service"),
+        logins_taken=frozenset(map(device_in, relay.get("logins_taken", ()))),
     )
 
 

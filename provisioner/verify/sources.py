@@ -144,10 +144,7 @@ def _host(text: str) -> str:
 
 
 def quarantine_check(case: Case) -> Check | None:
-    """Return the failure of a quarantined path, without asking for its picture.
-
-    No request goes to its device, so its present answer is unknown.
-    """
+    """Return the failure of a quarantined path, without asking for its picture."""
     facts = case.facts
     name = case.target.path.name
     if facts is None or name not in facts.quarantine:
@@ -158,6 +155,10 @@ def quarantine_check(case: Case) -> Check | None:
     if redirected := redirect_check(case):
         # It was not the device that refused, but whom it sends its relay to.
         return redirected
+    if case.device in case.relay.logins_taken:
+        detail = "it takes its login and refuses it to MediaMTX, which answers no stale challenge"
+        hint = "renew its firmware, or set its RTSP login to Basic; then provisioner quarantine lift"
+        return failed(case.device_layer, case.device_name, Cause.WRONG_ANSWER, f"{detail}: {hint}")
     return failed(
         case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{quarantined.why}; {quarantined.next_step}"
     )

@@ -13,18 +13,22 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from provisioner_host.firewall import drops
 from provisioner_host.look import reach
+from provisioner_host.look.media_units import Unfit
 from provisioner_host.look.reach import DeviceAddress
-from provisioner_host.machine.paths import PROBE_TABLE, TABLE
+from provisioner_host.look.rtsp_talk import Refused, Talk
+from provisioner_host.machine.files import keyed_digest, read_json, write_json
+from provisioner_host.machine.paths import LOGINS_TRIED, PROBE_TABLE, TABLE
 from provisioner_host.machine.shell import Failed, run
 from provisioner_host.machine.stream_logins import without_login
-from provisioner_host.relay import relay
+from provisioner_host.relay import quarantine, relay
 from provisioner_host.tunnel import endpoints
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
         CloserLookAnswer,
         DeviceEvidenceAnswer,
         DeviceReplyAnswer,
+        EndpointAnswer,
         PathToProbe,
         TunnelAnswer,
     )
@@ -185,6 +190,60 @@ def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe
             target = target_of(without_login(sources.get(name, "")))
             targets.setdefault((path["address"], path["port"]), target)
     return targets
+
+
+def logins_taken(
+    paths: Mapping[str, PathToProbe], answering: Collection[DeviceAddress], key: str, until: float
+) -> list[EndpointAnswer]:
+    """Try quarantined logins once, with a fresh challenge; return the devices that take theirs.
+
+    MediaMTX proves a login once a connection: a device that calls the challenge stale refuses it by the same status as
+    a wrong password. A login is tried once a quarantine, so that at most three tries reach a camera.
+    """
+    marked = [line for line in quarantine.lines() if line.source.startswith("rtsp://")]
+    digests = {line.name: keyed_digest(key, f"{line.since} {line.login}".encode()) for line in marked}
+    wanted = {
+        digests[line.name]: (device, line.source)
+        for line in marked
+        if line.name in paths
+        and (device := (paths[line.name]["address"], paths[line.name]["port"])) in answering
+        and quarantine.device_of(line.login) == f"{device[0]}:{device[1]}"
+    }
+    tried: dict[str, bool] = {}
+    # What cannot be remembered is not tried, and it is remembered before it is sent: no login is sent twice.
+    with suppress(OSError):
+        stored = read_json(LOGINS_TRIED)
+        known = stored if isinstance(stored, dict) else {}
+        tried = {digest: known[digest] is True for digest in digests.values() if digest in known}
+        if due := sorted(wanted.keys() - tried.keys())[:_MOST_ASKED]:
+            write_json(LOGINS_TRIED, tried | dict.fromkeys(due, False))
+            with ThreadPoolExecutor(_AT_ONCE) as asking:
+                tried |= zip(due, asking.map(lambda digest: _takes_login(*wanted[digest], until), due), strict=True)
+            write_json(LOGINS_TRIED, tried)
+    taken = {device for digest, (device, _) in wanted.items() if tried.get(digest)}
+    return [{"address": address, "port": port} for address, port in sorted(taken)]
+
+
+def _takes_login(device: DeviceAddress, source: str, until: float) -> bool:
+    """Return whether a device takes a source's login; no redirect is followed."""
+    until = min(until, time.monotonic() + _PATIENCE_S)
+    head, _, tail = source.partition("://")[2].partition("/")
+    user, _, password = head.rpartition("@")[0].partition(":")
+    talk = Talk(f"{device[0]}:{device[1]}", (unquote(user), unquote(password)), tail)
+    with (
+        suppress(OSError, Refused, Unfit),
+        socket.create_connection(device, max(0.1, until - time.monotonic())) as link,
+    ):
+        link.sendall(talk.begin())
+        while not talk.login_taken and (left_s := until - time.monotonic()) > 0:
+            link.settimeout(left_s)
+            data = link.recv(_MOST_BYTES)
+            if not data:
+                break
+            for request, _ in talk.take(data):
+                if request and not talk.login_taken:
+                    link.sendall(request)
+    return talk.login_taken
 
 
 def at_relays(

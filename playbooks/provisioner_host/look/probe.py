@@ -202,6 +202,9 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             "deliveries": delivered.evidence(),
             "service": service.evidence(spent),
         }
+        answering = {(d["address"], d["port"]) for d in devices if d["outcome"] == "ok"}
+        if taken := device_probe.logins_taken(pulled, answering, key, limits.until):
+            answer["logins_taken"] = taken
         if any(not path["port"] for path in wanted["paths"]):
             answer["publishing"] = sessions.seen(_LOG_S + time.monotonic() - limits.begun)
         if refused := sorted(_devices_of(wanted["paths"]) - installed.cameras):

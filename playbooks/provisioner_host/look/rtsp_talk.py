@@ -29,6 +29,8 @@ _OK, _UNAUTHORIZED = 200, 401
 _MOST_PROOFS = 4
 _STALE = re.compile(r"\bstale\s*=\s*\"?true\b", re.IGNORECASE)
 _DOLLAR, _FRAME_HEAD = 0x24, 4
+# A device's address comes encoded as it is to be sent.
+_KEPT = "/%?&=:@;,+!$'()*"
 _ANSWER = re.compile(rb"RTSP/1\.0 (\d{3})(?: [^\r\n]{0,200})?\r?\n")
 _MEDIA = re.compile(r"^m=(\w+) [^\n]{0,60}? (\d{1,3})[^\n]*$", re.MULTILINE)
 _FORMAT = re.compile(r"^a=rtpmap:(\d{1,3}) +([\w-]{1,20})/(\d{1,9})", re.MULTILINE)
@@ -102,7 +104,7 @@ class Talk:
     """
 
     def __init__(self, endpoint: str, login: tuple[str, str], path: str, scheme: str = "rtsp") -> None:
-        self._address = f"{scheme}://{endpoint}/{quote(path)}"
+        self._address = f"{scheme}://{endpoint}/{quote(path, safe=_KEPT)}"
         self._login, self._challenge, self._answers = login, "", 0
         self._digest: Challenge | None = None
         self._proofs, self._fields = 0, dict[str, str]()
@@ -112,6 +114,8 @@ class Talk:
         self._buffer = bytearray()
         self._head: tuple[int, int, dict[str, str], int] | None = None
         self._playing = False
+        self.login_taken = False
+        """Whether the server took the login, or called only its challenge stale."""
         self.track: VideoTrack | None = None
         """The stream's video, once known."""
 
@@ -212,6 +216,7 @@ class Talk:
     def _next(self, status: int, fields: Mapping[str, str], body: str) -> bytes:
         """Return the request that follows an answer, or empty."""
         challenge = fields.get("www-authenticate", "")
+        self.login_taken |= bool(self._challenge) and (status != _UNAUTHORIZED or bool(_STALE.search(challenge)))
         if status == _UNAUTHORIZED and (not self._playing or _STALE.search(challenge)):
             return self._prove(challenge)
         if self._playing:

@@ -54,12 +54,14 @@ class PathLine(NamedTuple):
         login: user, password, address and port of its source, as written.
         since: start of the quarantine, or empty.
         on_demand: whether it is pulled only for readers.
+        source: its address, with the login.
     """
 
     name: str
     login: str
     since: str
     on_demand: bool
+    source: str
 
 
 class LoginLine(NamedTuple):
@@ -85,7 +87,7 @@ def _path(line: re.Match[str]) -> PathLine | None:
     login = rest.partition("/")[0]
     if not scheme.startswith("rtsp") or "@" not in login:
         return None
-    return PathLine(name, login, line["since"] or "", settings.get("sourceOnDemand") is True)
+    return PathLine(name, login, line["since"] or "", settings.get("sourceOnDemand") is True, source)
 
 
 def device_of(login: str) -> str:
@@ -195,7 +197,12 @@ def _read(path: Path) -> str:
 
 def names() -> list[str]:
     """Return the quarantined paths."""
-    return sorted(line.name for line in _marked(live_file()))
+    return sorted(line.name for line in lines())
+
+
+def lines() -> list[PathLine]:
+    """Return the quarantined paths' lines."""
+    return _marked(live_file())
 
 
 def keep(change: RunningChange) -> None:

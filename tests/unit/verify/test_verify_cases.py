@@ -68,6 +68,7 @@ class _Relay(_Strict):
     held: list[str] = []
     halted: list[str] = []
     not_installed: list[str] = []
+    logins_taken: list[str] = []
     redirects: dict[str, str] = {}
     arrives: dict[str, dict[str, Any]] = {}
     deliveries: dict[str, Any] | None = None
@@ -152,6 +153,7 @@ def _relay_answer(case: _Relay, access: Access) -> HostAnswer:
     relay["devices"] = [d for d in relay["devices"] if d["outcome"] is not None]
     if places := [place.rpartition(":") for place in case.not_installed]:
         relay["not_installed"] = [{"address": address, "port": int(port)} for address, _, port in places]
+    relay["logins_taken"] = [_place(where) for where in case.logins_taken]
     for device in relay["devices"]:
         _change_device(device, case)
     relay["closer"], relay["chains"] = _closer(case), case.chains
