@@ -204,9 +204,9 @@ def _change_facts(document: dict[str, Any], case: _Relay) -> None:
         document["facts"]["firewall"]["differences"] = case.firewall
     if case.held:
         cameras = [place.replace(":", " . ") for place in case.held]
-        paths = {f"bac-giang/kcl-009/cam-{n:02}/sub": "kcl-009" for n, _ in enumerate(cameras, 1)}
         parts: dict[str, Any] = {"addresses": [], "peers": {}, "digests": {}, "unclear": ""}
-        document["facts"]["held"] = {"paths": paths, "cameras": cameras} | parts
+        parts["paths"] = {f"bac-giang/kcl-009/cam-{n:02}/sub": "kcl-009" for n, _ in enumerate(cameras, 1)}
+        document["facts"]["held"] = {"cameras": cameras} | parts
     if case.file:
         lines = {n: {"source": at} for pattern, at in case.file.items() for n in matching(pattern)}
         changed = {n: {"settings": line, "digest": "d", "source_digest": "s"} for n, line in lines.items()}
