@@ -384,8 +384,11 @@ def _strange(
     # A device of which only some paths were read may have others.
     partly = {device_of(path) for path in spec.paths if path.name not in relay.samples}
     available = Counter(path.device for path in samples if path.there)
+    # A path that came up in between has its own connection later alone: the earlier one is another path's.
+    late = {path.device for path in samples if path.there and not path.flows}
     surplus = {
-        device: sources.flowing.get(device, 0) - available[device]
+        device: max(sources.flowing.get(device, 0), sources.now.get(device, 0) if device in late else 0)
+        - available[device]
         for device in sources.connections
         if device in configured - partly
     }

@@ -27,10 +27,14 @@ Place = tuple[str, int]
 
 @dataclass
 class Truth:
-    """Where each path's connection really leads; None where a path has no picture. `idle` are connections without."""
+    """Where each path's connection really leads; None where a path has no picture.
+
+    `idle` are connections without one; `late` are paths that came up between the two samples.
+    """
 
     places: dict[str, Place | None]
     idle: Counter[Place]
+    late: frozenset[str] = frozenset()
 
 
 @st.composite
@@ -47,20 +51,25 @@ def truths(draw: st.DrawFn) -> Truth:
             places[path.name] = draw(st.sampled_from([own, own, own, None]))
         if places[path.name] is None and draw(st.booleans()):
             idle[own] += 1  # it was called, and has not answered yet
-    return Truth(places, idle)
+    came = sorted(name for name, place in places.items() if place)
+    late = draw(st.frozensets(st.sampled_from(came), max_size=2)) if came and draw(st.booleans()) else frozenset[str]()
+    return Truth(places, idle, late)
 
 
 def seen(truth: Truth) -> VerifyResult:
     """What is judged of the evidence that the truth leaves."""
     document = documents()[EDGE]
-    flowing = Counter(place for place in truth.places.values() if place)
+    flowing = Counter(place for name, place in truth.places.items() if place and name not in truth.late)
     counts = flowing + truth.idle
+    now = counts + Counter(place for name, place in truth.places.items() if place and name in truth.late)
     document["relay"]["sources"] = {
         "connections": [
-            {"address": a, "port": p, "count": n, "flowing": flowing[a, p]} for (a, p), n in counts.items()
+            {"address": a, "port": p, "count": counts[a, p], "flowing": flowing[a, p], "now": now[a, p]} for a, p in now
         ],
         "halted": [],
     }
+    for name in truth.late:
+        document["relay"]["paths"][name]["samples"][0] = _GONE
     for name, place in truth.places.items():
         if place is None:
             document["relay"]["paths"][name] = {"samples": [_GONE, _GONE], "read": {"error": "404", "status": 404}}
@@ -84,16 +93,18 @@ def test_no_honest_device_is_accused_of_what_another_one_does(truth: Truth) -> N
     for path in seen(truth).paths:
         if path.path in truth.places and path.path not in HOSTILE:
             assert path.cause is not Cause.REDIRECTED
-            assert (path.verdict is Verdict.UP) == (truth.places[path.path] is not None)
+            came = truth.places[path.path] is not None and path.path not in truth.late
+            assert (path.verdict is Verdict.UP) == came
 
 
 @given(truths())
 @settings(max_examples=200, deadline=None)
 def test_an_honest_relay_is_judged_as_if_nobody_had_counted(truth: Truth) -> None:
     honest = {n: (RECORDER if n in HOSTILE and place else place) for n, place in truth.places.items()}
-    assert Cause.REDIRECTED not in {path.cause for path in seen(Truth(honest, truth.idle)).paths}
-    assert {p.path for p in seen(Truth(honest, truth.idle)).paths if p.verdict is Verdict.UP} >= {
-        name for name, place in honest.items() if place
+    paths = seen(Truth(honest, truth.idle, truth.late)).paths
+    assert Cause.REDIRECTED not in {path.cause for path in paths}
+    assert {p.path for p in paths if p.verdict is Verdict.UP} >= {
+        name for name, place in honest.items() if place and name not in truth.late
     }
 
 
