@@ -57,6 +57,15 @@ Accounts = Mapping[str, Mapping[str, DeviceAccount]]
 """Accounts by relay and device."""
 
 
+# What another device than the agreed one answers in its place.
+_OF_ANOTHER = frozenset(
+    {
+        *(Cause.WRONG_PASSWORD, Cause.NO_SUCH_STREAM, Cause.PICTURE_DIFFERS, Cause.WRONG_ANSWER, Cause.CAMERA_REFUSES),
+        *(Cause.SILENT, Cause.UNKNOWN, Cause.REDIRECTED),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CloserLook:
     """A host's closer look.
@@ -203,7 +212,9 @@ def _report(
     request: _AccountRequest, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool
 ) -> DeviceReport:
     device = request.device
-    another = _another(device, account, owners) if account.outcome == TOLD else ""
+    owner = _owner_beside(request, account, owners) if account.outcome == TOLD else ""
+    another = _misled(device, account, owner) if owner else ""
+    another = another or (_another(device, account, owners) if account.outcome == TOLD else "")
     clock = account.clock if knows_time else None
     off = (None, None) if clock is None else (_off_s(clock, clock["utc"], 0), _off_s(clock, clock["shown"], _ZONE_S))
     layer = Layer.CAMERA if request.target.path.device == request.target.path.camera else Layer.RECORDER
@@ -222,6 +233,27 @@ def _report(
         clock_off_s=off[0],
         shown_off_s=off[1],
         findings=tuple(Finding(cause, layer, device.name, text) for cause, text in _findings(device, account, off)),
+        misled=bool(owner),
+    )
+
+
+def _owner_beside(request: _AccountRequest, account: DeviceAccount, owners: Mapping[str, str]) -> str:
+    """Return the other device of a mapped site that has the reported serial number; empty if none."""
+    device, path = request.device, request.target.path
+    if not (device.serial and account.serial and path.access.has_tunnel):
+        return ""
+    owner = owners.get(_normalized(account.serial), "")
+    return owner if owner.partition("/")[0] == path.facility and owner != device.name else ""
+
+
+def _misled(device: ProbedDevice, account: DeviceAccount, owner: str) -> str:
+    """Return the proof of a wrong port map."""
+    return msg(
+        "the gateway leads its port to {owner}, whose serial number {serial} answers there, and not {serial_2}: install"
+        " its newest site package; if the map is right, the two devices have each other's address",
+        owner,
+        account.serial,
+        device.serial,
     )
 
 
@@ -403,12 +435,16 @@ def with_account(
 ) -> PathVerdict:
     """Degrade a verdict if the picture comes from another device than agreed.
 
-    The detail keeps other causes of degradation. A path that is down or unknown stays so.
+    The detail keeps other causes of degradation. A path that is down or unknown stays so. If the gateway leads the port
+    to another device of the site, what that one refuses is no fault of the path's own device.
     """
     report = reports.get((target.relay.id, f"{target.path.facility}/{target.path.device}"))
     if report is None or report.state is not DeviceState.ANOTHER:
         return verdict
-    if verdict.verdict not in {Verdict.UP, Verdict.DEGRADED}:
+    flows = verdict.verdict in {Verdict.UP, Verdict.DEGRADED}
+    if report.misled and (flows or verdict.cause in _OF_ANOTHER):
+        return _with_wrong_map(verdict, report)
+    if not flows:
         return verdict
     other_cause = (
         ("; " + msg("besides, {value}: {detail}", verdict.cause.value, verdict.detail)) if verdict.cause.value else ""
@@ -417,4 +453,17 @@ def with_account(
         verdict,
         verdict=Verdict.DEGRADED,
         finding=Finding(Cause.ANOTHER_DEVICE, report.layer, report.name, f"{report.detail}{other_cause}"),
+    )
+
+
+def _with_wrong_map(verdict: PathVerdict, report: DeviceReport) -> PathVerdict:
+    is_quarantined = verdict.verdict is Verdict.QUARANTINED
+    detail = report.detail
+    if is_quarantined:
+        detail = msg("{detail}; then have the login tried again: provisioner quarantine lift", detail)
+    is_good = verdict.verdict is Verdict.UP
+    return replace(
+        verdict,
+        verdict=Verdict.DEGRADED if is_good else verdict.verdict,
+        finding=Finding(Cause.PORT_MAP_WRONG, Layer.SITE, report.name, detail, verdict.finding.level),
     )

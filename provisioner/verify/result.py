@@ -549,6 +549,7 @@ class DeviceReport:
         clock_off_s: the least seconds its clock is ahead (below 0: behind), if known.
         shown_off_s: the same for the time in its picture, compared with Vietnam's.
         findings: faults of the device itself, which degrade no path.
+        misled: whether the gateway leads its port to another device of the site.
     """
 
     facility: str
@@ -565,6 +566,7 @@ class DeviceReport:
     clock_off_s: int | None = None
     shown_off_s: int | None = None
     findings: tuple[Finding, ...] = ()
+    misled: bool = False
 
     @property
     def name(self) -> str:

@@ -201,6 +201,43 @@ def test_two_devices_that_were_swapped_name_each_other() -> None:
     assert {path.object for path in result.paths if path.verdict is Verdict.DEGRADED} == {OWN.name, OTHER.name}
 
 
+def test_a_port_that_leads_to_another_device_of_the_site_is_the_gateways_map() -> None:
+    result, _ = looked({OWN.name: GOOD | {"serial": NVR.serial}}, OWN, NVR)
+    assert verdicts(result)[OF_OWN] is Verdict.DEGRADED
+    (incident,) = (one for one in result.incidents if one.paths)
+    assert (incident.layer, incident.object, incident.cause) == (Layer.SITE, OWN.name, Cause.PORT_MAP_WRONG)
+    assert "leads its port to kcl-001/nvr-1, whose serial number N0001 answers there, and not A0001" in incident.detail
+
+
+@pytest.mark.parametrize(
+    ("owner", "cause"), [(NVR, Cause.PORT_MAP_WRONG), (OTHER, Cause.WRONG_PASSWORD)], ids=["of the site", "elsewhere"]
+)
+def test_what_another_device_of_the_site_refuses_is_no_fault_of_the_own_one(owner: ProbedDevice, cause: Cause) -> None:
+    dead = {"available": False, "online": True, "inbound_bytes": 0, "tracks": []}
+    gone = {"read": {"error": "404", "status": 404, "seconds": 0.1}, "samples": [dead, dead]}
+    paths = world.documents()[world.RELAY]["relay"]["paths"]
+    result, _ = looked(
+        {OWN.name: GOOD | {"serial": owner.serial}},
+        OWN,
+        owner,
+        paths=paths | {OF_OWN: paths[OF_OWN] | gone},
+        errors={OF_OWN: ["bad status code: 401 (Unauthorized)"]},
+    )
+    (verdict,) = (one for one in result.paths if one.path == OF_OWN)
+    assert verdict.verdict is Verdict.DOWN
+    assert verdict.cause is cause
+
+
+def test_the_way_out_of_a_quarantine_by_a_wrong_map_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = world.documents()
+    documents[world.RELAY]["facts"]["quarantine"] = {OF_OWN: world.quarantined(OF_OWN)}
+    monkeypatch.setattr(world, "documents", lambda: documents)
+    result, _ = looked({OWN.name: GOOD | {"serial": NVR.serial}}, OWN, NVR)
+    (verdict,) = (one for one in result.paths if one.path == OF_OWN)
+    assert (verdict.verdict, verdict.cause) == (Verdict.QUARANTINED, Cause.PORT_MAP_WRONG)
+    assert verdict.detail.endswith("then have the login tried again: provisioner quarantine lift")
+
+
 def test_another_model_is_a_fact_too() -> None:
     result, _ = looked({OWN.name: GOOD | {"model": "EX-5"}}, OWN)
     assert verdicts(result)[OF_OWN] is Verdict.DEGRADED

@@ -357,6 +357,7 @@ def test_every_cause_has_a_case() -> None:
         "flapping",
         "not asked for",
         "foreign access",
+        "port map wrong",
         *("another device", "profile differs", "device clock off", "device tells nothing"),
     }
 
