@@ -32,12 +32,13 @@ from provisioner_host.look import device_probe, probe, reach, readers
 from provisioner_host.machine import units
 from provisioner_host.machine.shell import Failed
 from provisioner_host.observe import host as observed_host
-from provisioner_host.relay import relay, source_log
+from provisioner_host.relay import relay, service, source_log
 from tests.country.ground import Ground, HeldHost, hosts_in
 from tests.country.relay_api import PASSWORD, SentPath, SentPaths
 from tests.country.relay_api import run as run_apis
 from tests.processes import free_port
 from tests.simulated import facts_of
+from tests.unit.verify.world import SERVICE
 
 _HANDSHAKE_S: Final = 30.0
 _PATIENCE_S: Final = 60.0
@@ -121,6 +122,8 @@ class Hosts:
             (source_log, "last_words", lambda _paths, _since: ({}, {})),
             (device_probe, "at_devices", lambda *_asked: {"drops": [], "gateways": []}),
             (device_probe, "foreign_chains", list),
+            (service, "spent", lambda: None),
+            (service, "evidence", lambda _spent: dict(SERVICE)),
             (units, "states", lambda names: {name: {"active": "active"} for name in names}),
         ]
         for module, name, double in kernel:
