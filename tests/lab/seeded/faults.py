@@ -527,6 +527,20 @@ _MORE_ADDRESSES: Final = (
     "allowed-ips 10.91.0.4/32,10.91.0.99/32"
 )
 _FILE: Final = "/etc/provisioner/mediamtx.yml"
+_OTHER_SOURCE: Final = f"sed '/kcl-hd-001.cam-03.sub/s/rtsp:[^\"?]*/&x/' {_FILE} > /root/new; cat /root/new > {_FILE}"
+_KILLS: Final = "while :; do systemctl kill -s KILL provisioner-mediamtx; sleep 12; done"
+
+
+def _api(call: str, method: str = "POST") -> str:
+    """A change of the relay's paths through its Control API."""
+    return (
+        'python3 -c "import base64, urllib.request as r; '
+        f"login = base64.b64encode(b'api:' + open('{_KEYS}/api.password', 'rb').read().strip()).decode(); "
+        f"r.urlopen(r.Request('http://127.0.0.1:9997/v3/config/paths/{call}', b'{{}}', "
+        f"{{'Authorization': 'Basic ' + login}}, method='{method}'))\""
+    )
+
+
 _MORE_SETTINGS: Final = (
     f"sed '/kcl-hd-001.cam-03.sub/s/}}$/, \"maxReaders\": 7}}/' {_FILE} > /root/new; cat /root/new > {_FILE}"
 )
@@ -706,6 +720,42 @@ RELAY_FAULTS: Final = (
         Command(_VIETTEL, _MINUTE_LATE, f"cp -a /root/module.kept {_OWN_MODULE}"),
         expected=Expected(("finding",), ("clock off",), ("host",), _VIETTEL),
         settle_s=2,
+    ),
+    _relay(
+        "one path's source in the relay's file changed",
+        _VIETTEL,
+        _kept(_FILE, _OTHER_SOURCE, "sleep 2"),
+        expected=_of(_VIETTEL, "down", "drift", layers=("host",)),
+        paths=f"*/{_HD}/cam-03/sub",
+    ),
+    _relay(
+        "a path added through its Control API",
+        _VNPT,
+        Command(_VNPT, _api("add/zz/camera"), _api("delete/zz/camera", "DELETE")),
+        expected=Expected(("finding",), ("foreign access",), ("relay",), _VNPT),
+        real=True,
+        settle_s=2,
+    ),
+    _relay(
+        "killed every 12 s",
+        _VIETTEL,
+        Command(_VIETTEL, f"systemd-run --unit killer sh -c '{_KILLS}'", "systemctl stop killer"),
+        expected=Expected(("down", "unknown", "degraded"), ("relay restarts",), ("relay",), _VIETTEL),
+        real=True,
+        settle_s=40,
+    ),
+    _relay(
+        "no open file left",
+        _VNPT,
+        Command(
+            _VNPT,
+            "p=$(systemctl show -p MainPID --value provisioner-mediamtx); "
+            "prlimit --pid $p --nofile=$(ls /proc/$p/fd | wc -l)",
+            "systemctl restart provisioner-mediamtx",
+        ),
+        expected=_of(_VNPT, "down", "relay lacks resources", layers=("relay",)),
+        real=True,
+        settle_s=25,
     ),
 )
 
