@@ -994,10 +994,16 @@ class PictureAnswer(TypedDict):
 
 
 class KeyFramesAnswer(TypedDict):
-    """The longest time without a key frame in a read, and between two."""
+    """How rare key frames are in a read.
+
+    Keys:
+        without_s, between_s: the longest time of pictures without one, and between two.
+        waited_s: the time until the first one; MediaMTX sends a reader nothing before.
+    """
 
     without_s: Size
     between_s: Size
+    waited_s: Size
 
 
 class ReadAnswer(TypedDict, total=False):

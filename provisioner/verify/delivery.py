@@ -129,17 +129,31 @@ def is_short(picture: wire.PictureAnswer, fps: int | None = None, slack_s: float
 
 
 def rare_key_check(case: Case) -> Check | None:
-    """Return the failure of rare key frames, if a reader saw it."""
+    """Return the failure of rare key frames, if a reader saw it.
+
+    A wait is one for a key frame only if the relay received the stream meanwhile, and if the relay's own reader waited,
+    too: who reads over a slow line waits for other reasons.
+    """
     every = [read.keys for read in case.reads if read.keys]
-    between_s, without_s = (max((keys[name] for keys in every), default=0.0) for name in ("between_s", "without_s"))
-    if without_s <= _RARE_KEY_S:
+    between_s, without_s, waited_s = (
+        max((keys[name] for keys in every), default=0.0) for name in ("between_s", "without_s", "waited_s")
+    )
+    if without_s <= _RARE_KEY_S and (waited_s <= _RARE_KEY_S or not _waits_for_key(case)):
         return None
     if between_s > _RARE_KEY_S:
         came = msg("key frames come every {seconds} s", f"{between_s:.0f}")
     else:
-        came = msg("no key frame came for {seconds} s", f"{without_s:.0f}")
+        came = msg("no key frame came for {seconds} s", f"{max(without_s, waited_s):.0f}")
     detail = msg("{came}; set the camera to 4 s or less", came)
     return failed(Layer.CAMERA, case.camera_name, Cause.KEY_FRAMES_RARE, detail)
+
+
+def _waits_for_key(case: Case) -> bool:
+    flow = case.relay.deliveries["flows"].get(case.target.path.name) if case.relay.deliveries else None
+    flows = bool(case.flowed) if flow is None else flow["bytes"] > 0 and flow["still_s"] < _STOOD_STILL_S
+    here = case.relay.reads.get(case.target.path.name)
+    waited = here is None or not here.run or (here.keys is not None and here.keys["waited_s"] > _RARE_KEY_S)
+    return flows and waited and not site_line_check(case)
 
 
 # --- from the site --------------------------------------------------------------------------------

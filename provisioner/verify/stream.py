@@ -324,13 +324,12 @@ def _undecodable_check(case: Case, read: Read) -> Check | None:
     if missing := words.missing_sets(read.error):
         detail = msg("its stream never has its {sets}, so nothing can decode it: restart the camera", missing)
         return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
-    if read.keys is None or not read.timed_out:
-        return None
+    rare = rare_key_check(case) if read.keys is not None and read.timed_out else None
     # A picture anywhere proves that there are key frames.
-    if any(other.frame for other in case.reads):
-        return rare_key_check(case)
-    came_s = f"{read.keys['without_s']:.0f}"
-    detail = msg("pictures came for {seconds} s and no key frame: no viewer can begin", came_s)
+    if read.keys is None or rare is None or any(other.frame for other in case.reads):
+        return rare
+    waited_s = f"{max(read.keys['without_s'], read.keys['waited_s']):.0f}"
+    detail = msg("its stream flows, and no key frame came in {seconds} s: no viewer can begin", waited_s)
     return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
 
 

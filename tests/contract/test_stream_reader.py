@@ -379,15 +379,16 @@ def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
     filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream_reader, "_RARE_S", 1.0)
+    monkeypatch.setattr(stream_reader, "_SENDS_S", 0.3)
     keyless = _keys_apart(filmed("one key frame"), 3, 30)
     with FilmServer({PATH: keyless, "silent": replace(keyless, pictures=keyless.pictures[:2])}) as camera:
         reads = looked_at(camera, [PATH, "silent"], read_s=1)
     assert reads[PATH]["timed_out"]
     assert reads[PATH]["error"] == "no answer within 2.6 s"
     assert reads[PATH]["keys"]["without_s"] == pytest.approx(2.5, abs=0.3)
-    # Who sends nothing is not waited for, and says nothing of key frames.
+    # Who stops is not waited for longer.
     assert reads["silent"]["timed_out"]
-    assert "keys" not in reads["silent"]
+    assert reads["silent"]["error"] == "no answer within 1 s"
 
 
 @pytest.mark.parametrize(("name", "missing"), [("key frames each second", "SPS, PPS"), ("h265", "VPS, SPS, PPS")])

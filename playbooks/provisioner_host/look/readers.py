@@ -188,8 +188,9 @@ def _checked(answer: dict[str, Any]) -> ReadAnswer:
     read = _checked_read(answer)
     read["seconds"] = round(number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
     if "keys" in answer:
-        without_s, between_s = (number(answer["keys"][name], 0, _LONGEST_S) for name in ("without_s", "between_s"))
-        read["keys"] = {"without_s": without_s, "between_s": between_s}
+        names = ("without_s", "between_s", "waited_s")
+        without_s, between_s, waited_s = (number(answer["keys"][name], 0, _LONGEST_S) for name in names)
+        read["keys"] = {"without_s": without_s, "between_s": between_s, "waited_s": waited_s}
     return read
 
 

@@ -119,6 +119,11 @@ class Talk:
         self.track: VideoTrack | None = None
         """The stream's video, once known."""
 
+    @property
+    def is_playing(self) -> bool:
+        """Whether the server plays the stream."""
+        return self._playing
+
     def begin(self) -> bytes:
         """Return the first request."""
         return self._ask("DESCRIBE", self._address, {"Accept": "application/sdp"})

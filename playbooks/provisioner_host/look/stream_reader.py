@@ -59,10 +59,6 @@ class KeyFrames:
             self.between_s = max(self.between_s, lasted_s if self._had_key else 0.0)
             self._since, self._had_key = (now, ticks), True
 
-    def answer(self) -> KeyFramesAnswer:
-        """Return both times."""
-        return {"without_s": round(self.without_s, 2), "between_s": round(self.between_s, 2)}
-
 
 class LookedStream:
     """A stream's packets and pictures; its look begins at a key picture."""
@@ -214,7 +210,7 @@ def _pictures_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pictur
 _KEY_PICTURE: LookToTake = {"seconds": 0.0, "most_s": 0.0, "keys": 0, "every": True}
 # Decoders show a picture when the next one has come: a loop as long as a look shows in its first and its last.
 _LONGER_S = 0.3
-# Who gets pictures and no key picture waits so many times as long for one; what is rarer than this is told.
+# Of a stream that is played a key picture is waited for so many times as long; what is rarer than this is told.
 _RARE_WAITS, _RARE_S = 2.6, 10.0
 # A stream that sent nothing for so long is not waited for.
 _SENDS_S = 3.0
@@ -405,6 +401,7 @@ class _Read:
         """Whether it waits to be decoded, or is."""
         self._why = ""
         self.pipe = _Pipe(reads)
+        self._played: float | None = None
         self.since: float | None = None
         """Arrival time of its first key picture."""
         self._looked_s = 0.0
@@ -562,6 +559,8 @@ class _Read:
         if self._is_paused and not self.pipe.is_full and self._socket is not None:
             self._is_paused = False
             self._reads.ready.register(self._socket, selectors.EVENT_READ, lambda: self.guarded(self._hear))
+        if self._played is None and self._talk.is_playing:
+            self._played = now
         if self.since is None or self._stream is None:
             if now - self._begun > (patient_s := self._waits_s(now)):
                 self._fail(f"no answer within {patient_s:g} s", None, timed_out=True)
@@ -571,10 +570,24 @@ class _Read:
             self._say(self._talk.stay())
 
     def _waits_s(self, now: float) -> float:
-        """Return the wait for a key picture: longer while others come."""
-        if self._stream is None or now - self._stream.key_frames.came_at > _SENDS_S:
+        """Return the wait for a key picture: longer once the stream is played.
+
+        MediaMTX sends nothing before one. A stream whose pictures stopped is not waited for.
+        """
+        has_stopped = self._stream is not None and 0 < self._stream.key_frames.came_at < now - _SENDS_S
+        if self._played is None or has_stopped:
             return self._patient_s
         return max(self._patient_s, min(_RARE_WAITS * self._reads.read_s, self._reads.until - self._begun))
+
+    def _key_frames(self) -> KeyFramesAnswer:
+        """Return how rare key pictures are, and how long the first one was waited for."""
+        seen = self._stream.key_frames if self._stream is not None else KeyFrames()
+        waited_s = 0.0 if self._played is None else (self.since or time.monotonic()) - self._played
+        return {
+            "without_s": round(seen.without_s, 2),
+            "between_s": round(seen.between_s, 2),
+            "waited_s": round(max(0.0, waited_s), 2),
+        }
 
     def _due(self, since: float, stream: LookedStream) -> float:
         if self.is_second and not stream.has_picture:
@@ -640,8 +653,9 @@ class _Read:
             self._reads.budget.end()
             if "not_run" not in answer:
                 answer["seconds"] = round(time.monotonic() - self._begun, 2)
-                if self._stream is not None and self._stream.key_frames.without_s > _RARE_S:
-                    answer["keys"] = self._stream.key_frames.answer()
+                keys = self._key_frames()
+                if max(keys["without_s"], keys["waited_s"]) > _RARE_S:
+                    answer["keys"] = keys
             self._reads.tell(self.turn.number, answer)
 
     def to_decode(self, source: int) -> StreamToDecode:
