@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from math import ceil
+from math import ceil, cos, radians, sin
 from typing import Final
 
 from provisioner.base.text import counted, msg
@@ -37,6 +37,9 @@ _DARK_EDGES: Final = 46.0
 # have at least 4, noise alone 2).
 _BLACK_SPOT: Final = 5
 _BLACK_EDGES: Final = 3.5
+# Noise alone: as steep between neighbours as between distant pixels.
+_NOISE_EDGES: Final = 20.0
+_NOISE_SHARPNESS: Final = 1.0
 # One surface: no camera's picture has so many equal pixels, as its sensor is never quite still.
 _FLAT_CELLS: Final = 0.97
 _FLAT_LEVELS: Final = 0.88
@@ -91,8 +94,10 @@ _KBIT: Final = 125.0
 
 VIETNAM: Final = timedelta(hours=7)
 """The difference from UTC, all year."""
-NIGHT: Final = Hours(time(17, 30), time(6, 30))
-"""The hours in which it may be dark in Vietnam, all year, with dusk and dawn."""
+
+# Outer points of the mainland (latitude and longitude). So low a sun gives no light, and hides the equation of time.
+_POINTS: Final = ((8.6, 104.7), (10.3, 107.5), (12.7, 109.4), (21.5, 108.0), (23.4, 105.3), (22.4, 102.1))
+_LOW_SUN: Final = 6.0
 
 NOT_DECIDABLE: Final = "freeze not decidable"
 """The label of a camera too quiet to tell a frozen picture from an empty room."""
@@ -173,12 +178,12 @@ def judged(
     """
     dark = picture["scene"] is not None and is_dark(picture["scene"])
     allowed = dark and any(hours.hold(_local(at)) for hours in agreed.dark_hours)
-    fault = next(_faults(picture, agreed, before, damaged, dark_allowed=allowed), None)
+    by_day = not allowed and is_day(at)
+    fault = next(_faults(picture, agreed, before, damaged, dark_allowed=allowed, by_day=by_day), None)
     noise = min(picture["differences"]) if len(picture["differences"]) >= _FEWEST_COMPARED and not dark else None
     if fault is not None:
         return Judgement(State.FAULTY, fault)
     if dark:
-        by_day = not NIGHT.hold(_local(at)) and not allowed
         return Judgement(State.DARK, suspects=(Suspect.COVERED,) if by_day else ())
     labels = (NOT_DECIDABLE,) if noise is not None and noise < _QUIET else ()
     return Judgement(State.GOOD, None, tuple(_suspects(picture, before)), labels, noise)
@@ -188,15 +193,31 @@ def _local(at: datetime) -> time:
     return (at.astimezone(UTC) + VIETNAM).time()
 
 
+def is_day(at: datetime) -> bool:
+    """Return whether the sun lights all of Vietnam.
+
+    The declination is P. I. Cooper's (Solar Energy 12, 1969), half a degree off at most.
+    """
+    moment = at.astimezone(UTC)
+    declination = radians(23.45) * sin(radians(360 / 365 * (284 + moment.timetuple().tm_yday)))
+    hour = moment.hour + moment.minute / 60
+    return all(
+        sin(radians(north)) * sin(declination)
+        + cos(radians(north)) * cos(declination) * cos(radians(15 * (hour - 12) + east))
+        > sin(radians(_LOW_SUN))
+        for north, east in _POINTS
+    )
+
+
 def _faults(
-    picture: wire.PictureAnswer, agreed: Agreed, before: Before, damaged: int, *, dark_allowed: bool
+    picture: wire.PictureAnswer, agreed: Agreed, before: Before, damaged: int, *, dark_allowed: bool, by_day: bool
 ) -> Iterator[Finding]:
     """Yield faults, worst first; a badly corrupt picture hides all others."""
     corrupt = corruption(picture, damaged)
     if corrupt is not None and picture["complaints"] >= _RUINED * max(1, picture["frames"]):
         yield corrupt
     scene = picture["scene"]
-    if scene is not None and not dark_allowed and (fault := no_picture(scene)):
+    if scene is not None and not dark_allowed and (fault := no_picture(scene, by_day=by_day)):
         yield fault
     if (scene is None or not is_dark(scene)) and (repeated := repetition(picture, before.keys)):
         yield repeated
@@ -213,11 +234,15 @@ def is_dark(scene: wire.SceneAnswer) -> bool:
     return scene["median"] <= _DARK_MEDIAN and scene["gradient_p99"] < _DARK_EDGES
 
 
-def no_picture(scene: wire.SceneAnswer) -> Finding | None:
-    """Return the fault of a picture that no sensor made, if any."""
+def no_picture(scene: wire.SceneAnswer, *, by_day: bool = False) -> Finding | None:
+    """Return the fault of a picture that no sensor made, if any; by day noise alone is none."""
     if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
         return Finding(
             Cause.BLACK_PICTURE, detail="the picture is black, without a light or an edge: look at lens and sensor"
+        )
+    if by_day and is_dark(scene) and _is_noise(scene):
+        return Finding(
+            Cause.BLACK_PICTURE, detail="the picture is black by day, with noise alone: look at lens and sensor"
         )
     card = scene["one_level"] >= _CARD_LEVEL and scene["gradient_p99"] >= _CARD_EDGES
     colours = scene["levels"] <= _BARS_LEVELS and scene["one_level"] <= _BARS_LEVEL
@@ -231,6 +256,11 @@ def no_picture(scene: wire.SceneAnswer) -> Finding | None:
     if flat and scene["median"] > _DARK_MEDIAN:
         return Finding(Cause.FLAT_PICTURE, detail="the picture is one flat surface: look at the camera, and restart it")
     return None
+
+
+def _is_noise(scene: wire.SceneAnswer) -> bool:
+    """Return whether a dark picture shows nothing but its sensor's noise."""
+    return scene["sharpness"] >= _NOISE_SHARPNESS and scene["gradient_p99"] <= _NOISE_EDGES
 
 
 def _suspects(picture: wire.PictureAnswer, before: Before) -> Iterator[Suspect]:

@@ -36,7 +36,7 @@ class Fault(Enum):
     BLURRED = "blurred 2-6 px"
     COVERED = "covered"
     COVERED_PART = "covered 30-80 %"
-    VEILED = "veil of 90 % over half"
+    VEILED = "veil of 90 % over half, by day"
     COLOURED = "colour cast, by day"
     DARKENING = "drift to black, by day"
     FROZEN = "frozen, encoded anew"
@@ -94,7 +94,7 @@ FILMED = (
 )
 """Faults of what is in the picture: those that footage is shown with."""
 
-BY_DAY = frozenset({Fault.BLACK_NOISE, Fault.COLOURED, Fault.DARKENING})
+BY_DAY = frozenset({Fault.BLACK_NOISE, Fault.VEILED, Fault.COLOURED, Fault.DARKENING})
 """Faults that are looked at by day: at night they look like a night."""
 
 FROZEN = frozenset({Fault.FROZEN, Fault.FROZEN_CLOCK})

@@ -20,7 +20,7 @@ _CLOCK = (240, 18)
 _WARM_S = 1.2
 _DRAWN = {Fault.BLACK, Fault.BLACK_NOISE, Fault.CARD, Fault.FLAT}
 # How bright a picture is from night to night that drifts to black.
-_DARKENING = (0.4, 0.12, 0.02)
+_DARKENING = (0.4, 0.12, 0.0)
 
 _START = b"\x00\x00\x01"
 _SLICE, _IDR = 1, 5

@@ -25,6 +25,7 @@ from provisioner.verify.picture_check import (
     Judgement,
     State,
     Suspect,
+    is_day,
     is_full,
     judged,
     signs_of,
@@ -236,6 +237,47 @@ def test_a_black_picture_is_a_fault_but_in_the_hours_that_are_named() -> None:
     at_noon = Agreed(dark_hours=(hours_of("11:00-13:00"),))
     assert (cause_of(black), cause_of(black, at_noon)) == ("black picture", "")
     assert judged(black, NOON, at_noon).state is State.DARK
+
+
+NOISE = {"median": 17, "bright": 27, "gradient_p50": 4.2, "gradient_p90": 11.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "by_day"),
+    [
+        ({"spread": 24, "gradient_p99": 17.5, "sharpness": 1.25}, "black picture"),
+        ({"spread": 6, "gradient_p99": 8.0, "sharpness": 1.0}, "black picture"),
+        # A dim room has shapes.
+        ({"spread": 5, "gradient_p99": 11.7, "sharpness": 0.6}, ""),
+        ({"spread": 24, "gradient_p99": 17.5, "sharpness": 0.6}, ""),
+        ({"spread": 24, "gradient_p99": 30.0, "sharpness": 1.25}, ""),
+    ],
+)
+def test_noise_in_the_dark_is_black_by_day_and_not_judged_at_night(changes: dict[str, Any], by_day: str) -> None:
+    black = look(scene=scene(**NOISE | changes))
+    assert cause_of(black) == by_day
+    assert (judged(black, MIDNIGHT).state, judged(black, MIDNIGHT).suspects) == (State.DARK, ())
+    assert judged(black, NOON, Agreed(dark_hours=(hours_of("11:00-13:00"),))).fault is None
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        # Almanacs: at the solstices the sun rises in Hanoi at 5:17 and 6:32, and sets in Saigon at 18:17 and 17:33.
+        ("2021-06-21T05:00", False),
+        ("2021-06-21T06:30", True),
+        ("2021-06-21T17:30", True),
+        ("2021-06-21T18:15", False),
+        ("2021-12-21T06:30", False),
+        ("2021-12-21T07:30", True),
+        ("2021-12-21T16:30", True),
+        ("2021-12-21T17:30", False),
+        ("2021-03-21T12:00", True),
+        ("2021-03-21T00:00", False),
+    ],
+)
+def test_it_is_day_while_the_sun_is_up_everywhere(at: str, *, day: bool) -> None:
+    assert is_day(datetime.fromisoformat(f"{at}+07:00")) == day
 
 
 def test_a_still_picture_is_suspected_of_a_camera_that_was_not_still_once_and_of_no_other() -> None:
