@@ -60,6 +60,7 @@ Share = Annotated[float, Bounds(0, 1)]
 Port = Annotated[int, Bounds(1, 65_535)]
 Digest = Annotated[str, Pattern("[0-9a-f]{16}")]
 Digests = Annotated[list[Digest], Bounds(0, 32)]
+Colours = Annotated[list[Level], Bounds(4, 4)]
 Pair = Annotated[list[Count], Bounds(2, 2)]
 """Before and after."""
 
@@ -921,6 +922,7 @@ class SceneAnswer(TypedDict):
         grid: edges, a hexadecimal digit for each of 32x16 cells; `strengths`: their strengths in half octaves, for 16x8
             cells.
         digest: identifies the picture.
+        colours: the levels of blue that a tenth of the picture is below and above, then those of red; 128 is grey.
     """
 
     median: Level
@@ -938,6 +940,7 @@ class SceneAnswer(TypedDict):
     grid: Annotated[str, Pattern("[0-9a-f]{512}")]
     strengths: Annotated[str, Pattern("[0-9a-f]{128}")]
     digest: Digest
+    colours: Colours
 
 
 class PacketsAnswer(TypedDict):

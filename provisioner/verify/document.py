@@ -116,7 +116,9 @@ class WindowRow(Row):
     would_be: Annotated[SaidVerdict, _one_of(*(one for one in Verdict if one is not Verdict.MAINTENANCE))]
 
 
-_SUSPECTS: Final = _one_of("covered", "blurred", "frozen", "moved", "swapped", "partly covered")
+_SUSPECTS: Final = _one_of(
+    "covered", "blurred", "frozen", "moved", "swapped", "partly covered", "partly veiled", "colour cast"
+)
 
 
 class PictureRow(Row):

@@ -483,7 +483,9 @@ def report_of(case: Case) -> PictureReport:
 def view_of(picture: wire.PictureAnswer) -> PictureView | None:
     """Return a look's view, if measured."""
     scene = picture["scene"]
-    return None if scene is None else PictureView(scene["grid"], scene["strengths"], scene["sharpness"])
+    if scene is None:
+        return None
+    return PictureView(scene["grid"], scene["strengths"], scene["sharpness"], tuple(scene["colours"]))
 
 
 def signs_of(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign, ...]:

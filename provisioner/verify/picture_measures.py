@@ -13,6 +13,9 @@ from typing import Final
 AN_EDGE: Final = 7
 FEWEST_EDGES: Final = 8
 
+_GREY: Final = 128
+_NEARLY_GREY: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class PictureView:
@@ -22,11 +25,13 @@ class PictureView:
         grid: the edges: a hexadecimal digit for each of 32x16 cells, line by line.
         strengths: the edge strength of each of 16x8 cells, a digit each, in half octaves; 0 for no edge.
         sharpness: the steepness of the steepest edges relative to their height; 0 without edges.
+        colours: where blue and red begin and end, but for a tenth on each side; empty in older references.
     """
 
     grid: str
     strengths: str
     sharpness: float
+    colours: tuple[int, ...] = ()
 
     @property
     def edges(self) -> tuple[int, ...]:
@@ -37,6 +42,11 @@ class PictureView:
     def steps(self) -> tuple[int, ...]:
         """The strengths as numbers."""
         return _numbers(self.strengths)
+
+    @property
+    def is_coloured(self) -> bool:
+        """Whether it has colours, as no picture under infrared light does."""
+        return any(abs(level - _GREY) > _NEARLY_GREY for level in self.colours)
 
     @property
     def says_something(self) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final, TypedDict
+from statistics import median
+from typing import Annotated, Final, NotRequired, TypedDict
 
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import VIETNAM, Document, msg
@@ -43,6 +44,10 @@ Healthy pictures of one light have 0.75 of it and more; a lens that is off by 2 
 """
 SHARP: Final = 0.4
 """A reference below this sharpness, from little light and much noise, cannot reveal a blurred picture."""
+VEIL: Final = 5
+"""A veil takes so many half octaves from the edges behind it, and none from the others."""
+CAST: Final = 10
+"""All colours of a picture are off by this many levels, or more, from the reference's of the same light."""
 MOST_REFERENCES: Final = 4
 
 LASTS_CHECKS: Final = 3
@@ -186,7 +191,9 @@ class ViewDoubt(StrEnum):
     SWAPPED = "swapped"
     COVERED = "covered"
     PARTLY_COVERED = "partly covered"
+    VEILED = "partly veiled"
     BLURRED = "blurred"
+    COLOURED = "colour cast"
 
 
 KIND: Final[Mapping[ViewDoubt, str]] = {
@@ -194,11 +201,13 @@ KIND: Final[Mapping[ViewDoubt, str]] = {
     ViewDoubt.SWAPPED: "view",
     ViewDoubt.COVERED: "view",
     ViewDoubt.PARTLY_COVERED: "view",
+    ViewDoubt.VEILED: "view",
     ViewDoubt.BLURRED: "blurred",
+    ViewDoubt.COLOURED: "colours",
 }
 """The remembered kind of each suspicion: moved tonight and covered tomorrow are one matter."""
 
-TELLING: Final = (ViewDoubt.SWAPPED, ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED)
+TELLING: Final = (ViewDoubt.SWAPPED, ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.VEILED, ViewDoubt.MOVED)
 """Suspicions of a view, most specific first."""
 
 
@@ -271,10 +280,10 @@ def judge_view(
         return ViewJudgement((_another_view(view, far, others),))
     notes = [] if move_shows(reference.view) else [MOVE_NOT_DETECTABLE]
     softest = min(candidate.view.sharpness for candidate in alike)
-    if softest < SHARP:
-        return ViewJudgement(not_decidable=", ".join((*notes, BLUR_NOT_DETECTABLE)))
-    blurred = _blurred(view, softest)
-    return ViewJudgement((blurred,) if blurred else (), ", ".join(notes))
+    notes += [BLUR_NOT_DETECTABLE] if softest < SHARP else []
+    blurred = None if softest < SHARP else _blurred(view, softest)
+    coloured = _coloured(view, alike) if daylight(at) is Daylight.DAY else None
+    return ViewJudgement(tuple(filter(None, (blurred, coloured))), ", ".join(notes))
 
 
 def _nothing_to_compare(
@@ -334,15 +343,30 @@ def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
     lost = frozenset(cell for cell in had if _is_lost(view.steps[cell], reference.steps[cell]))
     if _distance(_pairs(view, reference, lost, inside=True)) <= NEAR:
         # Fog, or less light: fainter edges are still in place. Behind a cover they are not.
-        return None
+        return _veiled(view, reference, had)
     share = len(lost) / len(had)
     detail = msg("{share} of the former edges are gone", f"{share:.0%}")
     if share >= ALL_LOST:
         return SuspectView(ViewDoubt.COVERED, detail)
     if share < LOST or _largest_piece(lost) <= ONE_PIECE * len(lost):
-        return None
+        return _veiled(view, reference, had)
     as_it_was = _distance(_pairs(view, reference, lost, inside=False)) <= NEAR
     return SuspectView(ViewDoubt.PARTLY_COVERED, detail) if as_it_was else None
+
+
+def _veiled(view: PictureView, reference: PictureView, had: Sequence[int]) -> SuspectView | None:
+    """Return a suspicion if one piece is much fainter and the rest as it was; fog and dusk dim all of it."""
+    weaker = {cell: reference.steps[cell] - view.steps[cell] for cell in had}
+    veiled = {cell for cell in had if weaker[cell] >= VEIL}
+    share = len(veiled) / len(had)
+    if not LOST <= share < ALL_LOST or _largest_piece(veiled) <= ONE_PIECE * len(veiled):
+        return None
+    if median(weaker[cell] for cell in had if cell not in veiled) > 1:
+        return None
+    return SuspectView(
+        ViewDoubt.VEILED,
+        msg("{share} of the former edges are much fainter, the others are as they were", f"{share:.0%}"),
+    )
 
 
 def _is_lost(now: int, then: int) -> bool:
@@ -388,6 +412,24 @@ def _blurred(view: PictureView, softest: float) -> SuspectView | None:
     )
 
 
+def _coloured(view: PictureView, alike: References) -> SuspectView | None:
+    """Return a suspicion if all blue or red is off from each reference that has colours."""
+    if not view.is_coloured:
+        return None
+    casts = [_cast(view.colours, one.view.colours) for one in alike if one.view.is_coloured]
+    off = min(casts, default=0)
+    if off < CAST:
+        return None
+    return SuspectView(ViewDoubt.COLOURED, msg("its colours are {levels} levels off what was accepted", off))
+
+
+def _cast(now: Sequence[int], then: Sequence[int]) -> int:
+    """Return by how much the darkest and the lightest of a colour are off in one direction."""
+    low_blue, high_blue, low_red, high_red = (a - b for a, b in zip(now, then, strict=True))
+    pairs = ((low_blue, high_blue), (low_red, high_red))
+    return max(min(abs(low), abs(high)) if low * high > 0 else 0 for low, high in pairs)
+
+
 def lasting(suspicion: Suspicion) -> bool:
     """Return whether a suspicion lasted for several checks, spread in time."""
     return suspicion.checks >= LASTS_CHECKS and suspicion.last - suspicion.first >= LASTS_FOR
@@ -404,6 +446,7 @@ class _ReferenceRow(TypedDict):
     grid: Annotated[str, wire.Pattern(f"[0-9a-f]{{{ACROSS * DOWN}}}")]
     strengths: Annotated[str, wire.Pattern(f"[0-9a-f]{{{ACROSS * DOWN // COARSE**2}}}")]
     sharpness: Annotated[float, wire.Bounds(0, 1000)]
+    colours: NotRequired[wire.Colours]
 
 
 class _References(TypedDict):
@@ -417,8 +460,10 @@ def references_document(references: References) -> Document:
 
 
 def _reference_document(reference: Reference) -> Document:
-    view = {"grid": reference.view.grid, "strengths": reference.view.strengths, "sharpness": reference.view.sharpness}
-    return {"at": int(reference.at.timestamp()), "run": reference.run, **view}
+    view = reference.view
+    colours = {"colours": list(view.colours)} if view.colours else {}
+    measures = {"grid": view.grid, "strengths": view.strengths, "sharpness": view.sharpness, **colours}
+    return {"at": int(reference.at.timestamp()), "run": reference.run, **measures}
 
 
 def references_from(document: object) -> References:
@@ -434,4 +479,5 @@ def references_from(document: object) -> References:
 
 def _reference_from(row: _ReferenceRow) -> Reference:
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=row["at"])
-    return Reference(PictureView(row["grid"], row["strengths"], row["sharpness"]), at, row["run"][:_LONGEST_RUN])
+    view = PictureView(row["grid"], row["strengths"], row["sharpness"], tuple(row.get("colours", ())))
+    return Reference(view, at, row["run"][:_LONGEST_RUN])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,7 +45,8 @@ NOON = datetime(2021, 6, 1, 5, tzinfo=UTC)
 DIGITS = "0123456789abcdef"
 GRIDS = st.text(DIGITS, min_size=ACROSS * DOWN, max_size=ACROSS * DOWN)
 STRENGTHS = st.text(DIGITS, min_size=ACROSS * DOWN // COARSE**2, max_size=ACROSS * DOWN // COARSE**2)
-VIEWS = st.builds(PictureView, GRIDS, STRENGTHS, st.floats(0, 2))
+COLOURS = st.just(()) | st.tuples(*[st.integers(0, 255)] * 4)
+VIEWS = st.builds(PictureView, GRIDS, STRENGTHS, st.floats(0, 2), COLOURS)
 MOMENTS = st.datetimes(datetime(2021, 1, 1), datetime(2031, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 REFERENCES = st.lists(st.builds(Reference, VIEWS, MOMENTS, st.just("run")), max_size=MOST_REFERENCES).map(tuple)
 OTHERS = st.dictionaries(st.sampled_from(["cam-02", "cam-03"]), REFERENCES)
@@ -209,10 +212,62 @@ def test_what_stands_in_several_places_is_no_cover_though_it_hides_as_much(acros
 
 @given(st.sets(st.integers(0, 127), min_size=40))
 def test_what_is_only_fainter_than_it_was_is_not_covered(cells: set[int]) -> None:
-    # Fog takes the strength of edges, and leaves them where they are.
-    faint = hidden(scene(1), cells).strengths
+    # Fog takes the strength of all edges, of some more than of others, and leaves them where they are.
+    faint = "".join(f"{max(0, int(digit, 16) - 3):x}" for digit in hidden(scene(1), cells).strengths)
     foggy = PictureView(scene(1).grid, faint, 0.5)
     assert judge_view(foggy, accepted(scene(1)), {}, NIGHT).suspects == ()
+
+
+@pytest.mark.parametrize(
+    ("behind", "beside", "words"),
+    [
+        (6, 0, [ViewDoubt.VEILED]),
+        (5, 1, [ViewDoubt.VEILED]),
+        (4, 0, []),
+        # Dusk and fog leave nothing as it was.
+        (6, 2, []),
+    ],
+)
+def test_a_veil_over_half_weakens_the_edges_behind_it_alone(behind: int, beside: int, words: list[ViewDoubt]) -> None:
+    own = scene(1, strength="d")
+    half = ACROSS // COARSE // 2
+    veiled = (f"{13 - behind:x}" * half + f"{13 - beside:x}" * half) * (DOWN // COARSE)
+    view = PictureView(own.grid, veiled, own.sharpness)
+    assert [one.word for one in judge_view(view, accepted(own), {}, NIGHT).suspects] == words
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ((118, 136, 120, 134), []),
+        # White balance: all of blue is off. A red lorry, or a lamp: one end of red is.
+        ((138, 156, 120, 134), [ViewDoubt.COLOURED]),
+        ((118, 136, 108, 122), [ViewDoubt.COLOURED]),
+        ((118, 136, 120, 190), []),
+        ((127, 145, 120, 134), []),
+        # Infrared has no colours.
+        ((128, 128, 128, 128), []),
+    ],
+)
+def test_a_cast_is_off_in_all_of_a_colour_by_day(now: tuple[int, ...], words: list[ViewDoubt]) -> None:
+    then = replace(scene(1), colours=(118, 136, 120, 134))
+    view = replace(then, colours=now)
+    suspects = judge_view(view, accepted(then, at=NOON), {}, NOON).suspects
+    assert [one.word for one in suspects] == words
+    assert judge_view(view, accepted(then), {}, NIGHT).suspects == ()
+    assert judge_view(view, accepted(scene(1), at=NOON), {}, NOON).suspects == ()
+
+
+def test_a_reference_of_an_earlier_version_has_no_colours_and_is_read() -> None:
+    old = references_document(accepted(scene(1)))
+    assert "colours" not in str(old)
+    assert references_from(old) == accepted(scene(1))
+    new = accepted(replace(scene(1), colours=(118, 136, 120, 134)))
+    assert references_from(references_document(new)) == new
+    for colours in ([1, 2, 3], [0, 0, 0, 256], "grey", [0.5, 1, 2, 3]):
+        document: Any = references_document(new)
+        document["references"][0]["colours"] = colours
+        assert references_from(document) == ()
 
 
 def test_a_little_that_is_hidden_is_no_suspect() -> None:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from tests.pictures.cameras import Camera, Light, Night, accepted, camera_of, filming, nights
-from tests.pictures.faults import BY_DAY, FILMED, FROZEN, HARD, SOFT, STANDING, Fault, Trouble, trouble_of
+from tests.pictures.faults import BY_DAY, COLOURED, FILMED, FROZEN, HARD, SOFT, STANDING, Fault, Trouble, trouble_of
 from tests.pictures.film import Shot, scene_number
 from tests.pictures.looking import QUICK_S, Watcher, as_another, full_s, watcher
 from tests.pictures.scenes import scene_of
@@ -48,7 +48,7 @@ class Size:
 
     def faults(self, among: Sequence[Fault]) -> Sequence[Fault]:
         """Those of some faults that its cameras have."""
-        return [fault for fault in among if not self.footage or fault in FILMED]
+        return [fault for fault in among if (fault in FILMED if self.footage else fault not in COLOURED)]
 
 
 @dataclass(frozen=True, slots=True)

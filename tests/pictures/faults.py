@@ -94,6 +94,9 @@ FILMED = (
 )
 """Faults of what is in the picture: those that footage is shown with."""
 
+COLOURED = frozenset({Fault.COLOURED})
+"""Faults of what drawn scenes do not have: they are grey."""
+
 BY_DAY = frozenset({Fault.BLACK_NOISE, Fault.VEILED, Fault.COLOURED, Fault.DARKENING})
 """Faults that are looked at by day: at night they look like a night."""
 

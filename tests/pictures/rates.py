@@ -16,7 +16,7 @@ from typing import Any, TypedDict, cast
 
 from provisioner.hosts.answers import read, wire
 from provisioner.verify.memory import PathMemory, after
-from provisioner.verify.picture_check import Agreed, Before, Judgement, State, early_doubt, judged
+from provisioner.verify.picture_check import Agreed, Before, Judgement, State, early_doubt, judged, view_of
 from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import Reference, References, judge_view, lasting
 from provisioner.verify.requests import Hours, hours_of
@@ -117,9 +117,14 @@ def _is_reference(look: Look) -> bool:
 def _references(looks: Iterable[Look]) -> dict[int, References]:
     found: dict[int, References] = defaultdict(tuple)
     for look in looks:
-        if _is_reference(look) and (view := view_of(_picture(look))) is not None and view.says_something:
+        if _is_reference(look) and (view := _view(look)) is not None and view.says_something:
             found[look.camera] += (Reference(view, _moment(look)),)
     return found
+
+
+def _view(look: Look) -> PictureView | None:
+    picture = _picture(look)
+    return view_of(picture) if picture else None
 
 
 def _of_camera(
@@ -171,13 +176,6 @@ def _picture(look: Look) -> wire.PictureAnswer | None:
         return None
     picture = read(wire.PictureAnswer, look.picture)
     return {**picture, "packets": {**picture["packets"], "arrived_s": look.seconds}}
-
-
-def view_of(picture: wire.PictureAnswer | None) -> PictureView | None:
-    """What a look saw of the view."""
-    if picture is None or picture["scene"] is None:
-        return None
-    return PictureView(picture["scene"]["grid"], picture["scene"]["strengths"], picture["scene"]["sharpness"])
 
 
 # --- figures --------------------------------------------------------------------------------------

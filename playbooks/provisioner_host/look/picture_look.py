@@ -26,8 +26,10 @@ MOST_LINE = 2_000
 
 # Where key frames are rare, a picture between them is better than none.
 _BETWEEN_S = 1.9
+# Luma, and two planes of colour at a quarter of its pixels.
+_LUMA = picture_measures.WIDTH * picture_measures.HEIGHT
 _SIZES = (
-    picture_measures.WIDTH * picture_measures.HEIGHT,
+    _LUMA * 3 // 2,
     picture_measures.EXACT_WIDTH * picture_measures.EXACT_HEIGHT,
 )
 
@@ -78,10 +80,10 @@ def filters(number: int, *, every: bool) -> str:
     chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if every else "key"
     decoded, measured = (f"@{step}{number}" for step in ("decoded", "chosen"))
     small, exact = (
-        f"scale={width}:{height}:flags={how}:out_range=pc,format=gray"
-        for width, height, how in (
-            (picture_measures.WIDTH, picture_measures.HEIGHT, "area"),
-            (picture_measures.EXACT_WIDTH, picture_measures.EXACT_HEIGHT, "neighbor"),
+        f"scale={width}:{height}:flags={how}:out_range=pc,format={form}"
+        for width, height, how, form in (
+            (picture_measures.WIDTH, picture_measures.HEIGHT, "area", "yuv420p"),
+            (picture_measures.EXACT_WIDTH, picture_measures.EXACT_HEIGHT, "neighbor", "gray"),
         )
     )
     return (
@@ -109,18 +111,19 @@ class MeasuredPictures:
 
     def __init__(self) -> None:
         self._small, self._exact = bytearray(), bytearray()
-        self._last_exact = b""
+        self._last_exact = self._last_colours = b""
         self._smalls: list[bytes] = []
         self._digests: list[str] = []
-        self._scene: tuple[tuple[bytes, bytes], SceneAnswer] | None = None
+        self._scene: tuple[tuple[bytes, bytes, bytes], SceneAnswer] | None = None
 
     def small(self, chunk: bytes) -> None:
         """Take averaged pictures."""
         for picture in _whole(self._small, chunk, _SIZES[0]):
+            luma, self._last_colours = picture[:_LUMA], picture[_LUMA:]
             if len(self._smalls) <= MOST_PICTURES:
-                self._smalls.append(picture)
+                self._smalls.append(luma)
             else:
-                self._smalls[-1] = picture
+                self._smalls[-1] = luma
 
     def exact(self, chunk: bytes) -> None:
         """Take exact pictures."""
@@ -133,7 +136,7 @@ class MeasuredPictures:
         """Return the measures of the last picture."""
         if not self._smalls or not self._last_exact:
             return None
-        last = self._smalls[-1], self._last_exact
+        last = self._smalls[-1], self._last_exact, self._last_colours
         if self._scene is None or self._scene[0] != last:
             self._scene = last, picture_measures.scene_of(*last)
         return self._scene[1]

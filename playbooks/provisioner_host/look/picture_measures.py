@@ -77,8 +77,11 @@ class Packet:
 # --- pictures -------------------------------------------------------------------------------------
 
 
-def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
-    """Return the measures of a picture, from its averaged and exact form."""
+def scene_of(small: bytes, exact: bytes, colours: bytes = b"") -> SceneAnswer:
+    """Return the measures of a picture, from its averaged and exact form.
+
+    `colours` are the two planes of colour of the averaged one, if any.
+    """
     levels = _levels(_middle(exact, EXACT_WIDTH, EXACT_HEIGHT))
     common = [count for _, count in levels.most_common(3)]
     total = levels.total() or 1
@@ -101,6 +104,7 @@ def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
         "grid": grid_of(rows),
         "strengths": strengths_of(rows),
         "digest": digest_of(exact),
+        "colours": _colours(colours),
     }
 
 
@@ -220,6 +224,13 @@ def _flat_cells(small: bytes) -> float:
             flat += max(cell) - min(cell) <= _FLAT
             number += 1
     return round(flat / number, 4)
+
+
+def _colours(planes: bytes) -> list[int]:
+    """Return where blue and red begin and end, but for a tenth on each side; 128 is grey."""
+    half = len(planes) // 2
+    both = [sorted(plane) for plane in (planes[:half], planes[half:]) if plane]
+    return [plane[len(plane) * tenth // 10] for plane in both for tenth in (1, 9)] or [128] * 4
 
 
 def _sharpness(exact: bytes) -> float:
@@ -349,6 +360,7 @@ def _scene(fields: Mapping[str, object]) -> SceneAnswer:
         "grid": _text(fields["grid"], _GRID),
         "strengths": _text(fields["strengths"], _STRENGTHS),
         "digest": _text(fields["digest"], _DIGEST),
+        "colours": _four_levels(fields["colours"]),
     }
 
 
@@ -365,6 +377,11 @@ def _count(value: object) -> int:
 
 def _level(value: object) -> int:
     return _whole(value, 255)
+
+
+def _four_levels(value: object) -> list[int]:
+    blue, most_blue, red, most_red = _list(value, 4)
+    return [_level(level) for level in (blue, most_blue, red, most_red)]
 
 
 def _whole(value: object, most: int) -> int:

@@ -64,6 +64,12 @@ def test_a_surface_of_one_level_has_that_level_and_nothing_else(level: int) -> N
     assert (surface["gradient_p99"], surface["steepest"], surface["sharpness"]) == (0.0, 0.0, 0.0)
 
 
+def test_colours_begin_and_end_but_for_a_tenth() -> None:
+    blue, red = bytes(range(100, 200)), bytes([128] * 100)
+    assert measures.scene_of(bytes(SMALL), bytes(EXACT), blue + red)["colours"] == [110, 190, 128, 128]
+    assert measures.scene_of(bytes(SMALL), bytes(EXACT))["colours"] == [128] * 4
+
+
 @given(st.binary(min_size=64, max_size=256), st.binary(min_size=64, max_size=256))
 @settings(max_examples=20, deadline=None)
 def test_every_measure_is_one_that_root_takes(some: bytes, more: bytes) -> None:
@@ -221,6 +227,9 @@ def test_whatever_comes_out_of_a_decoder_breaks_nothing(some: list[bytes]) -> No
         {"scene": scene(grid="g" * 512)},
         {"scene": scene(median=256)},
         {"scene": scene(one_level=1.1)},
+        {"scene": scene(colours=[1, 2, 3])},
+        {"scene": scene(colours=[1, 2, 3, 256])},
+        {"scene": scene(colours=[1, 2, 3, 4, 5])},
         {"scene": scene(digest="\x1b[2J" + "0" * 12)},
         {"scene": []},
         {"packets": packets(keys=["0" * 16] * 17)},

@@ -231,6 +231,7 @@ def scene(**changes: Any) -> dict[str, Any]:
         "grid": "07" * 256,
         "strengths": "a" * 128,
         "digest": "0123456789abcdef",
+        "colours": [118, 136, 120, 134],
     } | changes
 
 
