@@ -220,6 +220,19 @@ CAMERAS: Final = (
         settle_s=_STALLED_AGAIN_S,
     ),
     _camera(
+        "ends the stream seconds after each start",
+        f"{_HD}/cam-03",
+        Shows(f"{_HD}/cam-03", Picture.ENDS),
+        expected=_down(f"{_HD}/cam-03", "stream ends"),
+        settle_s=_STALLED_AGAIN_S,
+    ),
+    _camera(
+        "a key frame a minute",
+        f"{_BG1}/cam-03",
+        Shows(f"{_BG1}/cam-03", Picture.KEY_60),
+        expected=Expected(("degraded",), ("key frames rare",), _AT_CAMERA, f"{_BG1}/cam-03"),
+    ),
+    _camera(
         "sends sound alone",
         f"{_HD}/cam-01",
         Shows(f"{_HD}/cam-01", Picture.AUDIO_ONLY),
