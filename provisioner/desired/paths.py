@@ -81,6 +81,7 @@ def media_paths(
                 fps=stream.fps,
                 least_kbps=stream.least_kbps,
                 dark_hours=dark,
+                tour=camera.tour,
                 login_change=change,
                 former=former_picture(stream, today) if stream.accept and today else None,
                 beside=beside,

@@ -99,8 +99,8 @@ class MediaPath(NamedTuple):
     """A path of a relay: pulled always or on demand, or pushed.
 
     `source` is `None` if pushed. `alias_of` is the new name, if this is an old one (`moved`). `fps` and `least_kbps`
-    are agreed; the camera may be dark in `dark_hours`. `login_change` and `former` are settings under change. `beside`
-    tells that another relay always pulls the path.
+    are agreed; the camera may be dark in `dark_hours`, and turns if `tour`. `login_change` and `former` are settings
+    under change. `beside` tells that another relay always pulls the path.
     """
 
     name: str
@@ -120,6 +120,7 @@ class MediaPath(NamedTuple):
     fps: int | None = None
     least_kbps: int | None = None
     dark_hours: tuple[str, ...] = ()
+    tour: bool = False
     login_change: LoginChange | None = None
     former: FormerPicture | None = None
     beside: bool = False

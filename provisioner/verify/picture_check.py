@@ -461,7 +461,8 @@ def report_of(case: Case) -> PictureReport:
         return PictureReport(NOT_MEASURED)
     picture, judgement = read.picture, _judgement_of(case, read.picture)
     packets, view = picture["packets"], view_of(picture)
-    compared = judge_view(view, case.references, case.others, case.at or _NO_TIME, dark=judgement.state is State.DARK)
+    dark, tour = judgement.state is State.DARK, case.target.path.tour
+    compared = judge_view(view, case.references, case.others, case.at or _NO_TIME, dark=dark, tour=tour)
     signs = signs_of(judgement, compared)
     return PictureReport(
         state=judgement.state.value,

@@ -253,6 +253,7 @@ BLUR_NOT_DETECTABLE: Final = "blur not detectable here"
 TOO_DARK: Final = "too dark to compare"
 TOO_PLAIN: Final = "too few edges to compare"
 NOT_MEASURED: Final = "no view was measured"
+ON_TOUR: Final = "the camera turns: this view has no reference"
 
 
 def judge_view(
@@ -262,8 +263,12 @@ def judge_view(
     at: datetime,
     *,
     dark: bool = False,
+    tour: bool = False,
 ) -> ViewJudgement:
-    """Compare a view with its references, and if far with other cameras'."""
+    """Compare a view with its references, and if far with other cameras'.
+
+    A camera on `tour` may have other views: far from its references only a swap is a suspicion.
+    """
     alike = _of_the_same_light(references, at)
     if why := _nothing_to_compare(view, references, alike, at, dark=dark):
         strange = None if view is None or dark else _stranger(view, references, others)
@@ -272,6 +277,9 @@ def judge_view(
     far, reference = min(
         ((distance(view, candidate.view), candidate) for candidate in references), key=lambda pair: pair[0]
     )
+    if tour and far > FAR:
+        strange = _stranger(view, references, others)
+        return ViewJudgement((strange,) if strange else (), "" if strange else ON_TOUR)
     if hidden := _hidden(view, min(alike, key=lambda candidate: distance(view, candidate.view)).view):
         return ViewJudgement((hidden,))
     if not view.says_something:

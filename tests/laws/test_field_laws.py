@@ -75,6 +75,7 @@ OWN: dict[str, Any] = {
     "port": 556,
     "dark_hours": ["22:00-05:00"],
     "audio": True,
+    "tour": True,
     "onvif": ONVIF,
     "accept": LOGIN,
     "streams": {

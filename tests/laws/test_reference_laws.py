@@ -24,6 +24,7 @@ from provisioner.verify.reference import (
     MOST_REFERENCES,
     MOVE_NOT_DETECTABLE,
     NO_REFERENCE,
+    ON_TOUR,
     TOO_DARK,
     TOO_PLAIN,
     Daylight,
@@ -154,6 +155,27 @@ def test_another_view_is_moved_and_that_of_another_camera_is_swapped() -> None:
     assert [(one.word, one.kind) for one in swapped.suspects] == [(ViewDoubt.SWAPPED, "view")]
     assert "cam-02" in swapped.suspects[0].detail
     assert judge_view(own, accepted(own), {"cam-02": accepted(own)}, NIGHT).suspects == ()
+
+
+def test_a_camera_on_tour_is_never_moved_and_its_other_suspicions_stay() -> None:
+    own, beside = accepted(scene(1)), {"cam-02": accepted(scene(2))}
+    turned = judge_view(scene(3), own, beside, NIGHT, tour=True)
+    # The result counts, so that an earlier suspicion ends.
+    assert (turned.suspects, turned.not_decidable, turned.kinds) == ((), ON_TOUR, frozenset())
+    assert [one.word for one in judge_view(scene(2), own, beside, NIGHT, tour=True).suspects] == [ViewDoubt.SWAPPED]
+    for view in (covered(scene(1), 0.35), PictureView(scene(1).grid, scene(1).strengths, 0.2)):
+        suspects = judge_view(view, own, beside, NIGHT).suspects
+        assert suspects
+        assert judge_view(view, own, beside, NIGHT, tour=True).suspects == suspects
+
+
+@given(view=VIEWS, references=REFERENCES, others=OTHERS, at=MOMENTS)
+def test_a_tour_adds_no_suspicion(
+    view: PictureView, references: tuple[Reference, ...], others: dict[str, tuple[Reference, ...]], at: datetime
+) -> None:
+    fixed, turning = (judge_view(view, references, others, at, tour=tour) for tour in (False, True))
+    assert {one.word for one in turning.suspects} <= {one.word for one in fixed.suspects} | {ViewDoubt.SWAPPED}
+    assert ViewDoubt.MOVED not in {one.word for one in turning.suspects}
 
 
 def test_another_cameras_view_is_known_without_a_reference_of_the_same_light() -> None:

@@ -230,6 +230,8 @@ class Camera(Model):
     """Hours in which a black picture is not a fault, in Vietnam's time, e.g. `22:00-05:00`."""
     audio: Annotated[bool, SIGNED] = False
     """Whether the stream should carry sound. If not, a stream with sound is reported."""
+    tour: Annotated[bool, Use(signed=False, option="Whether the camera turns: a tour, or PTZ by hand.")] = False
+    """Whether the camera turns (a tour, or PTZ by hand). Another view is then no suspicion."""
     onvif: Annotated[Onvif | None, UNSIGNED] = None
     """The camera's ONVIF service; for a channel, set it on the recorder. If absent, verify does not ask."""
     accept: Annotated[DeviceAccept | None, UNSIGNED] = None

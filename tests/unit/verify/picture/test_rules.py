@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import UnreadableError
 from provisioner.desired.spec import MediaPath
+from provisioner.desired.state import desired_state
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
@@ -28,6 +30,7 @@ from provisioner.verify.picture_check import (
     is_day,
     is_full,
     judged,
+    report_of,
     signs_of,
 )
 from provisioner.verify.picture_mode import Looks
@@ -45,6 +48,10 @@ from provisioner.verify.requests import (
 )
 from provisioner.verify.result import Cause, SuspectSign, Verdict
 from provisioner.verify.rotation import full_look_reason
+from tests import fleets
+from tests import inventories as make
+from tests.laws.test_reference_laws import accepted
+from tests.laws.test_reference_laws import scene as scene_of_views
 from tests.unit.verify.world import (
     CENTRE,
     PATHS,
@@ -418,3 +425,29 @@ def test_a_lens_without_an_edge_is_covered_and_said_once(doubt: ViewDoubt) -> No
     assert signs == (SuspectSign("view", "covered", "70% of the former edges are gone"),)
     seen = [sign.word for sign in signs_of(Judgement(State.GOOD), compared)]
     assert seen == [doubt.value]
+
+
+@pytest.mark.parametrize(("tour", "words"), [(False, ("moved",)), (True, ())])
+def test_a_path_of_a_camera_on_tour_is_compared_as_one(tour: bool, words: tuple[str, ...]) -> None:  # noqa: FBT001
+    seen = scene_of_views(3)
+    measured = look(scene=scene(grid=seen.grid, strengths=seen.strengths, sharpness=seen.sharpness))
+    path = SUB._replace(tour=tour)
+    case: Any = SimpleNamespace(
+        read=SimpleNamespace(run=True, frame=("h264", 640, 360), looked=True, picture=measured),
+        path_as_decoded=path,
+        target=SimpleNamespace(path=path),
+        relay=SimpleNamespace(samples={}),
+        memory=PathMemory(),
+        at=MIDNIGHT,
+        references=accepted(scene_of_views(1)),
+        others={},
+    )
+    assert report_of(case).suspects == words
+
+
+def test_a_path_knows_from_the_inventory_that_its_camera_turns() -> None:
+    cameras = [make.camera("cam-01", 11, tour=True), make.camera("cam-02", 12)]
+    facility = make.facility(cameras=cameras)
+    whole = fleets.complete(make.inventory(facilities=[facility]))
+    found = {path.camera: path.tour for _, path in desired_state(whole, fleets.secrets_of(whole)).paths}
+    assert found == {"cam-01": True, "cam-02": False}
