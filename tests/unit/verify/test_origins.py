@@ -52,8 +52,8 @@ def truths(draw: st.DrawFn) -> Truth:
         if places[path.name] is None and draw(st.booleans()):
             idle[own] += 1  # it was called, and has not answered yet
     came = sorted(name for name, place in places.items() if place)
-    late = draw(st.frozensets(st.sampled_from(came), max_size=2)) if came and draw(st.booleans()) else frozenset[str]()
-    return Truth(places, idle, late)
+    some: st.SearchStrategy[frozenset[str]] = st.frozensets(st.sampled_from(came or [""]), max_size=2)
+    return Truth(places, idle, draw(some) if came else frozenset())
 
 
 def seen(truth: Truth) -> VerifyResult:
