@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from textwrap import wrap
 from typing import Any, TypedDict, cast
 
@@ -303,7 +304,7 @@ def together(parts: Sequence[Figures]) -> Figures:
     whole = {
         "seeds": [seed for part in parts for seed in part["seeds"]],
         "healthy": _sum([part["healthy"] for part in parts]),
-        "faults": {name: _sum([of[name] for of in faults]) for name in faults[0]},
+        "faults": {name: _sum([of[name] for of in faults if name in of]) for name in dict.fromkeys(chain(*faults))},
         "cpu_s": max(part["cpu_s"] for part in parts),
         "cpu_full_s": max(part["cpu_full_s"] for part in parts),
     }
