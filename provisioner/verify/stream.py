@@ -53,6 +53,8 @@ _OF_DEVICE = frozenset(
 _STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.STREAM_ENDS, Cause.UNKNOWN})
 # So often a stream ended within the log's last minute and a half: it does so again and again.
 _MANY_ENDS = 2
+# Who waits for a key frame for longer than that need not expect one.
+_NEVER_S = 60.0
 # Who sent for less than that before MediaMTX ended its stream sent nothing.
 _SENT_S = 1.0
 
@@ -325,11 +327,11 @@ def _undecodable_check(case: Case, read: Read) -> Check | None:
         detail = msg("its stream never has its {sets}, so nothing can decode it: restart the camera", missing)
         return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
     rare = rare_key_check(case) if read.keys is not None and read.timed_out else None
-    # A picture anywhere proves that there are key frames.
-    if read.keys is None or rare is None or any(other.frame for other in case.reads):
+    waited_s = max(read.keys["without_s"], read.keys["waited_s"]) if read.keys is not None else 0.0
+    # A picture anywhere proves that there are key frames; else a minute without one is enough.
+    if rare is None or waited_s < _NEVER_S or any(other.frame for other in case.reads):
         return rare
-    waited_s = f"{max(read.keys['without_s'], read.keys['waited_s']):.0f}"
-    detail = msg("its stream flows, and no key frame came in {seconds} s: no viewer can begin", waited_s)
+    detail = msg("its stream flows, and no key frame came in {seconds} s: no viewer can begin", f"{waited_s:.0f}")
     return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
 
 

@@ -391,6 +391,17 @@ def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
     assert reads["silent"]["error"] == "no answer within 1 s"
 
 
+def test_where_many_streams_bring_nothing_none_is_waited_for_longer(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "_MOST_LATE", 1)
+    keyless = _keys_apart(filmed("one key frame"), 3, 30)
+    paths = [f"{PATH}{number}" for number in range(3)]
+    with FilmServer(dict.fromkeys(paths, keyless)) as camera:
+        reads = looked_at(camera, paths, read_s=1)
+    assert sum(read["seconds"] < 2 for read in reads.values()) >= 2
+
+
 @pytest.mark.parametrize(("name", "missing"), [("key frames each second", "SPS, PPS"), ("h265", "VPS, SPS, PPS")])
 def test_a_stream_without_parameter_sets_names_them(name: str, missing: str, filmed: Callable[[str], Film]) -> None:
     bare = replace(filmed(name), pictures=filmed(name).out_of_band().pictures)

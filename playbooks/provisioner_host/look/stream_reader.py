@@ -212,6 +212,8 @@ _KEY_PICTURE: LookToTake = {"seconds": 0.0, "most_s": 0.0, "keys": 0, "every": T
 _LONGER_S = 0.3
 # Of a stream that is played a key picture is waited for so many times as long; what is rarer than this is told.
 _RARE_WAITS, _RARE_S = 2.6, 10.0
+# So many streams are waited for as long at once: where more bring nothing, it is no matter of their key frames.
+_MOST_LATE = 16
 # A stream that sent nothing for so long is not waited for.
 _SENDS_S = 3.0
 # Streams of a site wait so long for each other's key pictures, to be decoded together; a longer look waits for nobody.
@@ -308,6 +310,8 @@ class _Reads:
         self._batches: list[_RunningBatch] = []
         self.buffered_bytes = 0
         """Bytes of all streams kept for a second decoding."""
+        self.late = 0
+        """The number of streams waited for longer than usual."""
 
     @property
     def goes_on(self) -> bool:
@@ -323,6 +327,7 @@ class _Reads:
                 continue
             self.budget.begin()
             self._begin(_Read(turn, self))
+        self.late = sum(read.is_late(now) for read in self._open)
         for read in list(self._open):
             read.guarded(read.advance, now)
         # Who is sure looks on while others are not, as long as nobody waits for the place.
@@ -569,13 +574,17 @@ class _Read:
         elif now - self._spoke > _ALIVE_S:
             self._say(self._talk.stay())
 
+    def is_late(self, now: float) -> bool:
+        """Return whether its key picture is waited for longer than usual."""
+        return self.since is None and now - self._begun > self._patient_s
+
     def _waits_s(self, now: float) -> float:
         """Return the wait for a key picture: longer once the stream is played.
 
         MediaMTX sends nothing before one. A stream whose pictures stopped is not waited for.
         """
         has_stopped = self._stream is not None and 0 < self._stream.key_frames.came_at < now - _SENDS_S
-        if self._played is None or has_stopped:
+        if self._played is None or has_stopped or self._reads.late > _MOST_LATE:
             return self._patient_s
         return max(self._patient_s, min(_RARE_WAITS * self._reads.read_s, self._reads.until - self._begun))
 
