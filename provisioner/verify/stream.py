@@ -94,7 +94,7 @@ def relay_check(case: Case) -> Check:
         return _api_silent(case)
     if case.target.path.access.is_pushed:
         return _unlisted(case) if _is_unlisted(case) else pushed_check(case)
-    if _ends(case) >= _MANY_ENDS and not _is_unlisted(case):
+    if _ends_again(case) and not _is_unlisted(case):
         return _breaks_off(case)
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
 
@@ -138,6 +138,15 @@ def _ends(case: Case) -> int:
     return case.ends["stopped"] + case.ends["closed"]
 
 
+def _ends_again(case: Case) -> bool:
+    """Return whether the stream ends again and again.
+
+    One on demand starts only for a reader, so that a single end, soon after its start, was in front of one.
+    """
+    soon = case.target.path.on_demand and case.ends["lasted_s"] is not None
+    return _ends(case) >= (1 if soon else _MANY_ENDS)
+
+
 def _breaks_off(case: Case) -> Check:
     detail = msg(
         "its stream breaks off again and again: it stopped {stalls} times within a minute and a half", _ends(case)
@@ -148,7 +157,7 @@ def _breaks_off(case: Case) -> Check:
 def _ended(case: Case) -> tuple[Cause, str] | None:
     """Return the failure of a stream that ends again and again."""
     lasted_s, stopped = case.ends["lasted_s"], case.ends["stopped"] > case.ends["closed"]
-    if _ends(case) < _MANY_ENDS or lasted_s is None:
+    if not _ends_again(case) or lasted_s is None:
         return None
     if not stopped:
         return Cause.STREAM_ENDS, msg("the camera ends the stream {seconds} s after each start", f"{lasted_s:.0f}")
