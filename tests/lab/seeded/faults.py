@@ -541,6 +541,8 @@ _MORE_ADDRESSES: Final = (
 )
 _FILE: Final = "/etc/provisioner/mediamtx.yml"
 _OTHER_SOURCE: Final = f"sed '/kcl-hd-001.cam-03.sub/s/rtsp:[^\"?]*/&x/' {_FILE} > /root/new; cat /root/new > {_FILE}"
+_DROP_INS: Final = "/run/systemd/system/provisioner-mediamtx.service.d"
+_RELAY_AGAIN: Final = "systemctl daemon-reload; systemctl restart provisioner-mediamtx"
 _KILLS: Final = "while :; do systemctl kill -s KILL provisioner-mediamtx; sleep 12; done"
 
 
@@ -762,9 +764,8 @@ RELAY_FAULTS: Final = (
         _VNPT,
         Command(
             _VNPT,
-            "p=$(systemctl show -p MainPID --value provisioner-mediamtx); "
-            "prlimit --pid $p --nofile=$(ls /proc/$p/fd | wc -l)",
-            "systemctl restart provisioner-mediamtx",
+            f"mkdir -p {_DROP_INS}; printf '[Service]\\nLimitNOFILE=14\\n' > {_DROP_INS}/few.conf; {_RELAY_AGAIN}",
+            f"rm -r {_DROP_INS}; {_RELAY_AGAIN}",
         ),
         expected=_of(_VNPT, "down", "relay lacks resources", layers=("relay",)),
         real=True,
