@@ -175,6 +175,18 @@ CAMERAS: Final = (
         expected=_down(f"{_HD}/cam-02", *_WRONG_ANSWER, "camera refuses", layers=_AT_CAMERA),
     ),
     _camera(
+        "answers 403",
+        f"{_BG1}/cam-02",
+        Answers(f"{_BG1}/cam-02", "status", "403 Forbidden"),
+        expected=_down(f"{_BG1}/cam-02", *_WRONG_ANSWER, layers=_AT_CAMERA),
+    ),
+    _camera(
+        "calls each challenge stale",
+        f"{_HD}/cam-01",
+        Answers(f"{_HD}/cam-01", "stale"),
+        expected=Expected(("down", "quarantined"), _WRONG_ANSWER, ("camera",), f"{_HD}/cam-01"),
+    ),
+    _camera(
         "redirects to another site's camera",
         f"{_HD}/cam-03",
         RedirectsTo(f"{_HD}/cam-03", f"{_BG2}/cam-01/sub"),
