@@ -26,6 +26,9 @@ _LOOKED_UP = re.compile(r"\blookup (\S+?)(?: on \S+)?: ")
 _REFUSED = re.compile(r"^bad status code: 401\b")
 _STRANGE_LETTER = re.compile(r"[^A-Za-z0-9._-]")
 _SHOWN = 80
+ANEW = "its stream began anew while the relay was looked at"
+"""Why two samples are none of one stream."""
+
 _NAMED = 3
 
 
@@ -190,7 +193,14 @@ def pushed_check(case: Case) -> Check:
     first, second = case.relay.samples.get(case.target.path.name, (None, None))
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
+    if began_anew(first, second):
+        return not_checked(case.target.relay.id, ANEW)
     return PASSED if second["available"] and second["online"] and case.flowed else unpushed(case)
+
+
+def began_anew(first: wire.SampleAnswer, second: wire.SampleAnswer) -> bool:
+    """Return whether a stream that comes now is not the earlier one: its bytes count from zero."""
+    return second["available"] and 0 < second["inbound_bytes"] < first["inbound_bytes"]
 
 
 def unpushed(case: Case) -> Check:

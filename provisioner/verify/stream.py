@@ -16,7 +16,15 @@ from provisioner.verify.devices import chain_name
 from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of, is_pulled_elsewhere
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.sources import drifted_check, origin_check, pushed_check, redirect_check, unpushed
+from provisioner.verify.sources import (
+    ANEW,
+    began_anew,
+    drifted_check,
+    origin_check,
+    pushed_check,
+    redirect_check,
+    unpushed,
+)
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -130,6 +138,8 @@ def _pulled_check(case: Case) -> Check:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second["available"] and second["online"] and case.flowed:
         return _origin_check(case)
+    if began_anew(first, second):
+        return not_checked(case.target.relay.id, ANEW)
     detail = "the device sends no data" if second["available"] else "the relay has no stream of it"
     return source_failure(case, Cause.SILENT if second["available"] else Cause.UNKNOWN, detail)
 
