@@ -4,7 +4,11 @@ The signed content is the carrier, its relays, the access mode, and the recorder
 model says of each field whether it is signed (`Use`). Fields with their default value do not count, so that a new key
 of a later version leaves signatures valid. Neither does the order of recorders and cameras. A device's `onvif` is
 unsigned, since a replaced device has another serial number. So is `accept`, since the former setting was signed in its
-time.
+time. Rates and limits that `verify` and `validate` compare with measured values are unsigned as well.
+
+Earlier versions signed these rates and limits (`once_signed`). A sign-off of theirs counts while each value that it
+covers is unchanged; a value that its file lacked may be added. A hash cannot show that only a rate changed, so a
+changed or removed value needs new sign-offs once.
 
 A party (DIC, Health, carrier) signs a readable statement: party, day, document, facility, inventory, and everything
 that is built from the plan. Later facts that do not concern the three are outside: the gateway's key is made at the
@@ -18,6 +22,7 @@ from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 from functools import cache
+from itertools import combinations
 from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter
@@ -34,12 +39,38 @@ NAMESPACE: Final = "plan@provisioner"
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
-    """Return the signed content's hash, as `sha256:` and 64 hexadecimal digits."""
+    """Return the signed content's hash, as `sha256:` and 64 hexadecimal digits.
+
+    It is the hash in an earlier version's form if the plan's sign-offs are in that form and fit the file.
+    """
+    content = _hash_of(facility, plan, frozenset())
+    signed = {sign_off.content for sign_off in plan.sign_offs}
+    if not signed or content in signed:
+        return content
+    earlier = (_hash_of(facility, plan, covered) for covered in _once_covered(facility))
+    return next((form for form in earlier if form in signed), content)
+
+
+def _once_covered(facility: Facility) -> Iterator[frozenset[str]]:
+    """Yield the sets of fields that a sign-off of an earlier version may cover, largest first."""
+    streams = (stream for camera in facility.cameras for _, stream in camera.streams.named)
+    items: tuple[Model, ...] = (*facility.recorders, *facility.cameras, *streams)
+    present = sorted({name for item in items for name in _once_signed(type(item)) if getattr(item, name) is not None})
+    for count in range(len(present), 0, -1):
+        yield from map(frozenset, combinations(present, count))
+
+
+@cache
+def _once_signed(model: type[Model]) -> tuple[str, ...]:
+    return tuple(name for name, field in model.model_fields.items() if use_of(field).once_signed)
+
+
+def _hash_of(facility: Facility, plan: ConnectionPlan, covered: frozenset[str]) -> str:
     content = {
         "facility": facility.id,
         "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value} | _backup(plan),
-        "recorders": _by_id(facility.recorders),
-        "cameras": _by_id(facility.cameras),
+        "recorders": _by_id(facility.recorders, covered),
+        "cameras": _by_id(facility.cameras, covered),
     }
     return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
@@ -48,29 +79,36 @@ def _backup(plan: ConnectionPlan) -> dict[str, str]:
     return {"backup_relay": plan.backup_relay} if plan.backup_relay else {}
 
 
-def _by_id(items: tuple[Recorder, ...] | tuple[Camera, ...]) -> dict[str, IncEx | bool]:
+def _by_id(items: tuple[Recorder, ...] | tuple[Camera, ...], covered: frozenset[str]) -> dict[str, IncEx | bool]:
     # An adapter writes out all items in one call: a country has a hundred thousand cameras.
     if not items:
         return {}
-    adapter, unsigned = _writer(type(items[0]))
+    adapter, unsigned = _writer(type(items[0]), covered)
     return {
         item["id"]: item for item in adapter.dump_python(items, mode="json", exclude_defaults=True, exclude=unsigned)
     }
 
 
 @cache
-def _writer(model: type[Model]) -> tuple[TypeAdapter[tuple[Model, ...]], dict[str, IncEx | bool]]:
-    return TypeAdapter(tuple[model, ...]), {"__all__": unsigned_fields(model)}  # type: ignore[valid-type]
+def _writer(
+    model: type[Model], covered: frozenset[str]
+) -> tuple[TypeAdapter[tuple[Model, ...]], dict[str, IncEx | bool]]:
+    return TypeAdapter(tuple[model, ...]), {"__all__": unsigned_fields(model, covered)}  # type: ignore[valid-type]
 
 
-def unsigned_fields(model: type[Model]) -> dict[str, IncEx | bool]:
-    """Return the unsigned fields, in the form of pydantic's `exclude`."""
+def unsigned_fields(model: type[Model], covered: frozenset[str]) -> dict[str, IncEx | bool]:
+    """Return the unsigned fields, in the form of pydantic's `exclude`.
+
+    `covered` are once signed fields that count here.
+    """
     fields: dict[str, IncEx | bool] = {}
     for name, field in model.model_fields.items():
-        if use_of(field).signed is False:
-            fields[name] = True
+        use = use_of(field)
+        if use.signed is False:
+            if not (use.once_signed and name in covered):
+                fields[name] = True
         elif inner := inner_model(field):
-            fields[name] = unsigned_fields(inner)
+            fields[name] = unsigned_fields(inner, covered)
     return fields
 
 

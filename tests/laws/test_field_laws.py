@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import Field
 
+from provisioner.base.text import canonical_json
 from provisioner.cli.support.options import field_options
 from provisioner.inventory import outline
-from provisioner.inventory.model import Camera, Facility, Model, Recorder, Zone
+from provisioner.inventory.model import Camera, Facility, Model, Recorder, Stream, Zone
 from provisioner.inventory.model.base import Day, LanAddress, Slug, Text, Use, inner_model, use_of
 from provisioner.inventory.model.free_texts import WITHHELD, text_keys, texts_in, with_texts
 from provisioner.inventory.outline import outline_of, packed, unpacked
-from provisioner.inventory.signed import signed_content
+from provisioner.inventory.signed import agreed_on, signed_content, stale_sign_offs
 from provisioner.operations.edit.file_edit import named_values
 from tests import inventories as make
+from tests.hostile import MERGE_REQUEST
 
 
 class Typed(Model):
@@ -88,11 +94,24 @@ CHANNELS: list[dict[str, Any]] = [
     {"id": "cam-03", "zone": "san", "recorder": "nvr-01", "ip_channel": 2, "streams": {"sub": STREAM}},
 ]
 SIGNED_IN_2021 = "sha256:066072e957782f2b8a58e2d26be81c8e83e87f37999d790fce69e52dd4fb71b4"
-"""What the three signed of this facility; the hash of an agreed plan is never another one."""
+"""What the three signed of this facility in an early version, with rates and limits; it stays agreed."""
+SIGNED_WITHOUT_RATES = "sha256:974374e934c63c978b1dea97a08b0a300be3d89c3a54e6a2d0a61c415466414e"
+"""The same without rates and limits; the hash of an agreed plan is never another one."""
+MEASURED: dict[type[Model], set[str]] = {
+    Stream: {"kbps", "least_kbps", "fps"},
+    Recorder: {"max_sessions", "max_out_kbps"},
+}
 
 
-def facility_of() -> Facility:
-    plain = make.facility(recorders=[RECORDER], cameras=[OWN, *CHANNELS])
+def facility_of(signed: str = "", *, rates: Mapping[str, int] | None = None) -> Facility:
+    """The facility as `signed`, with other rates of its first camera and recorder if named; 0 removes one."""
+    plain = copy.deepcopy(make.facility(recorders=[RECORDER], cameras=[OWN, *CHANNELS]))
+    plain["plan"]["sign_offs"] = make.sign_offs(signed) if signed else []
+    for name, value in (rates or {}).items():
+        part = plain["recorders"][0] if name.startswith("max") else plain["cameras"][0]["streams"]["sub"]
+        part.pop(name)
+        if value:
+            part[name] = value
     return Facility.model_validate_json(json.dumps(plain))
 
 
@@ -114,7 +133,62 @@ def test_every_field_of_a_signed_model_says_whether_it_is_signed(model: type[Mod
 
 
 def test_what_was_signed_stays_signed() -> None:
-    assert content_of(facility_of()) == SIGNED_IN_2021
+    assert content_of(facility_of()) == SIGNED_WITHOUT_RATES
+    for signed in (SIGNED_IN_2021, SIGNED_WITHOUT_RATES):
+        facility = facility_of(signed)
+        assert content_of(facility) == signed
+        assert facility.plan is not None
+        assert agreed_on(facility, facility.plan) is not None
+        assert stale_sign_offs(facility, facility.plan) == ()
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "rates", [{name: value} for names in MEASURED.values() for name in sorted(names) for value in (0, 77)]
+)
+def test_a_rate_needs_no_sign_off_unless_an_early_one_covers_it(rates: dict[str, int]) -> None:
+    assert content_of(facility_of(SIGNED_WITHOUT_RATES, rates=rates)) == SIGNED_WITHOUT_RATES
+    # A hash that covers the former value says nothing of the new one.
+    facility = facility_of(SIGNED_IN_2021, rates=rates)
+    assert content_of(facility) == SIGNED_WITHOUT_RATES
+    assert facility.plan is not None
+    assert len(stale_sign_offs(facility, facility.plan)) == 3
+    assert agreed_on(facility, facility.plan) is None
+
+
+@MERGE_REQUEST
+@given(st.sets(st.sampled_from(sorted(MEASURED[Stream]))), st.sets(st.sampled_from(sorted(MEASURED[Stream]))))
+def test_an_early_sign_off_allows_new_rates_and_no_other_change(before: set[str], after: set[str]) -> None:
+    def site(names: set[str], width: int = 640, **rates: int) -> Facility:
+        streams = {"sub": {"width": width, "height": 360} | {name: rates.get(name, 99) for name in sorted(names)}}
+        return Facility.model_validate_json(json.dumps(make.facility(cameras=[make.camera(streams=streams)])))
+
+    def as_signed(facility: Facility) -> str:
+        """The form of an early version, made without the program's own."""
+        plain = json.loads(facility.model_dump_json(exclude_defaults=True))
+        places = {key: plain["plan"][key] for key in ("carrier", "relay", "access") if key in plain["plan"]}
+        cameras = {camera["id"]: camera for camera in plain["cameras"]}
+        whole = {"facility": facility.id, "plan": {"access": "pull_portmap"} | places, "recorders": {}}
+        return "sha256:" + hashlib.sha256(canonical_json(whole | {"cameras": cameras})).hexdigest()
+
+    def is_agreed(facility: Facility) -> bool:
+        assert facility.plan is not None
+        offs = tuple(off.model_copy(update={"content": early}) for off in facility.plan.sign_offs)
+        return agreed_on(facility, facility.plan.model_copy(update={"sign_offs": offs})) is not None
+
+    early = as_signed(site(before))
+    assert is_agreed(site(after)) is (before <= after)
+    assert not is_agreed(site(after, width=704))
+    for name in before:
+        assert not is_agreed(site(after | {name}, **{name: 98}))
+
+
+def test_rates_and_limits_alone_were_once_signed() -> None:
+    found: dict[type[Model], set[str]] = {}
+    for model in {*signed_models(Camera), *signed_models(Recorder)}:
+        if names := {name for name, field in model.model_fields.items() if use_of(field).once_signed}:
+            found[model] = names
+    assert found == MEASURED
 
 
 @pytest.mark.parametrize("kind", ["cameras", "recorders"])
@@ -127,7 +201,7 @@ def test_a_change_voids_signatures_exactly_if_the_field_is_signed(kind: str) -> 
         if not field.is_required():
             other = first.model_copy(update={name: field.default})
             changed = facility.model_copy(update={kind: (other, *others)})
-            assert (content_of(changed) != SIGNED_IN_2021) is use_of(field).signed, name
+            assert (content_of(changed) != SIGNED_WITHOUT_RATES) is use_of(field).signed, name
 
 
 def test_uses_beside_a_text_hide_it_from_no_rule() -> None:

@@ -203,12 +203,14 @@ class Use:
 
     Attributes:
         signed: whether parties sign it in a plan; required for each field of a signed model.
+        once_signed: whether sign-offs of earlier versions cover it; never again removed from a field.
         private: whether reports omit its value, although it is no free text.
         option: help of the command option that sets it, if any.
         status: whether `status` and `export progress` show it; for facilities, cameras and recorders.
     """
 
     signed: bool | None = None
+    once_signed: bool = False
     private: bool = False
     option: str | None = None
     status: bool = False
@@ -216,6 +218,8 @@ class Use:
 
 SIGNED: Final = Use(signed=True)
 UNSIGNED: Final = Use(signed=False)
+MEASURED: Final = Use(signed=False, once_signed=True)
+"""A rate or limit for comparison with measured values. Earlier versions signed it."""
 
 
 def use_of(field: FieldInfo) -> Use:

@@ -9,7 +9,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from provisioner.inventory.model.base import SIGNED, UNSIGNED, Day, LanAddress, Model, Port, Positive, Slug, Text, Use
+from provisioner.inventory.model.base import (
+    MEASURED,
+    SIGNED,
+    UNSIGNED,
+    Day,
+    LanAddress,
+    Model,
+    Port,
+    Positive,
+    Slug,
+    Text,
+    Use,
+)
 
 
 class Make(StrEnum):
@@ -133,11 +145,11 @@ class Stream(Model):
     """Pixels."""
     height: Annotated[PictureHeight, SIGNED]
     """Pixels."""
-    kbps: Annotated[MeanKbps | None, SIGNED] = None
+    kbps: Annotated[MeanKbps | None, MEASURED] = None
     """The contracted mean rate, in kilobits a second. Limits of recorder and uplink are compared with it."""
-    least_kbps: Annotated[LeastKbps | None, SIGNED] = None
+    least_kbps: Annotated[LeastKbps | None, MEASURED] = None
     """The agreed least rate, in kilobits a second. A quiet scene at a variable rate needs little."""
-    fps: Annotated[Fps | None, SIGNED] = None
+    fps: Annotated[Fps | None, MEASURED] = None
     """Frames a second. Level 6 compares the measured rate with it."""
     rtsp_path: Annotated[RtspPath | None, Use(signed=True, private=True)] = None
     """Path and query of the device's RTSP address, without host and login. If absent, the make's pattern is used.
@@ -198,9 +210,9 @@ class Recorder(Model):
     """On hybrid recorders: the number of analog inputs before the first IP channel."""
     ip_channels: Annotated[Channels | None, SIGNED] = None
     """The largest number of IP channels."""
-    max_sessions: Annotated[Positive | None, SIGNED] = None
+    max_sessions: Annotated[Positive | None, MEASURED] = None
     """The largest number of RTSP sessions at once. Each stream that a relay pulls is one session."""
-    max_out_kbps: Annotated[Positive | None, SIGNED] = None
+    max_out_kbps: Annotated[Positive | None, MEASURED] = None
     """The largest rate of video that the recorder sends, in kilobits a second."""
     onvif: Annotated[Onvif | None, UNSIGNED] = None
     """The recorder's ONVIF service. If absent, verify does not ask the recorder about itself."""

@@ -128,8 +128,7 @@ def _device(device: Camera | Recorder) -> str:
 
 
 def _stream(stream: Stream) -> str:
-    rate = f" {stream.fps}/s" if stream.fps else ""
-    return f"{stream.width}x{stream.height} {stream.codec.value}{rate}"
+    return f"{stream.width}x{stream.height} {stream.codec.value}"
 
 
 def sheet_text(sheet: PlanSheet) -> list[str]:

@@ -92,6 +92,17 @@ def test_a_plan_that_three_keys_signed_is_agreed(signed: Path) -> None:
     assert all(sign_off.signature for sign_off in facility.plan.sign_offs)
 
 
+def test_a_rate_keeps_signatures_and_another_size_does_not(signed: Path) -> None:
+    plain = site(signed)
+    stream = plain["cameras"][0]["streams"]["sub"]
+    stream |= {"fps": 15, "kbps": 512, "least_kbps": 64}
+    put(signed, plain)
+    assert problems(signed) == []
+    stream["width"] = 704
+    put(signed, plain)
+    assert codes(signed) != []
+
+
 @pytest.mark.parametrize("kind", signatures.KINDS)
 def test_every_kind_of_key_signs(tmp_path: Path, kind: str) -> None:
     root = inventory(tmp_path, {"signers.yml": signers(dic=[key("dic", kind)])})

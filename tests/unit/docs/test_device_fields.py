@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from provisioner.importing.forms.forms import CAMERAS, FACILITIES
 from provisioner.inventory.explanation.schema import schema_of
@@ -34,10 +35,37 @@ it. `provisioner schema facility` has the forms of the values.
 This page is made from the models in `provisioner/inventory/model/`.
 """
 
+SIGNATURES = """\
+## What a signature covers
+
+DIC, Health and the carrier agree on what is connected, and where. They sign the carrier, the relays and the access mode
+of the plan, and the *signed* fields of devices. The other fields serve the checks: they need no new sign-off.
+
+Earlier versions signed the *earlier* fields, too. A sign-off of theirs counts while the values that it covers are
+unchanged. A value that the file lacked may be added. Another value of a covered field needs new sign-offs once.
+"""
+
 
 def page() -> str:
     """The page as it has to be."""
-    return "\n".join([HEAD, *("\n".join([f"## {title}", "", *entries(MODELS[title]), ""]) for title in MODELS)])
+    return "\n".join(
+        [HEAD, *signatures(), *("\n".join([f"## {title}", "", *entries(MODELS[title]), ""]) for title in MODELS)]
+    )
+
+
+def signatures() -> Iterator[str]:
+    """The table of fields that parties sign, and of those that need no sign-off."""
+    yield from [*SIGNATURES.splitlines(), "", "| field | recorder | camera | stream |", "|---|---|---|---|"]
+    models = (Recorder, Camera, Stream)
+    for name in dict.fromkeys(name for model in models for name in model.model_fields):
+        cells = (word_of(model.model_fields[name]) if name in model.model_fields else "" for model in models)
+        yield f"| `{name}` | {' | '.join(cells)} |"
+    yield ""
+
+
+def word_of(field: FieldInfo) -> str:
+    use = use_of(field)
+    return "signed" if use.signed else "earlier" if use.once_signed else "unsigned"
 
 
 def entries(model: type[Model]) -> Iterator[str]:
