@@ -34,7 +34,7 @@ from provisioner.desired.render.host import (
 from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_REVERT, HostSpec, MediaPath, units_of
 from provisioner.hosts.answers import wire
 from provisioner.hosts.call_rules import call_digest, call_refusal
-from provisioner.hosts.identity import is_open, with_owner
+from provisioner.hosts.identity import may_be_declared_new, with_owner
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner_host.change import apply as host_apply
@@ -214,7 +214,7 @@ def _refused(host: SimulatedHost, call: HostCall) -> HostAnswer | None:
     something = host.owner or host.identity or host.manifest
     owner = owner_in(json.dumps(host.owner or {})) if something else None
     later = call.request["operation"] in {"look", "confirm", "abort", "status"}
-    if call.unproved and (later or is_open(call.spec, owner)):
+    if call.unproved and (later or may_be_declared_new(call.spec, owner)):
         return None
     unproved = HostAnswer(call.spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner, bare=not something)
     return with_owner(call.spec, unproved)

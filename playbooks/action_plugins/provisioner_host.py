@@ -199,7 +199,7 @@ class ActionModule(ActionBase):
         owner = self._look()
         if not owner:
             return _failure("failed", "the host did not say whose it is, and was sent nothing else")
-        return None if is_open(owner, claims) else _failure("unproved", "somebody's mark is on it", owner)
+        return None if may_be_declared_new(owner, claims) else _failure("unproved", "somebody's mark is on it", owner)
 
     def _look(self) -> str:
         """Return the host's owner, or empty."""
@@ -256,7 +256,7 @@ def _last_after(mark: str, text: str) -> str:
     return line[len(mark) :].strip()[:LONGEST_OWNER]
 
 
-def is_open(owner: str, claims: list[list[str]]) -> bool:
+def may_be_declared_new(owner: str, claims: list[list[str]]) -> bool:
     """Return whether the owner is no obstacle: none, released, or claimed.
 
     The controller checks the same in `hosts/owner.py`, for its messages; this is the last check before a bundle.

@@ -153,10 +153,10 @@ def nearest(word: str, choices: Iterable[str], *, most: int = _MOST_LIKE, alike:
 
 def did_you_mean(word: str, choices: Iterable[str], otherwise: str) -> str:
     """Return a hint with similar words, or `otherwise`."""
-    return asked(nearest(word, choices)) or otherwise
+    return which_was_meant(nearest(word, choices)) or otherwise
 
 
-def asked(words: Iterable[str]) -> str:
+def which_was_meant(words: Iterable[str]) -> str:
     """Ask whether one of the words was meant; empty without words."""
     listed = list(words)
     if not listed:

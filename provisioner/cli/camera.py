@@ -17,8 +17,8 @@ from provisioner.cli.support.texts import Writing, edit_options, edits_of
 from provisioner.cli.support.texts import finish as finish_edit
 from provisioner.inventory.model import Camera, Recorder, StreamName
 from provisioner.operations.edit.cameras import (
-    DeviceOrder,
-    StreamOrder,
+    DeviceRequest,
+    StreamRequest,
     camera_added,
     camera_moved,
     change_finished,
@@ -95,11 +95,11 @@ def add(
     Example: provisioner -i DIR camera add kcl-bg-001 --zone san --recorder nvr-01 --channel 5 --sub 640x360
     """
     facility, _, identifier = name.partition("/")
-    order = _order(words)
-    if StreamName.SUB not in order.streams:
+    request = _request(words)
+    if StreamName.SUB not in request.streams:
         raise UsageError("a camera has a stream that is always pulled", hint="add --sub, e.g. --sub 640x360")
     edits = edits_of(invocation)
-    edit = camera_added(edits, facility, order, camera=identifier, new_recorder=recorder_address)
+    edit = camera_added(edits, facility, request, camera=identifier, new_recorder=recorder_address)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: a camera more"))
 
 
@@ -134,7 +134,7 @@ def replace(
     """
     facility, device = _device(name)
     until = accept_old_until.date() if accept_old_until else None
-    edit = device_replaced(edits_of(invocation), facility, device, _order(words), accept_old_until=until)
+    edit = device_replaced(edits_of(invocation), facility, device, _request(words), accept_old_until=until)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is another device"))
 
 
@@ -180,7 +180,7 @@ def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, 
     if words.get("recorder") and words.get("address"):
         raise UsageError("a camera has either an address of its own or a recorder", hint="name one of the two")
     facility, device = _device(name)
-    edit = camera_moved(edits_of(invocation), facility, device, _order(words))
+    edit = camera_moved(edits_of(invocation), facility, device, _request(words))
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is moved"))
 
 
@@ -205,11 +205,11 @@ def _device(name: str) -> tuple[str, str]:
     return facility, device
 
 
-def _order(options: Document) -> DeviceOrder:
-    return DeviceOrder(named_values(Camera, options), options.get("serial") or "", _streams(options))
+def _request(options: Document) -> DeviceRequest:
+    return DeviceRequest(named_values(Camera, options), options.get("serial") or "", _streams(options))
 
 
-def _streams(options: Document) -> dict[StreamName, StreamOrder]:
+def _streams(options: Document) -> dict[StreamName, StreamRequest]:
     """Return the named streams; a path without size raises `UsageError`."""
     named = {name: (options.get(name.value), options.get(f"{name.value}_path") or "") for name in StreamName}
     for stream, (size, path) in named.items():

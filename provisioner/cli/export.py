@@ -46,7 +46,7 @@ from provisioner.report.tables import Page
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentOrder:
+class DocumentRequest:
     """A requested document, in one file or a file a facility.
 
     `letterhead` has the person's texts.
@@ -59,9 +59,9 @@ class DocumentOrder:
     force: bool
 
 
-def document_order(
+def document_request(
     name: str, file: Path | None, folder: Path | None, filled: Sequence[str], *, force: bool
-) -> DocumentOrder | None:
+) -> DocumentRequest | None:
     """Return the requested document, if any, or raise `UsageError`."""
     if file is None and folder is None:
         if filled:
@@ -73,11 +73,11 @@ def document_order(
     if folder is not None and (file is not None or name in REPORT_LETTERS):
         hint = "write --docx FILE; --docx-dir DIR is for many minutes, a file a facility"
         raise UsageError(f"{name} goes into one file" if file is None else "--docx and --docx-dir exclude", hint=hint)
-    return DocumentOrder(name, file, folder, letterhead_of(filled), force)
+    return DocumentRequest(name, file, folder, letterhead_of(filled), force)
 
 
 def write_documents(
-    order: DocumentOrder, listing: FacilityList, view: Overview, proof: Freshness, frozen: Sequence[FrozenFacility]
+    request: DocumentRequest, listing: FacilityList, view: Overview, proof: Freshness, frozen: Sequence[FrozenFacility]
 ) -> list[str]:
     """Write the requested documents; return a line a result.
 
@@ -86,31 +86,31 @@ def write_documents(
     """
     source = f"{view.inventory.settings.id}, {short_digest(view.loaded.digest)}"
     left_out = tuple(site.id for site in frozen)
-    basis = DocumentBasis(view.now, proof, view.evidence.runs, source, order.letterhead, left_out)
-    letter = REPORT_LETTERS.get(order.what)
-    if letter and order.file:
-        write_report(order.file, _bytes(letter(listing, basis), basis), force=order.force)
-        return [f"wrote {order.file}"]
-    form = MINUTES[order.what]
+    basis = DocumentBasis(view.now, proof, view.evidence.runs, source, request.letterhead, left_out)
+    letter = REPORT_LETTERS.get(request.what)
+    if letter and request.file:
+        write_report(request.file, _bytes(letter(listing, basis), basis), force=request.force)
+        return [f"wrote {request.file}"]
+    form = MINUTES[request.what]
     refused = {site.facility.id: reason for site in listing.statuses if (reason := form.refusal(site, listing))}
-    if order.file:
+    if request.file:
         status = _only(form, listing.statuses)
         name = status.facility.id
         if name in refused:
             hint = f"provisioner status {name} --why says what is left to do"
             raise UsageError(f"there is no {form.words} of {name}: {refused[name]}", hint=hint, object=name)
-        write_report(order.file, _bytes(form.make(status, listing, basis), basis), force=order.force)
-        return [f"wrote {order.file}"]
-    if order.folder is None:
+        write_report(request.file, _bytes(form.make(status, listing, basis), basis), force=request.force)
+        return [f"wrote {request.file}"]
+    if request.folder is None:
         raise TypeError("a document goes somewhere")
     chosen = [site for site in listing.statuses if site.facility.id not in refused]
     if not chosen:
         name, reason = next(iter(refused.items()))
         message = f"there is no {form.words} of any of {counted(len(refused), 'facility')}; of {name}: {reason}"
-        raise UsageError(message, hint=f"provisioner export {order.what} says why of each")
+        raise UsageError(message, hint=f"provisioner export {request.what} says why of each")
     with at_stage(Stage.DOCUMENTS, len(chosen)) as advanced:
-        count = len(write_tree(order.folder, _files(chosen, form, listing, basis, advanced)))
-    lines = [f"wrote {counted(count, 'file')} into {order.folder}"]
+        count = len(write_tree(request.folder, _files(chosen, form, listing, basis, advanced)))
+    lines = [f"wrote {counted(count, 'file')} into {request.folder}"]
     return [*lines, *(f"no {form.words} of {name}: {reason}" for name, reason in refused.items())]
 
 
@@ -197,16 +197,16 @@ def export(
     if (begin or until) and not REPORTS[what].needs_shares:
         names = ", ".join(name for name, report in REPORTS.items() if report.needs_shares)
         raise UsageError(f"{what} is of no span of time", hint=f"leave out --from and --until; they are for {names}")
-    order = document_order(what, docx, docx_dir, filled, force=force)
+    request = document_request(what, docx, docx_dir, filled, force=force)
     with without_collector():
-        return _export(invocation, what, out, order, limits=limits, force=force, time=(begin, until))
+        return _export(invocation, what, out, request, limits=limits, force=force, time=(begin, until))
 
 
 def _export(
     invocation: Invocation,
     name: str,
     out: Path | None,
-    order: DocumentOrder | None,
+    request: DocumentRequest | None,
     *,
     limits: tuple[str, ...],
     force: bool,
@@ -223,7 +223,7 @@ def _export(
     proof = _proof(listing, view) if report.rests_on_proof else None
     with at_stage(Stage.COUNT):
         counts = report.count(listing)
-    wrote = write_documents(order, listing, view, _proof(listing, view), frozen) if order else []
+    wrote = write_documents(request, listing, view, _proof(listing, view), frozen) if request else []
     if out is not None:
         pages, more = report.pages(counts, listing), report.basis(counts)
         with at_stage(Stage.DOCUMENTS):
@@ -276,7 +276,7 @@ def _last_incidents(view: Overview) -> CarrierIncidents | None:
     try:
         return incidents_of_document(recorded_verification(document), verified, hosts)
     except UnreadableError:
-        source = f"what run {verified.shown.run} left in {view.place.shown}"
+        source = f"what run {verified.shown.run} left in {view.place.text}"
         message = f"{source} cannot be counted: it is no document of a verification"
         hint = "verify again, the latest one counts; provisioner history verify checks the record"
         raise StateError(message, hint=hint, object=verified.shown.run) from None

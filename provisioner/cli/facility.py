@@ -32,8 +32,8 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.operations.edit.facilities import (
-    PlanOrder,
-    SurveyOrder,
+    ConnectionPlanRequest,
+    SurveyRequest,
     added,
     closed,
     contact_confirmed,
@@ -235,7 +235,7 @@ def survey(
     *,
     dry_run: bool,
     commits: bool,
-    **words: Unpack[SurveyOrder],
+    **words: Unpack[SurveyRequest],
 ) -> int:
     """Record the survey of a facility by DIC, Health and the carrier.
 
@@ -283,7 +283,9 @@ def survey(
 )
 @edit_options
 @click.pass_obj
-def plan(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: Unpack[PlanOrder]) -> int:
+def plan(
+    invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: Unpack[ConnectionPlanRequest]
+) -> int:
     """Propose the relay of a facility, and describe its gateway.
 
     The parties then sign this plan, with the recorders and cameras in the file. A change of --access makes another

@@ -253,7 +253,7 @@ class _Questions:
         if named_key and not named_key.startswith("SHA256:"):
             return named_key
         name, address, port = host.id, host.address, host.port
-        scanned = self._askers.shown(host, carriers)
+        scanned = self._askers.scanned_key(host, carriers)
         if named_key:
             if named_key != scanned.fingerprint:
                 message = f"{name} ({address}) shows another key than the one that was named: {scanned.fingerprint}"

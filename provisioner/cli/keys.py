@@ -31,10 +31,10 @@ from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
-from provisioner.operations.edit.logins import LoginsFile, LoginsOrder, LoginsWritten, forget_old_logins, set_logins
+from provisioner.operations.edit.logins import LoginsFile, LoginsRequest, LoginsWritten, forget_old_logins, set_logins
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.keys.progress import recorded_key_ages
-from provisioner.operations.keys.relay_key import look_at_own_key
+from provisioner.operations.keys.relay_key import progress_of_own_key
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import KeysMade, init_keys
 from provisioner.plan.document import frozen_ending
@@ -107,7 +107,7 @@ def status(invocation: Invocation, relay: str) -> int:
 
 def _of_relay(invocation: Invocation, session: Session, relay: str) -> int:
     relay_named(session.inventory, relay)
-    look = look_at_own_key(session, relay)
+    look = progress_of_own_key(session, relay)
     if invocation.json:
         print_document(OwnKeyLooked.model_validate(look).plain)
         return 0
@@ -336,9 +336,9 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
     """
     session = session_of(invocation)
     until = accept_old_until.date() if accept_old_until else None
-    order = LoginsOrder(devices, _password(invocation), username, until)
+    request = LoginsRequest(devices, _password(invocation), username, until)
     env = invocation.env
-    written = set_logins(invocation.inventory, session.passwords, order, today=today(), environment=env)
+    written = set_logins(invocation.inventory, session.passwords, request, today=today(), environment=env)
     files = written.files
     if invocation.json:
         print_document(LoginsDocument.model_validate(written).plain)

@@ -23,9 +23,9 @@ from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import diff_lines, edits_of, refuse_both
 from provisioner.operations.apply.intent import RunOptions, approval_of
 from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
-from provisioner.operations.edit.keys import OwnKeyOrder
-from provisioner.operations.keys.progress import KeyLook, KeyStage
-from provisioner.operations.keys.rotation import KeyOrder, KeyOutcome, KeyTerms, keep_keys, rotate_keys
+from provisioner.operations.edit.keys import OwnKeyRequest
+from provisioner.operations.keys.progress import KeyChangeProgress, KeyStage
+from provisioner.operations.keys.rotation import KeyChangeRequest, KeyOutcome, KeyTerms, keep_keys, rotate_keys
 from provisioner.operations.rollout import HostOutcome, exit_code
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
@@ -51,55 +51,55 @@ def stage_words(stage: KeyStage, say: Translator = ENGLISH) -> str:
     return say(_STAGE_WORDS[stage])
 
 
-def look_lines(look: KeyLook, say: Translator = ENGLISH) -> Iterator[str]:
-    """Yield the changes' progress before a step."""
+def progress_lines(progress: KeyChangeProgress, say: Translator = ENGLISH) -> Iterator[str]:
+    """Yield a line for each stage with its gateways, and one for each gateway that stays as it is."""
     for stage, label in _STAGE_WORDS.items():
-        if names := look.at(stage):
+        if names := progress.at(stage):
             yield f"  {say(label)}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
-    for name, why in look.left_out.items():
+    for name, why in progress.left_out.items():
         yield "  " + say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
 
 
 def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     """Yield the last lines, worst first: failures, waits, results."""
-    look = outcome.look
+    progress = outcome.progress
     for name, why in outcome.left_out.items():
         yield say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
     failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
     if failed:
         yield say("not applied: {names}; the same command goes on from there", names=some_of(failed, say))
     if dry_run:
-        yield from look_lines(look, say)
+        yield from progress_lines(progress, say)
         yield say("dry run: no changes were made; repeat without --dry-run")
         return
-    yield from _waiting(look, say)
+    yield from _waiting(progress, say)
     if outcome.ended:
         names = some_of(sorted(outcome.ended), say)
         yield say("{sites} with new keys alone: {names}", sites=say.counted(len(outcome.ended), "site"), names=names)
     if outcome.written:
         yield say("files were written: commit them")
-    if not (outcome.written or outcome.runs or outcome.left_out or look.at(*_UNFINISHED)):
+    if not (outcome.written or outcome.runs or outcome.left_out or progress.at(*_UNFINISHED)):
         yield say("no rotation of a gateway's key is in progress")
 
 
-def _waiting(look: KeyLook, say: Translator) -> Iterator[str]:
-    if names := look.at(KeyStage.UNREPORTED):
+def _waiting(progress: KeyChangeProgress, say: Translator) -> Iterator[str]:
+    if names := progress.at(KeyStage.UNREPORTED):
         package = f"provisioner site-package {' '.join(names[:_MOST_WAITING])} --out DIR"
         line = marked(
             "{sites} without a reported key: {names}; hand its package out ({package}), and record"
             " the printed key: provisioner gateway set-key FACILITY KEY --next"
         )
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say), package=package)
-    if names := look.at(KeyStage.UNSTAGED):
+    if names := progress.at(KeyStage.UNSTAGED):
         line = marked("{sites} whose next key a relay has still to learn: {names}; the same command goes on")
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say))
-    if names := look.at(KeyStage.STAGED):
+    if names := progress.at(KeyStage.STAGED):
         line = marked(
             "{sites} may change to the next key: {names}; on the gateway: change-key.sh switch, of its package; then"
             " provisioner keys rotate --finish"
         )
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say))
-    if names := look.at(KeyStage.SEEN, KeyStage.ENDING):
+    if names := progress.at(KeyStage.SEEN, KeyStage.ENDING):
         line = marked("{sites} with the next key, and the former one still there: {names}; the same command goes on")
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say))
 
@@ -201,18 +201,18 @@ def rotate(
         raise UsageError("a relay's own key is changed by itself", hint="leave facilities, --carrier and --wait out")
     if not (facilities or carriers or finishes or relay):
         raise UsageError("whose keys?", hint="name facilities, or --carrier CARRIER; --finish goes on with all")
-    order = KeyOrder(facilities, carriers, begins=not finishes)
+    request = KeyChangeRequest(facilities, carriers, begins=not finishes)
     if commits:
         committing(invocation.inventory)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = KeyTerms(parse_allowances(allows), options, dry_run=dry_run)
         if relay:
-            relay_order = OwnKeyOrder(relay, port or 0, leaves)
+            relay_request = OwnKeyRequest(relay, port or 0, leaves)
             ends = {"finishes": finishes, "cancels": cancels}
-            return rotate_relay(invocation, relay_order, terms, stop, commits=commits, yes=yes, **ends)
+            return rotate_relay(invocation, relay_request, terms, stop, commits=commits, yes=yes, **ends)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=wait_s)
-        outcome = rotate_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
+        outcome = rotate_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
@@ -235,8 +235,8 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
     with stoppable() as stop:
         terms = KeyTerms(options=RunOptions(stop=stop), dry_run=dry_run)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=0)
-        order = KeyOrder(facilities)
-        outcome = keep_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
+        request = KeyChangeRequest(facilities)
+        outcome = keep_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
@@ -248,9 +248,9 @@ class _Terminal(StepTerminal):
         self._until = time.monotonic() + wait_s
         self._is_waiting = False
 
-    def begins(self, look: KeyLook, edits: EditsOfMany) -> None:
+    def begins(self, progress: KeyChangeProgress, edits: EditsOfMany) -> None:
         """Show progress and planned edits; ask."""
-        self._say(look_lines(look, self._invocation.say))
+        self._say(progress_lines(progress, self._invocation.say))
         self._say(line for edit in edits.edits for line in diff_lines(edit))
         if edits.edits and not self._dry_run:
             self._ask("Write these files?", "whether to write these files")
@@ -275,8 +275,10 @@ class _Terminal(StepTerminal):
 
 def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool) -> int:
     if invocation.json:
-        look = outcome.look
-        sites = {name: {"stage": stage, "relays": look.relays.get(name, ())} for name, stage in look.stages.items()}
+        progress = outcome.progress
+        sites = {
+            name: {"stage": stage, "relays": progress.relays.get(name, ())} for name, stage in progress.stages.items()
+        }
         print_document(RotationDocument.made_of(outcome, dry_run=dry_run, sites=sites).plain)
     else:
         for line in rotation_ending(outcome, invocation.say, dry_run=dry_run):

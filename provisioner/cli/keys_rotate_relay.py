@@ -24,8 +24,14 @@ from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stderr_of
 from provisioner.inventory.model import OwnKeyStage
 from provisioner.operations.apply.intent import Applied
-from provisioner.operations.edit.keys import OwnKeyOrder
-from provisioner.operations.keys.relay_key import OwnKeyLook, OwnKeyOutcome, begin_own_key, cancel_own_key, end_own_key
+from provisioner.operations.edit.keys import OwnKeyRequest
+from provisioner.operations.keys.relay_key import (
+    OwnKeyOutcome,
+    OwnKeyProgress,
+    begin_own_key,
+    cancel_own_key,
+    end_own_key,
+)
 from provisioner.operations.keys.rotation import KeyTerms
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout import HostOutcome, exit_code
@@ -48,61 +54,61 @@ _SHOWN: Final = 8
 _LOOK_S: Final = 1.0
 
 
-def next_step_lines(look: OwnKeyLook, step: str, say: Translator = ENGLISH) -> Iterator[str]:
+def next_step_lines(progress: OwnKeyProgress, step: str, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the progress and the next step."""
-    yield from own_key_lines(look, say)
-    yield "  " + say(_ASKED[step], relay=look.relay)
+    yield from own_key_lines(progress, say)
+    yield "  " + say(_ASKED[step], relay=progress.relay)
 
 
-def own_key_lines(look: OwnKeyLook, say: Translator = ENGLISH) -> Iterator[str]:
+def own_key_lines(progress: OwnKeyProgress, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the progress, with peers that have not moved."""
-    following = look.following
-    if following is None:
+    next_key = progress.following
+    if next_key is None:
         line = marked("{relay} answers with a next key that is not in the lock: end that with --cancel")
         none = marked("no change of the key of {relay} is under way")
-        yield "  " + say(line if look.remains else none, relay=look.relay)
+        yield "  " + say(line if progress.remains else none, relay=progress.relay)
         return
     line = marked("{relay} changes its own key since {day}: next key {key}, at port {port}; {stage}")
     yield "  " + say(
         line,
-        relay=look.relay,
-        day=following.since.isoformat(),
-        key=f"{following.public_key[:_SHOWN]}…",
-        port=str(following.port),
-        stage=say(_STAGES[following.stage]),
+        relay=progress.relay,
+        day=next_key.since.isoformat(),
+        key=f"{next_key.public_key[:_SHOWN]}…",
+        port=str(next_key.port),
+        stage=say(_STAGES[next_key.stage]),
     )
-    if not look.answers:
+    if not progress.answers:
         yield "  " + say("the relay does not answer with it yet: the same command goes on")
         return
-    yield "  " + say("seen with the next key: {names}", names=some_of(sorted(look.moved), say) or say("nobody"))
-    if look.waiting:
-        yield "  " + say("not seen with it: {names}", names=some_of(sorted(look.waiting), say))
+    yield "  " + say("seen with the next key: {names}", names=some_of(sorted(progress.moved), say) or say("nobody"))
+    if progress.waiting:
+        yield "  " + say("not seen with it: {names}", names=some_of(sorted(progress.waiting), say))
 
 
 def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     """Yield the last lines, worst first: failures, waits, results."""
-    look = outcome.look
+    progress = outcome.progress
     failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
     if failed:
         yield say("not applied: {names}; the same command goes on from there", names=some_of(failed, say))
     elif outcome.is_unfinished:
         yield say("not at its end: the same command goes on from there")
     if dry_run:
-        yield from own_key_lines(look, say)
+        yield from own_key_lines(progress, say)
         yield say("dry run: no changes were made; repeat without --dry-run")
         return
     if outcome.is_over:
-        yield say("no change of the key of {relay} is under way any more", relay=look.relay)
-    elif look.following is not None and not outcome.is_unfinished:
-        yield from own_key_lines(look, say)
-        if sites := look.sites_waiting:
+        yield say("no change of the key of {relay} is under way any more", relay=progress.relay)
+    elif progress.following is not None and not outcome.is_unfinished:
+        yield from own_key_lines(progress, say)
+        if sites := progress.sites_waiting:
             line = marked(
                 "{sites} to be moved: make their packages (provisioner site-package FACILITY --out DIR), have them"
                 " installed, then: provisioner keys rotate --relay {relay} --finish"
             )
-            yield say(line, sites=say.counted(len(sites), "site"), relay=look.relay)
-        elif not look.waiting:
-            yield say("all have moved: provisioner keys rotate --relay {relay} --finish", relay=look.relay)
+            yield say(line, sites=say.counted(len(sites), "site"), relay=progress.relay)
+        elif not progress.waiting:
+            yield say("all have moved: provisioner keys rotate --relay {relay} --finish", relay=progress.relay)
     if outcome.written:
         yield say("files were written: commit them")
 
@@ -156,7 +162,7 @@ class OwnKeyDocument(OwnKeyRow, _Rotation, name="keys-rotate-relay", title="A ch
 
 def rotate_relay(
     invocation: Invocation,
-    order: OwnKeyOrder,
+    request: OwnKeyRequest,
     terms: KeyTerms,
     stop: Stop,
     *,
@@ -168,18 +174,18 @@ def rotate_relay(
     """Begin, end or cancel a relay's key change; return the exit code."""
     if finishes and cancels:
         raise UsageError("--finish ends the change, and --cancel takes it back", hint="give one of them")
-    if order.leaves and not (finishes or cancels):
+    if request.leaves and not (finishes or cancels):
         raise UsageError("--leave says who may be dark when the change ends", hint="give it with --finish or --cancel")
-    if order.port and (finishes or cancels):
+    if request.port and (finishes or cancels):
         raise UsageError("--port is for the beginning of a change", hint="leave it out")
     sessions = lambda: session_of(invocation)  # noqa: E731
     attendant = _Terminal(invocation, stop, dry_run=terms.dry_run, commits=commits, yes=yes)
     if finishes:
-        outcome = end_own_key(sessions, order, terms, attendant)
+        outcome = end_own_key(sessions, request, terms, attendant)
     elif cancels:
-        outcome = cancel_own_key(sessions, order, terms, attendant)
+        outcome = cancel_own_key(sessions, request, terms, attendant)
     else:
-        outcome = begin_own_key(sessions, order, terms, attendant, today())
+        outcome = begin_own_key(sessions, request, terms, attendant, today())
     return _show_outcome(invocation, outcome, dry_run=terms.dry_run)
 
 
@@ -237,9 +243,9 @@ class StepTerminal:
 
 
 class _Terminal(StepTerminal):
-    def asks(self, look: OwnKeyLook, what: str) -> None:
+    def asks(self, progress: OwnKeyProgress, what: str) -> None:
         """Show the progress and the next step; ask."""
-        self._say(next_step_lines(look, what, self._invocation.say))
+        self._say(next_step_lines(progress, what, self._invocation.say))
         if not self._dry_run:
             self._ask("Go on?", "whether to go on")
 
@@ -257,7 +263,7 @@ def _show_outcome(invocation: Invocation, outcome: OwnKeyOutcome, *, dry_run: bo
     if invocation.json:
         more = {"dry_run": dry_run, "over": outcome.is_over, "unfinished": outcome.is_unfinished}
         done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}
-        print_document(OwnKeyDocument.made_of(outcome.look, **more, **done).plain)
+        print_document(OwnKeyDocument.made_of(outcome.progress, **more, **done).plain)
     else:
         for line in own_key_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))

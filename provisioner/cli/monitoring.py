@@ -179,7 +179,7 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
         _write_metrics(out, text)
     _print_metrics(invocation, sheet, text, out)
     if not sheet.count_of(VERIFIED_AT):
-        message = f"no verification is recorded in {recorded.place.shown}: there is nothing to tell but that"
+        message = f"no verification is recorded in {recorded.place.text}: there is nothing to tell but that"
         hint = "provisioner verify records one; PROVISIONER_STATE names the place of another machine's"
         print_warning(message, hint, color=invocation.color)
     return 0

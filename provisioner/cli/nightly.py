@@ -23,7 +23,7 @@ from provisioner.cli.support.terminal import ListedWord, ValidPath, outlive_read
 from provisioner.desired.limit import parse_limits
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.integrations.notify.formats import NoticeDocument
-from provisioner.operations.nightly.night import NightOrders, night_document, notice_lines
+from provisioner.operations.nightly.night import NightOptions, night_document, notice_lines
 from provisioner.operations.nightly.notices import (
     Sending,
     SendingRow,
@@ -41,7 +41,7 @@ from provisioner.operations.questions.metrics import metrics_of, write_metrics
 from provisioner.report.night_units import NightUnits
 from provisioner.report.verify_html import html_page
 from provisioner.report.verify_text import text_report, verify_ending
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Verdict, VerifyResult
 
@@ -134,12 +134,12 @@ def nightly(
     outlive_readers()
     expect_hosts(session, parse_limits(limits))
     say = invocation.say
-    orders = NightOrders(
+    options = NightOptions(
         ending=verify_ending,
         page=partial(html_page, say=say),
         limits=limits,
         limit=parse_limits(limits),
-        verification=Orders(
+        verification=VerifyOptions(
             deadline_s=deadline, looks=Looks(picture), say=invocation.progress.remark, onlooker=FirstAnswerClock()
         ),
         fail_on=Verdict(fail_on),
@@ -147,7 +147,7 @@ def nightly(
         tells=not is_silent,
         metrics=_metrics_into(metrics, invocation.env) if metrics else None,
     )
-    night = run_night(session, orders, _Terminal(invocation))
+    night = run_night(session, options, _Terminal(invocation))
     if invocation.json:
         print_document(night_document(night))
         return night.code

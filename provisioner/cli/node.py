@@ -129,14 +129,14 @@ def node_broker(
 
     Example: provisioner node broker /etc/provisioner-broker --place broker.example.com --carrier vnpt
     """
-    from provisioner.nodes.broker import BrokerOrders, write_broker_folder  # noqa: PLC0415
+    from provisioner.nodes.broker import BrokerRequest, write_broker_folder  # noqa: PLC0415
     from provisioner.nodes.envelope import is_carrier  # noqa: PLC0415
 
     if unsound := [carrier for carrier in carriers if not is_carrier(carrier)]:
         hint = "write ids of the inventory, e.g. vnpt"
         raise UsageError(f"{printable(unsound[0], 80)} is no carrier's id", hint=hint)
-    orders = BrokerOrders(folder, places, tuple(sorted(set(carriers))), chosen["port"], chosen["days"])
-    written = write_broker_folder(orders, now())
+    request = BrokerRequest(folder, places, tuple(sorted(set(carriers))), chosen["port"], chosen["days"])
+    written = write_broker_folder(request, now())
     if invocation.json:
         print_document(BrokerDocument(written=written).plain)
     else:

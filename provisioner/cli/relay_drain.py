@@ -32,12 +32,12 @@ from provisioner.operations.drain.drain import DrainEnd, DrainOutcome, DrainTerm
 from provisioner.operations.drain.progress import DrainLook
 from provisioner.operations.drain.steps import SiteProof, write_all
 from provisioner.operations.edit.file_edit import FileEdit
-from provisioner.operations.edit.relay_drain import DrainEdits, DrainOrder, DrainUndone, drain_taken_back
+from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, DrainUndone, drain_taken_back
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout import exit_code
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 
 _MOST_PATHS = 5
 _WAIT_S: Final = 5.0
@@ -46,7 +46,7 @@ _NOT_UP: Final = 1
 
 def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a drain's effects and cuts, before the question."""
-    relay, to = look.order.relay, look.order.to
+    relay, to = look.request.relay, look.request.to
     sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
     yield say("{relay} is emptied onto {to}: it carries {sites}, {paths}", relay=relay, to=to, sites=sites, paths=paths)
     yield from _progress_lines(look, say)
@@ -63,7 +63,7 @@ def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -
 
 
 def _progress_lines(look: DrainLook, say: Translator) -> Iterator[str]:
-    relay, to = look.order.relay, look.order.to
+    relay, to = look.request.relay, look.request.to
     groups = (
         (look.unsigned, say("to be signed by all parties")),
         (look.waiting, say("to be carried by {to} as well", to=to)),
@@ -78,7 +78,7 @@ def _progress_lines(look: DrainLook, say: Translator) -> Iterator[str]:
 
 def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the readers to be cut, before the question."""
-    relay, to = look.order.relay, look.order.to
+    relay, to = look.request.relay, look.request.to
     sites = {name for wave in waves for name in wave}
     of_waves = ", ".join(str(len(wave)) for wave in waves)
     line = marked("{relay} lets go of {sites} in waves of {waves}; {to} serves all of their paths")
@@ -114,7 +114,7 @@ def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGL
 def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     """Yield the last lines, worst first, each with the next step."""
     look, edits = outcome.look, outcome.begun
-    relay, to = look.order.relay, look.order.to
+    relay, to = look.request.relay, look.request.to
     again = f"provisioner relay drain {relay} --to {to}"
     if dry_run:
         yield say("no changes were made; to make them: {command}", command=again)
@@ -132,7 +132,7 @@ def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: b
 
 def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
-    relay, to = look.order.relay, look.order.to
+    relay, to = look.request.relay, look.request.to
     back = f"provisioner facility move FACILITY --to {relay}"
     match outcome.end:
         case DrainEnd.FAILED:
@@ -201,8 +201,8 @@ class ProofRow(Row):
 class DrainDocument(Printed, name="relay-drain", title="A drain of a relay"):
     """Output of `provisioner relay drain --output json`."""
 
-    relay: str = of("look", "order", "relay")
-    to: str = of("look", "order", "to")
+    relay: str = of("look", "request", "relay")
+    to: str = of("look", "request", "to")
     dry_run: bool
     end: DrainEnd
     refusal: str | None = of("refusal", "message", or_none=True)
@@ -275,15 +275,15 @@ def drain(
     Example: provisioner -i DIR relay drain relay-viettel-1 --to relay-viettel-2 --source 02/BB
     """
     refuse_both(dry_run=dry_run, commits=commits)
-    order = DrainOrder(relay, to, source, day.date() if day else today())
+    request = DrainRequest(relay, to, source, day.date() if day else today())
     allowed = parse_allowances(allows)
     if commits:
         committing(invocation.inventory)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = DrainTerms(allowed, frozenset(unproved), options, dry_run=dry_run)
-        attendant = _Terminal(invocation, order, stop, dry_run=dry_run, commits=commits, yes=yes)
-        outcome = drain_relay(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
+        attendant = _Terminal(invocation, request, stop, dry_run=dry_run, commits=commits, yes=yes)
+        outcome = drain_relay(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     if invocation.json:
@@ -298,10 +298,10 @@ class _Terminal(StepTerminal):
     """Shows a drain on standard error, and asks."""
 
     def __init__(
-        self, invocation: Invocation, order: DrainOrder, stop: Stop, *, dry_run: bool, commits: bool, yes: bool
+        self, invocation: Invocation, request: DrainRequest, stop: Stop, *, dry_run: bool, commits: bool, yes: bool
     ) -> None:
         super().__init__(invocation, stop, dry_run=dry_run, commits=commits, yes=yes)
-        self._order = order
+        self._request = request
         self._is_waiting = False
 
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
@@ -319,19 +319,19 @@ class _Terminal(StepTerminal):
     def applies(self, planned: Planned) -> None:
         """Show the new relay's plan; ask."""
         self._show(planned)
-        self._ask(f"Apply this to {self._order.to}?", "whether to apply this plan")
+        self._ask(f"Apply this to {self._request.to}?", "whether to apply this plan")
 
     def waits(self, unseen: Sequence[str]) -> None:
         """Wait some seconds for gateways."""
         if not self._is_waiting:
             self._is_waiting = True
             say = self._invocation.say
-            self._say((say("waiting for gateways at {to}: {names}", to=self._order.to, names=some_of(unseen, say)),))
+            self._say((say("waiting for gateways at {to}: {names}", to=self._request.to, names=some_of(unseen, say)),))
         time.sleep(_WAIT_S)
 
     def proved(self, proofs: Mapping[str, SiteProof]) -> None:
         """Show the proofs."""
-        self._say(proof_lines(proofs, self._order.to, self._invocation.say))
+        self._say(proof_lines(proofs, self._request.to, self._invocation.say))
 
     def lets_go(self, look: DrainLook, waves: Sequence[Sequence[str]]) -> None:
         """Show the readers to be cut; ask."""
@@ -343,9 +343,9 @@ class _Terminal(StepTerminal):
         self._show(planned)
 
     @cached_property
-    def orders(self) -> Orders:
+    def verify_options(self) -> VerifyOptions:
         """All levels of every path; failures are checked again in the run."""
-        return Orders(say=lambda sentence: self._say((sentence,)), onlooker=FirstAnswerClock())
+        return VerifyOptions(say=lambda sentence: self._say((sentence,)), onlooker=FirstAnswerClock())
 
 
 def _code(outcome: DrainOutcome) -> int:

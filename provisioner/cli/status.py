@@ -228,7 +228,7 @@ def availability(
 
 def _warn_of_verdicts(invocation: Invocation, report: AvailabilityReport) -> None:
     if not report.rows:
-        message = f"no verdict of that time is kept in {report.place.shown}"
+        message = f"no verdict of that time is kept in {report.place.text}"
         hint = "verify records what it saw; PROVISIONER_STATE names the place of those of another machine"
         print_warning(message, hint, color=invocation.color)
     warn_of_damage(invocation, report.damaged)

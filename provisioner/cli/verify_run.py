@@ -33,7 +33,7 @@ from provisioner.report.ci_formats import junit_report
 from provisioner.report.verify_html import html_page, verify_comment
 from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_in_parts
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import Share
@@ -116,7 +116,7 @@ def verify_and_record(invocation: Invocation, session: Session, request: Verific
     if request.accept:
         refuse_job(session)
     onlooker = FirstAnswerClock()
-    orders = Orders(
+    options = VerifyOptions(
         level=request.level,
         sample=request.sample,
         deadline_s=request.deadline_s,
@@ -126,8 +126,8 @@ def verify_and_record(invocation: Invocation, session: Session, request: Verific
         say=invocation.progress.remark,
         onlooker=onlooker,
     )
-    expect_verification(session, request.limits, orders)
-    result = verify_with_memory(session, parse_limits(request.limits), orders)
+    expect_verification(session, request.limits, options)
+    result = verify_with_memory(session, parse_limits(request.limits), options)
     end_calls(session)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
     accepted = None

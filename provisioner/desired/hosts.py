@@ -24,7 +24,7 @@ from provisioner.desired.readers import centre_user, networks_of, own_users, pub
 from provisioner.desired.required import (
     carrier_secrets,
     centre_address,
-    host_key,
+    digest_key_of_host,
     recorded,
     relay_allocation,
     secret_of,
@@ -209,8 +209,8 @@ def centre_host(
         address=centre.address,
         ssh=centre.ssh_to,
         jump=centre.jump_to,
-        digest_key=content_key(host_key(secrets, centre.id)),
-        identity=identity_key(host_key(secrets, centre.id)),
+        digest_key=content_key(digest_key_of_host(secrets, centre.id)),
+        identity=identity_key(digest_key_of_host(secrets, centre.id)),
         tunnel=Tunnel(
             address=centre_address(inventory, centre),
             listen_port=None,
@@ -308,8 +308,8 @@ def relay_host(
         address=relay.address,
         ssh=carrier.ssh_to(relay),
         jump=carrier.jump_to(relay),
-        digest_key=content_key(host_key(secrets, relay.id)),
-        identity=identity_key(host_key(secrets, relay.id)),
+        digest_key=content_key(digest_key_of_host(secrets, relay.id)),
+        identity=identity_key(digest_key_of_host(secrets, relay.id)),
         tunnel=Tunnel(
             address=allocation.tunnel_address,
             listen_port=port,

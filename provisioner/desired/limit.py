@@ -14,10 +14,10 @@ from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.secret import content_key, identity_key
-from provisioner.base.text import asked, did_you_mean, nearest, printable
+from provisioner.base.text import did_you_mean, nearest, printable, which_was_meant
 from provisioner.desired.names import side_of
 from provisioner.desired.ownership import with_owner
-from provisioner.desired.required import host_key
+from provisioner.desired.required import digest_key_of_host
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, Tunnel
 from provisioner.desired.trust import called_through, host_key_text
 from provisioner.inventory.geography import SCHEMES, parts_of
@@ -163,7 +163,9 @@ def parse_limits(texts: Iterable[str]) -> Limit:
             hint = f"write --limit KIND=NAME, KIND one of {', '.join(KINDS)}"
             raise UsageError(
                 f"--limit {printable(text, _LONGEST)} is not understood",
-                hint=f"{asked(nearest(kind, KINDS))} {hint}".lstrip() if equals and kind not in KINDS else hint,
+                hint=f"{which_was_meant(nearest(kind, KINDS))} {hint}".lstrip()
+                if equals and kind not in KINDS
+                else hint,
             )
         names_of[kind] = names_of.get(kind, frozenset()) | {name}
     return Limit(names_of)
@@ -322,7 +324,7 @@ def host_logins(inventory: Inventory) -> dict[str, HostLogin]:
 
 
 def _login(address: HostPlace, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
-    return HostLogin(ssh.place(address), host_key_text(ssh), called_through(jump))
+    return HostLogin(ssh.login_at(address), host_key_text(ssh), called_through(jump))
 
 
 def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
@@ -341,9 +343,9 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             (carrier.id,),
             relay.address,
             carrier.ssh_to(relay),
-            content_key(host_key(secrets, relay.id)),
+            content_key(digest_key_of_host(secrets, relay.id)),
             Tunnel(lock.relays[relay.id].tunnel_address, lock.relays[relay.id].own_port(relay.wireguard_port), (), ()),
-            identity=identity_key(host_key(secrets, relay.id)),
+            identity=identity_key(digest_key_of_host(secrets, relay.id)),
             jump=carrier.jump_to(relay),
         )
         for carrier, relay in inventory.relays.values()
@@ -356,9 +358,9 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             (),
             centre.address,
             centre.ssh_to,
-            content_key(host_key(secrets, centre.id)),
+            content_key(digest_key_of_host(secrets, centre.id)),
             Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
-            identity=identity_key(host_key(secrets, centre.id)),
+            identity=identity_key(digest_key_of_host(secrets, centre.id)),
             jump=centre.jump_to,
             side=side_of(inventory.settings.id) if centre.shared else "",
             is_hub=centre.hub is not None,

@@ -19,11 +19,11 @@ _FORMS: Final = {
     "at": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
 }
 _WORD, _PERSON = 64, 120
-_SHAPES: Final = {
+_OTHER_USES: Final = {
     "alone": "who has the host for itself alone",
     "shared": "who shares the host with others",
 }
-"""Prefix of a mark of the other shape, and its meaning."""
+"""Prefix of a mark whose owner uses the host otherwise than we do, and its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Owner:
         run: the last confirmed run.
         who: the person of that run.
         released: whether the owner released the host.
-        shape: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing; else empty.
+        other_use: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing,
+            else empty.
     """
 
     inventory: str = ""
@@ -48,7 +49,7 @@ class Owner:
     run: str = ""
     who: str = ""
     released: bool = False
-    shape: str = ""
+    other_use: str = ""
 
     def is_same(self, other: Owner) -> bool:
         """Return whether inventory and key are the same."""
@@ -62,13 +63,13 @@ class Owner:
     @property
     def words(self) -> str:
         """The owner in words, for people."""
-        if not self.inventory and self.shape:
-            return f"somebody unknown, {_SHAPES[self.shape]}"
+        if not self.inventory and self.other_use:
+            return f"somebody unknown, {_OTHER_USES[self.other_use]}"
         if not self.inventory:
             return "somebody unknown (provisioner's files are there, and no mark of whose they are)"
         text = f"inventory {self.inventory}, key {self.key[:8]}"
         text += f", as {self.host}" if self.host else ""
-        text += f", {_SHAPES[self.shape]}" if self.shape else ""
+        text += f", {_OTHER_USES[self.other_use]}" if self.other_use else ""
         last = f"run {self.run}, " if self.run else ""
         by = f" by {self.who}" if self.who else ""
         return f"{text} (last: {last}{self.at}{by})"
@@ -85,9 +86,9 @@ def owner_in(text: str) -> Owner | None:
     """
     if text == NOTHING:
         return None
-    shape, _, mark = text.partition(" ")
-    if shape in _SHAPES:
-        return replace(_marked(mark), shape=shape)
+    other_use, _, mark = text.partition(" ")
+    if other_use in _OTHER_USES:
+        return replace(_marked(mark), other_use=other_use)
     return _marked(text)
 
 

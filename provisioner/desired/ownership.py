@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from provisioner.base.secret import owner_fingerprint
 from provisioner.desired.owner import Owner
-from provisioner.desired.required import host_key
+from provisioner.desired.required import digest_key_of_host
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.model import Inventory, Secrets
 
@@ -16,7 +16,7 @@ def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSp
 
     Without a key of the host it raises `SecretsError`.
     """
-    owner = Owner(inventory.settings.id, owner_fingerprint(host_key(secrets, spec.id)), host=spec.id)
+    owner = Owner(inventory.settings.id, owner_fingerprint(digest_key_of_host(secrets, spec.id)), host=spec.id)
     recorded = (inventory.allocations.adopted or {}).get(spec.id)
     adopted = Owner(recorded.inventory, recorded.key, recorded.at) if recorded else None
     return replace(spec, owner=owner, adopted=adopted)

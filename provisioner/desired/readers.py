@@ -29,13 +29,13 @@ from provisioner.desired.paths import pulled_by_site
 from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of
 from provisioner.desired.spec import ANYWHERE, RTSP_PORT, RTSPS_PORT, MediaPath, PushedStream, PushEnd, User
 from provisioner.inventory.model import (
+    BaseInventory,
     Carrier,
     CarrierSecrets,
     Centre,
     CentreAllocation,
     ConnectionPlan,
     Facility,
-    Frame,
     Hub,
     Inventory,
     ReaderTls,
@@ -242,13 +242,13 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
     return secret_of(secrets.publish_keys, facility, "publish key")
 
 
-def push_places(inventory: Frame, facility: Facility | Outline) -> tuple[PushEndpoint, ...]:
+def push_places(inventory: BaseInventory, facility: Facility | Outline) -> tuple[PushEndpoint, ...]:
     """Return the relays that a facility pushes to; `InventoryError` without certificate."""
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
     return tuple(_push_endpoint(inventory, relay_id) for plan, relay_id in relays_of(plans) if plan.access.is_pushed)
 
 
-def _push_endpoint(inventory: Frame, relay_id: str) -> PushEndpoint:
+def _push_endpoint(inventory: BaseInventory, relay_id: str) -> PushEndpoint:
     _, relay = inventory.relays[relay_id]
     entry = relay_allocation(inventory, relay)
     served, after = served_certificate(entry.certificates, relay.id), entry.next_certificate

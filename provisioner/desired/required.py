@@ -8,7 +8,15 @@ from typing import TypeVar
 
 from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.secret import Secret, host_digest_key
-from provisioner.inventory.model import CarrierSecrets, Centre, Frame, Inventory, Relay, RelayAllocation, Secrets
+from provisioner.inventory.model import (
+    BaseInventory,
+    CarrierSecrets,
+    Centre,
+    Inventory,
+    Relay,
+    RelayAllocation,
+    Secrets,
+)
 
 T = TypeVar("T")
 
@@ -27,8 +35,8 @@ def secret_of(values: Mapping[str, T], key: str, kind: str) -> T:
     return values[key]
 
 
-def host_key(secrets: Secrets, host: str) -> Secret:
-    """Return a host's key: its carrier's, or derived from the shared key.
+def digest_key_of_host(secrets: Secrets, host: str) -> Secret:
+    """Return the key of a host's digests: its carrier's, or derived from the shared key.
 
     Both are equal: `keys init` gives carriers the derived keys. The key is never sent to a host. Without either,
     `SecretsError` is raised.
@@ -64,7 +72,7 @@ def carrier_secrets(secrets: Secrets, carrier: str) -> CarrierSecrets:
     return secret_of(secrets.carriers, carrier, "secrets")
 
 
-def relay_allocation(inventory: Frame, relay: Relay) -> RelayAllocation:
+def relay_allocation(inventory: BaseInventory, relay: Relay) -> RelayAllocation:
     """Return a relay's entry in the lock, or raise `InventoryError`."""
     return recorded(inventory.allocations.relays.get(relay.id), "its tunnel address", relay.id, "allocate")
 

@@ -22,11 +22,11 @@ from provisioner.desired.required import recorded, secret_of
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL_MTU, SiteLink, SiteSpec
 from provisioner.inventory.model import (
     Access,
+    BaseInventory,
     CarrierSecrets,
     Connection,
     ConnectionPlan,
     Facility,
-    Frame,
     GatewaySystem,
     Inventory,
     Operating,
@@ -121,7 +121,7 @@ def port_dialled(facility: Facility | Outline, relay: Relay) -> int:
     return facility.relay_port or relay.wireguard_port
 
 
-def had_tunnel(inventory: Frame, facility: Facility | Outline) -> bool:
+def had_tunnel(inventory: BaseInventory, facility: Facility | Outline) -> bool:
     """Return whether a routed site had a tunnel to take down.
 
     A pushing site's new package does so itself.
@@ -131,7 +131,7 @@ def had_tunnel(inventory: Frame, facility: Facility | Outline) -> bool:
     return routed and any(s.object == name and s.tunnel_address for s in inventory.allocations.tombstones)
 
 
-def link_ends(inventory: Frame, facility: Facility | Outline) -> tuple[LinkEnds, ...]:
+def link_ends(inventory: BaseInventory, facility: Facility | Outline) -> tuple[LinkEnds, ...]:
     """Return the ends of a facility's tunnels, if any.
 
     A site or relay without allocation, or a relay without key, raises `InventoryError`.
@@ -199,7 +199,7 @@ def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: 
 
 
 def _ends(
-    inventory: Frame,
+    inventory: BaseInventory,
     facility: Facility | Outline,
     plan: ConnectionPlan | PlanOutline,
     relay_id: str,

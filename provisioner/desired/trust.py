@@ -127,7 +127,7 @@ def trust_of(
 
 def called_through(jump: JumpHost | None) -> str:
     """Return the jump host with its host key; empty without one."""
-    return f"{jump.ssh.place(jump.address)}, host key {host_key_text(jump.ssh)}" if jump else ""
+    return f"{jump.ssh.login_at(jump.address)}, host key {host_key_text(jump.ssh)}" if jump else ""
 
 
 def host_key_text(ssh: Ssh) -> str:

@@ -41,18 +41,23 @@ _MOST_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 8
 
 
-def is_open(spec: CallTarget, owner: Owner | None) -> bool:
-    """Return whether a person may declare an unproved host new."""
+def may_be_declared_new(spec: CallTarget, owner: Owner | None) -> bool:
+    """Return whether a person may declare an unproved host new.
+
+    Unproved means that the host did not prove, with its identity key, that it was managed before. `owner` is the
+    inventory that its mark names; `None` without a mark. A mark's claim (inventory, key, time) is what a person adopts.
+    Another inventory's host may be declared new only if it was released, or if exactly this claim was adopted.
+    """
     if owner is None or is_free(spec, owner):
         return True
-    if owner.shape:
+    if owner.other_use:
         return False
     return spec.adopted is not None and owner.claim == spec.adopted.claim
 
 
 def is_free(spec: CallTarget, owner: Owner) -> bool:
     """Return whether the host is this inventory's or released."""
-    return not owner.shape and (owner.released or _is_own(spec, owner))
+    return not owner.other_use and (owner.released or _is_own(spec, owner))
 
 
 def _is_own(spec: CallTarget, owner: Owner) -> bool:
@@ -70,12 +75,12 @@ def claims_of(spec: CallTarget) -> list[list[str]]:
 
 def with_owner(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
     """Name the owner in an answer if the host is another's."""
-    if answer.outcome is not CallOutcome.UNPROVED or is_open(spec, answer.owner):
+    if answer.outcome is not CallOutcome.UNPROVED or may_be_declared_new(spec, answer.owner):
         return answer
     owner = answer.owner.words if answer.owner else ""
     message = f"{_NOT_PROVED}, and belongs to {owner}; nothing was sent to it"
-    shaped = answer.owner is not None and answer.owner.shape
-    adopt = "" if shaped else f": to take it over, provisioner hosts adopt {spec.id}"
+    differs_in_use = answer.owner is not None and answer.owner.other_use
+    adopt = "" if differs_in_use else f": to take it over, provisioner hosts adopt {spec.id}"
     return replace(answer, error=f"{message}{adopt}", foreign=True)
 
 

@@ -31,7 +31,7 @@ FOREIGN_HINTS: Final = {
     "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
     " relay cannot be shared",
 }
-"""Next steps if another inventory has the host, by shape; empty if adoptable."""
+"""Next steps if another inventory has the host, by the owner's other use; empty if adoptable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +180,11 @@ class CallsWatcher(Protocol):
 
 def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
     """Return the error for a host without a valid answer."""
-    place = f"{spec.id} ({spec.ssh.place(spec.address)})"
+    place = f"{spec.id} ({spec.ssh.login_at(spec.address)})"
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
             f"{place}: {answer.error}",
-            hint=FOREIGN_HINTS[answer.owner.shape] or _ADOPT_HINT,
+            hint=FOREIGN_HINTS[answer.owner.other_use] or _ADOPT_HINT,
             host=spec.id,
             owner=answer.owner,
         )

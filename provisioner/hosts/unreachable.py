@@ -163,7 +163,7 @@ def route_to(spec: CallTarget) -> SshRoute:
     """Return ssh's connection to a host."""
     jump = spec.jump
     jump_signed = jump is not None and jump.ssh.host_key is None
-    return SshRoute(jump.ssh.place(jump.address) if jump else "", spec.ssh.host_key is None, jump_signed)
+    return SshRoute(jump.ssh.login_at(jump.address) if jump else "", spec.ssh.host_key is None, jump_signed)
 
 
 def unreachable_by(output: str, route: SshRoute = DIRECT) -> Unreachable:

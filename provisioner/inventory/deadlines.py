@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from provisioner.base.text import aware, start_of
-from provisioner.inventory.model import DISTRICTS_ENDED, Frame, Instruction, ManagingBody, ProvinceScheme
+from provisioner.inventory.model import DISTRICTS_ENDED, BaseInventory, Instruction, ManagingBody, ProvinceScheme
 from provisioner.inventory.model.inventory import InProvince
 
 
@@ -79,7 +79,7 @@ class OrdersInForce:
     its own that opens later has its opening as deadline.
     """
 
-    def __init__(self, inventory: Frame) -> None:
+    def __init__(self, inventory: BaseInventory) -> None:
         self._inventory = inventory
         # A country's facilities are of few bodies and provinces: what holds for those is worked out once.
         self._in_force: dict[ManagingBody, list[tuple[int, Instruction]]] = {}
@@ -109,7 +109,7 @@ class OrdersInForce:
         return _opening(facility, duty)
 
 
-def duties_of(inventory: Frame, facility: Ordered) -> tuple[Duty, ...]:
+def duties_of(inventory: BaseInventory, facility: Ordered) -> tuple[Duty, ...]:
     """Return one facility's duties, as `OrdersInForce`."""
     return OrdersInForce(inventory).duties_of(facility)
 
@@ -136,7 +136,7 @@ def _opening(facility: Ordered, duty: Duty) -> Duty:
     return replace(duty, before=facility.opens_on, is_opening=True)
 
 
-def _of_province(inventory: Frame, facility: Ordered, index: int, order: Instruction) -> Duty:
+def _of_province(inventory: BaseInventory, facility: Ordered, index: int, order: Instruction) -> Duty:
     """Return an order's duty by the province's day, or its own."""
     listed = order.provinces
     if inventory.scheme_of(order.province_scheme) == inventory.scheme_of(facility.province_scheme):

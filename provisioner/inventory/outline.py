@@ -14,12 +14,12 @@ from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocate import devices_of, probed_devices_of
 from provisioner.inventory.model import (
     Access,
+    BaseInventory,
     Blocked,
     Camera,
     ClaimedConnection,
     ConnectionPlan,
     Facility,
-    Frame,
     Inventory,
     ManagingBody,
     Model,
@@ -152,7 +152,7 @@ class Outline(NamedTuple):
         return bool(self.carried_plans)
 
 
-class OutlinedInventory(Frame):
+class OutlinedInventory(BaseInventory):
     """An inventory with outlines of facilities, sorted by id."""
 
     facilities: dict[Slug, Outline]
@@ -160,7 +160,7 @@ class OutlinedInventory(Frame):
 
 def outlined(inventory: Inventory) -> OutlinedInventory:
     """Return an inventory with outlines of its facilities."""
-    return inventory.joined(
+    return inventory.with_facilities_as(
         OutlinedInventory, {name: outline_of(facility) for name, facility in inventory.facilities.items()}
     )
 

@@ -206,7 +206,7 @@ def _visible(text: str) -> str:
 
 
 def _camera_text(camera: Camera) -> str:
-    """Return a camera's zone, video source, streams and sound as text."""
+    """Return what parties sign of a camera: zone, video source, streams and sound."""
     source = f"{camera.address}:{camera.port}" if camera.recorder is None else f"recorder {camera.recorder}"
     streams = "sub and main" if camera.streams.main else "sub"
     return f"zone {camera.zone.value}, {source}, {streams}, {'with' if camera.audio else 'no'} sound"

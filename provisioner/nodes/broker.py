@@ -69,7 +69,7 @@ class BrokerFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerOrders:
+class BrokerRequest:
     """The wanted content of a broker's folder.
 
     Attributes:
@@ -265,22 +265,22 @@ def _api_forms(subject: str) -> tuple[str, str]:
     return f"{API}.{subject}", f"$JS.API.{subject}"
 
 
-def write_broker_folder(orders: BrokerOrders, now: datetime) -> list[str]:
+def write_broker_folder(request: BrokerRequest, now: datetime) -> list[str]:
     """Write missing or expiring files and the configuration; return new names.
 
     Raises:
         UsageError: a file cannot be read or written.
     """
     try:
-        make_own_folder(orders.folder)
-        return list(_written(orders, now))
+        make_own_folder(request.folder)
+        return list(_written(request, now))
     except OSError as error:
         hint = "name a folder that you can write to, and nobody else"
-        raise UsageError(f"{orders.folder} cannot be written: {error.strerror}", hint=hint) from None
+        raise UsageError(f"{request.folder} cannot be written: {error.strerror}", hint=hint) from None
 
 
-def _written(orders: BrokerOrders, now: datetime) -> Iterator[str]:
-    folder = orders.folder
+def _written(request: BrokerRequest, now: datetime) -> Iterator[str]:
+    folder = request.folder
     authority = _read_certified(folder, _AUTHORITY)
     if authority is None:
         if any(folder.iterdir()):
@@ -289,14 +289,14 @@ def _written(orders: BrokerOrders, now: datetime) -> Iterator[str]:
         authority = new_authority(now)
         _write_certified(folder, _AUTHORITY, authority)
         yield _AUTHORITY
-    for name, places in _ends(orders):
+    for name, places in _ends(request):
         old = _read_certified(folder, name)
         if old is None or certificate_end(old.certificate) < now + timedelta(days=_SOON_DAYS):
-            _write_certified(folder, name, _issued_by(authority, name, places, now, orders))
+            _write_certified(folder, name, _issued_by(authority, name, places, now, request))
             yield name
     absolute = folder.absolute()
     files = BrokerFiles(str(absolute / "ca.pem"), str(absolute / "broker.pem"), str(absolute / "broker.key"), _STORE)
-    text = broker_configuration(orders.carriers, files, f"[::]:{orders.port}")
+    text = broker_configuration(request.carriers, files, f"[::]:{request.port}")
     write_atomic(folder / CONFIGURATION, text, mode=0o600)
     yield CONFIGURATION
 
@@ -316,20 +316,20 @@ def _write_certified(folder: Path, name: str, certified: CertifiedKey) -> None:
     replace_file(folder / f"{name}.pem", certified.certificate.encode(), mode=0o644)
 
 
-def _ends(orders: BrokerOrders) -> Iterator[tuple[str, Sequence[str]]]:
-    yield _BROKER, orders.places
+def _ends(request: BrokerRequest) -> Iterator[tuple[str, Sequence[str]]]:
+    yield _BROKER, request.places
     yield CONTROLLER, ()
-    yield from ((node_name(carrier), ()) for carrier in orders.carriers)
+    yield from ((node_name(carrier), ()) for carrier in request.carriers)
 
 
 def _issued_by(
-    authority: CertifiedKey, name: str, places: Sequence[str], now: datetime, orders: BrokerOrders
+    authority: CertifiedKey, name: str, places: Sequence[str], now: datetime, request: BrokerRequest
 ) -> CertifiedKey:
     try:
-        return issued(authority, name, places, now, orders.days)
+        return issued(authority, name, places, now, request.days)
     except ValueError as error:
         hint = "its ca.pem and ca.key belong together; if they are lost, begin a new folder and hand all out anew"
-        raise UsageError(f"{orders.folder}: {error}", hint=hint) from None
+        raise UsageError(f"{request.folder}: {error}", hint=hint) from None
 
 
 def broker_status_line(url: str, *, reaches: bool) -> str:

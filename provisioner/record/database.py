@@ -203,7 +203,7 @@ def has_table(connection: Connection, table: Table) -> bool:
 def _refuse_other(connection: Connection, folder: StateFolder, revision: str) -> None:
     if revision not in KNOWN | {BEFORE}:
         raise StateError(
-            f"the history in {folder.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
+            f"the history in {folder.text} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
             f" this program knows them up to {REVISION}",
             hint="install the version of provisioner that other machines with this history have",
         )
@@ -211,7 +211,7 @@ def _refuse_other(connection: Connection, folder: StateFolder, revision: str) ->
     if version not in {SCHEMA, PRUNED_SCHEMA}:
         supported = f"{SCHEMA} and {PRUNED_SCHEMA}"
         raise StateError(
-            f"the history in {folder.shown} is of another version ({version}; this program's are {supported})",
+            f"the history in {folder.text} is of another version ({version}; this program's are {supported})",
             hint="use the version of provisioner that wrote it last",
         )
 
@@ -292,7 +292,7 @@ def _damage(folder: StateFolder) -> Iterator[None]:
     except SQLAlchemyError:  # some are of two kinds
         raise
     except DAMAGE:
-        raise DamagedRecordError(f"the history in {folder.shown} is damaged: a row of it cannot be read") from None
+        raise DamagedRecordError(f"the history in {folder.text} is damaged: a row of it cannot be read") from None
 
 
 @contextmanager
@@ -301,7 +301,7 @@ def _database_errors(folder: StateFolder, verb: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise StateError(f"{folder.shown} needs the driver {error.name}", hint=_DRIVER_HINT) from None
+        raise StateError(f"{folder.text} needs the driver {error.name}", hint=_DRIVER_HINT) from None
     except NoSuchModuleError:
         raise StateError(f"{VARIABLE} names an unknown kind of database", hint=_URL_HINT) from None
     except SQLAlchemyError as error:
@@ -309,7 +309,7 @@ def _database_errors(folder: StateFolder, verb: str) -> Iterator[None]:
         # Of a password with an at sign, the driver takes the rest for the server's name.
         reason = _LOGIN.sub("***@", reason)
         raise StateError(
-            f"the history in {folder.shown} cannot be {verb}: {reason}",
+            f"the history in {folder.text} cannot be {verb}: {reason}",
             hint=f"see that it is there, has room and is not held by another process; {VARIABLE} names another place",
         ) from None
 
@@ -357,7 +357,7 @@ def _newest(connection: Connection, folder: StateFolder) -> Head | None:
     except DAMAGE:
         pass
     raise DamagedRecordError(
-        f"the history in {folder.shown} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded",
+        f"the history in {folder.text} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded",
     )
 
 

@@ -50,7 +50,7 @@ class EventLog:
         database = open_database(folder, create=create)
         if database is None:
             raise StateError(
-                f"there is no history in {folder.shown}", hint="it was there a moment ago: look who moved it"
+                f"there is no history in {folder.text}", hint="it was there a moment ago: look who moved it"
             )
         self._database = database
         self._mine = folder.inventory
@@ -133,7 +133,7 @@ def _steps(inventory: str, run: str) -> Select[object, object, object, object, o
 
 
 def _damaged(folder: StateFolder, run: str, number: int, fault: str) -> DamagedRecordError:
-    message = f"the history in {folder.shown} is damaged: step {number} of run {run} {fault}"
+    message = f"the history in {folder.text} is damaged: step {number} of run {run} {fault}"
     return DamagedRecordError(message, object=run)
 
 

@@ -39,7 +39,7 @@ class StateFolder:
     remembered: Path | None = field(default=None, compare=False)
 
     @property
-    def shown(self) -> str:
+    def text(self) -> str:
         """The place in words; of a URL only the kind of server."""
         return str(self.file) if self.file else f"the database that {VARIABLE} names"
 

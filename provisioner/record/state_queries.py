@@ -22,8 +22,8 @@ from provisioner.record.availability.verdict_table import (
     MARKS,
     UNREAD,
     ByPath,
-    Listing,
     LookTable,
+    PathList,
     Sweep,
     mark_of,
     table_of,
@@ -244,7 +244,7 @@ class _Reader:
     def __init__(self, connection: Connection, folder: StateFolder, looks: ReadLooks, *, with_causes: bool) -> None:
         self._connection, self._place, self._looks = connection, folder, looks
         self._with_causes = with_causes
-        self._listings: dict[str, Listing | None] = {}
+        self._listings: dict[str, PathList | None] = {}
         self._sweeps: dict[str, list[Sweep]] = defaultdict(list)
         self._lost: dict[str, list[int]] = defaultdict(list)
 
@@ -283,7 +283,7 @@ class _Reader:
             raise ValueError("its seal is false")
         self._looks.unproved += verdict is not SealVerdict.GENUINE
 
-    def _listing(self, name: str) -> Listing:
+    def _listing(self, name: str) -> PathList:
         if name not in self._listings:
             self._listings[name] = read_listing(self._connection, self._place.inventory, name)
         listing = self._listings[name]
@@ -299,7 +299,7 @@ class _Reader:
             self._looks.tables[province] = table_of(sweeps, prefix, with_causes=self._with_causes)
 
 
-def _unread(at: int, listing: Listing) -> Sweep:
+def _unread(at: int, listing: PathList) -> Sweep:
     width = len(listing.paths)
     return Sweep(at, "", listing, bytes([mark_of(UNREAD)]) * width, b"\1" * width, ("", UNREAD.cause))
 

@@ -157,7 +157,7 @@ class History:
         """Return the runs, latest start first; an unreadable entry raises."""
         past = self.past(limit)
         if past.damaged:
-            raise DamagedRecordError(f"the history in {self.place.shown} is damaged: {_entries(past.damaged)}")
+            raise DamagedRecordError(f"the history in {self.place.text} is damaged: {_entries(past.damaged)}")
         return past.runs
 
     def past(self, limit: int | None = None) -> ReadRuns:
@@ -214,7 +214,7 @@ class History:
                 try:
                     runs.append(recorded_of(cast("StartContent", entry_content(raw, number)), None).run)
                 except DAMAGE:
-                    message = f"the history in {self.place.shown} is damaged: {_entries((entry_name(number),))}"
+                    message = f"the history in {self.place.text} is damaged: {_entries((entry_name(number),))}"
                     raise DamagedRecordError(message) from None
         return tuple(run for run in runs if any(approval.meaning == meaning for approval in run.approvals))
 
@@ -227,7 +227,7 @@ class History:
         try:
             return None if row is None else plain_object(unpacked(row[0]))
         except DAMAGE:
-            message = f"the history in {self.place.shown} is damaged: the document of run {run} cannot be read"
+            message = f"the history in {self.place.text} is damaged: the document of run {run} cannot be read"
             raise DamagedRecordError(message, object=run) from None
 
     def head_of(self, run: str) -> Head | None:
@@ -258,7 +258,7 @@ class History:
         with self._database.reading() as connection:
             records, damaged = package_records(connection, self._mine)
         if damaged:
-            message = f"the history in {self.place.shown} is damaged: run {damaged[0]} cannot be read"
+            message = f"the history in {self.place.text} is damaged: run {damaged[0]} cannot be read"
             raise DamagedRecordError(message, object=damaged[0])
         return records
 

@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Connection, insert, select
 
 from provisioner.base.text import canonical_json, canonical_parts
-from provisioner.record.availability.verdict_table import ABSENT, Listing, SweptPaths, mark_of
+from provisioner.record.availability.verdict_table import ABSENT, PathList, SweptPaths, mark_of
 from provisioner.record.database import has_table
 from provisioner.record.entries import canonical, digest, moment_text
 from provisioner.record.seal import RecordKeys, SealVerdict
@@ -168,7 +168,7 @@ def keep_sweep(connection: Connection, folder: StateFolder, number: int, sweep: 
 # --- reading --------------------------------------------------------------------------------------
 
 
-def read_listing(connection: Connection, inventory: str, name: str) -> Listing | None:
+def read_listing(connection: Connection, inventory: str, name: str) -> PathList | None:
     """Return a list of paths by digest; `None` if missing or changed."""
     conditions = path_lists.c.inventory == inventory, path_lists.c.digest == name
     try:
@@ -178,11 +178,11 @@ def read_listing(connection: Connection, inventory: str, name: str) -> Listing |
     return listing_of(text) if digest(text) == name else None
 
 
-def listing_of(text: str) -> Listing | None:
+def listing_of(text: str) -> PathList | None:
     """Parse a list of paths, or return `None`."""
     paths, between, carriers = zip(*(line.partition(_BETWEEN) for line in text.split("\n")), strict=True)
     is_one = "" not in between and all(map(lt, paths, paths[1:]))
-    return Listing(paths, carriers) if is_one else None
+    return PathList(paths, carriers) if is_one else None
 
 
 def plane_of(packed: bytes, length: int) -> bytes:

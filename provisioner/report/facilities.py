@@ -95,14 +95,14 @@ def _key_age_row(age: KeyAge, now: datetime, today: date, say: Translator) -> tu
     due = age.due.isoformat() if age.due else say(_NOT_RECORDED)
     if age.changing:
         due = say("being changed since {day}", day=age.changing.isoformat())
-    elif age.is_due(today):
+    elif age.is_overdue(today):
         due = say("{day}, overdue", day=due)
     grown = say(_NOT_RECORDED) if days is None else say.counted(days, "day")
     return age.owner, f"{say(_KINDS[age.kind])}{short}", say(_ORIGINS[age.origin]), grown, due
 
 
 def _key_age_ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[str]:
-    due = [age for age in ages if age.is_due(today) and not age.changing]
+    due = [age for age in ages if age.is_overdue(today) and not age.changing]
     sites = sorted({age.owner for age in due if age.kind in {KeyKind.GATEWAY, KeyKind.SHARED}})
     relays = sorted({age.owner for age in due if age.kind is KeyKind.RELAY})
     if sites:
@@ -169,7 +169,7 @@ def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> KeyAg
     today = now.astimezone(VIETNAM).date()
     kinds = Counter(age.kind for age in ages)
     counts = {kind: kinds[kind] for kind in KeyKind}
-    keys = [KeyAgeRow.made_of(age, age_days=age.days(now), overdue=age.is_due(today)) for age in ages]
+    keys = [KeyAgeRow.made_of(age, age_days=age.days(now), overdue=age.is_overdue(today)) for age in ages]
     return KeyAgesDocument(as_of=now, rotate_after_days=days, counts=counts, keys=keys)
 
 

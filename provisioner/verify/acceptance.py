@@ -41,8 +41,8 @@ class ViewToAccept:
     Attributes:
         view: `None` if not measured.
         dark: whether it is too dark to compare.
-        references: the path's.
-        others: those of the facility's other cameras, by name.
+        references: the views of this path that persons accepted earlier.
+        others: likewise, of the facility's other cameras, by camera.
     """
 
     verdict: PathVerdict
@@ -57,7 +57,7 @@ class Acceptance:
     """The result for one path.
 
     Attributes:
-        references: all present ones; empty if refused.
+        references: the path's accepted views, with the new one; empty if refused.
         refused: the reason; empty if accepted.
         notes: remarks for a person.
     """
@@ -132,10 +132,10 @@ def _far_off(candidate: ViewToAccept, at: datetime) -> str:
     return _of_another(view, candidate.others)
 
 
-def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
+def _of_another(view: PictureView, neighbours: Mapping[str, References]) -> str:
     near = sorted(
         name
-        for name, references in others.items()
+        for name, references in neighbours.items()
         if any(distance(view, reference.view) <= NEAR for reference in references)
     )
     if not near:
@@ -149,28 +149,36 @@ def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
 
 
 def acceptances(
-    result: VerifyResult, references: Mapping[str, References], run: str, *, renew: bool = False
+    result: VerifyResult, references_by_path: Mapping[str, References], run: str, *, renew: bool = False
 ) -> tuple[Acceptance, ...]:
     """Return the result for every path of a verification.
 
-    `references` are references of whole facilities, by path. `renew` forgets earlier ones.
+    `references_by_path` has the accepted views of whole facilities. `renew` forgets earlier ones.
     """
     chosen = {verdict.path for verdict in result.paths}
     by_site = references_by_site(
-        {path: of_path for path, of_path in references.items() if not (renew and path in chosen)}
+        {path: of_path for path, of_path in references_by_path.items() if not (renew and path in chosen)}
     )
     return tuple(
-        _accepted(_candidate(verdict, references, by_site), verdict.checked_at or result.finished_at, run, renew=renew)
+        _accepted(
+            _view_to_accept(verdict, references_by_path, by_site),
+            verdict.checked_at or result.finished_at,
+            run,
+            renew=renew,
+        )
         for verdict in result.paths
     )
 
 
-def _candidate(verdict: PathVerdict, references: Mapping[str, References], by_site: SiteReferences) -> ViewToAccept:
+def _view_to_accept(
+    verdict: PathVerdict, references_by_path: Mapping[str, References], by_site: SiteReferences
+) -> ViewToAccept:
+    """Join a path's view with its references and those of its site's other cameras."""
     picture = verdict.picture
     return ViewToAccept(
         verdict=verdict,
         view=picture.view if picture else None,
         dark=picture is not None and picture.state == State.DARK.value,
-        references=references.get(verdict.path, ()),
+        references=references_by_path.get(verdict.path, ()),
         others=references_of_neighbours(verdict.path, verdict.facility, by_site),
     )

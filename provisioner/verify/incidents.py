@@ -29,9 +29,12 @@ from provisioner.verify.result import (
     VerifyResult,
 )
 
-Key = tuple[Layer, str, Cause]
-Groups = dict[Key, list[PathVerdict]]
+GroupKey = tuple[Layer, str, Cause]
+"""The layer, object and cause of failing paths that are one incident."""
+Groups = dict[GroupKey, list[PathVerdict]]
+"""Failing paths by incident."""
 Devices = Mapping[tuple[str, str], set[str]]
+"""The names of all paths of a device, by facility and device."""
 
 _OF_CAMERA = frozenset({Layer.CAMERA, Layer.STREAM, Layer.PICTURE})
 _OF_DEVICE = frozenset({Layer.SITE, Layer.RECORDER, Layer.CAMERA})
@@ -72,12 +75,12 @@ def paths_by_incident(verdicts: Sequence[PathVerdict], targets: Iterable[PathToC
     for verdict in with_specific_causes(verdicts):
         if verdict.verdict is not Verdict.UP and verdict.layer is not None:
             groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
-    whole: dict[tuple[str, str], set[str]] = defaultdict(set)
+    paths_by_device: dict[tuple[str, str], set[str]] = defaultdict(set)
     for target in targets:
-        whole[target.path.facility, target.path.device].add(target.path.name)
+        paths_by_device[target.path.facility, target.path.device].add(target.path.name)
     _merge(groups, _by_camera(groups))
-    _merge(groups, _by_recorder(groups, whole))
-    _merge(groups, _by_site(groups, whole))
+    _merge(groups, _by_recorder(groups, paths_by_device))
+    _merge(groups, _by_site(groups, paths_by_device))
     replaced = {
         (path_verdict.path, path_verdict.relay): replace(
             path_verdict, finding=replace(path_verdict.finding, layer=layer, object=name, cause=cause)
@@ -116,53 +119,53 @@ def _with_specific_cause(verdict: PathVerdict, specific: PathVerdict | None) -> 
     return replace(verdict, finding=replace(specific.finding, object=name, level=verdict.finding.level))
 
 
-def _merge(groups: Groups, merged: Mapping[Key, Collection[Key]]) -> None:
-    for key, parts in merged.items():
-        groups[key] = [verdict for part in sorted(parts) for verdict in groups.pop(part)]
+def _merge(groups: Groups, merged: Mapping[GroupKey, Collection[GroupKey]]) -> None:
+    for key, keys in merged.items():
+        groups[key] = [verdict for part in sorted(keys) for verdict in groups.pop(part)]
 
 
-def _by_camera(groups: Groups) -> dict[Key, list[Key]]:
+def _by_camera(groups: Groups) -> dict[GroupKey, list[GroupKey]]:
     """Return cameras with several failing streams, by cause with the merged groups."""
-    of_camera: dict[Key, list[Key]] = defaultdict(list)
+    of_camera: dict[GroupKey, list[GroupKey]] = defaultdict(list)
     for key, verdicts in groups.items():
         cameras = {f"{verdict.facility}/{verdict.camera}" for verdict in verdicts}
         if key[0] in _OF_CAMERA and len(cameras) == 1:
             of_camera[Layer.CAMERA, cameras.pop(), key[2]].append(key)
     number: Counter[str] = Counter()
-    for (_, name, _), parts in of_camera.items():
-        number[name] += len(parts)
-    return {key: parts for key, parts in of_camera.items() if number[key[1]] > 1}
+    for (_, name, _), keys in of_camera.items():
+        number[name] += len(keys)
+    return {key: keys for key, keys in of_camera.items() if number[key[1]] > 1}
 
 
-def _by_recorder(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
-    """Return recorders whose channels all fail for one cause."""
+def _by_recorder(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[GroupKey]]:
+    """Return recorders whose channels all fail for one cause, with the groups to merge."""
     merged = {}
-    for (site, name), paths in whole.items():
-        for cause, parts in _within(groups, paths, _OF_CAMERA).items():
-            cameras = {verdict.camera for part in parts for verdict in groups[part]}
-            if len(cameras) > 1 and {verdict.path for part in parts for verdict in groups[part]} == paths:
-                merged[Layer.RECORDER, f"{site}/{name}", cause] = parts
+    for (site, name), paths in paths_by_device.items():
+        for cause, keys in _groups_of_paths(groups, paths, _OF_CAMERA).items():
+            cameras = {verdict.camera for part in keys for verdict in groups[part]}
+            if len(cameras) > 1 and {verdict.path for part in keys for verdict in groups[part]} == paths:
+                merged[Layer.RECORDER, f"{site}/{name}", cause] = keys
     return merged
 
 
-def _by_site(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:
-    """Return sites with several devices that all fail for one cause."""
+def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[GroupKey]]:
+    """Return sites with several devices that all fail for one cause, with the groups to merge."""
     of_site: dict[str, set[str]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
-    for (site, _), paths in whole.items():
+    for (site, _), paths in paths_by_device.items():
         of_site[site] |= paths
         count[site] += 1
     merged = {}
     for site, paths in of_site.items():
-        for cause, parts in _within(groups, paths, _OF_DEVICE).items() if count[site] > 1 else ():
-            if len(parts) > 1 and {verdict.path for part in parts for verdict in groups[part]} == paths:
-                merged[Layer.SITE, site, cause] = parts
+        for cause, keys in _groups_of_paths(groups, paths, _OF_DEVICE).items() if count[site] > 1 else ():
+            if len(keys) > 1 and {verdict.path for part in keys for verdict in groups[part]} == paths:
+                merged[Layer.SITE, site, cause] = keys
     return merged
 
 
-def _within(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[Cause, list[Key]]:
-    """Return groups of these layers that lie within some paths, by cause."""
-    by_cause: dict[Cause, list[Key]] = defaultdict(list)
+def _groups_of_paths(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[Cause, list[GroupKey]]:
+    """Return the keys of groups of these layers that have only paths of a set, by cause."""
+    by_cause: dict[Cause, list[GroupKey]] = defaultdict(list)
     for key, verdicts in groups.items():
         if key[0] in layers and {verdict.path for verdict in verdicts} <= paths:
             by_cause[key[2]].append(key)

@@ -121,7 +121,7 @@ def _is_cut(cut: HostCut, target: PathToCheck) -> bool:
 class Onlooker(Protocol):
     """Receives the progress of a verification."""
 
-    def asked(self, paths: Mapping[str, int]) -> None:
+    def hosts_called(self, paths: Mapping[str, int]) -> None:
         """Report that all hosts were asked, with paths by host."""
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
@@ -131,7 +131,7 @@ class Onlooker(Protocol):
 class NoOnlooker:
     """Ignores the progress."""
 
-    def asked(self, paths: Mapping[str, int]) -> None:
+    def hosts_called(self, paths: Mapping[str, int]) -> None:
         """Do nothing."""
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
@@ -158,7 +158,7 @@ def _no_changes(_since: datetime) -> tuple[Window, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class VerifyOptions:
     """The extent of a verification, and the past for it.
 
     Attributes:
@@ -194,7 +194,7 @@ class Orders:
     keep: Callable[[Sequence[PathLook]], None] | None = None
 
 
-EVERYTHING = Orders()
+EVERYTHING = VerifyOptions()
 """All levels of all paths, without a limit or memory."""
 
 

@@ -42,8 +42,8 @@ from provisioner.verify.path_history import (
     EVERYTHING,
     FLAPPING_WINDOW,
     Onlooker,
-    Orders,
     Timepiece,
+    VerifyOptions,
     Window,
     in_window,
     look_of,
@@ -200,7 +200,7 @@ class VisitAnswers:
         """The verdicts so far, by relay."""
 
     @property
-    def kept(self) -> frozenset[str]:
+    def hosts_in_memory(self) -> frozenset[str]:
         """Hosts whose whole evidence a relay still needs."""
         return frozenset(self._evidence)
 
@@ -241,33 +241,35 @@ def verify(
     compare: Compare,
     watch: Timepiece,
     limits: ProbeLimits = _USUAL_LIMITS,
-    orders: Orders = EVERYTHING,
+    options: VerifyOptions = EVERYTHING,
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 
     There has to be a path (`paths.select` refuses an empty set), and `watch` needs a time zone.
     """
     started = watch.now()
-    chosen = sample_of(targets, orders.sample, started) if orders.sample else None
+    chosen = sample_of(targets, options.sample, started) if options.sample else None
     measured = chosen.targets if chosen else tuple(targets)
-    look = _HostVisits(
-        runner, observe, compare, watch, limits, orders, started, _end_of(started, orders), orders.changes(started)
+    visits = _HostVisits(
+        runner, observe, compare, watch, limits, options, started, _end_of(started, options), options.changes(started)
     )
-    first = look.at(measured)
-    second = replace(look, changes=orders.changes(started)).again(measured, first)
+    first = visits.first_look(measured)
+    second = replace(visits, changes=options.changes(started)).second_look(measured, first)
     rounds = [first, *([second] if second else [])]
     # Only paths that changed often need the earlier ones.
-    earlier = cache(partial(orders.changes, started - FLAPPING_WINDOW))
-    windows = _Windows(orders.windows, orders.changes(started), earlier)
+    earlier = cache(partial(options.changes, started - FLAPPING_WINDOW))
+    windows = _Windows(options.windows, options.changes(started), earlier)
     hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
     hosts = tuple(_report(one, (started, first.at), tls.get(host)) for host, one in first.host_answers.items())
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
-    verdicts = list(with_camera_suspicions([_settled(target, rounds, orders, windows, reports) for target in measured]))
+    verdicts = list(
+        with_camera_suspicions([_settled(target, rounds, options, windows, reports) for target in measured])
+    )
     measured_keys = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [
-        _outside_sample(target, orders)
+        _outside_sample(target, options)
         for target in targets
         if (target.path.name, target.relay.id) not in measured_keys
     ]
@@ -284,18 +286,18 @@ def verify(
             *of_devices(_outside_windows(devices, measured, windows, first)),
         ),
         hosts=hosts,
-        scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
-        forgot=orders.forgot,
+        scope=Scope(options.level, _sample(options, chosen), options.deadline_s, options.once),
+        forgot=options.forgot,
         looks=tuple(_looks(measured, rounds, windows)),
         waits=together(one.waits for one in rounds),
-        devices=devices if look.asks else (),
+        devices=devices if visits.asks else (),
     )
 
 
-def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
-    if orders.sample is None or chosen is None:
+def _sample(options: VerifyOptions, chosen: Chosen | None) -> CameraSample | None:
+    if options.sample is None or chosen is None:
         return None
-    return CameraSample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
+    return CameraSample(options.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -306,6 +308,8 @@ class _Round:
     """One visit to hosts, with its own verdict on each path.
 
     Attributes:
+        read_once: the paths that only their centres read.
+        tried: paths by which each relay tried whether it can read at all.
         kept: the paths, with relays, whose looks are stored already.
     """
 
@@ -314,7 +318,7 @@ class _Round:
     host_answers: Mapping[str, StoredAnswer]
     verdicts: Mapping[tuple[str, str], PathVerdict]
     waits: Waits
-    once: frozenset[str] = frozenset()
+    read_once: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
     kept: frozenset[tuple[str, str]] = frozenset()
 
@@ -327,7 +331,7 @@ class _Round:
         """Return the verdict on a path, if visited."""
         return self.verdicts.get((target.path.name, target.relay.id))
 
-    def doubts(self, target: PathToCheck) -> bool:
+    def needs_relay_read(self, target: PathToCheck) -> bool:
         """Return whether the relay's own read would add evidence.
 
         This includes a relay that cannot read at all: no later fault could be located.
@@ -336,8 +340,8 @@ class _Round:
         if verdict is None or host is None or host.read is None:
             return False
         is_read = target.path.name in host.read and target.path.name not in self.tried
-        cannot = bool(self.tried & host.refused)
-        return not is_read and (cannot or not is_proved(verdict))
+        cannot_read = bool(self.tried & host.refused)
+        return not is_read and (cannot_read or not is_proved(verdict))
 
     def with_second(self, second: _Round) -> _Round:
         """Add a second visit, whose verdicts replace the first's."""
@@ -379,58 +383,61 @@ class _HostVisits:
     compare: Compare
     watch: Timepiece
     limits: ProbeLimits
-    orders: Orders
+    options: VerifyOptions
     since: datetime
     end: datetime | None
     changes: Sequence[Window] = ()
 
-    def at(self, targets: Sequence[PathToCheck]) -> _Round:
+    def first_look(self, targets: Sequence[PathToCheck]) -> _Round:
         """Visit all hosts of some paths, and judge the paths.
 
         A centre's look can prove a path. For unproved paths a second visit also reads on the relay, to locate the
         fault.
         """
-        once = self.visit(targets, self._well(targets))
-        doubtful = [target for target in targets if target.path.name in once.once and once.doubts(target)]
+        first = self.visit(targets, self._paths_of_healthy_sites(targets))
+        unproved = [
+            target for target in targets if target.path.name in first.read_once and first.needs_relay_read(target)
+        ]
         left_s = self._left_s()
-        if not doubtful or (left_s is not None and left_s < _SHORTEST_LOOK_S):
-            return once
-        siblings = _with_their_sites(doubtful, targets)
+        if not unproved or (left_s is not None and left_s < _SHORTEST_LOOK_S):
+            return first
+        siblings = _with_their_sites(unproved, targets)
         paths = msg("{paths} {are} of sites with trouble", counted(len(siblings), "path"), are(len(siblings)))
-        self.orders.say(msg("{paths}; reading on relays, too", paths))
+        self.options.say(msg("{paths}; reading on relays, too", paths))
         # Devices were asked about themselves, and a host that could not be reached is not waited for once more.
-        return once.with_second(self.visit(siblings, before=once))
+        return first.with_second(self.visit(siblings, before=first))
 
     def _left_s(self) -> float | None:
         return (self.end - self.watch.now()).total_seconds() if self.end else None
 
-    def _well(self, targets: Sequence[PathToCheck]) -> frozenset[str]:
-        """Return the paths of sites without a remembered failure."""
-        failing = [t for t in targets if self.orders.memories.get(t.remembered_as, NOTHING).failing is not None]
+    def _paths_of_healthy_sites(self, targets: Sequence[PathToCheck]) -> frozenset[str]:
+        """Return the paths of sites where no path has a remembered failure."""
+        failing = [t for t in targets if self.options.memories.get(t.remembered_as, NOTHING).failing is not None]
         troubled = {target.path.name for target in _with_their_sites(failing, targets)}
         return frozenset(target.path.name for target in targets) - troubled
 
     def visit(
-        self, targets: Sequence[PathToCheck], once: frozenset[str] = frozenset(), before: _Round | None = None
+        self, targets: Sequence[PathToCheck], read_once: frozenset[str] = frozenset(), before: _Round | None = None
     ) -> _Round:
         """Visit all hosts of some paths once.
 
-        Relays skip paths in `once` if a centre looks at them. Hosts without an answer in `before` are skipped.
+        Relays do not read the paths in `read_once` if a centre looks at them. Hosts without an answer in `before` are
+        skipped.
         """
         started, left_s = self.watch.now(), self._left_s()
-        ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
+        ordered = by_need(targets, self.options.memories) if left_s is not None else taking_turns(targets)
         requested = [_of_answering(self._with_requested_centres(target), before) for target in ordered]
         limits = self._limits(left_s, ordered)
-        limits = replace(limits, once=once, asks=limits.asks and before is None)
+        limits = replace(limits, once=read_once, asks=limits.asks and before is None)
         limits = replace(limits, tried=first_of_each_relay(target for target in requested if limits.is_once(target)))
         calls = probe_calls(requested, self.observe, limits, read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
-        self.orders.onlooker.asked(paths_by_host(requested))
-        once = frozenset(target.path.name for target in requested if self._reads and limits.is_once(target))
-        timed = _TimedAnswers(self.runner, self.orders.onlooker, self.watch)
+        self.options.onlooker.hosts_called(paths_by_host(requested))
+        read_once = frozenset(target.path.name for target in requested if self._reads and limits.is_once(target))
+        timed = _TimedAnswers(self.runner, self.options.onlooker, self.watch)
         stored = set[tuple[str, str]]()
-        judging = self._judging(once, lambda: timed.at or started, partial(self._keep, started, stored))
+        judging = self._judging(read_once, lambda: timed.at or started, partial(self._keep, started, stored))
         gathered = VisitAnswers(targets, _requested_centres(requested), self.compare, judging, _of_before(before))
         for answer in timed.of(calls, timeout_s):
             gathered.take(answer)
@@ -441,17 +448,24 @@ class _HostVisits:
         host_answers = {**(before.host_answers if before else {}), **gathered.host_answers}
         host_answers = dict(sorted(host_answers.items()))
         return _Round(
-            started, timed.at or started, host_answers, verdicts, timed.waits, once, limits.tried, frozenset(stored)
+            started,
+            timed.at or started,
+            host_answers,
+            verdicts,
+            timed.waits,
+            read_once,
+            limits.tried,
+            frozenset(stored),
         )
 
     def _keep(
         self, started: datetime, stored: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: SeparateVerdicts
     ) -> None:
         """Store proved looks of a relay, which other relays cannot change."""
-        if self.orders.keep is None:
+        if self.options.keep is None:
             return
         by_path = {(target.path.name, target.relay.id): target for target in targets}
-        looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.orders.windows, self.changes)
+        looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.options.windows, self.changes)
         for verdict in judged.verdicts:
             target = by_path[verdict.path, verdict.relay]
             is_up = verdict.verdict is Verdict.UP
@@ -460,17 +474,17 @@ class _HostVisits:
             if look and not windows.meanwhile(target, started, look.at):
                 looks[verdict.path, verdict.relay] = look
         if looks:
-            self.orders.keep(tuple(looks.values()))
+            self.options.keep(tuple(looks.values()))
             stored |= looks.keys()
 
     def _judging(
         self,
-        once: frozenset[str],
+        read_once: frozenset[str],
         now: Callable[[], datetime],
         keep: Callable[[Sequence[PathToCheck], SeparateVerdicts], None],
     ) -> JudgesRelay:
-        """Return the judge of a relay's paths; only centres read `once`."""
-        references = self.orders.references
+        """Return the judge of a relay's paths; only centres read the paths in `read_once`."""
+        references = self.options.references
         sites = references_by_site(references)
 
         def of_relay(
@@ -484,60 +498,60 @@ class _HostVisits:
                 evidence,
                 drift,
                 now(),
-                max_level=self.orders.level,
-                memories=self.orders.memories,
+                max_level=self.options.level,
+                memories=self.options.memories,
                 references=references,
                 sites=sites,
-                once=once,
+                once=read_once,
             )
             keep(targets, judged)
             return judged
 
         return of_relay
 
-    def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
+    def second_look(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look again a minute later at first failures.
 
         `None` if all is well, or there is no time. Sites are visited whole, since a device's silence depends on its
         neighbours.
         """
-        failing = [target for target in targets if not self.orders.once and self._failed_once(target, first)]
+        failing = [target for target in targets if not self.options.once and self._failed_once(target, first)]
         wait_s = (first.at + APART - self.watch.now()).total_seconds()
         if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
             return None
         siblings = _with_their_sites(failing, targets)
         paths = msg("{paths} {are} not up", counted(len(failing), "path"), are(len(failing)))
-        self.orders.say(msg("{paths}; looking again in {max} s", paths, max(0, round(wait_s))))
+        self.options.say(msg("{paths}; looking again in {max} s", paths, max(0, round(wait_s))))
         with at_stage(Stage.WAIT):
             self.watch.pause(max(0.0, wait_s))
         # A login that devices refused before was tried in the first visit.
-        return replace(self, orders=replace(self.orders, asks_again=False)).visit(siblings)
+        return replace(self, options=replace(self.options, asks_again=False)).visit(siblings)
 
     def _failed_once(self, target: PathToCheck, first: _Round) -> bool:
         verdict = first.of(target)
-        if verdict is None or _Windows(self.orders.windows, self.changes).over(target, first):
+        if verdict is None or _Windows(self.options.windows, self.changes).over(target, first):
             return False
-        return needs_second_look(verdict, self.orders.memories.get(target.remembered_as, NOTHING))
+        return needs_second_look(verdict, self.options.memories.get(target.remembered_as, NOTHING))
 
     @property
     def _reads(self) -> bool:
-        return self.orders.level is None or self.orders.level >= _LOWEST_READ
+        return self.options.level is None or self.options.level >= _LOWEST_READ
 
     @property
     def asks(self) -> bool:
         """Whether devices are asked about themselves: only with the picture level."""
-        return self.orders.level is None or self.orders.level >= PICTURES
+        return self.options.level is None or self.options.level >= PICTURES
 
     def _with_requested_centres(self, target: PathToCheck) -> PathToCheck:
         """Return a path with its centres only if their level is requested."""
-        to_its_end = self.orders.level is None or self.orders.level >= HIGHEST.number
+        to_its_end = self.options.level is None or self.options.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
 
     def _limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
-        again = self.orders.asks_again
-        early = self.orders.looks is Looks.QUICK
+        again = self.options.asks_again
+        early = self.options.looks is Looks.QUICK
         limits = replace(self.limits, looks=self._looks(targets), early=early, asks=self.asks, asks_again=again)
-        limits = replace(limits, samples_suffice=self.orders.level == _LOWEST_READ)
+        limits = replace(limits, samples_suffice=self.options.level == _LOWEST_READ)
         if left_s is None:
             return limits
         probe_s = max(1.0, left_s - min(_OVERHEAD_S, left_s * _OVERHEAD_SHARE))
@@ -546,9 +560,9 @@ class _HostVisits:
 
     def _looks(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
         """Return the picture looks, if their level is requested."""
-        if self.orders.level is not None and self.orders.level < PICTURES:
+        if self.options.level is not None and self.options.level < PICTURES:
             return {}
-        return looks_at(targets, self.orders.looks, self.watch.now(), self.orders.memories)
+        return looks_at(targets, self.options.looks, self.watch.now(), self.options.memories)
 
 
 def _with_their_sites(chosen: Iterable[PathToCheck], targets: Iterable[PathToCheck]) -> list[PathToCheck]:
@@ -614,8 +628,8 @@ class _TimedAnswers:
         self.at = self._watch.now()
 
 
-def _end_of(started: datetime, orders: Orders) -> datetime | None:
-    return started + timedelta(seconds=orders.deadline_s) if orders.deadline_s is not None else None
+def _end_of(started: datetime, options: VerifyOptions) -> datetime | None:
+    return started + timedelta(seconds=options.deadline_s) if options.deadline_s is not None else None
 
 
 # --- results --------------------------------------------------------------------------------------
@@ -636,7 +650,7 @@ def _outside_windows(
 def _settled(
     target: PathToCheck,
     rounds: Sequence[_Round],
-    orders: Orders,
+    options: VerifyOptions,
     windows: _Windows,
     reports: Mapping[tuple[str, str], DeviceReport],
 ) -> PathVerdict:
@@ -645,15 +659,15 @@ def _settled(
     last, newest = visits[-1]
     window = windows.over(target, last, newest.checked_at or rounds[-1].at)
     # Inside a window each path is checked once, and that check decides.
-    scope = Scope(once=orders.once or window is not None)
-    memory = orders.memories.get(target.remembered_as, NOTHING)
+    scope = Scope(once=options.once or window is not None)
+    memory = options.memories.get(target.remembered_as, NOTHING)
     final = with_lasting(settled(looks, memory, scope, partial(windows.explain, target)), memory, looks)
     return in_window(with_account(final, target, reports), window)
 
 
-def _outside_sample(target: PathToCheck, orders: Orders) -> PathVerdict:
+def _outside_sample(target: PathToCheck, options: VerifyOptions) -> PathVerdict:
     """Return an unrequested path as unknown, even in a maintenance window."""
-    memory = orders.memories.get(target.remembered_as, NOTHING)
+    memory = options.memories.get(target.remembered_as, NOTHING)
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 
 

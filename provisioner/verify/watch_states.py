@@ -77,7 +77,7 @@ class FlowLook:
     standing: frozenset[str] = frozenset()
 
     @property
-    def is_known(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether the flow of all paths is known."""
         return not self.error
 
@@ -263,7 +263,7 @@ class PathStates:
         if relay is None:  # it is of an inventory of before
             return
         relay.asked, relay.seconds, relay.error = look.at, look.seconds, look.error
-        if not look.is_known:
+        if not look.is_answered:
             unreachable = look.outcome is CallOutcome.UNREACHABLE
             relay.cause = Cause.HOST_UNREACHABLE if unreachable else Cause.CANNOT_CHECK
             relay.silent_since = relay.silent_since or look.at
@@ -346,7 +346,7 @@ class PathStates:
             elif verdict.verdict is Verdict.DOWN and previous.memory.failing is not None:
                 self._failed(relay, target, verdict)
 
-    def due(self, host: str, every: timedelta) -> datetime | None:
+    def next_look_at(self, host: str, every: timedelta) -> datetime | None:
         """Return when a relay is due for a look; `None` for now.
 
         A still path or a silent relay is looked at again a minute after the first such look.

@@ -1,6 +1,6 @@
 """The server's application: answers bounded, read-only requests with pages.
 
-It changes no state and stores no data about readers.
+It changes no state and stores no data about users.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from provisioner.web.pages import (
     province_page,
     sentence_page,
 )
-from provisioner.web.readers import Identification, NobodyError, Reader, SignInError, role_name, whereabouts_of
+from provisioner.web.readers import Identification, NobodyError, SignInError, WebUser, role_name, whereabouts_of
 from provisioner.web.source import MOST_LISTENERS, Feed
 from provisioner.web.texts import page_translator
 
@@ -58,8 +58,8 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-Contacts = Callable[[str, str, Reader], Sequence[CallCard]]
-"""Returns a facility's contacts and records the reader's request."""
+Contacts = Callable[[str, str, WebUser], Sequence[CallCard]]
+"""Returns a facility's contacts and records the user's request."""
 
 ASSETS: Final = {
     "page.css": "text/css; charset=utf-8",
@@ -75,7 +75,7 @@ class Guard:
 
     Attributes:
         names: accepted `Host` headers, with the port unless it is the scheme's own. Others are refused (DNS rebinding).
-        secure: whether readers connect over TLS.
+        secure: whether users connect over TLS.
     """
 
     def __init__(self, app: ASGIApp, *, names: Collection[str], secure: bool) -> None:
@@ -119,7 +119,7 @@ class Guard:
 
 
 def _is_embedded(headers: Headers) -> bool:
-    """Return whether another site's page sends the request, without the reader's knowledge."""
+    """Return whether another site's page sends the request, without the user's knowledge."""
     is_elsewhere = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
     return is_elsewhere and headers.get("sec-fetch-dest") != "document"
 
@@ -129,7 +129,7 @@ class ServedPages:
     """Settings of a server.
 
     Attributes:
-        secure: whether readers connect over TLS.
+        secure: whether users connect over TLS.
         contacts: `None` if the server does not show contacts.
         further: routes of the door, such as sign-in.
         leave: the sign-out address from the top; empty without sign-in.
@@ -188,33 +188,33 @@ class _Answers:
 
     def front(self, request: Request) -> Response:
         """Redirect to the browser's language."""
-        self._served.door.reader(request)
+        self._served.door.user(request)
         accepted = request.headers.get("accept-language", "")[:200].lower()
         language = Language.EN if accepted.startswith("en") else Language.VI
         return RedirectResponse(f"{language.value}/", 302, _NO_STORE | {"Vary": "Accept-Language"})
 
     def language(self, request: Request) -> Response:
         """Redirect a language without a slash to its overview."""
-        sheet = self._sheet(request, self._served.door.reader(request))
+        sheet = self._sheet(request, self._served.door.user(request))
         named = request.path_params["language"]
         return RedirectResponse(f"{named}/", 302, _NO_STORE) if named in set(Language) else self._absent(sheet)
 
     def page(self, make: Callable[[PageSheet, Request], str | None], request: Request) -> Response:
         """Return a page; hidden objects get the answer of missing ones."""
-        sheet = self._sheet(request, self._served.door.reader(request))
+        sheet = self._sheet(request, self._served.door.user(request))
         html = make(sheet, request)
         return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
 
     def contacts(self, request: Request) -> Response:
         """Return a facility's contacts, read and recorded each time."""
-        reader = self._served.door.reader(request)
-        sheet = self._sheet(request, reader)
+        user = self._served.door.user(request)
+        sheet = self._sheet(request, user)
         facility = sheet.board.by_id.get(request.path_params["id"])
         ask = self._served.contacts
-        if facility is None or ask is None or not reader.may_call(whereabouts_of(facility)):
+        if facility is None or ask is None or not user.may_call(whereabouts_of(facility)):
             return self._absent(sheet)
         try:
-            cards = ask(facility.folder, facility.id, reader)
+            cards = ask(facility.folder, facility.id, user)
         except ProvisionerError:
             t = page_translator(sheet.links.language)
             sentence = t("The contacts cannot be opened now: provisioner contacts check tells whoever runs this why.")
@@ -224,14 +224,14 @@ class _Answers:
 
     async def events(self, request: Request) -> Response:
         """Stream an event for each new record while a page is open."""
-        await run_in_threadpool(self._served.door.reader, request)
+        await run_in_threadpool(self._served.door.user, request)
         feed = self._served.feed
         if feed.listeners >= MOST_LISTENERS:
             return PlainTextResponse("too many pages are open\n", 503, {"Retry-After": "60"})
 
         async def may_read() -> bool:
             try:
-                await run_in_threadpool(self._served.door.reader, request)
+                await run_in_threadpool(self._served.door.user, request)
             except (NobodyError, SignInError):
                 return False
             return True
@@ -239,26 +239,26 @@ class _Answers:
         return StreamingResponse(feed.events(may_read), media_type="text/event-stream", headers=_NO_STORE)
 
     def failed(self, request: Request, error: Exception) -> Response:
-        """Answer an error. For 404, a known reader gets a page."""
+        """Answer an error. For 404, a known user gets a page."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status != 404:  # noqa: PLR2004 (the number is the protocol's own word)
             return PlainTextResponse("this cannot be answered\n", status, _NO_STORE)
         try:
-            reader = self._served.door.reader(request)
+            user = self._served.door.user(request)
         except (NobodyError, SignInError):
             return PlainTextResponse("there is nothing here\n", status, _NO_STORE)
-        return self._absent(self._sheet(request, reader))
+        return self._absent(self._sheet(request, user))
 
     def _absent(self, sheet: PageSheet) -> Response:
         t = page_translator(sheet.links.language)
         sentence = t("This page does not exist, or your role may not see it.")
         return HTMLResponse(sentence_page(sheet, t("No such page"), sentence), 404, _NO_STORE)
 
-    def _sheet(self, request: Request, reader: Reader) -> PageSheet:
+    def _sheet(self, request: Request, user: WebUser) -> PageSheet:
         served = self._served
-        board = served.feed.of(reader)
+        board = served.feed.of(user)
         language, page = _language_and_page(request.url.path)
-        scope = reader.scope
+        scope = user.scope
         facility = board.by_id.get(request.path_params.get("id", ""))
         return PageSheet(
             board=board,
@@ -267,9 +267,9 @@ class _Answers:
             past=served.feed.source.past,
             live=True,
             sees_facilities=scope is None or scope.reach(Matter.STATUS) in {Reach.ALL, Reach.OWN},
-            reader_name="" if scope is None and not reader.who else role_name(reader),
+            reader_name="" if scope is None and not user.who else role_name(user),
             leave=f"../{'../' * page.count('/')}{served.leave}" if served.leave else "",
-            calls=served.contacts is not None and facility is not None and reader.may_call(whereabouts_of(facility)),
+            calls=served.contacts is not None and facility is not None and user.may_call(whereabouts_of(facility)),
             trouble=served.feed.trouble,
         )
 
@@ -283,7 +283,7 @@ def _language_and_page(path: str) -> tuple[Language, str]:
 
 
 def _asset(request: Request) -> Response:
-    """Return a script or style, without a check of the reader."""
+    """Return a script or style, without a check of the user."""
     name = request.path_params["name"]
     if name not in ASSETS:
         return PlainTextResponse("there is no such file\n", 404)

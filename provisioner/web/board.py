@@ -1,6 +1,6 @@
 """The content of pages as values, from recorded verifications. Pure.
 
-A board is immutable. A reader gets a board with the permitted part only (`readers.scoped`), and all pages come from it.
+A board is immutable. A user gets a board with the permitted part only (`readers.scoped`), and all pages come from it.
 For each path the newest verification that covers it counts. Older verdicts of other paths stay, with their age.
 """
 

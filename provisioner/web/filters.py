@@ -1,6 +1,6 @@
 """Filters, lists and links of pages, and actions for causes. Pure.
 
-Links are relative, so pages work on a server and as files. Incidents are grouped from the paths that the reader sees.
+Links are relative, so pages work on a server and as files. Incidents are grouped from the paths that the user sees.
 The sentences of actions are those of docs/daily/watching.md.
 """
 

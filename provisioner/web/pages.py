@@ -1,4 +1,4 @@
-"""Pages as HTML, from one reader's board. Pure.
+"""Pages as HTML, from one user's board. Pure.
 
 Pages have no inline script or style and load no external resource. All values are escaped.
 """
@@ -195,10 +195,10 @@ class PageSheet:
 
     Attributes:
         live: whether the page listens for new records.
-        sees_facilities: whether the reader sees more than numbers.
-        reader_name: empty if there is only one reader.
+        sees_facilities: whether the user sees more than numbers.
+        reader_name: empty if there is only one user.
         leave: the sign-out address; empty without sign-in.
-        calls: whether the reader may see the facility's contacts.
+        calls: whether the user may see the facility's contacts.
         trouble: why no newer board can be loaded; empty if one can.
     """
 

@@ -1,6 +1,6 @@
-"""Readers, and the part of a board that each may see.
+"""Users of the web pages, and the part of a board that each may see.
 
-Only this module decides it for pages (`base.roles`). Hidden objects are missing on a reader's board. So a guessed
+Only this module decides it for pages (`base.roles`). Hidden objects are missing on a user's board. So a guessed
 address gets the same answer as an address that never existed.
 """
 
@@ -32,8 +32,8 @@ Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """A reader of pages.
+class WebUser:
+    """A person who uses the web pages.
 
     Attributes:
         scope: the role. `None` is the engineer who started the server and sees all that commands show.
@@ -44,19 +44,19 @@ class Reader:
     who: str = ""
 
     def sees(self, matter: Matter, whereabouts: Whereabouts) -> bool:
-        """Return whether the reader may see a matter of an object."""
+        """Return whether the user may see a matter of an object."""
         return self.scope is None or self.scope.sees(matter, whereabouts)
 
     def may_call(self, whereabouts: Whereabouts) -> bool:
-        """Return whether the reader may see contacts."""
+        """Return whether the user may see contacts."""
         return self.scope is None or self.scope.may_call(whereabouts)
 
 
-ENGINEER = Reader()
+ENGINEER = WebUser()
 
 
 class NobodyError(Exception):
-    """The request's reader is unknown or not trusted.
+    """The request's user is unknown or not trusted.
 
     Attributes:
         sentence: the reason and the next step for the operator.
@@ -68,25 +68,25 @@ class NobodyError(Exception):
 
 
 class SignInError(Exception):
-    """The reader has to sign in first."""
+    """The user has to sign in first."""
 
 
 class Identification(Protocol):
-    """Identifies the reader of a request."""
+    """Identifies the user of a request: by session, by a proxy's header, or as the local engineer."""
 
-    def reader(self, request: Request) -> Reader:
-        """Return the reader.
+    def user(self, request: Request) -> WebUser:
+        """Return who sent the request.
 
         Raises:
-            NobodyError: the reader is unknown.
-            SignInError: the reader has to sign in.
+            NobodyError: the user is unknown.
+            SignInError: the user has to sign in.
         """
 
 
 class LocalIdentification:
-    """Treats every reader as the engineer, for a server on loopback only."""
+    """Treats every user as the engineer, for a server on loopback only."""
 
-    def reader(self, request: Request) -> Reader:
+    def user(self, request: Request) -> WebUser:
         """Return the engineer; refuse proxies, which forward others' requests."""
         if any(name in request.headers for name in _FORWARDED):
             raise NobodyError("a proxy forwards to this server, which knows no roles: start it with serve --trust")
@@ -105,20 +105,20 @@ class HeaderIdentification:
     trusted: Sequence[Network]
     header: str = ROLE_HEADER
 
-    def reader(self, request: Request) -> Reader:
-        """Return the reader that the proxy names."""
+    def user(self, request: Request) -> WebUser:
+        """Return the user that the proxy names."""
         client = _address(request.client.host if request.client else "")
         if client is None or not any(client in network for network in self.trusted):
             raise NobodyError("only the proxy of this server is answered: ask it")
         roles = request.headers.getlist(self.header)
-        reader = read_role(roles[0]) if len(roles) == 1 else None
-        if reader is None:
+        user = read_role(roles[0]) if len(roles) == 1 else None
+        if user is None:
             raise NobodyError(f"the proxy has to say one role in {self.header}, e.g. noc, ministry or dic:bac-giang")
         names = request.headers.getlist(NAME_HEADER)
         if len(names) > 1:
             raise NobodyError(f"the proxy has to say one name in {NAME_HEADER}, and to drop the reader's own")
         name = "".join(names)[:_LONGEST_NAME]
-        return Reader(reader.scope, name if name.isprintable() else "")
+        return WebUser(user.scope, name if name.isprintable() else "")
 
 
 def whereabouts_of(facility: FacilityRow) -> Whereabouts:
@@ -126,9 +126,9 @@ def whereabouts_of(facility: FacilityRow) -> Whereabouts:
     return Whereabouts(facility.province, facility.id, frozenset(facility.carriers))
 
 
-def scoped(board: Board, reader: Reader) -> Board:
-    """Return the board of a reader."""
-    scope = reader.scope
+def scoped(board: Board, user: WebUser) -> Board:
+    """Return the part of a board that a user may see."""
+    scope = user.scope
     if scope is None:
         return board
     if scope.reach(Matter.STATUS) is Reach.COUNTS:
@@ -183,7 +183,7 @@ def _without_evidence(path: BoardPath) -> BoardPath:
     return replace(path, finding=replace(path.finding, detail=""), suspicions=suspicions)
 
 
-def read_role(text: str) -> Reader | None:
+def read_role(text: str) -> WebUser | None:
     """Parse a role, e.g. `noc`, `dic:bac-giang`, `carrier:viettel`; `None` if invalid."""
     role, colon, owner = text.strip().partition(":")
     if role == NOC and not colon:
@@ -191,7 +191,7 @@ def read_role(text: str) -> Reader | None:
     if role not in set(ReaderRole) or (colon and not _OF.fullmatch(owner)):
         return None
     try:
-        return Reader(ReaderScope(ReaderRole(role), owner))
+        return WebUser(ReaderScope(ReaderRole(role), owner))
     except ValueError:
         return None
 
@@ -215,9 +215,9 @@ def read_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     return tuple(networks)
 
 
-def role_name(reader: Reader) -> str:
+def role_name(user: WebUser) -> str:
     """Return the written role, e.g. `dic:bac-giang`."""
-    scope = reader.scope
+    scope = user.scope
     return NOC if scope is None else f"{scope.role.value}:{scope.of}" if scope.of else scope.role.value
 
 

@@ -38,7 +38,7 @@ from provisioner.base.http import ReachError, ending_session, within
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, printable
 from provisioner.web.app import SIGN_IN
-from provisioner.web.readers import Reader, SignInError, read_role
+from provisioner.web.readers import SignInError, WebUser, read_role
 from provisioner.web.server import address_in, source_of
 
 CLAIM: Final = "provisioner_role"
@@ -85,7 +85,7 @@ _AGAIN_ABOUT_S: Final = 30.0
 _MOST_ASKED: Final = 8
 _MOST_SIGN_INS: Final = 64
 _MOST_OF_SOURCE: Final = 16
-"""Sign-ins of one address that wait at once. Loopback is exempt: a proxy there serves many readers."""
+"""Sign-ins of one address that wait at once. Loopback is exempt: a proxy there serves many users."""
 
 _FAILED_S: Final = 10.0
 """The pause after a provider did not answer."""
@@ -109,8 +109,8 @@ class ProviderSettings:
     Attributes:
         issuer: the provider's own identifier.
         client_id: this server's identifier at the provider.
-        redirect: this server's address for returning readers.
-        claim: the claim with a reader's groups.
+        redirect: this server's address for returning users.
+        claim: the claim with a user's groups.
         roles: by group.
         secret_file: the client secret; empty for a public client.
     """
@@ -119,12 +119,12 @@ class ProviderSettings:
     client_id: str
     redirect: str
     claim: str
-    roles: Mapping[str, Reader]
+    roles: Mapping[str, WebUser]
     secret_file: str = ""
 
     @property
     def host(self) -> str:
-        """The host in readers' addresses of this server."""
+        """The host in users' addresses of this server."""
         return urlsplit(self.redirect).netloc
 
 
@@ -271,7 +271,7 @@ class _Session:
         asked_s: the last question to the provider.
     """
 
-    reader: Reader
+    user: WebUser
     person: str
     nonce: str = field(repr=False)
     tokens: Tokens
@@ -321,7 +321,7 @@ class _StartedSignIn:
 
 
 class SessionIdentification:
-    """Identifies readers by their session.
+    """Identifies users by their session.
 
     A started sign-in is sealed in the browser's cookie, so other sign-ins cannot displace it.
     """
@@ -337,7 +337,7 @@ class SessionIdentification:
 
     @property
     def host(self) -> str:
-        """The host in readers' addresses of this server."""
+        """The host in users' addresses of this server."""
         return self._provider.settings.host
 
     @property
@@ -346,8 +346,8 @@ class SessionIdentification:
         begin, back = (partial(self._in_turn, answer) for answer in (self._begin, self._back))
         return [Route(SIGN_IN, begin), Route(BACK, back), Route(f"/{SIGN_OUT}", self._out)]
 
-    def reader(self, request: Request) -> Reader:
-        """Return the session's reader."""
+    def user(self, request: Request) -> WebUser:
+        """Return the session's user."""
         name = _cookie(request, SESSION)
         session = self._sessions.get(name)
         if session is None:
@@ -355,7 +355,7 @@ class SessionIdentification:
         if not self._counts(session):
             self._sessions.take(name)
             raise SignInError
-        return session.reader
+        return session.user
 
     def _counts(self, session: _Session) -> bool:
         """Return whether a session is valid, with the provider if needed."""
@@ -392,13 +392,13 @@ class SessionIdentification:
             if new.id:
                 claims = self._claims(new.id, session.nonce, again=True)
                 _same_person(claims, session)
-                session.reader, session.token_ends_s = reader_of(claims, settings), self._end_of(claims)
+                session.user, session.token_ends_s = user_of(claims, settings), self._end_of(claims)
         else:
             userinfo = provider.person(old.access)
             _same_person(userinfo, session)
             # A provider may say groups in the ID token alone.
             if settings.claim in userinfo:
-                session.reader = reader_of(userinfo, settings)
+                session.user = user_of(userinfo, settings)
         session.vouched_s = now
 
     def _end_of(self, claims: Mapping[str, object]) -> float:
@@ -474,14 +474,14 @@ class SessionIdentification:
         try:
             tokens = self._provider.tokens(code, started.verifier)
             claims = self._claims(tokens.id, started.nonce)
-            reader = reader_of(claims, self._provider.settings)
+            user = user_of(claims, self._provider.settings)
         except NoRoleError as error:
             return _sentence_response(403, f"you have {error} here: ask whoever runs these pages")
         except (ProviderError, TokenError) as error:
             return _sentence_response(502, str(error))
         now = self._clock()
         session = _Session(
-            reader=reader,
+            user=user,
             person=_text(claims.get("sub")),
             nonce=started.nonce,
             tokens=tokens,
@@ -548,16 +548,16 @@ def read_settings(text: str, file: str) -> ProviderSettings:
     )
 
 
-def _roles(listed: object, file: str) -> Mapping[str, Reader]:
+def _roles(listed: object, file: str) -> Mapping[str, WebUser]:
     if not isinstance(listed, dict) or not listed:
         _refuse(f"{file}: no group has a role", 'write [roles] and below it e.g. "noc-engineers" = "noc"')
     roles = {}
     for group, role in listed.items():
-        reader = read_role(role) if isinstance(role, str) else None
-        if reader is None:
+        user = read_role(role) if isinstance(role, str) else None
+        if user is None:
             hint = "roles are noc, ministry, steering, and dic:, health: (a province), carrier: or facility: with an id"
             _refuse(f"{file}: {printable(str(role), 60)} is no role", hint)
-        roles[str(group)] = reader
+        roles[str(group)] = user
     return roles
 
 
@@ -620,19 +620,19 @@ def _key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
     return usable[0]
 
 
-def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reader:
-    """Return the reader with the role of their groups.
+def user_of(claims: Mapping[str, object], settings: ProviderSettings) -> WebUser:
+    """Return the user with the role of their groups.
 
     Raises:
         NoRoleError: their groups have no role, or different roles; the program does not choose.
     """
     claim = claims.get(settings.claim)
     groups = [claim] if isinstance(claim, str) else [_text(text) for text in _listed(claim)]
-    readers = {settings.roles[group] for group in groups if group in settings.roles}
-    if len(readers) != 1:
-        raise NoRoleError("several roles" if readers else "no role")
+    users = {settings.roles[group] for group in groups if group in settings.roles}
+    if len(users) != 1:
+        raise NoRoleError("several roles" if users else "no role")
     name = _text(claims.get("preferred_username")) or _text(claims.get("sub"))
-    return Reader(next(iter(readers)).scope, name[:_LONGEST_NAME] if name.isprintable() else "")
+    return WebUser(next(iter(users)).scope, name[:_LONGEST_NAME] if name.isprintable() else "")
 
 
 def open_sign_in(path: Path) -> SessionIdentification:

@@ -52,7 +52,7 @@ from provisioner.web.board import (
     worst_of,
 )
 from provisioner.web.filters import incidents_of
-from provisioner.web.readers import Reader, scoped
+from provisioner.web.readers import WebUser, scoped
 from provisioner.web.texts import day_text, page_translator, words_of
 
 NIGHTS = 30
@@ -233,22 +233,22 @@ class Feed:
     _board: Board | None = None
     _mark: str = ""
     _loaded_s: float = 0.0
-    _scoped: dict[Reader, Board] = field(default_factory=dict)
+    _scoped: dict[WebUser, Board] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def board(self) -> Board:
-        """The newest board, without limits of a reader."""
+        """The newest board, without limits of a user."""
         if self._board is None:
             self.load()
         if self._board is None:
             raise TypeError("a board that was loaded is there")
         return self._board
 
-    def of(self, reader: Reader) -> Board:
-        """Return the newest board of a reader, cached by scope."""
-        board, key = self.board, Reader(reader.scope)
+    def of(self, user: WebUser) -> Board:
+        """Return the newest board of a user, cached by scope."""
+        board, key = self.board, WebUser(user.scope)
         with self._lock:
             cached = self._scoped.get(key)
         if cached is not None and cached.revision == board.revision:
@@ -307,7 +307,7 @@ class Feed:
     async def events(self, may_read: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
         """Stream the present revision and each later one.
 
-        `may_read` is asked repeatedly whether the reader may still read; if not, the stream ends.
+        `may_read` is asked repeatedly whether the user may still see them; if not, the stream ends.
         """
         self.listeners += 1
         try:

@@ -34,7 +34,7 @@ from provisioner.web.pages import (
     overview_page,
     province_page,
 )
-from provisioner.web.readers import Reader, scoped
+from provisioner.web.readers import WebUser, scoped
 from provisioner.web.source import RecordedSource
 from provisioner.web.static import write_pages
 from tests.bench.figures import Figure, Part
@@ -104,8 +104,8 @@ def _in_one_process(taken: _Taken, source: RecordedSource, folder: Path, now: da
     taken.time("board, loaded", source.load, min(runs, 3))
     taken.time("whether a run was recorded", source.mark, runs)
     board = source.load()
-    taken.time("board of a DIC", lambda: scoped(board, Reader(ReaderScope(ReaderRole.DIC, "ha-noi"))), runs)
-    taken.time("board of a carrier", lambda: scoped(board, Reader(ReaderScope(ReaderRole.CARRIER, "viettel"))), runs)
+    taken.time("board of a DIC", lambda: scoped(board, WebUser(ReaderScope(ReaderRole.DIC, "ha-noi"))), runs)
+    taken.time("board of a carrier", lambda: scoped(board, WebUser(ReaderScope(ReaderRole.CARRIER, "viettel"))), runs)
 
     def sheet(page: str) -> PageSheet:
         return PageSheet(board, Links(Language.VI, page), now, source.past)

@@ -105,7 +105,7 @@ def test_a_redirect_is_asked_for_without_a_login_and_not_followed(yard: CameraYa
     other, camera, honest = yard.camera(), yard.camera(), yard.camera(user="a", password="b")
     camera.locations = (f"rtsp://admin:canary-1@127.0.0.1:{other.port}/x",)
     devices = [("127.0.0.1", port) for port in (camera.port, honest.port, other.port)]
-    found = device_probe.asked(dict.fromkeys(devices, "/s"), time.monotonic() + 10 + LATE)
+    found = device_probe.query_devices(dict.fromkeys(devices, "/s"), time.monotonic() + 10 + LATE)
     assert [found[device].get("redirect") for device in devices] == [f"127.0.0.1:{other.port}", None, None]
     assert [found[device]["status"] for device in devices] == [302, 401, 200]
     assert found[devices[2]]["media"] == ["video"]
@@ -126,7 +126,7 @@ def test_a_redirect_is_asked_for_without_a_login_and_not_followed(yard: CameraYa
 def test_who_answers_without_end_is_not_listened_to_for_long(yard: CameraYard, fault: Fault, kinds: set[str]) -> None:
     camera = yard.camera(fault=fault)
     begun = time.monotonic()
-    said = device_probe.asked({("127.0.0.1", camera.port): "/s"}, time.monotonic() + 60)
+    said = device_probe.query_devices({("127.0.0.1", camera.port): "/s"}, time.monotonic() + 60)
     assert len(said) == 1
     assert {one["kind"] for one in said.values()} <= kinds
     assert not [one for one in said.values() if "redirect" in one]

@@ -70,7 +70,7 @@ def ask(unconfined: pytest.MonkeyPatch) -> Ask:
             "profile": profile,
             "again": again,
         }
-        return onvif.asked([wanted], KEY, time.monotonic() + seconds)[NAME]
+        return onvif.query_devices([wanted], KEY, time.monotonic() + seconds)[NAME]
 
     return ask_device
 
@@ -88,7 +88,7 @@ def ask_all(unconfined: pytest.MonkeyPatch) -> AskAll:
             {"name": name, "address": "127.0.0.1", "port": device.port, "paths": [name], "profile": ""}
             for name, device in zip(names, devices, strict=True)
         ]
-        answers = onvif.asked(wanted, KEY, time.monotonic() + 30 + LATE)
+        answers = onvif.query_devices(wanted, KEY, time.monotonic() + 30 + LATE)
         return [answers[name] for name in names]
 
     return ask_devices

@@ -20,7 +20,7 @@ import yaml
 from provisioner.base.certificate import new_certificate_key, read_certificate, self_signed, server_file
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.desired.readers import publish_password, publisher_user
-from provisioner.desired.render.host import fill, known_pairs, path_lines, pushed_lines, user_settings
+from provisioner.desired.render.host import certificate_pairs, fill, path_lines, pushed_lines, user_settings
 from provisioner.desired.render.templates import load_templates
 from provisioner.desired.spec import MediaPath, PushedStream, PushEnd, StreamSource, User
 from provisioner.inventory.model import Access, StreamName
@@ -97,7 +97,7 @@ class Site:
         source = StreamSource(IPv4Address("127.0.0.1"), self.camera.port, "/s", "admin", Secret("right-1"))
         ends = [self._end(path, self.fingerprint, KEY, following) for path in paths]
         streams = [PushedStream(path, "cam-1", source, (end,)) for path, end in zip(paths, ends, strict=True)]
-        values = {"path_lines": pushed_lines(streams), "known_pairs": known_pairs(ends)}
+        values = {"path_lines": pushed_lines(streams), "known_pairs": certificate_pairs(ends)}
         (folder / "publish.yml").write_bytes(fill(load_templates(), "site/publish.yml.j2", values))
         text = fill(load_templates(), "site/site-publish.j2", {}).decode()
         (folder / "site-publish").write_text(text.replace(PROGRAM, str(program)))
@@ -173,7 +173,7 @@ def site(
 def test_what_a_gateway_pushes_comes_under_its_name_and_the_relay_says_from_where(site: Site) -> None:
     gateway = site.gateway(OWN, SECOND)
     wait_for(lambda: site.comes(OWN) and site.comes(SECOND))
-    said = sessions.seen(60)
+    said = sessions.publishing(60)
     assert said["refused"] == {}
     listed = sorted(said["sessions"] or [], key=lambda one: one["path"])
     assert listed == [{"path": path, "address": "127.0.0.1"} for path in (OWN, SECOND)]

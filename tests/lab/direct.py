@@ -41,9 +41,9 @@ INSTALLED: Final = str(_ACTION.installed(""))
 LONGEST_ANSWER: Final = int(_plugin("connection_plugins/provisioner_ssh.py").LONGEST_ANSWER)
 
 
-def is_open(owner: str, claims: list[list[str]]) -> bool:
+def may_be_declared_new(owner: str, claims: list[list[str]]) -> bool:
     """Whether the carrier sends a bundle to a host that says this of its owner."""
-    return bool(_ACTION.is_open(owner, claims))
+    return bool(_ACTION.may_be_declared_new(owner, claims))
 
 
 class DirectRunner:

@@ -24,8 +24,8 @@ from provisioner.record.availability.verdict_table import (
     ABSENT,
     MARKS,
     VERDICTS,
-    Listing,
     LookTable,
+    PathList,
     StoredVerdict,
     Sweep,
     mark_of,
@@ -61,7 +61,7 @@ def sweep(at: datetime, paths: set[str], seen: Mapping[str, StoredVerdict]) -> S
     causes = bytes(words.index(seen[path].cause) if path in seen else 0 for path in names)
     order = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     carriers = tuple(CARRIER.get(path, "") for path in names)
-    return Sweep(order, "", Listing(names, carriers), marks, causes, words)
+    return Sweep(order, "", PathList(names, carriers), marks, causes, words)
 
 
 def table(of: Told) -> LookTable:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, decrypt
 from provisioner.inventory.files.yaml import parse
-from provisioner.operations.edit.logins import LoginsOrder, set_logins
+from provisioner.operations.edit.logins import LoginsRequest, set_logins
 from tests import inventories as make
 
 ROOT = Path("inventories/example")
@@ -45,8 +45,8 @@ def test_what_is_given_is_what_the_file_says_and_nothing_else_is_another(
         for name in devices:
             facility, _, device = name.partition("/")
             expected[facility][device] = {"username": username, "password": password}
-        order = LoginsOrder(tuple(devices), Secret(password), username)
-        set_logins(root, passwords(), order, today=make.TODAY, environment={})
+        request = LoginsRequest(tuple(devices), Secret(password), username)
+        set_logins(root, passwords(), request, today=make.TODAY, environment={})
         after = opened(root)
         assert parse(after).value == expected
         comments = [line for line in before.splitlines() if line.startswith(b"#")]

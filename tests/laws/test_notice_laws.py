@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
-from provisioner.integrations.notify.formats import alerts_of, last_notice, notice_document, record_of
+from provisioner.integrations.notify.formats import alerts_of, last_notice, notice_document, receiver_record
 from provisioner.integrations.notify.mail import letter_of
 from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, Turn, news_for, scope_name
 from provisioner.integrations.notify.night import NightItem
@@ -29,13 +29,13 @@ def news_of(reader: ReaderScope, sights: Sights, last: LastNotice = NOTHING_KNOW
 
 
 def knowing(news: NightNews) -> LastNotice:
-    return LastNotice(scope_name(news.reader), news.knows)
+    return LastNotice(scope_name(news.receiver_scope), news.notified)
 
 
 def everything_sent(news: NightNews, last: LastNotice, language: Language) -> str:
     """All that leaves this program for a receiver, by whichever way."""
     letter = letter_of(news, language)
-    document = notice_document(news, receiver(news.reader, language), letter)
+    document = notice_document(news, receiver(news.receiver_scope, language), letter)
     alerts, _ = alerts_of(news, last.alerts, language)
     return "\n".join(
         (letter.subject, letter.plain, letter.page, json.dumps([document.plain, alerts], ensure_ascii=False))
@@ -84,15 +84,17 @@ def test_what_was_told_is_not_told_again(reader: ReaderScope, now: Sights, later
     first = news_of(reader, now)
     again = news_of(reader, now, knowing(first), later)
     assert not again.has_changed
-    assert again.knows == first.knows
-    assert again.turns[Turn.STANDING] == len(first.knows)
+    assert again.notified == first.notified
+    assert again.turns[Turn.STANDING] == len(first.notified)
 
 
 @given(READERS, SIGHTS, SIGHTS)
 def test_a_notice_that_was_not_delivered_is_in_the_next_one(reader: ReaderScope, lost: Sights, now: Sights) -> None:
     """Nothing is known of what was never taken: the next notice is as if there had been none before."""
-    assert news_of(reader, lost).knows.keys() <= {sight.key for sight in lost}
-    assert news_of(reader, now, NOTHING_KNOWN, 1).turns[Turn.NEW] == len(news_of(reader, now, NOTHING_KNOWN, 1).knows)
+    assert news_of(reader, lost).notified.keys() <= {sight.key for sight in lost}
+    assert news_of(reader, now, NOTHING_KNOWN, 1).turns[Turn.NEW] == len(
+        news_of(reader, now, NOTHING_KNOWN, 1).notified
+    )
 
 
 @given(READERS, SIGHTS, SIGHTS)
@@ -101,7 +103,7 @@ def test_what_is_known_at_the_end_is_what_is_not_up(reader: ReaderScope, before:
     counted = [sight for sight in now if reader.counts(Matter.STATUS, place_of(sight))]
     if reader.reach(Matter.STATUS) is Reach.COUNTS:
         counted = [sight for sight in now if sight.is_path]
-    assert set(news.knows) == {sight.key for sight in counted if sight.verdict is not Verdict.UP}
+    assert set(news.notified) == {sight.key for sight in counted if sight.verdict is not Verdict.UP}
 
 
 @given(READERS, SIGHTS, SIGHTS)
@@ -113,7 +115,7 @@ def test_what_is_known_at_the_end_is_what_is_not_up(reader: ReaderScope, before:
 def test_every_change_is_in_exactly_one_place(reader: ReaderScope, before: Sights, now: Sights) -> None:
     first = news_of(reader, before)
     news = news_of(reader, now, knowing(first), 1)
-    were, bad = set(first.knows), set(news.knows)
+    were, bad = set(first.notified), set(news.notified)
     assert news.turns[Turn.NEW] == len(bad - were)
     assert news.turns[Turn.CHANGED] + news.turns[Turn.STANDING] == len(bad & were)
     assert news.turns[Turn.BACK] + news.left == len(were - bad)
@@ -127,15 +129,15 @@ def test_the_order_of_evidence_changes_nothing(
     chance.shuffle(shuffled)
     one, other = news_of(reader, now), news_of(reader, tuple(shuffled))
     assert letter_of(one, language) == letter_of(other, language)
-    assert one.knows == other.knows
+    assert one.notified == other.notified
 
 
 @given(READERS, SIGHTS, LANGUAGES)
 def test_what_is_kept_is_read_back(reader: ReaderScope, now: Sights, language: Language) -> None:
     news = news_of(reader, now)
     _, labels = alerts_of(news, (), language)
-    read = last_notice(json.loads(json.dumps(record_of(news, labels))))
-    assert (read.scope, dict(read.known)) == (scope_name(reader), dict(news.knows))
+    read = last_notice(json.loads(json.dumps(receiver_record(news, labels))))
+    assert (read.scope, dict(read.known)) == (scope_name(reader), dict(news.notified))
     assert [dict(one) for one in read.alerts] == [dict(one) for one in labels]
 
 
@@ -168,7 +170,7 @@ def test_alerts_stand_for_all_that_is_broken_and_end_with_it(
     assert len(keys) == len(set(keys)), "Alertmanager takes alerts with the same labels for one"
     ended = [alert["labels"] for alert in alerts if alert["endsAt"] <= f"{news.at:%Y-%m-%dT%H:%M:%SZ}"]
     assert sorted(map(str, ended)) == sorted(str(dict(one)) for one in stood if one not in standing)
-    assert bool(standing) == bool(news.knows)
+    assert bool(standing) == bool(news.notified)
     assert all(value for alert in alerts for value in alert["labels"].values())
 
 

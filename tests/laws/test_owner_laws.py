@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.owner import NOTHING, UNMARKED, Owner, owner_in
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.identity import claims_of, is_open, with_owner
+from provisioner.hosts.identity import claims_of, may_be_declared_new, with_owner
 from provisioner.hosts.runner import UNPROVED, CallOutcome, ForeignHostError, HostAnswer, UnprovedHostError, unanswered
 from tests.lab import direct
 from tests.unit.operations.rollout.world import state
@@ -52,7 +52,7 @@ def test_whatever_a_host_says_of_its_owner_is_a_few_words_that_can_be_shown(said
 
 @given(specs(), SAID)
 def test_who_sends_and_who_decides_judge_an_owner_alike(spec: HostSpec, said: str) -> None:
-    assert direct.is_open(said, claims_of(spec)) == is_open(spec, owner_in(said))
+    assert direct.may_be_declared_new(said, claims_of(spec)) == may_be_declared_new(spec, owner_in(said))
 
 
 @given(specs(), MARKS)
@@ -67,14 +67,14 @@ def test_another_ones_mark_is_open_only_where_it_was_released_or_is_the_one_that
         adopted.key,
         adopted.at,
     )
-    assert is_open(spec, owner_in(json.dumps(mark))) == (mark.get("released", False) or ours or named)
+    assert may_be_declared_new(spec, owner_in(json.dumps(mark))) == (mark.get("released", False) or ours or named)
 
 
 @given(specs(), SAID)
 def test_a_host_is_either_refused_with_its_owner_or_may_be_taken_for_new(spec: HostSpec, said: str) -> None:
     owner = owner_in(said)
     error = unanswered(spec, with_owner(spec, HostAnswer(spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner)))
-    if is_open(spec, owner):
+    if may_be_declared_new(spec, owner):
         assert isinstance(error, UnprovedHostError)
         assert error.owner == owner
     else:

@@ -149,7 +149,7 @@ def test_what_moved_is_named_with_what_the_plan_had_and_what_is_there(cameras: i
         del host.files["/etc/provisioner/tunnel.json"]
         said = "file /etc/provisioner/tunnel.json was content "
     now = world.plan(inventory)
-    moved = moved_hosts(reviewed, now.plan, now.seen)
+    moved = moved_hosts(reviewed, now.plan, now.host_items)
     assert set(moved) == {RELAY}
     assert any(said in item for item in moved[RELAY]), moved[RELAY]
 
@@ -160,7 +160,7 @@ def test_hosts_that_did_not_move_are_not_named() -> None:
     reviewed = read_saved(world.plan(of({"kcl-bg-001": 2})).text(KEY), "plan.json", KEY)
     world.watch(RELAY, {"bac-giang/kcl-bg-001/cam-01/sub": 7})
     now = world.plan(of({"kcl-bg-001": 2}))
-    assert moved_hosts(reviewed, now.plan, now.seen) == {}
+    assert moved_hosts(reviewed, now.plan, now.host_items) == {}
     assert now.plan.basis.digest == reviewed.basis.digest
 
 
@@ -173,6 +173,6 @@ def test_what_no_file_and_no_unit_tells_moves_a_host_too() -> None:
     now = world.plan(inventory)
     assert now.plan.basis.live == planned.plan.basis.live
     assert now.plan.basis.digest != planned.plan.basis.digest
-    assert moved_hosts(reviewed, now.plan, now.seen) == {
+    assert moved_hosts(reviewed, now.plan, now.host_items) == {
         RELAY: ["unit provisioner-mediamtx.service was as desired and is now to update (it has not read its file)"]
     }

@@ -201,4 +201,4 @@ def test_a_host_that_cannot_be_read_hides_no_other(broken: str) -> None:
     planned = world.plan(of({"kcl-bg-001": 2}))
     assert set(planned.plan.unreadable) == {broken}
     assert broken not in planned.plan.basis.live
-    assert saved_text(planned.plan, planned.seen, KEY)
+    assert saved_text(planned.plan, planned.host_items, KEY)

@@ -36,12 +36,12 @@ def early_look(stream: Sent, sets: Sequence[bytes], fps: int) -> dict[str, Any] 
             blocks += looked.packet(packet[:2] + (number & 0xFFFF).to_bytes(2, "big") + packet[4:], at)
             if looked.keys - 1 > shown:
                 # Which is only decoded where it could be enough.
-                looked.shown(Decoded([_UNLIKE] * (looked.keys - 1), None))
+                looked.take_progress(Decoded([_UNLIKE] * (looked.keys - 1), None))
             if not looked.is_answered(at):
                 continue
             answer, differences = _decoded(b"".join(blocks))
             shown = len(differences)
-            looked.shown(Decoded(differences, None))
+            looked.take_progress(Decoded(differences, None))
             if answer is None:
                 return None
             if looked.is_answered(at):

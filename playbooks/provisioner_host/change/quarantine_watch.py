@@ -77,7 +77,7 @@ class Watcher:
         self._halted: dict[str, float] = {}
 
     @property
-    def is_due(self) -> bool:
+    def has_refused_logins(self) -> bool:
         """Whether logins wait for quarantine."""
         return bool(self.refusals.to_quarantine)
 
@@ -229,7 +229,7 @@ def _batches(log: IO[bytes], watcher: Watcher) -> Iterator[list[str]]:
     with selectors.DefaultSelector() as waiting:
         waiting.register(log, selectors.EVENT_READ)
         while True:
-            if not waiting.select(_DUE_S if watcher.is_due else _IDLE_S):
+            if not waiting.select(_DUE_S if watcher.has_refused_logins else _IDLE_S):
                 yield []
                 continue
             block = os.read(log.fileno(), _BLOCK)

@@ -54,8 +54,8 @@ class ReaderSession(NamedTuple):
     discarded: int
 
 
-class Moment(NamedTuple):
-    """A moment's sessions by id, connections, and bytes by path."""
+class Snapshot(NamedTuple):
+    """One moment: sessions by id, connections by their ends, and received bytes by path."""
 
     at: float
     sessions: Mapping[str, ReaderSession]
@@ -63,26 +63,26 @@ class Moment(NamedTuple):
     received: Mapping[str, int]
 
 
-class Moments:
-    """Moments recorded in a thread beside other work."""
+class SnapshotThread:
+    """Takes snapshots in a thread beside other work."""
 
-    def __init__(self, look: Callable[[], Moment]) -> None:
-        self._look, self._over, self._begun = look, threading.Event(), time.monotonic()
-        self._taken: list[Moment] = []
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._take_snapshot, self._over, self._begun = snapshot, threading.Event(), time.monotonic()
+        self._taken: list[Snapshot] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def end(self) -> list[Moment]:
-        """Take the last moment and return all."""
+    def end(self) -> list[Snapshot]:
+        """Take the last snapshot and return all."""
         self._over.set()
         self._thread.join()
         return self._taken
 
     def _work(self) -> None:
-        self._taken.append(self._look())
+        self._taken.append(self._take_snapshot())
         while not self._over.wait(self._pause()):
-            self._taken.append(self._look())
-        self._taken.append(self._look())
+            self._taken.append(self._take_snapshot())
+        self._taken.append(self._take_snapshot())
 
     def _pause(self) -> float:
         return _EVERY_S if time.monotonic() < self._begun + _SOON_S else _LATER_S
@@ -95,15 +95,19 @@ class RelayWatch:
     """A recording of a relay's streams; empty until it ends."""
 
     def __init__(self, paths: Mapping[str, PathToRead]) -> None:
-        self._paths, self.looks = paths, list[Moment]()
+        self._paths, self.snapshots = paths, list[Snapshot]()
 
     def evidence(self) -> RelayDeliveriesAnswer:
-        """Return each reader's service and each device connection's data."""
+        """Return the transport of the streams: `readers`, `sources` and `flows`.
+
+        `readers` has the packets sent to each reader, `sources` the data received over each device's connection.
+        `flows` has for each path the received bytes and the longest time without any.
+        """
         devices = {(p["address"], p["port"]) for p in self._paths.values()}
         return {
-            "readers": _served(self.looks),
-            "sources": _arrived(self.looks, devices),
-            "flows": {name: _flow(name, self.looks) for name in self._paths},
+            "readers": _deliveries(self.snapshots),
+            "sources": _arrivals(self.snapshots, devices),
+            "flows": {name: _flow(name, self.snapshots) for name in self._paths},
         }
 
 
@@ -116,15 +120,15 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
     def of_ours(ends: Ends) -> bool:
         return ends[1] in READER_PORTS or ends[2:] in devices
 
-    def look() -> Moment:
+    def take() -> Snapshot:
         at, reading, received = time.monotonic(), sessions(paths), _received(paths)
-        return Moment(at, reading, _links(of_ours), received)
+        return Snapshot(at, reading, _links(of_ours), received)
 
-    looks = Moments(look)
+    snapshots = SnapshotThread(take)
     try:
         yield watch
     finally:
-        watch.looks = looks.end()
+        watch.snapshots = snapshots.end()
 
 
 def sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
@@ -147,8 +151,8 @@ def _received(paths: Collection[str]) -> dict[str, int]:
         return {}
 
 
-def _flow(name: str, looks: list[Moment]) -> FlowAnswer:
-    pairs = [(a, b) for a, b in zip(looks, looks[1:]) if name in a.received and name in b.received]
+def _flow(name: str, snapshots: list[Snapshot]) -> FlowAnswer:
+    pairs = [(a, b) for a, b in zip(snapshots, snapshots[1:]) if name in a.received and name in b.received]
     grown = [(b.at - a.at, b.received[name] - a.received[name]) for a, b in pairs]
     steps = [(seconds, received) for seconds, received in grown if received >= 0]
     return {
@@ -175,11 +179,13 @@ def _session(session: Mapping[str, Any]) -> ReaderSession:
     )
 
 
-def _served(looks: list[Moment]) -> list[DeliveryAnswer]:
-    by_reader = [{ends[2:]: link for ends, link in look.links.items() if ends[1] in READER_PORTS} for look in looks]
+def _deliveries(snapshots: list[Snapshot]) -> list[DeliveryAnswer]:
+    by_reader = [
+        {ends[2:]: link for ends, link in snapshot.links.items() if ends[1] in READER_PORTS} for snapshot in snapshots
+    ]
     answers = []
-    for name in sorted({name for look in looks for name in look.sessions})[:_NAMED]:
-        samples = [(look.at, look.sessions[name]) for look in looks if name in look.sessions]
+    for name in sorted({name for snapshot in snapshots for name in snapshot.sessions})[:_NAMED]:
+        samples = [(snapshot.at, snapshot.sessions[name]) for snapshot in snapshots if name in snapshot.sessions]
         reader = samples[-1][1].address, samples[-1][1].port
         answers.append(_delivery(samples, [links[reader] for links in by_reader if reader in links]))
     return answers
@@ -212,11 +218,11 @@ class CentreWatch:
     """A recording of a centre's connections to relays; empty until it ends."""
 
     def __init__(self) -> None:
-        self.looks = list[Moment]()
+        self.snapshots = list[Snapshot]()
 
     def evidence(self) -> list[ArrivalAnswer]:
         """Return each connection's data."""
-        return _arrived(self.looks, None)
+        return _arrivals(self.snapshots, None)
 
 
 @contextmanager
@@ -224,29 +230,32 @@ def incoming(logins: Iterable[Login]) -> Iterator[CentreWatch]:
     """Record the data from relays."""
     watch = CentreWatch()
     relays = {(login.address, login.port) for login in logins}
-    looks = Moments(lambda: Moment(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays), {}))
+    snapshots = SnapshotThread(lambda: Snapshot(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays), {}))
     try:
         yield watch
     finally:
-        watch.looks = looks.end()
+        watch.snapshots = snapshots.end()
 
 
 # --- connections ----------------------------------------------------------------------------------
 
 
-def _arrived(looks: list[Moment], places: Collection[tuple[str, int]] | None) -> list[ArrivalAnswer]:
-    names = {ends for look in looks for ends in look.links if places is None or ends[2:] in places}
-    return [_arrival(ends, [look for look in looks if ends in look.links]) for ends in sorted(names)[:_NAMED]]
+def _arrivals(snapshots: list[Snapshot], peers: Collection[tuple[str, int]] | None) -> list[ArrivalAnswer]:
+    connections = {ends for snapshot in snapshots for ends in snapshot.links if peers is None or ends[2:] in peers}
+    return [
+        _arrival(ends, [snapshot for snapshot in snapshots if ends in snapshot.links])
+        for ends in sorted(connections)[:_NAMED]
+    ]
 
 
-def _arrival(ends: Ends, looks: list[Moment]) -> ArrivalAnswer:
-    links = [look.links[ends] for look in looks]
+def _arrival(ends: Ends, snapshots: list[Snapshot]) -> ArrivalAnswer:
+    links = [snapshot.links[ends] for snapshot in snapshots]
     grown = _growth(links)
     return {
         "address": ends[2],
         "port": ends[3],
         "own_port": ends[1],
-        "seconds": round(looks[-1].at - looks[0].at, 2),
+        "seconds": round(snapshots[-1].at - snapshots[0].at, 2),
         "received": grown.get("bytes_received", 0),
         "segments": grown.get("data_segs_in", 0),
         "disordered": grown.get("rcv_ooopack", 0),

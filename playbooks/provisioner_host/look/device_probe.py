@@ -79,7 +79,7 @@ def redirect_in(answer: bytes) -> str:
     return _STRANGE_LETTER.sub("?", host)[:_SHOWN] or "no address"
 
 
-def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, DeviceReplyAnswer]:
+def query_devices(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, DeviceReplyAnswer]:
     """Send requests to devices with open ports; return their answers."""
     devices = sorted(targets)
     with ThreadPoolExecutor(_AT_ONCE) as asking:
@@ -166,7 +166,7 @@ def at_devices(
         return {"drops": None, "gateways": []}
     targets = _targets(devices, dark)
     with ThreadPoolExecutor(3) as asking, drops.traced(places, tunnel["listen_port"]) as trace:
-        answers = asking.submit(asked, targets, until)
+        answers = asking.submit(query_devices, targets, until)
         gateway_until = min(until, time.monotonic() + _GATEWAYS_S)
         addresses = {address for address, _ in places}
         pinged = asking.submit(endpoints.answers, addresses, tunnel["mtu"], gateway_until, drops.MARK)

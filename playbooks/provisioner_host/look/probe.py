@@ -170,7 +170,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         trying = pool.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
         onvif_devices = [d for d in wanted.get("onvif", ()) if (d["address"], d["port"]) in installed.asked]
         asking = (
-            pool.submit(_timed, spans, "onvif", onvif.asked, onvif_devices, key, limits.until)
+            pool.submit(_timed, spans, "onvif", onvif.query_devices, onvif_devices, key, limits.until)
             if onvif_devices
             else None
         )
@@ -206,7 +206,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         if taken := device_probe.logins_taken(pulled, answering, key, limits.until):
             answer["logins_taken"] = taken
         if any(not path["port"] for path in wanted["paths"]):
-            answer["publishing"] = sessions.seen(_LOG_S + time.monotonic() - limits.begun)
+            answer["publishing"] = sessions.publishing(_LOG_S + time.monotonic() - limits.begun)
         if refused := sorted(_devices_of(wanted["paths"]) - installed.cameras):
             answer["not_installed"] = [{"address": address, "port": port} for address, port in refused]
         if listed := wanted.get("onvif"):

@@ -169,7 +169,7 @@ class LookedStream:
             return []
         return [batch_decoder.picture_head(ticks, len(picture.data)), picture.data]
 
-    def shown(self, decoded: Decoded) -> None:
+    def take_progress(self, decoded: Decoded) -> None:
         """Take decoding progress."""
         self._decoded = decoded
 
@@ -674,14 +674,14 @@ class _Read:
         early = self._look.early is not None
         return StreamToDecode(self._talk.track.codec, self._stream.every, source, early, self.turn.look is not None)
 
-    def shown(self, decoded: Decoded) -> None:
+    def take_progress(self, decoded: Decoded) -> None:
         """Take decoding progress."""
         if self._stream is None or self.since is None:
             return
         if not self._stream.has_picture:
             # Of key pictures that came before nothing could be shown: the look begins with this one.
             self.since += max(0.0, min(decoded.first_s, time.monotonic() - self.since))
-        self._stream.shown(decoded)
+        self._stream.take_progress(decoded)
 
     def decoded(self, decoding: DecodedAnswer | None, batch: DecodedBatch, alone: bool) -> None:  # noqa: FBT001 (whose words it has)
         """Take the final decoding; in a batch it counts only without complaints."""
@@ -848,7 +848,7 @@ class _RunningBatch:
         self._heard += sum(len(line) + 1 for line in lines)
         for line in lines:
             if progress := batch_decoder.decoded_in(line, len(self._members)):
-                self._members[progress[0]].shown(progress[1])
+                self._members[progress[0]].take_progress(progress[1])
 
     def advance(self, now: float) -> bool:
         """Return whether the batch is over; then pass on its answers."""

@@ -87,7 +87,7 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
         facts["beside"] = [*other_owners]
     if "ip" not in facts["missing_programs"]:
         facts["routes_elsewhere"] = tunnel.routes_elsewhere(request.get("networks", ()))
-        facts["way_out"] = machine.way_out()
+        facts["way_out"] = machine.default_route()
     if ports := request.get("ports"):
         facts["ports_taken"] = machine.taken(ports)
     return facts

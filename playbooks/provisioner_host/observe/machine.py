@@ -159,7 +159,7 @@ def firewalls_in(listed: str) -> list[str]:
     return sorted(name for name, mark in _OF_OTHERS.items() if mark in names)
 
 
-def way_out() -> DefaultRouteAnswer | None:
+def default_route() -> DefaultRouteAnswer | None:
     """Return the default route's interface and MTU, or `None`."""
     listed = run(["ip", "-j", "-4", "route", "show", "default"], check=False)
     routes = [route for route in json.loads(listed.stdout or "[]") if route.get("dev")]

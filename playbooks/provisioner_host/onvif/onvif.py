@@ -130,7 +130,7 @@ def _digest(salt: bytes, login: str) -> bytes:
     return hashlib.sha256(salt + login.encode("utf-8", "surrogateescape")).digest()
 
 
-def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, AccountAnswer]:
+def query_devices(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, AccountAnswer]:
     """Query devices; return their data by name.
 
     Args:
@@ -141,29 +141,29 @@ def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, A
     answers: dict[str, AccountAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
     logins = _logins(devices, key)
     listed = [device for device in devices if device["name"] in logins]
-    turns = [_turn(device, logins[device["name"]]) for device in listed]
+    requests = [_request_for(device, logins[device["name"]]) for device in listed]
 
-    def hear(lines: Iterator[bytes]) -> bool:
+    def take_answers(lines: Iterator[bytes]) -> bool:
         for number, answer in answered(lines, len(listed)):
             name = listed[number]["name"]
             login = logins[name]
             if answer["outcome"] == "login refused before" and lately(login.written):
                 answer["detail"] = LATELY
-            elif answer["outcome"] == "told" and listed[number]["profile"] and not turns[number]["profile"]:
+            elif answer["outcome"] == "told" and listed[number]["profile"] and not requests[number]["profile"]:
                 answer["detail"] = PROFILES_REFUSED
             answers[name] = _without_login(answer, login)
             _remember(login, answer)
         return False
 
     answers |= {device["name"]: {"outcome": "not run"} for device in listed}
-    if listed and (complaint := _query_confined(turns, until, hear)):
+    if listed and (complaint := _query_confined(requests, until, take_answers)):
         for answer in answers.values():
             if answer["outcome"] == "not run":
                 answer["detail"] = complaint
     return answers
 
 
-def _turn(device: DeviceToAsk, login: _Login) -> AskingTurn:
+def _request_for(device: DeviceToAsk, login: _Login) -> AskingTurn:
     again = device.get("again", False)
     withheld = lately(login.written) or (_refused(login).exists() and not again)
     without_profiles = _refused(login, _PROFILES).exists() and not again
@@ -175,15 +175,17 @@ def _turn(device: DeviceToAsk, login: _Login) -> AskingTurn:
     }
 
 
-def _query_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
+def _query_confined(
+    requests: Sequence[AskingTurn], until: float, take_answers: Callable[[Iterator[bytes]], bool]
+) -> str:
     """Run the confined part; drop its error text, which may contain logins."""
     if refusal := sandbox.refusal():
         return refusal
     modules = confined.sources(_SHIPPED)
-    request: AskingRequest = {"devices": list(turns), "at_once": _AT_ONCE, "until": until}
-    argv = command((turn["address"] for turn in turns), until)
+    request: AskingRequest = {"devices": list(requests), "at_once": _AT_ONCE, "until": until}
+    argv = command((device_request["address"] for device_request in requests), until)
     try:
-        error = confined.run(argv, modules, json.dumps(request).encode(), until + _GRACE_S, hear)
+        error = confined.run(argv, modules, json.dumps(request).encode(), until + _GRACE_S, take_answers)
     except OSError:
         # Pictures are looked at all the same.
         error = argv[0]

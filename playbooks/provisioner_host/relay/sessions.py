@@ -210,7 +210,7 @@ def _peer(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def seen(since_s: float) -> PublishingAnswer:
+def publishing(since_s: float) -> PublishingAnswer:
     """Return present publishers, and addresses refused within `since_s` seconds."""
     return {"sessions": _pushing(), "refused": refused_in(relay.log(since_s))}
 

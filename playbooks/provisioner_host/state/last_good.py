@@ -241,7 +241,7 @@ def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bo
     unit_changed = any(path.endswith(paths.UNIT_MEDIAMTX) for path in changed)
     if unit_changed or units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
         units.restart(paths.UNIT_MEDIAMTX)
-    _await_sentinel(rewrite=relay_changed)
+    _await_sentinel(writes_again=relay_changed)
 
 
 def _end_sessions(read_before: str) -> None:
@@ -252,25 +252,26 @@ def _end_sessions(read_before: str) -> None:
         sessions.end_revoked(read_before, relay.read_file())
     except Failed:
         units.restart(paths.UNIT_MEDIAMTX)
-        _await_sentinel(rewrite=False)
+        _await_sentinel(writes_again=False)
 
 
-def _await_sentinel(*, rewrite: bool) -> None:
+def _await_sentinel(*, writes_again: bool) -> None:
     content = paths.MEDIAMTX_FILE.read_text()
     sentinel = relay.describe(content, "")["sentinel"]
     if sentinel is None or relay.wait_for(sentinel, 5):
         return
-    if rewrite:
+    if writes_again:
         relay.wait_for_gap()
         with contextlib.suppress(OSError):
-            _rewrite(paths.MEDIAMTX_FILE)
+            _write_again(paths.MEDIAMTX_FILE)
     if not relay.wait_for(sentinel, 8):
         units.restart_silent(paths.UNIT_MEDIAMTX)
         if not relay.wait_for(sentinel, 8):
             raise Failed("MediaMTX did not come back with its last-good file")
 
 
-def _rewrite(path: Path) -> None:
+def _write_again(path: Path) -> None:
+    """Write a file with its own content, so that MediaMTX, which missed the first change, reloads it."""
     status = path.stat()
     files.write(path, path.read_bytes(), mode=stat.S_IMODE(status.st_mode))
     os.chown(path, status.st_uid, status.st_gid)

@@ -29,7 +29,7 @@ _FILES = {
     "rules": paths.NFT_FILE,
 }
 _LEFT_OUT = "left-out.json"
-_MOST = 20_000
+_MOST_TOMBSTONES = 20_000
 _NAMED = 5
 _Kind = Literal["peers", "paths", "users"]
 _KINDS: dict[_Kind, str] = {"peers": "peer", "paths": "path", "users": "user"}
@@ -61,7 +61,7 @@ def _text(path: Path) -> str:
 # --- when a change is confirmed ---------------------------------------------------------------------
 
 
-def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
+def bury(run_id: str, moved_names: Collection[str]) -> list[str]:
     """Remove revoked parts from all saved states; return notes for people.
 
     Last-good is still the state before the apply; it becomes a generation later. States that cannot be cleaned are
@@ -69,14 +69,14 @@ def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
 
     Args:
         run_id: the apply.
-        elsewhere: names that moved to another host: they get no tombstone.
+        moved_names: names that moved to another host: they get no tombstone.
     """
     shutil.rmtree(paths.LAST_GOOD.with_name("last-good.new"), ignore_errors=True)
     now = live_texts()
     try:
-        old, before = _read(), saved_in(paths.LAST_GOOD)
-        stones = _with_removed(run_id, old, before, now, set(elsewhere))
-        if stones == old and (before == now or _is_clean(before, now, stones)):
+        earlier, before = _read(), saved_in(paths.LAST_GOOD)
+        stones = _with_removed(run_id, earlier, before, now, set(moved_names))
+        if stones == earlier and (before == now or _is_clean(before, now, stones)):
             return []
         files.write_json(paths.TOMBSTONES, stones)
     except Exception as error:  # noqa: BLE001  whatever it is, nothing that was revoked may be kept
@@ -112,19 +112,29 @@ def moved_by(run_id: str) -> list[str]:
 
 
 def _with_removed(
-    run_id: str, old: Tombstones | None, before: RevocableTexts, now: RevocableTexts, elsewhere: Collection[str]
+    run_id: str, earlier: Tombstones | None, before: RevocableTexts, now: RevocableTexts, moved_names: Collection[str]
 ) -> Tombstones:
-    has, had = revocable_texts.holdings(now), [_holdings(before)]
-    if had == [None]:
+    """Return the tombstones with those of removed names: in the saved state `before`, and not in the live one `now`.
+
+    A name that is live again, or was moved to another host, has none. Of each kind the newest are stored.
+    """
+    live_names, saved_names = revocable_texts.holdings(now), [_holdings(before)]
+    if saved_names == [None]:
         # Nobody can tell what this apply removed: then all that a saved state has and this one has not.
-        had = [_holdings(saved_in(folder)) for folder in _generations()]
+        saved_names = [_holdings(saved_in(folder)) for folder in _generations()]
 
-    def of(kind: _Kind) -> dict[str, str]:
-        removed = {name: run_id for holding in had if holding for name in holding[kind] if name not in elsewhere}
-        all_of = {**(old[kind] if old else {}), **removed}
-        return dict([(name, run) for name, run in all_of.items() if name not in has[kind]][-_MOST:])
+    def tombstones_of(kind: _Kind) -> dict[str, str]:
+        removed_runs = {
+            name: run_id
+            for names_by_kind in saved_names
+            if names_by_kind
+            for name in names_by_kind[kind]
+            if name not in moved_names
+        }
+        all_runs = {**(earlier[kind] if earlier else {}), **removed_runs}
+        return dict([(name, run) for name, run in all_runs.items() if name not in live_names[kind]][-_MOST_TOMBSTONES:])
 
-    return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
+    return {"peers": tombstones_of("peers"), "paths": tombstones_of("paths"), "users": tombstones_of("users")}
 
 
 def _holdings(texts: RevocableTexts) -> revocable_texts.Names | None:

@@ -96,7 +96,7 @@ def begin_anew(name: str, text: str) -> None:
         run(["wg", "setconf", name, path])
 
 
-def shown(name: str, column: str) -> dict[str, str]:
+def wg_show(name: str, column: str) -> dict[str, str]:
     """Return a `wg show` column by public key; empty without an interface."""
     done = run(["wg", "show", name, column], check=False)
     lines = done.stdout.splitlines() if done.returncode == 0 else []
@@ -105,12 +105,12 @@ def shown(name: str, column: str) -> dict[str, str]:
 
 def handshakes(name: str) -> dict[str, int]:
     """Return last handshakes by public key, in seconds since 1970."""
-    return {key: int(at) for key, at in shown(name, "latest-handshakes").items()}
+    return {key: int(at) for key, at in wg_show(name, "latest-handshakes").items()}
 
 
 def places(name: str) -> dict[str, str]:
     """Return last endpoints by public key; empty strings for new peers."""
-    return {key: "" if endpoint == "(none)" else endpoint for key, endpoint in shown(name, "endpoints").items()}
+    return {key: "" if endpoint == "(none)" else endpoint for key, endpoint in wg_show(name, "endpoints").items()}
 
 
 def public_key(name: str) -> str:

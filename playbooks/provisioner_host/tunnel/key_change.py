@@ -97,7 +97,7 @@ def move() -> tuple[str, ...]:
 
 
 def _allowed() -> dict[str, str]:
-    by_key = interface.shown(paths.TUNNEL, "allowed-ips")
+    by_key = interface.wg_show(paths.TUNNEL, "allowed-ips")
     return {key: "" if allowed == "(none)" else allowed for key, allowed in by_key.items()}
 
 

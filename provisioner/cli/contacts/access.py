@@ -17,7 +17,7 @@ from pydantic import BeforeValidator
 
 from provisioner.base.document import Day, Row, of
 from provisioner.base.errors import UsageError
-from provisioner.base.text import VIETNAM, asked, nearest
+from provisioner.base.text import VIETNAM, nearest, which_was_meant
 from provisioner.base.vault import VaultPasswords
 from provisioner.base.vault_password import outside_of
 from provisioner.cli.support.context import Invocation, state_dir
@@ -37,7 +37,7 @@ from provisioner.inventory.loader.load import load_partial
 from provisioner.inventory.model import Inventory
 from provisioner.web.app import Contacts
 from provisioner.web.pages import CallCard
-from provisioner.web.readers import Reader, role_name
+from provisioner.web.readers import WebUser, role_name
 
 folder_option = click.option(
     "--contacts",
@@ -118,7 +118,7 @@ class ContactsAccess:
             return self.inventory.province_of_folder(slug).name
         except UnknownProvinceError:
             used = sorted({facility.province for facility in self.inventory.facilities.values()})
-            hint = f"{asked(nearest(slug, used))} this inventory has: {', '.join(used)}".lstrip()
+            hint = f"{which_was_meant(nearest(slug, used))} this inventory has: {', '.join(used)}".lstrip()
             raise UsageError(f"there is no province {slug}", hint=hint, object=slug) from None
 
 
@@ -171,8 +171,8 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
     Each call writes the purpose into the access log.
     """
 
-    def cards(province: str, facility: str, reader: Reader) -> Sequence[CallCard]:
-        requester = f"{role_name(reader)} {reader.who}".strip()
+    def cards(province: str, facility: str, user: WebUser) -> Sequence[CallCard]:
+        requester = f"{role_name(user)} {user.who}".strip()
         access = open_access(invocation, None, purpose, requester)
         file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
         contacts = [contact for contact in file.contacts if contact.facility == facility] if file else []

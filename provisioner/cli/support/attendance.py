@@ -35,7 +35,7 @@ class FirstAnswerClock:
     def __init__(self) -> None:
         self.before_s = 0.0
 
-    def asked(self, paths: Mapping[str, int]) -> None:  # noqa: ARG002 (of no interest here)
+    def hosts_called(self, paths: Mapping[str, int]) -> None:  # noqa: ARG002 (of no interest here)
         """All hosts were called."""
         self.before_s = self.before_s or running_s()
 

@@ -37,7 +37,7 @@ class PlanFile(NamedTuple):
 
 def session_of(invocation: Invocation) -> Session:
     """Return a session whose calls the progress display watches."""
-    return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early_start.begun())
+    return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early_start.started())
 
 
 def overview_of(invocation: Invocation) -> Overview:
@@ -49,7 +49,7 @@ def overview_of(invocation: Invocation) -> Overview:
     """
     view = overview(invocation.inventory, invocation.env, now())
     if not view.evidence.runs:
-        place = view.place.shown
+        place = view.place.text
         message = msg("no run is recorded in {place}: what hosts hold and which cameras are up is not known", place)
         hint = marked(
             "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"

@@ -161,7 +161,7 @@ def pushed_lines(streams: Iterable[PushedStream]) -> str:
     )
 
 
-def known_pairs(ends: Iterable[PushEnd]) -> tuple[tuple[str, str], ...]:
+def certificate_pairs(ends: Iterable[PushEnd]) -> tuple[tuple[str, str], ...]:
     """Return pairs of present and next certificates that a gateway knows."""
     return tuple(sorted({(end.fingerprint, end.following) for end in ends if end.following}))
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from provisioner.base.addresses import HostName
 from provisioner.base.text import endpoint_text, start_of
-from provisioner.desired.render.host import RenderedFile, fill, known_pairs, pushed_lines
+from provisioner.desired.render.host import RenderedFile, certificate_pairs, fill, pushed_lines
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, SiteSpec
 from provisioner.inventory.model import Access, GatewaySystem
@@ -198,7 +198,7 @@ _NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "over
 
 
 def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:
-    """Return the technician's sheet; for a routed site the only file."""
+    """Return the template of the sheet by which a technician sets up the gateway; a routed site gets no other file."""
     if not access.has_tunnel:
         name = f"setup-{access}"
     else:
@@ -310,7 +310,7 @@ def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, obj
     return {
         "push_places": ends,
         "path_lines": pushed_lines(spec.pushed),
-        "known_pairs": known_pairs(ends),
+        "known_pairs": certificate_pairs(ends),
         "artefact": spec.artefact,
         "builds": sums,
         "origin": f"mediamtx_v{spec.artefact.version}_linux_$arch.tar.gz of the release",

@@ -76,8 +76,11 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
     (folder / OUTCOME).write_text(json.dumps({"status": done.status}))
 
 
-def _go_on(folder: Path) -> None:
-    """Let Ansible read the hosts, and start the connections to jump hosts."""
+def _start_work(folder: Path) -> None:
+    """Give Ansible the hosts, for which it waits, and start the connections to jump hosts.
+
+    It is called at the controller's first word: until then Ansible only loads.
+    """
     if os.fork() == 0:
         try:
             # This blocks until Ansible opens the pipe; otherwise the process ends with the others.
@@ -115,7 +118,7 @@ def _watch(pid: int, folder: Path) -> int:
             break
         if waits:
             waits = False
-            _go_on(folder)
+            _start_work(folder)
     # End all writers into the folder first; hosts finish their work without us.
     _end_all_below(os.getpid())
     os.waitpid(pid, 0)

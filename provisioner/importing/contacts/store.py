@@ -376,7 +376,7 @@ class _ContactsPass:
             message = "a key stands twice" if fault.code == "key-duplicate" else fault.message
             self.problems.append(
                 Problem(
-                    source.shown,
+                    source.display_path,
                     fault.line,
                     fault.column,
                     fault.code,

@@ -310,19 +310,19 @@ def _facility_id(advice: str) -> Column:
 def district(**options: Unpack[ColumnOptions]) -> Column:
     """Return the column of the district, which existed until 2025."""
     return Column(
-        "district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", values.place, **options
+        "district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", values.address_part, **options
     )
 
 
 def ward(**options: Unpack[ColumnOptions]) -> Column:
-    """Return the column of the ward or commune."""
+    """Return the column `Xã/Phường`, by whatever heading a table has it: a site's ward or commune."""
     heads = "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường|Xã/Phường/Đặc khu"
-    return Column("ward", "Xã/Phường", heads, values.place, **options)
+    return Column("ward", "Xã/Phường", heads, values.address_part, **options)
 
 
 def street(**options: Unpack[ColumnOptions]) -> Column:
     """Return the column of number and street."""
-    return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", values.place, **options)
+    return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", values.address_part, **options)
 
 
 PLACES = (district(**_LEFT_OUT), ward(**_LEFT_OUT), street(**_LEFT_OUT))

@@ -25,7 +25,7 @@ from provisioner.base.vietnamese import clean, fold
 from provisioner.importing.contacts.fields import FieldReading, read_line
 from provisioner.importing.forms.choices import NO_OBSTACLE, OBSTACLES, YES_NO, Choice, YesNo, word_key
 from provisioner.importing.grid import Cell, FindingLevel, Remark, error, note, warning
-from provisioner.inventory.explanation.problems import is_inside_a_room
+from provisioner.inventory.explanation.problems import is_indoors
 
 _CACHED = 8192
 _PHRASES = (
@@ -157,7 +157,7 @@ def certain(cell: Cell) -> CellReading:
     return CellReading(None, (error("text-doubtful"),)) if doubtful else reading
 
 
-def place(cell: Cell) -> CellReading:
+def address_part(cell: Cell) -> CellReading:
     """Read a district, ward or street; a dash means absence."""
     if isinstance(cell.value, str) and is_nothing(cell.value):
         return CellReading(None, (note("place-none"),))
@@ -169,7 +169,7 @@ def location(cell: Cell) -> CellReading:
     reading = line(cell)
     if not isinstance(reading.value, str):
         return reading
-    if is_inside_a_room(reading.value):
+    if is_indoors(reading.value):
         return CellReading(None, (error("zone-forbidden"),))
     return CellReading(reading.value, (warning("location-room"),)) if _IN_ROOM.match(fold(reading.value)) else reading
 
@@ -262,7 +262,7 @@ def zone(choice: Choice) -> CellReader:
     """Return the reader of a zone; insides of rooms are refused."""
 
     def read(cell: Cell) -> CellReading:
-        if is_inside_a_room(_word(cell)):
+        if is_indoors(_word(cell)):
             return CellReading(None, (error("zone-forbidden"),))
         return one_of(choice)(cell)
 

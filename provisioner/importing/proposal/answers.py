@@ -15,7 +15,7 @@ from provisioner.base.errors import UsageError
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.forms.values import site_identifier
 from provisioner.importing.grid import Cell, CellPosition
-from provisioner.importing.tables.records import Record
+from provisioner.importing.tables.records import ReadRow
 
 _ANSWER = re.compile(r"(?:(?P<sheet>.+)!)?[A-Za-z]{0,3}(?P<row>[0-9]{1,6})=(?P<site>.+)")
 
@@ -109,7 +109,7 @@ def read_answer(text: str) -> Answer:
     return Answer(text, match["sheet"] or "", int(match["row"]), reading.value)
 
 
-def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Record]:
+def answered(records: Iterable[ReadRow], answers: Iterable[Answer]) -> list[ReadRow]:
     """Return the rows with their answers.
 
     An answer that fits no or several rows of facilities, and a second answer to a row, raise `UsageError`.
@@ -121,27 +121,27 @@ def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Recor
         if first.site != answer.site:
             message = f"--answer {answer.text}: row {answer.row} has another answer as well: {first.text}"
             raise UsageError(message, hint="give each row one answer")
-    return [_with_id(record, by_row[place].site) if place in by_row else record for place, record in enumerate(rows)]
+    return [_with_id(row, by_row[place].site) if place in by_row else row for place, row in enumerate(rows)]
 
 
-def _row_of(rows: list[Record], answer: Answer) -> int:
+def _row_of(rows: list[ReadRow], answer: Answer) -> int:
     fitting = [
         number
-        for number, record in enumerate(rows)
-        if record.kind is FormKind.FACILITIES
-        and record.number == answer.row
-        and answer.sheet in {"", record.position.sheet, record.position.file, _file_and_sheet(record)}
+        for number, row in enumerate(rows)
+        if row.kind is FormKind.FACILITIES
+        and row.number == answer.row
+        and answer.sheet in {"", row.position.sheet, row.position.file, _file_and_sheet(row)}
     ]
     if len(fitting) != 1:
         several = "several sheets have such a row" if fitting else "no list of facilities has such a row"
-        sheets = ", ".join(sorted({_file_and_sheet(record) for record in rows if record.kind is FormKind.FACILITIES}))
+        sheets = ", ".join(sorted({_file_and_sheet(row) for row in rows if row.kind is FormKind.FACILITIES}))
         raise UsageError(f"--answer {answer.text}: {several}", hint=f"name one of {sheets}: SHEET!ROW=ID")
     return fitting[0]
 
 
-def _file_and_sheet(record: Record) -> str:
-    return ":".join(filter(None, (record.position.file, record.position.sheet)))
+def _file_and_sheet(row: ReadRow) -> str:
+    return ":".join(filter(None, (row.position.file, row.position.sheet)))
 
 
-def _with_id(record: Record, site: str) -> Record:
-    return replace(record, values={**record.values, "facility_id": site}, filled=record.filled | {"facility_id"})
+def _with_id(row: ReadRow, site: str) -> ReadRow:
+    return replace(row, values={**row.values, "facility_id": site}, filled=row.filled | {"facility_id"})

@@ -20,7 +20,7 @@ from provisioner.importing.proposal.facility_registry import FacilityRegistry
 from provisioner.importing.proposal.proposal import Baseline, ContactsByProvince, Proposal
 from provisioner.importing.proposal.rule_check import check_edit
 from provisioner.importing.proposal.unmatched import unlisted_sites
-from provisioner.importing.tables.records import Record, RowPlace
+from provisioner.importing.tables.records import ReadRow, RowPlace
 from provisioner.inventory.files.edit import EditError
 
 _MOST_ROUNDS = 20
@@ -28,7 +28,7 @@ _LACKING = frozenset({"required-missing", "column-missing", "title-missing", "ph
 
 
 def propose(
-    records: Iterable[Record],
+    read_rows: Iterable[ReadRow],
     baseline: Baseline,
     contacts: ContactsByProvince,
     earlier: Iterable[Finding] = (),
@@ -39,26 +39,26 @@ def propose(
     `contacts` of a province are `None` if not opened. `earlier` has the findings from reading the files,
     `complete` the slugs of provinces whose complete list the sheets are.
     """
-    rows = list(records)
+    rows = list(read_rows)
     errors: list[Finding] = []
-    doubtful: frozenset[RowPlace] = frozenset()
+    unsure: frozenset[RowPlace] = frozenset()
     for number in range(_MOST_ROUNDS):
-        attempt = _Attempt(baseline, contacts, doubtful)
-        attempt.work(rows, probe=not errors)
-        if doubts := attempt.doubts() - doubtful:
-            doubtful |= doubts
+        attempt = _Attempt(baseline, contacts, unsure)
+        attempt.work(rows, report_missing=not errors)
+        if newly_unsure := attempt.rows_matched_by_name() - unsure:
+            unsure |= newly_unsure
             continue
         errors += [f for f in attempt.findings if f.remark.level is FindingLevel.ERROR]
-        spoiled = attempt.spoiled()
+        bad_places = attempt.places_with_errors()
         if number == _MOST_ROUNDS - 2:  # a chain that long is no table of this world: no row of it is taken
-            spoiled |= {record.place for record in rows}
-        if not any(record.sound and record.place in spoiled for record in rows):
+            bad_places |= {row.place for row in rows}
+        if not any(row.is_valid and row.place in bad_places for row in rows):
             break
-        rows = [replace(record, sound=record.sound and record.place not in spoiled) for record in rows]
+        rows = [replace(row, is_valid=row.is_valid and row.place not in bad_places) for row in rows]
     return attempt.proposal([*earlier, *errors], complete)
 
 
-def provinces_of_contacts(records: Iterable[Record], baseline: Baseline) -> frozenset[str]:
+def provinces_of_contacts(records: Iterable[ReadRow], baseline: Baseline) -> frozenset[str]:
     """Return the provinces with rows of contacts, without opening any."""
     attempt = _Attempt(baseline, {}, frozenset())
     attempt.register(list(records))
@@ -71,22 +71,22 @@ def provinces_of_contacts(records: Iterable[Record], baseline: Baseline) -> froz
 class _Attempt:
     baseline: Baseline
     contacts: ContactsByProvince
-    doubtful: frozenset[RowPlace]
+    unsure: frozenset[RowPlace]
     findings: list[Finding] = field(default_factory=list)
     drafts: dict[str, FacilityDraft] = field(default_factory=dict)
     edits: dict[str, FacilityEdit] = field(default_factory=dict)
     contact_drafts: dict[str, ContactsDraft] = field(default_factory=dict)
     resign: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _registry: FacilityRegistry = field(init=False)
-    _rows: dict[FormKind, dict[str, list[Record]]] = field(default_factory=dict)
-    _unsound: dict[FormKind, dict[str, list[Record]]] = field(default_factory=dict)
+    _rows: dict[FormKind, dict[str, list[ReadRow]]] = field(default_factory=dict)
+    _invalid_rows: dict[FormKind, dict[str, list[ReadRow]]] = field(default_factory=dict)
     _bad: set[RowPlace] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._registry = FacilityRegistry(self.baseline, self.doubtful)
+        self._registry = FacilityRegistry(self.baseline, self.unsure)
 
-    def work(self, rows: list[Record], *, probe: bool) -> None:
-        """Process the sound rows; with `probe`, also report what others lack."""
+    def work(self, rows: list[ReadRow], *, report_missing: bool) -> None:
+        """Process the valid rows; with `report_missing`, also report what others lack."""
         self.register(rows)
         for facility, listed in self.rows_of(FormKind.FACILITIES).items():
             want_facility(self._draft(facility), listed[0])
@@ -95,25 +95,25 @@ class _Attempt:
         for facility, listed in self.rows_of(FormKind.CAMERAS).items():
             DeviceDraft(self._draft(facility)).want(listed)
         self._take_contacts()
-        if probe:
-            self._probe()
+        if report_missing:
+            self._report_missing()
         for draft in self.drafts.values():
             self.findings += draft.findings
             self._edit(draft)
 
-    def register(self, rows: list[Record]) -> None:
-        by_kind = {kind: [record for record in rows if record.kind is kind] for kind in FormKind}
-        for record, facility in self._registry.register(by_kind[FormKind.FACILITIES]):
-            self._rows.setdefault(FormKind.FACILITIES, {}).setdefault(facility, []).append(record)
+    def register(self, rows: list[ReadRow]) -> None:
+        by_kind = {kind: [row for row in rows if row.kind is kind] for kind in FormKind}
+        for row, facility in self._registry.register(by_kind[FormKind.FACILITIES]):
+            self._rows.setdefault(FormKind.FACILITIES, {}).setdefault(facility, []).append(row)
         for kind in (FormKind.CONTACTS, FormKind.SURVEYS, FormKind.CAMERAS):
-            for record in by_kind[kind]:
-                about = self._registry.find(record)
+            for row in by_kind[kind]:
+                about = self._registry.find(row)
                 if about is not None:
-                    rows_of = self._rows if record.sound else self._unsound
-                    rows_of.setdefault(kind, {}).setdefault(about, []).append(record)
+                    rows_of = self._rows if row.is_valid else self._invalid_rows
+                    rows_of.setdefault(kind, {}).setdefault(about, []).append(row)
         self.findings += self._registry.findings
 
-    def rows_of(self, kind: FormKind) -> dict[str, list[Record]]:
+    def rows_of(self, kind: FormKind) -> dict[str, list[ReadRow]]:
         return self._rows.get(kind, {})
 
     def province(self, facility: str) -> str:
@@ -126,43 +126,43 @@ class _Attempt:
             self.drafts[facility] = FacilityDraft(facility, existing, self.province(facility))
         return self.drafts[facility]
 
-    def _survey(self, facility: str, listed: list[Record]) -> None:
+    def _survey(self, facility: str, listed: list[ReadRow]) -> None:
         draft = self._draft(facility)
         want_survey(draft, listed[0])
-        for record in listed[1:]:
-            draft.say(record, error("row-duplicate", row=listed[0].number), "facility_id")
+        for row in listed[1:]:
+            draft.say(row, error("row-duplicate", row=listed[0].number), "facility_id")
 
-    def _probe(self) -> None:
+    def _report_missing(self) -> None:
         """Report everything that faulty rows lack, without keeping their values."""
-        for kind, by_facility in self._unsound.items():
+        for kind, by_facility in self._invalid_rows.items():
             for facility, listed in by_facility.items():
                 site = self.baseline.inventory.facilities.get(facility)
-                for record in listed:
+                for row in listed:
                     scratch = FacilityDraft(facility, site, self.province(facility))
                     draft = ContactsDraft(scratch.province, self.contacts.get(scratch.province), self.baseline.today)
                     if kind is FormKind.CONTACTS:
-                        draft.take(record, facility, site)
+                        draft.take(row, facility, site)
                     elif kind is FormKind.SURVEYS:
-                        want_survey(scratch, record)
+                        want_survey(scratch, row)
                     else:
-                        DeviceDraft(scratch).want([replace(record, sound=True)])
+                        DeviceDraft(scratch).want([replace(row, is_valid=True)])
                     of_row = [*scratch.findings, *draft.findings]
                     self.findings += [f for f in of_row if f.remark.code in _LACKING]
 
     # --- contacts ---------------------------------------------------------------------------------
 
     def _take_contacts(self) -> None:
-        named: dict[str, list[tuple[Record, str]]] = {}
+        named: dict[str, list[tuple[ReadRow, str]]] = {}
         for facility, listed in self.rows_of(FormKind.CONTACTS).items():
-            named.setdefault(self.province(facility), []).extend((record, facility) for record in listed)
+            named.setdefault(self.province(facility), []).extend((row, facility) for row in listed)
         for province, pairs in named.items():
             draft = ContactsDraft(province, self.contacts.get(province), self.baseline.today)
-            for record, facility in sorted(pairs, key=lambda pair: pair[0].position):
-                draft.take(record, facility, self.baseline.inventory.facilities.get(facility))
+            for row, facility in sorted(pairs, key=lambda pair: pair[0].position):
+                draft.take(row, facility, self.baseline.inventory.facilities.get(facility))
             self.contact_drafts[province] = draft
             self.findings += draft.findings
             for facility in sorted(set(representatives_not_named(draft, pairs))):
-                first = next(record for record, about in pairs if about == facility)
+                first = next(row for row, about in pairs if about == facility)
                 self.findings.append(first.finding(note("contact-not-in-sheet", facility=facility), "", facility))
             self._confirm(draft)
 
@@ -170,10 +170,10 @@ class _Attempt:
         """Note when a representative was named; facility files do not name people."""
         if contacts.known is None:
             return
-        for facility, record in contacts.confirmed.items():
+        for facility, row in contacts.confirmed.items():
             draft = self._draft(facility)
             if draft.existing is None or draft.existing.contact_confirmed_on is None:
-                draft.want(record, ("contact_confirmed_on",), "full_name", self.baseline.today.isoformat())
+                draft.want(row, ("contact_confirmed_on",), "full_name", self.baseline.today.isoformat())
 
     # --- files ------------------------------------------------------------------------------------
 
@@ -193,14 +193,14 @@ class _Attempt:
             return
         judged = check_edit(edit, self.baseline.inventory, draft.lan, self.baseline.today)
         self.findings += judged.findings
-        self._bad |= {record.place for record in judged.spoiled}
+        self._bad |= {row.place for row in judged.bad_rows}
         if judged.signed:
             self.resign[draft.facility] = judged.signed
             remark = warning("sign-off-needed", facility=draft.facility, parties=", ".join(judged.signed))
             rows = self.rows_of(FormKind.CAMERAS).get(draft.facility, [first])
             self.findings.append(rows[0].finding(remark, "", draft.facility))
 
-    def spoiled(self) -> set[RowPlace]:
+    def places_with_errors(self) -> set[RowPlace]:
         with_errors = {
             (f.position.file, f.position.number, f.position.row)
             for f in self.findings
@@ -210,26 +210,26 @@ class _Attempt:
 
     # --- questions --------------------------------------------------------------------------------
 
-    def doubts(self) -> frozenset[RowPlace]:
-        """Return rows that change something by a name alone."""
+    def rows_matched_by_name(self) -> frozenset[RowPlace]:
+        """Return rows that name their site without its id and would change it: a person has to confirm the match."""
         bare = self._registry.bare.items()
-        return frozenset(row.place for facility, row in bare if self._changes_by_name(facility))
+        return frozenset(row.place for facility, row in bare if self._is_changed_by_name(facility))
 
-    def _changes_by_name(self, facility: str) -> bool:
+    def _is_changed_by_name(self, facility: str) -> bool:
         if any(facility in draft.changed_by_name for draft in self.contact_drafts.values()):
             return True
         if facility not in self.edits or not self.edits[facility].changed:
             return False
         draft = self.drafts[facility]
-        named = [value for value in draft.wanted_values if not value.record.names_by_id]
+        named = [value for value in draft.wanted_values if not value.record.has_facility_id]
         by_name = replace(draft, wanted_values=named)
         return bool(named) and edit_of(by_name, self.baseline.file_of(facility)).changed
 
     def _lists(self) -> dict[str, CellPosition]:
         lists: dict[str, CellPosition] = {}
-        for facility, records in self.rows_of(FormKind.FACILITIES).items():
+        for facility, rows in self.rows_of(FormKind.FACILITIES).items():
             province = self.baseline.sites.provinces.get(facility) or self._registry.new[facility]
-            lists[province] = min(records[0].position, lists.get(province, records[0].position))
+            lists[province] = min(rows[0].position, lists.get(province, rows[0].position))
         return lists
 
     def proposal(self, earlier: Iterable[Finding], complete: Collection[str]) -> Proposal:

@@ -25,7 +25,7 @@ from provisioner.importing.proposal.identity import (
     places_agree,
     without_one,
 )
-from provisioner.importing.tables.records import Record
+from provisioner.importing.tables.records import ReadRow
 from provisioner.inventory.geography import (
     SCHEMES,
     ContradictoryProvinceError,
@@ -407,16 +407,16 @@ class InventorySites:
         return tuple(f for f in sorted(facilities) if self._inventory.facilities[f].operating is not Operating.CLOSED)
 
 
-def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remark | None]:
+def province_of(row: ReadRow, inventory: Inventory) -> tuple[str | None, Remark | None]:
     """Return a row's province slug, and a remark about an error.
 
     Both are `None` if the row names no province. The row's facility or the inventory has the list of provinces.
     """
-    text, code = record.text("province"), record.text("province_code")
+    text, code = row.text("province"), row.text("province_code")
     named = code if text is None else text
     if named is None:
         return None, None
-    existing = inventory.facilities.get(record.text("facility_id") or "")
+    existing = inventory.facilities.get(row.text("facility_id") or "")
     own_scheme = existing.province_scheme if existing else None
     schemes = dict.fromkeys([*([own_scheme] if own_scheme else []), inventory.settings.province_scheme])
     remark: Remark | None = None

@@ -14,7 +14,7 @@ from provisioner.importing.forms.choices import DeviceKind
 from provisioner.importing.forms.forms import CAMERAS
 from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft
-from provisioner.importing.tables.records import Record
+from provisioner.importing.tables.records import ReadRow
 from provisioner.inventory.model import Camera, Recorder, StreamName
 from provisioner.inventory.renamed_ids import DEVICE_DIGITS, next_free
 
@@ -34,7 +34,7 @@ class _Device:
     known: dict[str, object]
     new: bool
     number: int = 0
-    record: Record | None = None
+    record: ReadRow | None = None
     streams: set[str] = field(default_factory=set)
 
     @property
@@ -67,12 +67,12 @@ class DeviceDraft:
         self._highest: dict[str, tuple[int, int, str]] = {}
         """By kind: the numbers of recorders and cameras at the last proposal, and its id."""
 
-    def want(self, records: Iterable[Record]) -> None:
+    def want(self, rows: Iterable[ReadRow]) -> None:
         """Process the rows: recorders and rows with ids before proposed ids."""
-        pairs = [(record, self._kind(record)) for record in map(_by_stream, records) if record.sound]
+        pairs = [(row, self._kind(row)) for row in map(_by_stream, rows) if row.is_valid]
         order = {DeviceKind.RECORDER: 0, DeviceKind.CHANNEL: 1, DeviceKind.CAMERA: 1}
-        for record, kind in sorted(
-            ((record, kind) for record, kind in pairs if kind),
+        for row, kind in sorted(
+            ((row, kind) for row, kind in pairs if kind),
             key=lambda pair: (
                 order[pair[1]],
                 pair[0].get("camera_id") is None,
@@ -81,40 +81,40 @@ class DeviceDraft:
             ),
         ):
             if kind is DeviceKind.RECORDER:
-                self._want_recorder(record)
+                self._want_recorder(row)
             else:
-                self._want_camera(record, kind)
+                self._want_camera(row, kind)
 
-    def _kind(self, record: Record) -> DeviceKind | None:
-        named = record.text("device")
-        of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if record.get(key) is not None]
-        camera = self._cameras.get(record.text("camera_id") or "")
-        if named is None and not of_channel and camera is not None and record.get("address") is None:
+    def _kind(self, row: ReadRow) -> DeviceKind | None:
+        named = row.text("device")
+        of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if row.get(key) is not None]
+        camera = self._cameras.get(row.text("camera_id") or "")
+        if named is None and not of_channel and camera is not None and row.get("address") is None:
             return DeviceKind.CHANNEL if camera.recorder else DeviceKind.CAMERA
         if named is None:
             return DeviceKind.CHANNEL if of_channel else DeviceKind.CAMERA
         if named == DeviceKind.CAMERA and of_channel:
-            self._draft.say(record, error("device-contradiction"), of_channel[0])
+            self._draft.say(row, error("device-contradiction"), of_channel[0])
             return None
         return DeviceKind(named)
 
     # --- recorders --------------------------------------------------------------------------------
 
-    def _want_recorder(self, record: Record) -> None:
+    def _want_recorder(self, row: ReadRow) -> None:
         for key in _OF_CAMERAS_ONLY:
-            if record.get(key) is not None:
-                self._draft.say(record, warning("column-not-of-recorder"), key)
-        name = record.text("recorder_id") or record.text("camera_id") or self._recorder_at(record.text("address"))
+            if row.get(key) is not None:
+                self._draft.say(row, warning("column-not-of-recorder"), key)
+        name = row.text("recorder_id") or row.text("camera_id") or self._recorder_at(row.text("address"))
         device = self._recorders.get(name or "")
-        if device is None and not self._draft.require(record, "make", "address"):
+        if device is None and not self._draft.require(row, "make", "address"):
             return
         if device is None:
-            device = self._new_recorder(record, name)
+            device = self._new_recorder(row, name)
         elif device.record is not None:
-            self._draft.say(record, error("row-duplicate", row=device.record.number), "recorder_id")
+            self._draft.say(row, error("row-duplicate", row=device.record.number), "recorder_id")
             return
-        device.record = record
-        self._put_recorder(device, record, _OF_RECORDERS)
+        device.record = row
+        self._put_recorder(device, row, _OF_RECORDERS)
 
     def _recorder_at(self, address: str | None) -> str | None:
         matches = [
@@ -122,78 +122,76 @@ class DeviceDraft:
         ]
         return matches[0] if len(matches) == 1 else None
 
-    def _new_recorder(self, record: Record, name: str | None) -> _Device:
+    def _new_recorder(self, row: ReadRow, name: str | None) -> _Device:
         if name is None:
             name = self._free_id("nvr")
-            self._draft.say(record, note("id-proposed", facility=name), "recorder_id")
+            self._draft.say(row, note("id-proposed", facility=name), "recorder_id")
         self._recorders[name] = _Device(name, {}, new=True)
         return self._recorders[name]
 
-    def _put_recorder(self, device: _Device, record: Record, keys: Iterable[str]) -> None:
+    def _put_recorder(self, device: _Device, row: ReadRow, keys: Iterable[str]) -> None:
         for key in keys:
-            self._draft.want(record, ("recorders", device.id, key), key)
-            if record.get(key) is not None:
-                device.known[key] = record.get(key)
+            self._draft.want(row, ("recorders", device.id, key), key)
+            if row.get(key) is not None:
+                device.known[key] = row.get(key)
 
-    def _recorder_of(self, record: Record) -> _Device | None:
+    def _recorder_of(self, row: ReadRow) -> _Device | None:
         """Return the recorder of a channel's row, or make a new one."""
-        name = record.text("recorder_id")
-        camera = self._cameras.get(record.text("camera_id") or "")
+        name = row.text("recorder_id")
+        camera = self._cameras.get(row.text("camera_id") or "")
         if name is None:
-            name = self._recorder_at(record.text("address"))
-            if name is None and record.get("address") is None and camera is not None:
+            name = self._recorder_at(row.text("address"))
+            if name is None and row.get("address") is None and camera is not None:
                 name = camera.recorder
         device = self._recorders.get(name or "")
         if device is None:
-            if record.get("address") is None:
-                self._draft.say(
-                    record, error("recorder-unnamed" if name is None else "recorder-not-there"), "recorder_id"
-                )
+            if row.get("address") is None:
+                self._draft.say(row, error("recorder-unnamed" if name is None else "recorder-not-there"), "recorder_id")
                 return None
-            if not self._draft.require(record, "make", "address"):
+            if not self._draft.require(row, "make", "address"):
                 return None
-            device = self._new_recorder(record, name)
-            self._put_recorder(device, record, ("make", "address", "port", "analog_channels", "ip_channels"))
+            device = self._new_recorder(row, name)
+            self._put_recorder(device, row, ("make", "address", "port", "analog_channels", "ip_channels"))
             return device
-        return device if self._agrees(device, record) else None
+        return device if self._agrees(device, row) else None
 
-    def _agrees(self, device: _Device, record: Record) -> bool:
+    def _agrees(self, device: _Device, row: ReadRow) -> bool:
         for key in ("make", "address", "port", "analog_channels", "ip_channels"):
-            value, recorded = record.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
+            value, recorded = row.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
             if value is None or value == recorded:
                 continue
             if recorded is None:
-                self._put_recorder(device, record, (key,))
+                self._put_recorder(device, row, (key,))
                 continue
-            self._draft.say(record, error("recorder-differs", recorder=device.id), key)
+            self._draft.say(row, error("recorder-differs", recorder=device.id), key)
             return False
         return True
 
     # --- cameras ----------------------------------------------------------------------------------
 
-    def _want_camera(self, record: Record, kind: DeviceKind) -> None:
-        recorder = self._recorder_of(record) if kind is DeviceKind.CHANNEL else None
+    def _want_camera(self, row: ReadRow, kind: DeviceKind) -> None:
+        recorder = self._recorder_of(row) if kind is DeviceKind.CHANNEL else None
         if kind is DeviceKind.CHANNEL and recorder is None:
             return
-        device = self._camera(record, recorder)
+        device = self._camera(row, recorder)
         if device is None:
             return
         if device.record is not None:
-            self._want_more(device, record)
+            self._want_more(device, row)
             return
-        device.record = record
-        device.streams = _streams_in(record)
-        if self._is_complete(device, record, recorder):
-            self._put_camera(device, record, recorder)
+        device.record = row
+        device.streams = _streams_in(row)
+        if self._is_complete(device, row, recorder):
+            self._put_camera(device, row, recorder)
 
-    def _camera(self, record: Record, recorder: _Device | None) -> _Device | None:
-        name = record.text("camera_id") or self._camera_at(record, recorder)
+    def _camera(self, row: ReadRow, recorder: _Device | None) -> _Device | None:
+        name = row.text("camera_id") or self._camera_at(row, recorder)
         if name in self._recorders:
-            self._draft.say(record, error("device-id-taken", device=name), "camera_id")
+            self._draft.say(row, error("device-id-taken", device=name), "camera_id")
             return None
         if name is None:
             name = self._free_id("cam")
-            self._draft.say(record, note("id-proposed", facility=name), "camera_id")
+            self._draft.say(row, note("id-proposed", facility=name), "camera_id")
         return self._cameras.setdefault(name, _Device(name, {}, new=True, number=len(self._cameras)))
 
     def _free_id(self, prefix: str) -> str:
@@ -211,10 +209,10 @@ class DeviceDraft:
         for place in ((address,), (address, port), *channels):
             self._at.setdefault(place, {})[device.number] = device
 
-    def _camera_at(self, record: Record, recorder: _Device | None) -> str | None:
+    def _camera_at(self, row: ReadRow, recorder: _Device | None) -> str | None:
         """Return the camera at a row's address or channel."""
-        address, port = record.get("address"), record.get("port")
-        channels = {key: record.get(key) for key in _OF_CHANNELS if record.get(key)}
+        address, port = row.get("address"), row.get("port")
+        channels = {key: row.get(key) for key in _OF_CHANNELS if row.get(key)}
         if recorder is None:
             devices = self._at.get((address,) if port is None else (address, port), {})
         else:
@@ -228,101 +226,101 @@ class DeviceDraft:
                 return device.id
         return None
 
-    def _is_complete(self, device: _Device, record: Record, recorder: _Device | None) -> bool:
+    def _is_complete(self, device: _Device, row: ReadRow, recorder: _Device | None) -> bool:
         """Return whether row and known values are enough for a camera."""
         if device.new:
             needed = ["zone", "sub_size"] + ([] if recorder else ["make", "address"])
-            if recorder and record.get("channel") is None and record.get("ip_channel") is None:
+            if recorder and row.get("channel") is None and row.get("ip_channel") is None:
                 needed.append("channel")
-            if not self._draft.require(record, *needed):
+            if not self._draft.require(row, *needed):
                 return False
-        elif recorder is None and device.recorder and not self._draft.require(record, "make", "address"):
+        elif recorder is None and device.recorder and not self._draft.require(row, "make", "address"):
             return False
-        if record.get("channel") is not None and record.get("ip_channel") is not None:
-            self._draft.say(record, error("channel-twice"), "ip_channel")
+        if row.get("channel") is not None and row.get("ip_channel") is not None:
+            self._draft.say(row, error("channel-twice"), "ip_channel")
             return False
-        return self._has_sizes(device, record)
+        return self._has_sizes(device, row)
 
-    def _has_sizes(self, device: _Device, record: Record) -> bool:
-        for name in sorted(_streams_in(record)):
-            if name not in device.stored_streams and not self._draft.require(record, f"{name}_size"):
+    def _has_sizes(self, device: _Device, row: ReadRow) -> bool:
+        for name in sorted(_streams_in(row)):
+            if name not in device.stored_streams and not self._draft.require(row, f"{name}_size"):
                 return False
         return True
 
-    def _put_camera(self, device: _Device, record: Record, recorder: _Device | None) -> None:
+    def _put_camera(self, device: _Device, row: ReadRow, recorder: _Device | None) -> None:
         path = ("cameras", device.id)
         fields = device.known
         excluded = _OF_CHANNELS if recorder is None else _OF_OWN_ADDRESSES
         keys = [key for key in _OF_CAMERAS if key not in excluded]
         if recorder is not None:
-            self._draft.want(record, (*path, "recorder"), "recorder_id", recorder.id)
+            self._draft.want(row, (*path, "recorder"), "recorder_id", recorder.id)
         moved = (recorder is None and fields.get("recorder")) or (recorder is not None and fields.get("address"))
-        renumbered = (record.get("channel") and fields.get("ip_channel")) or (
-            record.get("ip_channel") and fields and fields.get("ip_channel") is None
+        renumbered = (row.get("channel") and fields.get("ip_channel")) or (
+            row.get("ip_channel") and fields and fields.get("ip_channel") is None
         )
         if not device.new and (moved or renumbered):
             self._draft.rewritten.add(path)
-            self._rewrite(device, record, recorder)
+            self._rewrite(device, row, recorder)
         for key in keys:
-            self._draft.want(record, (*path, key), key)
-        device.known = fields | {key: record.get(key) for key in keys if record.get(key) is not None}
+            self._draft.want(row, (*path, key), key)
+        device.known = fields | {key: row.get(key) for key in keys if row.get(key) is not None}
         device.known |= {"recorder": recorder.id} if recorder else {}
         self._note_address(device)
         for name in sorted(device.streams):
-            self._put_stream(device, record, name)
+            self._put_stream(device, row, name)
 
-    def _rewrite(self, device: _Device, record: Record, recorder: _Device | None) -> None:
+    def _rewrite(self, device: _Device, row: ReadRow, recorder: _Device | None) -> None:
         """Rewrite a camera that changes its kind or numbering, with valid values."""
         removed = {*_OF_OWN_ADDRESSES} if recorder else {"recorder"}
-        removed |= {*_OF_CHANNELS} if not recorder or any(record.get(key) for key in _OF_CHANNELS) else set()
+        removed |= {*_OF_CHANNELS} if not recorder or any(row.get(key) for key in _OF_CHANNELS) else set()
         for key, value in device.known.items():
             if key in removed | {"id", "streams"} or value in (None, []):
                 continue
-            self._draft.want(record, ("cameras", device.id, key), key, value)
+            self._draft.want(row, ("cameras", device.id, key), key, value)
         for name, stream in device.stored_streams.items():
             for key, value in stream.items():
-                self._draft.want(record, ("cameras", device.id, "streams", name, key), f"{name}_{key}", value)
+                self._draft.want(row, ("cameras", device.id, "streams", name, key), f"{name}_{key}", value)
 
-    def _put_stream(self, device: _Device, record: Record, name: str) -> None:
+    def _put_stream(self, device: _Device, row: ReadRow, name: str) -> None:
         path = ("cameras", device.id, "streams", name)
-        size = record.get(f"{name}_size")
+        size = row.get(f"{name}_size")
         if isinstance(size, tuple):
-            self._draft.want(record, (*path, "width"), f"{name}_size", size[0])
-            self._draft.want(record, (*path, "height"), f"{name}_size", size[1])
+            self._draft.want(row, (*path, "width"), f"{name}_size", size[0])
+            self._draft.want(row, (*path, "height"), f"{name}_size", size[1])
         for key in ("codec", "kbps", "fps", "rtsp_path"):
-            self._draft.want(record, (*path, key), f"{name}_{key}")
+            self._draft.want(row, (*path, key), f"{name}_{key}")
 
-    def _want_more(self, device: _Device, record: Record) -> None:
+    def _want_more(self, device: _Device, row: ReadRow) -> None:
         """Process another stream's row of a camera, without contradictions."""
         first = device.record
-        more = _streams_in(record)
-        if first is None or not more or more & device.streams or record.get("stream") is None:
-            self._draft.say(record, error("row-duplicate", row=first.number if first else 0), "camera_id")
+        more = _streams_in(row)
+        if first is None or not more or more & device.streams or row.get("stream") is None:
+            self._draft.say(row, error("row-duplicate", row=first.number if first else 0), "camera_id")
             return
-        for key, value in record.values.items():
+        for key, value in row.values.items():
             if (
                 key not in _STREAMED
                 and key not in {"stream", "facility_id", "facility_name"}
                 and first.get(key) != value
             ):
-                self._draft.say(record, error("row-contradicts", row=first.number), key)
+                self._draft.say(row, error("row-contradicts", row=first.number), key)
                 return
-        if self._has_sizes(device, record):
+        if self._has_sizes(device, row):
             device.streams |= more
             for name in sorted(more):
-                self._put_stream(device, record, name)
+                self._put_stream(device, row, name)
 
 
-def _by_stream(record: Record) -> Record:
+def _by_stream(row: ReadRow) -> ReadRow:
     """Return a row-per-stream row with its stream's keys; sub by default."""
-    if not any(record.get(key) is not None for key in _STREAM_KEYS):
-        return record
-    name = record.get("stream") or StreamName.SUB.value
-    values = {f"{name}_{key}" if key in _STREAM_KEYS else key: value for key, value in record.values.items()}
-    return replace(record, values=values)
+    if not any(row.get(key) is not None for key in _STREAM_KEYS):
+        return row
+    name = row.get("stream") or StreamName.SUB.value
+    values = {f"{name}_{key}" if key in _STREAM_KEYS else key: value for key, value in row.values.items()}
+    return replace(row, values=values)
 
 
-def _streams_in(record: Record) -> set[str]:
+def _streams_in(row: ReadRow) -> set[str]:
     return {
-        name.value for name in StreamName if any(record.get(f"{name.value}_{key}") is not None for key in _STREAM_KEYS)
+        name.value for name in StreamName if any(row.get(f"{name.value}_{key}") is not None for key in _STREAM_KEYS)
     }

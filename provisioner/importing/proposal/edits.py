@@ -10,7 +10,7 @@ from typing import TypeGuard
 
 from provisioner.base.vietnamese import clean
 from provisioner.importing.grid import Finding, Remark, error
-from provisioner.importing.tables.records import Record
+from provisioner.importing.tables.records import ReadRow
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import parse
@@ -51,11 +51,11 @@ _LONGEST_LINE = 100
 
 @dataclass(frozen=True)
 class WantedValue:
-    """A value that a row's cell wants in a file."""
+    """A value that a table's cell asks for in a facility's file, and that cell: row and column key."""
 
     path: FieldPath
     value: object = field(repr=False)
-    record: Record
+    record: ReadRow
     key: str
 
 
@@ -66,7 +66,7 @@ class FacilityDraft:
     Attributes:
         existing: the inventory's facility; `None` for a new one.
         province: the slug of a new facility's province.
-        wanted_values: later ones count.
+        wanted_values: the values that cells ask for; of two for one path the later counts.
         rewritten: paths of mappings to rewrite, because keys must go.
         lan: a LAN without a gateway to store it, for the check of addresses.
     """
@@ -79,31 +79,31 @@ class FacilityDraft:
     lan: str | None = None
     findings: list[Finding] = field(default_factory=list)
 
-    def say(self, record: Record, remark: Remark, key: str = "") -> None:
+    def say(self, row: ReadRow, remark: Remark, key: str = "") -> None:
         """Add a finding in a row's cell."""
-        self.findings.append(record.finding(remark, key, self.facility))
+        self.findings.append(row.finding(remark, key, self.facility))
 
-    def want(self, record: Record, path: FieldPath, key: str, value: object = None) -> None:
+    def want(self, row: ReadRow, path: FieldPath, key: str, value: object = None) -> None:
         """Want a column's value, or the given one; ignore an empty cell."""
         if value is None:
-            value = record.get(key)
+            value = row.get(key)
         if value is not None:
-            self.wanted_values.append(WantedValue(path, value, record, key))
+            self.wanted_values.append(WantedValue(path, value, row, key))
 
-    def require(self, record: Record, *keys: str) -> bool:
+    def require(self, row: ReadRow, *keys: str) -> bool:
         """Return whether columns are filled; report each empty one."""
-        missing = [key for key in keys if record.get(key) is None]
+        missing = [key for key in keys if row.get(key) is None]
         for key in missing:
-            if key in record.filled:
+            if key in row.filled:
                 continue  # what stands there was not understood, and a finding says so already
-            header = record.table.form.by_key[key].header
-            if record.column(key) in record.table.places:
-                self.say(record, error("required-missing", column=header), key)
+            header = row.table.form.by_key[key].header
+            if row.column(key) in row.table.places:
+                self.say(row, error("required-missing", column=header), key)
             else:
-                position = record.table.at(record.table.header_row)
+                position = row.table.at(row.table.header_row)
                 self.findings.append(Finding(position, error("column-missing", column=header)))
                 # The row itself is kept out as well.
-                self.say(record, error("required-missing", column=header))
+                self.say(row, error("required-missing", column=header))
         return not missing
 
 

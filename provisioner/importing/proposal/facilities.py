@@ -10,7 +10,7 @@ from provisioner.importing.forms.forms import FACILITIES
 from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft, FieldPath
 from provisioner.importing.proposal.identity import unit_part
-from provisioner.importing.tables.records import Record
+from provisioner.importing.tables.records import ReadRow
 from provisioner.inventory.model import Capacity, Facility, Location, Operating, Survey
 
 _PLAIN = tuple(key for key in FACILITIES.fields_of(Facility) if key != "province")
@@ -36,119 +36,119 @@ _BLOCK = {
 }
 
 
-def want_facility(draft: FacilityDraft, record: Record) -> None:
+def want_facility(draft: FacilityDraft, row: ReadRow) -> None:
     """Process a row of the sheet of facilities."""
-    known_by = {"name", *_LOCATION} if draft.existing and not record.names_by_id else set()
+    known_by = {"name", *_LOCATION} if draft.existing and not row.has_facility_id else set()
     # The key is the same in another spelling: keep the file's own.
     for key in _PLAIN:
         if key not in known_by:
-            draft.want(record, (key,), key)
+            draft.want(row, (key,), key)
     for key in _LOCATION:
         if key not in known_by:
-            draft.want(record, ("location", key), key)
+            draft.want(row, ("location", key), key)
     if draft.existing is None:
-        draft.want(record, ("province",), "province", draft.province)
+        draft.want(row, ("province",), "province", draft.province)
     else:
-        _compare(draft, record, draft.existing, named=not known_by)
-    _want_capacity(draft, record)
+        _compare(draft, row, draft.existing, named=not known_by)
+    _want_capacity(draft, row)
 
 
-def _compare(draft: FacilityDraft, record: Record, existing: Facility, *, named: bool) -> None:
+def _compare(draft: FacilityDraft, row: ReadRow, existing: Facility, *, named: bool) -> None:
     """Report another name or ward for an id, and leaving hosts."""
-    name, ward = record.text("name"), record.text("ward")
+    name, ward = row.text("name"), row.text("ward")
     if named and name and fold(name) != fold(existing.name):
-        draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
+        draft.say(row, warning("facility-renamed", facility=draft.facility), "name")
     old_ward = existing.location.ward if existing.location else None
     if named and ward and old_ward and unit_part(ward).key != unit_part(old_ward).key:
-        draft.say(record, warning("facility-moved", facility=draft.facility), "ward")
+        draft.say(row, warning("facility-moved", facility=draft.facility), "ward")
     carried = (None, Operating.OPEN.value, Operating.PREPARING.value)
-    if existing.rendered and record.get("operating") not in carried:
-        draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
+    if existing.rendered and row.get("operating") not in carried:
+        draft.say(row, warning("facility-leaves-hosts", facility=draft.facility), "operating")
 
 
-def _want_capacity(draft: FacilityDraft, record: Record) -> None:
+def _want_capacity(draft: FacilityDraft, row: ReadRow) -> None:
     capacity = draft.existing.capacity if draft.existing else None
-    filled = [key for key in _CAPACITY if record.get(key) is not None]
+    filled = [key for key in _CAPACITY if row.get(key) is not None]
     if filled and capacity is None and "people" not in filled:
-        draft.say(record, error("capacity-people"), "people")
+        draft.say(row, error("capacity-people"), "people")
         return
     for key in filled:
-        draft.want(record, ("capacity", key), key)
+        draft.want(row, ("capacity", key), key)
 
 
-def want_survey(draft: FacilityDraft, record: Record) -> None:
+def want_survey(draft: FacilityDraft, row: ReadRow) -> None:
     """Process a row of surveys; a later survey replaces the old one."""
-    _want_block(draft, record)
-    _want_lan(draft, record)
+    _want_block(draft, row)
+    _want_lan(draft, row)
     old_survey = draft.existing.survey if draft.existing else None
-    if not draft.require(record, "surveyed_on"):
+    if not draft.require(row, "surveyed_on"):
         return
-    day = date.fromisoformat(record.required_text("surveyed_on"))
+    day = date.fromisoformat(row.required_text("surveyed_on"))
     if old_survey is not None and day < old_survey.surveyed_on:
-        draft.say(record, error("survey-older", day=f"{old_survey.surveyed_on:%d/%m/%Y}"), "surveyed_on")
+        draft.say(row, error("survey-older", day=f"{old_survey.surveyed_on:%d/%m/%Y}"), "surveyed_on")
         return
     if old_survey is None or day > old_survey.surveyed_on:
-        if not draft.require(record, *_NEW_SURVEY):
+        if not draft.require(row, *_NEW_SURVEY):
             return
         if old_survey is not None:
             draft.rewritten.add(("survey",))
-            _keep_site(draft, record, old_survey)
-            draft.say(record, note("survey-newer", day=f"{old_survey.surveyed_on:%d/%m/%Y}"), "surveyed_on")
-    _want_findings(draft, record)
+            _keep_site(draft, row, old_survey)
+            draft.say(row, note("survey-newer", day=f"{old_survey.surveyed_on:%d/%m/%Y}"), "surveyed_on")
+    _want_findings(draft, row)
 
 
-def _keep_site(draft: FacilityDraft, record: Record, survey: Survey) -> None:
+def _keep_site(draft: FacilityDraft, row: ReadRow, survey: Survey) -> None:
     """Keep an older survey's values if the table lacks their columns."""
     of_site: dict[str, tuple[FieldPath, object]] = {
         key: (("survey", "uplink", name), getattr(survey.uplink, name)) for key, name in _UPLINK.items()
     }
     of_site |= {key: (("survey", key), getattr(survey, key)) for key in _DEVICES}
     for key, (path, value) in of_site.items():
-        if key not in record.table.places:
-            draft.want(record, path, key, value.value if isinstance(value, Enum) else value)
+        if key not in row.table.places:
+            draft.want(row, path, key, value.value if isinstance(value, Enum) else value)
 
 
-def _want_findings(draft: FacilityDraft, record: Record) -> None:
-    draft.want(record, ("survey", "surveyed_on"), "surveyed_on")
-    draft.want(record, ("survey", "by"), "by")
+def _want_findings(draft: FacilityDraft, row: ReadRow) -> None:
+    draft.want(row, ("survey", "surveyed_on"), "surveyed_on")
+    draft.want(row, ("survey", "by"), "by")
     for key, name in _UPLINK.items():
-        draft.want(record, ("survey", "uplink", name), key)
+        draft.want(row, ("survey", "uplink", name), key)
     for key in _DEVICES:
-        draft.want(record, ("survey", key), key)
+        draft.want(row, ("survey", key), key)
     for key in _COUNTS:
-        draft.want(record, ("survey", "cameras", key), key)
+        draft.want(row, ("survey", "cameras", key), key)
     for key in _FOUND:
-        draft.want(record, ("survey", key), key)
+        draft.want(row, ("survey", key), key)
 
 
-def _want_lan(draft: FacilityDraft, record: Record) -> None:
-    lan = record.text("lan")
+def _want_lan(draft: FacilityDraft, row: ReadRow) -> None:
+    lan = row.text("lan")
     if lan is None:
         return
     if draft.existing and draft.existing.gateway:
-        draft.want(record, ("gateway", "lan"), "lan")
+        draft.want(row, ("gateway", "lan"), "lan")
     else:
         draft.lan = lan
-        draft.say(record, note("lan-not-kept"), "lan")
+        draft.say(row, note("lan-not-kept"), "lan")
 
 
-def _want_block(draft: FacilityDraft, record: Record) -> None:
+def _want_block(draft: FacilityDraft, row: ReadRow) -> None:
     """Process a facility's obstacle; the file's own is never removed."""
-    reason = record.get("block_reason")
+    reason = row.get("block_reason")
     obstacle = draft.existing.blocked if draft.existing else None
-    filled = {key for key in _BLOCK if record.get(key) not in (None, "")}
+    filled = {key for key in _BLOCK if row.get(key) not in (None, "")}
     if reason == "":
         if obstacle is not None:
-            draft.say(record, warning("block-stands"), "block_reason")
+            draft.say(row, warning("block-stands"), "block_reason")
         return
     if not filled:
         return
     if obstacle is None:
         needed = [key for key in ("block_reason", "block_owner", "block_next", "block_due") if key not in filled]
         if needed:
-            headers = "; ".join(record.table.form.by_key[key].header for key in needed)
-            draft.say(record, error("block-incomplete", columns=headers), "block_reason")
+            headers = "; ".join(row.table.form.by_key[key].header for key in needed)
+            draft.say(row, error("block-incomplete", columns=headers), "block_reason")
             return
-        draft.want(record, ("blocked", "since"), "block_since", record.get("block_since") or record.get("surveyed_on"))
+        draft.want(row, ("blocked", "since"), "block_since", row.get("block_since") or row.get("surveyed_on"))
     for key, name in _BLOCK.items():
-        draft.want(record, ("blocked", name), key)
+        draft.want(row, ("blocked", name), key)

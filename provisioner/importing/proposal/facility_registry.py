@@ -13,7 +13,7 @@ from provisioner.importing.proposal.candidates import province_of
 from provisioner.importing.proposal.identity import Identity, Sameness, identity_of, places_agree, units_agree
 from provisioner.importing.proposal.proposal import Baseline
 from provisioner.importing.proposal.unmatched import Unplaced, UnplacedRows
-from provisioner.importing.tables.records import Record, RowPlace
+from provisioner.importing.tables.records import ReadRow, RowPlace
 from provisioner.inventory.renamed_ids import facility_prefix, next_facility
 
 _REQUIRED = ("province", "name", "kind", "managing_body", "operating")
@@ -24,16 +24,16 @@ class FacilityRegistry:
     """The facilities of the inventory and of the sheets.
 
     Attributes:
-        doubtful: rows with only a name that would change something, which need an answer.
+        unsure: rows with only a name that would change something, which need an answer.
         new: the provinces of new facilities, by id.
         bare: rows that only a name identifies, by facility.
         listed: facilities of the inventory with a certain or possible row.
     """
 
     baseline: Baseline
-    doubtful: frozenset[RowPlace] = frozenset()
+    unsure: frozenset[RowPlace] = frozenset()
     new: dict[str, str] = field(default_factory=dict)
-    bare: dict[str, Record] = field(default_factory=dict)
+    bare: dict[str, ReadRow] = field(default_factory=dict)
     listed: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
@@ -41,46 +41,46 @@ class FacilityRegistry:
     _identities: dict[str, Identity] = field(default_factory=dict)
     _unsound: set[str] = field(default_factory=set)
     _last_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _questioned: dict[str, Record] = field(default_factory=dict)
+    _questioned: dict[str, ReadRow] = field(default_factory=dict)
 
     # --- rows of the sheet of facilities ----------------------------------------------------------
 
-    def register(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
-        """Yield each sound row with its facility; given ids come first."""
-        first_rows: dict[str, Record] = {}
-        for record, facility in sorted(self._placed(records), key=lambda pair: pair[0].position):
-            first = first_rows.setdefault(facility, record)
-            if first is not record:
-                self._say(record, error("site-duplicate", row=first.number), "facility_id", facility)
-            elif record.sound:
-                yield record, facility
+    def register(self, rows: Iterable[ReadRow]) -> Iterator[tuple[ReadRow, str]]:
+        """Yield each valid row with its facility; given ids come first."""
+        first_rows: dict[str, ReadRow] = {}
+        for row, facility in sorted(self._placed(rows), key=lambda pair: pair[0].position):
+            first = first_rows.setdefault(facility, row)
+            if first is not row:
+                self._say(row, error("site-duplicate", row=first.number), "facility_id", facility)
+            elif row.is_valid:
+                yield row, facility
 
-    def _placed(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
+    def _placed(self, rows: Iterable[ReadRow]) -> Iterator[tuple[ReadRow, str]]:
         unplaced: list[Unplaced] = []
         identified: list[Unplaced] = []
-        for record in sorted(records, key=lambda record: record.position):
-            province = self._province(record)
-            facility = self._by_own_id(record, province) if province is not None else None
+        for row in sorted(rows, key=lambda row: row.position):
+            province = self._province(row)
+            facility = self._by_own_id(row, province) if province is not None else None
             if province is None or facility is None:
-                self._remember_refused(record)
+                self._remember_refused(row)
             elif facility:
                 self.listed.add(facility)
-                if record.get("name"):
+                if row.get("name"):
                     identified.append(
-                        Unplaced(record, self._row_identity(record, self._province_of_facility(facility)), facility)
+                        Unplaced(row, self._row_identity(row, self._province_of_facility(facility)), facility)
                     )
-                yield record, facility
-            elif record.get("name") is None:
-                self._missing(record, "name")
-                self._remember_refused(record)
+                yield row, facility
+            elif row.get("name") is None:
+                self._missing(row, "name")
+                self._remember_refused(row)
             elif not province:
-                self._is_complete(record, province, "")
-                self._remember_refused(record)
+                self._is_complete(row, province, "")
+                self._remember_refused(row)
             else:
-                unplaced.append(Unplaced(record, self._row_identity(record, province)))
-        yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, identified, self.doubtful))
+                unplaced.append(Unplaced(row, self._row_identity(row, province)))
+        yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, identified, self.unsure))
 
-    def _settled(self, rows: UnplacedRows) -> Iterator[tuple[Record, str]]:
+    def _settled(self, rows: UnplacedRows) -> Iterator[tuple[ReadRow, str]]:
         """Yield identified and new rows without an id; others become questions."""
         for row, facility in rows.matched():
             self.listed.add(facility)
@@ -108,55 +108,55 @@ class FacilityRegistry:
     def _province_of_facility(self, facility: str) -> str:
         return self.baseline.sites.provinces[facility]
 
-    def _row_identity(self, record: Record, province: str) -> Identity:
+    def _row_identity(self, row: ReadRow, province: str) -> Identity:
         return identity_of(
             province,
-            record.required_text("name"),
-            district=record.text("district"),
-            ward=record.text("ward"),
-            street=record.text("street"),
+            row.required_text("name"),
+            district=row.text("district"),
+            ward=row.text("ward"),
+            street=row.text("street"),
             scheme=self.baseline.inventory.settings.province_scheme,
         )
 
-    def _by_own_id(self, record: Record, province: str) -> str | None:
+    def _by_own_id(self, row: ReadRow, province: str) -> str | None:
         """Return a row's facility by id, "", or `None` if refused."""
-        facility = record.text("facility_id")
-        if facility is None or not record.names_by_id:
+        facility = row.text("facility_id")
+        if facility is None or not row.has_facility_id:
             return ""
         if f"facility/{facility}" in self.baseline.broken:
-            self._say(record, error("facility-unreadable", facility=facility), "facility_id", facility)
+            self._say(row, error("facility-unreadable", facility=facility), "facility_id", facility)
             return None
         inventory = self.baseline.inventory
         existing = inventory.facilities.get(facility)
         if existing is None:
             if any(facility in stone.object.split("/") for stone in inventory.allocations.tombstones):
-                self._say(record, error("id-retired", facility=facility), "facility_id", facility)
+                self._say(row, error("id-retired", facility=facility), "facility_id", facility)
                 return None
             return ""
         if province not in ("", existing.province, self._province_of_facility(facility)):
             remark = error("facility-province", facility=facility, province=existing.province)
-            self._say(record, remark, "province", facility)
+            self._say(row, remark, "province", facility)
             return None
-        return facility if self._may_be_facility(record, facility, "facility_id") else None
+        return facility if self._may_be_facility(row, facility, "facility_id") else None
 
-    def _may_be_facility(self, record: Record, facility: str, key: str) -> bool:
+    def _may_be_facility(self, row: ReadRow, facility: str, key: str) -> bool:
         """Return whether a row may mean a facility: never in another district."""
-        district = record.text("district")
+        district = row.text("district")
         identity = self._identity(facility)
         scheme = self.baseline.inventory.settings.province_scheme
         elsewhere = units_agree(district, identity.district, eras=identity.scheme != scheme) is Sameness.OTHER
         if elsewhere:
-            self._say(record, error("facility-elsewhere", facility=facility), key, facility)
+            self._say(row, error("facility-elsewhere", facility=facility), key, facility)
         return not elsewhere
 
     def _identity(self, facility: str) -> Identity:
         return self._identities.get(facility) or self.baseline.sites.identity(facility)
 
-    def _is_complete(self, record: Record, province: str, facility: str) -> bool:
-        missing = [key for key in _REQUIRED if record.get(key) is None and not (key == "province" and province)]
+    def _is_complete(self, row: ReadRow, province: str, facility: str) -> bool:
+        missing = [key for key in _REQUIRED if row.get(key) is None and not (key == "province" and province)]
         for key in missing:
-            self._missing(record, key, facility)
-        return record.sound and not missing
+            self._missing(row, key, facility)
+        return row.is_valid and not missing
 
     def _add(self, row: Unplaced) -> str:
         """Return a new facility's id: the row's, or the next free one."""
@@ -179,68 +179,66 @@ class FacilityRegistry:
         for stone in self.baseline.inventory.allocations.tombstones:
             yield from stone.object.split("/")
 
-    def _province(self, record: Record) -> str | None:
+    def _province(self, row: ReadRow) -> str | None:
         """Return a row's province slug, "" if not needed, `None` if unknown."""
-        slug, remark = province_of(record, self.baseline.inventory)
+        slug, remark = province_of(row, self.baseline.inventory)
         if remark is not None:
-            self._say(record, remark, "province" if record.get("province") else "province_code")
+            self._say(row, remark, "province" if row.get("province") else "province_code")
             return None
         if slug is None and self.baseline.default is not None:
             return self.baseline.default.slug
-        if slug is None and record.get("facility_id") is None:
-            self._missing(record, "province")
+        if slug is None and row.get("facility_id") is None:
+            self._missing(row, "province")
             return None
         return slug or ""
 
-    def _missing(self, record: Record, key: str, facility: str = "") -> None:
+    def _missing(self, row: ReadRow, key: str, facility: str = "") -> None:
         """Report a missing value; once per table if the column is missing."""
-        if key in record.filled:
+        if key in row.filled:
             return
-        column = record.table.form.by_key[key].header
-        if key in record.table.places:
-            self._say(record, error("required-missing", column=column), key, facility)
+        column = row.table.form.by_key[key].header
+        if key in row.table.places:
+            self._say(row, error("required-missing", column=column), key, facility)
         else:
-            self.findings.append(
-                Finding(record.table.at(record.table.header_row), error("column-missing", column=column))
-            )
+            self.findings.append(Finding(row.table.at(row.table.header_row), error("column-missing", column=column)))
 
-    def _remember_refused(self, record: Record) -> None:
+    def _remember_refused(self, row: ReadRow) -> None:
         """Remember a refused row, for other sheets' rows of its facility."""
-        self._unsound |= {fold(str(record.get(key))) for key in ("facility_id", "name") if record.get(key)}
+        self._unsound |= {fold(str(row.get(key))) for key in ("facility_id", "name") if row.get(key)}
 
     # --- rows of the other sheets -----------------------------------------------------------------
 
-    def find(self, record: Record) -> str | None:
+    def find(self, row: ReadRow) -> str | None:
         """Return the facility of another sheet's row; `None` with a finding."""
-        facility_id, name = record.text("facility_id"), record.text("facility_name")
+        facility_id, name = row.text("facility_id"), row.text("facility_name")
         if facility_id is None and name is None:
-            if not {"facility_id", "facility_name"} & record.filled:
-                key = "facility_id" if "facility_id" in record.table.places else "facility_name"
-                self._say(record, error("facility-missing"), key)
+            if not {"facility_id", "facility_name"} & row.filled:
+                key = "facility_id" if "facility_id" in row.table.places else "facility_name"
+                self._say(row, error("facility-missing"), key)
             return None
-        if facility_id is not None and record.names_by_id:
-            facility = self._by_id(record, facility_id)
+        if facility_id is not None and row.has_facility_id:
+            facility = self._by_id(row, facility_id)
         elif name is not None:
-            facility = self._by_name(record, name)
+            facility = self._by_name(row, name)
         else:
-            self._say(record, error("facility-missing"), "facility_id")
+            self._say(row, error("facility-missing"), "facility_id")
             return None
         if facility is None or not self._may_be_facility(
-            record, facility, "facility_id" if facility_id else "facility_name"
+            row, facility, "facility_id" if facility_id else "facility_name"
         ):
             return None
         if name and facility_id and fold(name) != self._identity(facility).name.key:
-            self._say(record, warning("facility-name-differs", facility=facility), "facility_name", facility)
+            self._say(row, warning("facility-name-differs", facility=facility), "facility_name", facility)
         return facility
 
-    def _by_id(self, record: Record, facility_id: str) -> str | None:
+    def _by_id(self, row: ReadRow, facility_id: str) -> str | None:
         if facility_id in self.baseline.inventory.facilities or facility_id in self.new:
             return facility_id
         if f"facility/{facility_id}" in self.baseline.broken:
             remark = error("facility-unreadable", facility=facility_id)
         else:
             remark = self._unknown(facility_id)
-        self._say(record, remark, "facility_id")
+        self._say(row, remark, "facility_id")
         return None
 
     def _unknown(self, text: str) -> Remark:
@@ -250,20 +248,20 @@ class FacilityRegistry:
             return note("facility-asked", row=pending.number)
         return error("facility-row-bad" if fold(text) in self._unsound else "facility-unknown")
 
-    def _by_name(self, record: Record, name: str) -> str | None:
-        province, remark = province_of(record, self.baseline.inventory)
+    def _by_name(self, row: ReadRow, name: str) -> str | None:
+        province, remark = province_of(row, self.baseline.inventory)
         if remark is not None:
-            self._say(record, remark, "province")
+            self._say(row, remark, "province")
             return None
         province = province or (self.baseline.default.slug if self.baseline.default else None)
-        fitting = [] if fold(name) in self._questioned else list(self._namesakes(record, name, province))
+        fitting = [] if fold(name) in self._questioned else list(self._namesakes(row, name, province))
         if len(fitting) == 1:
             return fitting[0]
         ambiguous = error("facility-ambiguous", facilities=", ".join(fitting))
-        self._say(record, ambiguous if fitting else self._unknown(name), "facility_name")
+        self._say(row, ambiguous if fitting else self._unknown(name), "facility_name")
         return None
 
-    def _namesakes(self, record: Record, name: str, province: str | None) -> Iterator[str]:
+    def _namesakes(self, row: ReadRow, name: str, province: str | None) -> Iterator[str]:
         """Yield the facilities of a name; district and ward exclude some."""
         sites = self.baseline.sites
         existing = (f for f in sites.by_name.get(fold(name), ()) if province in (None, sites.provinces[f]))
@@ -271,9 +269,9 @@ class FacilityRegistry:
         fitting = sorted({*existing, *new})
         if len(fitting) == 1:
             return iter(fitting)
-        return (facility for facility in fitting if self._may_be(record, name, facility))
+        return (facility for facility in fitting if self._may_be(row, name, facility))
 
-    def _may_be(self, record: Record, name: str, facility: str) -> bool:
+    def _may_be(self, record: ReadRow, name: str, facility: str) -> bool:
         site = self._identity(facility)
         row = identity_of(
             site.province,
@@ -285,8 +283,8 @@ class FacilityRegistry:
         )
         return max(places_agree(row, site)[:2]) is not Sameness.OTHER
 
-    def _say(self, record: Record, remark: Remark, key: str, facility: str = "") -> None:
-        self.findings.append(record.finding(remark, key, facility))
+    def _say(self, row: ReadRow, remark: Remark, key: str, facility: str = "") -> None:
+        self.findings.append(row.finding(remark, key, facility))
 
 
 def _matched(row: Unplaced, facility: str) -> Remark:

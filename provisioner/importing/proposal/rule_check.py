@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from provisioner.base.errors import Problem, Severity
 from provisioner.importing.grid import Finding, FindingLevel, Remark
 from provisioner.importing.proposal.edits import FacilityEdit, FieldPath, WantedValue
-from provisioner.importing.tables.records import Record
+from provisioner.importing.tables.records import ReadRow
 from provisioner.inventory import rules
 from provisioner.inventory.files.positions import KeyPath, Places, Position
 from provisioner.inventory.files.yaml import parse
@@ -34,22 +34,25 @@ class RuleCheck:
     Attributes:
         facility: the edited facility; `None` if the model refuses it.
         findings: new problems, at their cells.
-        spoiled: the rows that cause errors.
+        bad_rows: the rows that cause errors.
         signed: the parties whose sign-offs become invalid.
     """
 
     facility: Facility | None
     findings: tuple[Finding, ...]
-    spoiled: tuple[Record, ...]
+    bad_rows: tuple[ReadRow, ...]
     signed: tuple[str, ...] = ()
 
 
-class _Origins:
-    """A facility's file whose positions are those of the wanting cells."""
+class _CellPositions:
+    """Positions of a facility's values, for the rules, that lead to the cells of the table.
+
+    A position's line is no line of a file, but the number of a wanted value in `numbered`, from 1.
+    """
 
     def __init__(self, edit: FacilityEdit) -> None:
-        self.shown = edit.facility
-        self.wanted_values: list[WantedValue] = []
+        self.display_path = edit.facility
+        self.numbered: list[WantedValue] = []
         self._edit = edit
         self.document: object = parse(edit.after).value
         self._around: dict[FieldPath, WantedValue] = {}
@@ -58,12 +61,12 @@ class _Origins:
                 self._around.setdefault(path[:length], value)
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:  # noqa: ARG002 (the protocol's)
-        """Return a position with a wanted value's number as line, or 0."""
-        wanted_value = self.find(path)
-        if wanted_value is None:
-            return Position(self.shown, 0, 0)
-        self.wanted_values.append(wanted_value)
-        return Position(self.shown, len(self.wanted_values), 0)
+        """Return a position with the number of the value's cell as its line; 0 without a cell."""
+        origin = self.find(path)
+        if origin is None:
+            return Position(self.display_path, 0, 0)
+        self.numbered.append(origin)
+        return Position(self.display_path, len(self.numbered), 0)
 
     def find(self, path: KeyPath) -> WantedValue | None:
         """Return the wanted value at a path, within it, or beside it."""
@@ -91,17 +94,17 @@ def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today:
 
     `lan` is its LAN if it has no gateway.
     """
-    origins = _Origins(edit)
+    positions = _CellPositions(edit)
     try:
-        new: Facility = validated(Facility, origins.document)
+        new: Facility = validated(Facility, positions.document)
     except ValidationError as refusal:
-        return _refused(edit, origins, refusal)
+        return _refused(edit, positions, refusal)
     old = inventory.facilities.get(edit.facility)
     before = {(p.code, p.message) for p in _problems(inventory, old, None, Places({}), today)} if old else set()
-    places = Places({f"facility/{edit.facility}": origins})
+    places = Places({f"facility/{edit.facility}": positions})
     problems = [p for p in _problems(inventory, new, lan, places, today) if (p.code, p.message) not in before]
-    findings = [_finding(problem, origins) for problem in problems]
-    bad = [origins.wanted_values[p.line - 1].record for p in problems if p.severity is Severity.ERROR and p.line]
+    findings = [_finding(problem, positions) for problem in problems]
+    bad = [positions.numbered[p.line - 1].record for p in problems if p.severity is Severity.ERROR and p.line]
     return RuleCheck(new, tuple(findings), tuple(bad), _signed(old, new))
 
 
@@ -117,11 +120,11 @@ def _problems(
             yield problem
 
 
-def _finding(problem: Problem, origins: _Origins) -> Finding:
+def _finding(problem: Problem, positions: _CellPositions) -> Finding:
     level = FindingLevel.ERROR if problem.severity is Severity.ERROR else FindingLevel.WARNING
     fills = (("message", problem.message.partition(": ")[2]), ("hint", problem.hint))
     return _at(
-        origins.wanted_values[problem.line - 1] if problem.line else origins.find(()),
+        positions.numbered[problem.line - 1] if problem.line else positions.find(()),
         Remark(problem.code, level, fills),
     )
 
@@ -133,17 +136,17 @@ def _at(origin: WantedValue | None, remark: Remark) -> Finding:
     return origin.record.finding(remark, origin.key, facility)
 
 
-def _refused(edit: FacilityEdit, origins: _Origins, refusal: ValidationError) -> RuleCheck:
+def _refused(edit: FacilityEdit, positions: _CellPositions, refusal: ValidationError) -> RuleCheck:
     """Return findings of values that the model, but no reader, refuses."""
-    findings, records = [], []
+    findings, rows = [], []
     for detail in refusal.errors(include_url=False, include_input=False):
-        origin = origins.find(tuple(part for part in detail["loc"] if part != "[key]"))
+        origin = positions.find(tuple(part for part in detail["loc"] if part != "[key]"))
         if origin is not None:
             where = ".".join(map(str, detail["loc"]))
             fills = (("where", where), ("facility", edit.facility))
             findings.append(_at(origin, Remark("value-refused", FindingLevel.ERROR, fills)))
-            records.append(origin.record)
-    return RuleCheck(None, tuple(findings), tuple(records))
+            rows.append(origin.record)
+    return RuleCheck(None, tuple(findings), tuple(rows))
 
 
 def _signed(old: Facility | None, new: Facility) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from provisioner.importing.grid import CellPosition
 from provisioner.importing.proposal.answers import Candidate, Question, QuestionKind, Why
 from provisioner.importing.proposal.candidates import InventorySites, Likely, SiteIndex
 from provisioner.importing.proposal.identity import Identity
-from provisioner.importing.tables.records import Record, RowPlace
+from provisioner.importing.tables.records import ReadRow, RowPlace
 
 _MOST_CANDIDATES = 5
 _ROW = "row "
@@ -26,7 +26,7 @@ _ROW = "row "
 class Unplaced:
     """A row with its identity, and its id's known facility, if any."""
 
-    record: Record
+    record: ReadRow
     identity: Identity
     facility: str = ""
 
@@ -38,7 +38,7 @@ class Unplaced:
     @cached_property
     def wanted_id(self) -> str:
         """The row's id for a new site, or empty."""
-        return self.record.required_text("facility_id") if self.record.names_by_id else ""
+        return self.record.required_text("facility_id") if self.record.has_facility_id else ""
 
     @property
     def id_for_people(self) -> str:
@@ -73,13 +73,13 @@ def unlisted_sites(
 class UnplacedRows:
     """The rows without a known facility, by place.
 
-    `named` rows have a facility's id; its name may change. `doubtful` rows would change something by a name alone.
+    `named` rows have a facility's id; its name may change. `unsure` rows would change something by a name alone.
     """
 
     sites: InventorySites
     rows: list[Unplaced]
     named: list[Unplaced]
-    doubtful: frozenset[RowPlace]
+    unsure: frozenset[RowPlace]
     _questioned: set[RowPlace] = field(default_factory=set)
 
     def matched(self) -> Iterator[tuple[Unplaced, str]]:
@@ -87,7 +87,7 @@ class UnplacedRows:
         return ((row, same[0]) for row, same in self._same if self._is_matched(row, same))
 
     def _is_matched(self, row: Unplaced, same: list[str]) -> bool:
-        return len(same) == 1 and not row.wanted_id and row.place not in self.doubtful
+        return len(same) == 1 and not row.wanted_id and row.place not in self.unsure
 
     @cached_property
     def _same(self) -> list[tuple[Unplaced, list[str]]]:
@@ -97,7 +97,7 @@ class UnplacedRows:
     def _others(self) -> list[Unplaced]:
         return [row for row, same in self._same if not self._is_matched(row, same)]
 
-    def questions(self, listed: Collection[str]) -> Iterator[tuple[Question, Record]]:
+    def questions(self, listed: Collection[str]) -> Iterator[tuple[Question, ReadRow]]:
         """Yield the questions, each with its row; `listed` have other rows."""
         used = frozenset(listed)
         same = {row.place: ids for row, ids in self._same}

@@ -20,7 +20,7 @@ from provisioner.base.vietnamese import legacy_encoding
 from provisioner.importing import grid
 from provisioner.importing.forms.forms import most_headers
 from provisioner.importing.grid import MAX_FILE_BYTES, Cell, CellPosition, FileRefusedError, Finding, Grid, error
-from provisioner.importing.tables.records import Record, read_records
+from provisioner.importing.tables.records import ReadRow, read_records
 from provisioner.importing.tables.sheet_reader import SheetTables, Table, read_sheet
 from provisioner.importing.tables.xlsx import read_workbook
 
@@ -48,7 +48,7 @@ class InputFiles:
 
     files: tuple[str, ...]
     tables: tuple[Table, ...]
-    records: tuple[Record, ...]
+    records: tuple[ReadRow, ...]
     findings: tuple[Finding, ...]
 
 
@@ -113,8 +113,8 @@ def _rows(text: str, separator: str) -> dict[int, dict[int, Cell]]:
     rows: dict[int, dict[int, Cell]] = {}
     number = cells = 0
     try:
-        for number, record in enumerate(_reader(text, separator), start=1):
-            filled = {column: Cell(number, column, value) for column, value in enumerate(record, start=1) if value}
+        for number, row in enumerate(_reader(text, separator), start=1):
+            filled = {column: Cell(number, column, value) for column, value in enumerate(row, start=1) if value}
             if filled:
                 rows[number] = filled
             _refuse_size(number, max(filled, default=0), cells := cells + len(filled))
@@ -175,9 +175,9 @@ def read_input_files(paths: Iterable[Path]) -> InputFiles:
             sheets.append(
                 SheetTables(findings=[Finding(CellPosition(str(path), refused.number, refused.sheet), refused.remark)])
             )
-    records, findings = read_records(sheets)
+    rows, findings = read_records(sheets)
     tables = tuple(table for sheet in sheets for table in sheet.tables)
-    return InputFiles(tuple(names), tables, tuple(records), tuple(findings))
+    return InputFiles(tuple(names), tables, tuple(rows), tuple(findings))
 
 
 def sheets_of(file: str, grids: Iterable[Grid]) -> list[SheetTables]:

@@ -17,16 +17,16 @@ RowPlace = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Record:
+class ReadRow:
     """A row that was read; its values may be personal data.
 
-    `sound` means that no cell has an error; `filled` are columns with content, readable or not.
+    `is_valid` means that no cell has an error; `filled` are columns with content, readable or not.
     """
 
     table: Table = field(repr=False)
     number: int
     values: Mapping[str, CellValue] = field(repr=False)
-    sound: bool
+    is_valid: bool
     filled: frozenset[str] = frozenset()
 
     @property
@@ -45,7 +45,7 @@ class Record:
         return self.table.position.file, self.table.position.number, self.number
 
     @property
-    def names_by_id(self) -> bool:
+    def has_facility_id(self) -> bool:
         """Return whether the row names its facility by an id."""
         return self.values.get("facility_id") not in (None, NEW_SITE)
 
@@ -83,22 +83,24 @@ class Record:
         return Finding(self.at(key), remark, showable, f"facility/{facility}" if facility else "")
 
 
-def read_records(sheets: Iterable[SheetTables]) -> tuple[list[Record], list[Finding]]:
+def read_records(sheets: Iterable[SheetTables]) -> tuple[list[ReadRow], list[Finding]]:
     """Return the rows of sheets, and every finding so far."""
-    records: list[Record] = []
+    rows: list[ReadRow] = []
     findings: list[Finding] = []
     for sheet in sheets:
         findings += sheet.findings
-        spoiled = {(f.position.row, f.position.column) for f in sheet.findings if f.remark.level is FindingLevel.ERROR}
+        bad_cells = {
+            (f.position.row, f.position.column) for f in sheet.findings if f.remark.level is FindingLevel.ERROR
+        }
         for table in sheet.tables:
             for row in table.rows:
                 values, of_row = _read(table, row)
                 errors = any(f.remark.level is FindingLevel.ERROR for f in of_row)
-                spoiled_keys = {key for key, place in table.places.items() if (row.number, place) in spoiled}
-                filled = frozenset({*row.cells, *spoiled_keys})
-                records.append(Record(table, row.number, values, not errors and not spoiled_keys, filled))
+                bad_keys = {key for key, place in table.places.items() if (row.number, place) in bad_cells}
+                filled = frozenset({*row.cells, *bad_keys})
+                rows.append(ReadRow(table, row.number, values, not errors and not bad_keys, filled))
                 findings += of_row
-    return records, findings
+    return rows, findings
 
 
 def _read(table: Table, row: TableRow) -> tuple[dict[str, CellValue], list[Finding]]:

@@ -226,7 +226,7 @@ class MetricSheet:
         return len(self._samples.get(metric.name, ()))
 
     @property
-    def room(self) -> int:
+    def series_left(self) -> int:
         """The number of further series."""
         return max(0, MOST_SERIES - self.count)
 

@@ -121,7 +121,7 @@ def _put_counts(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
 def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
     """Put each path's state; above the limit leave out up paths first."""
     rows = list(rows)
-    series_left = sheet.room - 2
+    series_left = sheet.series_left - 2
     published = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, series_left)]
     for row in sorted(published, key=lambda row: row.path):
         sheet.put(

@@ -130,7 +130,7 @@ def _put_watched_paths(
 ) -> dict[Labels, datetime]:
     now = {_labels_of(row): VERDICT_STATES[row.verdict] for row in view.standing if row.verdict is not Verdict.UP}
     lasting = _lasting(now, before, view.at)
-    series_left = sheet.room - MOST_INCIDENTS - len(view.relays)
+    series_left = sheet.series_left - MOST_INCIDENTS - len(view.relays)
     for labels in list(lasting)[:series_left]:
         sheet.put(metric_catalogue.WATCH_PATH_STATE, now.get(labels, 0), **dict(labels))
     sheet.put(metric_catalogue.WATCH_LEFT_OUT, max(0, len(lasting) - series_left))

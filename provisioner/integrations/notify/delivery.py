@@ -19,7 +19,7 @@ from provisioner.base.text import Document
 from provisioner.integrations.notify.mail import FIRST_LASTING, Letter, MailServer, mail_of, send_mail
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vault
-from provisioner.inventory.model import Frame, Receiver, ReceiverKind, ReceiverSecrets
+from provisioner.inventory.model import BaseInventory, Receiver, ReceiverKind, ReceiverSecrets
 from provisioner.inventory.rules import View
 from provisioner.inventory.rules.receivers import faults_of
 
@@ -38,7 +38,7 @@ class ReceiverTransports:
     vault: ReceiversVault = field(repr=False)
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> BaseInventory:
         """The inventory without its facilities."""
         if self.loaded.frame is None:
             raise TypeError("an inventory that is gone on with has settings")

@@ -114,8 +114,8 @@ def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Noti
         at=news.at,
         night=news.day,
         receiver=receiver.id,
-        role=news.reader.role,
-        of=news.reader.of,
+        role=news.receiver_scope.role,
+        of=news.receiver_scope.of,
         language=receiver.language,
         changed=news.has_changed,
         counts=news.counts,
@@ -152,7 +152,7 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
     `before` are labels of active alerts from earlier nights.
     """
     say = translator(language)
-    has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
+    has_numbers_alone = news.receiver_scope.reach(Matter.STATUS) is Reach.COUNTS
     active = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _merged_items(news)]
     labels: list[Labels] = [alert["labels"] for alert in active]
     moment = utc_text(news.at)
@@ -165,7 +165,7 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
 
 
 def _numbers(news: NightNews, say: Translator) -> list[Document]:
-    """Return one alert per affected province, for readers of numbers only."""
+    """Return one alert per affected province, for receivers of numbers only."""
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
         _alert_document(
@@ -245,14 +245,14 @@ def trial_alert(inventory: str, receiver: str, at: datetime, language: Language)
     return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": utc_text(at), "endsAt": ends}]
 
 
-def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:
-    """Return the record of a notified receiver."""
+def receiver_record(news: NightNews, alerts: Sequence[Labels]) -> Document:
+    """Return the document to store of a receiver: its role, and the troubles and alerts that it was notified of."""
     return {
         "version": _VERSION,
-        "scope": scope_name(news.reader),
+        "scope": scope_name(news.receiver_scope),
         "known": {
             key: [problem.verdict.value, problem.cause.value, problem.first.isoformat()]
-            for key, problem in news.knows.items()
+            for key, problem in news.notified.items()
         },
         "alerts": [dict(labels) for labels in alerts],
     }

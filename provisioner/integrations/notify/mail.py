@@ -108,8 +108,8 @@ def letter_of(news: NightNews, language: Language) -> Letter:
 
 
 def _news_head(news: NightNews, say: Translator) -> Iterator[str]:
-    whose = say(_ROLES[news.reader.role])
-    yield say("for: {role}", role=f"{whose} {news.reader.of}" if news.reader.of else whose)
+    whose = say(_ROLES[news.receiver_scope.role])
+    yield say("for: {role}", role=f"{whose} {news.receiver_scope.of}" if news.receiver_scope.of else whose)
     yield counts_sentence(news.counts, say)
     yield _gist(news, say)
     if news.left:

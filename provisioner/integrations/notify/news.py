@@ -1,6 +1,6 @@
-"""News for one reader: a night's changes, limited by role. Pure.
+"""News for one receiver: a night's changes, limited by role. Pure.
 
-Data that a reader may not see is removed here, before any text is made.
+Data that a receiver may not see is removed here, before any text is made.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LastNotice:
     """A receiver's knowledge from notices.
 
     Attributes:
-        scope: the reader's role then; another role's knowledge does not count.
+        scope: the receiver's role then; another role's knowledge does not count.
         known: troubles by key of the path or host.
         alerts: labels of active alerts.
     """
@@ -67,8 +67,8 @@ class NewsItem(WithFinding):
     Attributes:
         turn: the change since the last notice.
         verdict: the worst of its paths; `up` if ended.
-        finding: the fault; if ended, the facility or host with the former cause. Evidence only for readers who may see
-            a site's network.
+        finding: the fault; if ended, the facility or host with the former cause. Evidence only for receivers
+            who may see a site's network.
         first: the date of its first night.
         provinces: of its paths.
         facilities: of its paths.
@@ -102,18 +102,18 @@ class ProvinceCounts:
 
 @dataclass(frozen=True)
 class NightNews:
-    """One reader's news of a night.
+    """One receiver's news of a night.
 
     Attributes:
-        counts: the reader's paths by verdict.
+        counts: the receiver's paths by verdict.
         turns: their changes.
-        items: present and ended faults; empty for readers of numbers only.
+        items: present and ended faults; empty for receivers of numbers only.
         provinces: the numbers by province.
-        left: notified paths and devices that left the inventory or this reader's part.
-        knows: the reader's knowledge after this notice.
+        left: notified paths and devices that left the inventory or this receiver's part.
+        notified: the troubles that the receiver knows of after this notice.
     """
 
-    reader: ReaderScope
+    receiver_scope: ReaderScope
     inventory: str
     run: str
     at: datetime
@@ -123,11 +123,11 @@ class NightNews:
     items: tuple[NewsItem, ...]
     provinces: tuple[ProvinceCounts, ...]
     left: int
-    knows: Mapping[str, NotifiedProblem]
+    notified: Mapping[str, NotifiedProblem]
 
     @property
     def has_changed(self) -> bool:
-        """Whether the reader has unknown news."""
+        """Whether the receiver has unknown news."""
         return any(self.turns.get(turn, 0) for turn in (Turn.NEW, Turn.CHANGED, Turn.BACK)) or self.left > 0
 
     def of(self, turn: Turn) -> tuple[NewsItem, ...]:
@@ -135,13 +135,13 @@ class NightNews:
         return tuple(item for item in self.items if item.turn is turn)
 
 
-def scope_name(reader: ReaderScope) -> str:
-    """Return a reader's name in the record of notices."""
-    return f"{reader.role}/{reader.of}" if reader.of else reader.role.value
+def scope_name(receiver_scope: ReaderScope) -> str:
+    """Return a receiver's role in the record of notices."""
+    return f"{receiver_scope.role}/{receiver_scope.of}" if receiver_scope.of else receiver_scope.role.value
 
 
 ProvinceOf = Callable[[str], str]
-"""Returns a facility's province in the reader's list of provinces, or an empty text."""
+"""Returns a facility's province in the receiver's list of provinces, or an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +154,10 @@ class _ComparedItem:
     known: NotifiedProblem
 
 
-def news_for(reader: ReaderScope, night: NightReport, last: LastNotice, province_of: ProvinceOf) -> NightNews:
-    """Return one reader's news of a night since the last notice."""
-    before = last.known if last.scope == scope_name(reader) else {}
-    places = _Places(reader, province_of)
+def news_for(receiver_scope: ReaderScope, night: NightReport, last: LastNotice, province_of: ProvinceOf) -> NightNews:
+    """Return one receiver's news of a night since the last notice."""
+    before = last.known if last.scope == scope_name(receiver_scope) else {}
+    places = _Places(receiver_scope, province_of)
     counted = [
         (night_item, place)
         for (facility, carriers), night_items in night.by_owner.items()
@@ -166,16 +166,16 @@ def news_for(reader: ReaderScope, night: NightReport, last: LastNotice, province
         if night_item.is_path or not night_item.facility or not places.has_numbers_alone
     ]
     turned = [turned for night_item, place in counted if (turned := _turned(night_item, place, before, night.day))]
-    visible = [item for item in turned if reader.sees(Matter.STATUS, item.place)]
+    visible = [item for item in turned if receiver_scope.sees(Matter.STATUS, item.place)]
     carried = {name: problem for name, problem in before.items() if night.is_unverified(name)}
     # A host or device without a fault has no entry any more.
     present = night.keys | carried.keys()
     mended = {name: problem for name, problem in before.items() if name.startswith(ITSELF) and name not in present}
-    # This reader gets no more notices about paths that moved to another carrier.
+    # This receiver gets no more notices about paths that moved to another carrier.
     own_keys = {night_item.key for night_item, _ in counted} | carried.keys() | mended.keys()
     problems = carried | {item.night_item.key: item.known for item in turned if item.turn is not Turn.BACK}
     return NightNews(
-        reader=reader,
+        receiver_scope=receiver_scope,
         inventory=night.inventory,
         run=night.run,
         at=night.at,
@@ -185,31 +185,31 @@ def news_for(reader: ReaderScope, night: NightReport, last: LastNotice, province
         items=(*_items(visible, places), *_mended(mended)),
         provinces=_provinces(counted, turned),
         left=sum(name not in own_keys for name in before),
-        knows=problems,
+        notified=problems,
     )
 
 
 class _Places:
-    """Owners of paths and hosts, for one reader."""
+    """Owners of paths and hosts, for one receiver."""
 
-    def __init__(self, reader: ReaderScope, province_of: ProvinceOf) -> None:
-        self._reader = reader
+    def __init__(self, receiver_scope: ReaderScope, province_of: ProvinceOf) -> None:
+        self._receiver_scope = receiver_scope
         self._province_of = province_of
-        self.has_numbers_alone = reader.reach(Matter.STATUS) is Reach.COUNTS
+        self.has_numbers_alone = receiver_scope.reach(Matter.STATUS) is Reach.COUNTS
 
     def of(self, facility: str, carriers: frozenset[str]) -> Whereabouts:
         """Return the owner of a facility's path, or of a host."""
         return Whereabouts(self._province_of(facility) if facility else "", facility, carriers)
 
     def counts(self, place: Whereabouts) -> bool:
-        """Return whether the reader's numbers include it; hosts have no province."""
+        """Return whether the receiver's numbers include it; hosts have no province."""
         if self.has_numbers_alone and not place.facility:
             return False
-        return self._reader.counts(Matter.STATUS, place)
+        return self._receiver_scope.counts(Matter.STATUS, place)
 
     def detail(self, item: _ComparedItem) -> str:
-        """Return the evidence if the reader may see a site's network."""
-        return item.night_item.detail if self._reader.sees(Matter.SITE_NETWORK, item.place) else ""
+        """Return the evidence if the receiver may see a site's network."""
+        return item.night_item.detail if self._receiver_scope.sees(Matter.SITE_NETWORK, item.place) else ""
 
 
 def _turned(

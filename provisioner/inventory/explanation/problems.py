@@ -342,7 +342,7 @@ def choices_of(schema: object) -> str:
     return ""
 
 
-def is_inside_a_room(zone: str) -> bool:
+def is_indoors(zone: str) -> bool:
     """Return whether a zone is a room, toilet or bath."""
     return fold(zone).replace("-", "_") in _ROOM_WORDS
 
@@ -455,7 +455,7 @@ class _Explanation:
         value = self.value
         if not isinstance(value, str) or self.hidden:
             return None
-        if self.path[-1:] == ("zone",) and is_inside_a_room(value):
+        if self.path[-1:] == ("zone",) and is_indoors(value):
             return (
                 "zone-forbidden",
                 msg("a camera may not look into a room, toilet or bath ({value})", repr(value)),

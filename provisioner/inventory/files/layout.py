@@ -122,7 +122,7 @@ class File:
         return self.root / self.relative
 
     @property
-    def shown(self) -> str:
+    def display_path(self) -> str:
         """The path as the user would type it, printable whatever its bytes."""
         return _printable(str(self.path))
 
@@ -298,10 +298,10 @@ def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
                 "committed in the clear, the persons have to be told: Git does not forget",
                 _CONTACTS,
                 path.stem,
-                file.shown,
+                file.display_path,
             )
             message = msg("contacts {stem}: the file is not encrypted", path.stem)
-            yield Problem(file.shown, 0, 0, "contacts-not-encrypted", message, hint, file.owner)
+            yield Problem(file.display_path, 0, 0, "contacts-not-encrypted", message, hint, file.owner)
 
 
 def _is_in_the_clear(path: Path) -> bool:
@@ -430,17 +430,17 @@ def _link(file: File) -> Problem:
     message = msg(
         "{relative} is a link out of its folder of the inventory: it is not followed", _printable(file.relative)
     )
-    return Problem(file.shown, 0, 0, "link-outside", message, _LINK_HINT, file.owner)
+    return Problem(file.display_path, 0, 0, "link-outside", message, _LINK_HINT, file.owner)
 
 
 def _unexpected(file: File) -> Problem:
     message = msg("{relative} is not a file of an inventory: it is ignored", _printable(file.relative))
-    return Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, file.owner)
+    return Problem(file.display_path, 0, 0, "file-unexpected", message, _LAYOUT_HINT, file.owner)
 
 
 def _unreadable(folder: File) -> Problem:
     message = msg("the folder {relative} cannot be read: its files are not checked", _printable(folder.relative) or ".")
-    return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", folder.owner)
+    return Problem(folder.display_path, 0, 0, "folder-unreadable", message, "correct its permissions", folder.owner)
 
 
 _NOT_READ: dict[_Fault, Callable[[File], Problem]] = {

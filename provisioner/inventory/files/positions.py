@@ -60,7 +60,7 @@ class Located(Protocol):
     """A file whose values have positions."""
 
     @property
-    def shown(self) -> str:
+    def display_path(self) -> str:
         """Its path as the user would type it."""
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
@@ -71,7 +71,7 @@ class Located(Protocol):
 class SourceFile:
     """A file: its path for messages, its bytes and its positions."""
 
-    shown: str
+    display_path: str
     data: bytes = field(repr=False)
     mark: Callable[[bytes], Nearest] = field(repr=False, compare=False)
 
@@ -92,7 +92,7 @@ class SourceFile:
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Return the position of a value, by parsing the file again."""
         mark = self.marks.nearest(path, key=key)
-        return Position(self.shown, mark.line, mark.column)
+        return Position(self.display_path, mark.line, mark.column)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from provisioner.base.text import asked, msg, nearest
+from provisioner.base.text import msg, nearest, which_was_meant
 from provisioner.base.vietnamese import Legacy, clean, fold, possible_readings, read_legacy
 from provisioner.inventory.geography.province import (
     SCHEMES,
@@ -20,7 +20,7 @@ from provisioner.inventory.geography.province import (
     collisions,
     match,
     provinces,
-    shown,
+    quoted,
 )
 
 _MOST_SUGGESTED = 3
@@ -42,7 +42,7 @@ def hint_for_name(text: str, scheme: str) -> str:
         return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
     close = [str(province) for province in similar(text, scheme)]
     if close:
-        return asked(close)
+        return which_was_meant(close)
     return f"`provisioner geography list --scheme {scheme}` shows all names"
 
 
@@ -147,7 +147,7 @@ def find(text: str, scheme: str | None = None) -> tuple[Province, ...]:
     if not matches:
         older = SCHEMES[0]
         hint = hint_for_code(written, older) if _is_code(written) else hint_for_name(text, older)
-        raise UnknownProvinceError(f"{shown(text)} is no province of {' or '.join(SCHEMES)}", hint=hint)
+        raise UnknownProvinceError(f"{quoted(text)} is no province of {' or '.join(SCHEMES)}", hint=hint)
     return matches
 
 
@@ -165,7 +165,7 @@ def _coded_or_named(text: str, scheme: str) -> Province | None:
 
 def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceError:
     """Return the error, with the text's meaning elsewhere, if any."""
-    message = f"{shown(text)} is no {kind} of {scheme}"
+    message = f"{quoted(text)} is no {kind} of {scheme}"
     here = match(text, scheme)
     if here:
         return UnknownProvinceError(f"{message}: it is {here} there", hint=f"write {here.slug}")
@@ -183,7 +183,7 @@ def _contradiction(name: str, code: str) -> ProvinceError:
     hint = f"if the list was made by {agreeing[0]}, read it so; otherwise " if agreeing else ""
     readings = "; ".join(_readings(name, code, scheme) for scheme in SCHEMES)
     return ContradictoryProvinceError(
-        f"the name {shown(name)} and the code {code} disagree: {readings}",
+        f"the name {quoted(name)} and the code {code} disagree: {readings}",
         hint=f"{hint}correct the name or the code",
     )
 

@@ -224,7 +224,7 @@ def provinces(scheme: str) -> tuple[Province, ...]:
     if scheme == SCHEMES[1]:
         return tuple(_of_2025(*unit) for unit in UNITS_2025)
     raise UnknownSchemeError(
-        f"{shown(scheme)} is no list of provinces",
+        f"{quoted(scheme)} is no list of provinces",
         hint="gso-2021 are the 63 provinces until 2025-06-30, gso-2025 the 34 since then",
     )
 
@@ -250,7 +250,7 @@ def collisions() -> tuple[str, ...]:
     )
 
 
-def shown(text: str, length: int = 60) -> str:
+def quoted(text: str, length: int = 60) -> str:
     """Return a text for a message: one line, quoted, shortened."""
     return repr(text if len(text) <= length else text[:length] + "…")
 

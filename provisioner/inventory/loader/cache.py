@@ -171,7 +171,7 @@ class CachedSites:
     def _problems(self, relative: str, name: str, rows: list[_PackedProblem]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)
         for line, column, code, message, hint, severity in rows:
-            yield Problem(file.shown, line, column, code, message, hint, file.owner, Severity(severity))
+            yield Problem(file.display_path, line, column, code, message, hint, file.owner, Severity(severity))
 
     def text(self, relative: str, digest: str) -> str | None:
         """Return the cached content of a facility's file, as JSON."""

@@ -17,7 +17,7 @@ from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, refuse_invalid, valid_inventory
 from provisioner.inventory.loader.load import check as check_inventory
-from provisioner.inventory.model import Frame, Inventory
+from provisioner.inventory.model import BaseInventory, Inventory
 from provisioner.inventory.renamed_ids import old_facilities
 
 Errors = Mapping[str, tuple[Problem, ...]]
@@ -103,7 +103,7 @@ def _under_other_names(loaded: Loaded, errors: Errors) -> Errors:
     return {name: problems for name, problems in mine.items() if problems}
 
 
-def _without(loaded: Loaded, frame: Frame, errors: Errors) -> rules.View:
+def _without(loaded: Loaded, frame: BaseInventory, errors: Errors) -> rules.View:
     outlines = {name: outline for name, outline in loaded.outlines.items() if name not in errors}
     broken = loaded.broken | {f"facility/{name}" for name in errors}
     return rules.View(frame, outlines, loaded.places, loaded.today, broken)
@@ -118,7 +118,7 @@ def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
     )
 
 
-def _frozen_facility(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame) -> FrozenFacility:
+def _frozen_facility(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: BaseInventory) -> FrozenFacility:
     names = (name, *(old for old in old_facilities(frame.settings.moved, name) if old not in loaded.outlines))
     outline = loaded.outlines.get(name)
     plans = [plan.carrier for plan in (outline.plan, outline.successor) if plan] if outline else []
@@ -126,7 +126,7 @@ def _frozen_facility(name: str, problems: tuple[Problem, ...], loaded: Loaded, f
     later = [site.successor.carrier for site in sites if site.successor]
     carriers = {*plans, *(site.carrier for site in sites), *later}
     source = loaded.places.sources.get(f"facility/{name}")
-    files = [source.shown] if source else [p.file for p in problems if p.object == f"facility/{name}"]
+    files = [source.display_path] if source else [p.file for p in problems if p.object == f"facility/{name}"]
     folder = next(filter(None, map(_province_folder, files)), "")
     return FrozenFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
 

@@ -39,11 +39,11 @@ from provisioner.inventory.loader.site import (
 )
 from provisioner.inventory.model import (
     Allocations,
+    BaseInventory,
     Carrier,
     Centre,
     Designations,
     Facility,
-    Frame,
     Instructions,
     Intents,
     Inventory,
@@ -83,7 +83,7 @@ class Loaded:
     """
 
     today: date
-    frame: Frame | None
+    frame: BaseInventory | None
     outlines: Mapping[str, Outline]
     broken: frozenset[str]
     problems: tuple[Problem, ...]
@@ -120,7 +120,7 @@ class Loaded:
     @cached_property
     def outlined(self) -> OutlinedInventory | None:
         """As `partial`, with outlines of facilities."""
-        return None if self.frame is None else self.frame.joined(OutlinedInventory, self.outlines)
+        return None if self.frame is None else self.frame.with_facilities_as(OutlinedInventory, self.outlines)
 
     @cached_property
     def all_problems(self) -> tuple[Problem, ...]:
@@ -182,14 +182,16 @@ def load_settings(root: Path) -> Settings:
     file = File(root, _SETTINGS, "inventory", Settings)
     _refuse_without_settings(root)
     if leads_out(str(root), (_SETTINGS,)):
-        raise InventoryError(f"{file.shown} is a link out of the inventory", hint="put the file itself there")
+        raise InventoryError(f"{file.display_path} is a link out of the inventory", hint="put the file itself there")
     try:
         content = read(file, bytes_of(file))
     except OSError as error:
-        raise InventoryError(f"{file.shown} cannot be read: {error.strerror}", hint="give yourself the file") from None
+        raise InventoryError(
+            f"{file.display_path} cannot be read: {error.strerror}", hint="give yourself the file"
+        ) from None
     if not isinstance(content.model, Settings) or content.problems:
         hint = "correct the places listed"
-        raise InventoryError(f"{file.shown} cannot be understood", problems=content.problems, hint=hint)
+        raise InventoryError(f"{file.display_path} cannot be understood", problems=content.problems, hint=hint)
     return content.model
 
 
@@ -307,7 +309,7 @@ class _FilesPass:
         digest = hashlib.sha256(data).hexdigest()
         text = self.cached_sites.other(file.relative, digest)
         if text is not None:
-            self.sources[file.owner] = SourceFile(file.shown, data, PlacesIn)
+            self.sources[file.owner] = SourceFile(file.display_path, data, PlacesIn)
             if file.model is Allocations:
                 self.lock = text
             else:
@@ -347,7 +349,7 @@ class _FilesPass:
             hint = msg(
                 "ansible-vault encrypt --encrypt-vault-id secrets {shown}; if it was ever committed in "
                 "the clear, change the secrets in it: Git does not forget",
-                file.shown,
+                file.display_path,
             )
             self._problem(file, "secret-not-encrypted", message, hint)
         elif file.carrier is not None and (under := _carrier_of_label(data)) not in {None, file.carrier}:
@@ -359,13 +361,13 @@ class _FilesPass:
             self._problem(file, "secret-under-another-id", message, hint)
 
     def _duplicate(self, file: File) -> None:
-        first = self.sources[file.owner].shown
+        first = self.sources[file.owner].display_path
         self.broken.add(file.owner)
         message = msg(
             "{owner}: the id is used twice: in {first} and in {shown}",
             file.owner.replace("/", " ", 1),
             first,
-            file.shown,
+            file.display_path,
         )
         hint = "give one of the two another id: a facility's id is unique in the whole inventory"
         position = OnDisk(file, _digest(file)).at(("id",))
@@ -382,7 +384,7 @@ class _FilesPass:
                 self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
 
     def _problem(self, file: File, code: str, message: str, hint: str) -> None:
-        self.problems.append(Problem(file.shown, 0, 0, code, message, hint, file.owner))
+        self.problems.append(Problem(file.display_path, 0, 0, code, message, hint, file.owner))
 
     def _result(self) -> Loaded:
         return Loaded(
@@ -461,14 +463,14 @@ class _FilesPass:
             contents = {relative: of_other(relative, digest, text) for relative, (digest, text) in self.others.items()}
         return contents | {file.relative: site.content or site.digest for file, site in self.sites}
 
-    def _frame(self) -> Frame | None:
+    def _frame(self) -> BaseInventory | None:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
         if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
             return None
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
         signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
         receivers, intents = self.parsed.get("receivers"), self.parsed.get("intents")
-        frame = Frame.model_construct(
+        frame = BaseInventory.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
             designations=designations.designations if isinstance(designations, Designations) else (),

@@ -60,18 +60,19 @@ def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
         return ReceiversVault(problems=(_problem(file, "file-unreadable", message, "correct its permissions"),))
     if not is_encrypted(data):
         return ReceiversVault()  # `load` reports it: that needs no password
-    opened = Opener(passwords).opened(data, name=file.shown)
+    opened = Opener(passwords).opened(data, name=file.display_path)
     if opened is None:
         vault_id = vault_id_of(data)
         return ReceiversVault(shut=f"{RECEIVERS_SECRETS} stayed shut: it is encrypted for the vault id {vault_id}")
-    return _understood(file, SourceFile(file.shown, opened, PlacesIn))
+    return _understood(file, SourceFile(file.display_path, opened, PlacesIn))
 
 
 def _understood(file: File, source: SourceFile) -> ReceiversVault:
     document = parse(source.data, max_bytes=_MOST_BYTES)
     if document.faults:
         faults = (
-            replace(f, file=file.shown, message=f"{file.owner}: {f.message}", object=RECEIVERS) for f in document.faults
+            replace(f, file=file.display_path, message=f"{file.owner}: {f.message}", object=RECEIVERS)
+            for f in document.faults
         )
         return ReceiversVault(problems=tuple(faults), source=source)
     try:
@@ -88,7 +89,7 @@ def _about_receivers(problem: Problem) -> Problem:
 
 
 def _problem(file: File, code: str, message: str, hint: str) -> Problem:
-    return Problem(file.shown, 0, 0, code, message, hint, RECEIVERS)
+    return Problem(file.display_path, 0, 0, code, message, hint, RECEIVERS)
 
 
 def check_receivers(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places) -> tuple[Problem, ...]:

@@ -53,10 +53,10 @@ from provisioner.inventory.loader.cached_secrets import (
 )
 from provisioner.inventory.loader.site import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.model import (
+    BaseInventory,
     Camera,
     CarrierSecrets,
     Credentials,
-    Frame,
     HubSecrets,
     Inventory,
     InventorySecrets,
@@ -174,7 +174,7 @@ def _inner(schema: object) -> object:
 def _faults(file: File, faults: Iterable[Problem]) -> Iterator[Problem]:
     for fault in faults:
         message = f"{file.owner}: {'a key stands twice' if fault.code == 'key-duplicate' else fault.message}"
-        yield replace(fault, file=file.shown, message=message, object=file.owner)
+        yield replace(fault, file=file.display_path, message=message, object=file.owner)
 
 
 def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
@@ -186,14 +186,14 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
 
 
 def read_names(
-    root: Path, passwords: VaultPasswords, frame: Frame, sites: Mapping[str, LoginSite], cache: Cache | None
+    root: Path, passwords: VaultPasswords, frame: BaseInventory, sites: Mapping[str, LoginSite], cache: Cache | None
 ) -> LoadedSecrets:
     """As `read_secrets`, with stand-ins for logins and keys, for the rules alone."""
     files = secret_files_of(root)
     return NamesPass(root, passwords, _paths_by_file_id(frame, sites), cache).read_all(files)
 
 
-def _paths_by_file_id(frame: Frame, sites: Mapping[str, LoginSite]) -> dict[str, str]:
+def _paths_by_file_id(frame: BaseInventory, sites: Mapping[str, LoginSite]) -> dict[str, str]:
     """Return facilities' RTSP paths under each id that their logins may have."""
     paths: dict[str, str] = {}
     for name, site in sites.items():
@@ -215,7 +215,7 @@ def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Colle
 def check_sites(
     root: Path,
     loaded: LoadedSecrets,
-    frame: Frame,
+    frame: BaseInventory,
     sites: Mapping[str, LoginSite],
     cameras_of: Callable[[str], Iterable[Camera]],
     *,
@@ -430,12 +430,12 @@ class _SecretsPass:
         if (carrier := carrier_of_vault_id(vault_id_of(data))) is not None:
             self.labels[file.owner] = carrier
         if isinstance(opened, bytes):
-            self._take(file, SourceFile(file.shown, opened, PlacesIn))
+            self._take(file, SourceFile(file.display_path, opened, PlacesIn))
         else:
             self._take_stand_ins(file, opened)
 
     def _opened(self, file: File, data: bytes) -> bytes | CachedFile | None:
-        return self.opener.opened(data, name=file.shown)
+        return self.opener.opened(data, name=file.display_path)
 
     def _take_stand_ins(self, file: File, facts: CachedFile) -> None:
         """Take stand-ins for a file's content."""
@@ -518,7 +518,7 @@ class NamesPass(_SecretsPass):
                 return (previous,)
             if isinstance(previous, ShutByPassword):
                 return None
-            plain = opened_with(data, password, name=file.shown)
+            plain = opened_with(data, password, name=file.display_path)
             if plain is None:
                 self.known.learn(password, file.relative, digest, SHUT)
                 return None
@@ -567,7 +567,7 @@ def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | Non
     if hashlib.sha256(data).hexdigest() != task.digest:
         return None
     try:
-        plain = opened_with(data, task.password, name=task.file.shown)
+        plain = opened_with(data, task.password, name=task.file.display_path)
     except SecretsError:
         return None
     return SHUT if plain is None else checked_facts(task.file, plain, rtsp_paths)
@@ -575,7 +575,7 @@ def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | Non
 
 def checked_facts(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
     """Return an opened file's facts, or `None` (as `facts_of`, or invalid)."""
-    model, _ = understood(file, SourceFile(file.shown, plain, PlacesIn), explained=False)
+    model, _ = understood(file, SourceFile(file.display_path, plain, PlacesIn), explained=False)
     return facts_of(model, rtsp_paths) if model is not None else None
 
 
@@ -587,14 +587,14 @@ class _Closed:
     file: File
 
     @property
-    def shown(self) -> str:
+    def display_path(self) -> str:
         """The file's path as the user would type it."""
-        return self.file.shown
+        return self.file.display_path
 
     @cached_property
     def _opened(self) -> SourceFile:
-        plain = self.opener.opened(encrypted_bytes(self.file), name=self.file.shown)
-        return SourceFile(self.file.shown, plain or b"", PlacesIn)
+        plain = self.opener.opened(encrypted_bytes(self.file), name=self.file.display_path)
+        return SourceFile(self.file.display_path, plain or b"", PlacesIn)
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Return the position of a value."""

@@ -69,9 +69,9 @@ class OnDisk:
     digest: str
 
     @property
-    def shown(self) -> str:
+    def display_path(self) -> str:
         """The file's path as the user would type it."""
-        return self.file.shown
+        return self.file.display_path
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Return a value's position; no line and column if the file changed."""
@@ -80,9 +80,9 @@ class OnDisk:
         except OSError:
             data = b""
         if hashlib.sha256(data).hexdigest() != self.digest:
-            return Position(self.shown, 0, 0)
+            return Position(self.display_path, 0, 0)
         mark = locate(data, path, key=key)
-        return Position(self.shown, mark.line, mark.column)
+        return Position(self.display_path, mark.line, mark.column)
 
 
 class Site(NamedTuple):
@@ -150,7 +150,7 @@ def read(file: File, data: bytes) -> FileContent:
     """
     if file.model is None:
         raise ValueError(msg("{relative} is encrypted", file.relative))
-    source = SourceFile(file.shown, data, PlacesIn)
+    source = SourceFile(file.display_path, data, PlacesIn)
     document = parse(data, max_bytes=max_bytes(file))
     text = "" if document.faults else as_json(document.value)
     problems: tuple[Problem, ...] = ()
@@ -158,7 +158,8 @@ def read(file: File, data: bytes) -> FileContent:
     if document.faults:
         name = file.owner.replace("/", " ", 1)
         problems = tuple(
-            replace(f, file=file.shown, message=f"{name}: {f.message}", object=file.owner) for f in document.faults
+            replace(f, file=file.display_path, message=f"{name}: {f.message}", object=file.owner)
+            for f in document.faults
         )
     else:
         try:
@@ -225,7 +226,7 @@ def text_of(file: File, digest: str) -> str:
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() != digest:
-        message = msg("{shown} was changed while the inventory was read", file.shown)
+        message = msg("{shown} was changed while the inventory was read", file.display_path)
         raise InventoryError(message, hint="run the command again", object=file.owner)
     return as_json(parse(data, max_bytes=max_bytes(file)).value)
 
@@ -264,4 +265,4 @@ def details_of(value: object) -> str:
 def unreadable(file: File, error: OSError) -> Problem:
     """Return the problem of an unreadable file."""
     message = msg("cannot be read: {strerror}", error.strerror)
-    return Problem(file.shown, 0, 0, "file-unreadable", message, "correct its permissions", file.owner)
+    return Problem(file.display_path, 0, 0, "file-unreadable", message, "correct its permissions", file.owner)

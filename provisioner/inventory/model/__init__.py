@@ -76,7 +76,7 @@ from provisioner.inventory.model.hosts import (
     Tombstone,
     Viewer,
 )
-from provisioner.inventory.model.inventory import Frame, InProvince, Inventory
+from provisioner.inventory.model.inventory import BaseInventory, InProvince, Inventory
 from provisioner.inventory.model.orders import (
     DISTRICTS_ENDED,
     Designation,
@@ -142,6 +142,7 @@ __all__ = [
     "Approvals",
     "ApprovedChanges",
     "Approver",
+    "BaseInventory",
     "BlockOwner",
     "BlockReason",
     "Blocked",
@@ -164,7 +165,6 @@ __all__ = [
     "Facility",
     "FacilityKind",
     "FormerCredentials",
-    "Frame",
     "Freeze",
     "Gateway",
     "GatewaySystem",

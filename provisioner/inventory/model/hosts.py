@@ -60,7 +60,7 @@ class Ssh(Model):
         named = {"host_ca": self.host_ca or host_ca, "principal": self.principal or principal}
         return self.model_copy(update=named)
 
-    def place(self, address: HostPlace) -> str:
+    def login_at(self, address: HostPlace) -> str:
         """The login and place of a host's address, as `user@address:port`."""
         return f"{self.user}@{endpoint_text(address, self.port)}"
 

@@ -26,7 +26,7 @@ from provisioner.inventory.policy_rules.file import RegoFile
 _LOCK = "allocations"
 _READ_LOCK = "read_lock"
 
-F = TypeVar("F", bound="Frame")
+F = TypeVar("F", bound="BaseInventory")
 
 
 class InProvince(Protocol):
@@ -41,7 +41,7 @@ class InProvince(Protocol):
         """The slug's list, if it is not the inventory's."""
 
 
-class Frame(Model):
+class BaseInventory(Model):
     """An inventory without its facilities. Mappings are sorted by id.
 
     The lock of a country is large, so it can be parsed on first use (`read_later`).
@@ -84,16 +84,19 @@ class Frame(Model):
 
     def with_facilities(self, facilities: Mapping[str, Facility]) -> Inventory:
         """Return the inventory with these facilities, which are sorted by id."""
-        return self.joined(Inventory, facilities)
+        return self.with_facilities_as(Inventory, facilities)
 
-    def joined(self, kind: type[F], facilities: Mapping[str, object]) -> F:
-        """Return this frame with facilities, as another kind of frame."""
+    def with_facilities_as(self, kind: type[F], facilities: Mapping[str, object]) -> F:
+        """Return this inventory with facilities, as an inventory of another class.
+
+        The lock is not parsed for that: the result reads it from this inventory on first use.
+        """
         fields = {"facilities": dict(facilities)}
         if _LOCK in self.__dict__:
             return cast("F", kind.model_construct(**dict(self) | fields))
-        joined = cast("F", kind.model_construct(**self.__dict__ | {_LOCK: Allocations()} | fields))
-        joined.read_later(lambda: self.allocations)
-        return joined
+        inventory = cast("F", kind.model_construct(**self.__dict__ | {_LOCK: Allocations()} | fields))
+        inventory.read_later(lambda: self.allocations)
+        return inventory
 
     @property
     def signers(self) -> tuple[Signer, ...]:
@@ -171,7 +174,7 @@ def _is_inside(part: str, scheme: str, whole: str, whole_scheme: str) -> bool:
         return False
 
 
-class Inventory(Frame):
+class Inventory(BaseInventory):
     """A loaded inventory. Mappings are sorted by id."""
 
     facilities: dict[Slug, Facility]

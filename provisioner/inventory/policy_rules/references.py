@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from typing import Final
 
 from provisioner.base.errors import Problem
-from provisioner.base.text import Document, asked, msg, nearest
+from provisioner.base.text import Document, msg, nearest, which_was_meant
 from provisioner.inventory.policy_rules.file import (
     JUDGING,
     KEYWORDS,
@@ -242,7 +242,7 @@ class _Scope:
             hint = "use input, and rules of this file"
             yield fault_at(chain.base, "it reads data: a file of rules stands alone", hint, _REFERENCE)
         elif base != "input" and base not in declared and base not in self.rules and base != "_":
-            close = asked(nearest(base, sorted({*declared, *self.rules, "input"})))
+            close = which_was_meant(nearest(base, sorted({*declared, *self.rules, "input"})))
             hint = msg("{close} declare it: some {base} in …, or {base_2} := …", close, base, base).lstrip()
             yield fault_at(chain.base, msg("{base} is not declared", base), hint, _REFERENCE)
         elif base in JUDGING and not self.module.is_test:
@@ -258,7 +258,8 @@ class _Scope:
             return
         message = msg("rules cannot call {name}: {name_2}", name, _why_not(name))
         hint = (
-            asked(nearest(name, sorted(ALLOWED | self.functions))) or "what rules may call: provisioner policy --help"
+            which_was_meant(nearest(name, sorted(ALLOWED | self.functions)))
+            or "what rules may call: provisioner policy --help"
         )
         yield fault_at(chain.base, message, hint, "rego-function")
 
@@ -285,7 +286,7 @@ class _Scope:
     @staticmethod
     def _no_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> Problem:
         listed = sorted(names)
-        close = asked(nearest(step, listed))
+        close = which_was_meant(nearest(step, listed))
         hint = close or (msg("there are {listed}", ", ".join(listed)) if len(listed) <= _MOST_LISTED else _SCHEMA)
         return fault_at(
             word, msg("the plan has no {step} there, so that this never holds", step[:60]), hint, _REFERENCE
@@ -305,7 +306,7 @@ class _Scope:
                 )
                 yield fault_at(operand, message, "compare it with a possible value", _REFERENCE)
             elif values and operand.value is not None and operand.value not in values:
-                close = asked(nearest(operand.value, values))
+                close = which_was_meant(nearest(operand.value, values))
                 hint = msg("{close} it is one of {values}", close, ", ".join(values)).lstrip()
                 yield fault_at(
                     operand, msg("{dotted} is never {text}", chain.dotted, operand.text[:40]), hint, _REFERENCE

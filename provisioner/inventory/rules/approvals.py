@@ -10,7 +10,7 @@ from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import is_between, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError, by_slug
-from provisioner.inventory.model import Approver, Frame, InProvince, Operating, Party
+from provisioner.inventory.model import Approver, BaseInventory, InProvince, Operating, Party
 from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
 from provisioner.inventory.model.receivers import CarrierKey, ProvinceKey, SigningKey
 from provisioner.inventory.rules.view import View
@@ -22,7 +22,7 @@ _LISTS = {Party.DIC: "dic", Party.HEALTH: "health", Party.CARRIER: "carriers"}
 class KeyRing:
     """Signing keys of an inventory, by party and fingerprint."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: BaseInventory) -> None:
         self._frame = frame
         self._keys: dict[tuple[Party, str], list[SigningKey]] = {}
         self._with_key: dict[tuple[Party, str, ProvinceScheme | None, str], bool] = {}
@@ -136,7 +136,7 @@ def enough_people_can_approve(view: View) -> Iterator[Problem]:
                 yield view.problem("inventory", path, "approvers-lacking", message, hint, severity=Severity.WARNING)
 
 
-def keys_are_of_known_parties(view: View) -> Iterator[Problem]:
+def keys_are_of_existing_parties(view: View) -> Iterator[Problem]:
     """Parties' keys are valid, and of known provinces and carriers."""
     for _, path, key in _signing_keys(view):
         try:
@@ -239,7 +239,7 @@ def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
             yield view.problem(owner, path, "sign-off-claimed", message, hint, severity=Severity.WARNING)
 
 
-def withdrawals_are_of_known_facilities(view: View) -> Iterator[Problem]:
+def withdrawals_are_of_existing_facilities(view: View) -> Iterator[Problem]:
     """Withdrawals name existing facilities; for a removed one the entry can go."""
     keys = view.inventory.signing_keys
     for index, withdrawal in enumerate(keys.withdrawn if keys else ()):
@@ -271,11 +271,11 @@ def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    keys_are_of_known_parties,
+    keys_are_of_existing_parties,
     no_key_is_of_two_parties,
     signatures_are_of_the_parties,
     parties_with_a_key_sign_by_it,
-    withdrawals_are_of_known_facilities,
+    withdrawals_are_of_existing_facilities,
     withdrawn_agreements_stay_withdrawn,
     approvers_have_keys_of_their_own,
     enough_people_can_approve,

@@ -22,6 +22,7 @@ from provisioner.base.text import msg
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.model import (
+    BaseInventory,
     Camera,
     Carrier,
     CarrierSecrets,
@@ -29,7 +30,6 @@ from provisioner.inventory.model import (
     Credentials,
     Facility,
     FormerCredentials,
-    Frame,
     Operating,
     Secrets,
 )
@@ -108,7 +108,7 @@ class SecretsView:
         carriers: the carrier of a file's vault id, by file.
     """
 
-    frame: Frame
+    frame: BaseInventory
     sites: Mapping[str, LoginSite]
     cameras_of: Callable[[str], Iterable[Camera]]
     secrets: Secrets

@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Final
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import asked, did_you_mean, is_between, local_time, msg, nearest, start_of
+from provisioner.base.text import did_you_mean, is_between, local_time, msg, nearest, start_of, which_was_meant
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import (
     SCHEMES,
@@ -82,7 +82,7 @@ def _other_list(slug: str, scheme: str, *, frozen: bool) -> str:
 
 
 def _likeness(slug: str, scheme: ProvinceScheme) -> str:
-    return asked(nearest(slug, sorted(_slugs(scheme)), most=1)) or "write the province's slug, e.g. bac-giang"
+    return which_was_meant(nearest(slug, sorted(_slugs(scheme)), most=1)) or "write the province's slug, e.g. bac-giang"
 
 
 @cache

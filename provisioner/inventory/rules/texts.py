@@ -102,7 +102,7 @@ def _path_finding(path: str) -> _Finding | None:
     return None
 
 
-def shown(text: str) -> str:
+def public_text(text: str) -> str:
     """Return a free text, withheld if private, whatever the inventory's problems are."""
     return WITHHELD if _is_private(text) else text
 

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.geography import Province, ProvinceError, by_slug, is_inside
-from provisioner.inventory.model import Designation, Frame, InProvince, ProvinceScheme
+from provisioner.inventory.model import BaseInventory, Designation, InProvince, ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
 
 _Root = TypeVar("_Root")
@@ -57,7 +57,7 @@ class View:
         broken: owners of invalid files; a reference to them is not an error.
     """
 
-    inventory: Frame
+    inventory: BaseInventory
     outlines: Mapping[str, Outline]
     places: Places
     today: date

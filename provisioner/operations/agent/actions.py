@@ -24,7 +24,7 @@ from provisioner.plan import Saved
 from provisioner.record.entries import Operation, Recorded
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.result import Verdict
 
 MARK: Final = "agent: "
@@ -173,7 +173,7 @@ class PathsProof:
 def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> PathsProof:
     """Verify every path and record it; a failure only changes the words."""
     try:
-        result = verify_with_memory(session, Limit(), Orders(deadline_s=deadline_s, say=say))
+        result = verify_with_memory(session, Limit(), VerifyOptions(deadline_s=deadline_s, say=say))
     except ProvisionerError as error:
         return PathsProof(f"not verified: {error.message}", good=False)
     unrecorded = ""

@@ -83,7 +83,7 @@ def apply_plan(
         StateError: the run cannot be recorded. After each of these no host was changed.
     """
     planned.refuse_foreign()
-    stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
+    stale = moved_hosts(saved, planned.plan, planned.host_items) if saved else {}
     _refuse(planned.plan, saved, stale, options.rollout)
     approvals = refuse_unapproved(session, planned, saved, options.folder, tuple(stale))
     live = planned.plan.basis.live

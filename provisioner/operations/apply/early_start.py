@@ -21,7 +21,7 @@ def begin(environment: Mapping[str, str]) -> None:
         return
 
 
-def begun() -> WaitingAnsible | None:
+def started() -> WaitingAnsible | None:
     """Return the started Ansible; the first caller owns it."""
     return _Process.begun
 

@@ -117,7 +117,7 @@ def check_saved(session: Session, saved: Saved) -> PlanCheck:
 
 def _moved(session: Session, saved: Saved, planned: Planned) -> tuple[tuple[str, str], ...]:
     everywhere = [("", text) for text in moved_basis(saved.basis, session.basis({}))]
-    hosts = moved_hosts(saved, planned.plan, planned.seen)
+    hosts = moved_hosts(saved, planned.plan, planned.host_items)
     return (*everywhere, *((host, text) for host, items in hosts.items() for text in items))
 
 

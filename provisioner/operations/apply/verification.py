@@ -45,7 +45,7 @@ from provisioner.verify.document import verify_in_parts
 from provisioner.verify.incidents import REMEMBERED
 from provisioner.verify.judge import HIGHEST
 from provisioner.verify.memory import Memories, memory_from, swept_paths
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.reference import References, references_document, references_from, report_on
 from provisioner.verify.result import Accepted, Cause, PathVerdict, Verdict, VerifyResult, exit_code
 
@@ -210,7 +210,7 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
     try:
         read = each_memory(folder, paths)
         if read is None:
-            return Recalled(reason=f"no run was ever recorded in {folder.shown}")
+            return Recalled(reason=f"no run was ever recorded in {folder.text}")
         memories, unread = {}, 0
         with without_collector():
             for path, document in read:
@@ -223,18 +223,18 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
     return Recalled(memories, unread=unread)
 
 
-def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> VerifyResult:
+def verify_with_memory(session: Session, limit: Limit, options: VerifyOptions) -> VerifyResult:
     """Verify paths with earlier memories; errors as `pipeline.verify_inventory`."""
     names, memories = paths_to_verify(session, limit)
     recalled, accepted = recall(session, memories), recall_references(session, names)
     forgot = recalled.reason
     if recalled.unread:
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
-    orders = replace(orders, memories=recalled.memories, forgot=forgot, references=accepted)
-    orders = replace(orders, changes=lambda since: changes_since(session, since))
+    options = replace(options, memories=recalled.memories, forgot=forgot, references=accepted)
+    options = replace(options, changes=lambda since: changes_since(session, since))
     proofs = ProofsSoFar(keyed_state_folder(session))
     with without_collector():
-        result = verify_inventory(session, limit, replace(orders, keep=proofs.take))
+        result = verify_inventory(session, limit, replace(options, keep=proofs.take))
     result = replace(result, looks=(*proofs.unwritten, *result.looks))
     reports = {path: report for path in names if (report := report_on(accepted.get(path, ())))}
     return replace(result, references=reports, before=_since_before(session, result))
@@ -289,9 +289,9 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
     return updated, Acceptances(run, references)
 
 
-def expect_verification(session: Session, limit: tuple[str, ...], orders: Orders) -> None:
+def expect_verification(session: Session, limit: tuple[str, ...], options: VerifyOptions) -> None:
     """Tell the watcher how long such a verification usually takes."""
-    narrowed = _narrowed(orders.sample.text if orders.sample else None, orders.level)
+    narrowed = _narrowed(options.sample.text if options.sample else None, options.level)
     expect_usual_time(session, Operation.VERIFY, limit=(*limit, *narrowed))
 
 

@@ -23,11 +23,11 @@ from provisioner.operations.drain.steps import (
     write_all,
 )
 from provisioner.operations.edit.file_edit import Edits, FileEdit
-from provisioner.operations.edit.relay_drain import DrainEdits, DrainOrder, drain_finished, drain_started
+from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, drain_finished, drain_started
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout import HostOutcome
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 
 _LOOKS: Final = 7
 """Reads for gateways after the new relay knows them: they connect within half a minute."""
@@ -85,7 +85,7 @@ class Attendant(Protocol):
         """Whether somebody asked to stop."""
 
     @property
-    def orders(self) -> Orders:
+    def verify_options(self) -> VerifyOptions:
         """Options of verifications."""
 
 
@@ -127,7 +127,7 @@ class DrainOutcome:
 
 
 def drain_relay(
-    sessions: Sessions, edits: Edits, order: DrainOrder, terms: DrainTerms, attendant: Attendant
+    sessions: Sessions, edits: Edits, request: DrainRequest, terms: DrainTerms, attendant: Attendant
 ) -> DrainOutcome:
     """Take all possible steps of a drain; a repeated call resumes.
 
@@ -137,17 +137,17 @@ def drain_relay(
         HostError, PolicyError: a relay cannot be read, or a step is refused and its files restored.
     """
     session = sessions()
-    look = look_at_drain(session, order, allow=terms.allow)
-    started = drain_started(edits, order, look.held)
-    _refuse_strangers(session, order, terms.unproved)
+    look = look_at_drain(session, request, allow=terms.allow)
+    started = drain_started(edits, request, look.held)
+    _refuse_strangers(session, request, terms.unproved)
     outcome = DrainOutcome(look, started)
     attendant.begins(look, started)
     if terms.dry_run:
         return outcome
-    course = _DrainRun(sessions, edits, order, terms, attendant, outcome)
+    course = _DrainRun(sessions, edits, request, terms, attendant, outcome)
     if started.edits:
         write_all(edits.root, started.edits)
-        attendant.written(started.edits, f"{order.relay} is emptied onto {order.to}")
+        attendant.written(started.edits, f"{request.relay} is emptied onto {request.to}")
         course.look_again()
     for step in (course.carry, course.let_go):
         if not outcome.stopped:
@@ -157,11 +157,11 @@ def drain_relay(
     return outcome
 
 
-def _refuse_strangers(session: Session, order: DrainOrder, names: Collection[str]) -> None:
-    relays = {order.relay, order.to}
+def _refuse_strangers(session: Session, request: DrainRequest, names: Collection[str]) -> None:
+    relays = {request.relay, request.to}
     facilities = sorted(f.id for f in session.served.facilities.values() if f.plan and f.plan.relay in relays)
     for name in sorted(set(names) - set(facilities)):
-        hint = did_you_mean(name, facilities, f"name one that moves: {order.relay} has others as well")
+        hint = did_you_mean(name, facilities, f"name one that moves: {request.relay} has others as well")
         raise UsageError(f"--unproved {printable(name, _SHOWN)}: no site of these relays", hint=hint, object=name)
 
 
@@ -169,13 +169,13 @@ def _refuse_strangers(session: Session, order: DrainOrder, names: Collection[str
 class _DrainRun:
     sessions: Sessions
     edits: Edits
-    order: DrainOrder
+    request: DrainRequest
     terms: DrainTerms
     by: Attendant
     outcome: DrainOutcome
 
     def look_again(self) -> None:
-        self.outcome.look = look_at_drain(self.sessions(), self.order, allow=self.terms.allow)
+        self.outcome.look = look_at_drain(self.sessions(), self.request, allow=self.terms.allow)
 
     def read_last(self) -> None:
         """Read the progress again, or derive it if that fails."""
@@ -205,7 +205,7 @@ class _DrainRun:
         if not self.outcome.look.waiting:
             return
         session = self.sessions()
-        planned = plan_of_relay(session, self.order.to, (), self.terms.allow)
+        planned = plan_of_relay(session, self.request.to, (), self.terms.allow)
         self.by.applies(planned)
         if not self.apply(session, planned):
             return
@@ -249,7 +249,7 @@ class _DrainRun:
             finished, names = judged.edits, [name for name in names if name not in judged.refused]
             if not names:
                 return
-        session, planned = plan_letting_go(self.sessions, self.order.relay, finished, names, self.terms.allow)
+        session, planned = plan_letting_go(self.sessions, self.request.relay, finished, names, self.terms.allow)
         self.by.cuts(planned)
         try:
             is_applied = self.apply(session, planned)
@@ -257,7 +257,7 @@ class _DrainRun:
             put_back(self.edits.root, finished)
             raise
         if finished:
-            self.by.written(finished, f"{self.order.to} has {', '.join(names)}")
+            self.by.written(finished, f"{self.request.to} has {', '.join(names)}")
         if not is_applied:
             return
         self.outcome.moved += names
@@ -270,7 +270,7 @@ class _DrainRun:
         return self.outcome.proofs[name].is_given or name in self.terms.unproved
 
     def prove(self, session: Session, names: Sequence[str]) -> None:
-        proofs, unrecorded = prove(session, names, self.order.to, self.by.orders)
+        proofs, unrecorded = prove(session, names, self.request.to, self.by.verify_options)
         self.outcome.proofs |= proofs
         if unrecorded:
             self.by.warns(f"this verification is not recorded: {unrecorded}")

@@ -13,7 +13,7 @@ from provisioner.desired.spec import NEXT, RTSP_PORT, SITE
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Facility
 from provisioner.inventory.signed import unsigned_by
-from provisioner.operations.edit.relay_drain import DrainOrder, refuse_pair
+from provisioner.operations.edit.relay_drain import DrainRequest, refuse_pair
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan.change import Action, Change, Impact, Resource
@@ -41,7 +41,7 @@ class DrainLook:
         port: its RTSP port, or RTSPS if it requires encryption.
     """
 
-    order: DrainOrder
+    request: DrainRequest
     planned: Planned
     unsigned: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -65,7 +65,7 @@ class DrainLook:
         return not (self.unsigned or self.waiting or self.unseen or self.both or self.leaving)
 
 
-def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, int]) -> DrainLook:
+def look_at_drain(session: Session, request: DrainRequest, *, allow: Mapping[str, int]) -> DrainLook:
     """Read a drain's progress from both relays and the files.
 
     Raises:
@@ -74,41 +74,41 @@ def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, in
         HostError: a relay cannot be read.
         PolicyError: another inventory owns a relay, or the new one was never applied.
     """
-    refuse_pair(session.served, order)
-    planned = make_plan(session, Limit({"host": frozenset({order.relay, order.to})}), allow=allow)
+    refuse_pair(session.served, request)
+    planned = make_plan(session, Limit({"host": frozenset({request.relay, request.to})}), allow=allow)
     planned.refuse_foreign()
-    _refuse_unready(planned, order)
-    moving = [f for f in session.served.facilities.values() if _is_moving(f, order)]
-    changing = {change.facility for change in planned.plan.pending if change.host == order.to}
+    _refuse_unready(planned, request)
+    moving = [f for f in session.served.facilities.values() if _is_moving(f, request)]
+    changing = {change.facility for change in planned.plan.pending if change.host == request.to}
     signed = [f.id for f in moving if f.successor and f.successor.agreed and not unsigned_by(f, f.successor)]
-    reached = _reached(session, planned.facts[order.to], order.to)
+    reached = _reached(session, planned.facts[request.to], request.to)
     carried = [name for name in signed if name not in changing]
-    spec = session.state.hosts[order.relay]
-    target_sites = {f.id for f in session.served.facilities.values() if f.plan and f.plan.relay == order.to}
-    relay_facts = planned.facts[order.relay]
-    target = session.state.hosts[order.to]
+    spec = session.state.hosts[request.relay]
+    target_sites = {f.id for f in session.served.facilities.values() if f.plan and f.plan.relay == request.to}
+    relay_facts = planned.facts[request.relay]
+    target = session.state.hosts[request.to]
     return DrainLook(
-        order,
+        request,
         planned,
         unsigned=tuple(f.id for f in moving if f.id not in signed),
         waiting=tuple(name for name in signed if name in changing),
         unseen=tuple(name for name in carried if name not in reached),
         both=tuple(name for name in carried if name in reached),
         leaving=tuple(
-            sorted({c.facility for c in planned.plan.pending if _removes_site(c, order.relay)} & target_sites)
+            sorted({c.facility for c in planned.plan.pending if _removes_site(c, request.relay)} & target_sites)
         ),
         paths=dict(sorted(Counter(path.facility for path in spec.paths).items())),
         viewers={path: number for path, number in sorted(relay_facts.viewers.items()) if number},
-        held=frozenset(frozen.facility.id for frozen in planned.plan.held if order.relay in frozen.hosts),
+        held=frozenset(frozen.facility.id for frozen in planned.plan.held if request.relay in frozen.hosts),
         address=target.tunnel.address,
         port=target.relay.own_port if target.relay else RTSP_PORT,
     )
 
 
-def _is_moving(facility: Facility, order: DrainOrder) -> bool:
+def _is_moving(facility: Facility, request: DrainRequest) -> bool:
     plan, successor = facility.plan, facility.successor
     pair = (plan.relay, successor.relay) if plan and successor else None
-    return pair == (order.relay, order.to) and facility.operating.is_carried
+    return pair == (request.relay, request.to) and facility.operating.is_carried
 
 
 def _removes_site(change: Change, relay: str) -> bool:
@@ -129,15 +129,15 @@ def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
     return frozenset({*(peer.name.partition("/")[2] for peer in peers), *routed})
 
 
-def _refuse_unready(planned: Planned, order: DrainOrder) -> None:
-    for host in (order.relay, order.to):
+def _refuse_unready(planned: Planned, request: DrainRequest) -> None:
+    for host in (request.relay, request.to):
         if host in planned.unreadable:
             error = planned.unreadable[host]
-            hint = f"{error.hint}; {_RELAY_IS_DEAD}" if host == order.relay else error.hint
+            hint = f"{error.hint}; {_RELAY_IS_DEAD}" if host == request.relay else error.hint
             raise HostError(error.message, hint=hint, object=host)
-    if not planned.facts[order.to].confirmed:
+    if not planned.facts[request.to].confirmed:
         hint = "apply it first, with the centres that are to read there: provisioner apply --allow trust=NUMBER"
-        raise PolicyError(f"{order.to} was never applied", hint=hint, object=order.to)
+        raise PolicyError(f"{request.to} was never applied", hint=hint, object=request.to)
 
 
 def refuse_cutting(planned: Planned, relay: str, allowed: Collection[str]) -> None:

@@ -19,7 +19,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.network import tunnel_check
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.result import PathVerdict, Verdict
 
 _RANKS: Mapping[Verdict, int] = {Verdict.UP: 2, Verdict.DEGRADED: 1}
@@ -154,7 +154,7 @@ def plan_letting_go(
 
 
 def prove(
-    session: Session, facilities: Collection[str], relay: str, orders: Orders
+    session: Session, facilities: Collection[str], relay: str, options: VerifyOptions
 ) -> tuple[dict[str, SiteProof], str]:
     """Verify sites over both relays; return proofs and a recording failure.
 
@@ -162,7 +162,7 @@ def prove(
         InventoryError, SecretsError, RenderError, UsageError: as for any verification.
     """
     limit = Limit({"facility": frozenset(facilities)})
-    result = verify_with_memory(session, limit, orders)
+    result = verify_with_memory(session, limit, options)
     unrecorded = ""
     try:
         record_verification(session, result, tuple(f"facility={name}" for name in sorted(facilities)))

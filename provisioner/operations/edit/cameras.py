@@ -25,7 +25,7 @@ _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class StreamOrder:
+class StreamRequest:
     """Contracted settings of a stream.
 
     Attributes:
@@ -51,7 +51,7 @@ class StreamOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceOrder:
+class DeviceRequest:
     """Requested settings of a camera or recorder.
 
     Attributes:
@@ -61,7 +61,7 @@ class DeviceOrder:
 
     values: Mapping[str, object]
     serial: str = ""
-    streams: Mapping[StreamName, StreamOrder] = field(default_factory=dict)
+    streams: Mapping[StreamName, StreamRequest] = field(default_factory=dict)
 
     @property
     def recorder(self) -> str:
@@ -149,7 +149,7 @@ def _streams(device: Camera | Recorder) -> list[tuple[str, Stream]]:
     return [] if isinstance(device, Recorder) else [(name.value, stream) for name, stream in device.streams.named]
 
 
-def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
+def stream_of(text: str, rtsp_path: str = "") -> StreamRequest:
     """Parse `640x360`, `1920x1080/h265` or `640x360@15`, or raise `UsageError`."""
     match = _STREAM.fullmatch(text)
     codec = match["codec"] if match else None
@@ -157,16 +157,16 @@ def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
         hint = f"write WIDTHxHEIGHT[/CODEC][@FPS], e.g. 640x360/h264@15; codecs are {', '.join(Codec)}"
         raise UsageError(f"{printable(text, _SHOWN)} is no stream", hint=hint)
     fps = int(match["fps"]) if match["fps"] else None
-    return StreamOrder(int(match["width"]), int(match["height"]), Codec(codec) if codec else None, fps, rtsp_path)
+    return StreamRequest(int(match["width"]), int(match["height"]), Codec(codec) if codec else None, fps, rtsp_path)
 
 
 def camera_added(
-    edits: Edits, facility: str, order: DeviceOrder, *, camera: str = "", new_recorder: str = ""
+    edits: Edits, facility: str, request: DeviceRequest, *, camera: str = "", new_recorder: str = ""
 ) -> FileEdit:
     """Return an edit that adds a camera, also with a new recorder.
 
-    Without a recorder the order has the camera's address and make. An empty `camera` means `cam-` and the next number.
-    `new_recorder` is the address of a recorder with the order's make and model.
+    Without a recorder the request has the camera's address and make. An empty `camera` means `cam-` and the next
+    number. `new_recorder` is the address of a recorder with the request's make and model.
 
     Raises:
         UsageError: the camera exists, or a required value is missing.
@@ -178,36 +178,36 @@ def camera_added(
     if any(existing.id == name for existing in site.cameras):
         hint = f"provisioner camera replace {facility}/{name}"
         raise UsageError(f"facility {facility} has a camera {name}", hint=hint, object=facility)
-    if not order.recorder and "address" not in order.values:
+    if not request.recorder and "address" not in request.values:
         hint = "add --address 192.168.1.31 --make axis, or of a recorder --recorder nvr-01 --channel 1"
         raise UsageError("a camera has an address of its own, or is a recorder's channel", hint=hint, object=facility)
-    values = order.values
+    values = request.values
     if new_recorder:
-        text = _with_recorder(text, site, order, new_recorder)
+        text = _with_recorder(text, site, request, new_recorder)
         values = {key: value for key, value in values.items() if key not in {"make", "model", "port"}}
-    streams = {stream.value: Flow(wanted.values) for stream, wanted in order.streams.items()}
+    streams = {stream.value: Flow(wanted.values) for stream, wanted in request.streams.items()}
     new: dict[str, object] = {"id": name, **values, "streams": streams}
-    if order.serial and not order.recorder:
-        new["onvif"] = Flow(serial=order.serial)
+    if request.serial and not request.recorder:
+        new["onvif"] = Flow(serial=request.serial)
     text = text.with_values({("cameras", len(site.cameras)): new} if site.cameras else {("cameras",): [new]})
     return opened.edited(text)
 
 
-def _with_recorder(text: FacilityText, site: Facility, order: DeviceOrder, address: str) -> FacilityText:
-    if any(recorder.id == order.recorder for recorder in site.recorders):
-        hint = f"leave its address out, or give it another one: provisioner camera replace {site.id}/{order.recorder}"
-        raise UsageError(f"facility {site.id} has a recorder {order.recorder}", hint=hint, object=site.id)
-    if not order.recorder or "make" not in order.values:
+def _with_recorder(text: FacilityText, site: Facility, request: DeviceRequest, address: str) -> FacilityText:
+    if any(recorder.id == request.recorder for recorder in site.recorders):
+        hint = f"leave its address out, or give it another one: provisioner camera replace {site.id}/{request.recorder}"
+        raise UsageError(f"facility {site.id} has a recorder {request.recorder}", hint=hint, object=site.id)
+    if not request.recorder or "make" not in request.values:
         raise UsageError("a new recorder needs an id and a make", hint="add --recorder nvr-02 --make hikvision")
-    values = {**order.values, "id": order.recorder, "address": address}
+    values = {**request.values, "id": request.recorder, "address": address}
     new: dict[str, object] = {key: values[key] for key in ("id", "make", "model", "address", "port") if key in values}
-    new |= {"onvif": Flow(serial=order.serial)} if order.serial else {}
+    new |= {"onvif": Flow(serial=request.serial)} if request.serial else {}
     addition: dict[KeyPath, object] = {("recorders", len(site.recorders)): Flow(new)}
     return text.with_values(addition if site.recorders else {("recorders",): [Flow(new)]})
 
 
 def device_replaced(
-    edits: Edits, facility: str, device: str, order: DeviceOrder, *, accept_old_until: date | None = None
+    edits: Edits, facility: str, device: str, request: DeviceRequest, *, accept_old_until: date | None = None
 ) -> FileEdit:
     """Return an edit that replaces a device; id and zone stay.
 
@@ -221,42 +221,42 @@ def device_replaced(
     opened = edits.open(facility)
     site, text = opened.site, opened.text
     key_path, entry = key_path_of_device(site, device)
-    if isinstance(entry, Recorder) and order.streams:
+    if isinstance(entry, Recorder) and request.streams:
         hint = f"name one of its channels: {', '.join(c.id for c in site.cameras if c.recorder == device) or 'none'}"
         raise UsageError(f"{device} is a recorder: streams are those of its channels", hint=hint, object=facility)
-    changes = _changes(key_path, entry, order)
+    changes = _changes(key_path, entry, request)
     if not changes:
         raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
     if accept_old_until is not None:
-        changes |= _former(key_path, entry, order, day_to_come(accept_old_until, edits.today))
+        changes |= _former(key_path, entry, request, day_to_come(accept_old_until, edits.today))
     return opened.edited(text.with_values(changes))
 
 
-def _changes(key_path: KeyPath, entry: Camera | Recorder, order: DeviceOrder) -> dict[KeyPath, object]:
-    changes: dict[KeyPath, object] = {(*key_path, key): value for key, value in order.values.items()}
-    for stream, wanted in order.streams.items():
+def _changes(key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest) -> dict[KeyPath, object]:
+    changes: dict[KeyPath, object] = {(*key_path, key): value for key, value in request.values.items()}
+    for stream, wanted in request.streams.items():
         old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None
         if old is None:
             changes[*key_path, "streams", stream.value] = Flow(wanted.values)
         else:
             changes |= {(*key_path, "streams", stream.value, key): value for key, value in wanted.values.items()}
-    if order.serial:
+    if request.serial:
         changes |= (
-            {(*key_path, "onvif", "serial"): order.serial}
+            {(*key_path, "onvif", "serial"): request.serial}
             if entry.onvif
-            else {(*key_path, "onvif"): Flow(serial=order.serial)}
+            else {(*key_path, "onvif"): Flow(serial=request.serial)}
         )
     return changes
 
 
-def _former(key_path: KeyPath, entry: Camera | Recorder, order: DeviceOrder, until: date) -> dict[KeyPath, object]:
-    """Return the edit that accepts an order's former streams until a day.
+def _former(key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest, until: date) -> dict[KeyPath, object]:
+    """Return the edit that accepts a request's former streams until a day.
 
     Raises:
         UsageError: no stream changes, or one is under change already.
     """
     former: dict[KeyPath, object] = {}
-    for stream, wanted in order.streams.items():
+    for stream, wanted in request.streams.items():
         old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None
         if old is not None:
             former |= former_stream((*key_path, "streams", stream.value), old, wanted.values, until)
@@ -266,7 +266,7 @@ def _former(key_path: KeyPath, entry: Camera | Recorder, order: DeviceOrder, unt
     return former
 
 
-def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -> FileEdit:
+def camera_moved(edits: Edits, facility: str, camera: str, request: DeviceRequest) -> FileEdit:
     """Return an edit that changes a camera's zone, recorder or address.
 
     A recorder's channel loses address, make and port; a camera with an address loses recorder and channel.
@@ -281,12 +281,12 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
     if not isinstance(device, Camera):
         hint = f"give it another address: provisioner camera replace {facility}/{camera} --address …"
         raise UsageError(f"{camera} is a recorder", hint=hint, object=facility)
-    values = order.values
+    values = request.values
     if not values:
         hint = "name its zone, its location, its recorder and channel, or its address"
         raise UsageError(f"nothing was said of where {facility}/{camera} goes", hint=hint, object=facility)
     removed: tuple[str, ...] = ()
-    if order.recorder:
+    if request.recorder:
         removed = ("address", "make", "model", "port", "onvif", "accept")
     elif "address" in values:
         removed = ("recorder", "channel", "ip_channel")

@@ -20,9 +20,9 @@ from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import (
     Access,
+    BaseInventory,
     ConnectionPlan,
     Facility,
-    Frame,
     Operating,
     PlanState,
 )
@@ -40,7 +40,7 @@ _LAN_BITS = 24
 _LAN_INTERFACE = "br-lan"
 
 
-class SurveyOrder(TypedDict):
+class SurveyRequest(TypedDict):
     """A survey's findings, in the words of the facility file."""
 
     by: Sequence[str]
@@ -54,7 +54,7 @@ class SurveyOrder(TypedDict):
     verdict: str
 
 
-class PlanOrder(TypedDict):
+class ConnectionPlanRequest(TypedDict):
     """A facility's relay and its site network; empty values are defaults."""
 
     relay: str
@@ -139,7 +139,7 @@ def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
     return opened.edited(opened.text.with_values({("contact_confirmed_on",): day.isoformat()}))
 
 
-def surveyed(edits: Edits, facility: str, day: date, order: SurveyOrder) -> FileEdit:
+def surveyed(edits: Edits, facility: str, day: date, request: SurveyRequest) -> FileEdit:
     """Return an edit that sets the survey; other findings stay.
 
     Raises:
@@ -147,16 +147,16 @@ def surveyed(edits: Edits, facility: str, day: date, order: SurveyOrder) -> File
         UsageError: there is no such facility.
     """
     opened = edits.open(facility)
-    fit = order["present"] if order["fit"] is None else order["fit"]
-    counts: dict[str, object] = {"present": order["present"], "fit": fit, "missing": order["missing"]}
-    line: dict[str, object] = {"kind": order["uplink"]}
-    line |= {} if order["upload"] is None else {"upload_mbps": order["upload"]}
+    fit = request["present"] if request["fit"] is None else request["fit"]
+    counts: dict[str, object] = {"present": request["present"], "fit": fit, "missing": request["missing"]}
+    line: dict[str, object] = {"kind": request["uplink"]}
+    line |= {} if request["upload"] is None else {"upload_mbps": request["upload"]}
     values: dict[str, object] = {
         "surveyed_on": day.isoformat(),
-        "by": list(order["by"]),
+        "by": list(request["by"]),
         "uplink": Flow(line),
         "cameras": Flow(counts),
-        "verdict": order["verdict"],
+        "verdict": request["verdict"],
     }
     if opened.site.survey is None:
         return opened.edited(opened.text.with_values({("survey",): values}))
@@ -216,7 +216,7 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
     return opened.edited(text)
 
 
-def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
+def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> FileEdit:
     """Return an edit that sets a proposed plan and its gateway.
 
     A plan that all parties have signed becomes agreed.
@@ -228,7 +228,7 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
     frame = frame_of(loaded)
-    relay, access, backup = order["relay"], order["access"] or "", order["backup_relay"]
+    relay, access, backup = request["relay"], request["access"] or "", request["backup_relay"]
     if site.plan is None:
         relay = relay or _only_relay(loaded, frame, facility)
         plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay, **_access(access)}
@@ -244,7 +244,7 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     elif backup:
         _carrier_of(frame, backup)
         text = text.with_values({("plan", "backup_relay"): backup})
-    text = _with_gateway(text, site, order)
+    text = _with_gateway(text, site, request)
     # A sign-off before the gateway, or by hand, counts too.
     for key, current in (("plan", site.plan), ("successor", site.successor)):
         if current and site.cameras and not unsigned_by(site, current):
@@ -252,7 +252,7 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     return opened.edited(text)
 
 
-def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
+def _only_relay(loaded: Loaded, frame: BaseInventory, facility: str) -> str:
     view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
     today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
     carriers = {d.carrier for d in designations if is_between(today, d.since, d.until)}
@@ -264,14 +264,14 @@ def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
     raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
 
 
-def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> FacilityText:
-    values = {key: order[key] for key in ("lan", "lan_interface", "system", "relay_port")}
+def _with_gateway(text: FacilityText, site: Facility, request: ConnectionPlanRequest) -> FacilityText:
+    values = {key: request[key] for key in ("lan", "lan_interface", "system", "relay_port")}
     named = {key: value for key, value in values.items() if value}
     if site.gateway is None:
-        usual = {"lan": order["lan"] or _lan_of(site), "lan_interface": _LAN_INTERFACE}
+        usual = {"lan": request["lan"] or _lan_of(site), "lan_interface": _LAN_INTERFACE}
         return text.with_values({("gateway",): usual | named})
     text = text.with_values({("gateway", key): value for key, value in named.items()})
-    return text.without(("gateway", "relay_port")) if order["relay_port"] == 0 else text
+    return text.without(("gateway", "relay_port")) if request["relay_port"] == 0 else text
 
 
 def _lan_of(site: Facility) -> str:
@@ -322,7 +322,7 @@ def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> 
     return opened.edited(text)
 
 
-def _carrier_of(frame: Frame, relay: str) -> str:
+def _carrier_of(frame: BaseInventory, relay: str) -> str:
     relays = _carriers_by_relay(frame)
     if relay not in relays:
         hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
@@ -330,7 +330,7 @@ def _carrier_of(frame: Frame, relay: str) -> str:
     return relays[relay]
 
 
-def _carriers_by_relay(frame: Frame) -> dict[str, str]:
+def _carriers_by_relay(frame: BaseInventory) -> dict[str, str]:
     return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
 
 

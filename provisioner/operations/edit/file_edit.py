@@ -26,7 +26,7 @@ from provisioner.inventory.files.yaml import MAX_BYTES, parse
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import site_of
-from provisioner.inventory.model import Camera, Facility, Frame, Model, Recorder, device_of
+from provisioner.inventory.model import BaseInventory, Camera, Facility, Model, Recorder, device_of
 from provisioner.inventory.model.base import inner_model, use_of
 from provisioner.inventory.model.free_texts import text_keys
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
@@ -409,7 +409,7 @@ def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEd
         accepted = [edit for edit in accepted if edit.facility not in blamed]
 
 
-def frame_of(loaded: Loaded) -> Frame:
+def frame_of(loaded: Loaded) -> BaseInventory:
     """Return the inventory without facilities, or raise `InventoryError`."""
     if loaded.frame is None:
         hint = "run `provisioner validate` and correct what it lists"
@@ -430,7 +430,7 @@ def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date
             is_understood = False
             continue
         outlines[edit.facility] = site.outline
-        sources[owner] = SourceFile(file.shown, edit.after, PlacesIn)
+        sources[owner] = SourceFile(file.display_path, edit.after, PlacesIn)
         broken.discard(owner)
     if loaded.frame is None or not is_understood:
         return problems

@@ -224,7 +224,7 @@ class KeyAskers:
     def __init__(self, environment: Mapping[str, str], root: Path) -> None:
         self._environment, self._root = environment, root
 
-    def shown(self, host: FirstHost, carriers: tuple[str, ...]) -> SshHostKey:
+    def scanned_key(self, host: FirstHost, carriers: tuple[str, ...]) -> SshHostKey:
         """Return the key that a host shows; a person must verify it.
 
         Raises:

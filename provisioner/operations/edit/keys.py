@@ -26,8 +26,8 @@ from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import read_secrets
 from provisioner.inventory.model import (
     Allocations,
+    BaseInventory,
     Facility,
-    Frame,
     Inventory,
     NextRelayKey,
     OwnKeyStage,
@@ -60,7 +60,7 @@ _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class OwnKeyOrder:
+class OwnKeyRequest:
     """A requested change of a relay's own key.
 
     Attributes:
@@ -379,7 +379,7 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
     return keyed
 
 
-def _relay(root: Path, frame: Frame, host: str) -> KeyedHost | None:
+def _relay(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
     if host not in frame.relays:
         return None
     carrier, relay = frame.relays[host]
@@ -388,7 +388,7 @@ def _relay(root: Path, frame: Frame, host: str) -> KeyedHost | None:
     return KeyedHost(host, (carrier.id,), relay.address, carrier.ssh_to(relay), carrier.jump_to(relay), file, key_path)
 
 
-def _centre(root: Path, frame: Frame, host: str) -> KeyedHost | None:
+def _centre(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
     if host not in frame.centres:
         return None
     centre, file = frame.centres[host], root / "centres" / f"{host}.yml"

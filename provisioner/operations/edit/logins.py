@@ -34,7 +34,7 @@ _HEADER = "# Logins of cameras and recorders, by facility and device; encrypted 
 
 
 @dataclass(frozen=True, slots=True)
-class LoginsOrder:
+class LoginsRequest:
     """A requested login.
 
     Attributes:
@@ -67,7 +67,7 @@ class LoginsWritten:
 
 
 def set_logins(
-    root: Path, passwords: VaultPasswords, order: LoginsOrder, *, today: date, environment: Mapping[str, str]
+    root: Path, passwords: VaultPasswords, request: LoginsRequest, *, today: date, environment: Mapping[str, str]
 ) -> LoginsWritten:
     """Write a login for devices into their vault files.
 
@@ -79,9 +79,9 @@ def set_logins(
         SecretsError: a file cannot be opened.
         UsageError: there is no such device, its user is not known, or its login is under change already.
     """
-    by_file = _by_file(root, passwords, order.devices, today, environment)
-    texts = [_Edit.of(root, passwords, owner, devices, order) for owner, devices in sorted(by_file.items())]
-    accepted = _accepted(order, by_file, Edits(root, today, environment))
+    by_file = _by_file(root, passwords, request.devices, today, environment)
+    texts = [_Edit.of(root, passwords, owner, devices, request) for owner, devices in sorted(by_file.items())]
+    accepted = _accepted(request, by_file, Edits(root, today, environment))
     # First what says that either is taken: a new login alone would take the old one from relays.
     for edit in accepted:
         edit.write(root)
@@ -129,10 +129,10 @@ def _by_file(
     return by_file
 
 
-def _accepted(order: LoginsOrder, by_file: _ByFile, edits: Edits) -> tuple[FileEdit, ...]:
-    if order.accept_old_until is None:
+def _accepted(request: LoginsRequest, by_file: _ByFile, edits: Edits) -> tuple[FileEdit, ...]:
+    if request.accept_old_until is None:
         return ()
-    until = day_to_come(order.accept_old_until, edits.today)
+    until = day_to_come(request.accept_old_until, edits.today)
     by_site: dict[str, list[str]] = {}
     for facility, device in (pair for pairs in by_file.values() for pair in pairs):
         by_site.setdefault(facility.id, []).append(device)
@@ -179,14 +179,14 @@ class _Edit:
         passwords: VaultPasswords,
         owner: str,
         devices: Sequence[tuple[Facility, str]],
-        order: LoginsOrder,
+        request: LoginsRequest,
     ) -> _Edit:
         path, vault_id, before = _opened(root, passwords, owner)
         logins = _logins(path, before)
         after, changed = before.decode("utf-8-sig"), []
         for facility, device in devices:
             of_site = logins.setdefault(facility.id, {})
-            new = _login(f"{facility.id}/{device}", order, of_site.get(device))
+            new = _login(f"{facility.id}/{device}", request, of_site.get(device))
             if new != of_site.get(device):
                 after = _with(path, after, (facility.id, device), new, of_site)
                 of_site[device] = new
@@ -244,26 +244,26 @@ def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
     return vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
 
 
-def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credentials:
-    username = order.username or (old.username if old else "")
+def _login(name: str, request: LoginsRequest, old: Credentials | None) -> Credentials:
+    username = request.username or (old.username if old else "")
     if not username:
         raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)
-    old_login = _former_login(name, order, old)
+    old_login = _former_login(name, request, old)
     try:
-        return Credentials(username=username, password=order.password, old=old_login)
+        return Credentials(username=username, password=request.password, old=old_login)
     except ValidationError:
         # pydantic's message has the given value.
         message = "a user's name is one line of at most 300 characters"
         raise UsageError(message, hint="see --username", object=name) from None
 
 
-def _former_login(name: str, order: LoginsOrder, old: Credentials | None) -> FormerCredentials | None:
+def _former_login(name: str, request: LoginsRequest, old: Credentials | None) -> FormerCredentials | None:
     """Return the former login to keep beside the new one.
 
     Raises:
         UsageError: there is none to keep, it is the same, or one is kept already.
     """
-    if order.accept_old_until is None:
+    if request.accept_old_until is None:
         return old.old if old else None
     if old is None:
         hint = "leave --accept-old-until out"
@@ -271,7 +271,7 @@ def _former_login(name: str, order: LoginsOrder, old: Credentials | None) -> For
     if old.old is not None:
         hint = f"finish that first: provisioner camera accept {name} --finish, then provisioner secrets forget {name}"
         raise UsageError(f"the login of {name} is under change already", hint=hint, object=name)
-    if order.username in {"", old.username} and order.password == old.password:
+    if request.username in {"", old.username} and request.password == old.password:
         raise UsageError(f"{name} has this login already", hint="type the new one", object=name)
     return FormerCredentials(username=old.username, password=old.password)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from provisioner.base.errors import UsageError
 from provisioner.base.text import did_you_mean, msg, printable
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model import Access, Carrier, ConnectionPlan, Facility, Frame, Operating, PlanState
+from provisioner.inventory.model import Access, BaseInventory, Carrier, ConnectionPlan, Facility, Operating, PlanState
 from provisioner.inventory.signed import unsigned_by
 from provisioner.operations.edit.facilities import backup_beside
 from provisioner.operations.edit.file_edit import (
@@ -34,7 +34,7 @@ _FAULTY = "its file has errors: correct what provisioner validate lists"
 
 
 @dataclass(frozen=True, slots=True)
-class DrainOrder:
+class DrainRequest:
     """A requested drain of `relay` onto `to`, of the same carrier.
 
     Attributes:
@@ -81,7 +81,7 @@ class DrainUndone:
     stays: Mapping[str, str]
 
 
-def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
+def refuse_pair(frame: BaseInventory, request: DrainRequest) -> Carrier:
     """Check a drain's relays; return their carrier.
 
     Raises:
@@ -89,40 +89,44 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
         PolicyError: one of them changes its own key.
     """
     relays = frame.relays
-    for name in (order.relay, order.to):
+    for name in (request.relay, request.to):
         if name not in relays:
             hint = did_you_mean(name, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
             raise UsageError(msg("there is no relay {name}", printable(name, _SHOWN)), hint=hint, object=name)
-    for name in (order.relay, order.to):
+    for name in (request.relay, request.to):
         refuse_changing(frame.allocations, name, "take part in a drain")
-    (carrier, relay), (target_carrier, target) = relays[order.relay], relays[order.to]
-    if order.relay == order.to:
+    (carrier, relay), (target_carrier, target) = relays[request.relay], relays[request.to]
+    if request.relay == request.to:
         raise UsageError(
-            msg("{relay} cannot be emptied onto itself", order.relay), hint="name another relay of its carrier"
+            msg("{relay} cannot be emptied onto itself", request.relay), hint="name another relay of its carrier"
         )
     if carrier.id != target_carrier.id:
         hint = "to another carrier go facilities, one by one: provisioner facility move FACILITY --to RELAY"
         raise UsageError(
-            msg("{to} is of another carrier, {id}", order.to, target_carrier.id), hint=hint, object=order.relay
+            msg("{to} is of another carrier, {id}", request.to, target_carrier.id), hint=hint, object=request.relay
         )
     if target.drain_to:
-        hint = msg("name one that goes on, or remove drain_to of {to} from carriers/{id}.yml", order.to, carrier.id)
+        hint = msg("name one that goes on, or remove drain_to of {to} from carriers/{id}.yml", request.to, carrier.id)
         raise UsageError(
-            msg("{to} is itself being emptied, onto {drain_to}", order.to, target.drain_to), hint=hint, object=order.to
+            msg("{to} is itself being emptied, onto {drain_to}", request.to, target.drain_to),
+            hint=hint,
+            object=request.to,
         )
-    if relay.drain_to not in {None, order.to}:
+    if relay.drain_to not in {None, request.to}:
         hint = msg(
             "go on with --to {drain_to}, or take that back first: provisioner relay keep {relay}",
             relay.drain_to,
-            order.relay,
+            request.relay,
         )
         raise UsageError(
-            msg("{relay} is being emptied onto {drain_to}", order.relay, relay.drain_to), hint=hint, object=order.relay
+            msg("{relay} is being emptied onto {drain_to}", request.relay, relay.drain_to),
+            hint=hint,
+            object=request.relay,
         )
     return carrier
 
 
-def drain_started(edits: Edits, order: DrainOrder, frozen: Collection[str] = ()) -> DrainEdits:
+def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] = ()) -> DrainEdits:
     """Return the missing edits that let both relays carry the sites.
 
     Sites that hosts carry get a successor; others get the new relay at once. Frozen facilities (`held`) stay.
@@ -133,71 +137,73 @@ def drain_started(edits: Edits, order: DrainOrder, frozen: Collection[str] = ())
     """
     loaded = edits.load()
     frame = frame_of(loaded)
-    carrier = refuse_pair(frame, order)
-    if order.source:
-        refuse_claims(frame, order.source)
+    carrier = refuse_pair(frame, request)
+    if request.source:
+        refuse_claims(frame, request.source)
     stays = {name: _FAULTY for name in frozen if name not in loaded.outlines}
     changed: list[FileEdit] = []
     for name, outline in loaded.outlines.items():
-        if outline.successor is not None and outline.successor.relay == order.relay:
+        if outline.successor is not None and outline.successor.relay == request.relay:
             stays[name] = msg(
-                "it is just moving to {relay}: facility move {name} --to {to}", order.relay, name, order.to
+                "it is just moving to {relay}: facility move {name} --to {to}", request.relay, name, request.to
             )
-        elif outline.plan is not None and outline.plan.backup_relay == order.relay:
-            stays[name] = msg("{relay} is its backup relay: name another one first, or remove it", order.relay)
-        elif outline.plan is None or outline.plan.relay != order.relay:
+        elif outline.plan is not None and outline.plan.backup_relay == request.relay:
+            stays[name] = msg("{relay} is its backup relay: name another one first, or remove it", request.relay)
+        elif outline.plan is None or outline.plan.relay != request.relay:
             continue
-        elif outline.successor is not None and outline.successor.relay != order.to:
+        elif outline.successor is not None and outline.successor.relay != request.to:
             stays[name] = msg(
                 "it is moving to {relay}: that ends with facility move {name} --finish", outline.successor.relay, name
             )
         elif name in frozen:
             stays[name] = _FAULTY
         else:
-            changed.append(_moving(frame, loaded.facility(name), edits.root, order))
+            changed.append(_moving(frame, loaded.facility(name), edits.root, request))
     judged = _judged(edits, loaded, changed)
     faulty = frozenset({name for name, reason in stays.items() if reason == _FAULTY} | set(judged.refused))
     for name, problems in judged.refused.items():
-        at_once = msg("with a cut: provisioner facility move {name} --to {to} --at-once", name, order.to)
+        at_once = msg("with a cut: provisioner facility move {name} --to {to} --at-once", name, request.to)
         stays[name] = f"{problems[0].message.partition(': ')[2]}; {at_once}"
-    files = (_mark(edits.root, carrier, order), *judged.edits)
+    files = (_mark(edits.root, carrier, request), *judged.edits)
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
 
 
-def _moving(frame: Frame, site: Facility, root: Path, order: DrainOrder) -> FileEdit:
+def _moving(frame: BaseInventory, site: Facility, root: Path, request: DrainRequest) -> FileEdit:
     text = text_of_file(facility_file(root, site))
-    after = _with_successor(frame, site, text, order) if site.carried_plans else _elsewhere(frame, site, text, order)
+    after = (
+        _with_successor(frame, site, text, request) if site.carried_plans else _elsewhere(frame, site, text, request)
+    )
     return FileEdit(site.id, text.path, text.data, after.data)
 
 
-def _with_successor(frame: Frame, site: Facility, text: FacilityText, order: DrainOrder) -> FacilityText:
-    successor = site.successor or _moved_plan(site, order.to)
-    if site.successor is not None and (not order.source or not unsigned_by(site, successor)):
+def _with_successor(frame: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest) -> FacilityText:
+    successor = site.successor or _moved_plan(site, request.to)
+    if site.successor is not None and (not request.source or not unsigned_by(site, successor)):
         return text
     plan = {"state": PlanState.PROPOSED.value, "carrier": successor.carrier, "relay": successor.relay}
     if successor.backup_relay:
         plan["backup_relay"] = successor.backup_relay
     if successor.access is not Access.PULL_PORTMAP:
         plan["access"] = successor.access.value
-    if not order.source:
+    if not request.source:
         return text.with_values({("successor",): plan})
-    signed = claimed_by_all(frame, site, successor, order.signed_on, order.source)
+    signed = claimed_by_all(frame, site, successor, request.signed_on, request.source)
     agreed = {**plan, "state": PlanState.AGREED.value, "sign_offs": signed}
     if site.successor is None:
         return text.with_values({("successor",): agreed})
     return text.with_values({("successor", key): agreed[key] for key in ("state", "sign_offs")})
 
 
-def _elsewhere(frame: Frame, site: Facility, text: FacilityText, order: DrainOrder) -> FacilityText:
+def _elsewhere(frame: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest) -> FacilityText:
     """Change a plan that hosts do not carry.
 
     Its parties sign anew, unless the facility is closed.
     """
-    changes: dict[tuple[str | int, ...], object] = {("plan", "relay"): order.to}
+    changes: dict[tuple[str | int, ...], object] = {("plan", "relay"): request.to}
     if site.plan is not None and site.plan.agreed and site.operating is not Operating.CLOSED:
-        if order.source:
+        if request.source:
             changes["plan", "sign_offs"] = claimed_by_all(
-                frame, site, _moved_plan(site, order.to), order.signed_on, order.source
+                frame, site, _moved_plan(site, request.to), request.signed_on, request.source
             )
         else:
             changes["plan", "state"] = PlanState.PROPOSED.value
@@ -212,12 +218,12 @@ def _moved_plan(site: Facility, relay: str) -> ConnectionPlan:
     return ConnectionPlan.model_validate(fields | backup_beside(plan, plan.carrier, relay))
 
 
-def _mark(root: Path, carrier: Carrier, order: DrainOrder) -> FileEdit:
+def _mark(root: Path, carrier: Carrier, request: DrainRequest) -> FileEdit:
     """Set `drain_to` in the carrier's file, for `status` and `validate`."""
     text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
-    index = next(index for index, relay in enumerate(carrier.relays) if relay.id == order.relay)
-    after = text.with_values({("relays", index, "drain_to"): order.to})
-    return FileEdit(order.relay, text.path, text.data, after.data)
+    index = next(index for index, relay in enumerate(carrier.relays) if relay.id == request.relay)
+    after = text.with_values({("relays", index, "drain_to"): request.to})
+    return FileEdit(request.relay, text.path, text.data, after.data)
 
 
 def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:

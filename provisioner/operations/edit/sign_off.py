@@ -24,7 +24,16 @@ from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import ConnectionPlan, Facility, Frame, Party, PlanState, Signature, SignOff, SignOffs
+from provisioner.inventory.model import (
+    BaseInventory,
+    ConnectionPlan,
+    Facility,
+    Party,
+    PlanState,
+    Signature,
+    SignOff,
+    SignOffs,
+)
 from provisioner.inventory.rules.approvals import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 from provisioner.operations.edit.file_edit import edit_file, facility_file, facility_named
@@ -75,7 +84,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    frame: Frame
+    frame: BaseInventory
     facility: Facility
     plan: ConnectionPlan
     content: str
@@ -217,7 +226,9 @@ def _sign_off_changes(
     return {(key, "sign_offs", places[str(sign_off["by"])]): sign_off for sign_off in sign_offs}
 
 
-def claimed_by_all(frame: Frame, facility: Facility, plan: ConnectionPlan, day: date, source: str) -> list[Flow]:
+def claimed_by_all(
+    frame: BaseInventory, facility: Facility, plan: ConnectionPlan, day: date, source: str
+) -> list[Flow]:
     """Return claimed sign-offs of all three parties, as in a file.
 
     Raises:
@@ -233,7 +244,7 @@ def _written(sign_off: SignOff) -> Flow:
     return Flow(sign_off.model_dump(mode="json", exclude_none=True))
 
 
-def refuse_claims(frame: Frame, source: str) -> None:
+def refuse_claims(frame: BaseInventory, source: str) -> None:
     """Refuse claimed agreements if the policy requires signatures.
 
     Raises:

@@ -29,7 +29,7 @@ from provisioner.hosts.bare_host import (
 )
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.facts import HostFacts
-from provisioner.hosts.identity import SCAN_S, host_key_of, is_host_key_line, is_open, show_key_call
+from provisioner.hosts.identity import SCAN_S, host_key_of, is_host_key_line, may_be_declared_new, show_key_call
 from provisioner.hosts.keys import own_public_keys, public_keys_of
 from provisioner.hosts.observe import observe
 from provisioner.hosts.preparation import (
@@ -101,7 +101,7 @@ class Prepared:
     @property
     def place(self) -> str:
         """Login, address and SSH host key."""
-        return f"{self.login.ssh.place(self.login.address)}, host key {host_key_text(self.login.ssh)}"
+        return f"{self.login.ssh.login_at(self.login.address)}, host key {host_key_text(self.login.ssh)}"
 
     @property
     def without_keys(self) -> tuple[str, ...]:
@@ -269,7 +269,7 @@ def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> B
 
 
 def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
-    address = f"{spec.id} ({spec.ssh.place(spec.address)})"
+    address = f"{spec.id} ({spec.ssh.login_at(spec.address)})"
     another = "another login of the host's own, root or one with sudo, is named by --user"
     if is_begun:
         # Work that started there goes on, whatever the cause.
@@ -304,8 +304,8 @@ def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
 def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
     """Raise `PolicyError` for a host of another inventory."""
     owner = bare.owner
-    if owner is not None and not is_open(spec, owner):
-        hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
+    if owner is not None and not may_be_declared_new(spec, owner):
+        hint = FOREIGN_HINTS[owner.other_use] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
         raise PolicyError(f"{spec.id} belongs to {owner.words}", hint=hint, object=spec.id)
 
 

@@ -56,7 +56,7 @@ class KeyStage(StrEnum):
 
 
 @dataclass(frozen=True)
-class KeyLook:
+class KeyChangeProgress:
     """Progress of some gateways' key changes, by facility id.
 
     Attributes:
@@ -182,7 +182,7 @@ def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Co
     return tuple(sorted({*facilities, *of_carriers}))
 
 
-def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
+def changing_facilities(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
     """Return the facilities whose key change is in progress."""
     return frozenset(
         name
@@ -191,7 +191,7 @@ def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
     )
 
 
-def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str, int]) -> KeyLook:
+def progress_of_keys(session: Session, sites: Collection[str], *, allow: Mapping[str, int]) -> KeyChangeProgress:
     """Read relays, files and vault for some sites' key changes.
 
     Raises:
@@ -212,7 +212,7 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
             stages[facility.id] = stage_of(facility, secrets, [facts.get(relay) for relay in relays[facility.id]])
             if stages[facility.id] is KeyStage.UNREAD:
                 left_out[facility.id] = "; ".join(_not_settled(relays[facility.id], planned))
-    return KeyLook(stages, relays, planned, left_out)
+    return KeyChangeProgress(stages, relays, planned, left_out)
 
 
 def _tunnelled(facility: Facility) -> tuple[Connection, ...]:
@@ -268,10 +268,10 @@ def _is_ending(facility: Facility, secrets: Secrets) -> bool:
     return key is not None and any(psk is not None and psk.follows != key for psk in psks)
 
 
-def by_relay(look: KeyLook, sites: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def by_relay(progress: KeyChangeProgress, sites: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the relays of some sites, each with its sites."""
     names: dict[str, list[str]] = defaultdict(list)
     for site in sorted(sites):
-        for relay in look.relays.get(site, ()):
+        for relay in progress.relays.get(site, ()):
             names[relay].append(site)
     return {relay: tuple(of_relay) for relay, of_relay in sorted(names.items())}

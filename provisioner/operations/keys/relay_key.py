@@ -23,7 +23,7 @@ from provisioner.inventory.model import Allocations, NextRelayKey, OwnKeyStage
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import Applied
 from provisioner.operations.edit.keys import (
-    OwnKeyOrder,
+    OwnKeyRequest,
     at_stage,
     blocking_peers,
     refuse_begin,
@@ -52,7 +52,7 @@ _LOOKS_AT_ARMED: Final = 90
 
 
 @dataclass(frozen=True)
-class OwnKeyLook:
+class OwnKeyProgress:
     """Progress of a relay's own key change.
 
     Attributes:
@@ -79,7 +79,7 @@ class OwnKeyLook:
 class OwnKeyAttendant(StepAttendant, Protocol):
     """Observer of a relay's key change; it waits for centres."""
 
-    def asks(self, look: OwnKeyLook, what: str) -> None:
+    def asks(self, progress: OwnKeyProgress, what: str) -> None:
         """Show the progress and the next step; ask to continue."""
 
     def written(self, paths: Collection[Path], what: str) -> None:
@@ -99,7 +99,7 @@ class OwnKeyOutcome:
         is_unfinished: whether a possible step is missing, since a host was not applied.
     """
 
-    look: OwnKeyLook
+    progress: OwnKeyProgress
     is_over: bool = False
     runs: list[Applied] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
@@ -107,7 +107,7 @@ class OwnKeyOutcome:
     is_unfinished: bool = False
 
 
-def look_at_own_key(session: Session, relay: str) -> OwnKeyLook:
+def progress_of_own_key(session: Session, relay: str) -> OwnKeyProgress:
     """Read the progress of a relay's own key change.
 
     Raises:
@@ -115,7 +115,7 @@ def look_at_own_key(session: Session, relay: str) -> OwnKeyLook:
         HostError: the relay could not be read.
         PolicyError: another inventory owns it.
     """
-    return _look_from(session, relay, _plan_of(session, relay, {}))
+    return _progress_from(session, relay, _plan_of(session, relay, {}))
 
 
 def _plan_of(session: Session, relay: str, allow: Mapping[str, int]) -> Planned:
@@ -126,30 +126,30 @@ def _plan_of(session: Session, relay: str, allow: Mapping[str, int]) -> Planned:
     return planned
 
 
-def _look_from(session: Session, relay: str, planned: Planned) -> OwnKeyLook:
+def _progress_from(session: Session, relay: str, planned: Planned) -> OwnKeyProgress:
     facts = planned.facts[relay]
-    following = session.inventory.allocations.relays[relay].next_key
+    next_key = session.inventory.allocations.relays[relay].next_key
     second = facts.tunnel.get("following") if facts.tunnel else None
     present_key = facts.tunnel["public_key"] if facts.tunnel else ""
     peers = {peer.public_key: peer.name for peer in session.state.hosts[relay].tunnel.peers if peer.allowed_ips}
     # Frozen facilities stay on the relay, and their gateways have to move as well.
     peers |= {key: name for key, name in facts.held["peers"].items() if name.startswith(SITE)}
-    if following is not None and present_key == following.public_key:  # the relay has ended it, and the lock not yet
-        return OwnKeyLook(relay, following, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())
-    answers = second is not None and following is not None and second["public_key"] == following.public_key
+    if next_key is not None and present_key == next_key.public_key:  # the relay has ended it, and the lock not yet
+        return OwnKeyProgress(relay, next_key, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())
+    answers = second is not None and next_key is not None and second["public_key"] == next_key.public_key
     moved = second["moved"] if second is not None else {}
-    return OwnKeyLook(
+    return OwnKeyProgress(
         relay,
-        following,
+        next_key,
         answers=answers,
         moved={peers[key]: at for key, at in sorted(moved.items()) if key in peers},
         waiting=tuple(name for key, name in peers.items() if key not in moved),
-        remains=second is not None and following is None,
+        remains=second is not None and next_key is None,
     )
 
 
 def begin_own_key(
-    sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant, today: date
+    sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant, today: date
 ) -> OwnKeyOutcome:
     """Begin or resume a relay's key change: add a key, tell centres.
 
@@ -159,35 +159,37 @@ def begin_own_key(
         HostError, PolicyError: a host cannot be read, or a step is refused; the same command resumes.
         LockedError: a host's change stays unconfirmed.
     """
-    course = _OwnKeyRun.opened(sessions, order, terms, attendant)
-    relay, following = relay_named(course.session.inventory, order.relay), course.following
-    if following is None:
-        if not order.port:
+    key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
+    relay, next_key = relay_named(key_change.session.inventory, request.relay), key_change.next_key
+    if next_key is None:
+        if not request.port:
             hint = "name a UDP port that lines pass: --port 51821; it becomes the relay's own one when the change ends"
             raise UsageError(f"at which port is {relay.id} to answer with its next key?", hint=hint, object=relay.id)
-        refuse_begin(course.session.inventory, relay, order.port)
-    elif order.port not in {0, following.port}:
-        message = f"{relay.id} answers with its next key at port {following.port} since {following.since.isoformat()}"
+        refuse_begin(key_change.session.inventory, relay, request.port)
+    elif request.port not in {0, next_key.port}:
+        message = f"{relay.id} answers with its next key at port {next_key.port} since {next_key.since.isoformat()}"
         raise UsageError(message, hint="leave --port out to go on; take it back with --cancel", object=relay.id)
-    elif following.stage is OwnKeyStage.ENDING:
+    elif next_key.stage is OwnKeyStage.ENDING:
         hint = f"provisioner keys rotate --relay {relay.id} --finish"
         raise UsageError(f"the change of the key of {relay.id} is just ending", hint=hint, object=relay.id)
-    port = following.port if following else order.port
-    attendant.asks(course.outcome.look, "begin")
+    port = next_key.port if next_key else request.port
+    attendant.asks(key_change.outcome.progress, "begin")
     if terms.dry_run:
-        return course.outcome
-    if following is None or following.stage is OwnKeyStage.BEGUN:
-        course.make_key(port, following.since if following else today)
-        if not course.apply({relay.id}):
-            return course.unfinished()
-        course.write(at_stage(course.lock, relay.id, OwnKeyStage.MOVING), "packages and centres have it")
-    if not course.apply(course.centres):
-        return course.unfinished()
-    course.look()
-    return course.outcome
+        return key_change.outcome
+    if next_key is None or next_key.stage is OwnKeyStage.BEGUN:
+        key_change.make_key(port, next_key.since if next_key else today)
+        if not key_change.apply({relay.id}):
+            return key_change.unfinished()
+        key_change.write(at_stage(key_change.lock, relay.id, OwnKeyStage.MOVING), "packages and centres have it")
+    if not key_change.apply(key_change.centres):
+        return key_change.unfinished()
+    key_change.read_progress()
+    return key_change.outcome
 
 
-def end_own_key(sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant) -> OwnKeyOutcome:
+def end_own_key(
+    sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
+) -> OwnKeyOutcome:
     """End a relay's key change after all peers use the next key.
 
     Raises:
@@ -196,31 +198,31 @@ def end_own_key(sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attenda
         PolicyError: some peers, which are listed, have not moved; or a step is refused.
         HostError: a host cannot be read.
     """
-    course = _OwnKeyRun.opened(sessions, order, terms, attendant)
-    following = course.refuse_none()
-    if following.stage is OwnKeyStage.BEGUN:
-        hint = f"go on with it: provisioner keys rotate --relay {order.relay}; or take it back: --cancel"
-        raise UsageError(f"nobody was told the next key of {order.relay} yet", hint=hint, object=order.relay)
-    if following.stage is OwnKeyStage.MOVING:
-        course.refuse_unmoved()
-        attendant.asks(course.outcome.look, "finish")
+    key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
+    next_key = key_change.existing_next_key()
+    if next_key.stage is OwnKeyStage.BEGUN:
+        hint = f"go on with it: provisioner keys rotate --relay {request.relay}; or take it back: --cancel"
+        raise UsageError(f"nobody was told the next key of {request.relay} yet", hint=hint, object=request.relay)
+    if next_key.stage is OwnKeyStage.MOVING:
+        key_change.refuse_unmoved()
+        attendant.asks(key_change.outcome.progress, "finish")
         if terms.dry_run:
-            return course.outcome
-        course.write(at_stage(course.lock, order.relay, OwnKeyStage.ENDING), "the change ends")
+            return key_change.outcome
+        key_change.write(at_stage(key_change.lock, request.relay, OwnKeyStage.ENDING), "the change ends")
     elif terms.dry_run:
-        return course.outcome
-    course.write_port(following.port)
-    if not course.apply({order.relay}, ends=True):
-        return course.unfinished()
-    course.write(with_key_taken(course.lock, order.relay), "the next key is its own one")
-    course.record()
-    course.look()
-    course.outcome.is_over = True
-    return course.outcome
+        return key_change.outcome
+    key_change.write_port(next_key.port)
+    if not key_change.apply({request.relay}, ends=True):
+        return key_change.unfinished()
+    key_change.write(with_key_taken(key_change.lock, request.relay), "the next key is its own one")
+    key_change.record()
+    key_change.read_progress()
+    key_change.outcome.is_over = True
+    return key_change.outcome
 
 
 def cancel_own_key(
-    sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant
+    sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
 ) -> OwnKeyOutcome:
     """Cancel a relay's key change: restore the present key, drop the next.
 
@@ -230,60 +232,66 @@ def cancel_own_key(
         PolicyError: some sites, which are listed, use the next key; or a step is refused.
         HostError: a host cannot be read.
     """
-    course = _OwnKeyRun.opened(sessions, order, terms, attendant)
-    if not course.outcome.look.remains:
-        following = course.refuse_none()
-        if following.stage is OwnKeyStage.ENDING:
-            hint = f"provisioner keys rotate --relay {order.relay} --finish"
-            raise UsageError(f"the change of the key of {order.relay} is just ending", hint=hint, object=order.relay)
-    attendant.asks(course.outcome.look, "cancel")
+    key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
+    if not key_change.outcome.progress.remains:
+        next_key = key_change.existing_next_key()
+        if next_key.stage is OwnKeyStage.ENDING:
+            hint = f"provisioner keys rotate --relay {request.relay} --finish"
+            raise UsageError(
+                f"the change of the key of {request.relay} is just ending", hint=hint, object=request.relay
+            )
+    attendant.asks(key_change.outcome.progress, "cancel")
     if terms.dry_run:
-        return course.outcome
-    if course.following is not None:
-        if course.following.stage is OwnKeyStage.MOVING:
-            course.write(at_stage(course.lock, order.relay, OwnKeyStage.BEGUN), "packages have the present key again")
-        if not course.apply(course.centres):
-            return course.unfinished()
-        course.look(until=lambda look: not any(name.startswith("centre/") for name in look.moved))
-        course.refuse_moved()
-        course.write(with_own_next_key(course.lock, order.relay, None), "the change is taken back")
-    if not course.apply({order.relay}, ends=True):
-        return course.unfinished()
-    course.look()
-    course.outcome.is_over = True
-    return course.outcome
+        return key_change.outcome
+    if key_change.next_key is not None:
+        if key_change.next_key.stage is OwnKeyStage.MOVING:
+            key_change.write(
+                at_stage(key_change.lock, request.relay, OwnKeyStage.BEGUN), "packages have the present key again"
+            )
+        if not key_change.apply(key_change.centres):
+            return key_change.unfinished()
+        key_change.read_progress(until=lambda progress: not any(name.startswith("centre/") for name in progress.moved))
+        key_change.refuse_moved()
+        key_change.write(with_own_next_key(key_change.lock, request.relay, None), "the change is taken back")
+    if not key_change.apply({request.relay}, ends=True):
+        return key_change.unfinished()
+    key_change.read_progress()
+    key_change.outcome.is_over = True
+    return key_change.outcome
 
 
 @dataclass
-class _OwnKeyRun:
+class _OwnKeyChange:
     sessions: Sessions
-    order: OwnKeyOrder
+    request: OwnKeyRequest
     terms: KeyTerms
     by: OwnKeyAttendant
     session: Session
     outcome: OwnKeyOutcome
 
     @classmethod
-    def opened(cls, sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, by: OwnKeyAttendant) -> _OwnKeyRun:
+    def opened(cls, sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, by: OwnKeyAttendant) -> _OwnKeyChange:
         session = sessions()
-        relay_named(session.inventory, order.relay)
-        for name in order.leaves:
+        relay_named(session.inventory, request.relay)
+        for name in request.leaves:
             if name not in session.inventory.facilities:
                 raise UsageError(f"there is no facility {name} to be left", object=name)
-        planned = _unarmed(lambda: _plan_of(session, order.relay, terms.allow), by)
-        return cls(sessions, order, terms, by, session, OwnKeyOutcome(_look_from(session, order.relay, planned)))
+        planned = _unarmed(lambda: _plan_of(session, request.relay, terms.allow), by)
+        return cls(
+            sessions, request, terms, by, session, OwnKeyOutcome(_progress_from(session, request.relay, planned))
+        )
 
     @property
     def lock(self) -> Allocations:
         return self.session.inventory.allocations
 
     @property
-    def following(self) -> NextRelayKey | None:
-        return self.lock.relays[self.order.relay].next_key
+    def next_key(self) -> NextRelayKey | None:
+        return self.lock.relays[self.request.relay].next_key
 
     @property
     def centres(self) -> frozenset[str]:
-        return frozenset(self.session.inventory.relays[self.order.relay][0].centres)
+        return frozenset(self.session.inventory.relays[self.request.relay][0].centres)
 
     def unfinished(self) -> OwnKeyOutcome:
         self.outcome.is_unfinished = True
@@ -291,85 +299,86 @@ class _OwnKeyRun:
 
     # --- refusals -----------------------------------------------------------------------------
 
-    def refuse_none(self) -> NextRelayKey:
-        if self.following is None:
-            hint = f"begin one: provisioner keys rotate --relay {self.order.relay} --port PORT"
-            message = f"no change of the key of {self.order.relay} is under way"
-            raise UsageError(message, hint=hint, object=self.order.relay)
-        return self.following
+    def existing_next_key(self) -> NextRelayKey:
+        """Return the next key in the lock; without one raise `UsageError`."""
+        if self.next_key is None:
+            hint = f"begin one: provisioner keys rotate --relay {self.request.relay} --port PORT"
+            message = f"no change of the key of {self.request.relay} is under way"
+            raise UsageError(message, hint=hint, object=self.request.relay)
+        return self.next_key
 
     def refuse_unmoved(self) -> None:
-        if not self.outcome.look.answers:
-            hint = f"go on with it first: provisioner keys rotate --relay {self.order.relay}"
+        if not self.outcome.progress.answers:
+            hint = f"go on with it first: provisioner keys rotate --relay {self.request.relay}"
             raise PolicyError(
-                f"{self.order.relay} does not answer with its next key", hint=hint, object=self.order.relay
+                f"{self.request.relay} does not answer with its next key", hint=hint, object=self.request.relay
             )
-        unmoved = blocking_peers(self.outcome.look.waiting, self.order.leaves)
+        unmoved = blocking_peers(self.outcome.progress.waiting, self.request.leaves)
         if unmoved:
-            message = f"{len(unmoved)} of {self.order.relay} were not seen with its next key: {', '.join(unmoved)}"
+            message = f"{len(unmoved)} of {self.request.relay} were not seen with its next key: {', '.join(unmoved)}"
             hint = (
                 "they would be dark: install their new packages first (provisioner site-package FACILITY --out DIR);"
                 " a site that may be dark until somebody is there: --leave FACILITY; a centre:"
-                f" provisioner keys rotate --relay {self.order.relay}"
+                f" provisioner keys rotate --relay {self.request.relay}"
             )
-            raise PolicyError(message, hint=hint, object=self.order.relay)
+            raise PolicyError(message, hint=hint, object=self.request.relay)
 
     def refuse_moved(self) -> None:
-        moved = blocking_peers(self.outcome.look.moved, self.order.leaves)
+        moved = blocking_peers(self.outcome.progress.moved, self.request.leaves)
         if moved:
-            message = f"{len(moved)} of {self.order.relay} are there with its next key: {', '.join(moved)}"
+            message = f"{len(moved)} of {self.request.relay} are there with its next key: {', '.join(moved)}"
             hint = (
                 "they would be dark: their packages have the present key again, install those, and run this again;"
                 " a site that may be dark until somebody is there: --leave FACILITY"
             )
-            raise PolicyError(message, hint=hint, object=self.order.relay)
+            raise PolicyError(message, hint=hint, object=self.request.relay)
 
     # --- steps --------------------------------------------------------------------------------
 
-    def look(self, *, until: Callable[[OwnKeyLook], bool] | None = None) -> None:
+    def read_progress(self, *, until: Callable[[OwnKeyProgress], bool] | None = None) -> None:
         self.session = self.sessions()
         for number in range(_LOOKS if until else 1):
             if number:
                 self.by.waits()
-            planned = _unarmed(lambda: _plan_of(self.session, self.order.relay, self.terms.allow), self.by)
-            self.outcome.look = _look_from(self.session, self.order.relay, planned)
-            if until is None or until(self.outcome.look):
+            planned = _unarmed(lambda: _plan_of(self.session, self.request.relay, self.terms.allow), self.by)
+            self.outcome.progress = _progress_from(self.session, self.request.relay, planned)
+            if until is None or until(self.outcome.progress):
                 break
 
     def make_key(self, port: int, since: date) -> None:
         """Let the relay make a missing next key; record it."""
-        called = called_host(self.session, self.order.relay)
+        called = called_host(self.session, self.request.relay)
         recovery = recovery_key(called.inventory.settings, called.secrets)
         actor = who_text(who(self.session.environment))
         made = make_next_key(
             called.spec, self.session.runner, self.session.templates.host_program, who=actor, recovery=recovery
         )
-        current = self.following
+        current = self.next_key
         if current is not None and current.public_key == made.following:
             return
-        following = NextRelayKey(
+        next_key = NextRelayKey(
             public_key=made.following,
             port=port,
             since=since,
             stage=OwnKeyStage.BEGUN,
             sealed_key=made.sealed_following,
         )
-        self.write(with_own_next_key(self.lock, self.order.relay, following), "a next key")
+        self.write(with_own_next_key(self.lock, self.request.relay, next_key), "a next key")
 
     def write(self, lock: Allocations, step: str) -> None:
         if lock != self.lock:
             path = write_lock(self.session.root, lock)
             self.outcome.written.append(path)
             self.session = self.sessions()
-            self.by.written([path], f"key of {self.order.relay}: {step}")
+            self.by.written([path], f"key of {self.request.relay}: {step}")
 
     def write_port(self, port: int) -> None:
-        edit = wireguard_port_edit(self.session.root, self.session.inventory, self.order.relay, port)
+        edit = wireguard_port_edit(self.session.root, self.session.inventory, self.request.relay, port)
         if edit.changed:
             edit.write(self.session.root)
             self.outcome.written.append(edit.path)
             self.session = self.sessions()
-            self.by.written([edit.path], f"key of {self.order.relay}: its port is {port}")
+            self.by.written([edit.path], f"key of {self.request.relay}: its port is {port}")
 
     def apply(self, hosts: Collection[str], *, ends: bool = False) -> bool:
         """Apply hosts; return whether all have the desired state.
@@ -386,7 +395,7 @@ class _OwnKeyRun:
         trusted = [
             change
             for change in planned.plan.pending
-            if change.resource is Resource.TRUST and change.name == f"key of relay/{self.order.relay}"
+            if change.resource is Resource.TRUST and change.name == f"key of relay/{self.request.relay}"
         ]
         allow: Mapping[str, int] = self.terms.allow
         if trusted:
@@ -406,9 +415,9 @@ class _OwnKeyRun:
         return not self.outcome.interrupted and all(result.outcome in _DONE for result in applied.results)
 
     def record(self) -> None:
-        document = {"schema": "provisioner/keys-rotated", "version": 1, "relay": self.order.relay, "drawn": {}}
+        document = {"schema": "provisioner/keys-rotated", "version": 1, "relay": self.request.relay, "drawn": {}}
         digest_key = self.session.secrets.digest_key
-        if failure := record_done(self.session, Operation.ROTATE, [self.order.relay], dict(document), digest_key):
+        if failure := record_done(self.session, Operation.ROTATE, [self.request.relay], dict(document), digest_key):
             self.by.warns(failure)
 
 

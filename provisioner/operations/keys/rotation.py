@@ -18,17 +18,17 @@ from provisioner.operations.apply.intent import Applied, RunOptions
 from provisioner.operations.edit.file_edit import Edits, EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import key_changes_taken_back, key_changes_written
 from provisioner.operations.keys.progress import (
-    KeyLook,
+    KeyChangeProgress,
     KeyStage,
     by_relay,
+    changing_facilities,
     chosen_sites,
     draw_psks,
     drop_psks,
-    look_at_keys,
+    progress_of_keys,
     record_rotated,
     settled_facts,
     tidy_psks,
-    under_way,
 )
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, plan_of_some
@@ -44,7 +44,7 @@ _NEXT_KEY = f"key of {NEXT}"
 
 
 @dataclass(frozen=True)
-class KeyOrder:
+class KeyChangeRequest:
     """Requested key changes, of facilities and of carriers' sites.
 
     `begins` allows new changes, not only a continuation.
@@ -75,7 +75,7 @@ class KeyOutcome:
         interrupted: whether somebody asked to stop.
     """
 
-    look: KeyLook
+    progress: KeyChangeProgress
     begun: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class StepAttendant(Protocol):
 class KeyAttendant(StepAttendant, Protocol):
     """Observer of gateways' key changes; it waits for gateways."""
 
-    def begins(self, look: KeyLook, edits: EditsOfMany) -> None:
+    def begins(self, progress: KeyChangeProgress, edits: EditsOfMany) -> None:
         """Show progress and planned edits; ask."""
 
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
@@ -132,7 +132,7 @@ def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] 
 
 
 def rotate_keys(
-    sessions: Sessions, edits: Edits, order: KeyOrder, terms: KeyTerms, attendant: KeyAttendant
+    sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: KeyTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
     """Take all possible steps of gateways' key changes; a repeated call resumes.
 
@@ -143,26 +143,26 @@ def rotate_keys(
     session = sessions()
     if not terms.dry_run and draw_psks(session):  # a call that was ended between a file and the vault
         session = sessions()
-    named = chosen_sites(session.readable.inventory, order.facilities, order.carriers)
-    sites = named or tuple(sorted(under_way(session.readable.inventory, session.secrets)))
-    look = look_at_keys(session, sites, allow=terms.allow)
-    outcome = KeyOutcome(look, left_out=dict(look.left_out))
+    named = chosen_sites(session.readable.inventory, request.facilities, request.carriers)
+    sites = named or tuple(sorted(changing_facilities(session.readable.inventory, session.secrets)))
+    progress = progress_of_keys(session, sites, allow=terms.allow)
+    outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
     course = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
-    begins = look.at(KeyStage.NONE) if order.begins and named else ()
+    begins = progress.at(KeyStage.NONE) if request.begins and named else ()
     begins = course.without_busy_relays(begins)
     if not course.write(begins) or terms.dry_run:
         return course.outcome
     course.apply()
-    while course.is_waiting and attendant.waits(course.outcome.look.at(KeyStage.STAGED)):
+    while course.is_waiting and attendant.waits(course.outcome.progress.at(KeyStage.STAGED)):
         course.look_again()
-        if course.outcome.look.at(KeyStage.SEEN):
+        if course.outcome.progress.at(KeyStage.SEEN):
             course.write(())
             course.apply()
     return course.outcome
 
 
 def keep_keys(
-    sessions: Sessions, edits: Edits, order: KeyOrder, terms: KeyTerms, attendant: KeyAttendant
+    sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: KeyTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
     """Cancel key changes: relays forget the next keys.
 
@@ -171,19 +171,21 @@ def keep_keys(
         InventoryError, SecretsError: as `rotate_keys`.
     """
     session = sessions()
-    sites = chosen_sites(session.readable.inventory, order.facilities, order.carriers)
-    look = look_at_keys(session, sites, allow=terms.allow)
-    for name, stage in look.stages.items():
+    sites = chosen_sites(session.readable.inventory, request.facilities, request.carriers)
+    progress = progress_of_keys(session, sites, allow=terms.allow)
+    for name, stage in progress.stages.items():
         if stage in {KeyStage.SEEN, KeyStage.ENDING}:
             hint = f"go on with it: provisioner keys rotate --finish {name}"
             raise UsageError(f"the gateway of {name} has its next key already", hint=hint, object=name)
         if stage is KeyStage.NONE:
             hint = "provisioner keys status lists those that are under way"
             raise UsageError(f"no change of the key of {name}'s gateway is under way", hint=hint, object=name)
-    outcome = KeyOutcome(look, left_out=dict(look.left_out))
+    outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
     course = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
-    judged = key_changes_taken_back(edits, [name for name in look.stages if look.stages[name] is not KeyStage.UNREAD])
-    attendant.begins(look, judged)
+    judged = key_changes_taken_back(
+        edits, [name for name in progress.stages if progress.stages[name] is not KeyStage.UNREAD]
+    )
+    attendant.begins(progress, judged)
     if terms.dry_run:
         return course.outcome
     # The vault first: a file without a next key never has one in the vault that would count for another key.
@@ -207,14 +209,14 @@ class _RotationRun:
 
     @property
     def is_waiting(self) -> bool:
-        return not self.outcome.interrupted and bool(self.outcome.look.at(KeyStage.STAGED))
+        return not self.outcome.interrupted and bool(self.outcome.progress.at(KeyStage.STAGED))
 
     def without_busy_relays(self, begins: Sequence[str]) -> tuple[str, ...]:
         """Leave out sites whose relay changes its key, too."""
         lock = self.session.readable.inventory.allocations.relays
         free = []
         for name in begins:
-            busy = [r for r in self.outcome.look.relays.get(name, ()) if r in lock and lock[r].next_key is not None]
+            busy = [r for r in self.outcome.progress.relays.get(name, ()) if r in lock and lock[r].next_key is not None]
             if busy:
                 self.outcome.left_out[name] = f"{busy[0]} changes its own key: let that end first"
             else:
@@ -223,15 +225,15 @@ class _RotationRun:
 
     def look_again(self) -> None:
         self.session = self.sessions()
-        self.outcome.look = look_at_keys(self.session, self.sites, allow=self.terms.allow)
-        self.outcome.left_out |= self.outcome.look.left_out
+        self.outcome.progress = progress_of_keys(self.session, self.sites, allow=self.terms.allow)
+        self.outcome.left_out |= self.outcome.progress.left_out
 
     def write(self, begins: Collection[str]) -> bool:
         """Write files of beginning and ending changes; return whether to continue."""
-        look = self.outcome.look
-        ends = look.at(KeyStage.SEEN)
+        progress = self.outcome.progress
+        ends = progress.at(KeyStage.SEEN)
         judged = key_changes_written(self.edits, begins=begins, ends=ends, since=self.edits.today)
-        self.by.begins(look, judged)
+        self.by.begins(progress, judged)
         if self.terms.dry_run:
             return False
         self.keep(judged, ())
@@ -263,10 +265,10 @@ class _RotationRun:
 
         A relay whose plan is refused, or would cut readers, is left out.
         """
-        look = self.outcome.look
-        sites = {*look.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
-        if look.planned is not None:
-            self.apply_ready(look.planned, by_relay(look, sites))
+        progress = self.outcome.progress
+        sites = {*progress.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
+        if progress.planned is not None:
+            self.apply_ready(progress.planned, by_relay(progress, sites))
         self.tidy(sites)
 
     def apply_ready(self, full_plan: Planned, sites_by_relay: Mapping[str, Sequence[str]]) -> None:
@@ -311,14 +313,14 @@ class _RotationRun:
         except ProvisionerError as error:
             self.by.warns(f"how far it is now is not known: {error.message}")
             return
-        look = self.outcome.look
-        pending = {c.facility for c in look.planned.plan.pending if c.facility} if look.planned else set()
-        read = set(settled_facts(look.planned))
-        unread = {relay for of_site in look.relays.values() for relay in of_site} - read
+        progress = self.outcome.progress
+        pending = {c.facility for c in progress.planned.plan.pending if c.facility} if progress.planned else set()
+        read = set(settled_facts(progress.planned))
+        unread = {relay for of_site in progress.relays.values() for relay in of_site} - read
         ended = [
             name
-            for name in look.at(KeyStage.ENDING)
-            if name in sites and name not in pending and unread.isdisjoint(look.relays[name])
+            for name in progress.at(KeyStage.ENDING)
+            if name in sites and name not in pending and unread.isdisjoint(progress.relays[name])
         ]
         if ended:
             vault = tidy_psks(self.sessions(), ended)
@@ -327,4 +329,4 @@ class _RotationRun:
             self.outcome.ended += ended
             self.outcome.written += vault
             self.by.written((), vault)
-            self.outcome.look = replace(look, stages={**look.stages, **dict.fromkeys(ended, KeyStage.NONE)})
+            self.outcome.progress = replace(progress, stages={**progress.stages, **dict.fromkeys(ended, KeyStage.NONE)})

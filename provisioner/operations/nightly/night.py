@@ -26,7 +26,7 @@ from provisioner.plan import plan_document
 from provisioner.plan.document import DriftDocument
 from provisioner.record.state_folder import state_folder
 from provisioner.verify.document import SummaryRow, VerifyDocument
-from provisioner.verify.path_history import Orders
+from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.result import Verdict, VerifyResult
 
 _FRAMES: Final = 3
@@ -81,7 +81,7 @@ class StepResult:
 
 
 @dataclass(frozen=True)
-class NightOrders:
+class NightOptions:
     """Options of a night.
 
     Attributes:
@@ -98,7 +98,7 @@ class NightOrders:
     page: Callable[[VerifyResult], str]
     limits: tuple[str, ...] = ()
     limit: Limit = field(default_factory=Limit)
-    verification: Orders = field(default_factory=Orders)
+    verification: VerifyOptions = field(default_factory=VerifyOptions)
     fail_on: Verdict = Verdict.DEGRADED
     report: Path | None = None
     tells: bool = True
@@ -122,7 +122,7 @@ class NightRun:
     """
 
     inventory: str
-    orders: NightOrders
+    options: NightOptions
     started: datetime
     run: str = ""
     result: VerifyResult | None = field(default=None, repr=False)
@@ -143,7 +143,7 @@ class NightRun:
     def is_complete(self) -> bool:
         """Whether every path was verified and recorded, and every host compared."""
         done = {step.step for step in self.steps if step.outcome.state is StepState.DONE}
-        return self.orders.is_whole and {NightStep.VERIFY, NightStep.RECORD, NightStep.DRIFT} <= done
+        return self.options.is_whole and {NightStep.VERIFY, NightStep.RECORD, NightStep.DRIFT} <= done
 
     @property
     def drifted(self) -> frozenset[str] | None:

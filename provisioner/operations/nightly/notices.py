@@ -35,7 +35,7 @@ from provisioner.integrations.notify.formats import (
     alerts_of,
     last_notice,
     notice_document,
-    record_of,
+    receiver_record,
     trial_alert,
     trial_document,
 )
@@ -44,7 +44,7 @@ from provisioner.integrations.notify.news import LastNotice, NightNews, news_for
 from provisioner.integrations.notify.night import NightReport, night_of, path_key
 from provisioner.inventory.loader.load import check
 from provisioner.inventory.loader.receivers import ReceiversVault, open_receivers
-from provisioner.inventory.model import Frame, Receiver, ReceiverKind
+from provisioner.inventory.model import BaseInventory, Receiver, ReceiverKind
 from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.availability.path_state import PathState
@@ -127,7 +127,7 @@ class Switchboard:
     notes: tuple[str, ...] = ()
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> BaseInventory:
         """The inventory without its facilities."""
         return self.transports.frame
 
@@ -263,7 +263,9 @@ def _sent(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Sending
 def _store_sent(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[Labels]) -> Sending:
     """Store what the receiver knows now."""
     try:
-        keep_notice(keyed_state_folder(board.session), sent.receiver.id, record_of(news, alerts), datetime.now(UTC))
+        keep_notice(
+            keyed_state_folder(board.session), sent.receiver.id, receiver_record(news, alerts), datetime.now(UTC)
+        )
     except StateError as error:
         message = f"it was told, and will be told the same again: {error.message}"
         return replace(sent, message=message, hint=error.hint)
@@ -329,7 +331,7 @@ def verification_of(history: History, run: str) -> VerifyDocument | None:
     try:
         return None if document is None else recorded_verification(document)
     except UnreadableError as error:
-        message = f"a verification in {history.place.shown} is not as this program records them: {error}"
+        message = f"a verification in {history.place.text} is not as this program records them: {error}"
         raise StateError(message, hint="provisioner history verify says whether it was changed") from None
 
 

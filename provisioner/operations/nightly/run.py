@@ -25,7 +25,7 @@ from provisioner.operations.apply.verification import (
     verify_with_memory,
 )
 from provisioner.operations.nightly.night import (
-    NightOrders,
+    NightOptions,
     NightRun,
     NightStep,
     StepOutcome,
@@ -65,14 +65,14 @@ class NightWatcher(Protocol):
         """Receivers were notified, or not."""
 
 
-def run_night(session: Session, orders: NightOrders, watcher: NightWatcher) -> NightRun:
+def run_night(session: Session, options: NightOptions, watcher: NightWatcher) -> NightRun:
     """Run a night under a lease, one at a time.
 
     Raises:
         LockedError: another night runs.
         InventoryError: there is no valid inventory.
     """
-    night = NightRun(_inventory_id(session), orders, datetime.now(UTC))
+    night = NightRun(_inventory_id(session), options, datetime.now(UTC))
     with ExitStack() as stack:
         _take_lease(session, night, stack)
         steps: tuple[tuple[NightStep, Callable[[], StepOutcome]], ...] = (
@@ -125,12 +125,12 @@ def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
 
 
 def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
-    expect_verification(session, night.orders.limits, night.orders.verification)
-    result = verify_with_memory(session, night.orders.limit, night.orders.verification)
+    expect_verification(session, night.options.limits, night.options.verification)
+    result = verify_with_memory(session, night.options.limit, night.options.verification)
     night.result, night.document = result, verify_document(result)
     watcher.verified(result)
-    code = exit_code(result, night.orders.fail_on)
-    return StepOutcome(worst_of(code, _HELD) if result.held else code, night.orders.ending(result))
+    code = exit_code(result, night.options.fail_on)
+    return StepOutcome(worst_of(code, _HELD) if result.held else code, night.options.ending(result))
 
 
 def _record(session: Session, night: NightRun) -> StepOutcome:
@@ -138,7 +138,7 @@ def _record(session: Session, night: NightRun) -> StepOutcome:
     if night.result is None:
         return _SKIPPED
     try:
-        night.run = record_verification(session, night.result, night.orders.limits)
+        night.run = record_verification(session, night.result, night.options.limits)
     except NoteError as error:
         night.run = error.object
         night.notes.append(error.message)
@@ -148,7 +148,7 @@ def _record(session: Session, night: NightRun) -> StepOutcome:
 
 
 def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
-    planned = make_plan(session, night.orders.limit, is_judged=False)
+    planned = make_plan(session, night.options.limit, is_judged=False)
     night.planned = planned
     watcher.compared(planned)
     codes = (
@@ -161,17 +161,17 @@ def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOu
 
 
 def _report(night: NightRun) -> StepOutcome:
-    if night.orders.report is None:
+    if night.options.report is None:
         return _SKIPPED
     _report_verification(night)
-    folder = _folder(night.orders.report)
+    folder = _folder(night.options.report)
     if night.planned is not None:
         _write(folder / "drift.json", plan_document(night.planned.plan, model=DriftDocument))
     return StepOutcome()
 
 
 def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
-    if not night.orders.tells or night.document is None:
+    if not night.options.tells or night.document is None:
         return _SKIPPED
     board = switchboard(session)
     night.notes += board.notes
@@ -184,11 +184,11 @@ def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutco
 
 
 def _measure(session: Session, night: NightRun) -> StepOutcome:
-    if night.orders.metrics is None:
+    if night.options.metrics is None:
         return _SKIPPED
     # Metrics tell of this night as well: it is kept before them, and once more with what became of them.
     tried(lambda: _keep(session, night))
-    night.orders.metrics(night.inventory)
+    night.options.metrics(night.inventory)
     return StepOutcome()
 
 
@@ -219,19 +219,19 @@ def _folder(folder: Path) -> Path:
 
 
 def _report_verification(night: NightRun) -> StepOutcome:
-    if night.orders.report is None or night.is_reported:
+    if night.options.report is None or night.is_reported:
         return _SKIPPED
     if night.result is not None and night.document is not None:
-        folder = _folder(night.orders.report)
+        folder = _folder(night.options.report)
         _write(folder / "verify.json", night.document.plain)
-        _write_text(folder / _PAGE, night.orders.page(night.result))
+        _write_text(folder / _PAGE, night.options.page(night.result))
         night.is_reported = True
     return StepOutcome()
 
 
 def _report_night(night: NightRun) -> StepOutcome:
-    if night.orders.report is not None:
-        _write(_folder(night.orders.report) / "nightly.json", night_document(night, everything=False))
+    if night.options.report is not None:
+        _write(_folder(night.options.report) / "nightly.json", night_document(night, everything=False))
     return StepOutcome()
 
 

@@ -260,7 +260,7 @@ class CalledHost:
     @property
     def place(self) -> str:
         """Address and SSH host key."""
-        return f"{self.spec.ssh.place(self.spec.address)}, host key {host_key_text(self.spec.ssh)}"
+        return f"{self.spec.ssh.login_at(self.spec.address)}, host key {host_key_text(self.spec.ssh)}"
 
 
 def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:

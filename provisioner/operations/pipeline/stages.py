@@ -65,7 +65,7 @@ from provisioner.plan.guards.policy_rules import (
     too_large,
 )
 from provisioner.verify.memory import Memories
-from provisioner.verify.path_history import EVERYTHING, Orders, Timepiece, Window, last_proof
+from provisioner.verify.path_history import EVERYTHING, Timepiece, VerifyOptions, Window, last_proof
 from provisioner.verify.paths import select
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import PathVerdict, VerifyResult
@@ -98,7 +98,7 @@ class Planned:
     unreadable: Mapping[str, HostError]
 
     @property
-    def seen(self) -> dict[str, HostItems]:
+    def host_items(self) -> dict[str, HostItems]:
         """The items of each host, to tell later what moved."""
         read = [spec for spec in self.hosts if spec.id in self.facts]
         names = {spec.id: {peer.public_key: peer.name for peer in spec.tunnel.peers} for spec in read}
@@ -130,7 +130,7 @@ class Planned:
 
     def text(self, key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
         """Return the plan as saved, sealed with a key."""
-        return saved_text(self.plan, self.seen, key, maker)
+        return saved_text(self.plan, self.host_items, key, maker)
 
 
 def judged_by_rego(
@@ -366,7 +366,7 @@ def windows_of(session: Session) -> tuple[Window, ...]:
     return TypeAdapter(tuple[Window, ...]).validate_python([dict(window) for window in session.inventory.maintenance])
 
 
-def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING) -> VerifyResult:
+def verify_inventory(session: Session, limit: Limit, options: VerifyOptions = EVERYTHING) -> VerifyResult:
     """Check the chosen paths at their relays and centres.
 
     Raises:
@@ -394,11 +394,11 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
         observe={host: ObserveCall(*observe_request(spec, files[host])) for host, spec in specs.items()},
         compare=compare,
         watch=WATCH,
-        orders=replace(orders, windows=windows_of(session)),
+        options=replace(options, windows=windows_of(session)),
     )
     left_out = [(h, [p.name for p in h.paths if limit.takes_path(h, p)]) for h in session.left_out(limit)]
     with_closed = with_shut(result, left_out)
-    proved = replace(with_closed, paths=tuple(_with_last_proof(path, orders.memories) for path in with_closed.paths))
+    proved = replace(with_closed, paths=tuple(_with_last_proof(path, options.memories) for path in with_closed.paths))
     return _with_frozen(session, limit, proved, read)
 
 
@@ -487,8 +487,8 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     # Only now: marks on hosts depend on the digest key, which has to outlive this call.
-    order = _KeysOrder(recorded_keys(inventory), (allow or {}).get(TRUST, 0), actor, recovery)
-    made, errors = _keys_of(session, hosts, order)
+    request = _KeysRequest(recorded_keys(inventory), (allow or {}).get(TRUST, 0), actor, recovery)
+    made, errors = _keys_of(session, hosts, request)
     errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
     lock = recorded(certified(inventory, new, datetime.now(UTC)), {host: k.recorded for host, k in made.items()})
     if lock != inventory.allocations:
@@ -553,7 +553,7 @@ def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict
 
 
 @dataclass(frozen=True)
-class _KeysOrder:
+class _KeysRequest:
     """Parameters of key calls: keys with owners, trusted number, caller, recovery."""
 
     known: Mapping[str, str]
@@ -563,14 +563,14 @@ class _KeysOrder:
 
 
 def _keys_of(
-    session: Session, specs: Sequence[HostSpec], order: _KeysOrder
+    session: Session, specs: Sequence[HostSpec], request: _KeysRequest
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """Return hosts' keys; unproved hosts are asked only if trusted."""
-    make = partial(make_host_keys, recorded=order.known, who=order.who, recovery=order.recovery)
+    make = partial(make_host_keys, recorded=request.known, who=request.who, recovery=request.recovery)
     first = make(specs, session.runner, session.templates)
     # One whose key is recorded was managed before: what does not prove that is no new host.
-    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in order.known.values()]
-    if not 0 < len(unproved) <= order.trusted:
+    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in request.known.values()]
+    if not 0 < len(unproved) <= request.trusted:
         return first
     return _joined(first, make(unproved, session.runner, session.templates, unproved=True))
 

@@ -41,7 +41,7 @@ from provisioner.inventory.loader.site import (
     read_site,
     validated_text,
 )
-from provisioner.inventory.model import Allocations, Designations, Facility, Frame, Instructions, Inventory
+from provisioner.inventory.model import Allocations, BaseInventory, Designations, Facility, Instructions, Inventory
 from provisioner.inventory.outline import Outline
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import judged_by_rego
@@ -62,7 +62,7 @@ class _Revision:
     `facility` builds a facility.
     """
 
-    frame: Frame
+    frame: BaseInventory
     outlines: Mapping[str, Outline]
     contents: Mapping[str, str]
     facility: object
@@ -207,7 +207,9 @@ def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, ses
     return _Revision(frame, outlines, contents, build)
 
 
-def _older_frame(frame: Frame, files: Iterable[File], moved: Collection[str], tree: Tree) -> Frame | None:
+def _older_frame(
+    frame: BaseInventory, files: Iterable[File], moved: Collection[str], tree: Tree
+) -> BaseInventory | None:
     changes: dict[str, object] = {}
     if LOCK_NAME in moved and LOCK_NAME not in tree.objects:
         changes["allocations"] = Allocations()
@@ -224,7 +226,7 @@ def _older_frame(frame: Frame, files: Iterable[File], moved: Collection[str], tr
             changes["designations"] = model.designations
     if any(path in moved and path not in tree.objects for path in _FRAME_FILES - {LOCK_NAME}):
         return None
-    return Frame.model_construct(**(dict(frame) | changes))
+    return BaseInventory.model_construct(**(dict(frame) | changes))
 
 
 def _has_errors(problems: Iterable[Problem]) -> bool:
@@ -323,7 +325,7 @@ def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | Non
     return _Scope(old, new, frozenset(names))
 
 
-def _sample_relays(frame: Frame, without: Collection[str]) -> dict[str, str]:
+def _sample_relays(frame: BaseInventory, without: Collection[str]) -> dict[str, str]:
     """Return an unchanged relay a carrier, as a sample of its no-ops."""
     return {carrier.id: relay.id for name, (carrier, relay) in frame.relays.items() if name not in without}
 

@@ -320,7 +320,7 @@ def _opened(folder: StateFolder) -> Iterator[PastRuns | None]:
 
 
 def _no_record(folder: StateFolder) -> UsageError:
-    hint = f"looked in {folder.shown}; PROVISIONER_STATE names another"
+    hint = f"looked in {folder.text}; PROVISIONER_STATE names another"
     return UsageError("no run was ever recorded here", hint=hint)
 
 

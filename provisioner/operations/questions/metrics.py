@@ -16,7 +16,7 @@ from provisioner.integrations.alerting.metric_catalogue import MetricSheet
 from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Frame
+from provisioner.inventory.model import BaseInventory
 from provisioner.operations.nightly.night import last_night, night_file
 from provisioner.operations.nightly.notices import verification_of
 from provisioner.record.entries import Recorded, last_verifications
@@ -63,7 +63,7 @@ def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tu
     return tuple(sorted(_read(root, environment, now).carriers))
 
 
-def _read(root: Path, environment: Mapping[str, str], now: datetime) -> Frame:
+def _read(root: Path, environment: Mapping[str, str], now: datetime) -> BaseInventory:
     frame = load(root, today=now.date(), cache=cache_of(root, environment)).frame
     if frame is None:
         raise InventoryError(f"the inventory {root} cannot be understood", hint="provisioner validate lists its errors")

@@ -23,7 +23,7 @@ from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.lock import is_sealed
-from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
+from provisioner.inventory.rules.texts import PRIVATE_TEXTS, public_text
 from provisioner.record import history_at
 from provisioner.record.availability.verdict_table import UP
 from provisioner.record.entries import Operation
@@ -114,7 +114,7 @@ class Overview:
     def name(self, facility: str) -> str:
         """Read a facility's name from its file."""
         name = self.loaded.name(facility)
-        return shown(name) if _has_private(self.problems) else name
+        return public_text(name) if _has_private(self.problems) else name
 
     def survey(self, name: str) -> Survey | None:
         """Read a facility's survey from its file."""
@@ -122,7 +122,7 @@ class Overview:
         return self._public(survey) if survey else None
 
     def _public(self, model: M) -> M:
-        return with_texts(model, shown) if _has_private(self.problems) else model
+        return with_texts(model, public_text) if _has_private(self.problems) else model
 
     def _read(self, limit: Limit) -> Limit:
         """Resolve a limit's names, those of unreadable facilities included."""
@@ -240,11 +240,13 @@ def _has_private(problems: Sequence[Problem]) -> bool:
 def _public(inventory: OutlinedInventory) -> OutlinedInventory:
     """Remove passwords and personal data: pages are made from the result."""
     facilities = {name: _public_outline(outline) for name, outline in inventory.facilities.items()}
-    return with_texts(inventory, shown).model_copy(update={"facilities": facilities})
+    return with_texts(inventory, public_text).model_copy(update={"facilities": facilities})
 
 
 def _public_outline(outline: Outline) -> Outline:
-    remarks = with_texts(outline.read_remarks, shown).model_dump_json(exclude_none=True) if outline.remarks else ""
+    remarks = (
+        with_texts(outline.read_remarks, public_text).model_dump_json(exclude_none=True) if outline.remarks else ""
+    )
     return outline._replace(remarks=remarks)
 
 

@@ -14,7 +14,7 @@ from provisioner.desired.readers import push_places
 from provisioner.desired.sites import had_tunnel, link_ends, package_digest
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.load import load_settings
-from provisioner.inventory.model import Facility, Frame, Inventory, Operating, relays_of
+from provisioner.inventory.model import BaseInventory, Facility, Inventory, Operating, relays_of
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
@@ -74,7 +74,7 @@ def _package(inventory: Inventory, name: str, *, takes_down: bool, until: date |
 _TAKEN_DOWN = "taken-down"
 
 
-def _named(inventory: Frame, facility: Facility | Outline) -> tuple[NamedRelay, ...]:
+def _named(inventory: BaseInventory, facility: Facility | Outline) -> tuple[NamedRelay, ...]:
     tunnels = [
         NamedRelay(end.relay, end.public_key, endpoint_text(*end.endpoint), str(end.relay_address), str(end.address))
         for end in link_ends(inventory, facility)
@@ -163,7 +163,7 @@ def read_packages(folder: StateFolder) -> Mapping[str, PackageRecord]:
 
 
 def package_statuses(
-    inventory: Frame,
+    inventory: BaseInventory,
     records: Mapping[str, PackageRecord],
     evidence: Evidence,
     facilities: Iterable[Facility | Outline],
@@ -209,7 +209,7 @@ def _statuses(
     return tuple(standings)
 
 
-def _wanted(inventory: Frame, facility: S, digest_of: Callable[[S], str]) -> WantedPackage | None:
+def _wanted(inventory: BaseInventory, facility: S, digest_of: Callable[[S], str]) -> WantedPackage | None:
     """Return a facility's desired package; `None` if it cannot have one yet."""
     if facility.operating is Operating.CLOSED:
         return WantedPackage(())

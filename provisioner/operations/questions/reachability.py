@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from provisioner.base.errors import Problem, UsageError
 from provisioner.base.frozen import FrozenFacility
-from provisioner.base.text import asked, nearest, printable
+from provisioner.base.text import nearest, printable, which_was_meant
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory
 from provisioner.operations.pipeline.session import Session
@@ -84,7 +84,7 @@ def _checked_places(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, 
     }
     for name in names:
         if name not in places:
-            ask = asked(nearest(name, places))
+            ask = which_was_meant(nearest(name, places))
             hint = f"{ask} places are {', '.join(kinds)}, site/…, province/…, relay/…, centre/… and {MANAGEMENT}/…"
             raise UsageError(f"there is no place {printable(name, _LONGEST)}", hint=hint.lstrip())
     return names

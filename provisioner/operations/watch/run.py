@@ -249,7 +249,7 @@ class PathWatch:
                 if targets := self._states.to_visit(host, now):
                     self._busy.add(host)
                     pool.submit(self._guarded, self._visit, host, targets)
-                elif (due_s := self._states.due(host, self.pace.every)) is None or due_s <= now:
+                elif (due_s := self._states.next_look_at(host, self.pace.every)) is None or due_s <= now:
                     self._busy.add(host)
                     looks.append((host, self._states.targets(host)))
         for first in range(0, len(looks), MOST_TOGETHER):
@@ -286,7 +286,7 @@ class PathWatch:
         with self._lock:
             self._states.look(look)
             self._busy.discard(look.host)
-            self.looks += look.is_known
+            self.looks += look.is_answered
 
     def _visit(self, host: str, targets: tuple[PathToCheck, ...]) -> None:
         at = datetime.now(UTC)

@@ -55,13 +55,13 @@ _OTHER = {
 _NAMED = 5
 
 
-def file_changes(at: Comparison) -> Iterator[Change]:
+def file_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield a change for each rendered or installed file, and for MediaMTX."""
-    for path, file in at.files.items():
-        yield _file_change(at, path, file)
-    yield from _unlisted(at)
-    if at.spec.media is not None:
-        yield _program_change(at, program_path(at.spec.media.artefact))
+    for path, file in comparison.files.items():
+        yield _file_change(comparison, path, file)
+    yield from _unlisted(comparison)
+    if comparison.spec.media is not None:
+        yield _program_change(comparison, program_path(comparison.spec.media.artefact))
 
 
 def file_differences(spec: HostSpec, file: RenderedFile, live: wire.FileAnswer) -> list[str]:
@@ -78,34 +78,36 @@ def file_differences(spec: HostSpec, file: RenderedFile, live: wire.FileAnswer) 
     return differing
 
 
-def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
-    live = at.facts.files.get(path)
+def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Change:
+    live = comparison.facts.files.get(path)
     if live is None:
-        impact, cut = _unread(at) if path == MEDIAMTX_FILE else (Impact.NONE, NOBODY)
+        impact, cut = _unread(comparison) if path == MEDIAMTX_FILE else (Impact.NONE, NOBODY)
         reason = "the host does not have it"
-        return Change(at.spec.id, Resource.FILE, path, Action.CREATE, impact, reason, cut)
-    differing = file_differences(at.spec, file, live)
+        return Change(comparison.spec.id, Resource.FILE, path, Action.CREATE, impact, reason, cut)
+    differing = file_differences(comparison.spec, file, live)
     if not differing:
-        return at.noop(Resource.FILE, path, "same content, mode and owner")
-    if path == at.spec.names.policy_file and differing == ["content"]:
+        return comparison.noop(Resource.FILE, path, "same content, mode and owner")
+    if path == comparison.spec.names.policy_file and differing == ["content"]:
         # A host cannot notice a reverted edit that it does not remember.
-        if reason := _to_be_remembered(at):
-            return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
-        return at.noop(Resource.FILE, path, "the policy that it was applied under; the next change writes the new one")
+        if reason := _to_be_remembered(comparison):
+            return Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
+        return comparison.noop(
+            Resource.FILE, path, "the policy that it was applied under; the next change writes the new one"
+        )
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
     if path == MEDIAMTX_FILE and "content" in differing:
-        impact, cut, reason = _relay_file(at, file, reason)
-    if path == READERS_FILE and at.spec.media is not None:
+        impact, cut, reason = _relay_file(comparison, file, reason)
+    if path == READERS_FILE and comparison.spec.media is not None:
         # Measured on 1.20.1: the file is watched, and who reads at the moment goes on under the former one.
         impact = Impact.HOT
         reason = msg("{reason}: new clients get another certificate, present ones are not cut", reason)
-        reason += caution(at.spec.media.artefact.version)
-    return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
+        reason += caution(comparison.spec.media.artefact.version)
+    return Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
 
 
-def _to_be_remembered(at: Comparison) -> str:
+def _to_be_remembered(comparison: Comparison) -> str:
     """Return the part of the policy to store at once, or empty."""
-    remembered, desired = at.facts.policy or AppliedPolicy(), at.spec.policy or AppliedPolicy()
+    remembered, desired = comparison.facts.policy or AppliedPolicy(), comparison.spec.policy or AppliedPolicy()
     if remembered.approvals != desired.approvals:
         return "who approves plans, and what, is to be remembered there"
     return "which Rego rules judge plans is to be remembered there" if remembered.rego != desired.rego else ""
@@ -115,108 +117,112 @@ def _differ(differing: list[str]) -> str:
     return "; ".join("content differs" if difference == "content" else difference for difference in differing)
 
 
-def _unread(at: Comparison) -> tuple[Impact, Audience]:
+def _unread(comparison: Comparison) -> tuple[Impact, Audience]:
     """Judge writing an unreadable file: a running relay may have anything."""
-    return (Impact.ALL, at.served_here) if at.facts.runtime is not None else (Impact.NONE, NOBODY)
+    return (Impact.ALL, comparison.served_here) if comparison.facts.runtime is not None else (Impact.NONE, NOBODY)
 
 
-def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact, Audience, str]:
+def _relay_file(comparison: Comparison, file: RenderedFile, reason: str) -> tuple[Impact, Audience, str]:
     """Judge the relay's settings; paths are changes of their own."""
-    live = at.facts.relay
+    live = comparison.facts.relay
     if live is None:
-        return (*_unread(at), reason)
+        return (*_unread(comparison), reason)
     if live["foreign"]:
         # A line that we would not write may be a setting of all paths.
         return (
             Impact.ALL,
-            at.served_here,
+            comparison.served_here,
             msg(
                 "{reason}; what {foreign_lines} in it would do is not known",
                 reason,
                 counted(live["foreign"], "foreign line"),
             ),
         )
-    desired = settings_of(file.content, at.spec.digest_key)
+    desired = settings_of(file.content, comparison.spec.digest_key)
     names = desired.keys() | live["settings"].keys()
     changed = {name for name in names if desired.get(name) != live["settings"].get(name)}
     if not changed:
         listed = msg("{reason}; its settings do not, its paths are listed", reason)
         same = (Impact.NONE, NOBODY, listed)
-        return with_hub_paths(at, same, alone=True) if at.spec.hub else same
-    of_settings = _of_settings(at, changed, desired, live)
-    return with_hub_paths(at, of_settings, alone=False) if at.spec.hub else of_settings
+        return with_hub_paths(comparison, same, alone=True) if comparison.spec.hub else same
+    of_settings = _of_settings(comparison, changed, desired, live)
+    return with_hub_paths(comparison, of_settings, alone=False) if comparison.spec.hub else of_settings
 
 
 def _of_settings(
-    at: Comparison, changed: set[str], desired: Mapping[str, object], live: wire.RelayAnswer
+    comparison: Comparison, changed: set[str], desired: Mapping[str, object], live: wire.RelayAnswer
 ) -> tuple[Impact, Audience, str]:
     impact = impact_of_settings(changed, live["settings"])
     reason = msg("settings differ: {changed}", ", ".join(sorted(changed)))
-    if impact is not Impact.HOT or at.spec.media is None:
-        return impact, at.served_here, reason
-    reason += caution(at.spec.media.artefact.version)
+    if impact is not Impact.HOT or comparison.spec.media is None:
+        return impact, comparison.served_here, reason
+    reason += caution(comparison.spec.media.artefact.version)
     if USERS not in changed:
         return impact, NOBODY, reason
-    ended = ended_by(live["settings"].get(USERS), desired.get(USERS), at.facts.runtime)
-    cut = at.served_here if ended.readers is None else at.audience(ended.readers)
+    ended = ended_by(live["settings"].get(USERS), desired.get(USERS), comparison.facts.runtime)
+    cut = comparison.served_here if ended.readers is None else comparison.audience(ended.readers)
     # Whether or not a viewer is present: the impact is reviewed, and the digest includes it.
     return (Impact.PATH if ended.takes_away else impact), cut, f"{reason}: {ended.reason}"
 
 
-def _unlisted(at: Comparison) -> Iterator[Change]:
+def _unlisted(comparison: Comparison) -> Iterator[Change]:
     """Yield deletions of files in our manifest on the host only."""
-    for path in sorted(at.facts.installed - set(at.files)):
-        if path in at.facts.files:
+    for path in sorted(comparison.facts.installed - set(comparison.files)):
+        if path in comparison.facts.files:
             reason, impact = "we installed it, and it is not desired any more", Impact.NONE
             if path == MEDIAMTX_FILE:
                 reason, impact = "it is no hub any more: whoever reads there is cut", Impact.ALL
-            yield Change(at.spec.id, Resource.FILE, path, Action.DELETE, impact, reason)
+            yield Change(comparison.spec.id, Resource.FILE, path, Action.DELETE, impact, reason)
 
 
-def _program_change(at: Comparison, path: str) -> Change:
-    program = at.facts.program
+def _program_change(comparison: Comparison, path: str) -> Change:
+    program = comparison.facts.program
     if program is None or not program["present"]:
         reason = "MediaMTX is not installed in this version"
-        return Change(at.spec.id, Resource.FILE, path, Action.CREATE, Impact.NONE, reason)
+        return Change(comparison.spec.id, Resource.FILE, path, Action.CREATE, Impact.NONE, reason)
     if not program["whole"]:
         reason = "it is not the program that we installed"
-        return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
-    return at.noop(Resource.FILE, path, "it is the program that we installed")
+        return Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
+    return comparison.noop(Resource.FILE, path, "it is the program that we installed")
 
 
-def rule_changes(at: Comparison) -> Iterator[Change]:
+def rule_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield changes of chains, sets, elements and rules, or one no-op."""
-    frozen = {SetElement(ElementSet.CAMERAS, row).name for row in at.facts.held["cameras"]} if at.spec.held else set()
-    table = at.spec.names.listed_table
-    differences = [row for row in at.facts.firewall["differences"] if row["name"] not in frozen]
-    if at.spec.firewall is not None and not at.facts.firewall["present"]:
+    frozen = (
+        {SetElement(ElementSet.CAMERAS, row).name for row in comparison.facts.held["cameras"]}
+        if comparison.spec.held
+        else set()
+    )
+    table = comparison.spec.names.listed_table
+    differences = [row for row in comparison.facts.firewall["differences"] if row["name"] not in frozen]
+    if comparison.spec.firewall is not None and not comparison.facts.firewall["present"]:
         reason = msg("the host does not have it (chains, sets, elements and rules: {differences})", len(differences))
-        yield Change(at.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
+        yield Change(comparison.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
         return
     for difference in differences:
-        yield _change(at, difference)
-    if at.spec.firewall is not None and not differences:
-        yield at.noop(Resource.RULE, table, "the loaded rules equal the intended file")
+        yield _change(comparison, difference)
+    if comparison.spec.firewall is not None and not differences:
+        yield comparison.noop(Resource.RULE, table, "the loaded rules equal the intended file")
 
 
-def _change(at: Comparison, difference: wire.DifferenceAnswer) -> Change:
+def _change(comparison: Comparison, difference: wire.DifferenceAnswer) -> Change:
     name, action = difference["name"], Action(difference["action"])
     where, reason = ("", ""), _OTHER[action]
     element = element_of(name)
     match element and (element.set, element.device):
         case (ElementSet.CAMERAS, (address, port)):
-            where = at.site_at(address)
-            reason = _CAMERAS.get(action, reason).format(device=_device(at, address, port))
+            where = comparison.site_at(address)
+            reason = _CAMERAS.get(action, reason).format(device=_device(comparison, address, port))
         case (ElementSet.ONVIF, (address, port)):
-            where = at.site_at(address)
-            reason = _ASKING.get(action, reason).format(device=_onvif_device(at, address, port))
+            where = comparison.site_at(address)
+            reason = _ASKING.get(action, reason).format(device=_onvif_device(comparison, address, port))
         case (element_set, None):
             reason = _NEW.get((element_set, action), reason)
-    return Change(at.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
+    return Change(comparison.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
 
 
-def _device(at: Comparison, address: str, port: int) -> str:
-    paths = at.desired_by_address.get(address, ())
+def _device(comparison: Comparison, address: str, port: int) -> str:
+    paths = comparison.desired_by_address.get(address, ())
     texts = (
         msg("{device} of {facility}", path.device, path.facility)
         for path in paths
@@ -225,8 +231,8 @@ def _device(at: Comparison, address: str, port: int) -> str:
     return next(texts, msg("{address} port {port}", address, port))
 
 
-def _onvif_device(at: Comparison, address: str, port: int) -> str:
-    devices = at.spec.relay.asked if at.spec.relay else ()
+def _onvif_device(comparison: Comparison, address: str, port: int) -> str:
+    devices = comparison.spec.relay.asked if comparison.spec.relay else ()
     texts = (
         msg("{device} of {facility}", device.device, device.facility)
         for device in devices
@@ -235,18 +241,18 @@ def _onvif_device(at: Comparison, address: str, port: int) -> str:
     return next(texts, msg("{address} port {port}", address, port))
 
 
-def frozen_changes(at: Comparison) -> Iterator[Change]:
+def frozen_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield a no-op for each frozen path and peer."""
-    facilities = at.spec.frozen_names
-    for name, facility in at.facts.held["paths"].items():
+    facilities = comparison.spec.frozen_names
+    for name, facility in comparison.facts.held["paths"].items():
         if facility in facilities:
             where = owner_of_path(name)[0] or facilities[facility].province, facilities[facility].id
-            yield at.noop(Resource.PATH, name, _reason(facilities[facility]), where)
-    for name in sorted(at.facts.held["peers"].values()):
+            yield comparison.noop(Resource.PATH, name, _reason(facilities[facility]), where)
+    for name in sorted(comparison.facts.held["peers"].values()):
         facility = name.partition("/")[2]
         if facility in facilities:
             frozen = facilities[facility]
-            yield at.noop(Resource.PEER, name, _reason(frozen), (frozen.province, frozen.id))
+            yield comparison.noop(Resource.PEER, name, _reason(frozen), (frozen.province, frozen.id))
 
 
 def _reason(facility: FrozenFacility) -> str:
@@ -261,62 +267,65 @@ def frozen_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
     return frozenset(frozen[owner].id for owner in owners if owner in frozen)
 
 
-def unit_changes(at: Comparison) -> Iterator[Change]:
+def unit_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield a change for each unit."""
-    for name in units_of(at.spec):
-        yield _unit_change(at, name)
+    for name in units_of(comparison.spec):
+        yield _unit_change(comparison, name)
 
 
-def _unit_change(at: Comparison, name: str) -> Change:
-    names, state = at.spec.names, at.facts.units.get(name)
+def _unit_change(comparison: Comparison, name: str) -> Change:
+    names, state = comparison.spec.names, comparison.facts.units.get(name)
     path = f"{UNITS}/{name}"
-    file = at.facts.files.get(path)
+    file = comparison.facts.files.get(path)
     if state is None or file is None:
-        impact = Impact.ALL if name == names.unit_wg and _other_key(at) else Impact.HOT
-        reason = "; ".join([*(_other_key(at) if name == names.unit_wg else ()), "the host does not have it"])
-        return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
+        impact = Impact.ALL if name == names.unit_wg and _other_key(comparison) else Impact.HOT
+        reason = "; ".join([*(_other_key(comparison) if name == names.unit_wg else ()), "the host does not have it"])
+        return Change(comparison.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
     hot: list[str] = _wrongs(names, name, state)
     cutting: list[str] = []
     losing: tuple[Peer, ...] = ()
-    if file_differences(at.spec, at.files[path], file):
+    if file_differences(comparison.spec, comparison.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
-    if drop_ins := [path for path in state["drop_ins"] if overrides_ours(at.spec, path)]:
+    if drop_ins := [path for path in state["drop_ins"] if overrides_ours(comparison.spec, path)]:
         (cutting if name == UNIT_MEDIAMTX else hot).append(msg("overridden by {own}", ", ".join(drop_ins)))
     if name == names.unit_wg:
-        cutting += _interface_wrongs(at, state)
-        hot += _link_wrongs(at)
-        second_wrongs, losing = _second_wrongs(at)
+        cutting += _interface_wrongs(comparison, state)
+        hot += _link_wrongs(comparison)
+        second_wrongs, losing = _second_wrongs(comparison)
         hot += second_wrongs
     if name == UNIT_MEDIAMTX:
-        cutting += _relay_wrongs(at)
+        cutting += _relay_wrongs(comparison)
     if not (hot or cutting):
-        return at.noop(Resource.UNIT, name, _as_desired(names, name))
-    everybody = at.served_here if name == UNIT_MEDIAMTX else at.everybody
+        return comparison.noop(Resource.UNIT, name, _as_desired(names, name))
+    everybody = comparison.served_here if name == UNIT_MEDIAMTX else comparison.everybody
     impact, cut = (Impact.ALL, everybody) if cutting else (Impact.HOT, NOBODY)
     if losing:
-        impact, cut = Impact.ALL, at.everybody
+        impact, cut = Impact.ALL, comparison.everybody
     reason = "; ".join([*cutting, *hot])
-    return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
+    return Change(comparison.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
 
 
-def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
+def _second_wrongs(comparison: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
     """Return changes of the second tunnel, and centres that lose it."""
-    live, desired = at.facts.tunnel.get("following") if at.facts.tunnel else None, at.spec.tunnel.following
-    if at.facts.tunnel is None or (live is None and desired is None):
+    live, desired = (
+        comparison.facts.tunnel.get("following") if comparison.facts.tunnel else None,
+        comparison.spec.tunnel.following,
+    )
+    if comparison.facts.tunnel is None or (live is None and desired is None):
         return [], ()
     if live is None:
         port = desired.port if desired else 0
         return [msg("the relay's next key answers beside the present one, at port {port}", port)], ()
-    losing = tuple(peer for peer in at.peers_losing_key if not peer.name.startswith(SITE))
+    losing = tuple(peer for peer in comparison.peers_losing_key if not peer.name.startswith(SITE))
     without = [msg("without the relay until they are applied: {left}", _names(losing))] if losing else []
-    if at.takes_next_key:
+    if comparison.takes_next_key:
         port = live["listen_port"]
         return [msg("the relay's next key takes the place of the present one, at port {port}", port), *without], losing
     if desired is None:
         return ["the relay's next key goes", *without], losing
     if (live["public_key"], live["listen_port"]) != desired:
         return ["the relay's next key is another one", *without], losing
-    link = (live["addresses"], live["mtu"]) == ([f"{at.spec.tunnel.address}/32"], at.spec.tunnel.mtu)
+    link = (live["addresses"], live["mtu"]) == ([f"{comparison.spec.tunnel.address}/32"], comparison.spec.tunnel.mtu)
     return ([] if live["alike"] and link else ["the second tunnel is not as the first one is"]), ()
 
 
@@ -353,34 +362,34 @@ def _wrongs(names: HostNames, name: str, state: wire.UnitAnswer) -> list[str]:
     return wrong
 
 
-def _interface_wrongs(at: Comparison, state: wire.UnitAnswer) -> list[str]:
+def _interface_wrongs(comparison: Comparison, state: wire.UnitAnswer) -> list[str]:
     """Return changes that end all sessions: interface, address, port."""
-    tunnel, live = at.spec.tunnel, at.facts.tunnel
-    wrong = _other_key(at)
+    tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
+    wrong = _other_key(comparison)
     if live is None:
         # Restarted: and MediaMTX with it, which requires it.
         return [*wrong, "the interface is not there"] if state["active"] == "active" else wrong
     if live["addresses"] != [f"{tunnel.address}/32"]:
         wrong.append(msg("address {addresses} → {address}/32", ", ".join(live["addresses"]) or "none", tunnel.address))
-    if at.takes_next_key:
+    if comparison.takes_next_key:
         return wrong
     if tunnel.listen_port is not None and live["listen_port"] != tunnel.listen_port:
         wrong.append(msg("port {listen_port} → {listen_port_2}", live["listen_port"], tunnel.listen_port))
     return wrong
 
 
-def _other_key(at: Comparison) -> list[str]:
+def _other_key(comparison: Comparison) -> list[str]:
     """Return the difference if the relay's key differs from its packages' key."""
-    former = at.fleet.former_keys.get(at.spec.id)
+    former = comparison.fleet.former_keys.get(comparison.spec.id)
     if former is None:
         return []
     text = msg("its public key {former} → another one", former)
     return [msg("{known}: no site of it connects before it has a new package", text)]
 
 
-def _link_wrongs(at: Comparison) -> list[str]:
+def _link_wrongs(comparison: Comparison) -> list[str]:
     """Return changes of the interface that keep sessions."""
-    tunnel, live = at.spec.tunnel, at.facts.tunnel
+    tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if live is None:
         return []
     wrong = [] if live["mtu"] == tunnel.mtu else [msg("MTU {mtu} → {mtu_2}", live["mtu"], tunnel.mtu)]
@@ -403,8 +412,8 @@ def restarts_silent(facts: HostFacts, changes: Iterable[Change]) -> bool:
     )
 
 
-def _relay_wrongs(at: Comparison) -> list[str]:
-    facts = at.facts
+def _relay_wrongs(comparison: Comparison) -> list[str]:
+    facts = comparison.facts
     if is_silent(facts):
         return ["it runs and does not answer its Control API, so it is restarted"]
     if facts.relay is None or facts.runtime is None or facts.units[UNIT_MEDIAMTX]["active"] != "active":

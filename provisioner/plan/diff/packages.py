@@ -97,79 +97,91 @@ def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, MovedEndpoint]:
     return moved
 
 
-def rewrites(at: Comparison, path: str) -> bool:
+def rewrites(comparison: Comparison, path: str) -> bool:
     """Return whether a plan changes the content of an existing file."""
-    file, live = at.files.get(path), at.facts.files.get(path)
-    return file is not None and live is not None and live["digest"] != keyed_digest(at.spec.digest_key, file.content)
+    file, live = comparison.files.get(path), comparison.facts.files.get(path)
+    return (
+        file is not None
+        and live is not None
+        and live["digest"] != keyed_digest(comparison.spec.digest_key, file.content)
+    )
 
 
-def psk_is_renewed(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> bool:
+def psk_is_renewed(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> bool:
     """Return whether the inventory, not a repair, changes a peer's pre-shared key."""
-    differs = live["psk"] != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode())
-    return differs and rewrites(at, at.spec.names.psk_file)
+    differs = live["psk"] != keyed_digest(comparison.spec.digest_key, peer.psk.reveal().encode())
+    return differs and rewrites(comparison, comparison.spec.names.psk_file)
 
 
-def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
+def needs_of_relay(comparison: Comparison) -> Iterator[SitePackageNeed]:
     """Yield the needs of one readable relay's sites, once a site."""
-    live = at.live_peers
-    for peer in at.spec.tunnel.peers:
+    live = comparison.live_peers
+    for peer in comparison.spec.tunnel.peers:
         if not peer.name.startswith(_SITE):
             continue
         site = peer.name.removeprefix(_SITE)
-        if at.takes_next_key:
-            if peer in at.reached_by(second=False):
-                yield SitePackageNeed(site, at.spec.id, "it was not seen with the relay's next key, the only one now")
+        if comparison.takes_next_key:
+            if peer in comparison.reached_by(second=False):
+                yield SitePackageNeed(
+                    site, comparison.spec.id, "it was not seen with the relay's next key, the only one now"
+                )
             continue
         reason = (
-            _other_endpoint(at, site) or _other_relay_address(at) or _of_one_site(at, peer, live.get(peer.public_key))
+            _other_endpoint(comparison, site)
+            or _other_relay_address(comparison)
+            or _of_one_site(comparison, peer, live.get(peer.public_key))
         )
         if reason:
-            yield SitePackageNeed(site, at.spec.id, reason)
-    yield from _taken_down(at, live)
-    yield from _of_pushing_sites(at)
+            yield SitePackageNeed(site, comparison.spec.id, reason)
+    yield from _taken_down(comparison, live)
+    yield from _of_pushing_sites(comparison)
 
 
-def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
+def _of_pushing_sites(comparison: Comparison) -> Iterator[SitePackageNeed]:
     """Yield the needs of pushing sites, once a site."""
-    is_shown_anew, renamed = rewrites(at, READERS_FILE), _other_name(at)
-    needed: dict[str, str] = dict.fromkeys(pushing_sites_of(at.spec), renamed) if renamed else {}
-    for path in at.spec.paths:
+    is_shown_anew, renamed = rewrites(comparison, READERS_FILE), _other_name(comparison)
+    needed: dict[str, str] = dict.fromkeys(pushing_sites_of(comparison.spec), renamed) if renamed else {}
+    for path in comparison.spec.paths:
         if not path.access.is_pushed or path.alias_of:
             continue
-        changed, live = at.pushes_changed.get(path.name), at.live_paths.get(path.name)
+        changed, live = comparison.pushes_changed.get(path.name), comparison.live_paths.get(path.name)
         if is_shown_anew and live is not None:
             needed[path.facility] = "its relay shows another certificate, which a package refuses that does not name it"
         elif changed is not None and changed.is_renewed:
             needed.setdefault(path.facility, "the login by which it pushes is another one")
-        elif live is None and path.facility in at.cached_sites:
+        elif live is None and path.facility in comparison.cached_sites:
             needed.setdefault(path.facility, "its gateway has to push a stream more")
-    yield from (SitePackageNeed(facility, at.spec.id, reason) for facility, reason in sorted(needed.items()))
+    yield from (SitePackageNeed(facility, comparison.spec.id, reason) for facility, reason in sorted(needed.items()))
 
 
-def _other_endpoint(at: Comparison, site: str) -> str:
-    return _other_name(at) or _other_port(at, site)
+def _other_endpoint(comparison: Comparison, site: str) -> str:
+    return _other_name(comparison) or _other_port(comparison, site)
 
 
-def _other_name(at: Comparison) -> str:
-    live, desired = at.facts.trust, at.spec.trust
-    if live is None or desired is None or not rewrites(at, TRUST_FILE):
+def _other_name(comparison: Comparison) -> str:
+    """Return the change of the relay's name, which gateways dial, or an empty text.
+
+    A host stores its endpoint with the facts that it is trusted by (`Trust`).
+    """
+    applied, wanted = comparison.facts.trust, comparison.spec.trust
+    if applied is None or wanted is None or not rewrites(comparison, TRUST_FILE):
         return ""
-    if live.endpoint.rpartition(":")[0] == desired.endpoint.rpartition(":")[0]:
+    if applied.endpoint.rpartition(":")[0] == wanted.endpoint.rpartition(":")[0]:
         return ""
     return msg(
         "the relay's endpoint {endpoint} → {endpoint_2}",
-        live.endpoint or "by address",
-        desired.endpoint or "by address",
+        applied.endpoint or "by address",
+        wanted.endpoint or "by address",
     )
 
 
-def _other_port(at: Comparison, site: str) -> str:
-    tunnel, live = at.spec.tunnel, at.facts.tunnel
+def _other_port(comparison: Comparison, site: str) -> str:
+    tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if live is None or tunnel.listen_port is None:
         return ""
-    desired = at.spec.trust.ports if at.spec.trust else {}
-    previous = at.facts.trust.ports if at.facts.trust else desired
-    before = live["listen_port"] if rewrites(at, WG_FILE) else tunnel.listen_port
+    desired = comparison.spec.trust.ports if comparison.spec.trust else {}
+    previous = comparison.facts.trust.ports if comparison.facts.trust else desired
+    before = live["listen_port"] if rewrites(comparison, WG_FILE) else tunnel.listen_port
     old_port, new_port = previous.get(site, before), desired.get(site, tunnel.listen_port)
     if old_port == new_port:
         return ""
@@ -178,11 +190,11 @@ def _other_port(at: Comparison, site: str) -> str:
     return msg("the relay's WireGuard port {was} → {is_now}", old_port, new_port)
 
 
-def _other_relay_address(at: Comparison) -> str:
-    tunnel, live = at.spec.tunnel, at.facts.tunnel
+def _other_relay_address(comparison: Comparison) -> str:
+    tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if (
         live is None
-        or not rewrites(at, WG_FILE)
+        or not rewrites(comparison, WG_FILE)
         or not live["addresses"]
         or live["addresses"] == [f"{tunnel.address}/32"]
     ):
@@ -190,20 +202,20 @@ def _other_relay_address(at: Comparison) -> str:
     return msg("the relay's tunnel address {addresses} → {address}/32", ", ".join(live["addresses"]), tunnel.address)
 
 
-def _of_one_site(at: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
+def _of_one_site(comparison: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
     if live is None:
-        former_relays = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
+        former_relays = sorted(comparison.fleet.holders.get(peer.public_key, frozenset()) - {comparison.spec.id})
         return (
-            msg("{id} serves it from now on, instead of {others}", at.spec.id, ", ".join(former_relays))
+            msg("{id} serves it from now on, instead of {others}", comparison.spec.id, ", ".join(former_relays))
             if former_relays
             else ""
         )
-    if psk_is_renewed(at, peer, live):
+    if psk_is_renewed(comparison, peer, live):
         return "its pre-shared key is another one"
     desired = sorted(map(str, peer.allowed_ips))
-    if live["allowed_ips"] != desired and rewrites(at, WG_FILE):
+    if live["allowed_ips"] != desired and rewrites(comparison, WG_FILE):
         return _other_addresses(", ".join(live["allowed_ips"]) or "none", ", ".join(desired))
-    return _other_devices(at, peer)
+    return _other_devices(comparison, peer)
 
 
 def _other_addresses(allowed_ips: str, desired: str) -> str:
@@ -212,18 +224,18 @@ def _other_addresses(allowed_ips: str, desired: str) -> str:
     return msg("its tunnel address {allowed_ips} → {desired}", allowed_ips, desired)
 
 
-def _other_devices(at: Comparison, peer: Peer) -> str:
+def _other_devices(comparison: Comparison, peer: Peer) -> str:
     """Return the change of a site's devices, as a reason, if known."""
     facility = peer.name.removeprefix(_SITE)
     previous = {
         _endpoint_of(source_in(live) or "")
         for network in peer.allowed_ips
-        for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
+        for live in (comparison.live_paths[name] for name in comparison.pulled_from(str(network)))
     }
-    sources = [path.source for path in at.spec.paths if path.facility == facility and path.source is not None]
+    sources = [path.source for path in comparison.spec.paths if path.facility == facility and path.source is not None]
     wanted = {(str(source.address), source.port) for source in sources}
     if not previous or previous == wanted:
-        return _onvif_change(at, peer)
+        return _onvif_change(comparison, peer)
     return _mapping_change(peer, wanted - previous, previous - wanted)
 
 
@@ -234,14 +246,14 @@ def _mapping_change(peer: Peer, wanted: Collection[_Endpoint], unwanted: Collect
     return msg("its gateway still leads {less}", less) if less else ""
 
 
-def _onvif_change(at: Comparison, peer: Peer) -> str:
+def _onvif_change(comparison: Comparison, peer: Peer) -> str:
     """Return the change of a site's ONVIF rules, as a reason."""
-    if not rewrites(at, NFT_FILE):
+    if not rewrites(comparison, NFT_FILE):
         return ""
-    elements = (element_of(entry["name"]) for entry in at.facts.firewall["differences"])
+    elements = (element_of(entry["name"]) for entry in comparison.facts.firewall["differences"])
     differing = (entry.device for entry in elements if entry and entry.set is ElementSet.ONVIF)
     endpoints = {device for device in differing if device and _is_of(peer, device[0])}
-    devices = at.spec.relay.asked if at.spec.relay else ()
+    devices = comparison.spec.relay.asked if comparison.spec.relay else ()
     desired = {(str(entry.address), entry.port) for entry in devices if _is_of(peer, str(entry.address))}
     return _mapping_change(peer, endpoints & desired, endpoints - desired)
 
@@ -267,11 +279,11 @@ def _endpoint_of(source: str) -> _Endpoint:
     return host, int(port) if port.isascii() and port.isdigit() else 0
 
 
-def _taken_down(at: Comparison, live: Mapping[str, wire.PeerAnswer]) -> Iterator[SitePackageNeed]:
+def _taken_down(comparison: Comparison, live: Mapping[str, wire.PeerAnswer]) -> Iterator[SitePackageNeed]:
     """Yield sites without any relay: their gateways still need a take-down."""
-    for key in sorted(live.keys() - {peer.public_key for peer in at.spec.tunnel.peers}):
-        facility = at.fleet.sites.get(key, ("", ""))[1]
-        if facility and facility not in at.fleet.served_sites:
+    for key in sorted(live.keys() - {peer.public_key for peer in comparison.spec.tunnel.peers}):
+        facility = comparison.fleet.sites.get(key, ("", ""))[1]
+        if facility and facility not in comparison.fleet.served_sites:
             yield SitePackageNeed(
-                facility, at.spec.id, "no relay serves it any more: its package takes the gateway down"
+                facility, comparison.spec.id, "no relay serves it any more: its package takes the gateway down"
             )

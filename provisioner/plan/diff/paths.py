@@ -160,53 +160,55 @@ def caution(version: str) -> str:
     )
 
 
-def path_changes(at: Comparison) -> Iterator[Change]:
+def path_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield a change for each desired or live path."""
-    if at.spec.relay is None:
+    if comparison.spec.relay is None:
         return
-    if at.same_relay_file:
-        yield from _all_same(at)
+    if comparison.same_relay_file:
+        yield from _all_same(comparison)
         return
-    for path in at.spec.paths:
-        yield _path_change(at, path, at.live_paths.get(path.name))
-    desired = {path.name for path in at.spec.paths}
-    removed = sorted(set(at.live_paths) - desired)
-    new_names = _new_names(at) if removed else {}
+    for path in comparison.spec.paths:
+        yield _path_change(comparison, path, comparison.live_paths.get(path.name))
+    desired = {path.name for path in comparison.spec.paths}
+    removed = sorted(set(comparison.live_paths) - desired)
+    new_names = _new_names(comparison) if removed else {}
     for name in removed:
-        yield _removal(at, name, new_names)
+        yield _removal(comparison, name, new_names)
 
 
-def _all_same(at: Comparison) -> Iterator[Change]:
-    host, path, noop, none = at.spec.id, Resource.PATH, Action.NOOP, Impact.NONE
-    for p in at.spec.paths:
+def _all_same(comparison: Comparison) -> Iterator[Change]:
+    host, path, noop, none = comparison.spec.id, Resource.PATH, Action.NOOP, Impact.NONE
+    for p in comparison.spec.paths:
         yield Change(host, path, p.name, noop, none, _SAME, NOBODY, p.province, p.facility)
 
 
-def _path_change(at: Comparison, path: MediaPath, live: wire.PathAnswer | None) -> Change:
+def _path_change(comparison: Comparison, path: MediaPath, live: wire.PathAnswer | None) -> Change:
     where = (path.province, path.facility)
     if live is None:
         reason = "the relay's file does not have it"
-        return Change(at.spec.id, Resource.PATH, path.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
+        return Change(comparison.spec.id, Resource.PATH, path.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
     settings = path_settings(path)
-    if live["digest"] == keyed_digest(at.spec.digest_key, canonical(settings)):
-        pushed = at.pushes_changed.get(path.name)
+    if live["digest"] == keyed_digest(comparison.spec.digest_key, canonical(settings)):
+        pushed = comparison.pushes_changed.get(path.name)
         if pushed is None:
-            return at.noop(Resource.PATH, path.name, _SAME, where)
-        cut = at.watching(path.name)
-        return Change(at.spec.id, Resource.PATH, path.name, Action.UPDATE, Impact.PATH, pushed.reason, cut, *where)
-    changed = _changed_settings(at, settings, live)
+            return comparison.noop(Resource.PATH, path.name, _SAME, where)
+        cut = comparison.watching(path.name)
+        return Change(
+            comparison.spec.id, Resource.PATH, path.name, Action.UPDATE, Impact.PATH, pushed.reason, cut, *where
+        )
+    changed = _changed_settings(comparison, settings, live)
     impact = impact_of_path_settings(changed)
-    cut = at.watching(path.name) if impact is Impact.PATH else NOBODY
+    cut = comparison.watching(path.name) if impact is Impact.PATH else NOBODY
     reason = _reason(changed, settings, live)
-    if impact is Impact.HOT and at.spec.relay is not None:
-        reason += caution(at.spec.relay.artefact.version)
-    return Change(at.spec.id, Resource.PATH, path.name, Action.UPDATE, impact, reason, cut, *where)
+    if impact is Impact.HOT and comparison.spec.relay is not None:
+        reason += caution(comparison.spec.relay.artefact.version)
+    return Change(comparison.spec.id, Resource.PATH, path.name, Action.UPDATE, impact, reason, cut, *where)
 
 
-def _changed_settings(at: Comparison, desired: Mapping[str, object], live: wire.PathAnswer) -> set[str]:
+def _changed_settings(comparison: Comparison, desired: Mapping[str, object], live: wire.PathAnswer) -> set[str]:
     names = (set(desired) | set(live["settings"])) - {"source"}
     changed = {name for name in names if desired.get(name) != live["settings"].get(name)}
-    if keyed_digest(at.spec.digest_key, str(desired.get("source", "")).encode()) != live["source_digest"]:
+    if keyed_digest(comparison.spec.digest_key, str(desired.get("source", "")).encode()) != live["source_digest"]:
         changed.add("source")
     return changed or {"source"}
 
@@ -237,17 +239,17 @@ def _value_text(name: str, value: object) -> str:
     return str(value)[:20] if name in _SHOWN else "set"
 
 
-def _new_names(at: Comparison) -> dict[str, str]:
+def _new_names(comparison: Comparison) -> dict[str, str]:
     """Return new paths' names by their sources without login."""
-    new = (path for path in at.spec.paths if path.name not in at.live_paths)
+    new = (path for path in comparison.spec.paths if path.name not in comparison.live_paths)
     named = ((address_without_login(str(path_settings(path)["source"])), path.name) for path in new)
     # Shortened addresses may be equal if the path is hidden; pushed paths have no address.
     return {source: name for source, name in named if "://" in source and not source.endswith("/***")}
 
 
-def _removal(at: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
-    other_relays = at.fleet.served_by(name)
-    renamed = new_names.get(source_in(at.live_paths[name]) or "")
+def _removal(comparison: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
+    other_relays = comparison.fleet.served_by(name)
+    renamed = new_names.get(source_in(comparison.live_paths[name]) or "")
     reason = "no open facility with an agreed plan has it"
     if other_relays:
         reason = msg("{others} serves it from now on; it is no longer served here", ", ".join(other_relays))
@@ -255,25 +257,29 @@ def _removal(at: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
         reason = msg(
             "its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while", renamed
         )
-    cut = at.watching(name)
-    return Change(at.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *owner_of_path(name))
+    cut = comparison.watching(name)
+    return Change(
+        comparison.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *owner_of_path(name)
+    )
 
 
-def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Judged:
+def with_hub_paths(comparison: Comparison, of_settings: _Judged, *, alone: bool) -> _Judged:
     """Combine the changes of a hub's settings and of its paths.
 
     New paths are not noticed; readers of changed or removed paths are cut. `alone` tells that no setting differs.
     """
-    desired = {path.name: path for path in (at.spec.hub.paths if at.spec.hub else ())}
-    live = at.live_paths
+    desired = {path.name: path for path in (comparison.spec.hub.paths if comparison.spec.hub else ())}
+    live = comparison.live_paths
     new, removed = desired.keys() - live.keys(), live.keys() - desired.keys()
-    changed = {name for name, path in desired.items() if name in live and live[name]["digest"] != _digest(at, path)}
+    changed = {
+        name for name, path in desired.items() if name in live and live[name]["digest"] != _digest(comparison, path)
+    }
     if not (new or removed or changed):
         return of_settings
     reason = msg(
         "of the hub's paths: {new} new, {other} with another source, {gone} gone", len(new), len(changed), len(removed)
     )
-    impact, cut = (Impact.PATH if changed or removed else Impact.HOT), at.watching(*sorted(changed | removed))
+    impact, cut = (Impact.PATH if changed or removed else Impact.HOT), comparison.watching(*sorted(changed | removed))
     if alone:
         return impact, cut, reason
     settings_impact, settings_cut, settings_reason = of_settings
@@ -281,8 +287,8 @@ def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Jud
     return max(settings_impact, impact, key=lambda candidate: candidate.rank), readers, f"{settings_reason}; {reason}"
 
 
-def _digest(at: Comparison, path: HubPath) -> str:
-    return keyed_digest(at.spec.digest_key, canonical(hub_settings(path)))
+def _digest(comparison: Comparison, path: HubPath) -> str:
+    return keyed_digest(comparison.spec.digest_key, canonical(hub_settings(path)))
 
 
 def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
@@ -309,9 +315,9 @@ def _login_digest(spec: HostSpec, path: MediaPath) -> str:
     return keyed_digest(spec.digest_key, source_head(path.source).partition("://")[2].encode())
 
 
-def with_quarantine(at: Comparison, changes: Iterator[Change]) -> Iterator[Change]:
+def with_quarantine(comparison: Comparison, changes: Iterator[Change]) -> Iterator[Change]:
     """Adapt the changes of quarantined paths, which have no readers."""
-    by_name = quarantined_on(at.spec, at.facts)
+    by_name = quarantined_on(comparison.spec, comparison.facts)
     for change in changes:
         quarantined = by_name.get(change.name)
         yield change if quarantined is None else _quarantined_change(change, quarantined)

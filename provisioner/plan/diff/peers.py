@@ -21,38 +21,42 @@ _CENTRE, _RELAY = "centre/", "relay/"
 _SHORT = 8
 
 
-def peer_changes(at: Comparison) -> Iterator[Change]:
+def peer_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield a change for each desired or live peer."""
-    live_peers = at.live_peers
-    strangers = {key: peer for key, peer in live_peers.items() if not at.holds_peer(key)}
-    desired = at.spec.tunnel.peers
+    live_peers = comparison.live_peers
+    strangers = {key: peer for key, peer in live_peers.items() if not comparison.holds_peer(key)}
+    desired = comparison.spec.tunnel.peers
     live = {peer.public_key: strangers.pop(peer.public_key, None) for peer in desired}
     for peer in desired:
         present = live[peer.public_key]
         if present is not None:
-            yield _present(at, peer, present)
-        elif old := _old_key(at, peer, strangers):
+            yield _present(comparison, peer, present)
+        elif old := _old_key(comparison, peer, strangers):
             strangers.pop(old)
-            yield _rekeyed(at, peer, old)
+            yield _rekeyed(comparison, peer, old)
         else:
-            reason = _why_new(at, peer)
-            where = _where(at, peer)
-            yield Change(at.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
+            reason = _why_new(comparison, peer)
+            where = _where(comparison, peer)
+            yield Change(
+                comparison.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where
+            )
     for public_key in sorted(strangers):
-        yield _stranger(at, public_key, strangers[public_key])
-    yield from (_losing_key(at, peer) for peer in at.peers_losing_key if peer.name.startswith(SITE))
+        yield _stranger(comparison, public_key, strangers[public_key])
+    yield from (_losing_key(comparison, peer) for peer in comparison.peers_losing_key if peer.name.startswith(SITE))
 
 
-def _losing_key(at: Comparison, peer: Peer) -> Change:
+def _losing_key(comparison: Comparison, peer: Peer) -> Change:
     """Return the change of a site whose key stops working."""
-    impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
+    impact, cut = _impact(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = "it has a key with which the relay answers no more: it is dark until its package is installed"
     name = f"{LEFT}{peer.name.removeprefix(SITE)}"
-    return Change(at.spec.id, Resource.PEER, name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
+    return Change(
+        comparison.spec.id, Resource.PEER, name, Action.UPDATE, impact, reason, cut, *_where(comparison, peer)
+    )
 
 
-def _why_new(at: Comparison, peer: Peer) -> str:
-    if at.facts.tunnel is None:
+def _why_new(comparison: Comparison, peer: Peer) -> str:
+    if comparison.facts.tunnel is None:
         return "there is no tunnel yet"
     if peer.name.startswith(NEXT):
         return (
@@ -61,7 +65,7 @@ def _why_new(at: Comparison, peer: Peer) -> str:
     return "the tunnel does not have it"
 
 
-def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer]) -> str | None:
+def _old_key(comparison: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer]) -> str | None:
     """Return the unwanted live peer with this peer's address, if any.
 
     It does not count if another facility is behind it.
@@ -69,32 +73,34 @@ def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer
     addresses = {str(network) for network in peer.allowed_ips}
     # A hub pulls from relays, which are not facilities: those are behind them.
     pulled_from = () if peer.name.startswith(_RELAY) else addresses
-    behind = {owner_of_path(path)[1] for ip in pulled_from for path in at.pulled_from(ip)}
+    behind = {owner_of_path(path)[1] for ip in pulled_from for path in comparison.pulled_from(ip)}
     if behind - {peer.name.removeprefix(SITE)}:
         return None
     return next((key for key in sorted(strangers) if addresses & set(strangers[key]["allowed_ips"])), None)
 
 
-def _present(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> Change:
-    differing = _differences(at, peer, live)
+def _present(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> Change:
+    differing = _differences(comparison, peer, live)
     if not differing:
         reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
-        return at.noop(Resource.PEER, peer.name, reason, _where(at, peer))
+        return comparison.noop(Resource.PEER, peer.name, reason, _where(comparison, peer))
     lost = set(live["allowed_ips"]) - {str(network) for network in peer.allowed_ips}
-    if not lost and peer.name.startswith(SITE) and psk_is_renewed(at, peer, live):
+    if not lost and peer.name.startswith(SITE) and psk_is_renewed(comparison, peer, live):
         # Its gateway has the old one until somebody installs its new package there.
         lost = set(live["allowed_ips"])
-    impact, cut = _impact(at, peer.name, lost) if lost else (Impact.HOT, NOBODY)
+    impact, cut = _impact(comparison, peer.name, lost) if lost else (Impact.HOT, NOBODY)
     reason = "; ".join(differing)
-    return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
+    return Change(
+        comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(comparison, peer)
+    )
 
 
-def _differences(at: Comparison, peer: Peer, live: wire.PeerAnswer) -> list[str]:
+def _differences(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> list[str]:
     differing = []
     desired = sorted(map(str, peer.allowed_ips))
     if desired != list(live["allowed_ips"]):
         differing.append(msg("allowed IPs {allowed_ips} → {desired}", _listed(live["allowed_ips"]), _listed(desired)))
-    if live["psk"] != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
+    if live["psk"] != keyed_digest(comparison.spec.digest_key, peer.psk.reveal().encode()):
         differing.append("pre-shared key differs: used from the next handshake on")
     if live["keepalive_s"] != peer.keepalive_s:
         differing.append(f"keepalive {live['keepalive_s'] or 'off'} → {peer.keepalive_s or 'off'}")
@@ -108,28 +114,30 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(values) or "none"
 
 
-def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
-    if at.fleet.next_keys.get(peer.name.removeprefix(_RELAY)) in {peer.public_key, old}:
+def _rekeyed(comparison: Comparison, peer: Peer, old: str) -> Change:
+    if comparison.fleet.next_keys.get(peer.name.removeprefix(_RELAY)) in {peer.public_key, old}:
         reason = msg(
             "public key {old} → {public_key}: the relay changes its own key, and answers with both",
             old,
             peer.public_key,
         )
-        return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
-    impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
+        return Change(comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
+    impact, cut = _impact(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = msg("public key {old} → {public_key}", old, peer.public_key)
-    return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
+    return Change(
+        comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(comparison, peer)
+    )
 
 
-def _stranger(at: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
+def _stranger(comparison: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
     """Return the removal of a peer that no site here has."""
     allowed = live["allowed_ips"]
-    known_site = at.fleet.sites.get(public_key)
-    if not known_site and (former := _former(at, public_key)):
-        return _of_former(at, public_key, live, former)
-    where = known_site or next(filter(any, (at.site_at(ip) for ip in allowed)), ("", ""))
+    known_site = comparison.fleet.sites.get(public_key)
+    if not known_site and (former := _former(comparison, public_key)):
+        return _of_former(comparison, public_key, live, former)
+    where = known_site or next(filter(any, (comparison.site_at(ip) for ip in allowed)), ("", ""))
     site = f"{SITE}{where[1]}" if where[1] else ""
-    impact, cut = _impact(at, site, set(allowed))
+    impact, cut = _impact(comparison, site, set(allowed))
     if known_site:
         name, reason = site, msg("no path is pulled from {where} here from now on", where[1])
     else:
@@ -138,22 +146,24 @@ def _stranger(at: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
             msg("no site, centre or relay has this key; it holds {allowed}", _listed(allowed)),
         )
         reason += (", " + msg("from which {where} is pulled", where[1])) if site else ""
-    return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, *where)
+    return Change(comparison.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, *where)
 
 
-def _former(at: Comparison, public_key: str) -> str:
+def _former(comparison: Comparison, public_key: str) -> str:
     """Return a peer's facility at the host's last apply, or empty."""
-    kind, slash, facility = at.last_names.get(public_key, "").partition("/")
+    kind, slash, facility = comparison.last_names.get(public_key, "").partition("/")
     return facility if f"{kind}{slash}" in {SITE, NEXT} else ""
 
 
-def _of_former(at: Comparison, public_key: str, live: wire.PeerAnswer, facility: str) -> Change:
+def _of_former(comparison: Comparison, public_key: str, live: wire.PeerAnswer, facility: str) -> Change:
     """Return the removal of a facility's former peer."""
-    province, _ = next((at.site_at(ip) for ip in live["allowed_ips"] if at.site_at(ip)[1] == facility), ("", ""))
-    province = province or at.provinces.get(facility, "")
+    province, _ = next(
+        (comparison.site_at(ip) for ip in live["allowed_ips"] if comparison.site_at(ip)[1] == facility), ("", "")
+    )
+    province = province or comparison.provinces.get(facility, "")
     short = f"{public_key[:_SHORT]}…"
-    impact, cut = _impact(at, f"{SITE}{facility}", set(live["allowed_ips"]))
-    if facility in at.fleet.cached_sites:
+    impact, cut = _impact(comparison, f"{SITE}{facility}", set(live["allowed_ips"]))
+    if facility in comparison.fleet.cached_sites:
         reason = msg("{short} is a former key of the gateway of {facility}", short, facility)
     else:
         reason = msg(
@@ -162,24 +172,24 @@ def _of_former(at: Comparison, public_key: str, live: wire.PeerAnswer, facility:
             facility,
         )
     name = f"former/{facility}/{public_key}"
-    return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, province, facility)
+    return Change(comparison.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, province, facility)
 
 
-def _impact(at: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
+def _impact(comparison: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
     """Return the impact and readers if these addresses become unreachable."""
     if not lost:
         return Impact.HOT, NOBODY
-    if at.spec.relay is None:
-        return Impact.ALL, at.at_relays(sorted(lost))
-    pulled = [path for ip in sorted(lost) for path in at.pulled_from(ip)]
+    if comparison.spec.relay is None:
+        return Impact.ALL, comparison.at_relays(sorted(lost))
+    pulled = [path for ip in sorted(lost) for path in comparison.pulled_from(ip)]
     if name.startswith(_CENTRE) or not (pulled or name.startswith(SITE)):
         # A centre, or somebody who may be one: which of the readers are its own is not known.
-        return Impact.ALL, at.everybody
-    return Impact.PATH, at.watching(*pulled)
+        return Impact.ALL, comparison.everybody
+    return Impact.PATH, comparison.watching(*pulled)
 
 
-def _where(at: Comparison, peer: Peer) -> tuple[str, str]:
+def _where(comparison: Comparison, peer: Peer) -> tuple[str, str]:
     if not peer.name.startswith((SITE, NEXT)):
         return "", ""
     facility = peer.name.removeprefix(SITE).removeprefix(NEXT)
-    return at.provinces.get(facility, ""), facility
+    return comparison.provinces.get(facility, ""), facility

@@ -19,39 +19,45 @@ from provisioner.plan.change import FIRST, HOST, OWNER, Action, Change, Impact, 
 from provisioner.plan.diff.comparison import Comparison
 
 
-def trust_changes(at: Comparison) -> Iterator[Change]:
+def trust_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield one change for an unknown host, or each new trusted fact."""
-    desired, live = at.spec.trust, at.facts.trust
+    desired, live = comparison.spec.trust, comparison.facts.trust
     if desired is None:
         return
-    before = _owner_before(at)
+    before = _owner_before(comparison)
     if before is not None:
         yield _change(
-            at, OWNER, Action.UPDATE, msg("{before} → this inventory{at}", _owner_words(before), _what_ends(at))
+            comparison,
+            OWNER,
+            Action.UPDATE,
+            msg("{before} → this inventory{at}", _owner_words(before), _what_ends(comparison)),
         )
-    if not at.facts.proved and before is None:
+    if not comparison.facts.proved and before is None:
         yield _change(
-            at, HOST, Action.CREATE, msg("it has no proof that it was managed before: {desired}", _host_text(desired))
+            comparison,
+            HOST,
+            Action.CREATE,
+            msg("it has no proof that it was managed before: {desired}", _host_text(desired)),
         )
         return
-    if not at.facts.proved:
+    if not comparison.facts.proved:
         return
     if live is None:
-        yield _change(at, FIRST, Action.CREATE, _host_text(desired))
+        yield _change(comparison, FIRST, Action.CREATE, _host_text(desired))
         return
     for name, action, reason in (*_differences(live, desired), *_keys(live.keys, desired.keys)):
-        yield _change(at, name, action, reason)
+        yield _change(comparison, name, action, reason)
 
 
-def _owner_before(at: Comparison) -> Owner | None:
+def _owner_before(comparison: Comparison) -> Owner | None:
     """Return the owner before the next apply, if it is a takeover.
 
     A proved host without a mark is ours, as earlier versions left no mark, unless a takeover is recorded.
     """
-    mark, new_owner = at.facts.owner, at.spec.owner
+    mark, new_owner = comparison.facts.owner, comparison.spec.owner
     if new_owner is None or (mark is not None and mark.is_same(new_owner) and not mark.released):
         return None
-    adopted = UNMARKED if at.spec.adopted is not None and at.facts.installed else None
+    adopted = UNMARKED if comparison.spec.adopted is not None and comparison.facts.installed else None
     return mark if mark is not None and mark.inventory else adopted
 
 
@@ -59,14 +65,14 @@ def _owner_words(owner: Owner) -> str:
     return msg("released by {words}", owner.words) if owner.released else owner.words
 
 
-def _what_ends(at: Comparison) -> str:
+def _what_ends(comparison: Comparison) -> str:
     """Return the former owner's paths and peers that end, in words."""
-    live_peers = set(at.facts.tunnel["peers"]) if at.facts.tunnel else set()
-    paths = set(at.live_paths) - {path.name for path in at.spec.paths}
-    peers = live_peers - {peer.public_key for peer in at.spec.tunnel.peers}
+    live_peers = set(comparison.facts.tunnel["peers"]) if comparison.facts.tunnel else set()
+    paths = set(comparison.live_paths) - {path.name for path in comparison.spec.paths}
+    peers = live_peers - {peer.public_key for peer in comparison.spec.tunnel.peers}
     if not (paths or peers):
         return ""
-    viewers = sum(number for path, number in at.facts.viewers.items() if path in paths)
+    viewers = sum(number for path, number in comparison.facts.viewers.items() if path in paths)
     return "; " + msg(
         "it ends {paths} with {viewers} and {peers}",
         counted(len(paths), "path"),
@@ -75,8 +81,8 @@ def _what_ends(at: Comparison) -> str:
     )
 
 
-def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:
-    return Change(at.spec.id, Resource.TRUST, name, action, Impact.NONE, reason)
+def _change(comparison: Comparison, name: str, action: Action, reason: str) -> Change:
+    return Change(comparison.spec.id, Resource.TRUST, name, action, Impact.NONE, reason)
 
 
 def _host_text(trust: Trust) -> str:

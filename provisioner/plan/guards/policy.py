@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from provisioner.base.errors import HostError, UsageError
-from provisioner.base.text import VIETNAM, asked, counted, msg, nearest, printable
+from provisioner.base.text import VIETNAM, counted, msg, nearest, printable, which_was_meant
 from provisioner.desired.render.host import program_path
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
@@ -145,7 +145,7 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
         name, equals, number = text.partition("=")
         if name not in {*LIMITS, TRUST} or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
             names = (*LIMITS, TRUST)
-            question = "" if name in names else asked(nearest(name, names))
+            question = "" if name in names else which_was_meant(nearest(name, names))
             hint = msg("{question} write --allow NAME=NUMBER, NAME one of {known}", question, ", ".join(names)).lstrip()
             raise UsageError(msg("--allow {text} is not understood", printable(text, 80)), hint=hint)
         allowances[name] = int(number)

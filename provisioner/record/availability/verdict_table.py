@@ -102,7 +102,7 @@ class ByPath(Mapping[str, _T], Generic[_T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class PathList:
     """The paths of a province, sorted, and the carrier of each."""
 
     paths: tuple[str, ...]
@@ -129,7 +129,7 @@ class Sweep(NamedTuple):
 
     at: int
     order: str
-    listing: Listing
+    listing: PathList
     marks: bytes
     causes: bytes
     words: tuple[str, ...] = ("",)
@@ -191,9 +191,9 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
     if not ordered:
         return LookTable((), (), (), b"", b"")
     listings = {id(sweep.listing): sweep.listing for sweep in reversed(ordered)}
-    cuts = {name: listing.within(prefix) for name, listing in listings.items()}
-    paths, carriers = _latest(listings, cuts)
-    moves = {name: _moves(listing, cuts[name], paths) for name, listing in listings.items()}
+    ranges = {list_id: listing.within(prefix) for list_id, listing in listings.items()}
+    paths, carriers = _latest(listings, ranges)
+    moves = {list_id: _moves(listing, ranges[list_id], paths) for list_id, listing in listings.items()}
     marks = b"".join(_spread(sweep.marks, moves[id(sweep.listing)], len(paths), _NOTHING) for sweep in ordered)
     moments = tuple(sweep.at for sweep in ordered)
     if not with_causes:
@@ -203,20 +203,23 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
     return LookTable(paths, carriers, moments, marks, causes, tuple(texts.places))
 
 
-def _latest(listings: Mapping[int, Listing], cuts: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return all paths, and their last carriers; `listings` come latest first."""
-    parts = [(listing, slice(cuts[name].start, cuts[name].stop)) for name, listing in listings.items()]
-    if len(parts) == 1:
-        ((listing, part),) = parts
-        return listing.paths[part], listing.carriers[part]
+def _latest(listings: Mapping[int, PathList], ranges: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return all paths of the lists, sorted, and the last carrier of each.
+
+    `listings` come latest first. `ranges` has the indexes of the wanted paths in each list.
+    """
+    sections = [(listing, slice(ranges[list_id].start, ranges[list_id].stop)) for list_id, listing in listings.items()]
+    if len(sections) == 1:
+        ((listing, section),) = sections
+        return listing.paths[section], listing.carriers[section]
     carriers: dict[str, str] = {}
-    for listing, part in reversed(parts):
-        carriers |= zip(listing.paths[part], listing.carriers[part], strict=True)
+    for listing, section in reversed(sections):
+        carriers |= zip(listing.paths[section], listing.carriers[section], strict=True)
     paths = tuple(sorted(carriers))
     return paths, tuple(carriers[path] for path in paths)
 
 
-def _moves(listing: Listing, cut: range, paths: Sequence[str]) -> tuple[Move, ...]:
+def _moves(listing: PathList, cut: range, paths: Sequence[str]) -> tuple[Move, ...]:
     """Return which bytes of a sweep go where, in the fewest pieces."""
     if listing.paths[cut.start : cut.stop] == paths:
         return ((slice(cut.start, cut.stop), slice(0, len(paths))),)

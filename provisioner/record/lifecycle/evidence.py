@@ -79,7 +79,7 @@ class KeyAge:
         """Return its age in whole days, or `None` if unknown."""
         return max(0, (now - self.since).days) if self.since else None
 
-    def is_due(self, today: date) -> bool:
+    def is_overdue(self, today: date) -> bool:
         """Return whether the next key is due."""
         return self.due is not None and self.due <= today
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.text import asked, did_you_mean, nearest
+from provisioner.base.text import did_you_mean, nearest, which_was_meant
 
 _WORDS = st.text(st.characters(categories=["L", "N", "P", "Z", "C"]), max_size=20)
 
@@ -37,7 +37,7 @@ def test_a_very_long_word_costs_no_more_than_a_long_one() -> None:
     ],
 )
 def test_the_question_names_each(words: tuple[str, ...], question: str) -> None:
-    assert asked(words) == question
+    assert which_was_meant(words) == question
 
 
 def test_where_nothing_is_alike_the_hint_is_another_one() -> None:

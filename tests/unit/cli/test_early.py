@@ -49,10 +49,10 @@ def test_a_command_that_calls_hosts_begins_them_once(started: list[Mapping[str, 
     environment = {"PATH": "/usr/bin"}
     begin(words, environment)
     assert started == [environment]
-    begun = early_start.begun()
+    begun = early_start.started()
     assert begun is not None
     early_start.end()
-    assert early_start.begun() is None
+    assert early_start.started() is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_command_that_calls_hosts_begins_them_once(started: list[Mapping[str, 
 def test_a_command_that_calls_nobody_begins_nothing(started: list[Mapping[str, str]], words: list[str]) -> None:
     begin(words, {})
     assert started == []
-    assert early_start.begun() is None
+    assert early_start.started() is None
     early_start.end()
 
 
@@ -89,4 +89,4 @@ def test_where_it_cannot_begin_the_call_itself_says_why(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(early_start, "WaitingAnsible", refuses)
     begin(["verify"], {})
-    assert early_start.begun() is None
+    assert early_start.started() is None

@@ -62,7 +62,7 @@ def test_an_overdue_key_is_named_and_the_period_is_the_policy_s(call: KeyTermina
     ages = key_ages(inventory, {key: NOW - timedelta(days=365)}, {SITES[0]: NOW - timedelta(days=364)})
     gateway, psk = ages[0], ages[1]
     today = date(2021, 6, 1)
-    assert (gateway.due, gateway.is_due(today), psk.is_due(today)) == (today, True, False)
+    assert (gateway.due, gateway.is_overdue(today), psk.is_overdue(today)) == (today, True, False)
     lines = list(key_age_lines(ages, NOW))
     assert f"1 site with a key that is overdue: {SITES[0]}; change it: provisioner keys rotate {SITES[0]}" in lines
     vietnamese = "\n".join(key_age_lines(ages, NOW, translator(Language.VI)))
@@ -97,7 +97,7 @@ def test_logins_to_push_that_are_overdue_are_named_with_what_draws_others() -> N
     inventory = fleets.complete(inventories.inventory(facilities=[fleets.pushing(SITES[0], 1)]))
     ages = key_ages(inventory, {}, {}, {SITES[0]: NOW - timedelta(days=366)})
     (own,) = [age for age in ages if age.owner == SITES[0]]
-    assert (own.kind, own.is_due(date(2021, 6, 1))) == (KeyKind.PUBLISH, True)
+    assert (own.kind, own.is_overdue(date(2021, 6, 1))) == (KeyKind.PUBLISH, True)
     lines = list(key_age_lines([own], NOW))
     assert lines[-1].startswith(f"1 site with logins to push that are overdue: {SITES[0]}; ")
     assert lines[-1].endswith("provisioner keys init")

@@ -12,12 +12,12 @@ from provisioner.cli.support.attendance import FirstAnswerClock, running_s
 def test_the_first_time_that_hosts_are_asked_counts() -> None:
     onlooker = FirstAnswerClock()
     assert onlooker.before_s == 0.0
-    onlooker.asked({"relay-1": 20})
+    onlooker.hosts_called({"relay-1": 20})
     first = onlooker.before_s
     assert 0 < first <= running_s()
     time.sleep(0.02)
     onlooker.answered("relay-1", "answered", 0.1)
-    onlooker.asked({"relay-1": 1})
+    onlooker.hosts_called({"relay-1": 1})
     assert onlooker.before_s == first
 
 

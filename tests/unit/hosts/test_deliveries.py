@@ -147,18 +147,19 @@ def test_an_answer_of_another_form_is_no_evidence(monkeypatch: pytest.MonkeyPatc
 
 def test_a_path_that_is_pulled_anew_counts_from_there() -> None:
     looks = [
-        deliveries.Moment(at, {}, {}, {PATH: received}) for at, received in ((0, 9_000), (1, 9_500), (2, 100), (3, 700))
+        deliveries.Snapshot(at, {}, {}, {PATH: received})
+        for at, received in ((0, 9_000), (1, 9_500), (2, 100), (3, 700))
     ]
     watch = deliveries.RelayWatch(PATHS)
-    watch.looks = looks
+    watch.snapshots = looks
     assert watch.evidence()["flows"] == {PATH: {"seconds": 2, "bytes": 1_100, "still_s": 0}}
 
 
 def test_the_longest_stretch_in_which_nothing_came_is_told() -> None:
     received = (0, 0, 500, 500, 500, 500, 900, 900, 100, 100)
     watch = deliveries.RelayWatch(PATHS)
-    watch.looks = [deliveries.Moment(at, {}, {}, {PATH: so_far}) for at, so_far in enumerate(received)]
+    watch.snapshots = [deliveries.Snapshot(at, {}, {}, {PATH: so_far}) for at, so_far in enumerate(received)]
     # What was away in between stood not still.
-    watch.looks.append(deliveries.Moment(20, {}, {}, {}))
-    watch.looks.append(deliveries.Moment(30, {}, {}, {PATH: 100}))
+    watch.snapshots.append(deliveries.Snapshot(20, {}, {}, {}))
+    watch.snapshots.append(deliveries.Snapshot(30, {}, {}, {PATH: 100}))
     assert watch.evidence()["flows"][PATH]["still_s"] == 3

@@ -165,7 +165,7 @@ def test_a_place_that_is_not_installed_hides_no_other(host: Path, monkeypatch: p
     tried: list[Any] = []
     monkeypatch.setattr(reach, "_connect", lambda devices, *_: [*map(tried.append, devices), []][-1])
     monkeypatch.setattr(endpoints, "answers", lambda *_: [])
-    monkeypatch.setattr(onvif, "asked", lambda devices, *_: {d["name"]: {"outcome": "silent"} for d in devices})
+    monkeypatch.setattr(onvif, "query_devices", lambda devices, *_: {d["name"]: {"outcome": "silent"} for d in devices})
     names = {"hn/a/cam-1/sub": CAMERA, "hn/b/cam-1/sub": ("192.0.2.66", 22), "hn/c/cam-1/sub": OTHER_CAMERA}
     asked = [
         {"name": name, "address": place[0], "port": place[1], "paths": [], "profile": ""}
@@ -284,7 +284,7 @@ class Reached:
         monkeypatch.setattr(reach, "_connect", self.connect)
         monkeypatch.setattr(device_probe, "_answer", self.answer)
         monkeypatch.setattr(readers, "read_all", self.read)
-        monkeypatch.setattr(onvif, "asked", self.ask)
+        monkeypatch.setattr(onvif, "query_devices", self.ask)
         monkeypatch.setattr(endpoints, "answers", self.ping)
         monkeypatch.setattr(drops, "traced", self.traced)
         monkeypatch.setattr(source_log, "count_to", self.count)

@@ -33,7 +33,7 @@ for word in sys.argv[2:]:
         one.listen()
     held.append(one)
 wanted = {"tcp": [8554, 9997], "udp": [51820], "led": [53, 443]}
-print(json.dumps([machine.way_out(), machine.taken(wanted)]))
+print(json.dumps([machine.default_route(), machine.taken(wanted)]))
 """
 
 

@@ -23,7 +23,7 @@ from provisioner.inventory.model.base import Text
 from provisioner.inventory.model.free_texts import texts_in, with_texts
 from provisioner.inventory.rules import Days, SiteView, check_site
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS
-from provisioner.inventory.rules.texts import shown as withheld
+from provisioner.inventory.rules.texts import public_text as withheld
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from tests import inventories as make

@@ -35,7 +35,7 @@ def test_a_url_names_a_server_and_no_folder() -> None:
     place = state_folder_of(environment, "example")
     assert (place.file, place.url) == (None, url)
     assert state_folder(environment) == Path("/var/state/provisioner")
-    assert CANARY not in f"{place} {place!r} {place.shown}"
+    assert CANARY not in f"{place} {place!r} {place.text}"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
-from provisioner.verify.path_history import Orders, Timepiece, Window
+from provisioner.verify.path_history import Timepiece, VerifyOptions, Window
 from provisioner.verify.paths import select
 from provisioner.verify.result import (
     Cause,
@@ -61,7 +61,11 @@ def relay_spec(*asked: ProbedDevice) -> HostSpec:
 
 
 def looked(
-    accounts: Mapping[str, Any], *asked: ProbedDevice, orders: Orders | None = None, clock: bool = False, **relay: Any
+    accounts: Mapping[str, Any],
+    *asked: ProbedDevice,
+    options: VerifyOptions | None = None,
+    clock: bool = False,
+    **relay: Any,
 ) -> tuple[VerifyResult, world.RecordingRunner]:
     """A verification of a world in which these devices are asked and tell this."""
     documents = world.documents()
@@ -78,7 +82,7 @@ def looked(
         observe=world.observe_requests(),
         compare=lambda _: (),
         watch=Timepiece(lambda: world.FINISHED, lambda _: None),
-        orders=orders or Orders(once=True),
+        options=options or VerifyOptions(once=True),
     )
     return result, runner
 
@@ -106,13 +110,13 @@ def test_each_device_is_asked_once_with_its_paths_and_nobody_where_nobody_is_to_
 
 @pytest.mark.parametrize(("level", "asks"), [(None, True), (7, True), (6, True), (5, False), (1, False)])
 def test_devices_are_asked_where_pictures_are_a_question(level: int | None, *, asks: bool) -> None:
-    result, runner = looked({}, OWN, orders=Orders(once=True, level=level))
+    result, runner = looked({}, OWN, options=VerifyOptions(once=True, level=level))
     assert any("onvif" in call.request.get("relay", {}) for call in runner.calls) == asks
     assert bool(result.devices) == asks
 
 
 def test_a_refused_login_is_tried_again_where_somebody_says_so() -> None:
-    _, runner = looked({}, OWN, orders=Orders(once=True, asks_again=True))
+    _, runner = looked({}, OWN, options=VerifyOptions(once=True, asks_again=True))
     assert [call.request["relay"]["onvif"][0]["again"] for call in runner.calls if "relay" in call.request] == [True]
 
 
@@ -131,7 +135,7 @@ def test_a_login_is_tried_again_in_the_first_visit_alone(monkeypatch: pytest.Mon
     documents = world.documents()[world.RELAY]["relay"]["paths"]
     dead = {"available": False, "online": True, "inbound_bytes": 0, "tracks": []}
     silent = documents[OF_OWN] | {"read": {"error": "x", "status": 404, "timed_out": False}, "samples": [dead, dead]}
-    looked({}, OWN, orders=Orders(asks_again=True), paths=documents | {OF_OWN: silent})
+    looked({}, OWN, options=VerifyOptions(asks_again=True), paths=documents | {OF_OWN: silent})
     asked = [one.request["relay"]["onvif"][0]["again"] for one in visits if "relay" in one.request]
     assert asked == [True, False]
 
@@ -354,7 +358,9 @@ def test_who_is_down_stays_down_whatever_its_device_tells_and_what_else_is_wrong
 def test_in_a_maintenance_window_a_device_raises_no_alarm_and_its_path_would_be_degraded() -> None:
     begin = world.FINISHED - timedelta(hours=1)
     window = Window(begin, begin + timedelta(hours=2), "new camera", frozenset({"kcl-001"}))
-    result, _ = looked({OWN.name: clock(60) | {"serial": "X"}}, OWN, orders=Orders(once=True, windows=(window,)))
+    result, _ = looked(
+        {OWN.name: clock(60) | {"serial": "X"}}, OWN, options=VerifyOptions(once=True, windows=(window,))
+    )
     assert verdicts(result)[OF_OWN] is Verdict.MAINTENANCE
     path = next(path for path in result.paths if path.path == OF_OWN)
     assert path.without_window is Verdict.DEGRADED

@@ -15,7 +15,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import is_proved, judge
 from provisioner.verify.memory import NOTHING, Memories
-from provisioner.verify.path_history import Orders, Timepiece, remembered
+from provisioner.verify.path_history import Timepiece, VerifyOptions, remembered
 from provisioner.verify.paths import select
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Cause, Verdict, VerifyResult
@@ -83,14 +83,14 @@ def as_asked(path: Mapping[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
     return {**seen, "read": own, **({"on_demand": pulled} if pulled else {})}
 
 
-def run(hosts: Hosts, **orders: Any) -> VerifyResult:
+def run(hosts: Hosts, **options: Any) -> VerifyResult:
     return verify(
         select(state()),
         hosts,
         observe=observe_requests(),
         compare=lambda _facts: (),
         watch=Timepiece(lambda: hosts.now, hosts.pause),
-        orders=Orders(**{"once": True, **orders}),
+        options=VerifyOptions(**{"once": True, **options}),
     )
 
 
@@ -279,10 +279,10 @@ def test_a_relay_that_is_not_reached_is_not_asked_again() -> None:
     assert {path.cause for path in result.paths} == {Cause.HOST_UNREACHABLE}
 
 
-@pytest.mark.parametrize("orders", [{"level": 5}, {"level": 6}, {"looks": Looks.OFF}])
-def test_where_no_centre_looks_relays_read(orders: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"level": 5}, {"level": 6}, {"looks": Looks.OFF}])
+def test_where_no_centre_looks_relays_read(options: dict[str, Any]) -> None:
     hosts = Hosts()
-    run(hosts, **orders)
+    run(hosts, **options)
     assert len(hosts.calls) == 1
     assert not any("read_by" in path for path in hosts.asked())
 

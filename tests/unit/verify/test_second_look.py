@@ -12,7 +12,7 @@ import pytest
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.report.verify_text import verify_ending
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
-from provisioner.verify.path_history import Orders, Timepiece, Window, remembered
+from provisioner.verify.path_history import Timepiece, VerifyOptions, Window, remembered
 from provisioner.verify.paths import select
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import share_of
@@ -71,16 +71,16 @@ def failing(name: str = OTHER, device: tuple[str, int] = REFUSING, outcome: str 
     return {host: HostAnswer(host, CallOutcome.ANSWERED, document) for host, document in hosts.items()}
 
 
-def run(hosts: Hosts, **orders: Any) -> VerifyResult:
-    said: list[str] = orders.setdefault("said", [])
-    del orders["said"]
+def run(hosts: Hosts, **options: Any) -> VerifyResult:
+    said: list[str] = options.setdefault("said", [])
+    del options["said"]
     return verify(
         select(state()),
         hosts,
         observe=observe_requests(),
         compare=lambda _facts: (),
         watch=Timepiece(lambda: hosts.now, hosts.pause),
-        orders=Orders(say=said.append, **orders),
+        options=VerifyOptions(say=said.append, **options),
     )
 
 
@@ -196,8 +196,8 @@ def test_what_is_in_maintenance_is_measured_and_raises_no_alarm() -> None:
     assert all(one.verdict is Verdict.UP for one in result.paths if one.path != OTHER)
 
 
-def verify_in(hosts: Hosts, *windows: Window, **orders: Any) -> VerifyResult:
-    return run(hosts, windows=windows, **orders)
+def verify_in(hosts: Hosts, *windows: Window, **options: Any) -> VerifyResult:
+    return run(hosts, windows=windows, **options)
 
 
 @pytest.mark.parametrize("begin", [STARTED - timedelta(hours=2), STARTED + timedelta(minutes=5)])

@@ -89,7 +89,7 @@ def test_in_whatever_order_answers_come_the_verdicts_are_those_of_all_together(
     for host in order:
         taking.take(answers[host])
     assert put_together(taking.judged, targets) == at_once(targets, answers, asked, changes)
-    assert not taking.kept
+    assert not taking.hosts_in_memory
 
 
 @given(worlds())
@@ -101,7 +101,7 @@ def test_a_relay_that_no_centre_reads_for_this_run_is_judged_and_let_go_of_when_
     taking = gathering(targets, 4, (), centres=False)
     for number, host in enumerate((RELAY, BACKUP), start=1):
         taking.take(replace(answers[RELAY], host=host))
-        assert (len(taking.judged), taking.kept) == (number, frozenset())
+        assert (len(taking.judged), taking.hosts_in_memory) == (number, frozenset())
     # What is asked of it afterwards is there.
     assert set(taking.host_answers) == {RELAY, BACKUP}
     for one in taking.host_answers.values():

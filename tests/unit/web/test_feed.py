@@ -11,7 +11,7 @@ from provisioner.base.errors import StateError
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.web import source as source_module
 from provisioner.web.board import Board
-from provisioner.web.readers import ENGINEER, Reader
+from provisioner.web.readers import ENGINEER, WebUser
 from provisioner.web.source import REREAD, Feed
 from tests.boards import GivenSource, board
 from tests.unit.web.clients import Outline, local
@@ -96,13 +96,13 @@ def test_the_board_of_a_scope_is_made_once_for_all_its_readers() -> None:
     feed = Feed(source)
     feed.load()
     dic = ReaderScope(ReaderRole.DIC, "bac-giang")
-    assert feed.of(Reader(dic, "one")) is feed.of(Reader(dic, "another"))
+    assert feed.of(WebUser(dic, "one")) is feed.of(WebUser(dic, "another"))
     assert feed.of(ENGINEER) is feed.board
-    before = feed.of(Reader(dic))
+    before = feed.of(WebUser(dic))
     source.now_shown = board("two")
     feed.refresh()
-    assert feed.of(Reader(dic)) is not before
-    assert feed.of(Reader(dic)).revision == "two"
+    assert feed.of(WebUser(dic)) is not before
+    assert feed.of(WebUser(dic)).revision == "two"
 
 
 def test_who_listens_is_told_of_each_change_and_let_go_at_the_end() -> None:

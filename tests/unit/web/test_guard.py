@@ -12,7 +12,7 @@ from provisioner.web.pages import CallCard
 from provisioner.web.readers import (
     HeaderIdentification,
     LocalIdentification,
-    Reader,
+    WebUser,
     read_networks,
     read_role,
     role_name,
@@ -66,7 +66,7 @@ def test_what_follows_a_body_of_two_lengths_is_no_request(length: str) -> None:
 def test_a_page_of_another_site_asks_in_no_reader_s_name(site: str, kind: str) -> None:
     asked: list[str] = []
 
-    def contacts(_province: str, facility: str, _reader: Reader) -> list[CallCard]:
+    def contacts(_province: str, facility: str, _reader: WebUser) -> list[CallCard]:
         asked.append(facility)
         return []
 

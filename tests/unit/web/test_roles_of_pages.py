@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from provisioner.web.pages import CallCard
-from provisioner.web.readers import Reader
+from provisioner.web.readers import WebUser
 from tests.boards import NAMES, SECRET_ADDRESS
 from tests.hostile import VIEWER
 from tests.unit.web.clients import ROLES, Outline, crawl, local, reader
@@ -126,7 +126,7 @@ def test_counts_are_of_what_a_role_may_see(role: str) -> None:
 def test_who_to_call_is_asked_for_only_by_who_may_and_only_where_the_server_was_started_for_it(role: str) -> None:
     asked = []
 
-    def cards(province: str, facility: str, who: Reader) -> Sequence[CallCard]:
+    def cards(province: str, facility: str, who: WebUser) -> Sequence[CallCard]:
         asked.append((province, facility, who.scope.of if who.scope else ""))
         return [CallCard("Nguyễn Văn Canary", "Hiệu trưởng", "+84 204 3854 123", "Đại diện cơ sở")]
 

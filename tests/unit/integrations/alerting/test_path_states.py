@@ -65,9 +65,9 @@ def test_what_stands_still_for_a_minute_is_down_and_one_thing() -> None:
     one.visit(RELAY, visited(22, RECORDED, Layer.RECORDER, "kcl-001/nvr-1", Cause.CAMERA_UNPLUGGED), at(22))
     assert one.to_visit(RELAY, at(41)) == ()
     assert one.view(at(60)).incidents == ()
-    assert one.due(RELAY, EVERY) == at(30)
+    assert one.next_look_at(RELAY, EVERY) == at(30)
     one.look(looked(62, still=RECORDED))
-    assert one.due(RELAY, EVERY) == at(70), "exactly a minute after the first look that failed"
+    assert one.next_look_at(RELAY, EVERY) == at(70), "exactly a minute after the first look that failed"
     one.look(looked(70, still=RECORDED))
     view = one.view(at(71))
     assert said(view) == dict.fromkeys(RECORDED, "down")
@@ -90,7 +90,7 @@ def test_down_needs_two_failures_a_minute_apart_and_nothing_good_between(looks: 
         expected = first is not None and now - first >= 60
         assert (said(one.view(at(now))).get(LONELY) == "down") is expected
         # Whoever goes by what is due never waits longer than a pause, nor past the minute.
-        due = one.due(RELAY, EVERY)
+        due = one.next_look_at(RELAY, EVERY)
         assert due is not None
         assert at(now) < due <= at(now) + EVERY
 
@@ -111,7 +111,7 @@ def test_a_relay_that_does_not_answer_is_an_incident_after_a_minute_and_asked_mo
     one = states()
     one.look(looked(0))
     one.look(silent(10))
-    assert one.due(RELAY, EVERY) == at(30)
+    assert one.next_look_at(RELAY, EVERY) == at(30)
     assert one.view(at(30)).incidents == ()
     one.look(silent(50))
     assert one.view(at(60)).incidents == ()
@@ -224,7 +224,7 @@ def answer(document: object) -> FlowLook:
 
 def test_an_answer_says_what_flows_and_nothing_of_what_nobody_asked() -> None:
     look = answer({"unit": "active", "api_error": "", "flows": {LONELY: True, "x/y/z/sub": True}, "seconds": 2.0})
-    assert (look.flowing, look.standing, look.is_known) == (frozenset({LONELY}), frozenset(), True)
+    assert (look.flowing, look.standing, look.is_answered) == (frozenset({LONELY}), frozenset(), True)
     call = flow_call({target.path.name: target for target in TARGETS})
     assert call.request["paths"] == sorted(NAMES)
     assert call.shares
@@ -250,9 +250,9 @@ def test_whatever_a_relay_answers_is_a_look_or_none(document: dict[str, object])
 
 def test_a_stopped_service_stands_still_and_a_silent_api_says_nothing() -> None:
     stopped = answer({"unit": "failed", "api_error": "connection refused", "flows": {LONELY: True}, "seconds": 2.0})
-    assert (stopped.stopped, stopped.flowing, stopped.is_known) == ("failed", frozenset(), True)
+    assert (stopped.stopped, stopped.flowing, stopped.is_answered) == ("failed", frozenset(), True)
     silent_api = answer({"unit": "active", "api_error": "timed out", "flows": {}, "seconds": 2.0})
-    assert not silent_api.is_known
+    assert not silent_api.is_answered
     assert silent_api.error
 
 

@@ -66,7 +66,7 @@ def test_alerts_stand_are_repeated_and_end(alertmanager: Alertmanager) -> None:
 
 
 def _known(before: NightNews, labels: list[Labels]) -> LastNotice:
-    return LastNotice(scope_name(MINISTRY), before.knows, tuple(labels))
+    return LastNotice(scope_name(MINISTRY), before.notified, tuple(labels))
 
 
 def test_a_test_is_an_alert_that_ends_by_itself(alertmanager: Alertmanager) -> None:

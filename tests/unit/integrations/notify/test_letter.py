@@ -56,7 +56,7 @@ MỚI
 
 def second_night(*sights: NightItem, language: Language) -> str:
     first = news_for(VIETTEL, night((*TUNNEL, GOOD)), NOTHING_KNOWN, province_of)
-    last = LastNotice(scope_name(VIETTEL), first.knows)
+    last = LastNotice(scope_name(VIETTEL), first.notified)
     return letter_of(news_for(VIETTEL, night(sights, 1), last, province_of), language).plain
 
 
@@ -93,12 +93,12 @@ def test_what_is_wrong_with_a_device_itself_is_said_beside_its_paths_and_when_it
     assert "- camera kcl-hai-duong-1/cam-1: camera refuses: 1 path down\n" in text
     assert "- camera kcl-hai-duong-1/cam-1: device clock off: degraded\n" in text
     news = news_for(VIETTEL, night((GOOD, clock)), NOTHING_KNOWN, province_of)
-    last = LastNotice(scope_name(VIETTEL), news.knows)
+    last = LastNotice(scope_name(VIETTEL), news.notified)
     again = news_for(VIETTEL, night((GOOD, clock), 1), last, province_of)
     assert (again.has_changed, [item.turn for item in again.items]) == (False, [Turn.STANDING])
     unasked = replace(night((GOOD,), 2), probed_devices=frozenset())
     silent = news_for(VIETTEL, unasked, last, province_of)
-    assert (silent.has_changed, silent.items, silent.knows) == (False, (), news.knows)
+    assert (silent.has_changed, silent.items, silent.notified) == (False, (), news.notified)
     mended = news_for(VIETTEL, night((GOOD,), 2), last, province_of)
     assert "- kcl-hai-duong-1/cam-1: up again (before: device clock off)\n" in letter_of(mended, Language.EN).plain
-    assert not mended.knows
+    assert not mended.notified

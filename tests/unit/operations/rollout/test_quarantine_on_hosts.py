@@ -107,7 +107,7 @@ def test_two_refusals_take_all_of_a_login_out_and_halt_the_device_until_that_is_
     assert [f"{told} {device}" for told in ("add", "delete")] == [
         f"{told.split()[0]} {device}" for told in host.told if device in told
     ]
-    assert not host.watcher.is_due
+    assert not host.watcher.has_refused_logins
 
 
 def test_several_logins_at_once_are_one_write(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_what_cannot_be_done_yet_is_done_later_and_the_device_is_halted_meanwhil
     name = names_of(LOGINS[0])[0]
     with leases.lock("an apply"):
         host.refuse(name, name)
-        assert (host.out, host.watcher.is_due) == ([], True)
+        assert (host.out, host.watcher.has_refused_logins) == ([], True)
         assert [told.split()[0] for told in host.told] == ["add"]
         host.watcher.act()
         # Once is enough: it stays halted for minutes.
