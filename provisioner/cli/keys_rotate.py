@@ -52,7 +52,7 @@ def stage_words(stage: KeyStage, say: Translator = ENGLISH) -> str:
 
 
 def progress_lines(progress: KeyChangeProgress, say: Translator = ENGLISH) -> Iterator[str]:
-    """Yield a line for each stage with its gateways, and one for each gateway that stays as it is."""
+    """Yield a line for each stage, and for each unchanged gateway."""
     for stage, label in _STAGE_WORDS.items():
         if names := progress.at(stage):
             yield f"  {say(label)}: {say.counted(len(names), 'site')}: {some_of(names, say)}"

@@ -23,7 +23,7 @@ _OTHER_USES: Final = {
     "alone": "who has the host for itself alone",
     "shared": "who shares the host with others",
 }
-"""Prefix of a mark whose owner uses the host otherwise than we do, and its meaning."""
+"""Prefix of a mark whose owner uses the host differently."""
 
 
 @dataclass(frozen=True, slots=True)

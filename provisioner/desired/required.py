@@ -36,7 +36,7 @@ def secret_of(values: Mapping[str, T], key: str, kind: str) -> T:
 
 
 def digest_key_of_host(secrets: Secrets, host: str) -> Secret:
-    """Return the key of a host's digests: its carrier's, or derived from the shared key.
+    """Return a host's digest key: its carrier's, or a derived one.
 
     Both are equal: `keys init` gives carriers the derived keys. The key is never sent to a host. Without either,
     `SecretsError` is raised.

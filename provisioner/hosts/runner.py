@@ -31,7 +31,7 @@ FOREIGN_HINTS: Final = {
     "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
     " relay cannot be shared",
 }
-"""Next steps if another inventory has the host, by the owner's other use; empty if adoptable."""
+"""Next steps by the owner's other use; empty if adoptable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
 
 
 def _once_covered(facility: Facility) -> Iterator[frozenset[str]]:
-    """Yield the sets of fields that a sign-off of an earlier version may cover, largest first."""
+    """Yield the sets of fields that earlier sign-offs cover, largest first."""
     streams = (stream for camera in facility.cameras for _, stream in camera.streams.named)
     items: tuple[Model, ...] = (*facility.recorders, *facility.cameras, *streams)
     present = sorted({name for item in items for name in _once_signed(type(item)) if getattr(item, name) is not None})
@@ -206,7 +206,7 @@ def _visible(text: str) -> str:
 
 
 def _camera_text(camera: Camera) -> str:
-    """Return what parties sign of a camera: zone, video source, streams and sound."""
+    """Return a camera's signed content: zone, source, streams and sound."""
     source = f"{camera.address}:{camera.port}" if camera.recorder is None else f"recorder {camera.recorder}"
     streams = "sub and main" if camera.streams.main else "sub"
     return f"zone {camera.zone.value}, {source}, {streams}, {'with' if camera.audio else 'no'} sound"

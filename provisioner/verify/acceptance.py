@@ -173,7 +173,7 @@ def acceptances(
 def _view_to_accept(
     verdict: PathVerdict, references_by_path: Mapping[str, References], by_site: SiteReferences
 ) -> ViewToAccept:
-    """Join a path's view with its references and those of its site's other cameras."""
+    """Join a path's view with its site's references."""
     picture = verdict.picture
     return ViewToAccept(
         verdict=verdict,

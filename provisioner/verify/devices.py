@@ -238,7 +238,7 @@ def _report(
 
 
 def _owner_beside(request: _AccountRequest, account: DeviceAccount, owners: Mapping[str, str]) -> str:
-    """Return the other device of a mapped site that has the reported serial number; empty if none."""
+    """Return the site's other device with the reported serial number, if any."""
     device, path = request.device, request.target.path
     if not (device.serial and account.serial and path.access.has_tunnel):
         return ""

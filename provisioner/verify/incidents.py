@@ -138,7 +138,7 @@ def _by_camera(groups: Groups) -> dict[GroupKey, list[GroupKey]]:
 
 
 def _by_recorder(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[GroupKey]]:
-    """Return recorders whose channels all fail for one cause, with the groups to merge."""
+    """Return recorders with one cause for all channels, and their groups."""
     merged = {}
     for (site, name), paths in paths_by_device.items():
         for cause, keys in _groups_of_paths(groups, paths, _OF_CAMERA).items():
@@ -149,7 +149,7 @@ def _by_recorder(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, lis
 
 
 def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[GroupKey]]:
-    """Return sites with several devices that all fail for one cause, with the groups to merge."""
+    """Return sites with one cause for all devices, and their groups."""
     of_site: dict[str, set[str]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
     for (site, _), paths in paths_by_device.items():
@@ -164,7 +164,7 @@ def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[Gr
 
 
 def _groups_of_paths(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[Cause, list[GroupKey]]:
-    """Return the keys of groups of these layers that have only paths of a set, by cause."""
+    """Return keys of the layers' groups within a set, by cause."""
     by_cause: dict[Cause, list[GroupKey]] = defaultdict(list)
     for key, verdicts in groups.items():
         if key[0] in layers and {verdict.path for verdict in verdicts} <= paths:

@@ -71,7 +71,7 @@ _OF_CONFIGURATION = frozenset(
 )
 
 Explains = Callable[[datetime, datetime], bool]
-"""Returns whether a change of a host or a maintenance window explains a path's change between two times."""
+"""Returns whether a host's change or a window explains a path's change."""
 
 
 def _unexplained(_before: datetime, _at: datetime) -> bool:

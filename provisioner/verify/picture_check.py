@@ -235,7 +235,7 @@ def is_dark(scene: wire.SceneAnswer) -> bool:
 
 
 def no_picture(scene: wire.SceneAnswer, *, by_day: bool = False) -> Finding | None:
-    """Return the fault of a picture that no sensor made, if any; by day noise alone is none."""
+    """Return the fault of a picture that no sensor made, if any."""
     if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
         return Finding(
             Cause.BLACK_PICTURE, detail="the picture is black, without a light or an edge: look at lens and sensor"

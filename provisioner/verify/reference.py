@@ -38,16 +38,16 @@ ALL_LOST: Final = 0.85
 ONE_PIECE: Final = 0.5
 """More than this share of a cover is one piece; scattered objects hide as much in several places."""
 SOFT: Final = 0.6
-"""A picture is blurred if its sharpness is below this share of the reference's.
+"""Least share of the reference's sharpness of a sharp picture.
 
 Healthy pictures of one light have 0.75 of it and more; a lens that is off by 2 pixels of 640 leaves 0.45.
 """
 SHARP: Final = 0.4
 """A reference below this sharpness, from little light and much noise, cannot reveal a blurred picture."""
 VEIL: Final = 5
-"""A veil takes so many half octaves from the edges behind it, and none from the others."""
+"""Half octaves that a veil takes from the edges behind it."""
 CAST: Final = 10
-"""All colours of a picture are off by this many levels, or more, from the reference's of the same light."""
+"""Least levels by which all colours differ from the reference's."""
 MOST_REFERENCES: Final = 4
 
 LASTS_CHECKS: Final = 3
@@ -363,7 +363,7 @@ def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
 
 
 def _veiled(view: PictureView, reference: PictureView, had: Sequence[int]) -> SuspectView | None:
-    """Return a suspicion if one piece is much fainter and the rest as it was; fog and dusk dim all of it."""
+    """Return a suspicion if one piece alone is much fainter."""
     weaker = {cell: reference.steps[cell] - view.steps[cell] for cell in had}
     veiled = {cell for cell in had if weaker[cell] >= VEIL}
     share = len(veiled) / len(had)
@@ -421,7 +421,7 @@ def _blurred(view: PictureView, softest: float) -> SuspectView | None:
 
 
 def _coloured(view: PictureView, alike: References) -> SuspectView | None:
-    """Return a suspicion if all blue or red is off from each reference that has colours."""
+    """Return a suspicion if all blue or red differs from each reference."""
     if not view.is_coloured:
         return None
     casts = [_cast(view.colours, one.view.colours) for one in alike if one.view.is_coloured]
@@ -432,7 +432,7 @@ def _coloured(view: PictureView, alike: References) -> SuspectView | None:
 
 
 def _cast(now: Sequence[int], then: Sequence[int]) -> int:
-    """Return by how much the darkest and the lightest of a colour are off in one direction."""
+    """Return the common shift of a colour's darkest and lightest."""
     low_blue, high_blue, low_red, high_red = (a - b for a, b in zip(now, then, strict=True))
     pairs = ((low_blue, high_blue), (low_red, high_red))
     return max(min(abs(low), abs(high)) if low * high > 0 else 0 for low, high in pairs)

@@ -46,7 +46,7 @@ _EXPLAINED: Final = frozenset(
 
 
 def with_illness(verdict: PathVerdict, relay: RelayEvidence, said: wire.DeviceReplyAnswer | None) -> PathVerdict:
-    """Name the relay's own illness as the cause, if it explains the verdict."""
+    """Name the relay's own illness as the cause, if it is."""
     if verdict.verdict in {Verdict.UP, Verdict.QUARANTINED} or verdict.cause not in _EXPLAINED:
         return verdict
     by_device = said is not None and (said["kind"] != "rtsp" or "redirect" in said)

@@ -483,7 +483,7 @@ class _HostVisits:
         now: Callable[[], datetime],
         keep: Callable[[Sequence[PathToCheck], SeparateVerdicts], None],
     ) -> JudgesRelay:
-        """Return the judge of a relay's paths; only centres read the paths in `read_once`."""
+        """Return the judge of a relay's paths; centres read `read_once` alone."""
         references = self.options.references
         sites = references_by_site(references)
 

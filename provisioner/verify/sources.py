@@ -199,7 +199,7 @@ def pushed_check(case: Case) -> Check:
 
 
 def began_anew(first: wire.SampleAnswer, second: wire.SampleAnswer) -> bool:
-    """Return whether a stream that comes now is not the earlier one: its bytes count from zero."""
+    """Return whether the stream began anew: its bytes count from zero."""
     return second["available"] and 0 < second["inbound_bytes"] < first["inbound_bytes"]
 
 

@@ -1,4 +1,4 @@
-"""Users of the web pages, and the part of a board that each may see.
+"""Users of the web pages, and each one's part of the board.
 
 Only this module decides it for pages (`base.roles`). Hidden objects are missing on a user's board. So a guessed
 address gets the same answer as an address that never existed.
@@ -72,7 +72,7 @@ class SignInError(Exception):
 
 
 class Identification(Protocol):
-    """Identifies the user of a request: by session, by a proxy's header, or as the local engineer."""
+    """Identifies a request's user: by session, proxy's header, or as local."""
 
     def user(self, request: Request) -> WebUser:
         """Return who sent the request.

@@ -55,7 +55,7 @@ class ReaderSession(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """One moment: sessions by id, connections by their ends, and received bytes by path."""
+    """One moment's sessions by id, connections by ends, bytes by path."""
 
     at: float
     sessions: Mapping[str, ReaderSession]

@@ -195,7 +195,7 @@ def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe
 def logins_taken(
     paths: Mapping[str, PathToProbe], answering: Collection[DeviceAddress], key: str, until: float
 ) -> list[EndpointAnswer]:
-    """Try quarantined logins once, with a fresh challenge; return the devices that take theirs.
+    """Try quarantined logins once; return the devices that take theirs.
 
     MediaMTX proves a login once a connection: a device that calls the challenge stale refuses it by the same status as
     a wrong password. A login is tried once a quarantine, so that at most three tries reach a camera.

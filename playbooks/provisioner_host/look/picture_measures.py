@@ -227,7 +227,7 @@ def _flat_cells(small: bytes) -> float:
 
 
 def _colours(planes: bytes) -> list[int]:
-    """Return where blue and red begin and end, but for a tenth on each side; 128 is grey."""
+    """Return the first and last decile of blue and red; 128 is grey."""
     half = len(planes) // 2
     both = [sorted(plane) for plane in (planes[:half], planes[half:]) if plane]
     return [plane[len(plane) * tenth // 10] for plane in both for tenth in (1, 9)] or [128] * 4

@@ -579,7 +579,7 @@ class _Read:
         return self.since is None and now - self._begun > self._patient_s
 
     def _waits_s(self, now: float) -> float:
-        """Return the wait for a key picture: longer once the stream is played.
+        """Return the wait for a key picture, longer after PLAY.
 
         MediaMTX sends nothing before one. A stream whose pictures stopped is not waited for.
         """
@@ -589,7 +589,7 @@ class _Read:
         return max(self._patient_s, min(_RARE_WAITS * self._reads.read_s, self._reads.until - self._begun))
 
     def _key_frames(self) -> KeyFramesAnswer:
-        """Return how rare key pictures are, and how long the first one was waited for."""
+        """Return the interval of key pictures, and the wait for the first."""
         seen = self._stream.key_frames if self._stream is not None else KeyFrames()
         waited_s = 0.0 if self._played is None else (self.since or time.monotonic()) - self._played
         return {

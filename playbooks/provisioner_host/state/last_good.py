@@ -271,7 +271,7 @@ def _await_sentinel(*, writes_again: bool) -> None:
 
 
 def _write_again(path: Path) -> None:
-    """Write a file with its own content, so that MediaMTX, which missed the first change, reloads it."""
+    """Write a file anew, so that MediaMTX reloads a change it missed."""
     status = path.stat()
     files.write(path, path.read_bytes(), mode=stat.S_IMODE(status.st_mode))
     os.chown(path, status.st_uid, status.st_gid)

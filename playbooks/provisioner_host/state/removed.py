@@ -114,7 +114,7 @@ def moved_by(run_id: str) -> list[str]:
 def _with_removed(
     run_id: str, earlier: Tombstones | None, before: RevocableTexts, now: RevocableTexts, moved_names: Collection[str]
 ) -> Tombstones:
-    """Return the tombstones with those of removed names: in the saved state `before`, and not in the live one `now`.
+    """Return the tombstones with those of names that only `before` has.
 
     A name that is live again, or was moved to another host, has none. Of each kind the newest are stored.
     """

@@ -198,7 +198,7 @@ _NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "over
 
 
 def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:
-    """Return the template of the sheet by which a technician sets up the gateway; a routed site gets no other file."""
+    """Return the template of the technician's sheet, a routed site's only file."""
     if not access.has_tunnel:
         name = f"setup-{access}"
     else:

@@ -77,7 +77,7 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
 
 
 def _start_work(folder: Path) -> None:
-    """Give Ansible the hosts, for which it waits, and start the connections to jump hosts.
+    """Give the waiting Ansible its hosts, and connect to jump hosts.
 
     It is called at the controller's first word: until then Ansible only loads.
     """

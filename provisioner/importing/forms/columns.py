@@ -315,7 +315,7 @@ def district(**options: Unpack[ColumnOptions]) -> Column:
 
 
 def ward(**options: Unpack[ColumnOptions]) -> Column:
-    """Return the column `Xã/Phường`, by whatever heading a table has it: a site's ward or commune."""
+    """Return the column `Xã/Phường` (ward or commune) by any heading."""
     heads = "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường|Xã/Phường/Đặc khu"
     return Column("ward", "Xã/Phường", heads, values.address_part, **options)
 

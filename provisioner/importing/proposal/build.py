@@ -211,7 +211,7 @@ class _Attempt:
     # --- questions --------------------------------------------------------------------------------
 
     def rows_matched_by_name(self) -> frozenset[RowPlace]:
-        """Return rows that name their site without its id and would change it: a person has to confirm the match."""
+        """Return rows without a site's id whose change a person confirms."""
         bare = self._registry.bare.items()
         return frozenset(row.place for facility, row in bare if self._is_changed_by_name(facility))
 

@@ -51,7 +51,7 @@ _LONGEST_LINE = 100
 
 @dataclass(frozen=True)
 class WantedValue:
-    """A value that a table's cell asks for in a facility's file, and that cell: row and column key."""
+    """A value for a facility's file, with its cell's row and column."""
 
     path: FieldPath
     value: object = field(repr=False)

@@ -45,7 +45,7 @@ class RuleCheck:
 
 
 class _CellPositions:
-    """Positions of a facility's values, for the rules, that lead to the cells of the table.
+    """Positions of a facility's values that lead to the table's cells.
 
     A position's line is no line of a file, but the number of a wanted value in `numbered`, from 1.
     """
@@ -61,7 +61,7 @@ class _CellPositions:
                 self._around.setdefault(path[:length], value)
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:  # noqa: ARG002 (the protocol's)
-        """Return a position with the number of the value's cell as its line; 0 without a cell."""
+        """Return a position with the cell's number as line, or 0."""
         origin = self.find(path)
         if origin is None:
             return Position(self.display_path, 0, 0)

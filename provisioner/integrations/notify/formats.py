@@ -246,7 +246,7 @@ def trial_alert(inventory: str, receiver: str, at: datetime, language: Language)
 
 
 def receiver_record(news: NightNews, alerts: Sequence[Labels]) -> Document:
-    """Return the document to store of a receiver: its role, and the troubles and alerts that it was notified of."""
+    """Return a receiver's stored document: role, notified troubles and alerts."""
     return {
         "version": _VERSION,
         "scope": scope_name(news.receiver_scope),

@@ -366,11 +366,11 @@ class _Bounded(smtplib.SMTP):
     def auth(
         self, mechanism: str, authobject: Callable[..., str | None], *, initial_response_ok: bool = True
     ) -> tuple[int, bytes]:
-        def answer(challenge: bytes | None = None) -> Any:
+        def answer(challenge: bytes | None = None) -> str | None:
             text = authobject(challenge)
             return text if text is None else _Utf8(text)
 
-        return super().auth(mechanism, answer, initial_response_ok=initial_response_ok)
+        return super().auth(mechanism, answer, initial_response_ok=initial_response_ok)  # type: ignore[arg-type]  # its stub has overloads
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return ends_with_attempt(super()._get_socket(host, port, timeout))  # type: ignore[misc]

@@ -219,7 +219,7 @@ class Use:
 SIGNED: Final = Use(signed=True)
 UNSIGNED: Final = Use(signed=False)
 MEASURED: Final = Use(signed=False, once_signed=True)
-"""A rate or limit for comparison with measured values. Earlier versions signed it."""
+"""A rate or limit to compare. Earlier versions signed it."""
 
 
 def use_of(field: FieldInfo) -> Use:

@@ -217,7 +217,7 @@ class Signer(NamedTuple):
 
 
 def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
-    """Return the keys of `signers.yml` as one list: of DIC, Health and carriers, each with its party and owner."""
+    """Return all keys of `signers.yml`, each with party and owner."""
     if signers is None:
         return ()
     listed = [_of_province(Party.DIC, item) for item in signers.dic]

@@ -159,7 +159,7 @@ def _other_endpoint(comparison: Comparison, site: str) -> str:
 
 
 def _other_name(comparison: Comparison) -> str:
-    """Return the change of the relay's name, which gateways dial, or an empty text.
+    """Return the change of the relay's dialled name, or an empty text.
 
     A host stores its endpoint with the facts that it is trusted by (`Trust`).
     """

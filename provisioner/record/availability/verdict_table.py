@@ -204,7 +204,7 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
 
 
 def _latest(listings: Mapping[int, PathList], ranges: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return all paths of the lists, sorted, and the last carrier of each.
+    """Return all paths of the lists with their last carriers, sorted.
 
     `listings` come latest first. `ranges` has the indexes of the wanted paths in each list.
     """
