@@ -19,7 +19,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from html import escape
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from provisioner.base.http import RECEIVER_HOSTS, ReachError, ServerLogin, allowed_addresses, ends_with_attempt
 from provisioner.base.language import Language, Translator, marked, translator
