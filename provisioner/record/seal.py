@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret, record_key
-from provisioner.record.entries import canonical
+from provisioner.base.text import canonical_text
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -62,7 +62,7 @@ class Head:
 
     def message(self, inventory: str) -> str:
         """Return the sealed and signed text: inventory, number, run and hash."""
-        return canonical(["entry", inventory, self.number, self.run, self.hash])
+        return canonical_text(["entry", inventory, self.number, self.run, self.hash])
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def recorders_exist(site: SiteView) -> Iterator[Problem]:
     for index, camera in enumerate(facility.cameras):
         if camera.recorder and camera.recorder not in ids:
             message = msg("camera {id}: recorder {recorder} does not exist", camera.id, camera.recorder)
-            hint = "list it under recorders; camera add: --recorder-address and --make"
+            hint = "list it under recorders; provisioner camera add: --recorder-address and --make"
             if ids:
                 hint = msg("the recorders here are {known}", ", ".join(ids))
             yield site.problem(("cameras", index, "recorder"), "recorder-unknown", message, hint)
@@ -368,7 +368,7 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
                 message = msg("camera {id}: stream {value}: {error}", camera.id, name.value, error)
                 hint = (
                     "write rtsp_path: the path and query of the device's RTSP address, without host and login"
-                    " (camera add: --sub-path, --main-path)"
+                    " (provisioner camera add: --sub-path, --main-path)"
                 )
                 yield site.problem(path, "rtsp-path-missing", message, hint)
 

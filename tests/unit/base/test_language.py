@@ -45,7 +45,7 @@ _OTHER_SENSES = {
         "path or credentials of the source differ",
         (
             "write rtsp_path: the path and query of the device's RTSP address, without host and login"
-            " (camera add: --sub-path, --main-path)"
+            " (provisioner camera add: --sub-path, --main-path)"
         ),
     },
     "key": {
@@ -67,8 +67,8 @@ _OTHER_SENSES = {
 _OTHER_WORDS = {"head", "level", "lock", "record", "run", "zone"}
 """Terms that messages have as verbs or for something else, too."""
 _OF_COMMANDS_AND_DOCS = {
-    "availability", "broker", "dead man's switch", "frozen facility", "guard", "journal", "lease", "measurement",
-    "notice", "path gate", "quarantined path", "receipt", "rollback", "transaction",
+    "availability", "broker", "dead man's switch", "frozen facility", "guard", "journal", "lease", "mark",
+    "measurement", "notice", "path gate", "quarantined path", "receipt", "rollback", "transaction", "wanted",
 }  # fmt: skip
 """Terms that no message has."""
 

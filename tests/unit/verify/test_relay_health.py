@@ -18,11 +18,10 @@ from provisioner.verify.paths import select
 from provisioner.verify.relay_health import foreign_access, illness_of
 from provisioner.verify.result import Cause, Verdict, exit_code
 from provisioner.verify.run import verify
-from tests import hostile
+from tests.hostile import RELAY
 
 from .world import (
     FINISHED,
-    RELAY,
     SERVICE,
     STARTED,
     RecordingRunner,
@@ -32,6 +31,7 @@ from .world import (
     relay_spec,
     state,
 )
+from .world import RELAY as EDGE
 
 _CENTRE = User("centre", "sha256:x", ("100.127.0.2",), "read")
 _GUEST = {
@@ -49,7 +49,7 @@ def _spec() -> HostSpec:
 
 
 def _document(*users: object, added: dict[str, Any] | None = None, **service: object) -> dict[str, Any]:
-    document = documents()[RELAY]
+    document = documents()[EDGE]
     settings = {"authInternalUsers": [user_settings(_CENTRE), *users]}
     document["facts"]["relay"] = {"settings": settings, "paths": {}, "sentinel": None, "foreign": 0}
     if added is not None:
@@ -59,7 +59,7 @@ def _document(*users: object, added: dict[str, Any] | None = None, **service: ob
 
 
 def _told(document: dict[str, Any], spec: HostSpec | None = None) -> str:
-    facts = parse_evidence(HostAnswer(RELAY, CallOutcome.ANSWERED, document)).facts
+    facts = parse_evidence(HostAnswer(EDGE, CallOutcome.ANSWERED, document)).facts
     return "".join(finding.detail for finding in foreign_access(spec or _spec(), facts))
 
 
@@ -93,7 +93,7 @@ def test_paths_and_users_that_came_through_the_control_api_are_named() -> None:
     )
 
 
-@hostile.RELAY
+@RELAY
 def test_names_of_strangers_are_one_bounded_line() -> None:
     name = "x\x1b[2J\n" * 200
     told = _told(_document(_GUEST | {"user": name}, added={"paths": [name] * 500, "users": []}))
@@ -102,12 +102,12 @@ def test_names_of_strangers_are_one_bounded_line() -> None:
     assert "and 18 more" in told
 
 
-@hostile.RELAY
+@RELAY
 @pytest.mark.parametrize(
     "wrong", [{"files": -1}, {"restarts": 1e400}, {"stolen": 2}, {"age_s": "long"}, {"listens": 1}, {"ended": None}]
 )
 def test_a_state_out_of_its_bounds_is_no_evidence(wrong: dict[str, Any]) -> None:
-    evidence = parse_evidence(HostAnswer(RELAY, CallOutcome.ANSWERED, _document(**wrong)))
+    evidence = parse_evidence(HostAnswer(EDGE, CallOutcome.ANSWERED, _document(**wrong)))
     assert evidence.outcome is CallOutcome.FAILED
 
 
@@ -127,7 +127,7 @@ def test_a_state_out_of_its_bounds_is_no_evidence(wrong: dict[str, Any]) -> None
     ],
 )
 def test_a_relay_is_ill_by_what_the_kernel_and_systemd_count(service: dict[str, Any], cause: Cause | None) -> None:
-    relay = parse_evidence(HostAnswer(RELAY, CallOutcome.ANSWERED, _document(**service))).relay
+    relay = parse_evidence(HostAnswer(EDGE, CallOutcome.ANSWERED, _document(**service))).relay
     assert relay is not None
     illness = illness_of(relay)
     assert (illness and illness[0]) is cause
@@ -138,7 +138,7 @@ def test_a_relay_that_restarts_and_has_a_stranger_is_told_once_and_degrades_no_p
     times = [*[FINISHED] * 4, STARTED]
     result = verify(
         select(state()),
-        RecordingRunner(answers({RELAY: document})),
+        RecordingRunner(answers({EDGE: document})),
         observe=observe_requests(),
         compare=lambda _: (),
         watch=Timepiece(times.pop, lambda _seconds: None),
@@ -146,10 +146,10 @@ def test_a_relay_that_restarts_and_has_a_stranger_is_told_once_and_degrades_no_p
     assert {path.verdict for path in result.paths} == {Verdict.UP}
     assert exit_code(result) == 0
     assert [(i.layer, i.object, i.cause.value) for i in result.incidents] == [
-        ("relay", RELAY, "relay restarts"),
-        ("relay", RELAY, "foreign access"),
+        ("relay", EDGE, "relay restarts"),
+        ("relay", EDGE, "foreign access"),
     ]
-    [told] = [host for host in verify_document(result).plain["hosts"] if host["host"] == RELAY]
+    [told] = [host for host in verify_document(result).plain["hosts"] if host["host"] == EDGE]
     assert [one["cause"] for one in told["findings"]] == ["relay restarts", "foreign access"]
     assert "5 times within an hour, the last time 700 s ago (killed, 9/KILL)" in told["findings"][0]["detail"]
 
@@ -161,13 +161,13 @@ def test_an_incident_with_paths_stands_for_the_same_fault_of_the_host() -> None:
     times = [*[FINISHED] * 9, STARTED]
     result = verify(
         select(state()),
-        RecordingRunner(answers({RELAY: document})),
+        RecordingRunner(answers({EDGE: document})),
         observe=observe_requests(),
         compare=lambda _: (),
         watch=Timepiece(lambda: times.pop() if len(times) > 1 else FINISHED, lambda _seconds: None),
     )
     assert [(i.object, i.cause.value, len(i.paths)) for i in result.incidents if i.cause is Cause.RELAY_RESTARTS] == [
-        (RELAY, "relay restarts", 5)
+        (EDGE, "relay restarts", 5)
     ]
 
 
