@@ -21,7 +21,7 @@ def command(arguments: list[str]) -> int:
         "wg-up": lambda: tunnel.up(in_unit=True),
         "wg-down": tunnel.down,
         "revert": dead_man.watch,
-        "quarantine": _quarantine,
+        "quarantine": _watch_quarantine,
     }
     if len(arguments) != 1 or arguments[0] not in actions:
         sys.stderr.write(f"usage: provisioner-host {{{'|'.join(actions)}}}\n")
@@ -34,7 +34,7 @@ def command(arguments: list[str]) -> int:
     return 0
 
 
-def _quarantine() -> None:
+def _watch_quarantine() -> None:
     from provisioner_host.change import quarantine_watch  # noqa: PLC0415 (the other words do without it)
 
     quarantine_watch.watch()

@@ -21,7 +21,7 @@ ANSWER = "PROVISIONER-ANSWER "
 # By an operation's name the module and the function that do it.
 _OPERATIONS = {
     "observe": ("observe.host", "observe_host"),
-    "keys": ("state.keys", "make"),
+    "keys": ("state.keys", "make_keys"),
     "release": ("state.keys", "release"),
     "remove": ("change.remove", "remove"),
     "apply": ("change.apply", "apply"),

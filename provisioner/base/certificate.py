@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from provisioner.base.secret import Secret
 
-EARLIER: Final = timedelta(hours=1)
+CLOCK_MARGIN: Final = timedelta(hours=1)
 """A certificate is valid from this long before its creation, since clocks differ."""
 MOST_IN_CHAIN: Final = 5
 _MOST_PEM: Final = 64 * 1024
@@ -66,7 +66,7 @@ def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, day
     """Make a host's self-signed certificate; an invalid key raises `ValueError`."""
     private, name = _private(key), common_name(host)
     certificate = (
-        certificate_start(name, name, private, now, days)
+        certificate_builder(name, name, private, now, days)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(private, hashes.SHA256())
@@ -74,7 +74,7 @@ def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, day
     return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
 
 
-def certificate_start(
+def certificate_builder(
     name: x509.Name, issuer: x509.Name, private: EllipticCurvePrivateKey, now: datetime, days: int
 ) -> x509.CertificateBuilder:
     """Begin a certificate with the parts that all have."""
@@ -84,7 +84,7 @@ def certificate_start(
         .issuer_name(issuer)
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - EARLIER)
+        .not_valid_before(now - CLOCK_MARGIN)
         .not_valid_after(now + timedelta(days=days))
     )
 

@@ -268,7 +268,7 @@ def _is_ours(checkout: Checkout) -> bool:
     paths = (checkout.top, checkout.top / _DOT_GIT, checkout.git_folder)
     if all(path.lstat().st_uid in users for path in paths):
         return True
-    return any(_trusts(value, checkout.top) for value in _trusted(checkout))
+    return any(_trusts(value, checkout.top) for value in _trusted_folders(checkout))
 
 
 def _trusts(value: str, top: Path) -> bool:
@@ -279,12 +279,12 @@ def _trusts(value: str, top: Path) -> bool:
     return value.startswith("/") and Path(value).resolve() == top
 
 
-def _trusted(checkout: Checkout) -> Iterator[str]:
+def _trusted_folders(checkout: Checkout) -> Iterator[str]:
     """Yield user's and machine's `safe.directory` values since the last empty one."""
     argv = ["git", "--git-dir=/dev/null", "config", "--null", "--type=path", "--get-all", "safe.directory"]
-    listed = _run(argv, _config_home(), checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
-    last_empty = max((index for index, value in enumerate(listed) if not value), default=-1)
-    yield from listed[last_empty + 1 :]
+    values = _run(argv, _config_home(), checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
+    last_empty = max((index for index, value in enumerate(values) if not value), default=-1)
+    yield from values[last_empty + 1 :]
 
 
 # --- commits of single files -----------------------------------------------------------------------

@@ -144,7 +144,7 @@ def ssh_text(data: bytes) -> bytes:
 def public_key_of(line: str) -> SshPublicKey:
     """Parse a line `ssh-ed25519 AAAA…`, or raise `SignatureFormError`."""
     kind, _, encoded = line.partition(" ")
-    key = _key(_decoded(encoded))
+    key = _read_key(_decoded(encoded))
     if key.kind != kind:
         raise SignatureFormError(f"says {key.kind[:40]} inside and {kind[:40]} in front")
     return key
@@ -176,7 +176,7 @@ def _decoded(encoded: str) -> bytes:
     return data
 
 
-def _key(blob: bytes) -> SshPublicKey:
+def _read_key(blob: bytes) -> SshPublicKey:
     reader = WireReader(blob)
     try:
         kind = reader.text().decode("ascii", "replace")
@@ -226,7 +226,7 @@ def _signature(data: bytes) -> SshSignature:
     reader = WireReader(data)
     if reader.take(len(_MAGIC)) != _MAGIC or reader.number() != _VERSION:
         raise WireError("it does not begin as one of version 1")
-    key, namespace, reserved, hash_name = _key(reader.text()), reader.text(), reader.text(), reader.text()
+    key, namespace, reserved, hash_name = _read_key(reader.text()), reader.text(), reader.text(), reader.text()
     if reserved or hash_name not in _HASHES:
         raise WireError("it has a hash or a field that is not known")
     made = WireReader(reader.text())

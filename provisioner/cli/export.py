@@ -89,7 +89,7 @@ def write_documents(
     basis = DocumentBasis(view.now, proof, view.evidence.runs, source, request.letterhead, left_out)
     letter = REPORT_LETTERS.get(request.what)
     if letter and request.file:
-        write_report(request.file, _bytes(letter(listing, basis), basis), force=request.force)
+        write_report(request.file, _docx_bytes(letter(listing, basis), basis), force=request.force)
         return [f"wrote {request.file}"]
     form = MINUTES[request.what]
     refused = {site.facility.id: reason for site in listing.statuses if (reason := form.refusal(site, listing))}
@@ -99,7 +99,7 @@ def write_documents(
         if name in refused:
             hint = f"provisioner status {name} --why says what is left to do"
             raise UsageError(f"there is no {form.words} of {name}: {refused[name]}", hint=hint, object=name)
-        write_report(request.file, _bytes(form.make(status, listing, basis), basis), force=request.force)
+        write_report(request.file, _docx_bytes(form.make(status, listing, basis), basis), force=request.force)
         return [f"wrote {request.file}"]
     if request.folder is None:
         raise TypeError("a document goes somewhere")
@@ -131,11 +131,11 @@ def _files(
     """Yield each facility's file when it is written, to save memory."""
     for status in chosen:
         document = form.make(status, listing, basis)
-        yield RenderedFile(f"{status.facility.id}.docx", _bytes(document, basis), mode=0o600)
+        yield RenderedFile(f"{status.facility.id}.docx", _docx_bytes(document, basis), mode=0o600)
         advanced(1)
 
 
-def _bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
+def _docx_bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
     # Only documents need this library.
     from provisioner.report.documents.docx import official_docx  # noqa: PLC0415
 

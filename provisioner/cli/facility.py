@@ -19,7 +19,7 @@ from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
-from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish
+from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish_edit
 from provisioner.inventory.model import (
     Access,
     Facility,
@@ -188,7 +188,7 @@ def add(
         "operating": words["operating"] or (Operating.PREPARING if words["opens_on"] else Operating.OPEN).value,
     }
     edit = added(edits_of(invocation), words | answers, identifier=identifier, same_name=same_name)
-    return finish(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
 
 
 @facility.command()
@@ -204,7 +204,7 @@ def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run:
     Example: provisioner -i DIR facility contact kcl-bg-003 --on 2021-05-07
     """
     edit = contact_confirmed(edits_of(invocation), name, _day(day) or today())
-    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: its representative is confirmed"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: its representative is confirmed"))
 
 
 @facility.command()
@@ -244,7 +244,7 @@ def survey(
     Example: provisioner -i DIR facility survey kcl-bg-003 --by dic --uplink fibre --present 4 --verdict ready
     """
     edit = surveyed(edits_of(invocation), name, _day(day) or today(), words)
-    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: surveyed"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: surveyed"))
 
 
 @facility.command()
@@ -294,7 +294,7 @@ def plan(
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
     edit = planned(edits_of(invocation), name, words)
-    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
 
 
 @facility.command()
@@ -311,7 +311,7 @@ def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: b
     Example: provisioner -i DIR facility close kcl-bg-002 --on 2021-06-30
     """
     edit = closed(edits_of(invocation), name, _day(day))
-    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: closed"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: closed"))
 
 
 @facility.command()
@@ -331,7 +331,7 @@ def reopen(
         raise UsageError("--on and --opens-on exclude each other", hint="name the day of one of them")
     state = Operating.PREPARING if opens_on else Operating.OPEN
     edit = reopened(edits_of(invocation), name, state, _day(opens_on or day))
-    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: {state.value}"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: {state.value}"))
 
 
 def _day(moment: datetime | None) -> date | None:
@@ -384,11 +384,11 @@ def move(
         raise UsageError("name either --to RELAY or --finish", hint=hint)
     if relay:
         edit = moved(edits_of(invocation), name, relay, at_once=at_once)
-        return finish(invocation, edit, Writing(dry_run, commits, f"{name}: to {relay}"))
+        return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: to {relay}"))
     edit = succeeded(edits_of(invocation), name)
     if not unproved:
         _refuse_unproved(invocation, name)
-    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: the successor is the plan"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: the successor is the plan"))
 
 
 def _refuse_unproved(invocation: Invocation, name: str) -> None:

@@ -22,7 +22,7 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved
+from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved_error
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
 from provisioner.operations.hosts.decommission import (
@@ -416,7 +416,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     if is_done:
         if removal.facts is None:
             hint = "if this host is meant, and was being taken out of service, add --allow trust=1"
-            raise unproved(host, hint)
+            raise unproved_error(host, hint)
         make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
         notes = decommission(session, removal, trusted=trusted.get(TRUST, 0))
     if invocation.json:

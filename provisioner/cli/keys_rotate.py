@@ -253,7 +253,7 @@ class _Terminal(StepTerminal):
         self._say(progress_lines(progress, self._invocation.say))
         self._say(line for edit in edits.edits for line in diff_lines(edit))
         if edits.edits and not self._dry_run:
-            self._ask("Write these files?", "whether to write these files")
+            self._ask_for_decision("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
         """Commit written files if requested."""

@@ -202,7 +202,7 @@ class StepTerminal:
     def applies(self, planned: Planned) -> None:
         """Show a plan; ask."""
         self._show(planned)
-        self._ask("Apply this?", "whether to apply this plan")
+        self._ask_for_decision("Apply this?", "whether to apply this plan")
 
     def applied(self, applied: Applied) -> None:
         """Show the outcome of each host."""
@@ -236,7 +236,7 @@ class StepTerminal:
     def _say(self, lines: Iterable[str]) -> None:
         tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
 
-    def _ask(self, question: str, decision: str) -> None:
+    def _ask_for_decision(self, question: str, decision: str) -> None:
         make_sure(self._invocation, question, decision, yes=self._yes)
         if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
             raise click.Abort
@@ -247,7 +247,7 @@ class _Terminal(StepTerminal):
         """Show the progress and the next step; ask."""
         self._say(next_step_lines(progress, what, self._invocation.say))
         if not self._dry_run:
-            self._ask("Go on?", "whether to go on")
+            self._ask_for_decision("Go on?", "whether to go on")
 
     def written(self, paths: Collection[Path], what: str) -> None:
         """Commit written files if requested."""

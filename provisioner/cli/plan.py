@@ -54,7 +54,7 @@ from provisioner.plan.document import (
     plan_in_parts,
 )
 from provisioner.plan.guards.policy import parse_allowances
-from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between, between_document
+from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between_document, compare_plans
 from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.report.facilities import PackageRow, older_lines, package_rows
 from provisioner.report.plan_markdown import (
@@ -201,7 +201,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
     Example: provisioner plan diff before.json after.json
     """
     invocation.refuse_tracked_links(first, second)
-    compared = between(read_plan(first).plan, read_plan(second).plan)
+    compared = compare_plans(read_plan(first).plan, read_plan(second).plan)
     if invocation.json:
         print_document(between_document(compared).plain)
     elif invocation.markdown:

@@ -43,7 +43,7 @@ def plan_lines(
     frozen = [site.facility for site in plan.frozen_in_limit]
     yield from _trust(plan, changing, terminal, say)
     yield from frozen_lines(frozen, say=say)
-    yield from _head(plan, changing, totals, say)
+    yield from _summary_lines(plan, changing, totals, say)
     if changing:
         yield ""
         yield from _rows(say("carrier"), totals.carriers, terminal, say, viewers=plan.against is None)
@@ -92,12 +92,12 @@ def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Tran
         yield ""
 
 
-def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
+def _summary_lines(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
     if not changing:
         yield say.restated(no_change(plan, (" " + msg("since {name}", plan.against.name)) if plan.against else ""))
         return
     actions = Counter(change.action for change in changing)
-    summary = ", ".join(say.restated(f"{actions[a]} to {a.value}") for a in Action if actions[a])
+    summary = ", ".join(say.restated(f"{actions[action]} to {action.value}") for action in Action if actions[action])
     as_desired = say("({resources} as desired)", resources=plan.resources - len(changing))
     yield (
         click.style(say("{words} on {hosts}", words=summary, hosts=say.counted(len(plan.hosts), "host")), bold=True)

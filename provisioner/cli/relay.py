@@ -20,7 +20,7 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import IF_NEW, listed, proof_line, unproved
+from provisioner.cli.support.texts import IF_NEW, listed, proof_line, unproved_error
 from provisioner.desired.render.site import USUAL_DAYS, valid_for
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.hosts.replace import (
@@ -82,7 +82,7 @@ def replace(
     if not (replacement.is_alive or dry_run):
         trusted = allowed.get(TRUST, 0)
         if replacement.is_new and not trusted:
-            raise unproved(relay, IF_NEW)
+            raise unproved_error(relay, IF_NEW)
         make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
         done = replace_relay(session, replacement, trusted=trusted, actor=who_text(who(invocation.env)))
         document = ReplaceDocument.made_of(replacement, done=done, packages={}, dry_run=False)
@@ -240,7 +240,7 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
         return _show_restored(invocation, restoration, None, dry_run=dry_run)
     trusted = allowed.get(TRUST, 0)
     if restoration.is_new and not trusted:
-        raise unproved(relay, IF_NEW)
+        raise unproved_error(relay, IF_NEW)
     make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
     done = restore_relay(
         session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env))

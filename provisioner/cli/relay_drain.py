@@ -309,7 +309,7 @@ class _Terminal(StepTerminal):
         self._say(start_lines(look, begun, self._invocation.say))
         self._say(line for edit in begun.edits for line in diff_lines(edit))
         if begun.edits and not self._dry_run:
-            self._ask("Write these files?", "whether to write these files")
+            self._ask_for_decision("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], what: str) -> None:
         """Commit written files if requested."""
@@ -319,7 +319,7 @@ class _Terminal(StepTerminal):
     def applies(self, planned: Planned) -> None:
         """Show the new relay's plan; ask."""
         self._show(planned)
-        self._ask(f"Apply this to {self._request.to}?", "whether to apply this plan")
+        self._ask_for_decision(f"Apply this to {self._request.to}?", "whether to apply this plan")
 
     def waits(self, unseen: Sequence[str]) -> None:
         """Wait some seconds for gateways."""
@@ -336,7 +336,7 @@ class _Terminal(StepTerminal):
     def lets_go(self, look: DrainLook, waves: Sequence[Sequence[str]]) -> None:
         """Show the readers to be cut; ask."""
         self._say(letting_go_lines(look, waves, self._invocation.say))
-        self._ask("Let them go?", "whether to let these sites go")
+        self._ask_for_decision("Let them go?", "whether to let these sites go")
 
     def cuts(self, planned: Planned) -> None:
         """Show the old relay's plan."""

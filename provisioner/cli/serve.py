@@ -13,7 +13,7 @@ from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.questions.overview import overview
 from provisioner.web import server
 from provisioner.web.app import ServedPages
-from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_networks
+from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_trusted_networks
 from provisioner.web.sign_in import open_sign_in
 from provisioner.web.source import Feed, RecordedSource
 
@@ -61,7 +61,7 @@ def serve(
     Example: provisioner -i DIR serve
     """
     invocation.refuse_tracked_links(sign_in, certificate, key)
-    networks = read_networks(trusted)
+    networks = read_trusted_networks(trusted)
     place = server.ServerAddress(host, port, certificate, key, names, networks)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
     server.refuse_certificate(place)

@@ -307,11 +307,11 @@ def preparation(facts: BareHostFacts, wanted: Wanted) -> Preparation:
         rule=rule,
     )
     steps = (
-        _of_packages(host, deeds, by_hand),
+        _packages_step(host, deeds, by_hand),
         *((Step(Thing.BUS, "the system's bus does not run", "is started"),) if deeds.starts_bus else ()),
-        _of_user(host, user),
-        *_of_keys(facts, wanted, adds),
-        _of_rule(host, wanted, rule),
+        _user_step(host, user),
+        *_key_steps(facts, wanted, adds),
+        _rule_step(host, wanted, rule),
     )
     return Preparation(steps, by_hand, tuple(_notes(facts, wanted, rule)), deeds, lacks_key)
 
@@ -429,7 +429,7 @@ def _rule(facts: BareHostFacts, wanted: Wanted) -> str:
 # --- in words ---------------------------------------------------------------------------------------
 
 
-def _of_packages(host: BareHost, deeds: Deeds, by_hand: Collection[ByHand]) -> Step:
+def _packages_step(host: BareHost, deeds: Deeds, by_hand: Collection[ByHand]) -> Step:
     half = ", some half installed" if host.is_half_installed else ""
     if not deeds.packages:
         return Step(Thing.PACKAGES, "not all are there" if by_hand else f"all are there{half}")
@@ -441,13 +441,13 @@ def _of_packages(host: BareHost, deeds: Deeds, by_hand: Collection[ByHand]) -> S
     )
 
 
-def _of_user(host: BareHost, user: str) -> Step:
+def _user_step(host: BareHost, user: str) -> Step:
     if host.account is None:
         return Step(Thing.USER, f"{user} is not there", "is made: a group and a home of its own, no password")
     return Step(Thing.USER, f"{user} is there")
 
 
-def _of_keys(facts: BareHostFacts, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
+def _key_steps(facts: BareHostFacts, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
     if facts.logs_in and not adds:
         yield Step(Thing.KEY, f"this machine logs {wanted.user} in")
         return
@@ -462,7 +462,7 @@ def _called(key: str) -> str:
     return f"{key.partition(' ')[0]} {fingerprint_of(key)}"
 
 
-def _of_rule(host: BareHost, wanted: Wanted, rule: str) -> Step:
+def _rule_step(host: BareHost, wanted: Wanted, rule: str) -> Step:
     user, names = wanted.user, wanted.names
     if may_all(host.allowed):
         now = f"{user} may do anything"

@@ -180,17 +180,17 @@ class CallsWatcher(Protocol):
 
 def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
     """Return the error for a host without a valid answer."""
-    place = f"{spec.id} ({spec.ssh.login_at(spec.address)})"
+    login = f"{spec.id} ({spec.ssh.login_at(spec.address)})"
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
-            f"{place}: {answer.error}",
+            f"{login}: {answer.error}",
             hint=FOREIGN_HINTS[answer.owner.other_use] or _ADOPT_HINT,
             host=spec.id,
             owner=answer.owner,
         )
     if answer.outcome is CallOutcome.UNPROVED:
         error = UnprovedHostError(
-            f"{place}: {answer.error}",
+            f"{login}: {answer.error}",
             hint="if it is new or was installed anew, see that its user may use sudo, and say so for one plan: --allow"
             " trust=NUMBER; if not, find out whose machine that is, and who changed the address or the host key",
             object=spec.id,
@@ -210,7 +210,7 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
         )
     if answer.outcome is CallOutcome.REFUSED:
         hint = "the carrier's staff decide in the node's file which calls are carried: ask them"
-        return HostError(f"{place}: {answer.error}", hint=answer.hint or hint, object=spec.id)
+        return HostError(f"{login}: {answer.error}", hint=answer.hint or hint, object=spec.id)
     return HostError(
         msg("{id} could not be read: {error}", spec.id, answer.error),
         hint=msg(

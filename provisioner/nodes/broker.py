@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from provisioner.base.certificate import certificate_start, common_name
+from provisioner.base.certificate import certificate_builder, common_name
 from provisioner.base.errors import UsageError
 from provisioner.base.files import make_own_folder, replace_file, write_atomic
 from provisioner.base.secret import Secret
@@ -90,7 +90,7 @@ def new_authority(now: datetime) -> CertifiedKey:
     """Create an authority, valid for ten years."""
     private, name = _new_key(), common_name(_COMMON_NAME)
     certificate = (
-        certificate_start(name, name, private, now, AUTHORITY_DAYS)
+        certificate_builder(name, name, private, now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
@@ -128,7 +128,7 @@ def _signed(
     private = _new_key()
     usage = ExtendedKeyUsageOID.SERVER_AUTH if places else ExtendedKeyUsageOID.CLIENT_AUTH
     builder = (
-        certificate_start(common_name(name), issuer.subject, private, *valid)
+        certificate_builder(common_name(name), issuer.subject, private, *valid)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)

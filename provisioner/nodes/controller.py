@@ -138,7 +138,7 @@ class NodeRunner(OpenRunner):
         ask_s, next_ask, hint = pace.ask, started, ""
         while missing and not reason and time.monotonic() < until:
             if time.monotonic() >= next_ask:
-                failure, hint = self._ask(waiting.carrier, unit, b"" if is_taken else payload, begin_by)
+                failure, hint = self._send_or_query(waiting.carrier, unit, b"" if is_taken else payload, begin_by)
                 # A lost broker may come back; started units go on without it.
                 reason = "" if is_sent else failure
                 hint = hint if reason else _hint(waiting.carrier)
@@ -167,7 +167,7 @@ class NodeRunner(OpenRunner):
         for host in sorted(missing):
             yield HostAnswer(host, CallOutcome.UNREACHABLE, error=cause, hint=hint)
 
-    def _ask(self, carrier: str, unit: str, payload: bytes, begin_by: float) -> tuple[str, str]:
+    def _send_or_query(self, carrier: str, unit: str, payload: bytes, begin_by: float) -> tuple[str, str]:
         """Send or query a unit; return an error and a hint."""
         try:
             self._listen()

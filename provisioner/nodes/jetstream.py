@@ -239,12 +239,12 @@ class JetStreamMailbox:
 
     async def _connect(self) -> Client:
 
-        first = self._loop.create_future()
+        first_failure = self._loop.create_future()
 
         async def failed(error: Exception) -> None:
             """Replace the library's output to standard error."""
-            if not first.done():
-                first.set_exception(error)
+            if not first_failure.done():
+                first_failure.set_exception(error)
             elif "permissions violation" in str(error).lower():
                 self._refused(error)
 
@@ -261,13 +261,13 @@ class JetStreamMailbox:
             )
         )
         # The library dials on for ever. A person who waits is told of the first failure.
-        await asyncio.wait({dialling, first}, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({dialling, first_failure}, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
         if not dialling.done():
             dialling.cancel()
-            if first.done():
-                await first
+            if first_failure.done():
+                await first_failure
             raise TimeoutError
-        first.cancel()
+        first_failure.cancel()
         client = await dialling
         try:
             await self._end.prepare(client.jetstream(domain=DOMAIN))

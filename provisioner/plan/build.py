@@ -80,11 +80,11 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     """
     facts, files = observed.facts, observed.files
     fleet = fleet_of(observed)
-    read = [spec for spec in observed.hosts if spec.id in facts]
-    changes = changes_of_all(read, files, facts, now, fleet)
+    read_hosts = [spec for spec in observed.hosts if spec.id in facts]
+    changes = changes_of_all(read_hosts, files, facts, now, fleet)
     changing = pending(changes)
     outside = outside_of(limit, changing)
-    uncounted = frozenset(spec.id for spec in read if spec.media and not facts[spec.id].counted)
+    uncounted = frozenset(spec.id for spec in read_hosts if spec.media and not facts[spec.id].counted)
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in changing:
         by_host[change.host].append(change)
@@ -92,20 +92,20 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     refused = [
         *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside(outside),
-        *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
-        *(r for spec in read if spec.id in by_host for r in _network_conflicts(spec, facts[spec.id])),
+        *(refusal for spec in read_hosts if spec.id in by_host for refusal in _locked_out(observed, spec)),
+        *(refusal for spec in read_hosts if spec.id in by_host for refusal in _network_conflicts(spec, facts[spec.id])),
         *broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
     ]
-    frozen = _frozen_in_plan(observed, limit, read)
+    frozen = _frozen_in_plan(observed, limit, read_hosts)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
     return Plan(
         basis=Basis(
             basis.inventory,
             basis.templates,
-            {spec.id: facts[spec.id].live_digest for spec in read},
+            {spec.id: facts[spec.id].live_digest for spec in read_hosts},
             basis.version,
-            {spec.id: desired_digest(spec, files[spec.id]) for spec in read},
-            {spec.id: planned_digest(by_host.get(spec.id, ())) for spec in read},
+            {spec.id: desired_digest(spec, files[spec.id]) for spec in read_hosts},
+            {spec.id: planned_digest(by_host.get(spec.id, ())) for spec in read_hosts},
             basis.allow,
             tuple(observed.state.held),
         ),
@@ -119,13 +119,13 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         unreadable=observed.unreadable,
         unproved=tuple(sorted(observed.unproved)),
         site_packages=needs_of_sites(
-            [spec for spec in observed.state.hosts.values() if spec.relay], read, files, facts, fleet
+            [spec for spec in observed.state.hosts.values() if spec.relay], read_hosts, files, facts, fleet
         ),
-        warnings=tuple(_warnings(observed, read)),
-        notes=(*_notes(observed, read, by_host, frozen), *_of_recovery(observed, fleet.former_keys)),
+        warnings=tuple(_warnings(observed, read_hosts)),
+        notes=(*_notes(observed, read_hosts, by_host, frozen), *_of_recovery(observed, fleet.former_keys)),
         held=frozen,
-        approvals=approval_needs(changing, _host_terms(read, facts), approval_terms(observed.inventory)),
-        quarantined=tuple(path for spec in read for path in quarantined_on(spec, facts[spec.id]).values()),
+        approvals=approval_needs(changing, _host_terms(read_hosts, facts), approval_terms(observed.inventory)),
+        quarantined=tuple(path for spec in read_hosts for path in quarantined_on(spec, facts[spec.id]).values()),
     )
 
 

@@ -140,11 +140,11 @@ class HostCut:
     paths: frozenset[str] = frozenset()
     relays: frozenset[str] = frozenset()
 
-    def takes(self, facility: str, path: str) -> bool:
+    def cuts_path(self, facility: str, path: str) -> bool:
         """Return whether it cuts a path of this relay."""
         return self.everything or facility in self.facilities or path in self.paths
 
-    def takes_reading(self, relay: str) -> bool:
+    def cuts_reading(self, relay: str) -> bool:
         """Return whether it cuts this centre's reading from a relay."""
         return self.everything or relay in self.relays
 

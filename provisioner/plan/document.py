@@ -448,11 +448,11 @@ def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:
     `judged` puts refusals first; in `drift`, which is about hosts, they come last.
     """
     of_hosts = (*_unproved(plan), *_unreadable(plan), *plan.lacking, *_frozen_sentence(plan), _changes(plan))
-    refused = tuple(_refused(plan))
+    refused = tuple(_refusal_sentence(plan))
     return (*refused, *of_hosts) if judged else (*of_hosts, *refused)
 
 
-def _refused(plan: Plan) -> Iterator[str]:
+def _refusal_sentence(plan: Plan) -> Iterator[str]:
     if plan.refused:
         policies = named(sorted({refusal.policy for refusal in plan.refused}))
         reasons = counted(len(plan.refused), "reason")

@@ -50,7 +50,7 @@ from provisioner.record.tables import (
     unpacked,
 )
 
-_LATER = checks.alias("later")
+_INNER_CHECKS = checks.alias("later")
 _Value = TypeVar("_Value")
 PRE_SHARED: Final = "drawn"
 TO_PUSH: Final = "drawn_to_push"
@@ -142,60 +142,64 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
 
 
 def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
-    at, number, whole = _plain(_LATER), _LATER.c.number, _whole(_LATER)
+    at, number, whole = _time_us(_INNER_CHECKS), _INNER_CHECKS.c.number, _is_fully_proved(_INNER_CHECKS)
     accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
     # A facility that was never fully up declines from its first check on.
-    failed = _LATER.c.proved < _LATER.c.checked, at > func.coalesce(spans.c.last, spans.c.oldest - 1)
+    failed = _INNER_CHECKS.c.proved < _INNER_CHECKS.c.checked, at > func.coalesce(spans.c.last, spans.c.oldest - 1)
     columns = {
-        "first_entry": _earliest(number, inventory, spans, whole, at == spans.c.first),
-        "last_entry": _earliest(number, inventory, spans, whole, at == spans.c.last),
-        "again": _earliest(at, inventory, spans, *accepting),
-        "again_entry": _earliest(number, inventory, spans, *accepting),
-        "declined": _earliest(at, inventory, spans, *failed),
-        "declined_entry": _earliest(number, inventory, spans, *failed),
-        "newest_entry": _newest(number, inventory, spans),
+        "first_entry": _of_earliest_check(number, inventory, spans, whole, at == spans.c.first),
+        "last_entry": _of_earliest_check(number, inventory, spans, whole, at == spans.c.last),
+        "again": _of_earliest_check(at, inventory, spans, *accepting),
+        "again_entry": _of_earliest_check(number, inventory, spans, *accepting),
+        "declined": _of_earliest_check(at, inventory, spans, *failed),
+        "declined_entry": _of_earliest_check(number, inventory, spans, *failed),
+        "newest_entry": _of_newest_check(number, inventory, spans),
     }
     yield from (column.label(name) for name, column in columns.items())
     for name in ("relay", "pulled", "checked", "proved"):
-        yield _newest(_LATER.c[name], inventory, spans).label(name)
+        yield _of_newest_check(_INNER_CHECKS.c[name], inventory, spans).label(name)
 
 
 def _spans(inventory: str) -> Subquery:
-    at = _plain(checks)
-    whole = case((_whole(checks), at))
+    at = _time_us(checks)
+    whole = case((_is_fully_proved(checks), at))
     spans = func.min(whole).label("first"), func.max(whole).label("last")
     all_of_it = func.min(at).label("oldest"), func.max(at).label("newest")
     columns = checks.c.facility, checks.c.content
     return select(*columns, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*columns).subquery()
 
 
-def _plain(table: FromClause) -> ColumnElement[int]:
+def _time_us(table: FromClause) -> ColumnElement[int]:
     return type_coerce(table.c.at, BigInteger)
 
 
-def _earliest(
+def _of_earliest_check(
     column: ColumnElement[_Value], inventory: str, spans: Subquery, *when: ColumnElement[bool]
 ) -> ScalarSelect[_Value]:
     """Select a column of a content's earliest matching, first recorded check."""
-    query = select(column).where(_LATER.c.inventory == inventory, _same(_LATER, spans), *when)
-    return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
+    query = select(column).where(_INNER_CHECKS.c.inventory == inventory, _same_content(_INNER_CHECKS, spans), *when)
+    return query.order_by(_INNER_CHECKS.c.at, _INNER_CHECKS.c.number).limit(1).scalar_subquery()
 
 
-def _newest(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> ScalarSelect[_Value]:
+def _of_newest_check(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> ScalarSelect[_Value]:
     """Select a column of a content's latest check, or the worst tie.
 
     The order is the index's: with any other, SQLite walks over all checks to avoid sorting one.
     """
-    when = _LATER.c.inventory == inventory, _same(_LATER, spans), _plain(_LATER) == spans.c.newest
-    order = _LATER.c.at, _LATER.c.pulled, _LATER.c.proved, _LATER.c.number
+    when = (
+        _INNER_CHECKS.c.inventory == inventory,
+        _same_content(_INNER_CHECKS, spans),
+        _time_us(_INNER_CHECKS) == spans.c.newest,
+    )
+    order = _INNER_CHECKS.c.at, _INNER_CHECKS.c.pulled, _INNER_CHECKS.c.proved, _INNER_CHECKS.c.number
     return select(column).where(*when).order_by(*order).limit(1).scalar_subquery()
 
 
-def _same(left: FromClause, right: FromClause) -> ColumnElement[bool]:
+def _same_content(left: FromClause, right: FromClause) -> ColumnElement[bool]:
     return and_(left.c.facility == right.c.facility, left.c.content == right.c.content)
 
 
-def _whole(table: FromClause) -> ColumnElement[bool]:
+def _is_fully_proved(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.pulled > 0, table.c.proved == table.c.pulled)
 
 

@@ -134,7 +134,7 @@ def _which(setting: AcceptedSetting, states: set[str], say: Translator) -> str:
 def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False, say: Translator = ENGLISH) -> str:
     """Return the report; `detail` lists every path."""
     sections = [
-        _head(result, say, color=color),
+        _heading_lines(result, say, color=color),
         _totals(say("carrier"), totals_by(result.paths, lambda p: p.carrier), say),
         _totals(say("province"), totals_by(result.paths, lambda p: p.province), say),
         _incidents(result, say, detail=detail, color=color),
@@ -155,7 +155,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
-def _head(result: VerifyResult, say: Translator, *, color: bool) -> Iterator[str]:
+def _heading_lines(result: VerifyResult, say: Translator, *, color: bool) -> Iterator[str]:
     yield say("engine: {engine}", engine=printable(result.engine))
     yield say("as of: {at} (took {seconds} s)", at=local_time(result.finished_at), seconds=seconds_of(result))
     line = sentence(result, say)

@@ -104,7 +104,11 @@ class Window:
 
     def is_about(self, target: PathToCheck) -> bool:
         """Return whether it covers a path's facility, hosts or carrier."""
-        hosts = {target.relay.id, *(centre.id for centre in target.centres), *(centre.id for centre in target.shut)}
+        hosts = {
+            target.relay.id,
+            *(centre.id for centre in target.centres),
+            *(centre.id for centre in target.closed_centres),
+        }
         named = target.path.facility in self.facilities or target.carrier in self.carriers
         if self.cut is not None and self.cut.host in hosts and _is_cut(self.cut, target):
             return True
@@ -114,8 +118,8 @@ class Window:
 def _is_cut(cut: HostCut, target: PathToCheck) -> bool:
     """Return whether a host's change cuts a path or its reading."""
     if cut.host == target.relay.id:
-        return cut.takes(target.path.facility, target.path.name)
-    return cut.takes_reading(target.relay.id)
+        return cut.cuts_path(target.path.facility, target.path.name)
+    return cut.cuts_reading(target.relay.id)
 
 
 class Onlooker(Protocol):

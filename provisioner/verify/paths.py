@@ -31,13 +31,13 @@ _RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 class PathToCheck:
     """A path to check, with its relay and its centres.
 
-    `shut` are centres that cannot be asked, since their secrets are closed.
+    `closed_centres` cannot be asked, since their secrets are closed.
     """
 
     relay: HostSpec
     path: MediaPath
     centres: tuple[HostSpec, ...]
-    shut: tuple[LeftOutHost, ...] = ()
+    closed_centres: tuple[LeftOutHost, ...] = ()
 
     @property
     def carrier(self) -> str:
@@ -95,16 +95,16 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
         InventoryError: all selected facilities are frozen.
     """
     refuse_shut(state, limit)
-    shut: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
+    closed_centres: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
     for left_out in state.left_out.values():
         for carrier in left_out.carriers if left_out.kind is HostKind.CENTRE else ():
-            shut[carrier] += (left_out,)
+            closed_centres[carrier] += (left_out,)
     centres: dict[str, list[HostSpec]] = defaultdict(list)
     for host in sorted(state.hosts.values(), key=lambda h: h.id):
         if host.kind is HostKind.CENTRE:
             for carrier in host.carriers:
                 centres[carrier].append(host)
-    every = (_to_check(h, p, centres[h.carriers[0]], shut[h.carriers[0]]) for h, p in state.paths)
+    every = (_to_check(h, p, centres[h.carriers[0]], closed_centres[h.carriers[0]]) for h, p in state.paths)
     chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
         refuse_all_shut(state, limit)
@@ -117,11 +117,11 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
 
 
 def _to_check(
-    relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], shut: tuple[LeftOutHost, ...]
+    relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], closed_centres: tuple[LeftOutHost, ...]
 ) -> PathToCheck:
     """Return a path with the centres that may read it."""
     reading = tuple(centre for centre in centres if centre.may_read(path.name))
-    return PathToCheck(relay, path, reading, tuple(centre for centre in shut if centre.may_read(path.name)))
+    return PathToCheck(relay, path, reading, tuple(centre for centre in closed_centres if centre.may_read(path.name)))
 
 
 def _takes(limit: Limit, target: PathToCheck) -> bool:
@@ -170,7 +170,7 @@ def _is_peer_of(change: Change, host: HostSpec, target: PathToCheck) -> bool:
         case "site":
             return name == target.path.facility
         case "centre":
-            return name in {centre.id for centre in target.centres} | {centre.id for centre in target.shut}
+            return name in {centre.id for centre in target.centres} | {centre.id for centre in target.closed_centres}
         case "relay":
             return host.kind is not HostKind.CENTRE or name == target.relay.id
         case _:
@@ -189,7 +189,9 @@ def _is_element_of(rule: str, target: PathToCheck) -> bool:
             # By the one a device is asked about itself, and no picture comes that way; by the other sites come to push.
             return element.set is ElementSet.PUBLISHERS and target.path.access.is_pushed
         case ElementSet.CENTRES:
-            return element.value in {str(centre.tunnel.address) for centre in target.centres} or bool(target.shut)
+            return element.value in {str(centre.tunnel.address) for centre in target.centres} or bool(
+                target.closed_centres
+            )
         case ElementSet.RELAYS:
             return element.value == str(target.relay.tunnel.address)
         case ElementSet.MANAGEMENT | ElementSet.MANAGEMENT_V6 | ElementSet.ROUTED:

@@ -290,7 +290,7 @@ def judge_view(
     softest = min(candidate.view.sharpness for candidate in alike)
     notes += [BLUR_NOT_DETECTABLE] if softest < SHARP else []
     blurred = None if softest < SHARP else _blurred(view, softest)
-    coloured = _coloured(view, alike) if daylight(at) is Daylight.DAY else None
+    coloured = _colour_suspicion(view, alike) if daylight(at) is Daylight.DAY else None
     return ViewJudgement(tuple(filter(None, (blurred, coloured))), ", ".join(notes))
 
 
@@ -420,15 +420,15 @@ def _blurred(view: PictureView, softest: float) -> SuspectView | None:
     )
 
 
-def _coloured(view: PictureView, alike: References) -> SuspectView | None:
+def _colour_suspicion(view: PictureView, alike: References) -> SuspectView | None:
     """Return a suspicion if all blue or red differs from each reference."""
     if not view.is_coloured:
         return None
-    casts = [_cast(view.colours, one.view.colours) for one in alike if one.view.is_coloured]
-    off = min(casts, default=0)
-    if off < CAST:
+    casts = [_cast(view.colours, reference.view.colours) for reference in alike if reference.view.is_coloured]
+    least_cast = min(casts, default=0)
+    if least_cast < CAST:
         return None
-    return SuspectView(ViewDoubt.COLOURED, msg("its colours are {levels} levels off what was accepted", off))
+    return SuspectView(ViewDoubt.COLOURED, msg("its colours are {levels} levels off what was accepted", least_cast))
 
 
 def _cast(now: Sequence[int], then: Sequence[int]) -> int:

@@ -164,7 +164,7 @@ def _breaks_off(case: Case) -> Check:
     return source_failure(case, Cause.SILENT, detail)
 
 
-def _ended(case: Case) -> tuple[Cause, str] | None:
+def _cause_by_ending(case: Case) -> tuple[Cause, str] | None:
     """Return the failure of a stream that ends again and again."""
     lasted_s, stopped = case.ends["lasted_s"], case.ends["stopped"] > case.ends["closed"]
     if not _ends_again(case) or lasted_s is None:
@@ -224,18 +224,29 @@ def _origin_check(case: Case) -> Check:
 
 
 def _pushed_failure(case: Case) -> Check:
-    offered = _offered(case)
-    return failed(Layer.STREAM, case.target.path.name, *offered) if offered else unpushed(case)
+    failure = _cause_by_offer(case)
+    return failed(Layer.STREAM, case.target.path.name, *failure) if failure else unpushed(case)
 
 
 def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
-    cause, detail = _offered(case) or _by_answer(case) or _ended(case) or _by_log(case) or (otherwise, detail)
+    """Judge a pulled source; the most direct evidence decides.
+
+    That is what the stream offers, then the device's own answer, then how the stream ends, then the relay's log. A
+    cause that the line to the site explains is the line's.
+    """
+    cause, detail = (
+        _cause_by_offer(case)
+        or _cause_by_answer(case)
+        or _cause_by_ending(case)
+        or _cause_by_log(case)
+        or (otherwise, detail)
+    )
     if cause is Cause.CAMERA_HUNG and _serves_others(case):
         cause, detail = Cause.SILENT, "the device sends another stream, and does not answer for this one"
     if cause in _STALLED and (size := case.relay.closer.too_large(case.device[0])):
         return too_large(case.target.path.facility, size)
-    if cause in _STALLED and (losing := site_line_check(case)):
-        return losing
+    if cause in _STALLED and (line_loss := site_line_check(case)):
+        return line_loss
     if cause in _OF_DEVICE:
         return failed(case.device_layer, case.device_name, cause, detail)
     if cause in {Cause.SILENT, Cause.STREAM_ENDS}:
@@ -250,7 +261,7 @@ def _serves_others(case: Case) -> bool:
     return any(first and second and second["inbound_bytes"] > first["inbound_bytes"] for first, second in pairs)
 
 
-def _offered(case: Case) -> tuple[Cause, str] | None:
+def _cause_by_offer(case: Case) -> tuple[Cause, str] | None:
     """Return the failure of a stream without a picture track, if any."""
     pulled = case.relay.pulled(case.target.path.name)
     samples = (pulled["after"] if pulled else None, *reversed(case.relay.samples.get(case.target.path.name, ())))
@@ -263,7 +274,7 @@ def _offered(case: Case) -> tuple[Cause, str] | None:
     )
 
 
-def _by_answer(case: Case) -> tuple[Cause, str] | None:
+def _cause_by_answer(case: Case) -> tuple[Cause, str] | None:
     """Return the cause in the device's own answer, if any."""
     if case.said is None:
         return None
@@ -281,7 +292,7 @@ def _by_rtsp_answer(answer: wire.DeviceReplyAnswer) -> tuple[Cause, str]:
     return Cause.NONE, ""
 
 
-def _by_log(case: Case) -> tuple[Cause, str] | None:
+def _cause_by_log(case: Case) -> tuple[Cause, str] | None:
     """Return the cause in the log; MediaMTX 1.20's API has no reason."""
     for line in case.relay.errors.get(case.target.path.name, ()):
         cause = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
@@ -320,7 +331,7 @@ def _unread_check(case: Case, read: Read) -> Check:
     """Judge a read on the relay without a picture."""
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case)
-    if read.status is not None or _offered(case):
+    if read.status is not None or _cause_by_offer(case):
         return source_failure(
             case, Cause.UNKNOWN, msg("a reader on the relay: {status}", words.of_read(read.status, read.error))
         )
@@ -403,10 +414,10 @@ ANOTHER_CERTIFICATE = "another certificate"
 
 def centre_check(case: Case) -> Check:
     """Check that all centres read the stream in full, through the tunnel."""
-    if not case.target.centres and not case.target.shut:
+    if not case.target.centres and not case.target.closed_centres:
         return not_checked(case.target.relay.id, "no monitoring centre reads it")
     checks = [_centre_read_check(case, centre) for centre in case.target.centres]
-    checks += [not_checked(centre.id, centre.reason) for centre in case.target.shut]
+    checks += [not_checked(centre.id, centre.reason) for centre in case.target.closed_centres]
     # A failure is more specific than a centre with an unknown state.
     return min(checks, key=lambda c: {False: 0, None: 1, True: 2}[c.passed])
 

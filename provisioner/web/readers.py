@@ -111,7 +111,7 @@ class HeaderIdentification:
         if client is None or not any(client in network for network in self.trusted):
             raise NobodyError("only the proxy of this server is answered: ask it")
         roles = request.headers.getlist(self.header)
-        user = read_role(roles[0]) if len(roles) == 1 else None
+        user = read_web_user(roles[0]) if len(roles) == 1 else None
         if user is None:
             raise NobodyError(f"the proxy has to say one role in {self.header}, e.g. noc, ministry or dic:bac-giang")
         names = request.headers.getlist(NAME_HEADER)
@@ -183,7 +183,7 @@ def _without_evidence(path: BoardPath) -> BoardPath:
     return replace(path, finding=replace(path.finding, detail=""), suspicions=suspicions)
 
 
-def read_role(text: str) -> WebUser | None:
+def read_web_user(text: str) -> WebUser | None:
     """Parse a role, e.g. `noc`, `dic:bac-giang`, `carrier:viettel`; `None` if invalid."""
     role, colon, owner = text.strip().partition(":")
     if role == NOC and not colon:
@@ -196,7 +196,7 @@ def read_role(text: str) -> WebUser | None:
         return None
 
 
-def read_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+def read_trusted_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """Parse the trusted addresses and networks.
 
     Raises:

@@ -38,7 +38,7 @@ from provisioner.base.http import ReachError, ending_session, within
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, printable
 from provisioner.web.app import SIGN_IN
-from provisioner.web.readers import SignInError, WebUser, read_role
+from provisioner.web.readers import SignInError, WebUser, read_web_user
 from provisioner.web.server import address_in, source_of
 
 CLAIM: Final = "provisioner_role"
@@ -553,7 +553,7 @@ def _roles(listed: object, file: str) -> Mapping[str, WebUser]:
         _refuse(f"{file}: no group has a role", 'write [roles] and below it e.g. "noc-engineers" = "noc"')
     roles = {}
     for group, role in listed.items():
-        user = read_role(role) if isinstance(role, str) else None
+        user = read_web_user(role) if isinstance(role, str) else None
         if user is None:
             hint = "roles are noc, ministry, steering, and dic:, health: (a province), carrier: or facility: with an id"
             _refuse(f"{file}: {printable(str(role), 60)} is no role", hint)

@@ -16,7 +16,7 @@ from provisioner.base.errors import StalePlanError
 from provisioner.plan import PlanMaker, written_plan
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by
 from provisioner.plan.plan import planned_digest
-from provisioner.plan.saved.comparison import ChangeTurn, between
+from provisioner.plan.saved.comparison import ChangeTurn, compare_plans
 from provisioner.plan.saved.file import WrittenPlan
 from tests.plans import KEY, World, of
 
@@ -48,7 +48,7 @@ SITES = st.dictionaries(st.sampled_from(["kcl-bg-001", "kcl-bg-002", "kcl-bg-003
 @given(one=SITES, other=SITES)
 def test_what_moved_leads_from_the_first_plan_to_the_second(one: dict[str, int], other: dict[str, int]) -> None:
     first, second = (written_plan(text(tuple(sorted(s.items()))).encode(), "p") for s in (one, other))
-    compared = between(first, second)
+    compared = compare_plans(first, second)
     kept = rows(first.changes)
     for moved in compared.changes:
         assert moved.before or moved.after
@@ -71,7 +71,7 @@ def test_what_moved_leads_from_the_first_plan_to_the_second(one: dict[str, int],
 @given(one=SITES, other=SITES)
 def test_the_way_back_is_the_same_the_other_way_round(one: dict[str, int], other: dict[str, int]) -> None:
     first, second = (written_plan(text(tuple(sorted(s.items()))).encode(), "p") for s in (one, other))
-    there, back = between(first, second), between(second, first)
+    there, back = compare_plans(first, second), compare_plans(second, first)
     turned = {
         ChangeTurn.APPEARS: ChangeTurn.VANISHES,
         ChangeTurn.VANISHES: ChangeTurn.APPEARS,
@@ -86,7 +86,7 @@ def test_what_no_change_lists_is_another_plan_all_the_same() -> None:
     """A login that is replaced by another one than was approved has the same words, and is not the same."""
     first = written_plan(text((("kcl-bg-001", 2), ("kcl-bg-002", 1)), password="two").encode(), "p")
     second = written_plan(text((("kcl-bg-001", 2), ("kcl-bg-002", 1)), password="three").encode(), "p")
-    compared = between(first, second)
+    compared = compare_plans(first, second)
     assert not compared.changes
     assert not compared.is_same
     assert [(one.what, one.of) for one in compared.beside] == [("to hold", RELAY)]
@@ -137,7 +137,7 @@ def test_the_meaning_is_what_is_done_and_nothing_else(harmless: set[str], harmfu
         second = EDITS[name](second)
     for name in sorted(harmful):
         second = CHANGING[name](second)
-    compared = between(first, second)
+    compared = compare_plans(first, second)
     assert compared.is_same == (not harmful)
     if harmless & {"commit", "inventory", "host as desired"} or harmful - {"change"}:
         assert compared.beside

@@ -129,7 +129,7 @@ def test_the_alerts_that_are_silenced_are_those_about_what_the_plan_cuts(planned
 def test_a_cut_says_of_each_path_what_the_plan_says_of_it(planned: tuple[Change, ...]) -> None:
     spec, cut = relay(), cut_paths(relay(), planned)
     host_cut = cut_of(spec, planned) or HostCut(spec.id)
-    assert {p.name for p in spec.paths if not p.on_demand and host_cut.takes(p.facility, p.name)} == cut
+    assert {p.name for p in spec.paths if not p.on_demand and host_cut.cuts_path(p.facility, p.name)} == cut
     assert cut_from(spec.id, host_cut.plain()) == host_cut
 
 

@@ -71,7 +71,7 @@ def _apply(change: ApplyTransaction) -> ChangeAnswer:
     arms_early = False
     try:
         change.step("prepare", keys.prepare)
-        keys.leave(change.folder)
+        keys.store_controller_key(change.folder)
         # What is read takes longest: all that changes nothing goes beside it.
         look = change.step("paths before", lambda: _look(change))
         try:

@@ -133,7 +133,7 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
 def _remember_late(change: Transaction) -> None:
     """Finish a confirmation that was killed after the switch was disarmed."""
     try:
-        change.notes += removed.bury_late()
+        change.notes += removed.finish_interrupted_tombstones()
         last_good.renew_keys()
         if paths.LAST_GOOD.exists() and not (paths.GENERATIONS / change.run_id).exists():
             last_good.keep(change.run_id)

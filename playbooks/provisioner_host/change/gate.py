@@ -24,7 +24,7 @@ from provisioner_host.machine.paths import (
 )
 from provisioner_host.machine.shell import Failed, run, scrub
 from provisioner_host.relay import quarantine, relay, source_log
-from provisioner_host.relay.streams import noted_streams, stream_of
+from provisioner_host.relay.streams import recent_streams, stream_of
 from provisioner_host.state import last_good
 from provisioner_host.tunnel import tunnel
 
@@ -163,7 +163,7 @@ def latest(before: LookAnswer) -> LookAnswer:
         return before
     since = earlier["at"]
     then: dict[str, list[Any]] = {n: [p["since"], p["bytes"]] for n, p in (earlier["paths"] or {}).items()}
-    if (noted := noted_streams(at)) is not None and noted[0] < since:
+    if (noted := recent_streams(at)) is not None and noted[0] < since:
         since, then = noted[0], {**then, **noted[1]}
     for name, path in paths.items():
         former = then.get(name)
@@ -210,11 +210,13 @@ def _paths() -> dict[str, SessionAnswer]:
     listed = relay.api(_LIST)["items"]
     readers = relay.readers_of(listed)
     return {
-        p["name"]: _path(p, readers.get(p["name"], [])) for p in listed if not p["name"].startswith(SENTINEL_PREFIX)
+        p["name"]: _session_of_path(p, readers.get(p["name"], []))
+        for p in listed
+        if not p["name"].startswith(SENTINEL_PREFIX)
     }
 
 
-def _path(item: dict[str, Any], readers: list[str]) -> SessionAnswer:
+def _session_of_path(item: dict[str, Any], readers: list[str]) -> SessionAnswer:
     """Return a path's state, without `online`, which dead cameras keep (1.20.1)."""
     since, received = stream_of(item)
     return {

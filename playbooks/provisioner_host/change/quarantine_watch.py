@@ -41,7 +41,7 @@ def watch() -> None:
 
     If the log ends, `Failed` is raised and systemd restarts the unit.
     """
-    program = _program()
+    program = _program_identity()
     # Gateways and this relay may change keys: somebody has to be there always; beside this, as the log may rest.
     Thread(target=_follow_gateways, daemon=True).start()
     with _followed() as log:
@@ -49,7 +49,7 @@ def watch() -> None:
         for lines in _batches(log, watcher):
             watcher.hear(lines)
             watcher.act()
-            if _program() not in (program, []):
+            if _program_identity() not in (program, []):
                 break
     # No restart by systemd: a unit that is between two runs is no healthy one to whoever confirms a change.
     os.execv(paths.HOST_PROGRAM, [str(paths.HOST_PROGRAM), "quarantine"])  # noqa: S606 (our own program, no words)
@@ -61,7 +61,7 @@ def _follow_gateways() -> None:
             _say(line)
 
 
-def _program() -> list[int]:
+def _program_identity() -> list[int]:
     with contextlib.suppress(OSError):
         return identity(paths.HOST_PROGRAM)
     return []

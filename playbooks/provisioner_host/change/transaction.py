@@ -197,5 +197,5 @@ def begin(change: Transaction) -> ChangeAnswer | None:
         dead_man.disarm()
         leases.take(change.run_id, change.who, OPERATION_S)
         change.notes.append(f"run {armed['run']} was returned to last-good: {cause}")
-    change.notes += removed.bury_late()
+    change.notes += removed.finish_interrupted_tombstones()
     return None

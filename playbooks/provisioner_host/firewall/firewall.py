@@ -91,7 +91,7 @@ def items(document: dict[str, Any]) -> Items:
                 table[f"chain {value['name']}"] = properties
                 order.setdefault(value["name"], [])
             elif kind in {"set", "map"}:
-                table.update(_set_items(kind, value))
+                table.update(_items_of_set(kind, value))
             elif kind == "rule":
                 chain = value["chain"]
                 name = _rule_name(value, order.setdefault(chain, []))
@@ -101,7 +101,7 @@ def items(document: dict[str, Any]) -> Items:
     return table
 
 
-def _set_items(kind: str, value: dict[str, Any]) -> Items:
+def _items_of_set(kind: str, value: dict[str, Any]) -> Items:
     dynamic = "timeout" in value or {"dynamic", "timeout"} & set(value.get("flags", ()))
     properties = {k: v for k, v in value.items() if k in {"type", "flags", "timeout", "size", "map"}}
     entries: Items = {f"{kind} {value['name']}": properties}

@@ -322,8 +322,8 @@ def checked_picture(answer: object) -> PictureAnswer:
         "missed": _count(fields["missed"]),
         "declared_fps": None if rate is None else number(rate, 0, _LONGEST_S),
         "scene": None if scene is None else _scene(_object(scene)),
-        "differences": [number(value, 0, 255) for value in _list(fields["differences"], MOST_PICTURES)],
-        "digests": [_text(value, _DIGEST) for value in _list(fields["digests"], MOST_PICTURES + 1)],
+        "differences": [number(value, 0, 255) for value in _bounded_list(fields["differences"], MOST_PICTURES)],
+        "digests": [_text(value, _DIGEST) for value in _bounded_list(fields["digests"], MOST_PICTURES + 1)],
     }
 
 
@@ -338,7 +338,7 @@ def _packets(fields: Mapping[str, object]) -> PacketsAnswer:
         "gaps": _count(fields["gaps"]),
         "equal": _count(fields["equal"]),
         "backward": _count(fields["backward"]),
-        "keys": [_text(key, _DIGEST) for key in _list(fields["keys"], MOST_KEYS)],
+        "keys": [_text(key, _DIGEST) for key in _bounded_list(fields["keys"], MOST_KEYS)],
         "key_count": _count(fields["key_count"]),
     }
 
@@ -380,7 +380,7 @@ def _level(value: object) -> int:
 
 
 def _four_levels(value: object) -> list[int]:
-    blue, most_blue, red, most_red = _list(value, 4)
+    blue, most_blue, red, most_red = _bounded_list(value, 4)
     return [_level(level) for level in (blue, most_blue, red, most_red)]
 
 
@@ -396,7 +396,7 @@ def _text(value: object, form: re.Pattern[str]) -> str:
     return value
 
 
-def _list(value: object, most: int) -> list[object]:
+def _bounded_list(value: object, most: int) -> list[object]:
     if not isinstance(value, list) or len(value) > most:
         raise ValueError
     return value

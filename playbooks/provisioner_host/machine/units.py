@@ -40,17 +40,17 @@ def selinux() -> SelinuxState:
         return "off"
 
 
-def relabel(places: Iterable[Path]) -> None:
+def relabel(targets: Iterable[Path]) -> None:
     """Restore SELinux labels recursively; raise `Failed` only if enforcing."""
-    now = selinux()
-    existing = [str(path) for path in places if path.exists()]
-    if now == "off" or not existing:
+    selinux_mode = selinux()
+    existing = [str(path) for path in targets if path.exists()]
+    if selinux_mode == "off" or not existing:
         return
     if shutil.which(_RESTORECON, path=PATH) is None:
-        if now == "enforcing":
+        if selinux_mode == "enforcing":
             raise Failed(f"SELinux decides on this host, and {_RESTORECON} is missing: install policycoreutils")
         return
-    run([_RESTORECON, "-R", *existing], check=now == "enforcing")
+    run([_RESTORECON, "-R", *existing], check=selinux_mode == "enforcing")
 
 
 def states(names: Iterable[str]) -> dict[str, UnitAnswer]:

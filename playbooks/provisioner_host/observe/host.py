@@ -150,7 +150,7 @@ def _runtime() -> RuntimeAnswer | None:
     names: list[str] = []
 
     def note(listed: list[dict[str, Any]]) -> None:
-        streams.note_streams(listed)
+        streams.save_streams(listed)
         names.extend(str(path["name"]) for path in listed)
 
     now = relay.runtime(note)

@@ -308,14 +308,14 @@ def _checked(answer: dict[str, Any]) -> AccountAnswer:
     """
     account: AccountAnswer = {"outcome": _OUTCOMES[answer["outcome"]]}
     if "detail" in answer:
-        account["detail"] = _word(answer["detail"], _LONGEST_DETAIL)
+        account["detail"] = _printable(answer["detail"], _LONGEST_DETAIL)
     if "clock" in answer:
         account["clock"] = _clock(answer["clock"])
     if answer.get("tried") is True:
         account["tried"] = True
     if account["outcome"] == "told":
         account["model"], account["serial"], account["firmware"] = (
-            _word(answer[name], messages.LONGEST_WORD) for name in ("model", "serial", "firmware")
+            _printable(answer[name], messages.LONGEST_WORD) for name in ("model", "serial", "firmware")
         )
         if "profile" in answer:
             account["profile"] = _profile(answer["profile"])
@@ -324,7 +324,7 @@ def _checked(answer: dict[str, Any]) -> AccountAnswer:
     return account
 
 
-def _word(text: object, longest: int) -> str:
+def _printable(text: object, longest: int) -> str:
     if not isinstance(text, str):
         raise TypeError
     return "".join(letter if letter.isprintable() else " " for letter in text[:longest])
@@ -344,5 +344,5 @@ def _number(value: object) -> float:
 
 def _profile(profile: dict[str, Any]) -> MediaProfileAnswer:
     width, height = (min(int(_number(profile[side])), _LARGEST) for side in ("width", "height"))
-    names = [_word(name, messages.LONGEST_WORD) for name in profile["names"][:_MOST_NAMED]]
+    names = [_printable(name, messages.LONGEST_WORD) for name in profile["names"][:_MOST_NAMED]]
     return {"there": profile["there"] is True, "width": width, "height": height, "names": names}

@@ -15,7 +15,7 @@ from provisioner_host.machine.paths import RUN, STREAMS
 _MOMENT_S = 4.0
 
 
-def note_streams(listed: list[dict[str, Any]]) -> None:
+def save_streams(listed: list[dict[str, Any]]) -> None:
     """Save the present streams, so that a following change knows which flow."""
     streams = {"at": time.time(), "paths": {item["name"]: stream_of(item) for item in listed}}
     # What cannot be kept is seen over the look alone.
@@ -26,7 +26,7 @@ def note_streams(listed: list[dict[str, Any]]) -> None:
         new_file.replace(STREAMS)
 
 
-def noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
+def recent_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
     """Return time and streams, saved up to 4 s ago."""
     stored = files.read_json(STREAMS)
     if (

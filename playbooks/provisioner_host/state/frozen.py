@@ -99,7 +99,7 @@ def put_back(texts: Texts, frozen: FrozenLines, key: str) -> dict[str, str]:
     if frozen.paths and _RELAY in whole:
         whole[_RELAY] = _with_paths(whole[_RELAY], {}, frozen.paths, key, frozen.users)
     if frozen.peers and _TUNNEL in whole:
-        whole[_TUNNEL] = _with_peers(whole[_TUNNEL], frozen.peers)
+        whole[_TUNNEL] = _with_frozen_peers(whole[_TUNNEL], frozen.peers)
         if _PSKS in whole:
             whole[_PSKS] = _with_psks(whole[_PSKS], frozen.psks, whole[_TUNNEL])
     if (frozen.cameras or frozen.asked) and _RULES in whole:
@@ -248,7 +248,7 @@ def _frozen_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlo
     return tuple(p for p in peers if p.name in names), tuple(p for p in peers if p.name not in names)
 
 
-def _with_peers(text: str, frozen: tuple[PeerBlock, ...]) -> str:
+def _with_frozen_peers(text: str, frozen: tuple[PeerBlock, ...]) -> str:
     peers = revocable_texts.peers_in(text)
     for frozen_peer in frozen:
         for file_peer in peers:

@@ -131,7 +131,7 @@ def prepare() -> None:
     units.relabel((paths.ETC, paths.LIB, paths.STATE))
 
 
-def leave(folder: Path) -> None:
+def store_controller_key(folder: Path) -> None:
     """Store the controller's key from the bundle, for later proofs."""
     key_file = folder / "files/identity"
     if key_file.exists():
@@ -146,7 +146,7 @@ def _user(name: str) -> None:
         raise Failed(f"the user {name} of this host is root: remove it, it is made anew")
 
 
-def make(request: KeysRequest, folder: Path) -> KeysAnswer:
+def make_keys(request: KeysRequest, folder: Path) -> KeysAnswer:
     """Create missing keys; return public key and hashes, no secrets.
 
     It also stores the controller's key and the host program, for later proofs, and the owner mark if the host has none.
@@ -155,9 +155,9 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     Raises:
         Failed: a key in the bundle is not the named one, or this host has run with another one.
     """
-    restored_key = _brought(request["restores"], folder) if "restores" in request else ""
+    restored_key = _restored_key(request["restores"], folder) if "restores" in request else ""
     prepare()
-    leave(folder)
+    store_controller_key(folder)
     claim_first(request.get("owner"), who=request.get("who", ""))
     files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
     units.relabel((paths.HOST_PROGRAM,))
@@ -168,22 +168,22 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     if request["relay"]:
         answer["api_hash"] = _hash_of(paths.API_PASSWORD)
         answer["probe_hash"] = _hash_of(paths.PROBE_PASSWORD)
-    following = _following(request["following"], folder) if "following" in request else ""
-    if following:
-        answer["following"] = _public_key(following)
+    next_key = _next_private_key(request["following"], folder) if "following" in request else ""
+    if next_key:
+        answer["following"] = _public_key(next_key)
     if "seal" in request:
         answer["sealed"] = seal(private_key, answer["public_key"], request["seal"])
-        if following:
-            answer["sealed_following"] = seal(following, answer["following"], request["seal"])
+        if next_key:
+            answer["sealed_following"] = seal(next_key, answer["following"], request["seal"])
     return answer
 
 
-def _following(named: str, folder: Path) -> str:
+def _next_private_key(public_key: str, folder: Path) -> str:
     """Return the tunnel's next private key: stored, from the bundle, or new."""
     key_file = folder / "files/next-key"
-    if named and key_file.exists():
+    if public_key and key_file.exists():
         private_key = key_file.read_text()
-        if _public_key(private_key) != named:
+        if _public_key(private_key) != public_key:
             raise Failed("the next key that was brought is not the one that was named: nothing was kept of it")
         files.write(paths.WG_KEY_NEXT, private_key.encode(), mode=0o600)
     elif not paths.WG_KEY_NEXT.exists():
@@ -195,7 +195,7 @@ def _public_key(private_key: str) -> str:
     return run(["wg", "pubkey"], stdin=private_key).stdout.strip()
 
 
-def _brought(public_key: str, folder: Path) -> str:
+def _restored_key(public_key: str, folder: Path) -> str:
     """Return the bundle's tunnel key, for a host without a used key.
 
     Raises:
@@ -204,9 +204,9 @@ def _brought(public_key: str, folder: Path) -> str:
     private_key = (folder / "files/tunnel-key").read_text()
     if _public_key(private_key) != public_key:
         raise Failed("the tunnel's key that was brought is not the one that was named: nothing was kept")
-    has = _public_key(paths.WG_KEY.read_text()) if paths.WG_KEY.exists() else public_key
-    if has != public_key and (files.read_json(paths.MANIFEST) or {}).get("run"):
-        raise Failed(f"this host has run with a tunnel key of its own, {has[:_SHOWN]}…: it stands in for nobody")
+    live_key = _public_key(paths.WG_KEY.read_text()) if paths.WG_KEY.exists() else public_key
+    if live_key != public_key and (files.read_json(paths.MANIFEST) or {}).get("run"):
+        raise Failed(f"this host has run with a tunnel key of its own, {live_key[:_SHOWN]}…: it stands in for nobody")
     return private_key
 
 

@@ -59,11 +59,13 @@ def save(owned: list[str], live: LiveState | None = None) -> None:
 
 def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
     folder.mkdir(mode=0o700)
-    saved = [_saved(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()]
+    saved_files = [
+        _save_copy(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()
+    ]
     unit_states = {name: state for name, state in live.units.items() if name in _SAVED_UNITS}
     state = {
-        "files": saved,
-        "absent": sorted(set(owned) - {f["path"] for f in saved}),
+        "files": saved_files,
+        "absent": sorted(set(owned) - {f["path"] for f in saved_files}),
         "units": unit_states | units.states(name for name in _SAVED_UNITS if name not in unit_states),
         "firewall": firewall.live() is not None if live.firewall is None else live.firewall,
         "manifest": files.read_json(paths.MANIFEST),
@@ -76,11 +78,11 @@ def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
     files.sync(folder)
 
 
-def _saved(path: Path, content: str, folder: Path) -> dict[str, Any]:
-    shutil.copyfile(path, folder / content)
+def _save_copy(path: Path, copy_name: str, folder: Path) -> dict[str, Any]:
+    shutil.copyfile(path, folder / copy_name)
     status = path.stat()
-    rights = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
-    return {"path": str(path), "content": content, **rights}
+    owner_and_mode = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
+    return {"path": str(path), "content": copy_name, **owner_and_mode}
 
 
 def state_of(folder: Path) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
         except (Failed, OSError) as error:
             wrong.append(words_of(error))
 
-    attempt(lambda: _end_quarantine(state))
+    attempt(lambda: _stop_quarantine_unit(state))
     attempt(lambda: changed.extend(restore_files(folder, wrong)))
     attempt(second_tunnel.give_back)
     attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
@@ -286,7 +288,7 @@ def _units_back(before: dict[str, Any]) -> None:
         units.systemctl("start", "--no-block", paths.UNIT_QUARANTINE, check=False)
 
 
-def _end_quarantine(state: dict[str, Any]) -> None:
+def _stop_quarantine_unit(state: dict[str, Any]) -> None:
     if str(paths.UNIT_FOLDER / paths.UNIT_QUARANTINE) in state["absent"]:
         units.systemctl("disable", paths.UNIT_QUARANTINE, check=False)
         units.systemctl("stop", "--no-block", paths.UNIT_QUARANTINE, check=False)

@@ -72,13 +72,13 @@ def bury(run_id: str, moved_names: Collection[str]) -> list[str]:
         moved_names: names that moved to another host: they get no tombstone.
     """
     shutil.rmtree(paths.LAST_GOOD.with_name("last-good.new"), ignore_errors=True)
-    now = live_texts()
+    current = live_texts()
     try:
         earlier, before = _read(), saved_in(paths.LAST_GOOD)
-        stones = _with_removed(run_id, earlier, before, now, set(moved_names))
-        if stones == earlier and (before == now or _is_clean(before, now, stones)):
+        tombstones = _with_removed(run_id, earlier, before, current, set(moved_names))
+        if tombstones == earlier and (before == current or _is_clean(before, current, tombstones)):
             return []
-        files.write_json(paths.TOMBSTONES, stones)
+        files.write_json(paths.TOMBSTONES, tombstones)
     except Exception as error:  # noqa: BLE001  whatever it is, nothing that was revoked may be kept
         # What was removed cannot be told, or not be written down.
         _forget_all()
@@ -87,11 +87,13 @@ def bury(run_id: str, moved_names: Collection[str]) -> list[str]:
     # What was found out of files that are gone: no secret, and addresses of what is gone.
     shutil.rmtree(paths.KNOWN, ignore_errors=True)
     # The state before comes last: where this is cut off, it shows that it was.
-    cleaned = [note for folder in (*_generations(), paths.LAST_GOOD) for note in _clean_or_delete(folder, now, stones)]
-    return cleaned + _ssh_notes(before, now)
+    cleaned = [
+        note for folder in (*_generations(), paths.LAST_GOOD) for note in _clean_or_delete(folder, current, tombstones)
+    ]
+    return cleaned + _ssh_notes(before, current)
 
 
-def bury_late() -> list[str]:
+def finish_interrupted_tombstones() -> list[str]:
     """Finish an interrupted confirmation: last-good is still the former state."""
     manifest = files.read_json(paths.MANIFEST)
     run = str(manifest.get("run", "")) if isinstance(manifest, dict) else ""
@@ -112,13 +114,17 @@ def moved_by(run_id: str) -> list[str]:
 
 
 def _with_removed(
-    run_id: str, earlier: Tombstones | None, before: RevocableTexts, now: RevocableTexts, moved_names: Collection[str]
+    run_id: str,
+    earlier: Tombstones | None,
+    before: RevocableTexts,
+    current: RevocableTexts,
+    moved_names: Collection[str],
 ) -> Tombstones:
     """Return the tombstones with those of names that only `before` has.
 
     A name that is live again, or was moved to another host, has none. Of each kind the newest are stored.
     """
-    live_names, saved_names = revocable_texts.holdings(now), [_holdings(before)]
+    live_names, saved_names = revocable_texts.holdings(current), [_holdings(before)]
     if saved_names == [None]:
         # Nobody can tell what this apply removed: then all that a saved state has and this one has not.
         saved_names = [_holdings(saved_in(folder)) for folder in _generations()]
@@ -146,17 +152,17 @@ def _holdings(texts: RevocableTexts) -> revocable_texts.Names | None:
 
 def _read() -> Tombstones | None:
     """Return the tombstones, or `None`; raise `Failed` if damaged."""
-    stones = files.read_json(paths.TOMBSTONES)
-    if isinstance(stones, dict) and all(isinstance(stones.get(kind), dict) for kind in _KINDS):
-        return {"peers": stones["peers"], "paths": stones["paths"], "users": stones["users"]}
+    tombstones = files.read_json(paths.TOMBSTONES)
+    if isinstance(tombstones, dict) and all(isinstance(tombstones.get(kind), dict) for kind in _KINDS):
+        return {"peers": tombstones["peers"], "paths": tombstones["paths"], "users": tombstones["users"]}
     if paths.TOMBSTONES.exists():
         raise Failed(f"{paths.TOMBSTONES} is damaged: what was revoked here is not known")
     return None
 
 
-def _is_clean(saved: RevocableTexts, now: RevocableTexts, stones: Tombstones) -> bool:
+def _is_clean(saved: RevocableTexts, current: RevocableTexts, tombstones: Tombstones) -> bool:
     try:
-        return revocable_texts.without(saved, now, stones)[0] == saved
+        return revocable_texts.without(saved, current, tombstones)[0] == saved
     except Unclear:
         return False
 
@@ -173,9 +179,9 @@ def _forget_all() -> None:
         paths.TOMBSTONES.unlink(missing_ok=True)
 
 
-def _clean_or_delete(folder: Path, now: RevocableTexts, stones: Tombstones) -> list[str]:
+def _clean_or_delete(folder: Path, current: RevocableTexts, tombstones: Tombstones) -> list[str]:
     try:
-        clean(folder, now, stones)
+        remove_revoked(folder, current, tombstones)
     except (Failed, Unclear, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         state = "the state before this run" if folder == paths.LAST_GOOD else f"the state before run {folder.name}"
@@ -183,11 +189,11 @@ def _clean_or_delete(folder: Path, now: RevocableTexts, stones: Tombstones) -> l
     return []
 
 
-def _ssh_notes(before: RevocableTexts, now: RevocableTexts) -> list[str]:
+def _ssh_notes(before: RevocableTexts, current: RevocableTexts) -> list[str]:
     """Name open SSH connections from revoked networks; the firewall keeps them open."""
-    if before.rules == now.rules:
+    if before.rules == current.rules:
         return []
-    port, networks = revocable_texts.ssh_in(now.rules)
+    port, networks = revocable_texts.ssh_in(current.rules)
     remaining = [] if port is None else sessions.ssh_from_outside(port, networks)
     if not remaining:
         return []
@@ -198,8 +204,8 @@ def _ssh_notes(before: RevocableTexts, now: RevocableTexts) -> list[str]:
 # --- cleaning a saved state -------------------------------------------------------------------------
 
 
-def clean(folder: Path, now: RevocableTexts, stones: Tombstones) -> None:
-    """Remove revoked parts from a saved state and list their names.
+def remove_revoked(folder: Path, current: RevocableTexts, tombstones: Tombstones) -> None:
+    """Remove revoked parts from a saved state; save their names with it.
 
     Raises:
         Failed: the state is missing or damaged.
@@ -207,22 +213,24 @@ def clean(folder: Path, now: RevocableTexts, stones: Tombstones) -> None:
         OSError: it cannot be written.
     """
     copies, saved = _copies(folder), saved_in(folder)
-    cleaned, out = revocable_texts.without(saved, now, stones)
-    if any(out.values()):
-        files.write_json(folder / _LEFT_OUT, _more(left_out(folder), out))
+    cleaned, changed_names = revocable_texts.without(saved, current, tombstones)
+    if any(changed_names.values()):
+        files.write_json(folder / _LEFT_OUT, _merged(left_out(folder), changed_names))
     for name, old, new in zip(_FILES, saved, cleaned):
         if new != old:
             files.write(copies[name], new.encode(), mode=0o600)
 
 
-def _more(former: Mapping[str, list[str]], out: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    return {kind: sorted({*former.get(kind, ()), *out.get(kind, ())}) for kind in {*former, *out}}
+def _merged(former: Mapping[str, list[str]], added: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {kind: sorted({*former.get(kind, ()), *added.get(kind, ())}) for kind in {*former, *added}}
 
 
 def left_out(folder: Path) -> dict[str, list[str]]:
-    """Return the names removed from a saved state, by kind."""
-    out = files.read_json(folder / _LEFT_OUT)
-    return {str(k): [str(name) for name in v] for k, v in out.items()} if isinstance(out, dict) else {}
+    """Return a saved state's removed and changed names, by kind."""
+    stored = files.read_json(folder / _LEFT_OUT)
+    return (
+        {str(kind): [str(name) for name in names] for kind, names in stored.items()} if isinstance(stored, dict) else {}
+    )
 
 
 # --- when a state is returned to --------------------------------------------------------------------
@@ -240,18 +248,22 @@ def free_of_revoked(generation: Path, wanted: Mapping[str, str], key: str) -> li
     Raises:
         Failed: the state or the tombstones cannot be read or written.
     """
-    now = live_texts()
+    current = live_texts()
     try:
-        stones = _read() or {"peers": {}, "paths": {}, "users": {}}
-        unwanted = revocable_texts.unwanted(saved_in(generation), now, wanted, key)
+        tombstones = _read() or {"peers": {}, "paths": {}, "users": {}}
+        unwanted = revocable_texts.unwanted(saved_in(generation), current, wanted, key)
         for kind in _KINDS:
-            stones[kind] = {**stones[kind], **unwanted[kind]}
-        clean(generation, now, stones)
+            tombstones[kind] = {**tombstones[kind], **unwanted[kind]}
+        remove_revoked(generation, current, tombstones)
     except (Unclear, OSError) as error:
         raise Failed(f"this state could not be freed of what was revoked: {error}") from None
-    out = left_out(generation)
-    revoked = [_named(noun, out[kind]) for kind, noun in _KINDS.items() if out.get(kind)]
-    changed = [_named(noun, out[f"kept {kind}"]) for kind, noun in _KINDS.items() if out.get(f"kept {kind}")]
+    changed_names = left_out(generation)
+    revoked = [_named(noun, changed_names[kind]) for kind, noun in _KINDS.items() if changed_names.get(kind)]
+    changed = [
+        _named(noun, changed_names[f"kept {kind}"])
+        for kind, noun in _KINDS.items()
+        if changed_names.get(f"kept {kind}")
+    ]
     notes = [f"left out, since the inventory has revoked it: {'; '.join(revoked)}"] if revoked else []
     return notes + ([f"with the present secrets, addresses and rights: {'; '.join(changed)}"] if changed else [])
 

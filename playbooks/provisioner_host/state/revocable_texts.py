@@ -103,39 +103,41 @@ def holdings(texts: RevocableTexts) -> Names:
     }
 
 
-def unwanted(saved: RevocableTexts, now: RevocableTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
+def unwanted(saved: RevocableTexts, current: RevocableTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
     """Return saved names that are neither live nor wanted with their secret.
 
     `wanted` has keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
     """
-    has, psks = holdings(now), dict(psk_lines(saved.psks))
+    live_names, psks = holdings(current), dict(psk_lines(saved.psks))
     secret_of = {
         "peers": {peer.key: psks.get(peer.key, "") for peer in _peers(saved.tunnel)[1]},
-        "paths": {name: _source(line) for name, line in _paths(saved.relay).items() if name not in has["paths"]},
+        "paths": {name: _source(line) for name, line in _paths(saved.relay).items() if name not in live_names["paths"]},
         "users": {str(user.get("user")): str(user.get("pass")) for user in _users(saved.relay)},
     }
 
     def of(kind: str) -> dict[str, str]:
-        absent = ((name, secret) for name, secret in secret_of[kind].items() if name not in has[kind])
+        absent = ((name, secret) for name, secret in secret_of[kind].items() if name not in live_names[kind])
         return {name: "" for name, secret in absent if wanted.get(name) != keyed_digest(key, secret.encode())}
 
     return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
 
 
 def without(
-    saved: RevocableTexts, now: RevocableTexts, stones: Tombstones
+    saved: RevocableTexts, current: RevocableTexts, tombstones: Tombstones
 ) -> tuple[RevocableTexts, dict[str, list[str]]]:
     """Return a saved state without revoked parts, and the changed names.
 
-    `now` is the live state, whose secrets and addresses win; `stones` has the revoked names.
+    `current` is the live state, whose secrets and addresses win; `tombstones` has the revoked names.
     """
-    out: dict[str, list[str]] = {}
-    tunnel, names = _tunnel_without(saved.tunnel, now.tunnel, stones["peers"], out)
-    relay = _relay_without(saved.relay, now.relay, stones, out)
+    changed_names: dict[str, list[str]] = {}
+    tunnel, names = _tunnel_without(saved.tunnel, current.tunnel, tombstones["peers"], changed_names)
+    relay = _relay_without(saved.relay, current.relay, tombstones, changed_names)
     allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.networks}
     same = relay == saved.relay and tunnel == saved.tunnel
-    rules = _rules_without(saved.rules, now.rules, allowed, None if same else _sources(relay))
-    return RevocableTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
+    rules = _rules_without(saved.rules, current.rules, allowed, None if same else _sources(relay))
+    return RevocableTexts(
+        relay, tunnel, _psks_without(saved.psks, current.psks, names, changed_names), rules
+    ), changed_names
 
 
 # --- the tunnel -----------------------------------------------------------------------------------
@@ -170,38 +172,38 @@ def _peer(lines: list[str]) -> PeerBlock:
 
 
 def _tunnel_without(
-    text: str, now: str, revoked: Mapping[str, str], out: dict[str, list[str]]
+    text: str, current: str, revoked: Mapping[str, str], changed_names: dict[str, list[str]]
 ) -> tuple[str, dict[str, str]]:
     """Return the tunnel's file and its remaining peers' names by key."""
     lines, peers = _peers(text)
-    present = {peer.key: peer for peer in _peers(now)[1]}
+    live_peers = {peer.key: peer for peer in _peers(current)[1]}
     names: dict[str, str] = {}
     changed = False
     for peer in peers:
-        live_peer = present.get(peer.key)
+        live_peer = live_peers.get(peer.key)
         if live_peer is None and peer.key in revoked:
-            _note(out, "peers", peer.name)
+            _note(changed_names, "peers", peer.name)
             changed = True
             continue
         names[peer.key] = peer.name
         peer_lines = list(peer.lines)
         if live_peer is not None and live_peer.allowed != peer.allowed:
             peer_lines = peer.with_allowed(live_peer.allowed)
-            _note(out, "kept peers", peer.name)
+            _note(changed_names, "kept peers", peer.name)
             changed = True
         lines = [*lines, "", *peer_lines]
     return ("\n".join(lines) + "\n" if changed else text), names
 
 
-def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, list[str]]) -> str:
-    present = dict(psk_lines(now))
+def _psks_without(text: str, current: str, names: Mapping[str, str], changed_names: dict[str, list[str]]) -> str:
+    live_psks = dict(psk_lines(current))
     result = ""
     for key, psk in psk_lines(text):
         if key not in names:
             continue
-        if present.get(key, psk) != psk:
-            _note(out, "kept peers", names[key])
-        result += f"{key} {present.get(key, psk)}\n"
+        if live_psks.get(key, psk) != psk:
+            _note(changed_names, "kept peers", names[key])
+        result += f"{key} {live_psks.get(key, psk)}\n"
     return result
 
 
@@ -217,26 +219,26 @@ def psk_lines(text: str) -> Iterator[tuple[str, str]]:
 # --- the relay ------------------------------------------------------------------------------------
 
 
-def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[str]]) -> str:
+def _relay_without(text: str, current: str, tombstones: Tombstones, changed_names: dict[str, list[str]]) -> str:
     if not text:
         return text
-    present, _ = _paths(now), _paths(text)
-    users = _users_without(text, now, stones["users"], out)
+    live_paths, _ = _paths(current), _paths(text)
+    users = _users_without(text, current, tombstones["users"], changed_names)
     lines = []
     for line in text.splitlines():
         path = PATH_LINE.match(line)
         name = name_in(path[1]) if path else ""
         if line.startswith(USERS_LINE):
             lines.append(users)
-        elif not path or name.startswith(SENTINEL_PREFIX) or line == present.get(name):
+        elif not path or name.startswith(SENTINEL_PREFIX) or line == live_paths.get(name):
             lines.append(line)
-        elif name in present and _login_and_endpoint(line) != _login_and_endpoint(present[name]):
-            _note(out, "kept paths", name)
-            lines.append(present[name])
-        elif name in present or name not in stones["paths"]:
+        elif name in live_paths and _login_and_endpoint(line) != _login_and_endpoint(live_paths[name]):
+            _note(changed_names, "kept paths", name)
+            lines.append(live_paths[name])
+        elif name in live_paths or name not in tombstones["paths"]:
             lines.append(line)
         else:
-            _note(out, "paths", name)
+            _note(changed_names, "paths", name)
     result = "\n".join(lines) + "\n"
     return text if lines == text.splitlines() else _with_own_sentinel(result)
 
@@ -298,18 +300,18 @@ def _users(text: str) -> list[dict[str, Any]]:
     return users
 
 
-def _users_without(text: str, now: str, revoked: Mapping[str, str], out: dict[str, list[str]]) -> str:
+def _users_without(text: str, current: str, revoked: Mapping[str, str], changed_names: dict[str, list[str]]) -> str:
     """Return the users line, with the live form of live users."""
-    present = {str(user.get("user")): user for user in _users(now)}
+    live_users = {str(user.get("user")): user for user in _users(current)}
     saved, users = _users(text), []
     for user in saved:
         name = str(user.get("user"))
-        if name in present:
-            if present[name] != user:
-                _note(out, "kept users", name)
-            users.append(present[name])
+        if name in live_users:
+            if live_users[name] != user:
+                _note(changed_names, "kept users", name)
+            users.append(live_users[name])
         elif name in revoked:
-            _note(out, "users", name)
+            _note(changed_names, "users", name)
         else:
             users.append(user)
     line = next(line for line in text.splitlines() if line.startswith(USERS_LINE))
@@ -335,27 +337,27 @@ def ssh_in(rules: str) -> tuple[int | None, list[str]]:
     return int(port[1]) if port else None, [*sets.get("management", []), *sets.get("management_v6", [])]
 
 
-def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
+def _rules_without(text: str, current: str, allowed: set[str], sources: set[str] | None) -> str:
     """Return rules with live management networks and remaining centres and cameras.
 
     If `sources` is `None`, paths and peers are unchanged, and so are cameras and ONVIF devices.
     """
     if not text:
         return text
-    text = with_ipv6_of(text, now) if now else text
+    text = with_ipv6_of(text, current) if current else text
     saved_sets = elements_in(text)
     routed = saved_sets.get("routed", [])
     is_reached = partial(_is_within, networks=_by_length([*allowed, *routed]))
     if "onvif" in saved_sets and sources is not None:
-        live_devices = set(elements_in(now).get("onvif", []))
+        live_devices = set(elements_in(current).get("onvif", []))
         text = with_onvif_devices(text, [e for e in saved_sets["onvif"] if e in live_devices and is_reached(e)])
     keep = {
-        "management": elements_in(now).get("management", []) if now else saved_sets.get("management", []),
+        "management": elements_in(current).get("management", []) if current else saved_sets.get("management", []),
         "centres": [e for e in saved_sets.get("centres", []) if f"{e}/32" in allowed],
         "cameras": [e for e in saved_sets.get("cameras", []) if sources is None or e in sources],
     }
     missing = set(filter(is_reached, sources or ())) - set(keep["cameras"])
-    keep["cameras"] += sorted(missing & set(elements_in(now).get("cameras", [])))
+    keep["cameras"] += sorted(missing & set(elements_in(current).get("cameras", [])))
     if all(keep[name] == saved_sets.get(name, []) for name in keep):
         return text
     return "".join(with_elements(text, keep))
@@ -395,7 +397,7 @@ def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
             yield f"{line}\n"
 
 
-def with_ipv6_of(rules: str, now: str) -> str:
+def with_ipv6_of(rules: str, current: str) -> str:
     """Return rules with the present rules' IPv6 parts.
 
     These are SSH's networks, multicast groups and DHCPv6 leases.
@@ -411,7 +413,7 @@ def with_ipv6_of(rules: str, now: str) -> str:
         (_SIX_HEARD, _BEFORE_SIX_HEARD),
     )
     for part, anchor in parts:
-        present = part.search(now)
+        present = part.search(current)
         if present is None:
             continue
         before = anchor.search(bare)
@@ -453,5 +455,5 @@ def elements_in(rules: str) -> dict[str, list[str]]:
     return sets
 
 
-def _note(out: dict[str, list[str]], kind: str, name: str) -> None:
-    out.setdefault(kind, []).append(name)
+def _note(changed_names: dict[str, list[str]], kind: str, name: str) -> None:
+    changed_names.setdefault(kind, []).append(name)

@@ -212,36 +212,43 @@ def moved_of(first: Mapping[str, int], second: Mapping[str, int]) -> frozenset[s
     return frozenset(key for key, at in second.items() if key_change.is_next(at, first.get(key, 0)))
 
 
-def described(own_line: str, beside: Mapping[str, PeerAnswer], peers: Mapping[str, PeerAnswer]) -> SecondTunnelAnswer:
+def second_tunnel_answer(
+    interface_line: str, second_peers: Mapping[str, PeerAnswer], first_peers: Mapping[str, PeerAnswer]
+) -> SecondTunnelAnswer:
     """Return the live second tunnel without secrets.
 
-    `own_line` is the first line of its `wg show dump`, `beside` its peers, `peers` the first tunnel's.
+    A relay has two tunnels while its key changes: the second one has its next key. `interface_line` is the first line
+    of the second tunnel's `wg show dump`, `second_peers` and `first_peers` the peers of each.
     """
-    _, public_key, port, _ = own_line.split("\t")
+    _, public_key, port, _ = interface_line.split("\t")
     link = interface.live_link(paths.SECOND_TUNNEL)
     return {
         "public_key": public_key,
         "listen_port": int(port),
         "addresses": link["addresses"],
         "mtu": link["mtu"],
-        "alike": _configured(beside) == _configured(peers),
-        "moved": {key: beside[key]["handshake"] for key in sorted(_moved(peers, beside))},
+        "alike": _configured(second_peers) == _configured(first_peers),
+        "moved": {key: second_peers[key]["handshake"] for key in sorted(_moved(first_peers, second_peers))},
     }
 
 
-def _moved(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> frozenset[str]:
-    first, second = ({key: peer["handshake"] for key, peer in group.items()} for group in (peers, beside))
-    return moved_of(first, second)
+def _moved(first_peers: Mapping[str, PeerAnswer], second_peers: Mapping[str, PeerAnswer]) -> frozenset[str]:
+    first_handshakes, second_handshakes = (
+        {key: peer["handshake"] for key, peer in group.items()} for group in (first_peers, second_peers)
+    )
+    return moved_of(first_handshakes, second_handshakes)
 
 
 def _configured(peers: Mapping[str, PeerAnswer]) -> dict[str, tuple[object, ...]]:
     return {key: (peer["psk"], peer["allowed_ips"], peer["keepalive_s"]) for key, peer in peers.items()}
 
 
-def later_of(peers: Mapping[str, PeerAnswer], beside: Mapping[str, PeerAnswer]) -> dict[str, PeerAnswer]:
+def later_of(first_peers: Mapping[str, PeerAnswer], second_peers: Mapping[str, PeerAnswer]) -> dict[str, PeerAnswer]:
     """Return peers with the counters of the tunnel they use. Pure."""
-    moved = _moved(peers, beside)
-    return {key: _with_counters_of(peer, beside[key]) if key in moved else peer for key, peer in peers.items()}
+    moved = _moved(first_peers, second_peers)
+    return {
+        key: _with_counters_of(peer, second_peers[key]) if key in moved else peer for key, peer in first_peers.items()
+    }
 
 
 def _with_counters_of(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:

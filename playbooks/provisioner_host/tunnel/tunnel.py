@@ -93,32 +93,32 @@ def up(*, in_unit: bool = False) -> None:
     link = json.loads(paths.TUNNEL_FILE.read_text())
     following = second_tunnel.wanted(link)
     text = spliced(paths.WG_FILE, paths.PSK_FILE)
-    staying = frozenset(peers_in(text))
-    former = interface.public_key(paths.TUNNEL) if exists() else ""
+    peer_keys = frozenset(peers_in(text))
+    former_key = interface.public_key(paths.TUNNEL) if exists() else ""
     if not exists():
         interface.make(paths.TUNNEL)
     if following is not None:
         # Its program takes longest, and the first tunnel still serves.
         second_tunnel.make(link, in_unit=in_unit)
-    present = endpoints.live()
-    is_another_key = bool(former) and former != second_tunnel.public_key_of(paths.WG_KEY)
+    live_endpoints = endpoints.live()
+    is_another_key = bool(former_key) and former_key != second_tunnel.public_key_of(paths.WG_KEY)
     if is_another_key:
-        endpoints.keep(present)
-        present = {}
+        endpoints.keep(live_endpoints)
+        live_endpoints = {}
     if following is None:
         # It has the port that the first one may take now, and the later places of those that are there.
         endpoints.keep(second_tunnel.places())
         second_tunnel.down()
     # A gateway that speaks with its next key already keeps its addresses.
     conf = key_change.settled(text, key_change.handshakes())
-    stored = endpoints.remember(present, staying)
-    conf = with_port(endpoints.with_endpoints(conf, stored, present), interface.port(paths.TUNNEL))
+    remembered = endpoints.remember(live_endpoints, peer_keys)
+    conf = with_port(endpoints.with_endpoints(conf, remembered, live_endpoints), interface.port(paths.TUNNEL))
     if is_another_key:
         interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf))
     interface.sync(paths.TUNNEL, conf)
     interface.exactly(paths.TUNNEL, link)
     if following is not None:
-        second_tunnel.up(spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT), following, link, stored)
+        second_tunnel.up(spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT), following, link, remembered)
 
 
 def moves() -> Iterator[list[str]]:
@@ -246,7 +246,7 @@ def live(key: str) -> TunnelAnswer | None:
     }
     if (second := second_tunnel.dumped()) is not None:
         second_peers = _peers(second[1:], key)
-        answer["following"] = second_tunnel.described(second[0], second_peers, peers)
+        answer["following"] = second_tunnel.second_tunnel_answer(second[0], second_peers, peers)
         answer["peers"] = second_tunnel.later_of(peers, second_peers)
     return answer
 

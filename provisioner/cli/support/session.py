@@ -89,7 +89,7 @@ def _refuse_shared(folder: Path) -> None:
 
 
 def _written(path: Path, file: RenderedFile) -> Path:
-    _make(path.parent)
+    _make_private_folder(path.parent)
     mode = 0o600 if file.secret else file.mode
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
@@ -98,9 +98,9 @@ def _written(path: Path, file: RenderedFile) -> Path:
     return path
 
 
-def _make(folder: Path) -> None:
+def _make_private_folder(folder: Path) -> None:
     if not folder.exists():
-        _make(folder.parent)
+        _make_private_folder(folder.parent)
         folder.mkdir(mode=0o700)
 
 

@@ -56,7 +56,7 @@ def edits_of(invocation: Invocation) -> Edits:
     return Edits(invocation.inventory, today(), invocation.env)
 
 
-def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
+def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
     """Write an edit, unless dry run; print it and the next step.
 
     Raises:
@@ -192,7 +192,7 @@ def quarantine_lines(
         yield "  " + say("… and {paths} more: provisioner quarantine list", paths=more)
 
 
-def unproved(host: str, hint: str) -> HostError:
+def unproved_error(host: str, hint: str) -> HostError:
     """Return the error of an unproved, unannounced host."""
     message = f"{host} has not proved that it is the host that was managed before; it was sent nothing"
     return HostError(message, hint=hint, object=host)

@@ -101,7 +101,7 @@ def wg_list(values: Iterable[object]) -> str:
 
 
 def systemd(value: str) -> str:
-    """Return a word for a unit file, without specifiers, quotes and spaces."""
+    """Return a checked word for a unit file; others raise `ValueError`."""
     if not _SYSTEMD_WORD.fullmatch(value):
         raise ValueError(f"{value!r} is not a plain word for a unit")
     return value

@@ -301,7 +301,7 @@ def _comma_parts(text: str, choice: Choice) -> tuple[str, ...] | None:
 
 
 def yes_no(cell: Cell) -> CellReading:
-    """Read a mark."""
+    """Read yes or no as a bool."""
     reading = one_of(YES_NO)(cell)
     return reading if reading.value is None else CellReading(reading.value == YesNo.YES)
 

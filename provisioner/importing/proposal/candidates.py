@@ -82,7 +82,7 @@ _KINDS = frozenset(_ABBREVIATIONS.values()) - {"khu-cach-ly", "truong", "co-so"}
     *("trung-cap", "nha-nghi", "trung-doan", "su-doan", "tieu-doan", "cong-ty", "nha-may", "khu-cong-nghiep"),
     *("phong-kham", "trung-tam-giao-duc-thuong-xuyen", "hoc-vien"),
 }
-_SILENT = frozenset(
+_IGNORED_PHRASES = frozenset(
     {
         *("khu-cach-ly-tap-trung", "khu-cach-ly", "co-so-cach-ly-tap-trung", "co-so-cach-ly", "diem-cach-ly"),
         *("truong", "so", "va", "thi-tran", "thi-xa", "thanh-pho", "xa", "phuong", "huyen", "quan", "tinh"),
@@ -128,7 +128,7 @@ def parted(name: str) -> PartedName:
     for phrase in _phrases(fold(name[:_LONGEST]).split("-")[:_MOST_WORDS]):
         if phrase in _KINDS:
             kinds.append(phrase)
-        elif phrase not in _SILENT:
+        elif phrase not in _IGNORED_PHRASES:
             distinctive.append(phrase)
     counts = tuple(sorted(word.lstrip("0") for word in distinctive if _COUNT.fullmatch(word)))
     return PartedName(tuple(sorted(kinds)), counts, tuple(word for word in distinctive if not _COUNT.fullmatch(word)))
@@ -137,24 +137,24 @@ def parted(name: str) -> PartedName:
 def _phrases(words: list[str]) -> Iterator[str]:
     """Join words of known phrases, and expand abbreviations."""
     spelt: list[str] = []
-    place = 0
-    while place < len(words):
-        pair = "-".join(words[place : place + 2])
-        spelt += _PHRASES.get(pair, _ABBREVIATIONS.get(words[place], words[place])).split("-")
-        place += 2 if pair in _PHRASES else 1
-    place = 0
-    while place < len(spelt):
-        phrase = _longest(spelt, place)
+    index = 0
+    while index < len(words):
+        pair = "-".join(words[index : index + 2])
+        spelt += _PHRASES.get(pair, _ABBREVIATIONS.get(words[index], words[index])).split("-")
+        index += 2 if pair in _PHRASES else 1
+    index = 0
+    while index < len(spelt):
+        phrase = _longest_phrase(spelt, index)
         yield phrase
-        place += phrase.count("-") + 1
+        index += phrase.count("-") + 1
 
 
-def _longest(words: list[str], place: int) -> str:
-    for length in range(min(_LONGEST_PHRASE, len(words) - place), 1, -1):
-        phrase = "-".join(words[place : place + length])
-        if phrase in _KINDS or phrase in _SILENT:
+def _longest_phrase(words: list[str], index: int) -> str:
+    for length in range(min(_LONGEST_PHRASE, len(words) - index), 1, -1):
+        phrase = "-".join(words[index : index + length])
+        if phrase in _KINDS or phrase in _IGNORED_PHRASES:
             return phrase
-    return words[place]
+    return words[index]
 
 
 def likeness_keys(name: str) -> frozenset[str]:

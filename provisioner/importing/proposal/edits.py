@@ -138,20 +138,20 @@ class FacilityEdit:
         return self.before != self.after
 
 
-class _Items(list[object]):
+class _ItemsById(list[object]):
     """The cameras or recorders of a file by id; it only grows."""
 
     def __init__(self, items: Iterable[object] = ()) -> None:
         super().__init__(items)
         self._indexes: dict[str, int] = {}
-        self._read = 0
+        self._indexed_count = 0
 
     def index_of(self, name: str) -> int | None:
-        for index in range(self._read, len(self)):
+        for index in range(self._indexed_count, len(self)):
             item = self[index]
             if isinstance(item, dict) and isinstance(item.get("id"), str):
                 self._indexes.setdefault(item["id"], index)
-        self._read = len(self)
+        self._indexed_count = len(self)
         return self._indexes.get(name)
 
 
@@ -180,7 +180,7 @@ def _applied(old: object, draft: FacilityDraft) -> object:
 def _with_items(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    return {key: _Items(item) if key in _LISTS and isinstance(item, list) else item for key, item in value.items()}
+    return {key: _ItemsById(item) if key in _LISTS and isinstance(item, list) else item for key, item in value.items()}
 
 
 def _empty(document: object, path: FieldPath) -> None:
@@ -228,7 +228,7 @@ def _child(node: object, part: str, parent: str | None) -> object:
         return node[_position(node, part)]
     mapping = _mapping(node)
     if mapping.get(part) is None:
-        mapping[part] = _Items() if part in _LISTS and parent is None else {}
+        mapping[part] = _ItemsById() if part in _LISTS and parent is None else {}
     return mapping[part]
 
 
@@ -250,7 +250,7 @@ def _mapping(node: object) -> dict[str, object]:
 
 
 def _index(items: list[object], name: str) -> int | None:
-    return items.index_of(name) if isinstance(items, _Items) else None
+    return items.index_of(name) if isinstance(items, _ItemsById) else None
 
 
 def _position(items: list[object], name: str) -> int:

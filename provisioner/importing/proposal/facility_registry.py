@@ -159,7 +159,7 @@ class FacilityRegistry:
         return row.is_valid and not missing
 
     def _add(self, row: Unplaced) -> str:
-        """Return a new facility's id: the row's, or the next free one."""
+        """Register a new facility; return the row's id or a free one."""
         province = row.identity.province
         facility = row.wanted_id
         if not facility:

@@ -186,7 +186,7 @@ def sheets_of(file: str, grids: Iterable[Grid]) -> list[SheetTables]:
     Merged ranges that would fill the memory raise `FileRefusedError`.
     """
     numbered = [(grid, CellPosition(file, number, grid.name)) for number, grid in enumerate(grids, start=1)]
-    sheets = [read_sheet(grid, position, alone=False) for grid, position in numbered]
+    sheets = [read_sheet(grid, position, needs_table=False) for grid, position in numbered]
     if any(sheet.tables for sheet in sheets):
         return sheets
-    return [read_sheet(grid, position, alone=True) for grid, position in numbered]
+    return [read_sheet(grid, position, needs_table=True) for grid, position in numbered]

@@ -268,11 +268,11 @@ def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
     return max(named or fitting, key=lambda f: len(keys[f.kind] - WITHOUT_MEANING), default=None)
 
 
-def read_sheet(grid: Grid, position: CellPosition, *, alone: bool) -> SheetTables:
-    """Return the tables of a sheet; `alone` means that one is needed."""
+def read_sheet(grid: Grid, position: CellPosition, *, needs_table: bool) -> SheetTables:
+    """Return a sheet's tables; `needs_table`: having none is an error."""
     sheet, filled = SheetTables(), FilledGrid(grid)
     headers = find_headers(filled)
-    silent = word_key(grid.name) in _SILENT_SHEETS and (grid.hidden or (not headers and not alone))
+    silent = word_key(grid.name) in _SILENT_SHEETS and (grid.hidden or (not headers and not needs_table))
     if not filled.numbers or silent:
         return sheet
     if grid.hidden:
@@ -282,7 +282,7 @@ def read_sheet(grid: Grid, position: CellPosition, *, alone: bool) -> SheetTable
         sheet.findings.append(Finding(position, remark))
         return sheet
     if not headers:
-        sheet.findings.append(Finding(position, _no_header(filled, alone=alone)))
+        sheet.findings.append(Finding(position, _no_header(filled, needs_table=needs_table)))
     for number, header in enumerate(headers):
         below = [h.first_row for h in headers[number + 1 :] if h.first_row > header.last_row]
         reading = _TableReader(filled, header, position, min(below, default=None), _neighbour(headers, header))
@@ -291,10 +291,10 @@ def read_sheet(grid: Grid, position: CellPosition, *, alone: bool) -> SheetTable
     return sheet
 
 
-def _no_header(filled: FilledGrid, *, alone: bool) -> Remark:
+def _no_header(filled: FilledGrid, *, needs_table: bool) -> Remark:
     if encoding := encoding_of_header(filled):
         return error("sheet-encoding", encoding=encoding)
-    return error("header-missing") if alone else note("sheet-ignored")
+    return error("header-missing") if needs_table else note("sheet-ignored")
 
 
 def _other_version(filled: FilledGrid) -> Remark | None:
@@ -341,14 +341,14 @@ class _TableReader:
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _body(self) -> Sequence[int]:
+    def _body_rows(self) -> Sequence[int]:
         numbers = self.filled.numbers
         end = len(numbers) if self.end is None else bisect_left(numbers, self.end)
         return numbers[bisect_right(numbers, self.header.last_row) : end]
 
     def _rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
         last, above = self.header.last_row, dict[str, Cell]()
-        for number in self._body():
+        for number in self._body_rows():
             row = {key: self.filled.grid.at(number, place) for key, place in places.items()}
             filled_cells = {key: cell for key, cell in row.items() if not cell.is_empty}
             if (
@@ -359,7 +359,7 @@ class _TableReader:
             ):
                 continue
             gap, last = bool(above) and number > last + 1, number
-            remark = self._no_data(number, filled_cells, gap=gap)
+            remark = self._remark_on_other_row(number, filled_cells, gap=gap)
             if remark is not None:
                 self.findings.append(Finding(replace(self.position, row=number), remark))
                 continue
@@ -369,7 +369,7 @@ class _TableReader:
             above = {key: cell for key, cell in cells.items() if cell is not None}
             yield TableRow(number, {key: cell for key, cell in above.items() if key != "number"})
 
-    def _no_data(self, number: int, cells: Mapping[str, Cell], *, gap: bool) -> Remark | None:
+    def _remark_on_other_row(self, number: int, cells: Mapping[str, Cell], *, gap: bool) -> Remark | None:
         if number in self.filled.grid.hidden_rows:
             return error("row-hidden")
         if "number" in cells and word_key(cells["number"].text).startswith(word_key(EXAMPLE_MARK)):
@@ -378,11 +378,11 @@ class _TableReader:
         if any(_TOTAL.fullmatch(clean(text)) for text in texts[:2]):
             return note("row-total")
         mark = cells.get("number")
-        alone = len(cells) - (mark is not None)
-        across = self.filled.merged_across(number) >= LEAST_HEADERS
-        if mark is not None and (_SECTION.fullmatch(mark.text.strip()) or not alone) and alone <= 1:
+        other_cells = len(cells) - (mark is not None)
+        is_merged = self.filled.merged_across(number) >= LEAST_HEADERS
+        if mark is not None and (_SECTION.fullmatch(mark.text.strip()) or not other_cells) and other_cells <= 1:
             return note("row-section")
-        if across and len(cells) <= 1:
+        if is_merged and len(cells) <= 1:
             return note("row-section")
         return warning("row-outside") if gap and len(cells) < LEAST_HEADERS else None
 
@@ -442,7 +442,7 @@ class _TableReader:
 
     def _filled_columns(self) -> set[int]:
         columns = {place for place, cell in self.header.texts.items() if is_password_header(cell.text)}
-        for number in self._body():
+        for number in self._body_rows():
             columns.update(place for place, cell in self.filled.grid.rows[number].items() if not cell.is_empty)
         leftmost = min(self.header.columns)
         return {place for place in columns if place >= leftmost and (self.right is None or place < self.right)}

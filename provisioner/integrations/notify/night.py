@@ -141,20 +141,22 @@ def night_of(
         drifted: hosts with drift from another comparison; `None` takes the verification's.
         since: returns the recorded start of a path's verdict, if known.
     """
-    paths = [_of_path(path, since) for path in document.paths]
+    path_items = [_of_path(path, since) for path in document.paths]
     visited = {host.host for host in document.hosts}
     by_comparison = frozenset(drifted) if drifted is not None else None
-    of_hosts = [item for host in document.hosts for item in _of_host(host, carriers, by_comparison)]
+    host_items = [item for host in document.hosts for item in _of_host(host, carriers, by_comparison)]
     devices = _devices(document)
-    of_devices = list(_of_devices(document, devices))
+    device_items = list(_of_devices(document, devices))
     drifted_only = sorted((by_comparison or frozenset()) - visited)
-    of_hosts += [_host_item(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in drifted_only]
-    silent = {item.key for item in paths if _is_silent(item)} | (frozenset(listed) - {s.key for s in paths})
+    host_items += [_host_item(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in drifted_only]
+    silent = {item.key for item in path_items if _is_silent(item)} | (
+        frozenset(listed) - {path_item.key for path_item in path_items}
+    )
     return NightReport(
         inventory=inventory,
         run=run,
         at=document.finished_at,
-        sights=(*(item for item in paths if item.key not in silent), *of_hosts, *of_devices),
+        sights=(*(item for item in path_items if item.key not in silent), *host_items, *device_items),
         silent=frozenset(silent),
         unasked=frozenset(carriers.keys() - visited - frozenset(drifted_only)),
         probed_devices=frozenset(devices),

@@ -198,12 +198,12 @@ class CachedSecrets:
         return salt
 
     def _read(self, name: str, key: bytes) -> dict[str, tuple[str, Known]]:
-        body = (self._cache.read(name) if self._cache else None) or b""
+        sealed = (self._cache.read(name) if self._cache else None) or b""
         try:
-            plain = AESGCM(key).decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], self._bound(name))
+            text = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bound(name))
             return {
-                relative: (digest, CachedFile(*facts) if facts else SHUT)
-                for relative, (digest, facts) in from_json(plain).items()
+                path: (digest, CachedFile(*fields) if fields else SHUT)
+                for path, (digest, fields) in from_json(text).items()
             }
         except (InvalidTag, ValueError, TypeError):
             return {}

@@ -50,13 +50,13 @@ class RegoAnswer:
         value: the value, as in JSON.
         error: why there is no value.
         is_defined: whether there is a value.
-        never: whether the text cannot be evaluated at all, whatever the query.
+        is_unevaluable: whether the text cannot be evaluated at all, whatever the query.
     """
 
     value: object = None
     error: str = ""
     is_defined: bool = False
-    never: bool = False
+    is_unevaluable: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

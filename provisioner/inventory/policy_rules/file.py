@@ -170,13 +170,13 @@ class RegoModule:
         """Names of rules and functions."""
         return frozenset(rule.name for rule in self.rules)
 
-    def placed(self) -> tuple[str, dict[str, RegoRule]]:
+    def text_with_rule_names(self) -> tuple[str, dict[str, RegoRule]]:
         """Return the text with unique names of judging rules, and the rules."""
-        text, named = self.text, {}
+        text, rules_by_name = self.text, {}
         for rule in reversed(self.judging):
             text = _renamed(text, rule)
-            named[_name_by_position(rule)] = rule
-        return text, dict(reversed(named.items()))
+            rules_by_name[_name_by_position(rule)] = rule
+        return text, dict(reversed(rules_by_name.items()))
 
     def without(self, rule: RegoRule) -> str:
         """Return the text with one rule renamed, i.e. without effect."""
@@ -240,7 +240,7 @@ def _words(text: str) -> Iterator[RegoWord]:
         _refuse_unprintable(word, line, column)
         if kind not in _NO_WORDS:
             made = RegoWord(_kind(kind), word, match.start(), line, column, 0, begins, match.start() == end)
-            yield brackets.placed(made)
+            yield brackets.with_depth(made)
             begins, end = False, position
         if "\n" in word:
             line, start = line + word.count("\n"), match.start() + word.rindex("\n") + 1
@@ -254,7 +254,7 @@ class _Brackets:
     def __init__(self) -> None:
         self._opened: list[RegoWord] = []
 
-    def placed(self, word: RegoWord) -> RegoWord:
+    def with_depth(self, word: RegoWord) -> RegoWord:
         """Return a word with its depth; wrong brackets raise `RegoTextError`."""
         if word.text in _CLOSES.values():
             if not self._opened or _CLOSES[self._opened[-1].text] != word.text:

@@ -295,8 +295,8 @@ def evaluation_fault(
         return 0, Problem(
             "", 0, 0, "rego-form", msg("it cannot be evaluated: {error}", error), "make the rules simpler"
         )
-    never = next((answer for answer in answers if answer.never), None)
-    return (0, never_fault(never)) if never else None
+    unevaluable = next((answer for answer in answers if answer.is_unevaluable), None)
+    return (0, unevaluable_fault(unevaluable)) if unevaluable else None
 
 
 def unloaded_fault(error: RegoUnloadedError) -> Problem:
@@ -318,7 +318,7 @@ def text_fault(module: RegoModule, error: RegoTextFaultError) -> Problem:
     )
 
 
-def never_fault(answer: RegoAnswer) -> Problem:
+def unevaluable_fault(answer: RegoAnswer) -> Problem:
     """Return the fault of a file that cannot be evaluated."""
     return Problem("", 0, 0, "rego-form", msg("it cannot be evaluated: {error}", answer.error), "correct the rule")
 
@@ -350,9 +350,9 @@ def _verdict_or_problem(
     file: RegoFile, root: Path, document: Mapping[str, object], end: float
 ) -> RegoVerdict | Problem:
     module = file.module
-    text, named = module.placed()
+    text, rules_by_name = module.text_with_rule_names()
     try:
-        queries = [RegoQuery(f"data.{module.package}.{name}") for name in named]
+        queries = [RegoQuery(f"data.{module.package}.{name}") for name in rules_by_name]
         answers = ask_rego([text], queries, [document], JUDGED.until(end))
     except RegoTextFaultError as error:
         return problem_of(root, file, text_fault(module, error))
@@ -360,10 +360,10 @@ def _verdict_or_problem(
         return problem_of(root, file, unloaded_fault(error))
     except RegoFailureError as error:
         return failed_verdict(file.path, module.judging, str(error))
-    never = next((answer for answer in answers if answer.never), None)
-    if never is not None:
-        return problem_of(root, file, never_fault(never))
-    return verdict_of(file.path, tuple(named.values()), answers)
+    unevaluable = next((answer for answer in answers if answer.is_unevaluable), None)
+    if unevaluable is not None:
+        return problem_of(root, file, unevaluable_fault(unevaluable))
+    return verdict_of(file.path, tuple(rules_by_name.values()), answers)
 
 
 def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
@@ -373,15 +373,15 @@ def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
     """
     tests = {file.name: file for file in files if file.is_test}
     pairs = [(file, tests[file.name]) for file in sorted(files) if not file.is_test and file.name in tests]
-    alone = [file for file in sorted(files) if not file.is_test and file.name not in tests]
+    untested_files = [file for file in sorted(files) if not file.is_test and file.name not in tests]
     end = time.monotonic() + MOST_SECONDS
-    ended = [test for pair in pairs for test in _tests_of(*pair, end)]
-    ended += [
+    results = [test for pair in pairs for test in _tests_of(*pair, end)]
+    results += [
         RegoTest(file.path, rule.head.line, rule.name, RegoTestEnd.UNTESTED)
-        for file in alone
+        for file in untested_files
         for rule in file.module.judging
     ]
-    return tuple(ended)
+    return tuple(results)
 
 
 def _tests_of(file: RegoFile, test: RegoFile, end: float) -> Iterator[RegoTest]:
@@ -423,11 +423,14 @@ class _PlannedTests:
 
     def answers(self, text: str) -> tuple[RegoAnswer, ...]:
         """Return the tests' results for some text of the rules."""
-        queries = [RegoQuery(f"data.{self.module.package}.{c.rule.name}", n) for n, c in enumerate(self.cases.cases)]
-        came_to = _answers([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
+        queries = [
+            RegoQuery(f"data.{self.module.package}.{test_case.rule.name}", number)
+            for number, test_case in enumerate(self.cases.cases)
+        ]
+        raw_answers = _answers([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
         return tuple(
             answer if plan.is_defined else RegoAnswer(error=plan.error or "its plan has no value")
-            for plan, answer in zip(self.plans, came_to, strict=True)
+            for plan, answer in zip(self.plans, raw_answers, strict=True)
         )
 
 

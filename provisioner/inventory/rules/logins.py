@@ -385,7 +385,7 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
             continue
         message = msg("carrier {carrier}: there is no {lacking}", carrier, lacking)
         yield view.problem(owner, (), SECRETS_MISSING, message, _RUN_KEYS, facility=site)
-    for carrier, site in _lacking_next(view):
+    for carrier, site in _sites_lacking_next_psk(view):
         owner = f"secrets/carriers/{carrier}"
         if owner not in view.broken:
             message = msg(
@@ -395,7 +395,7 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
             yield view.problem(owner, (), SECRETS_MISSING, message, hint, facility=site)
 
 
-def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
+def _sites_lacking_next_psk(view: SecretsView) -> Iterator[tuple[str, str]]:
     """Yield carriers and facilities whose next gateway key lacks a pre-shared key."""
     for name in view.frame.carriers:
         stored = view.secrets.carriers.get(name)

@@ -160,10 +160,11 @@ class FollowedBranch:
             self._signers[ancestor] = verdict.signer
         return Tip(commit, line)
 
-    def doubt(self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime) -> str:
+    def present_objection(self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime) -> str:
         """Return why a once valid signature is invalid now, or empty.
 
-        A key that has expired since counts; a removed key does not.
+        The key has to be trusted now, and valid at `at`: a key that was removed since is an objection, one that expired
+        since is none.
         """
         if not self.has(commit):
             return ""

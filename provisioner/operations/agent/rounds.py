@@ -149,7 +149,9 @@ class AgentRounds:
             is_due=due or tip is None or tip.commit not in work.rows,
             again=again,
             stuck=frozenset(work.rows[reached].stuck) if reached in work.rows else frozenset(),
-            doubt=self.branch.doubt(reached, trusted.signers, work.rows[reached].at) if reached in work.rows else "",
+            doubt=self.branch.present_objection(reached, trusted.signers, work.rows[reached].at)
+            if reached in work.rows
+            else "",
         )
         return self._until_done(now, work)
 
@@ -272,7 +274,7 @@ class AgentRounds:
         if not self.branch.has(commit):
             work.problems.append(f"run {run} is of a commit that the remote has no more: provisioner apply --abort")
             return replace(now, run=UnfinishedRun.OTHERS)
-        if doubt := self.branch.doubt(commit, work.believed.signers, last.run.started):
+        if doubt := self.branch.present_objection(commit, work.believed.signers, last.run.started):
             work.problems.append(f"run {run} is not finished: {doubt}: provisioner apply --abort")
             return replace(now, run=UnfinishedRun.OTHERS)
         self._tell(f"finishing run {run} of commit {commit[:12]}, which was cut off")

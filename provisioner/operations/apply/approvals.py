@@ -42,7 +42,7 @@ from provisioner.plan.guards.approvals import (
     key_that_signed,
     need_lines,
 )
-from provisioner.plan.saved.comparison import BetweenPlans, between
+from provisioner.plan.saved.comparison import BetweenPlans, compare_plans
 from provisioner.plan.saved.file import warrant_bytes
 from provisioner.record.entries import RecordedApproval, Run
 from provisioner.record.state_folder import state_folder_of
@@ -239,7 +239,7 @@ def _moved_since(approvals: ApprovalFiles, meaning: str, saved: Saved) -> str:
         return "that plan is not kept beside the approvals, so what moved since is not known"
     if before.basis.meaning != meaning:
         return ""
-    return _differences_text(between(before, saved.written))
+    return _differences_text(compare_plans(before, saved.written))
 
 
 def _differences_text(compared: BetweenPlans) -> str:

@@ -91,10 +91,10 @@ def carry_out(
         rollout = replace(rollout, record=_on_hosts(log.head()))
         epochs = log.epochs({job.spec.id: job.facts.epoch for job in jobs if job.facts is not None})
         jobs = [replace(job, epoch=epochs.get(job.spec.id), warrant=intent.warrant) for job in jobs]
-        wanted = to_silence(session, run, intent, jobs, silences)
-        rollout = replace(rollout, apart=_waits_for_each_wave(session, options, wanted))
-        with Silencer(attended(log, session.watcher), wanted) as journal:
-            done = roll_out(
+        wanted_silences = to_silence(session, run, intent, jobs, silences)
+        rollout = replace(rollout, apart=_waits_for_each_wave(session, options, wanted_silences))
+        with Silencer(attended(log, session.watcher), wanted_silences) as journal:
+            outcome = roll_out(
                 jobs,
                 run.id,
                 session.runner,
@@ -105,7 +105,7 @@ def carry_out(
                 stop=lambda: options.stop() or bool(log.broken),
             )
         frozen_now = tuple(session.held.values()) if frozen is None else frozen
-        applied = _closed_run(session, run, log, done, not_started, frozen=frozen_now)
+        applied = _closed_run(session, run, log, outcome, not_started, frozen=frozen_now)
         return replace(applied, warnings=(*applied.warnings, *journal.warnings))
     finally:
         log.close()

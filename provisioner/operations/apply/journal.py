@@ -290,8 +290,8 @@ def windows_of_run(run: str, intent: Intent, events: Iterable[Event]) -> Iterato
 
 def _host_window(run: str, intent: Intent, host: str, begin: datetime, until: datetime) -> Window:
     cut = intent.cuts[host]
-    least = begin + timedelta(microseconds=1)
-    return Window(begin, max(until, least), silences.changing(run, host), cut=cut)
+    earliest_end = begin + timedelta(microseconds=1)
+    return Window(begin, max(until, earliest_end), silences.changing(run, host), cut=cut)
 
 
 def _event(step: JournalStep) -> Event:

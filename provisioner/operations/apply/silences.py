@@ -364,7 +364,7 @@ def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) ->
     `paths` are the relay's desired ones; removed paths have alerts too.
     """
     pulled = [path for path in paths if not path.on_demand]
-    stopped = {path.name for path in pulled if cut.takes(path.facility, path.name)}
+    stopped = {path.name for path in pulled if cut.cuts_path(path.facility, path.name)}
     if cut.everything or (stopped and len(stopped) == len(pulled)):
         return (_matchers(inventory, cut.host, _OF_A_HOST),)
     sites = _fully_stopped(stopped, ((path.name, path.facility) for path in pulled)) | cut.facilities

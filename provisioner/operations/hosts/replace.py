@@ -180,12 +180,12 @@ def endpoint_moved(
     if entry.named_endpoint:
         return "", ""
     announced = inventory.allocations.relays[relay].announced_key
-    now = endpoint_text(entry.wireguard_endpoint, announced.port if announced else entry.wireguard_port)
+    wanted_endpoint = endpoint_text(entry.wireguard_endpoint, announced.port if announced else entry.wireguard_port)
     for centre in centres:
         tunnel = facts[centre.id].tunnel if centre.id in facts else None
         peer = tunnel["peers"].get(announced.public_key if announced else public_key) if tunnel else None
         if peer is not None and peer["endpoint"]:
-            return (f"{peer['endpoint']} → {now}" if peer["endpoint"] != now else ""), centre.id
+            return (f"{peer['endpoint']} → {wanted_endpoint}" if peer["endpoint"] != wanted_endpoint else ""), centre.id
     return "", ""
 
 

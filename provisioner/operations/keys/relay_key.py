@@ -33,7 +33,7 @@ from provisioner.operations.edit.keys import (
     with_own_next_key,
 )
 from provisioner.operations.hosts.decommission import record_done
-from provisioner.operations.keys.rotation import KeyTerms, Sessions, StepAttendant, refusal_of
+from provisioner.operations.keys.rotation import KeyTerms, Sessions, StepAttendant, refuse_cutting_plan
 from provisioner.operations.pipeline.session import Session, called_host
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.rollout import HostOutcome
@@ -403,7 +403,7 @@ class _OwnKeyChange:
             planned = make_plan(self.session, limit, allow=allow)
         for host in sorted(hosts):
             # Sites that are left were named: they may be cut.
-            refusal_of(planned, host, spare=_leaves_a_site if ends else lambda _: False)
+            refuse_cutting_plan(planned, host, spare=_leaves_a_site if ends else lambda _: False)
         if not planned.plan.hosts:
             return True
         self.by.applies(planned)

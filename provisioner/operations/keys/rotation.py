@@ -114,7 +114,7 @@ class KeyAttendant(StepAttendant, Protocol):
         """Wait some seconds for gateways; return whether to read again."""
 
 
-def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:
+def refuse_cutting_plan(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:
     """Refuse to apply a host if its plan would cut readers.
 
     `spare` tells which changes may cut them.
@@ -190,7 +190,7 @@ def keep_keys(
         return course.outcome
     # The vault first: a file without a next key never has one in the vault that would count for another key.
     vault = drop_psks(session, [edit.facility for edit in judged.edits])
-    course.keep(judged, vault)
+    course.save_edits(judged, vault)
     course.look_again()
     course.apply(also=sites)
     return course.outcome
@@ -236,7 +236,7 @@ class _RotationRun:
         self.by.begins(progress, judged)
         if self.terms.dry_run:
             return False
-        self.keep(judged, ())
+        self.save_edits(judged, ())
         if begins:
             self.outcome.begun += [name for name in begins if name not in judged.refused]
             self.outcome.written += (drawn := draw_psks(self.sessions()))
@@ -245,7 +245,7 @@ class _RotationRun:
             self.look_again()
         return True
 
-    def keep(self, judged: EditsOfMany, vault: Sequence[Path]) -> None:
+    def save_edits(self, judged: EditsOfMany, vault: Sequence[Path]) -> None:
         """Write edits one by one; a failed one does not stop others."""
         self.outcome.left_out |= {name: problems[0].message for name, problems in judged.refused.items()}
         written = []
@@ -286,7 +286,7 @@ class _RotationRun:
 
     def has_work(self, full_plan: Planned, relay: str) -> bool:
         planned = self.plan_of(full_plan, (relay,))
-        refusal_of(planned, relay)
+        refuse_cutting_plan(planned, relay)
         return bool(planned.plan.hosts)
 
     def apply_to(self, full_plan: Planned, relays: Sequence[str]) -> None:

@@ -83,14 +83,14 @@ def run_night(session: Session, options: NightOptions, watcher: NightWatcher) ->
             (NightStep.NOTIFY, lambda: _tell(session, night, watcher)),
         )
         for step, work in steps:
-            _do(night, step, work)
+            _run_step(night, step, work)
         night.finished = datetime.now(UTC)
-        _do(night, NightStep.METRICS, lambda: _measure(session, night))
+        _run_step(night, NightStep.METRICS, lambda: _measure(session, night))
         _conclude(session, night)
     return night
 
 
-def _do(night: NightRun, step: NightStep, work: Callable[[], StepOutcome]) -> None:
+def _run_step(night: NightRun, step: NightStep, work: Callable[[], StepOutcome]) -> None:
     began = time.monotonic()
     outcome, error = tried(work)
     night.steps.append(StepResult(step, outcome, error, time.monotonic() - began))

@@ -33,7 +33,7 @@ def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) 
     Raises:
         InventoryError: the id cannot be read.
     """
-    return metrics_of(environment, _read(root, environment, now).settings.id)
+    return metrics_of(environment, _load_inventory(root, environment, now).settings.id)
 
 
 def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetrics:
@@ -60,10 +60,10 @@ def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tu
     Raises:
         InventoryError: the inventory cannot be read.
     """
-    return tuple(sorted(_read(root, environment, now).carriers))
+    return tuple(sorted(_load_inventory(root, environment, now).carriers))
 
 
-def _read(root: Path, environment: Mapping[str, str], now: datetime) -> BaseInventory:
+def _load_inventory(root: Path, environment: Mapping[str, str], now: datetime) -> BaseInventory:
     frame = load(root, today=now.date(), cache=cache_of(root, environment)).frame
     if frame is None:
         raise InventoryError(f"the inventory {root} cannot be understood", hint="provisioner validate lists its errors")

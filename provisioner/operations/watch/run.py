@@ -106,7 +106,7 @@ class Watched:
             HostError: calls to hosts failed.
         """
         relay, at = targets[0].relay, datetime.now(UTC)
-        relay_targets = [replace(target, centres=(), shut=()) for target in targets]
+        relay_targets = [replace(target, centres=(), closed_centres=()) for target in targets]
         if relay.id not in self._files:
             self._files[relay.id] = render_host(relay, self.session.templates)
         files = self._files[relay.id]

@@ -96,7 +96,7 @@ def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Chang
         )
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
     if path == MEDIAMTX_FILE and "content" in differing:
-        impact, cut, reason = _relay_file(comparison, file, reason)
+        impact, cut, reason = _relay_settings_change(comparison, file, reason)
     if path == READERS_FILE and comparison.spec.media is not None:
         # Measured on 1.20.1: the file is watched, and who reads at the moment goes on under the former one.
         impact = Impact.HOT
@@ -122,7 +122,7 @@ def _unread(comparison: Comparison) -> tuple[Impact, Audience]:
     return (Impact.ALL, comparison.served_here) if comparison.facts.runtime is not None else (Impact.NONE, NOBODY)
 
 
-def _relay_file(comparison: Comparison, file: RenderedFile, reason: str) -> tuple[Impact, Audience, str]:
+def _relay_settings_change(comparison: Comparison, file: RenderedFile, reason: str) -> tuple[Impact, Audience, str]:
     """Judge the relay's settings; paths are changes of their own."""
     live = comparison.facts.relay
     if live is None:
@@ -144,9 +144,9 @@ def _relay_file(comparison: Comparison, file: RenderedFile, reason: str) -> tupl
     if not changed:
         listed = msg("{reason}; its settings do not, its paths are listed", reason)
         same = (Impact.NONE, NOBODY, listed)
-        return with_hub_paths(comparison, same, alone=True) if comparison.spec.hub else same
+        return with_hub_paths(comparison, same, settings_alike=True) if comparison.spec.hub else same
     of_settings = _of_settings(comparison, changed, desired, live)
-    return with_hub_paths(comparison, of_settings, alone=False) if comparison.spec.hub else of_settings
+    return with_hub_paths(comparison, of_settings, settings_alike=False) if comparison.spec.hub else of_settings
 
 
 def _of_settings(
@@ -281,7 +281,7 @@ def _unit_change(comparison: Comparison, name: str) -> Change:
         impact = Impact.ALL if name == names.unit_wg and _other_key(comparison) else Impact.HOT
         reason = "; ".join([*(_other_key(comparison) if name == names.unit_wg else ()), "the host does not have it"])
         return Change(comparison.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
-    hot: list[str] = _wrongs(names, name, state)
+    hot: list[str] = _unit_faults(names, name, state)
     cutting: list[str] = []
     losing: tuple[Peer, ...] = ()
     if file_differences(comparison.spec, comparison.files[path], file):
@@ -289,12 +289,12 @@ def _unit_change(comparison: Comparison, name: str) -> Change:
     if drop_ins := [path for path in state["drop_ins"] if overrides_ours(comparison.spec, path)]:
         (cutting if name == UNIT_MEDIAMTX else hot).append(msg("overridden by {own}", ", ".join(drop_ins)))
     if name == names.unit_wg:
-        cutting += _interface_wrongs(comparison, state)
-        hot += _link_wrongs(comparison)
-        second_wrongs, losing = _second_wrongs(comparison)
-        hot += second_wrongs
+        cutting += _interface_faults(comparison, state)
+        hot += _link_faults(comparison)
+        second_tunnel_faults, losing = _second_tunnel_faults(comparison)
+        hot += second_tunnel_faults
     if name == UNIT_MEDIAMTX:
-        cutting += _relay_wrongs(comparison)
+        cutting += _relay_faults(comparison)
     if not (hot or cutting):
         return comparison.noop(Resource.UNIT, name, _as_desired(names, name))
     everybody = comparison.served_here if name == UNIT_MEDIAMTX else comparison.everybody
@@ -305,7 +305,7 @@ def _unit_change(comparison: Comparison, name: str) -> Change:
     return Change(comparison.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
 
 
-def _second_wrongs(comparison: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
+def _second_tunnel_faults(comparison: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
     """Return changes of the second tunnel, and centres that lose it."""
     live, desired = (
         comparison.facts.tunnel.get("following") if comparison.facts.tunnel else None,
@@ -351,7 +351,7 @@ def _as_desired(names: HostNames, name: str) -> str:
     }.get(name, "")
 
 
-def _wrongs(names: HostNames, name: str, state: wire.UnitAnswer) -> list[str]:
+def _unit_faults(names: HostNames, name: str, state: wire.UnitAnswer) -> list[str]:
     wrong = []
     if name != names.unit_revert and state["active"] != "active":
         wrong.append(msg("it is {active}", state["active"]))
@@ -362,7 +362,7 @@ def _wrongs(names: HostNames, name: str, state: wire.UnitAnswer) -> list[str]:
     return wrong
 
 
-def _interface_wrongs(comparison: Comparison, state: wire.UnitAnswer) -> list[str]:
+def _interface_faults(comparison: Comparison, state: wire.UnitAnswer) -> list[str]:
     """Return changes that end all sessions: interface, address, port."""
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     wrong = _other_key(comparison)
@@ -387,7 +387,7 @@ def _other_key(comparison: Comparison) -> list[str]:
     return [msg("{known}: no site of it connects before it has a new package", text)]
 
 
-def _link_wrongs(comparison: Comparison) -> list[str]:
+def _link_faults(comparison: Comparison) -> list[str]:
     """Return changes of the interface that keep sessions."""
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if live is None:
@@ -412,7 +412,7 @@ def restarts_silent(facts: HostFacts, changes: Iterable[Change]) -> bool:
     )
 
 
-def _relay_wrongs(comparison: Comparison) -> list[str]:
+def _relay_faults(comparison: Comparison) -> list[str]:
     facts = comparison.facts
     if is_silent(facts):
         return ["it runs and does not answer its Control API, so it is restarted"]

@@ -263,10 +263,11 @@ def _removal(comparison: Comparison, name: str, new_names: Mapping[str, str]) ->
     )
 
 
-def with_hub_paths(comparison: Comparison, of_settings: _Judged, *, alone: bool) -> _Judged:
+def with_hub_paths(comparison: Comparison, of_settings: _Judged, *, settings_alike: bool) -> _Judged:
     """Combine the changes of a hub's settings and of its paths.
 
-    New paths are not noticed; readers of changed or removed paths are cut. `alone` tells that no setting differs.
+    New paths are not noticed; readers of changed or removed paths are cut. `settings_alike` tells that no
+    setting differs.
     """
     desired = {path.name: path for path in (comparison.spec.hub.paths if comparison.spec.hub else ())}
     live = comparison.live_paths
@@ -280,7 +281,7 @@ def with_hub_paths(comparison: Comparison, of_settings: _Judged, *, alone: bool)
         "of the hub's paths: {new} new, {other} with another source, {gone} gone", len(new), len(changed), len(removed)
     )
     impact, cut = (Impact.PATH if changed or removed else Impact.HOT), comparison.watching(*sorted(changed | removed))
-    if alone:
+    if settings_alike:
         return impact, cut, reason
     settings_impact, settings_cut, settings_reason = of_settings
     readers = {host: {**cut.get(host, {}), **settings_cut.get(host, {})} for host in sorted({*settings_cut, *cut})}

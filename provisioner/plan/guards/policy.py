@@ -160,7 +160,7 @@ def refusals_of(
     `now` is for freeze windows; `allowed` has the raised limits.
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
-    uncounted = () if "viewers" in allowed else _uncounted(subject)
+    uncounted = () if "viewers" in allowed else _viewers_unknown(subject)
     trust = refused_trust(subject.changes, subject.unproved, allowed.get(TRUST, 0))
     return (*trust, *_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
 
@@ -258,7 +258,7 @@ def lost_paths(subject: PlanInQuestion) -> set[str]:
 # --- what no number allows ------------------------------------------------------------------------
 
 
-def _uncounted(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
+def _viewers_unknown(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     cutting = {c.host for c in pending(subject.changes) if c.impact.rank >= Impact.PATH.rank}
     for host in sorted(cutting & subject.uncounted):
         message = msg(

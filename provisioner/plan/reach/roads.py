@@ -166,7 +166,7 @@ class RelaySites:
         }
 
     @cached_property
-    def pushing(self) -> Mapping[str, Networks]:
+    def pushing_sources(self) -> Mapping[str, Networks]:
         """Source networks of pushing sites: the addresses of their logins."""
         firewall, media = self._spec.firewall, self._spec.relay
         facilities = {path.name: path.facility for path in self._spec.paths if path.access.is_pushed}

@@ -326,15 +326,17 @@ class Reachability:
 
     def _pushers(self, names: Iterable[str], relay: str) -> Iterator[Outside]:
         """Yield a relay's pushing sites for each place."""
-        pushing = self._sites[relay].pushing
-        for name in names if pushing else ():
+        pushing_sources = self._sites[relay].pushing_sources
+        for name in names if pushing_sources else ():
             kind, _, place_id = name.partition("/")
             if kind == "sites":
-                yield Outside(f"pushing sites of {relay}", _all_of(pushing.values()))
-            elif kind == "site" and place_id in pushing:
-                yield Outside(name, pushing[place_id])
+                yield Outside(f"pushing sites of {relay}", _all_of(pushing_sources.values()))
+            elif kind == "site" and place_id in pushing_sources:
+                yield Outside(name, pushing_sources[place_id])
             elif kind == "province":
-                matching = [networks for facility, networks in pushing.items() if self._province(facility) == place_id]
+                matching = [
+                    networks for facility, networks in pushing_sources.items() if self._province(facility) == place_id
+                ]
                 if matching:
                     yield Outside(f"pushing {name}", _all_of(matching))
 

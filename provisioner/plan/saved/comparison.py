@@ -123,7 +123,7 @@ class BetweenPlans:
         return max((moved.impact for moved in self.changes), key=lambda impact: impact.rank, default=Impact.NONE)
 
 
-def between(first: WrittenPlan, second: WrittenPlan) -> BetweenPlans:
+def compare_plans(first: WrittenPlan, second: WrittenPlan) -> BetweenPlans:
     """Return the differences of two plans."""
     moved = tuple(sorted(_moved_changes(first.changes, second.changes), key=_worst_first))
     return BetweenPlans(

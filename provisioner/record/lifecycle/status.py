@@ -228,15 +228,15 @@ def next_step(progress: FacilityProgress, evidence: Evidence) -> str:
     if state is FacilityState.SURVEYED and facility.survey_verdict:
         return _VERDICTS[facility.survey_verdict]
     if state is FacilityState.ACTIVE or _is_accepted(facility.successor, facility, evidence):
-        return _of_successor(facility, evidence)
-    return _of_plan(facility, evidence, state)
+        return _successor_step(facility, evidence)
+    return _plan_step(facility, evidence, state)
 
 
 def _is_accepted(plan: PlanOutline | None, facility: Outline, evidence: Evidence) -> bool:
     return plan is not None and FacilityState.ACCEPTED in ConnectionProgress(facility, plan, evidence).steps
 
 
-def _of_plan(facility: Outline, evidence: Evidence, state: FacilityState) -> str:
+def _plan_step(facility: Outline, evidence: Evidence, state: FacilityState) -> str:
     if facility.plan is None:
         return ""
     progress = ConnectionProgress(facility, facility.plan, evidence)
@@ -294,7 +294,7 @@ def _to_connect(progress: ConnectionProgress) -> str:
     return msg("{pulled} of {of} not up: see provisioner verify --detail", check.pulled - check.proved, paths)
 
 
-def _of_successor(facility: Outline, evidence: Evidence) -> str:
+def _successor_step(facility: Outline, evidence: Evidence) -> str:
     if facility.successor is None:
         return "no step: it is verified every night"
     if _is_accepted(facility.successor, facility, evidence):

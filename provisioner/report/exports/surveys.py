@@ -276,7 +276,7 @@ def _facility(facility: Outline, files: FacilityReader) -> Document:
 
 def _minutes_lines(facilities: tuple[Outline, ...]) -> Iterator[str]:
     names = ("facility", "surveyed", "present", "fit", "missing", "verdict", "registered")
-    yield from text_table(names, [_minutes_cells(facility) for facility in facilities], numbers=False)
+    yield from text_table(names, [_survey_minutes_row(facility) for facility in facilities], numbers=False)
     missing = [facility.id for facility in facilities if facility.survey_verdict is None]
     yield ""
     yield f"{len(facilities) - len(missing)} of {counted(len(facilities), 'facility')} surveyed"
@@ -284,7 +284,7 @@ def _minutes_lines(facilities: tuple[Outline, ...]) -> Iterator[str]:
         yield f"no minutes: {name}: no survey of it is written down"
 
 
-def _minutes_cells(facility: Outline) -> list[str]:
+def _survey_minutes_row(facility: Outline) -> list[str]:
     if facility.survey_verdict is None:
         return [facility.id, "-", "-", "-", "-", "-", str(facility.cameras)]
     counts = [str(facility.present), str(facility.fit), str(facility.missing)]

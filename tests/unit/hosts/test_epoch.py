@@ -32,7 +32,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "write_json", write)
     monkeypatch.setattr(files, "folder", lambda path, _mode: path.mkdir(exist_ok=True))
     monkeypatch.setattr(dead_man, "armed", lambda: None)
-    monkeypatch.setattr(removed, "bury_late", list)
+    monkeypatch.setattr(removed, "finish_interrupted_tombstones", list)
     return tmp_path
 
 

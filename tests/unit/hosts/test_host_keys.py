@@ -56,7 +56,7 @@ def bring(folder: Path, pair: RecoveryPair) -> dict[str, Any]:
 
 
 def make(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    answer: Any = keys.make(request, folder)  # type: ignore[arg-type]  # a request of a test
+    answer: Any = keys.make_keys(request, folder)  # type: ignore[arg-type]  # a request of a test
     return dict(answer)
 
 

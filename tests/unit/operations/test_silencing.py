@@ -313,8 +313,8 @@ def test_what_is_cut_is_in_maintenance_while_its_host_changes_and_no_longer(plac
     assert past[RELAY].begin >= begun
     assert past[RELAY].until <= datetime.now(UTC)
     assert past[RELAY].reason == f"run {place.run_id()} changes {RELAY}"
-    assert past[RELAY].cut.takes("kcl-bg-002", GONE)
-    assert not past[RELAY].cut.takes("kcl-bg-001", STAYS)
+    assert past[RELAY].cut.cuts_path("kcl-bg-002", GONE)
+    assert not past[RELAY].cut.cuts_path("kcl-bg-001", STAYS)
 
 
 def test_a_killed_run_keeps_a_window_for_minutes_and_none_after(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

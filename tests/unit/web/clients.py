@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 import httpx
 
 from provisioner.web.app import Contacts, ServedPages, make_app
-from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_networks
+from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_trusted_networks
 from provisioner.web.server import ServerAddress, listen, make_server, names_of
 from provisioner.web.source import Feed, Source
 from tests.boards import NOW, GivenSource
@@ -70,7 +70,7 @@ def local(source: Source | None = None) -> PageClient:
 
 def reader(role: str, contacts: Contacts | None = None, source: Source | None = None) -> PageClient:
     """Somebody whom the proxy names."""
-    door = HeaderIdentification(read_networks([PROXY]))
+    door = HeaderIdentification(read_trusted_networks([PROXY]))
     served = ServedPages(Feed(source or GivenSource()), door, [HOST], lambda: NOW, contacts=contacts)
     client = PageClient(served, PROXY)
     client.headers["X-Provisioner-Role"] = role

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.web import server
-from provisioner.web.readers import read_networks
+from provisioner.web.readers import read_trusted_networks
 from provisioner.web.server import ServerAddress
 from tests.hostile import VIEWER
 from tests.unit.web.clients import listening
@@ -128,7 +128,7 @@ def test_an_address_has_so_many_connections_and_a_proxy_as_many_as_all(
 ) -> None:
     monkeypatch.setattr(server, "_MOST_OF_SOURCE", 3)
     monkeypatch.setattr(server, "_MOST_AT_ONCE", 6)
-    place = ServerAddress(port=0, proxies=read_networks([STRANGER]) if is_proxy else ())
+    place = ServerAddress(port=0, proxies=read_trusted_networks([STRANGER]) if is_proxy else ())
     with listening(place) as port, ExitStack() as stack:
         for number in range(7):
             one = stack.enter_context(connected(port))

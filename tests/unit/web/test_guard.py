@@ -13,8 +13,8 @@ from provisioner.web.readers import (
     HeaderIdentification,
     LocalIdentification,
     WebUser,
-    read_networks,
-    read_role,
+    read_trusted_networks,
+    read_web_user,
     role_name,
 )
 from provisioner.web.server import ServerAddress, names_of, refuse_open
@@ -127,7 +127,7 @@ def test_a_role_is_believed_of_the_proxy_alone() -> None:
 def test_a_role_that_is_none_sees_nothing(role: str) -> None:
     answer = reader(role).get("/en/")
     assert (answer.status_code, "kcl" in answer.text) == (403, False)
-    assert read_role(role) is None
+    assert read_web_user(role) is None
 
 
 @VIEWER
@@ -147,7 +147,7 @@ def test_a_second_name_beside_the_proxys_is_believed_no_more_than_the_first() ->
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_is_read_as_it_is_written(role: str) -> None:
-    read = read_role(role)
+    read = read_web_user(role)
     assert read is not None
     assert role_name(read) == role
 
@@ -155,7 +155,7 @@ def test_a_role_is_read_as_it_is_written(role: str) -> None:
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "example.com", "198.18.0.1/8", ""])
 def test_not_everybody_is_trusted(text: str) -> None:
     with pytest.raises(UsageError):
-        read_networks([text])
+        read_trusted_networks([text])
 
 
 @pytest.mark.parametrize(

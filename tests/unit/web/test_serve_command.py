@@ -32,7 +32,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory
 from provisioner.operations.questions.overview import overview
-from provisioner.web.readers import ENGINEER, read_role
+from provisioner.web.readers import ENGINEER, read_web_user
 from provisioner.web.source import RecordedSource
 from tests import inventories
 from tests.hostile import LOCAL_USER
@@ -153,7 +153,7 @@ def test_who_to_call_comes_from_the_vault_and_each_look_is_in_the_access_log(tmp
     ask = cards_for(Invocation(controller.root, json=False, env=environment), "night shift of the NOC")
     log = controller.state / "contacts-access.log"
     assert not log.exists()
-    dic = read_role("dic:bac-giang")
+    dic = read_web_user("dic:bac-giang")
     assert dic
     cards = ask("bac-giang", "kcl-bg-001", dic)
     assert cards

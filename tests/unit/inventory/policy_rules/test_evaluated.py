@@ -98,7 +98,9 @@ def test_a_file_cannot_speak_for_another_one() -> None:
         assert "the file is not of the package provisioner.y" in judgement.problems[0].message
     beside = rules('deny_at_5 contains "x" if false\n\ndeny contains m if m := "beside"\n', "y")
     assert judge.judge((firm, beside), ROOT, EMPTY).problems != ()
-    asked = ask_rego([firm.module.placed()[0]], [RegoQuery("data.provisioner.x.deny_at_5")], [EMPTY], engine.CHECKED)
+    asked = ask_rego(
+        [firm.module.text_with_rule_names()[0]], [RegoQuery("data.provisioner.x.deny_at_5")], [EMPTY], engine.CHECKED
+    )
     assert asked[0].value == ["no plan at all"]
 
 

@@ -143,7 +143,7 @@ def test_rules_without_tests_are_a_warning() -> None:
 
 def test_each_rule_that_judges_has_a_name_of_its_own_and_stays_in_its_line() -> None:
     for file in page_files():
-        text, named = file.module.placed()
+        text, named = file.module.text_with_rule_names()
         assert text.count("\n") == file.text.count("\n")
         assert [rule.head.line for rule in named.values()] == [rule.head.line for rule in file.module.judging]
         assert all(text.splitlines()[rule.head.line - 1].startswith(f"{name} contains") for name, rule in named.items())

@@ -128,7 +128,7 @@ def test_what_flowed_since_the_host_was_observed_a_moment_ago_is_told(
     clock = iter([observed_at, 101.5, 102.0, 102.2])
     monkeypatch.setattr(time, "time", lambda: next(clock))
     host.paths = [path("hn/slow/sub", 1000), path("hn/still/sub", 1000)]
-    streams.note_streams(host.paths)
+    streams.save_streams(host.paths)
     host.paths[0]["inboundBytes"] = 2000
     sessions = gate.latest(gate.look(None))["sessions"]
     assert {name: path["flowed"] for name, path in (sessions["paths"] or {}).items()} == {

@@ -70,7 +70,7 @@ class Order:
         monkeypatch.setattr(leases, "lock", held)
         for module, name in (
             (keys, "prepare"),
-            (keys, "leave"),
+            (keys, "store_controller_key"),
             (quarantine, "keep"),
             (last_good, "save"),
             (last_good, "receipt"),
@@ -114,7 +114,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> Order:
 
 def test_what_is_read_goes_beside_all_that_changes_nothing_and_ends_before_the_switch(order: Order) -> None:
     assert order.apply() == "armed"
-    assert order.done[:4] == ["prepare", "leave", "look", "observe"]
+    assert order.done[:4] == ["prepare", "store_controller_key", "look", "observe"]
     assert order.before("save", "arm")
     assert order.before("check", "arm")
     assert order.before("arm", "waited")

@@ -415,10 +415,10 @@ def test_a_confirmation_that_was_cut_off_is_finished_before_anything_else(
             patch.setattr(removed, "clean", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 removed.bury("run-3", ())
-    removed.bury_late()
+    removed.finish_interrupted_tombstones()
     everywhere = [disk.generation("run-1"), disk.generation("run-2"), removed.saved_in(paths.LAST_GOOD)]
     assert not traces("kcl-bg-002").search("".join(map("".join, everywhere)).encode())
-    assert removed.bury_late() == []
+    assert removed.finish_interrupted_tombstones() == []
 
 
 def interrupted(*_: Any) -> None:
@@ -432,7 +432,7 @@ def test_a_change_that_went_back_has_revoked_nothing(disk: Disk) -> None:
     disk.put(content(state(ONE)))
     # The dead-man's return puts back what last-good has, the manifest as it was with it.
     disk.put(content(state(BOTH, networks="192.0.2.0/24")))
-    assert removed.bury_late() == []
+    assert removed.finish_interrupted_tombstones() == []
     assert host_files.read_json(paths.TOMBSTONES)["peers"] == {}
     assert removed.saved_in(paths.LAST_GOOD).tunnel.encode() == content(state(BOTH))[WG_FILE]
 
