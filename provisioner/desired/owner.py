@@ -38,7 +38,7 @@ class Owner:
         run: the last confirmed run.
         who: the person of that run.
         released: whether the owner released the host.
-        other_use: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing,
+        shape: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing,
             else empty.
     """
 
@@ -49,7 +49,7 @@ class Owner:
     run: str = ""
     who: str = ""
     released: bool = False
-    other_use: str = ""
+    shape: str = ""
 
     def is_same(self, other: Owner) -> bool:
         """Return whether inventory and key are the same."""
@@ -63,13 +63,13 @@ class Owner:
     @property
     def words(self) -> str:
         """The owner in words, for people."""
-        if not self.inventory and self.other_use:
-            return f"somebody unknown, {_OTHER_USES[self.other_use]}"
+        if not self.inventory and self.shape:
+            return f"somebody unknown, {_OTHER_USES[self.shape]}"
         if not self.inventory:
             return "somebody unknown (provisioner's files are there, and no mark of whose they are)"
         text = f"inventory {self.inventory}, key {self.key[:8]}"
         text += f", as {self.host}" if self.host else ""
-        text += f", {_OTHER_USES[self.other_use]}" if self.other_use else ""
+        text += f", {_OTHER_USES[self.shape]}" if self.shape else ""
         last = f"run {self.run}, " if self.run else ""
         by = f" by {self.who}" if self.who else ""
         return f"{text} (last: {last}{self.at}{by})"
@@ -86,9 +86,9 @@ def owner_in(text: str) -> Owner | None:
     """
     if text == NOTHING:
         return None
-    other_use, _, mark = text.partition(" ")
-    if other_use in _OTHER_USES:
-        return replace(_marked(mark), other_use=other_use)
+    shape, _, mark = text.partition(" ")
+    if shape in _OTHER_USES:
+        return replace(_marked(mark), shape=shape)
     return _marked(text)
 
 

@@ -50,14 +50,14 @@ def may_be_declared_new(spec: CallTarget, owner: Owner | None) -> bool:
     """
     if owner is None or is_free(spec, owner):
         return True
-    if owner.other_use:
+    if owner.shape:
         return False
     return spec.adopted is not None and owner.claim == spec.adopted.claim
 
 
 def is_free(spec: CallTarget, owner: Owner) -> bool:
     """Return whether the host is this inventory's or released."""
-    return not owner.other_use and (owner.released or _is_own(spec, owner))
+    return not owner.shape and (owner.released or _is_own(spec, owner))
 
 
 def _is_own(spec: CallTarget, owner: Owner) -> bool:
@@ -79,7 +79,7 @@ def with_owner(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
         return answer
     owner = answer.owner.words if answer.owner else ""
     message = f"{_NOT_PROVED}, and belongs to {owner}; nothing was sent to it"
-    differs_in_use = answer.owner is not None and answer.owner.other_use
+    differs_in_use = answer.owner is not None and answer.owner.shape
     adopt = "" if differs_in_use else f": to take it over, provisioner hosts adopt {spec.id}"
     return replace(answer, error=f"{message}{adopt}", foreign=True)
 

@@ -184,7 +184,7 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
             f"{login}: {answer.error}",
-            hint=FOREIGN_HINTS[answer.owner.other_use] or _ADOPT_HINT,
+            hint=FOREIGN_HINTS[answer.owner.shape] or _ADOPT_HINT,
             host=spec.id,
             owner=answer.owner,
         )

@@ -218,7 +218,7 @@ def logins_taken(
         if due := sorted(wanted.keys() - tried.keys())[:_MOST_ASKED]:
             write_json(LOGINS_TRIED, tried | dict.fromkeys(due, False))
             with ThreadPoolExecutor(_AT_ONCE) as asking:
-                tried |= zip(due, asking.map(lambda digest: _takes_login(*wanted[digest], until), due), strict=True)
+                tried |= zip(due, asking.map(lambda digest: _takes_login(*wanted[digest], until), due))
             write_json(LOGINS_TRIED, tried)
     taken = {device for digest, (device, _) in wanted.items() if tried.get(digest)}
     return [{"address": address, "port": port} for address, port in sorted(taken)]

@@ -167,7 +167,7 @@ def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
         PolicyError: it is exclusive or shared, and the inventory says otherwise.
     """
     if isinstance(error, ForeignHostError):
-        if error.owner.other_use:
+        if error.owner.shape:
             raise PolicyError(error.message, hint=error.hint, object=error.object)
         return error.owner
     if not isinstance(error, UnprovedHostError):

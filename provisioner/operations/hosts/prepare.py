@@ -305,7 +305,7 @@ def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
     """Raise `PolicyError` for a host of another inventory."""
     owner = bare.owner
     if owner is not None and not may_be_declared_new(spec, owner):
-        hint = FOREIGN_HINTS[owner.other_use] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
+        hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
         raise PolicyError(f"{spec.id} belongs to {owner.words}", hint=hint, object=spec.id)
 
 

@@ -80,7 +80,7 @@ def test_who_wants_a_host_alone_is_told_of_the_sides_there(disk: Disk) -> None:
     disk.marks("provisioner.vnpt", THEIRS)
     there = owner_in(disk.told(""))
     assert there is not None
-    assert (there.inventory, there.other_use) == ("vnpt", "shared")
+    assert (there.inventory, there.shape) == ("vnpt", "shared")
     assert "who shares the host with others" in there.words
 
 
@@ -88,7 +88,7 @@ def test_who_wants_a_side_is_told_of_who_has_the_host_alone(disk: Disk) -> None:
     disk.marks("provisioner", THEIRS)
     there = owner_in(disk.told("viettel"))
     assert there is not None
-    assert (there.inventory, there.other_use) == ("vnpt", "alone")
+    assert (there.inventory, there.shape) == ("vnpt", "alone")
     assert "who has the host for itself alone" in there.words
 
 
@@ -100,7 +100,7 @@ def test_a_folder_of_the_other_shape_without_a_mark_is_somebodys_too(disk: Disk,
     (folder / "manifest.json").touch()
     there = owner_in(disk.told(side))
     assert there is not None
-    assert (there.inventory, bool(there.other_use)) == ("", True)
+    assert (there.inventory, bool(there.shape)) == ("", True)
     assert "somebody unknown" in there.words
 
 
@@ -121,7 +121,7 @@ def test_in_the_other_shape_a_host_is_open_to_nobody_whatever_was_adopted_or_rel
     for said in (own, marked(spec, shape=shape, released=True), f"{shape} unmarked", f"{shape} {json.dumps(THEIRS)}"):
         there = owner_in(said)
         assert there is not None
-        for adopted in (None, UNMARKED, replace(there, other_use=""), Owner("vnpt", "1" * 32, THEIRS["at"])):
+        for adopted in (None, UNMARKED, replace(there, shape=""), Owner("vnpt", "1" * 32, THEIRS["at"])):
             asked = replace(spec, adopted=adopted)
             assert not may_be_declared_new(asked, there)
             assert not is_free(asked, there)
