@@ -59,7 +59,8 @@ _SHOWN: Final = 80
 _EXAMPLE: Final = 'e.g. broker = "tls://broker.example.com:4222"'
 _LINE: Final = "write the line that `provisioner node key FILE` prints there"
 _MOST_SETTINGS: Final = 256 * 1024
-_BEGUN: Final = "begun-units"
+BEGUN: Final = "begun-units"
+"""The file of begun units in a node's state folder."""
 _ARTEFACTS: Final = "artefacts"
 _APPROVED: Final = "approved-moments"
 _OF_CALLER: Final = frozenset({"PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
@@ -149,7 +150,7 @@ class NodeService:
         except OSError as error:
             hint = "name a folder in `state` that is the node's own"
             raise UsageError(f"{folder} cannot be made: {error.strerror}", hint=hint) from None
-        return StartedUnits(folder / _BEGUN, time.time())
+        return StartedUnits(folder / BEGUN, time.time())
 
     def _runner(self) -> OpenRunner:
         caller_env = {name: value for name, value in self.environment.items() if name in _OF_CALLER}

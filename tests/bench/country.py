@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from provisioner.nodes.settings import BEGUN
 from tests.bench.child import BenchError, Usage, run
 from tests.bench.figures import Figure, Part, Ratio
 from tests.country.carrier import PLACE
@@ -34,6 +35,7 @@ _NIGHTS: Final = ("first night", "next night")
 _LEVEL: Final = 4
 _ROOT: Final = Path(__file__).parents[2]
 _START_S: Final = 120
+_NODE_STARTS_S: Final = 60.0
 _TIMEOUT_S: Final = 1200
 _HEAD: Final = 1 << 14
 _TAIL: Final = 4 << 20
@@ -158,7 +160,18 @@ def two_nodes(ground: Ground, folder: Path, place: Path) -> Iterator[Path]:
             words = [sys.executable, "-m", "tests.country.command", "node", "run", file]
             environment = ground.environment(folder) | _own() | {PLACE: str(place)}
             running.enter_context(beside(words, folder / f"{carrier}.log", environment=environment))
+        # A node refuses what was sent before its list of begun units was.
+        for carrier in CARRIERS:
+            _wait_for_node(folder / carrier)
         yield nodes
+
+
+def _wait_for_node(folder: Path) -> None:
+    until = time.monotonic() + _NODE_STARTS_S
+    while not any(folder.rglob(BEGUN)):
+        if time.monotonic() > until:
+            raise BenchError(f"the node of {folder.name} does not start: see {folder}.log")
+        time.sleep(0.1)
 
 
 def _own() -> dict[str, str]:
