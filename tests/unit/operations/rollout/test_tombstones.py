@@ -412,7 +412,7 @@ def test_a_confirmation_that_was_cut_off_is_finished_before_anything_else(
     disk.manifest("run-3")
     if cut == "before the states":
         with monkeypatch.context() as patch:
-            patch.setattr(removed, "clean", interrupted)
+            patch.setattr(removed, "remove_revoked", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 removed.bury("run-3", ())
     removed.finish_interrupted_tombstones()
