@@ -53,7 +53,7 @@ def last_lines(judged: Sequence[Judgement]) -> list[str]:
 
 def drawn_table(seeds: Mapping[int, Sequence[Judgement]]) -> list[str]:
     """Return a row for each seed and one for all, each rate with its interval of 95 % (Wilson)."""
-    head = ("seed", "faults", "false up", "false down", "cause", "place", "one incident a cause")
+    head = ("seed", "faults", "false up", "false down", "cause", "place", "one incident")
     every = [judgement for judged in seeds.values() for judgement in judged]
     rows = [(str(seed), judged) for seed, judged in sorted(seeds.items())] + [("all", every)] * (len(seeds) > 1)
     return [_line(head), _line(["---"] * len(head)), *(_line(_rates(name, judged)) for name, judged in rows)]
@@ -78,7 +78,7 @@ def _interval(part: int, whole: int) -> str:
     middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
     half = z * sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
     low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return f"{part} of {whole} ({low:.0%} to {high:.0%})"
+    return f"{part} of {whole} ({low:.0%}-{high:.0%})"
 
 
 def _percent(part: int, whole: int) -> str:
