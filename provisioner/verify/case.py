@@ -10,7 +10,7 @@ from typing import Final
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts, SetElement
-from provisioner.plan.change import Change, Impact, Resource, pending
+from provisioner.plan.change import Change, Impact, pending
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, Origins, Read, RelayEvidence, device_of
 from provisioner.verify.memory import NOTHING, PathMemory
@@ -54,6 +54,8 @@ class Case:
         at: the time of the evidence; `None` in the looks of a change.
         references: accepted views of this path.
         others: those of the facility's other cameras, by name.
+        illness: what ails the relay itself, with the words; looked for once a relay.
+        line_drift: the change of the path's line in the relay's file, if it differs.
     """
 
     target: PathToCheck
@@ -68,6 +70,8 @@ class Case:
     at: datetime | None = None
     references: References = ()
     others: Mapping[str, References] = field(default_factory=dict)
+    illness: tuple[Cause, str] | None = None
+    line_drift: Change | None = None
 
     @property
     def device(self) -> Device:
@@ -174,9 +178,7 @@ class Case:
     @property
     def path_drift(self) -> Change | None:
         """A change of the path's line in the relay's file, if harmful."""
-        name = self.target.path.name
-        changes = (c for c in self.drift.get(self.target.relay.id, ()) if c.resource is Resource.PATH)
-        return next((c for c in changes if c.name == name and c.pending and c.impact is Impact.PATH), None)
+        return self.line_drift if self.line_drift and self.line_drift.impact is Impact.PATH else None
 
     def drift_of(self, host: str) -> tuple[Change, ...] | None:
         """Return a host's drift that affects the path; `None` if unknown."""

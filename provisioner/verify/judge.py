@@ -33,7 +33,7 @@ from typing import NamedTuple
 from provisioner.base.text import msg
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome
-from provisioner.plan.change import Change, Resource
+from provisioner.plan.change import Change, Resource, pending
 from provisioner.verify.case import Case, Check
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, device_of, is_pulled_elsewhere, origins_of
@@ -43,7 +43,7 @@ from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
 from provisioner.verify.reference import References, SiteReferences, references_of_neighbours
-from provisioner.verify.relay_health import with_illness
+from provisioner.verify.relay_health import illness_of, with_illness
 from provisioner.verify.result import (
     IMPERFECT,
     NEW,
@@ -242,12 +242,12 @@ def judge_each(
         if host in specs and host_evidence.relay is not None
     }
     frozen = {host: facts.held for host in relays if (facts := evidence[host].facts) is not None}
+    lines = {host: _drifted_lines(drift.get(host, ())) for host in relays}
     origins = {
-        host: origins_of(
-            specs[host], relay, frozen.get(host), _elsewhere(specs[host], evidence[host], drift.get(host, ()))
-        )
+        host: origins_of(specs[host], relay, frozen.get(host), _elsewhere(specs[host], evidence[host], lines[host]))
         for host, relay in relays.items()
     }
+    illnesses = {host: illness_of(relay) for host, relay in relays.items()}
     verdicts, quarantined = [], []
     for target in targets:
         host = evidence.get(target.relay.id)
@@ -266,6 +266,8 @@ def judge_each(
             memory=memories.get(target.remembered_as, NOTHING),
             references=references.get(target.path.name, ()),
             others=references_of_neighbours(target.path.name, target.path.facility, sites),
+            illness=illnesses[target.relay.id],
+            line_drift=lines[target.relay.id].get(target.path.name),
         )
         # A quarantined path is judged alone: it does not count for shared causes.
         verdicts.append(_verdict_of_case(case, levels, checked_at))
@@ -274,9 +276,12 @@ def judge_each(
     return SeparateVerdicts(tuple(verdicts), tuple(quarantined))
 
 
-def _elsewhere(spec: HostSpec, evidence: HostEvidence, drift: Sequence[Change]) -> frozenset[str]:
+def _drifted_lines(drift: Iterable[Change]) -> dict[str, Change]:
+    return {change.name: change for change in pending(drift) if change.resource is Resource.PATH}
+
+
+def _elsewhere(spec: HostSpec, evidence: HostEvidence, drifted: Collection[str]) -> frozenset[str]:
     """Return the drifted paths that the relay pulls from another device."""
-    drifted = {change.name for change in drift if change.resource is Resource.PATH and change.pending}
     paths = (path for path in spec.paths if path.name in drifted) if drifted else ()
     return frozenset(path.name for path in paths if is_pulled_elsewhere(path, evidence.facts))
 
@@ -330,7 +335,7 @@ def _verdict_of_case(
         verdict, finding = Verdict.QUARANTINED, quarantine.finding
     judged = _verdict(case.target, verdict, checks, finding, checked_at)
     judged = replace(judged, picture=report_of(case), settings=tuple(_settings_in_use(case)))
-    judged = with_illness(judged, case.relay, case.said)
+    judged = with_illness(judged, case.illness, case.said)
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_requested(
             judged, msg("good up to level {number}; the levels above were not asked for", levels[-1].number)

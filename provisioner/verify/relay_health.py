@@ -45,12 +45,13 @@ _EXPLAINED: Final = frozenset(
 )
 
 
-def with_illness(verdict: PathVerdict, relay: RelayEvidence, said: wire.DeviceReplyAnswer | None) -> PathVerdict:
+def with_illness(
+    verdict: PathVerdict, illness: tuple[Cause, str] | None, said: wire.DeviceReplyAnswer | None
+) -> PathVerdict:
     """Name the relay's own illness as the cause, if it is."""
-    if verdict.verdict in {Verdict.UP, Verdict.QUARANTINED} or verdict.cause not in _EXPLAINED:
+    if illness is None or verdict.verdict in {Verdict.UP, Verdict.QUARANTINED} or verdict.cause not in _EXPLAINED:
         return verdict
-    by_device = said is not None and (said["kind"] != "rtsp" or "redirect" in said)
-    if by_device or (illness := illness_of(relay)) is None:
+    if said is not None and (said["kind"] != "rtsp" or "redirect" in said):
         return verdict
     cause, detail = illness
     return replace(verdict, finding=Finding(cause, Layer.RELAY, verdict.relay, detail, verdict.finding.level))

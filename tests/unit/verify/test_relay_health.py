@@ -11,8 +11,9 @@ from provisioner.desired.render.host import user_settings
 from provisioner.desired.spec import HostSpec, User
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.verify import judge as judge_module
 from provisioner.verify.document import verify_document
-from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.evidence import RelayEvidence, parse_evidence
 from provisioner.verify.path_history import Timepiece
 from provisioner.verify.paths import select
 from provisioner.verify.relay_health import foreign_access, illness_of
@@ -169,6 +170,24 @@ def test_an_incident_with_paths_stands_for_the_same_fault_of_the_host() -> None:
     assert [(i.object, i.cause.value, len(i.paths)) for i in result.incidents if i.cause is Cause.RELAY_RESTARTS] == [
         (EDGE, "relay restarts", 5)
     ]
+
+
+def test_what_ails_a_relay_is_looked_for_once_however_many_paths_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = _document(restarts=5, age_s=7)
+    for path in document["relay"]["paths"].values():
+        path["samples"] = [None, None]
+    looked_for: list[RelayEvidence] = []
+
+    def counted(relay: RelayEvidence) -> tuple[Cause, str] | None:
+        looked_for.append(relay)
+        return illness_of(relay)
+
+    monkeypatch.setattr(judge_module, "illness_of", counted)
+    evidence = {EDGE: parse_evidence(HostAnswer(EDGE, CallOutcome.ANSWERED, document))}
+    targets = [target for target in select(state()) if target.relay.id == EDGE]
+    verdicts = judge_module.judge(targets, evidence, {}, FINISHED)
+    assert [v.cause for v in verdicts].count(Cause.RELAY_RESTARTS) > 1
+    assert len(looked_for) == 1
 
 
 def test_a_state_of_the_service_is_read() -> None:
