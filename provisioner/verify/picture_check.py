@@ -40,6 +40,8 @@ _BLACK_EDGES: Final = 3.5
 # Noise alone: as steep between neighbours as between distant pixels.
 _NOISE_EDGES: Final = 20.0
 _NOISE_SHARPNESS: Final = 1.0
+# And all over alike: its steepest slopes are at most 1.95 of those of a tenth, a nearly black room's with a clock 2.0.
+_NOISE_TAIL: Final = 1.97
 # One surface: no camera's picture has so many equal pixels, as its sensor is never quite still.
 _FLAT_CELLS: Final = 0.97
 _FLAT_LEVELS: Final = 0.88
@@ -235,7 +237,10 @@ def is_dark(scene: wire.SceneAnswer) -> bool:
 
 
 def no_picture(scene: wire.SceneAnswer, *, by_day: bool = False) -> Finding | None:
-    """Return the fault of a picture that no sensor made, if any."""
+    """Return the fault of a picture that no sensor made, if any.
+
+    By day noise alone is such a picture, too.
+    """
     if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
         return Finding(
             Cause.BLACK_PICTURE, detail="the picture is black, without a light or an edge: look at lens and sensor"
@@ -260,7 +265,8 @@ def no_picture(scene: wire.SceneAnswer, *, by_day: bool = False) -> Finding | No
 
 def _is_noise(scene: wire.SceneAnswer) -> bool:
     """Return whether a dark picture shows nothing but its sensor's noise."""
-    return scene["sharpness"] >= _NOISE_SHARPNESS and scene["gradient_p99"] <= _NOISE_EDGES
+    edges = min(_NOISE_EDGES, _NOISE_TAIL * scene["gradient_p90"])
+    return scene["sharpness"] >= _NOISE_SHARPNESS and scene["gradient_p99"] <= edges
 
 
 def _suspects(picture: wire.PictureAnswer, before: Before) -> Iterator[Suspect]:

@@ -258,6 +258,8 @@ NOISE = {"median": 17, "bright": 27, "gradient_p50": 4.2, "gradient_p90": 11.0}
         ({"spread": 5, "gradient_p99": 11.7, "sharpness": 0.6}, ""),
         ({"spread": 24, "gradient_p99": 17.5, "sharpness": 0.6}, ""),
         ({"spread": 24, "gradient_p99": 30.0, "sharpness": 1.25}, ""),
+        # A nearly black room with a clock: where its walls are it is steeper than elsewhere.
+        ({"median": 6, "gradient_p90": 6.32, "gradient_p99": 12.65, "sharpness": 1.0}, ""),
     ],
 )
 def test_noise_in_the_dark_is_black_by_day_and_not_judged_at_night(changes: dict[str, Any], by_day: str) -> None:
