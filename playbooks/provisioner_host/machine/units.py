@@ -58,10 +58,8 @@ def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
     wanted = list(names)
     if not wanted:
         return {}
-    text = run(["systemctl", "show", f"--property={_SHOWN}", *wanted]).stdout
     states: dict[str, UnitAnswer] = {}
-    for block in text.strip().split("\n\n"):
-        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    for fields in properties(_SHOWN, *wanted):
         states[fields["Id"]] = {
             "active": fields["ActiveState"],
             "enabled": fields["UnitFileState"] or "absent",
@@ -70,6 +68,26 @@ def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
             "pid": int(fields["MainPID"]),
         }
     return states
+
+
+def properties(wanted: str, *names: str) -> list[dict[str, str]]:
+    """Return properties of units, from one call; `wanted` names them with commas.
+
+    Raises:
+        Failed: systemd does not answer.
+    """
+    text = run(["systemctl", "show", f"--property={wanted}", *names]).stdout
+    return [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")
+    ]
+
+
+def journal(*query: str) -> str:
+    """Return the messages of a query to the journal; empty if it is unreadable."""
+    try:
+        return run(["journalctl", "-o", "cat", "--no-pager", "-q", *query], check=False).stdout
+    except (Failed, UnicodeDecodeError):
+        return ""
 
 
 def active(name: str) -> str:

@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from provisioner_host.machine import sandbox
+from provisioner_host.machine import sandbox, units
 from provisioner_host.machine.files import canonical, keyed_digest
 from provisioner_host.machine.namespace import Scratch, scratch
 from provisioner_host.machine.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX
-from provisioner_host.machine.shell import PATH, Failed, run, scrub
+from provisioner_host.machine.shell import PATH, Failed, scrub
 from provisioner_host.machine.stream_logins import without_login
 from provisioner_host.relay.quarantine import whole
 
@@ -315,12 +315,7 @@ def wait_for_gap(file: Path | None = None) -> None:
 
 def log(since_s: float) -> str:
     """Return MediaMTX's recent log lines, or an empty string if unreadable."""
-    unit = UNIT_MEDIAMTX.removesuffix(".service")
-    try:
-        done = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
-    except (Failed, UnicodeDecodeError):
-        return ""
-    return done.stdout
+    return units.journal("-u", UNIT_MEDIAMTX, f"--since=-{since_s:.0f}s")
 
 
 # --- trying a file --------------------------------------------------------------------------------

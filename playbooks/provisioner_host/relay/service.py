@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from provisioner_host.machine import units
 from provisioner_host.machine.paths import READER_PORTS, UNIT_MEDIAMTX
 from provisioner_host.machine.shell import Failed, run
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _PROC = Path("/proc")
-_FIELDS = ("MainPID", "NRestarts", "ExecMainStartTimestampMonotonic")
+_FIELDS = "MainPID,NRestarts,ExecMainStartTimestampMonotonic"
 # systemd's messages of an automatic restart and of a process that ended (`journalctl --catalog`).
 _RESTART, _EXIT = "5eb03494b6584870a536b337290809b3", "98e322203f7a4ed290d09fe03c09fe15"
 _SCHEDULED = "Scheduled restart job"
@@ -52,7 +53,7 @@ class Spent(NamedTuple):
 
 def spent() -> Spent:
     """Return the processor time of the present MediaMTX."""
-    pid = int(_shown(("MainPID",)).get("MainPID") or 0)
+    pid = int(_shown("MainPID").get("MainPID") or 0)
     return _spent(pid)
 
 
@@ -105,31 +106,27 @@ def evidence(before: Spent) -> ServiceAnswer:
     }
 
 
-def _shown(fields: tuple[str, ...]) -> dict[str, str]:
+def _shown(wanted: str) -> dict[str, str]:
     try:
-        text = run(["systemctl", "show", f"--property={','.join(fields)}", UNIT_MEDIAMTX]).stdout
+        return units.properties(wanted, UNIT_MEDIAMTX)[0]
     except (Failed, UnicodeDecodeError):
         return {}
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def _restarts() -> tuple[int, str]:
     """Return systemd's automatic restarts within an hour, and the last end."""
-    found = _journal(f"--since=-{_HOUR_S}s", f"MESSAGE_ID={_RESTART}", f"MESSAGE_ID={_EXIT}", f"UNIT={UNIT_MEDIAMTX}")
+    found = units.journal(
+        f"--since=-{_HOUR_S}s", f"MESSAGE_ID={_RESTART}", f"MESSAGE_ID={_EXIT}", f"UNIT={UNIT_MEDIAMTX}"
+    )
     exits = _EXITED.findall(found)
     return sum(_SCHEDULED in line for line in found.splitlines()), ", ".join(exits[-1]) if exits else ""
 
 
 def _lacked_files() -> bool:
     """Return whether MediaMTX lacked files within the last hour."""
-    return bool(_journal(f"--since=-{_HOUR_S}s", f"--grep={_NO_FILES}", "--lines=1", f"_SYSTEMD_UNIT={UNIT_MEDIAMTX}"))
-
-
-def _journal(*query: str) -> str:
-    try:
-        return run(["journalctl", "-o", "cat", "--no-pager", "-q", *query], check=False).stdout
-    except (Failed, UnicodeDecodeError):
-        return ""
+    return bool(
+        units.journal(f"--since=-{_HOUR_S}s", f"--grep={_NO_FILES}", "--lines=1", f"_SYSTEMD_UNIT={UNIT_MEDIAMTX}")
+    )
 
 
 def _open_files(pid: int) -> int:

@@ -63,7 +63,7 @@ def readers() -> list[ReaderAnswer] | None:
 def added(names: Iterable[str]) -> AddedAnswer | None:
     """Return the running relay's paths and users that its file lacks.
 
-    They came through the Control API, and go with the next change of the file.
+    They came through the Control API, and go with the next change of the file. `None` if unknown.
     """
     content, listed = quarantine.live_file(), set(names)
     if quarantine.sentinel_in(content) not in listed:

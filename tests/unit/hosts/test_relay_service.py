@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from provisioner_host.machine import units
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay import quarantine, relay, service, sessions
 
@@ -28,7 +29,8 @@ class _Host:
         self.proc, self.says = proc, {"systemctl": _SHOWN, "journalctl": _JOURNAL, "ss": "LISTEN 0 4096 *:8554 *:*\n"}
         self.asked: list[Sequence[str]] = []
         monkeypatch.setattr(service, "_PROC", proc)
-        monkeypatch.setattr(service, "run", self.run)
+        for module in (service, units):
+            monkeypatch.setattr(module, "run", self.run)
         self.spend(ran=1, waited=1, stolen=0)
 
     def run(self, argv: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
