@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection, Row, Table, UniqueConstraint, inspect, select
 from sqlalchemy.exc import DBAPIError
 
+from provisioner.base.text import canonical_text
 from provisioner.record.database import BEFORE, REVISION, has_table, revision_of, seals_of
 from provisioner.record.entries import (
     CHANGING,
@@ -19,7 +20,6 @@ from provisioner.record.entries import (
     EntryKind,
     FacilityCheck,
     Operation,
-    canonical,
     checks_digest,
     digest,
     genesis,
@@ -129,11 +129,11 @@ class _EntryRow(NamedTuple):
 def sets_faults(connection: Connection, inventory: str) -> Iterator[str]:
     """Yield sets of facilities that are missing or differ from their hash."""
     query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == inventory)
-    sets: dict[str, dict[str, str]] = {digest(canonical({})): {}}
+    sets: dict[str, dict[str, str]] = {digest(canonical_text({})): {}}
     for row in connection.execute(query):
         sets.setdefault(row.digest, {})[row.facility] = row.content
     for name, facilities in sets.items():
-        if digest(canonical(facilities)) != name:
+        if digest(canonical_text(facilities)) != name:
             yield f"the set of facilities {name} was changed"
     named = select(holdings.c.held).where(holdings.c.inventory == inventory, holdings.c.held.is_not(None)).distinct()
     for row in connection.execute(named):

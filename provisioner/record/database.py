@@ -22,8 +22,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from provisioner.base.errors import StateError
 from provisioner.base.files import make_own_folder, refuse_link
-from provisioner.base.text import printable
-from provisioner.record.entries import EndedContent, EntryKind, Run, StartContent, canonical, genesis, linked
+from provisioner.base.text import canonical_text, printable
+from provisioner.record.entries import EndedContent, EntryKind, Run, StartContent, genesis, linked
 from provisioner.record.seal import Head, RecordKeys, SealVerdict
 from provisioner.record.state_folder import VARIABLE, StateFolder
 from provisioner.record.tables import (
@@ -326,7 +326,7 @@ def append(connection: Connection, folder: StateFolder, entry: Entry) -> Head:
     number, previous = (last.number + 1, last.hash) if last else (1, genesis(folder.inventory))
     # The inventory's id stands in the entry, too: it cannot pass for one of another inventory's record.
     header = {"number": number, "history": folder.inventory, "keyed": folder.keys.secret is not None}
-    text = canonical({**entry.content, **header})
+    text = canonical_text({**entry.content, **header})
     run = entry.run
     row = {"inventory": folder.inventory, "number": number, "run": run.id, "step": entry.step.value, "at": entry.at}
     chained = {"content": text, "previous": previous, "hash": linked(previous, text)}

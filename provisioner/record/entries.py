@@ -103,7 +103,7 @@ class Holding:
     @property
     def frozen_digest(self) -> str | None:
         """The hash of the content, or `None` if the content is unknown."""
-        return None if self.held is None else digest(canonical(dict(self.held)))
+        return None if self.held is None else digest(canonical_text(dict(self.held)))
 
 
 class RecordedApproval(Row):
@@ -252,11 +252,6 @@ def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
 # --- text and hash --------------------------------------------------------------------------------
 
 
-def canonical(value: object) -> str:
-    """Return a plain value as text, the same for equal values."""
-    return canonical_text(value)
-
-
 def digest(text: str) -> str:
     """Return a text's hash: `sha256:` and 64 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
@@ -328,7 +323,7 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
 def checks_digest(checks: Iterable[FacilityCheck]) -> str:
     """Return the hash of a verification's checks, whatever their order."""
     rows = sorted([c.facility, c.relay, c.content, moment_text(c.at), c.pulled, c.checked, c.proved] for c in checks)
-    return digest(canonical(rows))
+    return digest(canonical_text(rows))
 
 
 def recorded_of(begun: StartContent | None, ended: EndedContent | None) -> Recorded:

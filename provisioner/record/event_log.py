@@ -13,8 +13,9 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, case, insert, select
 
 from provisioner.base.errors import StateError
+from provisioner.base.text import canonical_text
 from provisioner.record.database import open_database
-from provisioner.record.entries import canonical, digest
+from provisioner.record.entries import digest
 from provisioner.record.seal import SealVerdict
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import DAMAGE, DamagedRecordError, events, microseconds, moment, plain_object, stored
@@ -97,7 +98,7 @@ class EventLog:
 
     def digest_of(self, run: str) -> str:
         """Return the hash of a run's steps for its document."""
-        return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
+        return digest(canonical_text([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
 
 
 def add_step(connection: Connection, folder: StateFolder, run: str, event: Event) -> None:
@@ -106,7 +107,7 @@ def add_step(connection: Connection, folder: StateFolder, run: str, event: Event
     last = connection.execute(query).first()
     sequence, previous = _after(folder, run, last[0], last[4]) if last else (1, "")
     seal = folder.keys.seal(_message(folder.inventory, run, sequence, previous, event))
-    outcome = canonical({**event.detail, "state": event.state, **({_SEAL: seal} if seal else {})})
+    outcome = canonical_text({**event.detail, "state": event.state, **({_SEAL: seal} if seal else {})})
     row = {"inventory": folder.inventory, "run": run, "at": event.at, "host": event.host, "step": event.step}
     column = "before" if event.state == BEGIN else "after"
     connection.execute(insert(events).values(**row, sequence=sequence, **{column: outcome}))
@@ -150,4 +151,4 @@ def _step(sequence: object, at: object, host: object, step: object, outcome: obj
 
 def _message(inventory: str, run: str, sequence: int, previous: str, event: Event) -> str:
     content = [microseconds(event.at), event.host, event.step, event.state, dict(event.detail)]
-    return canonical(["event", inventory, run, sequence, previous, *content])
+    return canonical_text(["event", inventory, run, sequence, previous, *content])

@@ -24,9 +24,8 @@ from typing import Final, NamedTuple, cast
 import orjson
 from sqlalchemy import Connection, Insert, Result, delete, func, insert, select
 
-from provisioner.base.text import Document, canonical_json
+from provisioner.base.text import Document, canonical_json, canonical_text
 from provisioner.record.database import Database, has_table, made_database, open_database
-from provisioner.record.entries import canonical
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import path_memories, stored, view_references
 
@@ -174,7 +173,7 @@ def add_references(folder: StateFolder, accepted: Mapping[str, Document], at: da
         highest = connection.execute(select(func.max(view_references.c.number)).where(condition)).scalar() or 0
         rows = []
         for number, (path, document) in enumerate(sorted(accepted.items()), highest + 1):
-            text = canonical(document)
+            text = canonical_text(document)
             seal = folder.keys.seal(_reference_message(folder.inventory, number, path, text))
             rows.append({"inventory": folder.inventory, "number": number, "path": path, "at": at})
             rows[-1] |= {"content": text, "seal": seal}
@@ -207,7 +206,7 @@ def _read(connection: Connection, folder: StateFolder, wanted: frozenset[str]) -
 
 
 def _reference_message(inventory: str, number: int, path: str, text: str) -> str:
-    return canonical(["references", inventory, number, path, text])
+    return canonical_text(["references", inventory, number, path, text])
 
 
 # --- both -----------------------------------------------------------------------------------------

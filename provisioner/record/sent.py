@@ -21,9 +21,8 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from provisioner.base.document import Moment
-from provisioner.base.text import Document, printable
+from provisioner.base.text import Document, canonical_text, printable
 from provisioner.record.database import has_table, made_database, open_database
-from provisioner.record.entries import canonical
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import commit_states, notices, stored
 
@@ -32,7 +31,7 @@ LARGEST: Final = 64 * 1024 * 1024
 MOST: Final = 300
 """The number of newest commits that are read, beside those that always count."""
 _MOST_FAILED: Final = 50
-_FAILED: Final = canonical({"state": "failed"}).strip("{}")
+_FAILED: Final = canonical_text({"state": "failed"}).strip("{}")
 """A failed row's text; no reason can contain it, because JSON escapes quotes."""
 REACHED: Final = "reached"
 _LONGEST_TEXT: Final = 1000
@@ -104,7 +103,7 @@ def read_notices(folder: StateFolder, receivers: Collection[str]) -> ReadNotices
 def keep_notice(folder: StateFolder, receiver: str, document: Document, at: datetime) -> None:
     """Replace a receiver's last notice; after a failure it is repeated."""
     database = made_database(folder)
-    packed = zlib.compress(canonical(document).encode())
+    packed = zlib.compress(canonical_text(document).encode())
     seal = folder.keys.seal(_seal_message(folder.inventory, receiver, packed))
     row = {"inventory": folder.inventory, "receiver": receiver, "at": at, "packed": packed, "seal": seal}
     conditions = notices.c.inventory == folder.inventory, notices.c.receiver == receiver
@@ -134,7 +133,7 @@ def _notice_document(folder: StateFolder, receiver: str, packed: object, seal: o
 
 
 def _seal_message(inventory: str, receiver: str, packed: bytes) -> str:
-    return canonical(["notice", inventory, receiver, hashlib.sha256(packed).hexdigest()])
+    return canonical_text(["notice", inventory, receiver, hashlib.sha256(packed).hexdigest()])
 
 
 # --- states of commits -----------------------------------------------------------------------------
@@ -178,7 +177,7 @@ def keep_commit_states(folder: StateFolder, rows: Collection[CommitRow]) -> None
 def _replace_commit(connection: Connection, inventory: str, row: CommitRow) -> None:
     conditions = commit_states.c.inventory == inventory, commit_states.c.revision == row.commit
     connection.execute(delete(commit_states).where(*conditions))
-    content = canonical(row.document | {"due": list(row.due)})
+    content = canonical_text(row.document | {"due": list(row.due)})
     values = {"revision": row.commit, "at": row.at, "by_itself": row.state == REACHED and not row.within}
     connection.execute(insert(commit_states).values(inventory=inventory, content=content, **values))
 

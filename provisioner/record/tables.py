@@ -42,7 +42,8 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType, TypeEngine
 
 from provisioner.base.errors import StateError
-from provisioner.record.entries import EndedContent, EntryKind, Operation, StartContent, canonical
+from provisioner.base.text import canonical_text
+from provisioner.record.entries import EndedContent, EntryKind, Operation, StartContent
 
 # An entry names its hosts and a hash or two; a document has every path of a country.
 LARGEST_ENTRY = 16 * 2**20
@@ -112,7 +113,7 @@ def plain_object(text: str | bytes) -> dict[str, object]:
     value = json.loads(text, parse_constant=_refuse)
     if not isinstance(value, dict):
         raise TypeError("it is no object")
-    canonical(value).encode()
+    canonical_text(value).encode()
     return value
 
 

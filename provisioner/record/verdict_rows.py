@@ -19,10 +19,10 @@ from typing import Final, NamedTuple
 import orjson
 from sqlalchemy import Connection, insert, select
 
-from provisioner.base.text import canonical_json, canonical_parts
+from provisioner.base.text import canonical_json, canonical_parts, canonical_text
 from provisioner.record.availability.verdict_table import ABSENT, PathList, SweptPaths, mark_of
 from provisioner.record.database import has_table
-from provisioner.record.entries import canonical, digest, moment_text
+from provisioner.record.entries import digest, moment_text
 from provisioner.record.seal import RecordKeys, SealVerdict
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import DAMAGE, microseconds, path_lists, stored, unpacked, verdicts
@@ -81,13 +81,13 @@ def packed_document(document: Mapping[str, object]) -> PackedDocument:
 def sweep_digest(run: str, at: datetime, provinces: tuple[PackedProvince, ...]) -> str:
     """Return the hash of a run's verdicts, whatever the order of provinces."""
     rows = sorted([p.province, p.listing, _sha(p.marks), _sha(p.causes)] for p in provinces)
-    return digest(canonical([run, moment_text(at), rows]))
+    return digest(canonical_text([run, moment_text(at), rows]))
 
 
 def seal_message(inventory: str, province: PackedProvince, run: str, number: int, at: int) -> str:
     """Return the sealed text of a row: inventory, run, time, content."""
     planes = _sha(province.marks), _sha(province.causes)
-    # The same bytes as `canonical`, of which a year has some twenty thousand to be held against their seals.
+    # The same bytes as `canonical_text`, of which a year has some twenty thousand to be held against their seals.
     return canonical_json(
         ["verdicts", inventory, province.province, number, run, at, province.listing, *planes]
     ).decode()

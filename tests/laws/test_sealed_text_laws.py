@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.record.entries import canonical
+from provisioner.base.text import canonical_text
 from provisioner.record.verdict_rows import PackedProvince, seal_message
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -20,4 +20,4 @@ def test_a_row_is_sealed_over_one_text(
     said = seal_message(inventory, packed, run, number, at)
     empty = seal_message("", PackedProvince("", "", plane, plane), "", 0, 0)
     planes = empty.removeprefix('["verdicts","","",0,"",0,"",').removesuffix("]").replace('"', "").split(",")
-    assert said == canonical(["verdicts", inventory, province, number, run, at, listing, *planes])
+    assert said == canonical_text(["verdicts", inventory, province, number, run, at, listing, *planes])

@@ -18,9 +18,8 @@ from provisioner.base.errors import UsageError
 from provisioner.base.git_remote import is_reference
 from provisioner.base.secret import Secret
 from provisioner.base.service import toml_settings
-from provisioner.base.text import checked_url, printable
+from provisioner.base.text import canonical_text, checked_url, printable
 from provisioner.integrations.forge.client import ForgeProject, project_of
-from provisioner.record.entries import canonical
 
 PATH: Final = "/hook"
 MOST_BODY: Final = 1024 * 1024
@@ -94,7 +93,7 @@ class AgentSettings:
     def rules(self, signers: str) -> str:
         """Return the digest of all that a refusal depends on."""
         parts = [self.inventory, self.remote, self.branch, self.folder, self.each, self.goes_back, signers]
-        return "sha256:" + hashlib.sha256(canonical(parts).encode()).hexdigest()
+        return "sha256:" + hashlib.sha256(canonical_text(parts).encode()).hexdigest()
 
 
 def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bool:

@@ -23,14 +23,14 @@ from typing import Final
 
 from provisioner.base.errors import ProvisionerError, StateError
 from provisioner.base.processes import without_collector
-from provisioner.base.text import Document
+from provisioner.base.text import Document, canonical_text
 from provisioner.hosts.runner import CallsWatcher
 from provisioner.operations.apply import silences
 from provisioner.operations.apply.intent import Intent, intent_of
 from provisioner.operations.apply.unfinished import SILENT, beginning_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout import Journal, JournalStep
-from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, canonical, digest
+from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, digest
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.path_memory import remember_paths
 from provisioner.record.seal import Head, SealVerdict, record_keys
@@ -79,7 +79,7 @@ class RunLog:
         """Record the run; after a `StateError` no host may be changed."""
         plain = intent.plain()
         first = _event(JournalStep("", "run", "begin", plain))
-        self._history.begin(self.run, hosts, digest(canonical(plain)), first)
+        self._history.begin(self.run, hosts, digest(canonical_text(plain)), first)
 
     def epochs(self, on_hosts: Mapping[str, int]) -> dict[str, int]:
         """Take the run's epochs (`record.leases`), above those seen; errors as `begin`."""
@@ -262,7 +262,7 @@ def _of_run(folder: StateFolder, history: History, log: EventLog, recorded: Reco
 def _is_genuine(folder: StateFolder, history: History, recorded: Recorded, start: Event) -> bool:
     """Return whether a holder of the vault's key began the run so."""
     head = history.head_of(recorded.run.id)
-    if head is None or digest(canonical(dict(start.detail))) != recorded.intent:
+    if head is None or digest(canonical_text(dict(start.detail))) != recorded.intent:
         return False
     return folder.keys.judge_seal(head.seal, head.message(folder.inventory)) is SealVerdict.GENUINE
 

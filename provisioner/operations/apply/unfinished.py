@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from provisioner.base.errors import PolicyError, StalePlanError, StateError, UsageError
+from provisioner.base.text import canonical_text
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.apply.intent import Intent, intent_of
 from provisioner.operations.rollout import (
@@ -19,7 +20,7 @@ from provisioner.operations.rollout import (
     StartedHost,
 )
 from provisioner.plan import Basis
-from provisioner.record.entries import Operation, Recorded, Run, canonical, digest
+from provisioner.record.entries import Operation, Recorded, Run, digest
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.seal import SealVerdict
 from provisioner.record.state_folder import StateFolder
@@ -170,7 +171,7 @@ def _resumable(recorded: Recorded, start: Event, events: Sequence[Event]) -> Unf
 
 def _refuse_unproved(folder: StateFolder, recorded: Recorded, history: History, start: Event) -> None:
     """Raise `StateError` for a run that the vault's key does not prove."""
-    if digest(canonical(dict(start.detail))) != recorded.intent:
+    if digest(canonical_text(dict(start.detail))) != recorded.intent:
         raise DamagedRecordError(f"the journal of run {recorded.run.id} has another intent than the run began with")
     head = history.head_of(recorded.run.id)
     message = head.message(folder.inventory) if head else ""

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.text import LongList, canonical_parts, indented_parts
-from provisioner.record.entries import canonical, digest
+from provisioner.base.text import LongList, canonical_parts, canonical_text, indented_parts
+from provisioner.record.entries import digest
 from provisioner.record.verdict_rows import packed_document
 
 VALUES = st.recursive(
@@ -30,13 +30,13 @@ def test_a_text_in_parts_is_the_text_of_the_whole(
     whole = {**plain, name: items}
     parted = {**plain, name: LongList(lambda: items)}
     assert "".join(indented_parts(parted)) == json.dumps(whole, ensure_ascii=False, indent=2)
-    assert "".join(canonical_parts(parted)) == canonical(whole)
+    assert "".join(canonical_parts(parted)) == canonical_text(whole)
 
 
 @given(FEW)
 def test_a_document_without_a_long_list_has_the_same_text(plain: dict[str, Any]) -> None:
     assert "".join(indented_parts(plain)) == json.dumps(plain, ensure_ascii=False, indent=2)
-    assert "".join(canonical_parts(plain)) == canonical(plain)
+    assert "".join(canonical_parts(plain)) == canonical_text(plain)
 
 
 def test_items_are_made_while_the_text_is_written_some_hundreds_at_a_time() -> None:
@@ -60,7 +60,7 @@ def test_items_are_made_while_the_text_is_written_some_hundreds_at_a_time() -> N
 def test_a_packed_document_is_found_by_the_hash_of_the_whole(number: int) -> None:
     items = [{"path": f"bac-giang/kcl-{n}", "verdict": "up"} for n in range(number)]
     packed = packed_document({"schema": "x", "paths": LongList(lambda: items), "a": [1]})
-    assert packed.digest == digest(canonical({"schema": "x", "paths": items, "a": [1]}))
+    assert packed.digest == digest(canonical_text({"schema": "x", "paths": items, "a": [1]}))
 
 
 def test_no_other_encoder_takes_a_long_list_for_an_empty_one() -> None:

@@ -16,7 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from provisioner.record.entries import canonical, genesis, linked
+from provisioner.base.text import canonical_text
+from provisioner.record.entries import genesis, linked
 from provisioner.record.heads import REF
 from provisioner.record.seal import SIGNING_KEY
 from provisioner.record.state_folder import FILE
@@ -91,7 +92,7 @@ def hash_anew(connection: sqlite3.Connection, change: Callable[[str], str]) -> N
 def unkeyed(content: str) -> str:
     """An entry as versions before keys wrote it."""
     plain = json.loads(content)
-    return canonical({name: value for name, value in plain.items() if name not in {"history", "keyed"}})
+    return canonical_text({name: value for name, value in plain.items() if name not in {"history", "keyed"}})
 
 
 def forget_here(controller: RecordingController) -> None:
@@ -300,7 +301,7 @@ def test_a_run_that_is_replayed_at_the_end_is_not_genuine(controller: RecordingC
     with controller.tampered() as connection:
         (content,) = connection.execute("SELECT content FROM provisioner_entries WHERE number = 3").fetchone()
         (last,) = connection.execute("SELECT hash FROM provisioner_entries WHERE number = 5").fetchone()
-        again = canonical(json.loads(content) | {"number": 6, "run": "20210601T000000Z-aaaaaa"})
+        again = canonical_text(json.loads(content) | {"number": 6, "run": "20210601T000000Z-aaaaaa"})
         connection.execute(
             "INSERT INTO provisioner_entries SELECT inventory, 6, '20210601T000000Z-aaaaaa', step, operation, at,"
             " ?, ?, ? FROM provisioner_entries WHERE number = 3", (again, last, linked(last, again)),
@@ -509,7 +510,7 @@ def test_a_journal_with_another_intent_is_not_gone_on_with(killed: RecordingCont
             " provisioner_entries ORDER BY number DESC LIMIT 1)"
         )
         changed = json.loads(text) | {"rollback": {RELAY_2: ""}, "max_failed": 9}
-        connection.execute("UPDATE provisioner_events SET before = ? WHERE rowid = ?", (canonical(changed), row))
+        connection.execute("UPDATE provisioner_events SET before = ? WHERE rowid = ?", (canonical_text(changed), row))
     killed.hosts.calls.clear()
     resumed = killed.run("apply", "--resume")
     assert resumed.code == 13
