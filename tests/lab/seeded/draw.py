@@ -15,15 +15,32 @@ from tests.lab.cameras import Picture
 from tests.lab.topology import GATEWAYS, PLACES, RELAYS, Gateway, Network, Place, StreamKind
 
 from .fault import Expected, Fault
-from .steps import Answers, Command, Cut, During, Password, Shows, Step, Unplugged, camera_unit, unit, within
+from .steps import (
+    CUT_PULLS,
+    SITE_AGAIN,
+    Answers,
+    Command,
+    Cut,
+    During,
+    Password,
+    Shows,
+    Step,
+    Unplugged,
+    camera_unit,
+    dropped,
+    edited,
+    few_files,
+    killed,
+    path_added,
+    unit,
+    within,
+)
 
 UP: Final = Expected(("up",), incidents=0)
 _SETTLES_S: Final = 25.0
 # A relay gives up on a stream after ten seconds and asks again after five, some times over.
 _COMES_AGAIN_S: Final = 60.0
 _OF_STREAM: Final = ("camera", "stream", "picture")
-_FILE: Final = "/etc/provisioner/mediamtx.yml"
-_CUT_PULLS: Final = "ss -K dport = 10554 >/dev/null || true; ss -K dport = 10555 >/dev/null || true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,28 +235,21 @@ def _at_site(site: Gateway, verdicts: tuple[str, ...], *causes: str, layers: tup
     return Expected(verdicts, causes, layers, site.facility)
 
 
-def _on(site: Gateway, broken: str, mended: str) -> Command:
-    return Command(site.name, broken, mended)
-
-
-_SITE_AGAIN: Final = "systemctl restart provisioner-site"
-_DROPS: Final = (
-    "nft add table inet drawn; nft 'add chain inet drawn out { type filter hook output priority 0; }'; "
-    "nft add rule inet drawn out udp dport 51820"
-)
-_NO_DROPS: Final = "nft delete table inet drawn"
-
-
 def _tunnel(draw: Random, site: Gateway) -> Drawn:
-    words, broken, mended = draw.choice(
+    words, how = draw.choice(
         (
-            ("its tunnel is stopped", "systemctl stop provisioner-site", "systemctl start provisioner-site"),
-            ("its tunnel's interface is down", "ip link set $(wg show interfaces) down", _SITE_AGAIN),
-            ("its packets to the relay are dropped", f"{_DROPS} drop", _NO_DROPS),
+            (
+                "its tunnel is stopped",
+                Command(site.name, "systemctl stop provisioner-site", "systemctl start provisioner-site"),
+            ),
+            (
+                "its tunnel's interface is down",
+                Command(site.name, "ip link set $(wg show interfaces) down", SITE_AGAIN),
+            ),
+            ("its packets to the relay are dropped", dropped(site.name, "")),
         )
     )
-    expected = _at_site(site, ("down",), "tunnel down", layers=("tunnel",))
-    return Drawn(words, (_on(site, broken, mended),), expected)
+    return Drawn(words, (how,), _at_site(site, ("down",), "tunnel down", layers=("tunnel",)))
 
 
 def _uplink(_draw: Random, site: Gateway) -> Drawn:
@@ -256,8 +266,10 @@ def _narrow(draw: Random, site: Gateway) -> Drawn:
     needed = 1.2 * (55 + 140) * streams / 2
     share = draw.choice((0.3, 0.4, 0.5, 4))
     rate = round(needed * share)
-    how = _on(
-        site, f"tc qdisc add dev eth0 root tbf rate {rate}kbit burst 8kb latency 300ms", "tc qdisc del dev eth0 root"
+    how = Command(
+        site.name,
+        f"tc qdisc add dev eth0 root tbf rate {rate}kbit burst 8kb latency 300ms",
+        "tc qdisc del dev eth0 root",
     )
     expected = UP if share > 1 else _at_site(site, ("degraded", "down", "up"), "starved", layers=("site", "tunnel"))
     words = f"its uplink lets {share:.0%} of what is needed through"
@@ -266,7 +278,7 @@ def _narrow(draw: Random, site: Gateway) -> Drawn:
 
 def _loss(draw: Random, site: Gateway) -> Drawn:
     every = draw.choice((2, 3, 4, 200))
-    how = _on(site, f"{_DROPS} numgen random mod {every} 0 drop", _NO_DROPS)
+    how = dropped(site.name, f"numgen random mod {every} 0")
     if every == 200:
         return Drawn("healthy: its uplink loses one packet in 200", (how,), UP)
     expected = _at_site(site, ("degraded", "down"), "starved", "tunnel down", layers=("site", "tunnel"))
@@ -275,20 +287,20 @@ def _loss(draw: Random, site: Gateway) -> Drawn:
 
 def _mtu(draw: Random, site: Gateway) -> Drawn:
     least = draw.choice((600, 800, 1000))
-    how = _on(site, f"{_DROPS} meta length {least}-65535 drop", _NO_DROPS)
+    how = dropped(site.name, f"meta length {least}-65535")
     expected = _at_site(site, ("down",), "packets too large", layers=("tunnel", "site"))
     return Drawn(f"its uplink loses packets from {least} bytes on", (how,), expected)
 
 
 def _lan(_draw: Random, site: Gateway) -> Drawn:
-    how = _on(site, f"ip link set {site.bridge} down", f"ip link set {site.bridge} up")
+    how = Command(site.name, f"ip link set {site.bridge} down", f"ip link set {site.bridge} up")
     # Behind one device the LAN and the device cannot be told apart.
     causes = ("site network down", "camera unplugged") if len(site.devices) == 1 else ("site network down",)
     return Drawn("its LAN is down", (how,), _at_site(site, ("down",), *causes, layers=("site", "recorder")))
 
 
 def _forwards(_draw: Random, site: Gateway) -> Drawn:
-    how = _on(site, "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1")
+    how = Command(site.name, "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1")
     return Drawn("forwards nothing", (how,), _at_site(site, ("down",), "gateway forwards nothing", layers=("site",)))
 
 
@@ -314,16 +326,6 @@ def _at_relay(relay: str, verdicts: tuple[str, ...], *causes: str, layers: tuple
 
 
 _RELAY_UNIT: Final = "provisioner-mediamtx"
-_KEEP: Final = f"cp -a {_FILE} /root/drawn.yml"
-_BACK: Final = f"cat /root/drawn.yml > {_FILE}; rm /root/drawn.yml; sleep 2"
-_ADD_PATH: Final = """
-import base64, json, urllib.request
-password = open("/etc/provisioner/keys/api.password").read().strip()
-request = urllib.request.Request("http://127.0.0.1:9997/v3/config/paths/add/drawn", method="POST")
-request.add_header("Authorization", "Basic " + base64.b64encode(f"api:{password}".encode()).decode())
-request.data = json.dumps({"source": "publisher"}).encode()
-urllib.request.urlopen(request, timeout=5)
-"""
 
 
 def _stopped(draw: Random, relay: str) -> Drawn:
@@ -339,38 +341,30 @@ def _stopped(draw: Random, relay: str) -> Drawn:
 
 def _killed(draw: Random, relay: str) -> Drawn:
     every = draw.choice((6, 12, 20))
-    loop = f"while sleep {every}; do systemctl kill -s KILL {_RELAY_UNIT}; done"
-    broken = f"systemd-run --quiet --collect --unit=drawn-killer sh -c '{loop}'"
-    mended = f"systemctl stop drawn-killer; systemctl reset-failed {_RELAY_UNIT}; systemctl restart {_RELAY_UNIT}"
     verdicts = ("down", "degraded", "finding", "unknown")
     expected = _at_relay(relay, verdicts, "relay restarts", "relay stopped", layers=("relay", "host"))
-    return Drawn(f"MediaMTX is killed every {every} s", (Command(relay, broken, mended),), expected, settle_s=45)
+    return Drawn(f"MediaMTX is killed every {every} s", (killed(relay, every),), expected, settle_s=45)
 
 
 def _files(draw: Random, relay: str) -> Drawn:
-    most = draw.choice((16, 20, 24))
-    # As the user that MediaMTX runs as: a container's root may not change another user's limits.
-    own = "setpriv --reuid $(stat -c %u /proc/$p) --regid $(stat -c %g /proc/$p) --clear-groups"
-    limit = f"p=$(systemctl show -P MainPID {_RELAY_UNIT}); {own} prlimit --pid $p --nofile={most}:{most}"
-    how = Command(relay, f"{limit}; {_CUT_PULLS}", f"systemctl restart {_RELAY_UNIT}")
+    most = draw.choice((12, 13, 14))
     verdicts = ("down", "degraded", "finding", "unknown")
     expected = _at_relay(relay, verdicts, "relay lacks resources", layers=("relay", "host"))
-    return Drawn(f"MediaMTX may open {most} files", (how,), expected, settle_s=_COMES_AGAIN_S)
+    return Drawn(f"MediaMTX may open {most} files", (few_files(relay, most),), expected, settle_s=_COMES_AGAIN_S)
 
 
 def _user(draw: Random, relay: str) -> Drawn:
     right = draw.choice(("read", "publish", "api"))
     user = f'{{"user": "drawn", "pass": "drawn-1", "ips": [], "permissions": [{{"action": "{right}"}}]}}'
-    edit = f"sed 's|^authInternalUsers: \\[|&{user}, |' /root/drawn.yml > {_FILE}"
+    edit = f"s|^authInternalUsers: \\[|&{user}, |"
     expected = _at_relay(relay, ("finding",), "foreign access", layers=("relay", "host"))
     words = f"its file has one more user, who may {right}"
-    return Drawn(words, (Command(relay, f"{_KEEP}; {edit}", _BACK),), expected, settle_s=5)
+    return Drawn(words, (edited(relay, edit),), expected, settle_s=5)
 
 
 def _path(_draw: Random, relay: str) -> Drawn:
-    how = Command(relay, f"python3 -c '{_ADD_PATH}'", f"systemctl restart {_RELAY_UNIT}")
     expected = _at_relay(relay, ("finding",), "foreign access", layers=("relay", "host"))
-    return Drawn("its Control API has one more path", (how,), expected, settle_s=5)
+    return Drawn("its Control API has one more path", (path_added(relay),), expected, settle_s=5)
 
 
 def _crossed(draw: Random, site: Gateway) -> Drawn:
@@ -388,7 +382,7 @@ def _crossed(draw: Random, site: Gateway) -> Drawn:
     )
     listed = "nft -j list map inet provisioner_site port_maps"
     broken = f'{listed} | python3 -c "{program}" | nft -f -; conntrack -F >/dev/null 2>&1 || true'
-    how = (Command(site.name, broken, _SITE_AGAIN), Command(site.relay, _CUT_PULLS))
+    how = (Command(site.name, broken, SITE_AGAIN), Command(site.relay, CUT_PULLS))
     camera = f"{site.facility}/{first.cameras[0].id}"
     expected = Expected(("down", "degraded", "quarantined"), ("port map wrong",), ("site",), site.facility)
     return Drawn(f"its map leads from {camera} to {second.id}", how, expected)
@@ -398,8 +392,7 @@ def _source(draw: Random, at: Place) -> Drawn:
     """Somebody edited the relay's file: the path's source is a port that no camera has."""
     kind, port = draw.choice(tuple(StreamKind)), draw.randrange(20000, 30000)
     name = at.path(kind).replace("/", "\\/")
-    edit = f"sed '/\"{name}\"/s/\\(@[0-9.]*\\):[0-9]*/\\1:{port}/' /root/drawn.yml > {_FILE}"
-    how = Command(at.gateway.relay, f"{_KEEP}; {edit}", _BACK)
+    how = edited(at.gateway.relay, f'/"{name}"/s/\\(@[0-9.]*\\):[0-9]*/\\1:{port}/')
     expected = Expected(("down", "degraded"), ("drift",), ("host", "relay"), at.gateway.relay)
     return Drawn(f"its {kind} stream's source was edited at the relay", (how,), expected, kind, _COMES_AGAIN_S)
 

@@ -9,6 +9,9 @@ from tests.lab.topology import CENTRE, GATEWAYS, RELAYS, Network, StreamKind, pl
 
 from .fault import Expected, Fault
 from .steps import (
+    CUT_PULLS,
+    KEYS,
+    SITE_AGAIN,
     Answers,
     Command,
     Cut,
@@ -20,6 +23,12 @@ from .steps import (
     Step,
     Unplugged,
     camera_unit,
+    dropped,
+    edited,
+    few_files,
+    kept,
+    killed,
+    path_added,
     unit,
     within,
 )
@@ -384,7 +393,6 @@ def _cut_off(site: str, *causes: str, layers: tuple[str, ...] = ("site",)) -> Ex
     return Expected(("down",), causes, layers, site)
 
 
-_SITE_AGAIN = "systemctl restart provisioner-site"
 _FORGET = "conntrack -F >/dev/null 2>&1 || true"
 SITES: Final = (
     _site(
@@ -405,8 +413,8 @@ SITES: Final = (
         _gateway(
             _QN,
             "cp -a /etc/provisioner-site /root/kept; f=$(ls /etc/provisioner-site/peers/*.psk); wg genpsk > $f; "
-            f"{_SITE_AGAIN}",
-            f"rm -rf /etc/provisioner-site; mv /root/kept /etc/provisioner-site; {_SITE_AGAIN}",
+            f"{SITE_AGAIN}",
+            f"rm -rf /etc/provisioner-site; mv /root/kept /etc/provisioner-site; {SITE_AGAIN}",
         ),
         expected=_cut_off(_QN, "tunnel down", layers=("tunnel",)),
     ),
@@ -416,7 +424,7 @@ SITES: Final = (
         _gateway(
             _HD,
             f"nft delete element inet provisioner_site port_maps {{ 10554 }}; {_FORGET}",
-            _SITE_AGAIN,
+            SITE_AGAIN,
         ),
         Command(_VIETTEL, "ss -K dst 10.91.0.4 dport = 10554 >/dev/null || true"),
         expected=_cut_off(f"{_HD}/cam-01", "port map missing", layers=("site", "camera")),
@@ -426,7 +434,7 @@ SITES: Final = (
     _site(
         "all port maps missing",
         _QN,
-        _gateway(_QN, f"nft flush map inet provisioner_site port_maps; {_FORGET}", _SITE_AGAIN),
+        _gateway(_QN, f"nft flush map inet provisioner_site port_maps; {_FORGET}", SITE_AGAIN),
         Command(_VNPT, "ss -K dst 10.92.0.2 >/dev/null || true"),
         expected=_cut_off(_QN, "port map missing"),
         settle_s=25,
@@ -448,7 +456,7 @@ SITES: Final = (
     _site(
         "gateway does not masquerade",
         _QN,
-        _gateway(_QN, f"nft flush chain inet provisioner_site postrouting; {_FORGET}", _SITE_AGAIN),
+        _gateway(_QN, f"nft flush chain inet provisioner_site postrouting; {_FORGET}", SITE_AGAIN),
         Command(_VNPT, "ss -K dst 10.92.0.2 >/dev/null || true"),
         expected=_cut_off(_QN, "gateway forwards nothing"),
         settle_s=25,
@@ -480,24 +488,14 @@ SITES: Final = (
     _site(
         "uplink loses every third packet",
         _HD,
-        _gateway(
-            _HD,
-            "nft add table inet lossy; nft 'add chain inet lossy out { type filter hook output priority 0; }'; "
-            "nft add rule inet lossy out udp dport 51820 numgen random mod 3 0 drop",
-            "nft delete table inet lossy",
-        ),
+        dropped(_GATEWAY[_HD].name, "numgen random mod 3 0"),
         expected=Expected(("degraded", "down"), ("starved", "tunnel down"), ("site", "tunnel"), _HD),
         settle_s=25,
     ),
     _site(
         "uplink loses large packets: MTU",
         _QN,
-        _gateway(
-            _QN,
-            "nft add table inet narrow; nft 'add chain inet narrow out { type filter hook output priority 0; }'; "
-            "nft add rule inet narrow out udp dport 51820 meta length 900-65535 drop",
-            "nft delete table inet narrow",
-        ),
+        dropped(_GATEWAY[_QN].name, "meta length 900-65535"),
         expected=_cut_off(_QN, "packets too large", layers=("tunnel", "site")),
         settle_s=25,
     ),
@@ -527,16 +525,6 @@ def _of(relay: str, verdict: str, *causes: str, layers: tuple[str, ...]) -> Expe
     return Expected((verdict,), causes, layers, relay)
 
 
-def _kept(file: str, change: str, after: str = "true") -> Command:
-    """A file that is changed, and put back as it was."""
-    kept = f"/root/kept-{file.rpartition('/')[2]}"
-    return Command(_VIETTEL, f"cp -a {file} {kept}; {change}; {after}", f"mv {kept} {file}; {after}")
-
-
-def _on(relay: str, step: Command) -> Command:
-    return Command(relay, step.broken, step.mended)
-
-
 def _foreign(host: str, hook: str, rule: str, then: str = "") -> Command:
     """Somebody else's table of rules."""
     table = (
@@ -546,30 +534,9 @@ def _foreign(host: str, hook: str, rule: str, then: str = "") -> Command:
     return Command(host, table, "nft delete table inet foreign")
 
 
-_CUT_PULLS: Final = "ss -K dport = 10554 >/dev/null || true; ss -K dport = 10555 >/dev/null || true"
 _MORE_ADDRESSES: Final = (
     "wg set wg-prov peer $(wg show wg-prov allowed-ips | grep 10.91.0.4 | cut -f1) "
     "allowed-ips 10.91.0.4/32,10.91.0.99/32"
-)
-_FILE: Final = "/etc/provisioner/mediamtx.yml"
-_OTHER_SOURCE: Final = f"sed '/kcl-hd-001.cam-03.sub/s/rtsp:[^\"?]*/&x/' {_FILE} > /root/new; cat /root/new > {_FILE}"
-_DROP_INS: Final = "/run/systemd/system/provisioner-mediamtx.service.d"
-_RELAY_AGAIN: Final = "systemctl daemon-reload; systemctl restart provisioner-mediamtx"
-_KILLS: Final = "while :; do systemctl kill -s KILL provisioner-mediamtx; sleep 12; done"
-
-
-def _api(call: str, method: str = "POST") -> str:
-    """A change of the relay's paths through its Control API."""
-    return (
-        'python3 -c "import base64, urllib.request as r; '
-        f"login = base64.b64encode(b'api:' + open('{_KEYS}/api.password', 'rb').read().strip()).decode(); "
-        f"r.urlopen(r.Request('http://127.0.0.1:9997/v3/config/paths/{call}', b'{{}}', "
-        f"{{'Authorization': 'Basic ' + login}}, method='{method}'))\""
-    )
-
-
-_MORE_SETTINGS: Final = (
-    f"sed '/kcl-hd-001.cam-03.sub/s/}}$/, \"maxReaders\": 7}}/' {_FILE} > /root/new; cat /root/new > {_FILE}"
 )
 _STATE: Final = "/var/lib/provisioner"
 _FULL: Final = (
@@ -584,7 +551,6 @@ _MINUTE_LATE: Final = (
     "printf 'import time\\n_t, _n = time.time, time.time_ns\\ntime.time = lambda: _t() - 60\\n"
     f"time.time_ns = lambda: _n() - 60 * 10**9\\n' >> {_OWN_MODULE}"
 )
-_KEYS = "/etc/provisioner/keys"
 _NFT_AGAIN = "systemctl restart provisioner-nft"
 _WG_AGAIN = "systemctl restart provisioner-wg; systemctl start provisioner-mediamtx"
 _CANNOT = ("cannot check",)
@@ -592,7 +558,7 @@ RELAY_FAULTS: Final = (
     _relay(
         "firewall emptied of cameras",
         _VNPT,
-        Command(_VNPT, f"nft flush set inet provisioner cameras; {_CUT_PULLS}", _NFT_AGAIN),
+        Command(_VNPT, f"nft flush set inet provisioner cameras; {CUT_PULLS}", _NFT_AGAIN),
         expected=_of(_VNPT, "down", "firewall", layers=("firewall",)),
     ),
     _relay(
@@ -616,7 +582,7 @@ RELAY_FAULTS: Final = (
     _relay(
         "foreign table drops what goes to cameras",
         _VNPT,
-        _foreign(_VNPT, "output", "ip daddr 10.92.0.2 drop", f"; {_CUT_PULLS}"),
+        _foreign(_VNPT, "output", "ip daddr 10.92.0.2 drop", f"; {CUT_PULLS}"),
         expected=_of(_VNPT, "down", "foreign firewall", layers=("firewall",)),
         settle_s=25,
     ),
@@ -637,19 +603,19 @@ RELAY_FAULTS: Final = (
     _relay(
         "password of the Control API changed",
         _VIETTEL,
-        _kept(f"{_KEYS}/api.password", f"echo another-password-than-before-1 > {_KEYS}/api.password"),
+        kept(_VIETTEL, f"{KEYS}/api.password", f"echo another-password-than-before-1 > {KEYS}/api.password"),
         expected=_of(_VIETTEL, "unknown", *_CANNOT, layers=("host", "relay")),
     ),
     _relay(
         "password of the probe changed",
         _VNPT,
-        _on(_VNPT, _kept(f"{_KEYS}/probe.password", f"echo another-password-than-before-1 > {_KEYS}/probe.password")),
+        kept(_VNPT, f"{KEYS}/probe.password", f"echo another-password-than-before-1 > {KEYS}/probe.password"),
         expected=_of(_VNPT, "unknown", *_CANNOT, layers=("host", "relay")),
     ),
     _relay(
         "password of the probe lost",
         _VIETTEL,
-        Command(_VIETTEL, f"mv {_KEYS}/probe.password /root/kept", f"mv /root/kept {_KEYS}/probe.password"),
+        Command(_VIETTEL, f"mv {KEYS}/probe.password /root/kept", f"mv /root/kept {KEYS}/probe.password"),
         expected=_of(_VIETTEL, "unknown", *_CANNOT, layers=("host", "relay")),
     ),
     _relay(
@@ -730,7 +696,7 @@ RELAY_FAULTS: Final = (
     _relay(
         "one path's line in the relay's file drifted",
         _VIETTEL,
-        _kept(_FILE, _MORE_SETTINGS, "sleep 2"),
+        edited(_VIETTEL, '/kcl-hd-001.cam-03.sub/s/}$/, "maxReaders": 7}/'),
         expected=_of(_VIETTEL, "degraded", "drift", layers=("host",)),
         paths=f"*/{_HD}/cam-03/sub",
     ),
@@ -751,14 +717,14 @@ RELAY_FAULTS: Final = (
     _relay(
         "one path's source in the relay's file changed",
         _VIETTEL,
-        _kept(_FILE, _OTHER_SOURCE, "sleep 2"),
+        edited(_VIETTEL, '/kcl-hd-001.cam-03.sub/s/rtsp:[^"?]*/&x/'),
         expected=_of(_VIETTEL, "down", "drift", layers=("host",)),
         paths=f"*/{_HD}/cam-03/sub",
     ),
     _relay(
         "a path added through its Control API",
         _VNPT,
-        Command(_VNPT, _api("add/zz/camera"), _api("delete/zz/camera", "DELETE")),
+        path_added(_VNPT),
         expected=Expected(("finding",), ("foreign access",), ("relay",), _VNPT),
         real=True,
         settle_s=2,
@@ -766,7 +732,7 @@ RELAY_FAULTS: Final = (
     _relay(
         "killed every 12 s",
         _VIETTEL,
-        Command(_VIETTEL, f"systemd-run --unit killer sh -c '{_KILLS}'", "systemctl stop killer"),
+        killed(_VIETTEL, 12),
         expected=Expected(("down", "unknown", "degraded"), ("relay restarts",), ("relay",), _VIETTEL),
         real=True,
         settle_s=40,
@@ -774,11 +740,7 @@ RELAY_FAULTS: Final = (
     _relay(
         "no open file left",
         _VNPT,
-        Command(
-            _VNPT,
-            f"mkdir -p {_DROP_INS}; printf '[Service]\\nLimitNOFILE=14\\n' > {_DROP_INS}/few.conf; {_RELAY_AGAIN}",
-            f"rm -r {_DROP_INS}; {_RELAY_AGAIN}",
-        ),
+        few_files(_VNPT, 14),
         expected=_of(_VNPT, "down", "relay lacks resources", layers=("relay",)),
         real=True,
         settle_s=25,

@@ -118,15 +118,12 @@ class Judgement:
     @property
     def named(self) -> bool:
         """Whether the cause was right in each look."""
-        causes = self.fault.expected.causes
-        return bool(self.said) and all(said.cause in causes or self._may_be_up(said) for said in self.said)
+        return bool(self.said) and all(self._may_be_up(said) or self._right_cause(said) for said in self.said)
 
     @property
     def placed(self) -> bool:
         """Whether layer and object were right in each look."""
-        expected = self.fault.expected
-        right = (said.layer in expected.layers and expected.object in said.object for said in self.said)
-        return bool(self.said) and all(r or self._may_be_up(s) for r, s in zip(right, self.said, strict=True))
+        return bool(self.said) and all(self._may_be_up(said) or self._right_object(said) for said in self.said)
 
     def _may_be_up(self, said: Said) -> bool:
         return said.verdict == "up" and "up" in self.fault.expected.verdicts
@@ -162,8 +159,13 @@ class Judgement:
     def _right_verdict(self, one: Said) -> bool:
         return one.verdict in self.fault.expected.verdicts
 
+    def _right_cause(self, said: Said) -> bool:
+        return said.cause in self.fault.expected.causes
+
+    def _right_object(self, said: Said) -> bool:
+        return said.layer in self.fault.expected.layers and self.fault.expected.object in said.object
+
     def _right_place(self, one: Said) -> bool:
-        expected = self.fault.expected
         if one.verdict == "up" or self.fault.is_healthy:
             return True
-        return one.cause in expected.causes and one.layer in expected.layers and expected.object in one.object
+        return self._right_cause(one) and self._right_object(one)

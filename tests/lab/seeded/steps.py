@@ -13,6 +13,13 @@ from tests.lab.hostile_camera import answer, answer_no_more
 from tests.lab.topology import Network, StreamKind, place
 
 _OTHER_PASSWORD: Final = "Somebody-changed-it-1"
+SITE_AGAIN: Final = "systemctl restart provisioner-site"
+CUT_PULLS: Final = "ss -K dport = 10554 >/dev/null || true; ss -K dport = 10555 >/dev/null || true"
+KEYS: Final = "/etc/provisioner/keys"
+_RELAY_FILE: Final = "/etc/provisioner/mediamtx.yml"
+_RELAY: Final = "provisioner-mediamtx"
+_DROP_INS: Final = f"/run/systemd/system/{_RELAY}.service.d"
+_RELAY_AGAIN: Final = f"systemctl daemon-reload; systemctl restart {_RELAY}"
 
 
 class Step(Protocol):
@@ -211,3 +218,49 @@ def within(camera: str, broken: str, mended: str) -> Command:
     device = place(camera).device.id
     enter = f"ip netns exec {device} sh -c"
     return Command(place(camera).gateway.name, f"{enter} '{broken}'", f"{enter} '{mended}'")
+
+
+def kept(host: str, file: str, change: str, after: str = "true") -> Command:
+    """A file that is changed, and put back as it was."""
+    copy = f"/root/kept-{file.rpartition('/')[2]}"
+    return Command(host, f"cp -a {file} {copy}; {change}; {after}", f"mv {copy} {file}; {after}")
+
+
+def edited(relay: str, program: str) -> Command:
+    """Somebody's edit of the relay's file, as a program of sed."""
+    change = f"sed '{program}' {_RELAY_FILE} > /root/new; cat /root/new > {_RELAY_FILE}"
+    return kept(relay, _RELAY_FILE, change, "sleep 2")
+
+
+def dropped(gateway: str, rule: str) -> Command:
+    """What a gateway sends to its relay is dropped where a rule fits."""
+    table = "nft add table inet lossy; nft 'add chain inet lossy out { type filter hook output priority 0; }'"
+    broken = f"{table}; nft add rule inet lossy out udp dport 51820 {rule} drop"
+    return Command(gateway, broken, "nft delete table inet lossy")
+
+
+def path_added(relay: str) -> Command:
+    """A path that came through the relay's Control API."""
+    return Command(relay, _paths_call("add/zz/camera"), _paths_call("delete/zz/camera", "DELETE"))
+
+
+def _paths_call(call: str, method: str = "POST") -> str:
+    return (
+        'python3 -c "import base64, urllib.request as r; '
+        f"login = base64.b64encode(b'api:' + open('{KEYS}/api.password', 'rb').read().strip()).decode(); "
+        f"r.urlopen(r.Request('http://127.0.0.1:9997/v3/config/paths/{call}', b'{{}}', "
+        f"{{'Authorization': 'Basic ' + login}}, method='{method}'))\""
+    )
+
+
+def killed(relay: str, every_s: int) -> Command:
+    """Its MediaMTX is killed again and again."""
+    loop = f"while :; do systemctl kill -s KILL {_RELAY}; sleep {every_s}; done"
+    mended = f"systemctl stop killer; systemctl reset-failed {_RELAY}; systemctl start {_RELAY}"
+    return Command(relay, f"systemd-run --quiet --collect --unit killer sh -c '{loop}'", mended)
+
+
+def few_files(relay: str, most: int) -> Command:
+    """Its MediaMTX may open no more than so many files."""
+    limit = f"mkdir -p {_DROP_INS}; printf '[Service]\\nLimitNOFILE={most}\\n' > {_DROP_INS}/few.conf"
+    return Command(relay, f"{limit}; {_RELAY_AGAIN}", f"rm -r {_DROP_INS}; {_RELAY_AGAIN}")
