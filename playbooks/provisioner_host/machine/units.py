@@ -83,7 +83,7 @@ def properties(wanted: str, *names: str) -> list[dict[str, str]]:
 
 
 def journal(*query: str) -> str:
-    """Return the messages of a query to the journal; empty if it is unreadable."""
+    """Return the messages of a query to the journal; empty if unreadable."""
     try:
         return run(["journalctl", "-o", "cat", "--no-pager", "-q", *query], check=False).stdout
     except (Failed, UnicodeDecodeError):
