@@ -1,7 +1,8 @@
 """Client of a NetBox or a Nautobot.
 
-Lists are read page by page. Answers are limited in size and checked. Pages are requested by number: the next-page
-address in an answer is ignored, so that the token goes only to the mapping's server.
+Lists are read page by page. Answers are limited in size and checked. A page begins after the objects that came, as a
+server may send fewer than asked (NetBox's `MAX_PAGE_SIZE`). The next-page address in an answer is ignored, so that the
+token goes only to the mapping's server. A list counts only if it has as many objects as the server says.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from provisioner.importing.tables.records import read_records
 from provisioner.importing.tables.sheet_reader import SheetTables
 
 PAGE: Final = 100
+# Ten thousand objects on pages of twenty.
+_MOST_CALLS: Final = 500
+_READINGS: Final = 3
 _MOST_BYTES: Final = 8 * 1024 * 1024
 _ADVICE: Final = Advice("the mapping", "the token")
 _ID: Final = re.compile(r"[0-9]{1,18}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -46,29 +50,40 @@ class DcimClient:
     def objects(self, kind: FormKind, chosen: ObjectMapping) -> tuple[DcimObject, ...]:
         """Return the mapped objects, each once, in the server's order.
 
-        An unreachable server, or a malformed answer, raises `FileRefusedError`.
+        A list that changed meanwhile is read again. An unreachable server, a malformed answer, or a list with another
+        number of objects than the server says, raises `FileRefusedError`.
         """
         where = LISTS[self.mapping.kind][kind]
         listed: dict[str, DcimObject] = {}
-        for page in self._pages(where, chosen):
-            for row in page:
-                name = _id_of(row)
-                listed.setdefault(name, DcimObject(f"{where}/{name}", row))
-            if len(listed) > MAX_ROWS:
-                raise FileRefusedError(error("dcim-too-many", limit=MAX_ROWS))
-        return tuple(listed.values())
+        counts: set[int] = set()
+        for _ in range(_READINGS):
+            listed, counts = {}, set()
+            for count, page in self._pages(where, chosen):
+                counts.add(count)
+                for row in page:
+                    name = _id_of(row)
+                    listed.setdefault(name, DcimObject(f"{where}/{name}", row))
+            if counts == {len(listed)}:
+                return tuple(listed.values())
+        raise FileRefusedError(error("dcim-incomplete", count=max(counts), read=len(listed)))
 
-    def _pages(self, where: str, chosen: ObjectMapping) -> Iterator[list[Document]]:
-        for number in range(MAX_ROWS // PAGE + 1):
-            query = {**chosen.filter, **_MORE[self.mapping.kind], "limit": PAGE, "offset": number * PAGE}
+    def _pages(self, where: str, chosen: ObjectMapping) -> Iterator[tuple[int, list[Document]]]:
+        """Yield the server's count with each page's objects."""
+        offset = 0
+        for _ in range(_MOST_CALLS):
+            query = {**chosen.filter, **_MORE[self.mapping.kind], "limit": PAGE, "offset": offset}
             document = self._document(f"{self.mapping.url.rstrip('/')}/api/{where}/?{urlencode(query)}")
-            count, results = document.get("count"), document.get("results")
-            if type(count) is not int or not isinstance(results, list) or len(results) > PAGE:
+            count, rows = document.get("count"), document.get("results")
+            if type(count) is not int or count < 0 or not isinstance(rows, list) or len(rows) > PAGE:
                 raise FileRefusedError(error("dcim-odd"))
-            yield [row for row in results if isinstance(row, dict)]
-            if not results or (number + 1) * PAGE >= count:
+            if count > MAX_ROWS:
+                raise FileRefusedError(error("dcim-too-many", limit=MAX_ROWS))
+            if not all(isinstance(row, dict) for row in rows):
+                raise FileRefusedError(error("dcim-odd"))
+            offset += len(rows)
+            yield count, rows
+            if not rows or offset >= count:
                 return
-        raise FileRefusedError(error("dcim-too-many", limit=MAX_ROWS))
 
     def _document(self, url: str) -> Document:
         try:

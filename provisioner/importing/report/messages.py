@@ -55,6 +55,10 @@ ENGLISH: dict[str, Wording] = {
     "dcim-too-many": Wording(
         "the server has more than {limit} of them", "choose some of them with filter in the mapping"
     ),
+    "dcim-incomplete": Wording(
+        "the server counts {count} objects of this list, and sent {read}: none of them was read",
+        "import again when the list is not being changed; if it stays so, raise MAX_PAGE_SIZE at the server",
+    ),
     # the sheet
     "header-missing": Wording(
         "no header was found: in the first 20 rows there is none with three known columns",
@@ -288,6 +292,10 @@ VIETNAMESE: dict[str, Wording] = {
         "Máy chủ trả lời không như NetBox hay Nautobot", "Xem địa chỉ trong tệp ánh xạ có đúng không, không kèm /api"
     ),
     "dcim-too-many": Wording("Máy chủ có hơn {limit} mục", "Chọn bớt bằng filter trong tệp ánh xạ"),
+    "dcim-incomplete": Wording(
+        "Máy chủ báo danh sách này có {count} mục nhưng chỉ gửi {read} mục: không nhập mục nào",
+        "Nhập lại khi không ai sửa danh sách; nếu vẫn vậy, tăng MAX_PAGE_SIZE trên máy chủ",
+    ),
     # the sheet
     "header-missing": Wording(
         "Không tìm thấy dòng tiêu đề: 20 dòng đầu không có dòng nào có từ ba cột quen biết trở lên",

@@ -18,7 +18,7 @@ from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.cli.support.context import today
 from provisioner.importing.dcim.client import PAGE, DcimClient
-from provisioner.importing.dcim.objects import DcimMapping, read_mapping
+from provisioner.importing.dcim.objects import DcimMapping, DcimObject, read_mapping
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.grid import FileRefusedError
 from provisioner.inventory.loader.load import check, load
@@ -38,6 +38,7 @@ class Dcim:
     Attributes:
         lists: by path below `/api/`, the objects.
         answer: an answer in place of any page.
+        most: the server's own limit of a page, as NetBox's `MAX_PAGE_SIZE`.
     """
 
     lists: dict[str, list[Any]]
@@ -45,11 +46,17 @@ class Dcim:
     asked: list[tuple[str, dict[str, list[str]], str]] = field(default_factory=list)
     answer: Callable[[int], bytes] | None = None
     number: int = 200
+    most: int = 1000
+
+    @property
+    def offset(self) -> list[str]:
+        """The offset of the present call."""
+        return self.asked[-1][1]["offset"]
 
     def page(self, path: str, query: dict[str, list[str]]) -> bytes:
         """One page of a list, as both APIs have it."""
         objects = self.lists.get(path.removeprefix("/api/").strip("/"), [])
-        first, size = int(query["offset"][0]), int(query["limit"][0])
+        first, size = int(query["offset"][0]), min(int(query["limit"][0]), self.most)
         # Where the next page is said to be nobody may go: the token would go with them.
         following = "http://127.0.0.1:9/elsewhere" if first + size < len(objects) else None
         page = objects[first : first + size]
@@ -272,15 +279,41 @@ def test_a_site_that_may_be_another_is_a_question_with_an_answer(desk: Desk, net
         assert run(desk, mapping, "--answer", answer) == 0, desk.out
 
 
-def test_long_lists_come_page_by_page_and_each_object_once() -> None:
-    sites = [netbox_site(n, f"kcl-{n:04}", f"Trường {n}") for n in range(1, 251)]
-    sites.insert(150, sites[3])  # the list moved while it was read
+@pytest.mark.parametrize("most", [1000, 50, 30])
+def test_a_list_is_read_whole_however_few_objects_a_page_of_the_server_has(most: int) -> None:
+    sites = [netbox_site(n, f"kcl-{n:04}", f"Trường {n}") for n in range(1, 252)]
     with served({"dcim/sites": sites}) as dcim:
-        client = client_of(dcim.url)
-        objects = client.objects(FormKind.FACILITIES, client.mapping.mappings[FormKind.FACILITIES])
-        assert [query["offset"] for _, query, _ in dcim.asked] == [["0"], ["100"], ["200"]]
-    assert len(objects) == 250
+        dcim.most = most
+        assert len(facilities_of(dcim)) == 251
+        starts = [int(query["offset"][0]) for _, query, _ in dcim.asked]
+    assert starts == [*range(0, 251, min(most, PAGE))]
     assert {path for path, _, _ in dcim.asked} == {"/api/dcim/sites/"}, "no address of an answer is called"
+
+
+def test_a_list_that_moved_is_read_again() -> None:
+    sites = [netbox_site(n, f"kcl-{n:04}", f"Trường {n}") for n in range(1, 251)]
+    with served({"dcim/sites": sites}) as dcim:
+
+        def shifted(call: int) -> bytes:
+            # The first page is removed from the list after it was read: the second reading sees the list as it is.
+            if call == 2:
+                del sites[:3]
+            path, query, _ = dcim.asked[-1]
+            return dcim.page(path, query)
+
+        dcim.answer = shifted
+        assert [one.fields["slug"] for one in facilities_of(dcim)] == [f"kcl-{n:04}" for n in range(4, 251)]
+
+
+@pytest.mark.parametrize("count", [5, 7, 300])
+def test_a_list_that_does_not_add_up_is_refused_with_both_numbers(count: int) -> None:
+    sites = [netbox_site(n, f"kcl-{n:04}", f"Trường {n}") for n in range(1, 7)]
+    with served({"dcim/sites": sites}) as dcim:
+        dcim.answer = lambda _: json.dumps({"count": count, "results": sites if "0" in dcim.offset else []}).encode()
+        with pytest.raises(FileRefusedError) as caught:
+            facilities_of(dcim)
+    assert caught.value.remark.code == "dcim-incomplete"
+    assert dict(caught.value.remark.fills) == {"count": str(count), "read": "6"}
 
 
 # --- servers that are no good ---------------------------------------------------------------------
@@ -290,6 +323,11 @@ def client_of(url: str) -> DcimClient:
     plain = {"version": 1, "kind": "netbox", "url": url, "sites": {"columns": {"facility_id": "slug"}}}
     mapping = DcimMapping.model_validate_json(json.dumps(plain))
     return DcimClient(mapping, Secret(TOKEN), HttpLimits(attempt_s=5.0, total_s=8.0, attempts=2, first_pause_s=0.01))
+
+
+def facilities_of(dcim: Dcim) -> tuple[DcimObject, ...]:
+    client = client_of(dcim.url)
+    return client.objects(FormKind.FACILITIES, client.mapping.mappings[FormKind.FACILITIES])
 
 
 def endless(number: int) -> bytes:
