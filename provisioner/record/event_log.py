@@ -6,7 +6,7 @@ steps here, beside the run's two entries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -98,7 +98,22 @@ class EventLog:
 
     def digest_of(self, run: str) -> str:
         """Return the hash of a run's steps for its document."""
-        return digest(canonical_text([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
+        return _digest(self.of(run))
+
+    def steps_after(self, run: str, ending: str) -> int:
+        """Return the number of proved steps after those with a hash; 0 if there are none.
+
+        Older versions let two processes resume one run, and the second went on after the end of the first.
+        """
+        try:
+            steps = self.proved(run)
+        except DamagedRecordError:
+            return 0
+        return next((later for later in range(1, len(steps)) if _digest(steps[:-later]) == ending), 0)
+
+
+def _digest(steps: Sequence[Event]) -> str:
+    return digest(canonical_text([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in steps]))
 
 
 def add_step(connection: Connection, folder: StateFolder, run: str, event: Event) -> None:

@@ -1,8 +1,9 @@
-"""Leases of the nightly run and the agent, and epochs of hosts.
+"""Leases of the nightly run, the agent and each run, and epochs of hosts.
 
-Of all machines that share an inventory's history, one may run the night and one may be the leading agent. In a folder a
-lease is a kernel lock on a file; on a database server it is a lock of a connection. Both end with the process, however
-it ends. The text beside the lock names the holder. If the text is still there, the last holder did not end properly.
+Of all machines that share an inventory's history, one may run the night, one may be the leading agent, and one process
+may carry out a run, so that no run is resumed twice at once. In a folder a lease is a kernel lock on a file; on a
+database server it is a lock of a connection. Both end with the process, however it ends. The text beside the lock names
+the holder. If the text is still there, the last holder did not end properly.
 
 Each run takes an epoch, a number that the host remembers, before it changes the host. A host refuses a lower epoch, and
 the same epoch from another run. A run that was superseded, on a hung controller or by a late message, changes nothing.
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -26,17 +28,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from provisioner.base.errors import LockedError, StateError
 from provisioner.base.files import make_own_folder, refuse_link
-from provisioner.base.text import printable
+from provisioner.base.text import local_time, printable
 from provisioner.record.database import Database, has_table, made_database
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import StateFolder, who, who_text
 from provisioner.record.tables import host_epochs, leases, stored
 
 NIGHTLY: Final = "nightly"
 AGENT: Final = "agent"
+_RUN: Final = "run-"
 FILE: Final = f"{NIGHTLY}.lease"
 _MOST_READ: Final = 4096
 _FIELDS: Final = ("who", "process", "since")
 _LONGEST: Final = 200
+_TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,11 @@ class LeaseHolder:
     def text(self) -> str:
         """The holder in words."""
         return f"{self.who or 'somebody'} (process {self.process or '?'}) since {self.since or 'an unknown time'}"
+
+
+def this_process(environment: Mapping[str, str], since: datetime) -> LeaseHolder:
+    """Return this process as a holder."""
+    return LeaseHolder(who_text(who(environment)), str(os.getpid()), local_time(since))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,13 @@ def agent_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease
 
 
 @contextmanager
+def run_lease(folder: StateFolder, run: str, holder: LeaseHolder) -> Iterator[TakenLease]:
+    """Hold the lease of a run that is carried out; raises as `night_lease`."""
+    with _lease(folder, f"{_RUN}{run}", holder) as lease:
+        yield lease
+
+
+@contextmanager
 def _lease(folder: StateFolder, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     if folder.file is not None:
         with _in_folder(folder.file.parent / f"{name}.lease", folder.inventory, name, holder) as lease:
@@ -138,32 +154,54 @@ def _lease(folder: StateFolder, name: str, holder: LeaseHolder) -> Iterator[Take
 
 @contextmanager
 def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
-    try:
-        make_own_folder(file.parent)
-        refuse_link(file)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise _unusable(file, error) from None
-    with os.fdopen(descriptor, "r+b", buffering=0) as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _refused(inventory, name, _holder_in(stream.read(_MOST_READ))) from None
-        except OSError as error:
-            raise _unusable(file, error) from None
+    with _locked(file, inventory, name) as stream:
         before = _holder_in(stream.read(_MOST_READ))
         _write(stream.fileno(), _text(holder))
         try:
             yield TakenLease(before)
         finally:
             _write(stream.fileno(), b"")
+            if name.startswith(_RUN):
+                file.unlink(missing_ok=True)
+
+
+def _locked(file: Path, inventory: str, name: str) -> FileIO:
+    """Open and lock a lease's file, which its last holder may have removed meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            make_own_folder(file.parent)
+            refuse_link(file)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise _unusable(file, error) from None
+        stream = FileIO(descriptor, "r+b")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), file.stat()):
+                return stream
+        except BlockingIOError:
+            holder = _holder_in(stream.read(_MOST_READ))
+            stream.close()
+            raise _refused(inventory, name, holder) from None
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            stream.close()
+            raise _unusable(file, error) from None
+        stream.close()
+    raise _refused(inventory, name, None)
 
 
 def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
     holder_text = holder.text if holder else "somebody who has not said who"
     hint = "wait until that one is over, or end its process: what a process had is free once it is gone"
-    subject = f"a night of the inventory {inventory} is run" if name == NIGHTLY else f"the inventory {inventory} is led"
-    return LockedError(f"{subject} already, by {holder_text}", hint=hint, object=inventory)
+    if name == NIGHTLY:
+        subject = f"a night of the inventory {inventory} is run already"
+    elif name == AGENT:
+        subject = f"the inventory {inventory} is led already"
+    else:
+        subject = f"run {name.removeprefix(_RUN)} is being carried out"
+    return LockedError(f"{subject}, by {holder_text}", hint=hint, object=inventory)
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 
 from sqlalchemy import Connection, func, insert, select
 
+from provisioner.base.errors import StateError
 from provisioner.record.chain import ChainReport, checked
 from provisioner.record.database import Database, Entry, append, head_at, heads_of, made_database, open_database
 from provisioner.record.entries import (
@@ -89,8 +90,15 @@ class History:
         return self._remembered(head, lost)
 
     def end(self, run: Run, ending: Ending) -> Head:
-        """Record a run's outcome, all or nothing; return the head."""
+        """Record a run's outcome, all or nothing; return the head.
+
+        Raises:
+            StateError: its outcome is recorded already.
+        """
         with self._database.writing() as connection:
+            of_run = entries.c.inventory == self._mine, entries.c.run == run.id, entries.c.step == EntryKind.ENDED
+            if connection.scalar(select(entries.c.number).where(*of_run)) is not None:
+                raise StateError(f"run {run.id} has ended already", hint="see provisioner history", object=run.id)
             sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
             document = None if ending.document is None else packed_document(ending.document)
             content = ended_content(run, ending, sweep.digest, document.digest if document else None)

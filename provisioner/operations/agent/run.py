@@ -6,7 +6,6 @@ no state is only in memory.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,7 +29,6 @@ from provisioner.base.errors import (
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.base.service import ServiceNotice
-from provisioner.base.text import local_time
 from provisioner.integrations.alerting.watch_metrics import AgentView, agent_sheet
 from provisioner.operations.agent.actions import moment
 from provisioner.operations.agent.branch import secret_in
@@ -39,8 +37,8 @@ from provisioner.operations.agent.rounds import AgentRounds, RoundEnd
 from provisioner.operations.agent.settings import MOST_BODY, PATH, AgentSettings, is_genuine
 from provisioner.operations.agent.state import CommitReports
 from provisioner.operations.watch.endpoint import HttpReply, endpoint_of, served
-from provisioner.record.leases import LeaseHolder, TakenLease, agent_lease
-from provisioner.record.state_folder import state_folder_of, who, who_text
+from provisioner.record.leases import LeaseHolder, TakenLease, agent_lease, this_process
+from provisioner.record.state_folder import state_folder_of
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -162,7 +160,7 @@ class Agent:
         return rounds, CommitReports(self.settings, self._place, rounds.branch, self.tell, self.patience)
 
     def _holder(self) -> LeaseHolder:
-        return LeaseHolder(who_text(who(self.environment)), str(os.getpid()), local_time(moment()))
+        return this_process(self.environment, moment())
 
     def _pause(self, stop: threading.Event, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -5,8 +5,8 @@ A rollback is a transaction with the same checks, gate and switch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -20,6 +20,7 @@ from provisioner.hosts.observe import observe
 from provisioner.operations.apply.approvals import plan_warrant, refuse_unapproved
 from provisioner.operations.apply.execution import (
     by_host,
+    carried_out_here,
     carry_out,
     end_killed_runs,
     holdings_after,
@@ -104,7 +105,8 @@ def apply_plan(
     frozen = tuple(entry.facility for entry in planned.plan.frozen_in_limit)
     if not jobs:
         return Applied(run.id, not_started, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=frozen)
-    applied = carry_out(session, run, jobs, intent, options, not_started=not_started, frozen=frozen)
+    with carried_out_here(session, run.id):
+        applied = carry_out(session, run, jobs, intent, options, not_started=not_started, frozen=frozen)
     return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 
@@ -170,29 +172,42 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
 
     Raises:
         UsageError: no run is unfinished.
+        LockedError: another process carries it out.
         PolicyError: people approved it, and a later run took it back.
         StalePlanError: the inventory, the templates or this program have changed since.
         StateError: the history does not answer.
     """
-    last = unfinished(keyed_state_folder(session))
-    last.refuse_other(session.basis({}))
-    refuse_rolled_back(keyed_state_folder(session), last)
-    jobs, unreachable = _jobs_of(session, last)
-    allowed = max(options.rollout.max_failed, last.intent.max_failed)
-    # The plan's cuts are not known any more, so waves that have not started wait for a confirmation.
-    options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
-    progress = last.progress_by_facts({job.spec.id: job.facts for job in jobs if job.facts is not None})
-    applied = carry_out(
-        session,
-        last.run,
-        jobs,
-        last.intent,
-        options,
-        not_started=unreachable,
-        progress=progress,
-        silences=last.silences,
-    )
+    with _last_unfinished(session) as last:
+        last.refuse_other(session.basis({}))
+        refuse_rolled_back(keyed_state_folder(session), last)
+        jobs, unreachable = _jobs_of(session, last)
+        allowed = max(options.rollout.max_failed, last.intent.max_failed)
+        # The plan's cuts are not known any more, so waves that have not started wait for a confirmation.
+        options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
+        progress = last.progress_by_facts({job.spec.id: job.facts for job in jobs if job.facts is not None})
+        applied = carry_out(
+            session,
+            last.run,
+            jobs,
+            last.intent,
+            options,
+            not_started=unreachable,
+            progress=progress,
+            silences=last.silences,
+        )
     return _of_some(session, applied)
+
+
+@contextmanager
+def _last_unfinished(session: Session, *, proved: bool = True) -> Iterator[Unfinished]:
+    """Hold the last unfinished run; it is read again once no other process has it."""
+    folder = keyed_state_folder(session)
+    name = unfinished(folder, proved=proved).run.id
+    with carried_out_here(session, name):
+        last = unfinished(folder, proved=proved)
+        if last.run.id != name:
+            raise UsageError(f"run {name} has ended meanwhile", hint="see provisioner history", object=name)
+        yield last
 
 
 def abort(session: Session) -> Applied:
@@ -200,9 +215,14 @@ def abort(session: Session) -> Applied:
 
     Raises:
         UsageError: no run is unfinished.
+        LockedError: another process carries it out.
         StateError: the history does not answer.
     """
-    last = unfinished(keyed_state_folder(session), proved=False)
+    with _last_unfinished(session, proved=False) as last:
+        return _aborted(session, last)
+
+
+def _aborted(session: Session, last: Unfinished) -> Applied:
     jobs, unreachable = _jobs_of(session, last)
     progress = last.progress_by_facts({job.spec.id: job.facts for job in jobs if job.facts is not None})
     open_jobs = [job for job in jobs if job.spec.id in progress.started]
@@ -354,4 +374,5 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         max_failed=options.rollout.max_failed,
         cuts={host: cut_whole(host) for host in planned.hosts},
     )
-    return replace(carry_out(session, run, jobs, intent, options, not_started=not_started), closed=closed)
+    with carried_out_here(session, run.id):
+        return replace(carry_out(session, run, jobs, intent, options, not_started=not_started), closed=closed)

@@ -6,15 +6,15 @@ apply or rollback, which has read the hosts, ends that run: once no host waits f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner import __version__
-from provisioner.base.errors import HostError, StateError
+from provisioner.base.errors import HostError, LockedError, StateError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.hosts.artefact import fetch
 from provisioner.hosts.facts import HostFacts
@@ -45,6 +45,7 @@ from provisioner.plan.diff import changes_of
 from provisioner.plan.plan import program_sums
 from provisioner.record.entries import Holding, Operation, Run
 from provisioner.record.heads import note_head
+from provisioner.record.leases import run_lease, this_process
 from provisioner.record.seal import Head
 from provisioner.record.state_folder import who, who_text
 
@@ -68,6 +69,8 @@ def carry_out(
     silences: Mapping[str, tuple[str, ...]] = NO_SILENCES,
 ) -> Applied:
     """Roll out with a journal and silences, and record the result.
+
+    The caller holds the run's lease (`carried_out_here`).
 
     Args:
         session: the session.
@@ -109,6 +112,18 @@ def carry_out(
         return replace(applied, warnings=(*applied.warnings, *journal.warnings))
     finally:
         log.close()
+
+
+@contextmanager
+def carried_out_here(session: Session, run: str) -> Iterator[None]:
+    """Hold a run's lease.
+
+    Raises:
+        LockedError: another process carries it out.
+        StateError: the history does not answer.
+    """
+    with run_lease(keyed_state_folder(session), run, this_process(session.environment, datetime.now(UTC))):
+        yield
 
 
 def _on_hosts(head: Head | None) -> RecordHead | None:
@@ -213,9 +228,14 @@ def end_killed_runs(session: Session, facts: Mapping[str, HostFacts]) -> tuple[C
 
     Paused, interrupted and unproved runs are left to people.
     """
+    ended = []
     try:
         waiting = [last for last in proved_unfinished(keyed_state_folder(session)) if _has_ended(session, last, facts)]
-        ended = [_ended_run(session, last, facts) for last in waiting]
+        for last in waiting:
+            # Somebody may be resuming it at this moment, or have ended it.
+            with suppress(LockedError), carried_out_here(session, last.run.id):
+                if any(last.run.id == run.run.id for run in proved_unfinished(keyed_state_folder(session))):
+                    ended.append(_ended_run(session, last, facts))
     except StateError:
         # Whether a new run can be recorded is told by that run itself.
         return ()

@@ -7,7 +7,6 @@ webhook or a full disk later loses no part of it.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from typing import Final, Protocol
 
 from provisioner.base.errors import HostError, InventoryError, ReportError, StateError, worst_of
 from provisioner.base.files import replace_file
-from provisioner.base.text import Document, local_time
+from provisioner.base.text import Document
 from provisioner.operations.apply.verification import (
     NoteError,
     expect_verification,
@@ -40,8 +39,8 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan import plan_document, plan_ending
 from provisioner.plan.document import DriftDocument
-from provisioner.record.leases import LeaseHolder, night_lease
-from provisioner.record.state_folder import state_folder_of, who, who_text
+from provisioner.record.leases import night_lease, this_process
+from provisioner.record.state_folder import state_folder_of
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult, exit_code
 
@@ -111,7 +110,7 @@ def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
     Without a store the night goes on: it changes no host.
     """
     environment = session.environment
-    holder = LeaseHolder(who_text(who(environment)), str(os.getpid()), local_time(night.started))
+    holder = this_process(environment, night.started)
     try:
         lease = stack.enter_context(night_lease(state_folder_of(environment, night.inventory), holder))
     except StateError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from provisioner import __version__
 from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
-from provisioner.base.text import Document, did_you_mean, printable
+from provisioner.base.text import Document, counted, did_you_mean, printable
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts, parse_facts
 from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
@@ -139,9 +139,8 @@ class PastRuns:
     def chain(self) -> ChainReport:
         """Check all entries' hashes and seals, and journals against recorded hashes."""
         chain = self._history.verify_chain()
-        return replace(
-            chain, faults=(*chain.faults, *(HistoryFault(0, message) for message in self._changed_journals(chain)))
-        )
+        faults, remarks = self._changed_journals(chain)
+        return replace(chain, faults=(*chain.faults, *faults), remarks=(*chain.remarks, *remarks))
 
     def epochs(self) -> Mapping[str, int]:
         """Return the number of the last run on each host."""
@@ -152,20 +151,27 @@ class PastRuns:
         heads = self._history.heads()
         return heads, frozenset(head.run for head in heads.values())
 
-    def _changed_journals(self, chain: ChainReport) -> Iterator[str]:
+    def _changed_journals(self, chain: ChainReport) -> tuple[list[HistoryFault], list[HistoryFault]]:
+        """Return faults and remarks of journals."""
+        faults, remarks = [], []
         for recorded in self._history.past().runs:
             name = recorded.run.id
             try:
                 if recorded.finished is None:
                     (self._log.proved if chain.seals.keyed and recorded.intent else self._log.of)(name)
                     continue
-                digest = (self._history.document(name) or {}).get("journal")
-                changed = bool(digest) and digest != self._log.digest_of(name)
+                stored_digest = str((self._history.document(name) or {}).get("journal") or "")
+                if not stored_digest or stored_digest == self._log.digest_of(name):
+                    continue
             except DamagedRecordError as error:
-                yield error.message
+                faults.append(HistoryFault(0, error.message))
                 continue
-            if changed:
-                yield f"the journal of run {name} was changed"
+            if later := self._log.steps_after(name, stored_digest):
+                message = f"two processes carried out run {name} at once: {counted(later, 'step')} came after its end"
+                remarks.append(HistoryFault(0, message))
+            else:
+                faults.append(HistoryFault(0, f"the journal of run {name} was changed"))
+        return faults, remarks
 
 
 class _Holders:

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from provisioner.base.errors import LockedError
 from provisioner.record.database import open_database
-from provisioner.record.leases import LeaseHolder, night_lease
+from provisioner.record.leases import LeaseHolder, night_lease, run_lease
 from provisioner.record.sent import ReadNotices, keep_notice, read_notices
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
@@ -91,6 +91,15 @@ def test_nights_of_two_inventories_do_not_wait_for_each_other(place: StateFolder
     file = place.file.parent.parent / "other/state.db" if place.file else None
     other = replace(place, inventory="other", file=file)
     with night_lease(place, FIRST), night_lease(other, SECOND) as lease:
+        assert lease.before is None
+
+
+def test_a_run_has_one_process_and_other_runs_do_not_wait(place: StateFolder) -> None:
+    with run_lease(place, "2021-1", FIRST), run_lease(place, "2021-2", SECOND):
+        with pytest.raises(LockedError) as caught, run_lease(place, "2021-1", SECOND):
+            pass
+        assert caught.value.message.startswith(f"run 2021-1 is being carried out, by {FIRST.text}")
+    with run_lease(place, "2021-1", SECOND) as lease:
         assert lease.before is None
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
 import zlib
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from provisioner.record.heads import REF
 from provisioner.record.seal import SIGNING_KEY
 from provisioner.record.state_folder import FILE
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
-from tests.recorded import RecordingController, recording_controller
+from tests.recorded import Printed, RecordingController, recording_controller
 
 RELAY_1, RELAY_2 = "relay-viettel-1", "relay-vnpt-1"
 
@@ -499,6 +501,68 @@ def test_a_run_that_nobody_touched_goes_on(killed: RecordingController) -> None:
     assert killed.check().code == 0
     assert killed.run("apply", "--resume").code == 0
     assert killed.check("--hosts").code == 0
+
+
+def at_call(controller: RecordingController, number: int, *commands: str) -> list[Printed]:
+    """Run commands of a second process before the call of a number; what they printed comes later."""
+    calls, printed = itertools.count(), list[Printed]()
+
+    def beside(*_of: str) -> None:
+        if next(calls) == number:
+            controller.hosts.before = lambda *_of: None
+            printed.extend(controller.run("apply", command) for command in commands)
+
+    controller.hosts.before = beside
+    return printed
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_run_is_carried_out_by_one_process_at_a_time(killed: RecordingController, number: int) -> None:
+    beside = at_call(killed, number, "--resume", "--abort", "--resume")
+    assert killed.run("apply", "--resume").code == 0
+    assert [other.code for other in beside] == [9, 9, 9]
+    assert all("is being carried out, by " in other.err and str(os.getpid()) in other.err for other in beside)
+    assert killed.check("--hosts").faults == []
+    assert killed.run("apply", "--resume").code == 2
+    assert not [*killed.state.glob("run-*")]
+
+
+@pytest.mark.parametrize("first", ["--yes", "--abort"])
+def test_a_run_that_lives_is_neither_resumed_nor_aborted(killed: RecordingController, first: str) -> None:
+    if first == "--yes":
+        assert killed.run("apply", "--resume").code == 0
+        close_facility(killed, "bac-giang/kcl-bg-001")
+        first_run = ("apply", "--yes", "--allow", "trust=9", "--allow", "deletion_percent=99")
+    else:
+        first_run = ("apply", "--abort")
+    calls = {"status", "apply", "look", "confirm", "abort"}
+    beside: list[Printed] = []
+
+    def while_it_changes(called: str, _host: str) -> None:
+        if called in calls:
+            killed.hosts.before = lambda *_of: None
+            beside.extend(killed.run("apply", option) for option in ("--resume", "--abort"))
+
+    killed.hosts.before = while_it_changes
+    assert killed.run(*first_run).code in {0, 7}
+    assert [other.code for other in beside] == [9, 9]
+    assert killed.check("--hosts").faults == []
+
+
+def test_a_run_that_two_processes_of_an_older_version_resumed_is_no_tampering(
+    killed: RecordingController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioner.operations.apply.apply.carried_out_here", lambda *_of: nullcontext())
+    at_call(killed, 1, "--resume")
+    killed.run("apply", "--resume")
+    checked = killed.check("--hosts")
+    assert (checked.code, checked.faults) == (0, [])
+    assert [remark["message"] for remark in checked.document["remarks"] if "two processes" in remark["message"]]
+    with killed.tampered() as connection:
+        connection.execute(
+            "DELETE FROM provisioner_events WHERE rowid = (SELECT max(rowid) - 3 FROM provisioner_events)"
+        )
+    assert any("journal of run" in fault for fault in killed.check().faults)
 
 
 @LOCAL_USER
