@@ -30,6 +30,13 @@ _NAMES: Final = {
     "additionalProperties": False,
 }
 
+_NUMBERS: Final = {
+    "type": "object",
+    "required": ["labels"],
+    "properties": {"labels": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}}},
+    "additionalProperties": False,
+}
+
 
 def _status(states: list[str], name: str, most: int) -> dict[str, Any]:
     return {
@@ -81,6 +88,7 @@ class Forge:
         account: whose the token is.
         tells_account: whether it says so: the token of GitHub's own runner may not ask.
         failing: numbers that it answers first, one a call.
+        failed: the body of these answers.
         raw: a body that it answers to everything instead.
         calls: the methods and paths that came.
         bodies: everything that came, for canaries.
@@ -95,6 +103,7 @@ class Forge:
     known: list[str] = field(default_factory=lambda: [f"label-{n:02}" for n in range(55)])
     statuses: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     failing: list[int] = field(default_factory=list)
+    failed: bytes = b'{"message": "no"}'
     raw: bytes | None = None
     calls: list[str] = field(default_factory=list)
 
@@ -201,9 +210,9 @@ class Forge:
         return {"id": self.known.index(name) + 1 if name in self.known else 0, "name": name, "color": "00aabb"}
 
     def _put_on(self, *, body: Any, **_: Any) -> tuple[int, Any]:
-        jsonschema.validate(body, _NAMES)
-        # GitHub makes a label that it does not know; Forgejo puts on what it knows, and says nothing of the rest.
-        names = [name for name in body["labels"] if self.kind == "github" or name in self.known]
+        # GitHub makes a label that it does not know. Forgejo 7.0 takes numbers alone, of labels that it has.
+        jsonschema.validate(body, _NAMES if self.kind == "github" else _NUMBERS)
+        names = [name if isinstance(name, str) else self.known[name - 1] for name in body["labels"]]
         self.labels += [name for name in names if name not in self.labels]
         return 200, [*map(self._label, self.labels)]
 
@@ -258,7 +267,7 @@ def served_forge(kind: str) -> Iterator[Forge]:
             length = int(self.headers.get("Content-Length", 0))
             body = json.loads(self.rfile.read(length)) if length else None
             if forge.failing:
-                self._say(forge.failing.pop(0), b'{"message": "no"}')
+                self._say(forge.failing.pop(0), forge.failed)
             elif forge.raw is not None:
                 self._say(200, forge.raw)
             elif not forge.knows({key.lower(): value for key, value in self.headers.items()}):

@@ -15,7 +15,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, checked_url
+from provisioner.base.text import Document, checked_url, counted
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
@@ -38,6 +38,7 @@ from provisioner.plan.document import COMPARE_SCHEMA
 F = TypeVar("F", bound=Callable[..., object])
 
 _MOST_TEXT: Final = 60_000
+_MOST_READ: Final = 16 * 1024 * 1024
 _MOST_TOKEN: Final = 4096
 _KINDS: Final = tuple(kind.value for kind in ForgeKind)
 _SCHEMAS: Final = (SCHEMA, COMPARE_SCHEMA, DRIFT_SCHEMA)
@@ -214,7 +215,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _text_of(path: Path) -> str:
-    content = _read(path, _MOST_TEXT)
+    content = _read(path, _MOST_READ)
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -222,7 +223,18 @@ def _text_of(path: Path) -> str:
     if not text.strip():
         hint = "the command before it printed nothing: see its error"
         raise UsageError(f"{path} is empty: no comment is written", hint=hint)
-    return text
+    return _shortened(text)
+
+
+def _shortened(text: str) -> str:
+    """Cut a text that is too long for a comment after a line, and say how many lines are left out."""
+    if len(text.encode()) <= _MOST_TEXT:
+        return text
+    beginning = text.encode()[:_MOST_TEXT].decode(errors="ignore")
+    start = beginning.rpartition("\n")[0] or beginning
+    omitted = len(text.splitlines()) - len(start.splitlines())
+    fence = "\n```" if f"\n{start}".count("\n```") % 2 else ""
+    return f"{start}{fence}\n\n**{counted(omitted, 'more line')}**: see the output of the command in the pipeline.\n"
 
 
 def _document_of(path: Path) -> Document:

@@ -6,6 +6,7 @@ rewritten, labels of one family, and a commit status.
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -19,7 +20,7 @@ from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.http import Advice, HttpAnswer, HttpLimits, ReachError, Request, exchange, taken, try_often
 from provisioner.base.secret import Secret
 from provisioner.base.service import job_system
-from provisioner.base.text import checked_url
+from provisioner.base.text import checked_url, printable
 from provisioner.integrations.forge.dialects import (
     PAGE,
     Call,
@@ -31,7 +32,6 @@ from provisioner.integrations.forge.dialects import (
     PostedComment,
     account_in,
     comments_in,
-    names_in,
 )
 
 _COMMIT: Final = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
@@ -45,6 +45,10 @@ _HINTS: Final = {
 }
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _ADVICE: Final = Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
+
+_MOST_REFUSAL: Final = 64 * 1024
+_LONGEST_WORDS: Final = 200
+_PROOF_DIGITS: Final = 32
 
 _MOST_PAGES: Final = 50
 """The most pages of comments to read: 5,000 comments."""
@@ -99,19 +103,24 @@ class ForgeClient:
         answer = self._send(call)
         self.read_bytes += len(answer.body)
         if answer.is_cut:
-            error = self._error("it answers more than any merge request has", "see what stands at that address")
+            error = self.refusal("it answers more than any merge request has", "see what stands at that address")
             raise _TooMuchError(error.message, hint=error.hint, object=error.object)
         if not answer.body.strip() or answer.status in call.accepted:
             return None
         try:
             document: object = orjson.loads(answer.body)
         except ValueError:
-            raise self._error("its answer is no JSON", "see that PROVISIONER_FORGE_URL is its API's address") from None
+            raise self.refusal("its answer is no JSON", "see that PROVISIONER_FORGE_URL is its API's address") from None
         return document
 
     def account(self) -> str:
         """Return the token's account, or "" if the forge does not tell."""
-        return account_in(self.ask(self.dialect.account())) or self.dialect.runner
+        return account_in(self.ask(self.dialect.account()))
+
+    def proof_of(self, number: int, key: str) -> str:
+        """Return the proof that a comment of a key is by the token's holder."""
+        message = f"comment\0{self.place.url}\0{self.place.project}\0{number}\0{key}"
+        return hmac.digest(self._token.reveal().encode(), message.encode(), "sha256").hex()[:_PROOF_DIGITS]
 
     def tell(self, call: Call) -> None:
         """Send a call and ignore the answer."""
@@ -129,14 +138,31 @@ class ForgeClient:
 
         def attempt(seconds: float) -> HttpAnswer:
             answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
-            return answer if answer.status in call.accepted else taken(answer, _ADVICE)
+            if answer.status in call.accepted:
+                return answer
+            try:
+                return taken(answer, _ADVICE)
+            except ReachError as error:
+                raise ReachError(f"{error.reason}{self._words_in(answer)}", error.hint, lasting=error.lasting) from None
 
         try:
             return try_often(attempt, self._patience).value
         except ReachError as error:
-            raise self._error(error.reason, error.hint) from None
+            raise self.refusal(error.reason, error.hint) from None
 
-    def _error(self, reason: str, hint: str) -> NoticeError:
+    def _words_in(self, answer: HttpAnswer) -> str:
+        """Return a refusal's own words, in quotes, or empty."""
+        try:
+            document = orjson.loads(answer.body[:_MOST_REFUSAL])
+        except ValueError:
+            return ""
+        words = document.get("message") or document.get("error") if isinstance(document, dict) else None
+        if not isinstance(words, str) or self._token.reveal() in words:
+            return ""
+        return f", and says: {printable(' '.join(words.split()), _LONGEST_WORDS)}" if words.strip() else ""
+
+    def refusal(self, reason: str, hint: str) -> NoticeError:
+        """Return the error of a call."""
         place = f"{self.place.kind} project {self.place.project}"
         return NoticeError(f"{place} was not told: {reason}", hint=hint, object=self.place.project)
 
@@ -241,29 +267,30 @@ def commit_id(environment: Mapping[str, str], option: str = "") -> str:
     return commit
 
 
-def marker_of(key: str) -> str:
-    """Return the invisible line that identifies a comment."""
-    return f"<!-- provisioner:{key} -->"
-
-
 def post_comment(client: ForgeClient, number: int, key: str, text: str, account: str = "") -> Posted:
     """Write the comment of a key, or replace it.
 
     Anyone who may comment can write the same marker, and the token can often edit others' comments. So only a comment
-    of the token's own account counts. `account` is that account if the forge does not tell.
+    of the token's own account counts (`account`, if given), or, if the forge does not tell it, one with a proof: an
+    HMAC under the token, over project, request and key. A copied proof stands behind ours, and the oldest counts.
     """
-    body = f"{marker_of(key)}\n{text}"
-    ours = _marked(client, number, marker_of(key), account or client.account())
+    own = account or client.account()
+    proof = "" if own else client.proof_of(number, key)
+    ours = _own_comment(client, number, key, own or client.dialect.runner, proof)
+    marker = f"<!-- provisioner:{key} {proof}-->" if proof else f"<!-- provisioner:{key} -->"
+    body = f"{marker}\n{text}"
     if ours is None:
         client.tell(client.dialect.add_comment(number, body))
         return Posted.ADDED
-    if ours.body.rstrip() == body.rstrip():
+    if ours.body.partition("\n")[2].rstrip() == text.rstrip():
         return Posted.UNCHANGED
     client.tell(client.dialect.edit_comment(number, ours.id, body))
     return Posted.EDITED
 
 
-def _marked(client: ForgeClient, number: int, marker: str, account: str) -> PostedComment | None:
+def _own_comment(client: ForgeClient, number: int, key: str, account: str, proof: str) -> PostedComment | None:
+    """Return the oldest comment of a key by an account or with a proof."""
+    marker = f"<!-- provisioner:{key} "
     for page in range(1, _MOST_PAGES + 1):
         try:
             listed = client.ask(client.dialect.comments(number, page))
@@ -271,7 +298,8 @@ def _marked(client: ForgeClient, number: int, marker: str, account: str) -> Post
             # Somebody's comments are that large: ours is written anew.
             break
         for comment in comments_in(listed):
-            if comment.author == account and comment.body.startswith(marker):
+            is_proved = bool(proof) and comment.body.startswith(f"{marker}{proof}")
+            if is_proved or (comment.author == account and comment.body.startswith(marker)):
                 return comment
         # No forge sends a longer page. Fifty large ones would cost seconds; then our comment counts as missing.
         is_page = isinstance(listed, list) and 0 < len(listed) <= PAGE
@@ -286,25 +314,32 @@ def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection
     present = dialect.labels_in(client.ask(dialect.labels(number)))
     add = tuple(sorted(set(wanted) - set(present)))
     removed = {name: label for name, label in present.items() if name.startswith(family) and name not in wanted}
-    for name in _unknown(client, add):
-        client.tell(dialect.make_label(name, _COLOURS.get(name.removeprefix(family), _OTHER_COLOUR)))
-    for call in dialect.change_labels(number, add, list(removed.values())):
+    known = _label_keys(client, family, add)
+    for call in dialect.change_labels(number, [known[name] for name in add], list(removed.values())):
         client.tell(call)
     return Labelled(add, tuple(sorted(removed)))
 
 
-def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
-    """Return the labels that the project must get first."""
-    unknown = set(names)
+def _label_keys(client: ForgeClient, family: str, names: Collection[str]) -> dict[str, str]:
+    """Return the keys of labels by name; the project gets the missing ones."""
+    dialect, known = client.dialect, dict[str, str]()
     for page in range(1, _MOST_PAGES + 1):
-        call = client.dialect.listed_labels(page) if unknown else None
+        call = dialect.listed_labels(page) if set(names) - set(known) else None
         if call is None:
-            return []
-        listed = names_in(client.ask(call))
+            break
+        listed = dialect.labels_in(client.ask(call))
         if not listed:
             break
-        unknown -= set(listed)
-    return sorted(unknown)
+        known |= listed
+    for name in sorted(set(names) - set(known)):
+        if dialect.listed_labels(1) is None:
+            known[name] = name
+            continue
+        call = dialect.make_label(name, _COLOURS.get(name.removeprefix(family), _OTHER_COLOUR))
+        known |= dialect.labels_in([client.ask(call)])
+        if name not in known:
+            raise client.refusal("it made a label and does not tell which", "see the project's labels")
+    return known
 
 
 def set_status(client: ForgeClient, status: CommitStatus) -> None:

@@ -99,7 +99,7 @@ class Dialect(Protocol):
         """Return an answer's labels: by name, the key that removes each."""
 
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
-        """Add and remove labels; `remove` has keys of `labels_in`."""
+        """Add and remove labels, by their keys of `labels_in`."""
 
     def listed_labels(self, page: int) -> Call | None:
         """List the project's labels; `None` if the forge makes missing ones."""
@@ -140,10 +140,13 @@ class IssuesDialect(Dialect):
         return Call("GET", f"{self._repository}/issues/{number}/labels")
 
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
-        """Remove labels, one call each, and add others by name."""
+        """Remove labels, one call each, and add others."""
         labels = f"{self._repository}/issues/{number}/labels"
         off = [Call("DELETE", f"{labels}/{quote(label, safe='')}", accepted=_GONE) for label in remove]
-        return [*off, *([Call("POST", labels, {"labels": list(add)})] if add else [])]
+        return [*off, *([Call("POST", labels, {"labels": self._added(add)})] if add else [])]
+
+    def _added(self, keys: Sequence[str]) -> list[str] | list[int]:
+        return list(keys)
 
     def set_status(self, status: CommitStatus) -> Call:
         """Set a commit's status."""
@@ -176,6 +179,10 @@ class Forgejo(IssuesDialect):
             for item in answer
             if isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("id"), int)
         }
+
+    def _added(self, keys: Sequence[str]) -> list[str] | list[int]:
+        # Forgejo 7.0 refuses names (422); later versions take both.
+        return [int(key) for key in keys]
 
     def listed_labels(self, page: int) -> Call | None:
         """List the repository's labels; it accepts no others."""

@@ -112,13 +112,39 @@ def test_a_runners_own_token_that_may_not_ask_whose_it_is_is_known(call: Any, fo
     own = ("--account", "bot") if forge.kind == "gitlab" else ()
     for text in ("one", "two"):
         assert call("forge", "comment", "-", *own, stdin=text)[0] == 0
-    assert [note.body for note in forge.notes] == [f"{MARKER}\ntwo"]
+    assert [note.body.partition("\n")[2] for note in forge.notes] == ["two"]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("", "is empty"), (" \n", "is empty"), ("x" * 60_001, "has more than"), ("\udcff", "is no text")],
-)
+@MERGE_REQUEST
+def test_a_token_that_may_not_ask_for_its_account_knows_its_comment_by_a_proof(call: Any, forge: Forge) -> None:
+    """A Forgejo token with `write:issue` alone."""
+    forge.tells_account = False
+    theirs = f"{MARKER}\n### Plan: no change."
+    forge.note("mallory", theirs)
+    for text, what in (("one", "added"), ("two", "edited"), ("two", "unchanged")):
+        assert call("forge", "comment", "-", stdin=text)[1].endswith(f"was {what}\n")
+    mark = forge.notes[1].body.partition("\n")[0]
+    forge.note("mallory", f"{mark}\n### Plan: no change.")
+    assert call("forge", "comment", "-", stdin="three")[1].endswith("was edited\n")
+    assert call("forge", "comment", "-", "--key", "verify", stdin="up")[1].endswith("was added\n")
+    assert [note.body.partition("\n")[2] for note in forge.notes] == [
+        *("### Plan: no change.", "three", "### Plan: no change.", "up")
+    ]
+    assert all(TOKEN not in note.body for note in forge.notes)
+
+
+def test_a_text_that_is_too_long_is_cut_at_a_line_and_says_how_much_is_left(call: Any, forge: Forge) -> None:
+    rows = [f"| camera-{number:05} | đổi |" for number in range(3000)]
+    assert call("forge", "comment", "-", stdin="\n".join(rows))[0] == 0
+    *shown, empty, rest = forge.notes[0].body.splitlines()[1:]
+    assert (shown, empty) == (rows[: len(shown)], "")
+    assert rest.startswith(f"**{3000 - len(shown)} more lines**")
+    assert 55_000 < len(forge.notes[0].body.encode()) < 65_536
+    assert call("forge", "comment", "-", stdin="```\n" + "\n".join(rows))[0] == 0
+    assert forge.notes[0].body.count("```") == 2
+
+
+@pytest.mark.parametrize(("text", "words"), [("", "is empty"), (" \n", "is empty"), ("\udcff", "is no text")])
 def test_what_is_no_comment_is_not_sent(call: Any, forge: Forge, text: str, words: str) -> None:
     code, _, err = call("forge", "comment", "-", stdin=text)
     assert code == 2
@@ -187,6 +213,19 @@ def test_what_does_not_pass_ends_with_14_and_says_why(forge: Forge, call: Any, s
     assert code == 14
     assert f"error: {forge.kind} project {forge.project} was not told: it answers {status}" in err
     assert words in err
+    assert ", and says: no" in err
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "raw", [b'{"message": "\\u001b[31m' + b"x" * 9999 + b'"}', f'{{"message": "not {TOKEN}"}}'.encode(), b"[" * 99_999]
+)
+def test_the_words_of_a_forge_are_short_and_printable_and_have_no_token(forge: Forge, call: Any, raw: bytes) -> None:
+    forge.failing, forge.failed = [422] * 9, raw
+    code, _, err = call("forge", "status", "success", "all up")
+    assert code == 14
+    assert "\x1b" not in err
+    assert len(err) < 600
 
 
 def test_another_token_is_refused_with_what_to_look_at(forge: Forge, call: Any) -> None:
