@@ -32,7 +32,10 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "causes": "causes",
     }
 )
-"""The parts of a visit: the host program's words and ours."""
+"""The parts of a visit in documents: the host program's words and ours."""
+
+_SAID: Final = {**PARTS, "awaited": "centres' reads", "again": "failures again"}
+"""The parts that people are told of."""
 
 # Shorter ones are not worth a reader's time.
 _SHOWN_S = 0.1
@@ -673,7 +676,7 @@ def host_wait(host: str, document: Mapping[str, object], answered_s: float | Non
     except UnreadableError:
         return HostWait(host, answered_s)
     seconds = {span["what"]: max(0.0, span["seconds"]) for span in times.get("spans", ())}
-    parts = {part: seconds[part] for part in PARTS if part in seconds}
+    parts = {part: seconds[part] for part in _SAID if part in seconds}
     return HostWait(host, answered_s, max(0.0, times["seconds"]), parts)
 
 
@@ -694,7 +697,7 @@ def waits_line(waits: Waits) -> str:
         f"{last.visit_s:.1f}",
     )
     parts = sorted(last.parts.items(), key=lambda part: -part[1])
-    named = ", ".join(f"{PARTS[name]} {seconds:.1f} s" for name, seconds in parts if seconds >= _SHOWN_S)
+    named = ", ".join(f"{_SAID[name]} {seconds:.1f} s" for name, seconds in parts if seconds >= _SHOWN_S)
     return f"{head} ({named})" if named else head
 
 

@@ -44,7 +44,7 @@ class CountedLink(NamedTuple):
 
 
 class ReaderSession(NamedTuple):
-    """A reader's session and MediaMTX's counters."""
+    """A reader's session and MediaMTX's counters; `agent` is its program."""
 
     user: str
     path: str
@@ -52,6 +52,7 @@ class ReaderSession(NamedTuple):
     port: int
     packets: int
     discarded: int
+    agent: str = ""
 
 
 class Snapshot(NamedTuple):
@@ -176,6 +177,7 @@ def _session(session: Mapping[str, Any]) -> ReaderSession:
         port=int(port),
         packets=int(session.get("outboundRTPPackets") or session.get("rtpPacketsSent") or 0),
         discarded=int(session.get("outboundRTPPacketsDiscarded") or 0),
+        agent=str(session.get("userAgent") or ""),
     )
 
 

@@ -283,13 +283,18 @@ class _Look:
         with ThreadPoolExecutor(2) as pool:
             reading = pool.submit(self._read, to_read, first)
             until = self._limits.until if awaits and not self.error else 0.0
-            parts: list[Future[Any]] = [reading, pool.submit(self._awaited.wait, until)]
+            parts: list[Future[Any]] = [reading, pool.submit(self._await, until, first)]
             with self._spans.of("samples"):
                 wait(parts, max(_LEAST_S, sample_s))
                 least_s = _BESIDE_LOOKS_S if awaits and self._awaited.has_reads else _LEAST_S
                 self._samples = first, self._later_sample(first, sampled, least_s, sample_s)
                 self.sources = source_log.evidence(connected, source_log.connections())
             self._reads |= reading.result()
+
+    def _await(self, until: float, first: dict[str, SampleAnswer]) -> None:
+        if until and self._awaited.has_reads:
+            with self._spans.of("awaited"):
+                self._awaited.wait(until, first)
 
     def _read(self, paths: Mapping[str, PathToProbe], first: dict[str, SampleAnswer]) -> dict[str, ReadAnswer]:
         if not paths:

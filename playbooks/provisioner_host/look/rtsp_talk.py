@@ -22,6 +22,9 @@ from provisioner_host.onvif.digest import Challenge, challenge_in, digest
 SHORTEST_READ_S = 5
 """A read cut shorter is no evidence about the camera."""
 
+AGENT = "provisioner"
+"""Its name in a server's list of sessions."""
+
 _MOST_HEAD, _MOST_BODY = 16_384, 65_536
 _MOST_SETS = 16_384
 _OK, _UNAUTHORIZED = 200, 401
@@ -166,7 +169,7 @@ class Talk:
 
     def _ask(self, method: str, address: str, fields: Mapping[str, str] | None = None) -> bytes:
         self._number, self._method, self._asked, self._fields = self._number + 1, method, address, dict(fields or {})
-        lines = {"CSeq": str(self._number), "User-Agent": "provisioner", **self._fields}
+        lines = {"CSeq": str(self._number), "User-Agent": AGENT, **self._fields}
         if self._session:
             lines["Session"] = self._session
         if self._challenge:
