@@ -6,8 +6,8 @@ accepted anew (`renew`), without its earlier references.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -43,6 +43,7 @@ class ViewToAccept:
         dark: whether it is too dark to compare.
         references: the views of this path that persons accepted earlier.
         others: likewise, of the facility's other cameras, by camera.
+        tour: whether the camera turns, so that another view is its own as well.
     """
 
     verdict: PathVerdict
@@ -50,6 +51,7 @@ class ViewToAccept:
     dark: bool
     references: References
     others: Mapping[str, References]
+    tour: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ def _refusal(candidate: ViewToAccept, at: datetime, *, renew: bool) -> str:
         return "its picture has too few edges to be known again: accept it when there is light"
     if renew:
         return _of_another(candidate.view, candidate.others)
-    suspects = judge_view(candidate.view, candidate.references, candidate.others, at).suspects
+    tour = candidate.tour
+    suspects = judge_view(candidate.view, candidate.references, candidate.others, at, tour=tour).suspects
     if suspects:
         return msg("{detail}: if it should be so from now on, accept it with --renew", suspects[0].detail)
     return _far_off(candidate, at)
@@ -149,11 +152,17 @@ def _of_another(view: PictureView, neighbours: Mapping[str, References]) -> str:
 
 
 def acceptances(
-    result: VerifyResult, references_by_path: Mapping[str, References], run: str, *, renew: bool = False
+    result: VerifyResult,
+    references_by_path: Mapping[str, References],
+    run: str,
+    *,
+    renew: bool = False,
+    tours: Collection[str] = (),
 ) -> tuple[Acceptance, ...]:
     """Return the result for every path of a verification.
 
-    `references_by_path` has the accepted views of whole facilities. `renew` forgets earlier ones.
+    `references_by_path` has the accepted views of whole facilities. `renew` forgets earlier ones. `tours` are the paths
+    of cameras that turn.
     """
     chosen = {verdict.path for verdict in result.paths}
     by_site = references_by_site(
@@ -161,7 +170,7 @@ def acceptances(
     )
     return tuple(
         _accepted(
-            _view_to_accept(verdict, references_by_path, by_site),
+            replace(_view_to_accept(verdict, references_by_path, by_site), tour=verdict.path in tours),
             verdict.checked_at or result.finished_at,
             run,
             renew=renew,

@@ -281,7 +281,8 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
     """
     previous = recall_references(session, [path.path for path in result.paths])
     run = new_run_id()
-    answers = acceptances(result, previous, run, renew=renew)
+    tours = {path.name for _, path in session.state.paths if path.tour}
+    answers = acceptances(result, previous, run, renew=renew, tours=tours)
     accepted = tuple(Accepted(answer.path, answer.refused, answer.notes) for answer in answers)
     references = {answer.path: answer.references for answer in answers if not answer.refused}
     reports = {path: report for path, stored in references.items() if (report := report_on(stored))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -111,6 +112,18 @@ def test_a_suspect_view_is_accepted_only_anew(person: Person) -> None:
     assert renewed["accepted"]
     now = person.path()
     assert (now["picture"]["suspects"], now["reference"]["count"]) == ([], 1)
+
+
+def test_another_view_of_a_camera_that_turns_is_accepted_beside_the_first(person: Person) -> None:
+    file = person.root / "facilities" / "bac-giang" / "kcl-bg-002.yml"
+    turning = re.sub(r"(?m)^( +)- id: cam-01$", r"\g<0>\n\1  tour: true", file.read_text())
+    assert turning.count("tour: true") == 1
+    file.write_text(turning)
+    person.verify("--accept")
+    person.hosts.views[PATH] = view_of(3)
+    again = next(one for one in person.verify("--accept")["accepted"] if one["path"] == PATH)
+    assert (again["accepted"], again["refused"]) == (True, "")
+    assert person.path()["reference"]["count"] == 2
 
 
 def test_what_is_not_up_is_not_accepted(person: Person) -> None:
