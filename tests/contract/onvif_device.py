@@ -65,6 +65,7 @@ class OnvifDevice:
         place: where it listens; port 0 is any that is free.
         holds_s: how long it holds its answer to a login back, as some do to slow down whoever guesses.
         only_identity: whether it refuses its login for its media profiles.
+        forbids: whether it takes its login, and answers 403.
         elsewhere: where it redirects to.
         refused: how many logins it refused.
         asked: the SOAP requests that came, by name, each with whether it had a login.
@@ -83,6 +84,7 @@ class OnvifDevice:
     profiles: tuple[tuple[str, str, int, int], ...] = (("prof_1", "main", 1920, 1080), ("prof_2", "sub", 640, 360))
     holds_s: float = 0.0
     only_identity: bool = False
+    forbids: bool = False
     elsewhere: str = "http://192.0.2.1/"
     # As through any port map: an address of the device's own network, and another port.
     media_place: str = "http://192.168.1.11:80/onvif/media_service"
@@ -131,6 +133,8 @@ class OnvifDevice:
                 challenge = 'Digest realm="device", nonce="0a4f113b", algorithm=MD5, qop="auth", opaque="5ccc"'
                 return 401, "", {"WWW-Authenticate": challenge}
             return 400, _fault("Sender", "NotAuthorized", "Sender not Authorized"), {}
+        if has_login and self.forbids:
+            return 403, _fault("Sender", "NotAuthorized", "not for this user"), {}
         return (200, self._identity(), {}) if name == "GetDeviceInformation" else (200, self._profiles(), {})
 
     def _is_logged_in(self, request: str, authorization: str) -> bool:

@@ -131,6 +131,16 @@ def test_a_login_that_is_refused_is_tried_once_and_never_again_until_it_is_anoth
         assert device.refused == 1
 
 
+@CAMERA
+@pytest.mark.parametrize("login", [Login.TOKEN, Login.DIGEST])
+def test_a_403_is_no_refused_login(ask: Ask, login: Login) -> None:
+    with OnvifDevice(login=login, forbids=True) as device:
+        accounts = [ask(device) for _ in range(2)]
+    words = "HTTP 403: its user may not ask that; see the user's rights"
+    assert [(account["outcome"], account["detail"]) for account in accounts] == [("wrong answer", words)] * 2
+    assert not paths.LOGIN_TRIES.exists()
+
+
 def an_hour_later() -> None:
     for kept in paths.LOGIN_TRIES.iterdir():
         os.utime(kept, (time.time() - onvif.FOR_S, time.time() - onvif.FOR_S))

@@ -29,11 +29,15 @@ LONGEST_S = 12.0
 """Limit for all requests to a device."""
 _A_REQUEST_S = 5.0
 _MOST_NAMED, _LONGEST_NAME = 8, 40
-_UNAUTHORIZED = frozenset({401, 403})
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 _NO_SOAP = frozenset({404, 405})
 _T = TypeVar("_T")
 # One answer is taken apart at a time: what it takes of memory for that moment is bounded, and 64 times that is not.
 _ALONE = threading.Lock()
+
+
+class _Forbidden(Unreadable):
+    """A 403 in answer to a login: no word about its password."""
 
 
 class _Device:
@@ -94,6 +98,8 @@ class _Device:
         self.account["tried"] = True
         reply = self._post(body, path, self._asked["login"], reply.challenge)
         self.account["tried"] = False
+        if reply.status == _FORBIDDEN:
+            raise _Forbidden("HTTP 403: its user may not ask that; see the user's rights")
         return _read(reply, reading)
 
     def _ask_profile(self, wanted: str) -> None:
@@ -101,10 +107,10 @@ class _Device:
         try:
             path = self._ask(messages.CAPABILITIES, messages.DEVICE_PATH, messages.media_path_in)
             profiles = self._ask(messages.PROFILES, path, messages.profiles_in)
-        except (Silent, NoAnswer, Unreadable):
-            return
-        except RefusedLogin:
+        except (RefusedLogin, _Forbidden):
             self.account["profiles_refused"] = True
+            return
+        except (Silent, NoAnswer, Unreadable):
             return
         self.account["profile"] = _profile(wanted, profiles)
 
@@ -124,7 +130,7 @@ def _read(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
     """Parse a reply; raise `Unreadable` or `RefusedLogin`."""
     if reply.status in _NO_SOAP:
         raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
-    if reply.status in _UNAUTHORIZED:
+    if reply.status in {_UNAUTHORIZED, _FORBIDDEN}:
         raise RefusedLogin
     with _ALONE:
         return reading(reply.body)
