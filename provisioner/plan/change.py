@@ -100,6 +100,7 @@ class Change(NamedTuple):
     Attributes:
         cut: live readers that the change cuts, by relay and path. A change of a centre's tunnel cuts readers at relays.
         province: the facility's province; empty without a single facility, as `facility`.
+        of_strangers: whether it only takes away access that the inventory does not give.
     """
 
     host: str
@@ -111,6 +112,7 @@ class Change(NamedTuple):
     cut: Audience = NOBODY
     province: str = ""
     facility: str = ""
+    of_strangers: bool = False
 
     @property
     def viewers(self) -> int:

@@ -160,7 +160,7 @@ def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:
         case Resource.RULE:
             return _is_element_of(change.name, target)
         case _:
-            return True
+            return not change.of_strangers
 
 
 def _is_peer_of(change: Change, host: HostSpec, target: PathToCheck) -> bool:

@@ -23,7 +23,7 @@ from provisioner.hosts.facts import ElementSet, HostFacts, SetElement, element_o
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path, settings_of
 from provisioner.plan.diff.paths import caution, impact_of_settings, with_hub_paths
-from provisioner.plan.diff.users import USERS, ended_by
+from provisioner.plan.diff.users import USERS, adds_access, ended_by
 
 NOT_A_FILE = "not-a-file"
 """A host's answer for a link or a folder at one of our paths."""
@@ -102,7 +102,18 @@ def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Chang
         impact = Impact.HOT
         reason = msg("{reason}: new clients get another certificate, present ones are not cut", reason)
         reason += caution(comparison.spec.media.artefact.version)
-    return Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
+    change = Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
+    return change._replace(of_strangers=differing == ["content"] and _adds_access(comparison, path, file))
+
+
+def _adds_access(comparison: Comparison, path: str, file: RenderedFile) -> bool:
+    """Return whether a relay's live file differs only by access beyond the inventory's."""
+    live = comparison.facts.relay
+    if path != MEDIAMTX_FILE or comparison.spec.relay is None or live is None or live["foreign"]:
+        return False
+    desired, present = settings_of(file.content, comparison.spec.digest_key), live["settings"]
+    changed = {name for name in desired.keys() | present.keys() if desired.get(name) != present.get(name)}
+    return changed == {USERS} and adds_access(present.get(USERS), desired.get(USERS))
 
 
 def _to_be_remembered(comparison: Comparison) -> str:

@@ -83,6 +83,25 @@ def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) 
     return EndedReaders(dict(sorted(ended.items())), takes_away or bool(ended), reason)
 
 
+def adds_access(live: object, desired: object) -> bool:
+    """Return whether live users only have more than desired: strangers, rights, addresses.
+
+    A second entry of a desired user counts as another password, which is no mere addition.
+    """
+    now, wanted = _entries(live), _entries(desired)
+    return all(
+        len(now.get(name, ())) == len(entries) and all(map(_has_all, now[name], entries))
+        for name, entries in wanted.items()
+    )
+
+
+def _has_all(live: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    rights, had = desired.get("permissions"), live.get("permissions")
+    keeps = isinstance(rights, list) and isinstance(had, list) and all(right in had for right in rights)
+    others = ({k: v for k, v in entry.items() if k not in {"ips", "permissions"}} for entry in (live, desired))
+    return keeps and _is_wider(desired.get("ips"), live.get("ips")) and next(others) == next(others)
+
+
 def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
     """Return pushed paths that a change of users cuts.
 

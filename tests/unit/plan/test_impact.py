@@ -141,6 +141,35 @@ def test_a_user_that_goes_takes_its_readers_along(relay: Found) -> None:
     assert change.reason.endswith("authInternalUsers: any may not come any more")
 
 
+STRANGER = b'{"user": "drawn", "pass": "p", "ips": [], "permissions": [{"action": "read"}]}, '
+
+
+@RELAY_IN_OTHER_HANDS
+@pytest.mark.parametrize(
+    ("edit", "only_adds"),
+    [
+        (lambda text: text.replace(b'{"user": "api"', STRANGER + b'{"user": "api"', 1), True),
+        (lambda text: text.replace(b'"ips": ["10.90.0.1"]', b'"ips": []'), True),
+        (lambda text: text.replace(b'"permissions": [', b'"permissions": [{"action": "metrics"}, '), True),
+        (lambda text: text.replace(b'"ips": ["10.90.0.1"]', b'"ips": ["10.90.0.77"]'), False),
+        (another_hash, False),
+        (without_probe, False),
+        (lambda text: re.sub(rb'(\{"user": "probe".*?\]\}, )', rb"\1\1", text), False),
+        (lambda text: text.replace(b'{"user": "api"', STRANGER + b'{"user": "api"', 1) + b"pathDefaults:\n", False),
+        (lambda text: text.replace(b'{"user": "api"', STRANGER + b'{"user": "api"', 1) + b"readTimeout: 1s\n", False),
+    ],
+    ids=[
+        *("a stranger", "from anywhere", "more rights", "from elsewhere", "another password", "one less"),
+        *("the same twice", "a foreign line", "a setting"),
+    ],
+)
+def test_access_that_somebody_added_touches_no_stream(
+    relay: Found, edit: Callable[[bytes], bytes], *, only_adds: bool
+) -> None:
+    relay.edit(MEDIAMTX_FILE, edit)
+    assert relay.plan(Resource.FILE, "mediamtx.yml").of_strangers is only_adds
+
+
 @CENTRE
 def test_addresses_that_are_permitted_no_more_end_who_reads_from_there(relay: Found) -> None:
     relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'"ips": ["10.90.0.1"]', b'"ips": ["10.90.0.0/24"]'))

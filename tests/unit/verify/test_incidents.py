@@ -216,6 +216,12 @@ def test_a_file_that_differs_in_listed_parts_touches_what_they_touch(
     assert {t.path.name for t in TARGETS if touching(changes, relay_spec(), t)} == touched
 
 
+def test_access_that_somebody_added_to_a_relays_file_touches_no_path() -> None:
+    file = Change(RELAY, Resource.FILE, "/etc/provisioner/mediamtx.yml", Action.UPDATE, Impact.PATH, "settings differ")
+    touched = [t for t in TARGETS if touching([file._replace(of_strangers=True)], relay_spec(), t)]
+    assert (touched, len([t for t in TARGETS if touching([file], relay_spec(), t)])) == ([], len(EVERY))
+
+
 def test_a_relays_settings_touch_every_path_whatever_is_beside_them() -> None:
     changes = [
         Change(RELAY, Resource.FILE, "/etc/provisioner/mediamtx.yml", Action.UPDATE, Impact.ALL, "settings differ"),
