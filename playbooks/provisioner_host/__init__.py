@@ -7,11 +7,14 @@ The sources have folders, but the program is shipped flat: the entry of older in
 each folder is a package with this file's directory as its path, so module names are unique across folders.
 """
 
+import gc
 import os
 import sys
 import types
 
 FOLDERS = ("machine", "tunnel", "firewall", "relay", "onvif", "state", "observe", "look", "change")
+
+gc.set_threshold(20_000)  # imports leave no garbage: at 700 it is looked for ten times
 
 for _folder in FOLDERS:
     if not os.path.isdir(os.path.join(__path__[0], _folder)):  # noqa: PTH112, PTH118 (pathlib costs every call)

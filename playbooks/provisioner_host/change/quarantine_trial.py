@@ -6,7 +6,6 @@ quarantined meanwhile; the next write restores them, or confirms their quarantin
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from provisioner_host.change.transaction import OPERATION_S
 from provisioner_host.machine import paths
 from provisioner_host.machine.files import write
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed, run
 from provisioner_host.relay import quarantine, relay
 from provisioner_host.relay.quarantine import LoginLine, login_line_in
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FIRST = 2
 """Number of paths that try a new login."""
 _PATIENCE_S, _PAUSE_S = 5.0, 0.2
-_STARTED = re.compile(r'"message":"\[path (\S+)\] \[RTSP source\] started"')
+_STARTED = pattern(r'"message":"\[path (\S+)\] \[RTSP source\] started"')
 
 Tried = Mapping[str, frozenset[str]]
 """New logins with the paths that try them."""

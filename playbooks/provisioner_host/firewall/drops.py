@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import re
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from provisioner_host.machine.paths import PROBE_TABLE, SECOND_TUNNEL, TUNNEL, USER
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import PATH, Failed, run
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ _MOST_DROPS = 200
 _READY_S = 0.3
 _LAST_S = 0.2
 _RATE = "limit rate 20/second burst 60 packets"
-_LINE = re.compile(
+_LINE = pattern(
     r"^trace id (?P<id>[0-9a-f]+) (?P<table>\w+ \S+) (?P<chain>\S+) (?P<what>packet: |rule |policy )(?P<rest>.*)$"
 )
-_FIELD = re.compile(r"\b(iif|oif|ip6? saddr|ip6? daddr|tcp sport|tcp dport|udp sport|udp dport) \"?([^\s\"]+)")
+_FIELD = pattern(r"\b(iif|oif|ip6? saddr|ip6? daddr|tcp sport|tcp dport|udp sport|udp dport) \"?([^\s\"]+)")
 # The second one is there while a relay changes its own key.
 _TUNNELS = f'{{ "{TUNNEL}", "{SECOND_TUNNEL}" }}'
-_RULE_DROPS = re.compile(r"\(verdict drop\)$")
+_RULE_DROPS = pattern(r"\(verdict drop\)$")
 
 
 class Trace:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from provisioner_host.machine import paths
 from provisioner_host.machine.files import cached, identity
 from provisioner_host.machine.namespace import scratch
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import PATH, Failed, run
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 Items = dict[str, Any]
 _LIST = ["nft", "-j", "list", "table", *paths.TABLE]
 _COUNTERS = {"packets", "bytes"}
-_USER = re.compile(r'\bskuid "([a-z_][a-z0-9_-]*)"')
+_USER = pattern(r'\bskuid "([a-z_][a-z0-9_-]*)"')
 # nft would read any other file as root, and repeats its lines in errors. A text of several lines would hide one.
-_APART = re.compile(r'^[ \t]*#[^\n]*\n|"[^"\n]*"', re.MULTILINE)
-_INCLUDES = re.compile(r'include|"')
-_ELEMENTS = re.compile(
+_APART = pattern(r'^[ \t]*#[^\n]*\n|"[^"\n]*"', re.MULTILINE)
+_INCLUDES = pattern(r'include|"')
+_ELEMENTS = pattern(
     r"^\tset (cameras|onvif|relays) \{\n(?:\t\t(?:type|flags) [^\n]*\n)*\t\telements = \{ ([0-9., ]+) \}\n",
     re.MULTILINE,
 )
-_OWN = re.compile(r' oifname "lo" ip daddr ([0-9.]+) tcp dport (\d+) accept comment "probe-(?:reads|hub)"\n')
+_OWN = pattern(r' oifname "lo" ip daddr ([0-9.]+) tcp dport (\d+) accept comment "probe-(?:reads|hub)"\n')
 _SHOWN = 80
 # The largest that a user can have but one: nobody has it.
 _NOBODY = 2**32 - 2

@@ -23,6 +23,7 @@ from provisioner_host.look import picture_look
 from provisioner_host.look.early_end import Decoded
 from provisioner_host.look.media_units import CLOCK
 from provisioner_host.look.picture_look import MOST_LINE, MeasuredPictures
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import PATH, Failed
 
 if TYPE_CHECKING:
@@ -41,15 +42,15 @@ _MOST_ANSWER = 1_000_000
 _ENDING_S = 2.0
 _LAST_FD = 512
 # Newer ffmpeg may leave the filter's own name out.
-_SHOWN = re.compile(
+_SHOWN = pattern(
     r"^\[(?:showinfo@)?(decoded|chosen)(\d) @ 0x[0-9a-f]+\] n: *\d+ [^\n]*\bpts_time:(-?[\d.]{1,20})[^\n]*"
     r"\bs:(\d{1,5})x(\d{1,5}) [^\n]*\biskey:(\d)\b"
 )
-_RATE = re.compile(
+_RATE = pattern(
     r"^\[(?:showinfo@)?(decoded|chosen)(\d) @ 0x[0-9a-f]+\] config in [^\n]*\bframe_rate: (\d{1,9})/(\d{1,9})\s*$"
 )
-_TROUBLE = re.compile(r"^(?:Error|Cannot|Conversion failed|[^\n\[]{0,200}: corrupt input)")
-_REPEATED = re.compile(r"^ {4}Last message repeated (\d{1,9}) times")
+_TROUBLE = pattern(r"^(?:Error|Cannot|Conversion failed|[^\n\[]{0,200}: corrupt input)")
+_REPEATED = pattern(r"^ {4}Last message repeated (\d{1,9}) times")
 # What `nice` ends with if it cannot start a program.
 _NOT_STARTED = {126, 127}
 _MOST_WHY = 300

@@ -6,7 +6,6 @@ kernel; `ss` shows how much, and whether the network or the reader is slow. The 
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine.paths import READER_PORTS
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed, run
 from provisioner_host.relay import relay
 
@@ -27,9 +27,9 @@ _EVERY_S = 1.0
 # A visit to a large relay takes minutes: of those, a look every so often is enough.
 _LATER_S, _SOON_S = 5.0, 30.0
 _NAMED = 10_000
-_LINE = re.compile(r"^(\d+)\s+(\d+)\s+(\S+):(\d+)\s+(\S+):(\d+)\s(.*)$")
-_COUNT = re.compile(r"\b(bytes_sent|bytes_retrans|bytes_received|data_segs_in|rcv_ooopack):(\d+)\b")
-_SPENT = re.compile(r"\b(busy|rwnd_limited):(\d+)ms")
+_LINE = pattern(r"^(\d+)\s+(\d+)\s+(\S+):(\d+)\s+(\S+):(\d+)\s(.*)$")
+_COUNT = pattern(r"\b(bytes_sent|bytes_retrans|bytes_received|data_segs_in|rcv_ooopack):(\d+)\b")
+_SPENT = pattern(r"\b(busy|rwnd_limited):(\d+)ms")
 
 Ends = tuple[str, int, str, int]
 """A connection: our address and port, then the peer's."""

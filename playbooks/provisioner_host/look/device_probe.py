@@ -26,6 +26,7 @@ from provisioner_host.look.reach import DeviceAddress
 from provisioner_host.look.rtsp_talk import Refused, Talk
 from provisioner_host.machine.files import keyed_digest, read_json, write_json
 from provisioner_host.machine.paths import LOGINS_TRIED, PROBE_TABLE, TABLE
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed, run
 from provisioner_host.machine.stream_logins import without_login
 from provisioner_host.relay import quarantine, relay
@@ -44,22 +45,22 @@ if TYPE_CHECKING:
     )
 
 
-_REDIRECT = re.compile(rb"^RTSP/1\.\d 30[1-5]\b")
-_LOCATION = re.compile(rb"^location[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
-_STRANGE_LETTER = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
+_REDIRECT = pattern(rb"^RTSP/1\.\d 30[1-5]\b")
+_LOCATION = pattern(rb"^location[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_STRANGE_LETTER = pattern(r"[^A-Za-z0-9.:\[\]_-]")
 _SHOWN = 80
 
 _AT_ONCE = 32
 _PATIENCE_S = 3.0
 _MOST_BYTES = 8192
 _MOST_MEDIA = 8
-_STATUS = re.compile(rb"^RTSP/1\.\d (\d{3})\b")
+_STATUS = pattern(rb"^RTSP/1\.\d (\d{3})\b")
 _BEGINNING = b"RTSP/1."
-_WEB = re.compile(rb"^(?:HTTP/1\.\d \d{3}\b|<!doctype|<html)", re.IGNORECASE)
-_ENCRYPTED = re.compile(rb"^[\x15\x16]\x03[\x00-\x04]")
-_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,5})\b", re.IGNORECASE | re.MULTILINE)
-_MEDIA = re.compile(rb"^m=(video|audio|application|text)\b", re.MULTILINE)
-_TARGET = re.compile(r"/[!-~]{0,500}")
+_WEB = pattern(rb"^(?:HTTP/1\.\d \d{3}\b|<!doctype|<html)", re.IGNORECASE)
+_ENCRYPTED = pattern(rb"^[\x15\x16]\x03[\x00-\x04]")
+_LENGTH = pattern(rb"^content-length[ \t]*:[ \t]*(\d{1,5})\b", re.IGNORECASE | re.MULTILINE)
+_MEDIA = pattern(rb"^m=(video|audio|application|text)\b", re.MULTILINE)
+_TARGET = pattern(r"/[!-~]{0,500}")
 
 _MOST_ASKED = 500
 _GATEWAYS_S = 4.0

@@ -5,13 +5,13 @@ ffmpeg writes each measured picture twice, averaged and exact. Only numbers are 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
 from provisioner_host.look import picture_measures
 from provisioner_host.look.picture_measures import MOST_PICTURES
+from provisioner_host.machine.patterns import pattern
 
 if TYPE_CHECKING:
     from provisioner_host.wire import LookToTake, SceneAnswer
@@ -34,10 +34,10 @@ _SIZES = (
 )
 
 # From the beginning of a line: what a stream says of itself may stand anywhere else.
-_DECODER = re.compile(r"^\[(?:h264|hevc) @ 0x[0-9a-f]+\] (.*)")
+_DECODER = pattern(r"^\[(?:h264|hevc) @ 0x[0-9a-f]+\] (.*)")
 # What decoders say of streams that are as their encoders mean them: units for other programs, and how many pictures a
 # camera wants kept. None of it is a picture that is damaged.
-_HARMLESS = re.compile(
+_HARMLESS = pattern(
     r"(?:SEI type|Unknown SEI|unknown SEI|Skipping NAL|Unhandled NAL|Increasing reorder|Reinit context|"
     r"number of reference frames|mmco: unref short|VPS|SPS unavailable|truncating|Overread|no frame!|"
     r"PPS changed|data partitioning|Invalid VCL NAL without|co located POCs)",

@@ -18,6 +18,8 @@ from math import hypot, inf, log2
 from operator import add, sub, truediv
 from typing import TYPE_CHECKING
 
+from provisioner_host.machine.patterns import pattern
+
 if TYPE_CHECKING:
     from provisioner_host.wire import PacketsAnswer, PictureAnswer, SceneAnswer
 
@@ -59,9 +61,9 @@ _STEEPEST = 0.998
 _SAID_H264 = frozenset({6, 9, 12})
 _SAID_H265 = frozenset({35, 38, 39, 40})
 
-_GRID = re.compile(rf"[0-9a-f]{{{GRID_WIDTH * GRID_HEIGHT}}}")
-_STRENGTHS = re.compile(rf"[0-9a-f]{{{COARSE_WIDTH * COARSE_HEIGHT}}}")
-_DIGEST = re.compile(r"[0-9a-f]{16}")
+_GRID = pattern(rf"[0-9a-f]{{{GRID_WIDTH * GRID_HEIGHT}}}")
+_STRENGTHS = pattern(rf"[0-9a-f]{{{COARSE_WIDTH * COARSE_HEIGHT}}}")
+_DIGEST = pattern(r"[0-9a-f]{16}")
 _MOST, _LONGEST_S, _STEEPEST_SLOPE = 10**9, 10**6, 2_000
 
 

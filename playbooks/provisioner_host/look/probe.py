@@ -9,7 +9,6 @@ it takes no lease, connects to no camera, reads no file, and changes nothing.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -22,6 +21,7 @@ from provisioner_host.look import awaited_reads, deliveries, device_probe, reach
 from provisioner_host.look.rtsp_talk import SHORTEST_READ_S, Login
 from provisioner_host.machine import confined, files, units
 from provisioner_host.machine.paths import PROBE_PASSWORD, READERS_FILE, RTSP_PORT, RTSPS_PORT, UNIT_MEDIAMTX
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed, scrub
 from provisioner_host.observe import host
 from provisioner_host.onvif import onvif
@@ -79,7 +79,7 @@ _CENTRE_AGAIN_S = 9.0
 # What a relay answers of a path that it has not got now, or cannot get now.
 _ABSENT = frozenset({400, 404})
 # A Control API that refuses a question has answered: its relay runs.
-_ANSWERED = re.compile(r"\bHTTP/1\.\d \d{3}\b")
+_ANSWERED = pattern(r"\bHTTP/1\.\d \d{3}\b")
 
 
 class ProbeBudget:

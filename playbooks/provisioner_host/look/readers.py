@@ -7,7 +7,6 @@ on standard input; `serve` runs confined and answers one line per read. These an
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 import re
@@ -32,7 +31,8 @@ from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.picture_measures import checked_picture, number
 from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.look.stream_reader import ReadLimits, StreamTurn
-from provisioner_host.machine import confined, shell, stream_logins
+from provisioner_host.machine import confined, patterns, shell, stream_logins
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.onvif import digest
 from provisioner_host.relay import pinned_tls
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 # The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
 _SHIPPED = (
+    patterns,
     cpu_budget,
     stream_logins,
     shell,
@@ -63,7 +64,7 @@ _TASKS_A_READER, _SPARE_TASKS = 24, 32
 _PROCESS_LIMITS = ("LimitDATA=768M", "LimitFSIZE=0", "LimitNOFILE=512", "Nice=10", "SystemCallFilter=setpriority")
 _GRACE_S = 3
 _LONGEST_ERROR, _LARGEST, _LONGEST_S = 300, 65536, 1e4
-_WORD = re.compile(r"\w{1,32}", re.ASCII)
+_WORD = pattern(r"\w{1,32}", re.ASCII)
 
 Turn = tuple[str, str]
 """A login's name and the path to read."""
@@ -223,6 +224,8 @@ def _line(text: object) -> str:
 
 def serve(request: ReadersRequest) -> None:
     """Read the requested streams; print a line per read."""
+    import ctypes  # noqa: PLC0415 (root's part does without it)
+
     # Nobody of the same user looks into this process, which holds the logins.
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     logins = {name: Login(*parts) for name, parts in request["logins"].items()}

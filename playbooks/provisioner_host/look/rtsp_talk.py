@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from provisioner_host.look.media_units import CLOCK, CODECS, START_CODE, Unfit
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import scrub
 from provisioner_host.onvif.digest import Challenge, challenge_in, digest
 
@@ -30,21 +31,21 @@ _MOST_SETS = 16_384
 _OK, _UNAUTHORIZED = 200, 401
 # A login is proved again only if the server calls its own challenge stale; so often in a talk.
 _MOST_PROOFS = 4
-_STALE = re.compile(r"\bstale\s*=\s*\"?true\b", re.IGNORECASE)
+_STALE = pattern(r"\bstale\s*=\s*\"?true\b", re.IGNORECASE)
 _DOLLAR, _FRAME_HEAD = 0x24, 4
 # A device's address comes encoded as it is to be sent.
 _KEPT = "/%?&=:@;,+!$'()*"
-_ANSWER = re.compile(rb"RTSP/1\.0 (\d{3})(?: [^\r\n]{0,200})?\r?\n")
-_MEDIA = re.compile(r"^m=(\w+) [^\n]{0,60}? (\d{1,3})[^\n]*$", re.MULTILINE)
-_FORMAT = re.compile(r"^a=rtpmap:(\d{1,3}) +([\w-]{1,20})/(\d{1,9})", re.MULTILINE)
-_CONTROL = re.compile(r"^a=control:([!-~]{1,2000})\s*$", re.MULTILINE)
-_PARAMETERS = re.compile(r"^a=fmtp:\d{1,3} +([^\r\n]{1,12000})", re.MULTILINE)
+_ANSWER = pattern(rb"RTSP/1\.0 (\d{3})(?: [^\r\n]{0,200})?\r?\n")
+_MEDIA = pattern(r"^m=(\w+) [^\n]{0,60}? (\d{1,3})[^\n]*$", re.MULTILINE)
+_FORMAT = pattern(r"^a=rtpmap:(\d{1,3}) +([\w-]{1,20})/(\d{1,9})", re.MULTILINE)
+_CONTROL = pattern(r"^a=control:([!-~]{1,2000})\s*$", re.MULTILINE)
+_PARAMETERS = pattern(r"^a=fmtp:\d{1,3} +([^\r\n]{1,12000})", re.MULTILINE)
 _SETS = {"h264": ("sprop-parameter-sets",), "hevc": ("sprop-vps", "sprop-sps", "sprop-pps"), "mjpeg": (), "mpeg4": ()}
 # A description need not name these (RFC 3551).
 _STATIC = {26: ("JPEG", CLOCK), 31: ("H261", CLOCK), 32: ("MPV", CLOCK), 34: ("H263", CLOCK)}
-_CHANNELS = re.compile(r"interleaved=(\d{1,3})")
-_SESSION = re.compile(r"[A-Za-z0-9$._+-]{1,200}")
-_PLACE = re.compile(r"rtsps?://[!-~]{1,2000}")
+_CHANNELS = pattern(r"interleaved=(\d{1,3})")
+_SESSION = pattern(r"[A-Za-z0-9$._+-]{1,200}")
+_PLACE = pattern(r"rtsps?://[!-~]{1,2000}")
 
 
 class Login(NamedTuple):

@@ -7,7 +7,6 @@ saves the four processes of a named namespace, and leaves no namespace behind if
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import queue
 import signal
@@ -85,6 +84,8 @@ def _unshare() -> None:
 
     Python has `os.unshare` from 3.12 on.
     """
+    import ctypes  # noqa: PLC0415 (few calls try rules, and each would wait for it)
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNET) != 0:
         raise Failed(f"no scratch network namespace: {os.strerror(ctypes.get_errno())}")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 
+from provisioner_host.machine.patterns import pattern
+
 # An address's path or query may be anything, and some devices take the login there.
-_KEY = re.compile(
+_KEY_TEXT = (
     r"(?<![a-z])(?:user(?:name|id)?|usr|uid|login|account|pass(?:word|wd|code|phrase|w)?|pwd|psw|psd|pw|mk|auth[a-z_]*"
     r"|(?:access|api)?_?token|api_?key|key|secret|cred(?:ential)?s?|session(?:_?id)?|sign(?:ature)?|digest|hash|md5"
-    r"|basic|bearer|jwt)\s*[=:]"
+    r"|basic|bearer|jwt)\s*"
 )
-_CODE = re.compile(r"%([0-9A-Fa-f]{2})")
+_KEY = pattern(_KEY_TEXT + "[=:]")
+_CODE = pattern(r"%([0-9A-Fa-f]{2})")
 _MOST_ENCODED = 8
-_ADDRESS = re.compile(r"(rtsps?://)([^\s\"'<>]*)")
-_ASSIGNED = re.compile(_KEY.pattern.removesuffix("[=:]") + r"=\s*\S+", re.IGNORECASE)
-_REASON = re.compile(r"(bad status code: \d+ )\((?![A-Za-z *-]{0,60}\)$).*", re.DOTALL)
+_ADDRESS = pattern(r"(rtsps?://)([^\s\"'<>]*)")
+_ASSIGNED = pattern(_KEY_TEXT + r"=\s*\S+", re.IGNORECASE)
+_REASON = pattern(r"(bad status code: \d+ )\((?![A-Za-z *-]{0,60}\)$).*", re.DOTALL)
 _WITHHELD = "***"
 _SHORTEST = 4
 """Shorter passwords also occur in ordinary sentences and cause codes."""

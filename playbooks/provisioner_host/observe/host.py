@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner_host.firewall import firewall
 from provisioner_host.machine import files, paths, sandbox, units
 from provisioner_host.machine.files import cached, identity
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import PATH
 from provisioner_host.observe import machine
 from provisioner_host.relay import quarantine, relay, sessions, streams
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
 
 _TABLE = " ".join(("table", *paths.TABLE))
-_PROGRAM = re.compile(r"mediamtx-(.+)-[0-9a-f]+")
+_PROGRAM = pattern(r"mediamtx-(.+)-[0-9a-f]+")
 
 
 def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> FactsAnswer:

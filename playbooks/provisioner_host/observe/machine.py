@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from provisioner_host.firewall import lockout
 from provisioner_host.machine import paths, units
 from provisioner_host.machine.files import cached, identity
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import PATH, Failed, run
 from provisioner_host.tunnel import tunnel
 
@@ -34,7 +35,7 @@ NEEDED_FOR_UNITS = "dbus"
 # What a reader's ffmpeg has to decode by itself: some systems ship one that decodes neither.
 NEEDED_OF_FFMPEG = "ffmpeg-decoders"
 _DECODERS = frozenset({"h264", "hevc"})
-_DECODER = re.compile(r"^ V[F.][S.][X.][B.][D.] (\w+) ", re.MULTILINE)
+_DECODER = pattern(r"^ V[F.][S.][X.][B.][D.] (\w+) ", re.MULTILINE)
 _BUS = Path("/run/dbus/system_bus_socket")
 _BUS_PROGRAMS = ("dbus-daemon", "dbus-broker-launch")
 _OS_RELEASE = Path("/etc/os-release")

@@ -8,7 +8,6 @@ that refuses the login once gets no more requests.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import sys
@@ -161,6 +160,8 @@ def _account(turn: AskingTurn, until: float) -> AccountAnswer:
 
 def serve(request: AskingRequest) -> None:
     """Query the requested devices; print a line per device."""
+    import ctypes  # noqa: PLC0415 (root's part does without it)
+
     # Nobody of the same user looks into this process, which holds the logins.
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     alone = threading.Lock()

@@ -6,7 +6,9 @@ import hashlib
 import re
 from typing import NamedTuple
 
-_PARAMETER = re.compile(r'([a-z-]{1,20})\s*=\s*(?:"([^"\\\r\n]{0,300})"|([^\s",]{1,100}))', re.IGNORECASE)
+from provisioner_host.machine.patterns import pattern
+
+_PARAMETER = pattern(r'([a-z-]{1,20})\s*=\s*(?:"([^"\\\r\n]{0,300})"|([^\s",]{1,100}))', re.IGNORECASE)
 _HASHES = {"MD5": "md5", "SHA-256": "sha256"}
 
 

@@ -18,13 +18,14 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 from xml.parsers import expat
 
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.onvif.digest import Challenge, challenge_in
 
 MOST_BYTES = 256 * 1024
 _BLOCK = 16 * 1024
 _LONGEST_HEAD = 16 * 1024
 _LONGEST_SIZE = 128
-_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r?\n|$)")
+_STATUS = pattern(rb"HTTP/1\.[01] (\d{3})(?: |\r?\n|$)")
 
 DEVICE_PATH = "/onvif/device_service"
 MEDIA_PATH = "/onvif/Media"
@@ -45,9 +46,9 @@ _NONCE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-s
 _DEEPEST, _MOST_ELEMENTS, _LONGEST_TEXT = 32, 20_000, 400
 _EARLIEST_YEAR, _LATEST_YEAR = 1970, 2200
 _LARGEST = 65_535
-_REFUSED = re.compile(r"not\s*authori[sz]ed|failed\s*authentication|unauthori[sz]ed|invalid\s*security", re.IGNORECASE)
+_REFUSED = pattern(r"not\s*authori[sz]ed|failed\s*authentication|unauthori[sz]ed|invalid\s*security", re.IGNORECASE)
 # No `@`, no `..`, nothing that an HTTP request line takes for its end: what a device names is a path on itself.
-_PLACE = re.compile(r"https?://[^/?#\s]{1,255}(/[A-Za-z0-9._~/-]{1,200}(?:\?[A-Za-z0-9._~=&-]{1,100})?)")
+_PLACE = pattern(r"https?://[^/?#\s]{1,255}(/[A-Za-z0-9._~/-]{1,200}(?:\?[A-Za-z0-9._~=&-]{1,100})?)")
 
 
 class Silent(Exception):  # noqa: N818 (it reads as what is so)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from provisioner_host.machine import confined, paths, sandbox
+from provisioner_host.machine import confined, paths, patterns, sandbox
 from provisioner_host.machine.files import keyed_digest
 from provisioner_host.machine.shell import Failed
 from provisioner_host.machine.stream_logins import forgotten
@@ -47,7 +47,7 @@ FOR_S = 3600.0
 """How long a try counts."""
 _SALT = 16
 
-_SHIPPED = (digest, messages, ask)
+_SHIPPED = (patterns, digest, messages, ask)
 _AT_ONCE = 64
 _GRACE_S = 3
 # Of one unit's setting: the kernel takes no argument of more than 128 KiB.

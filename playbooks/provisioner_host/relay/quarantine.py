@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine import files, paths
 from provisioner_host.machine.files import keyed_digest
+from provisioner_host.machine.patterns import pattern
 
 if TYPE_CHECKING:
     from provisioner_host.wire import QuarantineAnswer, RunningChange
 
 
-_LINE = re.compile(
+_LINE = pattern(
     r"^(?:# quarantined (?P<since>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ):)?"
     r'(?P<line>  (?P<name>"(?:[^"\\]|\\.)*"): (?P<settings>\{.*\}))$',
     re.MULTILINE,
 )
 _MARK = "# quarantined "
-_SENTINEL = re.compile(rf'^(  "{paths.SENTINEL_PREFIX}[0-9a-f]{{12}})([0-9a-f]{{8}})?(?=": )', re.MULTILINE)
+_SENTINEL = pattern(rf'^(  "{paths.SENTINEL_PREFIX}[0-9a-f]{{12}})([0-9a-f]{{8}})?(?=": )', re.MULTILINE)
 _RTSP = "554"
 
 Refused = Mapping[str, str]
@@ -40,8 +41,8 @@ MOST_REFUSALS = 2
 # The path's name is MediaMTX's own and comes first: whatever a camera says comes after it, and is matched from its
 # beginning, so that no camera speaks for another one or of another answer.
 # 403 is no word about a login: its user may lack rights, or too many clients are there.
-_REFUSED = re.compile(r"\[path (\S+)\] \[RTSP source\] bad status code: 401(?: |$)")
-_TAKEN = re.compile(r"\[path (\S+)\] stream is available\b")
+_REFUSED = pattern(r"\[path (\S+)\] \[RTSP source\] bad status code: 401(?: |$)")
+_TAKEN = pattern(r"\[path (\S+)\] stream is available\b")
 _MARKS = ("bad status code: 401", "stream is available")
 _LONGEST = 4096
 

@@ -18,6 +18,7 @@ from provisioner_host.machine import sandbox, units
 from provisioner_host.machine.files import canonical, keyed_digest
 from provisioner_host.machine.namespace import Scratch, scratch
 from provisioner_host.machine.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import PATH, Failed, scrub
 from provisioner_host.machine.stream_logins import without_login
 from provisioner_host.relay.quarantine import whole
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
 WRITE_GAP_S = 1.6
-PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
+PATH_LINE = pattern(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
 # A path's name goes in as it was asked for: with a line's end in it, it would be a second question, with our login.
-_ASKED = re.compile(r"/[!-~]+")
+_ASKED = pattern(r"/[!-~]+")
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
-_SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
+_SETTING_LINE = pattern(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
 USERS_LINE = "authInternalUsers: "
 _EVERY_ADDRESS, _LOOPBACK = "0.0.0.0", "127.0.0.1"  # noqa: S104 (read, and listened at by nobody here)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner_host.machine import units
 from provisioner_host.machine.paths import READER_PORTS, UNIT_MEDIAMTX
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed, run
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ _FIELDS = "MainPID,NRestarts,ExecMainStartTimestampMonotonic"
 # systemd's messages of an automatic restart and of a process that ended (`journalctl --catalog`).
 _RESTART, _EXIT = "5eb03494b6584870a536b337290809b3", "98e322203f7a4ed290d09fe03c09fe15"
 _SCHEDULED = "Scheduled restart job"
-_EXITED = re.compile(r"process exited, code=(\w{1,20}), status=(\S{1,40})")
+_EXITED = pattern(r"process exited, code=(\w{1,20}), status=(\S{1,40})")
 _HOUR_S = 3600
 _NO_FILES = "too many open files"
-_LIMIT = re.compile(r"^Max open files +(\d+) ", re.MULTILINE)
+_LIMIT = pattern(r"^Max open files +(\d+) ", re.MULTILINE)
 _STOLEN = 8
 _NS = 1e9
 

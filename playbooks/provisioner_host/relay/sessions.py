@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay import quarantine, relay
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provisioner_host.wire import AddedAnswer, PublishingAnswer, PusherAnswer, ReaderAnswer, UserRightsAnswer
 
 
-_ID = re.compile(r"[0-9a-fA-F-]{36}")
+_ID = pattern(r"[0-9a-fA-F-]{36}")
 # Read again until so long after the first look: a reader who was let in at the last moment shows a little later.
 _PATIENCE_S = 10.0
 _AGAIN_S = 0.2
@@ -34,8 +34,8 @@ _ESTABLISHED = "01"
 Users = Mapping[str, list[dict[str, Any]]]
 """Entries of `authInternalUsers` by name; MediaMTX uses the first match."""
 
-_OPENED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
-_REFUSED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")
+_OPENED = pattern(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
+_REFUSED = pattern(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")
 _MOST, _MOST_ADDED = 1000, 20
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine.paths import API_PORT, READER_PORTS, TABLE, USER
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed, run, scrub
 from provisioner_host.machine.stream_logins import forgotten
 from provisioner_host.relay import relay
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from provisioner_host.wire import EndpointAnswer, SourcesAnswer, StreamEndsAnswer
 
 
-_SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
-_VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})\.")
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:\d\d)")
+_SOURCE = pattern(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
+_VERSION = pattern(r"^v?(\d{1,4})\.(\d{1,4})\.")
+_TIMESTAMP = pattern(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:\d\d)")
 _SAYS_ERRORS = (1, 21)
 _MOST_ASKED = 200
 _CAME = "stream is available"
-_STREAM = re.compile(rf"^\[path (\S+)\] {_CAME}")
-_NAMED_SOURCE = re.compile(r"\[path (\S+)\] \[RTSP source\] ")
+_STREAM = pattern(rf"^\[path (\S+)\] {_CAME}")
+_NAMED_SOURCE = pattern(r"\[path (\S+)\] \[RTSP source\] ")
 _STALLED = "TCP timeout"
 # A source that stopped is tried again within 15 s, so that one that goes on stopping did so within this time.
 _MOMENT_S = 40.0
@@ -40,9 +41,9 @@ _KEPT = 3
 _SHOWN = 300
 
 _SERVED = READER_PORTS | {API_PORT}
-_LINE = re.compile(r"^\d+\s+\d+\s+(?P<local>\S+):(?P<port>\d+)\s+(?P<peer>\S+):(?P<peer_port>\d+)\s(?P<rest>.*)$")
-_UID = re.compile(r"\buid:(\d+)\b")
-_RECEIVED = re.compile(r"\bbytes_received:(\d+)\b")
+_LINE = pattern(r"^\d+\s+\d+\s+(?P<local>\S+):(?P<port>\d+)\s+(?P<peer>\S+):(?P<peer_port>\d+)\s(?P<rest>.*)$")
+_UID = pattern(r"\buid:(\d+)\b")
+_RECEIVED = pattern(r"\bbytes_received:(\d+)\b")
 # More than any answer before a picture, and less than any picture in a second.
 _PICTURE_BYTES = 8_000
 _NAMED = 10_000

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine import paths
 from provisioner_host.machine.files import keyed_digest, write
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay import quarantine
 from provisioner_host.relay.relay import PATH_LINE, USERS_LINE, users_of
@@ -37,7 +38,7 @@ FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)
 _SITE, _NEXT = "site/", "next/"
 _PUSHED = ': {"source": "publisher", "overridePublisher": false}\n'
 _PARTS = 4  # province/facility/camera/stream
-_SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
+_SENTINEL = pattern(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
 
 
 class FrozenLine(NamedTuple):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.machine.files import keyed_digest
 from provisioner_host.machine.paths import SENTINEL_PREFIX
+from provisioner_host.machine.patterns import pattern
 from provisioner_host.relay.relay import PATH_LINE, USERS_LINE, users_of
 
 if TYPE_CHECKING:
@@ -58,15 +59,15 @@ class PeerBlock(NamedTuple):
 Names = Mapping[str, Mapping[str, str]]
 """Names in a state by kind (`peers`, `paths`, `users`); peers by key."""
 
-_KEY = re.compile(r"PublicKey = (\S+)")
-_PEER_LINE = re.compile(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
-_HEAD_LINE = re.compile(r"|#.*|\[Interface\]|ListenPort = \d+")
-_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*: .*|paths:")
-_SET = re.compile(r"\tset (management|management_v6|centres|cameras|onvif|routed) \{")
-_ELEMENTS = re.compile(r"\t\telements = \{ (.*) \}")
-_SET_LINE = re.compile(r"\t\t(type|flags) [a-z0-9_ .]+")
+_KEY = pattern(r"PublicKey = (\S+)")
+_PEER_LINE = pattern(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
+_HEAD_LINE = pattern(r"|#.*|\[Interface\]|ListenPort = \d+")
+_SETTING = pattern(r"[A-Za-z][A-Za-z0-9]*: .*|paths:")
+_SET = pattern(r"\tset (management|management_v6|centres|cameras|onvif|routed) \{")
+_ELEMENTS = pattern(r"\t\telements = \{ (.*) \}")
+_SET_LINE = pattern(r"\t\t(type|flags) [a-z0-9_ .]+")
 # How a probe reaches what it asks by ONVIF: a set and a line, which are in no rules of a relay that asks nobody.
-_ASKED_SET = re.compile(r"\tset onvif \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_ASKED_SET = pattern(r"\tset onvif \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _ASKED_LINE = (
     '\t\tmeta skuid "provisioner-probe" oifname "wg-prov" ip daddr . tcp dport @onvif accept comment "probe-onvif"\n'
 )
@@ -75,22 +76,20 @@ _ASKED_ROUTED_LINE = (
 )
 """The same line if sites are reached without a tunnel."""
 _ROUTED_SET = "\tset routed {\n"
-_BEFORE_ASKED_SET = re.compile(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_BEFORE_ASKED_SET = pattern(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _AFTER_ASKED_LINE = '\t\tmeta skuid "provisioner-probe" counter drop comment "probe-elsewhere"\n'
 # From where SSH may come over IPv6, and what a host that speaks it has to hear: in no rules where nobody does.
-_SIX_SETS = re.compile(
-    r"\tset management_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n\tset new_ssh_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n"
-)
-_SIX_SSH = re.compile(r'(?:\t\tip6 saddr @management_v6 tcp dport \d+ [^\n]* comment "ssh(?:-limit)?-v6"\n){2}')
-_SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* comment "groups-v6"\n\t\tip6 saddr [^\n]* comment "lease-v6"\n')
+_SIX_SETS = pattern(r"\tset management_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n\tset new_ssh_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_SIX_SSH = pattern(r'(?:\t\tip6 saddr @management_v6 tcp dport \d+ [^\n]* comment "ssh(?:-limit)?-v6"\n){2}')
+_SIX_HEARD = pattern(r'\t\ticmpv6 type [^\n]* comment "groups-v6"\n\t\tip6 saddr [^\n]* comment "lease-v6"\n')
 # On a shared centre, a third line: it tells the tables of the other sides.
-_SIX_ADMIT = re.compile(r'\t\tip6 saddr @management_v6 tcp dport \d+ meta mark set [^\n]* comment "admit-v6"\n')
-_BEFORE_SIX_SETS = re.compile(r"\tset management \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
-_BEFORE_SIX_SSH = re.compile(r'\t\tip saddr @management tcp dport (\d+) accept comment "ssh"\n')
-_BEFORE_SIX_ADMIT = re.compile(r'\t\tip saddr @management tcp dport \d+ meta mark set [^\n]* comment "admit"\n')
-_BEFORE_SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* accept comment "icmpv6"\n')
-_SSH = re.compile(r'^\t\tip saddr @management tcp dport (\d+) accept comment "ssh"$', re.MULTILINE)
-_AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
+_SIX_ADMIT = pattern(r'\t\tip6 saddr @management_v6 tcp dport \d+ meta mark set [^\n]* comment "admit-v6"\n')
+_BEFORE_SIX_SETS = pattern(r"\tset management \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_BEFORE_SIX_SSH = pattern(r'\t\tip saddr @management tcp dport (\d+) accept comment "ssh"\n')
+_BEFORE_SIX_ADMIT = pattern(r'\t\tip saddr @management tcp dport \d+ meta mark set [^\n]* comment "admit"\n')
+_BEFORE_SIX_HEARD = pattern(r'\t\ticmpv6 type [^\n]* accept comment "icmpv6"\n')
+_SSH = pattern(r'^\t\tip saddr @management tcp dport (\d+) accept comment "ssh"$', re.MULTILINE)
+_AT = pattern(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
 _RTSP = "554"
 
 

@@ -16,6 +16,7 @@ from provisioner.desired.render import templates as templates_module
 from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
+from provisioner_host import main
 from provisioner_host.change import apply as apply_module
 from provisioner_host.change import gate, preflight, switch
 from provisioner_host.change.transaction import ApplyTransaction, Transaction
@@ -293,3 +294,32 @@ def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypa
     assert not apply_module._hangs(facts, well)  # noqa: SLF001
     facts["units"][paths.UNIT_MEDIAMTX]["active"] = "inactive"
     assert not apply_module._hangs(facts, hung)  # noqa: SLF001
+
+
+_SLOW = {
+    *("ast", "asyncio", "ctypes", "dataclasses", "email", "http", "inspect", "logging", "platform", "ssl"),
+    *("traceback", "unittest", "urllib.request", "uuid", "xml.etree", "zoneinfo"),
+}
+"""Modules that take a call longer to import than its own ones take."""
+
+
+def test_an_operation_imports_no_slow_module_that_it_does_without() -> None:
+    def slow_of(module: str) -> set[str]:
+        code = (
+            f"import sys; sys.path.insert(0, {str(Path(paths.__file__).parents[2])!r});"
+            f"import provisioner_host.installed, provisioner_host.main, provisioner_host.{module};"
+            f"print(*sorted({_SLOW!r} & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+        return set(done.stdout.split())
+
+    modules = {module for module, _ in main._OPERATIONS.values()}  # noqa: SLF001
+    assert {module: slow for module in modules if (slow := slow_of(module))} == {
+        "look.probe": {"logging", "traceback"},  # by concurrent.futures
+    }
+
+
+def test_no_module_compiles_a_pattern_before_its_first_use() -> None:
+    sources = load_templates().host_sources
+    # The controller loads `carried` by itself, and every call needs most of its patterns.
+    assert {name for name, text in sources.items() if b"re.compile(" in text} == {"carried.py", "patterns.py"}
