@@ -192,6 +192,8 @@ def export(
     Example: provisioner -i DIR export progress --out progress.xlsx --docx progress.docx
     """
     invocation.refuse_tracked_links(out, docx, docx_dir)
+    for place in (out, docx, docx_dir):
+        invocation.refuse_inside(place)
     if out is not None and out in {docx, docx_dir}:
         raise UsageError(f"{out} cannot be both a spreadsheet and a document", hint="name two files")
     if (begin or until) and not REPORTS[what].needs_shares:
@@ -341,6 +343,7 @@ def html(invocation: Invocation, folder: Path) -> int:
     Example: provisioner -i DIR report html pages
     """
     invocation.refuse_tracked_links(folder)
+    invocation.refuse_inside(folder)
     # Only pages need these libraries.
     from provisioner.web import source, static  # noqa: PLC0415
 

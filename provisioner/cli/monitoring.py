@@ -75,6 +75,7 @@ def monitoring(
     Example: provisioner -i DIR monitoring out/monitoring --webhook http://127.0.0.1:8080/alerts
     """
     invocation.refuse_tracked_links(folder)
+    invocation.refuse_inside(folder)
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
     endpoints = {name: _endpoint(place) for name, place in places.items()}
     files = kit(ScrapePlaces(**endpoints, agents=tuple(map(_endpoint, agents))), addresses)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +18,7 @@ from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
+from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
 from provisioner.inventory.model import GatewaySystem
 from provisioner.operations.pipeline.stages import rendered_files, site_packages
@@ -60,13 +63,11 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     Example: provisioner -i DIR render --out /run/user/1000/rendered
     """
     invocation.refuse_tracked_links(folder)
+    invocation.refuse_inside(folder)
     session = session_of(invocation)
-    written: list[Path] = []
     limit = parse_limits(limits)
-    rendered = rendered_files(session, limit)
+    written = write_tree(folder, _by_folder(rendered_files(session, limit)))
     frozen = session.frozen_by(limit)
-    for host, files in rendered.items():
-        written += write_tree(folder / host, files)
     left_out = {host.id: host.reason for host in session.state.left_out.values()}
     if invocation.json:
         print_document(RenderDocument(files=written, left_out=left_out, held=frozen).plain)
@@ -114,10 +115,10 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """
     invocation.refuse_tracked_links(folder)
+    invocation.refuse_inside(folder)
     session = session_of(invocation)
     packages = site_packages(session, facilities, valid_for(today(), valid_days))
-    for facility, package in packages.files.items():
-        write_tree(folder / facility, package.files)
+    write_tree(folder, _by_folder({facility: package.files for facility, package in packages.files.items()}))
     failure = record_handed(session, packages)
     if failure:
         print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
@@ -140,6 +141,13 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
         click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST_PACKAGES])}")
     print_frozen(packages.held, color=invocation.color, consequence="no package is made")
     return code_with_frozen(0, packages.held)
+
+
+def _by_folder(files: Mapping[str, Iterable[RenderedFile]]) -> Iterator[RenderedFile]:
+    """Yield the files of hosts or sites, each in a folder of its name."""
+    for name, own_files in files.items():
+        for file in own_files:
+            yield replace(file, path=f"/{name}/{file.path.lstrip('/')}")
 
 
 def _what_to_do(facility: str, package: SitePackage) -> str:

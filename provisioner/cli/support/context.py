@@ -70,6 +70,17 @@ class Invocation:
             if path is not None and str(path) != "-" and (named or here):
                 refuse_tracked_link(path, self.inventory if named else Path())
 
+    def refuse_inside(self, folder: Path | None) -> None:
+        """Refuse an output folder inside the inventory, which its files would make invalid.
+
+        Raises:
+            UsageError: it is there.
+        """
+        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
+        if folder is not None and named and folder.resolve().is_relative_to(self.inventory.resolve()):
+            message = f"{folder} is inside the inventory {self.inventory}, which its files would make invalid"
+            raise UsageError(message, hint="name a folder outside of it")
+
     def refuse_tracked_state(self) -> None:
         """Raise `StateError` for a state folder in Git, which may be forged."""
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
