@@ -59,6 +59,7 @@ _KEYS = (
     "|api_?key|key|secret|cred(?:ential)?s?|session(?:_?id)?|sign(?:ature)?|digest|hash|md5|basic|bearer|jwt"
 )
 _LOGIN_KEY = re.compile(rf"(?<![a-z])(?:{_KEYS})\s*[=:]\s*(?=(?P<value>[^&;/?]*))")
+_SHORT_KEY = re.compile(r"(?<![a-z0-9])([unp])=([^&;/?]*)")
 _REFERENCE = re.compile(r"\{(?:username|password)\}")
 _ANY_REFERENCE = re.compile(r"\{([A-Za-z_]+)\}")
 _PATH_PAIR = re.compile(r"(?<![a-z0-9])(?:admin|administrator|root|operator|supervisor|666666|888888)[/:|,;][^/]")
@@ -69,6 +70,12 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _MOST_ENCODED = 8
 _LONGEST_REPEATED = 300
+SHOWN_KEYS = frozenset({"camera", "channel", "streamprofile", "subtype"})
+"""Keys in makes' RTSP paths, whose values are shown. The on-host program has the same."""
+_PAIR = re.compile(r"[^/;&=]*=[^/;&]*")
+_QUERY_PART = re.compile(r"[^&;]+")
+_PLAIN_KEY = re.compile(r"[A-Za-z_]{0,20}")
+_PLAIN_VALUE = re.compile(r"[A-Za-z]{1,12}|[0-9]{1,4}")
 _WITHHELD = "***"
 
 
@@ -119,21 +126,41 @@ def path_holds_login(path: str) -> bool:
     return (
         "@" in readable
         or any(not _is_reference(match["value"]) for match in _LOGIN_KEY.finditer(unquoted.casefold()))
+        or _is_short_login(low)
         or bool(_PATH_PAIR.search(low) or _USER_PAIR.search(low))
         or any(_looks_made_up(word, _PATH_ODD_SIGNS) for word in _PATH_WORDS.split(readable))
         or any(_is_pair_in_base64(word[0]) for word in _BASE64.finditer(readable))
     )
 
 
+def _is_short_login(low: str) -> bool:
+    """Return whether a path has `u=` and `p=`, which mean user and password only together."""
+    keys = {match[1]: match[2] for match in _SHORT_KEY.finditer(low)}
+    return bool(keys.keys() & {"u", "n"} and keys.get("p"))
+
+
 def address_without_login(source: str) -> str:
     """Return a stream's address without credentials, as the on-host program does.
 
-    If the path or query holds the login too, or a key that looks like one, the whole path is masked.
+    If the path or query holds the login too, or a key that looks like one, the whole path is masked; else the values of
+    unknown keys are.
     """
     scheme, _, rest = source.partition("://")
     head, slash, tail = rest.partition("/")
     login, _, address = head.rpartition("@")
-    return f"{scheme}://{address}{slash}{_WITHHELD if tail and _address_holds_login(tail, login) else tail}"
+    return f"{scheme}://{address}{slash}{_WITHHELD if tail and _address_holds_login(tail, login) else _shown(tail)}"
+
+
+def _shown(tail: str) -> str:
+    path, mark, query = tail.partition("?")
+    return _PAIR.sub(_shown_pair, path) + mark + _QUERY_PART.sub(_shown_pair, query)
+
+
+def _shown_pair(part: re.Match[str]) -> str:
+    key, is_pair, value = part[0].partition("=")
+    key = key if _PLAIN_KEY.fullmatch(key) else _WITHHELD
+    shows_value = key.casefold() in SHOWN_KEYS and _PLAIN_VALUE.fullmatch(value)
+    return f"{key}={value if shows_value else _WITHHELD}" if is_pair else key
 
 
 def _address_holds_login(tail: str, login: str) -> bool:

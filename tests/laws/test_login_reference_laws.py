@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.private_text import address_without_login, path_as_read
+from provisioner.base.private_text import SHOWN_KEYS, address_without_login, path_as_read, path_holds_login
 from provisioner.base.secret import Secret
 from provisioner.desired.render.quote import flow, source_url
 from provisioner.desired.spec import StreamSource
+from provisioner.inventory.makes import MAKES, rtsp_path
+from provisioner.inventory.model import StreamName
 from provisioner_host.machine import shell, stream_logins
 from provisioner_host.relay import relay, source_log
 from tests.hostile import CAMERA, VIEWER
@@ -65,6 +67,37 @@ def test_both_sides_leave_out_the_same(path: str, password: str) -> None:
     assert address_without_login(url) == stream_logins.without_login(url)
     shown = path_as_read(stream_logins.without_login(url))
     assert path_as_read(password) not in shown or shown in {"rtsp://10.91.0.2:10554/***", "rtsp://10.91.0.2:10554"}
+
+
+@VIEWER
+@given(
+    key=st.from_regex(r"[a-z0-9_%]{1,12}", fullmatch=True).filter(lambda key: key not in SHOWN_KEYS),
+    secret=st.from_regex(r"[A-Za-z0-9.%_-]{4,20}", fullmatch=True),
+    before=st.sampled_from(["live?", "live?channel=1&", "live/", "live;", "a?b?", "live?channel=1?"]),
+)
+def test_a_value_is_shown_for_keys_of_makes_alone(key: str, secret: str, before: str) -> None:
+    url = f"rtsp://10.91.0.2:554/{before}{key}=Zq9{secret}"
+    for shown in (address_without_login(url), stream_logins.without_login(url)):
+        assert "Zq9" not in shown
+    assert "Zq9" not in stream_logins.scrubbed(f"cannot reach {url}")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_login"),
+    [("/live?u=admin&p=x1", True), ("/live;n=a;p=b", True), ("/live?p=1080", False), ("/live?u=1&p=", False)],
+)
+def test_short_keys_of_user_and_password_are_a_login_together(path: str, *, is_login: bool) -> None:
+    assert path_holds_login(path) is is_login
+
+
+def test_the_paths_of_makes_are_shown_and_no_other_key() -> None:
+    keys = set()
+    for make in MAKES:
+        for name in StreamName:
+            path = rtsp_path(make, 12, name)
+            keys |= {pair.partition("=")[0] for pair in path.partition("?")[2].split("&") if pair}
+            assert address_without_login(f"rtsp://viewer:Zq9xyz@10.91.0.2:554{path}") == f"rtsp://10.91.0.2:554{path}"
+    assert keys == SHOWN_KEYS == stream_logins.SHOWN_KEYS
 
 
 @CAMERA

@@ -19,6 +19,12 @@ _ADDRESS = pattern(r"(rtsps?://)([^\s\"'<>]*)")
 _ASSIGNED = pattern(_KEY_TEXT + r"=\s*\S+", re.IGNORECASE)
 _REASON = pattern(r"(bad status code: \d+ )\((?![A-Za-z *-]{0,60}\)$).*", re.DOTALL)
 _WITHHELD = "***"
+# Of the makes' own RTSP paths; the controller has the same.
+SHOWN_KEYS = frozenset({"camera", "channel", "streamprofile", "subtype"})
+_PAIR = pattern(r"[^/;&=]*=[^/;&]*")
+_QUERY_PART = pattern(r"[^&;]+")
+_PLAIN_KEY = pattern(r"[A-Za-z_]{0,20}")
+_PLAIN_VALUE = pattern(r"[A-Za-z]{1,12}|[0-9]{1,4}")
 _SHORTEST = 4
 """Shorter passwords also occur in ordinary sentences and cause codes."""
 
@@ -26,14 +32,27 @@ _SHORTEST = 4
 def without_login(source: str) -> str:
     """Return a source's address without its credentials.
 
-    A path or query with the login, or with a key named like one, is replaced whole.
+    A path or query with the login, or with a key named like one, is replaced whole; else the values of unknown keys
+    are.
     """
     scheme, separator, rest = source.partition("://")
     if not separator:
         return source
     head, slash, tail = rest.partition("/")
     login, _, address = head.rpartition("@")
-    return f"{scheme}://{address}{slash}{_WITHHELD if _holds_login(tail, login) else tail}"
+    return f"{scheme}://{address}{slash}{_WITHHELD if _holds_login(tail, login) else _shown(tail)}"
+
+
+def _shown(tail: str) -> str:
+    path, mark, query = tail.partition("?")
+    return _PAIR.sub(_shown_pair, path) + mark + _QUERY_PART.sub(_shown_pair, query)
+
+
+def _shown_pair(part: re.Match[str]) -> str:
+    key, is_pair, value = part[0].partition("=")
+    key = key if _PLAIN_KEY.fullmatch(key) else _WITHHELD
+    shows_value = key.casefold() in SHOWN_KEYS and _PLAIN_VALUE.fullmatch(value)
+    return f"{key}={value if shows_value else _WITHHELD}" if is_pair else key
 
 
 def _holds_login(tail: str, login: str) -> bool:
@@ -71,7 +90,7 @@ def scrubbed(text: str) -> str:
 def _scrubbed(rest: str) -> str:
     login, at, address = rest.rpartition("@")
     head, slash, tail = address.partition("/")
-    return f"{_WITHHELD + at if at else ''}{head}{slash}{_WITHHELD if _holds_login(tail, login) else tail}"
+    return f"{_WITHHELD + at if at else ''}{head}{slash}{_WITHHELD if _holds_login(tail, login) else _shown(tail)}"
 
 
 def forgotten(text: str, source: str) -> str:
