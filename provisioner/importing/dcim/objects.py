@@ -183,6 +183,8 @@ def table_of(
 def _cell(entry: DcimObject, place: FieldSource, key: str, empty: Cell) -> Cell:
     value: object = place.value if place.path is None else _value_at(entry.fields, place.path)
     if isinstance(value, str):
+        # An address in a text field of several lines.
+        value = ", ".join(" ".join(line.split()) for line in value.splitlines() if line.strip())
         value = place.values.get(value, value)
         if key in _ADDRESSES:
             value = value.partition("/")[0]  # an address there has its network's length

@@ -17,7 +17,7 @@ import pytest
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.cli.support.context import today
-from provisioner.importing.dcim.client import PAGE, DcimClient
+from provisioner.importing.dcim.client import PAGE, DcimClient, read_server
 from provisioner.importing.dcim.objects import DcimMapping, DcimObject, read_mapping
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.grid import FileRefusedError
@@ -314,6 +314,15 @@ def test_a_list_that_does_not_add_up_is_refused_with_both_numbers(count: int) ->
             facilities_of(dcim)
     assert caught.value.remark.code == "dcim-incomplete"
     assert dict(caught.value.remark.fills) == {"count": str(count), "read": "6"}
+
+
+def test_an_address_of_several_lines_is_one_line() -> None:
+    site = netbox_site(1, "kcl-0001", "Trường Ví Dụ") | {"physical_address": "Số 9\r\n\n đường\tVí Dụ \n"}
+    with served({"dcim/sites": [site]}) as dcim:
+        plain = {"version": 1, "kind": "netbox", "url": dcim.url, "sites": {"columns": {"street": "physical_address"}}}
+        mapping = DcimMapping.model_validate_json(json.dumps(plain))
+        (sheet,) = read_server(replace(client_of(dcim.url), mapping=mapping)).tables
+    assert [cell.value for row in sheet.rows for cell in row.cells.values()] == ["Số 9, đường Ví Dụ"]
 
 
 # --- servers that are no good ---------------------------------------------------------------------
