@@ -82,6 +82,17 @@ def test_a_forge_that_fails_holds_nothing_up_and_is_told_later(site: Site) -> No
         assert site.row(commit).due == ()
         ((_, status),) = [(key, one) for key, one in forge.statuses.items() if commit in key]
         assert status["state"] == "success"
+        # GitLab refuses a state that a commit has already: it is told so once, and later commits are told.
+        forge.failing += [500] * 4
+        refused = site.commit()
+        Agent(site.settings(more), site.environment, site.lines.append, patience).once()
+        assert site.row(refused).due == ("forge",)
+        forge.failing[:] = [400]
+        told = site.commit()
+        Agent(site.settings(more), site.environment, site.lines.append, patience).once()
+        assert (site.row(refused).due, site.row(told).due) == ((), ())
+        assert [told in key or refused in key for key in forge.statuses] == [False, True]
+        assert any(f"the forge refused the state of commit {refused[:12]}" in line for line in site.lines)
     assert not any(TOKEN in line for line in site.lines)
 
 

@@ -46,6 +46,7 @@ _HINTS: Final = {
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _ADVICE: Final = Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
 
+_REFUSED: Final = frozenset({400, 409, 422})
 _MOST_REFUSAL: Final = 64 * 1024
 _LONGEST_WORDS: Final = 200
 _PROOF_DIGITS: Final = 32
@@ -86,6 +87,10 @@ _DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
 
 class _TooMuchError(NoticeError):
     """An answer was cut."""
+
+
+class RefusedCallError(NoticeError):
+    """The forge understood a call and refused it: unchanged it is refused again."""
 
 
 class ForgeClient:
@@ -136,8 +141,11 @@ class ForgeClient:
             most_bytes=_MOST_BYTES,
         )
 
+        statuses = [0]
+
         def attempt(seconds: float) -> HttpAnswer:
             answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
+            statuses.append(answer.status)
             if answer.status in call.accepted:
                 return answer
             try:
@@ -148,7 +156,10 @@ class ForgeClient:
         try:
             return try_often(attempt, self._patience).value
         except ReachError as error:
-            raise self.refusal(error.reason, error.hint) from None
+            failure = self.refusal(error.reason, error.hint)
+            if statuses[-1] in _REFUSED:
+                failure = RefusedCallError(failure.message, hint=failure.hint, object=failure.object)
+            raise failure from None
 
     def _words_in(self, answer: HttpAnswer) -> str:
         """Return a refusal's own words, in quotes, or empty."""

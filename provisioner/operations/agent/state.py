@@ -31,7 +31,7 @@ from provisioner.base.http import HttpLimits
 from provisioner.base.text import counted
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import OpenRunner
-from provisioner.integrations.forge.client import ForgeClient, set_status
+from provisioner.integrations.forge.client import ForgeClient, RefusedCallError, set_status
 from provisioner.integrations.forge.dialects import CommitStatus, StatusState
 from provisioner.operations.agent.branch import FollowedBranch, secret_in
 from provisioner.operations.agent.decision import CommitState, HostDrift, HostsLook, Objection
@@ -150,6 +150,9 @@ class CommitReports:
             try:
                 client = self._client()
                 set_status(client, status_of(row, self._settings.name))
+            except RefusedCallError as error:
+                # GitLab refuses a state that the commit has already.
+                self._tell(f"the forge refused the state of commit {row.commit[:12]}: {error.message}")
             except ProvisionerError as error:
                 self._tell(f"the forge was not told of commit {row.commit[:12]}, and will be again: {error.message}")
                 return
