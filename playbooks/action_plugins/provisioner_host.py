@@ -5,9 +5,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sends bundles to the host's Python on standard input.
 
-Each call is one round trip. No module is copied, and no part of a bundle is in an argument or variable. A host that has
-not proved its identity under this connection's host key gets a challenge first. Starting Ansible costs ten times a
-call, so a host's worker takes one call after another. Each has its own connection unless calls may share one.
+No module is copied, and no part of a bundle is in an argument or variable. A host that has not proved its identity
+under this connection's host key gets a challenge first. Starting Ansible costs ten times a call, so a host's worker
+takes one call after another. Each has its own connection unless calls may share one. On a shared connection the host
+program stays for all calls, and gets its own text only if the host lacks it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import re
 import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,8 @@ ROOT_SHELL = (
 # As `desired/names.py` makes it of an inventory's id; empty where one inventory has the host for itself.
 SIDE = re.compile(r"(?=.{0,11}\Z)([a-z0-9]+(-[a-z0-9]+)*)?")
 NO_SIDE = '\nSIDE = ""\n'
+STAY = "PROVISIONER-STAY "
+PROGRAM, THERE = "PROVISIONER-PROGRAM ", "there"
 PROOF = "PROVISIONER-PROOF "
 OWNER = "PROVISIONER-OWNER "
 # As `desired/owner.py` reads them: what a host says of whose it is, and the forms of what counts in a mark.
@@ -70,9 +74,13 @@ MARK_FORMS = {
     "at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
 }
 # What lies in a box for one call: a bundle with what is asked before it, or a script for a shell.
-PARTS = ("tar", "seal", "challenge", "claims", "root", "own")
+PARTS = ("tar", "seals", "challenge", "claims", "root", "own")
 # One of these is of a call; without any the host is asked for its proof alone.
 CALLS = ("tar", "root", "own")
+# The route of calls with a connection of their own.
+OWN = "own"
+# So long ssh may take to end after its last answer.
+FAREWELL_S = 1.0
 LONGEST_OWNER = 4096
 LONGEST_LINE = 300
 
@@ -97,11 +105,12 @@ _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
 
 class ActionModule(ActionBase):
-    """Ansible action with `box, answers, link, over, alone, key, stays, side`.
+    """Ansible action with `box, answers, link, over, alone, key, stays, side, program`.
 
     All files are on the controller's tmpfs. `link` is the prefix of shared connections' sockets, before a number.
     `over` is the socket of an open connection to a jump host, or empty. `alone` is an ssh configuration without open
     connections to jump hosts. `key` has ssh's options for the login key. `side` is the side of a shared host, or empty.
+    `program` is that side's program.
     """
 
     TRANSFERS_FILES = False
@@ -114,6 +123,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         self._side = str(self._task.args["side"])
         self._proofs: dict[str, bytes] = {}
+        # By route the program that stays, and whether it has served a call.
+        self._staying: dict[str, tuple[Any, bool]] = {}
+        self._is_older = self._has_program = False
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
         own_args = self._connection.get_option("ssh_args") + Path(self._task.args["key"]).read_text(encoding="utf-8")
         # Of two files ssh(1) takes the last.
@@ -123,15 +135,18 @@ class ActionModule(ActionBase):
             while line := calls.readline():
                 number, route = line.split()
                 link = f"{self._task.args['link']}.{route}"
-                arg_sets = (own_args if route == "own" else SHARED.format(link=link) + own_args, alone)
+                arg_sets = (own_args if route == OWN else SHARED.format(link=link) + own_args, alone)
                 call = {part: _read_and_delete(box / f"{number}.{part}") for part in PARTS}
                 if not any(call[part] is not None for part in CALLS):
                     # Asked for before there is a call: the first one over this connection tells what came of it.
-                    self._proofs[route] = self._answer(call, arg_sets)
+                    self._proofs[route] = self._answer(call, route, arg_sets)
                     continue
-                _write(answers / number, self._after_proof(call, route) or self._answer(call, arg_sets))
+                _write(answers / number, self._after_proof(call, route) or self._answer(call, route, arg_sets))
+                self._end(OWN)
                 if not boolean(self._task.args["stays"]):
                     break
+        for route in list(self._staying):
+            self._end(route)
         return {**result, "changed": False}
 
     def _after_proof(self, call: dict[str, bytes | None], route: str) -> bytes:
@@ -142,11 +157,11 @@ class ActionModule(ActionBase):
         proof = self._proofs.pop(route, None)
         if proof is None or call["challenge"] is None:
             return b""
-        if not proof:
+        if not proof and route not in self._staying:
             call["challenge"] = None
         return proof
 
-    def _answer(self, call: dict[str, bytes | None], arg_sets: tuple[str, ...]) -> bytes:
+    def _answer(self, call: dict[str, bytes | None], route: str, arg_sets: tuple[str, ...]) -> bytes:
         """Carry a call, or only a proof; a successful proof is empty.
 
         If a host behind a jump host gave no output and ssh no reason, the call is tried over separate connections. With
@@ -157,28 +172,81 @@ class ActionModule(ActionBase):
         for ssh_args in arg_sets:
             self._connection.set_option("ssh_args", ssh_args)
             try:
-                return self._carried(call)
+                return self._carried(call, route)
             except AnsibleConnectionFailure as error:
+                self._end(route)
                 complaint = str(error)
                 if not _NOTHING_CAME.fullmatch(complaint):
                     break
             except (AnsibleError, MemoryError) as error:
+                self._end(route)
                 return _failure("failed", str(error) or type(error).__name__)
         return _failure("unreachable", complaint)
 
-    def _carried(self, call: dict[str, bytes | None]) -> bytes:
+    def _carried(self, call: dict[str, bytes | None], route: str) -> bytes:
         """Send the challenge or ask for the owner, then send the bundle."""
         for part, shell in ((call["root"], ROOT_SHELL), (call["own"], OWN_SHELL)):
             if part is not None:
                 return self._fed(shell, part)
         challenge, claims = call["challenge"], call["claims"]
-        if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
+        if challenge is not None and (unproved := self._stay(route, json.loads(challenge))) is not None:
             return unproved
         if call["tar"] is None:
             return b""
+        if call["seals"] is not None and route in self._staying:
+            return self._framed(route, call)
         if claims is not None and (foreign := self._whose(json.loads(claims))) is not None:
             return foreign
-        return self._carry(call["tar"], call["seal"])
+        return self._carry(call["tar"], call["seals"])
+
+    def _stay(self, route: str, challenge: dict[str, Any]) -> bytes | None:
+        """Let the host program stay on a route; return a failed proof, or `None`.
+
+        An older program does not stay: it refuses the line without a proof, and is asked for one as it knows it.
+        """
+        ssh, has_served = self._staying.get(route, (None, False))
+        if ssh is not None and ssh.code is None and not (challenge["needed"] and has_served):
+            return None
+        self._end(route)
+        if not self._is_older:
+            line = f"{STAY}{challenge['challenge']} {challenge['program']}\n".encode()
+            command = _in_shell(installed(self._side) + "call")
+            ssh, raw, raw_complaint = self._connection.start(command, line, whole_line(PROGRAM))
+            out, complaint = (x[-LONGEST_COMPLAINT:].decode(errors="surrogateescape") for x in (raw, raw_complaint))
+            proof = _last_after(PROOF, out)
+            self._is_older, self._has_program = not proof, _last_after(PROGRAM, out) == THERE
+            is_proved = hmac.compare_digest(proof.encode(), challenge["proof"].encode())
+            if is_proved and ssh.code is None:
+                self._staying[route] = ssh, False
+                return None
+            ssh.close(0)
+            if proof:
+                return (
+                    _answered(ssh.code, b"", raw_complaint)
+                    if is_proved
+                    else _unproved(complaint, _last_after(OWNER, out))
+                )
+        return self._challenge(challenge) if challenge["needed"] else None
+
+    def _framed(self, route: str, call: dict[str, bytes | None]) -> bytes:
+        """Send a call to the program that stays on a route."""
+        seals, (ssh, _) = json.loads(call["seals"]), self._staying[route]
+        program = b"" if self._has_program else Path(self._task.args["program"]).read_bytes()
+        line = seals["whole" if program else "bare"].encode()
+        self._staying[route] = ssh, True
+        out, complaint = ssh.exchange(line + call["tar"] + program, whole_line(MARK))
+        self._connection.refuse_unconnected(ssh, complaint)
+        answer = last_answer(out)
+        if ssh.code is None and out.endswith(answer + b"\n"):
+            self._has_program = True
+        else:
+            self._end(route)
+        return _answered(ssh.code, answer, complaint)
+
+    def _end(self, route: str) -> None:
+        """End the program that stays on a route, if any."""
+        if (staying := self._staying.pop(route, None)) is not None:
+            staying[0].close(FAREWELL_S)
 
     def _challenge(self, challenge: dict[str, str]) -> bytes | None:
         """Challenge the host; return the failure, or `None` on success."""
@@ -191,8 +259,7 @@ class ActionModule(ActionBase):
         if not owner:
             # An older program says nothing of it; where one answers, something of somebody's is there.
             owner = self._look() if code else UNMARKED
-        reason = _last_line(complaint)
-        return _failure("unproved", reason or "its proof is not the one of the key that was left there", owner)
+        return _unproved(complaint, owner)
 
     def _whose(self, claims: list[list[str]]) -> bytes | None:
         """Ask for the owner; return the failure, or `None` if acceptable."""
@@ -206,24 +273,56 @@ class ActionModule(ActionBase):
         _, out, _ = self._ask(SUDO + PYTHON + shlex.quote(door(self._side, TELL)), b"")
         return _last_after(OWNER, out)
 
-    def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
-        if seal is None:
-            return self._fed(SUDO + PYTHON + shlex.quote(door(self._side, RECEIVE)), bundle)
-        return self._fed(installed(self._side) + "call", seal + bundle)
+    def _carry(self, bundle: bytes, seals: bytes | None) -> bytes:
+        whole = bundle + Path(self._task.args["program"]).read_bytes()
+        if seals is None:
+            return self._fed(SUDO + PYTHON + shlex.quote(door(self._side, RECEIVE)), whole)
+        return self._fed(installed(self._side) + "call", json.loads(seals)["once"].encode() + whole)
 
     def _fed(self, command: str, data: bytes) -> bytes:
-        code, out, complaint = self._ask(command, data)
-        if not out.startswith(MARK):
-            reason = _last_line(complaint) or _last_line(out) or "it said nothing"
-            return _failure("failed", f"the host gave no answer (code {code}): {reason}")
-        return out[len(MARK) :].encode("ascii", "replace")
+        code, out, complaint = self._connection.exec_command(_in_shell(command), in_data=data, sudoable=False)
+        return _answered(code, last_answer(out), complaint)
 
     def _ask(self, command: str, data: bytes) -> tuple[int, str, str]:
-        """Run a command with input; return code, answer (or last output), errors."""
-        # The shell is the login's own else; a second command in it keeps a last line from being lost (ansible#13876).
-        shell = "/bin/sh -c " + shlex.quote(f"{command} && sleep 0")
-        code, out, complaint = self._connection.exec_command(shell, in_data=data, sudoable=False)
+        """Run a command with input; return code, last output, errors."""
+        code, out, complaint = self._connection.exec_command(_in_shell(command), in_data=data, sudoable=False)
         return code, last_answer(out).decode(errors="surrogateescape"), complaint.decode(errors="surrogateescape")
+
+
+def _in_shell(command: str) -> str:
+    # The shell is the login's own else; a second command in it keeps a last line from being lost (ansible#13876).
+    return "/bin/sh -c " + shlex.quote(f"{command} && sleep 0")
+
+
+def _answered(code: int | None, answer: bytes, complaint: bytes) -> bytes:
+    """Return the answer in its line, or a failure."""
+    if answer.startswith(MARK.encode()):
+        return answer[len(MARK) :]
+    said = _last_line(complaint.decode(errors="surrogateescape")) or _last_line(answer.decode(errors="surrogateescape"))
+    return _failure("failed", f"the host gave no answer (code {code}): {said or 'it said nothing'}")
+
+
+def _unproved(complaint: str, owner: str) -> bytes:
+    reason = _last_line(complaint)
+    return _failure("unproved", reason or "its proof is not the one of the key that was left there", owner)
+
+
+def whole_line(mark: str) -> Callable[[bytearray], bool]:
+    """Return a check whether an output has a whole line with a mark.
+
+    Each byte is searched once.
+    """
+    begin, begun, searched = f"\n{mark}".encode(), -1, 0
+
+    def is_there(out: bytearray) -> bool:
+        nonlocal begun, searched
+        if begun < 0:
+            begun = out.find(begin, max(0, searched - len(begin)))
+        end = out.find(b"\n", max(begun + 1, searched)) if begun >= 0 else -1
+        searched = len(out)
+        return end >= 0
+
+    return is_there
 
 
 def _wait_for(socket: str) -> None:

@@ -3,7 +3,7 @@
 # This plugin imports Ansible and is therefore licensed, with the action plugin beside it, under the GNU General
 # Public License, version 3 or (at your option) any later version: https://www.gnu.org/licenses/gpl-3.0.txt
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An ssh connection with command input and bounded output.
+"""An ssh connection with command input and bounded output; a command may stay for further input.
 
 Ansible's own plugin keeps all output of a host, in several copies, without an option for less.
 """
@@ -15,6 +15,7 @@ import os
 import selectors
 import shlex
 import subprocess
+from collections.abc import Callable
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection import ConnectionBase
@@ -65,18 +66,34 @@ class Connection(ConnectionBase):
             AnsibleConnectionFailure: the host is not reached.
             AnsibleError: the host sent too much, or ssh does not start.
         """
+        ssh, out, complaint = self.start(cmd, in_data or b"")
+        return ssh.code, out, complaint
+
+    def start(
+        self, cmd: str, data: bytes, is_answer: Callable[[bytearray], bool] | None = None
+    ) -> tuple[Ssh, bytes, bytes]:
+        """Start a command and send it data; return ssh, its output and errors.
+
+        It raises what `exec_command` does. See `Ssh.exchange` for `is_answer`.
+        """
         host = self.get_option("host")
         options = [argument for option in _WORDS for argument in ("-o", option)]
         command = ["ssh", *shlex.split(self.get_option("ssh_args")), *options, host, cmd]
-        code, out, complaint = _carried(command, in_data or b"")
-        if code == _NOT_CONNECTED and _BROKEN in complaint:
-            code, out, complaint = _carried(command, in_data or b"")
-        if code == _NOT_CONNECTED:
-            reason = complaint.decode(errors="surrogateescape")
+        ssh = Ssh(command)
+        out, complaint = ssh.exchange(data, is_answer)
+        if ssh.code == _NOT_CONNECTED and _BROKEN in complaint:
+            ssh = Ssh(command)
+            out, complaint = ssh.exchange(data, is_answer)
+        self.refuse_unconnected(ssh, complaint)
+        return ssh, out, complaint
+
+    def refuse_unconnected(self, ssh: Ssh, complaint: bytes) -> None:
+        """Raise `AnsibleConnectionFailure` if ssh ended without a connection."""
+        if ssh.code == _NOT_CONNECTED:
+            host, reason = self.get_option("host"), complaint.decode(errors="surrogateescape")
             raise AnsibleConnectionFailure(
                 f'Data could not be sent to remote host "{host}". Make sure this host can be reached over ssh: {reason}'
             )
-        return code, out, complaint
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Refuse to copy files."""
@@ -88,39 +105,81 @@ class Connection(ConnectionBase):
         """Do nothing: ssh itself manages shared connections."""
 
 
-def _carried(command: list[str], data: bytes) -> tuple[int, bytes, bytes]:
-    """Run ssh; return its code, output and errors."""
-    pipe = subprocess.PIPE
-    try:
-        ssh = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
-    except OSError as error:
-        raise AnsibleError("Unable to execute ssh command line on a controller.") from error
-    with ssh, os.fdopen(os.pidfd_open(ssh.pid), "rb") as end, selectors.DefaultSelector() as ready:
-        outputs = {ssh.stdout: bytearray(), ssh.stderr: bytearray()}
-        bounds = {ssh.stdout: LONGEST_ANSWER, ssh.stderr: LONGEST_COMPLAINT}
-        for stream in (ssh.stdin, *outputs):
+class Ssh:
+    """An ssh process.
+
+    Raises:
+        AnsibleError: ssh does not start.
+    """
+
+    def __init__(self, command: list[str]) -> None:
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+        except OSError as error:
+            raise AnsibleError("Unable to execute ssh command line on a controller.") from error
+        self._end = os.fdopen(os.pidfd_open(self._process.pid), "rb")
+        for stream in self._streams:
             os.set_blocking(stream.fileno(), False)
-            ready.register(stream, selectors.EVENT_READ if stream in outputs else selectors.EVENT_WRITE)
-        ready.register(end, selectors.EVENT_READ)
-        unsent, has_ended = memoryview(data), False
-        while not has_ended:
-            streams = [key.fileobj for key, _ in ready.select()]
-            # A connection that stays in the background may keep the pipes open: they hold the last words of ssh.
-            has_ended = end in streams
-            if ssh.stdin in streams:
-                unsent = _unsent_rest(unsent, ssh.stdin)
-                if not unsent:
-                    ready.unregister(ssh.stdin)
-                    ssh.stdin.close()
-            for stream in outputs if has_ended else outputs.keys() & streams:
-                part = stream.read(bounds[stream] + 1 if has_ended else _PART)
-                outputs[stream] += part or b""
-                if part == b"" and not has_ended:
-                    ready.unregister(stream)
-                if len(outputs[stream]) > bounds[stream]:
-                    ssh.kill()
-                    raise AnsibleError(f"it sent more than {bounds[stream]} bytes, which no program of ours does")
-    return ssh.returncode, bytes(outputs[ssh.stdout]), bytes(outputs[ssh.stderr])
+
+    @property
+    def _streams(self) -> tuple[io.RawIOBase, ...]:
+        return self._process.stdin, self._process.stdout, self._process.stderr
+
+    @property
+    def code(self) -> int | None:
+        """Ssh's exit code; `None` while it runs."""
+        return self._process.poll()
+
+    def exchange(self, data: bytes, is_answer: Callable[[bytearray], bool] | None = None) -> tuple[bytes, bytes]:
+        """Send data; return output and errors, each up to a bound.
+
+        ssh stays once `is_answer` is true of the output and all data is sent. Without `is_answer` the input ends with
+        the data, and the output with ssh.
+
+        Raises:
+            AnsibleError: the host sent too much.
+        """
+        stdin, stdout, stderr = self._streams
+        outputs = {stdout: bytearray(), stderr: bytearray()}
+        bounds = {stdout: LONGEST_ANSWER, stderr: LONGEST_COMPLAINT}
+        unsent, has_ended, is_answered = memoryview(data), False, False
+        with selectors.DefaultSelector() as ready:
+            for stream in (stdin, *outputs):
+                ready.register(stream, selectors.EVENT_READ if stream in outputs else selectors.EVENT_WRITE)
+            ready.register(self._end, selectors.EVENT_READ)
+            while not has_ended and not is_answered:
+                streams = [key.fileobj for key, _ in ready.select()]
+                # A connection that stays in the background may keep the pipes open: they hold the last words of ssh.
+                has_ended = self._end in streams
+                if stdin in streams:
+                    unsent = _unsent_rest(unsent, stdin)
+                    if not unsent:
+                        ready.unregister(stdin)
+                        if is_answer is None:
+                            stdin.close()
+                for stream in outputs if has_ended else outputs.keys() & streams:
+                    part = stream.read(bounds[stream] + 1 if has_ended else _PART)
+                    outputs[stream] += part or b""
+                    if part == b"" and not has_ended:
+                        ready.unregister(stream)
+                    if len(outputs[stream]) > bounds[stream]:
+                        self.close(0)
+                        raise AnsibleError(f"it sent more than {bounds[stream]} bytes, which no program of ours does")
+                is_answered = is_answer is not None and is_answer(outputs[stdout])
+        if has_ended or unsent:
+            self.close(0)
+        return bytes(outputs[stdout]), bytes(outputs[stderr])
+
+    def close(self, patience_s: float) -> None:
+        """End the input; kill ssh if it stays longer than this."""
+        for stream in (*self._streams, self._end):
+            stream.close()
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def _unsent_rest(data: memoryview, stream: io.RawIOBase) -> memoryview:

@@ -1,8 +1,8 @@
 """Entry of the host program: proves its identity, accepts sealed bundles.
 
 The module imports no other of ours. The installed program uses it for `prove` and `call`, so a narrow sudo rule needs
-only these two words. At a first contact the controller sends it to the host's Python, as no key exists yet for a seal;
-it first asks for the owner.
+only these two words. A `call` may stay and serve one call after another, until its input ends. At a first contact the
+controller sends the module to the host's Python, as no key exists yet for a seal; it first asks for the owner.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 TYPE_CHECKING = False  # as typing's, which takes longer to import than a proof takes
 if TYPE_CHECKING:
-    from typing import IO
+    from typing import IO, Any
 
 # As in side.py.
 SIDE = ""
@@ -30,16 +30,23 @@ PROOF = "PROVISIONER-PROOF "
 OWNER = "PROVISIONER-OWNER "
 NOTHING, ALONE, SHARED = "nothing", "alone", "shared"
 SEAL = b"PROVISIONER-CALL "
+STAY = b"PROVISIONER-STAY "
+PROGRAM = "PROVISIONER-PROGRAM "
+THERE, MISSING = "there", "missing"
 _RUN = "/run"
 _BUNDLES, _PROGRAMS = f"{_OURS}-bundle-", f"{_OURS}-program-"
 _LONGEST_LINE = 512
 _LONGEST_MARK = 4096
 _PACKAGE = "provisioner_host"
 _LONGEST_NAME = 64
+_DIGEST = 32
+_NOT_SEALED = "the bundle is not sealed under the key that was left here: nothing of it was read\n"
 _BLOCK = 1 << 20
 _HOUR_S = 3600
 _KIB = 1024
-_WORDS = 2
+_WORDS, _FRAME_WORDS = 2, 4
+# Without a call for longer than a change waits for its confirmation, a process that stays ends.
+IDLE_S = 960.0
 _LARGEST = 1 << 29
 _CLOSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
@@ -49,8 +56,11 @@ def prove() -> int:
 
     The proof is an HMAC under the host's key. The owner is printed before it, for callers that do not know the key.
     """
+    return _answer_to(sys.stdin.buffer.readline(_LONGEST_LINE).strip())
+
+
+def _answer_to(challenge: bytes) -> int:
     tell_owner()
-    challenge = sys.stdin.buffer.readline(_LONGEST_LINE).strip()
     key = _identity()
     if not key or not challenge:
         sys.stderr.write("this host holds no key that could prove which host it is\n")
@@ -86,28 +96,80 @@ def _other_shape() -> str:
 
 
 def call() -> int:
-    """Serve a bundle sealed under the host's key; return the exit code."""
+    """Serve a bundle sealed under the host's key, or stay; return the exit code."""
+    line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    if line.startswith(STAY):
+        return _stay(line.removeprefix(STAY).split(), IDLE_S)
     key = _identity()
     if not key:
         sys.stderr.write("this host holds no key: it takes no bundle\n")
         return 1
-    return 0 if receive(sys.stdin.buffer, key) else 1
+    return 0 if receive(sys.stdin.buffer, key, line) else 1
 
 
-def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
+def _stay(words: list[bytes], idle_s: float) -> int:
+    """Prove the identity, then serve calls of one program until the input ends.
+
+    Each call has a process of its own: it leaves no state to the next one, and ends even if the connection is cut. A
+    call without an answer ends this process too, as it ends one that serves a single call.
+
+    Args:
+        words: the challenge, and the program's digest.
+        idle_s: the longest time without a call.
+    """
+    import select  # noqa: PLC0415 (who proves only which host this is does without it)
+    import signal  # noqa: PLC0415 (the same)
+
+    if len(words) != _WORDS or not _is_digest(words[1].decode("ascii", "replace")):
+        sys.stderr.write("a call that stays names a challenge and a program\n")
+        return 1
+    challenge, digest = words
+    os.umask(0o077)
+    if _answer_to(challenge):
+        return 1
+    folder = f"{_RUN}/{_PROGRAMS}{digest.decode()}"
+    sys.stdout.write(PROGRAM + (THERE if _is_used(folder) else MISSING) + "\n")
+    sys.stdout.flush()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Unbuffered, as the child reads on from here. Programs that a call runs get neither this input nor the next call.
+    with os.fdopen(os.dup(0), "rb", buffering=0) as stream:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        while select.select([stream], [], [], idle_s)[0] and (line := stream.readline(_LONGEST_LINE)):
+            frame = _frame(line, digest)
+            if frame is None:
+                sys.stderr.write(_NOT_SEALED)
+                return 1
+            seal, size, operation = frame
+            if _is_used(folder):
+                _use(folder).load(operation)
+            if not os.fork():
+                os.setsid()
+                return 0 if receive(stream, _identity(), seal, size, folder) else 1
+            if code := os.waitstatus_to_exitcode(os.wait()[1]):
+                return code if code > 0 else 128 - code
+    return 0
+
+
+def receive(
+    stream: IO[bytes], key: bytes | None = None, seal: bytes = b"", size: int | None = None, program_folder: str = ""
+) -> bool:
     """Unpack a bundle on tmpfs for root, serve and delete it.
 
     Bundles of killed processes are deleted by the next call. The program has no secret, so it stays there under its
-    digest with its bytecode, which takes longer to make than most requests. Other versions are deleted after an hour.
+    digest with its bytecode, which takes longer to make than most requests. Other versions are deleted an hour after
+    their last use.
 
     Args:
         stream: the bundle.
         key: the key of its seal; `None` at a first contact.
+        seal: the line before it, or in a process that stays its checked seal.
+        size: the bundle's bytes; `None` if it ends with the stream.
+        program_folder: the one program of a process that stays.
     """
     os.umask(0o077)
-    counted = _Counted(stream)
+    counted = _Counted(stream, size)
     try:
-        return _received(counted, key)
+        return _received(counted, key, seal, program_folder)
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.EEXIST):
             sys.stderr.write("the bundle has something in it that none has: nothing of it was done\n")
@@ -121,7 +183,7 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
         return False
 
 
-def _received(stream: _Counted, key: bytes | None) -> bool:
+def _received(stream: _Counted, key: bytes | None, seal: bytes, program_folder: str) -> bool:
     import shutil  # noqa: PLC0415 (who proves only which host this is does without it)
     import tempfile  # noqa: PLC0415 (the same)
 
@@ -131,37 +193,59 @@ def _received(stream: _Counted, key: bytes | None) -> bool:
     folder = tempfile.mkdtemp(prefix=f"{_BUNDLES}{os.getpid()}-", dir=_RUN)
     try:
         with tempfile.TemporaryFile(dir=folder) as bundle:
-            if not (_is_stored_sealed(stream, key, bundle) if key else _is_stored(stream, bundle)):
-                sys.stderr.write("the bundle is not sealed under the key that was left here: nothing of it was read\n")
+            if key is None:
+                _store(stream, bundle)
+            elif not _is_stored_sealed(stream, key, seal if program_folder else _seal_in(seal, key), bundle):
+                sys.stderr.write(_NOT_SEALED)
                 return False
             bundle.seek(0)
-            sys.path.insert(0, _program_folder(_unpack(bundle, folder)))
-        # What is installed here may be of another version: the bundle's own program serves it.
-        for name in [name for name in sys.modules if name.partition(".")[0] == "provisioner_host"]:
-            del sys.modules[name]
-        from provisioner_host.main import serve  # noqa: PLC0415 (it comes with the bundle)
-
-        serve(folder)
+            program = _unpack(bundle, folder)
+        used = program_folder if program_folder and not program else _program_folder(program)
+        if used != (program_folder or used) or not _is_used(used):
+            sys.stderr.write("this host lacks the program of the call: nothing of it was done\n")
+            return False
+        _use(used).serve(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return True
 
 
+def _use(folder: str) -> Any:
+    """Return the `main` of a program, which replaces the installed one.
+
+    What is installed here may be of another version; doors of all versions call its `serve` and `load`.
+    """
+    package = sys.modules.get(_PACKAGE)
+    if package is None or list(package.__path__) != [f"{folder}/{_PACKAGE}"]:
+        sys.path.insert(0, folder)
+        sys.path_importer_cache.pop(folder, None)
+        for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+            del sys.modules[name]
+    from provisioner_host import main  # noqa: PLC0415 (it comes with the bundle)
+
+    return main
+
+
+def _is_used(folder: str) -> bool:
+    """Mark a program as used now; return whether it is there."""
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class _Counted:
-    """A byte stream that counts the bytes read."""
+    """A byte stream that counts the bytes read, and ends after `longest`."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self.size = stream, 0
+    def __init__(self, stream: IO[bytes], longest: int | None) -> None:
+        self._stream, self._longest, self.size = stream, longest, 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return the next bytes."""
-        block = self._stream.read(size)
+        block = self._stream.read(size if self._longest is None else min(size, self._longest - self.size))
         self.size += len(block)
         return block
-
-    def readline(self, size: int = -1) -> bytes:
-        """Return the next line."""
-        return self._stream.readline(size)
 
 
 def _disk_full_text(error: OSError, size: int) -> str:
@@ -175,28 +259,48 @@ def _disk_full_text(error: OSError, size: int) -> str:
     return f"{_RUN} is full: {free} KiB free, {needed} KiB needed for a call: make room there (du -xsh {_RUN}/*)"
 
 
-def _is_stored(stream: _Counted, bundle: IO[bytes]) -> bool:
+def _store(stream: _Counted, bundle: IO[bytes], mac: hmac.HMAC | None = None) -> None:
     while block := stream.read(_BLOCK):
+        if mac is not None:
+            mac.update(block)
         bundle.write(block)
-    return True
 
 
-def _is_stored_sealed(stream: _Counted, key: bytes, bundle: IO[bytes]) -> bool:
-    """Store a sealed bundle; return whether the seal is valid.
-
-    The seal's line has its own proof, so a caller without the key cannot fill the host's memory.
-    """
-    parts = stream.readline(_LONGEST_LINE).removeprefix(SEAL).split()
-    if len(parts) != _WORDS:
-        return False
-    seal, proof = parts
-    if not hmac.compare_digest(proof, hmac.digest(key, b"seal\0" + seal, "sha256").hex().encode()):
-        return False
+def _is_stored_sealed(stream: _Counted, key: bytes, seal: bytes, bundle: IO[bytes]) -> bool:
+    """Store a sealed bundle; return whether the seal is valid."""
     mac = hmac.new(key, b"call\0", "sha256")
-    while block := stream.read(_BLOCK):
-        mac.update(block)
-        bundle.write(block)
+    if seal:
+        _store(stream, bundle, mac)
     return hmac.compare_digest(seal, mac.hexdigest().encode())
+
+
+def _seal_in(line: bytes, key: bytes) -> bytes:
+    """Return the seal in a line before a bundle; empty if invalid.
+
+    The seal has its own proof, so a caller without the key cannot fill the host's memory.
+    """
+    parts = line.removeprefix(SEAL).split()
+    if len(parts) != _WORDS or not hmac.compare_digest(parts[1], _hex_mac(key, b"seal\0" + parts[0])):
+        return b""
+    return parts[0]
+
+
+def _frame(line: bytes, digest: bytes) -> tuple[bytes, int, str] | None:
+    """Return seal, size and operation of a call's line; `None` if invalid.
+
+    Its proof covers all of them and the program that is to serve the call. The key is read anew for each line.
+    """
+    parts, key = line.removeprefix(SEAL).split(), _identity()
+    if len(parts) != _FRAME_WORDS or not key:
+        return None
+    seal, proof, size, operation = parts
+    if not hmac.compare_digest(proof, _hex_mac(key, b"frame\0" + b" ".join((seal, size, operation, digest)))):
+        return None
+    return seal, int(size), operation.decode("ascii")
+
+
+def _hex_mac(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, content, "sha256").hex().encode()
 
 
 def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
@@ -238,6 +342,10 @@ def _is_name(path: str, name: str) -> bool:
     return path == "files" and not dot and _is_word(stem.replace("-", "a"))
 
 
+def _is_digest(text: str) -> bool:
+    return len(text) == _DIGEST and _is_word(text)
+
+
 def _is_word(text: str) -> bool:
     return 0 < len(text) <= _LONGEST_NAME and text.isascii() and text.isalnum()
 
@@ -248,7 +356,7 @@ def _program_folder(program: list[tuple[str, bytes]]) -> str:
     import shutil  # noqa: PLC0415 (the same)
     import tempfile  # noqa: PLC0415 (the same)
 
-    digest = hashlib.sha256(repr(sorted(program)).encode()).hexdigest()[:32]
+    digest = hashlib.sha256(repr(sorted(program)).encode()).hexdigest()[:_DIGEST]
     folder = f"{_RUN}/{_PROGRAMS}{digest}"
     if os.path.isdir(folder):
         return folder

@@ -35,6 +35,12 @@ _OPERATIONS = {
 }
 
 
+def load(operation: str) -> None:
+    """Import an operation's modules, for the processes of a host program that stays."""
+    if operation in _OPERATIONS:
+        import_module(f"provisioner_host.{_OPERATIONS[operation][0]}")
+
+
 def serve(folder: str) -> None:
     """Run the bundle's operation and print its answer as the last line."""
     # The controller may die or its connection be cut: what was begun is finished, and returns by itself.

@@ -93,8 +93,29 @@ def proof_of(identity: Secret, challenge: str) -> str:
     return hmac.digest(identity.reveal().encode(), b"prove\0" + challenge.encode(), "sha256").hex()
 
 
-def seal_of(identity: Secret, bundle: bytes) -> str:
-    """Return a bundle's seal and the seal's own, computed as on hosts."""
+def seals_of(identity: Secret, bundle: bytes, program: bytes, operation: str, digest: str) -> dict[str, str]:
+    """Return the words before a call, computed as on hosts.
+
+    Hosts that stay check `bare` before the bundle, or `whole` before bundle and program. Older ones check `once` before
+    both.
+
+    Args:
+        identity: the host's key.
+        bundle: the call.
+        program: follows the bundle if the host lacks it.
+        operation: the name of the call's operation.
+        digest: names the program that is to serve the call.
+    """
     key = identity.reveal().encode()
-    seal = hmac.digest(key, b"call\0" + bundle, "sha256").hex()
-    return seal + " " + hmac.digest(key, b"seal\0" + seal.encode(), "sha256").hex()
+    mac = hmac.new(key, b"call\0", "sha256")
+    mac.update(bundle)
+    bare = mac.hexdigest()
+    mac.update(program)
+    whole = mac.hexdigest()
+
+    def frame(seal: str, size: int) -> str:
+        proof = hmac.digest(key, f"frame\0{seal} {size} {operation} {digest}".encode(), "sha256").hex()
+        return f"{seal} {proof} {size} {operation}"
+
+    once = f"{whole} {hmac.digest(key, b'seal' + bytes(1) + whole.encode(), 'sha256').hex()}"
+    return {"bare": frame(bare, len(bundle)), "whole": frame(whole, len(bundle) + len(program)), "once": once}

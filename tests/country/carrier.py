@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from provisioner.base.secret import seal_of
+from provisioner.base.secret import seals_of
 from provisioner.desired.render.templates import Templates
-from provisioner.hosts.ansible.bundle import write_bundle
+from provisioner.hosts.ansible.bundle import program_bundle, write_bundle
 from provisioner.hosts.ansible.play import answer_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 
@@ -32,7 +32,7 @@ class CountryCarrier(OpenRunner):
     """
 
     def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:
-        self._templates = templates
+        self._digest, self._program = templates.host_digest, program_bundle(templates)
         self._place = environment.get(PLACE) or os.environ[PLACE]
         self._folder = Path(tempfile.mkdtemp(prefix="country-", dir="/dev/shm"))
         self._number = 0
@@ -55,9 +55,9 @@ class CountryCarrier(OpenRunner):
     def _post(self, call: HostCall) -> str:
         self._number += 1
         bundle, answer = self._folder / f"{self._number}.tar", self._folder / str(self._number)
-        write_bundle(bundle, call, self._templates)
+        write_bundle(bundle, call)
         # Nobody reads it here; what it costs belongs to a call.
-        seal_of(call.spec.identity, bundle.read_bytes())
+        seals_of(call.spec.identity, bundle.read_bytes(), self._program, call.request["operation"], self._digest)
         asked = {"host": call.spec.id, "bundle": str(bundle), "answer": str(answer)}
         with socket.socket(socket.AF_UNIX) as link:
             link.connect(self._place)

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Final
 
 from provisioner.desired.render.templates import Templates
-from provisioner.hosts.ansible.bundle import write_bundle
+from provisioner.hosts.ansible.bundle import program_bundle, write_bundle
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 
 from .lab import Lab
@@ -46,6 +46,14 @@ def may_be_declared_new(owner: str, claims: list[list[str]]) -> bool:
     return bool(_ACTION.may_be_declared_new(owner, claims))
 
 
+def whole_bundle(call: HostCall, templates: Templates) -> bytes:
+    """A call's bundle with the program that is to serve it."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = Path(folder) / "bundle.tar"
+        write_bundle(path, call)
+        return path.read_bytes() + program_bundle(templates)
+
+
 class DirectRunner:
     """Carries calls by `docker exec`."""
 
@@ -61,12 +69,7 @@ class DirectRunner:
 
     def _one(self, call: HostCall, timeout_s: float) -> HostAnswer:
         host = call.spec.id
-        with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".tar") as bundle:
-            path = Path(bundle.name)
-            path.unlink()
-            write_bundle(path, call, self._templates)
-            content = path.read_bytes()
-            path.touch()
+        content = whole_bundle(call, self._templates)
         argv = ["/usr/bin/python3", "-I", "-S", "-c", BOOTSTRAP]
         done = self._lab.exec(host, argv, stdin=content, check=False, timeout=timeout_s)
         line = next((x for x in reversed(done.stdout.splitlines()) if x.startswith(MARK)), None)

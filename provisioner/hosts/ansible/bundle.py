@@ -1,4 +1,4 @@
-"""One file per call: the on-host program, the request, and further files."""
+"""One file per call: the request and further files; the on-host program follows if the host lacks it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from provisioner.desired.render.templates import HOST_PACKAGE, Templates
 from provisioner.hosts.runner import HostCall
 
 
-def write_bundle(path: Path, call: HostCall, templates: Templates) -> None:
-    """Write a call's bundle with mode 0600."""
+def write_bundle(path: Path, call: HostCall) -> None:
+    """Write a call's bundle with mode 0600, without the archive's end: a program may follow."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as bundle:
-        for name, source in templates.for_side(call.spec.side).host_sources.items():
+    with os.fdopen(descriptor, "wb") as stream:
+        with tarfile.open(fileobj=stream, mode="w") as bundle:
+            _add(bundle, "request.json", json.dumps(call.request).encode())
+            for name, content in call.files.items():
+                _add(bundle, f"files/{name}", content)
+            if call.artefact is not None:
+                bundle.add(call.artefact, "files/artefact", recursive=False)
+            end = bundle.offset
+        stream.truncate(end)
+
+
+def program_bundle(templates: Templates) -> bytes:
+    """Return the on-host program, to follow a call's bundle."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as bundle:
+        for name, source in templates.host_sources.items():
             _add(bundle, f"{HOST_PACKAGE}/{name}", source)
-        _add(bundle, "request.json", json.dumps(call.request).encode())
-        for name, content in call.files.items():
-            _add(bundle, f"files/{name}", content)
-        if call.artefact is not None:
-            bundle.add(call.artefact, "files/artefact", recursive=False)
+    return stream.getvalue()
 
 
 def _add(bundle: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -6,7 +6,8 @@ writes the answer to a file. Each call has its own connection, unless it may sha
 the pipes' other ends: if it ends, the workers stop.
 
 A merge request may have changed a host key, so that key alone proves nothing. A host is challenged with the key that
-was left on it. Afterwards its SSH host key counts as proof until this process ends.
+was left on it. Afterwards its SSH host key counts as proof until this process ends. A process of the host program that
+stays proves itself at each start, whether that is needed or not.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioner.base.errors import HostError, UnreadableError
-from provisioner.base.secret import proof_of, seal_of
+from provisioner.base.secret import proof_of, seals_of
 from provisioner.base.text import printable
 from provisioner.desired.owner import NOTHING, owner_in
 from provisioner.desired.render.templates import Templates
-from provisioner.hosts.ansible.bundle import write_bundle
+from provisioner.hosts.ansible.bundle import program_bundle, write_bundle
 from provisioner.hosts.ansible.early_start import (
     CONFIG,
     FAILURES,
@@ -92,14 +93,11 @@ class Proofs:
         """Return a challenge before there is a call; `None` if not needed."""
         if self._is_proved(spec):
             return None
-        challenge = secrets.token_hex(32)
-        return {"challenge": challenge, "proof": proof_of(spec.identity, challenge)}
+        return _challenge_to(spec)
 
-    def seal(self, call: HostCall, bundle: bytes) -> str | None:
-        """Return a bundle's seal; `None` if the host may lack our program."""
-        if call.unproved or endpoint_of(call.spec) in self._accepted:
-            return None
-        return seal_of(call.spec.identity, bundle)
+    def is_sealed(self, call: HostCall) -> bool:
+        """Return whether a bundle is sealed: the host has our program and key."""
+        return not call.unproved and endpoint_of(call.spec) not in self._accepted
 
     def claims(self, call: HostCall) -> list[list[str]] | None:
         """Return acceptable owners of an unproved host; `None` if not asked."""
@@ -125,6 +123,11 @@ class Proofs:
         return endpoint_of(spec) in self._proved | self._accepted
 
 
+def _challenge_to(spec: CallTarget) -> dict[str, str]:
+    challenge = secrets.token_hex(32)
+    return {"challenge": challenge, "proof": proof_of(spec.identity, challenge)}
+
+
 class Play:
     """An Ansible run on some hosts.
 
@@ -146,7 +149,9 @@ class Play:
     ) -> None:
         for spec in specs:
             refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
-        self._templates, self._proofs = templates, proofs
+        self._templates = {spec.side: templates.for_side(spec.side) for spec in specs}
+        self._programs = {side: program_bundle(sided) for side, sided in self._templates.items()}
+        self._proofs = proofs
         self._free = {spec.id: endpoint_of(spec) for spec in specs}
         self._ways = {spec.id: route_to(spec) for spec in specs}
         self._busy: set[int] = set()
@@ -186,12 +191,17 @@ class Play:
 
         The worker keeps the result for the first call over that connection.
         """
-        connection, challenge = self._connection(spec, shares=True), self._proofs.challenge_to(spec)
-        if connection == OWN or challenge is None:
+        connection = self._connection(spec, shares=True)
+        if connection == OWN or self._proofs.challenge_to(spec) is None:
             return
         self._number += 1
-        (self._folder / "boxes" / spec.id / f"{self._number}.challenge").write_text(json.dumps(challenge))
+        self._write_challenge(spec)
         self._hand(spec.id, self._number, connection)
+
+    def _write_challenge(self, spec: CallTarget) -> None:
+        needed, digest = self._proofs.challenge_to(spec), self._templates[spec.side].host_digest
+        challenge = {**(needed or _challenge_to(spec)), "needed": needed is not None, "program": digest}
+        (self._folder / "boxes" / spec.id / f"{self._number}.challenge").write_text(json.dumps(challenge))
 
     def _hand(self, host: str, number: int, connection: str) -> None:
         os.write(self._pipes[host], f"{number} {connection}\n".encode())
@@ -204,7 +214,7 @@ class Play:
         return str(numbers.setdefault(since, len(numbers)))
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
-        """Write a call's bundle, seal, challenge and claims into its host's box.
+        """Write a call's bundle, seals, challenge and claims into its host's box.
 
         A call with a script has only the script.
         """
@@ -212,13 +222,15 @@ class Play:
             (box / f"{self._number}.{'root' if script.as_root else 'own'}").write_text(script.text)
             return
         bundle = box / f"{self._number}.tar"
-        write_bundle(bundle, call, self._templates)
-        if (challenge := self._proofs.challenge(call)) is not None:
-            (box / f"{self._number}.challenge").write_text(json.dumps(challenge))
+        write_bundle(bundle, call)
         if (claims := self._proofs.claims(call)) is not None:
             (box / f"{self._number}.claims").write_text(json.dumps(claims))
-        if (seal := self._proofs.seal(call, bundle.read_bytes())) is not None:
-            (box / f"{self._number}.seal").write_text(f"{SEAL}{seal}\n")
+        if self._proofs.is_sealed(call):
+            self._write_challenge(call.spec)
+            program, digest = self._programs[call.spec.side], self._templates[call.spec.side].host_digest
+            seals = seals_of(call.spec.identity, bundle.read_bytes(), program, call.request["operation"], digest)
+            lines = {name: f"{SEAL}{seal}\n" for name, seal in seals.items()}
+            (box / f"{self._number}.seals").write_text(json.dumps(lines))
 
     def answers(self) -> set[int]:
         """Return the numbers of answered calls, from one folder for all hosts."""
@@ -296,6 +308,7 @@ class Play:
                 "link": str(link),
                 "over": ssh.over.get(spec.id, ""),
                 "side": spec.side,
+                "program": str(folder / f"program.{spec.side}"),
             }
             self._open_box(spec.id)
         variables = {
@@ -310,6 +323,8 @@ class Play:
         (folder / ALONE).write_text(ssh.alone)
         (folder / KEY).write_text(f" -i {shlex.quote(key.path)}" if key else "")
         (folder / JUMPS).write_text(json.dumps(ssh.jumps))
+        for side, program in self._programs.items():
+            (folder / f"program.{side}").write_bytes(program)
         for name, text in ssh.known_hosts.items():
             (folder / KNOWN_HOSTS / name).write_text(text)
 

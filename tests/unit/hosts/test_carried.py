@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from provisioner.desired.render.templates import load_templates
-from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import HostCall
@@ -30,7 +29,7 @@ from provisioner_host import main, wire
 from provisioner_host.machine import carried
 from tests import fleets, inventories, plans
 from tests.hostile import NODE
-from tests.lab.direct import BOOTSTRAP, MARK
+from tests.lab.direct import BOOTSTRAP, MARK, whole_bundle
 from tests.unit.operations.rollout.world import state
 
 MODULE = Path(carried.__file__)
@@ -125,7 +124,7 @@ def test_nothing_but_a_bundle_s_own_files_is_unpacked(tmp_path: Path, hostile: t
     folder = tmp_path / "within" / "run"
     folder.mkdir(parents=True)
     bundle = tmp_path / "bundle.tar"
-    write_bundle(bundle, HostCall(state({}).hosts["centre"], {"operation": "observe"}), load_templates())
+    bundle.write_bytes(whole_bundle(HostCall(state({}).hosts["centre"], {"operation": "observe"}), load_templates()))
     with tarfile.open(bundle, "a") as archive:
         archive.addfile(hostile[0], io.BytesIO(hostile[1]))
     done = subprocess.run(

@@ -190,8 +190,9 @@ def test_all_that_a_large_pipe_holds_is_read_once_ssh_has_ended(monkeypatch: pyt
     usual = selectors.DefaultSelector.select
     monkeypatch.setattr(selectors.DefaultSelector, "select", late)
     says = f"import fcntl, os; fcntl.fcntl(1, {fcntl.F_SETPIPE_SZ}, {_MIB}); os.write(1, b'x' * 400_000)"
-    code, out, _ = plugin["_carried"]([sys.executable, "-I", "-S", "-c", says], b"")
-    assert (code, len(out)) == (0, 400_000)
+    ssh = plugin["Ssh"]([sys.executable, "-I", "-S", "-c", says])
+    out, _ = ssh.exchange(b"")
+    assert (ssh.code, len(out)) == (0, 400_000)
 
 
 def test_both_sides_agree_on_the_longest_answer() -> None:

@@ -192,6 +192,8 @@ def test_a_host_of_somebody_else_is_sent_no_bundle_even_where_it_may_be_new(
     assert len(answer.error) < 700
     sent, commands = (tmp_path / "sent").read_text(), (tmp_path / "commands").read_text()
     assert CANARY not in sent + commands
-    assert len(sent.split()) == (0 if unproved else 1), "ends of lines, and the challenge"
-    assert "provisioner-host call" not in commands
+    challenges = [line.removeprefix("PROVISIONER-STAY ").split()[0] for line in sent.split("\n") if line]
+    assert len(challenges) == (0 if unproved else 2), "ends of lines, and the challenge of a program that stays or not"
+    assert len(set(challenges)) == (0 if unproved else 1)
+    assert ("provisioner-host call" in commands) is not unproved
     assert "\nreceive(" not in commands

@@ -12,13 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from provisioner.desired.render.templates import load_templates
-from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
 from provisioner_host import main
 from provisioner_host.change.transaction import Transaction
 from provisioner_host.machine import files, paths
 from provisioner_host.machine.shell import Failed
-from tests.lab.direct import BOOTSTRAP
+from tests.lab.direct import BOOTSTRAP, whole_bundle
 
 from .world import state
 
@@ -51,12 +50,11 @@ def test_a_full_run_is_one_sentence_and_no_trace(tmp_path: Path, deed: str, numb
     run = tmp_path / "run"
     run.mkdir()
     call = HostCall(state({}).hosts["centre"], {"operation": "none"})
-    write_bundle(tmp_path / "bundle.tar", call, load_templates())
     door = BOOTSTRAP.replace("/run", str(run)).replace("from __future__ import annotations\n", "")
     program = f"from __future__ import annotations\n{FULL.format(number=number, deed=DEEDS[deed])}{door}"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program],
-        input=(tmp_path / "bundle.tar").read_bytes(),
+        input=whole_bundle(call, load_templates()),
         capture_output=True,
         check=False,
     )

@@ -14,7 +14,6 @@ import pytest
 
 from provisioner.desired.render import templates as templates_module
 from provisioner.desired.render.templates import Templates, load_templates
-from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
 from provisioner_host import main
 from provisioner_host.change import apply as apply_module
@@ -25,19 +24,16 @@ from provisioner_host.machine import paths, units
 from provisioner_host.machine.files import cached, identity
 from provisioner_host.machine.shell import Failed
 from provisioner_host.wire import StatusRequest
-from tests.lab.direct import BOOTSTRAP, MARK
+from tests.lab.direct import BOOTSTRAP, MARK, whole_bundle
 
 from .world import state
 
 
 def carried(run: Path, templates: Templates, operation: str = "nothing") -> dict[str, object]:
     """Do on this machine what a host does with a bundle, with another folder in the place of /run."""
-    bundle = run.with_name("bundle.tar")
-    bundle.unlink(missing_ok=True)
-    write_bundle(bundle, HostCall(state({}).hosts["centre"], {"operation": operation}), templates)
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("/run", str(run))],
-        input=bundle.read_bytes(),
+        input=whole_bundle(HostCall(state({}).hosts["centre"], {"operation": operation}), templates),
         capture_output=True,
         check=True,
     )
