@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -31,6 +32,8 @@ vault._derive = cache(vault._derive)  # noqa: SLF001 (no seam of the package's: 
 # A shell has what it starts in the background ignore an interrupt, and so would all that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# The collector would look through ten thousand tests again and again.
+gc.set_threshold(100_000, 20, 20)
 # Whatever a developer has set for himself is none of the tests'.
 os.environ["PROVISIONER_CONFIG"] = ""
 
@@ -57,6 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for law in {id(test): test for item in items if is_hypothesis_test(test := getattr(item, "obj", None))}.values():
         own = getattr(law, _SETTINGS, None) or hypothesis.settings()
         setattr(law, _SETTINGS, drawn(own, share))
+    gc.freeze()
 
 
 def examples(asked: int, share: float) -> int:
