@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from provisioner.inventory.model import BlockOwner, Camera, ConnectionPlan, Facility, Party, SignOff, Survey
+from provisioner.inventory.model import Blocked, BlockOwner, Camera, ConnectionPlan, Facility, Party, SignOff, Survey
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import day_label, label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt
@@ -251,7 +251,9 @@ def _survey_content(facility: Facility, survey: Survey, listing: FacilityList, b
     yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
     yield from facility_lines(facility, place)
     yield Passage("2. Kết quả khảo sát", PassageRole.TITLE)
-    yield OfficialTable((TableColumn("Nội dung", 65), TableColumn("Hiện trạng", 100)), tuple(_survey_rows(survey)))
+    yield OfficialTable(
+        (TableColumn("Nội dung", 65), TableColumn("Hiện trạng", 100)), tuple(_survey_rows(survey, facility.blocked))
+    )
     if facility.cameras:
         yield Passage("3. Camera đã đăng ký tại thời điểm lập biên bản", PassageRole.TITLE)
         yield camera_table(facility)
@@ -265,7 +267,7 @@ def _survey_content(facility: Facility, survey: Survey, listing: FacilityList, b
     yield from closing()
 
 
-def _survey_rows(survey: Survey) -> Iterator[tuple[str, str]]:
+def _survey_rows(survey: Survey, blocked: Blocked | None) -> Iterator[tuple[str, str]]:
     cameras, uplink = survey.cameras, survey.uplink
     yield "Camera hiện có", str(cameras.present)
     yield "Camera đáp ứng yêu cầu", str(cameras.fit)
@@ -279,7 +281,8 @@ def _survey_rows(survey: Survey) -> Iterator[tuple[str, str]]:
     yield "Thiết bị định tuyến", uplink.router or DOTS
     yield "Luồng RTSP của thiết bị", label(survey.rtsp) or DOTS
     yield "Tài khoản thiết bị", label(survey.logins) or DOTS
-    yield "Vướng mắc", survey.obstacles or "Không ghi nhận"
+    reason = f"{label(blocked.reason)} (từ ngày {day_label(blocked.since)})" if blocked else ""
+    yield "Vướng mắc", "; ".join(filter(None, (reason, survey.obstacles))) or "Không ghi nhận"
 
 
 def plan_minutes(

@@ -398,6 +398,7 @@ def test_minutes_of_a_survey_say_what_was_found(thai_nguyen: Judged) -> None:
     seen = {row[0]: row[1] for row in table(file, "Nội dung")[1:]}
     assert (seen["Camera hiện có"], seen["Camera đáp ứng yêu cầu"], seen["Camera cần bổ sung"]) == ("3", "0", "6")
     has(texts(file), "ngày 07 tháng 5 năm 2021.", "Kết quả: Cần thay thế thiết bị.")
+    assert seen["Vướng mắc"] == "Cơ sở chưa phối hợp (từ ngày 08/05/2021)"
 
 
 def test_minutes_name_no_address_of_a_device(thai_nguyen: Judged) -> None:
