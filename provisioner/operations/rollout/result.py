@@ -132,7 +132,8 @@ _AN_APPLY: Mapping[EndClass, str] = {
     ),
     EndClass.REFUSED: ("{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again"),
     EndClass.LOCKED: (
-        "{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again"
+        "{hosts} held by another run: {names}; if its controller is gone, provisioner apply --resume takes it up; else "
+        "wait until it has ended, then apply again"
     ),
     EndClass.STALE: (
         "{hosts} moved since the plan was made, or taken over by another run: {names}; make a "
