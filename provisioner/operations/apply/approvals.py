@@ -287,7 +287,8 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
     """Return the approval to sign.
 
     Raises:
-        UsageError: there is no such approver, or not with these roles.
+        UsageError: there is no such approver, or not with these roles; or the plan changes nothing.
+        PolicyError: policy refuses the plan, so no approval lets it be applied.
         InventoryError: the inventory cannot be read.
     """
     entries = _entries(session, request.person)
@@ -295,6 +296,16 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
     if unknown_roles := sorted(set(request.roles) - allowed_roles):
         hint = f"{request.person} approves as {', '.join(sorted(allowed_roles))}"
         raise UsageError(f"{request.person} does not approve as {printable(unknown_roles[0], _SHOWN)}", hint=hint)
+    if not plan.changes:
+        raise UsageError("the plan changes nothing: there is nothing to approve", hint="see that it is the right file")
+    # `apply --no-lockout-check` takes a plan that this one refuses.
+    refused = [(host, sentence) for policy, host, sentence in plan.refused if policy != "lock_out"]
+    if refused:
+        host, sentence = refused[0]
+        message = f"policy refuses this plan, and apply would with every approval: {printable(sentence)}"
+        raise PolicyError(
+            message, hint="make a plan that policy accepts (provisioner plan), and approve that", object=host
+        )
     return Approval(
         inventory=session.inventory.settings.id,
         meaning=plan.basis.meaning,

@@ -327,6 +327,20 @@ def test_who_made_the_plan_is_known_by_an_account_and_is_not_the_only_one(call: 
 # --- approve itself -------------------------------------------------------------------------------
 
 
+def test_a_plan_that_is_refused_or_changes_nothing_is_not_approved(call: Terminal) -> None:
+    approvals = sorted(call.file("approvals").iterdir())
+    planned(call)
+    code, _, err = approve(call, "noc-1")
+    assert (code, "changes nothing" in err) == (2, True)
+    call.edit("facilities/bac-giang/kcl-bg-001.yml", "operating: open", "operating: closed")
+    assert call("allocate")[0] == 0
+    refused = planned(call)["refused"]
+    code, _, err = approve(call, "noc-1")
+    assert code == 6
+    assert str(refused[0]["message"]) in err
+    assert approvals == sorted(call.file("approvals").iterdir())
+
+
 def test_it_shows_what_the_plan_does_before_it_is_signed(call: Terminal) -> None:
     call.other_channel()
     plan = planned(call)
@@ -377,6 +391,7 @@ def test_what_was_signed_elsewhere_is_taken(call: Terminal) -> None:
     ],
 )
 def test_wrong_usage_is_said_and_writes_nothing(call: Terminal, words: list[str], said: str) -> None:
+    call.other_channel()
     planned(call)
     before = sorted(call.file("approvals").iterdir())
     code, _, err = call("approve", "plan.json", *words, vault=False)
@@ -385,12 +400,14 @@ def test_wrong_usage_is_said_and_writes_nothing(call: Terminal, words: list[str]
 
 
 def test_another_person_s_key_is_refused_when_it_signs(call: Terminal) -> None:
+    call.other_channel()
     planned(call)
     code, _, err = approve(call, "noc-1", by="noc-2")
     assert (code, "is no key of noc-1 in signers.yml" in err) == (2, True)
 
 
 def test_nobody_is_asked_where_nobody_is(call: Terminal) -> None:
+    call.other_channel()
     planned(call)
     code, _, err = call("approve", "plan.json", "--as", "noc-1", "--key", str(key_file("noc-1", KIND)))
     assert (code, "nobody is here to answer whether to approve this plan" in err) == (2, True)
