@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from provisioner.base.errors import HostError
 from provisioner.base.files import make_own_folder, open_regular
@@ -41,6 +41,8 @@ _PROGRAM: Final = "mediamtx"
 _SHOWN: Final = 40
 _MOST_BYTES: Final = 256 * 1024 * 1024
 _BLOCK: Final = 1 << 20
+# By the attributes that the kernel changes with every write: an apply needs the file once for each new relay.
+_DIGESTS: Final[dict[tuple[int, ...], str]] = {}
 
 
 @dataclass(frozen=True)
@@ -195,12 +197,20 @@ def _checked(place: _ArtefactSource) -> Path:
 
 
 def _digest(path: Path) -> str:
-    """Return a file's SHA-256; empty if it is too large."""
-    digest, bytes_left = hashlib.sha256(), _MOST_BYTES
+    """Return a file's SHA-256, computed once per process; empty if it is too large."""
     with os.fdopen(open_regular(path), "rb") as stream:
-        while bytes_left > 0 and (block := stream.read(_BLOCK)):
-            digest.update(block)
-            bytes_left -= len(block)
+        status = os.fstat(stream.fileno())
+        same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if same not in _DIGESTS:
+            _DIGESTS[same] = _digest_of(stream)
+        return _DIGESTS[same]
+
+
+def _digest_of(stream: BinaryIO) -> str:
+    digest, bytes_left = hashlib.sha256(), _MOST_BYTES
+    while bytes_left > 0 and (block := stream.read(_BLOCK)):
+        digest.update(block)
+        bytes_left -= len(block)
     return digest.hexdigest() if bytes_left > 0 else ""
 
 

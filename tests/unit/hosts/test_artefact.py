@@ -250,6 +250,31 @@ def test_each_architecture_has_a_local_file_of_its_own(tmp_path: Path) -> None:
         assert fetch(wanted, arch, {"PROVISIONER_ARTEFACTS": str(tmp_path)}).read_bytes() == content
 
 
+def test_a_file_is_read_once_for_all_hosts_and_anew_once_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    def digest_of(stream: Any) -> str:
+        reads.append(hashlib.sha256(stream.read()).hexdigest())
+        return reads[-1]
+
+    monkeypatch.setattr("provisioner.hosts.artefact._digest_of", digest_of)
+    (tmp_path / "relay").write_bytes(AMD64)
+    both = hashlib.sha256(AMD64).hexdigest()
+    wanted = MediamtxArtefact(version="1.20.1", source="file:relay", sha256={"amd64": both, "arm64": both})
+    environment = {"PROVISIONER_ARTEFACTS": str(tmp_path)}
+    for _ in range(20):
+        fetch(wanted, "amd64", environment)
+    assert reads == [both]
+    times = (tmp_path / "relay").stat()
+    (tmp_path / "relay").write_bytes(AMD64[:-1] + b"y")
+    os.utime(tmp_path / "relay", ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(HostError, match="checksum"):
+        fetch(wanted, "amd64", environment)
+    assert len(reads) == 2, "same size, same time of change, another content"
+
+
 def test_a_relay_of_hardware_that_nobody_builds_for_is_refused_by_name() -> None:
     with pytest.raises(HostError, match="there is no MediaMTX for riscv64: relays are of amd64 or arm64"):
         fetch(artefact("file:relay"), "riscv64", {})
