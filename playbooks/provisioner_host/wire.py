@@ -1001,7 +1001,7 @@ class KeyFramesAnswer(TypedDict):
 
     Keys:
         without_s, between_s: the longest time of pictures without one, and between two.
-        waited_s: the time until the first one; MediaMTX sends a reader nothing before.
+        waited_s: the time until the first one.
     """
 
     without_s: Size
@@ -1038,13 +1038,14 @@ class ReadersRequest(TypedDict):
     """Standard input of the confined readers, after their modules.
 
     A login is address, port, user, password and certificate fingerprint (if encrypted). A turn is a login's name and a
-    path; `looks` are by turn number. `until` is on the host's monotonic clock. `cores` limits the readers' processors;
-    null is no limit.
+    path; `looks` are by turn number, `brief` are turns that another visit reads again if they fail. `until` is on the
+    host's monotonic clock. `cores` limits the readers' processors; null is no limit.
     """
 
     logins: dict[str, tuple[str, int, str, str, str]]
     turns: list[list[str]]
     looks: dict[str, LookToTake]
+    brief: list[int]
     readers: int
     read_s: float
     until: float

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # A film of less than that is seen to its end.
 QUICK: LookToTake = {"seconds": 3, "most_s": 3, "keys": 0, "every": True}
+LONGER: LookToTake = {**QUICK, "seconds": 10, "most_s": 10}
 LARGE: LookToTake = {**QUICK, "every": False, "skips": True}
 PATH = "hn/f/cam-01/sub"
 _X264 = ("-preset", "veryfast", "-t", "2.6")
@@ -364,6 +365,7 @@ def _keys_apart(film: Film, seconds: float, first: float) -> Film:
 def test_a_reader_waits_longer_for_a_rare_key_frame_while_others_come(
     filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stream_reader, "_QUICK_S", 2.0)
     monkeypatch.setattr(stream_reader, "_RARE_S", 1.0)
     film = _keys_apart(filmed("one key frame"), 2.5, 3.5)
     wanted: LookToTake = {**QUICK, "keys": 2, "most_s": 6}
@@ -375,6 +377,48 @@ def test_a_reader_waits_longer_for_a_rare_key_frame_while_others_come(
     assert looked(read) < 5
 
 
+def test_a_stream_without_a_packet_is_not_waited_for_and_a_quick_look_not_long_for_a_key_frame(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "_RARE_S", 1.0)
+    monkeypatch.setattr(stream_reader, "_MUTE_S", 0.8)
+    monkeypatch.setattr(stream_reader, "_FIRST_S", 1.6)
+    keyless = _keys_apart(filmed("one key frame"), 3, 30)
+    films = {PATH: keyless, "mute": replace(keyless, pictures=())}
+    with FilmServer(films) as camera:
+        quick = looked_at(camera, [*films], read_s=6)
+        longer = looked_at(camera, [*films], LONGER, read_s=1.5)
+    assert [quick[path]["seconds"] for path in films] == pytest.approx([1.6, 0.8], abs=0.4)
+    assert quick["mute"]["error"] == "no answer within 0.8 s"
+    assert quick[PATH]["keys"]["without_s"] == pytest.approx(1.5, abs=0.3)
+    assert [longer[path]["seconds"] for path in films] == pytest.approx([3.9, 0.8], abs=0.4)
+
+
+def test_a_quick_look_ends_once_the_next_key_frame_is_late(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "_NEXT_S", 1.5)
+    wanted: LookToTake = {**QUICK, "seconds": 0.5, "keys": 2, "most_s": 9}
+    with FilmServer({PATH: _keys_apart(filmed("one key frame"), 5, 0.2)}) as camera:
+        assert looked(looked_at(camera, [PATH], wanted)[PATH]) < 4
+
+
+def test_what_another_visit_reads_again_is_no_failure_after_a_short_wait(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "_BRIEF_S", 0.8)
+    film = filmed("one key frame")
+    films = {PATH: film, "keyless": _keys_apart(film, 3, 30), "mute": replace(film, pictures=())}
+    films["late"] = _keys_apart(film, 3, 0.2)
+    with FilmServer(films) as camera:
+        login, until = Login("127.0.0.1", camera.port, "x", "y"), time.monotonic() + 60 + LATE
+        turns = [StreamTurn(n, login, path, None, brief=True) for n, path in enumerate(films)]
+        turns[-1] = turns[-1]._replace(look=PictureLook({**QUICK, "seconds": 0.5, "keys": 2, "most_s": 9}, until))
+        first, *others = read_all(turns, 15, until)
+    assert first["codec"] == "h264"
+    assert others == [{"not_run": "the time ran out"}] * 3
+
+
 def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
     filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,7 +426,7 @@ def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
     monkeypatch.setattr(stream_reader, "_SENDS_S", 0.3)
     keyless = _keys_apart(filmed("one key frame"), 3, 30)
     with FilmServer({PATH: keyless, "silent": replace(keyless, pictures=keyless.pictures[:2])}) as camera:
-        reads = looked_at(camera, [PATH, "silent"], read_s=1)
+        reads = looked_at(camera, [PATH, "silent"], LONGER, read_s=1)
     assert reads[PATH]["timed_out"]
     assert reads[PATH]["error"] == "no answer within 2.6 s"
     assert reads[PATH]["keys"]["without_s"] == pytest.approx(2.5, abs=0.3)
@@ -398,7 +442,7 @@ def test_where_many_streams_bring_nothing_none_is_waited_for_longer(
     keyless = _keys_apart(filmed("one key frame"), 3, 30)
     paths = [f"{PATH}{number}" for number in range(3)]
     with FilmServer(dict.fromkeys(paths, keyless)) as camera:
-        reads = looked_at(camera, paths, read_s=1)
+        reads = looked_at(camera, paths, LONGER, read_s=1)
     assert sum(read["seconds"] < 2 for read in reads.values()) >= 2
 
 

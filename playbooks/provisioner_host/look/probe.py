@@ -96,9 +96,9 @@ class ProbeBudget:
         share = request.get("cpu_share")
         self.cores = None if share is None else min(1.0, share) * (os.cpu_count() or 1)
 
-    def reads(self, start: confined.Start | None = None) -> readers.ReadTimes:
+    def reads(self, start: confined.Start | None = None, brief: Iterable[int] = ()) -> readers.ReadTimes:
         """Return the limits of reads, which begin at `start` or at once."""
-        return readers.ReadTimes(self.readers, self.read_s, self.until, self.cores, start)
+        return readers.ReadTimes(self.readers, self.read_s, self.until, self.cores, start, brief=brief)
 
 
 class Spans:
@@ -164,7 +164,9 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     tunnel = reach.live_tunnel(key)
     spent = service.spent()
     started = time.monotonic()
-    look = _Look(wanted["address"], paths, limits, spans)
+    # What fails of these is looked at again, and for causes, by another visit.
+    later = {name for name, path in paths.items() if path.get("read_by")}
+    look = _Look(wanted["address"], paths, limits, spans, later)
     with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as pool:
         places = sorted(_devices_of(paths.values()))
         trying = pool.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
@@ -183,11 +185,12 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         devices = _devices_now(devices, _devices_of(paths[n] for n in look.lost), limits)
         no_picture = look.dark()
         shut = {(d["address"], d["port"]) for d in devices if d["outcome"] != "ok"}
-        dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
+        now = {name: path for name, path in paths.items() if name not in later}
+        dark = {n: p for n, p in now.items() if n in no_picture or (p["address"], p["port"]) in shut}
         pulled = {name: path for name, path in dark.items() if path["port"]}
         looked_closer = device_probe.at_devices(devices, pulled, tunnel, limits.connect_s, limits.until)
         sources = source_log.halted_since(look.sources) if pulled else look.sources
-        tunnel_after = reach.wait_for_keepalive(tunnel, key, list(paths.values()), devices, started)
+        tunnel_after = reach.wait_for_keepalive(tunnel, key, list(now.values()), devices, started)
         errors, ends = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
         answer: RelayEvidenceAnswer = {
             "unit": units.active(UNIT_MEDIAMTX),
@@ -260,8 +263,15 @@ def _timed(spans: Spans, name: str, work: Callable[..., _Result], *arguments: An
 class _Look:
     """Two samples and a read of each path, with MediaMTX's connections."""
 
-    def __init__(self, address: str, paths: Mapping[str, PathToProbe], limits: ProbeBudget, spans: Spans) -> None:
-        self._address, self._paths, self._limits, self._spans = address, paths, limits, spans
+    def __init__(
+        self,
+        address: str,
+        paths: Mapping[str, PathToProbe],
+        limits: ProbeBudget,
+        spans: Spans,
+        later: Collection[str] = (),
+    ) -> None:
+        self._address, self._paths, self._limits, self._spans, self._later = address, paths, limits, spans, later
         self._to_read: set[str] = set()
         self._samples: Samples = {}, {}
         self._reads: dict[str, ReadAnswer] = {}
@@ -328,7 +338,8 @@ class _Look:
         if failed and not self.error and time.monotonic() < self._limits.until:
             back = self._back(failed, wait_until)
             if back and time.monotonic() + _AGAIN_SAMPLE_S + SHORTEST_READ_S < self._limits.until:
-                self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back & self._to_read})
+                again = {name: self._paths[name] for name in back & self._to_read if not self._waited(name)}
+                self.take(_AGAIN_SAMPLE_S, again)
         self._take_leave()
 
     def _take_leave(self) -> None:
@@ -342,12 +353,16 @@ class _Look:
         second.update({name: last[name] for name in self.lost})
 
     def _failed(self) -> set[str]:
-        return {name for name in self._paths if not self._flows(name) or not self._was_read(name)}
+        every = self._paths.keys() - self._later
+        return {name for name in every if not self._flows(name) or not self._was_read(name)}
 
     def _was_read(self, name: str) -> bool:
         read = self._reads.get(name, {})
-        # A reader that got pictures and no key frame waited long enough.
-        return name not in self._to_read or not {"codec", "not_run", "keys"}.isdisjoint(read)
+        return name not in self._to_read or self._waited(name) or not {"codec", "not_run"}.isdisjoint(read)
+
+    def _waited(self, name: str) -> bool:
+        """Return whether a reader waited longer than MediaMTX does before it tries again."""
+        return self._reads.get(name, {}).get("timed_out", False)
 
     def _flows(self, name: str) -> bool:
         """Return whether a path was available in both samples and grew."""
@@ -467,7 +482,8 @@ def reads_of_relay(
         reads[names[number]] = result
 
     looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
-    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
+    times = limits.reads(brief=(number for number, name in enumerate(names) if "read_by" in paths[name]))
+    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], times, done, looks)
     return reads
 
 
@@ -596,7 +612,8 @@ def _reads_of_centre(
     def done(number: int, read: ReadAnswer) -> None:
         reads[turns[number]] = read
 
-    readers.read_all(logins, turns, limits.reads(start), done, by_number)
+    times = limits.reads(start, (number for number, look in by_number.items() if "early" in look))
+    readers.read_all(logins, turns, times, done, by_number)
     return reads
 
 
@@ -610,7 +627,8 @@ def _read_again(
 
     On-demand paths that waited as long as a relay's retry are not read again.
     """
-    absent = [turn for turn, read in reads.items() if "error" in read and _may_be_starting(read)]
+    proving = {turn for turn, look in looks.items() if "early" in look}
+    absent = [t for t, read in reads.items() if t not in proving and "error" in read and _may_be_starting(read)]
     wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
     if not absent or limits.until - time.monotonic() < max(0.0, wait) + SHORTEST_READ_S:
         return

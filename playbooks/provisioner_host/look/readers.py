@@ -77,7 +77,8 @@ class ReadTimes:
     """Limits of reads: number in parallel, seconds until a key frame, deadline.
 
     The deadline is on the monotonic clock. `cores` limits CPU time in processors; `None` is no limit. Reads begin at
-    `start`, with the readers already running; `None` is at once.
+    `start`, with the readers already running; `None` is at once. `brief` are the numbers of turns that another visit
+    reads again if they fail.
     """
 
     def __init__(
@@ -87,8 +88,11 @@ class ReadTimes:
         until: float,
         cores: float | None = None,
         start: confined.Start | None = None,
+        *,
+        brief: Iterable[int] = (),
     ) -> None:
         self.readers, self.read_s, self.until, self.cores, self.start = readers, read_s, until, cores, start
+        self.brief = sorted(brief)
 
 
 def read_all(
@@ -165,6 +169,7 @@ def _request(
         "logins": {name: (x.address, x.port, x.user, x.password, x.fingerprint) for name, x in logins.items()},
         "turns": [list(turn) for turn in turns],
         "looks": {str(turn): look for turn, look in looks.items()},
+        "brief": times.brief,
         "readers": times.readers,
         "read_s": times.read_s,
         "until": times.until,
@@ -229,10 +234,11 @@ def serve(request: ReadersRequest) -> None:
     # Nobody of the same user looks into this process, which holds the logins.
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     logins = {name: Login(*parts) for name, parts in request["logins"].items()}
-    until, turns = request["until"], list[StreamTurn]()
+    until, turns, brief = request["until"], list[StreamTurn](), frozenset(request["brief"])
     for turn, (name, path) in enumerate(request["turns"]):
         wanted = request["looks"].get(str(turn))
-        turns.append(StreamTurn(turn, logins[name], path, PictureLook(wanted, until) if wanted else None))
+        look = PictureLook(wanted, until) if wanted else None
+        turns.append(StreamTurn(turn, logins[name], path, look, turn in brief))
 
     def tell(turn: int, read: ReadAnswer) -> None:
         sys.stdout.buffer.write(json.dumps([turn, read]).encode() + b"\n")

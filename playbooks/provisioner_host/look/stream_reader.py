@@ -210,12 +210,17 @@ def _pictures_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pictur
 _KEY_PICTURE: LookToTake = {"seconds": 0.0, "most_s": 0.0, "keys": 0, "every": True}
 # Decoders show a picture when the next one has come: a loop as long as a look shows in its first and its last.
 _LONGER_S = 0.3
-# Of a stream that is played a key picture is waited for so many times as long; what is rarer than this is told.
+# Of a stream that is played a longer look waits so many times as long for a key picture; what is rarer is told.
 _RARE_WAITS, _RARE_S = 2.6, 10.0
+# Looks of this length at most wait so long for a key picture, and for the next one: rarer ones are rare already.
+_QUICK_S, _FIRST_S, _NEXT_S = 5.0, 20.0, 13.0
+# What another visit reads again is waited for so long, for the first key picture and for the next.
+_BRIEF_S, _NO_TIME = 6.0, "the time ran out"
 # So many streams are waited for as long at once: where more bring nothing, it is no matter of their key frames.
 _MOST_LATE = 16
-# A stream that sent nothing for so long is not waited for.
-_SENDS_S = 3.0
+# A stream that stopped for so long is not waited for longer; one without a packet for a little longer than MediaMTX
+# bears it of a camera is not waited for at all.
+_SENDS_S, _MUTE_S = 3.0, 12.0
 # Streams of a site wait so long for each other's key pictures, to be decoded together; a longer look waits for nobody.
 _TOGETHER_S, _MOST_TOGETHER_S = 1.5, 15.0
 # So long after its first key picture has come a read waits for it to be shown, among others of its site.
@@ -244,12 +249,14 @@ class StreamTurn(NamedTuple):
     Attributes:
         number: of its turn.
         look: its look; `None` to end with the key picture.
+        brief: whether another visit reads it again if it fails.
     """
 
     number: int
     login: Login
     path: str
     look: PictureLook | None
+    brief: bool = False
 
     @property
     def longest_s(self) -> float:
@@ -394,8 +401,10 @@ class _Read:
         self.is_second = started is not None
         """Whether the first read could not be decoded."""
         self._begun = time.monotonic() if started is None else started
-        self._patient_s = min(reads.read_s, reads.until - self._begun)
         self._look = turn.look or PictureLook(_KEY_PICTURE, reads.until)
+        self._is_quick = turn.brief or (turn.look is not None and turn.look.seconds <= _QUICK_S)
+        patient_s = min(reads.read_s, _BRIEF_S) if turn.brief else reads.read_s
+        self._patient_s = min(patient_s, reads.until - self._begun)
         address = turn.login.address
         endpoint = f"[{address}]:{turn.login.port}" if ":" in address else f"{address}:{turn.login.port}"
         self._talk = Talk(endpoint, (turn.login.user, turn.login.password), turn.path, turn.login.scheme)
@@ -407,6 +416,7 @@ class _Read:
         self._why = ""
         self.pipe = _Pipe(reads)
         self._played: float | None = None
+        self._came_at = 0.0
         self.since: float | None = None
         """Arrival time of its first key picture."""
         self._looked_s = 0.0
@@ -532,6 +542,7 @@ class _Read:
     # --- the stream -------------------------------------------------------------------------------
 
     def _packet(self, packet: bytes, now: float) -> None:
+        self._came_at = now
         if self._stream is None:
             track = self._talk.track
             assert track is not None  # noqa: S101 (for the type checker)
@@ -568,7 +579,9 @@ class _Read:
             self._played = now
         if self.since is None or self._stream is None:
             if now - self._begun > (patient_s := self._waits_s(now)):
-                self._fail(f"no answer within {patient_s:g} s", None, timed_out=True)
+                self._fail(f"no answer within {round(patient_s, 1):g} s", None, timed_out=True)
+        elif self.turn.brief and self._stream.keys < self._look.keys and now - self.since > _BRIEF_S:
+            self.not_run(_NO_TIME)
         elif now >= self._due(self.since, self._stream):
             self.end(now)
         elif now - self._spoke > _ALIVE_S:
@@ -579,14 +592,18 @@ class _Read:
         return self.since is None and now - self._begun > self._patient_s
 
     def _waits_s(self, now: float) -> float:
-        """Return the wait for a key picture, longer after PLAY.
+        """Return the wait for a key picture, longer while packets come.
 
-        MediaMTX sends nothing before one. A stream whose pictures stopped is not waited for.
+        MediaMTX sends a reader all packets from PLAY on, so one that gets none waits in vain.
         """
-        has_stopped = self._stream is not None and 0 < self._stream.key_frames.came_at < now - _SENDS_S
-        if self._played is None or has_stopped or self._reads.late > _MOST_LATE:
+        if self._played is None:
             return self._patient_s
-        return max(self._patient_s, min(_RARE_WAITS * self._reads.read_s, self._reads.until - self._begun))
+        came_at, wait_s = max(self._played, self._came_at), self._patient_s
+        if self._is_quick:
+            wait_s = min(wait_s, self._played - self._begun + _FIRST_S)
+        elif now - came_at <= _SENDS_S and self._reads.late <= _MOST_LATE:
+            wait_s = max(wait_s, min(_RARE_WAITS * self._reads.read_s, self._reads.until - self._begun))
+        return min(wait_s, came_at + _MUTE_S - self._begun)
 
     def _key_frames(self) -> KeyFramesAnswer:
         """Return the interval of key pictures, and the wait for the first."""
@@ -604,7 +621,8 @@ class _Read:
         if self.turn.look is None:
             return since if stream.has_picture else since + _SHOWN_S
         # Two key pictures that are far apart are enough to say so.
-        has_keys = stream.keys >= self._look.keys or stream.key_frames.between_s > _RARE_S
+        is_rare = stream.key_frames.between_s > _RARE_S or (self._is_quick and stream.key_frames.without_s > _NEXT_S)
+        has_keys = stream.keys >= self._look.keys or is_rare
         enough = self._look.seconds if has_keys else self._look.most_s
         return min(since + enough + _LONGER_S, self._look.until)
 
@@ -645,7 +663,7 @@ class _Read:
         if self._stream is not None and self._stream.keys and (missing := self._stream.missing_sets):
             error, timed_out = f"no parameter sets: {', '.join(missing)}", False
         if timed_out and self._patient_s < self._reads.read_s:
-            self.not_run("the time ran out")
+            self.not_run(_NO_TIME)
         else:
             self._tell({"error": self.turn.login.scrubbed(error), "status": status, "timed_out": timed_out})
 

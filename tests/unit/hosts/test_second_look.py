@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import Future
 from typing import Any, Self
 
@@ -97,11 +98,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
     return made
 
 
-def _look(monkeypatch: pytest.MonkeyPatch, relay: _Relay, deadline_s: float = 120) -> probe._Look:
+def _look(
+    monkeypatch: pytest.MonkeyPatch, relay: _Relay, deadline_s: float = 120, later: Collection[str] = ()
+) -> probe._Look:
     monkeypatch.setattr(probe, "sample", relay.sample)
     monkeypatch.setattr(probe, "reads_of_relay", relay.read)
     paths = {name: _path(name) for name in relay.there}
-    look = probe._Look("100.64.0.1", paths, _limits(deadline_s), probe.Spans(0.0))  # noqa: SLF001
+    look = probe._Look("100.64.0.1", paths, _limits(deadline_s), probe.Spans(0.0), later)  # noqa: SLF001
     begun = relay.clock.now
     look.take(5, paths)
     look.take_again(begun + 7)
@@ -157,6 +160,30 @@ def test_a_healthy_relay_is_looked_at_once(monkeypatch: pytest.MonkeyPatch, cloc
 def test_who_stays_away_costs_no_more_than_the_next_try(monkeypatch: pytest.MonkeyPatch, clock: _Clock) -> None:
     _look(monkeypatch, _Relay(clock, {"a": NEVER}))
     assert clock.now <= 1_007.5
+
+
+def test_what_another_visit_looks_at_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, clock: _Clock) -> None:
+    relay = _Relay(clock, {"a": NEVER, "b": ALWAYS})
+    _look(monkeypatch, relay, later={"a"})
+    assert len(relay.reads) == 2
+    # The samples alone: one that stands still may be slow.
+    assert clock.now <= 1_005.5
+
+
+def test_who_was_read_for_longer_than_a_relay_needs_to_try_again_is_not_read_again(
+    monkeypatch: pytest.MonkeyPatch, clock: _Clock
+) -> None:
+    relay = _Relay(clock, {"a": ALWAYS, "b": NEVER})
+    waited: ReadAnswer = {"error": "no answer within 12 s", "status": None, "timed_out": True, "seconds": 12.0}
+    asked: list[list[str]] = []
+
+    def read(_address: str, paths: Any, _samples: Any, _limits: Any) -> dict[str, ReadAnswer]:
+        asked.append(sorted(paths))
+        return dict.fromkeys(paths, waited)
+
+    monkeypatch.setattr(relay, "read", read)
+    _look(monkeypatch, relay)
+    assert asked == [["a", "b"]]
 
 
 def test_a_look_again_ends_with_the_time(monkeypatch: pytest.MonkeyPatch, clock: _Clock) -> None:
