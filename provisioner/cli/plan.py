@@ -370,7 +370,7 @@ def plan(
         return check(invocation, session, expected, parse_limits(limits), allow)
     if offline or against is not None:
         if not (offline and against) or out:
-            hint = "write --offline --against REF, and leave --out out: what no host was asked for is never applied"
+            hint = "write --offline --against REF, without --out: such a comparison is never applied"
             raise UsageError("--offline and --against go together, and save nothing", hint=hint)
         if known_in is not None:
             raise UsageError("--offline logs in nowhere: --known-in says nothing beside it", hint="leave it out")

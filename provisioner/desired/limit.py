@@ -184,7 +184,7 @@ def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
     if not chosen:
         refuse_all_shut(state, limit)
         refuse_frozen(state, limit)
-        raise UsageError("--limit selects nothing", hint=f"hosts are: {', '.join(state.hosts)}")
+        raise UsageError("no host is chosen by --limit or the saved plan", hint=f"hosts are: {', '.join(state.hosts)}")
     return chosen
 
 

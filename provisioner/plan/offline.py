@@ -267,7 +267,7 @@ def comparison_gaps(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving:
 
     `old` and `new` are the revisions' encrypted files by path; `leaving` are hosts that only the old one has.
     """
-    yield "who watches, and whether hosts are as the older revision says: no host was asked"
+    yield "viewers and drift are not known: no host was called"
     for path in sorted(old.keys() | new.keys()):
         if old.get(path) != new.get(path):
             change = "is new" if path not in old else "is gone" if path not in new else "changed"

@@ -38,7 +38,7 @@ _BESIDE: Final[Mapping[str, str]] = {
     "refused": marked("refused, {of}: {before} → {after}"),
     "not read": marked("not read, {of}: {before} → {after}"),
     "in the plan": marked("in the plan, {of}: {before} → {after}"),
-    "to hold": marked("what {of} is to hold: {before} → {after}"),
+    "to hold": marked("the desired state of {of}: {before} → {after}"),
 }
 _YES: Final = "yes"
 _MOST_BESIDE = 20
