@@ -88,6 +88,7 @@ RESTATED = (
 
 RESTATED_PARTS = {
     "base/text.py": ("checked_url", "words_of_end"),
+    "base/vault.py": ("_HOW_TO_SET", "decrypt"),
     "hosts/artefact.py": ("_source_of", "_local", "_checked", "_other_checksum", "_cache", "_download"),
     "inventory/geography/lookup.py": ("unit_today",),
     "inventory/loader/load.py": ("valid_inventory", "_FilesPass", "_refuse_without_settings"),

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from provisioner.base.errors import SecretsError
 from provisioner.base.processes import StillRunningError, ask_program, own_environment
+from provisioner.base.text import msg
 
 T = TypeVar("T")
 
@@ -112,14 +113,14 @@ def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
     """
     envelope = _parse(data, name)
     if not passwords:
-        raise SecretsError(f"{name}: encrypted, and no vault password is set", hint=_HOW_TO_SET, object=name)
+        raise SecretsError(msg("{name}: encrypted, and no vault password is set", name), hint=_HOW_TO_SET, object=name)
     for password in passwords.candidates(envelope.vault_id):
         plain = _open(envelope, password)
         if plain is not None:
             return plain
     tried = ", ".join(str(path) for _, path in passwords.sources)
-    hint = f"the passwords tried came from {tried}; {_HOW_TO_SET}"
-    raise SecretsError(f"{name}: no vault password fits, or the file was changed", hint=hint, object=name)
+    hint = msg("the passwords tried came from {tried}; {hint}", tried, _HOW_TO_SET)
+    raise SecretsError(msg("{name}: no vault password fits, or the file was changed", name), hint=hint, object=name)
 
 
 def carrier_vault_id(carrier: str) -> str:
