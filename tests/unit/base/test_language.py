@@ -57,8 +57,10 @@ _OTHER_SENSES = {
     },
     "cause": {"see what its SSH server's log says; a full disk, no memory, or a reboot are the usual causes"},
     "secret": {
-        "set ANSIBLE_VAULT_PASSWORD_FILE to the password's file or program, or ANSIBLE_VAULT_IDENTITY_LIST to"
-        " secrets@FILE,secrets-CARRIER@FILE,contacts-PROVINCE@FILE"
+        (
+            "set ANSIBLE_VAULT_PASSWORD_FILE to the password's file or program, or ANSIBLE_VAULT_IDENTITY_LIST to"
+            " secrets@FILE,secrets-CARRIER@FILE,contacts-PROVINCE@FILE"
+        ),
     },
     "viewer": {"find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"},
     "rule": {"the gateway: IP forwarding, and its own rules"},
