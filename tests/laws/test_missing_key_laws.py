@@ -38,10 +38,13 @@ def dictionaries(trees: Mapping[Path, ast.Module]) -> dict[str, set[str]]:
 
 def unasked(tree: ast.Module, lacking: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:
     """Yield each key that a function takes of a name with such a type, and names nowhere else, outside of a `try`."""
+    any_of_them = set[str]().union(*lacking.values())
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef):
             continue
         inside = list(ast.walk(function))
+        if not any(isinstance(one, ast.Constant) and one.value in any_of_them for one in inside):
+            continue
         kinds = {one.arg: one.annotation for one in inside if isinstance(one, ast.arg) and one.annotation}
         kinds |= {ast.unparse(one.target): one.annotation for one in inside if isinstance(one, ast.AnnAssign)}
         named = {name: ast.unparse(kind).removesuffix(" | None").rpartition(".")[2] for name, kind in kinds.items()}
