@@ -39,9 +39,9 @@ LOST = {"folder": lose_folder, "history": lose_history}
 @MERGE_REQUEST
 @LOCAL_USER
 @pytest.mark.parametrize(
-    "lost", [("folder",), ("history",), ("folder", "history"), ("history", "folder")], ids="-".join
+    ("lost", "goes_back"),
+    [(("folder",), True), (("history",), False), (("folder", "history"), False), (("history", "folder"), True)],
 )
-@pytest.mark.parametrize("goes_back", [False, True])
 def test_an_older_signed_commit_is_refused_whatever_was_lost_before(
     site: Site, lost: tuple[str, ...], *, goes_back: bool
 ) -> None:

@@ -135,12 +135,12 @@ def listed(plan: WrittenPlan) -> list[tuple[str, ...]]:
     return sorted((c.host, c.resource.value, c.name, c.action.value, c.impact.value, c.reason) for c in plan.changes)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=240)  # of 154 plans
 @given(
     harmless=st.sets(st.sampled_from(HARMLESS), max_size=2),
     harmful=st.sets(st.sampled_from(HARMFUL), max_size=1),
 )
-def test_approvals_follow_what_a_plan_does_through_a_thousand_rebases(harmless: set[str], harmful: set[str]) -> None:
+def test_approvals_follow_what_a_plan_does_through_rebases(harmless: set[str], harmful: set[str]) -> None:
     before, after = rebased(frozenset()), rebased(frozenset(harmless | harmful))
     own = terms(entry("noc-1", "noc"))
     approval = signed("noc-1", "noc", meaning=before.basis.meaning, plan=before.basis.digest)
