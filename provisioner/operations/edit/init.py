@@ -422,10 +422,7 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
         InventoryError: the content breaks a rule; no file is made.
     """
     root = places.root
-    for name in (beginning.id, beginning.centre.id, *beginning.carriers, *(relay.id for relay in beginning.relays)):
-        if not _ID.fullmatch(name):
-            hint = "an id is of small letters, digits and single hyphens, e.g. viettel"
-            raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
+    _refuse_hosts(beginning)
     if "," in str(places.password) or not str(places.password).isprintable():
         hint = "name another file with --vault-password"
         raise UsageError("the password's file has a comma in its path, which divides passwords", hint=hint)
@@ -455,6 +452,18 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
         if isinstance(error, OSError):
             raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
         raise
+
+
+def _refuse_hosts(beginning: Beginning) -> None:
+    """Raise `UsageError` for an invalid id or a carrier without a relay."""
+    for name in (beginning.id, beginning.centre.id, *beginning.carriers, *(relay.id for relay in beginning.relays)):
+        if not _ID.fullmatch(name):
+            hint = "an id is of small letters, digits and single hyphens, e.g. viettel"
+            raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
+    with_relays = {relay.carrier for relay in beginning.relays}
+    if without := next((carrier for carrier in beginning.carriers if carrier not in with_relays), ""):
+        hint = f"add --relay {without}/ID@ADDRESS, or leave the carrier out until it has one"
+        raise UsageError(f"carrier {without} has no relay", hint=hint)
 
 
 def _refuse_password(places: NewPlaces) -> None:

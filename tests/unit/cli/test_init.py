@@ -157,6 +157,7 @@ def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camer
         ((*KNOWN, "--province", "bac-nin"), 3, "did you mean bac-ninh?"),
         ((*KNOWN, "--relay", "relay-2"), 2, "is no host"),
         ((*KNOWN, "--carrier", "../x"), 2, "is no id"),
+        ((*KNOWN, "--carrier", "vnpt=VNPT"), 2, "carrier vnpt has no relay"),
         ((*KNOWN, "--management", "x"), 3, "management_networks"),
         ((*KNOWN, "--vault-password", "first/password"), 2, "is inside the inventory"),
         ((*KNOWN, "--host-key", "x"), 2, "says nothing of it"),
