@@ -33,12 +33,13 @@ class Unreachable:
 _NETWORK = "check the address and the port in the inventory, and that this machine has a way to them"
 _ANOTHER_KEY = Unreachable(
     "its SSH host key is another one than the inventory has",
-    "if the host was installed anew, compare the key at its console (ssh-keygen -lf on its .pub file) and put it into"
-    " ssh.host_key; if it was not, somebody else answers at that address: find out who",
+    "if the host was installed anew, provisioner hosts scan-key writes the key that it shows, once it is compared at"
+    " the host's console (ssh-keygen -lf on its .pub file); if it was not, somebody else answers at that address: find"
+    " out who",
 )
 _ANOTHER_TYPE = Unreachable(
     "it shows an SSH host key of another type than the inventory has",
-    "put the key that it shows into ssh.host_key, after comparing it at the host's console",
+    "provisioner hosts scan-key writes the key that it shows, once it is compared at the host's console",
 )
 _NO_CERTIFICATE = Unreachable(
     "it shows no SSH certificate of the host_ca that the inventory has",
