@@ -67,10 +67,11 @@ def test_a_second_apply_changes_nothing_on_any_host(deployment: Deployment) -> N
 def test_a_change_is_confirmed_over_connections_of_its_own_and_none_is_left(deployment: Deployment) -> None:
     path = deployment.root / "carriers/viettel.yml"
     deployment.substitute(path, r"(management_networks: \[)", r"\g<1>198.51.100.0/24, ")
-    before = logins(deployment)
+    before, starts_before = logins(deployment), starts(deployment)
     deployment.document("apply", "--yes", "--limit", f"host={RELAY}", "--allow", "trust=9")
     # One observes and changes, one that is made after it looks and confirms.
     assert logins(deployment) - before >= 2
+    assert starts(deployment) - starts_before == 2, "the program starts once on each of them"
     assert processes_naming(deployment.runtime) == []
 
 
@@ -85,7 +86,17 @@ def processes_naming(folder: Path) -> list[bytes]:
 
 def logins(deployment: Deployment) -> int:
     """How many SSH connections the relay has let in."""
-    script = "journalctl -q -o cat | grep -c 'Accepted publickey' || true"
+    return lines_of_journal(deployment, "Accepted publickey")
+
+
+def starts(deployment: Deployment) -> int:
+    """How often sudo has started the relay's program."""
+    return lines_of_journal(deployment, "COMMAND=.*provisioner-host")
+
+
+def lines_of_journal(deployment: Deployment, pattern: str) -> int:
+    """How many lines of the relay's journal match."""
+    script = f"journalctl -q -o cat | grep -c '{pattern}' || true"
     return int(deployment.lab.exec(RELAY, ["sh", "-c", script]).stdout)
 
 
