@@ -215,7 +215,7 @@ class ActionModule(ActionBase):
             out, complaint = (x[-LONGEST_COMPLAINT:].decode(errors="surrogateescape") for x in (raw, raw_complaint))
             proof = _last_after(PROOF, out)
             self._is_older, self._has_program = not proof, _last_after(PROGRAM, out) == THERE
-            is_proved = hmac.compare_digest(proof.encode(), challenge["proof"].encode())
+            is_proved = _is_equal(proof, challenge["proof"])
             if is_proved and ssh.code is None:
                 self._staying[route] = ssh, False
                 return None
@@ -252,8 +252,7 @@ class ActionModule(ActionBase):
         """Challenge the host; return the failure, or `None` on success."""
         line = challenge["challenge"].encode() + b"\n"
         code, out, complaint = self._ask(installed(self._side) + "prove", line)
-        proof = _last_after(PROOF, out)
-        if hmac.compare_digest(proof.encode(), challenge["proof"].encode()):
+        if _is_equal(_last_after(PROOF, out), challenge["proof"]):
             return None
         owner = _last_after(OWNER, out)
         if not owner:
@@ -300,6 +299,11 @@ def _answered(code: int | None, answer: bytes, complaint: bytes) -> bytes:
         return answer[len(MARK) :]
     said = _last_line(complaint.decode(errors="surrogateescape")) or _last_line(answer.decode(errors="surrogateescape"))
     return _failure("failed", f"the host gave no answer (code {code}): {said or 'it said nothing'}")
+
+
+def _is_equal(proof: str, expected: str) -> bool:
+    # A host may say bytes that are no text.
+    return hmac.compare_digest(proof.encode(errors="replace"), expected.encode())
 
 
 def _unproved(complaint: str, owner: str) -> bytes:
