@@ -88,11 +88,7 @@ def ending_certificate(host: str, tls: ReaderEncryption | None, now: datetime) -
 
 def _beside(name: str) -> str:
     return msg(
-        "{name} filters beside our table, and its refusals count; we do not change it: open the"
-        " ports of WireGuard (UDP), of SSH and of its readers (TCP) there too ({opens}), or switch"
-        " it off",
-        name,
-        _OPENS[name],
+        "{name} filters beside our table: open our ports there too ({opens}), or switch it off", name, _OPENS[name]
     )
 
 
@@ -132,9 +128,7 @@ def _clock_faults(clock: Sequence[float] | None, requested: float, answered: flo
         offset = msg("ahead of the controller's by {ahead}", _span(ahead))
         offset = offset if ahead > behind else msg("behind of the controller's by {behind}", _span(behind))
         detail = msg("its clock is {by} or more: times in logs and pictures are wrong", offset)
-        yield HostFault(
-            Condition.CLOCK_OFF, msg("{detail}; see timedatectl on it, and whether it has a time server", detail)
-        )
+        yield HostFault(Condition.CLOCK_OFF, msg("{detail} (timedatectl)", detail))
 
 
 def _span(seconds: float) -> str:

@@ -21,6 +21,7 @@ from provisioner.report.status import since_words
 from provisioner.report.verify_text import (
     SEVERITY,
     Total,
+    next_words,
     picture_word,
     picture_words,
     proof_sentence,
@@ -101,6 +102,7 @@ def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
         settings=settings_under_change(result.paths, say),
         local_time=local_time,
         since_words=since_words,
+        next_words=next_words,
         row_of=lambda incident: in_a_row(result, incident),
         proof=lambda path: proof_sentence(path, result.finished_at, say),
         picture_words=picture_words,
@@ -203,9 +205,11 @@ def _incident(incident: Incident, paths: Sequence[PathVerdict], say: Translator)
     count = f", {say.counted(len(paths), 'path')}" if paths else ""
     listed, more = ", ".join(code(path.path, 80) for path in paths[:_LISTED]), len(paths) - _LISTED
     listed = say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
-    detail = f": {code(say.restated(incident.detail), _DETAIL)}" if incident.detail else ""
+    details = "; ".join(map(say.restated, incident.details))
+    detail = f": {code(details, _DETAIL)}" if details else ""
+    step = f" → {say(incident.cause.next_step)}" if incident.cause.next_step else ""
     where = f"{say.word(incident.layer)} {code(incident.object)}"
-    return f"- **{verdict}** {where}: {say.word(incident.cause)}{count}{detail}{f' ({listed})' if paths else ''}"
+    return f"- **{verdict}** {where}: {say.word(incident.cause)}{count}{detail}{step}{f' ({listed})' if paths else ''}"
 
 
 def _worst_first(path: PathVerdict) -> tuple[int, str]:

@@ -191,12 +191,18 @@ def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterato
 
 
 def _below(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str]:
-    if incident.detail:
-        yield printable(say.restated(incident.detail))
+    yield from (printable(say.restated(detail)) for detail in incident.details)
+    if incident.cause.next_step:
+        yield next_words(incident.cause, say)
     listed = incident.paths if detail else incident.paths[:_LISTED]
     yield from listed
     if len(listed) < len(incident.paths):
         yield _more(len(incident.paths) - len(listed), say)
+
+
+def next_words(cause: Cause, say: Translator) -> str:
+    """Return a cause's next step in a line."""
+    return say("next: {step}", step=say(cause.next_step))
 
 
 def _maintenance(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:

@@ -57,7 +57,7 @@ _WAITING_BYTES = 8 * 1024
 _DISCARDED = 0.01
 _UNREAD = 0.5
 
-_LINE = "the line between them is too slow for the watched streams"
+_LINE = "the line between them is too slow"
 
 
 def stopped_check(case: Case) -> Check | None:
@@ -69,7 +69,7 @@ def stopped_check(case: Case) -> Check | None:
         return None
     sent_s, silent_s = picture["packets"]["arrived_s"], _end_s(picture)
     detail = msg(
-        "it sent {came_s} s of picture, then no picture for {nothing_s} s: restart the camera",
+        "it sent {came_s} s of picture, then no picture for {nothing_s} s",
         f"{sent_s:.0f}",
         f"{silent_s:.0f}",
     )
@@ -141,10 +141,9 @@ def rare_key_check(case: Case) -> Check | None:
     if without_s <= _RARE_KEY_S and (waited_s <= _RARE_KEY_S or not _waits_for_key(case)):
         return None
     if between_s > _RARE_KEY_S:
-        came = msg("key frames come every {seconds} s", f"{between_s:.0f}")
+        detail = msg("key frames come every {seconds} s", f"{between_s:.0f}")
     else:
-        came = msg("no key frame came for {seconds} s", f"{max(without_s, waited_s):.0f}")
-    detail = msg("{came}; set the camera to 4 s or less", came)
+        detail = msg("no key frame came for {seconds} s", f"{max(without_s, waited_s):.0f}")
     return failed(Layer.CAMERA, case.camera_name, Cause.KEY_FRAMES_RARE, detail)
 
 
@@ -183,15 +182,14 @@ def _short_check(case: Case) -> Check:
             # Pictures at uneven steps from one camera alone: some do that by themselves.
             return PASSED
         detail = msg(
-            "{part} came from it, while the other streams of its site come in full:"
-            " see its cable, its load and its clock",
+            "{part} came from it, while the other streams of its site come in full",
             part,
         )
         return failed(case.device_layer, case.device_name, Cause.STARVED, detail)
     if not _is_late(picture) and not short and not _is_disordered(case):
         return PASSED
     affected = (
-        ("; " + msg("so with {lacking} of {other_streams}", len(short), counted(len(siblings), "other stream")))
+        (", " + msg("so with {lacking} of {other_streams}", len(short), counted(len(siblings), "other stream")))
         if short
         else ""
     )
@@ -260,7 +258,7 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     ):
         if _slow_at(case, centre, sessions, centre_picture):
             detail = msg(
-                "{there} was read at {id}: what comes waits there, its readers are too slow",
+                "{there} was read at {id}: its readers are too slow",
                 _delivered_text(centre_picture),
                 centre.id,
             )

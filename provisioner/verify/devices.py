@@ -249,8 +249,7 @@ def _owner_beside(request: _AccountRequest, account: DeviceAccount, owners: Mapp
 def _misled(device: ProbedDevice, account: DeviceAccount, owner: str) -> str:
     """Return the proof of a wrong port map."""
     return msg(
-        "the gateway leads its port to {owner}, whose serial number {serial} answers there, and not {serial_2}: install"
-        " its newest site package; if the map is right, the two devices have each other's address",
+        "the gateway leads its port to {owner}: serial number {serial} answers, not {serial_2}",
         owner,
         account.serial,
         device.serial,
@@ -277,22 +276,19 @@ def _another(device: ProbedDevice, account: DeviceAccount, owners: Mapping[str, 
         owner = owners.get(_normalized(serial))
         if owner is not None and owner != device.name:
             return msg(
-                "it reports serial number {serial} of {owner}, not {serial_2}: swap the devices, or"
-                " correct the inventory",
+                "it reports serial number {serial} of {owner}, not {serial_2}",
                 serial,
                 owner,
                 device.serial,
             )
         return msg(
-            "it tells the serial number {serial}, and not {serial_2}: it was replaced, or another "
-            "device has its address; correct the inventory, or the address",
+            "it reports serial number {serial}, not {serial_2}: it was replaced, or another device has its address",
             serial,
             device.serial,
         )
     if device.model and model and _plain(device.model) != _plain(model):
         return msg(
-            "it tells the model {model}, and not {model_2}: it was replaced, or another device has "
-            "its address; correct the inventory, or the address",
+            "it reports model {model}, not {model_2}: it was replaced, or another device has its address",
             model,
             device.model,
         )
@@ -315,16 +311,9 @@ def _why_not(account: DeviceAccount) -> str:
     if outcome in {TOLD, NOT_ASKED}:
         return ""
     if outcome == REFUSED_BEFORE and account.detail:
-        return (
-            "it was asked by ONVIF with its login less than an hour ago and did not take it, and cameras lock out"
-            " whoever tries again and again: verify --onvif-again after an hour"
-        )
+        return "its login was refused or not answered by ONVIF within the last hour, and is not tried in it again"
     if outcome in {REFUSED, REFUSED_BEFORE}:
-        return (
-            "the device accepts the login for pictures and refuses it for ONVIF: add an ONVIF user"
-            " with that name and password, then verify --onvif-again; until then the login is not"
-            " tried"
-        )
+        return "the device accepts the login for pictures and refuses it for ONVIF, which is not tried again by itself"
     if outcome == NOT_RUN:
         return msg("it could not be asked by ONVIF: {detail}", detail)
     if outcome == SILENT:
@@ -345,10 +334,9 @@ def _findings(device: ProbedDevice, account: DeviceAccount, off: tuple[int | Non
 def _lacking(missing: Sequence[str], account: DeviceAccount) -> str:
     lacking = ", ".join(missing)
     if not account.detail:
-        return msg("it does not tell all that it is asked: {lacking}", lacking)
+        return msg("it does not tell {lacking}", lacking)
     return msg(
-        "it does not tell all that it is asked: {lacking}, as it refuses the login for its media "
-        "profiles: give that user the right to see them, then verify --onvif-again",
+        "it does not tell {lacking}: its user lacks the right to see its media profiles",
         lacking,
     )
 
@@ -400,17 +388,15 @@ def _clock(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[_Fault]:
 def _of_clock(off_s: int) -> str:
     span = _span(off_s)
     if off_s > 0:
-        return msg("its clock is ahead by {by} or more: set it, and the time server that it asks", span)
-    return msg("its clock is behind by {by} or more: set it, and the time server that it asks", span)
+        return msg("its clock is ahead by {by} or more", span)
+    return msg("its clock is behind by {by} or more", span)
 
 
 def _of_zone(off_s: int) -> str:
     span = _span(off_s)
     if off_s > 0:
-        return msg(
-            "the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone", span
-        )
-    return msg("the time that it shows in its picture is behind Vietnam's by {by} or more: set its time zone", span)
+        return msg("the time in its picture is ahead of Vietnam's by {by} or more", span)
+    return msg("the time in its picture is behind Vietnam's by {by} or more", span)
 
 
 def _span(off_s: int) -> str:
@@ -447,7 +433,7 @@ def with_account(
     if not flows:
         return verdict
     other_cause = (
-        ("; " + msg("besides, {value}: {detail}", verdict.cause.value, verdict.detail)) if verdict.cause.value else ""
+        (" " + msg("(besides, {value}: {detail})", verdict.cause.value, verdict.detail)) if verdict.cause.value else ""
     )
     return replace(
         verdict,
@@ -460,7 +446,7 @@ def _with_wrong_map(verdict: PathVerdict, report: DeviceReport) -> PathVerdict:
     is_quarantined = verdict.verdict is Verdict.QUARANTINED
     detail = report.detail
     if is_quarantined:
-        detail = msg("{detail}; then have the login tried again: provisioner quarantine lift", detail)
+        detail = msg("{detail}; then provisioner quarantine lift", detail)
     is_good = verdict.verdict is Verdict.UP
     return replace(
         verdict,

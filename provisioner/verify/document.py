@@ -468,7 +468,8 @@ def _age(moment: datetime, now: datetime) -> int:
 
 def _incident(incident: Incident, result: VerifyResult) -> IncidentRow:
     row = in_a_row(result, incident)
-    return IncidentRow.made_of(incident, since=row and row.since, in_a_row=row and row.looks)
+    detail = "; ".join(incident.details)
+    return IncidentRow.made_of(incident, detail=detail, since=row and row.since, in_a_row=row and row.looks)
 
 
 def _host(report: HostReport, result: VerifyResult) -> HostRow:

@@ -7,7 +7,7 @@ object, so that a verdict and its incident agree.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, Protocol, TypeVar
@@ -190,15 +190,17 @@ def _gravity(path: FailingPath) -> tuple[bool, bool, int]:
     return path.verdict not in _DOWN, cause in IMPERFECT, _PLACES.get(cause, len(_PLACES))
 
 
-def incident_detail(paths: Sequence[FailingPath]) -> str:
-    """Return the detail of the worst path, and details of other causes."""
+def incident_details(paths: Sequence[FailingPath]) -> tuple[str, ...]:
+    """Return the detail of the worst path, then one for each other cause."""
     first, *rest = (path.finding for path in paths)
     details = {finding.cause: finding.detail for finding in reversed(rest) if finding.cause is not first.cause}
-    more = (
-        ("; " + msg("in its other stream {cause}, {detail}", cause, detail))
-        for cause, detail in sorted(details.items())
+    return first.detail, *(_of_other_stream(cause, detail) for cause, detail in sorted(details.items()))
+
+
+def _of_other_stream(cause: Cause, detail: str) -> str:
+    return (
+        msg("its other stream: {cause}, {detail}", cause, detail) if detail else msg("its other stream: {cause}", cause)
     )
-    return first.detail + "".join(more)
 
 
 def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
@@ -209,23 +211,22 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
         if verdict.layer is not None:
             groups[verdict.layer, verdict.object, cause].append(verdict)
     served = {verdict.path: verdict.relay for verdict in verdicts if verdict.verdict is Verdict.UP}
-    incidents = (
-        Incident(
-            Finding(cause, layer, name, incident_detail(paths) + _up_elsewhere(paths, served)),
-            tuple(sorted({p.path for p in paths})),
-        )
-        for (layer, name, cause), paths in groups.items()
-    )
+    incidents = (_incident(*key, paths, served) for key, paths in groups.items())
     return tuple(sorted(incidents, key=lambda i: (i.finding.rank, -len(i.paths), i.object, i.cause)))
 
 
-def _up_elsewhere(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
-    """Count the incident's paths that are up at another relay."""
+def _incident(
+    layer: Layer, name: str, cause: Cause, paths: Sequence[PathVerdict], served: Mapping[str, str]
+) -> Incident:
+    detail, *others = incident_details(paths)
+    names = tuple(sorted({path.path for path in paths}))
+    return Incident(Finding(cause, layer, name, detail), names, (*others, *_up_elsewhere(paths, served)))
+
+
+def _up_elsewhere(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> Iterator[str]:
+    """Yield how many of the incident's paths are up at another relay."""
     count = Counter(served[path.path] for path in paths if path.path in served)
-    texts = (
-        ("; " + msg("up over {relay}: {paths}", relay, counted(up, "path"))) for relay, up in sorted(count.items())
-    )
-    return "".join(texts)
+    yield from (msg("up over {relay}: {paths}", relay, counted(up, "path")) for relay, up in sorted(count.items()))
 
 
 def of_hosts(hosts: Iterable[HostReport], beside: Collection[Incident]) -> tuple[Incident, ...]:

@@ -38,8 +38,6 @@ _FEWEST, _FEWEST_EACH = 100, 20
 # Of one device whose own cable loses packets the connections are fewer.
 _MOST_OF_THEM = 2 / 3
 
-_APPLY = "apply its plan first (provisioner plan)"
-_HINT = "the line loses packets, or is too slow for the watched streams"
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 _HANDSHAKE_S = 180
@@ -64,22 +62,15 @@ class Unreached(NamedTuple):
 
 
 _NO_PORT_OR_SILENT: Final = (
-    "{where} does not answer though the tunnel is up: the gateway maps no such port, or the "
-    "device keeps silent; a gateway with the newest site package tells which"
+    "{where} does not answer through the tunnel: the gateway lacks its port map, or the device is silent"
 )
-_NO_PORT_MAPPED: Final = "the gateway says that it maps no port {where}: install its newest site package"
+_NO_PORT_MAPPED: Final = "the gateway has no port map for {where}"
 _NO_ADDRESS_OR_SILENT: Final = (
-    "{where} does not answer though the tunnel is up: the gateway leads it to no device, or "
-    "the device keeps silent; a gateway with the newest site package tells which"
+    "{where} does not answer through the tunnel: the gateway lacks its address map, or the device is silent"
 )
-_NO_ADDRESS: Final = "the gateway says that it leads {where} to no device: install its newest site package"
-_NOT_LED_OR_SILENT: Final = (
-    "{where} does not answer: the device keeps silent, or the carrier's network does not "
-    "lead there, or something on the way drops it"
-)
-_REFUSED_ON_THE_WAY: Final = (
-    "something before {where} refuses the connection: a rule of the carrier's network or of the site's router"
-)
+_NO_ADDRESS: Final = "the gateway has no address map for {where}"
+_NOT_LED_OR_SILENT: Final = "{where} does not answer: the device is silent, or the carrier's network does not reach it"
+_REFUSED_ON_THE_WAY: Final = "a rule of the carrier's network or of the site's router refuses the connection to {where}"
 
 
 UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
@@ -109,10 +100,9 @@ def site_line_check(case: Case) -> Check | None:
         return None
     relay = case.target.relay
     detail = msg(
-        "{share} of what comes over the site's line to {id} comes after a lost packet: {hint}",
+        "{share} of the packets over the site's line to {id} come after a lost one: it loses packets, or is too slow",
         f"{share:.0%}",
         relay.id,
-        _HINT,
     )
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
@@ -125,11 +115,10 @@ def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
     if share is None:
         return None
     detail = msg(
-        "{share} of what comes from {id} to {id_2} comes after a lost packet: {hint}",
+        "{share} of the packets from {id} to {id_2} come after a lost one: the line loses packets, or is too slow",
         f"{share:.0%}",
         relay.id,
         centre.id,
-        _HINT,
     )
     return failed(Layer.RELAY, relay.id, Cause.STARVED, detail)
 
@@ -162,7 +151,7 @@ def host_check(case: Case) -> Check:
             first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_CHANGES_NAMED])
             more = len(changes) - _CHANGES_NAMED
             listed = msg("{first} and {more} more", first, more) if more > 0 else first
-            return failed(Layer.HOST, host, Cause.DRIFT, msg("to mend: {listed}", listed))
+            return failed(Layer.HOST, host, Cause.DRIFT, msg("it differs from the inventory: {listed}", listed))
     return PASSED
 
 
@@ -178,9 +167,16 @@ def tunnel_check(case: Case) -> Check:
     if peer is None:
         return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
     if not any(_covers(network, address) for network in peer["allowed_ips"]):
-        return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, msg("the site's peer does not own {address}", address))
+        return failed(
+            Layer.TUNNEL, site, Cause.TUNNEL_DOWN, msg("the relay's tunnel lacks {address} of the site", address)
+        )
     if not any(_covers(network, address) for network in tunnel["routes"]):
-        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, msg("no route to {address} through the tunnel", address))
+        return failed(
+            Layer.TUNNEL,
+            relay,
+            Cause.TUNNEL_DOWN,
+            msg("the relay has no route to {address} through its tunnel", address),
+        )
     return _peer_check(case, peer)
 
 
@@ -208,17 +204,17 @@ def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
     if drop := case.relay.closer.tunnel_drop:
         return dropped(drop, relay, "the tunnel's own packets")
     if _relay_is_cut_off(case):
-        detail = "no packet comes through any tunnel of the relay: check its own line, and its address there"
+        detail = "no packet comes through any tunnel of the relay: its own line is cut, or its address is another one"
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, detail)
     if peer["received_bytes"][1] > peer["received_bytes"][0]:
-        detail = "packets come from the site that cannot be understood: its key or pre-shared key is another one"
+        detail = "the site sends packets that do not decrypt: its key or pre-shared key differs"
     elif age is None:
-        detail = "there was never a handshake: the gateway is off, without a line, or does not know this relay"
+        detail = "the gateway never made a handshake: it is off, has no line, or does not know this relay"
     elif not fresh:
         detail = msg("the last handshake was {age} s ago: the gateway is off, or its line is cut", f"{age:.0f}")
     else:
         detail = msg(
-            "no packet came from the site, though its handshake is {age} s old: its line is cut, or it is off",
+            "the site sends no packet, {age} s after its handshake: its line is cut, or its gateway is off",
             f"{age:.0f}",
         )
     return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
@@ -270,19 +266,14 @@ def port_check(case: Case) -> Check:
         return _not_tried(case)
     if outcome in _OUTCOMES:
         return _OUTCOMES[outcome](case, where)
-    return failed(case.device_layer, case.device_name, Cause.UNKNOWN, msg("{where} cannot be connected to", where))
+    return failed(case.device_layer, case.device_name, Cause.UNKNOWN, msg("the relay cannot connect to {where}", where))
 
 
 def _not_tried(case: Case) -> Check:
     where, relay = case.where, case.target.relay.id
     if case.device not in case.relay.not_installed:
         return not_checked(relay, msg("{where} was not tried", where))
-    return not_checked(
-        relay,
-        msg(
-            "{relay} does not connect to {where}, which its installed rules do not have: {apply}", relay, where, _APPLY
-        ),
-    )
+    return not_checked(relay, msg("the installed rules of {relay} lack {where}: apply its plan first", relay, where))
 
 
 def _open_check(case: Case, where: str) -> Check:
@@ -308,7 +299,7 @@ def _is_of(drop: wire.DropAnswer, host: HostNames) -> bool:
 def _refused_check(case: Case, where: str) -> Check:
     icmp = case.relay.closer.icmp.get(case.device)
     if icmp is None:
-        detail = msg("{where} refuses the connection: the device runs, and its RTSP is off or on another port", where)
+        detail = msg("{where} refuses the connection: the device runs", where)
         return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
     if _is_own(case, case.device):
         return _blocked(case, where)
@@ -339,12 +330,8 @@ def _carrier_check(case: Case) -> Check:
 def _carrier_network(case: Case) -> Check:
     icmp = case.relay.closer.icmp
     names = sorted({icmp[device]["sender"] for device in case.siblings if device in icmp and not _is_own(case, device)})
-    heard = (" " + msg("({names} knows no way)", " and ".join(names))) if names else ""
-    detail = msg(
-        "no device of the site answers over the carrier's network{heard}: check the route to it,"
-        " its line, and its power",
-        heard,
-    )
+    heard = (" " + msg("({names} has no route)", " and ".join(names))) if names else ""
+    detail = msg("no device of the site answers over the carrier's network{heard}", heard)
     return failed(Layer.CARRIER, case.target.path.facility, Cause.CARRIER_NETWORK_DOWN, detail)
 
 
@@ -376,16 +363,14 @@ def _no_route_check(case: Case, where: str) -> Check:
         return _blocked(case, where)
     if icmp is not None and icmp["code"] in _PROHIBITED:
         detail = msg(
-            "{sender} forbids the way to {where}: a rule on the gateway that is not of the site package",
+            "the gateway {sender} forbids {where}: a rule that is not of the site package",
             icmp["sender"],
             where,
         )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
     if (icmp is not None and icmp["code"] == _NO_NETWORK) or _site_is_dark(case):
         return _site_network(case)
-    detail = msg(
-        "the gateway does not find the device of {where} on its network: power, cable, or another address", where
-    )
+    detail = msg("the gateway does not find {where} on its network", where)
     return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
 
 
@@ -396,23 +381,19 @@ def _unroutable_check(case: Case, where: str) -> Check:
         if _is_own(case, case.device):
             return _blocked(case, where)
         detail = msg(
-            "{sender} forbids the way to {where}: a rule of the carrier's network or of the site's router",
+            "{sender} forbids {where}: a rule of the carrier's network or of the site's router",
             icmp["sender"],
             where,
         )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
     if icmp is not None and icmp["code"] == _NO_HOST and not _is_own(case, case.device):
-        detail = msg(
-            "{sender} does not find the device of {where} on its network: power, cable, or another address",
-            icmp["sender"],
-            where,
-        )
+        detail = msg("{sender} does not find {where} on its network", icmp["sender"], where)
         return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
     return _carrier_network(case)
 
 
 def _site_network(case: Case) -> Check:
-    detail = "the gateway answers but reaches no camera: check its LAN port, the switch, and the power there"
+    detail = "the gateway answers and reaches no device of the site"
     return failed(Layer.SITE, case.target.path.facility, Cause.SITE_NETWORK_DOWN, detail)
 
 
@@ -448,8 +429,8 @@ def _over_carrier(case: Case, where: str) -> Check:
 def _behind_gateway(case: Case, where: str) -> Check:
     if _takes_nothing_new(case):
         detail = (
-            "open streams of the site flow on, and its gateway passes no new connection: its table of connections is"
-            " full (conntrack -C), or its rules drop new ones"
+            "the gateway passes open streams and no new connection: its connection table is full (conntrack -C), or its"
+            " rules drop new ones"
         )
         return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
     gateway, errors = case.gateway, case.relay.errors.get(case.target.path.name, ())
@@ -462,10 +443,8 @@ def _behind_gateway(case: Case, where: str) -> Check:
     if seen_missing:
         return _no_route_check(case, where)
     if maps:
-        detail = msg(
-            "{where} answers no connection, though the gateway maps it and finds the device: its own firewall,", where
-        )
-        return failed(case.device_layer, case.device_name, Cause.CAMERA_SHUT, msg("{detail} or it hangs", detail))
+        detail = msg("{where} answers no connection, and the gateway finds the device: it drops them, or hangs", where)
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_SHUT, detail)
     return _unanswered(case, where)
 
 
@@ -481,8 +460,7 @@ def _takes_nothing_new(case: Case) -> bool:
 
 def _not_forwarded(case: Case) -> Check:
     detail = (
-        "the gateway answers and maps its devices, but no device answers: forwarding is off"
-        " (net.ipv4.ip_forward), or its rules differ from the site package"
+        "the gateway maps its devices, and none answers: forwarding is off (net.ipv4.ip_forward), or its rules differ"
     )
     return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
 
@@ -498,15 +476,13 @@ def _blocked(case: Case, where: str) -> Check:
     relay = case.target.relay.id
     if case.firewall_blocks("output", _element_of(case)):
         return failed(
-            Layer.FIREWALL, relay, Cause.FIREWALL, msg("the relay's own rules do not let it connect to {where}", where)
+            Layer.FIREWALL, relay, Cause.FIREWALL, msg("the relay's own rules drop connections to {where}", where)
         )
     chains = sorted(
         {chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"output", "postrouting"}}
     )
     by = f": {' or '.join(chains[:_CHANGES_NAMED])}" if chains else ""
-    detail = msg(
-        "rules that are not ours keep {relay} from {where}{by}; ask who set them (nft list ruleset)", relay, where, by
-    )
+    detail = msg("foreign rules on {relay} drop connections to {where}{by}", relay, where, by)
     return failed(Layer.FIREWALL, relay, Cause.FOREIGN_FIREWALL, detail)
 
 
@@ -525,13 +501,9 @@ def dropped(drop: wire.DropAnswer, host: str, traffic: str, names: HostNames = A
     """Return the failure for a chain that dropped packets of the probe."""
     named = chain_name(drop)
     if _is_of(drop, names):
-        detail = msg(
-            "our own {named} on {host} drops {what}: provisioner plan shows how it differs", named, host, traffic
-        )
+        detail = msg("our own {named} on {host} drops {what}", named, host, traffic)
         return failed(Layer.FIREWALL, host, Cause.FIREWALL, detail)
-    detail = msg(
-        "{named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)", named, host, traffic
-    )
+    detail = msg("the foreign {named} on {host} drops {what}", named, host, traffic)
     return failed(Layer.FIREWALL, host, Cause.FOREIGN_FIREWALL, detail)
 
 

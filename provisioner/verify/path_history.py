@@ -395,8 +395,8 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
 
 
 def _unconfirmed(finding: Finding, at: datetime) -> str:
-    reason = f": {finding.detail}" if finding.detail else ""
-    return msg("failing, not yet confirmed: it failed once, at {at}{said}", local_time(at), reason)
+    once = msg("failed once at {at}, not yet confirmed", local_time(at))
+    return msg("{detail} ({once})", finding.detail, once) if finding.detail else once
 
 
 def moment_of(verdict: PathVerdict) -> datetime:

@@ -242,24 +242,20 @@ def no_picture(scene: wire.SceneAnswer, *, by_day: bool = False) -> Finding | No
     By day noise alone is such a picture, too.
     """
     if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
-        return Finding(
-            Cause.BLACK_PICTURE, detail="the picture is black, without a light or an edge: look at lens and sensor"
-        )
+        return Finding(Cause.BLACK_PICTURE, detail="the picture is black, without a light or an edge")
     if by_day and is_dark(scene) and _is_noise(scene):
-        return Finding(
-            Cause.BLACK_PICTURE, detail="the picture is black by day, with noise alone: look at lens and sensor"
-        )
+        return Finding(Cause.BLACK_PICTURE, detail="the picture is black by day, with noise alone")
     card = scene["one_level"] >= _CARD_LEVEL and scene["gradient_p99"] >= _CARD_EDGES
     colours = scene["levels"] <= _BARS_LEVELS and scene["one_level"] <= _BARS_LEVEL
     bars = colours and scene["spread"] >= _BARS_SPREAD and scene["median"] > _DARK_MEDIAN
     if card or bars:
-        detail = "a card is shown, as recorders do that get no video: look at the camera behind it and its cable"
+        detail = "it shows a card, as recorders do that get no video"
         return Finding(Cause.NO_VIDEO, detail=detail)
     flat = (
         scene["flat_cells"] >= _FLAT_CELLS and scene["three_levels"] >= _FLAT_LEVELS and scene["spread"] <= _FLAT_SPREAD
     )
     if flat and scene["median"] > _DARK_MEDIAN:
-        return Finding(Cause.FLAT_PICTURE, detail="the picture is one flat surface: look at the camera, and restart it")
+        return Finding(Cause.FLAT_PICTURE, detail="the picture is one flat surface")
     return None
 
 
@@ -296,13 +292,11 @@ def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Finding
     keys = picture["packets"]["keys"]
     if len(set(keys)) < len(keys):
         repeated = len(keys) - len(set(keys))
-        detail = msg(
-            "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera", repeated, len(keys)
-        )
+        detail = msg("{again} of {keys} key pictures are repetitions, byte for byte", repeated, len(keys))
         return Finding(Cause.PICTURE_REPEATS, detail=detail)
     if repeated_keys := set(keys) & set(earlier):
         detail = msg(
-            "{known} of {keys} key pictures came before, byte for byte: restart the camera",
+            "{known} of {keys} key pictures came before, byte for byte",
             len(repeated_keys),
             len(keys),
         )
@@ -334,7 +328,7 @@ def corruption(picture: wire.PictureAnswer, damaged: int) -> Finding | None:
         )
     else:
         return None
-    return Finding(Cause.CORRUPT, detail=msg("{said}: look at the camera's network and its uplink", text))
+    return Finding(Cause.CORRUPT, detail=text)
 
 
 def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Finding | None:
@@ -366,7 +360,7 @@ def stuck_clock(picture: wire.PictureAnswer, agreed: Agreed) -> Finding | None:
         )
     else:
         return None
-    return Finding(Cause.TIME_STUCK, detail=msg("{said}: players stop or jump; restart the camera", text))
+    return Finding(Cause.TIME_STUCK, detail=msg("{said}: players stop or jump", text))
 
 
 def _is_in_time(picture: wire.PictureAnswer, agreed: Agreed) -> bool:
@@ -387,7 +381,7 @@ def slow_rate(picture: wire.PictureAnswer, agreed: Agreed) -> Finding | None:
     received = 1 / packets["step_s"]
     if expected < _SLOWER * received:
         return None
-    origin = "were agreed" if agreed.fps else "are what the stream declares; write fps where fewer are agreed"
+    origin = "were agreed" if agreed.fps else "are what the stream declares"
     return Finding(
         Cause.RATE_TOO_LOW,
         detail=msg("{comes} frames a second come, {wanted} {whose}", f"{received:.1f}", f"{expected:g}", origin),

@@ -98,14 +98,11 @@ def _restarts(service: wire.ServiceAnswer) -> str:
 def _lacking_files(relay: RelayEvidence, service: wire.ServiceAnswer) -> str:
     """Return the words for a MediaMTX without free files, if so."""
     if service["lacked_files"]:
-        return (
-            "its MediaMTX had no file left for a connection and ended its server for readers: raise LimitNOFILE, and"
-            " restart it"
-        )
+        return "its MediaMTX had no file left for a connection and ended its server for readers (LimitNOFILE)"
     refused = any(_NO_FILES.search(line) for lines in relay.errors.values() for line in lines)
     if refused or (service["most_files"] and service["files"] >= _FULL * service["most_files"]):
         return msg(
-            "its MediaMTX has {files} of {most_files} files open: raise LimitNOFILE of its unit",
+            "its MediaMTX has {files} of {most_files} files open (LimitNOFILE)",
             service["files"],
             service["most_files"],
         )
@@ -114,8 +111,7 @@ def _lacking_files(relay: RelayEvidence, service: wire.ServiceAnswer) -> str:
 
 def _waits(service: wire.ServiceAnswer) -> str:
     detail = msg(
-        "its MediaMTX ran {ran} s and waited {waited} s for a processor within {seconds} s: see what else runs there,"
-        " and the unit's CPUQuota",
+        "its MediaMTX ran {ran} s and waited {waited} s for a processor within {seconds} s",
         f"{service['ran_s']:.1f}",
         f"{service['waited_s']:.1f}",
         f"{service['seconds']:.0f}",

@@ -135,61 +135,73 @@ class Cause(StrEnum):
 
     NONE = ""
     HOST_UNREACHABLE = "host unreachable", "whoever runs the host: it cannot be reached over SSH"
-    RELAY_STOPPED = "relay stopped", "the relay: look at provisioner plan, then apply"
+    RELAY_STOPPED = "relay stopped", "the relay: its log; then provisioner plan, and apply"
     FIREWALL = "firewall", "the relay: look at provisioner plan, then apply"
-    FOREIGN_FIREWALL = "foreign firewall", "whoever set that table, on the host that is named"
-    TUNNEL_DOWN = "tunnel down", "the site's line and its gateway"
-    CARRIER_NETWORK_DOWN = "carrier network down", "the carrier: its route to the site, and the site's line"
+    FOREIGN_FIREWALL = "foreign firewall", "whoever set that rule, on the named host or device (nft list ruleset)"
+    TUNNEL_DOWN = "tunnel down", "the named site's line and gateway; of a named relay, its own line"
+    CARRIER_NETWORK_DOWN = "carrier network down", "the carrier: its route to the site; then the site's line and power"
     CARRIER_OR_CAMERA = (
         "carrier network or camera",
         "the site: does the device run; then the carrier: its route, and what filters on the way",
     )
-    PACKETS_TOO_LARGE = "packets too large", "the carrier: the line's MTU"
+    PACKETS_TOO_LARGE = "packets too large", "the carrier: the line's MTU; else lower the tunnel's"
     SITE_NETWORK_DOWN = "site network down", "the site: LAN cable, switch and power"
     NOT_FORWARDED = "gateway forwards nothing", "the gateway: IP forwarding, and its own rules"
     PORT_MAP_MISSING = "port map missing", "the gateway: install its newest site package"
     PORT_MAP_OR_CAMERA = "port map or camera", "the gateway: install its newest site package, which tells"
     ADDRESS_MAP_MISSING = "address map missing", "the gateway: install its newest site package"
     ADDRESS_MAP_OR_CAMERA = "address map or camera", "the gateway: install its newest site package, which tells"
-    SITE_SILENT = "site does not publish", "the site: its line, its power, and its gateway's log"
-    PUBLISHER_REFUSED = "publisher refused", "the gateway: install its newest site package"
+    SITE_SILENT = (
+        "site does not publish",
+        "the named site: line, power, its gateway's log; of a named relay, its own line",
+    )
+    PUBLISHER_REFUSED = "publisher refused", "the gateway: install its newest site package; else apply to the relay"
     NOT_PUBLISHED = "stream not published", "the site: its gateway's log says why"
     CAMERA_REFUSES = "camera refuses", "the camera: is RTSP on, and on that port?"
     CAMERA_UNPLUGGED = "camera unplugged", "the camera: power, cable and address"
     CAMERA_SHUT = "camera firewall", "the camera: its own filter; otherwise restart it"
     CAMERA_HUNG = "camera hung", "the camera: restart it"
-    WRONG_ANSWER = "wrong answer", "the camera's settings, and the port in the inventory"
-    WRONG_PASSWORD = "wrong password", "whoever set the password: correct it in secrets/ and apply"
+    WRONG_ANSWER = "wrong answer", "the camera: restart it; then its settings, and the port in the inventory"
+    WRONG_PASSWORD = (
+        "wrong password",
+        "whoever set the password: correct it in secrets/ and apply, or provisioner quarantine lift",
+    )
     NO_SUCH_STREAM = "no such stream", "the inventory: channel and make"
-    SILENT = "silent", "the camera, or its recorder's input"
+    SILENT = "silent", "the camera: restart it; else its recorder's input"
     PICTURE_DIFFERS = "picture differs", "the camera's settings, or the inventory"
-    SENDS_SOUND = "sends sound", "the camera's settings: nobody asked for sound"
+    SENDS_SOUND = "sends sound", "the camera's settings: switch sound off, or write audio: true if it was asked for"
     BLACK_PICTURE = "black picture", "the camera: lens, cover, light and cable"
     FLAT_PICTURE = "flat picture", "the camera: lens, cover, light and cable"
     NO_VIDEO = "no video card", "the recorder's input, or the camera behind it"
     PICTURE_REPEATS = "picture repeats", "the camera: restart it"
-    CORRUPT = "corrupt picture", "the camera, or its line"
-    TIME_STUCK = "timestamps stuck", "the camera, or its line"
-    RATE_TOO_LOW = "rate too low", "the camera, or its line"
-    STARVED = "starved", "the line that is named: it does not bear what is sent"
+    CORRUPT = "corrupt picture", "the camera's network and uplink"
+    TIME_STUCK = "timestamps stuck", "the camera: restart it; else its line"
+    RATE_TOO_LOW = "rate too low", "the camera, or its line; write fps if fewer frames are agreed"
+    STARVED = "starved", "the named line, the camera's cable and load, or the centre's readers"
     REDIRECTED = "camera redirects", "the camera: somebody may have changed it"
-    ANOTHER_DEVICE = "another device", "the device: is it the one of the inventory, and in its place?"
+    ANOTHER_DEVICE = "another device", "the device: is it in its place? Swap the devices, or correct the inventory"
     PROFILE_DIFFERS = "profile differs", "the camera's settings, or the inventory"
     DEVICE_CLOCK_OFF = "device clock off", "the camera: its clock, time zone and time server"
-    ACCOUNT_LACKING = "device tells nothing", "the camera: is ONVIF on, with a user of its own?"
+    ACCOUNT_LACKING = (
+        "device tells nothing",
+        "the camera: ONVIF on, with a user of the same login; then verify --onvif-again",
+    )
     CENTRE_CANNOT_READ = "centre cannot read", "the connection between the relay and the centre"
     KEY_FRAMES_RARE = "key frames rare", "the camera's settings: a key frame every 4 s or less"
-    STREAM_ENDS = "stream ends", "the camera: restart it; it ends the stream again and again"
-    PORT_MAP_WRONG = "port map wrong", "the gateway: install its newest site package; its map leads elsewhere"
+    STREAM_ENDS = "stream ends", "the camera: restart it"
+    PORT_MAP_WRONG = "port map wrong", "the gateway: install its newest site package; else swap the devices' addresses"
     RELAY_RESTARTS = "relay restarts", "the relay: its log says why it ends"
-    RELAY_STRAINED = "relay lacks resources", "the host: more files, processor or memory for the relay"
-    FOREIGN_ACCESS = "foreign access", "the relay: who added it? Look at provisioner plan, then apply"
+    RELAY_STRAINED = (
+        "relay lacks resources",
+        "the host: more files (LimitNOFILE), processor (CPUQuota) or memory for the relay",
+    )
+    FOREIGN_ACCESS = "foreign access", "the relay: find who added it; provisioner plan, then apply, takes it away"
     HUB_CANNOT_SERVE = "hub cannot serve", "the hub at the centre: its MediaMTX, and its login at the relay"
     ANOTHER_CERTIFICATE = "another certificate", "the relay: apply, so that it shows its own certificate"
     DRIFT = "drift", "look at provisioner plan, then apply"
     HELD = "held", "the facility's file: see provisioner validate"
     FLAPPING = "flapping", "the camera's power and line"
-    NOT_CHECKED = "not checked", "verify again: nobody could look"
+    NOT_CHECKED = "not checked", "verify again"
     CANNOT_CHECK = "cannot check", "the host: the detail says what it lacks"
     DISK_FULL = "disk full", "the host: make room"
     CLOCK_OFF = "clock off", "the host: set its clock"
@@ -504,10 +516,20 @@ class PathVerdict(WithFinding):
 
 @dataclass(frozen=True, slots=True)
 class Incident(WithFinding):
-    """A fault and its paths."""
+    """A fault and its paths.
+
+    Attributes:
+        more: further details, each a line.
+    """
 
     finding: Finding
     paths: tuple[str, ...]
+    more: tuple[str, ...] = ()
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """All details, each a line."""
+        return tuple(detail for detail in (self.finding.detail, *self.more) if detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def _redirected(case: Case, detail: str) -> Check:
 
 def _unknown_pulls(origins: Origins) -> str:
     named = ", ".join(map(_endpoint_text, origins.strange[:_NAMED]))
-    return ("; " + msg("the relay pulls a picture from {named} that is no path's of there", named)) if named else ""
+    return (", " + msg("the relay pulls an unknown picture from {named}", named)) if named else ""
 
 
 def drifted_check(case: Case) -> Check | None:
@@ -159,12 +159,11 @@ def quarantine_check(case: Case) -> Check | None:
         # It was not the device that refused, but whom it sends its relay to.
         return redirected
     if case.device in case.relay.logins_taken:
-        detail = "it takes its login and refuses it to MediaMTX, which answers no stale challenge"
-        hint = "renew its firmware, or set its RTSP login to Basic; then provisioner quarantine lift"
+        detail = "it takes its login, and calls each challenge of MediaMTX stale"
+        hint = "renew its firmware, or set its RTSP login to Basic"
         return failed(case.device_layer, case.device_name, Cause.WRONG_ANSWER, f"{detail}: {hint}")
-    return failed(
-        case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{quarantined.why}; {quarantined.next_step}"
-    )
+    detail = quarantined.why if quarantined.is_password_due else f"{quarantined.why}; {quarantined.next_step}"
+    return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, detail)
 
 
 def push_check(case: Case) -> Check:
@@ -180,9 +179,11 @@ def push_check(case: Case) -> Check:
     if address := _refused_here(case, site):
         return _refused(case, Layer.SITE, site, address)
     if site_count := _nobody_pushes(case):
-        detail = msg("all {none} stopped pushing to the relay: check its own line, and its address there", site_count)
+        detail = msg(
+            "all {none} stopped pushing to the relay: its own line is cut, or its address is another one", site_count
+        )
         return failed(Layer.RELAY, relay, Cause.SITE_SILENT, detail)
-    detail = "no stream of the site arrives: its line, its power, or its gateway is off"
+    detail = "no stream of the site arrives"
     if strangers := _strangers(case):
         detail = msg("{detail}; refused of late, perhaps it: {strangers}", detail, strangers)
     return failed(Layer.SITE, site, Cause.SITE_SILENT, detail)
@@ -214,7 +215,7 @@ def unpushed(case: Case) -> Check:
         return site
     if address := _refused_here(case, path.facility):
         return _refused(case, Layer.CAMERA, case.camera_name, address)
-    detail = "its site pushes other streams and not this one: the log of its gateway says why"
+    detail = "its site pushes other streams and not this one"
     return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, detail)
 
 
@@ -249,10 +250,7 @@ def _addresses_of(case: Case, site: str) -> set[str]:
 
 def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
     relay, times = case.target.relay.id, case.relay.publishing.refused[address]
-    hint = msg("install its newest package, or apply to {relay}", relay)
-    detail = msg(
-        "{relay} refused logins from {address} of late, {times}: {hint}", relay, address, counted(times, "time"), hint
-    )
+    detail = msg("{relay} refused logins from {address} {times} of late", relay, address, counted(times, "time"))
     return failed(layer, name, Cause.PUBLISHER_REFUSED, detail)
 
 

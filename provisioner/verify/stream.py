@@ -41,12 +41,12 @@ _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
 )
 # Answers of a device that are not RTSP, by `kind` of `wire.SaidAnswer`.
 _KINDS: dict[str, tuple[Cause, str]] = {
-    "nothing": (Cause.CAMERA_HUNG, "takes the connection and does not answer: restart the device"),
+    "nothing": (Cause.CAMERA_HUNG, "takes the connection and does not answer"),
     "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or viewers are not allowed"),
-    "slow": (Cause.CAMERA_HUNG, "begins an answer and does not end it within 3 s: restart the device"),
-    "http": (Cause.WRONG_ANSWER, "answers as a web page does: its port stands for RTSP's in the inventory or the map"),
-    "tls": (Cause.WRONG_ANSWER, "answers encrypted: its port of RTSPS stands for RTSP's in the inventory or the map"),
-    "other": (Cause.WRONG_ANSWER, "answers with something that is no RTSP: another service has the port"),
+    "slow": (Cause.CAMERA_HUNG, "begins an answer and does not end it within 3 s"),
+    "http": (Cause.WRONG_ANSWER, "is a web server and no RTSP: inventory or map have the wrong port"),
+    "tls": (Cause.WRONG_ANSWER, "is encrypted (RTSPS) and no RTSP: inventory or map have the wrong port"),
+    "other": (Cause.WRONG_ANSWER, "answers and is no RTSP: another service has the port"),
 }
 _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
@@ -96,7 +96,7 @@ def relay_check(case: Case) -> Check:
     if case.relay.unit not in {"active", "unknown"}:
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, msg("the relay's service is {unit}", case.relay.unit))
     if case.relay.service is not None and not case.relay.service["listens"]:
-        detail = "its service runs and takes no readers: its log says why; restart it"
+        detail = "its service runs and takes no readers"
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
     if case.relay.api_error:
         return _api_silent(case)
@@ -111,7 +111,7 @@ def _api_silent(case: Case) -> Check:
     """Judge a silent Control API: down if readers fail too, else unknown."""
     relay, why = case.target.relay.id, words.of_probe(case.relay.api_error)
     if _serves_nobody(case):
-        detail = msg("its service runs but does not answer: {why}; see the restart in provisioner plan", why)
+        detail = msg("its service runs and does not answer: {why}", why)
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
     return not_checked(relay, why, Cause.CANNOT_CHECK)
 
@@ -140,7 +140,7 @@ def _pulled_check(case: Case) -> Check:
         return _origin_check(case)
     if began_anew(first, second):
         return not_checked(case.target.relay.id, ANEW)
-    detail = "the device sends no data" if second["available"] else "the relay has no stream of it"
+    detail = "the device sends no data" if second["available"] else "the relay gets no stream of it"
     return source_failure(case, Cause.SILENT if second["available"] else Cause.UNKNOWN, detail)
 
 
@@ -158,9 +158,7 @@ def _ends_again(case: Case) -> bool:
 
 
 def _breaks_off(case: Case) -> Check:
-    detail = msg(
-        "its stream breaks off again and again: it stopped {stalls} times within a minute and a half", _ends(case)
-    )
+    detail = msg("its stream stopped {stalls} times within 90 s", _ends(case))
     return source_failure(case, Cause.SILENT, detail)
 
 
@@ -196,7 +194,7 @@ def _on_demand_check(case: Case) -> Check:
         return not_checked(case.target.relay.id, reason if read.frame else _NOT_READ_HERE)
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case)
-    return source_failure(case, Cause.SILENT, "it gave no picture when it was asked for one")
+    return source_failure(case, Cause.SILENT, "it gave a reader no picture")
 
 
 def _unlisted(case: Case) -> Check:
@@ -269,9 +267,7 @@ def _cause_by_offer(case: Case) -> tuple[Cause, str] | None:
     if not codecs or set(codecs) & _PICTURES:
         return None
     content = "sound alone" if set(codecs) <= _SOUND else "nothing that is a picture"
-    return Cause.WRONG_ANSWER, msg(
-        "its stream carries {what} ({codecs}): switch its video on", content, ", ".join(codecs)
-    )
+    return Cause.WRONG_ANSWER, msg("its stream carries {what} ({codecs})", content, ", ".join(codecs))
 
 
 def _cause_by_answer(case: Case) -> tuple[Cause, str] | None:
@@ -285,10 +281,10 @@ def _cause_by_answer(case: Case) -> tuple[Cause, str] | None:
 def _by_rtsp_answer(answer: wire.DeviceReplyAnswer) -> tuple[Cause, str]:
     """Return the cause in a device's RTSP answer; `Cause.NONE` if unclear."""
     if answer["status"] is not None and answer["status"] >= _SERVER_FAILED:
-        return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status}): restart the device", answer["status"])
+        return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status})", answer["status"])
     media = [kind for kind in answer["media"] if kind in _MEDIA]
     if media and "video" not in media:
-        return Cause.WRONG_ANSWER, msg("offers {media} and no picture: switch its video on", ", ".join(media))
+        return Cause.WRONG_ANSWER, msg("offers {media} and no picture", ", ".join(media))
     return Cause.NONE, ""
 
 
@@ -304,8 +300,7 @@ def _cause_by_log(case: Case) -> tuple[Cause, str] | None:
 def too_large(name: str, size: int) -> Check:
     """Return the failure of a tunnel that passes only small packets."""
     detail = msg("packets of {size} bytes do not come through the tunnel, small ones do", size)
-    hint = "the line has a smaller MTU than the tunnel: lower the tunnel's"
-    return failed(Layer.TUNNEL, name, Cause.PACKETS_TOO_LARGE, f"{detail}: {hint}")
+    return failed(Layer.TUNNEL, name, Cause.PACKETS_TOO_LARGE, detail)
 
 
 def read_check(case: Case) -> Check:
@@ -342,7 +337,7 @@ def _unread_check(case: Case, read: Read) -> Check:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
     if stops(case):
         return source_failure(case, Cause.SILENT, _STOPPED)
-    detail = msg("no key frame: {words}", words.of_read(None, read.error))
+    detail = msg("a reader got no picture: {words}", words.of_read(None, read.error))
     return site_line_check(case) or failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
 
 
@@ -354,14 +349,14 @@ def _undecodable_check(case: Case, read: Read) -> Check | None:
         detail = msg("{came} instead of {agreed}", codec, agreed)
         return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
     if missing := words.missing_sets(read.error):
-        detail = msg("its stream never has its {sets}, so nothing can decode it: restart the camera", missing)
+        detail = msg("its stream never has its {sets}, so no viewer can decode it", missing)
         return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
     rare = rare_key_check(case) if read.keys is not None and read.timed_out else None
     waited_s = max(read.keys["without_s"], read.keys["waited_s"]) if read.keys is not None else 0.0
     # A picture anywhere proves that there are key frames; else a minute without one is enough.
     if rare is None or waited_s < _NEVER_S or any(other.frame for other in case.reads):
         return rare
-    detail = msg("its stream flows, and no key frame came in {seconds} s: no viewer can begin", f"{waited_s:.0f}")
+    detail = msg("its stream flows, and no key frame came in {seconds} s", f"{waited_s:.0f}")
     return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
 
 
@@ -376,7 +371,7 @@ def _not_read(host: str, read: Read | None) -> Check:
 def _probe_refused(case: Case) -> Check:
     """Return the outcome of a probe whose login the relay refused."""
     detail = "the relay refuses the login of its own probe: its file or the probe's password was changed by hand"
-    return not_checked(case.target.relay.id, msg("{detail}; provisioner plan shows it", detail), Cause.CANNOT_CHECK)
+    return not_checked(case.target.relay.id, detail, Cause.CANNOT_CHECK)
 
 
 def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
@@ -403,8 +398,7 @@ def _sound_check(case: Case) -> Check:
     sound = sorted({codec for sample in samples if sample for codec in codecs_in(sample)} & _SOUND)
     if not sound or path.audio:
         return PASSED
-    hint = msg("switch sound off on {device_name}, or write audio: true if it was asked for", case.device_name)
-    detail = msg("it carries {sound}: {hint}", ", ".join(sound), hint)
+    detail = msg("it carries {sound}, which was not asked for", ", ".join(sound))
     return failed(Layer.STREAM, path.name, Cause.SENDS_SOUND, detail)
 
 
@@ -444,18 +438,23 @@ def _unread_at(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Rea
         return short
     cut_off = read.status is None and not read.timed_out
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
-        detail = msg("its picture came or went while it was looked at, and {id} looked at the wrong moment", centre.id)
+        detail = msg("its picture came or went while {id} looked", centre.id)
         return not_checked(relay, detail)
     if refusal := _refusal_of(case, centre, evidence, read):
         return refusal
     if read.status is not None:
-        detail = msg("{relay} to the reader of {id}: {status}", relay, centre.id, words.of_status(read.status))
+        detail = msg("{relay} gives {id} no picture: {status}", relay, centre.id, words.of_status(read.status))
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
     if case.firewall_blocks("input", SetElement(ElementSet.CENTRES, str(centre.tunnel.address))):
-        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, msg("{relay} does not let {id} in", relay, centre.id))
+        return failed(
+            Layer.FIREWALL,
+            relay,
+            Cause.FIREWALL,
+            msg("the own rules of {relay} drop connections of {id}", relay, centre.id),
+        )
     # A line without any packets does more than lose some.
     lossy = centre_line_check(case, centre) if comes else None
-    unread = f"{centre.id}: {words.of_read(None, read.error)}"
+    unread = msg("{id} gets no picture: {why}", centre.id, words.of_read(None, read.error))
     return (
         _route_check(case, centre, evidence)
         or lossy
@@ -467,7 +466,7 @@ def _refusal_of(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Re
     """Return the failure of the relay or hub itself, if any."""
     relay, read_at = case.target.relay.id, centre.id if centre.hub else case.target.relay.id
     if ANOTHER_CERTIFICATE in read.error:
-        detail = msg("{read_at} does not show {id} the certificate that is recorded", read_at, centre.id)
+        detail = msg("{read_at} shows {id} another certificate than the recorded one", read_at, centre.id)
         return failed(Layer.RELAY, read_at, Cause.ANOTHER_CERTIFICATE, detail)
     if centre.hub is None or (read.status is None and _route_check(case, centre, evidence) is not None):
         return None
@@ -502,8 +501,7 @@ def _route_check(case: Case, centre: HostSpec, evidence: CentreEvidence) -> Chec
     )
     if outcome == "timeout" and chains and _arrives(case, centre):
         named = " or ".join(chains[:_NAMED])
-        head = msg("{id} hears {id_2} and does not answer", relay.id, centre.id)
-        detail = msg("{head}: rules there that are not ours drop it, perhaps {those}", head, named)
+        detail = msg("foreign rules on {id} drop packets of {id_2}, perhaps {those}", relay.id, centre.id, named)
         return failed(Layer.FIREWALL, relay.id, Cause.FOREIGN_FIREWALL, detail)
     return None
 

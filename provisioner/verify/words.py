@@ -65,7 +65,10 @@ _READS = _table(
 _SOURCES = _table(
     (
         (r"^bad status code: 401\b", "the device refuses the login"),
-        (r"^bad status code: 403\b", "the device forbids the stream (403): see its user's rights, and its viewers"),
+        (
+            r"^bad status code: 403\b",
+            "the device forbids the stream (403): its user lacks the right, or it has too many viewers",
+        ),
         (r"setup authentication\b", "the device asks for a login in a way that MediaMTX does not know"),
         (r"bad status code: 404\b", "the device has no such stream"),
         (r"bad status code: 453\b", "the device has no bandwidth left for one more viewer"),

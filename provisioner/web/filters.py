@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from provisioner.base.language import Language
 from provisioner.base.vietnamese import fold
-from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_detail
+from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_details
 from provisioner.verify.result import Finding
 from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, IncidentRow, rank, worst_of
 
@@ -235,7 +235,7 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
 
 def _incident(finding: Finding, affected: Sequence[tuple[BoardPath, FacilityRow]]) -> IncidentRow:
     return IncidentRow(
-        finding=replace(finding, detail=incident_detail([path for path, _ in affected])),
+        finding=replace(finding, detail="; ".join(filter(None, incident_details([path for path, _ in affected])))),
         verdict=worst_of(Counter(path.verdict for path, _ in affected)),
         since=min((path.since for path, _ in affected if path.since), default=None),
         paths=tuple(path.name for path, _ in affected),

@@ -149,6 +149,8 @@ def _below(item: NewsItem, say: Translator) -> Iterator[str]:
         yield printable(", ".join(named))
     if item.detail:
         yield say("evidence: {detail}", detail=say.restated(printable(item.detail, _LONGEST_DETAIL)))
+    if item.turn is not Turn.BACK and item.cause.next_step:
+        yield say("next: {step}", step=say(item.cause.next_step))
 
 
 def _provinces(provinces: Iterable[ProvinceCounts], say: Translator) -> _Part:

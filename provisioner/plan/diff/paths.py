@@ -107,7 +107,7 @@ class Quarantined:
     def why(self) -> str:
         """The state in words."""
         return msg(
-            "quarantined since {since_text}: {device} refuses its password, and is not asked any more",
+            "quarantined since {since_text}: {device} refuses its password",
             self.since_text,
             self.device,
         )
@@ -116,6 +116,11 @@ class Quarantined:
     def since_text(self) -> str:
         """The start time as in documents."""
         return utc_text(self.since)
+
+    @property
+    def is_password_due(self) -> bool:
+        """Whether the next step is a corrected password."""
+        return not (self.renewed or self.lifted)
 
     @property
     def next_step(self) -> str:

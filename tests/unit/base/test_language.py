@@ -31,7 +31,7 @@ _OTHER_SENSES = {
     "carrier": {"the carrier: the line's MTU"},
     "host": {"{network} has host bits set"},
     "inventory": {
-        "the camera's settings, and the port in the inventory",
+        "the camera: restart it; then its settings, and the port in the inventory",
         "the camera's settings, or the inventory",
         "the inventory: channel and make",
     },
@@ -49,8 +49,8 @@ _OTHER_SENSES = {
         ),
     },
     "key": {
-        "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera",
-        "{known} of {keys} key pictures came before, byte for byte: restart the camera",
+        "{again} of {keys} key pictures are repetitions, byte for byte",
+        "{known} of {keys} key pictures came before, byte for byte",
     },
     "password": {
         "username: … and password: …",
@@ -246,9 +246,7 @@ AGAIN = {
     "facility kcl-1: camera cam-1: address: '1' is not an IPv4 address": (
         "cơ sở kcl-1: camera cam-1: address: '1' không phải là một địa chỉ IPv4"
     ),
-    "10.0.0.1:554 takes the connection and does not answer: restart the device": (
-        "10.0.0.1:554 nhận kết nối mà không trả lời: khởi động lại thiết bị"
-    ),
+    "10.0.0.1:554 takes the connection and does not answer": ("10.0.0.1:554 nhận kết nối mà không trả lời"),
     "carrier a is designated for b (formerly c) no longer (designated: d)": (
         "doanh nghiệp viễn thông a không còn được chỉ định cho b (trước đây là c) (được chỉ định: d)"
     ),

@@ -576,7 +576,7 @@ def test_a_full_disk_a_clock_that_is_off_and_another_firewall_are_told_before_an
     assert code == 0
     assert f"note: {RELAY}: /var/lib/provisioner is on a disk that is full, 1 of 1024 MiB free: make room there" in out
     assert "note: relay-vnpt-1: its clock is behind of the controller's by 90 s or more" in out
-    assert "note: relay-vnpt-1: ufw filters beside our table, and its refusals count" in out
+    assert "note: relay-vnpt-1: ufw filters beside our table: open our ports there too" in out
     notes = call.document("drift")[1]["notes"]
     assert [note.partition(":")[0] for note in notes] == [RELAY, "relay-vnpt-1", "relay-vnpt-1"]
 

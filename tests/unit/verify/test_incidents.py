@@ -62,7 +62,7 @@ def test_what_is_wrong_with_a_camera_is_one_incident_and_the_worst_speaks_for_it
         of_incident = [broken[path] for path in incident.paths]
         worst = [v for v in of_incident if v.verdict is Verdict.DOWN] or of_incident
         assert incident.cause in {v.cause for v in worst}
-        assert all(v.cause in incident.detail for v in of_incident if v.cause is not incident.cause)
+        assert all(v.cause in "; ".join(incident.details) for v in of_incident if v.cause is not incident.cause)
         if incident.layer is not Layer.CAMERA:
             assert {v.cause for v in of_incident} == {incident.cause}
     cameras = [incident.object for incident in incidents if incident.layer is Layer.CAMERA]
@@ -84,8 +84,8 @@ def test_an_incident_says_which_of_its_paths_are_up_over_another_relay(
     alone, both = incidents_of(given_verdicts), incidents_of([*given_verdicts, *beside])
     for before, after in zip(alone, both, strict=True):
         served = len(up & set(before.paths))
-        more = f"; up over relay-2: {served} path{'s' if served > 1 else ''}" if served else ""
-        assert after == replace(before, finding=replace(before.finding, detail=before.detail + more))
+        more = (f"up over relay-2: {served} path{'s' if served > 1 else ''}",) if served else ()
+        assert after == replace(before, more=before.more + more)
 
 
 @given(verdicts())

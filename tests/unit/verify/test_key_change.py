@@ -58,4 +58,4 @@ def test_it_is_up_by_the_key_that_has_the_address(present: dict[str, Any], follo
 def test_where_neither_has_the_address_it_is_not_up_for_that() -> None:
     one = verdict({"allowed_ips": []}, NEVER)
     assert (one.verdict, one.cause, 2 in one.passed) == (Verdict.DEGRADED, Cause.TUNNEL_DOWN, False)
-    assert "does not own" in one.detail
+    assert "tunnel lacks 100.64.0.5 of the site" in one.detail

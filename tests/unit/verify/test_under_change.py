@@ -141,7 +141,10 @@ def test_an_old_login_that_is_refused_is_quarantined_with_what_to_do() -> None:
     assert one.detail.endswith("its login is under change until 2021-06-20: provisioner apply tries the new one")
     assert one.settings == (AcceptedSetting("login", OWN, UNTIL, ""),)
     before = verdicts(targets(), hosts)[PATH]
-    assert "correct the password" in before.detail
+    assert (before.cause.value, before.detail) == (
+        "wrong password",
+        "quarantined since 2021-05-09T03:00:00Z: 100.64.0.5:10554 refuses its password",
+    )
 
 
 def test_what_a_change_is_about_is_no_other_path_to_prove() -> None:

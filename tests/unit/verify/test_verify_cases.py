@@ -341,6 +341,25 @@ def test_evidence_gives_these_verdicts_and_incidents(path: Path) -> None:
     assert incidents == case.incidents
 
 
+_LONGEST = 160
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.yml")), ids=lambda p: p.stem)
+def test_a_line_of_an_incident_is_one_short_sentence(path: Path) -> None:
+    result = _result(_load(path))
+    lines = [line for incident in result.incidents for line in incident.details]
+    lines += [path.detail for path in result.paths]
+    assert [line for line in lines if len(line) > _LONGEST or line.count(";") > 1 or not line.isprintable()] == []
+
+
+def test_the_next_step_stands_at_the_cause_and_nowhere_else() -> None:
+    steps = [cause.next_step for cause in Cause]
+    assert [step for step in steps if len(step) > _LONGEST * 0.6 or step.count(";") > 1] == []
+    orders = ("restart the", "install its newest", "ask who set", "look at ", "check its ")
+    told = {path.detail for file in CASES.glob("*.yml") for path in _result(_load(file)).paths}
+    assert [line for line in told if any(order in line for order in orders)] == []
+
+
 def test_every_cause_has_a_case() -> None:
     cases = [_load(path) for path in CASES.glob("*.yml")]
     covered = {verdict.cause for case in cases for verdict in case.verdicts.values()}

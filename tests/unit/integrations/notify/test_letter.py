@@ -17,7 +17,7 @@ from tests.nights import device, night, path, province_of
 VIETTEL = ReaderScope(ReaderRole.CARRIER, "viettel")
 TUNNEL = tuple(path("kcl-bac-giang-1", n, "viettel", Verdict.DOWN, Cause.TUNNEL_DOWN) for n in range(1, 8))
 GOOD = path("kcl-hai-duong-1", 1, "viettel", Verdict.UP, Cause.NONE)
-_REFUSES = "100.64.0.5:10554 refuses the connection: the device runs, and its RTSP is off or on another port"
+_REFUSES = "100.64.0.5:10554 refuses the connection: the device runs"
 _DOWN = path("kcl-hai-duong-1", 1, "viettel", Verdict.DOWN, Cause.CAMERA_REFUSES)
 CAMERA = replace(_DOWN, finding=replace(_DOWN.finding, detail=_REFUSES))
 
@@ -30,13 +30,15 @@ for: carrier viettel
 NEW
 - camera kcl-hai-duong-1/cam-1: camera refuses: 1 path down
     hai-duong/kcl-hai-duong-1/cam-1/sub
-    evidence: 100.64.0.5:10554 refuses the connection: the device runs, and its RTSP is off or on another port
+    evidence: 100.64.0.5:10554 refuses the connection: the device runs
+    next: the camera: is RTSP on, and on that port?
 
 STILL NOT UP
 - tunnel kcl-bac-giang-1: tunnel down: 7 paths down (since 2021-05-21, night 2)
     bac-giang/kcl-bac-giang-1/cam-1/sub, bac-giang/kcl-bac-giang-1/cam-2/sub, bac-giang/kcl-bac-giang-1/cam-3/sub, \
 bac-giang/kcl-bac-giang-1/cam-4/sub, bac-giang/kcl-bac-giang-1/cam-5/sub, and 2 more
     evidence: canary-kcl-bac-giang-1-viettel <b>10.9.8.7</b>
+    next: the named site's line and gateway; of a named relay, its own line
 
 --\x20
 run run-1
