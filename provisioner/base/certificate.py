@@ -64,7 +64,7 @@ def new_certificate_key() -> Secret:
 
 def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, days: int) -> str:
     """Make a host's self-signed certificate; an invalid key raises `ValueError`."""
-    private, name = _private(key), common_name(host)
+    private, name = _certificate_key(key), common_name(host)
     certificate = (
         certificate_builder(name, name, private, now, days)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
@@ -95,7 +95,7 @@ def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
         x509.CertificateSigningRequestBuilder()
         .subject_name(common_name(host))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
-        .sign(_private(key), hashes.SHA256())
+        .sign(_certificate_key(key), hashes.SHA256())
     )
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -104,7 +104,7 @@ def read_certificate(text: str) -> ReaderCertificate:
     """Parse a certificate in the lock's form, or raise `ValueError`."""
     try:
         loaded = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
-        key = _key_digest(loaded.public_key())
+        key = _public_key_digest(loaded.public_key())
     except (binascii.Error, ValueError, TypeError) as error:
         raise ValueError("that is no certificate") from error
     return ReaderCertificate(
@@ -113,13 +113,13 @@ def read_certificate(text: str) -> ReaderCertificate:
         loaded.not_valid_after_utc,
         key,
         loaded.issuer == loaded.subject,
-        _addresses(loaded),
+        _ip_addresses(loaded),
     )
 
 
 def key_of(key: Secret) -> str:
     """Return the digest of a key's public half, or raise `ValueError`."""
-    return _key_digest(_private(key).public_key())
+    return _public_key_digest(_certificate_key(key).public_key())
 
 
 def chain_in(pem: bytes) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def _pem(kind: str, text: str) -> str:
     return f"-----BEGIN {kind}-----\n{lines}\n-----END {kind}-----\n"
 
 
-def _private(key: Secret) -> EllipticCurvePrivateKey:
+def _certificate_key(key: Secret) -> EllipticCurvePrivateKey:
 
     try:
         loaded = load_der_private_key(base64.b64decode(key.reveal(), validate=True), None)
@@ -170,7 +170,7 @@ def _private(key: Secret) -> EllipticCurvePrivateKey:
     raise ValueError("that is no key of a certificate, as `keys init` makes it")
 
 
-def _key_digest(public: object) -> str:
+def _public_key_digest(public: object) -> str:
 
     to_bytes = getattr(public, "public_bytes", None)
     if to_bytes is None:
@@ -184,7 +184,7 @@ def common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
-def _addresses(certificate: x509.Certificate) -> tuple[str, ...]:
+def _ip_addresses(certificate: x509.Certificate) -> tuple[str, ...]:
 
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -224,9 +224,9 @@ def schema_of_document(name: str, model: type[Row]) -> Document:
     schema["description"] += " More fields may come; no field changes its meaning."
     parts: Document = schema.pop("$defs", {})
     parts |= {name: {"enum": part["enum"]} for name, part in parts.items() if "enum" in part}
-    titled = {part["title"]: _inlined(part, parts) for part in parts.values() if "title" in part}
+    titled = {part["title"]: _with_inlined_refs(part, parts) for part in parts.values() if "title" in part}
     head = {"$schema": DIALECT, "$id": f"https://provisioner.example/schemas/{name}.json"}
-    return {**head, **_inlined(schema, parts), **({"$defs": titled} if titled else {})}
+    return {**head, **_with_inlined_refs(schema, parts), **({"$defs": titled} if titled else {})}
 
 
 def field_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
@@ -281,11 +281,11 @@ class _Generator(GenerateJsonSchema):
         return made
 
 
-def _inlined(schema: Document, parts: Document) -> Document:
+def _with_inlined_refs(schema: Document, parts: Document) -> Document:
     rest = {key: item for key, item in schema.items() if key != "$ref"}
     part = parts[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
     if part and "title" not in part:
-        return _inlined({**part, **rest}, parts)
+        return _with_inlined_refs({**part, **rest}, parts)
     named = {"$ref": f"#/$defs/{part['title'].replace(' ', '%20')}"} if part else {}
     return named | {key: _item(item, parts) for key, item in rest.items()}
 
@@ -293,4 +293,4 @@ def _inlined(schema: Document, parts: Document) -> Document:
 def _item(item: object, parts: Document) -> object:
     if isinstance(item, list):
         return [_item(element, parts) for element in item]
-    return _inlined(item, parts) if isinstance(item, dict) else item
+    return _with_inlined_refs(item, parts) if isinstance(item, dict) else item

@@ -148,7 +148,7 @@ def ask_git(
     folders = [f"--git-dir={checkout.git_folder}", f"--work-tree={checkout.top}"]
     argv = ["git", *_OPTIONS, *settings, *folders, *arguments]
     extra = _ENVIRONMENT | ({"GIT_INDEX_FILE": str(index)} if index else {})
-    return _run(argv, extra, checkout, stdin, most_bytes)
+    return _run_git(argv, extra, checkout, stdin, most_bytes)
 
 
 def setting_of(checkout: Checkout, name: str) -> str:
@@ -161,7 +161,7 @@ def setting_of(checkout: Checkout, name: str) -> str:
         return ""
     # By the checkout's own folder: what the user's settings say of some folders alone (includeIf) counts in them.
     argv = ["git", f"--git-dir={checkout.git_folder}", "config", "--get", name]
-    done = _run(argv, _config_home(), checkout, b"", _MOST_BYTES_SHORT)
+    done = _run_git(argv, _config_home(), checkout, b"", _MOST_BYTES_SHORT)
     return done.output.decode(errors="replace").strip() if done.code == 0 else ""
 
 
@@ -213,7 +213,7 @@ def _config_home() -> dict[str, str]:
     return {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]} if "XDG_CONFIG_HOME" in os.environ else {}
 
 
-def _run(argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int) -> Ended:
+def _run_git(argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int) -> Ended:
     home = {"HOME": os.environ["HOME"]} if "HOME" in os.environ else {}
     environment = environment_outside(checkout) | home | extra
     try:
@@ -268,10 +268,10 @@ def _is_ours(checkout: Checkout) -> bool:
     paths = (checkout.top, checkout.top / _DOT_GIT, checkout.git_folder)
     if all(path.lstat().st_uid in users for path in paths):
         return True
-    return any(_trusts(value, checkout.top) for value in _trusted_folders(checkout))
+    return any(_setting_trusts(value, checkout.top) for value in _trusted_folders(checkout))
 
 
-def _trusts(value: str, top: Path) -> bool:
+def _setting_trusts(value: str, top: Path) -> bool:
     if value == "*":
         return True
     if value.endswith("/*"):
@@ -282,7 +282,7 @@ def _trusts(value: str, top: Path) -> bool:
 def _trusted_folders(checkout: Checkout) -> Iterator[str]:
     """Yield user's and machine's `safe.directory` values since the last empty one."""
     argv = ["git", "--git-dir=/dev/null", "config", "--null", "--type=path", "--get-all", "safe.directory"]
-    values = _run(argv, _config_home(), checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
+    values = _run_git(argv, _config_home(), checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
     last_empty = max((index for index, value in enumerate(values) if not value), default=-1)
     yield from values[last_empty + 1 :]
 
@@ -305,7 +305,7 @@ def committing(path: Path) -> Checkout:
     if (checkout.git_folder / "index.lock").exists():
         hint = "wait for the other Git; where none runs any more, remove that file"
         raise UsageError(f"another Git works in {checkout.top} (index.lock)", hint=hint)
-    if setting_of(checkout, "core.hooksPath") not in {"", "/dev/null"} or any(map(_is_hook(checkout), _HOOKS)):
+    if setting_of(checkout, "core.hooksPath") not in {"", "/dev/null"} or any(map(_hook_test(checkout), _HOOKS)):
         raise UsageError(f"{checkout.top} has hooks that a commit runs", hint=_BY_HAND)
     if setting_of(checkout, "commit.gpgSign").lower() in {"true", "yes", "on", "1"}:
         raise UsageError("your Git signs commits", hint=_BY_HAND)
@@ -324,17 +324,17 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
     entries = [_entry(checkout, file, data) for file, data in files.items()]
     with TemporaryDirectory(prefix="provisioner-commit-") as folder:
         index = Path(folder) / "index"
-        _git(checkout, "read-tree", parent or "--empty", index=index)
-        _stage(checkout, entries, index)
-        tree = _git(checkout, "write-tree", index=index)
+        _git_output(checkout, "read-tree", parent or "--empty", index=index)
+        _stage_entries(checkout, entries, index)
+        tree = _git_output(checkout, "write-tree", index=index)
     name, email = _person(checkout)
     settings = ["-c", f"user.name={name}", "-c", f"user.email={email}"]
     parents = ["-p", parent] if parent else []
     commit = run_git(checkout, *settings, "commit-tree", tree, *parents, stdin=message.encode(), hint=_BY_HAND)
     made = commit.decode().strip()
-    _stage(checkout, entries, None)
+    _stage_entries(checkout, entries, None)
     # An empty old value means that the ref must not exist yet, whatever the length of digests.
-    _git(checkout, "update-ref", "-m", f"commit: {message.partition(chr(10))[0]}", "HEAD", made, parent)
+    _git_output(checkout, "update-ref", "-m", f"commit: {message.partition(chr(10))[0]}", "HEAD", made, parent)
     return made
 
 
@@ -359,22 +359,22 @@ def _entry(checkout: Checkout, file: Path, data: bytes) -> str:
     return f"{_MODE} {blob.decode().strip()}\t{checkout.relative(file.resolve())}"
 
 
-def _stage(checkout: Checkout, entries: list[str], index: Path | None) -> None:
+def _stage_entries(checkout: Checkout, entries: list[str], index: Path | None) -> None:
     listed = "".join(f"{entry}\0" for entry in entries).encode()
     done = ask_git(checkout, "update-index", "--add", "-z", "--index-info", stdin=listed, index=index)
     if done.code != 0:
         raise UsageError(f"git cannot stage a file in {checkout.top}", hint=_BY_HAND)
 
 
-def _git(checkout: Checkout, *arguments: str, index: Path | None = None) -> str:
+def _git_output(checkout: Checkout, *arguments: str, index: Path | None = None) -> str:
     done = ask_git(checkout, *arguments, index=index)
     if done.code != 0:
         raise UsageError(f"git {arguments[0]} does not work in {checkout.top}", hint=_BY_HAND)
     return done.output.decode().strip()
 
 
-def _is_hook(checkout: Checkout) -> Callable[[str], bool]:
-    common = _git(checkout, "rev-parse", "--git-common-dir")
+def _hook_test(checkout: Checkout) -> Callable[[str], bool]:
+    common = _git_output(checkout, "rev-parse", "--git-common-dir")
     hooks = (checkout.top / common / "hooks").resolve()
 
     def is_hook(name: str) -> bool:

@@ -118,11 +118,13 @@ def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
         NoticeError: the remote was not reached, or refuses.
         UsageError: the checkout has no such remote, or Git cannot run.
     """
-    done = _run(checkout, remote, "ls-remote", "--exit-code", remote, _checked(reference))
+    done = _run_remote_git(checkout, remote, "ls-remote", "--exit-code", remote, _checked(reference))
     if done.code == _NOTHING:
         return False
     _refuse_failed(done, checkout, remote)
-    _refuse_failed(_run(checkout, remote, *_FETCH, "--depth=1", remote, f"+{reference}:{reference}"), checkout, remote)
+    _refuse_failed(
+        _run_remote_git(checkout, remote, *_FETCH, "--depth=1", remote, f"+{reference}:{reference}"), checkout, remote
+    )
     return True
 
 
@@ -133,7 +135,9 @@ def push_reference(checkout: Checkout, remote: str, commit: str, reference: str)
         NoticeError: the remote was not reached, or refuses.
         UsageError: the checkout has no such remote, or Git cannot run.
     """
-    _refuse_failed(_run(checkout, remote, *_PUSH, remote, f"+{commit}:{_checked(reference)}"), checkout, remote)
+    _refuse_failed(
+        _run_remote_git(checkout, remote, *_PUSH, remote, f"+{commit}:{_checked(reference)}"), checkout, remote
+    )
 
 
 def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: str) -> str:
@@ -156,7 +160,7 @@ def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, referenc
         UsageError: the checkout has no such remote, or Git cannot run.
     """
     source = _checked(f"refs/heads/{branch}")
-    done = _run(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, source, access=access)
+    done = _run_remote_git(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, source, access=access)
     if done.code == _NOTHING:
         return ""
     _refuse_failed(done, checkout, REMOTE)
@@ -167,7 +171,7 @@ def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, referenc
 
 def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> None:
     """Copy a reference, or delete a missing one; errors as `fetch_branch`."""
-    done = _run(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, _checked(reference), access=access)
+    done = _run_remote_git(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, _checked(reference), access=access)
     if done.code == _NOTHING:
         ask_git(checkout, "update-ref", "-d", reference)
         return
@@ -183,12 +187,12 @@ def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, 
         UsageError: the checkout has no such remote, or Git cannot run.
     """
     bring = f"{'+' if replaces else ''}{reference}:{_checked(reference)}"
-    _refuse_failed(_run(checkout, REMOTE, *_PUSH, REMOTE, bring, access=access), checkout, REMOTE)
+    _refuse_failed(_run_remote_git(checkout, REMOTE, *_PUSH, REMOTE, bring, access=access), checkout, REMOTE)
 
 
 def _bring(checkout: Checkout, access: RemoteAccess, source: str, target: str) -> None:
     arguments = (*_FETCH, "--no-recurse-submodules", REMOTE, f"+{source}:{target}")
-    _refuse_failed(_run(checkout, REMOTE, *arguments, access=access), checkout, REMOTE)
+    _refuse_failed(_run_remote_git(checkout, REMOTE, *arguments, access=access), checkout, REMOTE)
 
 
 def _made(done: Ended, checkout: Checkout, hint: str) -> str:
@@ -197,7 +201,7 @@ def _made(done: Ended, checkout: Checkout, hint: str) -> str:
     return done.output.decode().strip()
 
 
-def _run(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess | None = None) -> Ended:
+def _run_remote_git(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess | None = None) -> Ended:
     if not _NAME.match(remote) or not setting_of(checkout, f"remote.{remote}.url"):
         hint = "name one of those that `git remote` lists"
         raise UsageError(f"{printable(remote, 100)!r} is no remote of {checkout.top}", hint=hint)
@@ -258,7 +262,7 @@ def open_clone(folder: Path, url: str) -> Checkout:
         StateError: the clone cannot be made, or belongs to another user.
         UsageError: Git cannot run.
     """
-    checkout = _opened(folder)
+    checkout = _opened_clone(folder)
     clear_leftovers(checkout)
     run_git(checkout, "config", f"remote.{REMOTE}.url", url, hint=_CLONE_HINT)
     return checkout
@@ -277,7 +281,7 @@ def clear_leftovers(clone: Checkout) -> None:
         raise StateError(f"what was left in {clone.git_folder} stays: {error.strerror}", hint=_CLONE_HINT) from None
 
 
-def _opened(folder: Path) -> Checkout:
+def _opened_clone(folder: Path) -> Checkout:
     try:
         make_own_folder(folder)
     except OSError as error:
@@ -285,14 +289,14 @@ def _opened(folder: Path) -> Checkout:
         raise StateError(f"the clone {folder} cannot be made: {error.strerror}", hint=hint) from None
     checkout = checkout_of(folder)
     if checkout is None or checkout.top != folder.resolve():
-        _make(folder)
+        _init_clone(folder)
         checkout = checkout_of(folder)
     if checkout is None or checkout.top != folder.resolve():
         raise StateError(f"git made no clone in {folder}", hint=_CLONE_HINT)
     return checkout
 
 
-def _make(folder: Path) -> None:
+def _init_clone(folder: Path) -> None:
     environment = environment_outside(Checkout(folder, folder / ".git"))
     environment |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
     argv = ["git", "init", "--quiet", "--template=", "--initial-branch=main", str(folder)]

@@ -164,14 +164,14 @@ class _Connections:
         self._lock = threading.Lock()
         self._open: list[socket.socket] | None = []
 
-    def add(self, connection: socket.socket) -> None:
+    def add_copy(self, connection: socket.socket) -> None:
         with self._lock:
             if self._open is None:
                 raise TimeoutError("the attempt is over")
             # A copy: TLS takes the first descriptor for itself.
             self._open.append(socket.socket(fileno=os.dup(connection.fileno())))
 
-    def end(self) -> None:
+    def close_all(self) -> None:
         with self._lock:
             ended, self._open = self._open or [], None
         for connection in ended:
@@ -186,7 +186,7 @@ def ends_with_attempt(connection: socket.socket) -> socket.socket:
     """Register a connection that ends with the attempt, or raise `TimeoutError`."""
     connections: _Connections | None = getattr(_ATTEMPT, "connections", None)
     if connections is not None:
-        connections.add(connection)
+        connections.add_copy(connection)
     return connection
 
 
@@ -202,21 +202,21 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     errors: list[BaseException] = []
     connections = _Connections()
 
-    def run() -> None:
+    def run_call() -> None:
         _ATTEMPT.connections = connections
         try:
             values.append(call())
         except BaseException as error:  # noqa: BLE001 (raised again by who waits)
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True, name="attempt")
+    thread = threading.Thread(target=run_call, daemon=True, name="attempt")
     thread.start()
     try:
         thread.join(max(0.0, seconds))
         # An answer cut off by the end of its connection is invalid.
         is_over = bool(values or errors)
     finally:
-        connections.end()
+        connections.close_all()
     if is_over and values:
         return values[0]
     if is_over:
@@ -270,7 +270,7 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
             allow_redirects=False,
             stream=True,
         ) as answer:
-            return _read(answer, request.most_bytes)
+            return _read_answer(answer, request.most_bytes)
     except requests.exceptions.SSLError:
         hint = "see that its certificate is valid and its authority known (REQUESTS_CA_BUNDLE names one's own)"
         raise ReachError("its certificate is not trusted", hint, lasting=True) from None
@@ -295,12 +295,12 @@ def ending_session() -> Session:
     # It reads the whole body of a redirect, even of one that is not followed.
     session.resolve_redirects = lambda *_, **__: iter(())  # type: ignore[method-assign]
     for scheme in _PORTS:
-        session.mount(f"{scheme}://", _ending_adapter()())
+        session.mount(f"{scheme}://", _adapter_class()())
     return session
 
 
 @cache
-def _ending_adapter() -> type[HTTPAdapter]:
+def _adapter_class() -> type[HTTPAdapter]:
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
     from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415
     from urllib3.connectionpool import HTTPConnectionPool  # noqa: PLC0415
@@ -374,7 +374,7 @@ def led_to(session: Session, parts: SplitResult, address: str) -> str:
     The certificate is still checked for the host. A second resolution could return another address.
     """
     if address != parts.hostname:
-        adapter = _ending_adapter()()
+        adapter = _adapter_class()()
         adapter.init_poolmanager(1, 1, server_hostname=parts.hostname, assert_hostname=parts.hostname)
         session.mount("https://", adapter)
     literal = f"[{address}]" if ":" in address else address
@@ -402,7 +402,7 @@ def _headers(request: Request) -> Mapping[str, str]:
     return {"User-Agent": "provisioner", "Accept-Encoding": "identity", **content, **request.headers}
 
 
-def _read(answer: Response, most_bytes: int) -> HttpAnswer:
+def _read_answer(answer: Response, most_bytes: int) -> HttpAnswer:
     blocks: list[bytes] = []
     size = 0
     while size <= most_bytes and (block := answer.raw.read(_BLOCK, decode_content=False)):

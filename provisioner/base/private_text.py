@@ -164,10 +164,10 @@ def _shown_pair(part: re.Match[str]) -> str:
 
 
 def _address_holds_login(tail: str, login: str) -> bool:
-    plain = _without_codes(tail)
+    plain = _percent_decoded(tail)
     if "@" in plain or _LOGIN_KEY.search(plain.casefold()):
         return True
-    password = _without_codes(login.partition(":")[2])
+    password = _percent_decoded(login.partition(":")[2])
     return bool(password) and password in plain
 
 
@@ -194,10 +194,10 @@ def as_read(text: str) -> str:
 
 def path_as_read(text: str) -> str:
     """Normalize a path, without percent-encoding."""
-    return as_read(_without_codes(text))
+    return as_read(_percent_decoded(text))
 
 
-def _without_codes(text: str) -> str:
+def _percent_decoded(text: str) -> str:
     for _ in range(_MOST_ENCODED):
         if "%" not in text:
             break

@@ -223,11 +223,11 @@ def run_quietly(
             try:
                 return _read_to_end(child, list(argv), timeout_s, most_bytes)
             except BaseException:
-                _end(child, kill_children=kill_children)
+                _kill(child, kill_children=kill_children)
                 raise
 
 
-def _end(child: Running, *, kill_children: bool) -> None:
+def _kill(child: Running, *, kill_children: bool) -> None:
     if kill_children:
         # It leads a session of its own, and is not waited for yet: the number is still its own.
         with suppress(ProcessLookupError):

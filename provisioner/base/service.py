@@ -166,7 +166,7 @@ def watched_by(watcher: StageWatcher) -> Iterator[None]:
 @contextmanager
 def at_stage(stage: Stage, total: int = 0) -> Iterator[Callable[[int], None]]:
     """Report a stage until the block ends; yields a counter of items."""
-    watcher = _watcher()
+    watcher = _watcher_of_thread()
     if watcher is None:
         yield unwatched
         return
@@ -177,7 +177,7 @@ def at_stage(stage: Stage, total: int = 0) -> Iterator[Callable[[int], None]]:
         watcher.stage_ended(stage)
 
 
-def _watcher() -> StageWatcher | None:
+def _watcher_of_thread() -> StageWatcher | None:
     named = _WATCHER.get()
     if named is None or named[1:] != (os.getpid(), threading.get_ident()):
         return None

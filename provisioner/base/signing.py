@@ -27,23 +27,25 @@ def verifies(algorithm: str, key: Sequence[bytes], made: Sequence[bytes], signed
     for RSA exponent and modulus. `made` has one number, two for ECDSA.
     """
     try:
-        _verify(algorithm, key, made, signed)
+        _verify_signature(algorithm, key, made, signed)
     except (InvalidSignature, ValueError):  # ValueError: a point that is not on its curve
         return False
     return True
 
 
-def _verify(algorithm: str, key: Sequence[bytes], made: Sequence[bytes], signed: bytes) -> None:
+def _verify_signature(algorithm: str, key: Sequence[bytes], signature_parts: Sequence[bytes], message: bytes) -> None:
     if algorithm == "ed25519":
-        ed25519.Ed25519PublicKey.from_public_bytes(key[0]).verify(made[0], signed)
+        ed25519.Ed25519PublicKey.from_public_bytes(key[0]).verify(signature_parts[0], message)
     elif algorithm in _CURVES:
         curve, digest = _CURVES[algorithm]
-        der = utils.encode_dss_signature(*(int.from_bytes(number, "big") for number in made))
-        ec.EllipticCurvePublicKey.from_encoded_point(curve, key[0]).verify(der, signed, ec.ECDSA(digest))
+        der = utils.encode_dss_signature(*(int.from_bytes(number, "big") for number in signature_parts))
+        ec.EllipticCurvePublicKey.from_encoded_point(curve, key[0]).verify(der, message, ec.ECDSA(digest))
     else:
         exponent, modulus = (int.from_bytes(number, "big") for number in key)
         digest = hashes.SHA512() if algorithm == "rsa-sha2-512" else hashes.SHA256()
-        rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(made[0], signed, padding.PKCS1v15(), digest)
+        rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(
+            signature_parts[0], message, padding.PKCS1v15(), digest
+        )
 
 
 def is_signed_by(public: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:

@@ -83,7 +83,7 @@ def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] =
 
 def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = BODY) -> None:
     """Write a text cell: no formula, no lost leading zero or plus."""
-    _fill_in(_cell(sheet, row, column), text, style)
+    _fill_in_cell(_unmerged_cell(sheet, row, column), text, style)
 
 
 def cells_of(sheet: Worksheet, row: Sequence[str | int], style: CellStyle = BODY) -> list[Cell]:
@@ -91,32 +91,32 @@ def cells_of(sheet: Worksheet, row: Sequence[str | int], style: CellStyle = BODY
     cells = []
     for content in row:
         cell = WriteOnlyCell(sheet)
-        _fill_in(cell, content, style)
+        _fill_in_cell(cell, content, style)
         cells.append(cell)
     return cells
 
 
-def _cell(sheet: Worksheet, row: int, column: int) -> Cell:
+def _unmerged_cell(sheet: Worksheet, row: int, column: int) -> Cell:
     cell = sheet.cell(row, column)
     if not isinstance(cell, Cell):  # never: cells are merged after they are written
         raise TypeError(cell)
     return cell
 
 
-def _fill_in(cell: Cell, content: str | int, style: CellStyle) -> None:
+def _fill_in_cell(cell: Cell, content: str | int, style: CellStyle) -> None:
     is_text = isinstance(content, str)
     line = clean(content) if isinstance(content, str) else content
     if line != "":
         cell.value = neutral(line) if isinstance(line, str) else line
         cell.data_type = _TYPE[is_text]
-    _dress(cell, style, is_text=is_text)
+    _apply_cached_style(cell, style, is_text=is_text)
 
 
-def _dress(cell: Cell, style: CellStyle, *, is_text: bool) -> None:
+def _apply_cached_style(cell: Cell, style: CellStyle, *, is_text: bool) -> None:
     looks = _LOOKS.setdefault(cell.parent, {})
     look = looks.get((style, is_text))
     if look is None:
-        _dress_anew(cell, style)
+        _apply_style(cell, style)
         if is_text:
             cell.number_format = TEXT_FORMAT
             cell.quotePrefix = True
@@ -125,7 +125,7 @@ def _dress(cell: Cell, style: CellStyle, *, is_text: bool) -> None:
     cell._style = copy(look)  # type: ignore[attr-defined] # noqa: SLF001
 
 
-def _dress_anew(cell: Cell, style: CellStyle) -> None:
+def _apply_style(cell: Cell, style: CellStyle) -> None:
     cell.font = Font(name="Times New Roman", size=style.size, bold=style.bold, italic=style.italic, color=style.colour)
     middle = "center" if style.centred else None
     cell.alignment = Alignment(wrap_text=style.border, vertical=middle or "top", horizontal=middle)

@@ -144,7 +144,7 @@ def ssh_text(data: bytes) -> bytes:
 def public_key_of(line: str) -> SshPublicKey:
     """Parse a line `ssh-ed25519 AAAA…`, or raise `SignatureFormError`."""
     kind, _, encoded = line.partition(" ")
-    key = _read_key(_decoded(encoded))
+    key = _read_key(_base64_decoded(encoded))
     if key.kind != kind:
         raise SignatureFormError(f"says {key.kind[:40]} inside and {kind[:40]} in front")
     return key
@@ -153,7 +153,7 @@ def public_key_of(line: str) -> SshPublicKey:
 def signature_of(encoded: str) -> SshSignature:
     """Parse a signature's base64, or raise `SignatureFormError`."""
     try:
-        return _signature(_decoded(encoded))
+        return _read_signature(_base64_decoded(encoded))
     except WireError as error:
         raise SignatureFormError(f"is no SSH signature: {error}") from error
 
@@ -166,7 +166,7 @@ def unarmoured(data: bytes) -> str:
     return b"".join(match[1].split()).decode("ascii")
 
 
-def _decoded(encoded: str) -> bytes:
+def _base64_decoded(encoded: str) -> bytes:
     try:
         data = base64.b64decode(encoded.encode("ascii"), validate=True)
     except (ValueError, binascii.Error):
@@ -190,13 +190,13 @@ def _read_key(blob: bytes) -> SshPublicKey:
 def _key_of_kind(kind: str, reader: WireReader, blob: bytes) -> SshPublicKey:
     if kind in {ED25519, SK_ED25519}:
         number = _sized(reader.text(), _ED25519_KEY)
-        return SshPublicKey(kind, blob, (number,), _application(reader) if kind == SK_ED25519 else b"")
+        return SshPublicKey(kind, blob, (number,), _key_application(reader) if kind == SK_ED25519 else b"")
     if kind in CURVES or kind == SK_ECDSA:
         curve = CURVES.get(kind, "nistp256")
         if reader.text() != curve.encode():
             raise WireError("its curve is not the one of its kind")
         point = _sized(reader.text(), _POINT_BYTES[curve])
-        return SshPublicKey(kind, blob, (point,), _application(reader) if kind == SK_ECDSA else b"")
+        return SshPublicKey(kind, blob, (point,), _key_application(reader) if kind == SK_ECDSA else b"")
     if kind == RSA:
         exponent, modulus = reader.big_number(), reader.big_number()
         if modulus.bit_length() not in _RSA_BITS or exponent not in _RSA_EXPONENTS or not exponent % 2:
@@ -205,7 +205,7 @@ def _key_of_kind(kind: str, reader: WireReader, blob: bytes) -> SshPublicKey:
     raise SignatureFormError(f"has a key of a kind that is not known: {', '.join(KINDS)}")
 
 
-def _application(reader: WireReader) -> bytes:
+def _key_application(reader: WireReader) -> bytes:
     application = reader.text()
     if not application.startswith(b"ssh:"):
         raise WireError("its token's key is not for SSH")
@@ -222,7 +222,7 @@ def _bytes_of(number: int) -> bytes:
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def _signature(data: bytes) -> SshSignature:
+def _read_signature(data: bytes) -> SshSignature:
     reader = WireReader(data)
     if reader.take(len(_MAGIC)) != _MAGIC or reader.number() != _VERSION:
         raise WireError("it does not begin as one of version 1")
@@ -234,13 +234,13 @@ def _signature(data: bytes) -> SshSignature:
     scheme = made.text().decode("ascii", "replace")
     if scheme not in ({"rsa-sha2-256", "rsa-sha2-512"} if key.kind == RSA else {key.kind}):
         raise WireError("it is made in another way than its key's")
-    numbers = _numbers(key, made.text())
+    numbers = _signature_numbers(key, made.text())
     flags = made.take(5) if key.application else b""
     made.end()
     return SshSignature(key, namespace, hash_name, scheme, numbers, flags)
 
 
-def _numbers(key: SshPublicKey, data: bytes) -> tuple[bytes, ...]:
+def _signature_numbers(key: SshPublicKey, data: bytes) -> tuple[bytes, ...]:
     if key.kind in {ED25519, SK_ED25519}:
         return (_sized(data, _ED25519_SIGNATURE),)
     if key.kind == RSA:
@@ -270,10 +270,10 @@ def is_made_by_its_key(signature: SshSignature, message: bytes) -> bool:
     # Most runs see no signature, and the library takes its time to load.
     from provisioner.base.signing import verifies  # noqa: PLC0415
 
-    return verifies(_algorithm(signature), signature.key.numbers, signature.numbers, signed)
+    return verifies(_algorithm_of(signature), signature.key.numbers, signature.numbers, signed)
 
 
-def _algorithm(signature: SshSignature) -> str:
+def _algorithm_of(signature: SshSignature) -> str:
     kind = signature.key.kind
     if kind in {ED25519, SK_ED25519}:
         return "ed25519"

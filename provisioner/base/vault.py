@@ -111,11 +111,11 @@ def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
     Raises:
         SecretsError: no password is set, none fits, or the file is damaged.
     """
-    envelope = _parse(data, name)
+    envelope = _parse_envelope(data, name)
     if not passwords:
         raise SecretsError(msg("{name}: encrypted, and no vault password is set", name), hint=_HOW_TO_SET, object=name)
     for password in passwords.candidates(envelope.vault_id):
-        plain = _open(envelope, password)
+        plain = _decrypted(envelope, password)
         if plain is not None:
             return plain
     tried = ", ".join(str(path) for _, path in passwords.sources)
@@ -156,8 +156,8 @@ class Opener:
         Raises:
             SecretsError: no password is set, one meant for the file does not fit, or the file is damaged.
         """
-        envelope = _parse(data, name)
-        plain = self.opened_by(vault_id_of(data), lambda password: _open(envelope, password))
+        envelope = _parse_envelope(data, name)
+        plain = self.opened_by(vault_id_of(data), lambda password: _decrypted(envelope, password))
         return plain if plain is not None or self.stays_shut(data) else decrypt(data, self._passwords, name=name)
 
     def opened_by(self, vault_id: str, attempt: Callable[[bytes], T | None]) -> T | None:
@@ -207,7 +207,7 @@ def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
 
     A damaged file raises `SecretsError`.
     """
-    return _open(_parse(data, name), password)
+    return _decrypted(_parse_envelope(data, name), password)
 
 
 def derived_key(password: bytes, salt: bytes, purpose: bytes) -> bytes:
@@ -244,7 +244,7 @@ class _Keys(NamedTuple):
     counter: bytes
 
 
-def _parse(data: bytes, name: str) -> _Envelope:
+def _parse_envelope(data: bytes, name: str) -> _Envelope:
     header, _, body = data.partition(b"\n")
     fields = header.decode("utf-8", "replace").strip().split(";")
     versions = {("1.1", 3), ("1.2", 4)}
@@ -262,7 +262,7 @@ def _parse(data: bytes, name: str) -> _Envelope:
     return _Envelope(fields[3] if len(fields) > 3 else "default", salt, mac, ciphertext)  # noqa: PLR2004
 
 
-def _open(envelope: _Envelope, password: bytes) -> bytes | None:
+def _decrypted(envelope: _Envelope, password: bytes) -> bytes | None:
     keys = _derive(password, envelope.salt)
     if not hmac.compare_digest(hmac.digest(keys.mac, envelope.ciphertext, "sha256"), envelope.mac):
         return None

@@ -51,18 +51,18 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
         )
     if shows and (once or again):
         raise UsageError("--status shows, and does nothing", hint="leave --once and --again out")
-    settings = _settings(file)
+    settings = _read_settings(file)
     if shows:
         return _show_states(invocation, settings)
     agent = Agent(settings, invocation.env, log, again=again)
     if once:
-        return _once(invocation, agent, settings)
+        return _run_once(invocation, agent, settings)
     with ended_by_signal() as stop:
         agent.run(stop)
     return 0
 
 
-def _settings(file: Path) -> AgentSettings:
+def _read_settings(file: Path) -> AgentSettings:
     try:
         text = read_regular(file, most=_MOST_SETTINGS).decode()
     except (OSError, UnicodeDecodeError):
@@ -72,7 +72,7 @@ def _settings(file: Path) -> AgentSettings:
     return read_agent_settings(text, str(file))
 
 
-def _once(invocation: Invocation, agent: Agent, settings: AgentSettings) -> int:
+def _run_once(invocation: Invocation, agent: Agent, settings: AgentSettings) -> int:
     end = agent.once()
     if invocation.json:
         drift = [{"host": host, "impacts": impacts} for host, impacts in sorted(end.drifted.items())]

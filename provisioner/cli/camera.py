@@ -131,7 +131,7 @@ def replace(
 
     Example: provisioner -i DIR camera replace kcl-bg-001/cam-04 --make hikvision --model DS-2CD --sub 640x360
     """
-    facility, device = _device(name)
+    facility, device = _facility_and_device(name)
     until = accept_old_until.date() if accept_old_until else None
     edit = device_replaced(edits_of(invocation), facility, device, _request(words), accept_old_until=until)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is another device"))
@@ -153,7 +153,7 @@ def accept(
 
     Example: provisioner -i DIR camera accept kcl-bg-001/nvr-01 --finish
     """
-    facility, device = _device(name)
+    facility, device = _facility_and_device(name)
     if finish == (until is not None):
         raise UsageError("say what becomes of the change", hint="name --finish, or --until DATE")
     edits = edits_of(invocation)
@@ -178,7 +178,7 @@ def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, 
     """
     if words.get("recorder") and words.get("address"):
         raise UsageError("a camera has either an address of its own or a recorder", hint="name one of the two")
-    facility, device = _device(name)
+    facility, device = _facility_and_device(name)
     edit = camera_moved(edits_of(invocation), facility, device, _request(words))
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is moved"))
 
@@ -192,12 +192,12 @@ def remove(invocation: Invocation, name: str, *, dry_run: bool, commits: bool) -
 
     Example: provisioner -i DIR camera remove kcl-bg-001/cam-04
     """
-    facility, device = _device(name)
+    facility, device = _facility_and_device(name)
     edit = device_removed(edits_of(invocation), facility, device)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is gone"))
 
 
-def _device(name: str) -> tuple[str, str]:
+def _facility_and_device(name: str) -> tuple[str, str]:
     facility, slash, device = name.partition("/")
     if not slash or not facility or not device:
         raise UsageError(f"{name} names no device", hint="name a facility and one of its devices: FACILITY/DEVICE")

@@ -51,7 +51,7 @@ def list_(invocation: Invocation) -> int:
         print_document(CertificatesDocument(certificates=rows).plain)
         return 0
     for entry in listed:
-        click.echo(_line(entry, now))
+        click.echo(_certificate_line(entry, now))
     if not listed:
         click.echo("no carrier has reader_tls: readers come without encryption, inside of the tunnel")
     return 0
@@ -83,17 +83,19 @@ def renew(
 
     Example: provisioner -i DIR certificate renew relay-viettel-1
     """
-    _refuse_flags(finishes=finishes, cancels=cancels, leaves=leaves, at_once=at_once)
+    _refuse_flags_together(finishes=finishes, cancels=cancels, leaves=leaves, at_once=at_once)
     session = session_of(invocation)
     if cancels:
-        return _show(invocation, relay, cancel_certificate(session, relay), Became.CANCELLED)
+        return _show_certificate(invocation, relay, cancel_certificate(session, relay), Became.CANCELLED)
     if finishes:
-        return _show(invocation, relay, finish_certificate(session, relay, facilities_up_to_date, leaves=leaves))
+        return _show_certificate(
+            invocation, relay, finish_certificate(session, relay, facilities_up_to_date, leaves=leaves)
+        )
     written = renew_certificate(session, relay, at_once=at_once)
-    return _show(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
+    return _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 
 
-def _refuse_flags(*, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool) -> None:
+def _refuse_flags_together(*, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool) -> None:
     if finishes + cancels + at_once > 1:
         raise UsageError("--finish, --cancel and --at-once each mean another thing", hint="give one of them")
     if leaves and not finishes:
@@ -137,7 +139,7 @@ def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> in
     """
     invocation.refuse_tracked_links(file)
     written = set_certificate(session_of(invocation), relay, file, at_once=at_once)
-    return _show(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
+    return _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 
 
 class Became(StrEnum):
@@ -151,7 +153,7 @@ class Became(StrEnum):
     """The present one stays."""
 
 
-def _show(
+def _show_certificate(
     invocation: Invocation,
     relay: str,
     written: CertificateWritten,
@@ -163,12 +165,12 @@ def _show(
         return 0
     for path in written.files:
         click.echo(f"wrote {path}")
-    for line in _ending(relay, written, became):
+    for line in _ending_lines(relay, written, became):
         click.echo(line)
     return 0
 
 
-def _ending(relay: str, written: CertificateWritten, became: Became) -> Iterator[str]:
+def _ending_lines(relay: str, written: CertificateWritten, became: Became) -> Iterator[str]:
     certificate, named = written.shown, ", ".join(written.sites)
     until = f"until {_day(certificate.until)}"
     if became is Became.NEXT:
@@ -227,7 +229,7 @@ class CertificateDocument(
     written: tuple[Path, ...] = of("files")
 
 
-def _line(certificate: RelayCertificate, now: datetime) -> str:
+def _certificate_line(certificate: RelayCertificate, now: datetime) -> str:
     if certificate.shown is None:
         return f"{certificate.relay}: none yet; run provisioner keys init"
     signed = "signed by itself" if certificate.shown.own else "signed by a CA"

@@ -94,7 +94,7 @@ def write_documents(
     form = MINUTES[request.what]
     refused = {site.facility.id: reason for site in listing.statuses if (reason := form.refusal(site, listing))}
     if request.file:
-        status = _only(form, listing.statuses)
+        status = _only_status(form, listing.statuses)
         name = status.facility.id
         if name in refused:
             hint = f"provisioner status {name} --why says what is left to do"
@@ -114,7 +114,7 @@ def write_documents(
     return [*lines, *(f"no {form.words} of {name}: {reason}" for name, reason in refused.items())]
 
 
-def _only(form: MinutesForm, statuses: Sequence[FacilityStatus]) -> FacilityStatus:
+def _only_status(form: MinutesForm, statuses: Sequence[FacilityStatus]) -> FacilityStatus:
     if len(statuses) != 1:
         hint = "choose one: --limit facility=ID; or --docx-dir DIR for a file a facility"
         raise UsageError(f"{form.rule}, and {len(statuses)} are chosen", hint=hint)
@@ -201,10 +201,10 @@ def export(
         raise UsageError(f"{what} is of no span of time", hint=f"leave out --from and --until; they are for {names}")
     request = document_request(what, docx, docx_dir, filled, force=force)
     with without_collector():
-        return _export(invocation, what, out, request, limits=limits, force=force, time=(begin, until))
+        return _run_export(invocation, what, out, request, limits=limits, force=force, time=(begin, until))
 
 
-def _export(
+def _run_export(
     invocation: Invocation,
     name: str,
     out: Path | None,
@@ -229,7 +229,7 @@ def _export(
     if out is not None:
         pages, more = report.pages(counts, listing), report.basis(counts)
         with at_stage(Stage.DOCUMENTS):
-            book = _book(report.heading, pages, view, proof=proof, frozen=frozen, more=more)
+            book = _workbook(report.heading, pages, view, proof=proof, frozen=frozen, more=more)
         write_report(out, book, force=force)
         wrote.append(f"wrote {out}")
     if invocation.json:
@@ -303,7 +303,7 @@ def _proof(listing: FacilityList, view: Overview) -> Freshness:
     return freshness(view.evidence, view.now, (status.pictures for status in listing.statuses))
 
 
-def _book(
+def _workbook(
     heading: str,
     pages: Sequence[Page],
     view: Overview,

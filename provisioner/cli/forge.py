@@ -98,8 +98,8 @@ def comment(
         raise UsageError(f"{key!r} is no key of a comment", hint="write letters, digits, - and /")
     client = _client(invocation, kind, url, project)
     number = request_number(invocation.env, request)
-    posted = post_comment(client, number, key, _text_of(text), account)
-    return _show(
+    posted = post_comment(client, number, key, _comment_text(text), account)
+    return _print_forge_result(
         invocation,
         f"merge request {number}: the comment was {posted}",
         {"request": number, "comment": posted.value},
@@ -135,9 +135,9 @@ def labels(
         raise UsageError(f"{family!r} is no beginning of labels", hint="write a word and a colon, as plan:")
     client = _client(invocation, kind, url, project)
     number = request_number(invocation.env, request)
-    wanted = plan_labels(_document_of(plan), family)
+    wanted = plan_labels(_plan_document(plan), family)
     labelled = set_labels(client, number, family, wanted)
-    return _show(
+    return _print_forge_result(
         invocation,
         f"merge request {number}: {', '.join(wanted)}",
         {"request": number, "labels": list(wanted), "added": list(labelled.added), "removed": list(labelled.removed)},
@@ -177,7 +177,7 @@ def status(
     client = _client(invocation, kind, url, project)
     full_id = commit_id(invocation.env, commit)
     set_status(client, CommitStatus(full_id, StatusState(state), name, description, link))
-    return _show(
+    return _print_forge_result(
         invocation, f"commit {full_id[:12]}: {name} is {state}", {"commit": full_id, "name": name, "state": state}
     )
 
@@ -204,7 +204,7 @@ def _token(invocation: Invocation) -> Secret:
     return Secret(token)
 
 
-def _read(path: Path, most: int) -> bytes:
+def _read_content(path: Path, most: int) -> bytes:
     try:
         content = sys.stdin.buffer.read(most + 1) if str(path) == "-" else read_regular(path, most=most)
     except OSError as error:
@@ -214,8 +214,8 @@ def _read(path: Path, most: int) -> bytes:
     return content
 
 
-def _text_of(path: Path) -> str:
-    content = _read(path, _MOST_READ)
+def _comment_text(path: Path) -> str:
+    content = _read_content(path, _MOST_READ)
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -237,10 +237,10 @@ def _shortened(text: str) -> str:
     return f"{start}{fence}\n\n**{counted(omitted, 'more line')}**: see the output of the command in the pipeline.\n"
 
 
-def _document_of(path: Path) -> Document:
+def _plan_document(path: Path) -> Document:
     hint = "pass what --output json plan prints"
     try:
-        document = json.loads(_read(path, MAX_PLAN_BYTES))
+        document = json.loads(_read_content(path, MAX_PLAN_BYTES))
     except (ValueError, RecursionError):
         raise UsageError(f"{path} is no JSON", hint=hint) from None
     if not isinstance(document, dict) or document.get("schema") not in _SCHEMAS:
@@ -261,7 +261,7 @@ class ForgeDocument(Printed, name="forge", title="A report to a forge"):
     state: str | None = absent()
 
 
-def _show(invocation: Invocation, line: str, document: Document) -> int:
+def _print_forge_result(invocation: Invocation, line: str, document: Document) -> int:
     if invocation.json:
         print_document(ForgeDocument.model_validate(document).plain)
     else:

@@ -72,7 +72,7 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, 
     text = _piped() if key == "-" else key
     env = invocation.env
     if follows:
-        return _next(invocation, facility, text.strip())
+        return _write_next_key(invocation, facility, text.strip())
     written = set_gateway_key(
         invocation.inventory, facility, text.strip(), replaces=replaces, today=today(), environment=env
     )
@@ -85,7 +85,7 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, 
     return 0
 
 
-def _next(invocation: Invocation, facility: str, key: str) -> int:
+def _write_next_key(invocation: Invocation, facility: str, key: str) -> int:
     edit = with_next_key(edits_of(invocation), facility, key)
     edit.write(invocation.inventory)
     if invocation.json:

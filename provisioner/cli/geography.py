@@ -41,7 +41,7 @@ def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
     if invocation.json:
         print_document(GeographyDocument(provinces=_entries(matches)).plain)
     else:
-        _print(line for province in matches for line in _block(province))
+        _print(line for province in matches for line in _province_lines(province))
     return 0
 
 
@@ -99,7 +99,7 @@ def _row(province: Province) -> str:
     return f"{province.code}  {province.slug:16} {province.name:18} {', '.join(province.area_codes):17}{merged}"
 
 
-def _block(province: Province) -> Iterator[str]:
+def _province_lines(province: Province) -> Iterator[str]:
     yield _line(province)
     if province.aliases:
         yield f"  also written {', '.join(province.aliases)}"

@@ -85,7 +85,7 @@ def history(
     """
     session = session_of(invocation)
     if what == "verify":
-        return _show_check(invocation, check_history(session, CheckOptions(hosts, public, _lost(lost))))
+        return _show_check(invocation, check_history(session, CheckOptions(hosts, public, _lost_entries(lost))))
     if hosts or public or lost:
         raise click.UsageError("--hosts, --public-key and --lost are for history verify")
     with past_runs(session) as runs:
@@ -181,7 +181,7 @@ def _seal_lines(check: HistoryCheck) -> Iterator[str]:
         yield f"{seals.proved} of {counted(seals.signed, 'signature')} by a key that is known here"
 
 
-def _lost(text: str) -> range:
+def _lost_entries(text: str) -> range:
     first, _, last = text.partition("-")
     if not text:
         return range(0)

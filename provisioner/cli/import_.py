@@ -123,14 +123,14 @@ def import_(invocation: Invocation, /, **options: Any) -> int:
     Example: provisioner -i DIR import bac-giang.xlsx --lang en
     """
     chosen = _Options(**options)
-    _refuse_nonsense(chosen)
+    _refuse_options_together(chosen)
     invocation.refuse_tracked_links(*chosen.files, chosen.mapping, chosen.token_file, chosen.report, chosen.template)
     if chosen.template is not None:
         return _write_template(invocation, chosen, chosen.template)
     return _Import(invocation, chosen, datetime.now(VIETNAM)).run()
 
 
-def _refuse_nonsense(options: _Options) -> None:
+def _refuse_options_together(options: _Options) -> None:
     if sum(map(bool, (options.files, options.mapping, options.template))) != 1:
         hint = "see provisioner import --help"
         raise UsageError("name the files to read, or --from MAPPING.yml, or --template OUT.xlsx", hint=hint)
@@ -184,7 +184,7 @@ class _Import:
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)
         result = ImportResult(inputs, proposal, self.options.to_write, written)
-        self._show(result)
+        self._show_result(result)
         return InventoryError.exit_code if proposal.errors or proposal.waiting else 0
 
     def _read(self) -> InputFiles:
@@ -214,7 +214,7 @@ class _Import:
             remark = warning("contacts-not-compared", province=", ".join(sorted(provinces)), cause=closed.message)
             return {}, (Finding(CellPosition(inputs.files[0]), remark),)
 
-    def _show(self, result: ImportResult) -> None:
+    def _show_result(self, result: ImportResult) -> None:
         language = Language(self.options.lang)
         if self.options.report is not None:
             write_private(self.options.report, report_sheet(result, language), force=self.options.force)

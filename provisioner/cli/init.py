@@ -119,7 +119,7 @@ def init(
         else:
             words[name] = value
     try:
-        return _init(invocation, folder, vault_password, words)
+        return _create_inventory(invocation, folder, vault_password, words)
     except (InventoryError, PolicyError, UsageError) as error:
         _raise_with_position(error, read)
         raise
@@ -168,7 +168,7 @@ def _raise_with_position(error: InventoryError | PolicyError | UsageError, answe
         raise type(error)(f"{place}: {error.message}", hint=error.hint, object=error.object) from None
 
 
-def _init(invocation: Invocation, folder: Path, vault_password: Path | None, options: Document) -> int:
+def _create_inventory(invocation: Invocation, folder: Path, vault_password: Path | None, options: Document) -> int:
     root = folder.absolute()
     beginning = _Questions(invocation, root).beginning(root.name, options)
     configuration = file_of(invocation.configuration.caller)
@@ -182,7 +182,7 @@ def _init(invocation: Invocation, folder: Path, vault_password: Path | None, opt
         print_document(InitDocument.made_of(created, hosts=len(hosts)).plain)
         return 0
     home_of = invocation.env.get("HOME", "")
-    for line in _lines(created, folder, hosts):
+    for line in _ending_lines(created, folder, hosts):
         click.echo(line.replace(f"{root}/", f"{folder}/").replace(f"{home_of}/.", "~/.") if home_of else line)
     return 0
 
@@ -198,7 +198,7 @@ class _Questions:
         carriers = dict(self._named(options["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
         first = next(iter(carriers))
         provinces = dict(self._named(options["provinces"], "--province", "The first province's slug, e.g. bac-giang"))
-        host_keys = dict(_pairs(options["known"], "--host-key"))
+        host_keys = dict(_split_pairs(options["known"], "--host-key"))
         user = options["user"] or self._answer("--user", "Who logs in on the hosts (a normal user with sudo)", "deploy")
         centre = options["centre"] or self._answer("--centre", "The monitoring centre: ID@ADDRESS")
         relays = options["relays"] or (self._answer("--relay", f"The first relay of {first}: ID@ADDRESS"),)
@@ -213,28 +213,28 @@ class _Questions:
             source=options["source"] or self._answer("--source", "The document that designates the carriers"),
             since=options["since"].date() if options["since"] else today(),
             management_networks=networks,
-            centre=self._host(centre, user, host_keys, tuple(carriers)),
+            centre=self._host_from(centre, user, host_keys, tuple(carriers)),
             centre_name=options["centre_name"] or centre.partition("@")[0],
-            relays=[self._relay(relay, user, host_keys, first) for relay in relays],
+            relays=[self._relay_from(relay, user, host_keys, first) for relay in relays],
             version=options["version"],
             artefact=options["artefact"],
-            sha256=dict(_pairs(options["sums"], "--mediamtx-sha256")) or dict(RELEASE_SHA256),
+            sha256=dict(_split_pairs(options["sums"], "--mediamtx-sha256")) or dict(RELEASE_SHA256),
         )
 
     def _named(self, texts: Iterable[str], option: str, question: str) -> list[tuple[str, str]]:
         listed = list(texts) or [self._answer(option, question)]
         return [(text.partition("=")[0], text.partition("=")[2]) for text in listed]
 
-    def _relay(self, text: str, user: str, host_keys: Mapping[str, str], first: str) -> FirstHost:
+    def _relay_from(self, text: str, user: str, host_keys: Mapping[str, str], first: str) -> FirstHost:
         carrier, slash, rest = text.partition("/")
-        relay = self._host(rest if slash else text, user, host_keys, (carrier if slash else first,), is_relay=True)
+        relay = self._host_from(rest if slash else text, user, host_keys, (carrier if slash else first,), is_relay=True)
         if is_host_name(relay.address.lower()):
             message = f"relay {relay.id}: centres send WireGuard to an address, and {relay.address} is a name"
             hint = "write its address; the name can stand in carriers/*.yml later, with endpoint_address beside it"
             raise UsageError(message, hint=hint)
         return relay
 
-    def _host(
+    def _host_from(
         self, text: str, user: str, host_keys: Mapping[str, str], carriers: tuple[str, ...], *, is_relay: bool = False
     ) -> FirstHost:
         name, at, place = text.partition("@")
@@ -288,7 +288,7 @@ def _divided(place: str) -> tuple[str, str]:
     return address, digits if colon else _SSH_PORT
 
 
-def _pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
+def _split_pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
     pairs = [text.partition("=") for text in texts]
     for name, equals, value in pairs:
         if not (name and equals and value):
@@ -296,7 +296,7 @@ def _pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _lines(created: NewInventory, root: Path, hosts: list[str]) -> list[str]:
+def _ending_lines(created: NewInventory, root: Path, hosts: list[str]) -> list[str]:
     lines = [f"wrote {file}" for file in created.files if not file.name.startswith(".")]
     if created.password:
         lines.append(f"wrote {created.password}: the vault's password; keep a copy of it in a safe")

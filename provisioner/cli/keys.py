@@ -95,7 +95,7 @@ def status(invocation: Invocation, relay: str) -> int:
     """
     session, now = session_of(invocation), datetime.now(UTC)
     if relay:
-        return _of_relay(invocation, session, relay)
+        return _show_relay_key(invocation, session, relay)
     ages, days = recorded_key_ages(session)
     if invocation.json:
         print_document(key_ages_document(ages, now, days).plain)
@@ -105,7 +105,7 @@ def status(invocation: Invocation, relay: str) -> int:
     return 0
 
 
-def _of_relay(invocation: Invocation, session: Session, relay: str) -> int:
+def _show_relay_key(invocation: Invocation, session: Session, relay: str) -> int:
     relay_named(session.inventory, relay)
     look = progress_of_own_key(session, relay)
     if invocation.json:
@@ -150,7 +150,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     if invocation.json:
         print_document(document)
     else:
-        _print_made(made, invocation)
+        _print_made_keys(made, invocation)
     if (made.hosts or made.drawn or made.drawn_to_push) and (
         failure := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
     ):
@@ -182,7 +182,7 @@ class KeysDocument(Printed, name="keys", title="Keys made"):
     held: tuple[HeldRow, ...]
 
 
-def _print_made(made: KeysMade, invocation: Invocation) -> None:
+def _print_made_keys(made: KeysMade, invocation: Invocation) -> None:
     for path in made.written:
         click.echo(f"wrote {path}: commit it")
     for file, vault_id in made.shut.items():
@@ -216,7 +216,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
         raise UsageError("--replace makes a new key, and --check tries the one there is", hint="give one of them")
     session = session_of(invocation)
     if checks:
-        return _show_trial(invocation, session, recovery_pair(invocation))
+        return _show_recovery_trial(invocation, session, recovery_pair(invocation))
     env = invocation.env
     new = draw_recovery_key(invocation.inventory, session.passwords, replaces=replaces, today=today(), environment=env)
     # Shown before it is written: a public half with a lost private half would be worse than no key.
@@ -232,7 +232,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
     return 0
 
 
-def _show_trial(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
+def _show_recovery_trial(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
     inventory = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}).inventory
     opens, errors = tried(inventory.settings, inventory.allocations, pair)
     if invocation.json:
@@ -344,7 +344,7 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
         print_document(LoginsDocument.model_validate(written).plain)
         return 0
     for file in files:
-        click.echo(_line(file))
+        click.echo(_login_line(file))
     for edit in written.accepted:
         click.echo(f"{edit.path}: either login is taken until {until}")
     if any(file.changed for file in files):
@@ -371,7 +371,7 @@ def _password(invocation: Invocation) -> Secret:
     return Secret(text)
 
 
-def _line(file: LoginsFile) -> str:
+def _login_line(file: LoginsFile) -> str:
     if not file.changed:
         return f"{file.file}: {', '.join(file.devices)} had this login already"
     same = len(file.devices) - len(file.changed)

@@ -72,7 +72,7 @@ def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: 
         yield from progress_lines(progress, say)
         yield say("dry run: no changes were made; repeat without --dry-run")
         return
-    yield from _waiting(progress, say)
+    yield from _waiting_lines(progress, say)
     if outcome.ended:
         names = some_of(sorted(outcome.ended), say)
         yield say("{sites} with new keys alone: {names}", sites=say.counted(len(outcome.ended), "site"), names=names)
@@ -82,7 +82,7 @@ def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: 
         yield say("no rotation of a gateway's key is in progress")
 
 
-def _waiting(progress: KeyChangeProgress, say: Translator) -> Iterator[str]:
+def _waiting_lines(progress: KeyChangeProgress, say: Translator) -> Iterator[str]:
     if names := progress.at(KeyStage.UNREPORTED):
         package = f"provisioner site-package {' '.join(names[:_MOST_WAITING])} --out DIR"
         line = marked(
@@ -259,7 +259,7 @@ class _Terminal(StepTerminal):
         """Commit written files if requested."""
         if self._commits and (edits or vault):
             message = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
-            self._commit({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, message)
+            self._commit_files({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, message)
 
     def waits(self, sites: Sequence[str]) -> bool:
         """Wait some seconds for gateways, within the requested time."""

@@ -201,7 +201,7 @@ class StepTerminal:
 
     def applies(self, planned: Planned) -> None:
         """Show a plan; ask."""
-        self._show(planned)
+        self._show_plan(planned)
         self._ask_for_decision("Apply this?", "whether to apply this plan")
 
     def applied(self, applied: Applied) -> None:
@@ -219,7 +219,7 @@ class StepTerminal:
         """Whether somebody asked to stop."""
         return self._stop()
 
-    def _commit(self, contents: Mapping[Path, bytes], message: str) -> None:
+    def _commit_files(self, contents: Mapping[Path, bytes], message: str) -> None:
         try:
             commit = commit_files(committing(self._invocation.inventory), contents, message)
         except (UsageError, InventoryError) as error:
@@ -227,7 +227,7 @@ class StepTerminal:
         else:
             self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=message),))
 
-    def _show(self, planned: Planned) -> None:
+    def _show_plan(self, planned: Planned) -> None:
         if not self._invocation.json:
             terminal = stderr_of(self._invocation.env, color=self._invocation.color)
             terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
@@ -252,7 +252,7 @@ class _Terminal(StepTerminal):
     def written(self, paths: Collection[Path], what: str) -> None:
         """Commit written files if requested."""
         if self._commits:
-            self._commit({path: path.read_bytes() for path in paths}, what)
+            self._commit_files({path: path.read_bytes() for path in paths}, what)
 
     def waits(self) -> None:
         """Wait a moment for centres."""

@@ -72,7 +72,7 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     with safe_streams() as out:
         if instruction := env.get(INSTRUCTION):
             return complete(cli, instruction, read_configuration(env))
-        code = _run(arguments, env)
+        code = _run_command(arguments, env)
         return worst_of(code, _unwritten(out.failure, arguments, env)) if out.failure else code
 
 
@@ -86,7 +86,7 @@ def _unwritten(failure: OSError, arguments: Sequence[str], env: Mapping[str, str
     return error.exit_code
 
 
-def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
+def _run_command(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     configuration = read_configuration(env)
     settled = configuration.environment
     as_json, say = _wants_json(arguments, settled), _speaker(arguments, settled)
@@ -97,13 +97,13 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         print_error(error, as_json=as_json, color=color, say=say)
         return error.exit_code
     except click.ClickException as error:
-        return _usage(error, say, as_json=as_json)
+        return _print_usage_error(error, say, as_json=as_json)
     except click.Abort:
         return INTERRUPTED
     except OSError as error:
         return _too_long(error, env, as_json=as_json)
     except Exception as error:  # noqa: BLE001 (the last door: nothing of ours is outside it)
-        return _defect(error, env, as_json=as_json)
+        return _print_internal_error(error, env, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
@@ -133,7 +133,7 @@ def _written(arguments: Sequence[str], option: str) -> list[str]:
     return [value for value in values if value and not value.startswith("--")]
 
 
-def _usage(error: click.ClickException, say: Translator, *, as_json: bool) -> int:
+def _print_usage_error(error: click.ClickException, say: Translator, *, as_json: bool) -> int:
     message, hint = _words_of(error)
     if as_json:
         print_document(error_document("usage", message, hint))
@@ -160,7 +160,7 @@ def _words_of(error: click.ClickException) -> tuple[str, str]:
 def _too_long(error: OSError, env: Mapping[str, str], *, as_json: bool) -> int:
     """Report a too long path; any other such error is a defect."""
     if error.errno != errno.ENAMETOOLONG:
-        return _defect(error, env, as_json=as_json)
+        return _print_internal_error(error, env, as_json=as_json)
     hint = "look at the paths in the environment: PROVISIONER_…, XDG_… and ANSIBLE_VAULT_…"
     print_error(UsageError("a path is longer than any file's", hint=hint), as_json=as_json, color=None)
     return UsageError.exit_code
@@ -170,7 +170,7 @@ def _joined(question: str, see: str) -> str:
     return f"{question} {see}" if question else see
 
 
-def _defect(error: Exception, env: Mapping[str, str], *, as_json: bool) -> int:
+def _print_internal_error(error: Exception, env: Mapping[str, str], *, as_json: bool) -> int:
     log = _write_trace(error, env)
     message = f"internal error ({type(error).__name__}); the trace is in {log or 'no file: the state folder is closed'}"
     if as_json:

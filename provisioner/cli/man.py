@@ -146,17 +146,17 @@ def manual_pages(program: click.Group, version: str) -> dict[str, str]:
     """Return all pages by file name, reproducible bytes."""
     top = click.Context(program, info_name="provisioner", **program.context_settings)
     names = program.list_commands(top)
-    pages = {"provisioner.1": _page(_front(program, top, names), "provisioner", version)}
+    pages = {"provisioner.1": _page_text(_front_page(program, top, names), "provisioner", version)}
     for name in names:
         command = program.get_command(top, name)
         if command is None or command.hidden:
             continue
         ctx = click.Context(command, info_name=name, parent=top)
-        pages[f"provisioner-{name}.1"] = _page(_command_page(command, ctx), f"provisioner-{name}", version)
+        pages[f"provisioner-{name}.1"] = _page_text(_command_page(command, ctx), f"provisioner-{name}", version)
     return pages
 
 
-def _page(lines: Iterator[str], name: str, version: str) -> str:
+def _page_text(lines: Iterator[str], name: str, version: str) -> str:
     head = ['.\\" Made from the help of provisioner: provisioner man --out DIR', title(name, version)]
     listed = [*head, *lines]
     # A paragraph right below a heading begins by itself.
@@ -166,13 +166,13 @@ def _page(lines: Iterator[str], name: str, version: str) -> str:
     return "\n".join(body) + "\n"
 
 
-def _front(program: click.Group, ctx: click.Context, names: list[str]) -> Iterator[str]:
+def _front_page(program: click.Group, ctx: click.Context, names: list[str]) -> Iterator[str]:
     yield from _name("provisioner", program)
     yield from [section("SYNOPSIS"), *synopsis("provisioner", program.collect_usage_pieces(ctx))]
     yield from [section("DESCRIPTION"), *_description(program)]
     options = "All options except --version may stand before or after the command. Each command has its own page."
     yield from paragraph(options)
-    yield from _options(program, ctx, section("OPTIONS"))
+    yield from _option_lines(program, ctx, section("OPTIONS"))
     yield section("COMMANDS")
     for name in names:
         command = program.get_command(ctx, name)
@@ -193,7 +193,7 @@ def _command_page(command: click.Command, ctx: click.Context) -> Iterator[str]:
     path = ctx.command_path
     yield from _name(path.replace(" ", "-"), command)
     yield section("SYNOPSIS")
-    below = _below(command, ctx)
+    below = _subcommands(command, ctx)
     itself = [(command, ctx)] if not below or getattr(command, "invoke_without_command", False) else []
     for subcommand, sub_ctx in [*itself, *below]:
         yield from synopsis(sub_ctx.command_path, subcommand.collect_usage_pieces(sub_ctx))
@@ -202,8 +202,8 @@ def _command_page(command: click.Command, ctx: click.Context) -> Iterator[str]:
         yield section("COMMANDS")
         for subcommand, sub_ctx in below:
             yield from [part(sub_ctx.command_path), *_description(subcommand), *_example(subcommand)]
-            yield from _options(subcommand, sub_ctx, "", without=command)
-    yield from _options(command, ctx, section("OPTIONS"))
+            yield from _option_lines(subcommand, sub_ctx, "", without=command)
+    yield from _option_lines(command, ctx, section("OPTIONS"))
     if examples := _example(command):
         yield from [section("EXAMPLES"), *examples]
     yield from [
@@ -213,7 +213,7 @@ def _command_page(command: click.Command, ctx: click.Context) -> Iterator[str]:
     ]
 
 
-def _below(command: click.Command, ctx: click.Context) -> list[tuple[click.Command, click.Context]]:
+def _subcommands(command: click.Command, ctx: click.Context) -> list[tuple[click.Command, click.Context]]:
     if not isinstance(command, click.Group):
         return []
     named = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
@@ -240,7 +240,7 @@ def _example(command: click.Command) -> list[str]:
     return example(examples) if examples else []
 
 
-def _options(
+def _option_lines(
     command: click.Command, ctx: click.Context, heading: str, *, without: click.Command | None = None
 ) -> Iterator[str]:
     common = {opt for param in without.params for opt in param.opts} if without else set()

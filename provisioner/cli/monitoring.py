@@ -77,8 +77,8 @@ def monitoring(
     invocation.refuse_tracked_links(folder)
     invocation.refuse_inside(folder)
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
-    endpoints = {name: _endpoint(place) for name, place in places.items()}
-    files = kit(ScrapePlaces(**endpoints, agents=tuple(map(_endpoint, agents))), addresses)
+    endpoints = {name: _checked_endpoint(place) for name, place in places.items()}
+    files = kit(ScrapePlaces(**endpoints, agents=tuple(map(_checked_endpoint, agents))), addresses)
     _write_kit(folder, files, force=force)
     if invocation.json:
         print_document(MonitoringDocument(files=[folder / name for name in files]).plain)
@@ -103,11 +103,11 @@ def _addresses(webhooks: Iterable[str], carriers: tuple[str, ...]) -> dict[str, 
             raise UsageError(f"--webhook: there is no carrier {printable(carrier, 80)}", hint=hint)
         if carrier in addresses:
             raise UsageError(f"--webhook: {carrier or 'everything'} has two addresses", hint="name one")
-        addresses[carrier] = _checked(url)
+        addresses[carrier] = _checked_webhook(url)
     return addresses
 
 
-def _checked(url: str) -> str:
+def _checked_webhook(url: str) -> str:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
@@ -122,7 +122,7 @@ def _checked(url: str) -> str:
     return url
 
 
-def _endpoint(text: str) -> str:
+def _checked_endpoint(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not text.isprintable() or any(c in text for c in " /@'\""):
         raise UsageError(f"{printable(text, 80)} is no address with a port", hint="write it as 127.0.0.1:9464")
@@ -173,7 +173,7 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
         raise UsageError("--out writes once, and --listen goes on", hint="leave one of them out")
     recorded = recorded_metrics(invocation.inventory, invocation.env, now())
     if listen is not None:
-        return _listen(endpoint_of(listen), recorded)
+        return _serve_metrics(endpoint_of(listen), recorded)
     sheet = recorded.sheet(now())
     text = exposition(sheet.families())
     if out is not None:
@@ -186,7 +186,7 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
     return 0
 
 
-def _listen(endpoint: tuple[str, int], recorded: RecordedMetrics) -> int:
+def _serve_metrics(endpoint: tuple[str, int], recorded: RecordedMetrics) -> int:
     recorded.sheet(now())  # what cannot be read is told now, and not to whoever asks
     with ended_by_signal() as stop, served(endpoint, lambda: recorded.sheet(now()).families()) as port:
         click.echo(f"serving http://{endpoint[0]}:{port}{METRICS}", err=True)

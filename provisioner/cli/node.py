@@ -56,7 +56,7 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
     settings = node_settings(file)
     line = read_exchange_key(settings.key).public.line
     if checks:
-        _print(invocation, line, settings)
+        _print_key(invocation, line, settings)
         return 0
     with ended_by_signal() as stop:
         NodeService(settings, invocation.env, log).run(stop)
@@ -76,7 +76,7 @@ class BrokerDocument(Printed, name="node-broker", title="A broker's folder"):
     written: tuple[str, ...]
 
 
-def _print(invocation: Invocation, line: str, settings: NodeSettings | None = None) -> None:
+def _print_key(invocation: Invocation, line: str, settings: NodeSettings | None = None) -> None:
     if invocation.json:
         carrier = settings.rules.carrier if settings else None
         print_document(NodeKeyDocument(key=line, carrier=carrier).plain)
@@ -100,7 +100,7 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
     from provisioner.nodes.envelope import make_exchange_key, read_exchange_key  # noqa: PLC0415
 
     key = make_exchange_key(file) if makes else read_exchange_key(file)
-    _print(invocation, key.public.line)
+    _print_key(invocation, key.public.line)
     return 0
 
 

@@ -129,7 +129,7 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     if _DIGEST.fullmatch(expected):
         result = check_digest(session, expected, limit, allow)
     else:
-        _refuse_nonsense(expected, has_options=bool(limit.wanted or allow))
+        _refuse_check_options(expected, has_options=bool(limit.wanted or allow))
         result = check_saved(session, read_plan_file(session, expected))
     _show_check(invocation, result)
     if result.planned.unreadable and not (result.saved and result.moved):
@@ -137,7 +137,7 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     return code_with_frozen(0, result.planned.plan.frozen_in_limit) if result.same else StalePlanError.exit_code
 
 
-def _refuse_nonsense(name: str, *, has_options: bool) -> None:
+def _refuse_check_options(name: str, *, has_options: bool) -> None:
     if not _is_file(name):
         hint = "give the digest that plan printed (sha256:…), or the file that plan --out wrote"
         raise UsageError(f"--check {printable(name, _LONGEST)} is neither a digest nor a file", hint=hint)

@@ -42,7 +42,7 @@ def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Pa
     )
     names = PlanNames(wanted.province, wanted.carrier)
     if out is not None:
-        write_report(out, _file(wanted, names, out), force=False)
+        write_report(out, _sheet_content(wanted, names, out), force=False)
     if invocation.json:
         content = signed_content(wanted.facility, wanted.plan)
         plan = "successor" if successor else "plan"
@@ -55,7 +55,7 @@ def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Pa
     return 0
 
 
-def _file(wanted: PlanToSign, names: PlanNames, out: Path) -> bytes:
+def _sheet_content(wanted: PlanToSign, names: PlanNames, out: Path) -> bytes:
     if out.suffix == ".html":
         return sheet_page(wanted.facility, wanted.plan, names).encode()
     if out.suffix != ".docx":

@@ -46,17 +46,17 @@ def plan_lines(
     yield from _summary_lines(plan, changing, totals, say)
     if changing:
         yield ""
-        yield from _rows(say("carrier"), totals.carriers, terminal, say, viewers=plan.against is None)
+        yield from _totals_table(say("carrier"), totals.carriers, terminal, say, viewers=plan.against is None)
         yield from _facilities(totals, terminal, say, is_full=details, viewers=plan.against is None)
-    yield from _refused(plan.refused, terminal, say)
+    yield from _refusal_lines(plan.refused, terminal, say)
     if details or everything:
-        yield from _by_host(plan.changes if everything else changing, terminal, say)
+        yield from _lines_by_host(plan.changes if everything else changing, terminal, say)
     elif changing:
-        yield from _cutting(changing, terminal, say)
+        yield from _reconnection_lines(changing, terminal, say)
     yield from _site_packages(plan, terminal, say)
     yield from quarantine_lines(plan.quarantined, terminal, most=_CUTTING, say=say)
     yield from _approvals(plan, terminal, say)
-    yield from _left_out(plan, terminal, say)
+    yield from _left_out_lines(plan, terminal, say)
     if plan.against is None:
         yield ""
         yield say("plan {digest}", digest=plan.basis.digest)
@@ -126,13 +126,15 @@ def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, is_full:
         below = sorted(key for key in names if key[0] == province)
         rows |= {f"  {facility}": totals.facilities[province, facility] for _, facility in below}
     yield ""
-    yield from _rows(say("province"), rows, terminal, say, viewers=viewers)
+    yield from _totals_table(say("province"), rows, terminal, say, viewers=viewers)
     if len(names) < len(totals.facilities):
         more = say.counted(len(totals.facilities) - len(names), "facility")
         yield "  " + say("… and {facilities} more: --details lists them", facilities=more)
 
 
-def _rows(noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, say: Translator, *, viewers: bool) -> list[str]:
+def _totals_table(
+    noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, say: Translator, *, viewers: bool
+) -> list[str]:
     actions = (Action.CREATE, Action.UPDATE, Action.DELETE)
     counts = [say("hosts"), *map(say.word, actions), *([say("viewers dropped")] * viewers)]
     names = [noun, *counts, say("impact")]
@@ -149,7 +151,7 @@ def _rows(noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, say: Tra
     return terminal.table(names, cells)
 
 
-def _refused(refused: Sequence[PlanRefusal], terminal: Terminal, say: Translator) -> Iterator[str]:
+def _refusal_lines(refused: Sequence[PlanRefusal], terminal: Terminal, say: Translator) -> Iterator[str]:
     if not refused:
         return
     yield ""
@@ -160,7 +162,7 @@ def _refused(refused: Sequence[PlanRefusal], terminal: Terminal, say: Translator
         yield from terminal.below(f"    {say('hint')}", say.restated(refusal.hint), 6)
 
 
-def _cutting(changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
+def _reconnection_lines(changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=worst_first)
     if cutting:
         yield ""
@@ -177,7 +179,7 @@ def _cutting(changing: Sequence[Change], terminal: Terminal, say: Translator) ->
         yield say("{who}: {kinds}; --details lists every change", who=lead, kinds=kinds)
 
 
-def _by_host(changes: Iterable[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
+def _lines_by_host(changes: Iterable[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     listed = list(changes)
     for host in sorted({change.host for change in listed}):
         yield ""
@@ -227,7 +229,7 @@ def _some(names: Sequence[str], most: int, say: Translator) -> str:
     return say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
 
 
-def _left_out(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
+def _left_out_lines(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
     if plan.left_out or plan.outside or plan.notes or plan.warnings:
         yield ""
     if plan.left_out:

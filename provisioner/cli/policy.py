@@ -69,7 +69,7 @@ def test(invocation: Invocation) -> int:
         print_document(PolicyTestDocument(ok=not failed, files=rules, tests=tests).plain)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
-        terminal.print(_lines(files, tests, terminal, invocation.say))
+        terminal.print(_test_lines(files, tests, terminal, invocation.say))
     return _FAILED if failed else 0
 
 
@@ -113,7 +113,9 @@ class PolicyTestDocument(Printed, name="policy-test", title="Tests of Rego rules
     tests: tuple[RegoTest, ...]
 
 
-def _lines(files: Sequence[RegoFile], tests: Sequence[RegoTest], terminal: Terminal, say: Translator) -> Iterator[str]:
+def _test_lines(
+    files: Sequence[RegoFile], tests: Sequence[RegoTest], terminal: Terminal, say: Translator
+) -> Iterator[str]:
     for row in tests:
         head = f"{click.style(say.word(row.end), fg=_COLOURS[row.end])} {row.file}:{row.line} {printable(row.name, 80)}"
         yield from terminal.below(head, printable(say.restated(row.detail)), 2)

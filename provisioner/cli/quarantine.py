@@ -98,7 +98,7 @@ def lift(
     with stoppable() as stop:
         options = run_options_of(chosen, invocation.env, stop)
         planned = _planned(session, names, parse_limits(limits))
-        _ask(invocation, planned, yes=yes)
+        _ask_before_lifting(invocation, planned, yes=yes)
         applied = apply_plan(session, planned, options=options)
     return show_applied(invocation, applied)
 
@@ -136,7 +136,7 @@ def _chosen(planned: Planned, limit: Limit) -> list[Quarantined]:
     return [entry for entry in planned.plan.quarantined if (entry.host, entry.path) in in_limit]
 
 
-def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
+def _ask_before_lifting(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
     lifted = [entry for entry in planned.plan.quarantined if entry.lifted]
     for entry in lifted if not invocation.json else ():
         text = f"{entry.device} is asked again for {entry.path}, quarantined since {entry.since_text}"

@@ -119,18 +119,18 @@ def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: b
     if dry_run:
         yield say("no changes were made; to make them: {command}", command=again)
         return
-    yield from _stopped(outcome, again, say)
+    yield from _stop_lines(outcome, again, say)
     if outcome.moved:
         sites = say.counted(len(outcome.moved), "site")
         yield say("{relay} has let go of {sites}: {names}", relay=relay, sites=sites, names=some_of(outcome.moved, say))
         yield "  " + say("their gateways still know it, which does no harm: their next site package leaves it out")
-    yield from _next_steps(outcome, again, say)
+    yield from _next_step_lines(outcome, again, say)
     if look.is_over and not edits.stays and not outcome.stopped:
         yield say("{relay} has no sites any more", relay=relay)
         yield say("next: {command}", command=f"provisioner hosts decommission {relay}")
 
 
-def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
+def _stop_lines(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
     relay, to = look.request.relay, look.request.to
     back = f"provisioner facility move FACILITY --to {relay}"
@@ -156,7 +156,7 @@ def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str
             pass
 
 
-def _next_steps(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
+def _next_step_lines(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
     yield from _unchanged_lines(outcome.begun, say)
     for facility in look.unsigned[:_MOST_PATHS]:
@@ -291,7 +291,7 @@ def drain(
     else:
         for line in drain_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
-    return _code(outcome)
+    return _exit_code_of(outcome)
 
 
 class _Terminal(StepTerminal):
@@ -314,11 +314,11 @@ class _Terminal(StepTerminal):
     def written(self, edits: Sequence[FileEdit], what: str) -> None:
         """Commit written files if requested."""
         if self._commits:
-            self._commit({edit.path: edit.after for edit in edits}, what)
+            self._commit_files({edit.path: edit.after for edit in edits}, what)
 
     def applies(self, planned: Planned) -> None:
         """Show the new relay's plan; ask."""
-        self._show(planned)
+        self._show_plan(planned)
         self._ask_for_decision(f"Apply this to {self._request.to}?", "whether to apply this plan")
 
     def waits(self, unseen: Sequence[str]) -> None:
@@ -340,7 +340,7 @@ class _Terminal(StepTerminal):
 
     def cuts(self, planned: Planned) -> None:
         """Show the old relay's plan."""
-        self._show(planned)
+        self._show_plan(planned)
 
     @cached_property
     def verify_options(self) -> VerifyOptions:
@@ -348,7 +348,7 @@ class _Terminal(StepTerminal):
         return VerifyOptions(say=lambda sentence: self._say((sentence,)), onlooker=FirstAnswerClock())
 
 
-def _code(outcome: DrainOutcome) -> int:
+def _exit_code_of(outcome: DrainOutcome) -> int:
     codes = [exit_code(applied.results) for applied in outcome.runs]
     if outcome.refusal is not None:
         codes.append(outcome.refusal.exit_code)

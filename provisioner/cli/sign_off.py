@@ -133,16 +133,16 @@ def sign_off(
     agreement = Agreement(facility, plan, parties, signed_on, source)
     if shown:
         text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env)
-        _show(invocation, SignOffDocument, agreement, text, NAMESPACE)
+        _show_statement(invocation, SignOffDocument, agreement, text, NAMESPACE)
         return 0
-    made = _signed_agreement(invocation, agreement, signature, key)
+    made = _agreement_signature(invocation, agreement, signature, key)
     env = invocation.env
     signed = record_agreement(invocation.inventory, agreement, today=today(), signature=made, environment=env)
     _report_agreement(invocation, agreement, signed)
     return 0
 
 
-def _show(
+def _show_statement(
     invocation: Invocation, document: type[Printed], signed: Agreement | Approval, statement: bytes, namespace: str
 ) -> None:
     text = statement.decode()
@@ -152,7 +152,7 @@ def _show(
         click.echo(text, nl=False)
 
 
-def _signed_agreement(
+def _agreement_signature(
     invocation: Invocation, agreement: Agreement, signature: Path | None, key: Path | None
 ) -> bytes | None:
     if key:
@@ -249,9 +249,9 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     session, (plan, content) = session_of(invocation), read_plan(saved)
     approval = approval_to_sign(session, plan, ApprovalRequest(person, roles, chosen["at"] or now()))
     if chosen["shown"]:
-        _show(invocation, ApproveDocument, approval, approval_statement(approval), APPROVAL_NAMESPACE)
+        _show_statement(invocation, ApproveDocument, approval, approval_statement(approval), APPROVAL_NAMESPACE)
         return 0
-    signature = _signature(invocation, plan, approval, chosen)
+    signature = _approval_signature(invocation, plan, approval, chosen)
     made = record_approval(session, approval, signature, folder)
     stored = keep_plan(session, plan, content, folder) if chosen["keeps"] else None
     _report_approval(invocation, made, stored)
@@ -261,7 +261,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     return 0
 
 
-def _signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, chosen: _Chosen) -> bytes:
+def _approval_signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, chosen: _Chosen) -> bytes:
     if chosen["signature"]:
         return _read(chosen["signature"])
     if not invocation.json:
@@ -295,7 +295,9 @@ def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Itera
         worst=say.word(worst),
         viewers=viewers,
     )
-    yield from _cutting([change for change in changes if change.impact.rank >= Impact.PATH.rank], terminal, say)
+    yield from _cutting_change_lines(
+        [change for change in changes if change.impact.rank >= Impact.PATH.rank], terminal, say
+    )
     if plan.basis.allow:
         allowed = ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
         yield say("allowed for this plan: {allowed}", allowed=printable(allowed))
@@ -307,7 +309,7 @@ def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Itera
     yield say("its changes {digest}", digest=plan.basis.meaning)
 
 
-def _cutting(cutting: list[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
+def _cutting_change_lines(cutting: list[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     ranked = sorted(cutting, key=lambda change: (-change.impact.rank, -change.viewers, change.host, change.name))
     for change in ranked[:_CUTTING]:
         subject = f"{say.word(change.action)} {say.word(change.resource)} {printable(say.restated(change.name))}"

@@ -58,10 +58,10 @@ def status(
     Example: provisioner -i DIR status --why kcl-bg-001
     """
     with without_collector():
-        return _status(invocation, facilities, limits, why=why)
+        return _show_status(invocation, facilities, limits, why=why)
 
 
-def _status(
+def _show_status(
     invocation: Invocation,
     facilities: tuple[str, ...],
     limits: tuple[str, ...],
@@ -128,10 +128,13 @@ def _warn_of_inventory(invocation: Invocation, overview: Overview) -> None:
 
 def _all_explained(overview: Overview, chosen: Sequence[FacilityStatus]) -> dict[str, Explained]:
     failing = overview.failing([status.facility for status in chosen])
-    return {status.facility.id: _explained(overview, status, failing.get(status.facility.id, {})) for status in chosen}
+    return {
+        status.facility.id: _explained_status(overview, status, failing.get(status.facility.id, {}))
+        for status in chosen
+    }
 
 
-def _explained(overview: Overview, status: FacilityStatus, failing: Mapping[str, PathState]) -> Explained:
+def _explained_status(overview: Overview, status: FacilityStatus, failing: Mapping[str, PathState]) -> Explained:
     facility = overview.facility(status.facility.id)
     grounds = Grounds(
         facility,

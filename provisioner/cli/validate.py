@@ -70,18 +70,18 @@ def validate(
         invocation.refuse_tracked_links(named)
     judged_on = day.date() if day else today()
     validation = check_all(invocation.inventory, invocation.env, today=judged_on, cached=not no_cache)
-    _write_files(validation.problems, sarif, code_quality, junit)
+    _write_reports(validation.problems, sarif, code_quality, junit)
     if invocation.json:
         print_document(ValidateDocument.model_validate(validation).plain)
     else:
         # Errors first, so that hundreds of warnings do not hide them.
         listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
-        for line in (*problem_lines(listed, invocation.say), _summary(validation, invocation.say)):
+        for line in (*problem_lines(listed, invocation.say), _summary_line(validation, invocation.say)):
             click.echo(line, color=invocation.color)
     return InventoryError.exit_code if validation.errors else 0
 
 
-def _write_files(problems: Sequence[Problem], sarif: Path | None, quality: Path | None, junit: Path | None) -> None:
+def _write_reports(problems: Sequence[Problem], sarif: Path | None, quality: Path | None, junit: Path | None) -> None:
     if not (sarif or quality or junit):
         return
     from provisioner.report import ci_formats  # noqa: PLC0415 (few runs need it)
@@ -136,7 +136,7 @@ class ValidateDocument(Printed, name="validate", title="A validation"):
     problems: tuple[ProblemRow, ...]
 
 
-def _summary(validation: Validation, say: Translator) -> str:
+def _summary_line(validation: Validation, say: Translator) -> str:
     nouns = ("province", "carrier", "relay", "facility", "camera", "path")
     counts = ", ".join(say.counted(validation.counts[name], noun) for name, noun in zip(COUNTED, nouns, strict=True))
     if validation.has_signers:

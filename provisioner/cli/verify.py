@@ -194,7 +194,7 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
 
     path_watch = PathWatch(inventory, Pace(timedelta(seconds=every)), as_it_is_now)
 
-    def tell(news: News) -> None:
+    def print_news(news: News) -> None:
         if not invocation.json:
             for line in _news_lines(news):
                 click.echo(printable(line))
@@ -208,10 +208,10 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
         paths, relays = len(inventory.targets), len({target.relay.id for target in inventory.targets})
         at = f", metrics at http://{endpoint[0]}:{port}{endpoints.METRICS}" if endpoint is not None else ""
         click.echo(f"watching {counted(paths, 'path')} on {counted(relays, 'relay')}, every {every} s{at}", err=True)
-        path_watch.run(stop, tell, until_s=until_s)
+        path_watch.run(stop, print_news, until_s=until_s)
         is_over = not stop.is_set()
     view = path_watch.view()
-    _show_watched(invocation, path_watch, view, broken(view))
+    _show_watch(invocation, path_watch, view, broken(view))
     unexcused = view.total - view.number(Verdict.UP) - view.number(Verdict.MAINTENANCE)
     return int(is_over and unexcused > 0)
 
@@ -256,7 +256,7 @@ class WatchDocument(Printed, name="watch", title="A watch"):
     relays: tuple[WatchedRelay, ...]
 
 
-def _show_watched(
+def _show_watch(
     invocation: Invocation, path_watch: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]
 ) -> None:
     if invocation.json:

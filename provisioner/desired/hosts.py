@@ -100,7 +100,7 @@ def hub_service(
     key = recorded(hub_secrets.certificate_key, "the key of its certificate", centre.id, "keys init")
     return HubService(
         hub.address,
-        (*own_users(entry, centre.id, hub.address), *_viewers(hub_secrets, centre)),
+        (*own_users(entry, centre.id, hub.address), *_viewer_users(hub_secrets, centre)),
         tuple(_paths(inventory, secrets, centre, connections)),
         inventory.settings.mediamtx,
         encryption_of(hub.reader_tls, key, entry.certificates, centre.id),
@@ -113,7 +113,7 @@ def hub_access(hub: HubService) -> HubAccess:
     return HubAccess(hub.address, reader_ports(hub.tls), hub.networks)
 
 
-def _viewers(hub_secrets: HubSecrets, centre: Centre) -> Iterator[User]:
+def _viewer_users(hub_secrets: HubSecrets, centre: Centre) -> Iterator[User]:
     for viewer in sorted(centre.viewers, key=lambda v: v.id):
         password = secret_of(hub_secrets.viewers, viewer.id, "password of a viewer")
         networks = tuple(map(str, viewer.networks))
@@ -136,7 +136,7 @@ def _paths(
         if connection.relay not in relays:
             continue
         head, fingerprint = relays[connection.relay]
-        for name in _names(inventory, connection):
+        for name in _path_names(inventory, connection):
             if name not in paths and may_read(name, centre.reads):
                 source = Secret(f"{head}/{quote(name)}")
                 paths[name] = HubPath(
@@ -145,7 +145,7 @@ def _paths(
     yield from (paths[name] for name in sorted(paths))
 
 
-def _names(inventory: Inventory, connection: Connection) -> Iterator[str]:
+def _path_names(inventory: Inventory, connection: Connection) -> Iterator[str]:
     facility, moves = connection.facility, inventory.settings.moved
     for camera in facility.cameras:
         for stream, _ in camera.streams.named:

@@ -78,7 +78,7 @@ class Limit:
             listed = sorted({name for source in (inventory, *others) for name in _names(source, kind)})
             for name in sorted(names - {*listed, *also}):
                 if kind != "province" or not any(parts_of(name, scheme) for scheme in SCHEMES):
-                    raise _unknown(kind, name, listed)
+                    raise _unknown_name(kind, name, listed)
         return self.by(inventory.settings.province_scheme)
 
     def takes(self, names: Mapping[str, Collection[str]]) -> bool:
@@ -147,7 +147,7 @@ def _names(inventory: KnownInventory, kind: str) -> Iterable[str]:
     return [*inventory.centres, *(relay.id for carrier in inventory.carriers.values() for relay in carrier.relays)]
 
 
-def _unknown(kind: str, name: str, names: Sequence[str]) -> UsageError:
+def _unknown_name(kind: str, name: str, names: Sequence[str]) -> UsageError:
     listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     otherwise = f"{_PLURAL[kind]} here are: {listed or 'none'}"
     text = printable(name, _LONGEST)
@@ -208,13 +208,13 @@ def _takes_left_out(limit: Limit, host: LeftOutHost) -> bool:
 def refuse_shut(state: DesiredState, limit: Limit) -> None:
     """Refuse (`SecretsError`) an unlimited command if hosts are left out."""
     if not limit.wanted and state.left_out:
-        raise _closed(state, tuple(state.left_out.values()))
+        raise _closed_vault(state, tuple(state.left_out.values()))
 
 
 def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
     """Refuse (`SecretsError`) a limit that selects hosts that are left out."""
     if shut := shut_by(state, limit):
-        raise _closed(state, shut)
+        raise _closed_vault(state, shut)
 
 
 def refuse_frozen(state: DesiredState, limit: Limit) -> None:
@@ -229,7 +229,7 @@ def refuse_frozen(state: DesiredState, limit: Limit) -> None:
         raise InventoryError(message, problems=problems, hint="correct the places listed", object=frozen[0].id)
 
 
-def _closed(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsError:
+def _closed_vault(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsError:
     files = sorted({file for host in shut for file in host.shut})
     named = ", ".join(host.id for host in shut)
     closed = {carrier for host in state.left_out.values() if host.kind is HostKind.RELAY for carrier in host.carriers}
@@ -258,7 +258,7 @@ def left_out_relay(
     shut = _shut(secrets, needed)
     if not shut:
         return None
-    paths = tuple(path for connection in served for path in _paths(inventory, connection))
+    paths = tuple(path for connection in served for path in _left_out_paths(inventory, connection))
     return LeftOutHost(relay.id, HostKind.RELAY, (carrier.id,), shut, tuple(sorted(paths)))
 
 
@@ -293,7 +293,7 @@ def _shut(secrets: Secrets, needed: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{owner}.yml (vault id {secrets.shut[owner]})" for owner in needed if owner in secrets.shut)
 
 
-def _paths(inventory: Inventory, connection: Connection) -> Iterator[LeftOutPath]:
+def _left_out_paths(inventory: Inventory, connection: Connection) -> Iterator[LeftOutPath]:
     facility = connection.facility
     for camera in facility.cameras:
         for stream in _streams(camera):

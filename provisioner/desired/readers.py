@@ -175,7 +175,7 @@ def reading_list(
     `reader` is the centre's id (empty if there is only one) and the viewer's id (empty for the centre). An unknown
     name or ambiguous centre raises `UsageError`, a relay's address that is not recorded `InventoryError`.
     """
-    centre, viewer = _reader(inventory, *reader)
+    centre, viewer = _centre_and_viewer(inventory, *reader)
     limit = limit.of(inventory, also=names_of_frozen(frozen.values()))
     user, reads = (viewer_user(viewer.id), viewer.reads) if viewer else (centre_user(centre.id), centre.reads)
     return ReadingList(
@@ -186,7 +186,7 @@ def reading_list(
     )
 
 
-def _reader(inventory: Inventory, centre: str, viewer: str) -> tuple[Centre, Viewer | None]:
+def _centre_and_viewer(inventory: Inventory, centre: str, viewer: str) -> tuple[Centre, Viewer | None]:
     viewers = {entry.id: (holder, entry) for holder in inventory.centres.values() for entry in holder.viewers}
     if viewer and (viewer not in viewers or centre not in {"", viewers[viewer][0].id}):
         hint = did_you_mean(viewer, viewers, f"viewers are: {', '.join(sorted(viewers)) or 'none'}")

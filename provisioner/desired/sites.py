@@ -88,7 +88,9 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
         province=facility.province,
         access=plan.access,
         links=tuple(
-            _link(inventory, secrets, c, allocation) for c in connections if allocation and c.plan.access.has_tunnel
+            _site_link(inventory, secrets, c, allocation)
+            for c in connections
+            if allocation and c.plan.access.has_tunnel
         ),
         lan=gateway.lan,
         lan_interface=gateway.lan_interface,
@@ -142,7 +144,7 @@ def link_ends(inventory: BaseInventory, facility: Facility | Outline) -> tuple[L
         return ()
     site = recorded(allocation, "its tunnel address", facility.id, "allocate")
     return tuple(
-        _ends(inventory, facility, plan, relay, site, is_successor=plan is facility.successor)
+        _link_ends(inventory, facility, plan, relay, site, is_successor=plan is facility.successor)
         for plan, relay in relays_of(plans)
     )
 
@@ -189,16 +191,16 @@ def _plain(value: object) -> object:
     return value if isinstance(value, int) else str(value)
 
 
-def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:
+def _site_link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:
     plan, facility = connection.plan, connection.facility
-    ends = _ends(inventory, facility, plan, connection.relay, site, is_successor=connection.successor)
+    ends = _link_ends(inventory, facility, plan, connection.relay, site, is_successor=connection.successor)
     stored = secrets.carriers.get(plan.carrier) or CarrierSecrets()
     changes = connection.gateway.next_key is not None
     psk = next_psk(stored, facility) if changes else present_psk(stored, facility)
     return SiteLink(ends.relay, ends.public_key, ends.endpoint, ends.relay_address, ends.address, psk)
 
 
-def _ends(
+def _link_ends(
     inventory: BaseInventory,
     facility: Facility | Outline,
     plan: ConnectionPlan | PlanOutline,

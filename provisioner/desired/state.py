@@ -63,7 +63,7 @@ def desired_state(
     trusted = (
         replace(
             with_owner(host, inventory, secrets),
-            trust=_trust(inventory, host),
+            trust=_trust_in_host(inventory, host),
             policy=policy,
             held=frozen_facilities if host.media else (),
         )
@@ -73,7 +73,7 @@ def desired_state(
     return DesiredState(by_id, dict(sorted(left_out.items())), dict(sorted(frozen.items())))
 
 
-def _trust(inventory: Inventory, host: HostSpec) -> Trust:
+def _trust_in_host(inventory: Inventory, host: HostSpec) -> Trust:
     reading = _reading(inventory, host) if host.relay else _readers_at(inventory, host)
     ssh_from = host.firewall.management_networks if host.firewall else ()
     keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}

@@ -63,10 +63,10 @@ def architecture_of(artefact: Path, program: str) -> str:
     """
     with artefact.open("rb") as stream:
         begins = stream.read(_HEADER)
-    return _named(_first_of(artefact, program) if begins.startswith(_GZIP) else begins)
+    return _machine_of(_header_of_program(artefact, program) if begins.startswith(_GZIP) else begins)
 
 
-def _first_of(archive: Path, program: str) -> bytes:
+def _header_of_program(archive: Path, program: str) -> bytes:
     try:
         with gzip.open(archive) as unfolded, tarfile.open(fileobj=unfolded, mode="r|") as entries:
             for entry in entries:
@@ -79,7 +79,7 @@ def _first_of(archive: Path, program: str) -> bytes:
     return b""
 
 
-def _named(header: bytes) -> str:
+def _machine_of(header: bytes) -> str:
     if len(header) < _HEADER or not header.startswith(_MAGIC) or header[_ORDER_AT] not in _ORDERS:
         return ""
     (machine,) = struct.unpack_from(_ORDERS[header[_ORDER_AT]], header, _MACHINE_AT)
@@ -95,7 +95,7 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
     place = _source_of(artefact, arch, environment)
     if place.address and not place.path.exists():
         _download(place.address, place.path, place.checksum, environment)
-    return _checked(place)
+    return _checked_path(place)
 
 
 def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
@@ -106,7 +106,7 @@ def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str
     try:
         place = _source_of(artefact, arch, environment)
         if not place.address or place.path.exists():
-            _checked(place)
+            _checked_path(place)
     except HostError as error:
         return error
     return None
@@ -133,7 +133,7 @@ def _source_of(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, 
     if artefact.source.startswith("file:"):
         named = _filled(artefact.source.removeprefix("file:"), artefact, arch)
         return _ArtefactSource(_local(named, environment), arch, str(checksum), "", named)
-    cached = _cache(environment) / f"{artefact.version}-{arch}-{checksum[:16]}"
+    cached = _cache_folder(environment) / f"{artefact.version}-{arch}-{checksum[:16]}"
     address = _filled(_RELEASE if artefact.source == "release" else artefact.source, artefact, arch)
     return _ArtefactSource(cached, arch, str(checksum), address, address)
 
@@ -148,7 +148,7 @@ def _filled(source: str, artefact: MediamtxArtefact, arch: str) -> str:
 def _local(named: str, environment: Mapping[str, str]) -> Path:
     """Return the named file if in an allowed folder; touch no other."""
     folders = [Path(name) for name in environment.get(FOLDERS, "").split(":") if name.startswith("/")]
-    inside = list(_inside(named, folders))
+    inside = list(_paths_inside(named, folders))
     if not inside:
         raise HostError(
             msg("MediaMTX: file:{named} is in no folder of {folders}", named, FOLDERS),
@@ -160,7 +160,7 @@ def _local(named: str, environment: Mapping[str, str]) -> Path:
     return next((path for path in inside if path.exists()), inside[0])
 
 
-def _inside(named: str, folders: list[Path]) -> Iterator[Path]:
+def _paths_inside(named: str, folders: list[Path]) -> Iterator[Path]:
     for folder in folders:
         written = os.path.normpath(folder / named)
         if Path(written).is_relative_to(os.path.normpath(folder)):
@@ -169,7 +169,7 @@ def _inside(named: str, folders: list[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _checked(place: _ArtefactSource) -> Path:
+def _checked_path(place: _ArtefactSource) -> Path:
     try:
         digest = _digest(place.path)
     except OSError:
@@ -225,7 +225,7 @@ def _other_checksum(origin: str) -> HostError:
 # --- downloads --------------------------------------------------------------------------------------
 
 
-def _cache(environment: Mapping[str, str]) -> Path:
+def _cache_folder(environment: Mapping[str, str]) -> Path:
     base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
     folder = Path(base) / "provisioner/mediamtx"
     try:

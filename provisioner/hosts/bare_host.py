@@ -169,7 +169,7 @@ def bare_host_in(answer: wire.BareAnswer) -> BareHost:
     """
     fields = _fields_of(answer, _LOOK, _MAKE)
     texts = {name: _plain(value) for name, value in fields.items()}
-    like = list(_words("like", texts["like"]))
+    like = list(_checked_words("like", texts["like"]))
     failed = texts.get("failed", "")
     if failed and failed not in FAILURES:
         raise UnreadableError("said.failed is none of our words")
@@ -178,8 +178,8 @@ def bare_host_in(answer: wire.BareAnswer) -> BareHost:
         _clean(texts["arch"]),
         _flag("systemd", texts["systemd"]),
         _clean(texts["peer"]),
-        _python(texts["python"]),
-        tuple(sorted(set(_words("missing", texts["missing"])))),
+        _python_version(texts["python"]),
+        tuple(sorted(set(_checked_words("missing", texts["missing"])))),
         texts["half"] not in {"", "0"},
         _flag("fusion", texts["fusion"]) if texts["fusion"] else None,
         fields["owner"],
@@ -233,14 +233,14 @@ def _flag(name: str, text: str) -> bool:
     return text == "yes"
 
 
-def _words(name: str, text: str) -> list[str]:
+def _checked_words(name: str, text: str) -> list[str]:
     words = text.split()
     if len(words) > _MOST_WORDS or not all(map(_WORD.fullmatch, words)):
         raise UnreadableError(f"said.{name} is no list of words")
     return words
 
 
-def _python(text: str) -> tuple[int, int] | None:
+def _python_version(text: str) -> tuple[int, int] | None:
     if not text.strip():
         return None
     version = _PYTHON.fullmatch(text.strip())
@@ -277,7 +277,7 @@ def looking(
     Raises:
         HostError: a value is invalid.
     """
-    return ShellScript(_text("look", user, keys, {}, place=place, names=names), as_root=True)
+    return ShellScript(_script_text("look", user, keys, {}, place=place, names=names), as_root=True)
 
 
 def making(
@@ -298,7 +298,7 @@ def making(
         "adds": _keys(deeds.adds),
         "rule": deeds.rule,
     }
-    return ShellScript(_text("make", user, keys, values, place=place, names=names), as_root=True)
+    return ShellScript(_script_text("make", user, keys, values, place=place, names=names), as_root=True)
 
 
 def proving(user: str, place: ScriptEnvironment | None = None, names: HostNames = ALONE) -> ShellScript:
@@ -307,10 +307,10 @@ def proving(user: str, place: ScriptEnvironment | None = None, names: HostNames 
     Raises:
         HostError: a value is invalid.
     """
-    return ShellScript(_text("prove", user, (), {}, place=place, names=names), as_root=False)
+    return ShellScript(_script_text("prove", user, (), {}, place=place, names=names), as_root=False)
 
 
-def _text(
+def _script_text(
     mode: str,
     user: str,
     keys: Sequence[str],

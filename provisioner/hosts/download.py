@@ -69,17 +69,17 @@ def download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
         MirrorError: it is not available or not allowed.
     """
     try:
-        within(_MOST_S, lambda: _download(address, stream, mirrors))
+        within(_MOST_S, lambda: _follow_redirects(address, stream, mirrors))
     except ReachError:
         raise MirrorError(f"it takes more than {_MOST_S} s") from None
 
 
-def _download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
+def _follow_redirects(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
     for _ in range(_MOST_HOPS):
         try:
-            with _answer(address, mirrors) as answer:
+            with _request_answer(address, mirrors) as answer:
                 if answer.status_code not in _REDIRECTS:
-                    _copy(answer, stream)
+                    _copy_body(answer, stream)
                     return
                 address = urljoin(address, answer.headers.get("Location", ""))
         except (OSError, ValueError, HTTPError) as error:
@@ -87,7 +87,7 @@ def _download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
     raise MirrorError(f"more than {_MOST_HOPS} redirects")
 
 
-def _answer(address: str, mirrors: Mirrors) -> requests.Response:
+def _request_answer(address: str, mirrors: Mirrors) -> requests.Response:
     parts = urlsplit(address)
     host = (parts.hostname or "").lower()
     if parts.scheme != "https" or not host or not host.isascii() or parts.username or parts.password:
@@ -131,7 +131,7 @@ def _get(
     )
 
 
-def _copy(answer: requests.Response, stream: IO[bytes]) -> None:
+def _copy_body(answer: requests.Response, stream: IO[bytes]) -> None:
     if answer.status_code != _OK:
         raise MirrorError(f"it answers {answer.status_code}")
     size = 0

@@ -224,7 +224,7 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         recorded=manifest.get("record"),
         receipts=answer.get("receipts", ()),
         held=answer.get("held") or no_frozen_parts(),
-        quarantine={name: _quarantined(name, path) for name, path in answer.get("quarantine", {}).items()},
+        quarantine={name: _quarantined_path(name, path) for name, path in answer.get("quarantine", {}).items()},
         disks=answer.get("disks", ()),
         clock=answer.get("clock"),
         firewalls=tuple(answer.get("firewalls", ())),
@@ -247,7 +247,7 @@ def _files(files: Mapping[str, wire.FileAnswer | None], frozen: wire.FrozenAnswe
     return {path: {**file, "digest": digests.get(path, file["digest"])} for path, file in present.items()}
 
 
-def _quarantined(name: str, path: wire.QuarantineAnswer) -> QuarantinedPath:
+def _quarantined_path(name: str, path: wire.QuarantineAnswer) -> QuarantinedPath:
     try:
         since = datetime.strptime(path["since"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:

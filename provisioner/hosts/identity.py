@@ -137,10 +137,10 @@ class HostKeyScans(OpenRunner):
         """Yield each answer as it arrives; late calls are not started."""
         until = time.monotonic() + timeout_s
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for future in as_completed([pool.submit(self._scan, call, until) for call in calls]):
+            for future in as_completed([pool.submit(self._scan_host, call, until) for call in calls]):
                 yield future.result()
 
-    def _scan(self, call: HostCall, until: float) -> HostAnswer:
+    def _scan_host(self, call: HostCall, until: float) -> HostAnswer:
         host = call.spec
         try:
             _refuse_unaskable(call, until)

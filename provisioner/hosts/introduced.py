@@ -38,13 +38,13 @@ def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -
         before = host_logins(frame.with_facilities({}))
     now = host_logins(inventory)
     return {
-        host: _introduced(host, before.get(host), login, name)
+        host: _changed_login_error(host, before.get(host), login, name)
         for host, login in now.items()
         if before.get(host) != login
     }
 
 
-def _introduced(host: str, before: HostLogin | None, login: HostLogin, name: str) -> HostError:
+def _changed_login_error(host: str, before: HostLogin | None, login: HostLogin, name: str) -> HostError:
     hint = "a person merges it, and makes the first plan with it on that branch"
     if before is None:
         return HostError(f"{host} ({login.place}) is not in {name}: nobody logs in there", hint=hint, object=host)

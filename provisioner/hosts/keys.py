@@ -85,7 +85,7 @@ def make_host_keys(
     """
     host_files = [_program_files(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
     calls = [
-        HostCall(spec, _request(spec, who, recovery), files, unproved=unproved)
+        HostCall(spec, _keys_request(spec, who, recovery), files, unproved=unproved)
         for spec, files in zip(specs, host_files, strict=True)
     ]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
@@ -108,7 +108,7 @@ def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: st
     Raises:
         HostError: there is no answer, or it is unreadable.
     """
-    request: wire.KeysRequest = {**_request(spec, who, recovery), "following": ""}
+    request: wire.KeysRequest = {**_keys_request(spec, who, recovery), "following": ""}
     call = HostCall(spec, request, _program_files(spec, program, unproved=False))
     keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], recovery, follows=True)
     if keys.following == keys.public_key:
@@ -133,7 +133,7 @@ def restore_host_keys(
     Raises:
         HostError: there is no answer, it is unreadable, or the host refused the key.
     """
-    request: wire.KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
+    request: wire.KeysRequest = {**_keys_request(spec, who, ""), "restores": restored.public_key}
     files = _program_files(spec, program, unproved=unproved) | {
         "tunnel-key": restored.private_key.reveal().encode() + b"\n"
     }
@@ -171,7 +171,7 @@ def _program_files(spec: HostSpec, program: bytes, *, unproved: bool) -> dict[st
     return {"program": program} | ({"identity": identity_content(spec)} if unproved else {})
 
 
-def _request(spec: HostSpec, who: str, recovery: str) -> wire.KeysRequest:
+def _keys_request(spec: HostSpec, who: str, recovery: str) -> wire.KeysRequest:
     request: wire.KeysRequest = {"operation": "keys", "relay": has_passwords(spec), "who": who}
     owner = owner_to_mark(spec)
     # A centre's key is in no site package: another one reaches all who know it with their next apply.

@@ -294,7 +294,7 @@ def preparation(facts: BareHostFacts, wanted: Wanted) -> Preparation:
     if not facts.is_by_program and (refused := tuple(_refused(host, wanted, family))):
         return Preparation((), refused, (), Deeds(host.said_owner))
     packages, by_hand = _packages(host, family)
-    adds = () if facts.is_by_program or (facts.logs_in and not wanted.are_named) else _adds(host, wanted)
+    adds = () if facts.is_by_program or (facts.logs_in and not wanted.are_named) else _keys_to_add(host, wanted)
     lacks_key = not facts.logs_in and not wanted.are_named and not adds and not (host.keys & set(wanted.keys))
     rule = _rule(facts, wanted)
     deeds = Deeds(
@@ -313,7 +313,7 @@ def preparation(facts: BareHostFacts, wanted: Wanted) -> Preparation:
         *_key_steps(facts, wanted, adds),
         _rule_step(host, wanted, rule),
     )
-    return Preparation(steps, by_hand, tuple(_notes(facts, wanted, rule)), deeds, lacks_key)
+    return Preparation(steps, by_hand, tuple(_preparation_notes(facts, wanted, rule)), deeds, lacks_key)
 
 
 # --- refusals ---------------------------------------------------------------------------------------
@@ -339,11 +339,11 @@ def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[
         yield ByHand(
             f"its python3 is {version}", "Python has to be 3.9 or newer: install a newer release of its system"
         )
-    yield from _refused_user(host, user)
-    yield from _refused_sshd(host)
+    yield from _user_by_hand(host, user)
+    yield from _sshd_by_hand(host)
 
 
-def _refused_user(host: BareHost, user: str) -> Iterator[ByHand]:
+def _user_by_hand(host: BareHost, user: str) -> Iterator[ByHand]:
     account = host.account
     if not is_user(user) or user == "root" or (account is not None and account.uid == 0):
         yield ByHand(
@@ -357,7 +357,7 @@ def _refused_user(host: BareHost, user: str) -> Iterator[ByHand]:
         )
 
 
-def _refused_sshd(host: BareHost) -> Iterator[ByHand]:
+def _sshd_by_hand(host: BareHost) -> Iterator[ByHand]:
     if "no" in host.setting("pubkeyauthentication"):
         yield ByHand("its SSH server takes no keys", "set PubkeyAuthentication yes in its sshd_config, and reload it")
     files = host.setting("authorizedkeysfile")
@@ -390,7 +390,7 @@ def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], t
     return tuple(sorted(packages - elsewhere)), tuple(by_hand)
 
 
-def _adds(host: BareHost, wanted: Wanted) -> tuple[str, ...]:
+def _keys_to_add(host: BareHost, wanted: Wanted) -> tuple[str, ...]:
     if wanted.are_named:
         return tuple(key for key in wanted.keys if key not in host.keys)
     if host.keys & set(wanted.keys):
@@ -479,7 +479,7 @@ def _rule_step(host: BareHost, wanted: Wanted, rule: str) -> Step:
     return Step(Thing.SUDO, now, f"may do anything by {names.rule_file}, as the first contact needs it")
 
 
-def _notes(facts: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
+def _preparation_notes(facts: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
     host, user = facts.host, wanted.user
     if facts.is_by_program and wanted.are_named:
         yield f"whether the keys of --key are among those of {user} only another login can see: --user root"
@@ -496,7 +496,7 @@ def _notes(facts: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
             f"its SSH server listens at {', '.join(printable(port, 8) for port in ports[:3])}, and the inventory says"
             f" {wanted.port}: our rules let new SSH in at the inventory's port alone"
         )
-    if host.peer and not _is_in(host.peer, wanted.networks):
+    if host.peer and not _is_in_networks(host.peer, wanted.networks):
         yield (
             f"it sees this machine come from {host.peer}, which is in no management network: a plan would refuse rules"
             " that shut it out"
@@ -505,7 +505,7 @@ def _notes(facts: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
         yield f"MediaMTX for {arch_of(host)} cannot be had here: {wanted.source_fault}"
 
 
-def _is_in(peer: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:
+def _is_in_networks(peer: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:
     try:
         address = ip_address(peer.partition("%")[0])
     except ValueError:

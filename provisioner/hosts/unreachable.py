@@ -176,7 +176,7 @@ def unreachable_by(output: str, route: SshRoute = DIRECT) -> Unreachable:
     if ours := _own_cause(output):
         return ours
     lines = _lines(output)
-    return _over_jump(lines, route) if route.jump else _directly(lines, signed=route.signed)
+    return _over_jump(lines, route) if route.jump else _cause_without_jump(lines, signed=route.signed)
 
 
 def _own_cause(output: str) -> Unreachable | None:
@@ -187,7 +187,7 @@ def _own_cause(output: str) -> Unreachable | None:
     return next((known for known in (*(known for _, known in _CAUSES), _FORBIDDEN) if output == known.cause), None)
 
 
-def _directly(lines: list[str], *, signed: bool) -> Unreachable:
+def _cause_without_jump(lines: list[str], *, signed: bool) -> Unreachable:
     named = [cause for line in lines if (cause := _cause_in(line))]
     if not named:
         return Unreachable(printable(lines[-1], _LONGEST_SHOWN) if lines else "ssh gives no reason", _ELSE)
@@ -201,13 +201,13 @@ def _over_jump(lines: list[str], route: SshRoute) -> Unreachable:
     """Read output of two ssh processes: the jump host's, then the host's."""
     ends = [number for number, line in enumerate(lines) if _NOTHING_CAME.search(line)]
     if not ends:
-        return _directly(lines, signed=route.signed)
+        return _cause_without_jump(lines, signed=route.signed)
     before = lines[: ends[-1]]
     if leg := next((line for line in before if _LAST_LEG.search(line)), None):
         refused = _FORBIDDEN if "prohibited" in leg.lower() else _cause_in(leg) or _NO_WAY
         return _after_jump(route.jump, refused)
     if any(_cause_in(line) for line in before):
-        return _at_jump(route.jump, _directly(before, signed=route.jump_signed))
+        return _at_jump(route.jump, _cause_without_jump(before, signed=route.jump_signed))
     return _after_jump(route.jump, _LATE if "timed out" in lines[ends[-1]].lower() else _NO_SSH)
 
 

@@ -155,25 +155,25 @@ class _Reader:
         # A single word may be an id or a key of a file.
         if " " not in core:
             return _Reading(0, len(core), text)
-        best = self._cached.get((core, depth)) or self._best(core, depth)
+        best = self._cached.get((core, depth)) or self._best_reading(core, depth)
         return best if core == text else _Reading(best.unexplained, best.loose, text.replace(core, best.text, 1))
 
-    def _best(self, text: str, depth: int) -> _Reading:
+    def _best_reading(self, text: str, depth: int) -> _Reading:
         if text in self._sentences:
             return _Reading(0, 0, self._sentences[text])
         if depth > _DEEPEST or len(self._cached) >= _MOST_READINGS:
             return _unknown(text)
         self._cached[text, depth] = _unknown(text)  # until it is known better
-        best = min(chain(self._matched(text, depth), self._others(text, depth)), default=_unknown(text))
+        best = min(chain(self._readings_by_form(text, depth), self._others(text, depth)), default=_unknown(text))
         self._cached[text, depth] = best
         return best
 
     def _others(self, text: str, depth: int) -> Iterator[_Reading]:
-        yield from self._joined(text, depth)
-        yield from self._aside(text, depth)
+        yield from self._readings_of_halves(text, depth)
+        yield from self._readings_of_aside(text, depth)
         yield from self._of_somebody(text, depth)
 
-    def _matched(self, text: str, depth: int) -> Iterator[_Reading]:
+    def _readings_by_form(self, text: str, depth: int) -> Iterator[_Reading]:
         for word in sorted({"", *text.split()}):
             for form in self._forms.get(word, ()):
                 if not all(part in text for part in form.literals):
@@ -187,7 +187,7 @@ class _Reader:
                         translation = filled(form.text, {name: reading.text for name, reading in inside.items()})
                         yield _Reading(unexplained, len(text) - form.fixed, translation)
 
-    def _joined(self, text: str, depth: int) -> Iterator[_Reading]:
+    def _readings_of_halves(self, text: str, depth: int) -> Iterator[_Reading]:
         for joint in _JOINTS:
             parts = text.split(joint)
             if len(parts) > _MOST_JOINTS:
@@ -198,7 +198,7 @@ class _Reader:
                 unexplained, loose = first.unexplained + rest.unexplained, first.loose + rest.loose + len(joint)
                 yield _Reading(unexplained, loose, f"{first.text}{joint}{rest.text}")
 
-    def _aside(self, text: str, depth: int) -> Iterator[_Reading]:
+    def _readings_of_aside(self, text: str, depth: int) -> Iterator[_Reading]:
         if match := _ASIDE.fullmatch(text):
             first, second = (self.reading(part, depth + 1) for part in match.groups())
             unexplained, loose = first.unexplained + second.unexplained, first.loose + second.loose

@@ -171,7 +171,7 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
     Each call writes the purpose into the access log.
     """
 
-    def cards(province: str, facility: str, user: WebUser) -> Sequence[CallCard]:
+    def current_cards(province: str, facility: str, user: WebUser) -> Sequence[CallCard]:
         requester = f"{role_name(user)} {user.who}".strip()
         access = open_access(invocation, None, purpose, requester)
         file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
@@ -180,7 +180,7 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
         access.record("show", [province], len(current))
         return [_card(contact) for contact in current]
 
-    return cards
+    return current_cards
 
 
 def _card(contact: Contact) -> CallCard:

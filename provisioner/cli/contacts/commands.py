@@ -252,7 +252,7 @@ def erase(
         click.echo(f"finished what was interrupted: {vault_id(province)} has its new password", err=True)
     planned = erasure.plan_erasure(access.folder, access.passwords, person, new_password_file)
     if planned.contacts:
-        _ask(invocation, planned, yes=yes)
+        _ask_for_erasure(invocation, planned, yes=yes)
         access.record("erase", {contact.province for contact in planned.contacts}, len(planned.contacts))
         erasure.erase(access.folder, access.passwords, person, planned)
     else:
@@ -264,7 +264,7 @@ def erase(
     return 0
 
 
-def _ask(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
+def _ask_for_erasure(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
     if yes:
         return
     refuse_unattended(invocation, "whether to erase", hint="look at the records with find, then add --yes")

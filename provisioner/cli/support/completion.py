@@ -125,22 +125,22 @@ def limits_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     kind, equals, prefix = incomplete.partition("=")
     if not equals:
         return [CompletionItem(f"{candidate}=") for candidate in _KINDS if candidate.startswith(kind)]
-    return [CompletionItem(f"{kind}={name}") for name in _names(ctx, kind, prefix)]
+    return [CompletionItem(f"{kind}={name}") for name in _names_starting_with(ctx, kind, prefix)]
 
 
 def facilities_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Complete a facility."""
-    return [CompletionItem(name) for name in _names(ctx, "facility", incomplete)]
+    return [CompletionItem(name) for name in _names_starting_with(ctx, "facility", incomplete)]
 
 
 def hosts_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Complete a host."""
-    return [CompletionItem(name) for name in _names(ctx, "host", incomplete)]
+    return [CompletionItem(name) for name in _names_starting_with(ctx, "host", incomplete)]
 
 
 def provinces_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Complete a province with facilities."""
-    return [CompletionItem(name) for name in _names(ctx, "province", incomplete)]
+    return [CompletionItem(name) for name in _names_starting_with(ctx, "province", incomplete)]
 
 
 def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
@@ -169,7 +169,7 @@ def _inventory_place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]
     return Path(named) if named else None, configuration.environment
 
 
-def _names(ctx: click.Context, kind: str, prefix: str) -> list[str]:
+def _names_starting_with(ctx: click.Context, kind: str, prefix: str) -> list[str]:
     from provisioner.operations.edit.file_edit import names_of  # noqa: PLC0415 (help does not need the inventory)
 
     root, _ = _inventory_place(ctx)

@@ -76,7 +76,7 @@ def _listed(separator: str, convert: Callable[[object, Path], str], value: objec
     return separator.join(convert(item, folder) for item in value)
 
 
-def _identity(value: object, folder: Path) -> str:
+def _vault_identity(value: object, folder: Path) -> str:
     label, at, file = _text(value, folder).partition("@")
     if not (label and at and file):
         raise _NotSuchAValueError('a list of texts such as "secrets@FILE"')
@@ -92,7 +92,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "ssh_key": Setting("PROVISIONER_SSH_KEY", _path),
     "nodes": Setting("PROVISIONER_NODES", _path),
     "vault_password_file": Setting(_VAULT[0], _path),
-    "vault_identities": Setting(_VAULT[1], partial(_listed, ",", _identity)),
+    "vault_identities": Setting(_VAULT[1], partial(_listed, ",", _vault_identity)),
     "contacts": Setting("PROVISIONER_CONTACTS", _path),
     "artefacts": Setting("PROVISIONER_ARTEFACTS", partial(_listed, ":", _path)),
     "artefact_mirrors": Setting("PROVISIONER_ARTEFACT_MIRRORS", partial(_listed, ",", _text)),
@@ -157,8 +157,8 @@ def read_configuration(env: Mapping[str, str]) -> Configuration:
     except OSError as error:
         return Configuration(env, wrong=_unreadable(file, error))
     try:
-        _refuse_shared(file, status.st_mode, status.st_uid)
-        return Configuration(env, file, dict(_values(file, data, status.st_mode)))
+        _refuse_shared_file(file, status.st_mode, status.st_uid)
+        return Configuration(env, file, dict(_setting_values(file, data, status.st_mode)))
     except UsageError as error:
         return Configuration(env, wrong=error)
 
@@ -179,14 +179,14 @@ def output_of(env: Mapping[str, str]) -> str:
 _SEE = f"see the page on the configuration file; {VARIABLE}= (empty) goes without one"
 
 
-def _refuse_shared(file: Path, mode: int, owner: int) -> None:
+def _refuse_shared_file(file: Path, mode: int, owner: int) -> None:
     if owner not in {0, os.geteuid()}:
         raise UsageError(f"{file} is somebody else's: it is not followed", hint="write one of your own")
     if mode & _OTHERS_WRITE:
         raise UsageError(f"{file} may be written by others than you", hint=f"take their right: chmod go-w {file}")
 
 
-def _parsed(file: Path, data: bytes) -> tuple[str, dict[str, object]]:
+def _parsed_toml(file: Path, data: bytes) -> tuple[str, dict[str, object]]:
     try:
         text = data.decode()
         return text, tomllib.loads(text)
@@ -197,8 +197,8 @@ def _parsed(file: Path, data: bytes) -> tuple[str, dict[str, object]]:
         raise UsageError(f"{file} is not TOML: {detail}", hint='a setting is a line such as language = "vi"') from None
 
 
-def _values(file: Path, data: bytes, mode: int) -> Iterator[tuple[str, str]]:
-    text, document = _parsed(file, data)
+def _setting_values(file: Path, data: bytes, mode: int) -> Iterator[tuple[str, str]]:
+    text, document = _parsed_toml(file, data)
     for key, value in document.items():
         place, setting = f"{file}:{_line_of(text, key)}", SETTINGS.get(key)
         if setting is None:

@@ -124,17 +124,17 @@ def with_options_anywhere(command: click.Command) -> click.Command:
         for below in command.commands.values():
             with_options_anywhere(below)
     if command.callback is not None and (not isinstance(command, click.Group) or command.invoke_without_command):
-        command.callback = _invoked(command.callback)
+        command.callback = _with_invocation(command.callback)
     return command
 
 
-def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
+def _with_invocation(callback: Callable[..., object]) -> Callable[..., object]:
     @wraps(callback)
     def run(*arguments: object, **options: object) -> object:
         ctx = click.get_current_context()
         if ctx.invoked_subcommand is not None:  # the command below is told whose inventory, and how to print
             return callback(*arguments, **options)
-        invocation = _invocation(ctx)
+        invocation = _invocation_of(ctx)
         invocation.refuse_tracked_state()
         log = _path(ctx, _LOG)
         invocation.refuse_tracked_links(log)
@@ -147,7 +147,7 @@ def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
     return run
 
 
-def _invocation(ctx: click.Context) -> Invocation:
+def _invocation_of(ctx: click.Context) -> Invocation:
     output = _given(ctx, _OUTPUT)
     command = ctx.command_path.partition(" ")[2]
     if output == "markdown" and command not in _WITH_MARKDOWN:

@@ -171,21 +171,21 @@ class Progress:
             self._end_ticker()
         with self._lock:
             self._work.begin_stage(stage, total, self._clock())
-        self._changed()
+        self._draw_or_start_ticker()
 
     def stage_advanced(self, stage: Stage, number: int) -> None:
         """More items are done."""
         with self._lock:
             self._work.advance_stage(stage, number)
-        self._changed()
+        self._draw_or_start_ticker()
 
     def stage_ended(self, stage: Stage) -> None:
         """A stage ends."""
         with self._lock:
             ended, now = self._work.end_stage(stage), self._clock()
         if ended is not None and now - ended.since >= _WORTH_A_LINE_S:
-            self._tell(lambda say: stage_words(ended, say, now))
-        self._changed()
+            self._log_and_print(lambda say: stage_words(ended, say, now))
+        self._draw_or_start_ticker()
 
     def started(self, operation: str, hosts: Mapping[str, int]) -> None:
         """Hosts are called."""
@@ -194,15 +194,15 @@ class Progress:
         names = ", ".join(list(hosts)[:_MOST_NAMED]) + (
             f" + {len(hosts) - _MOST_NAMED}" if len(hosts) > _MOST_NAMED else ""
         )
-        self._tell(lambda say: say("{what}: asked {hosts}", what=operation_words(operation, say), hosts=names))
-        self._changed()
+        self._log_and_print(lambda say: say("{what}: asked {hosts}", what=operation_words(operation, say), hosts=names))
+        self._draw_or_start_ticker()
 
     def answered(self, operation: str, host: str, outcome: str) -> None:
         """A host answered, or is given up."""
         with self._lock:
             ended, now = self._work.end_call(operation, host), self._clock()
         if ended is not None:
-            self._tell(
+            self._log_and_print(
                 lambda say: say(
                     "{what}: {host} {outcome} after {seconds} s",
                     what=operation_words(operation, say),
@@ -211,21 +211,21 @@ class Progress:
                     seconds=f"{now - ended.since:.1f}",
                 )
             )
-        self._changed()
+        self._draw_or_start_ticker()
 
     def stepped(self, host: str, step: str, state: str, detail: Mapping[str, object]) -> None:
         """A run wrote a step."""
         with self._lock:
             self._work.step(host, step, state, detail, self._clock())
         subject = host or str(detail.get("wave", "")) or "run"
-        self._tell(lambda _: f"{subject}: {step} {state}")
-        self._changed()
+        self._log_and_print(lambda _: f"{subject}: {step} {state}")
+        self._draw_or_start_ticker()
 
     def expect(self, seconds: float, runs: int) -> None:
         """A run begins that usually takes so long."""
         with self._lock:
             self._work.expected = Expected(seconds, runs)
-        self._tell(
+        self._log_and_print(
             lambda say: say(
                 "{runs} of this kind took {seconds} s",
                 runs=say.counted(runs, "earlier run"),
@@ -233,7 +233,7 @@ class Progress:
             )
         )
 
-    def _tell(self, render: Callable[[Translator], str]) -> None:
+    def _log_and_print(self, render: Callable[[Translator], str]) -> None:
         self.log(render(ENGLISH))
         if self._verbose:
             with suppress(OSError, ValueError):
@@ -241,7 +241,7 @@ class Progress:
 
     # --- display --------------------------------------------------------------------------------------
 
-    def _changed(self) -> None:
+    def _draw_or_start_ticker(self) -> None:
         if self._form is ProgressForm.NOTHING:
             return
         with self._lock:
@@ -257,13 +257,13 @@ class Progress:
             if self._has_clock():
                 self._begin_ticker()
             else:
-                self._show(now)
+                self._show_progress(now)
 
     def _has_clock(self) -> bool:
         """Return whether no process is about to fork."""
         return bool(self._work.calls or self._work.wave) or self._work.stages[-1].stage not in FORKING
 
-    def _show(self, now: float) -> None:
+    def _show_progress(self, now: float) -> None:
         if self._busy_since is None or now - self._busy_since < PATIENCE_S or self._work.is_idle:
             return
         if self._rows is not None and now - self._drawn_at >= _REDRAWN_S:
@@ -300,7 +300,7 @@ class Progress:
                     if self._ticker is threading.current_thread():
                         self._ticker = None
                     return
-                self._show(self._clock())
+                self._show_progress(self._clock())
 
 
 def rows_of(work: Underway, say: Translator, now: float) -> list[str]:
@@ -311,7 +311,7 @@ def rows_of(work: Underway, say: Translator, now: float) -> list[str]:
     rows = [_head(work, hosts, say, now)]
     longest = sorted(hosts.waiting.items(), key=lambda item: item[1].since)
     started = [(host, wait) for host, wait in longest if wait.operation]
-    rows += [f"  {_host_words(host, wait, say, now)}" for host, wait in started[:_ROWS]]
+    rows += [f"  {_host_line(host, wait, say, now)}" for host, wait in started[:_ROWS]]
     more = len(hosts.waiting) - len(started[:_ROWS])
     rows += ["  " + say.plural("and {n} more host", "and {n} more hosts", more)] if more > 0 else []
     remaining = time_left(work.expected, say, now)
@@ -328,7 +328,7 @@ def _head(work: Underway, hosts: HostsWork, say: Translator, now: float) -> str:
     )
 
 
-def _host_words(host: str, work: HostWork, say: Translator, now: float) -> str:
+def _host_line(host: str, work: HostWork, say: Translator, now: float) -> str:
     paths = say.counted(work.paths, "path") if work.paths else ""
     why = _REASONS.get(work.operation, _waited_for)(say)
     about = f"{why} ({paths})" if paths else why

@@ -60,7 +60,7 @@ class MomentWord(click.ParamType[datetime]):
         """Parse `2021-05-22` or `2021-05-22T06:00`."""
         if isinstance(value, datetime):
             return value
-        moment = _moment(str(value))
+        moment = _parsed_moment(str(value))
         if moment is None:
             text = printable(str(value), _SHOWN_MOMENT)
             self.fail(f"{text!r} is no moment: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
@@ -213,7 +213,7 @@ def fail_on_option(description: str) -> Callable[[C], C]:
     )
 
 
-def _moment(text: str) -> datetime | None:
+def _parsed_moment(text: str) -> datetime | None:
     for form in _MOMENT_FORMS:
         with suppress(ValueError):
             moment = datetime.strptime(text, form)  # noqa: DTZ007 (the zone follows)

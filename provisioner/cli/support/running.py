@@ -216,7 +216,7 @@ class Underway:
         """Take a run's step."""
         if step == "wave":
             hosts = detail.get("hosts")
-            self._turn_wave(str(detail.get("wave", "")), hosts if isinstance(hosts, Sequence) else None, now)
+            self._start_or_end_wave(str(detail.get("wave", "")), hosts if isinstance(hosts, Sequence) else None, now)
         elif self.wave is not None and step == "end":
             self.wave.waiting.pop(host, None)
         elif self.wave is not None and state == "begin" and step in STEPS and host in self.wave.waiting:
@@ -225,7 +225,7 @@ class Underway:
             self.wave, self.expected = None, None
             self.waves.clear()
 
-    def _turn_wave(self, name: str, hosts: Sequence[object] | None, now: float) -> None:
+    def _start_or_end_wave(self, name: str, hosts: Sequence[object] | None, now: float) -> None:
         if hosts is None:
             for host in self.waves.pop(name, ()):
                 if self.wave is not None:

@@ -70,7 +70,7 @@ def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
         _refuse_shared(folder)
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
-        return [_written(folder / file.path.lstrip("/"), file) for file in files]
+        return [_write_private(folder / file.path.lstrip("/"), file) for file in files]
     except OSError as error:
         hint = f"make room, or name a folder that you can write to; remove {folder}, as it may hold a part of the files"
         raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from None
@@ -88,7 +88,7 @@ def _refuse_shared(folder: Path) -> None:
         raise UsageError(f"everybody may rename what is in {existing}", hint="name a folder of your own")
 
 
-def _written(path: Path, file: RenderedFile) -> Path:
+def _write_private(path: Path, file: RenderedFile) -> Path:
     _make_private_folder(path.parent)
     mode = 0o600 if file.secret else file.mode
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -58,15 +58,15 @@ class DeviceEndpoint(NamedTuple):
 
 def device_places(facility: Facility) -> dict[str, DeviceEndpoint]:
     """Return the addresses of recorders, and of cameras with their own."""
-    return dict(sorted(_places(facility)))
+    return dict(sorted(_device_endpoints(facility)))
 
 
 def device_endpoint(facility: Facility, device: str) -> DeviceEndpoint:
     """Return one device's address, without computing the others."""
-    return next(endpoint for name, endpoint in _places(facility) if name == device)
+    return next(endpoint for name, endpoint in _device_endpoints(facility) if name == device)
 
 
-def _places(facility: Facility) -> Iterator[tuple[str, DeviceEndpoint]]:
+def _device_endpoints(facility: Facility) -> Iterator[tuple[str, DeviceEndpoint]]:
     for recorder in facility.recorders:
         yield (
             recorder.id,

@@ -163,9 +163,9 @@ class _Sheet(HTMLParser):
         elif tag in _AROUND:
             self._around = tag
         else:
-            self._begin(tag, attributes)
+            self._begin_element(tag, attributes)
 
-    def _begin(self, tag: str, attributes: Mapping[str, str]) -> None:
+    def _begin_element(self, tag: str, attributes: Mapping[str, str]) -> None:
         match tag:
             case "article":
                 self.articles.append([])
@@ -215,22 +215,22 @@ class _Sheet(HTMLParser):
     def _end_block(self, tag: str) -> None:
         text, self._block = "".join(self._block or ()), None
         if tag in {"td", "th"}:
-            self._rows[-1].append(Paragraph(text, _style(tag, self._size)))
+            self._rows[-1].append(Paragraph(text, _paragraph_style(tag, self._size)))
         elif self._devices is not None:
-            self._devices.append(Paragraph(text, _style("device", self._size)))
+            self._devices.append(Paragraph(text, _paragraph_style("device", self._size)))
         elif tag == "li":
             self._numbers = (self._numbers or 0) + 1
-            self._add(Paragraph(text, _style(tag, self._size), bulletText=f"{self._numbers}."))
+            self._add(Paragraph(text, _paragraph_style(tag, self._size), bulletText=f"{self._numbers}."))
         elif self._qr:
-            self._add(_side_by_side(_Code(self._qr), Paragraph(text, _style(tag, self._size))))
+            self._add(_side_by_side(_Code(self._qr), Paragraph(text, _paragraph_style(tag, self._size))))
         elif self._kind == "until":
-            self._add(_framed(Paragraph(text, _style(tag, self._size))))
+            self._add(_framed(Paragraph(text, _paragraph_style(tag, self._size))))
         else:
-            self._add(Paragraph(text, _style(tag, self._size)))
+            self._add(Paragraph(text, _paragraph_style(tag, self._size)))
 
 
 @cache
-def _style(name: str, usual: float) -> ParagraphStyle:
+def _paragraph_style(name: str, usual: float) -> ParagraphStyle:
     for face, font in ((_FACE, OPENSANS_REGULAR), (_BOLD, OPENSANS_BOLD)):
         if face not in pdfmetrics.getRegisteredFontNames():
             pdfmetrics.registerFont(TTFont(face, str(font.path)))

@@ -120,9 +120,9 @@ class Templates:
         buffer.write(b"#!/usr/bin/python3 -IS\n")
         main = _MAIN.replace("DIGEST", self.host_digest).replace("OURS", HostNames(self.side).ours)
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            _add(archive, "__main__.py", main.encode())
+            _add_entry(archive, "__main__.py", main.encode())
             for name in sorted(self.host_sources):
-                _add(archive, f"{HOST_PACKAGE}/{name}", self.host_sources[name])
+                _add_entry(archive, f"{HOST_PACKAGE}/{name}", self.host_sources[name])
         return buffer.getvalue()
 
 
@@ -136,7 +136,7 @@ def with_side(source: bytes, side: str) -> bytes:
     return source.replace(_NO_SIDE, f'\nSIDE = "{side}"\n'.encode())
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+def _add_entry(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16

@@ -104,16 +104,16 @@ def consolidated_list(
     stamp = f"{request.as_of:%H:%M ngày %d/%m/%Y} (giờ Việt Nam)"
     header = _write_title(sheet, request, stamp)
     last = header
-    for last, row in enumerate(_rows(contacts, facilities), start=header + 1):
+    for last, row in enumerate(_contact_rows(contacts, facilities), start=header + 1):
         for column, text in enumerate(row, start=1):
             put(sheet, last, column, text)
     _write_missing(sheet, last + 2, [f"{name} - {facilities.get(name, '')}".strip(" -") for name in without])
-    _lay_out(sheet, header, last, f"{request.requester} - {stamp}")
+    _set_page_layout(sheet, header, last, f"{request.requester} - {stamp}")
     book.properties.created = request.as_of.astimezone(UTC).replace(tzinfo=None)
     return saved(book)
 
 
-def _rows(contacts: Iterable[Contact], facilities: Mapping[str, str]) -> Iterable[tuple[str, ...]]:
+def _contact_rows(contacts: Iterable[Contact], facilities: Mapping[str, str]) -> Iterable[tuple[str, ...]]:
     for number, contact in enumerate(contacts, start=1):
         personal = (revealed(c) for c in (contact.full_name, contact.title, contact.phone, contact.email))
         days = (_day(contact.valid_from), _day(contact.valid_to))
@@ -153,7 +153,7 @@ def _write_missing(sheet: Worksheet, row: int, missing: list[str]) -> None:
         sheet.merge_cells(f"A{row + number}:{_LAST}{row + number}")
 
 
-def _lay_out(sheet: Worksheet, header: int, last: int, mark: str) -> None:
+def _set_page_layout(sheet: Worksheet, header: int, last: int, mark: str) -> None:
     sheet.freeze_panes = f"A{header + 1}"
     sheet.auto_filter.ref = f"A{header}:{_LAST}{max(last, header)}"
     landscape(sheet, header)
@@ -172,9 +172,9 @@ def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
         file = view.files.get(province)
         for number, contact in enumerate(file.contacts if file else ()):
             contact_rules = _ContactRules(view, province, number, contact)
-            problems += [*contact_rules.fields(), *contact_rules.days(), *contact_rules.facility()]
+            problems += [*contact_rules.field_problems(), *contact_rules.days(), *contact_rules.facility_problems()]
         if file:
-            problems += _duplicates(view, province, file)
+            problems += _duplicate_problems(view, province, file)
         if province not in view.broken:
             problems += _representatives(view, province)
     return tuple(sorted(problems))
@@ -192,7 +192,7 @@ class _ContactRules:
     number: int
     contact: Contact
 
-    def fields(self) -> Iterator[Problem]:
+    def field_problems(self) -> Iterator[Problem]:
         for name, read in _READERS.items():
             secret = getattr(self.contact, name)
             if secret is None:
@@ -212,7 +212,7 @@ class _ContactRules:
             hint = "valid_to is the last day of the duty: correct one of the two"
             yield self._problem("valid_to", "contact-days", "the day is before valid_from", hint)
 
-    def facility(self) -> Iterator[Problem]:
+    def facility_problems(self) -> Iterator[Problem]:
         facility = self.view.facilities.get(self.contact.facility)
         if facility is None and self.contact.facility in self.view.unread:
             return
@@ -235,7 +235,7 @@ class _ContactRules:
         return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
 
 
-def _duplicates(view: ContactsView, province: str, file: ContactsFile) -> Iterator[Problem]:
+def _duplicate_problems(view: ContactsView, province: str, file: ContactsFile) -> Iterator[Problem]:
     first_numbers: dict[tuple[str, ...], int] = {}
     for number, contact in enumerate(file.contacts):
         until = contact.valid_to or date.max

@@ -130,28 +130,28 @@ def refuse_several_people(matches: Collection[LocatedContact], terms: Collection
     if len({fold(match.contact.full_name.reveal()) for match in matches}) > 1:
         raise UsageError("the records bear different names: they may be of several people", hint=hint)
     by_name_alone = all(term.name for term in terms)
-    if by_name_alone and not placed and len(list(_circles(matches))) > 1:
+    if by_name_alone and not placed and len(list(_person_groups(matches))) > 1:
         raise UsageError("several people may bear this name: the records share no phone and no e-mail", hint=hint)
 
 
 def related(files: Mapping[str, ContactsFile], matches: Collection[LocatedContact]) -> int:
     """Return how many other records share a phone, e-mail or name."""
-    marks = {mark for match in matches for mark in _marks(match.contact)}
+    marks = {mark for match in matches for mark in _phone_and_email(match.contact)}
     marks |= {fold(match.contact.full_name.reveal()) for match in matches}
     contacts = (c for p, file in files.items() for c in file.contacts if LocatedContact(p, c) not in matches)
-    return sum(bool(marks & {*_marks(c), fold(c.full_name.reveal())}) for c in contacts)
+    return sum(bool(marks & {*_phone_and_email(c), fold(c.full_name.reveal())}) for c in contacts)
 
 
-def _circles(matches: Iterable[LocatedContact]) -> Iterator[set[str]]:
-    circles: list[set[str]] = []
+def _person_groups(matches: Iterable[LocatedContact]) -> Iterator[set[str]]:
+    groups: list[set[str]] = []
     for number, match in enumerate(matches):
-        marks = set(_marks(match.contact)) or {f"alone {number}"}
-        joined = [circle for circle in circles if circle & marks]
-        circles = [circle for circle in circles if not circle & marks] + [marks.union(*joined)]
-    yield from circles
+        marks = set(_phone_and_email(match.contact)) or {f"alone {number}"}
+        touched = [group for group in groups if group & marks]
+        groups = [group for group in groups if not group & marks] + [marks.union(*touched)]
+    yield from groups
 
 
-def _marks(contact: Contact) -> Iterator[str]:
+def _phone_and_email(contact: Contact) -> Iterator[str]:
     phone = _phone_of(contact)
     if phone:
         yield phone.reveal()

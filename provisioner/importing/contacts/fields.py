@@ -257,7 +257,7 @@ def read_email(value: object) -> FieldReading:
     wrong = _email_fault(text)
     if wrong:
         return wrong
-    address = _normal(text)
+    address = _normal_email(text)
     if address is None:
         return refused("email-reserved" if _is_reserved(text) else "email-invalid")
     return FieldReading(Secret(address), () if address.isascii() else (warning("email-accents"),))
@@ -280,10 +280,10 @@ def _email_fault(text: str) -> FieldReading | None:
         "email-comma": text.replace(",", "."),
         "email-dot": text.strip("."),
     }
-    return next((refused(code, _normal(better)) for code, better in mended.items() if better != text), None)
+    return next((refused(code, _normal_email(better)) for code, better in mended.items() if better != text), None)
 
 
-def _normal(text: str) -> str | None:
+def _normal_email(text: str) -> str | None:
     if len(text) > _LONGEST_EMAIL:
         return None
     try:
@@ -342,10 +342,10 @@ def read_phone(value: object) -> FieldReading:
     wrong = _phone_fault(text)
     if wrong:
         return wrong
-    number = _valid(text)
+    number = _valid_number(text)
     if number is None:
-        return _impossible(text)
-    return FieldReading(Secret(_e164(number)), tuple(_warnings(number)))
+        return _refused_number(text)
+    return FieldReading(Secret(_e164(number)), tuple(_phone_warnings(number)))
 
 
 def _as_text(value: object) -> str | None:
@@ -389,10 +389,10 @@ def _is_several(text: str) -> bool:
     if sum(any(c.isdigit() for c in part) for part in _BETWEEN_NUMBERS.split(text)) > 1 or text.count("+") > 1:
         return True
     groups = [part for part in _GROUPS.split(text) if any(c.isdigit() for c in part)]
-    return len(groups) > 1 and any(_FORM.fullmatch(part) and _valid(part) is not None for part in groups)
+    return len(groups) > 1 and any(_FORM.fullmatch(part) and _valid_number(part) is not None for part in groups)
 
 
-def _valid(text: str) -> PhoneNumber | None:
+def _valid_number(text: str) -> PhoneNumber | None:
     try:
         number = phonenumbers.parse(text.replace(",", " "), _REGION)  # it stops reading at a comma
     except NumberParseException:
@@ -405,11 +405,11 @@ def _e164(number: PhoneNumber) -> str:
 
 
 def _suggestion(text: str) -> str | None:
-    number = _valid(text) if _FORM.fullmatch(text) else None
+    number = _valid_number(text) if _FORM.fullmatch(text) else None
     return _e164(number) if number else None
 
 
-def _impossible(text: str) -> FieldReading:
+def _refused_number(text: str) -> FieldReading:
     digits = re.sub(r"[^0-9+]", "", text)
     if old := _OLD_MOBILE.fullmatch(digits):
         return refused("phone-old-mobile", _suggestion("0" + _NEW_PREFIXES[old[1]] + old[2]))
@@ -419,7 +419,7 @@ def _impossible(text: str) -> FieldReading:
     return refused("phone-short" if count < _LEAST_DIGITS else "phone-invalid")
 
 
-def _warnings(number: PhoneNumber) -> Iterator[FieldProblem]:
+def _phone_warnings(number: PhoneNumber) -> Iterator[FieldProblem]:
     if number.country_code != _COUNTRY:
         yield warning("phone-foreign")
     kind = phonenumbers.number_type(number)

@@ -66,19 +66,19 @@ def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
     if checkout is None:
         return None
     name = _name_of(path, checkout)
-    listed = _git(checkout, "rev-list", "--all", "--reflog", "--objects", "--", name)
+    listed = _git_output(checkout, "rev-list", "--all", "--reflog", "--objects", "--", name)
     if listed is None:
         return None
     named = (line.split(" ", 1) for line in listed.decode("utf-8", "replace").splitlines())
     blobs = [parts[0] for parts in named if len(parts) > 1 and parts[1].rpartition("/")[2] == path.name]
-    contents = [_git(checkout, "cat-file", "blob", blob) for blob in dict.fromkeys(blobs)]
+    contents = [_git_output(checkout, "cat-file", "blob", blob) for blob in dict.fromkeys(blobs)]
     return None if None in contents else tuple(content for content in contents if content is not None)
 
 
 def is_in_git_history(path: Path) -> bool:
     """Return whether a password was ever in Git, and is thus indestructible."""
     checkout = checkout_of(path.parent)
-    staged = _git(checkout, "ls-files", "--", _name_of(path, checkout)) if checkout else None
+    staged = _git_output(checkout, "ls-files", "--", _name_of(path, checkout)) if checkout else None
     return bool(staged) or bool(earlier_versions(path))
 
 
@@ -86,7 +86,7 @@ def _name_of(path: Path, checkout: Checkout) -> str:
     return checkout.relative(path.parent.resolve() / path.name)
 
 
-def _git(checkout: Checkout, *arguments: str) -> bytes | None:
+def _git_output(checkout: Checkout, *arguments: str) -> bytes | None:
     try:
         done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES)
     except UsageError:

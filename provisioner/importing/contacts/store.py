@@ -65,7 +65,7 @@ ROLE_LABELS = {
 """The roles' names in lists for provinces and the ministry."""
 
 
-def _masked(value: object) -> Secret:
+def _as_secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
     if isinstance(value, str) and value:
@@ -73,7 +73,7 @@ def _masked(value: object) -> Secret:
     raise ValueError("this is no text, or an empty one: put it in quotes (a number in YAML loses its zero or plus)")
 
 
-Personal = Annotated[Secret, PlainValidator(_masked)]
+Personal = Annotated[Secret, PlainValidator(_as_secret)]
 """A personal text, masked in memory."""
 
 
@@ -345,18 +345,18 @@ class _ContactsPass:
     def read(self, province: str) -> None:
         path, owner = file_of(self.folder, province), f"contacts/{province}"
         before = len(self.problems)
-        data = self._bytes(path, owner)
+        data = self._read_bytes(path, owner)
         if data is not None and not is_encrypted(data):
             self._problem(
                 path, owner, "contacts-not-encrypted", "the file is not encrypted", _encrypt_hint(path, province)
             )
         elif data is not None:
             plain = open_contacts(data, self.passwords, province, name=str(path))
-            self._understand(province, SourceFile(str(path), plain, PlacesIn))
+            self._read_contacts(province, SourceFile(str(path), plain, PlacesIn))
         if len(self.problems) > before:
             self.broken.add(province)
 
-    def _bytes(self, path: Path, owner: str) -> bytes | None:
+    def _read_bytes(self, path: Path, owner: str) -> bytes | None:
         if not path.resolve().is_relative_to(self.folder.resolve()):
             message, hint = "a link leads out of the folder: it is not followed", "put the file itself in its place"
             self._problem(path, owner, "link-outside", message, hint)
@@ -368,7 +368,7 @@ class _ContactsPass:
             self._problem(path, owner, "file-unreadable", message, "correct its permissions")
             return None
 
-    def _understand(self, province: str, source: SourceFile) -> None:
+    def _read_contacts(self, province: str, source: SourceFile) -> None:
         owner = f"contacts/{province}"
         self.sources[owner] = source
         document = parse(source.data)

@@ -58,7 +58,7 @@ class DcimClient:
         counts: set[int] = set()
         for _ in range(_READINGS):
             listed, counts = {}, set()
-            for count, page in self._pages(where, chosen):
+            for count, page in self._row_pages(where, chosen):
                 counts.add(count)
                 for row in page:
                     name = _id_of(row)
@@ -67,7 +67,7 @@ class DcimClient:
                 return tuple(listed.values())
         raise FileRefusedError(error("dcim-incomplete", count=max(counts), read=len(listed)))
 
-    def _pages(self, where: str, chosen: ObjectMapping) -> Iterator[tuple[int, list[Document]]]:
+    def _row_pages(self, where: str, chosen: ObjectMapping) -> Iterator[tuple[int, list[Document]]]:
         """Yield the server's count with each page's objects."""
         offset = 0
         for _ in range(_MOST_CALLS):
@@ -85,7 +85,7 @@ class DcimClient:
             if not rows or offset >= count:
                 return
 
-    def _document(self, url: str) -> Document:
+    def _document_from(self, url: str) -> Document:
         try:
             answer = self._answer_to(url)
             document = json.loads(answer.body)

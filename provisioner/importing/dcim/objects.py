@@ -175,12 +175,12 @@ def table_of(
     columns = {key: number for number, key in enumerate(places, start=1)}
     rows = []
     for row, entry in enumerate(objects, start=1):
-        cells = {key: _cell(entry, place, key, Cell(row, columns[key])) for key, place in places.items()}
+        cells = {key: _cell_of(entry, place, key, Cell(row, columns[key])) for key, place in places.items()}
         rows.append(TableRow(row, {key: cell for key, cell in cells.items() if not cell.is_empty}))
     return ObjectTable(position, form_of(kind), 0, columns, tuple(rows), tuple(entry.place for entry in objects))
 
 
-def _cell(entry: DcimObject, place: FieldSource, key: str, empty: Cell) -> Cell:
+def _cell_of(entry: DcimObject, place: FieldSource, key: str, empty: Cell) -> Cell:
     value: object = place.value if place.path is None else _value_at(entry.fields, place.path)
     if isinstance(value, str):
         # An address in a text field of several lines.

@@ -200,8 +200,8 @@ def site_identifier(cell: Cell) -> CellReading:
 def whole(least: int, most: int) -> CellReader:
     """Return the reader of a whole number."""
 
-    def read(cell: Cell) -> CellReading:
-        number, remarks = _number(cell)
+    def read_whole(cell: Cell) -> CellReading:
+        number, remarks = _read_number(cell)
         if number is None:
             return CellReading(None, remarks)
         if not float(number).is_integer():
@@ -210,26 +210,26 @@ def whole(least: int, most: int) -> CellReader:
             return CellReading(None, (error("number-range", least=least, most=most),))
         return CellReading(int(number), remarks)
 
-    return read
+    return read_whole
 
 
 def decimal(most: int) -> CellReader:
     """Return the reader of a positive decimal number."""
 
-    def read(cell: Cell) -> CellReading:
+    def read_decimal(cell: Cell) -> CellReading:
         if isinstance(cell.value, str) and _GROUPED.fullmatch(_UNITS.sub("", clean(cell.value)).strip()):
             return CellReading(None, (error("number-ambiguous"),))
-        number, remarks = _number(cell)
+        number, remarks = _read_number(cell)
         if number is None:
             return CellReading(None, remarks)
         if not 0 < number <= most:
             return CellReading(None, (error("number-range", least=0, most=most),))
         return CellReading(int(number) if float(number).is_integer() else number, remarks)
 
-    return read
+    return read_decimal
 
 
-def _number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
+def _read_number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
     value = cell.value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (value, ()) if abs(value) < 10**12 else (None, (error("number-form"),))
@@ -249,13 +249,13 @@ def _number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
 def one_of(choice: Choice) -> CellReader:
     """Return the reader of a word from a list."""
 
-    def read(cell: Cell) -> CellReading:
+    def read_choice(cell: Cell) -> CellReading:
         value = choice.find(_word(cell))
         if value:
             return CellReading(value)
         return CellReading(None, (error("choice-unknown", allowed="; ".join(choice.labels)),))
 
-    return read
+    return read_choice
 
 
 def zone(choice: Choice) -> CellReader:
@@ -277,7 +277,7 @@ def obstacle(cell: Cell) -> CellReading:
 def some_of(choice: Choice) -> CellReader:
     """Return the reader of several words, split at `;`, `,` or newlines."""
 
-    def read(cell: Cell) -> CellReading:
+    def read_choices(cell: Cell) -> CellReading:
         chosen: list[str] = []
         for part in re.split(r"[;\n\r+]|\bvà\b", _word(cell)):
             values = _comma_parts(part, choice) if part.strip() else ()
@@ -286,7 +286,7 @@ def some_of(choice: Choice) -> CellReader:
             chosen += values
         return CellReading(list(dict.fromkeys(chosen)))
 
-    return read
+    return read_choices
 
 
 def _comma_parts(text: str, choice: Choice) -> tuple[str, ...] | None:
@@ -314,18 +314,18 @@ def read_day(cell: Cell) -> CellReading:
     """Read a day: day before month, or Excel's serial number."""
     value = cell.value
     if isinstance(value, date):
-        return _day(value.year, value.month, value.day)
+        return _checked_day(value.year, value.month, value.day)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _from_serial(value)
-    return _from_text(clean(value)) if isinstance(value, str) else CellReading(None, (error("day-form"),))
+        return _day_from_serial(value)
+    return _day_from_text(clean(value)) if isinstance(value, str) else CellReading(None, (error("day-form"),))
 
 
-def _from_text(text: str) -> CellReading:
+def _day_from_text(text: str) -> CellReading:
     text = _CLOCK.sub("", text).strip()
     if _SERIAL.fullmatch(text):
-        return _from_serial(int(text))
+        return _day_from_serial(int(text))
     if iso := _ISO_DAY.fullmatch(text):
-        return _day(int(iso[1]), int(iso[2]), int(iso[3]))
+        return _checked_day(int(iso[1]), int(iso[2]), int(iso[3]))
     written = _WRITTEN_DAY.fullmatch(text.casefold())
     if written is None:
         return CellReading(None, (error("day-form"),))
@@ -333,10 +333,10 @@ def _from_text(text: str) -> CellReading:
         return CellReading(None, (error("day-short-year"),))
     if int(written[2]) > _MONTHS >= int(written[1]):
         return CellReading(None, (error("day-order"),))
-    return _day(int(written[3]), int(written[2]), int(written[1]))
+    return _checked_day(int(written[3]), int(written[2]), int(written[1]))
 
 
-def _day(year: int, month: int, number: int) -> CellReading:
+def _checked_day(year: int, month: int, number: int) -> CellReading:
     try:
         day = date(year, month, number)
     except ValueError:
@@ -346,7 +346,7 @@ def _day(year: int, month: int, number: int) -> CellReading:
     return CellReading(day.isoformat())
 
 
-def _from_serial(number: float) -> CellReading:
+def _day_from_serial(number: float) -> CellReading:
     if not _FIRST_SERIAL <= number <= _LAST_SERIAL:
         return CellReading(None, (error("day-form"),))
     day = _EXCEL_BEGINS + timedelta(days=int(number))

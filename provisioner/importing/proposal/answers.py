@@ -117,14 +117,14 @@ def answered(records: Iterable[ReadRow], answers: Iterable[Answer]) -> list[Read
     rows = list(records)
     by_row: dict[int, Answer] = {}
     for answer in answers:
-        first = by_row.setdefault(_row_of(rows, answer), answer)
+        first = by_row.setdefault(_index_of_row(rows, answer), answer)
         if first.site != answer.site:
             message = f"--answer {answer.text}: row {answer.row} has another answer as well: {first.text}"
             raise UsageError(message, hint="give each row one answer")
     return [_with_id(row, by_row[place].site) if place in by_row else row for place, row in enumerate(rows)]
 
 
-def _row_of(rows: list[ReadRow], answer: Answer) -> int:
+def _index_of_row(rows: list[ReadRow], answer: Answer) -> int:
     fitting = [
         number
         for number, row in enumerate(rows)

@@ -89,17 +89,17 @@ class _Attempt:
         """Process the valid rows; with `report_missing`, also report what others lack."""
         self.register(rows)
         for facility, listed in self.rows_of(FormKind.FACILITIES).items():
-            want_facility(self._draft(facility), listed[0])
+            want_facility(self._draft_of(facility), listed[0])
         for facility, listed in self.rows_of(FormKind.SURVEYS).items():
-            self._survey(facility, listed)
+            self._add_surveys(facility, listed)
         for facility, listed in self.rows_of(FormKind.CAMERAS).items():
-            DeviceDraft(self._draft(facility)).want(listed)
+            DeviceDraft(self._draft_of(facility)).want(listed)
         self._take_contacts()
         if report_missing:
             self._report_missing()
         for draft in self.drafts.values():
             self.findings += draft.findings
-            self._edit(draft)
+            self._add_edit(draft)
 
     def register(self, rows: list[ReadRow]) -> None:
         by_kind = {kind: [row for row in rows if row.kind is kind] for kind in FormKind}
@@ -120,14 +120,14 @@ class _Attempt:
         existing = self.baseline.inventory.facilities.get(facility)
         return existing.province if existing else self._registry.new[facility]
 
-    def _draft(self, facility: str) -> FacilityDraft:
+    def _draft_of(self, facility: str) -> FacilityDraft:
         if facility not in self.drafts:
             existing = self.baseline.inventory.facilities.get(facility)
             self.drafts[facility] = FacilityDraft(facility, existing, self.province(facility))
         return self.drafts[facility]
 
-    def _survey(self, facility: str, listed: list[ReadRow]) -> None:
-        draft = self._draft(facility)
+    def _add_surveys(self, facility: str, listed: list[ReadRow]) -> None:
+        draft = self._draft_of(facility)
         want_survey(draft, listed[0])
         for row in listed[1:]:
             draft.say(row, error("row-duplicate", row=listed[0].number), "facility_id")
@@ -171,13 +171,13 @@ class _Attempt:
         if contacts.known is None:
             return
         for facility, row in contacts.confirmed.items():
-            draft = self._draft(facility)
+            draft = self._draft_of(facility)
             if draft.existing is None or draft.existing.contact_confirmed_on is None:
                 draft.want(row, ("contact_confirmed_on",), "full_name", self.baseline.today.isoformat())
 
     # --- files ------------------------------------------------------------------------------------
 
-    def _edit(self, draft: FacilityDraft) -> None:
+    def _add_edit(self, draft: FacilityDraft) -> None:
         if not draft.wanted_values:
             return
         first = draft.wanted_values[0].record
@@ -225,7 +225,7 @@ class _Attempt:
         by_name = replace(draft, wanted_values=named)
         return bool(named) and edit_of(by_name, self.baseline.file_of(facility)).changed
 
-    def _lists(self) -> dict[str, CellPosition]:
+    def _first_positions(self) -> dict[str, CellPosition]:
         lists: dict[str, CellPosition] = {}
         for facility, rows in self.rows_of(FormKind.FACILITIES).items():
             province = self.baseline.sites.provinces.get(facility) or self._registry.new[facility]
@@ -234,7 +234,7 @@ class _Attempt:
 
     def proposal(self, earlier: Iterable[Finding], complete: Collection[str]) -> Proposal:
         registry = self._registry
-        unlisted = unlisted_sites(self.baseline.sites, registry.listed, self._lists(), complete)
+        unlisted = unlisted_sites(self.baseline.sites, registry.listed, self._first_positions(), complete)
         questions = (*sorted(registry.questions, key=lambda question: question.position), *unlisted)
         provinces = {facility: self.province(facility) for facility in self.edits}
         return Proposal(

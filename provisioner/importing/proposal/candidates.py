@@ -208,21 +208,21 @@ class SiteIndex:
     # --- candidates by key ------------------------------------------------------------------------
 
     @cached_property
-    def _by_key(self) -> dict[tuple[str, ...], list[str]]:
+    def _sites_by_key(self) -> dict[tuple[str, ...], list[str]]:
         keys: dict[tuple[str, ...], list[str]] = {}
         for key, identity in self.identities.items():
             keys.setdefault(identity.key, []).append(key)
         return keys
 
     @cached_property
-    def _by_name(self) -> dict[str, _ByWard]:
+    def _sites_by_name(self) -> dict[str, _ByWard]:
         names: dict[str, _ByWard] = {}
         for key, identity in self.identities.items():
             names.setdefault(identity.name.key, _ByWard()).add(self._ward(identity), key)
         return names
 
     @cached_property
-    def _by_likeness(self) -> dict[str, _ByWard]:
+    def _sites_by_likeness(self) -> dict[str, _ByWard]:
         likenesses: dict[str, _ByWard] = {}
         for key, identity in self.identities.items():
             for likeness in likeness_keys(identity.shown[0]):
@@ -234,7 +234,7 @@ class SiteIndex:
         """Sites by ward, and each word of their names or street."""
         places: dict[tuple[str, str], list[str]] = {}
         for key, identity in self.identities.items():
-            for place in _neighbourhoods(identity):
+            for place in _neighbour_keys(identity):
                 places.setdefault(place, []).append(key)
         return places
 
@@ -242,9 +242,11 @@ class SiteIndex:
 
     def same(self, identity: Identity) -> list[str]:
         """Return the sites with the same identity."""
-        near = self._by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))
+        near = self._sites_by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))
         return [
-            key for key in dict.fromkeys([*self._by_key.get(identity.key, ()), *near]) if self._is_same(identity, key)
+            key
+            for key in dict.fromkeys([*self._sites_by_key.get(identity.key, ()), *near])
+            if self._is_same(identity, key)
         ]
 
     def _is_same(self, identity: Identity, key: str) -> bool:
@@ -255,17 +257,19 @@ class SiteIndex:
     def likely(self, identity: Identity) -> Iterator[Likely]:
         """Yield possible sites, same names first, certain ones included."""
         keys: set[str] = set()
-        for likely in chain(self._namesakes(identity), self._alike(identity), self._neighbours(identity)):
+        for likely in chain(
+            self._sites_of_same_name(identity), self._sites_of_like_name(identity), self._neighbours(identity)
+        ):
             if likely.key not in keys:
                 keys.add(likely.key)
                 yield likely
 
     def by_name(self, identity: Identity, rank: Callable[[str], tuple[str, int]]) -> tuple[Iterator[Likely], ...]:
         """The sites of an identity's name, and those of a name like it in the order of their keys' ranks."""
-        return self._namesakes(identity), self._alike(identity, rank)
+        return self._sites_of_same_name(identity), self._sites_of_like_name(identity, rank)
 
-    def _namesakes(self, identity: Identity) -> Iterator[Likely]:
-        near = self._by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))
+    def _sites_of_same_name(self, identity: Identity) -> Iterator[Likely]:
+        near = self._sites_by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))
         crowd = len(near) > _MOST_COMPARED
         for key in near[:_MOST_COMPARED]:
             candidate = self.identities[key]
@@ -279,12 +283,14 @@ class SiteIndex:
             elif crowd:
                 yield Likely(key, (Why.SAME_NAME, Why.MANY_NAMESAKES), strong=True)
 
-    def _alike(self, identity: Identity, rank: Callable[[str], tuple[str, int]] | None = None) -> Iterator[Likely]:
+    def _sites_of_like_name(
+        self, identity: Identity, rank: Callable[[str], tuple[str, int]] | None = None
+    ) -> Iterator[Likely]:
         ward = self._ward(identity)
         near: dict[str, None] = {}
         for likeness in likeness_keys(identity.shown[0]):
-            if likeness in self._by_likeness:
-                near |= dict.fromkeys(self._by_likeness[likeness].near(ward))
+            if likeness in self._sites_by_likeness:
+                near |= dict.fromkeys(self._sites_by_likeness[likeness].near(ward))
         compared = sorted(near)[:_MOST_COMPARED]
         for key in sorted(compared, key=rank) if rank else compared:
             candidate = self.identities[key]
@@ -295,7 +301,7 @@ class SiteIndex:
     def _neighbours(self, identity: Identity) -> Iterator[Likely]:
         """Yield sites of the ward with an extended name, or the address."""
         near: dict[str, None] = {}
-        for place in _neighbourhoods(identity):
+        for place in _neighbour_keys(identity):
             near |= dict.fromkeys(self._by_neighbourhood.get(place, ())[:_MOST_NEIGHBOURS])
         for key in near:
             candidate = self.identities[key]
@@ -308,7 +314,7 @@ class SiteIndex:
                 yield Likely(key, _place_reasons(identity, candidate, places), strong=False)
 
 
-def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
+def _neighbour_keys(identity: Identity) -> Iterator[tuple[str, str]]:
     if identity.ward is None:
         return
     for word in parted(identity.shown[0]).own:
@@ -390,12 +396,15 @@ class InventorySites:
     def index(self, province: str) -> SiteIndex:
         """Return the index of a province's sites."""
         if province not in self._indexes:
-            members = ((facility, self.identity(facility)) for facility in sorted(self._by_province.get(province, ())))
+            members = (
+                (facility, self.identity(facility))
+                for facility in sorted(self._facilities_by_province.get(province, ()))
+            )
             self._indexes[province] = SiteIndex(members, self._scheme)
         return self._indexes[province]
 
     @cached_property
-    def _by_province(self) -> dict[str, list[str]]:
+    def _facilities_by_province(self) -> dict[str, list[str]]:
         provinces: dict[str, list[str]] = {}
         for facility, province in self.provinces.items():
             provinces.setdefault(province, []).append(facility)
@@ -403,7 +412,7 @@ class InventorySites:
 
     def not_closed(self, province: str) -> tuple[str, ...]:
         """Return the facilities that a list of the province should have."""
-        facilities = self._by_province.get(province, ())
+        facilities = self._facilities_by_province.get(province, ())
         return tuple(f for f in sorted(facilities) if self._inventory.facilities[f].operating is not Operating.CLOSED)
 
 
@@ -426,7 +435,7 @@ def province_of(row: ReadRow, inventory: Inventory) -> tuple[str | None, Remark 
         except ContradictoryProvinceError:
             remark = _contradiction(named, code or "", scheme)
         except ProvinceError:
-            remark = _unknown(named, scheme)
+            remark = _unknown_province(named, scheme)
     return None, remark
 
 
@@ -442,7 +451,7 @@ def _is_name(text: str, scheme: str) -> bool:
         return False
 
 
-def _unknown(text: str, scheme: str) -> Remark:
+def _unknown_province(text: str, scheme: str) -> Remark:
     if scheme != SCHEMES[0] and _is_name(text, SCHEMES[0]):
         old = by_name(text, SCHEMES[0])
         return error("province-merged", scheme=scheme, old=old, older=SCHEMES[0], now=merged_into(old))

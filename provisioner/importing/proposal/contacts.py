@@ -64,7 +64,7 @@ class ContactsDraft:
             return False
         if site is not None and site.operating is Operating.CLOSED:
             self._say(row, warning("contact-of-closed"), "facility_id", facility)
-        self._put(row, contact, index)
+        self._put_contact(row, contact, index)
         return True
 
     def _index(self, row: ReadRow, facility: str) -> int | None:
@@ -111,7 +111,7 @@ class ContactsDraft:
                 self._say(row, error(_MISSING[key]), key, contact.facility)
         return not missing
 
-    def _put(self, row: ReadRow, contact: Contact, index: int | None) -> None:
+    def _put_contact(self, row: ReadRow, contact: Contact, index: int | None) -> None:
         if index is None:
             index = len(self.contacts)
             self.contacts.append(contact)

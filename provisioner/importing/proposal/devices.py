@@ -63,13 +63,13 @@ class DeviceDraft:
         self._at: dict[tuple[object, ...], dict[int, _Device]] = {}
         """The cameras by present or former address or channel, and by number."""
         for device in self._cameras.values():
-            self._note_address(device)
+            self._index_by_address(device)
         self._highest: dict[str, tuple[int, int, str]] = {}
         """By kind: the numbers of recorders and cameras at the last proposal, and its id."""
 
     def want(self, rows: Iterable[ReadRow]) -> None:
         """Process the rows: recorders and rows with ids before proposed ids."""
-        pairs = [(row, self._kind(row)) for row in map(_by_stream, rows) if row.is_valid]
+        pairs = [(row, self._kind_of(row)) for row in map(_by_stream, rows) if row.is_valid]
         order = {DeviceKind.RECORDER: 0, DeviceKind.CHANNEL: 1, DeviceKind.CAMERA: 1}
         for row, kind in sorted(
             ((row, kind) for row, kind in pairs if kind),
@@ -81,11 +81,11 @@ class DeviceDraft:
             ),
         ):
             if kind is DeviceKind.RECORDER:
-                self._want_recorder(row)
+                self._process_recorder(row)
             else:
-                self._want_camera(row, kind)
+                self._process_camera(row, kind)
 
-    def _kind(self, row: ReadRow) -> DeviceKind | None:
+    def _kind_of(self, row: ReadRow) -> DeviceKind | None:
         named = row.text("device")
         of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if row.get(key) is not None]
         camera = self._cameras.get(row.text("camera_id") or "")
@@ -100,7 +100,7 @@ class DeviceDraft:
 
     # --- recorders --------------------------------------------------------------------------------
 
-    def _want_recorder(self, row: ReadRow) -> None:
+    def _process_recorder(self, row: ReadRow) -> None:
         for key in _OF_CAMERAS_ONLY:
             if row.get(key) is not None:
                 self._draft.say(row, warning("column-not-of-recorder"), key)
@@ -109,12 +109,12 @@ class DeviceDraft:
         if device is None and not self._draft.require(row, "make", "address"):
             return
         if device is None:
-            device = self._new_recorder(row, name)
+            device = self._add_recorder(row, name)
         elif device.record is not None:
             self._draft.say(row, error("row-duplicate", row=device.record.number), "recorder_id")
             return
         device.record = row
-        self._put_recorder(device, row, _OF_RECORDERS)
+        self._want_recorder_fields(device, row, _OF_RECORDERS)
 
     def _recorder_at(self, address: str | None) -> str | None:
         matches = [
@@ -122,14 +122,14 @@ class DeviceDraft:
         ]
         return matches[0] if len(matches) == 1 else None
 
-    def _new_recorder(self, row: ReadRow, name: str | None) -> _Device:
+    def _add_recorder(self, row: ReadRow, name: str | None) -> _Device:
         if name is None:
             name = self._free_id("nvr")
             self._draft.say(row, note("id-proposed", facility=name), "recorder_id")
         self._recorders[name] = _Device(name, {}, new=True)
         return self._recorders[name]
 
-    def _put_recorder(self, device: _Device, row: ReadRow, keys: Iterable[str]) -> None:
+    def _want_recorder_fields(self, device: _Device, row: ReadRow, keys: Iterable[str]) -> None:
         for key in keys:
             self._draft.want(row, ("recorders", device.id, key), key)
             if row.get(key) is not None:
@@ -150,18 +150,18 @@ class DeviceDraft:
                 return None
             if not self._draft.require(row, "make", "address"):
                 return None
-            device = self._new_recorder(row, name)
-            self._put_recorder(device, row, ("make", "address", "port", "analog_channels", "ip_channels"))
+            device = self._add_recorder(row, name)
+            self._want_recorder_fields(device, row, ("make", "address", "port", "analog_channels", "ip_channels"))
             return device
-        return device if self._agrees(device, row) else None
+        return device if self._agrees_with_recorder(device, row) else None
 
-    def _agrees(self, device: _Device, row: ReadRow) -> bool:
+    def _agrees_with_recorder(self, device: _Device, row: ReadRow) -> bool:
         for key in ("make", "address", "port", "analog_channels", "ip_channels"):
             value, recorded = row.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
             if value is None or value == recorded:
                 continue
             if recorded is None:
-                self._put_recorder(device, row, (key,))
+                self._want_recorder_fields(device, row, (key,))
                 continue
             self._draft.say(row, error("recorder-differs", recorder=device.id), key)
             return False
@@ -169,11 +169,11 @@ class DeviceDraft:
 
     # --- cameras ----------------------------------------------------------------------------------
 
-    def _want_camera(self, row: ReadRow, kind: DeviceKind) -> None:
+    def _process_camera(self, row: ReadRow, kind: DeviceKind) -> None:
         recorder = self._recorder_of(row) if kind is DeviceKind.CHANNEL else None
         if kind is DeviceKind.CHANNEL and recorder is None:
             return
-        device = self._camera(row, recorder)
+        device = self._camera_of(row, recorder)
         if device is None:
             return
         if device.record is not None:
@@ -182,9 +182,9 @@ class DeviceDraft:
         device.record = row
         device.streams = _streams_in(row)
         if self._is_complete(device, row, recorder):
-            self._put_camera(device, row, recorder)
+            self._want_camera_fields(device, row, recorder)
 
-    def _camera(self, row: ReadRow, recorder: _Device | None) -> _Device | None:
+    def _camera_of(self, row: ReadRow, recorder: _Device | None) -> _Device | None:
         name = row.text("camera_id") or self._camera_at(row, recorder)
         if name in self._recorders:
             self._draft.say(row, error("device-id-taken", device=name), "camera_id")
@@ -202,7 +202,7 @@ class DeviceDraft:
         self._highest[prefix] = len(self._recorders), len(self._cameras), name
         return name
 
-    def _note_address(self, device: _Device) -> None:
+    def _index_by_address(self, device: _Device) -> None:
         fields = device.known
         address, port = fields.get("address"), fields.get("port") or _DEFAULT_PORT
         channels = [(fields.get("recorder"), key, fields.get(key)) for key in _OF_CHANNELS]
@@ -247,7 +247,7 @@ class DeviceDraft:
                 return False
         return True
 
-    def _put_camera(self, device: _Device, row: ReadRow, recorder: _Device | None) -> None:
+    def _want_camera_fields(self, device: _Device, row: ReadRow, recorder: _Device | None) -> None:
         path = ("cameras", device.id)
         fields = device.known
         excluded = _OF_CHANNELS if recorder is None else _OF_OWN_ADDRESSES
@@ -260,16 +260,16 @@ class DeviceDraft:
         )
         if not device.new and (moved or renumbered):
             self._draft.rewritten.add(path)
-            self._rewrite(device, row, recorder)
+            self._want_recorded_fields(device, row, recorder)
         for key in keys:
             self._draft.want(row, (*path, key), key)
         device.known = fields | {key: row.get(key) for key in keys if row.get(key) is not None}
         device.known |= {"recorder": recorder.id} if recorder else {}
-        self._note_address(device)
+        self._index_by_address(device)
         for name in sorted(device.streams):
-            self._put_stream(device, row, name)
+            self._want_stream_fields(device, row, name)
 
-    def _rewrite(self, device: _Device, row: ReadRow, recorder: _Device | None) -> None:
+    def _want_recorded_fields(self, device: _Device, row: ReadRow, recorder: _Device | None) -> None:
         """Rewrite a camera that changes its kind or numbering, with valid values."""
         removed = {*_OF_OWN_ADDRESSES} if recorder else {"recorder"}
         removed |= {*_OF_CHANNELS} if not recorder or any(row.get(key) for key in _OF_CHANNELS) else set()
@@ -281,7 +281,7 @@ class DeviceDraft:
             for key, value in stream.items():
                 self._draft.want(row, ("cameras", device.id, "streams", name, key), f"{name}_{key}", value)
 
-    def _put_stream(self, device: _Device, row: ReadRow, name: str) -> None:
+    def _want_stream_fields(self, device: _Device, row: ReadRow, name: str) -> None:
         path = ("cameras", device.id, "streams", name)
         size = row.get(f"{name}_size")
         if isinstance(size, tuple):
@@ -308,7 +308,7 @@ class DeviceDraft:
         if self._has_sizes(device, row):
             device.streams |= more
             for name in sorted(more):
-                self._put_stream(device, row, name)
+                self._want_stream_fields(device, row, name)
 
 
 def _by_stream(row: ReadRow) -> ReadRow:

@@ -159,19 +159,19 @@ def edit_of(draft: FacilityDraft, before: bytes | None) -> FacilityEdit:
     """Return the edit of a draft; an uneditable file raises `EditError`."""
     data = f"version: 1\nid: {draft.facility}\n".encode() if before is None else before
     old = _with_items(parse(data).value)
-    new = _applied(old, draft)
+    new = _with_wanted_values(old, draft)
     changes = dict(_differences(old, new, ()))
     after = edited(data, changes) if changes else data
     origins = {wanted_value.path: wanted_value for wanted_value in draft.wanted_values}
     return FacilityEdit(draft.facility, before, after, tuple(_field_changes(old, new, ())), origins)
 
 
-def _applied(old: object, draft: FacilityDraft) -> object:
+def _with_wanted_values(old: object, draft: FacilityDraft) -> object:
     new = _with_items(copy.deepcopy(old))
     for path in draft.rewritten:
-        _empty(new, path)
+        _empty_item(new, path)
     for wanted_value in draft.wanted_values:
-        _put(new, wanted_value.path, wanted_value.value, old)
+        _set_value(new, wanted_value.path, wanted_value.value, old)
     for path in draft.rewritten:
         _restore_comparable(new, old, path)
     return new
@@ -183,10 +183,10 @@ def _with_items(value: object) -> object:
     return {key: _ItemsById(item) if key in _LISTS and isinstance(item, list) else item for key, item in value.items()}
 
 
-def _empty(document: object, path: FieldPath) -> None:
+def _empty_item(document: object, path: FieldPath) -> None:
     parent, key = _step_into(document, path[:-1]), path[-1]
     if isinstance(parent, list):
-        parent[_position(parent, key)] = {"id": key}
+        parent[_index_or_error(parent, key)] = {"id": key}
     else:
         _mapping(parent)[key] = {}
 
@@ -200,7 +200,7 @@ def _restore_comparable(new: object, old: object, path: FieldPath) -> None:
                 rewritten[key] = original[key]
 
 
-def _put(document: object, path: FieldPath, value: object, old: object) -> None:
+def _set_value(document: object, path: FieldPath, value: object, old: object) -> None:
     parent, key = _mapping(_step_into(document, path[:-1])), path[-1]
     if key not in parent and _DEFAULTS.get(key, ...) == value and not _is_written_out(key, path, old):
         return
@@ -217,15 +217,15 @@ def _step_into(document: object, path: FieldPath) -> object:
     """Return the mapping or list at a path; make missing ones."""
     node = document
     for part, parent in zip(path, [None, *path], strict=False):
-        node = _child(node, part, parent)
+        node = _child_or_new(node, part, parent)
     return node
 
 
-def _child(node: object, part: str, parent: str | None) -> object:
+def _child_or_new(node: object, part: str, parent: str | None) -> object:
     if parent in _LISTS and isinstance(node, list):
         if _index(node, part) is None:
             node.append({"id": part})
-        return node[_position(node, part)]
+        return node[_index_or_error(node, part)]
     mapping = _mapping(node)
     if mapping.get(part) is None:
         mapping[part] = _ItemsById() if part in _LISTS and parent is None else {}
@@ -253,7 +253,7 @@ def _index(items: list[object], name: str) -> int | None:
     return items.index_of(name) if isinstance(items, _ItemsById) else None
 
 
-def _position(items: list[object], name: str) -> int:
+def _index_or_error(items: list[object], name: str) -> int:
     index = _index(items, name)
     if index is None:
         raise EditError(f"the file has no {name}")

@@ -48,14 +48,14 @@ class FacilityRegistry:
     def register(self, rows: Iterable[ReadRow]) -> Iterator[tuple[ReadRow, str]]:
         """Yield each valid row with its facility; given ids come first."""
         first_rows: dict[str, ReadRow] = {}
-        for row, facility in sorted(self._placed(rows), key=lambda pair: pair[0].position):
+        for row, facility in sorted(self._rows_with_facility(rows), key=lambda pair: pair[0].position):
             first = first_rows.setdefault(facility, row)
             if first is not row:
                 self._say(row, error("site-duplicate", row=first.number), "facility_id", facility)
             elif row.is_valid:
                 yield row, facility
 
-    def _placed(self, rows: Iterable[ReadRow]) -> Iterator[tuple[ReadRow, str]]:
+    def _rows_with_facility(self, rows: Iterable[ReadRow]) -> Iterator[tuple[ReadRow, str]]:
         unplaced: list[Unplaced] = []
         identified: list[Unplaced] = []
         for row in sorted(rows, key=lambda row: row.position):
@@ -74,7 +74,7 @@ class FacilityRegistry:
                 self._missing(row, "name")
                 self._remember_refused(row)
             elif not province:
-                self._is_complete(row, province, "")
+                self._reports_complete(row, province, "")
                 self._remember_refused(row)
             else:
                 unplaced.append(Unplaced(row, self._row_identity(row, province)))
@@ -97,7 +97,7 @@ class FacilityRegistry:
         proposed: dict[RowPlace, str] = {}
         for row in rows.new():
             first = rows.first_of(row)
-            if not self._is_complete(row.record, row.identity.province, row.wanted_id):
+            if not self._reports_complete(row.record, row.identity.province, row.wanted_id):
                 self._remember_refused(row.record)
             elif first.place in proposed:
                 yield row.record, proposed[first.place]
@@ -152,7 +152,7 @@ class FacilityRegistry:
     def _identity(self, facility: str) -> Identity:
         return self._identities.get(facility) or self.baseline.sites.identity(facility)
 
-    def _is_complete(self, row: ReadRow, province: str, facility: str) -> bool:
+    def _reports_complete(self, row: ReadRow, province: str, facility: str) -> bool:
         missing = [key for key in _REQUIRED if row.get(key) is None and not (key == "province" and province)]
         for key in missing:
             self._missing(row, key, facility)
@@ -164,7 +164,7 @@ class FacilityRegistry:
         facility = row.wanted_id
         if not facility:
             prefix = facility_prefix(province)
-            facility = next_facility(province, self._last_ids.get(prefix) or self._ids())
+            facility = next_facility(province, self._last_ids.get(prefix) or self._used_ids())
             self._last_ids[prefix] = (facility,)
             self._say(row.record, note("id-proposed", facility=facility), "facility_id", facility)
         self.new[facility] = province
@@ -172,7 +172,7 @@ class FacilityRegistry:
         self._new_names.setdefault(row.identity.name.key, set()).add(facility)
         return facility
 
-    def _ids(self) -> Iterator[str]:
+    def _used_ids(self) -> Iterator[str]:
         yield from self.baseline.inventory.facilities
         yield from self.new
         yield from (owner.removeprefix("facility/") for owner in self.baseline.broken)
@@ -217,9 +217,9 @@ class FacilityRegistry:
                 self._say(row, error("facility-missing"), key)
             return None
         if facility_id is not None and row.has_facility_id:
-            facility = self._by_id(row, facility_id)
+            facility = self._facility_by_id(row, facility_id)
         elif name is not None:
-            facility = self._by_name(row, name)
+            facility = self._facility_by_name(row, name)
         else:
             self._say(row, error("facility-missing"), "facility_id")
             return None
@@ -231,7 +231,7 @@ class FacilityRegistry:
             self._say(row, warning("facility-name-differs", facility=facility), "facility_name", facility)
         return facility
 
-    def _by_id(self, row: ReadRow, facility_id: str) -> str | None:
+    def _facility_by_id(self, row: ReadRow, facility_id: str) -> str | None:
         if facility_id in self.baseline.inventory.facilities or facility_id in self.new:
             return facility_id
         if f"facility/{facility_id}" in self.baseline.broken:
@@ -248,7 +248,7 @@ class FacilityRegistry:
             return note("facility-asked", row=pending.number)
         return error("facility-row-bad" if fold(text) in self._unsound else "facility-unknown")
 
-    def _by_name(self, row: ReadRow, name: str) -> str | None:
+    def _facility_by_name(self, row: ReadRow, name: str) -> str | None:
         province, remark = province_of(row, self.baseline.inventory)
         if remark is not None:
             self._say(row, remark, "province")

@@ -119,7 +119,7 @@ def name_part(text: str) -> Part:
 @lru_cache(maxsize=_CACHED)
 def unit_part(text: str) -> Part:
     """Return a comparable district or ward: type apart, no leading zeros."""
-    words, marked = _words(text)
+    words, marked = _folded_and_marked_words(text)
     key = "-".join(words)
     match = _TYPE.fullmatch(key)
     if match is None:
@@ -134,7 +134,7 @@ def street_part(text: str) -> Part:
 
     Numbers keep their order: 12/3 is not 3/12.
     """
-    words, marked = _words(_SHORT.sub(lambda match: _written_out(match[1], text), text))
+    words, marked = _folded_and_marked_words(_SHORT.sub(lambda match: _written_out(match[1], text), text))
     pairs = sorted(zip(words, marked or words, strict=True), key=_words_first)
     significant = [pair for pair in pairs if pair[0] not in _STREET_WORDS] or pairs
     return Part("-".join(word for word, _ in significant), "".join(word for _, word in significant) if marked else "")
@@ -152,7 +152,7 @@ def _words_first(pair: tuple[str, str]) -> tuple[bool, str, str]:
     return (True, "", "") if any(map(str.isdecimal, word)) else (False, word, marked)
 
 
-def _words(text: str) -> tuple[list[str], list[str]]:
+def _folded_and_marked_words(text: str) -> tuple[list[str], list[str]]:
     words = [word.lstrip("0") or "0" if word.isdecimal() else word for word in fold(text).split("-")]
     composed = _composed(text)
     marked = [] if composed.isascii() else [_tones_last(word.lstrip("0") or "0") for word in _WORD.findall(composed)]

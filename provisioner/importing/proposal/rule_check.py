@@ -100,15 +100,19 @@ def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today:
     except ValidationError as refusal:
         return _refused(edit, positions, refusal)
     old = inventory.facilities.get(edit.facility)
-    before = {(p.code, p.message) for p in _problems(inventory, old, None, Places({}), today)} if old else set()
+    before = (
+        {(p.code, p.message) for p in _problems_of_facility(inventory, old, None, Places({}), today)} if old else set()
+    )
     places = Places({f"facility/{edit.facility}": positions})
-    problems = [p for p in _problems(inventory, new, lan, places, today) if (p.code, p.message) not in before]
+    problems = [
+        p for p in _problems_of_facility(inventory, new, lan, places, today) if (p.code, p.message) not in before
+    ]
     findings = [_finding(problem, positions) for problem in problems]
     bad = [positions.numbered[p.line - 1].record for p in problems if p.severity is Severity.ERROR and p.line]
-    return RuleCheck(new, tuple(findings), tuple(bad), _signed(old, new))
+    return RuleCheck(new, tuple(findings), tuple(bad), _parties_to_sign_again(old, new))
 
 
-def _problems(
+def _problems_of_facility(
     inventory: Inventory, facility: Facility, lan: str | None, places: Places, today: date
 ) -> Iterable[Problem]:
     if lan and facility.gateway is None:
@@ -123,13 +127,13 @@ def _problems(
 def _finding(problem: Problem, positions: _CellPositions) -> Finding:
     level = FindingLevel.ERROR if problem.severity is Severity.ERROR else FindingLevel.WARNING
     fills = (("message", problem.message.partition(": ")[2]), ("hint", problem.hint))
-    return _at(
+    return _finding_at(
         positions.numbered[problem.line - 1] if problem.line else positions.find(()),
         Remark(problem.code, level, fills),
     )
 
 
-def _at(origin: WantedValue | None, remark: Remark) -> Finding:
+def _finding_at(origin: WantedValue | None, remark: Remark) -> Finding:
     if origin is None:
         raise LookupError(remark.code)  # never: an edit without wanted values changes nothing and is not judged
     facility = dict(remark.fills).get("facility", "")
@@ -144,12 +148,12 @@ def _refused(edit: FacilityEdit, positions: _CellPositions, refusal: ValidationE
         if origin is not None:
             where = ".".join(map(str, detail["loc"]))
             fills = (("where", where), ("facility", edit.facility))
-            findings.append(_at(origin, Remark("value-refused", FindingLevel.ERROR, fills)))
+            findings.append(_finding_at(origin, Remark("value-refused", FindingLevel.ERROR, fills)))
             rows.append(origin.record)
     return RuleCheck(None, tuple(findings), tuple(rows))
 
 
-def _signed(old: Facility | None, new: Facility) -> tuple[str, ...]:
+def _parties_to_sign_again(old: Facility | None, new: Facility) -> tuple[str, ...]:
     parties: Mapping[str, None] = {}
     for before, after in ((old.plan, new.plan), (old.successor, new.successor)) if old else ():
         if old and before and after and signed_content(old, before) != signed_content(new, after):

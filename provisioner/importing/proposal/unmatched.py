@@ -104,25 +104,27 @@ class UnplacedRows:
         for row in self._others:
             if row.record.get("facility_id") == NEW_SITE and not same[row.place]:
                 continue
-            candidates = sorted(self._candidates(row, used), key=_rank)[:_MOST_CANDIDATES]
+            candidates = sorted(self._candidates_for(row, used), key=_rank)[:_MOST_CANDIDATES]
             if candidates:
                 self._questioned.add(row.place)
-                yield _question(row, tuple(candidates)), row.record
+                yield _question_about(row, tuple(candidates)), row.record
 
-    def _candidates(self, row: Unplaced, listed: Collection[str]) -> Iterator[Candidate]:
+    def _candidates_for(self, row: Unplaced, listed: Collection[str]) -> Iterator[Candidate]:
         index = self.sites.index(row.identity.province)
         yielded: set[str] = set()
         for likely in index.likely(row.identity):
             if likely.strong or likely.key not in listed:
                 yielded.add(likely.key)
                 identity = index.identities[likely.key]
-                yield Candidate(likely.key, *identity.shown, _reasons(row, likely, listed))
-        namesakes, alike = self._indexes[row.identity.province].by_name(row.identity, self._rank_of)
-        yield from self._rows(row, namesakes, yielded)
+                yield Candidate(likely.key, *identity.shown, _reasons_of(row, likely, listed))
+        namesakes, alike = self._indexes_by_province[row.identity.province].by_name(row.identity, self._rank_of)
+        yield from self._row_candidates(row, namesakes, yielded)
         # Thousands of rows may be alike: only the first ones are shown, and no more are compared.
-        yield from islice(self._rows(row, alike, yielded), _MOST_CANDIDATES)
+        yield from islice(self._row_candidates(row, alike, yielded), _MOST_CANDIDATES)
 
-    def _rows(self, row: Unplaced, likelies: Iterable[Likely], yielded: Collection[str]) -> Iterator[Candidate]:
+    def _row_candidates(
+        self, row: Unplaced, likelies: Iterable[Likely], yielded: Collection[str]
+    ) -> Iterator[Candidate]:
         group = self.first_of(row).place
         for likely in likelies:
             similar = self._by_key[likely.key]
@@ -144,7 +146,7 @@ class UnplacedRows:
         return [row for row in self.named if self.sites.identity(row.facility).key != row.identity.key]
 
     @cached_property
-    def _indexes(self) -> dict[str, SiteIndex]:
+    def _indexes_by_province(self) -> dict[str, SiteIndex]:
         provinces: dict[str, list[tuple[str, Identity]]] = {}
         for row in (*self._others, *self._renamed):
             provinces.setdefault(row.identity.province, []).append((row.key, row.identity))
@@ -152,10 +154,10 @@ class UnplacedRows:
 
     def first_of(self, row: Unplaced) -> Unplaced:
         """Return the first row of the same site, perhaps the row itself."""
-        return self._firsts[row.place]
+        return self._first_rows[row.place]
 
     @cached_property
-    def _firsts(self) -> dict[RowPlace, Unplaced]:
+    def _first_rows(self) -> dict[RowPlace, Unplaced]:
         by_identity: dict[Identity, dict[str, Unplaced]] = {}
         firsts: dict[RowPlace, Unplaced] = {}
         for row in self._others:
@@ -170,7 +172,7 @@ class UnplacedRows:
     def _first_by_id(self, identity: Identity) -> dict[str, Unplaced]:
         """Return the first row of a site that wants each id."""
         first: dict[str, Unplaced] = {}
-        same = [self._by_key[key] for key in self._indexes[identity.province].same(identity)]
+        same = [self._by_key[key] for key in self._indexes_by_province[identity.province].same(identity)]
         for candidate in sorted((row for row in same if not row.facility), key=lambda row: row.record.position):
             first.setdefault(candidate.wanted_id, candidate)
         return first
@@ -185,7 +187,7 @@ def _other_ids(row: Unplaced, similar: Unplaced) -> bool:
     return bool(row.wanted_id and similar.wanted_id and row.wanted_id != similar.wanted_id)
 
 
-def _reasons(row: Unplaced, likely: Likely, listed: Collection[str]) -> tuple[Why, ...]:
+def _reasons_of(row: Unplaced, likely: Likely, listed: Collection[str]) -> tuple[Why, ...]:
     reasons = [*likely.reasons, Why.LISTED if likely.key in listed else Why.NOT_LISTED]
     if row.wanted_id:
         reasons.append(Why.NOT_THIS_ID)
@@ -199,7 +201,7 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, bool, str, int]:
     return candidate.row is not None, Why.SAME_NAME not in candidate.reasons, listed, candidate.facility, number
 
 
-def _question(row: Unplaced, candidates: tuple[Candidate, ...]) -> Question:
+def _question_about(row: Unplaced, candidates: tuple[Candidate, ...]) -> Question:
     twin = any(Why.SAME_NAME in candidate.reasons for candidate in candidates)
     of_name = {Why.SAME_NAME, Why.OTHER_MARKS, Why.LIKE_NAME, Why.LONGER_NAME}
     alike = any(of_name & set(candidate.reasons) for candidate in candidates)

@@ -232,7 +232,7 @@ def report_sheet(result: ImportResult, language: Language) -> bytes:
     for place, (title, width) in enumerate(zip(_HEADERS[language], _WIDTHS, strict=True), start=1):
         put(sheet, 1, place, title, HEADER)
         sheet.column_dimensions[get_column_letter(place)].width = width
-    rows = tuple(_rows(result, language))
+    rows = tuple(_report_rows(result, language))
     for number, cells in enumerate(rows, start=1):
         texts = (str(number), *cells)
         for place, text in enumerate(texts, start=1):
@@ -245,7 +245,7 @@ def report_sheet(result: ImportResult, language: Language) -> bytes:
     return saved(book)
 
 
-def _rows(result: ImportResult, language: Language) -> Iterator[tuple[str, ...]]:
+def _report_rows(result: ImportResult, language: Language) -> Iterator[tuple[str, ...]]:
     weighty, notes = in_order_of_weight(result.proposal.findings)
     yield from (_finding_row(finding, language) for finding in weighty)
     yield from (_question_row(question, language) for question in result.proposal.questions)

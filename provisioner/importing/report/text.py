@@ -159,7 +159,7 @@ def question_text(question: Question, language: Language) -> QuestionText:
     facility = f" {question.facility}" if question.facility else ""
     lines = tuple(f"{_site(candidate, language)} ({because(candidate, language)})" for candidate in question.candidates)
     place = f"{question.position}{facility}{name}"
-    return QuestionText(place, _ASKS[language][question.kind], lines, _answer(question, language))
+    return QuestionText(place, _ASKS[language][question.kind], lines, _answer_text(question, language))
 
 
 def because(candidate: Candidate, language: Language) -> str:
@@ -173,7 +173,7 @@ def _site(candidate: Candidate, language: Language) -> str:
     return f"{named}: {', '.join(filter(None, (candidate.name, candidate.address)))}"
 
 
-def _answer(question: Question, language: Language) -> str:
+def _answer_text(question: Question, language: Language) -> str:
     phrases = _ANSWERS[language]
     if question.kind is QuestionKind.MISSING:
         return phrases["missing"].format(facility=question.facility)
@@ -264,8 +264,8 @@ def summary_lines(result: ImportResult, language: Language) -> Iterator[str]:
     for draft in result.proposal.contact_drafts.values():
         yield f"  {_contacts_line(draft, language)}"
     yield _sums(result, language)
-    yield from _ending(result, language)
-    yield from _open_questions(result, language)
+    yield from _ending_lines(result, language)
+    yield from _open_question_line(result, language)
 
 
 def _edit_line(edit: FacilityEdit, language: Language) -> str:
@@ -301,7 +301,7 @@ def _sums(result: ImportResult, language: Language) -> str:
     )
 
 
-def _open_questions(result: ImportResult, language: Language) -> Iterator[str]:
+def _open_question_line(result: ImportResult, language: Language) -> Iterator[str]:
     questions, waiting = len(result.proposal.questions), result.proposal.waiting
     if questions:
         dry = "open" if result.write else "open_dry"
@@ -309,7 +309,7 @@ def _open_questions(result: ImportResult, language: Language) -> Iterator[str]:
         yield phrase.format(questions=questions, waiting=waiting)
 
 
-def _ending(result: ImportResult, language: Language) -> Iterator[str]:
+def _ending_lines(result: ImportResult, language: Language) -> Iterator[str]:
     phrases = _PHRASES[language]
     if result.written:
         yield phrases["partly" if result.proposal.errors else "written"].format(files=len(result.written))

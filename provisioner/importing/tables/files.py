@@ -57,7 +57,7 @@ def read_delimited(data: bytes) -> Grid:
 
     A text that is not Unicode, or with an open quote, raises `FileRefusedError`.
     """
-    text = _decoded(data)
+    text = _decoded_text(data)
     if _MARKUP.match(text):
         raise FileRefusedError(error("file-html"))
     if _CONTROL.search(text):
@@ -65,10 +65,10 @@ def read_delimited(data: bytes) -> Grid:
     first, _, rest = text.partition("\n")
     named = _NAMED_SEPARATOR.fullmatch(first.strip())
     separator = named[1] if named else _separator(text)
-    return Grid("", _rows(f"\n{rest}" if named else text, separator))
+    return Grid("", _read_rows(f"\n{rest}" if named else text, separator))
 
 
-def _decoded(data: bytes) -> str:
+def _decoded_text(data: bytes) -> str:
     encoding, mark = next(((name, mark) for mark, name in _MARKS if data.startswith(mark)), (_guess(data), b""))
     try:
         return data[len(mark) :].decode(encoding)
@@ -95,10 +95,10 @@ def _one_byte_a_letter(data: bytes) -> str:
 
 def _separator(text: str) -> str:
     """Return the separator with most known headers, else with most cells."""
-    return max(_SEPARATORS, key=lambda separator: _fit(text, separator))
+    return max(_SEPARATORS, key=lambda separator: _headers_and_columns(text, separator))
 
 
-def _fit(text: str, separator: str) -> tuple[int, int]:
+def _headers_and_columns(text: str, separator: str) -> tuple[int, int]:
     sample: list[list[str]] = []
     with suppress(csv.Error):  # it is refused when the table is read
         sample.extend(islice(_reader(text, separator), _SAMPLE_ROWS))
@@ -109,7 +109,7 @@ def _reader(text: str, separator: str) -> Iterable[list[str]]:
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 
-def _rows(text: str, separator: str) -> dict[int, dict[int, Cell]]:
+def _read_rows(text: str, separator: str) -> dict[int, dict[int, Cell]]:
     rows: dict[int, dict[int, Cell]] = {}
     number = cells = 0
     try:
