@@ -158,7 +158,7 @@ def test_a_new_login_of_a_recorder_is_tried_by_two_channels_and_then_by_all_or_b
     lines = [line(f"hn/a/bad-{n}/sub", wrong) for n in range(6)]
     lines += [line(f"hn/a/good-{n}/sub", right, password="right") for n in range(4)]
     host = host_of(start_relay, monkeypatch, [])
-    monkeypatch.setattr(quarantine_trial, "_log", lambda _since: host.relay.log().splitlines())
+    monkeypatch.setattr(quarantine_trial, "_relay_log", lambda _since: host.relay.log().splitlines())
     monkeypatch.setattr(dead_man, "renew", lambda *_: None)
     wanted = host.whole.replace("paths:\n", "paths:\n" + "\n".join(lines) + "\n").replace("cfg/0123", "cfg/4567")
     (tmp_path / "staged").write_text(wanted)

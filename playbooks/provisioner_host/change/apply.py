@@ -44,7 +44,7 @@ def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
     `rollback-failed`; `before` has paths, readers and peers before the switch.
     """
     change = ApplyTransaction(request, folder)
-    return _alone(change, lambda: _apply(change))
+    return _under_lock(change, lambda: _run_apply(change))
 
 
 def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
@@ -53,10 +53,10 @@ def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
     The answer is that of an apply; `affected` names the paths that differ between the two states.
     """
     change = Transaction(request, folder)
-    return _alone(change, lambda: _roll_back(change, request))
+    return _under_lock(change, lambda: _run_rollback(change, request))
 
 
-def _alone(change: Transaction, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
+def _under_lock(change: Transaction, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
     try:
         with leases.lock(change.run_id):
             return begin(change) or work()
@@ -67,7 +67,7 @@ def _alone(change: Transaction, work: Callable[[], ChangeAnswer]) -> ChangeAnswe
         return change.answer("refused", words_of(error))
 
 
-def _apply(change: ApplyTransaction) -> ChangeAnswer:
+def _run_apply(change: ApplyTransaction) -> ChangeAnswer:
     arms_early = False
     try:
         change.step("prepare", keys.prepare)
@@ -157,8 +157,8 @@ def _health(change: ApplyTransaction) -> last_good.LiveState:
     return health(request["units"], request["peers"], request["sentinel"], rules=rules)
 
 
-def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
-    target = _target(request["target"])
+def _run_rollback(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
+    target = _generation_of(request["target"])
     if target is None:
         return change.refused(Failed(f"this host keeps no state of before {request['target'] or 'any run'}"))
     generation = paths.GENERATIONS / target
@@ -176,7 +176,7 @@ def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
         gate_request = _differing(request["gate"], set(affected) - set(removed))
         before = change.step("paths before", lambda: gate.look(gate_request))
         change.step("save last-good", lambda: last_good.save(_owned_or_saved(state)))
-        _check_aside(change, request["lockout"], generation, state)
+        _check_saved_files(change, request["lockout"], generation, state)
         before = change.step("paths at the switch", lambda: gate.latest(before))
     except Failed as error:
         return change.refused(error)
@@ -196,7 +196,7 @@ def _roll_back(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     return change.answer("armed", before=before, receipt=receipt, switched=switched, affected=affected, removed=removed)
 
 
-def _target(run_id: str) -> str | None:
+def _generation_of(run_id: str) -> str | None:
     runs = [str(g["run"]) for g in last_good.generations()]
     if not run_id:
         return runs[0] if runs else None
@@ -221,7 +221,7 @@ def _differing(request: GateRequest | None, names: set[str]) -> GateRequest | No
     return request and {**request, "paths": [path for path in request["paths"] if path["name"] in names]}
 
 
-def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state: dict[str, Any]) -> None:
+def _check_saved_files(change: Transaction, ssh: LockoutCheck, generation: Path, state: dict[str, Any]) -> None:
     saved = {f["path"]: generation / f["content"] for f in state["files"]}
     if rules := saved.get(str(paths.NFT_FILE)):
         change.step("check rules", lambda: firewall.intended(rules))

@@ -64,25 +64,25 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
     part of the answer and stop nothing. With `switched`, last-good is the state before the switch.
     """
     if request is None:
-        return {"sessions": _sessions(switched=switched), "relay": None, "waited_s": 0.0}
+        return {"sessions": _sessions_now(switched=switched), "relay": None, "waited_s": 0.0}
     started = time.monotonic()
     since, wait_s = request.get("since", started), request.get("wait_s", 0.0)
     # Whatever a request says of a moment, of another boot perhaps: nobody waits longer.
     moment = started + max(0.0, min(since + wait_s - started, _LONGEST_WAIT_S))
-    first = _sessions(switched=switched) if request.get("first") else None
+    first = _sessions_now(switched=switched) if request.get("first") else None
     early = None
     if switched and request["paths"] and request.get("early_s") and moment > started:
         time.sleep(max(0.0, moment - request["early_s"] - time.monotonic()))
         early = _EarlyReads(request)
     time.sleep(max(0.0, moment - time.monotonic()))
     waited_s = max(0.0, time.monotonic() - since)
-    now = _sessions(switched=switched)
+    now = _sessions_now(switched=switched)
     relay_ = _evidence(request, switched=switched, early=early) if _asks(request) else None
     looked: LookAnswer = {"sessions": now, "relay": relay_, "waited_s": waited_s}
     return looked if first is None else {**looked, "first": first}
 
 
-def _sessions(*, switched: bool) -> SessionsAnswer:
+def _sessions_now(*, switched: bool) -> SessionsAnswer:
     now = sessions()
     if switched:
         now["changed"] = _changed()

@@ -122,7 +122,7 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
         conf, psk = change.staged(paths.WG_FILE), change.staged(paths.PSK_FILE)
         change.step("check tunnel", lambda: tunnel.check(conf, psk))
     program = change.request["program"]
-    if program is not None and str(paths.MEDIAMTX_FILE) in wanted and _relay_moves(change):
+    if program is not None and str(paths.MEDIAMTX_FILE) in wanted and _relay_files_differ(change):
         path = Path(program["path"])
         readers = change.content(str(paths.READERS_FILE)) if str(paths.READERS_FILE) in wanted else b""
         change.step("check relay", lambda: check_relay(path, change.content(str(paths.MEDIAMTX_FILE)), readers))
@@ -164,7 +164,7 @@ def _tunnel_moves(change: ApplyTransaction, facts: FactsAnswer) -> bool:
     return moved or facts["tunnel"] is None
 
 
-def _relay_moves(change: ApplyTransaction) -> bool:
+def _relay_files_differ(change: ApplyTransaction) -> bool:
     unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
     names = (paths.MEDIAMTX_FILE, paths.READERS_FILE)
     moved = any(str(path) in change.wanted and change.differs(path) for path in names)

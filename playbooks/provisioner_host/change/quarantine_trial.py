@@ -87,7 +87,7 @@ def prove(change: ApplyTransaction) -> None:
     if not tried:
         return
     started, since = time.time(), leases.moment()
-    _put(change, without_logins(wanted, tried.keys(), since, tried))
+    _write_trial_file(change, without_logins(wanted, tried.keys(), since, tried))
     refused = _refused(tried, started)
     if refused:
         text = without_logins(wanted, refused, since)
@@ -100,7 +100,7 @@ def prove(change: ApplyTransaction) -> None:
     leases.extend(change.run_id, OPERATION_S)
 
 
-def _put(change: ApplyTransaction, text: str) -> None:
+def _write_trial_file(change: ApplyTransaction, text: str) -> None:
     wanted = change.wanted[str(paths.MEDIAMTX_FILE)]
     content = text.encode("utf-8", "surrogateescape")
     for _ in range(2):
@@ -115,8 +115,8 @@ def _refused(tried: Tried, started: float) -> set[str]:
     """Return the refused logins; logins without a timely answer pass."""
     until = time.monotonic() + _PATIENCE_S
     while True:
-        accepted = {login for login, names in tried.items() if names & _flowing()}
-        counts = refused_of(_log(started), tried)
+        accepted = {login for login, names in tried.items() if names & _flowing_paths()}
+        counts = refused_of(_relay_log(started), tried)
         refused = {login for login, count in counts.items() if count and login not in accepted}
         settled = {login for login in refused if counts[login] >= len(tried[login])} | accepted
         if settled >= tried.keys() or time.monotonic() >= until:
@@ -124,7 +124,7 @@ def _refused(tried: Tried, started: float) -> set[str]:
         time.sleep(_PAUSE_S)
 
 
-def _flowing() -> set[str]:
+def _flowing_paths() -> set[str]:
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
         return {str(item["name"]) for item in listed if item.get("available")}
@@ -132,7 +132,7 @@ def _flowing() -> set[str]:
         return set()
 
 
-def _log(since: float) -> list[str]:
+def _relay_log(since: float) -> list[str]:
     unit = f"_SYSTEMD_UNIT={paths.UNIT_MEDIAMTX}"
     command = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--since=@{int(since)}", unit]
     try:

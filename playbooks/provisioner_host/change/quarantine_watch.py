@@ -44,7 +44,7 @@ def watch() -> None:
     program = _program_identity()
     # Gateways and this relay may change keys: somebody has to be there always; beside this, as the log may rest.
     Thread(target=_follow_gateways, daemon=True).start()
-    with _followed() as log:
+    with _open_relay_log() as log:
         watcher = Watcher()
         for lines in _batches(log, watcher):
             watcher.hear(lines)
@@ -156,7 +156,7 @@ def _quarantine_refused(to_quarantine: Mapping[str, frozenset[str]]) -> list[str
         return []
     if relay.gap_left() > 0:
         return None
-    text = with_refused_quarantined(live, to_quarantine, _flowing(), leases.moment())
+    text = with_refused_quarantined(live, to_quarantine, _flowing_paths(), leases.moment())
     _rewrite(text)
     return sorted(name for name, _ in pulled - quarantine.pulled_in(text))
 
@@ -177,7 +177,7 @@ def with_refused_quarantined(
     return quarantine.without(quarantine.whole(live), refused, stays)
 
 
-def _flowing() -> set[str] | None:
+def _flowing_paths() -> set[str] | None:
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
         return {str(item["name"]) for item in listed if item.get("available")}
@@ -207,7 +207,7 @@ def _has_read() -> bool:
 
 
 @contextlib.contextmanager
-def _followed() -> Iterator[IO[bytes]]:
+def _open_relay_log() -> Iterator[IO[bytes]]:
     since = time.time() - _PAST_S
     with contextlib.suppress(OSError):
         since = max(since, paths.MEDIAMTX_FILE.stat().st_mtime)

@@ -99,8 +99,8 @@ def can_arm_early(change: ApplyTransaction) -> bool:
 
 def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     """Change files, rules, tunnel and relay; `Failed` names the step."""
-    restart_relay = _differs_unit(change, facts, paths.UNIT_MEDIAMTX) or is_silent(change)
-    restart_quarantine = _differs_unit(change, facts, paths.UNIT_QUARANTINE)
+    restart_relay = _unit_differs(change, facts, paths.UNIT_MEDIAMTX) or is_silent(change)
+    restart_quarantine = _unit_differs(change, facts, paths.UNIT_QUARANTINE)
     reload = any(change.differs(Path(path)) for path in change.wanted if path.endswith(".service"))
     reload = reload or any(unit["reload"] or _drop_ins(facts, name) for name, unit in facts["units"].items())
     following = second_tunnel.installed()
@@ -109,7 +109,7 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
         change.step("units", lambda: units.systemctl("daemon-reload"))
     if str(paths.NFT_FILE) in change.wanted:
         change.step("rules", lambda: firewall.load(paths.NFT_FILE) if must_load(facts) else None)
-        change.step("firewall unit", lambda: _on(paths.UNIT_NFT, facts))
+        change.step("firewall unit", lambda: _enable_and_start(paths.UNIT_NFT, facts))
     change.step("tunnel", lambda: _switch_tunnel(facts, following))
     if str(paths.MEDIAMTX_FILE) in change.wanted:
         before = relay.read_file()
@@ -127,7 +127,7 @@ def is_silent(change: ApplyTransaction) -> bool:
     return paths.UNIT_MEDIAMTX in change.request["restart"]
 
 
-def _on(name: str, facts: FactsAnswer) -> None:
+def _enable_and_start(name: str, facts: FactsAnswer) -> None:
     state = facts["units"].get(name)
     if state is None or state["enabled"] != "enabled":
         units.systemctl("enable", name)
@@ -150,10 +150,10 @@ def _switch_tunnel(facts: FactsAnswer, following: second_tunnel.FollowingKey | N
 def _switch_quarantine(facts: FactsAnswer, *, restart: bool) -> None:
     if restart:
         units.systemctl("restart", paths.UNIT_QUARANTINE)
-    _on(paths.UNIT_QUARANTINE, facts)
+    _enable_and_start(paths.UNIT_QUARANTINE, facts)
 
 
-def _differs_unit(change: ApplyTransaction, facts: FactsAnswer, name: str) -> bool:
+def _unit_differs(change: ApplyTransaction, facts: FactsAnswer, name: str) -> bool:
     unit = paths.UNIT_FOLDER / name
     if str(unit) not in change.wanted:
         return False
@@ -196,7 +196,7 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
         units.restart_silent(paths.UNIT_MEDIAMTX)
     elif restart:
         units.restart(paths.UNIT_MEDIAMTX)
-    _on(paths.UNIT_MEDIAMTX, facts)
+    _enable_and_start(paths.UNIT_MEDIAMTX, facts)
     sentinel = change.request["sentinel"]
     if relay.wait_for(sentinel, 5):
         return

@@ -126,7 +126,7 @@ class _Monitor:
                 stderr=subprocess.DEVNULL,
                 env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
             )
-            self._thread = threading.Thread(target=self._read, daemon=True)
+            self._thread = threading.Thread(target=self._read_output, daemon=True)
             self._thread.start()
             # It tells of no packet from before it listens.
             time.sleep(_READY_S)
@@ -136,7 +136,7 @@ class _Monitor:
         """Whether it runs; an nft without trace exits at once."""
         return self._process is not None and self._process.poll() is None
 
-    def _read(self) -> None:
+    def _read_output(self) -> None:
         assert self._process is not None  # noqa: S101 (for the type checker)
         assert self._process.stdout is not None  # noqa: S101
         with contextlib.suppress(OSError, ValueError):
@@ -170,7 +170,7 @@ def parse(lines: Iterable[str], own_table: str, listen_port: int) -> list[DropAn
         if matched["what"] == "packet: ":
             packets.setdefault(matched["id"], dict(_FIELD.findall(rest)))
         elif matched["table"] != own_table and _drops(matched["what"], rest):
-            drop = _drop(matched["table"], matched["chain"], packets.get(matched["id"], {}), listen_port)
+            drop = _drop_answer(matched["table"], matched["chain"], packets.get(matched["id"], {}), listen_port)
             if drop is not None and drop not in drops and len(drops) < _MOST_DROPS:
                 drops.append(drop)
     return drops
@@ -180,7 +180,7 @@ def _drops(kind: str, text: str) -> bool:
     return bool(_RULE_DROPS.search(text)) if kind == "rule " else text.split(" ", 1)[0] == "drop"
 
 
-def _drop(table: str, chain: str, packet: dict[str, str], listen_port: int) -> DropAnswer | None:
+def _drop_answer(table: str, chain: str, packet: dict[str, str], listen_port: int) -> DropAnswer | None:
     incoming = "iif" in packet
     side = "saddr" if incoming else "daddr"
     address = packet.get(f"ip {side}") or packet.get(f"ip6 {side}", "")

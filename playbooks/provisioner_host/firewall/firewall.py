@@ -107,7 +107,7 @@ def _items_of_set(kind: str, value: dict[str, Any]) -> Items:
     properties = {k: v for k, v in value.items() if k in {"type", "flags", "timeout", "size", "map"}}
     entries: Items = {f"{kind} {value['name']}": properties}
     if not dynamic:
-        entries.update({f"element {value['name']} {_text(e)}": "" for e in value.get("elem", ())})
+        entries.update({f"element {value['name']} {_element_text(e)}": "" for e in value.get("elem", ())})
     return entries
 
 
@@ -126,18 +126,18 @@ def without_counters(value: Any) -> Any:
     return value
 
 
-def _text(element: Any) -> str:
+def _element_text(element: Any) -> str:
     if not isinstance(element, dict):
-        return " : ".join(map(_text, element)) if isinstance(element, list) else str(element)
+        return " : ".join(map(_element_text, element)) if isinstance(element, list) else str(element)
     prefix = _part(element, "prefix")
     if "val" in _part(element, "elem"):
-        text = _text(element["elem"]["val"])
+        text = _element_text(element["elem"]["val"])
     elif "concat" in element:
-        text = " . ".join(map(_text, element["concat"]))
+        text = " . ".join(map(_element_text, element["concat"]))
     elif {"addr", "len"} <= prefix.keys():
         text = f"{prefix['addr']}/{prefix['len']}"
     elif "range" in element:
-        text = "-".join(map(_text, element["range"]))
+        text = "-".join(map(_element_text, element["range"]))
     else:
         text = json.dumps(element, sort_keys=True)
     return text

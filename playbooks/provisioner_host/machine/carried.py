@@ -166,7 +166,7 @@ def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
         return "is for a side that has no such name"
     try:
         shape, allowed = CALLS[operation]
-        _shaped(request, shape, "")
+        _check_object(request, shape, "")
         _meant_for(request, ours)
         _carries(request, sizes, allowed)
     except _OddError as error:
@@ -196,7 +196,7 @@ def digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _shapes() -> dict[str, dict[str, tuple[bool, str]]]:
+def _parsed_shapes() -> dict[str, dict[str, tuple[bool, str]]]:
     shapes: dict[str, dict[str, tuple[bool, str]]] = {}
     for block in SHAPES.strip().split("\n\n"):
         name, *entries = block.split()
@@ -205,16 +205,16 @@ def _shapes() -> dict[str, dict[str, tuple[bool, str]]]:
     return shapes
 
 
-def _shaped(value: object, shape: str, position: str) -> None:
+def _check_object(value: object, shape: str, position: str) -> None:
     if not isinstance(value, dict):
         raise _OddError(f"has {position or 'a request'} that is no object")
-    fields = _shapes()[shape]
+    fields = _parsed_shapes()[shape]
     for key in value:
         if key not in fields:
             raise _OddError(f"has {_below(position, key)}, which no such request has")
     for key, (is_needed, kind) in fields.items():
         if key in value:
-            _of_kind(value[key], kind, _below(position, key))
+            _check_kind(value[key], kind, _below(position, key))
         elif is_needed:
             raise _OddError(f"lacks {_below(position, key)}")
 
@@ -224,21 +224,21 @@ def _below(position: str, key: object) -> str:
     return f"{position}.{name}"[-_SHOWN * 4 :] if position else name
 
 
-def _of_kind(value: object, kind: str, position: str) -> None:
+def _check_kind(value: object, kind: str, position: str) -> None:
     if kind.endswith("|null"):
         if value is None:
             return
         kind = kind[: -len("|null")]
     if kind[0] in "[{":
-        _of_many(value, kind, position)
+        _check_collection(value, kind, position)
     elif kind in _PLAIN:
         if not _PLAIN[kind](value):
             raise _OddError(f"has {position} that is no {_WORDS[kind]}")
     else:
-        _shaped(value, kind, position)
+        _check_object(value, kind, position)
 
 
-def _of_many(value: object, kind: str, position: str) -> None:
+def _check_collection(value: object, kind: str, position: str) -> None:
     if not isinstance(value, list if kind[0] == "[" else dict) or len(value) > _MOST:
         raise _OddError(f"has {position} that is no {'list' if kind[0] == '[' else 'object'}, or is too long")
     inner = kind[1:-1]
@@ -253,7 +253,7 @@ def _of_many(value: object, kind: str, position: str) -> None:
             raise _OddError(f"has {position} with something that is no {_WORDS[inner]}")
         return
     for member in value:
-        _shaped(member, inner, position)
+        _check_object(member, inner, position)
 
 
 def _is_text(value: object) -> bool:

@@ -94,11 +94,11 @@ def run(
         complaint = _Complaint(process.stderr)
         # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
         lines = json.dumps(modules).encode() + b"\n", request + b"\n"
-        threading.Thread(target=_hand_out, args=(process.stdin, lines, start, until), daemon=True).start()
-        return "" if hear(_lines(process.stdout, until)) else complaint.text()
+        threading.Thread(target=_write_request, args=(process.stdin, lines, start, until), daemon=True).start()
+        return "" if hear(_answer_lines(process.stdout, until)) else complaint.text()
 
 
-def _hand_out(stdin: IO[bytes] | None, lines: tuple[bytes, bytes], start: Start | None, until: float) -> None:
+def _write_request(stdin: IO[bytes] | None, lines: tuple[bytes, bytes], start: Start | None, until: float) -> None:
     # It may be gone before it has read: then it answers nothing, and says why.
     with contextlib.suppress(OSError, ValueError):
         if stdin is not None:
@@ -137,7 +137,7 @@ class _Complaint:
         return self._said.decode(errors="replace").strip()
 
 
-def _lines(stdout: IO[bytes] | None, until: float) -> Iterator[bytes]:
+def _answer_lines(stdout: IO[bytes] | None, until: float) -> Iterator[bytes]:
     if stdout is None:
         return
     rest = b""

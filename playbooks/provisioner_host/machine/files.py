@@ -50,7 +50,7 @@ def words_of(error: Exception) -> str:
         reason = error.strerror or str(error)
         return f"{error.filename}: {reason}" if error.filename else reason
     folders = [_existing(Path(os.fsdecode(error.filename)).parent)] if error.filename else _tight()
-    return "; ".join(f"{folder} {_state(folder, error)}" for folder in folders) or str(error)
+    return "; ".join(f"{folder} {_disk_state(folder, error)}" for folder in folders) or str(error)
 
 
 def disks() -> list[DiskAnswer]:
@@ -76,7 +76,7 @@ def named(error: OSError, path: Path, size: int) -> OSError:
     return OSError(error.errno, f"{error.strerror}, {_amount(size)} needed", str(path))
 
 
-def _state(folder: Path, error: OSError) -> str:
+def _disk_state(folder: Path, error: OSError) -> str:
     disk = os.statvfs(folder)
     if error.errno == errno.EROFS:
         return "is on a disk that is read-only: see the kernel's log (dmesg) for why, and mount it anew"

@@ -63,7 +63,7 @@ class Scratch:
     def close(self) -> None:
         """Kill the namespace's processes and end it."""
         with contextlib.suppress(OSError):
-            self._end_all()
+            self._kill_processes()
         self._tasks.put(None)
         self._thread.join()
 
@@ -71,7 +71,7 @@ class Scratch:
         while (task := self._tasks.get()) is not None:
             task()
 
-    def _end_all(self) -> None:
+    def _kill_processes(self) -> None:
         ours = Path(self.path).stat().st_ino
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):

@@ -64,7 +64,7 @@ def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
             "active": fields["ActiveState"],
             "enabled": fields["UnitFileState"] or "absent",
             "reload": fields["NeedDaemonReload"] == "yes",
-            "drop_ins": _overriding(fields.get("FragmentPath", ""), fields["DropInPaths"]),
+            "drop_ins": _overriding_files(fields.get("FragmentPath", ""), fields["DropInPaths"]),
             "pid": int(fields["MainPID"]),
         }
     return states
@@ -98,7 +98,7 @@ def active(name: str) -> str:
         return "unknown"
 
 
-def _overriding(fragment: str, drop_ins: str) -> list[str]:
+def _overriding_files(fragment: str, drop_ins: str) -> list[str]:
     paths = drop_ins.split()
     if any(mark in drop_ins for mark in "'\"\\"):
         import shlex  # noqa: PLC0415 (systemd quotes a name with a space in it, which hardly any host has)

@@ -62,14 +62,14 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
     live = firewall.live() if shutil.which("nft", path=PATH) else None
     frozen_parts = frozen.FrozenParts(request.get("held", ()), key)
     intended = frozen_parts.rules(folder / "files/nft")
-    facts["firewall"] = {"present": live is not None, "differences": _differences(intended, live)}
+    facts["firewall"] = {"present": live is not None, "differences": _rule_differences(intended, live)}
     if request.get("held"):
         facts["held"] = frozen_parts.answer
     if request["program"]:
         facts["firewalls"] = machine.firewalls()
         facts["program"] = program(Path(request["program"]), manifest)
         facts["relay"] = _relay_file(key, frozen_parts)
-        facts["runtime"] = _runtime() if runtime else None
+        facts["runtime"] = _relay_runtime() if runtime else None
     _add_quarantine(facts, frozen_parts, key)
     if request.get("receipts"):
         facts["receipts"] = last_good.recorded_heads()
@@ -93,7 +93,7 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
     return facts
 
 
-def _differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
+def _rule_differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
     if not intended.exists():
         return [] if live is None else [{"name": _TABLE, "action": "delete"}]
     if shutil.which("nft", path=PATH) is None:
@@ -146,7 +146,7 @@ def _add_quarantine(facts: FactsAnswer, frozen_parts: frozen.FrozenParts, key: s
         runtime["sentinel"] = frozen_parts.sentinel or quarantine.sentinel_in(quarantine.whole(live))
 
 
-def _runtime() -> RuntimeAnswer | None:
+def _relay_runtime() -> RuntimeAnswer | None:
     names: list[str] = []
 
     def note(listed: list[dict[str, Any]]) -> None:

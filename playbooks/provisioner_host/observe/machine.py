@@ -176,19 +176,21 @@ def default_route() -> DefaultRouteAnswer | None:
 
 def taken(wanted: PortsToTake) -> list[PortAnswer]:
     """Return our ports that other programs use, at most 20."""
-    own_users, tcp = _own_users(), list(_sockets("tcp"))
+    own_users, tcp = _own_users(), list(_listening_sockets("tcp"))
     answer: list[PortAnswer] = []
     for port in wanted["tcp"]:
         foreign = [listener for listener in tcp if listener.port == port and listener.user not in own_users]
-        answer += [_answer("tcp", listener) for listener in foreign if listener.address in {_ANY, _ANY_6, _LOOPBACK}]
+        answer += [
+            _port_answer("tcp", listener) for listener in foreign if listener.address in {_ANY, _ANY_6, _LOOPBACK}
+        ]
     for port in wanted["udp"]:
         if port not in tunnel.listened_ports():
-            answer += [_answer("udp", listener) for listener in _sockets("udp") if listener.port == port]
+            answer += [_port_answer("udp", listener) for listener in _listening_sockets("udp") if listener.port == port]
     led = set(wanted.get("led", ()))
     # What this machine says to itself is led nowhere: a resolver that waits on loopback is in nobody's way.
     answer += [
-        _answer("udp", listener)
-        for listener in _sockets("udp")
+        _port_answer("udp", listener)
+        for listener in _listening_sockets("udp")
         if listener.port in led and not _is_loopback(listener.address)
     ]
     return answer[:_MOST_PORTS]
@@ -204,14 +206,14 @@ def _own_users() -> Collection[int]:
     return ()
 
 
-def _answer(protocol: str, socket: Socket) -> PortAnswer:
+def _port_answer(protocol: str, socket: Socket) -> PortAnswer:
     user = str(socket.user)
     with contextlib.suppress(KeyError):
         user = pwd.getpwuid(socket.user).pw_name
     return {"protocol": protocol, "port": socket.port, "user": user}
 
 
-def _sockets(protocol: str) -> Iterator[Socket]:
+def _listening_sockets(protocol: str) -> Iterator[Socket]:
     for family in ("", "6"):
         with contextlib.suppress(OSError):
             text = Path(f"/proc/net/{protocol}{family}").read_text()

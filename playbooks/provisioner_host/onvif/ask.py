@@ -79,7 +79,7 @@ class _Device:
         """Ask for the clock; a device without one may answer the rest."""
         before = time.time()
         try:
-            clock = _read(self._post(messages.TIME, messages.DEVICE_PATH), messages.time_in)
+            clock = _read(self._post_body(messages.TIME, messages.DEVICE_PATH), messages.time_in)
         except (NoAnswer, Unreadable, RefusedLogin):
             return
         after = time.time()
@@ -88,14 +88,14 @@ class _Device:
 
     def _ask(self, body: str, path: str, reading: Callable[[bytes], _T]) -> _T:
         """Ask without a login, then with one if required and not refused."""
-        reply = self._post(body, path)
+        reply = self._post_body(body, path)
         try:
             return _read(reply, reading)
         except RefusedLogin:
             if not self._asked["login"]:
                 raise
         self.account["tried"] = True
-        reply = self._post(body, path, self._asked["login"], reply.challenge)
+        reply = self._post_body(body, path, self._asked["login"], reply.challenge)
         self.account["tried"] = False
         if reply.status == _FORBIDDEN:
             raise _Forbidden("HTTP 403: its user may not ask that; see the user's rights")
@@ -111,9 +111,9 @@ class _Device:
             return
         except (Silent, NoAnswer, Unreadable):
             return
-        self.account["profile"] = _profile(wanted, profiles)
+        self.account["profile"] = _profile_answer(wanted, profiles)
 
-    def _post(
+    def _post_body(
         self, body: str, path: str, login: tuple[str, str] | None = None, challenge: Challenge | None = None
     ) -> Reply:
         header = authorization = ""
@@ -139,7 +139,7 @@ def _ahead_s(clock: DeviceTime, before: float, after: float) -> float:
     return 0.0 if clock.utc is None else clock.utc - (before + after) / 2
 
 
-def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswer:
+def _profile_answer(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswer:
     wanted = messages.word_of(wanted)
     names = [(profile.name or profile.token)[:_LONGEST_NAME] for profile in profiles[:_MOST_NAMED]]
     for profile in profiles:
@@ -166,12 +166,12 @@ def serve(request: AskingRequest) -> None:
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     alone = threading.Lock()
 
-    def one(number: int) -> None:
+    def print_account(number: int) -> None:
         line = json.dumps([number, _account(request["devices"][number], request["until"])])
         with alone:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
     with ThreadPoolExecutor(max_workers=request["at_once"]) as asking:
-        for _ in asking.map(one, range(len(request["devices"]))):
+        for _ in asking.map(print_account, range(len(request["devices"]))):
             pass

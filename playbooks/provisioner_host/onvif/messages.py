@@ -165,7 +165,7 @@ def _end_of(received: bytearray) -> Callable[[bytearray], bool] | None:
         if len(received) > _LONGEST_HEAD:
             raise NoAnswer("it does not answer by HTTP")
         return None
-    fields = _fields(bytes(received[:end]))
+    fields = _header_fields(bytes(received[:end]))
     if _is_chunked(fields):
         return lambda all_of_it: all_of_it.endswith(b"0\r\n\r\n")
     length = fields.get("content-length", "")
@@ -191,13 +191,13 @@ def reply_in(received: bytes) -> Reply:
     status = _STATUS.match(head)
     if not end or status is None:
         raise NoAnswer("it does not answer by HTTP")
-    fields = _fields(head)
+    fields = _header_fields(head)
     if _is_chunked(fields):
-        body = _unchunked(body)
+        body = _body_without_chunks(body)
     return Reply(int(status[1]), body, challenge_in(fields.get("www-authenticate", "")))
 
 
-def _fields(head: bytes) -> dict[str, str]:
+def _header_fields(head: bytes) -> dict[str, str]:
     fields: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
@@ -206,7 +206,7 @@ def _fields(head: bytes) -> dict[str, str]:
     return fields
 
 
-def _unchunked(body: bytes) -> bytes:
+def _body_without_chunks(body: bytes) -> bytes:
     parts, at = [], 0
     while at < len(body):
         end = body.find(b"\r\n", at, at + _LONGEST_SIZE)
@@ -272,7 +272,7 @@ def elements_in(body: bytes) -> list[Element]:
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reading.refuse
     parser.EntityDeclHandler = reading.refuse
-    parser.StartElementHandler = reading.begin
+    parser.StartElementHandler = reading.begin_element
     parser.EndElementHandler = reading.end
     parser.CharacterDataHandler = reading.hear
     try:
@@ -293,7 +293,7 @@ class _Reading:
     def refuse(self, *_: object) -> None:
         raise Unreadable("it declares a document type")
 
-    def begin(self, name: str, attributes: dict[str, str]) -> None:
+    def begin_element(self, name: str, attributes: dict[str, str]) -> None:
         self._begun += 1
         if len(self._open) >= _DEEPEST or self._begun > _MOST_ELEMENTS:
             raise Unreadable("it is larger than any answer")
@@ -356,10 +356,10 @@ def nameplate_in(body: bytes) -> Nameplate:
 def time_in(body: bytes) -> DeviceTime:
     """Return a device's clock; raise `Unreadable` or `RefusedLogin`."""
     numbers = {path: element.text for path, element in _below(body, "GetSystemDateAndTimeResponse")}
-    return DeviceTime(_moment(numbers, "UTCDateTime"), _moment(numbers, "LocalDateTime"))
+    return DeviceTime(_utc_seconds(numbers, "UTCDateTime"), _utc_seconds(numbers, "LocalDateTime"))
 
 
-def _moment(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
+def _utc_seconds(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
     days, hours = ("Year", "Month", "Day"), ("Hour", "Minute", "Second")
     names = (*(("Date", name) for name in days), *(("Time", name) for name in hours))
     parts = [_number(numbers.get(("SystemDateAndTime", which, *name), "")) for name in names]
@@ -401,14 +401,14 @@ def profiles_in(body: bytes) -> list[MediaProfile]:
     below: list[tuple[tuple[str, ...], str]] = []
     for path, element in _below(body, "GetProfilesResponse"):
         if path == ("Profiles",):
-            profiles.append(_profile(element.attributes.get("token", ""), below))
+            profiles.append(_media_profile(element.attributes.get("token", ""), below))
             below = []
         else:
             below.append((path[1:], element.text))
     return profiles[:MOST_PROFILES]
 
 
-def _profile(token: str, below: Sequence[tuple[tuple[str, ...], str]]) -> MediaProfile:
+def _media_profile(token: str, below: Sequence[tuple[tuple[str, ...], str]]) -> MediaProfile:
     texts: dict[tuple[str, ...], str] = {}
     for path, text in below:
         texts.setdefault(path, text)

@@ -206,7 +206,7 @@ def command(addresses: Iterable[str], until: float) -> list[str]:
 
 def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
     """Return by device the login that yields a picture now."""
-    available = _flowing()
+    available = _flowing_paths()
     flowing = {device["name"]: [path for path in device["paths"] if path in available] for device in devices}
     sources = relay.sources({path for path_names in flowing.values() for path in path_names})
     logins: dict[str, _Login] = {}
@@ -217,7 +217,7 @@ def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
     return logins
 
 
-def _flowing() -> set[str]:
+def _flowing_paths() -> set[str]:
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
         return {str(item["name"]) for item in listed if item.get("available")}

@@ -123,14 +123,14 @@ def without(text: str, refused: Refused, flowing: Collection[tuple[str, str]] = 
         return text
     out: list[str] = []
 
-    def marked(line: re.Match[str]) -> str:
+    def marked_line(line: re.Match[str]) -> str:
         path_line = _path(line)
         if path_line is None or path_line.login not in refused or (path_line.name, path_line.login) in flowing:
             return line[0]
         out.append(f"{refused[path_line.login]} {path_line.name}")
         return f"{_MARK}{refused[path_line.login]}:{line['line']}"
 
-    changed = _LINE.sub(marked, text)
+    changed = _LINE.sub(marked_line, text)
     # A sentinel of its own: what waits for this file must not take the one before for it.
     sentinel = hashlib.sha256("\n".join(out).encode()).hexdigest()[:8]
     return _SENTINEL.sub(rf"\g<1>{sentinel}", changed) if out else text

@@ -70,7 +70,7 @@ def describe(content: str, key: str) -> RelayAnswer:
                 else:
                     paths[name] = describe_path(value, key)
             elif entry := _SETTING_LINE.match(line):
-                settings[entry[1]] = _setting(entry[1], entry[2], key)
+                settings[entry[1]] = _setting_value(entry[1], entry[2], key)
             else:
                 foreign += 1
         except ValueError:
@@ -139,7 +139,7 @@ def sources(paths: set[str]) -> dict[str, str]:
     by_path: dict[str, str] = {}
     for entry in lines:
         if entry and (name := json.loads(entry[1])) in paths:
-            by_path[name] = str(_settings(entry[2]).get("source", ""))
+            by_path[name] = str(_settings_in(entry[2]).get("source", ""))
     return by_path
 
 
@@ -147,7 +147,7 @@ def changed_paths(then: str, now: str) -> list[str]:
     """Return the paths that differ between two relay files."""
     before, after = _lines_by_path(then), _lines_by_path(now)
     both = (name for name, line in after.items() if before.get(name, line) != line)
-    return sorted(json.loads(name) for name in both if _settings(before[name]) != _settings(after[name]))
+    return sorted(json.loads(name) for name in both if _settings_in(before[name]) != _settings_in(after[name]))
 
 
 def _lines_by_path(content: str) -> dict[str, str]:
@@ -155,7 +155,7 @@ def _lines_by_path(content: str) -> dict[str, str]:
     return {match[1]: match[2] for match in matches if not match[1].startswith(f'"{SENTINEL_PREFIX}')}
 
 
-def _settings(text: str) -> dict[str, Any]:
+def _settings_in(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError:
@@ -174,7 +174,7 @@ def users_of(content: str) -> list[dict[str, Any]] | None:
     return listed if whole else None
 
 
-def _setting(name: str, text: str, key: str) -> Any:
+def _setting_value(name: str, text: str, key: str) -> Any:
     try:
         value = json.loads(text)
     except ValueError:
@@ -338,7 +338,7 @@ def check(program: Path, conf: Path) -> None:
     # that nobody reads stops it there (1,000 paths never came up).
     with scratch() as namespace, tempfile.TemporaryFile(dir=conf.parent) as output:
         namespace.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
-        command = _trial(program, conf, namespace)
+        command = _trial_command(program, conf, namespace)
         with _started(command, output) as process:
             try:
                 _await_sockets(namespace, process, addresses, output)
@@ -347,7 +347,7 @@ def check(program: Path, conf: Path) -> None:
                 sandbox.end(command)
 
 
-def _trial(program: Path, conf: Path, namespace: Scratch) -> list[str]:
+def _trial_command(program: Path, conf: Path, namespace: Scratch) -> list[str]:
     if refusal := sandbox.refusal():
         raise Failed(refusal)
     # Whose program it is nobody knows: it sees the file that it is to try, this namespace, and nothing else.
@@ -385,7 +385,7 @@ def _await_sockets(
     until = started + 15
     while process.poll() is None and time.monotonic() < until:
         # By connecting: the kernel's table of sockets is large, and takes longer to read than MediaMTX to start.
-        addresses = [address for address in addresses if not namespace.call(partial(_answers, address))]
+        addresses = [address for address in addresses if not namespace.call(partial(_accepts_connections, address))]
         if not addresses:
             return
         time.sleep(_pause(started))
@@ -404,7 +404,7 @@ def _error_of(text: str) -> str:
     return (errors or text.splitlines() or ["it said nothing"])[-1][-400:]
 
 
-def _answers(address: tuple[str, int]) -> bool:
+def _accepts_connections(address: tuple[str, int]) -> bool:
     try:
         socket.create_connection(address, timeout=2).close()
     except OSError:

@@ -55,10 +55,10 @@ class Spent(NamedTuple):
 def spent() -> Spent:
     """Return the processor time of the present MediaMTX."""
     pid = int(_shown("MainPID").get("MainPID") or 0)
-    return _spent(pid)
+    return _spent_by(pid)
 
 
-def _spent(pid: int) -> Spent:
+def _spent_by(pid: int) -> Spent:
     times = list(_thread_times(pid)) if pid else []
     machine = _machine_ticks()
     ran, waited = (sum(row[at] for row in times) / _NS for at in (0, 1))
@@ -87,7 +87,7 @@ def evidence(before: Spent) -> ServiceAnswer:
     shown = _shown(_FIELDS)
     pid = int(shown.get("MainPID") or 0)
     restarts, ended = _restarts() if int(shown.get("NRestarts") or 0) else (0, "")
-    now = _spent(pid)
+    now = _spent_by(pid)
     is_same = pid != 0 and pid == before.pid
     started = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
     machine = now.machine - before.machine

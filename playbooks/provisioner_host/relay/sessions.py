@@ -108,7 +108,7 @@ def end_revoked(before: str, now: str) -> list[str]:
             raise Failed(f"{_sessions(len(doomed))} goes on: of {next(iter(doomed.values()))}")
         families = {_id(session): str(session["family"]) for session in listed}
         for session in doomed:
-            _end(session, families[session])
+            _end_session(session, families[session])
         ended |= doomed
         time.sleep(_AGAIN_S)
         listed = relay.reader_sessions()
@@ -147,7 +147,7 @@ def _comes_from(address: str, entry: dict[str, Any]) -> bool:
         return False
 
 
-def _end(session: str, family: str) -> None:
+def _end_session(session: str, family: str) -> None:
     if _ID.fullmatch(session):
         try:
             relay.api(f"/v3/{family}/kick/{session}", method="POST")
@@ -185,12 +185,12 @@ def ssh_from_outside(port: int, networks: list[str]) -> list[str]:
         allowed = [ipaddress.ip_network(network, strict=False) for network in networks]
     except ValueError:  # rules that were edited by hand: whom they let in is not known
         return []
-    peers = {peer for table in _TCP for peer in _peers_of(table, port)}
+    peers = {peer for table in _TCP for peer in _peers_in_table(table, port)}
     outside = {p for p in peers if not p.is_loopback and not any(p in n for n in allowed if n.version == p.version)}
     return sorted(map(str, outside))
 
 
-def _peers_of(table: Path, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _peers_in_table(table: Path, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
         rows = table.read_text(encoding="ascii").splitlines()[1:]
     except OSError:
@@ -212,10 +212,10 @@ def _peer(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 def publishing(since_s: float) -> PublishingAnswer:
     """Return present publishers, and addresses refused within `since_s` seconds."""
-    return {"sessions": _pushing(), "refused": refused_in(relay.log(since_s))}
+    return {"sessions": _pushers(), "refused": refused_in(relay.log(since_s))}
 
 
-def _pushing() -> list[PusherAnswer] | None:
+def _pushers() -> list[PusherAnswer] | None:
     try:
         listed = relay.reader_sessions()
     except (Failed, OSError):
@@ -234,7 +234,7 @@ def refused_in(text: str) -> dict[str, int]:
     for line in text.splitlines():
         if "[session " not in line:
             continue
-        message = _message(line)
+        message = _message_in(line)
         if match := _OPENED.fullmatch(message):
             opened[match[1]] = _valid_address(f"{match[2]}:0")
         elif (match := _REFUSED.match(message)) and opened.get(match[1]):
@@ -242,7 +242,7 @@ def refused_in(text: str) -> dict[str, int]:
     return dict(sorted(refused.most_common(_MOST)))
 
 
-def _message(line: str) -> str:
+def _message_in(line: str) -> str:
     try:
         entry: Any = json.loads(line)
     except ValueError:

@@ -196,16 +196,16 @@ def _entry(line: str, level: str) -> dict[str, Any]:
 
 def connections() -> Connections | None:
     """Return MediaMTX's open outgoing connections, or `None` if unknown."""
-    return _listed([])
+    return _connections_of_relay([])
 
 
 def count_to(address: str, port: int) -> int | None:
     """Count MediaMTX's connections to a device, or return `None` if unknown."""
-    listed = _listed(["dst", "=", f"{address}:{port}"])
+    listed = _connections_of_relay(["dst", "=", f"{address}:{port}"])
     return None if listed is None else len(listed)
 
 
-def _listed(chosen: list[str]) -> Connections | None:
+def _connections_of_relay(chosen: list[str]) -> Connections | None:
     try:
         uid = pwd.getpwnam(USER).pw_uid
         output = run(["ss", "--no-header", "-tneiO", "state", "established", *chosen]).stdout
@@ -266,14 +266,14 @@ def _halted() -> list[EndpointAnswer]:
     listed = run(["nft", "-j", "list", "set", *TABLE, "halted"], check=False)
     if listed.returncode != 0:
         return []
-    return _places(element for entry in json.loads(listed.stdout)["nftables"] for element in _elements(entry))
+    return _endpoints_in(element for entry in json.loads(listed.stdout)["nftables"] for element in _elements(entry))
 
 
 def _elements(entry: dict[str, dict[str, list[object]]]) -> list[object]:
     return entry.get("set", {}).get("elem", [])
 
 
-def _places(elements: Iterable[object]) -> list[EndpointAnswer]:
+def _endpoints_in(elements: Iterable[object]) -> list[EndpointAnswer]:
     places: list[EndpointAnswer] = []
     for element in elements:
         inner = _part(_part(element, "elem"), "val") or element

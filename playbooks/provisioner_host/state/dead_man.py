@@ -60,13 +60,13 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
     record = {"run": run_id, "boot": boot_id(), "since": started, "due": started + seconds, "phase": SWITCHING}
     files.write_json(paths.ARMED, record | {"kind": kind, "target": target, "who": who})
     try:
-        _watch(run_id)
+        _start_watch(run_id)
     except (Failed, OSError):
         disarm()
         raise
 
 
-def _watch(run_id: str) -> None:
+def _start_watch(run_id: str) -> None:
     # systemd's own link, asked for without systemd.
     enabled = paths.UNIT_FOLDER / "sysinit.target.wants" / paths.UNIT_REVERT
     if not enabled.is_symlink():

@@ -83,9 +83,9 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     if psks:
         without[_PSKS] = "".join(f"{k} {psk}\n" for k, psk in revocable_texts.psk_lines(texts[_PSKS]) if k not in keys)
     if cameras or onvif:
-        without[_RULES] = _with_rules(texts[_RULES], {*cameras, *onvif}, (), ())
+        without[_RULES] = _with_frozen_rules(texts[_RULES], {*cameras, *onvif}, (), ())
     if trust or ports:
-        without[_TRUST] = _with_trust(texts[_TRUST], {*trust, *ports}, {}, {})
+        without[_TRUST] = _with_frozen_trust(texts[_TRUST], {*trust, *ports}, {}, {})
     return without, FrozenLines(lines, blocks, psks, cameras, onvif, trust, ports, users)
 
 
@@ -102,11 +102,11 @@ def put_back(texts: Texts, frozen: FrozenLines, key: str) -> dict[str, str]:
     if frozen.peers and _TUNNEL in whole:
         whole[_TUNNEL] = _with_frozen_peers(whole[_TUNNEL], frozen.peers)
         if _PSKS in whole:
-            whole[_PSKS] = _with_psks(whole[_PSKS], frozen.psks, whole[_TUNNEL])
+            whole[_PSKS] = _with_frozen_psks(whole[_PSKS], frozen.psks, whole[_TUNNEL])
     if (frozen.cameras or frozen.asked) and _RULES in whole:
-        whole[_RULES] = _with_rules(whole[_RULES], (), frozen.cameras, frozen.asked)
+        whole[_RULES] = _with_frozen_rules(whole[_RULES], (), frozen.cameras, frozen.asked)
     if (frozen.trust or frozen.ports) and _TRUST in whole:
-        whole[_TRUST] = _with_trust(whole[_TRUST], (), frozen.trust, frozen.ports)
+        whole[_TRUST] = _with_frozen_trust(whole[_TRUST], (), frozen.trust, frozen.ports)
     return whole
 
 
@@ -200,14 +200,14 @@ def _with_paths(
         raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
     remaining = [(name, line) for name, line in present if name not in out]
     listed = sorted([*remaining, *((name, frozen.line) for name, frozen in back.items())]) if back else remaining
-    first, rest = _around_paths(text)
+    first, rest = _lines_around_paths(text)
     result = "".join([*first, *(line for _, line in listed), *rest])
     if users:
         result = _with_users(result, out, users if back else ())
     return _renamed(text, result, key)
 
 
-def _around_paths(text: str) -> tuple[list[str], list[str]]:
+def _lines_around_paths(text: str) -> tuple[list[str], list[str]]:
     lines = text.splitlines(keepends=True)
     is_path = [bool(PATH_LINE.match(line)) and not _is_sentinel(line) for line in text.splitlines()]
     ends = (number for number, line in enumerate(lines) if is_path[number] or _is_sentinel(line))
@@ -265,7 +265,7 @@ def _by_site(peer: PeerBlock) -> tuple[str, str]:
     return facility, "" if f"{kind}/" == _SITE else kind
 
 
-def _with_psks(text: str, frozen: Mapping[str, str], tunnel: str) -> str:
+def _with_frozen_psks(text: str, frozen: Mapping[str, str], tunnel: str) -> str:
     psks = {**dict(revocable_texts.psk_lines(text)), **frozen}
     keys = [peer.key for peer in revocable_texts.peers_in(tunnel) if peer.key in psks]
     rest = [key for key in psks if key not in keys]
@@ -308,7 +308,7 @@ def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
         raise Unclear("the tunnel's file has a peer in another form than ours") from None
 
 
-def _with_rules(text: str, out: Collection[str], cameras: Iterable[str], onvif: Iterable[str]) -> str:
+def _with_frozen_rules(text: str, out: Collection[str], cameras: Iterable[str], onvif: Iterable[str]) -> str:
     sets = revocable_texts.elements_in(text)
 
     def listed(name: str, back: Iterable[str]) -> list[str]:
@@ -338,7 +338,7 @@ def _below(name: str, text: str) -> dict[str, Any]:
     return below if isinstance(below, dict) else {}
 
 
-def _with_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports: Mapping[str, int]) -> str:
+def _with_frozen_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports: Mapping[str, int]) -> str:
     document = json.loads(text)
     for name, back in (("keys", keys), ("ports", ports)):
         entries = {key: value for key, value in _below(name, text).items() if key not in out} | dict(back)

@@ -121,7 +121,7 @@ def prepare() -> None:
         Failed: a user of that name has uid 0, or SELinux labels cannot be set.
     """
     for name in reversed(paths.USERS):
-        _user(name)
+        _make_user(name)
     files.folder(paths.RUN, 0o700)
     files.folder(paths.ETC, 0o750, group="root" if SIDE else paths.USER)
     files.folder(paths.KEYS, 0o700)
@@ -138,7 +138,7 @@ def store_controller_key(folder: Path) -> None:
         files.write(paths.IDENTITY, key_file.read_bytes(), mode=0o600)
 
 
-def _user(name: str) -> None:
+def _make_user(name: str) -> None:
     entry = run(["getent", "passwd", name], check=False)
     if entry.returncode != 0:
         run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name])
@@ -166,8 +166,8 @@ def make_keys(request: KeysRequest, folder: Path) -> KeysAnswer:
     private_key = paths.WG_KEY.read_text()
     answer: KeysAnswer = {"public_key": _public_key(private_key)}
     if request["relay"]:
-        answer["api_hash"] = _hash_of(paths.API_PASSWORD)
-        answer["probe_hash"] = _hash_of(paths.PROBE_PASSWORD)
+        answer["api_hash"] = _password_hash(paths.API_PASSWORD)
+        answer["probe_hash"] = _password_hash(paths.PROBE_PASSWORD)
     next_key = _next_private_key(request["following"], folder) if "following" in request else ""
     if next_key:
         answer["following"] = _public_key(next_key)
@@ -210,7 +210,7 @@ def _restored_key(public_key: str, folder: Path) -> str:
     return private_key
 
 
-def _hash_of(path: Path) -> str:
+def _password_hash(path: Path) -> str:
     if not path.exists():
         files.write(path, secrets.token_urlsafe(32).encode() + b"\n", mode=0o600)
     digest = hashlib.sha256(path.read_text().strip().encode()).digest()

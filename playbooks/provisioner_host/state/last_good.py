@@ -48,7 +48,7 @@ def save(owned: list[str], live: LiveState | None = None) -> None:
     new_folder = paths.LAST_GOOD.with_name("last-good.new")
     shutil.rmtree(new_folder, ignore_errors=True)
     try:
-        _save_in(new_folder, owned, live or LiveState({}))
+        _save_files(new_folder, owned, live or LiveState({}))
         shutil.rmtree(paths.LAST_GOOD, ignore_errors=True)
         new_folder.rename(paths.LAST_GOOD)
     except BaseException:
@@ -57,7 +57,7 @@ def save(owned: list[str], live: LiveState | None = None) -> None:
     files.sync(paths.STATE)
 
 
-def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
+def _save_files(folder: Path, owned: list[str], live: LiveState) -> None:
     folder.mkdir(mode=0o700)
     saved_files = [
         _save_copy(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()
@@ -128,11 +128,11 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
     attempt(lambda: units.relabel(Path(saved["path"]) for saved in state["files"]))
     if live:
         attempt(lambda: _firewall_back(present=state["firewall"]))
-        attempt(lambda: _tunnel_back(before))
-        attempt(lambda: _relay_back(before, changed, relay_changed=any(relay_changed)))
+        attempt(lambda: _restore_tunnel(before))
+        attempt(lambda: _restore_relay(before, changed, relay_changed=any(relay_changed)))
         attempt(lambda: _end_sessions(read_before))
-    attempt(lambda: _units_back(before))
-    attempt(lambda: _manifest_back(folder, state))
+    attempt(lambda: _restore_units(before))
+    attempt(lambda: _restore_manifest(folder, state))
     if carriers:
         attempt(lambda: restore_carriers(folder))
     if live:
@@ -150,7 +150,7 @@ def restore_files(folder: Path, wrong: list[str]) -> list[str]:
         try:
             if saved["path"] == str(paths.READERS_FILE):
                 relay.wait_for_gap(paths.READERS_FILE)
-            if Path(saved["path"]) not in apart and _put_back(folder, saved):
+            if Path(saved["path"]) not in apart and _restore_file(folder, saved):
                 changed.append(str(saved["path"]))
         except OSError as error:
             wrong.append(f"{saved['path']}: {words_of(error)}")
@@ -165,7 +165,7 @@ def restore_carriers(folder: Path) -> None:
         units.systemctl("disable", paths.UNIT_REVERT, check=False)
     for saved in state["files"]:
         if saved["path"] in carriers:
-            _put_back(folder, saved)
+            _restore_file(folder, saved)
     for text in carriers & set(state["absent"]):
         _remove(Path(text))
 
@@ -176,7 +176,7 @@ def _remove(path: Path) -> bool:
     return existed
 
 
-def _put_back(folder: Path, saved: dict[str, Any]) -> bool:
+def _restore_file(folder: Path, saved: dict[str, Any]) -> bool:
     path, copy = Path(saved["path"]), folder / saved["content"]
     rights = (saved["mode"], saved["uid"], saved["gid"])
     content = copy.read_bytes()
@@ -184,13 +184,13 @@ def _put_back(folder: Path, saved: dict[str, Any]) -> bool:
         status = path.stat()
         if (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == rights and path.read_bytes() == content:
             return False
-    _replace(path, copy, content, saved["mode"])
+    _replace_file(path, copy, content, saved["mode"])
     os.chown(path, saved["uid"], saved["gid"])
     path.chmod(saved["mode"])
     return True
 
 
-def _replace(path: Path, copy: Path, content: bytes, mode: int) -> None:
+def _replace_file(path: Path, copy: Path, content: bytes, mode: int) -> None:
     try:
         files.write(path, content, mode=mode)
     except OSError as error:
@@ -214,7 +214,7 @@ def _restore_relay_file(folder: Path, state: dict[str, Any]) -> bool:
     with contextlib.suppress(OSError):  # no room: then it is asked anew, and refused anew
         quarantine.keep_in(folder / saved["content"])
     relay.wait_for_gap()
-    return _put_back(folder, saved)
+    return _restore_file(folder, saved)
 
 
 def _firewall_back(*, present: bool) -> None:
@@ -224,7 +224,7 @@ def _firewall_back(*, present: bool) -> None:
         firewall.delete()
 
 
-def _tunnel_back(before: dict[str, Any]) -> None:
+def _restore_tunnel(before: dict[str, Any]) -> None:
     units.systemctl("daemon-reload")
     if before[paths.UNIT_WG]["active"] != "active":
         units.systemctl("stop", paths.UNIT_WG, check=False)
@@ -236,7 +236,7 @@ def _tunnel_back(before: dict[str, Any]) -> None:
         units.systemctl("restart", paths.UNIT_WG)
 
 
-def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bool) -> None:
+def _restore_relay(before: dict[str, Any], changed: list[str], *, relay_changed: bool) -> None:
     if before[paths.UNIT_MEDIAMTX]["active"] not in {"active", "activating"}:
         units.systemctl("stop", paths.UNIT_MEDIAMTX, check=False)
         return
@@ -279,7 +279,7 @@ def _write_again(path: Path) -> None:
     os.chown(path, status.st_uid, status.st_gid)
 
 
-def _units_back(before: dict[str, Any]) -> None:
+def _restore_units(before: dict[str, Any]) -> None:
     for name in UNITS:
         verb = "enable" if before[name]["enabled"] == "enabled" else "disable"
         units.systemctl(verb, name, check=False)
@@ -294,13 +294,13 @@ def _stop_quarantine_unit(state: dict[str, Any]) -> None:
         units.systemctl("stop", "--no-block", paths.UNIT_QUARANTINE, check=False)
 
 
-def _manifest_back(folder: Path, state: dict[str, Any]) -> None:
+def _restore_manifest(folder: Path, state: dict[str, Any]) -> None:
     now = files.read_json(paths.MANIFEST) or {}
     manifest = state["manifest"]
     if manifest is None:
         paths.MANIFEST.unlink(missing_ok=True)
     elif now != manifest:
-        _replace(paths.MANIFEST, folder / "manifest", (folder / "manifest").read_bytes(), 0o600)
+        _replace_file(paths.MANIFEST, folder / "manifest", (folder / "manifest").read_bytes(), 0o600)
     # A program that came with the change goes with it; one that a saved state needs stays.
     needed = set((manifest or {}).get("programs", ())) | programs_of_generations()
     for text in sorted(set(now.get("programs", ())) - needed):

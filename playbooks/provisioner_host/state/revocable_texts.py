@@ -96,9 +96,9 @@ _RTSP = "554"
 def holdings(texts: RevocableTexts) -> Names:
     """Return the revocable names in a state."""
     return {
-        "peers": {peer.key: peer.name for peer in _peers(texts.tunnel)[1]},
-        "paths": {name: name for name in _paths(texts.relay)},
-        "users": {str(user.get("user")): str(user.get("user")) for user in _users(texts.relay)},
+        "peers": {peer.key: peer.name for peer in _head_and_peers(texts.tunnel)[1]},
+        "paths": {name: name for name in _path_lines(texts.relay)},
+        "users": {str(user.get("user")): str(user.get("user")) for user in _users_in(texts.relay)},
     }
 
 
@@ -109,9 +109,11 @@ def unwanted(saved: RevocableTexts, current: RevocableTexts, wanted: Mapping[str
     """
     live_names, psks = holdings(current), dict(psk_lines(saved.psks))
     secret_of = {
-        "peers": {peer.key: psks.get(peer.key, "") for peer in _peers(saved.tunnel)[1]},
-        "paths": {name: _source(line) for name, line in _paths(saved.relay).items() if name not in live_names["paths"]},
-        "users": {str(user.get("user")): str(user.get("pass")) for user in _users(saved.relay)},
+        "peers": {peer.key: psks.get(peer.key, "") for peer in _head_and_peers(saved.tunnel)[1]},
+        "paths": {
+            name: _source_in(line) for name, line in _path_lines(saved.relay).items() if name not in live_names["paths"]
+        },
+        "users": {str(user.get("user")): str(user.get("pass")) for user in _users_in(saved.relay)},
     }
 
     def of(kind: str) -> dict[str, str]:
@@ -130,37 +132,37 @@ def without(
     """
     changed_names: dict[str, list[str]] = {}
     tunnel, names = _tunnel_without(saved.tunnel, current.tunnel, tombstones["peers"], changed_names)
-    relay = _relay_without(saved.relay, current.relay, tombstones, changed_names)
-    allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.networks}
+    relay = _relay_without_revoked(saved.relay, current.relay, tombstones, changed_names)
+    allowed = {ip for peer in _head_and_peers(tunnel)[1] for ip in peer.networks}
     same = relay == saved.relay and tunnel == saved.tunnel
     rules = _rules_without(saved.rules, current.rules, allowed, None if same else _sources(relay))
     return RevocableTexts(
-        relay, tunnel, _psks_without(saved.psks, current.psks, names, changed_names), rules
+        relay, tunnel, _psks_without_revoked(saved.psks, current.psks, names, changed_names), rules
     ), changed_names
 
 
 # --- the tunnel -----------------------------------------------------------------------------------
 
 
-def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
+def _head_and_peers(text: str) -> tuple[list[str], list[PeerBlock]]:
     head, *blocks = re.split(r"\n(?=\n# [^\n]*\n\[Peer\]\n)", text)
     if not all(_HEAD_LINE.fullmatch(line) for line in head.splitlines()):
         raise Unclear("the tunnel's file has a peer in another form than ours")
-    return head.splitlines(), [_peer(block.strip("\n").splitlines()) for block in blocks]
+    return head.splitlines(), [_peer_block(block.strip("\n").splitlines()) for block in blocks]
 
 
 def peers_in(text: str) -> list[PeerBlock]:
     """Return the peers of a tunnel's file."""
-    return _peers(text)[1]
+    return _head_and_peers(text)[1]
 
 
 def tunnel_of(text: str, peers: Iterable[PeerBlock]) -> str:
     """Return a tunnel's file with other peers."""
-    lines = [*_peers(text)[0], *(line for peer in peers for line in ("", *peer.lines))]
+    lines = [*_head_and_peers(text)[0], *(line for peer in peers for line in ("", *peer.lines))]
     return "\n".join(lines) + "\n"
 
 
-def _peer(lines: list[str]) -> PeerBlock:
+def _peer_block(lines: list[str]) -> PeerBlock:
     keys = [match[1] for line in lines if (match := _KEY.fullmatch(line))]
     allowed = [line.partition(" = ")[2] for line in lines if line.startswith("AllowedIPs = ")]
     whole = all(_PEER_LINE.fullmatch(line) for line in lines) and lines.count("[Peer]") == 1
@@ -174,8 +176,8 @@ def _tunnel_without(
     text: str, current: str, revoked: Mapping[str, str], changed_names: dict[str, list[str]]
 ) -> tuple[str, dict[str, str]]:
     """Return the tunnel's file and its remaining peers' names by key."""
-    lines, peers = _peers(text)
-    live_peers = {peer.key: peer for peer in _peers(current)[1]}
+    lines, peers = _head_and_peers(text)
+    live_peers = {peer.key: peer for peer in _head_and_peers(current)[1]}
     names: dict[str, str] = {}
     changed = False
     for peer in peers:
@@ -194,7 +196,9 @@ def _tunnel_without(
     return ("\n".join(lines) + "\n" if changed else text), names
 
 
-def _psks_without(text: str, current: str, names: Mapping[str, str], changed_names: dict[str, list[str]]) -> str:
+def _psks_without_revoked(
+    text: str, current: str, names: Mapping[str, str], changed_names: dict[str, list[str]]
+) -> str:
     live_psks = dict(psk_lines(current))
     result = ""
     for key, psk in psk_lines(text):
@@ -218,10 +222,10 @@ def psk_lines(text: str) -> Iterator[tuple[str, str]]:
 # --- the relay ------------------------------------------------------------------------------------
 
 
-def _relay_without(text: str, current: str, tombstones: Tombstones, changed_names: dict[str, list[str]]) -> str:
+def _relay_without_revoked(text: str, current: str, tombstones: Tombstones, changed_names: dict[str, list[str]]) -> str:
     if not text:
         return text
-    live_paths, _ = _paths(current), _paths(text)
+    live_paths, _ = _path_lines(current), _path_lines(text)
     users = _users_without(text, current, tombstones["users"], changed_names)
     lines = []
     for line in text.splitlines():
@@ -252,7 +256,7 @@ def _with_own_sentinel(text: str) -> str:
     )
 
 
-def _paths(text: str) -> dict[str, str]:
+def _path_lines(text: str) -> dict[str, str]:
     lines: dict[str, str] = {}
     for line in text.splitlines():
         if path := PATH_LINE.match(line):
@@ -277,7 +281,7 @@ def name_in(quoted: str) -> str:
         raise Unclear("the relay's file has a path in another form than ours") from None
 
 
-def _source(line: str) -> str:
+def _source_in(line: str) -> str:
     path = PATH_LINE.match(line)
     try:
         return str(json.loads(path[2]).get("source", "")) if path else ""
@@ -287,10 +291,10 @@ def _source(line: str) -> str:
 
 def _login_and_endpoint(line: str) -> str:
     """Return login, address and port of a source: logins keep their destination."""
-    return _source(line).partition("://")[2].partition("/")[0]
+    return _source_in(line).partition("://")[2].partition("/")[0]
 
 
-def _users(text: str) -> list[dict[str, Any]]:
+def _users_in(text: str) -> list[dict[str, Any]]:
     if not text:
         return []
     users = users_of(text)
@@ -301,8 +305,8 @@ def _users(text: str) -> list[dict[str, Any]]:
 
 def _users_without(text: str, current: str, revoked: Mapping[str, str], changed_names: dict[str, list[str]]) -> str:
     """Return the users line, with the live form of live users."""
-    live_users = {str(user.get("user")): user for user in _users(current)}
-    saved, users = _users(text), []
+    live_users = {str(user.get("user")): user for user in _users_in(current)}
+    saved, users = _users_in(text), []
     for user in saved:
         name = str(user.get("user"))
         if name in live_users:
@@ -318,12 +322,12 @@ def _users_without(text: str, current: str, revoked: Mapping[str, str], changed_
 
 
 def _sources(relay: str) -> set[str]:
-    return places_of(_paths(relay).values())
+    return places_of(_path_lines(relay).values())
 
 
 def places_of(lines: Iterable[str]) -> set[str]:
     """Return the sources of path lines, as elements of the cameras set."""
-    places = (_AT.search(_source(line)) for line in lines)
+    places = (_AT.search(_source_in(line)) for line in lines)
     return {f"{match[1]} . {match[2] or _RTSP}" for match in places if match}
 
 
@@ -346,7 +350,7 @@ def _rules_without(text: str, current: str, allowed: set[str], sources: set[str]
     text = with_ipv6_of(text, current) if current else text
     saved_sets = elements_in(text)
     routed = saved_sets.get("routed", [])
-    is_reached = partial(_is_within, networks=_by_length([*allowed, *routed]))
+    is_reached = partial(_is_within, networks=_networks_by_length([*allowed, *routed]))
     if "onvif" in saved_sets and sources is not None:
         live_devices = set(elements_in(current).get("onvif", []))
         text = with_onvif_devices(text, [e for e in saved_sets["onvif"] if e in live_devices and is_reached(e)])
@@ -362,7 +366,7 @@ def _rules_without(text: str, current: str, allowed: set[str], sources: set[str]
     return "".join(with_elements(text, keep))
 
 
-def _by_length(networks: Iterable[str]) -> dict[int, set[int]]:
+def _networks_by_length(networks: Iterable[str]) -> dict[int, set[int]]:
     by_length: dict[int, set[int]] = {}
     for written in networks:
         try:

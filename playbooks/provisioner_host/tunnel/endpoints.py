@@ -51,7 +51,7 @@ def remember(present: Mapping[str, str], staying: frozenset[str], now: float | N
     `present` has the live peers' endpoints; `staying` are the public keys of peers that stay or come.
     """
     at = time.time() if now is None else now
-    stored = {key: entry for key, entry in _read().items() if 0 <= at - entry[1] <= _KEPT_S}
+    stored = {key: entry for key, entry in _read_endpoints().items() if 0 <= at - entry[1] <= _KEPT_S}
     going = {key: (endpoint, at) for key, endpoint in present.items() if key not in staying and endpoint}
     listed = _newest(stored | going)
     if going:
@@ -93,10 +93,10 @@ def keep(places: Mapping[str, str]) -> None:
     now = time.time()
     new = {key: (endpoint, now) for key, endpoint in places.items() if endpoint}
     if new:
-        _write(_read() | new)
+        _write(_read_endpoints() | new)
 
 
-def _read() -> dict[str, tuple[str, float]]:
+def _read_endpoints() -> dict[str, tuple[str, float]]:
     document = files.read_json(paths.ENDPOINTS)
     if not isinstance(document, dict):
         return {}
@@ -154,12 +154,12 @@ class _Asking:
                 # One that cannot leave is one that is not answered.
                 with contextlib.suppress(OSError):
                     self._link.sendto(self._questions[sequence], (address, 0))
-            self._listen(open_, min(until, time.monotonic() + _PAUSE_S))
+            self._listen_for_replies(open_, min(until, time.monotonic() + _PAUSE_S))
             if open_ <= self._heard or time.monotonic() >= until:
                 break
         return self._heard & open_
 
-    def _listen(self, wanted: set[tuple[str, int]], until: float) -> None:
+    def _listen_for_replies(self, wanted: set[tuple[str, int]], until: float) -> None:
         self._link.setblocking(False)  # noqa: FBT003 (the socket's own)
         with selectors.DefaultSelector() as ready:
             ready.register(self._link, selectors.EVENT_READ)

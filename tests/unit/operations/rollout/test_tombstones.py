@@ -183,7 +183,7 @@ def test_a_host_returns_to_before_its_first_apply_only_with_leave(
 
     def cause(**more: bool) -> str:
         change = Transaction(request | more, disk.root)
-        return apply._roll_back(change, request | more)["cause"]  # noqa: SLF001
+        return apply._run_rollback(change, request | more)["cause"]  # noqa: SLF001
 
     assert cause(**parts) == apply.BARE.format("run-1")
     assert cause(bare=True) == "save last-good: all else was looked at"
