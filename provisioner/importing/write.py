@@ -89,14 +89,14 @@ class TemplateContent:
         if kind is FormKind.CONTACTS:
             rows = [_contact(contact) for contact in self.contacts]
         elif kind is FormKind.FACILITIES:
-            rows = [self._facility(facility) for facility in self._facilities]
+            rows = [self._facility_row(facility) for facility in self._facilities]
         elif kind is FormKind.SURVEYS:
-            rows = [_survey(facility) for facility in self._facilities if facility.survey]
+            rows = [_survey_row(facility) for facility in self._facilities if facility.survey]
         else:
-            rows = [row for facility in self._facilities for row in _devices(facility)]
+            rows = [row for facility in self._facilities for row in _device_rows(facility)]
         return tuple(_texts(kind, row) for row in rows)
 
-    def _facility(self, facility: Facility) -> dict[str, object]:
+    def _facility_row(self, facility: Facility) -> dict[str, object]:
         scheme = self.inventory.scheme_of(facility.province_scheme)
         capacity = facility.capacity.model_dump() if facility.capacity else {}
         fields = {key: getattr(facility, key) for key in FORM_OF[FormKind.FACILITIES].fields_of(Facility)}
@@ -170,7 +170,7 @@ class ContactFiles:
 # --- the workbook ----------------------------------------------------------------------------------
 
 
-def _survey(facility: Facility) -> dict[str, object]:
+def _survey_row(facility: Facility) -> dict[str, object]:
     survey, blocked = facility.survey, facility.blocked
     if survey is None:
         return {}
@@ -195,20 +195,20 @@ def _survey(facility: Facility) -> dict[str, object]:
     return row
 
 
-def _devices(facility: Facility) -> Iterator[dict[str, object]]:
+def _device_rows(facility: Facility) -> Iterator[dict[str, object]]:
     shared = {"facility_id": facility.id, "facility_name": facility.name}
     for recorder in facility.recorders:
-        yield shared | _recorder(recorder)
+        yield shared | _recorder_row(recorder)
     for camera in facility.cameras:
-        yield shared | _camera(camera)
+        yield shared | _camera_row(camera)
 
 
-def _recorder(recorder: Recorder) -> dict[str, object]:
+def _recorder_row(recorder: Recorder) -> dict[str, object]:
     row = {"device": DeviceKind.RECORDER, "recorder_id": recorder.id}
     return row | {key: getattr(recorder, key) for key in FORM_OF[FormKind.CAMERAS].fields_of(Recorder)}
 
 
-def _camera(camera: Camera) -> dict[str, object]:
+def _camera_row(camera: Camera) -> dict[str, object]:
     row: dict[str, object] = {key: getattr(camera, key) for key in FORM_OF[FormKind.CAMERAS].fields_of(Camera)}
     row |= {"camera_id": camera.id, "audio": "Có" if camera.audio else None, "recorder_id": camera.recorder}
     row["device"] = DeviceKind.CHANNEL if camera.recorder else DeviceKind.CAMERA
@@ -230,10 +230,10 @@ def _contact(contact: Contact) -> dict[str, object]:
 
 def _texts(kind: FormKind, row: Mapping[str, object]) -> TemplateRow:
     columns = FORM_OF[kind].by_key
-    return {key: _text(columns[key].choice, value) for key, value in row.items() if value not in (None, "")}
+    return {key: _cell_text(columns[key].choice, value) for key, value in row.items() if value not in (None, "")}
 
 
-def _text(choice: Choice | None, value: object) -> str:
+def _cell_text(choice: Choice | None, value: object) -> str:
     if choice is not None and isinstance(value, str) and value in choice.words:
         return choice.label(value)
     if isinstance(value, date):
@@ -271,7 +271,7 @@ class _Lists:
         self._names = names
         self._places: dict[tuple[str, ...], str] = {}
 
-    def rule(self, column: Column) -> DataValidation | None:
+    def choice_rule(self, column: Column) -> DataValidation | None:
         labels = self._names if column.key == "province" else column.choice.labels if column.choice else ()
         if not labels:
             return None
@@ -300,7 +300,7 @@ def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[Templat
             put(sheet, _KEY_ROW, place, column.key)
         put(sheet, _HEADER_ROW, place, column.header + (_REQUIRED if column.required else ""), HEADER)
         put(sheet, _EXAMPLE_ROW, place, EXAMPLES[form.kind].get(column.key, ""), EXAMPLE)
-        _lay_out(sheet, place, column, lists)
+        _format_column(sheet, place, column, lists)
     put(sheet, _EXAMPLE_ROW, 1, EXAMPLE_MARK, EXAMPLE)
     for number, row in enumerate(rows, start=1):
         for place, column in enumerate(columns, start=1):
@@ -314,13 +314,13 @@ def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[Templat
     landscape(sheet, _HEADER_ROW, pages=1 + len(columns) // _MOST_ON_A_PAGE)
 
 
-def _lay_out(sheet: Worksheet, place: int, column: Column, lists: _Lists) -> None:
+def _format_column(sheet: Worksheet, place: int, column: Column, lists: _Lists) -> None:
     name = get_column_letter(place)
     longest = max(map(len, column.choice.labels)) if column.choice else _WIDE if column.key in _TEXTS else 0
     dimension = sheet.column_dimensions[name]
     dimension.width = 7 if column.key == "number" else min(max(longest, _NARROW), _WIDE)
     dimension.number_format = TEXT_FORMAT  # what is typed stays as it is typed: phones keep their zero
-    rule = lists.rule(column)
+    rule = lists.choice_rule(column)
     if rule is not None:
         sheet.add_data_validation(rule)
         rule.add(f"{name}{_EXAMPLE_ROW}:{name}{_LAST_LISTED_ROW}")
@@ -397,7 +397,7 @@ def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> t
             written.append(str(file_of(contacts.folder, province)))
     except ProvisionerError as failure:
         if written:
-            raise _half_done(failure, written, planned) from failure
+            raise _half_done_error(failure, written, planned) from failure
         raise
     return tuple(written)
 
@@ -408,7 +408,7 @@ def _refuse_moved(path: Path, before: bytes | None) -> None:
         raise LockedError(f"{path} was changed while the sheets were read", hint="run the same command again")
 
 
-def _half_done(failure: ProvisionerError, written: list[str], planned: list[str]) -> ProvisionerError:
+def _half_done_error(failure: ProvisionerError, written: list[str], planned: list[str]) -> ProvisionerError:
     rest = ", ".join(name for name in planned if name not in written)
     message = f"{failure.message}; written: {', '.join(written)}; not written: {rest}"
     hint = f"{failure.hint}; what is written stays right: run the same command again and the rest follows"

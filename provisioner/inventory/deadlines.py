@@ -87,9 +87,11 @@ class OrdersInForce:
 
     def duties_of(self, facility: Ordered) -> tuple[Duty, ...]:
         """Return a facility's duties, in the order of the file."""
-        return tuple([self._duty(facility, n, order) for n, order in self._binding(facility.managing_body)])
+        return tuple(
+            [self._duty_by_order(facility, n, order) for n, order in self._orders_in_force(facility.managing_body)]
+        )
 
-    def _binding(self, body: ManagingBody) -> list[tuple[int, Instruction]]:
+    def _orders_in_force(self, body: ManagingBody) -> list[tuple[int, Instruction]]:
         if (binding := self._in_force.get(body)) is None:
             in_scope = [
                 (index, order) for index, order in enumerate(self._inventory.instructions) if _is_in_scope(body, order)
@@ -99,7 +101,7 @@ class OrdersInForce:
             ]
         return binding
 
-    def _duty(self, facility: Ordered, index: int, order: Instruction) -> Duty:
+    def _duty_by_order(self, facility: Ordered, index: int, order: Instruction) -> Duty:
         deadline = order.facilities.get(facility.id)
         if deadline is not None:
             return Duty(order, deadline, ("instructions", index, "facilities", facility.id))

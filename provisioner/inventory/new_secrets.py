@@ -26,12 +26,12 @@ def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]])
 
     A sealed key differs each time, so an existing one that fits stays.
     """
-    relays = {k: _with_keys(v, made[k]) if k in made else v for k, v in allocations.relays.items()}
+    relays = {k: _with_new_keys(v, made[k]) if k in made else v for k, v in allocations.relays.items()}
     centres = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.centres.items()}
     return allocations.model_copy(update={"relays": relays, "centres": centres})
 
 
-def _with_keys(relay: RelayAllocation, made: Mapping[str, object]) -> RelayAllocation:
+def _with_new_keys(relay: RelayAllocation, made: Mapping[str, object]) -> RelayAllocation:
     new = relay.model_copy(update=dict(made))
     old, sealed = relay.sealed_key, new.sealed_key
     fits = old and sealed and (old.recovery, old.public_key) == (sealed.recovery, sealed.public_key)
@@ -81,7 +81,7 @@ def completed(
             publish_keys={name: key for name, key in stored.publish_keys.items() if name in frozen}
             | {name: stored.publish_keys.get(name) or _random() for name in pushing},
         )
-    hubs = secrets.hubs if "secrets/inventory" in secrets.shut else _of_hubs(inventory, secrets)
+    hubs = secrets.hubs if "secrets/inventory" in secrets.shut else _hub_secrets(inventory, secrets)
     return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key, "hubs": hubs})
 
 
@@ -93,7 +93,7 @@ def _pushing(inventory: Inventory, carrier: str) -> Iterator[str]:
             yield facility.id
 
 
-def _of_hubs(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
+def _hub_secrets(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
     hubs = {}
     for centre in inventory.centres.values():
         if centre.hub is not None:
@@ -158,7 +158,7 @@ def with_host_keys(stored: CarrierSecrets, lock: Allocations, relays: Collection
 def next_key_in_use(stored: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
     """Return a relay's next key if its present certificate already uses it."""
     following = stored.next_certificate_keys.get(relay)
-    return following if following is not None and entry is not None and _fits(entry, following) else None
+    return following if following is not None and entry is not None and _certificate_has_key(entry, following) else None
 
 
 def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocations:
@@ -177,7 +177,7 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
                 relays.get(relay.id),
                 carrier_secrets.certificate_keys.get(relay.id) if carrier_secrets else None,
             )
-            if tls and entry and key and not _fits(entry, key):
+            if tls and entry and key and not _certificate_has_key(entry, key):
                 certificate = self_signed(key, relay.id, entry.tunnel_address, now, tls.days)
                 relays[relay.id] = entry.model_copy(update={"certificates": (certificate,)})
     centres = dict(lock.centres)
@@ -188,7 +188,7 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
             and allocation
             and hub_secrets
             and hub_secrets.certificate_key
-            and not _fits(allocation, hub_secrets.certificate_key)
+            and not _certificate_has_key(allocation, hub_secrets.certificate_key)
         ):
             certificate = self_signed(hub_secrets.certificate_key, centre.id, hub.address, now, hub.reader_tls.days)
             centres[centre.id] = allocation.model_copy(update={"certificates": (certificate,)})
@@ -196,7 +196,7 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
     return lock if same else lock.model_copy(update={"relays": relays, "centres": centres})
 
 
-def _fits(entry: RelayAllocation | CentreAllocation, key: Secret) -> bool:
+def _certificate_has_key(entry: RelayAllocation | CentreAllocation, key: Secret) -> bool:
     from provisioner.base.certificate import key_of, read_certificate  # noqa: PLC0415
 
     try:

@@ -190,7 +190,7 @@ def outline_of(facility: Facility) -> Outline:
         surveyed_on=survey.surveyed_on if survey else None,
         opens_on=facility.opens_on,
         closed_on=facility.closed_on,
-        remarks=_remarks_of(facility),
+        remarks=_packed_remarks(facility),
         changing_logins=changing_logins_of(facility),
         next_key=(gateway.next_key.public_key or "") if gateway and gateway.next_key else None,
         relay_port=facility.relay_port,
@@ -214,7 +214,7 @@ def rtsp_paths_of(facility: Facility) -> str:
     return "\n".join(sorted({path_as_read(stream.rtsp_path) for stream in streams if stream.rtsp_path}))
 
 
-def _remarks_of(facility: Facility) -> str:
+def _packed_remarks(facility: Facility) -> str:
     every: tuple[Recorder | Camera, ...] = (*facility.recorders, *facility.cameras)
     devices = {one.id: shown for one in every if (shown := _shown(one))}
     fields, blocked, claimed = _shown(facility), facility.blocked, facility.claimed_connection

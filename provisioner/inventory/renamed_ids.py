@@ -47,7 +47,7 @@ def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
     before = {
         _parts(m.new)[1]: _parts(m.old)[1] for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _FACILITY
     }
-    return _chain(before, facility)
+    return _earlier_names(before, facility)
 
 
 def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
@@ -58,14 +58,14 @@ def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str,
         for move in moves
         if len(_parts(move.new)) == len(_parts(move.old)) == _DEVICE and _parts(move.new)[1] in facility_ids
     ]
-    return _chain({_parts(move.new)[2]: _parts(move.old)[2] for move in renames}, device)
+    return _earlier_names({_parts(move.new)[2]: _parts(move.old)[2] for move in renames}, device)
 
 
 def _parts(prefix: str) -> list[str]:
     return prefix.split("/")
 
 
-def _chain(before: Mapping[str, str], name: str) -> tuple[str, ...]:
+def _earlier_names(before: Mapping[str, str], name: str) -> tuple[str, ...]:
     names: list[str] = []
     while (name := before.get(name, "")) and name not in names:
         names.append(name)
@@ -103,9 +103,9 @@ def _source(entries: Mapping[str, object], moves: Sequence[Move], name: str, exi
 def _renamed_ports(
     site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
 ) -> SiteAllocation:
-    ports = dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
-    onvif_ports = dict(sorted(_by_device(site.device_onvif_ports, moves, facility, devices).items())) or None
-    numbers = dict(sorted(_by_device(site.device_numbers, moves, facility, devices).items())) or None
+    ports = dict(sorted(_with_renamed_devices(site.ports, moves, facility, devices).items()))
+    onvif_ports = dict(sorted(_with_renamed_devices(site.device_onvif_ports, moves, facility, devices).items())) or None
+    numbers = dict(sorted(_with_renamed_devices(site.device_numbers, moves, facility, devices).items())) or None
     if (ports, onvif_ports, numbers) == (site.ports, site.onvif_ports, site.numbers):
         return site
     return site.model_copy(update={"ports": ports, "onvif_ports": onvif_ports, "numbers": numbers})
@@ -143,10 +143,12 @@ def _moved_logins(
     by_facility: Mapping[str, Mapping[str, T]], moves: Sequence[Move], devices: Mapping[str, Collection[str]]
 ) -> dict[str, dict[str, T]]:
     cameras = _renamed(by_facility, moves, devices)
-    return {name: _by_device(logins, moves, name, devices.get(name, ())) for name, logins in cameras.items()}
+    return {name: _with_renamed_devices(logins, moves, name, devices.get(name, ())) for name, logins in cameras.items()}
 
 
-def _by_device(logins: Mapping[str, T], moves: Sequence[Move], facility: str, devices: Collection[str]) -> dict[str, T]:
+def _with_renamed_devices(
+    logins: Mapping[str, T], moves: Sequence[Move], facility: str, devices: Collection[str]
+) -> dict[str, T]:
     renamed = dict(logins)
     for device in sorted(set(devices) - set(renamed)):
         old = next((o for o in old_devices(moves, facility, device) if o in renamed and o not in devices), None)

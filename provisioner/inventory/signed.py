@@ -69,8 +69,8 @@ def _hash_of(facility: Facility, plan: ConnectionPlan, covered: frozenset[str]) 
     content = {
         "facility": facility.id,
         "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value} | _backup(plan),
-        "recorders": _by_id(facility.recorders, covered),
-        "cameras": _by_id(facility.cameras, covered),
+        "recorders": _signed_fields_by_id(facility.recorders, covered),
+        "cameras": _signed_fields_by_id(facility.cameras, covered),
     }
     return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
@@ -79,7 +79,9 @@ def _backup(plan: ConnectionPlan) -> dict[str, str]:
     return {"backup_relay": plan.backup_relay} if plan.backup_relay else {}
 
 
-def _by_id(items: tuple[Recorder, ...] | tuple[Camera, ...], covered: frozenset[str]) -> dict[str, IncEx | bool]:
+def _signed_fields_by_id(
+    items: tuple[Recorder, ...] | tuple[Camera, ...], covered: frozenset[str]
+) -> dict[str, IncEx | bool]:
     # An adapter writes out all items in one call: a country has a hundred thousand cameras.
     if not items:
         return {}
@@ -177,10 +179,10 @@ class SignOffProof(NamedTuple):
 
 def statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inventory: str) -> bytes:
     """Return the bytes that a party signs; a version's form never changes."""
-    return "".join(f"{line}\n" for line in _statement(facility, plan, sign_off, inventory)).encode()
+    return "".join(f"{line}\n" for line in _statement_lines(facility, plan, sign_off, inventory)).encode()
 
 
-def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inventory: str) -> Iterator[str]:
+def _statement_lines(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inventory: str) -> Iterator[str]:
     yield "provisioner plan sign-off, version 1"
     yield f"party: {sign_off.by.value}"
     yield f"signed on: {sign_off.signed_on}"

@@ -94,7 +94,7 @@ def read_records(sheets: Iterable[SheetTables]) -> tuple[list[ReadRow], list[Fin
         }
         for table in sheet.tables:
             for row in table.rows:
-                values, of_row = _read(table, row)
+                values, of_row = _values_and_findings(table, row)
                 errors = any(f.remark.level is FindingLevel.ERROR for f in of_row)
                 bad_keys = {key for key, place in table.places.items() if (row.number, place) in bad_cells}
                 filled = frozenset({*row.cells, *bad_keys})
@@ -103,14 +103,14 @@ def read_records(sheets: Iterable[SheetTables]) -> tuple[list[ReadRow], list[Fin
     return rows, findings
 
 
-def _read(table: Table, row: TableRow) -> tuple[dict[str, CellValue], list[Finding]]:
+def _values_and_findings(table: Table, row: TableRow) -> tuple[dict[str, CellValue], list[Finding]]:
     values: dict[str, CellValue] = {}
     findings: list[Finding] = []
     for key, cell in row.cells.items():
         column = table.form.by_key[key]
         if not column.stored and not column.tells:
             continue
-        reading = _reading(cell, column)
+        reading = _cell_reading(cell, column)
         if not column.stored and reading.remarks:
             continue  # it may be anything, and nothing of it is kept
         if reading.value is not None:
@@ -120,7 +120,7 @@ def _read(table: Table, row: TableRow) -> tuple[dict[str, CellValue], list[Findi
     return values, findings
 
 
-def _reading(cell: Cell, column: Column) -> CellReading:
+def _cell_reading(cell: Cell, column: Column) -> CellReading:
     if cell.state is not CellState.PLAIN:
         return CellReading(None, (error("formula-no-value" if cell.state is CellState.FORMULA else "cell-broken"),))
     if isinstance(cell.value, str):

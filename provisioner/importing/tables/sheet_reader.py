@@ -222,11 +222,11 @@ def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
 
 
 def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> list[Header]:
-    header = _header(filled, block, texts)
+    header = _header_in(filled, block, texts)
     if header is None:
         return []
     for start in _repetitions(header):
-        left = _header(filled, block, {column: cells for column, cells in texts.items() if column < start})
+        left = _header_in(filled, block, {column: cells for column, cells in texts.items() if column < start})
         right = _side_by_side(filled, block, {column: cells for column, cells in texts.items() if column >= start})
         if left and right:
             return [left, *right]
@@ -242,7 +242,7 @@ def _repetitions(header: Header) -> Iterator[int]:
         keys.add(column.key)
 
 
-def _header(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> Header | None:
+def _header_in(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> Header | None:
     form = _form(filled, texts)
     if form is None:
         return None
@@ -278,7 +278,7 @@ def read_sheet(grid: Grid, position: CellPosition, *, needs_table: bool) -> Shee
     if grid.hidden:
         sheet.findings += [Finding(position, warning("sheet-hidden"))] if headers else []
         return sheet
-    if remark := _other_version(filled):
+    if remark := _version_remark(filled):
         sheet.findings.append(Finding(position, remark))
         return sheet
     if not headers:
@@ -297,7 +297,7 @@ def _no_header(filled: FilledGrid, *, needs_table: bool) -> Remark:
     return error("header-missing") if needs_table else note("sheet-ignored")
 
 
-def _other_version(filled: FilledGrid) -> Remark | None:
+def _version_remark(filled: FilledGrid) -> Remark | None:
     for row in filled.numbers[:LEAST_HEADERS]:
         for cell in filled.grid.rows[row].values():
             if cell.text.startswith(VERSION_MARK) and cell.text != f"{VERSION_MARK}{VERSION}":
@@ -320,13 +320,13 @@ class _TableReader:
     findings: list[Finding] = field(default_factory=list)
 
     def table(self) -> Table:
-        places = dict(self._places())
-        rows = tuple(self._rows(places))
+        places = dict(self._columns_by_key())
+        rows = tuple(self._table_rows(places))
         self._judge_columns(places)
         of_data = {key: place for key, place in places.items() if key != "number"}
         return Table(self.position, self.header.form, self.header.last_row, of_data, rows)
 
-    def _places(self) -> Iterator[tuple[str, int]]:
+    def _columns_by_key(self) -> Iterator[tuple[str, int]]:
         keys: set[str] = set()
         for place, column in sorted(self.header.columns.items()):
             if column.key in keys:
@@ -346,7 +346,7 @@ class _TableReader:
         end = len(numbers) if self.end is None else bisect_left(numbers, self.end)
         return numbers[bisect_right(numbers, self.header.last_row) : end]
 
-    def _rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
+    def _table_rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
         last, above = self.header.last_row, dict[str, Cell]()
         for number in self._body_rows():
             row = {key: self.filled.grid.at(number, place) for key, place in places.items()}
@@ -425,7 +425,7 @@ class _TableReader:
             elif is_password_header(header.text):
                 self._at_header(place, error("column-password"))
             elif place not in self.header.columns:
-                self._unknown(place, header.text)
+                self._report_unknown_column(place, header.text)
         for key, place in places.items():
             column = self.header.form.by_key[key]
             if not column.stored and place in self._filled_columns():
@@ -433,7 +433,7 @@ class _TableReader:
             if place in self.filled.grid.hidden_columns:
                 self._at_header(place, warning("column-hidden"), column.header)
 
-    def _unknown(self, place: int, text: str) -> None:
+    def _report_unknown_column(self, place: int, text: str) -> None:
         other_form = next((form for form in FORMS if form.find(text)), None)
         if other_form:
             self._at_header(place, warning("column-elsewhere", sheet=other_form.title), safe_words(text))

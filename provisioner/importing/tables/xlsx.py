@@ -56,7 +56,7 @@ def read_workbook(data: bytes) -> tuple[Grid, ...]:
         try:
             with _Archive(io.BytesIO(data)) as archive:
                 _refuse_archive(archive)
-                return tuple(_grids(archive, io.BytesIO(data)))
+                return tuple(_read_grids(archive, io.BytesIO(data)))
         except FileRefusedError:
             raise
         except Exception:  # noqa: BLE001 (a damaged file makes zip, XML and openpyxl raise nearly anything)
@@ -143,7 +143,7 @@ def _look_through(part: IO[bytes], most_tags: int) -> None:
     parser.Parse(b"", True)  # noqa: FBT003
 
 
-def _grids(archive: _Archive, data: IO[bytes]) -> Iterator[Grid]:
+def _read_grids(archive: _Archive, data: IO[bytes]) -> Iterator[Grid]:
     reader = ExcelReader(data, read_only=True, keep_vba=False, data_only=True, keep_links=False)
     reader.archive = archive
     reader.read_manifest()
@@ -283,12 +283,12 @@ class _Sheet:
                 sheet._count(number, elements)
             if tag == _ROW:
                 row = int(float(element.get("r") or row + 1))
-                sheet._row(row, element)
+                sheet._read_row(row, element)
                 sheet.row_ends = number
                 if sheet.cells > cells:
                     raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
             elif tag == _MERGE:
-                sheet._merge(element.get("ref", ""))
+                sheet._add_merged_range(element.get("ref", ""))
             elif tag == _COLUMN and element.get("hidden") in _ON:
                 first, last = max(int(element.get("min", "0")), 1), min(int(element.get("max", "0")), grid.MAX_COLUMNS)
                 sheet.hidden_columns.update(range(first, last + 1))
@@ -305,7 +305,7 @@ class _Sheet:
         if elements > cells_left or self.rare > grid.MAX_RARE_ELEMENTS or is_long or len(self.names) > grid.MAX_NAMES:
             raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
 
-    def _row(self, row: int, element: Element) -> None:
+    def _read_row(self, row: int, element: Element) -> None:
         if element.get("hidden") in _ON and row <= grid.MAX_ROWS:
             self.hidden_rows.add(row)
         if len(element):
@@ -352,7 +352,7 @@ class _Sheet:
             if formula is not None and not calculated:
                 yield column
 
-    def _merge(self, reference: str) -> None:
+    def _add_merged_range(self, reference: str) -> None:
         if len(self.merged) >= grid.MAX_MERGED:
             raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
         first_column, first_row, last_column, last_row = (int(edge or 1) for edge in range_boundaries(reference))

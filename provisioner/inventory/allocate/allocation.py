@@ -292,9 +292,9 @@ def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> Allocations:
     inventory = inventory.model_copy(update={"allocations": lock})
     frozen_sites = {name: site for name, site in lock.sites.items() if name in frozen}
     work = _Allocation(inventory, tombstones_of(inventory, frozen))
-    relays = work.relays()
-    centres = work.centres()
-    sites = dict(sorted({**frozen_sites, **work.sites()}.items()))
+    relays = work.relay_allocations()
+    centres = work.centre_allocations()
+    sites = dict(sorted({**frozen_sites, **work.site_allocations()}.items()))
     if work.problems:
         raise InventoryError("addresses are used up", problems=tuple(work.problems), hint="see the problems listed")
     tombstones = tuple(sorted(work.tombstones, key=tombstone_order))
@@ -334,27 +334,27 @@ class _Allocation:
         )
         self.problems: list[Problem] = []
 
-    def relays(self) -> dict[str, RelayAllocation]:
+    def relay_allocations(self) -> dict[str, RelayAllocation]:
         old = self.inventory.allocations.relays
         allocations: dict[str, RelayAllocation] = {}
         for name, (carrier, _) in sorted(self.inventory.relays.items()):
             if name in old:
                 allocations[name] = old[name]
-            elif address := self._next(f"carriers/{carrier.id}", f"relay/{name}"):
+            elif address := self._next_address(f"carriers/{carrier.id}", f"relay/{name}"):
                 allocations[name] = RelayAllocation(tunnel_address=address)
         return allocations
 
-    def centres(self) -> dict[str, CentreAllocation]:
+    def centre_allocations(self) -> dict[str, CentreAllocation]:
         old = self.inventory.allocations.centres
         allocations: dict[str, CentreAllocation] = {}
         for name in sorted(self.inventory.centres):
             if name in old:
                 allocations[name] = old[name]
-            elif address := self._next(CENTRES, f"centre/{name}"):
+            elif address := self._next_address(CENTRES, f"centre/{name}"):
                 allocations[name] = CentreAllocation(tunnel_address=address)
         return allocations
 
-    def sites(self) -> dict[str, SiteAllocation]:
+    def site_allocations(self) -> dict[str, SiteAllocation]:
         allocations: dict[str, SiteAllocation] = {}
         for name, facility in sorted(self.inventory.facilities.items()):
             carrier, next_carrier = pool_carrier_of(facility), next_pool_carrier_of(facility)
@@ -369,11 +369,11 @@ class _Allocation:
                     onvif_ports=onvif_ports or None,
                     prefix=self._prefix(facility, carrier, length),
                     numbers=numbers or None,
-                    successor=self._successor(facility, next_carrier, next_address, length),
+                    successor=self._successor_allocation(facility, next_carrier, next_address, length),
                 )
         return allocations
 
-    def _successor(
+    def _successor_allocation(
         self, facility: Facility, carrier: str | None, address: IPv4Address | None, length: int
     ) -> SuccessorAllocation | None:
         if carrier is None or address is None:
@@ -387,7 +387,7 @@ class _Allocation:
         for allocation in (old, old.successor if old else None):
             if allocation and allocation.carrier == carrier:
                 return allocation.tunnel_address
-        return self._next(f"carriers/{carrier}", f"site/{facility.id}")
+        return self._next_address(f"carriers/{carrier}", f"site/{facility.id}")
 
     def _ports(self, facility: Facility) -> tuple[dict[str, int], dict[str, int]]:
         """Return the devices' ports, and their ONVIF ports.
@@ -463,7 +463,7 @@ class _Allocation:
             if allocation and allocation.carrier == carrier and allocation.prefix:
                 return allocation.prefix
         pool = f"carriers/{carrier}"
-        network = self._pool(pool, f"site/{facility.id}")
+        network = self._pool_network(pool, f"site/{facility.id}")
         prefix = self.taken.next_prefix(network, length) if network else None
         if network and prefix is None:
             self._exhausted(
@@ -473,14 +473,14 @@ class _Allocation:
             )
         return prefix
 
-    def _next(self, pool: str, name: str) -> IPv4Address | None:
-        network = self._pool(pool, name)
+    def _next_address(self, pool: str, name: str) -> IPv4Address | None:
+        network = self._pool_network(pool, name)
         address = self.taken.next_address(network) if network else None
         if network and address is None:
             self._exhausted(name, "pool", msg("no address is left in the pool {pool} {network}", pool, network))
         return address
 
-    def _pool(self, pool: str, name: str) -> IPv4Network | None:
+    def _pool_network(self, pool: str, name: str) -> IPv4Network | None:
         pools = self.inventory.settings.pools
         network = pools.centres if pool == CENTRES else pools.carriers.get(pool.partition("/")[2])
         if network is None:

@@ -304,27 +304,27 @@ def _write(field: str, value: object) -> str:
 
 def schema_at(schema: object, path: KeyPath) -> object:
     """Return the type at a path, without `Annotated` and `None`."""
-    current = _bare(schema)
+    current = _without_optional(schema)
     for part in path:
         origin, args = get_origin(current), get_args(current)
         if isinstance(current, type) and issubclass(current, BaseModel):
             field = next((f for name, f in current.model_fields.items() if (f.alias or name) == part), None)
-            current = _bare(field.annotation) if field else None
+            current = _without_optional(field.annotation) if field else None
         elif origin is dict:
-            current = _bare(args[1])
+            current = _without_optional(args[1])
         elif origin is tuple:
-            current = _bare(args[0])
+            current = _without_optional(args[0])
         else:
             return None
     return current
 
 
-def _bare(annotation: object) -> object:
+def _without_optional(annotation: object) -> object:
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     options = [a for a in get_args(annotation) if a is not type(None)]
     if type(None) in get_args(annotation) and len(options) == 1:
-        return _bare(options[0])
+        return _without_optional(options[0])
     return annotation
 
 
@@ -413,9 +413,9 @@ class _Explanation:
     @property
     def hidden(self) -> bool:
         """Whether the value is secret or private and must not be repeated."""
-        return self.subject.secret or any(map(is_private, self._words()))
+        return self.subject.secret or any(map(is_private, self._names_for_hint()))
 
-    def _words(self) -> Iterator[str]:
+    def _names_for_hint(self) -> Iterator[str]:
         yield from (part for part in self.path if isinstance(part, str))
         if not isinstance(self.value, dict | list) and self.value is not None:
             yield str(self.value)
@@ -435,14 +435,14 @@ class _Explanation:
         if special:
             code, message, hint = special
         elif kind == "missing":
-            code, message, hint = self._missing()
+            code, message, hint = self._missing_key()
         elif kind == "extra_forbidden":
             code, message, hint = self._unknown_key()
         else:
-            code, message, hint = "value-invalid", self._wrong(kind), self._hint(kind)
-        return self._placed(kind, code, message, hint)
+            code, message, hint = "value-invalid", self._message_for(kind), self._hint(kind)
+        return self._problem_at(kind, code, message, hint)
 
-    def _placed(self, kind: str, code: str, message: str, hint: str) -> Problem:
+    def _problem_at(self, kind: str, code: str, message: str, hint: str) -> Problem:
         path = self.path
         about = path[:-1] if kind in {"missing", "extra_forbidden"} else path
         at_key = kind == "extra_forbidden" or self.is_key
@@ -466,7 +466,7 @@ class _Explanation:
             return "host-user-unsafe", message, UNSAFE_USER_HINT
         return None
 
-    def _missing(self) -> tuple[str, str, str]:
+    def _missing_key(self) -> tuple[str, str, str]:
         key = self.path[-1]
         schema = schema_at(self.subject.schema, self.path)
         allowed = choices_of(schema)
@@ -485,10 +485,10 @@ class _Explanation:
         )
         return "key-unknown", msg("{key} is not a known key", repr(key)), hint
 
-    def _wrong(self, kind: str) -> str:
+    def _message_for(self, kind: str) -> str:
         schema = schema_at(self.subject.schema, self.path)
-        if kind == "value_error" and (schema not in (IPv4Address, IPv4Network) or "host bits" in self._sentence()):
-            return self._sentence()
+        if kind == "value_error" and (schema not in (IPv4Address, IPv4Network) or "host bits" in self._error_text()):
+            return self._error_text()
         if self.is_key:
             return (
                 "the key cannot be a name here"
@@ -497,14 +497,14 @@ class _Explanation:
             )
         if self.value is None and not self.path:
             return "the file is empty"
-        quoted = "the value" if self.hidden else _quoted(self.value)
-        return msg("{quoted} is not {kind}", quoted, _expected(kind, self.detail, schema))
+        quoted = "the value" if self.hidden else _quoted_value(self.value)
+        return msg("{quoted} is not {kind}", quoted, _expected_text(kind, self.detail, schema))
 
-    def _sentence(self) -> str:
+    def _error_text(self) -> str:
         text = str(self.detail["ctx"]["error"])
         if self.hidden:
             return "the value is not allowed" if re.search(r"['\"]", text) else text
-        quoted = _quoted(self.value)
+        quoted = _quoted_value(self.value)
         return text if isinstance(self.value, dict) or quoted.strip("'") in text else f"{quoted}: {text}"
 
     def _hint(self, kind: str) -> str:
@@ -513,12 +513,12 @@ class _Explanation:
         if kind == "string_pattern_mismatch":
             return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)
         if kind in _BOUNDS:
-            return ask(self._field, msg("a number of {kind}", _expected(kind, self.detail, schema)))
+            return ask(self._field, msg("a number of {kind}", _expected_text(kind, self.detail, schema)))
         if self.hidden or self.is_key or isinstance(self.value, dict | list):
             return _GENERAL_HINTS.get(kind, _EXAMPLE)
-        return self._correction(kind, schema, ctx)
+        return self._correction_hint(kind, schema, ctx)
 
-    def _correction(self, kind: str, schema: object, ctx: Mapping[str, object]) -> str:
+    def _correction_hint(self, kind: str, schema: object, ctx: Mapping[str, object]) -> str:
         field, value = self._field, self.value
         if schema in _ADDRESSES:
             return _address_hint(field, value, schema)
@@ -530,12 +530,12 @@ class _Explanation:
             return for_choice(field, value, re.findall(r"'?([^',]+?)'?(?:, | or |$)", str(ctx["expected"])))
         if kind == "string_type":
             return ask(field, "a text") if value is None else for_text(field, self.subject.written(self.path))
-        return for_truth(field, value) if kind == "bool_type" else self._general(kind)
+        return for_truth(field, value) if kind == "bool_type" else self._general_hint(kind)
 
-    def _general(self, kind: str) -> str:
-        if kind == "value_error" and "THH:MM" in self._sentence():
+    def _general_hint(self, kind: str) -> str:
+        if kind == "value_error" and "THH:MM" in self._error_text():
             return "write it as 2021-05-22T06:00, a minute that exists"
-        if kind == "value_error" and "Windows" in self._sentence():
+        if kind == "value_error" and "Windows" in self._error_text():
             return msg(
                 "choose another id, e.g. {value}-1; `moved` in inventory.yml keeps the paths of a facility", self.value
             )
@@ -552,7 +552,7 @@ def _address_hint(field: str, value: object, schema: object) -> str:
     return for_either_address(field, value, network=schema == AnyNetwork, name=schema == HostPlace)
 
 
-def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:
+def _expected_text(kind: str, detail: ErrorDetails, schema: object) -> str:
     ctx = detail.get("ctx", {})
     if kind in _BOUNDS:
         bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)
@@ -569,7 +569,7 @@ def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:
     return _EXPECTED.get(kind, msg("valid ({kind})", kind))
 
 
-def _quoted(value: object) -> str:
+def _quoted_value(value: object) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else ("an empty list" if not value else "a list")
     if value is None:

@@ -82,14 +82,14 @@ class _EditedNode:
 
 def render_mapping(mapping: Mapping[str, object]) -> str:
     """Return a mapping as YAML, unsorted, with ids as unquoted keys."""
-    return "".join(f"{line}\n" for line in _lines(mapping, "")) or "{}\n"
+    return "".join(f"{line}\n" for line in _yaml_lines(mapping, "")) or "{}\n"
 
 
-def _lines(mapping: Mapping[str, object], indent: str) -> Iterator[str]:
+def _yaml_lines(mapping: Mapping[str, object], indent: str) -> Iterator[str]:
     for key, value in mapping.items():
         if isinstance(value, dict) and value:
             yield f"{indent}{key}:"
-            yield from _lines(value, indent + "  ")
+            yield from _yaml_lines(value, indent + "  ")
         elif isinstance(value, list | tuple) and value:
             yield f"{indent}{key}:"
             yield from (f"{indent}  - {_item(item)}" for item in value)
@@ -145,7 +145,7 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
     to exist; a list takes one new item at its end. Days are texts in YAML's form. A file with faults, or a path that
     does not exist, raises `EditError`.
     """
-    expected = _parsed(data, max_bytes)
+    expected = _parsed_value(data, max_bytes)
     before = text_of(data)
     batch = _Batch(before)
     for path, value in changes.items():
@@ -156,14 +156,14 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
         if not batch.is_apart(path):
             batch = _Batch(batch.text())
         batch.set(path, value)
-        expected = _with(expected, path, value)
+        expected = _with_value_at(expected, path, value)
     text = batch.text()
     if text == before:
         return data
     return _confirmed(bytes_like(data, text), expected, max_bytes)
 
 
-def _parsed(data: bytes, max_bytes: int) -> object:
+def _parsed_value(data: bytes, max_bytes: int) -> object:
     document = parse(data, max_bytes=max_bytes)
     if document.faults:
         raise EditError(document.faults[0].message)
@@ -205,26 +205,26 @@ def value_at(value: object, path: KeyPath) -> object:
     return value
 
 
-def _with(value: object, path: KeyPath, new: object) -> object:
+def _with_value_at(value: object, path: KeyPath, new: object) -> object:
     if not path:
-        return _plain(new)
+        return _as_plain(new)
     parent = value_at(value, path[:-1])
     if isinstance(parent, dict) and isinstance(path[-1], str):
-        parent[path[-1]] = _plain(new)
+        parent[path[-1]] = _as_plain(new)
     elif isinstance(parent, list) and path[-1] == len(parent):
-        parent.append(_plain(new))
+        parent.append(_as_plain(new))
     elif isinstance(parent, list) and isinstance(path[-1], int) and path[-1] < len(parent):
-        parent[path[-1]] = _plain(new)
+        parent[path[-1]] = _as_plain(new)
     else:
         raise EditError(f"there is no place {'.'.join(map(str, path))}")
     return value
 
 
-def _plain(value: object) -> object:
+def _as_plain(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _as_plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
+        return [_as_plain(item) for item in value]
     return value
 
 
@@ -255,12 +255,12 @@ class _Batch:
         if path in self._changed or path in self._around or not self._changed.isdisjoint(above):
             return False
         grown = (length for length, parent in enumerate(above) if parent in self._added)
-        if any(path[length] == _last(self._added[above[length]][0].node) for length in grown):
+        if any(path[length] == _last_key(self._added[above[length]][0].node) for length in grown):
             return False
         target = self._edited_node(path[:-1])
         if target.child(path[-1]) is not None or path[:-1] in self._added:
             return True
-        last = (*path[:-1], _last(target.node))
+        last = (*path[:-1], _last_key(target.node))
         return last not in self._changed and last not in self._around
 
     def set(self, path: KeyPath, value: object) -> None:
@@ -268,7 +268,7 @@ class _Batch:
         target = self._edited_node(path[:-1])
         child = target.child(path[-1])
         if child is not None:
-            self._splices.append(_replace(self._text, child, value))
+            self._splices.append(_replacement_splice(self._text, child, value))
         else:
             _, added = self._added.setdefault(path[:-1], (target, {}))
             if isinstance(target.node, yaml.SequenceNode):
@@ -302,23 +302,23 @@ class _Batch:
         return "".join((*pieces, self._text[at:]))
 
 
-def _last(node: yaml.Node) -> str | int | None:
+def _last_key(node: yaml.Node) -> str | int | None:
     if not isinstance(node, yaml.CollectionNode) or not node.value:
         return None
     last = node.value[-1]
     return str(last[0].value) if isinstance(last, tuple) else len(node.value) - 1
 
 
-def _replace(text: str, target: _EditedNode, value: object) -> _Splice:
+def _replacement_splice(text: str, target: _EditedNode, value: object) -> _Splice:
     node = target.node
     start, end = node.start_mark.index, _end(node, text)
     is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
     if target.flow or not _needs_block(value):
         if is_block and target.key_end is not None:  # what is said behind the key stays
             between = text[target.key_end : start].rstrip()
-            return _Splice(target.key_end, end, f" {_inline(value)}{between}")
+            return _Splice(target.key_end, end, f" {_inline_text(value)}{between}")
         space = " " if text[start - 1] not in " \n[{," else ""
-        return _Splice(start, end, f"{space}{_inline(value)}")
+        return _Splice(start, end, f"{space}{_inline_text(value)}")
     if target.key_end is None:
         return _Splice(start, end, _block(value, node.start_mark.column).lstrip())
     block = _block(value, target.key_column + 2)
@@ -353,7 +353,7 @@ def _add(text: str, target: _EditedNode, entries: Mapping[str | int, object]) ->
     parent = cast("yaml.CollectionNode", target.node)
     named = [(f"{_scalar(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]
     if target.flow or parent.flow_style:
-        return _add_inline(text, parent, named)
+        return _inline_addition(text, parent, named)
     column = parent.start_mark.column
     # A comment behind the last value stays on its line.
     tail = _last_of_line(text, _end(parent, text))
@@ -364,15 +364,15 @@ def _add(text: str, target: _EditedNode, entries: Mapping[str | int, object]) ->
         elif _needs_block(value):
             new += f"\n{' ' * column}- {_block(value, column + 2).lstrip()}"
         else:
-            new += f"\n{' ' * column}{entry} {_inline(value)}"
+            new += f"\n{' ' * column}{entry} {_inline_text(value)}"
     return _Splice(tail, tail, new if tail < len(text) else f"{new}\n")
 
 
-def _add_inline(text: str, parent: yaml.CollectionNode, entries: Sequence[tuple[str, object]]) -> _Splice:
+def _inline_addition(text: str, parent: yaml.CollectionNode, entries: Sequence[tuple[str, object]]) -> _Splice:
     end = parent.end_mark.index - 1
     before = _behind(text, end, string.whitespace)
     gap = text[before:end]
-    tokens = (_inline(value) if entry == "-" else f"{entry} {_inline(value)}" for entry, value in entries)
+    tokens = (_inline_text(value) if entry == "-" else f"{entry} {_inline_text(value)}" for entry, value in entries)
     comma = "" if not parent.value or text[before - 1] == "," else ","
     padding = " " if isinstance(parent, yaml.MappingNode) else ""
     space = " " if comma else gap or padding
@@ -389,11 +389,11 @@ def _needs_block(value: object) -> bool:
     return False
 
 
-def _inline(value: object) -> str:
+def _inline_text(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_scalar(k)}: {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
+        return "{ " + ", ".join(f"{_scalar(k)}: {_inline_text(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(_inline(item) for item in value) + "]"
+        return "[" + ", ".join(_inline_text(item) for item in value) + "]"
     return _scalar(value)
 
 
@@ -406,10 +406,10 @@ def _block(value: object, indent: int) -> str:
             if _needs_block(item):
                 lines += [f"{pad}{_scalar(key)}:", _block(item, indent + 2)]
             else:
-                lines.append(f"{pad}{_scalar(key)}: {_inline(item)}")
+                lines.append(f"{pad}{_scalar(key)}: {_inline_text(item)}")
     elif isinstance(value, Sequence):
         for item in value:
-            text = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline(item)
+            text = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline_text(item)
             lines.append(f"{pad}- {text}")
     return "\n".join(lines)
 
@@ -442,7 +442,7 @@ def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
     A missing entry changes nothing. Comments are removed with it: those on its lines, right above it (unless it is the
     first), and behind it, further in than its dash. A file with faults, or without another entry, raises `EditError`.
     """
-    return _changed(data, path, max_bytes, _cut, _drop)
+    return _rewritten(data, path, max_bytes, _cut_child, _delete_child)
 
 
 def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -451,7 +451,7 @@ def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES
     A file with faults, or with the new key already, raises `EditError`.
     """
 
-    def rename(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
+    def rename_key(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
         if not isinstance(parent, yaml.MappingNode) or any(key.value == name for key, _ in parent.value):
             raise EditError(f"{part} cannot be called {name} there")
         key = next(key for key, _ in parent.value if key.value == part)
@@ -463,30 +463,30 @@ def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES
             parent.clear()
             parent.update(items)
 
-    return _changed(data, path, max_bytes, rename, rename_value)
+    return _rewritten(data, path, max_bytes, rename_key, rename_value)
 
 
-def _drop(parent: object, part: str | int) -> None:
+def _delete_child(parent: object, part: str | int) -> None:
     if isinstance(parent, dict):
         parent.pop(part)
     elif isinstance(parent, list) and isinstance(part, int):
         del parent[part]
 
 
-def _changed(
+def _rewritten(
     data: bytes, path: KeyPath, max_bytes: int, rewrite: _Rewrite, change: Callable[[object, str | int], object]
 ) -> bytes:
-    expected = _parsed(data, max_bytes)
+    expected = _parsed_value(data, max_bytes)
     text = text_of(data)
     if value_at(expected, path) is MISSING:
         return data
-    parent = _collection(yaml.compose(text, Loader=yaml.CSafeLoader), path[:-1])
+    parent = _collection_at(yaml.compose(text, Loader=yaml.CSafeLoader), path[:-1])
     result = bytes_like(data, rewrite(text, parent, path[-1]))
     change(value_at(expected, path[:-1]), path[-1])
     return _confirmed(result, expected, max_bytes)
 
 
-def _collection(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode:
+def _collection_at(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode:
     for part in path:
         if isinstance(node, yaml.MappingNode):
             node = next(value for key, value in node.value if key.value == part)
@@ -497,7 +497,7 @@ def _collection(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode:
     return node
 
 
-def _cut(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
+def _cut_child(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
     if isinstance(parent, yaml.MappingNode):
         index = next(i for i, (key, _) in enumerate(parent.value) if key.value == part)
         first, last = parent.value[index]

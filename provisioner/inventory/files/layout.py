@@ -147,7 +147,7 @@ class File:
             return parts[2] if len(parts) > _FACILITY_DEPTH else None
         return parts[2] if parts[1:2] == ["carriers"] else ""
 
-    def moved(self, key: str, value: str) -> str:
+    def path_after_change(self, key: str, value: str) -> str:
         """Return the path that would match an id in the file."""
         parts = self.relative.split("/")
         parts[1 if key == "province" else -1] = value if key == "province" else f"{value}.yml"
@@ -220,7 +220,7 @@ def _places(data: bytes) -> Iterator[tuple[KeyPath, Mark, bool]]:
 def _places_below(event: Event | None, path: KeyPath, next_event: NextEvent) -> Iterator[tuple[KeyPath, Mark, bool]]:
     yield path, mark_of(event), False
     if len(path) >= MAX_DEPTH:
-        _skip(event, next_event)
+        _skip_node(event, next_event)
     elif type(event) is SequenceStartEvent:
         position = 0
         while type(event := next_event()) is not SequenceEndEvent:
@@ -228,7 +228,7 @@ def _places_below(event: Event | None, path: KeyPath, next_event: NextEvent) -> 
             position += 1
     elif type(event) is MappingStartEvent:
         while type(event := next_event()) is not MappingEndEvent:
-            _skip(event, next_event)
+            _skip_node(event, next_event)
             below = (*path, str(getattr(event, "value", "")))
             yield below, mark_of(event), True
             yield from _places_below(next_event(), below, next_event)
@@ -239,8 +239,8 @@ def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None
     while type(event := next_event()) is not MappingEndEvent:
         if type(event) is ScalarEvent and event.value == name:
             return event, next_event()
-        _skip(event, next_event)
-        _skip(next_event(), next_event)
+        _skip_node(event, next_event)
+        _skip_node(next_event(), next_event)
     return None
 
 
@@ -250,12 +250,12 @@ def _item(next_event: NextEvent, index: int) -> tuple[Event | None, Event | None
     while type(event := next_event()) is not SequenceEndEvent:
         if position == index:
             return event, event
-        _skip(event, next_event)
+        _skip_node(event, next_event)
         position += 1
     return None
 
 
-def _skip(event: Event | None, next_event: NextEvent) -> None:
+def _skip_node(event: Event | None, next_event: NextEvent) -> None:
     open_levels = int(isinstance(event, _STARTS))
     while open_levels:
         event = next_event()
@@ -370,7 +370,7 @@ def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File 
     relative = "/".join((*folder, entry.name))
     if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
         return _link(File(root, relative, _probable_facility((*folder, entry.name)), None))
-    owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _listed(folder, entry.name)
+    owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _owner_and_model(folder, entry.name)
     if not owner or not relative.isprintable() or not _is_regular(entry):
         return _unexpected(File(root, relative, _probable_facility((*folder, entry.name)), None))
     return File(root, relative, owner, model)
@@ -391,7 +391,7 @@ def _probable_facility(parts: tuple[str, ...]) -> str:
     return f"facility/{_printable(name.removesuffix('.yml').removesuffix('.yaml'))}"
 
 
-def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
+def _owner_and_model(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
     if folder == (REGO_RULES,) and is_rego_name(name):
         return f"{REGO_RULES}/{name}", None
     if not name.endswith(".yml"):

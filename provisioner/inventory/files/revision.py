@@ -139,7 +139,7 @@ def _git_output(checkout: Checkout, *arguments: str) -> bytes:
 def commit_of(root: Path) -> str:
     """Return the commit of an inventory's checkout; empty outside Git."""
     try:
-        return _commit(_checkout(root), "HEAD")
+        return _commit_named(_checkout_or_error(root), "HEAD")
     except UsageError:
         return ""
 
@@ -150,8 +150,10 @@ def author_of(root: Path) -> tuple[str, ...]:
     The author configured both freely. Empty outside Git.
     """
     try:
-        checkout = _checkout(root)
-        written = _git(checkout, "log", "-1", "--no-show-signature", "--format=%an%x00%ae", _commit(checkout, "HEAD"))
+        checkout = _checkout_or_error(root)
+        written = _git(
+            checkout, "log", "-1", "--no-show-signature", "--format=%an%x00%ae", _commit_named(checkout, "HEAD")
+        )
     except UsageError:
         return ()
     name, _, address = written.decode(errors="replace").strip().partition("\0")
@@ -165,8 +167,8 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
     Raises:
         UsageError: no Git checkout, no such revision, no inventory in it, or files that no inventory has.
     """
-    checkout = _checkout(root)
-    commit = _commit(checkout, name)
+    checkout = _checkout_or_error(root)
+    commit = _commit_named(checkout, name)
     with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
         _lay_out(Path(folder), _blobs(checkout, root, commit, name), checkout, name)
         yield Revision(name, commit, Path(folder))
@@ -177,14 +179,14 @@ def lay_out_whole(root: Path, name: str) -> None:
 
     The folder must be in a checkout that only this program uses. Errors are as of `revision`.
     """
-    checkout = _checkout(root)
+    checkout = _checkout_or_error(root)
     _lay_out(root, _blobs(checkout, root, name, name[:12], (*_READ, _APPROVAL)), checkout, name[:12])
 
 
 def tree_of(root: Path, name: str) -> Tree:
     """Return Git's listing of an older inventory; errors as `revision`."""
-    checkout = _checkout(root)
-    commit = _commit(checkout, name)
+    checkout = _checkout_or_error(root)
+    commit = _commit_named(checkout, name)
     blobs = {blob.path: blob for blob in _blobs(checkout, root, commit, name)}
     return Tree(name, commit, {path: blob.object for path, blob in blobs.items()}, checkout, blobs)
 
@@ -196,14 +198,14 @@ def object_name(data: bytes, like: str) -> str:
     return made.hexdigest()
 
 
-def _checkout(root: Path) -> Checkout:
+def _checkout_or_error(root: Path) -> Checkout:
     checkout = checkout_of(root)
     if checkout is None:
         raise UsageError(f"{root} is in no checkout of Git", hint=_NAME_ONE)
     return checkout
 
 
-def _commit(checkout: Checkout, name: str) -> str:
+def _commit_named(checkout: Checkout, name: str) -> str:
     try:
         return _object(checkout, f"{name}^{{commit}}")
     except UsageError:
@@ -262,7 +264,7 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
         raise _lacking(checkout, missing.path)
     if not any(blob.path == "inventory.yml" for blob in blobs):
         raise UsageError(none[0], hint=none[1])
-    _refuse_endless(blobs, name)
+    _refuse_large(blobs, name)
     return blobs
 
 
@@ -290,7 +292,7 @@ def _printable_path(path: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in path)
 
 
-def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
+def _refuse_large(blobs: Sequence[_Blob], name: str) -> None:
     for blob in blobs:
         if blob.size > _MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
             raise UsageError(f"{name} holds {_printable_path(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
@@ -303,7 +305,7 @@ def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
 
 def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str) -> None:
     """Write files into an empty folder; refuse duplicate names."""
-    for blob, content in zip(blobs, _contents(checkout, blobs), strict=True):
+    for blob, content in zip(blobs, _blob_contents(checkout, blobs), strict=True):
         target = folder / blob.path
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -315,7 +317,7 @@ def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str
             ) from None
 
 
-def _contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:
+def _blob_contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:
     if not blobs:
         return []
     request = "\n".join(blob.object for blob in blobs).encode() + b"\n"

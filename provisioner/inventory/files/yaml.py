@@ -130,10 +130,10 @@ def resolve(text: str) -> Scalar:
         return None
     if text in _BOOLS:
         return _BOOLS[text]
-    return _number(text) if text[0] in "0123456789+-." else text
+    return _as_number(text) if text[0] in "0123456789+-." else text
 
 
-def _number(text: str) -> str | int | float:
+def _as_number(text: str) -> str | int | float:
     if _INT.match(text):
         return int(text)
     if _BASED.match(text):
@@ -229,12 +229,12 @@ def _line_sequence(lines: list[Line], at: int, indent: int, levels: int) -> tupl
             item, at = _line_mapping(lines, at, deep, levels - 1)
             items.append(item)
             continue
-        items.append(_item(inner, levels))
+        items.append(_sequence_item(inner, levels))
         at += 1
     return items, at
 
 
-def _item(text: str, levels: int) -> object:
+def _sequence_item(text: str, levels: int) -> object:
     match = _SCALAR.fullmatch(text)
     if match is None:
         raise _NotPlain
@@ -354,14 +354,14 @@ def read_quickly(data: bytes, max_depth: int) -> object:
         start = next_event()
         if type(start) is not DocumentStartEvent or start.version or start.tags:
             return GAVE_UP
-        value = _document(next_event, max_depth)
+        value = _parsed_document(next_event, max_depth)
         next_event()
         return value if type(next_event()) is StreamEndEvent else GAVE_UP
     except (_GiveUp, YAMLError):
         return GAVE_UP
 
 
-def _document(next_event: NextEvent, max_depth: int) -> object:
+def _parsed_document(next_event: NextEvent, max_depth: int) -> object:
     first = next_event()
     if type(first) is not MappingStartEvent or first.anchor is not None or first.tag is not None:
         raise _GiveUp
@@ -412,7 +412,7 @@ def _event_sequence(next_event: NextEvent, levels: int) -> list[object]:
 def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
     """Parse one file; a file of more than `max_bytes` is not read."""
     try:
-        text = _decoded(data, max_bytes)
+        text = _checked_utf8(data, max_bytes)
     except _Stop as stop:
         return Document(None, (stop.fault,))
     quick = read_quickly(text, MAX_DEPTH)
@@ -442,13 +442,13 @@ def read_carefully(data: bytes) -> Document:
     except _Stop as stop:
         reader.faults.append(stop.fault)
     except yaml.MarkedYAMLError as error:
-        reader.faults.append(_syntax_fault(error))
+        reader.faults.append(_syntax_problem(error))
     except yaml.reader.ReaderError as error:
         reader.faults.append(_character_fault(data, error))
     return Document(value, tuple(reader.faults))
 
 
-def _decoded(data: bytes, max_bytes: int) -> bytes:
+def _checked_utf8(data: bytes, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise _Stop(
             Problem("", 1, 1, "yaml-too-large", msg("the file has more than {max_bytes} bytes", max_bytes), "split it")
@@ -475,7 +475,7 @@ def _line_column(before: bytes) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     text = " ".join(part for part in (error.context, error.problem) if part)
@@ -510,22 +510,22 @@ class _Reader:
     faults: list[Problem] = field(default_factory=list)
 
     def read(self) -> object:
-        self._next()
-        start = self._next()
+        self._next_event()
+        start = self._next_event()
         if isinstance(start, yaml.StreamEndEvent):
             return None
         self._check_directives(start)
-        value = self._node(self._next(), 0)
-        self._next()
-        after = self._next()
+        value = self._read_node(self._next_event(), 0)
+        self._next_event()
+        after = self._next_event()
         if not isinstance(after, yaml.StreamEndEvent):
-            self._fault(after, "yaml-documents", "a second document starts here", "keep one document a file")
+            self._add_fault(after, "yaml-documents", "a second document starts here", "keep one document a file")
         return value
 
-    def _next(self) -> yaml.Event | None:
+    def _next_event(self) -> yaml.Event | None:
         return self.loader.get_event()
 
-    def _fault(self, event: yaml.Event | None, code: str, message: str, hint: str) -> None:
+    def _add_fault(self, event: yaml.Event | None, code: str, message: str, hint: str) -> None:
         if len(self.faults) == MAX_FAULTS:
             limit = msg("there are more than {max_faults} faults; the rest of the file is not judged", MAX_FAULTS)
             raise _Stop(_at(event, "yaml-too-many-faults", limit, "correct the ones listed first"))
@@ -533,17 +533,19 @@ class _Reader:
 
     def _check_directives(self, start: yaml.Event | None) -> None:
         if isinstance(start, yaml.DocumentStartEvent) and (start.version or start.tags):
-            self._fault(start, *_DIRECTIVE)
+            self._add_fault(start, *_DIRECTIVE)
 
     def _check_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.anchor is not None:
-            self._fault(event, "yaml-anchor", "an anchor (&) is not allowed", "write the value out at each use")
+            self._add_fault(event, "yaml-anchor", "an anchor (&) is not allowed", "write the value out at each use")
         if event.tag is not None:
-            self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
+            self._add_fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
 
-    def _node(self, event: yaml.Event | None, depth: int) -> object:
+    def _read_node(self, event: yaml.Event | None, depth: int) -> object:
         if isinstance(event, yaml.AliasEvent):
-            self._fault(event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *")
+            self._add_fault(
+                event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *"
+            )
             return None
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             self._check_properties(event)
@@ -553,39 +555,39 @@ class _Reader:
             message = msg("more than {max_depth} levels of nesting", MAX_DEPTH)
             raise _Stop(_at(event, "yaml-depth", message, "a facility file needs seven levels"))
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(depth + 1)
-        return self._mapping(depth + 1)
+            return self._read_sequence(depth + 1)
+        return self._read_mapping(depth + 1)
 
-    def _sequence(self, depth: int) -> list[object]:
+    def _read_sequence(self, depth: int) -> list[object]:
         items: list[object] = []
-        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            items.append(self._node(event, depth))
+        while not isinstance(event := self._next_event(), yaml.SequenceEndEvent):
+            items.append(self._read_node(event, depth))
         return items
 
-    def _mapping(self, depth: int) -> dict[str, object]:
+    def _read_mapping(self, depth: int) -> dict[str, object]:
         entries: dict[str, object] = {}
         first: dict[str, int] = {}
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
-            key = self._key(event, depth)
+        while not isinstance(event := self._next_event(), yaml.MappingEndEvent):
+            key = self._read_key(event, depth)
             if key in entries:
                 named = "a key" if is_private(key) else msg("the key {key}", repr(key))
                 message = msg("{named} stands twice; the first one is in line {first}", named, first[key])
-                self._fault(event, "key-duplicate", message, "remove one of the two")
+                self._add_fault(event, "key-duplicate", message, "remove one of the two")
             first.setdefault(key, mark_of(event).line)
-            entries[key] = self._node(self._next(), depth)
+            entries[key] = self._read_node(self._next_event(), depth)
         return entries
 
-    def _key(self, event: yaml.Event | None, depth: int) -> str:
+    def _read_key(self, event: yaml.Event | None, depth: int) -> str:
         """Return a key as written: `08` and `no` are valid keys."""
         if isinstance(event, yaml.MappingStartEvent) and event.flow_style:
             raise _Stop(_at(event, "yaml-template", "{{ … }} is not a value", _TEMPLATE_HINT))
         if not isinstance(event, yaml.ScalarEvent):
-            self._fault(event, "yaml-key", "a key has to be a text", "quote the key")
-            self._node(event, depth)
+            self._add_fault(event, "yaml-key", "a key has to be a text", "quote the key")
+            self._read_node(event, depth)
             return ""
         self._check_properties(event)
         if event.value == "<<" and not event.style:
-            self._fault(event, "yaml-merge", "a merge key (<<) is not allowed", "write the keys out")
+            self._add_fault(event, "yaml-merge", "a merge key (<<) is not allowed", "write the keys out")
         return event.value
 
 

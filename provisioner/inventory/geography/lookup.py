@@ -61,10 +61,10 @@ def _legacy(text: str, scheme: str) -> Legacy | None:
 
 def similar(text: str, scheme: str) -> tuple[Province, ...]:
     """Return at most three provinces that a text contains or resembles."""
-    return tuple(dict.fromkeys((*_contained(text, scheme), *_close(text, scheme))))[:_MOST_SUGGESTED]
+    return tuple(dict.fromkeys((*_provinces_in_text(text, scheme), *_close(text, scheme))))[:_MOST_SUGGESTED]
 
 
-def _contained(text: str, scheme: str) -> Iterator[Province]:
+def _provinces_in_text(text: str, scheme: str) -> Iterator[Province]:
     folded = f"-{fold(text[:_LONGEST_READ])}-"
     for province in provinces(scheme):
         if any(f"-{fold(name)}-" in folded for name in (province.name, *province.aliases)):
@@ -127,7 +127,7 @@ def read_province(text: str, scheme: str, code: str | None = None) -> Province:
     if not any(match(text, known_scheme) for known_scheme in SCHEMES):
         return by_name(text, scheme)
     if match(text, scheme) != coded:
-        raise _contradiction(written, coded.code)
+        raise _contradiction_error(written, coded.code)
     return coded
 
 
@@ -178,17 +178,17 @@ def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceErr
     return UnknownProvinceError(message, hint=hint)
 
 
-def _contradiction(name: str, code: str) -> ProvinceError:
+def _contradiction_error(name: str, code: str) -> ProvinceError:
     agreeing = [scheme for scheme in SCHEMES if match(name, scheme) and match(name, scheme) == _coded(code, scheme)]
     hint = f"if the list was made by {agreeing[0]}, read it so; otherwise " if agreeing else ""
-    readings = "; ".join(_readings(name, code, scheme) for scheme in SCHEMES)
+    readings = "; ".join(_readings_text(name, code, scheme) for scheme in SCHEMES)
     return ContradictoryProvinceError(
         f"the name {quoted(name)} and the code {code} disagree: {readings}",
         hint=f"{hint}correct the name or the code",
     )
 
 
-def _readings(name: str, code: str, scheme: str) -> str:
+def _readings_text(name: str, code: str, scheme: str) -> str:
     named, coded = match(name, scheme), _coded(code, scheme)
     if named and named == coded:
         return f"in {scheme} both are {named}"

@@ -222,7 +222,7 @@ def provinces(scheme: str) -> tuple[Province, ...]:
     if scheme == SCHEMES[0]:
         return tuple(_of_2021(*unit) for unit in UNITS_2021)
     if scheme == SCHEMES[1]:
-        return tuple(_of_2025(*unit) for unit in UNITS_2025)
+        return tuple(_province_of_2025(*unit) for unit in UNITS_2025)
     raise UnknownSchemeError(
         f"{quoted(scheme)} is no list of provinces",
         hint="gso-2021 are the 63 provinces until 2025-06-30, gso-2025 the 34 since then",
@@ -234,7 +234,7 @@ def _of_2021(code: str, slug: str, name: str, area_code: str) -> Province:
     return Province(SCHEMES[0], code, slug, name, ALIASES.get(slug, ()), (area_code,), _SINCE_2021, until)
 
 
-def _of_2025(code: str, slug: str, name: str, merged_from: tuple[str, ...]) -> Province:
+def _province_of_2025(code: str, slug: str, name: str, merged_from: tuple[str, ...]) -> Province:
     areas = {old: area for old, _, _, area in UNITS_2021}
     area_codes = tuple(areas[old] for old in merged_from)
     since = _HUE_SINCE if slug == "hue" else _SINCE_2025

@@ -111,11 +111,11 @@ class Texts:
 
     def get(self, relative: str, digest: str) -> str | None:
         """Return the cached content of a file with this digest."""
-        cached = self._entries.get(relative)
+        cached = self._read_entries.get(relative)
         return cached[1] if cached and cached[0] == digest else None
 
     @cached_property
-    def _entries(self) -> dict[str, tuple[str, str]]:
+    def _read_entries(self) -> dict[str, tuple[str, str]]:
         texts: dict[str, tuple[str, str]] = {}
         try:
             for line in (self._cache.read(self._name) or b"").decode().split("\n")[:-1]:
@@ -153,10 +153,10 @@ class CachedSites:
         """Return all cached facilities, without their texts."""
         sites: dict[str, Site] = {}
         for part in self._texts:
-            sites |= self._outlines(part)
+            sites |= self._read_outlines(part)
         return sites
 
-    def _outlines(self, part: int) -> dict[str, Site]:
+    def _read_outlines(self, part: int) -> dict[str, Site]:
         body = self._cache.read(f"outlines-{part:03}") if self._cache else None
         try:
             return {row[0]: self._site(row) for row in from_json(body)} if body else {}
@@ -315,7 +315,7 @@ def stamp_of(package: Path, imported_at: float) -> str | None:
     versions = (_FORMAT, __version__, sys.version, pydantic.VERSION, pydantic_core.__version__, yaml.__version__)
     digest.update(repr((*versions, yaml.__with_libyaml__, _libyaml_version())).encode())
     try:
-        sources = sorted(_sources(str(package), ""))
+        sources = sorted(_source_files(str(package), ""))
         for relative in sources:
             with open(f"{package}/{relative}", "rb", buffering=0) as stream:  # noqa: PTH123 (hundreds in each run)
                 status, data = os.fstat(stream.fileno()), stream.readall()
@@ -327,11 +327,11 @@ def stamp_of(package: Path, imported_at: float) -> str | None:
     return digest.hexdigest() if sources else None
 
 
-def _sources(package: str, folder: str) -> Iterator[str]:
+def _source_files(package: str, folder: str) -> Iterator[str]:
     with os.scandir(f"{package}/{folder}") as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _sources(package, f"{folder}{entry.name}/")
+                yield from _source_files(package, f"{folder}{entry.name}/")
             elif entry.name.endswith(".py"):
                 yield folder + entry.name
 
@@ -345,17 +345,17 @@ def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> P
     return Problem(file, line, column, code, message, hint, about, Severity(severity), tuple(concerns))
 
 
-def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
+def write_part(cache: Cache, part: int, sites: Mapping[str, Site]) -> None:
     """Write the valid facilities of one part of the cache."""
-    fit = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
-    rows = json.dumps([_row(relative, site) for relative, site in fit.items()], separators=(",", ":"))
-    kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
-    texts = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
-    Texts(kept_in, f"texts-{part:03}").write(texts)
+    storable = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
+    rows = json.dumps([_cached_row(relative, site) for relative, site in storable.items()], separators=(",", ":"))
+    cache.write(f"outlines-{part:03}", rows.encode("ascii"))
+    texts = {name: (site.digest, site.text) for name, site in storable.items() if site.text}
+    Texts(cache, f"texts-{part:03}").write(texts)
     details = {
-        name: (digest, fit[name].details or details_of(from_json(text))) for name, (digest, text) in texts.items()
+        name: (digest, storable[name].details or details_of(from_json(text))) for name, (digest, text) in texts.items()
     }
-    Texts(kept_in, f"details-{part:03}").write(details)
+    Texts(cache, f"details-{part:03}").write(details)
 
 
 def part_of(relative: str) -> int:
@@ -367,7 +367,7 @@ def _is_fit(relative: str, site: Site) -> bool:
     return site.outline is not None and not site.faults and relative.isprintable()
 
 
-def _row(relative: str, site: Site) -> list[object]:
+def _cached_row(relative: str, site: Site) -> list[object]:
     if site.outline is None:
         raise ValueError(f"{relative} is not understood")
     rows = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.problems]

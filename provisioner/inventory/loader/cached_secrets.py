@@ -160,12 +160,12 @@ class CachedSecrets:
 
     def look(self, password: bytes, relative: str, digest: str) -> Known | None:
         """Return a password's result for a file with this digest, or `None`."""
-        cached = self._of(password).files.get(relative)
+        cached = self._results_of(password).files.get(relative)
         return cached[1] if cached and cached[0] == digest else None
 
     def learn(self, password: bytes, relative: str, digest: str, result: Known) -> None:
         """Remember the result of a password for a file."""
-        cached = self._of(password)
+        cached = self._results_of(password)
         cached.files[relative] = digest, result
         cached.changed = True
 
@@ -177,19 +177,19 @@ class CachedSecrets:
         for cached in self._by_password.values():
             if cached.changed:
                 cached.files = {name: result for name, result in cached.files.items() if name in relatives}
-                self._cache.write(cached.name, self._sealed(cached))
+                self._cache.write(cached.name, self._sealed_results(cached))
         if any(cached.changed for cached in self._by_password.values()):
             self._cache.forget_oldest("secrets-of-", _MOST)
 
-    def _of(self, password: bytes) -> _PasswordResults:
+    def _results_of(self, password: bytes) -> _PasswordResults:
         if password not in self._by_password:
-            key = derived_key(password, self._salt, _PURPOSE)
+            key = derived_key(password, self._salt_or_new, _PURPOSE)
             name = "secrets-of-" + hashlib.sha256(key + b"/name").hexdigest()[:32]
-            self._by_password[password] = _PasswordResults(name, key, self._read(name, key))
+            self._by_password[password] = _PasswordResults(name, key, self._read_results(name, key))
         return self._by_password[password]
 
     @cached_property
-    def _salt(self) -> bytes:
+    def _salt_or_new(self) -> bytes:
         salt = (self._cache.read(_SALT) if self._cache else None) or b""
         if len(salt) != _SALT_BYTES:
             salt = os.urandom(_SALT_BYTES)
@@ -197,7 +197,7 @@ class CachedSecrets:
                 self._cache.write(_SALT, salt)
         return salt
 
-    def _read(self, name: str, key: bytes) -> dict[str, tuple[str, Known]]:
+    def _read_results(self, name: str, key: bytes) -> dict[str, tuple[str, Known]]:
         sealed = (self._cache.read(name) if self._cache else None) or b""
         try:
             text = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bound(name))
@@ -208,7 +208,7 @@ class CachedSecrets:
         except (InvalidTag, ValueError, TypeError):
             return {}
 
-    def _sealed(self, cached: _PasswordResults) -> bytes:
+    def _sealed_results(self, cached: _PasswordResults) -> bytes:
         rows = {relative: (digest, list(result)) for relative, (digest, result) in cached.files.items()}
         text = json.dumps(rows, separators=(",", ":")).encode()
         nonce = os.urandom(_NONCE_BYTES)

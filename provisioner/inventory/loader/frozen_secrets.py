@@ -36,7 +36,7 @@ def valid_secrets(
             raise InventoryError(message, problems=problems, hint="correct the places listed")
         if not accused:
             return part, carried(read, part.inventory).secrets
-        part = _with_frozen(part, accused)
+        part = _with_frozen_facilities(part, accused)
 
 
 def _of_frozen(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
@@ -48,7 +48,7 @@ def _of_frozen(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]
         yield replace(problem, concerns=names) if names else problem
 
 
-def _with_frozen(part: ValidPart, errors: Errors) -> ValidPart:
+def _with_frozen_facilities(part: ValidPart, errors: Errors) -> ValidPart:
     inventory = part.inventory
     frozen = dict(part.held)
     for name, problems in errors.items():

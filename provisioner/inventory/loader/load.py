@@ -243,20 +243,22 @@ class _FilesPass:
         facilities = [file for file in layout.files if file.model is Facility]
         self._file_ids = frozenset(file.owner.partition("/")[2] for file in facilities)
         with at_stage(Stage.READ, len(facilities)) as advanced:
-            sites = self._sites(layout.files, facilities, advanced)
+            sites = self._read_sites(layout.files, facilities, advanced)
         for file in facilities:
             self._take_site(file, sites[file.relative])
-        self._miss_files()
+        self._report_missing_files()
         return self._result()
 
-    def _sites(self, files: Sequence[File], facilities: list[File], advanced: Callable[[int], None]) -> dict[str, Site]:
+    def _read_sites(
+        self, files: Sequence[File], facilities: list[File], advanced: Callable[[int], None]
+    ) -> dict[str, Site]:
         sites, changed = self._split_cached(facilities)
         advanced(len(sites))
         cache = self.cached_sites.cache
         with sites_of(changed, self.today, cache=cache, known=bool(sites), advanced=advanced) as collect:
             for file in files:
                 if file.model is not Facility:
-                    self._read(file)
+                    self._read_file(file)
             anew = collect()
         sites |= anew
         self.cached_sites.keep(sites, anew)
@@ -279,7 +281,7 @@ class _FilesPass:
     def _take_site(self, file: File, site: Site) -> None:
         self.sites.append((file, site))
         if file.owner in self.sources:
-            self._duplicate(file)
+            self._report_duplicate(file)
             return
         self.sources[file.owner] = OnDisk(file, site.digest)
         self.problems += site.faults
@@ -291,7 +293,7 @@ class _FilesPass:
             self.outlines[site.outline.id] = site.outline
             self.understood.append((file, site))
 
-    def _read(self, file: File) -> None:
+    def _read_file(self, file: File) -> None:
         if file.kind == REGO_RULES and len(self.rego) > MOST_FILES:
             return  # that there are too many is said of those that were read
         try:
@@ -360,7 +362,7 @@ class _FilesPass:
             )
             self._problem(file, "secret-under-another-id", message, hint)
 
-    def _duplicate(self, file: File) -> None:
+    def _report_duplicate(self, file: File) -> None:
         first = self.sources[file.owner].display_path
         self.broken.add(file.owner)
         message = msg(
@@ -374,7 +376,7 @@ class _FilesPass:
         code = f"{file.kind}-id-duplicate"
         self.problems.append(Problem(position.file, position.line, position.column, code, message, hint, file.owner))
 
-    def _miss_files(self) -> None:
+    def _report_missing_files(self) -> None:
         for name in ("instructions", "designations"):
             if name not in self.sources:
                 message, hint = (
@@ -389,13 +391,13 @@ class _FilesPass:
     def _result(self) -> Loaded:
         return Loaded(
             today=self.today,
-            frame=self._frame(),
+            frame=self._base_inventory(),
             outlines=dict(sorted(self.outlines.items())),
             broken=frozenset(self.broken),
             problems=tuple(sorted(self.problems)),
             rule_problems=tuple(self.rule_problems),
             places=Places(self.sources),
-            contents=self._contents,
+            contents=self._content_digests,
             facilities=self._facilities,
             facility=self._facility,
             survey=self._survey,
@@ -408,13 +410,13 @@ class _FilesPass:
         return validated_text(Facility, self._text(name))
 
     def _survey(self, name: str) -> Survey | None:
-        survey = from_json(self._details(name)).get("survey")
+        survey = from_json(self._details_of(name)).get("survey")
         return None if survey is None else validated_text(Survey, as_json(survey))
 
     def _name(self, name: str) -> str:
-        return str(from_json(self._details(name))["name"])
+        return str(from_json(self._details_of(name))["name"])
 
-    def _details(self, name: str) -> str:
+    def _details_of(self, name: str) -> str:
         file, site = self._by_name[name]
         if (details := site.details or self.cached_sites.details(file.relative, site.digest)) is None:
             text = self._text(name)
@@ -457,13 +459,13 @@ class _FilesPass:
         self.cached_sites.keep({file.relative: site for file, site in self.understood} | again, again)
         return texts
 
-    def _contents(self) -> dict[str, str]:
+    def _content_digests(self) -> dict[str, str]:
         of_other = self.cached_sites.content_of_other
         with without_collector():
             contents = {relative: of_other(relative, digest, text) for relative, (digest, text) in self.others.items()}
         return contents | {file.relative: site.content or site.digest for file, site in self.sites}
 
-    def _frame(self) -> BaseInventory | None:
+    def _base_inventory(self) -> BaseInventory | None:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
         if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
             return None

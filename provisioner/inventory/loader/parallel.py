@@ -48,11 +48,11 @@ def sites_of(
     if not count or not can_fork():
         yield lambda: _read_here(files, today, advanced)
         return
-    chunks = _chunks(files) if known or cache is None else _parts(files, cache)
+    chunks = _chunks(files) if known or cache is None else _chunks_by_part(files, cache)
     helpers = Helpers(count)
     try:
         started = [helpers.submit(_read_chunk, chunk, today) for chunk in chunks]
-        yield lambda: _collected(started, chunks, today, advanced)
+        yield lambda: _collected_sites(started, chunks, today, advanced)
     finally:
         helpers.end()
 
@@ -69,7 +69,7 @@ def _chunks(files: Sequence[File]) -> list[_Chunk]:
     return [_Chunk(files[start : start + _CHUNK]) for start in range(0, len(files), _CHUNK)]
 
 
-def _parts(files: Sequence[File], cache: Cache) -> list[_Chunk]:
+def _chunks_by_part(files: Sequence[File], cache: Cache) -> list[_Chunk]:
     parts: dict[int, list[File]] = {}
     for file in files:
         parts.setdefault(part_of(file.relative), []).append(file)
@@ -92,7 +92,7 @@ def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
     return {relative: site if site.faults else site._replace(text="", details="") for relative, site in sites.items()}
 
 
-def _collected(
+def _collected_sites(
     started: Sequence[Callable[[], dict[str, Site] | None]],
     chunks: Sequence[_Chunk],
     today: date,

@@ -64,10 +64,10 @@ def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
     if opened is None:
         vault_id = vault_id_of(data)
         return ReceiversVault(shut=f"{RECEIVERS_SECRETS} stayed shut: it is encrypted for the vault id {vault_id}")
-    return _understood(file, SourceFile(file.display_path, opened, PlacesIn))
+    return _receivers_in(file, SourceFile(file.display_path, opened, PlacesIn))
 
 
-def _understood(file: File, source: SourceFile) -> ReceiversVault:
+def _receivers_in(file: File, source: SourceFile) -> ReceiversVault:
     document = parse(source.data, max_bytes=_MOST_BYTES)
     if document.faults:
         faults = (
@@ -102,13 +102,21 @@ def check_receivers(receivers: tuple[Receiver, ...], vault: ReceiversVault, plac
         return (shut,) if receivers else ()
     if vault.problems:
         return vault.problems
-    return tuple(sorted([*_missing(receivers, vault, places), *_unfit(vault), *_unused(receivers, vault)]))
+    return tuple(
+        sorted(
+            [
+                *_missing_secret_problems(receivers, vault, places),
+                *_unfit_secret_problems(vault),
+                *_unused(receivers, vault),
+            ]
+        )
+    )
 
 
 def faults_in_vault(receiver: Receiver, secrets: ReceiverSecrets | None) -> Iterator[tuple[str, str]]:
     """Yield faults of a receiver's secrets, each with the value to write."""
     yield from secret_faults_of(receiver, _names_in(secrets))
-    for _, message, hint in _unfit_in(secrets or ReceiverSecrets()):
+    for _, message, hint in _unfit_values(secrets or ReceiverSecrets()):
         yield message, hint
 
 
@@ -116,7 +124,9 @@ def _names_in(secrets: ReceiverSecrets | None) -> Iterator[str]:
     return (name for name, value in secrets or () if value)
 
 
-def _missing(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places) -> Iterator[Problem]:
+def _missing_secret_problems(
+    receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places
+) -> Iterator[Problem]:
     for index, receiver in enumerate(receivers):
         for message, content in secret_faults_of(receiver, _names_in(vault.secrets.get(receiver.id))):
             position = places.at(RECEIVERS, RECEIVERS, index)
@@ -127,14 +137,14 @@ def _missing(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Pla
             )
 
 
-def _unfit(vault: ReceiversVault) -> Iterator[Problem]:
+def _unfit_secret_problems(vault: ReceiversVault) -> Iterator[Problem]:
     for name, secrets in vault.secrets.items():
-        for path, message, hint in _unfit_in(secrets):
+        for path, message, hint in _unfit_values(secrets):
             text = f"{RECEIVERS_SECRETS}: receiver {name}: {message}"
             yield _placed(vault, (RECEIVERS, name, *path), "receiver-secret-unfit", text, hint)
 
 
-def _unfit_in(secrets: ReceiverSecrets) -> Iterator[tuple[KeyPath, str, str]]:
+def _unfit_values(secrets: ReceiverSecrets) -> Iterator[tuple[KeyPath, str, str]]:
     if secrets.key is not None and len(secrets.key.reveal()) < SHORTEST_KEY:
         yield ("key",), f"its key has fewer than {SHORTEST_KEY} characters", "make one: openssl rand -hex 32"
     named = [(("addresses", index), address) for index, address in enumerate(secrets.addresses)]

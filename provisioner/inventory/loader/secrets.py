@@ -356,7 +356,7 @@ def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords,
     data = _encrypted(path) if path.is_file() else b""
     if is_encrypted(data) and (carrier_of_vault_id(vault_id_of(data)) is not None or vault_id != SECRETS_ID):
         vault_id = vault_id_of(data)
-    values = {key: _revealed(value) for key, value in sorted(secrets) if value or key not in _OF_SOME}
+    values = {key: _with_revealed_secrets(value) for key, value in sorted(secrets) if value or key not in _OF_SOME}
     text = (_HEADER.format(vault_id=vault_id) + render_mapping(values)).encode()
     if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
         return False
@@ -364,13 +364,13 @@ def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords,
     return True
 
 
-def _revealed(value: object) -> object:
+def _with_revealed_secrets(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, Model):
-        return {key: _revealed(below) for key, below in sorted(value) if below is not None}
+        return {key: _with_revealed_secrets(below) for key, below in sorted(value) if below is not None}
     if isinstance(value, dict):
-        return {key: _revealed(below) for key, below in sorted(value.items())}
+        return {key: _with_revealed_secrets(below) for key, below in sorted(value.items())}
     return value
 
 
@@ -401,7 +401,7 @@ class _SecretsPass:
         listed = list(files)
         with at_stage(Stage.SECRETS, len(listed)) as advanced:
             for file in listed:
-                self._read(file, self._bytes(file))
+                self._read_file(file, self._bytes(file))
                 advanced(1)
         shared = self.logins.pop(_SHARED, {})
         secrets = Secrets.model_construct(
@@ -419,7 +419,7 @@ class _SecretsPass:
     def _bytes(self, file: File) -> bytes:
         return encrypted_bytes(file)
 
-    def _read(self, file: File, data: bytes) -> None:
+    def _read_file(self, file: File, data: bytes) -> None:
         if not is_encrypted(data):
             self.broken.add(file.owner)
             return  # `load` reports it: that needs no password
@@ -430,7 +430,7 @@ class _SecretsPass:
         if (carrier := carrier_of_vault_id(vault_id_of(data))) is not None:
             self.labels[file.owner] = carrier
         if isinstance(opened, bytes):
-            self._take(file, SourceFile(file.display_path, opened, PlacesIn))
+            self._take_content(file, SourceFile(file.display_path, opened, PlacesIn))
         else:
             self._take_stand_ins(file, opened)
 
@@ -448,7 +448,7 @@ class _SecretsPass:
         else:
             self.digest_key = Secret("-")
 
-    def _take(self, file: File, source: SourceFile) -> None:
+    def _take_content(self, file: File, source: SourceFile) -> None:
         self.sources[file.owner] = source
         model, problems, of_one = readable_part(file, source)
         self.problems += problems
@@ -512,7 +512,7 @@ class NamesPass(_SecretsPass):
             return cached[1]
         digest = hashlib.sha256(data).hexdigest()
 
-        def attempt(password: bytes) -> _Opened | None:
+        def facts_or_content(password: bytes) -> _Opened | None:
             previous = self.known.look(password, file.relative, digest)
             if isinstance(previous, CachedFile) and holds_for(previous, self.rtsp_paths):
                 return (previous,)
@@ -527,17 +527,17 @@ class NamesPass(_SecretsPass):
             self.known.learn(password, file.relative, digest, facts)
             return (facts,)
 
-        opened = self.opener.opened_by(vault_id_of(data), attempt)
+        opened = self.opener.opened_by(vault_id_of(data), facts_or_content)
         return super()._opened(file, data) if opened is None else opened[0]
 
     def _look_ahead(self, files: Sequence[File]) -> None:
         """Let other processes check unknown files, if there are many."""
-        tasks = [task for file in files if (task := self._task(file))]
+        tasks = [task for file in files if (task := self._opening_task(file))]
         for task, facts in zip(tasks, checked_in_parallel(tasks, self.rtsp_paths), strict=False):
             if facts is not None:
                 self.known.learn(task.password, task.file.relative, task.digest, facts)
 
-    def _task(self, file: File) -> OpeningTask | None:
+    def _opening_task(self, file: File) -> OpeningTask | None:
         data = encrypted_bytes(file)
         if not is_encrypted(data) or (password := self.opener.first_password(vault_id_of(data))) is None:
             return None

@@ -185,7 +185,12 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
                 value,
                 file.relative,
             )
-            hint = msg("move the file to {key}, or write {key_2}: {expected}", file.moved(key, value), key, expected)
+            hint = msg(
+                "move the file to {key}, or write {key_2}: {expected}",
+                file.path_after_change(key, value),
+                key,
+                expected,
+            )
             code = f"{file.kind}-file-misplaced"
             problems.append(Problem(position.file, position.line, position.column, code, message, hint, file.owner))
     return tuple(problems)

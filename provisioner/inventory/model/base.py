@@ -130,7 +130,7 @@ def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
     """
     cached: dict[str, object] = {}
 
-    def remembered(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    def validate_once(value: object, validate: ValidatorFunctionWrapHandler) -> object:
         if not isinstance(value, str):
             return validate(value)
         if (checked := cached.get(value)) is None:
@@ -139,7 +139,7 @@ def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
                 cached[value] = checked
         return checked
 
-    return remembered
+    return validate_once
 
 
 LanAddress = Annotated[IPv4Address, WrapValidator(_remembering())]
@@ -176,7 +176,7 @@ Version = Annotated[Literal[1], BeforeValidator(_strictly_whole)]
 """Version of a file's form; another version will be another model."""
 
 
-def _secret(value: object) -> Secret:
+def _as_secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
     if isinstance(value, str) and value:
@@ -184,7 +184,7 @@ def _secret(value: object) -> Secret:
     raise ValueError("a secret is a text that is not empty")
 
 
-SecretText = Annotated[Secret, PlainValidator(_secret)]
+SecretText = Annotated[Secret, PlainValidator(_as_secret)]
 """A text in a file, a masked value in memory."""
 
 
@@ -239,19 +239,19 @@ def inner_model(field: FieldInfo) -> type[Model] | None:
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
-def _address(value: object) -> AnyAddress:
+def _as_address(value: object) -> AnyAddress:
     if isinstance(value, IPv4Address | IPv6Address):
-        return _plain(value)
+        return _checked_address(value)
     if not isinstance(value, str):
         raise PydanticCustomError("address", "not an address")
     try:
         address = ip_address(value)
     except ValueError:
         raise PydanticCustomError("address", "not an address") from None
-    return _plain(address, value)
+    return _checked_address(address, value)
 
 
-def _plain(address: AnyAddress, written: str = "") -> AnyAddress:
+def _checked_address(address: AnyAddress, written: str = "") -> AnyAddress:
     if isinstance(address, IPv4Address):
         return address
     if address.scope_id is not None:
@@ -263,7 +263,7 @@ def _plain(address: AnyAddress, written: str = "") -> AnyAddress:
     return address
 
 
-def _network(value: object) -> AnyNetwork:
+def _as_network(value: object) -> AnyNetwork:
     written = value if isinstance(value, str) else ""
     if written and "%" not in written:
         try:
@@ -281,12 +281,12 @@ def _network(value: object) -> AnyNetwork:
     return value
 
 
-def _place(value: object) -> HostPlace:
+def _as_host_place(value: object) -> HostPlace:
     if isinstance(value, HostName):
         return value
     if isinstance(value, str) and is_host_name(value.lower()):
         return HostName(value.lower())
-    return _address(value)
+    return _as_address(value)
 
 
 _AS_TEXT: Final = PlainSerializer(str, return_type=str, when_used="json")
@@ -294,15 +294,15 @@ _ADDRESS_SCHEMAS: Final = [{"type": "string", "format": "ipv4"}, {"type": "strin
 _NETWORK_SCHEMAS: Final = [{"type": "string", "format": "ipv4network"}, {"type": "string", "format": "ipv6network"}]
 _NAME_SCHEMA: Final = {"type": "string", "format": "hostname"}
 
-IpAddress = Annotated[AnyAddress, PlainValidator(_address), _AS_TEXT, WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS]})]
+IpAddress = Annotated[AnyAddress, PlainValidator(_as_address), _AS_TEXT, WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS]})]
 """An address of either family."""
 
-IpNetwork = Annotated[AnyNetwork, PlainValidator(_network), _AS_TEXT, WithJsonSchema({"anyOf": [*_NETWORK_SCHEMAS]})]
+IpNetwork = Annotated[AnyNetwork, PlainValidator(_as_network), _AS_TEXT, WithJsonSchema({"anyOf": [*_NETWORK_SCHEMAS]})]
 """A network of either family."""
 
 HostAddress = Annotated[
     HostPlace,
-    PlainValidator(_place),
+    PlainValidator(_as_host_place),
     _AS_TEXT,
     WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS, _NAME_SCHEMA]}),
 ]

@@ -45,23 +45,23 @@ def with_texts(model: M, convert: Callable[[str], str]) -> M:
     changes: dict[str, object] = {}
     for name, _ in _fields(type(model)):
         content = getattr(model, name)
-        changed = _with_texts(content, convert, is_text=dict(_fields(type(model)))[name])
+        changed = _with_converted_texts(content, convert, is_text=dict(_fields(type(model)))[name])
         if changed is not content:
             changes[name] = changed
     return model.model_copy(update=changes) if changes else model
 
 
-def _with_texts(value: object, convert: Callable[[str], str], *, is_text: bool) -> object:
+def _with_converted_texts(value: object, convert: Callable[[str], str], *, is_text: bool) -> object:
     if isinstance(value, str):
         text = convert(value) if is_text else value
         return value if text == value else text
     if isinstance(value, Model):
         return with_texts(value, convert)
     if isinstance(value, tuple):
-        items = tuple(_with_texts(item, convert, is_text=is_text) for item in value)
+        items = tuple(_with_converted_texts(item, convert, is_text=is_text) for item in value)
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
     if isinstance(value, dict):
-        pairs = {key: _with_texts(item, convert, is_text=is_text) for key, item in value.items()}
+        pairs = {key: _with_converted_texts(item, convert, is_text=is_text) for key, item in value.items()}
         return value if all(pairs[key] is item for key, item in value.items()) else pairs
     return value
 
@@ -81,17 +81,20 @@ def text_keys(*models: type[Model]) -> frozenset[str]:
 def _fields(model: type[Model]) -> tuple[tuple[str, bool], ...]:
     """Return fields with free texts, and whether they are texts themselves."""
     hints = get_type_hints(model, include_extras=True)
-    listed = ((name, _holds(hints[name], _is_free), _holds(hints[name], _leads_on)) for name in model.model_fields)
+    listed = (
+        (name, _type_contains(hints[name], _is_free), _type_contains(hints[name], _leads_on))
+        for name in model.model_fields
+    )
     return tuple((name, is_text) for name, is_text, leads in listed if is_text or leads)
 
 
-def _holds(hint: object, wanted: Callable[[object], bool]) -> bool:
+def _type_contains(hint: object, wanted: Callable[[object], bool]) -> bool:
     if wanted(hint):
         return True
     parts = get_args(hint)
     if get_origin(hint) is Annotated and parts[0] is str:
         return False  # a form that leaves no room for a sentence: an id, a key, a checksum
-    return get_origin(hint) in _HOLDERS and any(_holds(part, wanted) for part in parts)
+    return get_origin(hint) in _HOLDERS and any(_type_contains(part, wanted) for part in parts)
 
 
 def _is_free(hint: object) -> bool:

@@ -190,7 +190,7 @@ def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswe
         if not (answer.is_defined and isinstance(answer.value, list)):
             failed.append(RegoFinding(file, line, f"{rule.name} {_no_answer(answer)}", _MEND))
             continue
-        findings = list(_findings(file, line, answer.value))
+        findings = list(_findings_in(file, line, answer.value))
         if any(finding is None for finding in findings):
             failed.append(RegoFinding(file, line, msg("{name} returns an invalid message", rule.name), _MESSAGES))
         valid = [finding for finding in findings if finding is not None]
@@ -211,7 +211,7 @@ def _no_answer(answer: RegoAnswer) -> str:
     return "came to no answer" if not answer.is_defined else "returned no set of messages"
 
 
-def _findings(file: str, line: int, values: Sequence[object]) -> Iterator[RegoFinding | None]:
+def _findings_in(file: str, line: int, values: Sequence[object]) -> Iterator[RegoFinding | None]:
     for value in values:
         if isinstance(value, str) and value.strip():
             yield RegoFinding(file, line, printable(value, _LONGEST))

@@ -65,7 +65,7 @@ def main() -> None:
     with open(QUESTION, encoding="utf-8") as file:  # noqa: PTH123 (nothing more is imported here than is needed)
         question: RegoQuestion = json.load(file)
     _give_up(question["seconds"])
-    json.dump(_answered(question), answer)
+    json.dump(_answers_to(question), answer)
     answer.close()
     os._exit(0)  # what the library leaves behind is the kernel's to take away
 
@@ -87,7 +87,7 @@ def _give_up(seconds: int) -> None:
         resource.setrlimit(resource_kind, (limit, limit))
 
 
-def _answered(question: RegoQuestion) -> Written:
+def _answers_to(question: RegoQuestion) -> Written:
     try:
         import regopy  # noqa: PLC0415 (after the limits)
     except (ImportError, OSError) as error:
@@ -105,7 +105,7 @@ def _answered(question: RegoQuestion) -> Written:
         if document != current:
             interpreter.set_input(question["documents"][document])
             current = document
-        answers.append(_one(interpreter, query))
+        answers.append(_query_answer(interpreter, query))
     return {"answers": answers}
 
 
@@ -114,7 +114,7 @@ def _placed(error: str, text: int) -> WrittenFault:
     return {"text": text, "offset": int(match[1]) if match else 0, "message": match[2] if match else "it is no Rego"}
 
 
-def _one(interpreter: Interpreter, query: str) -> WrittenAnswer:
+def _query_answer(interpreter: Interpreter, query: str) -> WrittenAnswer:
     # The output as the library wrote it: its own reading of it fails on errors of compiling.
     from regopy import rego_shared  # noqa: PLC0415 (after the limits)
 

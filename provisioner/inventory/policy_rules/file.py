@@ -225,10 +225,10 @@ class RegoFile:
 
 def words_of(text: str) -> tuple[RegoWord, ...]:
     """Return a text's words, without comments, or raise `RegoTextError`."""
-    return tuple(_words(text))
+    return tuple(_words_in(text))
 
 
-def _words(text: str) -> Iterator[RegoWord]:
+def _words_in(text: str) -> Iterator[RegoWord]:
     brackets = _Brackets()
     position, line, start, end, begins = 0, 1, 0, -1, True
     while position < len(text):
@@ -305,13 +305,13 @@ def parsed_module(name: str, text: str, *, is_test: bool = False) -> RegoModule:
     for statement in statements:
         if statement[0].text in {"package", "import"}:
             continue
-        made = _rule(statement)
+        made = _rule_of(statement)
         if isinstance(made, RegoRule):
             rules.append(made)
         else:
             faults.append(made)
     module = RegoModule(name, text, tuple(rules), is_test=is_test)
-    faults += _of_rules(module)
+    faults += _rule_problems(module)
     return RegoModule(name, text, tuple(rules), is_test=is_test, faults=tuple(faults))
 
 
@@ -375,7 +375,7 @@ def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iter
             yield fault_at(statement[0], "it names a second package", "a file is of one package: take this line out")
 
 
-def _rule(statement: tuple[RegoWord, ...]) -> RegoRule | Problem:
+def _rule_of(statement: tuple[RegoWord, ...]) -> RegoRule | Problem:
     is_default = statement[0].text == "default"
     words = statement[1:] if is_default else statement
     if not words or words[0].kind is not RegoWordKind.NAME or words[0].text in KEYWORDS:
@@ -395,14 +395,14 @@ def _rule(statement: tuple[RegoWord, ...]) -> RegoRule | Problem:
     return RegoRule(name.text, statement, arguments, is_default)
 
 
-def _of_rules(module: RegoModule) -> Iterator[Problem]:
+def _rule_problems(module: RegoModule) -> Iterator[Problem]:
     if not module.is_test and not module.judging:
         yield Problem(
             "", 1, 1, "rego-form", "it has no rule named deny or warn, and so no effect", "write `deny contains …`"
         )
     earlier: set[str] = set()
     for rule in module.rules:
-        yield from _of_name(module, rule, earlier)
+        yield from _name_problems(module, rule, earlier)
         earlier.add(rule.name)
     used = {word.text for rule in module.rules for word in rule.words if word is not rule.head}
     for rule in module.rules:
@@ -411,7 +411,7 @@ def _of_rules(module: RegoModule) -> Iterator[Problem]:
             yield fault_at(rule.head, msg("{name} is unused", rule.name), hint)
 
 
-def _of_name(module: RegoModule, rule: RegoRule, earlier: set[str]) -> Iterator[Problem]:
+def _name_problems(module: RegoModule, rule: RegoRule, earlier: set[str]) -> Iterator[Problem]:
     if _PLACED.fullmatch(rule.name):
         yield fault_at(rule.head, msg("{name} is a name of provisioner's own", rule.name), "give it another one")
     if rule.name in JUDGING and module.is_test:

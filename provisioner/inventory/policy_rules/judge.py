@@ -134,9 +134,9 @@ def cases_of(module: RegoModule) -> RegoCases:
     cases, plans = list[RegoCase](), list[str]()
     replacements: list[_Replacement] = []
     for rule in module.rules:
-        replaced = list(_replacements(rule.words))
+        replaced = list(_with_replacements(rule.words))
         replacements += replaced
-        faults += _faults(rule, replaced, is_test=rule in module.tests)
+        faults += _replacement_problems(rule, replaced, is_test=rule in module.tests)
         if rule not in module.tests:
             continue
         name = f"plan_at_{rule.head.line}" if replaced else ""
@@ -151,7 +151,7 @@ def cases_of(module: RegoModule) -> RegoCases:
     return RegoCases("\n".join((text, *plans, "")), tuple(cases), tuple(faults))
 
 
-def _replacements(words: Sequence[RegoWord]) -> Iterator[_Replacement]:
+def _with_replacements(words: Sequence[RegoWord]) -> Iterator[_Replacement]:
     for number, word in enumerate(words):
         if word.text != "with" or word.kind is not RegoWordKind.NAME:
             continue
@@ -175,7 +175,7 @@ def _ends(word: RegoWord, start: RegoWord) -> bool:
     )
 
 
-def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) -> Iterator[Problem]:
+def _replacement_problems(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) -> Iterator[Problem]:
     for replacement in replaced:
         beginning = [word.text for word in replacement.words[:3]]
         if beginning != ["with", "input", "as"] or not replacement.expression:
@@ -206,10 +206,10 @@ def rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool = Tr
 
     `evaluates` runs regopy as well, in a process for each file.
     """
-    return tuple(sorted(_problems(sorted(files), root, evaluates=evaluates)))
+    return tuple(sorted(_rego_problems(sorted(files), root, evaluates=evaluates)))
 
 
-def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iterator[Problem]:
+def _rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iterator[Problem]:
     if not files:
         return
     if len(files) > MOST_FILES:
@@ -375,7 +375,7 @@ def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
     pairs = [(file, tests[file.name]) for file in sorted(files) if not file.is_test and file.name in tests]
     untested_files = [file for file in sorted(files) if not file.is_test and file.name not in tests]
     end = time.monotonic() + MOST_SECONDS
-    results = [test for pair in pairs for test in _tests_of(*pair, end)]
+    results = [test for pair in pairs for test in _test_results(*pair, end)]
     results += [
         RegoTest(file.path, rule.head.line, rule.name, RegoTestEnd.UNTESTED)
         for file in untested_files
@@ -384,8 +384,8 @@ def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
     return tuple(results)
 
 
-def _tests_of(file: RegoFile, test: RegoFile, end: float) -> Iterator[RegoTest]:
-    rules, tests = file.module, _PlannedTests.of(file.module, test.module, end)
+def _test_results(file: RegoFile, test: RegoFile, end: float) -> Iterator[RegoTest]:
+    rules, tests = file.module, _PlannedTests.from_modules(file.module, test.module, end)
     answers = tests.answers(rules.text)
     for rule, answer in zip(test.module.tests, answers, strict=True):
         passed = _passed(answer)
@@ -414,7 +414,7 @@ class _PlannedTests:
     end: float
 
     @classmethod
-    def of(cls, rules: RegoModule, tests: RegoModule, end: float) -> _PlannedTests:
+    def from_modules(cls, rules: RegoModule, tests: RegoModule, end: float) -> _PlannedTests:
         cases = cases_of(tests)
         queries = [RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
         answers = iter(_answers([rules.text, cases.text], queries, [EMPTY], end))

@@ -143,7 +143,7 @@ def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule
         functions=frozenset(rule.name for rule in listed if rule.is_function),
         known=fields.all_names | _OWN_FIELDS | _keys(module) | (_keys(tested) if tested else frozenset()),
     )
-    faults = (fault for rule in module.rules for fault in scope.faults(rule))
+    faults = (fault for rule in module.rules for fault in scope.reference_problems(rule))
     return list(dict.fromkeys(islice(faults, _MOST_FAULTS)))
 
 
@@ -165,7 +165,7 @@ class _Scope:
     functions: frozenset[str]
     known: frozenset[str]
 
-    def faults(self, rule: RegoRule) -> Iterator[Problem]:
+    def reference_problems(self, rule: RegoRule) -> Iterator[Problem]:
         words = rule.words
         declared = _declared(rule)
         for word in declared.values():
@@ -173,7 +173,7 @@ class _Scope:
                 yield fault_at(word, msg("{text} is declared anew", word.text), "use another name")
         types = self._types(rule)
         if self.module.is_test:
-            yield from self._of_test_documents(words)
+            yield from self._test_document_problems(words)
         number = 2 if rule.is_default else 1
         while number < len(words):
             word = words[number]
@@ -182,8 +182,8 @@ class _Scope:
                 and word.text not in KEYWORDS - {"input", "data"}
                 and not _is_step(words, number)
             ):
-                chain = _chain(words, number)
-                yield from self._of_chain(chain, words, declared, types)
+                chain = _chain_at(words, number)
+                yield from self._chain_problems(chain, words, declared, types)
             elif word.text == "with" and not self.module.is_test:
                 yield fault_at(word, "it puts something in the place of the plan: only tests do", "take `with` out")
             number += 1
@@ -216,7 +216,7 @@ class _Scope:
         """Return the schema of a chain that is a whole expression."""
         if number >= len(words) or words[number].kind is not RegoWordKind.NAME:
             return None
-        chain = _chain(words, number)
+        chain = _chain_at(words, number)
         after = words[chain.end] if chain.end < len(words) else None
         if chain.is_call or not (after is None or after.begins_line or after.text in _ENDS or after.text == "{"):
             return None
@@ -231,12 +231,12 @@ class _Scope:
             node = self.fields.element(node) if step is None else self.fields.field(node, step)
         return node
 
-    def _of_chain(
+    def _chain_problems(
         self, chain: _Chain, words: Sequence[RegoWord], declared: Mapping[str, RegoWord], types: _Types
     ) -> Iterator[Problem]:
         base = chain.base.text
         if chain.is_call:
-            yield from self._of_call(chain)
+            yield from self._call_problems(chain)
             return
         if base == "data":
             hint = "use input, and rules of this file"
@@ -247,12 +247,12 @@ class _Scope:
             yield fault_at(chain.base, msg("{base} is not declared", base), hint, _REFERENCE)
         elif base in JUDGING and not self.module.is_test:
             yield fault_at(chain.base, msg("a rule reads {base}: only tests do", base), "judge by the plan", _REFERENCE)
-        yield from self._of_steps(chain, types)
+        yield from self._step_problems(chain, types)
         node = self._node(chain, types)
         if node is not None:
-            yield from self._of_comparison(chain, node, words)
+            yield from self._comparison_problems(chain, node, words)
 
-    def _of_call(self, chain: _Chain) -> Iterator[Problem]:
+    def _call_problems(self, chain: _Chain) -> Iterator[Problem]:
         name = chain.dotted
         if name in self.functions or name in ALLOWED or name == "set":
             return
@@ -263,12 +263,12 @@ class _Scope:
         )
         yield fault_at(chain.base, message, hint, "rego-function")
 
-    def _of_steps(self, chain: _Chain, types: _Types) -> Iterator[Problem]:
+    def _step_problems(self, chain: _Chain, types: _Types) -> Iterator[Problem]:
         node = self.fields.root if chain.base.text == "input" else types.get(chain.base.text)
         for step, word in chain.steps:
             if node is None:
                 if step is not None and step not in self.known:
-                    yield self._no_field(step, word, self.known)
+                    yield self._unknown_field(step, word, self.known)
                 continue
             kind = self.fields.kind(node)
             if step is None and kind != "array":
@@ -279,12 +279,12 @@ class _Scope:
                 continue
             below = self.fields.field(node, step)
             if below is None:
-                yield self._no_field(step, word, self.fields.names(node))
+                yield self._unknown_field(step, word, self.fields.names(node))
                 return
             node = below
 
     @staticmethod
-    def _no_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> Problem:
+    def _unknown_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> Problem:
         listed = sorted(names)
         close = which_was_meant(nearest(step, listed))
         hint = close or (msg("there are {listed}", ", ".join(listed)) if len(listed) <= _MOST_LISTED else _SCHEMA)
@@ -292,7 +292,7 @@ class _Scope:
             word, msg("the plan has no {step} there, so that this never holds", step[:60]), hint, _REFERENCE
         )
 
-    def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[Problem]:
+    def _comparison_problems(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[Problem]:
         """Check that a field is compared with possible values."""
         for operand in self._compared_with(chain, words):
             kind, values = self.fields.kind(node), self.fields.values(node)
@@ -327,12 +327,12 @@ class _Scope:
                 if word.kind is RegoWordKind.TEXT:
                     yield word
 
-    def _of_test_documents(self, words: Sequence[RegoWord]) -> Iterator[Problem]:
+    def _test_document_problems(self, words: Sequence[RegoWord]) -> Iterator[Problem]:
         """Check the keys of tests' plans; unknown keys make a test worthless."""
         names = self.fields.all_names | _OWN_FIELDS
         for key, word in _object_keys(words):
             if key not in names:
-                yield self._no_field(key, word, names)
+                yield self._unknown_field(key, word, names)
 
 
 def _why_not(function: str) -> str:
@@ -344,7 +344,7 @@ def _is_step(words: Sequence[RegoWord], number: int) -> bool:
     return words[number - 1].text == "." and words[number].touches
 
 
-def _chain(words: Sequence[RegoWord], number: int) -> _Chain:
+def _chain_at(words: Sequence[RegoWord], number: int) -> _Chain:
     base, index = words[number], number + 1
     steps: list[tuple[str | None, RegoWord]] = []
     while index < len(words) and words[index].touches:

@@ -206,12 +206,12 @@ def signatures_are_of_the_parties(view: View) -> Iterator[Problem]:
         for index, proof in enumerate(plan.proofs):
             path: KeyPath = (name, "sign_offs", index)
             if proof.worth is Worth.CLAIMED and required and plan.agreed:
-                yield _claimed(view, owner, path, proof)
+                yield _unsigned_problem(view, owner, path, proof)
             elif proof.worth is Worth.SIGNED and (refusal := ring.refusal(facility, plan.carrier, proof)):
                 yield view.problem(owner, (*path, "signature"), *refusal)
 
 
-def _claimed(view: View, owner: str, path: KeyPath, proof: SignOffProof) -> Problem:
+def _unsigned_problem(view: View, owner: str, path: KeyPath, proof: SignOffProof) -> Problem:
     message = msg("the sign-off of {names} has no signature, and policy.sign_offs is signed", proof.party.words)
     command = f"provisioner sign-off {owner.partition('/')[2]} --by {proof.party.value}"
     hint = msg("let the party sign what `{command} --statement …` prints, and record it with --signature FILE", command)

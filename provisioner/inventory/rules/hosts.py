@@ -260,24 +260,24 @@ def certificates_last(view: View) -> Iterator[Problem]:
                 path = ("relays", index)
                 yield view.problem(f"carrier/{carrier.id}", path, HOST_KEYS_MISSING, message, hint)
             elif carrier.certificates and entry:
-                yield from _of_certificate(view, "relays", relay.id, entry, carrier.certificates)
+                yield from _certificate_problems(view, "relays", relay.id, entry, carrier.certificates)
     for centre in view.inventory.centres.values():
         at = lock.centres.get(centre.id)
         if centre.hub and at:
-            yield from _of_certificate(view, "centres", centre.id, at, centre.hub.reader_tls)
+            yield from _certificate_problems(view, "centres", centre.id, at, centre.hub.reader_tls)
 
 
-def _of_certificate(
+def _certificate_problems(
     view: View, kind: str, host: str, entry: RelayAllocation | CentreAllocation, tls: ReaderTls
 ) -> Iterator[Problem]:
     path: KeyPath = (kind, host, "certificates")
     following = entry.next_certificate if isinstance(entry, RelayAllocation) else None
-    if following and _certificate(following.certificates[0]) is None:
+    if following and _certificate_or_none(following.certificates[0]) is None:
         message = msg("{host}: its recorded next certificate is invalid", host)
         hint = msg("take the file back from Git; or take it back: provisioner certificate renew {host} --cancel", host)
         next_path = (kind, host, "next_certificate")
         yield view.problem("allocations", next_path, "certificate-broken", message, hint, severity=Severity.ERROR)
-    certificate = _certificate(entry.certificates[0]) if entry.certificates else None
+    certificate = _certificate_or_none(entry.certificates[0]) if entry.certificates else None
     if entry.certificates and certificate is None:
         message = msg("{host}: its recorded certificate is invalid", host)
         hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
@@ -290,7 +290,7 @@ def _of_certificate(
         yield view.problem("allocations", path, "certificate-ends", message, hint, severity=Severity.WARNING)
 
 
-def _certificate(text: str) -> ReaderCertificate | None:
+def _certificate_or_none(text: str) -> ReaderCertificate | None:
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415 (few inventories have certificates)
 
     try:
@@ -343,7 +343,7 @@ def _on_drained_relays(view: View) -> Iterator[Problem]:
 def public_keys_are_unique(view: View) -> Iterator[Problem]:
     """Public keys are unique: WireGuard identifies a peer by its key alone."""
     peers: dict[str, tuple[str, str]] = {}
-    for key, owner, path, name in _keys(view):
+    for key, owner, path, name in _public_keys(view):
         if key in peers:
             first_name, first_owner = peers[key]
             message = msg("the public key of {name} is also that of {other}", name, first_name)
@@ -353,7 +353,7 @@ def public_keys_are_unique(view: View) -> Iterator[Problem]:
         peers.setdefault(key, (name, owner))
 
 
-def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
+def _public_keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
     lock = view.inventory.allocations
     for kind, hosts in (("relays", lock.relays), ("centres", lock.centres)):
         for name, host in hosts.items():
@@ -387,7 +387,7 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     """Hosts let SSH in from their jump host, for the controller."""
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    for road in (candidate for candidate in _roads(view) if candidate.hosts):
+    for road in (candidate for candidate in _jump_hosts(view) if candidate.hosts):
         source, key = road.jump.ssh_source, "inside" if road.jump.inside else "address"
         if source is None:
             message = msg(
@@ -414,7 +414,7 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
         yield view.problem(road.owner, (*road.path, key), "jump-outside-management", message, hint)
 
 
-def _roads(view: View) -> Iterator[_Road]:
+def _jump_hosts(view: View) -> Iterator[_Road]:
     for carrier in view.inventory.carriers.values():
         owner, networks, named = f"carrier/{carrier.id}", carrier.management_networks, carrier.id
         if carrier.jump is not None:
@@ -434,7 +434,7 @@ def _roads(view: View) -> Iterator[_Road]:
 def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
     """A jump host is not its own host, nor in a pool."""
     pools = pools_of(view)
-    for road in _roads(view):
+    for road in _jump_hosts(view):
         for name, address in road.hosts:
             if address in _addresses(road.jump):
                 message, hint = (

@@ -45,7 +45,7 @@ _OF_MEDIAMTX: Final = {
 
 def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
     """Recorded addresses are in their pool: pools with used addresses cannot move."""
-    for path, address, pool in _entries(view):
+    for path, address, pool in _address_entries(view):
         if pool is not None and address not in pool:
             message = msg(
                 "{path} {path_2}: {address} lies outside the pool {pool}", path[0][:-1], path[1], address, pool
@@ -54,7 +54,7 @@ def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
             yield view.problem("allocations", (*path, "tunnel_address"), "allocation-outside-pool", message, hint)
 
 
-def _entries(view: View) -> Iterator[Entry]:
+def _address_entries(view: View) -> Iterator[Entry]:
     lock, pools = view.inventory.allocations, view.inventory.settings.pools
     carriers = {relay: carrier.id for relay, (carrier, _) in view.inventory.relays.items()}
     for name, relay in lock.relays.items():
@@ -76,7 +76,7 @@ def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
         for stone in lock.tombstones
         if stone.tunnel_address
     }
-    for path, address, _ in _entries(view):
+    for path, address, _ in _address_entries(view):
         name = _owner_of(path)
         if address in owners:
             code = "allocation-reused" if owners[address].startswith("the removed") else "allocation-duplicate"
@@ -123,7 +123,7 @@ def prefixes_are_recorded_once(view: View) -> Iterator[Problem]:
         (stone.prefix, msg("the removed {object}", stone.object), ()) for stone in lock.tombstones if stone.prefix
     ]
     single = [(stone.tunnel_address, msg("the removed {object}", stone.object)) for stone in lock.tombstones]
-    single += [(address, _owner_of(path)) for path, address, _ in _entries(view)]
+    single += [(address, _owner_of(path)) for path, address, _ in _address_entries(view)]
     spans += [(IPv4Network(address), name, ()) for address, name in single if address]
     # In this order a network comes right after the one that it lies in, or after another one in that.
     spans.sort(key=lambda span: (int(span[0].network_address), span[0].prefixlen, not span[2]))
@@ -177,8 +177,8 @@ def missing_allocations(view: View) -> Iterator[Problem]:
     """Exactly the hosts, sites and devices with a tunnel have allocations."""
     lock = view.inventory.allocations
     relays, centres = set(view.inventory.relays), set(view.inventory.centres)
-    yield from _missing(view, "relay", relays, lock.relays)
-    yield from _missing(view, "centre", centres, lock.centres)
+    yield from _missing_address_problems(view, "relay", relays, lock.relays)
+    yield from _missing_address_problems(view, "centre", centres, lock.centres)
     for owner, facility in view.facilities():
         carrier, later = pool_carrier_of(facility), next_pool_carrier_of(facility)
         if carrier is None:
@@ -196,14 +196,14 @@ def missing_allocations(view: View) -> Iterator[Problem]:
                 "site {id}: its address of {second} is recorded, but the file names no successor", facility.id, second
             )
             yield _of_site(view, facility.id, message)
-        elif message := _lacking_devices(facility, site):
+        elif message := _lacking_devices_text(facility, site):
             yield view.problem(owner, (), ALLOCATION_MISSING, message, RUN_ALLOCATE)
-        elif message := _surplus_devices(facility, site):
+        elif message := _surplus_devices_text(facility, site):
             yield _of_site(view, facility.id, message)
     yield from _obsolete_entries(view)
 
 
-def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
+def _lacking_devices_text(facility: Outline, site: SiteAllocation) -> str:
     devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
     if lacking := sorted(set(devices) - set(site.ports)):
         return msg("no port is recorded for {lacking}", ", ".join(lacking))
@@ -215,7 +215,7 @@ def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
     return msg("no address is recorded for {lacking}", ", ".join(lacking)) if lacking else ""
 
 
-def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
+def _surplus_devices_text(facility: Outline, site: SiteAllocation) -> str:
     name = facility.id
     devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
     if surplus := sorted({*site.ports, *site.device_numbers} - devices):
@@ -245,7 +245,9 @@ def _of_site(view: View, site: str, message: str) -> Problem:
     return view.problem("allocations", path, ALLOCATION_MISSING, message, RUN_ALLOCATE, concerns=(site,))
 
 
-def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
+def _missing_address_problems(
+    view: View, kind: str, names: set[str], recorded: Mapping[str, object]
+) -> Iterator[Problem]:
     for name in sorted(names - set(recorded)):
         owner, path = _position_of(view, kind, name)
         message = msg("{kind}no tunnel address is recorded", _named(kind, name))
@@ -289,7 +291,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres)):
         listed_hosts = view.inventory.relays if kind == "relay" else view.inventory.centres
         for name, host in hosts.items():
-            if name in listed_hosts and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
+            if name in listed_hosts and (lacking := _lacking_keys(host, is_hub=kind == "centre" and view.is_hub(name))):
                 owner, path = _position_of(view, kind, name)
                 message = msg("{kind}not recorded yet: {lacking}", _named(kind, name), ", ".join(lacking))
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, RUN_KEYS)
@@ -332,7 +334,7 @@ def sealed_keys(view: View) -> Iterator[Problem]:
         yield view.problem("allocations", path, "sealed-key-missing", message, RUN_KEYS, severity=Severity.WARNING)
 
 
-def _lacking(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[str]:
+def _lacking_keys(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[str]:
     parts: list[tuple[str, object]] = [("public key", host.public_key)]
     if is_hub:
         parts.append(("certificate", host.certificates))

@@ -248,7 +248,7 @@ def management_is_not_nearly_everybody(view: View) -> Iterator[Problem]:
             if not of_family or any(network.prefixlen <= everybody for network in of_family):
                 continue  # of one that is everybody by itself it is said
             half = 2 ** (of_family[0].max_prefixlen - everybody - 1)
-            if sum(network.num_addresses for network in _joined(of_family)) > half:
+            if sum(network.num_addresses for network in _collapsed(of_family)) > half:
                 message = msg(
                     "the management networks open SSH to most of all IPv{version} addresses together", version
                 )
@@ -256,7 +256,7 @@ def management_is_not_nearly_everybody(view: View) -> Iterator[Problem]:
                 yield view.problem(owner, ("management_networks",), "management-network-open", message, hint)
 
 
-def _joined(networks: list[AnyNetwork]) -> Iterator[AnyNetwork]:
+def _collapsed(networks: list[AnyNetwork]) -> Iterator[AnyNetwork]:
     four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
     six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
     yield from four
@@ -297,7 +297,7 @@ def _around(host: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) 
 
 def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
     """An SSH address is valid from this machine, e.g. not link-local."""
-    for owner, path, host, address in _called(view):
+    for owner, path, host, address in _named_hosts(view):
         if isinstance(address, HostName) or address.version != _SIX or not (kind := _of_no_host(address)):
             continue
         message = msg("{what} is called at {address}, {kind}", host, address, kind)
@@ -305,7 +305,7 @@ def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
         yield view.problem(owner, path, "host-address-unusable", message, hint)
 
 
-def _called(view: View) -> Iterator[tuple[str, KeyPath, str, HostPlace]]:
+def _named_hosts(view: View) -> Iterator[tuple[str, KeyPath, str, HostPlace]]:
     for carrier in view.inventory.carriers.values():
         owner = f"carrier/{carrier.id}"
         if carrier.jump is not None:
@@ -403,7 +403,7 @@ def _of_no_host(address: AnyAddress) -> str:
 def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Problem]:
     """Management networks include the address family of the SSH address."""
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    for owner, path, host, address, jump, networks in _managed(view):
+    for owner, path, host, address, jump, networks in _ssh_targets(view):
         if isinstance(address, HostName) or (unread and owner.startswith("centre/")):
             continue
         family = f"IPv{address.version}"
@@ -427,7 +427,7 @@ def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Prob
             yield view.problem(owner, (*path, "address"), "jump-of-other-family", message, hint)
 
 
-def _managed(view: View) -> Iterator[_Managed]:
+def _ssh_targets(view: View) -> Iterator[_Managed]:
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             jump, path = relay.jump or carrier.jump, ("relays", index)

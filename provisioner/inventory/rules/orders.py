@@ -51,21 +51,25 @@ def provinces_exist(view: View) -> Iterator[Problem]:
     for index, order in enumerate(view.inventory.instructions):
         for slug in order.provinces:
             path: KeyPath = ("instructions", index, "provinces", slug)
-            yield from _unknown(view, "instructions", path, slug, order.province_scheme)
+            yield from _unknown_province_problems(view, "instructions", path, slug, order.province_scheme)
     for index, designation in enumerate(view.inventory.designations):
         path = ("designations", index, "province")
-        yield from _unknown(view, "designations", path, designation.province, designation.province_scheme)
+        yield from _unknown_province_problems(
+            view, "designations", path, designation.province, designation.province_scheme
+        )
     for owner, facility in view.facilities():
-        yield from _unknown(view, owner, ("province",), facility.province, facility.province_scheme)
+        yield from _unknown_province_problems(view, owner, ("province",), facility.province, facility.province_scheme)
 
 
-def _unknown(view: View, owner: str, path: KeyPath, slug: str, own_scheme: ProvinceScheme | None) -> Iterator[Problem]:
+def _unknown_province_problems(
+    view: View, owner: str, path: KeyPath, slug: str, own_scheme: ProvinceScheme | None
+) -> Iterator[Problem]:
     scheme = view.inventory.scheme_of(own_scheme)
     if slug in _slugs(scheme):
         return
     other_scheme = next((candidate for candidate in SCHEMES if slug in _slugs(candidate)), None)
     hint = (
-        _other_list(slug, other_scheme, frozen=owner.startswith("facility/"))
+        _other_scheme_hint(slug, other_scheme, frozen=owner.startswith("facility/"))
         if other_scheme
         else _likeness(slug, scheme)
     )
@@ -73,7 +77,7 @@ def _unknown(view: View, owner: str, path: KeyPath, slug: str, own_scheme: Provi
     yield view.problem(owner, path, "province-unknown", message, hint)
 
 
-def _other_list(slug: str, scheme: str, *, frozen: bool) -> str:
+def _other_scheme_hint(slug: str, scheme: str, *, frozen: bool) -> str:
     key = msg("it is one of {scheme}: write province_scheme: {scheme_2} beside it", scheme, scheme)
     if frozen:
         return msg("{key} and leave it as it is: a facility's slug is frozen at registration", key)

@@ -85,7 +85,7 @@ def moves_are_sound(view: View) -> Iterator[Problem]:
         Counter(m.new for m in view.inventory.settings.moved),
     )
     for index, move in enumerate(view.inventory.settings.moved):
-        fault = _shape(move) or _target(view, move) or _source(view, move) or _circle(view, move)
+        fault = _shape_fault(move) or _target_fault(view, move) or _source_fault(view, move) or _circle(view, move)
         if fault is None and (olds[move.old] > 1 or news[move.new] > 1):
             fault = ("from" if olds[move.old] > 1 else "to", "is named by two entries", "one id becomes one other id")
         if fault is not None:
@@ -101,7 +101,7 @@ def _facilities(move: Move) -> tuple[str, ...]:
     return tuple(sorted({_parts(move.old)[1], _parts(move.new)[1]}))
 
 
-def _shape(move: Move) -> Fault | None:
+def _shape_fault(move: Move) -> Fault | None:
     old, new = _parts(move.old), _parts(move.new)
     if len(old) != len(new):
         return "to", msg("is not of the kind of {old}", move.old), "a facility becomes a facility, a device a device"
@@ -114,7 +114,7 @@ def _shape(move: Move) -> Fault | None:
     return None
 
 
-def _target(view: View, move: Move) -> Fault | None:
+def _target_fault(view: View, move: Move) -> Fault | None:
     province, facility, *_ = _parts(move.new)
     outline = view.outlines.get(facility)
     if outline is None and f"facility/{facility}" not in view.broken:
@@ -125,7 +125,7 @@ def _target(view: View, move: Move) -> Fault | None:
     return None
 
 
-def _source(view: View, move: Move) -> Fault | None:
+def _source_fault(view: View, move: Move) -> Fault | None:
     province, facility, *device = _parts(move.old)
     outline, owner = view.outlines.get(facility), f"facility/{facility}"
     if not device and outline is None and owner in view.broken and owner in view.places.sources:
@@ -222,14 +222,14 @@ def plans_are_signed(site: SiteView) -> Iterator[Problem]:
     if site.facility.operating is Operating.CLOSED:
         return
     for key, plan in site.plans():
-        yield from _signatures(site, key, plan)
-        yield from _faulty(site, key)
+        yield from _sign_off_problems(site, key, plan)
+        yield from _faulty_signature_problems(site, key)
         content = site.signed(key).content
         if stale := [sign_off for sign_off in plan.sign_offs if sign_off.content != content]:
-            yield _stale(site, key, plan, stale)
+            yield _stale_sign_off_problem(site, key, plan, stale)
 
 
-def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
+def _stale_sign_off_problem(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
     names = _listed([f"{sign_off.by.words} ({sign_off.signed_on})" for sign_off in stale])
     message = msg("edited since it was signed by {names}: carrier, relay, access, recorders, cameras or streams", names)
     command = " ".join(["--successor" if key == "successor" else "", *(f"--by {s.by.value}" for s in stale)]).strip()
@@ -243,7 +243,7 @@ def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff])
     return site.problem((key, "sign_offs"), "sign-off-stale", message, hint, severity=severity)
 
 
-def _faulty(site: SiteView, key: str) -> Iterator[Problem]:
+def _faulty_signature_problems(site: SiteView, key: str) -> Iterator[Problem]:
     for index, proof in enumerate(site.signed(key).proofs):
         if proof.worth is Worth.FAULTY:
             message = msg("the signature of {names} {fault}", proof.party.words, proof.fault)
@@ -260,7 +260,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _signatures(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
+def _sign_off_problems(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
     parties: set[Party] = set()
     for index, sign_off in enumerate(plan.sign_offs):
         if sign_off.by in parties:

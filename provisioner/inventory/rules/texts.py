@@ -76,7 +76,7 @@ PRIVATE_TEXTS: Final = frozenset(finding[0] for finding in _PRIVATE)
 
 # Texts repeat: makes, models and what surveys say of hundreds of sites.
 @lru_cache(maxsize=4096)
-def _finding(text: str) -> _Finding | None:
+def _text_finding(text: str) -> _Finding | None:
     if states_login(text):
         return _PASSWORD
     if holds_personal_data(text):
@@ -87,7 +87,7 @@ def _finding(text: str) -> _Finding | None:
 
 
 def _is_private(text: str) -> bool:
-    return _finding(text) in _PRIVATE
+    return _text_finding(text) in _PRIVATE
 
 
 @lru_cache(maxsize=4096)
@@ -110,7 +110,7 @@ def public_text(text: str) -> str:
 def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:
     """A facility's free texts contain no password, phone number or e-mail address."""
     for path, text in texts_in(site.facility):
-        if finding := _finding(text):
+        if finding := _text_finding(text):
             code, message, hint, severity = finding
             yield site.problem(path, code, f"{_name(path)}: {message}", hint, severity=severity)
 
@@ -130,15 +130,15 @@ def rtsp_paths_hold_no_login(site: SiteView) -> Iterator[Problem]:
 
 def texts_across_are_public(view: View) -> Iterator[Problem]:
     """Free texts of other files contain no private data either."""
-    for owner, path, model in _others(view):
+    for owner, path, model in _other_models(view):
         for below, text in texts_in(model):
-            if finding := _finding(text):
+            if finding := _text_finding(text):
                 code, message, hint, severity = finding
                 where = (*path, *below)
                 yield view.problem(owner, where, code, f"{_name(where)}: {message}", hint, severity=severity)
 
 
-def _others(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
+def _other_models(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
     frame = view.inventory
     yield "inventory", (), frame.settings
     for index, order in enumerate(frame.instructions):
@@ -154,7 +154,7 @@ def _others(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
 
 def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Withhold private texts in problems that quote orders and documents."""
-    private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _is_private(text)}
+    private = {text for _, _, model in _other_models(view) for _, text in texts_in(model) if _is_private(text)}
     for problem in problems:
         message, hint = problem.message, problem.hint
         for text in private:

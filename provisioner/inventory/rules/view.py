@@ -110,13 +110,13 @@ class View:
         return {}
 
     def _designations_for(self, key: _Key) -> Iterator[Designation]:
-        province = self._province(key)
+        province = self._province_or_none(key)
         for designation in self.inventory.designations if province else ():
-            designated = self._province((designation.province, designation.province_scheme))
+            designated = self._province_or_none((designation.province, designation.province_scheme))
             if province and designated and is_inside(province, designated):
                 yield designation
 
-    def _province(self, key: _Key) -> Province | None:
+    def _province_or_none(self, key: _Key) -> Province | None:
         if key not in self._provinces:
             try:
                 self._provinces[key] = by_slug(key[0], self.inventory.scheme_of(key[1]))
