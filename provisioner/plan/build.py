@@ -92,7 +92,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     refused = [
         *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside(outside),
-        *(refusal for spec in read_hosts if spec.id in by_host for refusal in _locked_out(observed, spec)),
+        *(refusal for spec in read_hosts if spec.id in by_host for refusal in _lock_out_refusals(observed, spec)),
         *(refusal for spec in read_hosts if spec.id in by_host for refusal in _network_conflicts(spec, facts[spec.id])),
         *broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
     ]
@@ -122,7 +122,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
             [spec for spec in observed.state.hosts.values() if spec.relay], read_hosts, files, facts, fleet
         ),
         warnings=tuple(_warnings(observed, read_hosts)),
-        notes=(*_notes(observed, read_hosts, by_host, frozen), *_of_recovery(observed, fleet.former_keys)),
+        notes=(*_plan_notes(observed, read_hosts, by_host, frozen), *_of_recovery(observed, fleet.former_keys)),
         held=frozen,
         approvals=approval_needs(changing, _host_terms(read_hosts, facts), approval_terms(observed.inventory)),
         quarantined=tuple(path for spec in read_hosts for path in quarantined_on(spec, facts[spec.id]).values()),
@@ -264,7 +264,7 @@ def _rendered(observed: Observed) -> dict[str, HostSpec]:
     return {name: spec for name, spec in observed.state.hosts.items() if name in observed.files}
 
 
-def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
+def _lock_out_refusals(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
     if spec.firewall is None:
         return
     sources = [*required_sources(spec.firewall.management_networks, observed.facts[spec.id].ssh_peer)]
@@ -300,7 +300,7 @@ def _network_conflicts(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal
             yield PlanRefusal("networks_taken", message, hint, host=spec.id)
 
 
-def _of_sides(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
+def _program_notes(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
     """Note the other sides of shared centres, which stay unchanged."""
     for spec in specs:
         if other_owners := facts[spec.id].beside:
@@ -309,12 +309,12 @@ def _of_sides(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iter
             yield msg("{id} is shared: this is the side of {own}; beside it: {listed}", spec.id, own_inventory, listed)
 
 
-def _notes(
+def _plan_notes(
     observed: Observed, read: Sequence[HostSpec], changed: Collection[str], frozen: Sequence[FrozenInPlan]
 ) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
-    yield from _of_sides(read, observed.facts)
-    yield from _of_the_machine(read, observed.facts)
+    yield from _program_notes(read, observed.facts)
+    yield from _machine_notes(read, observed.facts)
     if untouched := [entry.facility.id for entry in frozen if not entry.chosen]:
         yield msg("{outside}, and what hosts have of it stays as it is: {aside}", OUTSIDE, ", ".join(untouched))
     silent = [spec.id for spec in read if spec.firewall and spec.id in changed and not observed.facts[spec.id].ssh_peer]
@@ -346,7 +346,7 @@ def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:
         )
 
 
-def _of_the_machine(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
+def _machine_notes(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
     """Note the machine's own drop-ins for all services, which we keep."""
     hosts: dict[str, list[str]] = defaultdict(list)
     for spec in specs:

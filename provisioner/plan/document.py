@@ -392,7 +392,7 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
             "held": [frozen_row(entry) for entry in plan.held],
             "quarantined": plan.quarantined,
             "approvals": tuple(dict.fromkeys(map(NeedRow.model_validate, plan.approvals))),
-            "rego": _rego(plan.rego),
+            "rego": _rego_row(plan.rego),
             "against": plan.against,
         }
     )
@@ -417,7 +417,7 @@ def frozen_row(frozen: FrozenInPlan) -> HeldInPlanRow:
     return HeldInPlanRow.made_of(frozen.facility, hosts=frozen.hosts, chosen=frozen.chosen)
 
 
-def _rego(verdict: RegoVerdict | None) -> RegoRow | None:
+def _rego_row(verdict: RegoVerdict | None) -> RegoRow | None:
     if verdict is None:
         return None
     counts = {"denied": len(verdict.denied), "warned": len(verdict.warned), "failed": len(verdict.failed)}
@@ -447,7 +447,13 @@ def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:
 
     `judged` puts refusals first; in `drift`, which is about hosts, they come last.
     """
-    of_hosts = (*_unproved(plan), *_unreadable(plan), *plan.lacking, *_frozen_sentence(plan), _changes(plan))
+    of_hosts = (
+        *_unproved_sentence(plan),
+        *_unreadable_sentence(plan),
+        *plan.lacking,
+        *_frozen_sentence(plan),
+        _changes_sentence(plan),
+    )
     refused = tuple(_refusal_sentence(plan))
     return (*refused, *of_hosts) if judged else (*of_hosts, *refused)
 
@@ -464,14 +470,14 @@ def _refusal_sentence(plan: Plan) -> Iterator[str]:
         )
 
 
-def _unproved(plan: Plan) -> Iterator[str]:
+def _unproved_sentence(plan: Plan) -> Iterator[str]:
     if plan.unproved:
         hosts = msg("{hosts} did not prove that it was managed before", counted(len(plan.unproved), "host"))
         next_step = "its changes are not in this plan; find out why, or if it is new say so: --allow trust=NUMBER"
         yield f"{hosts}: {named(plan.unproved)}; {next_step}"
 
 
-def _unreadable(plan: Plan) -> Iterator[str]:
+def _unreadable_sentence(plan: Plan) -> Iterator[str]:
     hosts = sorted(set(plan.unreadable) - set(plan.unproved))
     if not hosts:
         return
@@ -506,7 +512,7 @@ def frozen_ending(names: Sequence[str]) -> str:
     )
 
 
-def _changes(plan: Plan) -> str:
+def _changes_sentence(plan: Plan) -> str:
     changing = plan.pending
     if not changing:
         return no_change(plan)

@@ -79,7 +79,7 @@ def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> di
     `new_files` are needed, since a host compares its rules with the requested ones.
     """
     return {
-        host: _facts(state.hosts[host], files[host], new_files)
+        host: _facts_from_files(state.hosts[host], files[host], new_files)
         if host in state.hosts and _are_called_alike(state.hosts[host], new_files)
         else _bare(host, new_files)
         for host, new_files in new_files.items()
@@ -128,7 +128,7 @@ def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
     return HostFacts(host, firewall={"present": False, "differences": _differences("", rules)})
 
 
-def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[RenderedFile]) -> HostFacts:
+def _facts_from_files(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[RenderedFile]) -> HostFacts:
     by_path = {file.path: file for file in files}
     rules = _content(files, spec.names.nft_file)
     facts = HostFacts(
@@ -136,14 +136,14 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[Re
         files={file.path: _file(spec, file) for file in files},
         installed=frozenset(by_path),
         units={name: _unit(_running(spec, name)) for name in units_of(spec)},
-        tunnel=_tunnel(spec),
+        tunnel=_tunnel_facts(spec),
         firewall={"present": bool(rules), "differences": _differences(rules, _content(new_files, spec.names.nft_file))},
         trust=spec.trust,
         policy=spec.policy,
     )
     if spec.media is None:
         return facts
-    relay = _relay(spec, by_path[MEDIAMTX_FILE])
+    relay = _relay_facts(spec, by_path[MEDIAMTX_FILE])
     runtime: wire.RuntimeAnswer = {
         "version": spec.media.artefact.version,
         "started": "",
@@ -178,7 +178,7 @@ def _program(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> w
     return {"present": same, "whole": same, "version": artefact.version if same else ""}
 
 
-def _tunnel(spec: HostSpec) -> wire.TunnelAnswer:
+def _tunnel_facts(spec: HostSpec) -> wire.TunnelAnswer:
     tunnel = spec.tunnel
     address, second = [f"{tunnel.address}/32"], tunnel.following
     live: wire.TunnelAnswer = {
@@ -215,7 +215,7 @@ def _peer(spec: HostSpec, peer: Peer) -> wire.PeerAnswer:
     }
 
 
-def _relay(spec: HostSpec, file: RenderedFile) -> wire.RelayAnswer:
+def _relay_facts(spec: HostSpec, file: RenderedFile) -> wire.RelayAnswer:
     settings = settings_of(file.content, spec.digest_key)
     pulled = {path.name: _path(spec, path_settings(path)) for path in spec.paths}
     offered = {path.name: _path(spec, hub_settings(path)) for path in (spec.hub.paths if spec.hub else ())}
@@ -236,7 +236,7 @@ def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
 
 def _differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
     """Return differences of two rendered rule files, in hosts' form."""
-    old_items, new_items = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
+    old_items, new_items = (dict(_rule_items(parse_ruleset(text))) if text else {} for text in (old, new))
     differing = (
         name for name in sorted(old_items.keys() | new_items.keys()) if old_items.get(name) != new_items.get(name)
     )
@@ -249,7 +249,7 @@ def _action(*, in_old: bool, in_new: bool) -> wire.RuleAction:
     return "delete" if in_old else "create"
 
 
-def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:
+def _rule_items(rules: Ruleset) -> Iterator[tuple[str, object]]:
     for name, elements in rules.sets.items():
         yield f"set {name}", ""
         yield from ((f"element {name} {element}", "") for element in elements)
@@ -271,12 +271,14 @@ def comparison_gaps(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving:
     for path in sorted(old.keys() | new.keys()):
         if old.get(path) != new.get(path):
             change = "is new" if path not in old else "is gone" if path not in new else "changed"
-            yield msg("{path} {change}, and the vault was not opened: {path_2}", path, change, _meaning(path))
+            yield msg(
+                "{path} {change}, and the vault was not opened: {path_2}", path, change, _secret_file_meaning(path)
+            )
     for host in leaving:
         yield msg("{host} leaves the inventory: it keeps its state, and gets no changes any more", host)
 
 
-def _meaning(path: str) -> str:
+def _secret_file_meaning(path: str) -> str:
     parts = path.removesuffix(".yml").split("/")
     if parts[1:2] == ["cameras"]:
         return msg("paths of {parts} whose login is another one reconnect, and only those", parts[-1])

@@ -265,9 +265,9 @@ def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:
     """Count a plan's pending changes; hosts outside `carriers` are centres."""
     changes = list(changes)
     cut = cut_by(changes)
-    by_carrier = _rows(changes, lambda change: carriers.get(change.host) or CENTRES)
-    by_province = _rows((c for c in changes if c.province), lambda change: change.province)
-    by_facility = _rows((c for c in changes if c.facility), lambda change: (change.province, change.facility))
+    by_carrier = _totals_rows(changes, lambda change: carriers.get(change.host) or CENTRES)
+    by_province = _totals_rows((c for c in changes if c.province), lambda change: change.province)
+    by_facility = _totals_rows((c for c in changes if c.facility), lambda change: (change.province, change.facility))
     for relay, paths in cut.items():
         for path, viewers in paths.items():
             province, facility = owner_of_path(path)
@@ -279,7 +279,7 @@ def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:
     return Totals(_ordered(by_carrier), _ordered(by_province), _ordered(by_facility), cut, worst)
 
 
-def _rows(changes: Iterable[Change], key: Callable[[Change], _K]) -> dict[_K, TotalsRow]:
+def _totals_rows(changes: Iterable[Change], key: Callable[[Change], _K]) -> dict[_K, TotalsRow]:
     rows: dict[_K, TotalsRow] = {}
     for change in changes:
         rows.setdefault(key(change), TotalsRow()).add(change)
@@ -295,7 +295,13 @@ def items_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostIt
 
     `names` has peers' names by public key.
     """
-    items = (*_files(facts), *_units(facts), *_tunnel(facts, names or {}), *_rules(facts), *_others(facts))
+    items = (
+        *_files(facts),
+        *_unit_texts(facts),
+        *_tunnel_texts(facts, names or {}),
+        *_rule_texts(facts),
+        *_other_texts(facts),
+    )
     return dict(sorted(items))
 
 
@@ -339,7 +345,7 @@ def _short(digest: str) -> str:
     return digest.rpartition(":")[2][:_SHORT]
 
 
-def _units(facts: HostFacts) -> Iterator[tuple[str, str]]:
+def _unit_texts(facts: HostFacts) -> Iterator[tuple[str, str]]:
     for name, unit in facts.units.items():
         parts = [unit["active"], unit["enabled"]]
         parts += ["its file not read by systemd"] if unit["reload"] else []
@@ -347,7 +353,7 @@ def _units(facts: HostFacts) -> Iterator[tuple[str, str]]:
         yield msg("unit {name}", name), ", ".join(parts)
 
 
-def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _tunnel_texts(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     live = facts.tunnel
     if live is None:
         return
@@ -375,7 +381,7 @@ def _tunnel(facts: HostFacts, names: Mapping[str, str]) -> Iterator[tuple[str, s
         yield f"peer {names.get(key, f'unknown/{key}')}", text
 
 
-def _rules(facts: HostFacts) -> Iterator[tuple[str, str]]:
+def _rule_texts(facts: HostFacts) -> Iterator[tuple[str, str]]:
     texts = {"create": "missing", "update": "another one", "delete": "one that should not be there"}
     if facts.firewall["differences"] and not facts.firewall["present"]:
         yield "rule table inet provisioner", "missing"
@@ -384,7 +390,7 @@ def _rules(facts: HostFacts) -> Iterator[tuple[str, str]]:
         yield msg("rule {name}", difference["name"]), texts[difference["action"]]
 
 
-def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
+def _other_texts(facts: HostFacts) -> Iterator[tuple[str, str]]:
     if facts.program is not None:
         state = "whole" if facts.program["whole"] else "not whole" if facts.program["present"] else "not installed"
         yield "program MediaMTX", f"{facts.program['version'] or 'no version'}, {state}"

@@ -155,14 +155,14 @@ def unvouched_rows(connection: Connection, inventory: str, ended: set[int], runs
             if run not in runs:
                 yield f"there is {label} of a run that has no entry ({_quoted(run)})"
     yield from _unowned_rows(connection, (*tables, (documents, "documents"), (events, "a journal")))
-    yield from _stray_epochs(connection, inventory, runs)
+    yield from _epoch_faults(connection, inventory, runs)
     numbers = set(_each(connection, entries, "number", inventory))
     for number in seals_of(connection, inventory):
         if number not in numbers:
             yield f"there is a seal of an entry that is not there ({number})"
 
 
-def _stray_epochs(connection: Connection, inventory: str, runs: set[str]) -> Iterator[str]:
+def _epoch_faults(connection: Connection, inventory: str, runs: set[str]) -> Iterator[str]:
     if has_table(connection, host_epochs):
         for run in _each(connection, host_epochs, "run", inventory):
             if run not in runs:
@@ -276,14 +276,14 @@ class _Chain:
         self._due = number + 1
         try:
             row = _entry(self._connection, self._inventory, number)
-            messages = list(self._of_entry(row))
+            messages = list(self._entry_faults(row))
             self.previous = row.hash
         except (*DAMAGE, DBAPIError):
             # Perhaps only its hash is unreadable; then the next entry is not compared with it.
             messages, self.previous = ["a value of it cannot be read"], ""
         self.faults += [HistoryFault(number, message) for message in messages]
 
-    def _of_entry(self, row: _EntryRow) -> Iterator[str]:
+    def _entry_faults(self, row: _EntryRow) -> Iterator[str]:
         if not isinstance(row.hash, str) or not isinstance(row.previous, str):
             raise TypeError("a hash is a text")
         if row.previous != self.previous:
@@ -293,9 +293,9 @@ class _Chain:
         if not isinstance(row.content, str) or row.hash != linked(row.previous, row.content):
             yield "its content was changed"
             return
-        yield from self._of_content(row)
+        yield from self._content_faults(row)
 
-    def _of_content(self, row: _EntryRow) -> Iterator[str]:
+    def _content_faults(self, row: _EntryRow) -> Iterator[str]:
         plain = cast("Mapping[str, object]", entry_content(row.content, row.number))
         columns = {"number": row.number, "run": row.run, "step": row.step, "operation": row.operation}
         if columns | {"at": moment_text(moment(row.at))} != {name: plain[name] for name in (*columns, "at")}:
@@ -309,10 +309,10 @@ class _Chain:
         self._check_clock(row)
         if row.step == EntryKind.ENDED:
             self.ended.add(row.number)
-            yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut, self._lists)
-            yield from self._of_row_seals(row)
+            yield from _ending_faults(self._connection, row, cast("EndedContent", plain), self._cut, self._lists)
+            yield from self._row_seal_faults(row)
 
-    def _of_row_seals(self, row: _EntryRow) -> Iterator[str]:
+    def _row_seal_faults(self, row: _EntryRow) -> Iterator[str]:
         by_rows = row_seals(self._connection, row.inventory, row.number, self._keys)
         is_keyed = self._proofs.latest is SealVerdict.GENUINE
         if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
@@ -378,12 +378,12 @@ def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
     return _EntryRow._make(connection.execute(query).first() or ())
 
 
-def _of_ending(
+def _ending_faults(
     connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut, lists: PathLists
 ) -> Iterator[str]:
     packed = stored(documents.c.packed)
     document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
-    document_digest = _digest_of(connection.execute(document).first())
+    document_digest = _document_digest(connection.execute(document).first())
     may_be_gone = row.operation == Operation.VERIFY and _is_before(row, cut.documents)
     if document_digest != content["document"] and not (may_be_gone and document_digest is None):
         yield "its document is missing or was changed"
@@ -415,7 +415,7 @@ def _flag(value: object) -> bool:
     return bool(value)
 
 
-def _digest_of(row: Row[object] | None) -> str | None:
+def _document_digest(row: Row[object] | None) -> str | None:
     if row is None:
         return None
     try:

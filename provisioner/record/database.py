@@ -170,13 +170,13 @@ def open_database(folder: StateFolder, *, create: bool) -> Database | None:
     if folder.file:
         _make_private(folder.file)
     with _database_errors(folder, "opened"):
-        database = Database(folder, _engine(folder))
+        database = Database(folder, _engine_of(folder))
     with ExitStack() as opened:
         opened.callback(database.close)
         with database.reading() as connection:
             revision = revision_of(connection)
             if revision is not None:
-                _refuse_other(connection, folder, revision)
+                _refuse_other_version(connection, folder, revision)
         if revision is None and not create:
             return None
         if create and revision != REVISION:
@@ -200,7 +200,7 @@ def has_table(connection: Connection, table: Table) -> bool:
     return inspect(connection).has_table(table.name)
 
 
-def _refuse_other(connection: Connection, folder: StateFolder, revision: str) -> None:
+def _refuse_other_version(connection: Connection, folder: StateFolder, revision: str) -> None:
     if revision not in KNOWN | {BEFORE}:
         raise StateError(
             f"the history in {folder.text} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
@@ -219,14 +219,14 @@ def _refuse_other(connection: Connection, folder: StateFolder, revision: str) ->
 # --- SQLite and PostgreSQL ------------------------------------------------------------------------
 
 
-def _engine(folder: StateFolder) -> Engine:
+def _engine_of(folder: StateFolder) -> Engine:
     if folder.file:
         url = URL.create(_SQLITE, database=str(folder.file))
         engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         return engine
-    return create_engine(_server(folder.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
+    return create_engine(_server_url(folder.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -249,7 +249,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if to_write else "BEGIN")
 
 
-def _server(named: str) -> URL:
+def _server_url(named: str) -> URL:
     try:
         url = make_url(named)
     except (ArgumentError, ValueError):
@@ -331,10 +331,10 @@ def append(connection: Connection, folder: StateFolder, entry: Entry) -> Head:
     row = {"inventory": folder.inventory, "number": number, "run": run.id, "step": entry.step.value, "at": entry.at}
     chained = {"content": text, "previous": previous, "hash": linked(previous, text)}
     connection.execute(insert(entries).values(**row, operation=run.operation.value, **chained))
-    return _sealed(connection, folder, Head(run.id, number, chained["hash"]))
+    return _store_seal(connection, folder, Head(run.id, number, chained["hash"]))
 
 
-def _sealed(connection: Connection, folder: StateFolder, head: Head) -> Head:
+def _store_seal(connection: Connection, folder: StateFolder, head: Head) -> Head:
     message = head.message(folder.inventory)
     seal, signature = folder.keys.seal(message), folder.keys.sign(message)
     if seal or signature:

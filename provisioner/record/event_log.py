@@ -68,7 +68,7 @@ class EventLog:
 
     def of(self, run: str) -> tuple[Event, ...]:
         """Return a run's steps in order; an unreadable one raises `DamagedRecordError`."""
-        return tuple(event for _, event, _ in self._read(run))
+        return tuple(event for _, event, _ in self._read_steps(run))
 
     def proved(self, run: str) -> tuple[Event, ...]:
         """Return a run's steps in order, each proved by its seal.
@@ -76,19 +76,19 @@ class EventLog:
         Missing steps at the end are not noticed; others raise `DamagedRecordError`.
         """
         previous = ""
-        for expected, (sequence, event, seal) in enumerate(self._read(run), 1):
+        for expected, (sequence, event, seal) in enumerate(self._read_steps(run), 1):
             message = _message(self._mine, run, sequence, previous, event)
             if sequence != expected or self._keys.judge_seal(seal, message) is not SealVerdict.GENUINE:
                 raise self._damaged(run, expected, "is missing, or was not written by who has the vault's key")
             previous = seal
         return self.of(run)
 
-    def _read(self, run: str) -> list[tuple[int, Event, str]]:
+    def _read_steps(self, run: str) -> list[tuple[int, Event, str]]:
         steps = []
         with self._database.reading() as connection:
             for number, row in enumerate(connection.execute(_steps(self._mine, run).order_by(events.c.sequence)), 1):
                 try:
-                    steps.append(_step(*row))
+                    steps.append(_step_of_row(*row))
                 except DAMAGE:
                     raise self._damaged(run, number, "cannot be read") from None
         return steps
@@ -153,7 +153,7 @@ def _damaged(folder: StateFolder, run: str, number: int, fault: str) -> DamagedR
     return DamagedRecordError(message, object=run)
 
 
-def _step(sequence: object, at: object, host: object, step: object, outcome: object) -> tuple[int, Event, str]:
+def _step_of_row(sequence: object, at: object, host: object, step: object, outcome: object) -> tuple[int, Event, str]:
     if not (isinstance(host, str) and isinstance(step, str) and isinstance(outcome, str)):
         raise TypeError("a step is told in texts")
     (host + step).encode()  # bytes that are no UTF-8 raise here

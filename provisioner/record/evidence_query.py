@@ -81,7 +81,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
     )
     ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory, is_look)
     runs = {row.number: row.run for row in connection.execute(ended)}
-    checked = _checked(connection, inventory, acceptance, runs)
+    checked = _checks_of(connection, inventory, acceptance, runs)
     verifications = tuple(_latest_verifications(connection, inventory))
     connected: dict[str, ProvedAt] = {}
     for (facility, _), proof in checked.proofs.items():
@@ -119,12 +119,12 @@ def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Ve
             return
 
 
-def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
+def _checks_of(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
     proofs: dict[Content, Proof] = {}
     declined: dict[Content, ProvedAt] = {}
     latest: dict[Content, LastCheck] = {}
-    spans = _spans(inventory)
-    for row in connection.execute(select(spans, *_contents(spans, inventory, acceptance))):
+    spans = _check_spans(inventory)
+    for row in connection.execute(select(spans, *_content_columns(spans, inventory, acceptance))):
         content = row.facility, row.content
         if row.first is not None:
             proofs[content] = Proof(
@@ -141,7 +141,7 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
     return _Checked(proofs, declined, latest)
 
 
-def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
+def _content_columns(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
     at, number, whole = _time_us(_INNER_CHECKS), _INNER_CHECKS.c.number, _is_fully_proved(_INNER_CHECKS)
     accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
     # A facility that was never fully up declines from its first check on.
@@ -160,7 +160,7 @@ def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterato
         yield _of_newest_check(_INNER_CHECKS.c[name], inventory, spans).label(name)
 
 
-def _spans(inventory: str) -> Subquery:
+def _check_spans(inventory: str) -> Subquery:
     at = _time_us(checks)
     whole = case((_is_fully_proved(checks), at))
     spans = func.min(whole).label("first"), func.max(whole).label("last")
@@ -222,13 +222,13 @@ def keys_drawn(connection: Connection, inventory: str, field: str) -> dict[str, 
         try:
             times = plain_object(unpacked(packed)).get(field, {})
             for facility, time_text in times.items() if isinstance(times, dict) else ():
-                drawn[str(facility)] = _moment(time_text) if time_text else moment(at)  # type: ignore[arg-type]
+                drawn[str(facility)] = _parsed_time(time_text) if time_text else moment(at)  # type: ignore[arg-type]
         except DAMAGE:
             continue
     return drawn
 
 
-def _moment(time_text: object) -> datetime:
+def _parsed_time(time_text: object) -> datetime:
     when = datetime.fromisoformat(str(time_text))
     if when.tzinfo is None:
         raise ValueError("a moment has a zone")
@@ -252,18 +252,20 @@ def package_records(connection: Connection, inventory: str) -> tuple[dict[str, P
             entry = entry_content(content, number)
             recorded_at = ProvedAt(moment(at), str(run))  # type: ignore[arg-type]
             of_sites = plain_object(unpacked(packed))["packages"]
-            for facility, package in _items(of_sites):
+            for facility, package in _package_items(of_sites):
                 if entry["operation"] == Operation.INSTALLED.value:
                     installed[facility].append((recorded_at, _text(package["digest"])))
                 else:
-                    _add(handed[facility], _handed(recorded_at, str(entry["who"].get(_BY, "")), package))
+                    _add_package(
+                        handed[facility], _handed_package(recorded_at, str(entry["who"].get(_BY, "")), package)
+                    )
         except DAMAGE:
             damaged.append(str(run)[:_SHOWN])
     names = sorted(handed.keys() | installed.keys())
     return {name: PackageRecord(tuple(handed[name]), tuple(installed[name])) for name in names}, tuple(damaged)
 
 
-def _add(packages: list[HandedPackage], package: HandedPackage) -> None:
+def _add_package(packages: list[HandedPackage], package: HandedPackage) -> None:
     if not packages or packages[-1].digest != package.digest:
         packages.append(package)
     elif packages[-1].until is not None:
@@ -272,7 +274,7 @@ def _add(packages: list[HandedPackage], package: HandedPackage) -> None:
         packages[-1] = replace(packages[-1], until=until)
 
 
-def _handed(recorded_at: ProvedAt, actor: str, document: Mapping[str, object]) -> HandedPackage:
+def _handed_package(recorded_at: ProvedAt, actor: str, document: Mapping[str, object]) -> HandedPackage:
     relays = document["relays"]
     if not isinstance(relays, list):
         raise TypeError("a package lists its relays")
@@ -282,7 +284,7 @@ def _handed(recorded_at: ProvedAt, actor: str, document: Mapping[str, object]) -
     return HandedPackage(recorded_at, actor, named, _text(document["digest"]), document["takes_down"] is True, until)
 
 
-def _items(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _package_items(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:
     if not isinstance(value, dict):
         raise TypeError("packages are by facility")
     for facility, document in value.items():

@@ -83,13 +83,13 @@ class HeadFault:
 
 def latest_cut(connection: Connection, inventory: str, keys: RecordKeys) -> Cut:
     """Return the latest times of all entries that record a cut."""
-    cuts = list(_cuts(connection, inventory, keys))
+    cuts = list(_whole_cuts(connection, inventory, keys))
     documents = [cut.documents for cut in cuts if cut.documents]
     verdicts = [cut.verdicts for cut in cuts if cut.verdicts]
     return Cut(max(documents, default=None), max(verdicts, default=None))
 
 
-def _cuts(connection: Connection, inventory: str, keys: RecordKeys) -> Iterator[Cut]:
+def _whole_cuts(connection: Connection, inventory: str, keys: RecordKeys) -> Iterator[Cut]:
     number, run, text = stored(entries.c.number), stored(entries.c.run), stored(entries.c.content)
     previous, name = stored(entries.c.previous), stored(entries.c.hash)
     kind = entries.c.operation == Operation.PRUNE.value, entries.c.step == EntryKind.ENDED.value
@@ -172,7 +172,7 @@ def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit
         return f"no Git note was written ({VARIABLE}): the inventory is in no Git repository"
     line = head_text(head, inventory).encode()
     try:
-        _git(root, "notes", f"--ref={REF}", "append", "--file=-", commit, stdin=line)
+        _git_output(root, "notes", f"--ref={REF}", "append", "--file=-", commit, stdin=line)
     except _GitError as error:
         return f"no Git note was written ({VARIABLE}): {error}"
     return ""
@@ -187,7 +187,7 @@ def replace_note(clone: Checkout, reference: str, commit: str, text: str) -> boo
 def noted(root: Path, inventory: str) -> tuple[tuple[str, Head], ...]:
     """Return the entries in Git notes with their commits; empty outside Git."""
     try:
-        listed = _git(root, "notes", f"--ref={REF}", "list").decode("ascii", "replace")
+        listed = _git_output(root, "notes", f"--ref={REF}", "list").decode("ascii", "replace")
         blobs = dict(line.split(" ", 1) for line in listed.splitlines() if " " in line)
         return tuple(
             (blobs[blob], head)
@@ -203,10 +203,10 @@ def _blobs(root: Path, names: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the notes' texts; skip notes larger than this program writes."""
     if not names:
         return
-    checked = _git(root, "cat-file", "--batch-check", stdin=_lines(names)).decode("ascii", "replace")
+    checked = _git_output(root, "cat-file", "--batch-check", stdin=_lines(names)).decode("ascii", "replace")
     described = [line.split() for line in checked.splitlines()]
     small = [line[0] for line in described if line[1:2] == ["blob"] and int(line[2]) <= _LARGEST_NOTE]
-    output, position = _git(root, "cat-file", "--batch", stdin=_lines(small)), 0
+    output, position = _git_output(root, "cat-file", "--batch", stdin=_lines(small)), 0
     for name in small:
         end = output.index(b"\n", position)
         size = int(output[position:end].split()[2])
@@ -222,7 +222,7 @@ class _GitError(Exception):
     """Git failed; the message is Git's."""
 
 
-def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+def _git_output(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     checkout = checkout_of(root)
     if checkout is None:
         raise _GitError("the inventory is in no Git repository")
@@ -254,11 +254,11 @@ class Witnesses:
     def lacking(self, heads: Iterable[WitnessedHead]) -> Iterator[HeadFault]:
         """Yield the faults of held entries, in the holders' order."""
         for head in heads:
-            fault = self._fault(head)
+            fault = self._fault_of(head)
             if fault is not None:
                 yield fault
 
-    def _fault(self, witnessed: WitnessedHead) -> HeadFault | None:
+    def _fault_of(self, witnessed: WitnessedHead) -> HeadFault | None:
         head, here = witnessed.head, self.entries.get(witnessed.head.number)
         verdict = self.keys.judge_seal(head.seal, head.message(self.inventory))
         claim = f"{witnessed.holder} holds entry {head.number} (run {head.run[:_RUN_SHOWN]})"
@@ -272,12 +272,12 @@ class Witnesses:
             return None
         if head.number in self.lost:
             return None
-        lacks = f"and the record {self._instead(head)}"
+        lacks = f"and the record {self._record_text(head)}"
         if verdict is SealVerdict.GENUINE:
             return HeadFault(witnessed, f"{claim}, genuine by the vault's key, {lacks}", _RESTORED)
         return HeadFault(witnessed, f"{claim}, {lacks}", _EITHER)
 
-    def _instead(self, head: Head) -> str:
+    def _record_text(self, head: Head) -> str:
         if head.number in self.entries:
             return "has another one there: it was rewritten, or set back and gone on with"
         if not self.entries:

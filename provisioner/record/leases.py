@@ -120,32 +120,32 @@ def night_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease
 
     If another process has it, raises `LockedError`; if it cannot be requested, `StateError`.
     """
-    with _lease(folder, NIGHTLY, holder) as lease:
+    with _take_lease(folder, NIGHTLY, holder) as lease:
         yield lease
 
 
 @contextmanager
 def agent_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
     """Hold the lease of an inventory's leading agent; raises as `night_lease`."""
-    with _lease(folder, AGENT, holder) as lease:
+    with _take_lease(folder, AGENT, holder) as lease:
         yield lease
 
 
 @contextmanager
 def run_lease(folder: StateFolder, run: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     """Hold the lease of a run that is carried out; raises as `night_lease`."""
-    with _lease(folder, f"{_RUN}{run}", holder) as lease:
+    with _take_lease(folder, f"{_RUN}{run}", holder) as lease:
         yield lease
 
 
 @contextmanager
-def _lease(folder: StateFolder, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
+def _take_lease(folder: StateFolder, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     if folder.file is not None:
-        with _in_folder(folder.file.parent / f"{name}.lease", folder.inventory, name, holder) as lease:
+        with _lease_in_folder(folder.file.parent / f"{name}.lease", folder.inventory, name, holder) as lease:
             yield lease
         return
     database = made_database(folder)
-    with closing(database), _on_server(database, folder.inventory, name, holder) as lease:
+    with closing(database), _lease_on_server(database, folder.inventory, name, holder) as lease:
         yield lease
 
 
@@ -153,19 +153,19 @@ def _lease(folder: StateFolder, name: str, holder: LeaseHolder) -> Iterator[Take
 
 
 @contextmanager
-def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
-    with _locked(file, inventory, name) as stream:
+def _lease_in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
+    with _locked_file(file, inventory, name) as stream:
         before = _holder_in(stream.read(_MOST_READ))
-        _write(stream.fileno(), _text(holder))
+        _write_content(stream.fileno(), _text(holder))
         try:
             yield TakenLease(before)
         finally:
-            _write(stream.fileno(), b"")
+            _write_content(stream.fileno(), b"")
             if name.startswith(_RUN):
                 file.unlink(missing_ok=True)
 
 
-def _locked(file: Path, inventory: str, name: str) -> FileIO:
+def _locked_file(file: Path, inventory: str, name: str) -> FileIO:
     """Open and lock a lease's file, which its last holder may have removed meanwhile."""
     for _ in range(_TRIES):
         try:
@@ -182,17 +182,17 @@ def _locked(file: Path, inventory: str, name: str) -> FileIO:
         except BlockingIOError:
             holder = _holder_in(stream.read(_MOST_READ))
             stream.close()
-            raise _refused(inventory, name, holder) from None
+            raise _locked_error(inventory, name, holder) from None
         except FileNotFoundError:
             pass
         except OSError as error:
             stream.close()
             raise _unusable(file, error) from None
         stream.close()
-    raise _refused(inventory, name, None)
+    raise _locked_error(inventory, name, None)
 
 
-def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
+def _locked_error(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
     holder_text = holder.text if holder else "somebody who has not said who"
     hint = "wait until that one is over, or end its process: what a process had is free once it is gone"
     if name == NIGHTLY:
@@ -204,7 +204,7 @@ def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedErr
     return LockedError(f"{subject}, by {holder_text}", hint=hint, object=inventory)
 
 
-def _write(descriptor: int, content: bytes) -> None:
+def _write_content(descriptor: int, content: bytes) -> None:
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0)
@@ -221,21 +221,21 @@ def _unusable(file: Path, error: OSError) -> StateError:
 
 
 @contextmanager
-def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
+def _lease_on_server(database: Database, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     key = int.from_bytes(hashlib.sha256(f"provisioner/{name}/{inventory}".encode()).digest()[:8], "big", signed=True)
     with database.holding() as connection:
         is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
         with database.writing() as writer:
             before = _row(writer, inventory, name)
             if is_ours:
-                _replace(writer, inventory, name, holder)
+                _replace_holder(writer, inventory, name, holder)
         if not is_ours:
-            raise _refused(inventory, name, before)
+            raise _locked_error(inventory, name, before)
         try:
             yield TakenLease(before, lambda: _answers(connection))
         finally:
             with suppress(StateError), database.writing() as writer:
-                _replace(writer, inventory, name, None)
+                _replace_holder(writer, inventory, name, None)
 
 
 def _answers(connection: Connection) -> bool:
@@ -252,7 +252,7 @@ def _row(connection: Connection, inventory: str, name: str) -> LeaseHolder | Non
     return _holder_in(content.encode()) if isinstance(content, str) else None
 
 
-def _replace(connection: Connection, inventory: str, name: str, holder: LeaseHolder | None) -> None:
+def _replace_holder(connection: Connection, inventory: str, name: str, holder: LeaseHolder | None) -> None:
     connection.execute(delete(leases).where(leases.c.inventory == inventory, leases.c.name == name))
     if holder:
         row = {"inventory": inventory, "name": name, "content": _text(holder).decode()}

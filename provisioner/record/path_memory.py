@@ -161,7 +161,9 @@ def read_references(folder: StateFolder, paths: Collection[str]) -> ReadReferenc
         return ReadReferences()
     with closing(database), database.reading() as connection:
         return (
-            _read(connection, folder, frozenset(paths)) if has_table(connection, view_references) else ReadReferences()
+            _read_references(connection, folder, frozenset(paths))
+            if has_table(connection, view_references)
+            else ReadReferences()
         )
 
 
@@ -181,7 +183,7 @@ def add_references(folder: StateFolder, accepted: Mapping[str, Document], at: da
             connection.execute(insert(view_references), rows)
 
 
-def _read(connection: Connection, folder: StateFolder, wanted: frozenset[str]) -> ReadReferences:
+def _read_references(connection: Connection, folder: StateFolder, wanted: frozenset[str]) -> ReadReferences:
     table = view_references
     condition = table.c.inventory == folder.inventory
     newest = select(func.max(table.c.number)).where(condition).group_by(table.c.path)

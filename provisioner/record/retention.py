@@ -57,13 +57,13 @@ def retention_classes(folder: StateFolder, cut: Cut) -> tuple[RetentionClass, ..
         return ()
     with closing(database), database.reading() as connection:
         of_documents = [(at, size) for _, at, size in _verifications(connection, folder)]
-        classes = [_class(DOCUMENTS, of_documents, _micro(cut.documents), spared=1)]
+        classes = [_retention_class(DOCUMENTS, of_documents, _micro(cut.documents), spared=1)]
         if has_table(connection, verdicts):
-            classes.append(_class(VERDICTS, list(_sizes(connection, folder)), _micro(cut.verdicts)))
+            classes.append(_retention_class(VERDICTS, list(_verdict_sizes(connection, folder)), _micro(cut.verdicts)))
         return tuple(classes)
 
 
-def _class(name: str, rows: list[tuple[int, int]], before: int, spared: int = 0) -> RetentionClass:
+def _retention_class(name: str, rows: list[tuple[int, int]], before: int, spared: int = 0) -> RetentionClass:
     rows.sort()
     leaving = [size for at, size in rows[: len(rows) - spared] if at < before]
     oldest = moment(rows[0][0]) if rows else None
@@ -85,7 +85,7 @@ def _verifications(connection: Connection, folder: StateFolder) -> Iterator[tupl
         yield run, _whole(at), length
 
 
-def _sizes(connection: Connection, folder: StateFolder) -> Iterator[tuple[int, int]]:
+def _verdict_sizes(connection: Connection, folder: StateFolder) -> Iterator[tuple[int, int]]:
     size: ColumnElement[int] = func.length(verdicts.c.marks) + func.length(verdicts.c.causes)
     query = select(stored(verdicts.c.at), size).where(verdicts.c.inventory == folder.inventory)
     for at, length in connection.execute(query):

@@ -146,11 +146,11 @@ def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inven
     named = environment.get(SIGNING_KEY, "")
     if not named:
         return RecordKeys(secret)
-    signer = _private(Path(named))
+    signer = _signing_key(Path(named))
     return RecordKeys(secret, signer, (signer.public_key(),))
 
 
-def _private(path: Path) -> Ed25519PrivateKey:
+def _signing_key(path: Path) -> Ed25519PrivateKey:
     from provisioner.base.signing import private_key_in  # noqa: PLC0415
 
     key = private_key_in(_content(path, f"{SIGNING_KEY} names {path}"))

@@ -64,7 +64,7 @@ def state_folder_of(environment: Mapping[str, str], inventory: str) -> StateFold
 
 def who(environment: Mapping[str, str]) -> dict[str, str]:
     """Return user, machine and job (`system:project#number`; empty outside a pipeline)."""
-    return {"user": _user(), "machine": _clean(platform.node()), "job": _job(environment)}
+    return {"user": _user(), "machine": _clean(platform.node()), "job": _job_name(environment)}
 
 
 def login(environment: Mapping[str, str]) -> str:
@@ -80,7 +80,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _job(environment: Mapping[str, str]) -> str:
+def _job_name(environment: Mapping[str, str]) -> str:
     system = job_system(environment)
     if system is None:
         return "ci:unnamed" if environment.get("CI") else ""

@@ -97,9 +97,9 @@ class HoldingsQuery:
     def words(self) -> dict[str, HostReport]:
         """The last known content of each host; unfinished changes make it unknown."""
         last: dict[str, HostReport] = {}
-        for span in sorted(self._spans, key=lambda span: span.last):
+        for span in sorted(self._holding_spans, key=lambda span: span.last):
             last[span.host] = HostReport(span.last, span.held, span.exact)
-        for host, began in self._unfinished():
+        for host, began in self._hosts_of_unfinished_runs():
             if host not in last or last[host].shown.at <= began.at:
                 last[host] = HostReport(began, None, exact=False)
         return dict(sorted(last.items()))
@@ -107,7 +107,7 @@ class HoldingsQuery:
     def carried(self) -> dict[Content, dict[str, ProvedAt]]:
         """Return, by content and host, when the host first had it."""
         by_content: dict[Content, dict[str, ProvedAt]] = defaultdict(dict)
-        for span in self._spans:
+        for span in self._holding_spans:
             for content in (item for item in (span.held or _EMPTY).items() if item[1]):
                 by_content[content][span.host] = min(span.first, by_content[content].get(span.host, span.first))
         return dict(by_content)
@@ -115,7 +115,7 @@ class HoldingsQuery:
     def holders(self) -> dict[str, frozenset[str]]:
         """Return, by facility, every host that ever had it."""
         by_facility: dict[str, set[str]] = defaultdict(set)
-        for span in self._spans:
+        for span in self._holding_spans:
             for facility in span.held or ():
                 by_facility[facility].add(span.host)
         return {facility: frozenset(hosts) for facility, hosts in by_facility.items()}
@@ -123,7 +123,7 @@ class HoldingsQuery:
     def without(self) -> dict[tuple[str, str], ProvedAt]:
         """Return, by facility and host, since when it is gone there."""
         last_carried: dict[tuple[str, str], ProvedAt] = {}
-        for span in self._spans:
+        for span in self._holding_spans:
             for facility in span.held or ():
                 key = facility, span.host
                 last_carried[key] = max(span.last, last_carried.get(key, span.last))
@@ -132,8 +132,8 @@ class HoldingsQuery:
         return {(facility, host): since[host, last] for (facility, host), last in removed.items()}
 
     @cached_property
-    def _spans(self) -> tuple[_Span, ...]:
-        spans = self._grouped()
+    def _holding_spans(self) -> tuple[_Span, ...]:
+        spans = self._grouped_holdings()
         at = type_coerce(holdings.c.at, BigInteger)
         same = and_(
             holdings.c.host == spans.c.host,
@@ -159,17 +159,17 @@ class HoldingsQuery:
             for key, (first, last) in ends.items()
         )
 
-    def _grouped(self) -> Subquery:
+    def _grouped_holdings(self) -> Subquery:
         at = type_coerce(holdings.c.at, BigInteger)
         columns = holdings.c.host, holdings.c.held, holdings.c.exact
         query = select(*columns, func.min(at).label("first"), func.max(at).label("last"))
         return query.where(holdings.c.inventory == self._mine).group_by(*columns).subquery()
 
     def _contents(self, digest: str | None) -> Mapping[str, str] | None:
-        return None if digest is None else self._sets.get(digest, _EMPTY)
+        return None if digest is None else self._contents_by_digest.get(digest, _EMPTY)
 
     @cached_property
-    def _sets(self) -> dict[str, dict[str, str]]:
+    def _contents_by_digest(self) -> dict[str, dict[str, str]]:
         sets: dict[str, dict[str, str]] = defaultdict(dict)
         query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == self._mine)
         for row in self._connection.execute(query):
@@ -178,7 +178,7 @@ class HoldingsQuery:
             sets[row.digest][row.facility] = row.content
         return dict(sets)
 
-    def _unfinished(self) -> Iterator[tuple[str, ProvedAt]]:
+    def _hosts_of_unfinished_runs(self) -> Iterator[tuple[str, ProvedAt]]:
         ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
         began = entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
         query = select(entries.c.number, entries.c.content).where(entries.c.inventory == self._mine, *began)
@@ -218,17 +218,19 @@ def read_looks(
     with closing(database), database.reading() as connection:
         if not has_table(connection, verdicts):
             return looks
-        query = _rows(folder.inventory, prefix, begin, until)
+        query = _verdict_rows(folder.inventory, prefix, begin, until)
         if newest is not None:
             query = query.where(verdicts.c.number <= newest)
         reader = _Reader(connection, folder, looks, with_causes=with_causes)
         for row in connection.execute(query):
-            reader.take(*row)
-        reader.finish(prefix)
+            reader.add_row(*row)
+        reader.add_tables(prefix)
     return looks
 
 
-def _rows(inventory: str, prefix: str, begin: datetime | None, until: datetime | None) -> Select[*tuple[object, ...]]:
+def _verdict_rows(
+    inventory: str, prefix: str, begin: datetime | None, until: datetime | None
+) -> Select[*tuple[object, ...]]:
     query = select(*(stored(verdicts.c[name]) for name in _COLUMNS)).where(verdicts.c.inventory == inventory)
     province, slash, _ = prefix.partition("/")
     if slash:
@@ -248,9 +250,9 @@ class _Reader:
         self._sweeps: dict[str, list[Sweep]] = defaultdict(list)
         self._lost: dict[str, list[int]] = defaultdict(list)
 
-    def take(self, province: object, at: object, number: object, *rest: object) -> None:
+    def add_row(self, province: object, at: object, number: object, *rest: object) -> None:
         try:
-            sweep = self._sweep(province, at, number, *rest)
+            sweep = self._sweep_in(province, at, number, *rest)
         except DAMAGE:
             where = printable(province, _SHOWN) if isinstance(province, str) else "no province"
             self._looks.damaged.append(f"{where}, entry {entry_name(number)}")
@@ -259,7 +261,7 @@ class _Reader:
         else:
             self._sweeps[str(province)].append(sweep)
 
-    def _sweep(self, *row: object) -> Sweep:
+    def _sweep_in(self, *row: object) -> Sweep:
         province, at, number, run, name, marks, causes, seal = row
         if not (isinstance(province, str) and isinstance(name, str) and isinstance(run, str) and isinstance(seal, str)):
             raise TypeError("texts were expected")
@@ -268,8 +270,8 @@ class _Reader:
         marks, causes = _row_bytes(marks), _row_bytes(causes)
         if self._place.keys.secret is not None:
             packed = PackedProvince(province, name, marks, causes)
-            self._prove(seal, seal_message(self._place.inventory, packed, run, number, at))
-        listing = self._listing(name)
+            self._check_seal(seal, seal_message(self._place.inventory, packed, run, number, at))
+        listing = self._path_list(name)
         plane = plane_of(marks, len(listing.paths))
         if plane.translate(None, _POSSIBLE):
             raise ValueError("no look has such a mark")
@@ -277,13 +279,13 @@ class _Reader:
             return Sweep(at, run, listing, plane, b"")
         return Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths)))
 
-    def _prove(self, seal: str, message: str) -> None:
+    def _check_seal(self, seal: str, message: str) -> None:
         verdict = self._place.keys.judge_seal(seal, message)
         if verdict is SealVerdict.FALSE:
             raise ValueError("its seal is false")
         self._looks.unproved += verdict is not SealVerdict.GENUINE
 
-    def _listing(self, name: str) -> PathList:
+    def _path_list(self, name: str) -> PathList:
         if name not in self._listings:
             self._listings[name] = read_listing(self._connection, self._place.inventory, name)
         listing = self._listings[name]
@@ -291,7 +293,7 @@ class _Reader:
             raise LookupError("its list of paths is gone")
         return listing
 
-    def finish(self, prefix: str) -> None:
+    def add_tables(self, prefix: str) -> None:
         for province in sorted(self._sweeps, key=lambda name: f"{name}/"):
             sweeps = self._sweeps[province]
             newest = max(sweeps, key=lambda sweep: (sweep.at, sweep.order)).listing

@@ -83,7 +83,7 @@ class History:
         """
         with self._database.writing() as connection:
             content = start_content(run, hosts, intent)
-            lost = self._lost(connection)
+            lost = self._lost_head(connection)
             head = append(connection, self.place, Entry(run, EntryKind.BEGUN, run.started, content))
             if first is not None:
                 add_step(connection, self.place, run.id, first)
@@ -102,7 +102,7 @@ class History:
             sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
             document = None if ending.document is None else packed_document(ending.document)
             content = ended_content(run, ending, sweep.digest, document.digest if document else None)
-            lost = self._lost(connection)
+            lost = self._lost_head(connection)
             head = append(connection, self.place, Entry(run, EntryKind.ENDED, ending.finished, content))
             keep_sweep(connection, self.place, head.number, sweep)
             key_columns = {"inventory": self._mine, "number": head.number}
@@ -114,7 +114,7 @@ class History:
                 rows = [key_columns | {name: getattr(check, name) for name in names} for check in ending.checks]
                 connection.execute(insert(checks), rows)
             for holding in ending.holdings:
-                self._keep(connection, holding)
+                self._store_holding(connection, holding)
                 columns = {
                     "host": holding.host,
                     "at": holding.at,
@@ -137,7 +137,7 @@ class History:
         with self._database.reading() as connection:
             return epochs_of(connection, self._mine)
 
-    def _lost(self, connection: Connection) -> Head | None:
+    def _lost_head(self, connection: Connection) -> Head | None:
         last = remembered(self.place)
         try:
             return last if last is not None and head_at(connection, self._mine, last.number) != last else None
@@ -150,7 +150,7 @@ class History:
             remember(self.place, head)
         return head
 
-    def _keep(self, connection: Connection, holding: Holding) -> None:
+    def _store_holding(self, connection: Connection, holding: Holding) -> None:
         key_columns = {"inventory": self._mine, "digest": holding.frozen_digest}
         query = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.frozen_digest)
         if holding.held and connection.execute(query.limit(1)).first() is None:
@@ -249,7 +249,7 @@ class History:
     def lost(self) -> Head | None:
         """Return this machine's newest entry if the record lacks it."""
         with self._database.reading() as connection:
-            return self._lost(connection)
+            return self._lost_head(connection)
 
     def heads(self) -> dict[int, Head]:
         """Return the heads of all well-formed entries by number."""

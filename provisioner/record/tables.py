@@ -96,7 +96,7 @@ def entry_content(text: object, number: object) -> StartContent | EndedContent:
     if not str(content["run"]).isprintable() or len(str(content["run"])) > _LONGEST_NAME:
         raise ValueError("a run's id is a word")
     Operation(str(content["operation"]))
-    _moment(content["started"]), _moment(content["at"])
+    _parsed_time(content["started"]), _parsed_time(content["at"])
     if EntryKind(str(content["step"])) is EntryKind.BEGUN:
         if not _is_texts(content["hosts"]):
             raise ValueError("hosts are texts")
@@ -134,7 +134,7 @@ def _refuse(_text: str) -> NoReturn:
     raise ValueError("no number of ours is infinite")
 
 
-def _moment(text: object) -> datetime:
+def _parsed_time(text: object) -> datetime:
     moment = datetime.fromisoformat(str(text))
     if moment.tzinfo is None:
         raise ValueError("a moment has a zone")

@@ -114,7 +114,7 @@ def pack_sweep(
         listing = carriers if swept.whole else _with_earlier_paths(connection, folder, province, carriers)
         text = "\n".join(f"{path}{_BETWEEN}{carrier}" for path, carrier in sorted(listing.items()))
         lists[digest(text)] = text
-        provinces.append(_packed(province, digest(text), sorted(listing), swept))
+        provinces.append(_packed_province(province, digest(text), sorted(listing), swept))
     return PackedSweep(run, at, tuple(provinces), _not_stored(connection, folder, lists))
 
 
@@ -131,7 +131,7 @@ def _with_earlier_paths(
     return earlier | dict(present)
 
 
-def _packed(province: str, listing: str, paths: list[str], swept: SweptPaths) -> PackedProvince:
+def _packed_province(province: str, listing: str, paths: list[str], swept: SweptPaths) -> PackedProvince:
     cause_numbers: dict[str, int] = {"": 0}
     marks, causes = bytearray(), bytearray()
     for path in paths:

@@ -15,7 +15,7 @@ from provisioner.inventory.policy_rules.engine import RegoAnswer, verdict_of
 from provisioner.inventory.policy_rules.file import RegoFile, RegoTextError, parsed_module, words_of
 from provisioner.inventory.policy_rules.judge import input_fields, static_faults
 from provisioner.plan.change import Action, Change, Impact, Resource, is_of_policy
-from provisioner.plan.diff.trust import _loosened
+from provisioner.plan.diff.trust import _loosened_policy
 from provisioner.plan.guards.policy_rules import PlanForRego, rego_input, rego_refusals
 from tests.hostile import MERGE_REQUEST
 
@@ -83,7 +83,7 @@ def test_rules_that_go_or_say_something_else_are_trust_and_new_ones_are_not(
         listed = (RegoFile(f"policy/{name}.rego", text) for name, text in files.items())
         return AppliedPolicy(rego=tuple(sorted(file.mark for file in listed if not file.is_test)))
 
-    found = list(_loosened(policy(before), policy(after), NOW))
+    found = list(_loosened_policy(policy(before), policy(after), NOW))
     lost = {name for name, text in before.items() if not name.endswith("_test") and after.get(name) != text}
     assert {name for name, _, _ in found} == {f"Rego rules {name}.rego" for name in lost}
     for name, action, reason in found:

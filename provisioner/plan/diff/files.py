@@ -156,11 +156,11 @@ def _relay_settings_change(comparison: Comparison, file: RenderedFile, reason: s
         listed = msg("{reason}; its settings do not, its paths are listed", reason)
         same = (Impact.NONE, NOBODY, listed)
         return with_hub_paths(comparison, same, settings_alike=True) if comparison.spec.hub else same
-    of_settings = _of_settings(comparison, changed, desired, live)
+    of_settings = _settings_impact(comparison, changed, desired, live)
     return with_hub_paths(comparison, of_settings, settings_alike=False) if comparison.spec.hub else of_settings
 
 
-def _of_settings(
+def _settings_impact(
     comparison: Comparison, changed: set[str], desired: Mapping[str, object], live: wire.RelayAnswer
 ) -> tuple[Impact, Audience, str]:
     impact = impact_of_settings(changed, live["settings"])
@@ -211,12 +211,12 @@ def rule_changes(comparison: Comparison) -> Iterator[Change]:
         yield Change(comparison.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
         return
     for difference in differences:
-        yield _change(comparison, difference)
+        yield _rule_change(comparison, difference)
     if comparison.spec.firewall is not None and not differences:
         yield comparison.noop(Resource.RULE, table, "the loaded rules equal the intended file")
 
 
-def _change(comparison: Comparison, difference: wire.DifferenceAnswer) -> Change:
+def _rule_change(comparison: Comparison, difference: wire.DifferenceAnswer) -> Change:
     name, action = difference["name"], Action(difference["action"])
     where, reason = ("", ""), _OTHER[action]
     element = element_of(name)

@@ -155,7 +155,7 @@ def _of_pushing_sites(comparison: Comparison) -> Iterator[SitePackageNeed]:
 
 
 def _other_endpoint(comparison: Comparison, site: str) -> str:
-    return _other_name(comparison) or _other_port(comparison, site)
+    return _other_name(comparison) or _port_change_text(comparison, site)
 
 
 def _other_name(comparison: Comparison) -> str:
@@ -175,7 +175,7 @@ def _other_name(comparison: Comparison) -> str:
     )
 
 
-def _other_port(comparison: Comparison, site: str) -> str:
+def _port_change_text(comparison: Comparison, site: str) -> str:
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if live is None or tunnel.listen_port is None:
         return ""

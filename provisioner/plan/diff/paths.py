@@ -144,10 +144,10 @@ def impact_of_settings(changed: Collection[str], live: Mapping[str, object]) -> 
 
     `live` tells which servers are off and have no readers. Readers of an active server are unknown.
     """
-    return Impact.HOT if all(_is_hot(name, live) for name in changed) else Impact.ALL
+    return Impact.HOT if all(_setting_is_hot(name, live) for name in changed) else Impact.ALL
 
 
-def _is_hot(name: str, live: Mapping[str, object]) -> bool:
+def _setting_is_hot(name: str, live: Mapping[str, object]) -> bool:
     if name in _HOT_SETTINGS:
         return True
     if name.startswith(_NOT_OF_SERVERS):
@@ -178,7 +178,7 @@ def path_changes(comparison: Comparison) -> Iterator[Change]:
     removed = sorted(set(comparison.live_paths) - desired)
     new_names = _new_names(comparison) if removed else {}
     for name in removed:
-        yield _removal(comparison, name, new_names)
+        yield _path_removal(comparison, name, new_names)
 
 
 def _all_same(comparison: Comparison) -> Iterator[Change]:
@@ -204,7 +204,7 @@ def _path_change(comparison: Comparison, path: MediaPath, live: wire.PathAnswer 
     changed = _changed_settings(comparison, settings, live)
     impact = impact_of_path_settings(changed)
     cut = comparison.watching(path.name) if impact is Impact.PATH else NOBODY
-    reason = _reason(changed, settings, live)
+    reason = _update_reason(changed, settings, live)
     if impact is Impact.HOT and comparison.spec.relay is not None:
         reason += caution(comparison.spec.relay.artefact.version)
     return Change(comparison.spec.id, Resource.PATH, path.name, Action.UPDATE, impact, reason, cut, *where)
@@ -218,7 +218,7 @@ def _changed_settings(comparison: Comparison, desired: Mapping[str, object], liv
     return changed or {"source"}
 
 
-def _reason(changed: set[str], settings: Mapping[str, object], live: wire.PathAnswer) -> str:
+def _update_reason(changed: set[str], settings: Mapping[str, object], live: wire.PathAnswer) -> str:
     reasons = []
     for name in sorted(changed):
         if name != "source":
@@ -252,7 +252,7 @@ def _new_names(comparison: Comparison) -> dict[str, str]:
     return {source: name for source, name in named if "://" in source and not source.endswith("/***")}
 
 
-def _removal(comparison: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
+def _path_removal(comparison: Comparison, name: str, new_names: Mapping[str, str]) -> Change:
     other_relays = comparison.fleet.served_by(name)
     renamed = new_names.get(source_in(comparison.live_paths[name]) or "")
     reason = "no open facility with an agreed plan has it"

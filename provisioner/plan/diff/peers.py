@@ -30,13 +30,13 @@ def peer_changes(comparison: Comparison) -> Iterator[Change]:
     for peer in desired:
         present = live[peer.public_key]
         if present is not None:
-            yield _present(comparison, peer, present)
+            yield _present_peer_change(comparison, peer, present)
         elif old := _old_key(comparison, peer, strangers):
             strangers.pop(old)
-            yield _rekeyed(comparison, peer, old)
+            yield _key_change(comparison, peer, old)
         else:
-            reason = _why_new(comparison, peer)
-            where = _where(comparison, peer)
+            reason = _reason_for_new(comparison, peer)
+            where = _province_and_facility(comparison, peer)
             yield Change(
                 comparison.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where
             )
@@ -51,11 +51,18 @@ def _losing_key(comparison: Comparison, peer: Peer) -> Change:
     reason = "it has a key with which the relay answers no more: it is dark until its package is installed"
     name = f"{LEFT}{peer.name.removeprefix(SITE)}"
     return Change(
-        comparison.spec.id, Resource.PEER, name, Action.UPDATE, impact, reason, cut, *_where(comparison, peer)
+        comparison.spec.id,
+        Resource.PEER,
+        name,
+        Action.UPDATE,
+        impact,
+        reason,
+        cut,
+        *_province_and_facility(comparison, peer),
     )
 
 
-def _why_new(comparison: Comparison, peer: Peer) -> str:
+def _reason_for_new(comparison: Comparison, peer: Peer) -> str:
     if comparison.facts.tunnel is None:
         return "there is no tunnel yet"
     if peer.name.startswith(NEXT):
@@ -79,11 +86,11 @@ def _old_key(comparison: Comparison, peer: Peer, strangers: Mapping[str, wire.Pe
     return next((key for key in sorted(strangers) if addresses & set(strangers[key]["allowed_ips"])), None)
 
 
-def _present(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> Change:
-    differing = _differences(comparison, peer, live)
+def _present_peer_change(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> Change:
+    differing = _peer_differences(comparison, peer, live)
     if not differing:
         reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
-        return comparison.noop(Resource.PEER, peer.name, reason, _where(comparison, peer))
+        return comparison.noop(Resource.PEER, peer.name, reason, _province_and_facility(comparison, peer))
     lost = set(live["allowed_ips"]) - {str(network) for network in peer.allowed_ips}
     if not lost and peer.name.startswith(SITE) and psk_is_renewed(comparison, peer, live):
         # Its gateway has the old one until somebody installs its new package there.
@@ -91,11 +98,18 @@ def _present(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> Chang
     impact, cut = _impact(comparison, peer.name, lost) if lost else (Impact.HOT, NOBODY)
     reason = "; ".join(differing)
     return Change(
-        comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(comparison, peer)
+        comparison.spec.id,
+        Resource.PEER,
+        peer.name,
+        Action.UPDATE,
+        impact,
+        reason,
+        cut,
+        *_province_and_facility(comparison, peer),
     )
 
 
-def _differences(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> list[str]:
+def _peer_differences(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> list[str]:
     differing = []
     desired = sorted(map(str, peer.allowed_ips))
     if desired != list(live["allowed_ips"]):
@@ -114,7 +128,7 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(values) or "none"
 
 
-def _rekeyed(comparison: Comparison, peer: Peer, old: str) -> Change:
+def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
     if comparison.fleet.next_keys.get(peer.name.removeprefix(_RELAY)) in {peer.public_key, old}:
         reason = msg(
             "public key {old} → {public_key}: the relay changes its own key, and answers with both",
@@ -125,7 +139,14 @@ def _rekeyed(comparison: Comparison, peer: Peer, old: str) -> Change:
     impact, cut = _impact(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = msg("public key {old} → {public_key}", old, peer.public_key)
     return Change(
-        comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(comparison, peer)
+        comparison.spec.id,
+        Resource.PEER,
+        peer.name,
+        Action.UPDATE,
+        impact,
+        reason,
+        cut,
+        *_province_and_facility(comparison, peer),
     )
 
 
@@ -188,7 +209,7 @@ def _impact(comparison: Comparison, name: str, lost: set[str]) -> tuple[Impact, 
     return Impact.PATH, comparison.watching(*pulled)
 
 
-def _where(comparison: Comparison, peer: Peer) -> tuple[str, str]:
+def _province_and_facility(comparison: Comparison, peer: Peer) -> tuple[str, str]:
     if not peer.name.startswith((SITE, NEXT)):
         return "", ""
     facility = peer.name.removeprefix(SITE).removeprefix(NEXT)

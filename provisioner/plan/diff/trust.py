@@ -45,7 +45,7 @@ def trust_changes(comparison: Comparison) -> Iterator[Change]:
     if live is None:
         yield _change(comparison, FIRST, Action.CREATE, _host_text(desired))
         return
-    for name, action, reason in (*_differences(live, desired), *_keys(live.keys, desired.keys)):
+    for name, action, reason in (*_trust_differences(live, desired), *_keys(live.keys, desired.keys)):
         yield _change(comparison, name, action, reason)
 
 
@@ -95,7 +95,7 @@ def _host_text(trust: Trust) -> str:
     return ", ".join(parts)
 
 
-def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str]]:
+def _trust_differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str]]:
     for name, before, now in (
         ("address", live.address, desired.address),
         ("SSH port", live.port, desired.port),
@@ -142,11 +142,11 @@ def policy_changes(spec: HostSpec, live: AppliedPolicy | None, now: datetime) ->
     """
     if live is None or spec.policy is None:
         return
-    for name, action, reason in _loosened(live, spec.policy, now):
+    for name, action, reason in _loosened_policy(live, spec.policy, now):
         yield Change(spec.id, Resource.TRUST, name, action, Impact.NONE, reason)
 
 
-def _loosened(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Iterator[tuple[str, Action, str]]:
+def _loosened_policy(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Iterator[tuple[str, Action, str]]:
     for name, number in desired.limits.items():
         if name in live.limits and number > live.limits[name]:
             yield (

@@ -66,7 +66,7 @@ def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) 
     """
     now, wanted = _entries(live), _entries(desired)
     changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
-    texts = [_change(name, now.get(name), wanted.get(name)) for name in changed]
+    texts = [_user_change_text(name, now.get(name), wanted.get(name)) for name in changed]
     reason = "; ".join(texts[:_MANY]) + (
         ("; " + msg("and {words} more", len(texts) - _MANY)) if len(texts) > _MANY else ""
     )
@@ -78,7 +78,7 @@ def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) 
         return EndedReaders(None if takes_away else {}, takes_away, reason)
     ended: Counter[str] = Counter()
     for reader in readers:
-        if _ends(reader, now, wanted):
+        if _ends_session(reader, now, wanted):
             ended[reader["path"]] += reader["readers"]
     return EndedReaders(dict(sorted(ended.items())), takes_away or bool(ended), reason)
 
@@ -135,7 +135,9 @@ def _entries(setting: object) -> Entries:
     return users
 
 
-def _change(name: str, now: list[Mapping[str, object]] | None, wanted: list[Mapping[str, object]] | None) -> str:
+def _user_change_text(
+    name: str, now: list[Mapping[str, object]] | None, wanted: list[Mapping[str, object]] | None
+) -> str:
     if wanted is None:
         return msg("{name} may not come any more", name)
     if now is None:
@@ -156,7 +158,7 @@ def _is_wider(now: object, wanted: object) -> bool:
     return not new or (bool(old) and old <= new)
 
 
-def _ends(reader: wire.ReaderAnswer, now: Entries, wanted: Entries) -> bool:
+def _ends_session(reader: wire.ReaderAnswer, now: Entries, wanted: Entries) -> bool:
     entries = wanted.get(reader["user"]) or wanted.get(_ANYBODY)
     if entries is None or _rights(now.get(reader["user"]) or now.get(_ANYBODY)) != _rights(entries):
         return True
@@ -184,7 +186,7 @@ def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) 
 
     `hosts` have the old login during a change; the result has the new one.
     """
-    changing = {spec.id: (spec, by_device) for spec in hosts if (by_device := _changing(spec))}
+    changing = {spec.id: (spec, by_device) for spec in hosts if (by_device := _devices_changing_login(spec))}
     if not changing:
         return {}
     # A device is one: what answers one relay by its new login does so to every other.
@@ -194,7 +196,7 @@ def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) 
         if host in facts
         for device, paths in devices.items()
         if any(_has_new(spec, facts[host], path, change) for path, change in paths)
-        and not any(_refuses(spec, facts[host], path, change.new) for path, change in paths)
+        and not any(_refuses_login(spec, facts[host], path, change.new) for path, change in paths)
     }
     settled = {}
     for host, (spec, devices) in changing.items():
@@ -204,7 +206,7 @@ def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) 
     return settled
 
 
-def _changing(spec: HostSpec) -> _Changing:
+def _devices_changing_login(spec: HostSpec) -> _Changing:
     devices: dict[_Device, list[tuple[MediaPath, LoginChange]]] = defaultdict(list)
     for path in spec.paths:
         if path.login_change is not None and not path.login_change.done:
@@ -217,7 +219,7 @@ def _is_new_login_needed(
 ) -> bool:
     """Return whether a device needs the new login on a host."""
     return facts is not None and any(
-        _has_new(spec, facts, path, change) or _refuses(spec, facts, path, path.source) for path, change in paths
+        _has_new(spec, facts, path, change) or _refuses_login(spec, facts, path, path.source) for path, change in paths
     )
 
 
@@ -226,7 +228,7 @@ def _has_new(spec: HostSpec, facts: HostFacts, path: MediaPath, change: LoginCha
     return live is not None and live["source_digest"] == keyed_digest(spec.digest_key, source_url(change.new).encode())
 
 
-def _refuses(spec: HostSpec, facts: HostFacts, path: MediaPath, source: StreamSource | None) -> bool:
+def _refuses_login(spec: HostSpec, facts: HostFacts, path: MediaPath, source: StreamSource | None) -> bool:
     refused = facts.quarantine.get(path.name)
     if source is None:
         return False

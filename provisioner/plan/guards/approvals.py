@@ -245,25 +245,25 @@ def approval_in(data: bytes) -> Approval:
     if len(data) > MAX_APPROVAL_BYTES:
         raise ApprovalFormError("is larger than an approval")
     try:
-        return _approval(strict_json(data.decode()))
+        return _approval_in(strict_json(data.decode()))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ApprovalFormError("is no approval") from None
 
 
-def _approval(plain: dict[str, object]) -> Approval:
+def _approval_in(plain: dict[str, object]) -> Approval:
     if plain.pop("schema") != SCHEMA or plain.pop("version") != 1:
         raise ValueError("another document")
     roles = plain.pop("roles")
     if not isinstance(roles, list) or not 1 <= len(roles) <= _MOST_ROLES or sorted(set(roles)) != roles:
         raise ValueError("no roles")
-    texts = {name: _formed(name, plain.pop(name)) for name in _FORMS}
+    texts = {name: _checked_text(name, plain.pop(name)) for name in _FORMS}
     if plain:
         raise ValueError("something that no approval has")
     at = datetime.fromisoformat(texts.pop("at"))
-    return Approval(**texts, roles=tuple(_formed("approver", role) for role in roles), at=at)
+    return Approval(**texts, roles=tuple(_checked_text("approver", role) for role in roles), at=at)
 
 
-def _formed(name: str, value: object) -> str:
+def _checked_text(name: str, value: object) -> str:
     longest = 2 * MAX_BYTES if name == "signature" else _LONGEST
     if not isinstance(value, str) or len(value) > longest or not _FORMS[name].fullmatch(value):
         raise ValueError("a text has another form")
@@ -303,7 +303,7 @@ def approval_needs(
         at = hosts[host]
         remembered = [at.remembered] if at.is_known else other_terms
         for terms in _distinct((inventory_terms, *remembered)):
-            concerned = (rule for rule in terms.rules if _concerns(rule.changes, changes))
+            concerned = (rule for rule in terms.rules if _concerns_changes(rule.changes, changes))
             for rule, carrier in product(concerned, at.carriers or ("",)):
                 needed[terms, rule, carrier].append(host)
     return tuple(ApprovalNeed(rule, carrier, tuple(names), terms) for (terms, rule, carrier), names in needed.items())
@@ -318,7 +318,7 @@ def _distinct(terms: Iterable[ApprovalTerms | None]) -> list[ApprovalTerms]:
     return list(dict.fromkeys(entry for entry in terms if entry is not None))
 
 
-def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
+def _concerns_changes(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
     if kind is ApprovedChanges.ANY:
         return bool(changes)
     if kind is ApprovedChanges.POLICY:
@@ -371,21 +371,21 @@ def _counting(
     """Return approvals that count for a need, and reasons against the others."""
     counting, reasons = {}, {}
     for name, verified in signed.items():
-        if reason := _refusal(need, verified, plan):
+        if reason := _refusal_of_approval(need, verified, plan):
             reasons[name] = reason
         else:
             counting[name] = verified
     return counting, reasons
 
 
-def _refusal(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToApprove) -> str:
+def _refusal_of_approval(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToApprove) -> str:
     older = (run for run, at in plan.begun.items() if verified.approval.at < at)
     if run := plan.used.get(replace(verified.approval, signature="")) or next(older, ""):
         return f"is of {verified.approval.at_text}, and run {run} has used it up"
     return (
         _out_of_time(need.terms, verified.approval, plan.now)
-        or _of_nobody(need, verified, plan)
-        or _as_other(need, verified)
+        or _refusal_of_signer(need, verified, plan)
+        or _refusal_of_role(need, verified)
     )
 
 
@@ -397,7 +397,7 @@ def _out_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str
     return ""
 
 
-def _of_nobody(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToApprove) -> str:
+def _refusal_of_signer(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToApprove) -> str:
     signer = f"{verified.approval.approver} by {verified.key.fingerprint}"
     if plan.terms is not None and not _entries(plan.terms, verified):
         return f"is of {signer}, who does not approve by signers.yml"
@@ -410,7 +410,7 @@ def _of_nobody(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToAppro
     return ""
 
 
-def _as_other(need: ApprovalNeed, verified: VerifiedApproval) -> str:
+def _refusal_of_role(need: ApprovalNeed, verified: VerifiedApproval) -> str:
     person, claimed, role = verified.approval.approver, set(verified.approval.roles), need.rule.role
     of_carrier = [entry for entry in _entries(need.terms, verified) if entry.is_for(need.carrier)]
     if not of_carrier:

@@ -160,9 +160,14 @@ def refusals_of(
     `now` is for freeze windows; `allowed` has the raised limits.
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
-    uncounted = () if "viewers" in allowed else _viewers_unknown(subject)
+    uncounted = () if "viewers" in allowed else _unknown_viewer_refusals(subject)
     trust = refused_trust(subject.changes, subject.unproved, allowed.get(TRUST, 0))
-    return (*trust, *_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
+    return (
+        *trust,
+        *_limit_refusals(_effect_of(policy, subject, now), limits),
+        *uncounted,
+        *_protection_refusals(subject),
+    )
 
 
 def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int]) -> str:
@@ -209,7 +214,7 @@ def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed:
     return (PlanRefusal(TRUST, message, hint, allowed, len(trusted), allow=f"{TRUST}={len(trusted)}"),)
 
 
-def _over_limit(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefusal]:
+def _limit_refusals(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefusal]:
     for measure in MEASURES:
         name, value, limit = measure.name, measure.of(effect), limits[measure.name]
         if value > limit:
@@ -258,7 +263,7 @@ def lost_paths(subject: PlanInQuestion) -> set[str]:
 # --- what no number allows ------------------------------------------------------------------------
 
 
-def _viewers_unknown(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
+def _unknown_viewer_refusals(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     cutting = {c.host for c in pending(subject.changes) if c.impact.rank >= Impact.PATH.rank}
     for host in sorted(cutting & subject.uncounted):
         message = msg(
@@ -268,7 +273,7 @@ def _viewers_unknown(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
         yield PlanRefusal(VIEWERS_UNKNOWN, message, hint, host=host, allow="viewers=NUMBER")
 
 
-def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
+def _protection_refusals(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     lost = lost_paths(subject)
     owners = {c.name: c.facility for c in subject.changes if c.name in lost and c.facility in subject.protected}
     for facility in sorted(set(owners.values())):
@@ -306,10 +311,10 @@ def lacking_programs(
     pending: Iterable[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
 ) -> tuple[str, ...]:
     """Yield why an apply cannot ship MediaMTX, a sentence an architecture."""
-    return tuple(_lacking(list(pending), hosts, facts, refusal))
+    return tuple(_missing_programs(list(pending), hosts, facts, refusal))
 
 
-def _lacking(
+def _missing_programs(
     pending: list[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
 ) -> Iterator[str]:
     of_host: dict[str, list[Change]] = defaultdict(list)

@@ -57,10 +57,10 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
     """Return the rules' input, for the time of evaluation."""
     changing = pending(plan.changes)
     carriers = {name: sorted(spec.carriers) for name, spec in plan.hosts.items()}
-    by_host = _by(changing, lambda change: (change.host,))
-    by_carrier = _by(changing, lambda change: carriers.get(change.host, ()))
-    by_facility = _by(changing, lambda change: (change.facility,) if change.facility else ())
-    by_province = _by(changing, lambda change: (change.province,) if change.facility else ())
+    by_host = _changes_by_name(changing, lambda change: (change.host,))
+    by_carrier = _changes_by_name(changing, lambda change: carriers.get(change.host, ()))
+    by_facility = _changes_by_name(changing, lambda change: (change.facility,) if change.facility else ())
+    by_province = _changes_by_name(changing, lambda change: (change.province,) if change.facility else ())
     not_new = {c.facility for c in plan.changes if c.resource is Resource.PATH and c.action is not Action.CREATE}
     return RegoInput(
         now=_moment(now),
@@ -98,7 +98,7 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
     ).plain
 
 
-def _by(changes: Iterable[Change], names_of: _Of) -> dict[str, list[Change]]:
+def _changes_by_name(changes: Iterable[Change], names_of: _Of) -> dict[str, list[Change]]:
     listed: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         for name in names_of(change):

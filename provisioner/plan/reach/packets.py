@@ -187,7 +187,7 @@ def parse_ruleset(text: str) -> Ruleset:
     """Parse a firewall file that we rendered; others raise `RenderError`."""
     sets = {name: _elements(body) for name, body in _SET.findall(text)}
     chains = {
-        name: RuleChain(hook, policy, tuple(_rule(line) for line in body.splitlines()))
+        name: RuleChain(hook, policy, tuple(_rule_in(line) for line in body.splitlines()))
         for name, hook, policy, body in _CHAIN.findall(text)
     }
     if "input" not in chains:
@@ -200,7 +200,7 @@ def _elements(body: str) -> tuple[str, ...]:
     return tuple(match[1].split(", ")) if match else ()
 
 
-def _rule(line: str) -> Rule:
+def _rule_in(line: str) -> Rule:
     match = _RULE.match(line.strip())
     if match is None:
         raise RenderError(f"the rendered firewall has a rule that is not understood: {line.strip()}")
@@ -348,13 +348,13 @@ _OF_SOURCES: Final[Mapping[str, Callable[[Ruleset, Statement], _Holds]]] = {
 
 
 def _in_networks(elements: Sequence[Network]) -> _Holds:
-    def holds(network: Network) -> bool | None:
+    def holds_network(network: Network) -> bool | None:
         comparable = [element for element in elements if element.version == network.version]
         if any(network.subnet_of(element) for element in comparable):  # type: ignore[arg-type]  # of one version
             return True
         return None if any(network.overlaps(element) for element in comparable) else False
 
-    return holds
+    return holds_network
 
 
 def _in_pairs(ruleset: Ruleset, statement: Statement, port: int) -> _Holds:
@@ -405,10 +405,10 @@ def hears_neighbours(ruleset: Ruleset) -> bool:
 
     Without it the host is unreachable over IPv6.
     """
-    return all(_hears(ruleset, kind) for kind in _NEIGHBOURS)
+    return all(_accepts_neighbours(ruleset, kind) for kind in _NEIGHBOURS)
 
 
-def _hears(ruleset: Ruleset, kind: str) -> bool:
+def _accepts_neighbours(ruleset: Ruleset, kind: str) -> bool:
     chain = ruleset.chains["input"]
     for rule in chain.rules:
         answers = [_fits_neighbour(statement, kind) for statement in rule.statements]

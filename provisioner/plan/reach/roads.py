@@ -146,12 +146,12 @@ class RelaySites:
     @cached_property
     def _cameras(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
         pulled = ((path.facility, path.source) for path in self._spec.paths if path.source is not None)
-        return _by_facility((facility, (source.address, source.port)) for facility, source in pulled)
+        return _endpoints_by_facility((facility, (source.address, source.port)) for facility, source in pulled)
 
     @cached_property
     def _onvif(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
         devices = self._spec.relay.asked if self._spec.relay else ()
-        return _by_facility((device.facility, (device.address, device.port)) for device in devices)
+        return _endpoints_by_facility((device.facility, (device.address, device.port)) for device in devices)
 
     @cached_property
     def _routed(self) -> Mapping[str, tuple[IPv4Network, ...]]:
@@ -210,7 +210,7 @@ class RelaySites:
         return self._named[name]
 
 
-def _by_facility(
+def _endpoints_by_facility(
     endpoints: Iterable[tuple[str, tuple[IPv4Address, int]]],
 ) -> Mapping[str, set[tuple[IPv4Address, int]]]:
     of_each: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)

@@ -191,7 +191,7 @@ class Reachability:
 
         Rules of other templates, which cannot be judged, raise `RenderError`.
         """
-        for flow in self._flows(wanted):
+        for flow in self._wanted_flows(wanted):
             foreign = wanted.programs and flow.program is not None and flow.program not in wanted.programs
             if foreign or not wanted.takes(*flow.hosts):
                 continue
@@ -231,12 +231,12 @@ class Reachability:
         for name in names:
             if name == INTERNET:
                 yield internet_but(host.firewall.management_networks if host.firewall else ())
-            for owner, networks in self._management.items():
+            for owner, networks in self._management_networks.items():
                 if name in {MANAGEMENT, f"{MANAGEMENT}/{owner}"}:
                     yield Outside(f"{MANAGEMENT}/{owner}", networks)
 
     @cached_property
-    def _management(self) -> Mapping[str, Networks]:
+    def _management_networks(self) -> Mapping[str, Networks]:
         carriers, centres = self._inventory.carriers, self._inventory.centres
         of_each: dict[str, Networks] = {}
         for owner in sorted(carriers.keys() | centres.keys()):
@@ -247,14 +247,14 @@ class Reachability:
 
     # --- ways
 
-    def _flows(self, wanted: ReachQuery) -> Iterator[_Flow]:
-        yield from self._from_outside(wanted)
-        yield from self._from_centres(wanted)
-        yield from self._from_relays(wanted)
-        yield from self._from_sites(wanted)
-        yield from self._from_pushing(wanted)
+    def _wanted_flows(self, wanted: ReachQuery) -> Iterator[_Flow]:
+        yield from self._flows_from_outside(wanted)
+        yield from self._flows_from_centres(wanted)
+        yield from self._flows_from_relays(wanted)
+        yield from self._flows_from_sites(wanted)
+        yield from self._flows_from_pushing(wanted)
 
-    def _from_outside(self, wanted: ReachQuery) -> Iterator[_Flow]:
+    def _flows_from_outside(self, wanted: ReachQuery) -> Iterator[_Flow]:
         for name, relay in _chosen(wanted.targets, "relays", self._relays):
             for outside in self._outsides(wanted.sources, relay.spec):
                 to_it = partial(roads.outside_to_host, outside, relay)
@@ -273,7 +273,7 @@ class Reachability:
                 through = partial(roads.outside_to_sites, outside, relay, sites)
                 yield _Flow(outside.name, None, sites.name, _services_of(sites), (name,), through)
 
-    def _from_centres(self, wanted: ReachQuery) -> Iterator[_Flow]:
+    def _flows_from_centres(self, wanted: ReachQuery) -> Iterator[_Flow]:
         pairs = product(_chosen(wanted.sources, "centres", self._centres), Program)
         # MediaMTX's user is at hubs alone.
         for (centre_id, centre), program in (pair for pair in pairs if pair[1] in _OF_CENTRE or pair[0][1].spec.hub):
@@ -295,7 +295,7 @@ class Reachability:
                     partial(roads.host_to_internet, centre, program),
                 )
 
-    def _from_relays(self, wanted: ReachQuery) -> Iterator[_Flow]:
+    def _flows_from_relays(self, wanted: ReachQuery) -> Iterator[_Flow]:
         for (relay_id, relay), program in product(_chosen(wanted.sources, "relays", self._relays), Program):
             source = f"relay/{relay_id}"
             for sites in self._groups(wanted.targets, relay_id) if wanted.takes(relay_id) else ():
@@ -312,12 +312,12 @@ class Reachability:
                     source, program, INTERNET, _ELSEWHERE, (relay_id,), partial(roads.host_to_internet, relay, program)
                 )
 
-    def _from_sites(self, wanted: ReachQuery) -> Iterator[_Flow]:
+    def _flows_from_sites(self, wanted: ReachQuery) -> Iterator[_Flow]:
         for name, relay in self._relays.items():
             for sites in self._groups(wanted.sources, name) if wanted.takes(name, *self._centres) else ():
-                yield from self._from_group(wanted, relay, sites)
+                yield from self._flows_from_sites_of(wanted, relay, sites)
 
-    def _from_pushing(self, wanted: ReachQuery) -> Iterator[_Flow]:
+    def _flows_from_pushing(self, wanted: ReachQuery) -> Iterator[_Flow]:
         """Yield routes of pushing sites, which have no tunnel, as the internet."""
         for name, relay in _chosen(wanted.targets, "relays", self._relays):
             for outside in self._pushers(wanted.sources, name):
@@ -340,7 +340,7 @@ class Reachability:
                 if matching:
                     yield Outside(f"pushing {name}", _all_of(matching))
 
-    def _from_group(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Flow]:
+    def _flows_from_sites_of(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Flow]:
         relay_id = relay.spec.id
         if any(name == relay_id for name, _ in _chosen(wanted.targets, "relays", self._relays)):
             to_it = partial(roads.site_to_relay, sites, relay)

@@ -199,7 +199,7 @@ def _other_differences(first: WrittenPlan, second: WrittenPlan) -> Iterator[Move
             yield MovedBeside(what=subject, of="", before=before, after=after)
     yield from _moved_texts("allowance", _texts(old.allow), _texts(new.allow))
     yield from _moved_texts("held", _named(old.held), _named(new.held))
-    yield from _moved_texts("refused", _refusals(first), _refusals(second))
+    yield from _moved_texts("refused", _refusals_by_subject(first), _refusals_by_subject(second))
     yield from _moved_texts("not read", first.unreadable, second.unreadable)
     yield from _moved_texts("in the plan", _named(old.live), _named(new.live))
     shared = sorted(old.desired.keys() & new.desired.keys())
@@ -225,7 +225,7 @@ def _named(names: Collection[str]) -> dict[str, str]:
     return dict.fromkeys(names, "yes")
 
 
-def _refusals(plan: WrittenPlan) -> dict[str, str]:
+def _refusals_by_subject(plan: WrittenPlan) -> dict[str, str]:
     refusals: dict[str, str] = {}
     for policy, host, message in sorted(plan.refused):
         subject = f"{policy} on {host}" if host else policy

@@ -179,31 +179,33 @@ def plan_in(whole: Document) -> WrittenPlan:
         raise TypeError("an allowance is no number")
     return WrittenPlan(
         basis=basis,
-        changes=tuple(change for row in whole["changes"] if (change := _change(row)).pending),
+        changes=tuple(change for row in whole["changes"] if (change := _change_in(row)).pending),
         commit=whole["inventory"]["commit"],
         refused=tuple((str(entry["policy"]), str(entry["host"]), str(entry["message"])) for entry in whole["refused"]),
         unreadable={str(host): str(reason) for host, reason in whole["unreadable"].items()},
-        maker=_maker(whole),
+        maker=_maker_in(whole),
     )
 
 
-def _change(row: Document) -> Change:
+def _change_in(row: Document) -> Change:
     texts = [row[key] for key in ("host", "name", "reason", "province", "facility")]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text is none")
     host, name, reason, province, facility = texts
     kinds = Resource(row["resource"]), Action(row["action"]), Impact(row["impact"])
-    return Change(host, kinds[0], name, kinds[1], kinds[2], reason, _cut(row["viewers_by_path"]), province, facility)
+    return Change(
+        host, kinds[0], name, kinds[1], kinds[2], reason, _cut_readers_in(row["viewers_by_path"]), province, facility
+    )
 
 
-def _cut(plain: Document) -> Audience:
+def _cut_readers_in(plain: Document) -> Audience:
     cut = {str(relay): {str(path): int(number) for path, number in paths.items()} for relay, paths in plain.items()}
     if any(number < 0 for paths in cut.values() for number in paths.values()):
         raise ValueError("less than nobody")
     return cut
 
 
-def _maker(whole: Document) -> PlanMaker:
+def _maker_in(whole: Document) -> PlanMaker:
     plain = whole.get("made_by", NOT_KNOWN.plain)
     names = [plain[name] for name in ("user", "machine", "job")]
     approvers = tuple(plain["approvers"])
@@ -321,7 +323,7 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
         whole = strict_json(text)
         seal = whole.pop("seal")
         genuine = whole["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(whole, key))
-        saved = _saved_in(whole) if genuine else None
+        saved = _saved_plan_in(whole) if genuine else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StalePlanError(f"{origin} is not a saved plan", hint="make one: provisioner plan --out FILE") from None
     if saved is None or saved.basis.digest != whole["digest"]:
@@ -330,7 +332,7 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
     return saved
 
 
-def _saved_in(whole: Document) -> Saved:
+def _saved_plan_in(whole: Document) -> Saved:
     written = plan_in(whole)
     by_host: dict[str, set[ChangeRow]] = {host: set() for host in written.basis.live}
     for change in whole["changes"]:

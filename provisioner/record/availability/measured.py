@@ -29,7 +29,7 @@ _KINDS: Final = {"up": _UP, "degraded": _DEGRADED, "down": _DOWN, "quarantined":
 _IS_OTHER: Final = bytes(kind != _UP for kind in range(256))
 
 
-def _kind(mark: int) -> int:
+def _kind_of_mark(mark: int) -> int:
     if mark == ABSENT:
         return _NOT
     if mark & 0b111 >= len(VERDICTS):
@@ -38,7 +38,7 @@ def _kind(mark: int) -> int:
     return _MAINTENANCE if mark & 0b1000 and kind != _UNKNOWN else kind
 
 
-_KIND_OF: Final = bytes(_kind(mark) for mark in range((HIGHEST_LEVEL + 1) << 4))
+_KIND_OF: Final = bytes(_kind_of_mark(mark) for mark in range((HIGHEST_LEVEL + 1) << 4))
 _UP_ALONE: Final = bytes([_UP])
 _NOT_ALONE: Final = bytes([_NOT])
 _SEEN: Final = bytes(kind != _NOT for kind in range(256))
@@ -405,15 +405,15 @@ def group_times(
     """
     groups: dict[str, GroupTimes] = {}
     for table in tables:
-        for name, group in _of_table(by, table, span, longest, takes):
+        for name, group in _times_by_group(by, table, span, longest, takes):
             groups[name] = together((groups[name], group)) if name in groups else group
     return groups
 
 
-def _of_table(
+def _times_by_group(
     by: GroupedBy, table: LookTable, span: Span, longest: timedelta, takes: Callable[[str, str], bool] | None
 ) -> Iterator[tuple[str, GroupTimes]]:
-    names, carriers = _names(by, table), table.carriers
+    names, carriers = _group_names(by, table), table.carriers
     places: Sequence[int] = range(len(names))
     if takes is not None:
         places = [place for place in places if takes(table.paths[place], carriers[place])]
@@ -427,7 +427,7 @@ def _of_table(
         yield name, GroupTimes(paths[group], times[group], frozenset(of_carriers[group]))
 
 
-def _names(by: GroupedBy, table: LookTable) -> Sequence[str]:
+def _group_names(by: GroupedBy, table: LookTable) -> Sequence[str]:
     paths = table.paths
     match by:
         case GroupedBy.CAMERA:

@@ -18,14 +18,14 @@ _STATES: Final = {"up": 0, "degraded": 1, "down": 2, "quarantined": 2, "unknown"
 _UNKNOWN, _NOT = 3, 4
 
 
-def _state(mark: int) -> int:
+def _state_code(mark: int) -> int:
     if mark == ABSENT:
         return _NOT
     verdict_number = mark & 0b111
     return _STATES[VERDICTS[verdict_number]] if verdict_number < len(VERDICTS) else _UNKNOWN
 
 
-_STATE_OF: Final = bytes(_state(mark) for mark in range(256))
+_STATE_OF: Final = bytes(_state_code(mark) for mark in range(256))
 _UP: Final = (0, 1)
 _WORST_FIRST: Final = ("down", "quarantined", "degraded", "up", "unknown")
 
@@ -101,13 +101,13 @@ def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathS
     marks = table.marks[: sweeps * width]
     by_path = {}
     for index, path in enumerate(table.paths):
-        state = _of(table, index, marks[index::width])
+        state = _path_state(table, index, marks[index::width])
         if state is not None:
             by_path[path] = state
     return by_path
 
 
-def _of(table: LookTable, index: int, column: bytes) -> PathState | None:
+def _path_state(table: LookTable, index: int, column: bytes) -> PathState | None:
     states = column.translate(_STATE_OF)
     known_states = states.rstrip(bytes([_UNKNOWN, _NOT]))
     after = states[len(known_states) :].find(_UNKNOWN)

@@ -194,12 +194,16 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
     ranges = {list_id: listing.within(prefix) for list_id, listing in listings.items()}
     paths, carriers = _latest(listings, ranges)
     moves = {list_id: _moves(listing, ranges[list_id], paths) for list_id, listing in listings.items()}
-    marks = b"".join(_spread(sweep.marks, moves[id(sweep.listing)], len(paths), _NOTHING) for sweep in ordered)
+    marks = b"".join(
+        _with_moved_columns(sweep.marks, moves[id(sweep.listing)], len(paths), _NOTHING) for sweep in ordered
+    )
     moments = tuple(sweep.at for sweep in ordered)
     if not with_causes:
         return LookTable(paths, carriers, moments, marks, b"")
     texts = _CauseTexts()
-    causes = b"".join(_spread(texts.common(sweep), moves[id(sweep.listing)], len(paths), b"\0") for sweep in ordered)
+    causes = b"".join(
+        _with_moved_columns(texts.common(sweep), moves[id(sweep.listing)], len(paths), b"\0") for sweep in ordered
+    )
     return LookTable(paths, carriers, moments, marks, causes, tuple(texts.places))
 
 
@@ -232,7 +236,7 @@ def _moves(listing: PathList, cut: range, paths: Sequence[str]) -> tuple[Move, .
     )
 
 
-def _spread(plane: bytes, moves: Sequence[Move], width: int, nothing: bytes) -> bytes:
+def _with_moved_columns(plane: bytes, moves: Sequence[Move], width: int, nothing: bytes) -> bytes:
     if len(moves) == 1 and moves[0][1] == slice(0, width):
         return plane[moves[0][0]]
     spread = bytearray(nothing * width)

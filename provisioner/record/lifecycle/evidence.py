@@ -180,7 +180,7 @@ class Evidence:
 
     @cached_property
     def _proofs(self) -> Mapping[str, tuple[Proof, ...]]:
-        return _by_facility(self.proofs)
+        return _grouped_by_facility(self.proofs)
 
     def declines_of(self, facility: str) -> tuple[ProvedAt, ...]:
         """Return when contents of a facility declined."""
@@ -188,7 +188,7 @@ class Evidence:
 
     @cached_property
     def _declines(self) -> Mapping[str, tuple[ProvedAt, ...]]:
-        return _by_facility(self.declined)
+        return _grouped_by_facility(self.declined)
 
 
 NO_EVIDENCE = Evidence()
@@ -211,7 +211,7 @@ def key_ages(
         for connection in inventory.connections
         if connection.plan.access.has_tunnel
     }
-    ages = [age for _, facility in sorted(sites.items()) for age in _of_site(facility, since, psks_since)]
+    ages = [age for _, facility in sorted(sites.items()) for age in _site_key_ages(facility, since, psks_since)]
     pushing = {connection.facility.id for connection in inventory.connections if connection.plan.access.is_pushed}
     ages += [
         KeyAge(name, KeyKind.PUBLISH, KeyOrigin.CONTROLLER, "", pushing_since.get(name)) for name in sorted(pushing)
@@ -225,7 +225,9 @@ def key_ages(
     return tuple(replace(age, due=(age.since + days).astimezone(VIETNAM).date()) if age.since else age for age in ages)
 
 
-def _of_site(facility: Facility, since: Mapping[str, datetime], psks_since: Mapping[str, datetime]) -> Iterator[KeyAge]:
+def _site_key_ages(
+    facility: Facility, since: Mapping[str, datetime], psks_since: Mapping[str, datetime]
+) -> Iterator[KeyAge]:
     gateway = facility.gateway
     key = (gateway.public_key or "") if gateway else ""
     changing = gateway.next_key.since if gateway and gateway.next_key else None
@@ -235,7 +237,7 @@ def _of_site(facility: Facility, since: Mapping[str, datetime], psks_since: Mapp
     yield KeyAge(facility.id, KeyKind.SHARED, KeyOrigin.CONTROLLER, "", drawn, changing=changing)
 
 
-def _by_facility(by_content: Mapping[Content, T]) -> dict[str, tuple[T, ...]]:
+def _grouped_by_facility(by_content: Mapping[Content, T]) -> dict[str, tuple[T, ...]]:
     listed: dict[str, list[T]] = defaultdict(list)
     for (facility, _), entry in by_content.items():
         listed[facility].append(entry)

@@ -50,18 +50,18 @@ class Grounds:
 def reasons(grounds: Grounds) -> tuple[Reason, ...]:
     """Return the reasons: file, evidence, orders, obstacles."""
     return (
-        *_of_file(grounds),
-        *_of_rendering(grounds),
-        *_of_evidence(grounds),
-        *_of_successor(grounds),
-        *_of_claim(grounds),
-        *_of_duties(grounds),
+        *_file_reasons(grounds),
+        *_rendering_reasons(grounds),
+        *_evidence_reasons(grounds),
+        *_successor_reasons(grounds),
+        *_claim_reasons(grounds),
+        *_duty_reasons(grounds),
         *_of_other_orders(grounds),
-        *_of_block(grounds),
+        *_block_reasons(grounds),
     )
 
 
-def _of_file(grounds: Grounds) -> Iterator[Reason]:
+def _file_reasons(grounds: Grounds) -> Iterator[Reason]:
     facility = grounds.facility
     yield grounds.written(_OPERATING[facility.operating], "operating")
     if facility.opens_on and facility.operating is Operating.PREPARING:
@@ -85,12 +85,12 @@ def _of_file(grounds: Grounds) -> Iterator[Reason]:
     else:
         yield grounds.written("it was not surveyed (survey)")
     if facility.plan:
-        yield from _of_plan(grounds, facility.plan, "plan")
+        yield from _plan_reasons(grounds, facility.plan, "plan")
     else:
         yield grounds.written("it has no plan (plan)")
 
 
-def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
+def _plan_reasons(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
     connection = msg("{carrier} over {relay}", plan.carrier, plan.relay) + (
         (", " + msg("backup {backup_relay}", plan.backup_relay)) if plan.backup_relay else ""
     )
@@ -122,11 +122,11 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
             connection,
             last,
         )
-        text += _by_keys(grounds.facility, plan)
+        text += _key_words(grounds.facility, plan)
     yield grounds.written(text, key, "state")
 
 
-def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
+def _key_words(facility: Facility, plan: ConnectionPlan) -> str:
     proofs = proofs_of(facility, plan)
     claimed = [proof.party.words for proof in proofs if proof.worth is not Worth.SIGNED]
     if not claimed:
@@ -138,7 +138,7 @@ def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
     )
 
 
-def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
+def _rendering_reasons(grounds: Grounds) -> Iterator[Reason]:
     facility = grounds.facility
     if facility.rendered:
         text = "so it is rendered: its relay is to pull its cameras"
@@ -161,7 +161,7 @@ def _moment_and_run(proof: ProvedAt) -> str:
     return msg("{at} (run {run})", local_time(proof.at), proof.run)
 
 
-def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
+def _evidence_reasons(grounds: Grounds) -> Iterator[Reason]:
     facility, evidence = grounds.facility, grounds.evidence
     for host in grounds.standing.left_on:
         yield Reason(_left_on_host(facility.id, host, evidence))
@@ -170,7 +170,7 @@ def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
             yield Reason(msg("{host} is without it since {shown}", host, _moment_and_run(proof)))
     outline = grounds.standing.facility
     if outline.plan and facility.operating is not Operating.CLOSED:
-        yield from _of_progress(ConnectionProgress(outline, outline.plan, evidence), grounds)
+        yield from _progress_reasons(ConnectionProgress(outline, outline.plan, evidence), grounds)
 
 
 def _left_on_host(facility: str, host: str, evidence: Evidence) -> str:
@@ -192,11 +192,11 @@ def _left_on_host(facility: str, host: str, evidence: Evidence) -> str:
     )
 
 
-def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
+def _progress_reasons(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
     if progress.agreed_on is None:
         return
     for relay in progress.relays:
-        yield from _of_relay(progress, relay, grounds)
+        yield from _relay_reasons(progress, relay, grounds)
     proof, check = progress.proof, progress.last_check
     if proof:
         yield Reason(msg("all its pulled paths were up at the centre first at {first}", _moment_and_run(proof.first)))
@@ -242,7 +242,7 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
         )
 
 
-def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
+def _relay_reasons(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
     proof, report = progress.carried.get(relay), grounds.evidence.words.get(relay)
     if proof is None:
         yield Reason(msg("{relay} is not confirmed to have the signed content", relay))
@@ -268,10 +268,10 @@ def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Ite
         )
 
 
-def _of_successor(grounds: Grounds) -> Iterator[Reason]:
+def _successor_reasons(grounds: Grounds) -> Iterator[Reason]:
     facility, outline = grounds.facility, grounds.standing.facility
     if facility.successor and outline.successor and facility.operating is not Operating.CLOSED:
-        yield from _of_plan(grounds, facility.successor, "successor")
+        yield from _plan_reasons(grounds, facility.successor, "successor")
         steps = ConnectionProgress(outline, outline.successor, grounds.evidence).steps
         furthest = max(steps, key=list(FacilityState).index)
         until = "the plan" if FacilityState.ACCEPTED in steps else "accepted"
@@ -280,7 +280,7 @@ def _of_successor(grounds: Grounds) -> Iterator[Reason]:
         )
 
 
-def _of_claim(grounds: Grounds) -> Iterator[Reason]:
+def _claim_reasons(grounds: Grounds) -> Iterator[Reason]:
     claim = grounds.facility.claimed_connection
     if claim:
         proved = "is no proof" if not grounds.standing.is_connected else "was proved since"
@@ -296,7 +296,7 @@ def _of_claim(grounds: Grounds) -> Iterator[Reason]:
 # --- orders and obstacles -------------------------------------------------------------------------
 
 
-def _of_duties(grounds: Grounds) -> Iterator[Reason]:
+def _duty_reasons(grounds: Grounds) -> Iterator[Reason]:
     connected_at = grounds.standing.connected_at
     operating = grounds.facility.operating
     if operating is Operating.CLOSED and connected_at is None:
@@ -329,7 +329,7 @@ def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
             yield Reason(msg("{ref} has a day for it, and does not bind it", order.ref), position.file, position.line)
 
 
-def _of_block(grounds: Grounds) -> Iterator[Reason]:
+def _block_reasons(grounds: Grounds) -> Iterator[Reason]:
     blocked = grounds.facility.blocked
     if blocked:
         acts = msg("{value} acts until {due}", blocked.owner.value, blocked.due)

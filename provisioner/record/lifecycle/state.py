@@ -149,7 +149,7 @@ class FacilityProgress:
 
 def progress_of_facility(facility: Outline, evidence: Evidence) -> FacilityProgress:
     """Return a facility's state."""
-    steps = _steps(facility, evidence)
+    steps = _state_steps(facility, evidence)
     connected = evidence.connected.get(facility.id)
     connected_at = connected.at if connected else None
     furthest = max(steps, key=STEPS.index)
@@ -166,7 +166,7 @@ def progress_of_facility(facility: Outline, evidence: Evidence) -> FacilityProgr
     return FacilityProgress(facility, state, since, steps, connected_at, left_on)
 
 
-def _steps(facility: Outline, evidence: Evidence) -> dict[FacilityState, Since]:
+def _state_steps(facility: Outline, evidence: Evidence) -> dict[FacilityState, Since]:
     steps: dict[FacilityState, Since] = {FacilityState.REGISTERED: None}
     if facility.contact_confirmed_on:
         steps[FacilityState.CONTACT_CONFIRMED] = facility.contact_confirmed_on

@@ -198,11 +198,11 @@ def opening_warning(progress: FacilityProgress, pictures: Pictures, now: datetim
     if facility.operating is not Operating.PREPARING or facility.opens_on is None:
         return None
     days = (facility.opens_on - aware(now).astimezone(VIETNAM).date()).days
-    risk = _risk(days, pictures, connected=progress.is_connected)
+    risk = _opening_risk(days, pictures, connected=progress.is_connected)
     return OpeningWarning(risk, facility.opens_on, days, progress.is_connected) if risk else None
 
 
-def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | None:
+def _opening_risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | None:
     if days < 0:
         return OpeningRisk.PASSED
     if days > LEAD_DAYS:
@@ -241,22 +241,22 @@ def _plan_step(facility: Outline, evidence: Evidence, state: FacilityState) -> s
         return ""
     progress = ConnectionProgress(facility, facility.plan, evidence)
     if state is FacilityState.PLAN_PROPOSED:
-        return _to_agree(progress)
+        return _step_to_agree(progress)
     if state is FacilityState.PLAN_AGREED:
-        return _to_provision(progress)
+        return _step_to_provision(progress)
     if state is FacilityState.PROVISIONED:
-        return _to_connect(progress)
-    return _to_accept(facility, progress.proof) if progress.proof else ""
+        return _step_to_connect(progress)
+    return _step_to_accept(facility, progress.proof) if progress.proof else ""
 
 
-def _to_accept(facility: Outline, proof: Proof) -> str:
+def _step_to_accept(facility: Outline, proof: Proof) -> str:
     if proof.again and facility.operating is Operating.PREPARING:
         return msg("when people come ({opens_on}): provisioner facility reopen {id}", facility.opens_on, facility.id)
     not_before = proof.first.at + ACCEPTANCE
     return msg("run provisioner verify after {due}: all its paths have to be up once more", local_time(not_before))
 
 
-def _to_agree(progress: ConnectionProgress) -> str:
+def _step_to_agree(progress: ConnectionProgress) -> str:
     missing = progress.plan.unsigned
     if not missing:
         return msg("all three have signed: provisioner facility plan {id}", progress.facility.id)
@@ -267,7 +267,7 @@ def _to_agree(progress: ConnectionProgress) -> str:
     )
 
 
-def _to_provision(progress: ConnectionProgress) -> str:
+def _step_to_provision(progress: ConnectionProgress) -> str:
     facility = progress.facility
     if progress.plan.access.is_pushed:
         return msg(
@@ -283,7 +283,7 @@ def _to_provision(progress: ConnectionProgress) -> str:
     )
 
 
-def _to_connect(progress: ConnectionProgress) -> str:
+def _step_to_connect(progress: ConnectionProgress) -> str:
     check = progress.last_check
     if check is None:
         return "run provisioner verify: no path of it was checked yet"
@@ -315,10 +315,10 @@ def statuses(
     """Return the status of facilities by id; of all without `facilities`."""
     chosen = inventory.facilities.values() if facilities is None else facilities
     orders = OrdersInForce(inventory)
-    return tuple(_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
+    return tuple(_facility_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
 
 
-def _status(orders: OrdersInForce, evidence: Evidence, now: datetime, facility: Outline) -> FacilityStatus:
+def _facility_status(orders: OrdersInForce, evidence: Evidence, now: datetime, facility: Outline) -> FacilityStatus:
     progress = progress_of_facility(facility, evidence)
     pictures = pictures_of(facility, evidence, now)
     has_duties = facility.operating.is_carried or progress.connected_at is not None
