@@ -201,7 +201,7 @@ def approval_verdict(
         memory = _taken_back(call, memory, now)
     elif operation == "apply":
         try:
-            return _of_apply(call, rules, memory, now)
+            return _refusal_of_apply(call, rules, memory, now)
         except WarrantError as error:
             refusal = f"the approval that it brings {error}"
     else:
@@ -281,7 +281,9 @@ def _skipping(call: CarriedCall) -> str:
     return ""
 
 
-def _of_apply(call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime) -> tuple[str, NodeMemory]:
+def _refusal_of_apply(
+    call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime
+) -> tuple[str, NodeMemory]:
     if not call.warrant:
         text = f"its file asks for {_people(rules)}, and this change brings none"
         if call.request.get("lift"):
@@ -358,7 +360,7 @@ def _counted(warrant: Warrant, rules: ApprovalRules, now: _Now) -> tuple[dict[tu
             aside.append(f"that of {_clean(approval.approver)} {error}")
             continue
         whose = approval.approver, key.blob
-        if reason := _refusal(approval, key, meaning, rules, now):
+        if reason := _refusal_of_approval(approval, key, meaning, rules, now):
             aside.append(f"that of {_clean(approval.approver)} {reason}")
         elif whose not in counted or counted[whose].at < approval.at:
             counted[whose] = approval
@@ -374,7 +376,7 @@ def _clean(text: str) -> str:
     return printable(text, _SHOWN)
 
 
-def _refusal(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: _Now) -> str:
+def _refusal_of_approval(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: _Now) -> str:
     if (approval.inventory, approval.meaning) != (rules.inventory, meaning):
         return "is of another plan"
     if not any((approver.id, approver.key.blob) == (approval.approver, key.blob) for approver in rules.approvers):

@@ -113,11 +113,11 @@ def issued(authority: CertifiedKey, name: str, places: Sequence[str], now: datet
     except (ValueError, TypeError):
         signer = None
     if isinstance(signer, EllipticCurvePrivateKey):
-        return _signed(issuer, signer, name, places, (now, days))
+        return _signed_certificate(issuer, signer, name, places, (now, days))
     raise ValueError("that is no authority as this program makes it")
 
 
-def _signed(
+def _signed_certificate(
     issuer: x509.Certificate,
     signer: EllipticCurvePrivateKey,
     name: str,
@@ -273,13 +273,13 @@ def write_broker_folder(request: BrokerRequest, now: datetime) -> list[str]:
     """
     try:
         make_own_folder(request.folder)
-        return list(_written(request, now))
+        return list(_write_broker_files(request, now))
     except OSError as error:
         hint = "name a folder that you can write to, and nobody else"
         raise UsageError(f"{request.folder} cannot be written: {error.strerror}", hint=hint) from None
 
 
-def _written(request: BrokerRequest, now: datetime) -> Iterator[str]:
+def _write_broker_files(request: BrokerRequest, now: datetime) -> Iterator[str]:
     folder = request.folder
     authority = _read_certified(folder, _AUTHORITY)
     if authority is None:

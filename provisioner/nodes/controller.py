@@ -122,12 +122,12 @@ class NodeRunner(OpenRunner):
             self._waiting[unit] = waiting
             self._used.add(carrier)
         try:
-            yield from self._waited_for(unit, waiting, calls, timeout_s, keeps)
+            yield from self._answers_until(unit, waiting, calls, timeout_s, keeps)
         finally:
             with self._lock:
                 del self._waiting[unit]
 
-    def _waited_for(
+    def _answers_until(
         self, unit: str, waiting: _Waiting, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str]
     ) -> Iterator[HostAnswer]:
         missing = {call.spec.id for call in calls}
@@ -170,7 +170,7 @@ class NodeRunner(OpenRunner):
     def _send_or_query(self, carrier: str, unit: str, payload: bytes, begin_by: float) -> tuple[str, str]:
         """Send or query a unit; return an error and a hint."""
         try:
-            self._listen()
+            self._start_listener()
             kind = EnvelopeKind.UNIT if payload else EnvelopeKind.ASK
             self._send(kind, carrier, unit, payload, begin_by if payload else 0.0)
         except HostError as error:
@@ -194,20 +194,20 @@ class NodeRunner(OpenRunner):
 
     # --- reports ------------------------------------------------------------------------------------
 
-    def _listen(self) -> None:
+    def _start_listener(self) -> None:
         with self._lock:
             if self._closed.is_set():
                 raise MailboxError("no host is called any more: the command ends")
             if self._listener is None:
-                self._listener = threading.Thread(target=self._receive, daemon=True)
+                self._listener = threading.Thread(target=self._receive_until_closed, daemon=True)
                 self._listener.start()
 
-    def _receive(self) -> None:
+    def _receive_until_closed(self) -> None:
         while not self._closed.is_set():
             try:
                 message = self._mailbox.receive(_RECEIVE_S)
             except MailboxError as error:
-                self._tell_all(error)
+                self._report_to_all(error)
                 self._closed.wait(_RECEIVE_S)
                 continue
             if message is not None:
@@ -230,7 +230,7 @@ class NodeRunner(OpenRunner):
         except UnitError as error:
             waiting.reports.put(UnitReport(UnitState.LOST, reason=f"its report cannot be read: {error}"))
 
-    def _tell_all(self, error: MailboxError) -> None:
+    def _report_to_all(self, error: MailboxError) -> None:
         with self._lock:
             waiting = list(self._waiting.values())
         for waiter in waiting:
@@ -264,7 +264,7 @@ class RoutedRunner(OpenRunner):
             return
         results: queue.SimpleQueue[HostAnswer | _Failed | None] = queue.SimpleQueue()
         for node, part in parts.items():
-            threading.Thread(target=self._carry, args=(node, part, timeout_s, results), daemon=True).start()
+            threading.Thread(target=self._stream_to_queue, args=(node, part, timeout_s, results), daemon=True).start()
         going = len(parts)
         failures: list[_Failed] = []
         while going:
@@ -300,7 +300,7 @@ class RoutedRunner(OpenRunner):
     def _runner_of(self, node: str) -> OpenRunner:
         return self._remote if node else self._local
 
-    def _carry(
+    def _stream_to_queue(
         self,
         node: str,
         calls: Sequence[HostCall],

@@ -318,7 +318,7 @@ def open_envelope(
     Raises:
         EnvelopeError: the envelope is invalid, foreign or from an unknown sender.
     """
-    header, written, signature, sealed = _taken_apart(message)
+    header, written, signature, sealed = _split_envelope(message)
     sender = senders.get(header.sender)
     if sender is None:
         raise EnvelopeError("it is signed by nobody who is known here")
@@ -333,7 +333,7 @@ def open_envelope(
         raise EnvelopeError("its signature or its seal does not fit") from None
 
 
-def _taken_apart(message: bytes) -> tuple[EnvelopeHeader, bytes, bytes, bytes]:
+def _split_envelope(message: bytes) -> tuple[EnvelopeHeader, bytes, bytes, bytes]:
     begin = len(_MAGIC) + _LENGTH.size
     if len(message) < begin or not message.startswith(_MAGIC):
         raise EnvelopeError("it is no envelope")
@@ -343,13 +343,13 @@ def _taken_apart(message: bytes) -> tuple[EnvelopeHeader, bytes, bytes, bytes]:
         raise EnvelopeError("it is cut off")
     written, signature = message[begin:end], message[end : end + _SIGNATURE]
     try:
-        header = _header(orjson.loads(written))
+        header = _checked_header(orjson.loads(written))
     except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
         raise EnvelopeError("its header is none") from None
     return header, written, signature, message[end + _SIGNATURE :]
 
 
-def _header(document: Document) -> EnvelopeHeader:
+def _checked_header(document: Document) -> EnvelopeHeader:
     header = EnvelopeHeader(**{**document, "kind": EnvelopeKind(document["kind"])})
     names = (header.sender, header.recipient, header.unit, header.session)
     sound = all(_NAME.fullmatch(name) for name in names) and _REPLY.fullmatch(header.reply)

@@ -170,7 +170,7 @@ class JetStreamMailbox:
         Raises:
             MailboxError: it was not accepted.
         """
-        client, subject = self._connected(), self._end.subject_of(to)
+        client, subject = self._open_client(), self._end.subject_of(to)
         for part in cut(message):
             self._run(self._publish(client.jetstream(domain=DOMAIN), subject, part), _SEND_S + 1)
 
@@ -189,7 +189,7 @@ class JetStreamMailbox:
         Raises:
             MailboxError: the broker is not reached.
         """
-        self._connected()
+        self._open_client()
         try:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:
@@ -227,7 +227,7 @@ class JetStreamMailbox:
 
     # --- the connection -----------------------------------------------------------------------------
 
-    def _connected(self) -> Client:
+    def _open_client(self) -> Client:
         with self._lock:
             if self._is_closed:
                 raise MailboxError("the way to the nodes is closed")
@@ -252,7 +252,7 @@ class JetStreamMailbox:
             nats.connect(
                 self._broker.url,
                 name="provisioner",
-                tls=self._encryption(),
+                tls=self._tls_context(),
                 connect_timeout=int(_CONNECT_S),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=1,
@@ -277,7 +277,7 @@ class JetStreamMailbox:
         self._reader = self._loop.create_task(self._read(client))
         return client
 
-    def _encryption(self) -> ssl.SSLContext | None:
+    def _tls_context(self) -> ssl.SSLContext | None:
         broker = self._broker
         if broker.ca is None:
             return None
@@ -308,7 +308,7 @@ class JetStreamMailbox:
                     await asyncio.sleep(_AGAIN_S)
             except Exception as error:  # noqa: BLE001 (the library has errors of many kinds, and all mean one thing)
                 subscription = None
-                self._events.put(self._failure(error))
+                self._events.put(self._error_of(error))
                 await asyncio.sleep(_AGAIN_S)
 
     def _refused(self, error: Exception) -> None:
@@ -326,13 +326,13 @@ class JetStreamMailbox:
             raise
         except Exception as error:  # noqa: BLE001 (as above)
             doing.cancel()
-            raise self._failure(error) from None
+            raise self._error_of(error) from None
 
     @property
     def _broker_address(self) -> str:
         return printable(self._broker.url.partition("://")[2], _SHOWN)
 
-    def _failure(self, error: Exception) -> MailboxError:
+    def _error_of(self, error: Exception) -> MailboxError:
 
         hint = _HINT
         if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
@@ -356,13 +356,15 @@ def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMail
     """Return a controller's end; it creates missing streams and consumers."""
     consumer = f"controller-{random.token_hex(8)}"
 
-    async def prepare(stream: JetStreamContext) -> None:
+    async def make_streams_and_consumers(stream: JetStreamContext) -> None:
         await _make_streams(stream)
         for carrier in carriers:
             await _make_consumer(stream, UNITS, node_name(carrier), f"{UNITS_SUBJECT}.{carrier}", lasts=True)
         await _make_consumer(stream, REPORTS, consumer, f"{REPORTS_SUBJECT}.*.{consumer}", lasts=False)
 
-    return JetStreamMailbox(broker, _End(CONTROLLER, consumer, REPORTS, lambda to: f"{UNITS_SUBJECT}.{to}", prepare))
+    return JetStreamMailbox(
+        broker, _End(CONTROLLER, consumer, REPORTS, lambda to: f"{UNITS_SUBJECT}.{to}", make_streams_and_consumers)
+    )
 
 
 async def _make_streams(stream: JetStreamContext) -> None:

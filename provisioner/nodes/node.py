@@ -356,7 +356,7 @@ class Node:
             time.sleep(_RECEIVE_S)
             message = None
         if message is not None:
-            self._take(message)
+            self._process_message(message)
         self._report_and_expire()
 
     def _note_reception(self, message: bytes | None) -> None:
@@ -371,7 +371,7 @@ class Node:
 
     # --- what comes ---------------------------------------------------------------------------------
 
-    def _take(self, message: bytes) -> None:
+    def _process_message(self, message: bytes) -> None:
         try:
             header, payload = open_envelope(message, self._parts.key, self._parts.controllers)
         except EnvelopeError as error:
@@ -384,31 +384,33 @@ class Node:
         elif header.kind is EnvelopeKind.ASK:
             self._report_known(header)
         elif header.kind is EnvelopeKind.UNIT and not self._report_known(header):
-            self._take_unit(header, payload)
+            self._process_unit(header, payload)
 
     def _report_known(self, header: EnvelopeHeader) -> bool:
         """Report a begun unit; return whether it was begun."""
         if (carrying := self._unit_of_sender(header)) is not None:
-            self._report(header, carrying.state, list(carrying.answers))
+            self._send_report(header, carrying.state, list(carrying.answers))
         elif header.unit in self._parts.begun:
-            self._report(header, UnitState.LOST)
+            self._send_report(header, UnitState.LOST)
         else:
             return False
         return True
 
-    def _take_unit(self, header: EnvelopeHeader, payload: bytes) -> None:
+    def _process_unit(self, header: EnvelopeHeader, payload: bytes) -> None:
         _, refusal = self._refused.get(header.unit, (0.0, ""))
-        if reason := refusal or self._untimely(header):
-            self._refuse(header, reason)
+        if reason := refusal or self._untimely_reason(header):
+            self._refuse_unit(header, reason)
         else:
             try:
                 unit = unit_in(payload)
                 if lacks := self._lacking(unit):
-                    self._refuse(header, "it has to bring a file along that the node does not keep any more", lacks)
+                    self._refuse_unit(
+                        header, "it has to bring a file along that the node does not keep any more", lacks
+                    )
                 else:
-                    self._begin(header, unit)
+                    self._start_unit(header, unit)
             except (UnitError, ProvisionerError) as error:
-                self._refuse(header, str(error))
+                self._refuse_unit(header, str(error))
 
     def _unit_of_sender(self, header: EnvelopeHeader) -> _Carrying | None:
         with self._lock:
@@ -417,7 +419,7 @@ class Node:
         same = carrying is not None and carrying.header.sender == header.sender
         return carrying if same else None
 
-    def _untimely(self, header: EnvelopeHeader) -> str:
+    def _untimely_reason(self, header: EnvelopeHeader) -> str:
         now = time.time()
         if now > header.until:
             late = f"it was to be begun until {_moment(header.until)}, and by the node's clock it is"
@@ -443,14 +445,14 @@ class Node:
         needed = {call.artefact_sha256 for call in unit.calls if call.content is None and call.artefact_sha256}
         return frozenset(needed - self._parts.artefacts.names) if needed else frozenset()
 
-    def _refuse(self, header: EnvelopeHeader, reason: str, lacks: frozenset[str] = frozenset()) -> None:
+    def _refuse_unit(self, header: EnvelopeHeader, reason: str, lacks: frozenset[str] = frozenset()) -> None:
         # A refusal is final: a unit must not start after a report of its refusal.
         if header.unit not in self._refused:
             self._parts.tell(f"unit {header.unit[:8]} is refused: {reason}")
         self._refused[header.unit] = (time.monotonic(), reason)
-        self._report(header, UnitState.REFUSED, reason=reason, lacks=lacks)
+        self._send_report(header, UnitState.REFUSED, reason=reason, lacks=lacks)
 
-    def _begin(self, header: EnvelopeHeader, unit: CallUnit) -> None:
+    def _start_unit(self, header: EnvelopeHeader, unit: CallUnit) -> None:
         if reason := version_gap(__version__, unit.version):
             raise UnitError(reason)
         self._parts.begun.add(header.unit, time.time())
@@ -460,26 +462,26 @@ class Node:
         operations = ", ".join(sorted({str(call.request.get("operation", "script")) for call in unit.calls}))
         hosts = ", ".join(sorted(call.spec.id for call in unit.calls))
         self._parts.tell(f"unit {header.unit[:8]} is begun: {operations} on {hosts}")
-        self._report(header, UnitState.GOING)
-        thread = threading.Thread(target=self._carry, args=(carrying, unit))
+        self._send_report(header, UnitState.GOING)
+        thread = threading.Thread(target=self._run_unit, args=(carrying, unit))
         self._threads = [*(running for running in self._threads if running.is_alive()), thread]
         thread.start()
 
     # --- a unit -------------------------------------------------------------------------------------
 
-    def _carry(self, carrying: _Carrying, unit: CallUnit) -> None:
+    def _run_unit(self, carrying: _Carrying, unit: CallUnit) -> None:
         missing = {call.spec.id for call in unit.calls}
         error = "the node's run ended without an answer"
         try:
             for answer in self._answers(carrying.header, unit):
                 missing.discard(answer.host)
-                self._answered(carrying, [answer], UnitState.GOING)
+                self._add_answers(carrying, [answer], UnitState.GOING)
         except ProvisionerError as failure:
             error = failure.message
         except Exception as failure:  # noqa: BLE001 (a thread's end must reach whoever waits for it)
             error = f"{type(failure).__name__} at the node while hosts were called"
         unanswered = [HostAnswer(host, CallOutcome.UNREACHABLE, error=error) for host in sorted(missing)]
-        self._answered(carrying, unanswered, UnitState.OVER)
+        self._add_answers(carrying, unanswered, UnitState.OVER)
         self._parts.tell(f"unit {carrying.header.unit[:8]} is over" + (f": {error}" if missing else ""))
 
     def _answers(self, header: EnvelopeHeader, unit: CallUnit) -> Iterator[HostAnswer]:
@@ -496,7 +498,7 @@ class Node:
             yield from self._parts.scans.stream(scan_calls, timeout_s=unit.timeout_s)
         hosts = {host_call.spec.id for host_call in scan_calls}
         if carried := [call for call in allowed if call.spec.id not in hosts]:
-            with self._session(header) as runner, self._laid(carried) as calls:
+            with self._open_session(header) as runner, self._laid(carried) as calls:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
 
     def _unapproved(self, call: CarriedCall) -> str:
@@ -514,27 +516,27 @@ class Node:
                 if sha256 not in places:
                     folder = folder or self._parts.folder()
                     places[sha256] = folder / str(len(places))
-                    places[sha256].write_bytes(self._artefact(call))
+                    places[sha256].write_bytes(self._artefact_content(call))
                 laid.append(call.host_call(places[sha256] if sha256 else None))
             yield laid
         finally:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _artefact(self, call: CarriedCall) -> bytes:
+    def _artefact_content(self, call: CarriedCall) -> bytes:
         content = call.content if call.content is not None else self._parts.artefacts.content(call.artefact_sha256)
         if content is None:
             raise UnitError("a file that the node kept is not there any more, or was changed")
         return content
 
-    def _answered(self, carrying: _Carrying, answers: list[HostAnswer], state: UnitState) -> None:
+    def _add_answers(self, carrying: _Carrying, answers: list[HostAnswer], state: UnitState) -> None:
         with self._lock:
             carrying.answers += answers
             carrying.state = state
             carrying.ended = time.monotonic() if state is UnitState.OVER else 0.0
-        self._report(carrying.header, state, answers)
+        self._send_report(carrying.header, state, answers)
 
-    def _report(
+    def _send_report(
         self,
         header: EnvelopeHeader,
         state: UnitState,
@@ -565,7 +567,7 @@ class Node:
     # --- storage ------------------------------------------------------------------------------------
 
     @contextmanager
-    def _session(self, header: EnvelopeHeader) -> Iterator[OpenRunner]:
+    def _open_session(self, header: EnvelopeHeader) -> Iterator[OpenRunner]:
         name = (header.sender, header.session)
         with self._lock:
             if (session := self._sessions.get(name)) is None:
@@ -596,7 +598,7 @@ class Node:
                 del self._units[unit]
         self._refused = {unit: entry for unit, entry in self._refused.items() if entry[0] > now - _KEPT_S}
         for header in quiet:
-            self._report(header, UnitState.GOING)
+            self._send_report(header, UnitState.GOING)
         self._close_sessions(lambda entry: not entry.units and (entry.is_over or entry.used < now - _IDLE_S))
 
     def _close_sessions(self, is_due: Callable[[_CarriedSession], bool]) -> None:
@@ -609,7 +611,7 @@ class Node:
 
 def version_gap(node_version: str, controller_version: str) -> str:
     """Return why two versions are incompatible: more than one minor apart."""
-    ours, theirs = _minor(node_version), _minor(controller_version)
+    ours, theirs = _major_and_minor(node_version), _major_and_minor(controller_version)
     if ours is None or theirs is None or ours[0] != theirs[0] or abs(ours[1] - theirs[1]) > 1:
         older = "the node" if ours is not None and theirs is not None and ours < theirs else "the controller"
         return (
@@ -619,7 +621,7 @@ def version_gap(node_version: str, controller_version: str) -> str:
     return ""
 
 
-def _minor(version: str) -> tuple[int, int] | None:
+def _major_and_minor(version: str) -> tuple[int, int] | None:
     parts: Sequence[str] = version.split(".")
     if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):  # noqa: PLR2004 (major and minor)
         return None

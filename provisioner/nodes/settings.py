@@ -175,7 +175,7 @@ def read_controller_settings(text: str, file: str) -> ControllerSettings:
         listed[carrier] = _public(line, f"{file}: nodes.{carrier}", "at that node")
     if len({node.name for node in listed.values()}) < len(listed):
         _refuse(f"{file}: two carriers have one node's key", "each carrier has a node of its own")
-    return ControllerSettings(_broker(values, file), _path(values, file, "key"), listed)
+    return ControllerSettings(_broker_setting(values, file), _path_setting(values, file, "key"), listed)
 
 
 def read_node_settings(text: str, file: str) -> NodeSettings:
@@ -189,38 +189,39 @@ def read_node_settings(text: str, file: str) -> NodeSettings:
     if not isinstance(carrier, str) or not is_carrier(carrier):
         _refuse(f"{file}: carrier is no carrier's id", 'write the id of the inventory, e.g. carrier = "vnpt"')
     controllers = tuple(
-        _public(line, f"{file}: controllers", "at the controller") for line in _texts(values, file, "controllers")
+        _public(line, f"{file}: controllers", "at the controller")
+        for line in _text_list_setting(values, file, "controllers")
     )
     if not controllers:
         _refuse(f"{file}: controllers names none", _LINE)
     networks = []
-    for text_of in _texts(values, file, "networks"):
+    for text_of in _text_list_setting(values, file, "networks"):
         try:
             networks.append(ip_network(text_of))
         except ValueError:
             _refuse(f"{file}: {printable(text_of, _SHOWN)} is no network", 'write e.g. networks = ["10.20.0.0/24"]')
-    names = _texts(values, file, "names") if "names" in values else []
+    names = _text_list_setting(values, file, "names") if "names" in values else []
     if unsound := [name for name in names if not is_host_name(name)]:
         _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no host name", 'write e.g. names = ["relay.example.com"]')
     rules = NodeRules(
         carrier,
         tuple(networks),
         frozenset(names),
-        changes=_switch(values, file, "changes", default=True),
-        scripts=_switch(values, file, "scripts", default=False),
-        mediamtx=_sums(values, file),
-        recovery=_recovery(values, file),
+        changes=_boolean_setting(values, file, "changes", default=True),
+        scripts=_boolean_setting(values, file, "scripts", default=False),
+        mediamtx=_checksums_setting(values, file),
+        recovery=_recovery_setting(values, file),
         approved="approvals" in values,
     )
-    ssh_key = _path(values, file, "ssh_key") if "ssh_key" in values else None
+    ssh_key = _path_setting(values, file, "ssh_key") if "ssh_key" in values else None
     return NodeSettings(
-        _broker(values, file),
-        _path(values, file, "key"),
+        _broker_setting(values, file),
+        _path_setting(values, file, "key"),
         controllers,
         rules,
         ssh_key,
-        _path(values, file, "state"),
-        _approvals(values["approvals"], file) if "approvals" in values else None,
+        _path_setting(values, file, "state"),
+        _approval_rules(values["approvals"], file) if "approvals" in values else None,
     )
 
 
@@ -239,19 +240,19 @@ def _public(line: object, place: str, where: str) -> PublicExchangeKey:
         _refuse(f"{place} is no public exchange key", f"{_LINE}, {where}")
 
 
-def _switch(values: Document, file: str, name: str, *, default: bool) -> bool:
+def _boolean_setting(values: Document, file: str, name: str, *, default: bool) -> bool:
     value = values.get(name, default)
     if not isinstance(value, bool):
         _refuse(f"{file}: {name} is neither true nor false", f"write {name} = true, or false")
     return value
 
 
-def _broker(values: Document, file: str) -> Broker:
+def _broker_setting(values: Document, file: str) -> Broker:
     url = values["broker"]
     match = _URL.fullmatch(url) if isinstance(url, str) else None
     if match is None or not 0 < int(match[3]) < 1 << 16:
         _refuse(f"{file}: broker is no address of a broker", f"write tls://HOST:PORT, {_EXAMPLE}")
-    files = {name: _path(values, file, name) if name in values else None for name in _BROKER[1:]}
+    files = {name: _path_setting(values, file, name) if name in values else None for name in _BROKER[1:]}
     if match[1] == "nats":
         if not is_loopback(match[2].strip("[]")):
             _refuse(f"{file}: broker is reached without encryption", f"write tls://HOST:PORT, {_EXAMPLE}")
@@ -262,51 +263,51 @@ def _broker(values: Document, file: str) -> Broker:
     return Broker(url, **files)
 
 
-def _sums(values: Document, file: str) -> frozenset[str]:
-    sums = _texts(values, file, "mediamtx") if "mediamtx" in values else []
+def _checksums_setting(values: Document, file: str) -> frozenset[str]:
+    sums = _text_list_setting(values, file, "mediamtx") if "mediamtx" in values else []
     if unsound := [checksum for checksum in sums if not is_sha256(checksum)]:
         hint = "write the SHA-256 of each MediaMTX that may be installed, as the inventory has it"
         _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no SHA-256", hint)
     return frozenset(sums)
 
 
-def _recovery(values: Document, file: str) -> str:
+def _recovery_setting(values: Document, file: str) -> str:
     key = values.get("recovery", "")
     if not isinstance(key, str) or (key and not _PUBLIC_KEY.fullmatch(key)):
         _refuse(f"{file}: recovery is no recovery key", "write the public one, as the inventory has it")
     return key
 
 
-def _path(values: Document, file: str, name: str) -> Path:
+def _path_setting(values: Document, file: str, name: str) -> Path:
     text = values[name]
     if not isinstance(text, str) or not text or not text.isprintable():
         _refuse(f"{file}: {name} is no file's name", f'write {name} = "…", beside this file or whole')
     return Path(file).absolute().parent / text
 
 
-def _approvals(values: object, file: str) -> ApprovalRules:
+def _approval_rules(values: object, file: str) -> ApprovalRules:
     if not isinstance(values, dict) or not {"inventory", "approvers"} <= set(values) <= _OF_APPROVALS:
         names = ", ".join(sorted(_OF_APPROVALS))
         _refuse(f"{file}: [approvals] is not as it should be", f"it has {names}; inventory and approvers are needed")
     inventory = values["inventory"]
     if not isinstance(inventory, str) or not is_carrier(inventory):
         _refuse(f"{file}: approvals.inventory is no inventory's id", 'write it, e.g. inventory = "example"')
-    approvers = tuple(_approver(line, file) for line in _texts(values, file, "approvers"))
+    approvers = tuple(_approver_in(line, file) for line in _text_list_setting(values, file, "approvers"))
     keys, ids = {entry.key.blob for entry in approvers}, {entry.id for entry in approvers}
     if len(keys) < len(approvers):
         _refuse(f"{file}: approvals.approvers has one key twice", "each person has keys of his or her own")
-    people = _count(values, file, "people", 1)
+    people = _count_setting(values, file, "people", 1)
     if people > len(ids):
         message = f"{file}: approvals.people is {people}, of {counted(len(ids), 'approver')}"
         _refuse(message, "name more of them, or ask for fewer")
-    new_hosts = _texts(values, file, "new_hosts") if "new_hosts" in values else []
+    new_hosts = _text_list_setting(values, file, "new_hosts") if "new_hosts" in values else []
     if unsound := [entry for entry in new_hosts if not is_carrier(entry)]:
         _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no host's id", 'write e.g. new_hosts = ["relay-vnpt-2"]')
-    hours = _count(values, file, "valid_hours", _WEEK)
+    hours = _count_setting(values, file, "valid_hours", _WEEK)
     return ApprovalRules(inventory, people, hours, approvers, frozenset(new_hosts))
 
 
-def _approver(line: str, file: str) -> NodeApprover:
+def _approver_in(line: str, file: str) -> NodeApprover:
     person, _, key = line.partition(" ")
     try:
         public = public_key_of(" ".join(key.split()[:2]))
@@ -318,14 +319,14 @@ def _approver(line: str, file: str) -> NodeApprover:
     return NodeApprover(person, public)
 
 
-def _texts(values: Document, file: str, name: str) -> list[str]:
+def _text_list_setting(values: Document, file: str, name: str) -> list[str]:
     listed = values[name]
     if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
         _refuse(f"{file}: {name} is no list of texts", f'write {name} = ["…"]')
     return listed
 
 
-def _count(values: Document, file: str, name: str, default: int) -> int:
+def _count_setting(values: Document, file: str, name: str, default: int) -> int:
     value = values.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST_HOURS:
         _refuse(f"{file}: approvals.{name} is no such number", f"write a whole one, e.g. {name} = {default}")

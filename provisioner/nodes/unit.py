@@ -165,7 +165,7 @@ def _call_document(call: HostCall, contents: _Contents) -> Document:
 
 def unit_in(payload: bytes) -> CallUnit:
     """Decode a unit, or raise `UnitError`."""
-    document, parts = _read(payload)
+    document, parts = _read_payload(payload)
     if (speaks := document.get("speaks")) != SPEAKS:
         version = printable(str(document.get("version", "unknown")), 40)
         raise UnitError(
@@ -182,7 +182,7 @@ def unit_in(payload: bytes) -> CallUnit:
     return unit
 
 
-def _read(payload: bytes) -> tuple[Document, list[bytes]]:
+def _read_payload(payload: bytes) -> tuple[Document, list[bytes]]:
     try:
         (length,) = _LENGTH.unpack_from(payload)
         document = orjson.loads(payload[_LENGTH.size : _LENGTH.size + length])

@@ -152,7 +152,7 @@ def read_forge(data: bytes, _folder: Path) -> object:
     """As a comment on a merge request does, where each page of a forge's comments is the same."""
     place = ForgeProject(ForgeKind.GITLAB, "https://git.example/api/v4", "a/b")
     client = ForgeClient(place, Secret("t"), HttpLimits())
-    with mock.patch.object(ForgeClient, "_send", return_value=HttpAnswer(200, data)):
+    with mock.patch.object(ForgeClient, "_send_call", return_value=HttpAnswer(200, data)):
         try:
             return str(post_comment(client, 1, "x", "text", client.account() or "ours"))
         except NoticeError as error:

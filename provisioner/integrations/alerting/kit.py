@@ -77,7 +77,7 @@ def routes_file(addresses: Mapping[str, str]) -> str:
             "routes": [*map(_route_of, carriers), *everything],
         },
         "inhibit_rules": [*_inhibitions()],
-        "receivers": [*_receivers(addresses)],
+        "receivers": [*_alertmanager_receivers(addresses)],
     }
     return "# Written by `provisioner monitoring`.\n" + yaml.safe_dump(config, sort_keys=False, width=120)
 
@@ -100,7 +100,7 @@ def _inhibitions() -> Iterator[Document]:
     }
 
 
-def _receivers(addresses: Mapping[str, str]) -> Iterator[Document]:
+def _alertmanager_receivers(addresses: Mapping[str, str]) -> Iterator[Document]:
     if EVERYTHING not in addresses:
         yield {"name": "nobody"}
     for carrier, url in sorted(addresses.items()):
@@ -150,8 +150,8 @@ def _agents(places: tuple[str, ...]) -> Document:
 def dashboard_file() -> str:
     """Return the dashboard for an import into Grafana."""
     grid = _Grid()
-    _now(grid)
-    _nights(grid)
+    _add_panels_of_now(grid)
+    _add_panels_of_nights(grid)
     _of_the_watch(grid)
     document: Document = {
         "uid": "provisioner-paths",
@@ -172,7 +172,7 @@ def dashboard_file() -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _now(grid: _Grid) -> None:
+def _add_panels_of_now(grid: _Grid) -> None:
     for state, colour in (("up", "green"), ("down", "red"), ("unknown", "orange"), ("quarantined", "purple")):
         name = "flow" if state == "up" else state
         expr = f'sum(provisioner_watch_paths{{{_PLACE},state="{state}"}})'
@@ -210,7 +210,7 @@ def _timeline(title: str, expr: str) -> Document:
     }
 
 
-def _nights(grid: _Grid) -> None:
+def _add_panels_of_nights(grid: _Grid) -> None:
     ratio = "provisioner:paths_up:ratio_by_carrier"
     grid.add(_lines("Up at night, by carrier", [(f"{ratio}{{{_OF}}}", "carrier")], unit="percentunit"), 12, 8)
     worst = f"bottomk(20, provisioner:paths_up:ratio_by_carrier_province{{{_PLACE}}})"

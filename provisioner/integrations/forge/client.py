@@ -105,7 +105,7 @@ class ForgeClient:
 
     def ask(self, call: Call) -> object:
         """Send a call; return its JSON answer, `None` if empty or accepted."""
-        answer = self._send(call)
+        answer = self._send_call(call)
         self.read_bytes += len(answer.body)
         if answer.is_cut:
             error = self.refusal("it answers more than any merge request has", "see what stands at that address")
@@ -129,9 +129,9 @@ class ForgeClient:
 
     def tell(self, call: Call) -> None:
         """Send a call and ignore the answer."""
-        self._send(call)
+        self._send_call(call)
 
-    def _send(self, call: Call) -> HttpAnswer:
+    def _send_call(self, call: Call) -> HttpAnswer:
         body = b"" if call.document is None else json.dumps(call.document, ensure_ascii=False).encode()
         request = Request(
             call.method,

@@ -137,14 +137,14 @@ def deliver(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     """
     match outgoing.receiver.kind:
         case ReceiverKind.WEBHOOK:
-            return _to_webhook(outgoing, patience)
+            return _deliver_to_webhook(outgoing, patience)
         case ReceiverKind.ALERTMANAGER:
-            return _to_alertmanager(outgoing, patience)
+            return _deliver_to_alertmanager(outgoing, patience)
         case ReceiverKind.SMTP:
             return _to_mail_server(outgoing, patience)
 
 
-def _to_webhook(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
+def _deliver_to_webhook(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     key, url = outgoing.secrets.key, outgoing.receiver.url
     if key is None or url is None:
         raise _incomplete()
@@ -157,7 +157,7 @@ def _to_webhook(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     return Delivered(try_often(attempt, patience).attempts)
 
 
-def _to_alertmanager(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
+def _deliver_to_alertmanager(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     url = outgoing.receiver.url
     if url is None:
         raise _incomplete()

@@ -153,7 +153,7 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
     """
     say = translator(language)
     has_numbers_alone = news.receiver_scope.reach(Matter.STATUS) is Reach.COUNTS
-    active = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _merged_items(news)]
+    active = _numbers(news, say) if has_numbers_alone else [_alert_of(item, news, say) for item in _merged_items(news)]
     labels: list[Labels] = [alert["labels"] for alert in active]
     moment = utc_text(news.at)
     ended = [
@@ -179,7 +179,7 @@ def _numbers(news: NightNews, say: Translator) -> list[Document]:
     ]
 
 
-def _alert(item: NewsItem, news: NightNews, say: Translator) -> Document:
+def _alert_of(item: NewsItem, news: NightNews, say: Translator) -> Document:
     # No `scope`: by that the alerts of a watch hide each other, and a night's drift explains no cut line of now.
     labels = {
         "alertname": ALERT,

@@ -99,39 +99,39 @@ def letter_of(news: NightNews, language: Language) -> Letter:
     """Return news as a letter, worst first."""
     say = translator(language)
     title = say("Night of {day}", day=written_day(news.day, say))
-    subject = f"[provisioner {news.inventory}] {title}: {_gist(news, say)}"
-    parts = [_Part(title, tuple((line, ()) for line in _news_head(news, say)))]
-    parts += [part for turn in Turn if (part := _items(news, turn, say)).lines]
+    subject = f"[provisioner {news.inventory}] {title}: {_news_summary(news, say)}"
+    parts = [_Part(title, tuple((line, ()) for line in _news_head_lines(news, say)))]
+    parts += [part for turn in Turn if (part := _items_part(news, turn, say)).lines]
     if not news.items:
         parts += [part for part in (_provinces(news.provinces, say),) if part.lines]
     return _letter_with(subject, parts, _news_foot(news, say), language)
 
 
-def _news_head(news: NightNews, say: Translator) -> Iterator[str]:
+def _news_head_lines(news: NightNews, say: Translator) -> Iterator[str]:
     whose = say(_ROLES[news.receiver_scope.role])
     yield say("for: {role}", role=f"{whose} {news.receiver_scope.of}" if news.receiver_scope.of else whose)
     yield counts_sentence(news.counts, say)
-    yield _gist(news, say)
+    yield _news_summary(news, say)
     if news.left:
         yield say(_GONE, paths=_counted_paths(news.left, say))
 
 
-def _gist(news: NightNews, say: Translator) -> str:
+def _news_summary(news: NightNews, say: Translator) -> str:
     if not news.has_changed and not news.turns[Turn.STANDING]:
         return say("all paths up") if news.counts["paths"] else say("no changes")
     counts = ", ".join(say(_SUBJECTS[turn], count=number) for turn in Turn if (number := news.turns[turn]))
     return counts if news.has_changed else f"{say('no changes')}, {counts}"
 
 
-def _items(news: NightNews, turn: Turn, say: Translator) -> _Part:
+def _items_part(news: NightNews, turn: Turn, say: Translator) -> _Part:
     items = news.of(turn)
-    lines = [(_line(item, news, say), tuple(_below(item, say))) for item in items[:_MOST_ITEMS]]
+    lines = [(_item_line(item, news, say), tuple(_item_details(item, say))) for item in items[:_MOST_ITEMS]]
     if (more := len(items) - _MOST_ITEMS) > 0:
         lines.append((say("and {count} more; the night's report has all", count=more), ()))
     return _Part(say(_HEADINGS[turn]), tuple(lines))
 
 
-def _line(item: NewsItem, news: NightNews, say: Translator) -> str:
+def _item_line(item: NewsItem, news: NightNews, say: Translator) -> str:
     subject = f"{say.word(item.layer)} {item.object}".lstrip()
     if item.turn is Turn.BACK:
         number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
@@ -142,7 +142,7 @@ def _line(item: NewsItem, news: NightNews, say: Translator) -> str:
     return printable(f"{sentence} ({since})" if item.first < news.day else sentence)
 
 
-def _below(item: NewsItem, say: Translator) -> Iterator[str]:
+def _item_details(item: NewsItem, say: Translator) -> Iterator[str]:
     if item.paths and item.paths != (item.object,):
         more = len(item.paths) - _MOST_PATHS
         named = [*item.paths[:_MOST_PATHS], *([say("and {count} more", count=more)] if more > 0 else [])]
@@ -292,7 +292,7 @@ def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], 
         ReachError: the server accepted no address.
     """
     try:
-        return _send_over(mail, server, addresses, seconds)
+        return _send_over_smtp(mail, server, addresses, seconds)
     except smtplib.SMTPAuthenticationError:
         hint = "see that the login in secrets/receivers.yml is the one that the server knows"
         raise ReachError("it refuses the login", hint, lasting=True) from None
@@ -314,7 +314,9 @@ def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], 
         raise ReachError("it cannot be reached, or speaks no SMTP", hint) from None
 
 
-def _send_over(mail: EmailMessage, server: MailServer, addresses: Sequence[str], seconds: float) -> Mapping[str, int]:
+def _send_over_smtp(
+    mail: EmailMessage, server: MailServer, addresses: Sequence[str], seconds: float
+) -> Mapping[str, int]:
     context = ssl.create_default_context(cafile=server.authorities or None)
     *others, last = allowed_addresses(server.host, server.port, server.named, RECEIVER_HOSTS)
     client: smtplib.SMTP | None = None

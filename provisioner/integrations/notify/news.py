@@ -182,8 +182,8 @@ def news_for(receiver_scope: ReaderScope, night: NightReport, last: LastNotice, 
         day=night.day,
         counts=summary_of(night_item.verdict for night_item, _ in counted if night_item.is_path),
         turns=_by_turn(turned, mended),
-        items=(*_news_items(visible, places), *_mended(mended)),
-        provinces=_provinces(counted, turned),
+        items=(*_grouped_news(visible, places), *_mended(mended)),
+        provinces=_province_counts(counted, turned),
         left=sum(name not in own_keys for name in before),
         notified=problems,
     )
@@ -232,7 +232,7 @@ def _turned(
 _Key = tuple[Turn, Finding]
 
 
-def _news_items(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsItem, ...]:
+def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsItem, ...]:
     by_turn: dict[Turn, list[_ComparedItem]] = defaultdict(list)
     for item in turned:
         by_turn[item.turn].append(item)
@@ -251,10 +251,10 @@ def _news_items(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsI
         ):
             finding = Finding(cause, night_item.layer, night_item.object or night_item.name)
             groups[turn, finding].append(by_key[night_item.key])
-    return tuple(sorted((_news_item(key, items, places) for key, items in groups.items()), key=_in_order))
+    return tuple(sorted((_news_item_of(key, items, places) for key, items in groups.items()), key=_in_order))
 
 
-def _news_item(key: _Key, items: Sequence[_ComparedItem], places: _Places) -> NewsItem:
+def _news_item_of(key: _Key, items: Sequence[_ComparedItem], places: _Places) -> NewsItem:
     turn, finding = key
     is_back = turn is Turn.BACK
     # Of two carriers' evidence it is the same one each night.
@@ -305,7 +305,7 @@ def _by_turn(turned: Iterable[_ComparedItem], mended: Mapping[str, NotifiedProbl
     return {turn.value: counts[turn] for turn in Turn}
 
 
-def _provinces(
+def _province_counts(
     counted: Iterable[tuple[NightItem, Whereabouts]], turned: Iterable[_ComparedItem]
 ) -> tuple[ProvinceCounts, ...]:
     verdicts: dict[str, list[Verdict]] = defaultdict(list)

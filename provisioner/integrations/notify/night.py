@@ -144,7 +144,7 @@ def night_of(
     path_items = [_of_path(path, since) for path in document.paths]
     visited = {host.host for host in document.hosts}
     by_comparison = frozenset(drifted) if drifted is not None else None
-    host_items = [item for host in document.hosts for item in _of_host(host, carriers, by_comparison)]
+    host_items = [item for host in document.hosts for item in _host_items(host, carriers, by_comparison)]
     devices = _devices(document)
     device_items = list(_of_devices(document, devices))
     drifted_only = sorted((by_comparison or frozenset()) - visited)
@@ -195,7 +195,7 @@ def _of_path(path: PathRow, since: Since) -> NightItem:
     )
 
 
-def _of_host(
+def _host_items(
     host: HostRow, carriers: Mapping[str, frozenset[str]], drifted: frozenset[str] | None
 ) -> Iterator[NightItem]:
     if host.outcome != _ANSWERED:

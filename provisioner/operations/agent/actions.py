@@ -114,7 +114,7 @@ def _applied_and_ended(session: Session, planned: Planned, saved: Saved, options
 
 def ended(applied: Applied) -> RunEnded:
     """Return a run's result, as the next step needs it."""
-    wrong = [result for result in applied.results if _went_wrong(result)]
+    wrong = [result for result in applied.results if _counts_as_failed(result)]
     passing = [result for result in applied.results if result.refusal in _PASSING]
     changed = tuple(result.host for result in applied.results if result.outcome is HostOutcome.APPLIED)
     sentences = [
@@ -132,7 +132,7 @@ def ended(applied: Applied) -> RunEnded:
     return RunEnded(applied.run, failure, postponed, tuple(sorted(worst)), changed)
 
 
-def _went_wrong(result: HostResult) -> bool:
+def _counts_as_failed(result: HostResult) -> bool:
     if result.outcome is HostOutcome.UNREACHABLE:
         # An unreadable host was not changed; the state of a started one is unknown.
         return bool(result.wave or result.seconds)

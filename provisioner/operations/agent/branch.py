@@ -145,7 +145,7 @@ class FollowedBranch:
 
     def tip(self, commit: str, reached: str, signers: tuple[AllowedSigner, ...]) -> Tip:
         """Check a commit against the reached one and the allowed signers."""
-        line = self._line(commit, reached)
+        line = self._line_of(commit, reached)
         commits = [commit]
         comes_in = line is Line.AHEAD or (line is Line.APART and self.settings.goes_back and self.has(reached))
         if self.settings.each and comes_in:
@@ -153,7 +153,7 @@ class FollowedBranch:
         if len(commits) > _MOST_SIGNED:
             return Tip(commit, line, f"stands on more than {_MOST_SIGNED} commits that would have to be signed")
         for ancestor in reversed(commits):
-            verdict = self._verdict(ancestor, signers)
+            verdict = self._commit_verdict(ancestor, signers)
             if verdict.objection:
                 named = "" if ancestor == commit else f"stands on {ancestor[:12]}, which "
                 return Tip(commit, line, f"commit {commit[:12]} {named}{verdict.objection}")
@@ -168,10 +168,12 @@ class FollowedBranch:
         """
         if not self.has(commit):
             return ""
-        objection = self._verdict(commit, signers, at).objection
+        objection = self._commit_verdict(commit, signers, at).objection
         return f"commit {commit[:12]} {objection}" if objection else ""
 
-    def _verdict(self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime | None = None) -> CommitVerdict:
+    def _commit_verdict(
+        self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime | None = None
+    ) -> CommitVerdict:
         try:
             raw = raw_commit(self.clone, commit, MAX_COMMIT_BYTES)
         except UsageError:
@@ -194,7 +196,7 @@ class FollowedBranch:
         """Return the signer of a checked commit, or empty."""
         return self._signers.get(commit, "")
 
-    def _line(self, commit: str, reached: str) -> Line:
+    def _line_of(self, commit: str, reached: str) -> Line:
         if not reached:
             return Line.FIRST
         if commit == reached:
@@ -374,10 +376,10 @@ def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetim
         return CommitVerdict(objection=f"is signed by the key {signature.key.fingerprint}, no allowed signer's")
     if not is_made_by_its_key(signature, message):
         return CommitVerdict(objection=f"has a signature of {of_key[0].name} that is not over it")
-    return _counted_key(of_key, now)
+    return _verdict_of_keys(of_key, now)
 
 
-def _counted_key(of_key: list[AllowedSigner], now: datetime) -> CommitVerdict:
+def _verdict_of_keys(of_key: list[AllowedSigner], now: datetime) -> CommitVerdict:
     valid = [signer for signer in of_key if signer.counts(now)]
     if not valid:
         return CommitVerdict(objection=f"is signed by a key of {of_key[0].name} that does not count now")

@@ -137,7 +137,7 @@ class AgentRounds:
         run, work.unfinished = unfinished_run(self.place, self._clock())
         commit = self._fetch(work)
         reached = self._reached(work)
-        tip = self._judged(commit, reached, work) if commit else None
+        tip = self._judge_tip(commit, reached, work) if commit else None
         now = Situation(
             leads=True,
             tip=tip,
@@ -153,9 +153,9 @@ class AgentRounds:
             if reached in work.rows
             else "",
         )
-        return self._until_done(now, work)
+        return self._take_steps(now, work)
 
-    def _until_done(self, now: Situation, work: _Work) -> RoundEnd:
+    def _take_steps(self, now: Situation, work: _Work) -> RoundEnd:
         drifted: dict[str, tuple[Impact, ...]] = {}
         step = AgentStep(Act.REST)
         try:
@@ -173,7 +173,7 @@ class AgentRounds:
                 if step.act in FINAL:
                     self._record(now, step, work)
                     break
-                now = self._done(now, step, work)
+                now = self._take_step(now, step, work)
         finally:
             self._close(work)
         tip = now.tip.commit if now.tip else ""
@@ -198,15 +198,15 @@ class AgentRounds:
         """
         row = reached_last(work.rows.values())
         recorded, remembered = row.commit if row else "", self.branch.remembered()
-        reached = self._newer(recorded, remembered)
+        reached = self._newer_commit(recorded, remembered)
         if reached and reached != remembered:
             self.branch.remember(reached)
         if reached and reached != recorded:
-            reached_row = self._row(reached, work, CommitState.REACHED, proof="as this machine remembers it")
+            reached_row = self._commit_row(reached, work, CommitState.REACHED, proof="as this machine remembers it")
             self._keep(work, replace(reached_row, due=()))
         return reached
 
-    def _newer(self, recorded: str, remembered: str) -> str:
+    def _newer_commit(self, recorded: str, remembered: str) -> str:
         if not recorded or not remembered or self.settings.goes_back:
             return recorded or remembered
         if not self.branch.has(recorded):
@@ -225,7 +225,7 @@ class AgentRounds:
             work.problems.append(f"{self.settings.remote} has no branch {self.settings.branch}")
         return commit
 
-    def _judged(self, commit: str, reached: str, work: _Work) -> Tip:
+    def _judge_tip(self, commit: str, reached: str, work: _Work) -> Tip:
         tip = self.branch.tip(commit, reached, work.believed.signers)
         if tip.objection or tip.line is Line.SAME:
             return tip
@@ -238,23 +238,23 @@ class AgentRounds:
 
     # --- steps ------------------------------------------------------------------------------------
 
-    def _done(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+    def _take_step(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         match step.act:
             case Act.FINISH:
-                return self._finish(now, work)
+                return self._finish_run(now, work)
             case Act.LOOK:
-                looked = self._look(step.commit, work)
+                looked = self._plan_commit(step.commit, work)
                 return replace(now, look=looked.look, corrects=_corrected(looked))
             case Act.APPLY:
-                return self._apply(now, step, work)
+                return self._apply_commit(now, step, work)
             case Act.CORRECT:
-                return self._correct(now, step, work)
+                return self._correct_drift(now, step, work)
             case Act.PROVE:
                 return self._prove(now, step, work)
             case _:
                 raise ValueError(f"{step.act} ends a round")
 
-    def _look(self, commit: str, work: _Work) -> PlannedLook:
+    def _plan_commit(self, commit: str, work: _Work) -> PlannedLook:
         self._close(work)
         try:
             work.session = self._session(commit)
@@ -266,7 +266,7 @@ class AgentRounds:
         work.looked = looked
         return looked
 
-    def _finish(self, now: Situation, work: _Work) -> Situation:
+    def _finish_run(self, now: Situation, work: _Work) -> Situation:
         last = work.unfinished
         if last is None:
             raise ValueError("no run is unfinished")
@@ -280,7 +280,7 @@ class AgentRounds:
         self._tell(f"finishing run {run} of commit {commit[:12]}, which was cut off")
         with open_session(self._session(commit)) as session:
             done = finish_run(session, self._stop)
-        self._note(done, work)
+        self._note_run(done, work)
         is_of_tip = now.tip is not None and now.tip.commit == commit and not corrects_drift(last)
         stuck = now.stuck | set(done.worst) if corrects_drift(last) else now.stuck
         if corrects_drift(last) and done.worst and commit in work.rows:
@@ -294,24 +294,24 @@ class AgentRounds:
             postponed=done.postponed,
         )
 
-    def _apply(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
-        session, planned, saved = _made(work)
+    def _apply_commit(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+        session, planned, saved = _plan_parts(work)
         self._tell(f"applying commit {step.commit[:12]} to {', '.join(step.hosts)}")
         done = apply_commit(session, planned, saved, self._stop)
-        self._note(done, work)
+        self._note_run(done, work)
         return replace(now, look=None, is_due=True, applied=True, failure=done.failure, postponed=done.postponed)
 
-    def _correct(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
-        session, planned, _ = _made(work)
+    def _correct_drift(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+        session, planned, _ = _plan_parts(work)
         self._tell(f"correcting drift from commit {step.commit[:12]} on {', '.join(step.hosts)}")
         done = correct_drift(session, planned, step.hosts, self._stop)
-        self._note(done, work)
+        self._note_run(done, work)
         stuck = now.stuck | set(done.worst)
         if done.worst and step.commit in work.rows:
             self._keep(work, replace(work.rows[step.commit], stuck=tuple(sorted(stuck))))
         return replace(now, look=None, is_due=True, corrected=True, stuck=stuck)
 
-    def _note(self, done: RunEnded, work: _Work) -> None:
+    def _note_run(self, done: RunEnded, work: _Work) -> None:
         work.runs.append(done)
         outcome = done.failure or done.postponed or f"changed {', '.join(done.changed) or 'no host'}"
         self._tell(f"run {done.run}: {outcome}" if done.run else outcome)
@@ -320,7 +320,7 @@ class AgentRounds:
 
     def _prove(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         """Verify a commit; record it and the ones it contains as reached."""
-        session, planned, _ = _made(work)
+        session, planned, _ = _plan_parts(work)
         run = run_of(self.place, step.commit)
         if run:
             work.proof = prove(session, self.settings.proof_deadline, self._tell)
@@ -328,7 +328,7 @@ class AgentRounds:
         summary = (work.proof.words if work.proof else "no host had to change") + (
             f"; held: {', '.join(frozen)}" if frozen else ""
         )
-        row = replace(self._row(step.commit, work, CommitState.REACHED, run=run, proof=summary), held=frozen)
+        row = replace(self._commit_row(step.commit, work, CommitState.REACHED, run=run, proof=summary), held=frozen)
         between = self.branch.between(now.reached, step.commit)[:_MOST_WITHIN]
         unsettled = [commit for commit in between if not _is_settled(work.rows.get(commit))]
         within = [
@@ -350,7 +350,7 @@ class AgentRounds:
         state = states.get(step.act)
         if now.tip is None or state is None or step.commit != now.tip.commit:
             return
-        row = self._row(step.commit, work, state, cause=step.cause, reason=step.reason)
+        row = self._commit_row(step.commit, work, state, cause=step.cause, reason=step.reason)
         if (
             step.cause is CommitCause.APPROVALS
             and work.looked is not None
@@ -363,7 +363,7 @@ class AgentRounds:
         self._keep(work, row)
         self._tell(f"{state.value} commit {step.commit[:12]}: {step.reason}")
 
-    def _row(
+    def _commit_row(
         self,
         commit: str,
         work: _Work,
@@ -432,7 +432,7 @@ def _is_settled(row: CommitRow | None) -> bool:
     return row is not None and row.state in {CommitState.REACHED, CommitState.REFUSED}
 
 
-def _made(work: _Work) -> tuple[Session, Planned, Saved]:
+def _plan_parts(work: _Work) -> tuple[Session, Planned, Saved]:
     looked = work.looked
     if looked is None or looked.session is None or looked.planned is None or looked.saved is None:
         raise ValueError("there is no plan")

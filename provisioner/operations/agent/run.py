@@ -85,7 +85,7 @@ class Agent:
         with agent_lease(self._place, self._holder()) as lease:
             rounds, tidings = self._begin(lease)
             end = rounds.round(due=True, again=self.again)
-            self._note(end)
+            self._note_round(end)
             tidings.tell()
             tidings.finish(_FORGE_S)
         return end
@@ -99,7 +99,7 @@ class Agent:
             UsageError: it cannot listen at its address.
         """
         self._stop = stop
-        with self._listening(), self._watchdog():
+        with self._web_server(), self._watchdog():
             self._notice.ready("begins")
             try:
                 while not stop.is_set():
@@ -120,15 +120,15 @@ class Agent:
             with agent_lease(self._place, self._holder()) as lease:
                 if lease.before is not None:
                     self._mention(f"takes over: the agent of {lease.before.text} ended without a word")
-                self._lead(lease, stop)
+                self._lead_until_stopped(lease, stop)
         except LockedError as error:
             self._view = replace(self._view, leads=False)
             self._mention(f"stands by: {error.message}")
         except ProvisionerError as error:
-            self._fail(error)
+            self._note_failure(error)
         self._pause(stop, _STAND_BY_S)
 
-    def _lead(self, lease: TakenLease, stop: threading.Event) -> None:
+    def _lead_until_stopped(self, lease: TakenLease, stop: threading.Event) -> None:
         rounds, tidings = self._begin(lease)
         self._view = replace(self._view, leads=True)
         self._mention("leads")
@@ -144,10 +144,10 @@ class Agent:
                 self.again = False
                 if end.looked:
                     next_look = time.monotonic() + self.settings.hosts_every
-                self._note(end)
+                self._note_round(end)
                 tidings.tell()
             except ProvisionerError as error:
-                self._fail(error)
+                self._note_failure(error)
             finally:
                 self._begun = None
             self._pause(stop, self.settings.remote_every)
@@ -169,7 +169,7 @@ class Agent:
 
     # --- how it is --------------------------------------------------------------------------------
 
-    def _note(self, end: RoundEnd) -> None:
+    def _note_round(self, end: RoundEnd) -> None:
         now = moment()
         row = end.row
         is_reached = row is not None and row.state == CommitState.REACHED
@@ -192,7 +192,7 @@ class Agent:
         if end.drifted:
             self._mention(f"drift from {end.reached[:12]} that is left to people: {', '.join(sorted(end.drifted))}")
 
-    def _fail(self, error: ProvisionerError) -> None:
+    def _note_failure(self, error: ProvisionerError) -> None:
         self._view = replace(self._view, failures=self._view.failures + 1)
         hint = f"; {error.hint}" if error.hint else ""
         self._mention(f"this round could not be done: {error.message}{hint}")
@@ -208,7 +208,7 @@ class Agent:
     # --- what listens -----------------------------------------------------------------------------
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def _web_server(self) -> Iterator[None]:
         if not self.settings.listen:
             yield
             return
@@ -237,7 +237,7 @@ class Agent:
         """Signal systemd until the block ends or a round hangs."""
         ended = threading.Event()
 
-        def live() -> None:
+        def report_alive() -> None:
             while not ended.wait(self._notice.watchdog_s / 3):
                 started_s = self._begun
                 if started_s is None or time.monotonic() - started_s < _LONGEST_ROUND_S:
@@ -245,7 +245,7 @@ class Agent:
 
         with ExitStack() as running:
             if self._notice.watchdog_s:
-                thread = threading.Thread(target=live, daemon=True)
+                thread = threading.Thread(target=report_alive, daemon=True)
                 thread.start()
                 running.callback(thread.join)
                 running.callback(ended.set)

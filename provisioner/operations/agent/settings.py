@@ -115,20 +115,20 @@ def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bo
 def read_agent_settings(text: str, file: str) -> AgentSettings:
     """Parse settings with file names relative to the folder, or raise `UsageError`."""
     values = toml_settings(text, file, _KNOWN, _EXAMPLE)
-    _refuse_kinds(values, file)
+    _refuse_wrong_types(values, file)
     for name in _REQUIRED:
         if name not in values:
             _refuse(f"{file}: {name} is missing", f"write it, {_EXAMPLE}")
-    _refuse_forms(values, file)
+    _refuse_wrong_values(values, file)
     folder = Path(file).absolute().parent
     fields = {name: value for name, value in values.items() if name not in {*_FILES, "forge", "signed"}}
     fields |= {name: folder / values[name] for name in _FILES if name in values}
     if "forge" in values:
-        fields |= _forge(values["forge"], file, folder)
+        fields |= _forge_settings(values["forge"], file, folder)
     return AgentSettings(**fields, each=values.get("signed", _SIGNED[0]) == "each")
 
 
-def _refuse_kinds(values: Mapping[str, object], file: str) -> None:
+def _refuse_wrong_types(values: Mapping[str, object], file: str) -> None:
     for name, value in values.items():
         if name in _TEXTS and (not isinstance(value, str) or not value or not value.isprintable()):
             _refuse(f"{file}: {name} is no text", f"write it in quotes, {_EXAMPLE}")
@@ -140,7 +140,7 @@ def _refuse_kinds(values: Mapping[str, object], file: str) -> None:
                 _refuse(f"{file}: {name} is no number of seconds", f"write one from {least} to {most}")
 
 
-def _refuse_forms(values: Mapping[str, str], file: str) -> None:
+def _refuse_wrong_values(values: Mapping[str, str], file: str) -> None:
     if not _ID.fullmatch(values["inventory"]):
         _refuse(f"{file}: inventory is no inventory's id", "write the id that stands in its inventory.yml")
     if not is_reference(f"refs/heads/{values.get('branch', 'main')}"):
@@ -166,7 +166,7 @@ def _is_ssh(remote: str) -> bool:
     return remote.startswith("ssh://") or _SCP.fullmatch(remote) is not None
 
 
-def _forge(table: object, file: str, folder: Path) -> dict[str, object]:
+def _forge_settings(table: object, file: str, folder: Path) -> dict[str, object]:
     if not isinstance(table, dict) or not all(isinstance(entry, str) and entry for entry in table.values()):
         _refuse(f"{file}: forge is no table of texts", "write [forge] and below it kind, url, project and token")
     if unknown := sorted(set(table) - _FORGE):

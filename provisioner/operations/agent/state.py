@@ -148,7 +148,7 @@ class CommitReports:
     def _tell_forge(self, rows: list[CommitRow]) -> None:
         for row in rows:
             try:
-                client = self._client()
+                client = self._forge_client()
                 set_status(client, status_of(row, self._settings.name))
             except RefusedCallError as error:
                 # GitLab refuses a state that the commit has already.
@@ -158,7 +158,7 @@ class CommitReports:
                 return
             self._done.put((row, FORGE))
 
-    def _client(self) -> ForgeClient:
+    def _forge_client(self) -> ForgeClient:
         settings = self._settings
         if settings.forge is None or settings.forge_token is None:
             raise ValueError("no forge is named")
@@ -224,7 +224,7 @@ def look_with_objections(session: Session, planned: Planned, saved: Saved) -> Pl
     except (PolicyError, UsageError) as error:
         lacking = (error.message,)
     look = HostsLook(
-        changes=_by_host(planned.plan.pending),
+        changes=_drift_by_host(planned.plan.pending),
         objections=tuple(objections),
         lacking=lacking,
         unread=tuple(sorted(planned.unreadable)),
@@ -232,7 +232,7 @@ def look_with_objections(session: Session, planned: Planned, saved: Saved) -> Pl
     return PlannedLook(look, session, planned, saved)
 
 
-def _by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
+def _drift_by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
     grouped: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         grouped[change.host].append(change)

@@ -90,7 +90,7 @@ def apply_plan(
     live = planned.plan.basis.live
     closed = end_killed_runs(session, planned.facts)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
-    jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
+    jobs = [_apply_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
         basis=planned.plan.basis,
         waves=waves_of(changed),
@@ -136,7 +136,7 @@ def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], opt
         raise PolicyError("the plan was made with a limit that cuts through hosts with other changes", hint=hint)
 
 
-def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
+def _apply_job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
     files, facts = session.files[spec.id], planned.facts[spec.id]
     changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
     job = replace(planned_job(spec, files, facts, changes, session.state.hosts.values()), expected=expected)

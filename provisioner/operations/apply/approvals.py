@@ -291,7 +291,7 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
         PolicyError: policy refuses the plan, so no approval lets it be applied.
         InventoryError: the inventory cannot be read.
     """
-    entries = _entries(session, request.person)
+    entries = _approver_entries(session, request.person)
     allowed_roles = {role for entry in entries for role in entry.roles}
     if unknown_roles := sorted(set(request.roles) - allowed_roles):
         hint = f"{request.person} approves as {', '.join(sorted(allowed_roles))}"
@@ -344,7 +344,7 @@ def record_approval(session: Session, approval: Approval, signature: bytes, fold
 
 def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None:
     """Raise `UsageError` if a key does not approve as this person today."""
-    entries = [entry for entry in _entries(session, approval.approver) if key_blob(entry.key) == key.blob]
+    entries = [entry for entry in _approver_entries(session, approval.approver) if key_blob(entry.key) == key.blob]
     if not entries:
         message = f"{key.fingerprint} is no key of {approval.approver} in signers.yml"
         raise UsageError(message, hint="sign by the key that stands there")
@@ -360,7 +360,7 @@ def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None
         )
 
 
-def _entries(session: Session, person: str) -> list[Approver]:
+def _approver_entries(session: Session, person: str) -> list[Approver]:
     approvers = session.inventory.approvers
     entries = [approver for approver in approvers if approver.id == person]
     if not entries:

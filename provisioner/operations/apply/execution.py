@@ -108,7 +108,7 @@ def carry_out(
                 stop=lambda: options.stop() or bool(log.broken),
             )
         frozen_now = tuple(session.held.values()) if frozen is None else frozen
-        applied = _closed_run(session, run, log, outcome, not_started, frozen=frozen_now)
+        applied = _finish_run(session, run, log, outcome, not_started, frozen=frozen_now)
         return replace(applied, warnings=(*applied.warnings, *journal.warnings))
     finally:
         log.close()
@@ -142,7 +142,7 @@ def _waits_for_each_wave(session: Session, options: RunOptions, wanted: ToSilenc
     return options.rollout.apart or silences or session.inventory.settings.policy.next_wave is WavePolicy.CONFIRMED
 
 
-def _closed_run(
+def _finish_run(
     session: Session,
     run: Run,
     log: RunLog,

@@ -240,12 +240,14 @@ def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
         if history is None:
             return ()
         with closing(history), closing(EventLog(folder, create=False)) as log:
-            return tuple(window for run in history.changing(since) for window in _of_run(folder, history, log, run))
+            return tuple(
+                window for run in history.changing(since) for window in _windows_of_run(folder, history, log, run)
+            )
     except StateError:
         return ()
 
 
-def _of_run(folder: StateFolder, history: History, log: EventLog, recorded: Recorded) -> Iterator[Window]:
+def _windows_of_run(folder: StateFolder, history: History, log: EventLog, recorded: Recorded) -> Iterator[Window]:
     try:
         events = log.proved(recorded.run.id)
     except StateError:

@@ -141,7 +141,7 @@ def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, 
     if plan.basis.inventory != session.digest:
         raise StalePlanError("the plan is of another content of the inventory than is here", hint=_PLAN_AGAIN)
     reference = plan_reference(session, prefix)
-    checkout = _checkout(session)
+    checkout = _checkout_or_error(session)
     push_reference(checkout, remote, plan_commit(checkout, plan.basis.digest, content), reference)
     return PushedPlan(reference, plan.basis.digest)
 
@@ -154,7 +154,7 @@ def fetch_plan(session: Session, out: Path, remote: str, prefix: str) -> PushedP
         StalePlanError: there is no valid plan.
         UsageError: there is no checkout, or no such remote.
     """
-    checkout, reference = _checkout(session), plan_reference(session, prefix)
+    checkout, reference = _checkout_or_error(session), plan_reference(session, prefix)
     if not fetch_reference(checkout, remote, reference):
         raise StalePlanError(f"nobody pushed a plan of this content of the inventory to {remote}", hint=_PLAN_AGAIN)
     blob = plan_blob(checkout, reference)
@@ -165,7 +165,7 @@ def fetch_plan(session: Session, out: Path, remote: str, prefix: str) -> PushedP
     return PushedPlan(reference, plan.basis.digest)
 
 
-def _checkout(session: Session) -> Checkout:
+def _checkout_or_error(session: Session) -> Checkout:
     checkout = checkout_of(session.root)
     if checkout is None:
         raise UsageError(f"{session.root} is under no Git: it has no remote", hint="clone its repository")

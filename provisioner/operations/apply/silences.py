@@ -191,7 +191,7 @@ class Silencer:
         """Write a step; silence a wave's cuts before it starts."""
         self._journal.write(step)
         if step.step == "wave" and step.state == "begin":
-            self._begin(step.detail.get("hosts"))
+            self._begin_silences(step.detail.get("hosts"))
         elif step.step == "end" and step.host and self._thread is not None:
             self._through.put(step.host)
 
@@ -212,7 +212,7 @@ class Silencer:
 
     # --- before a wave --------------------------------------------------------------------------------
 
-    def _begin(self, hosts: object) -> None:
+    def _begin_silences(self, hosts: object) -> None:
         named = [str(host) for host in hosts] if isinstance(hosts, Sequence) else []
         cut = [host for host in named if self._wanted.alerts.get(host)]
         if not self._wanted.servers or not (cut or self._wanted.former):
@@ -221,7 +221,7 @@ class Silencer:
         for server, sees in self._wanted.servers:
             self._silence(server, [host for host in cut if host in sees], end)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._guarded, daemon=True, name="silences")
+            self._thread = threading.Thread(target=self._renew_guarded, daemon=True, name="silences")
             self._thread.start()
 
     def _silence(self, server: SilencedServer, hosts: Iterable[str], end: float) -> None:
@@ -229,7 +229,7 @@ class Silencer:
         for host in hosts:
             made: list[Silence] = []
             try:
-                self._make(server, host, made, end)
+                self._make_silences(server, host, made, end)
             except ReachError as error:
                 self._failed(host, server, error.reason)
                 return
@@ -237,15 +237,15 @@ class Silencer:
                 self._failed(host, server, f"internal error ({type(error).__name__})")
                 return
             finally:
-                self._take(host, server, made)
+                self._note_silences(host, server, made)
 
-    def _make(self, server: SilencedServer, host: str, made: list[Silence], end: float) -> None:
+    def _make_silences(self, server: SilencedServer, host: str, made: list[Silence], end: float) -> None:
         for matchers in self._wanted.alerts[host]:
             if time.monotonic() > end:
                 raise ReachError(TOO_SLOW, "")
             made.append(make_silence(server, matchers, self._text, datetime.now(UTC) + LASTS))
 
-    def _take(self, host: str, server: SilencedServer, made: list[Silence]) -> None:
+    def _note_silences(self, host: str, server: SilencedServer, made: list[Silence]) -> None:
         if not made:
             return
         names = tuple(silence.id for silence in made)
@@ -270,7 +270,7 @@ class Silencer:
 
     # --- while it goes on -----------------------------------------------------------------------------
 
-    def _guarded(self) -> None:
+    def _renew_guarded(self) -> None:
         try:
             self._keep()
         except Exception as error:  # noqa: BLE001 (silences end by themselves; the run goes on)
@@ -280,13 +280,13 @@ class Silencer:
     def _keep(self) -> None:
         """End former silences, renew, end those of finished hosts, finally all."""
         for server, _ in self._wanted.servers:
-            self._end(server, self._wanted.former.get(server.receiver, ()))
+            self._end_silences(server, self._wanted.former.get(server.receiver, ()))
         renew_at_s = time.monotonic() + self._renewed_s
         while True:
             try:
                 host = self._through.get(timeout=max(0.0, renew_at_s - time.monotonic()))
             except queue.Empty:
-                self._renew()
+                self._renew_all()
                 renew_at_s = time.monotonic() + self._renewed_s
                 continue
             self._end_of(host)
@@ -298,9 +298,9 @@ class Silencer:
             with self._lock:
                 keys = [key for key in self._kept if key[0] == server.receiver and host in {None, key[1]}]
                 names = [silence.id for key in keys for silence in self._kept.pop(key)]
-            self._end(server, names)
+            self._end_silences(server, names)
 
-    def _end(self, server: SilencedServer, names: Iterable[str]) -> None:
+    def _end_silences(self, server: SilencedServer, names: Iterable[str]) -> None:
         try:
             for name in names:
                 end_silence(server, name)
@@ -308,7 +308,7 @@ class Silencer:
             self._unended.add(server.receiver)
             self._warn(server.receiver, not_ended(server.receiver, error.reason))
 
-    def _renew(self) -> None:
+    def _renew_all(self) -> None:
         for server, _ in self._wanted.servers:
             try:
                 self._renew_at(server)
@@ -524,12 +524,12 @@ def to_silence(
     if not relays or not receivers:
         return NOTHING
     alerts = {spec.id: silenced_alerts(inventory, intent.cuts[spec.id], spec.paths) for spec in relays}
-    servers, warnings = _servers(session, receivers, relays)
+    servers, warnings = _servers_and_warnings(session, receivers, relays)
     text = SilenceText(_CREATOR, f"run {run.id} of inventory {inventory}: {run.operation.value}")
     return ToSilence(alerts, servers, text, warnings, former)
 
 
-def _servers(
+def _servers_and_warnings(
     session: Session, receivers: Iterable[Receiver], relays: Iterable[HostSpec]
 ) -> tuple[tuple[tuple[SilencedServer, frozenset[str]], ...], tuple[str, ...]]:
     try:

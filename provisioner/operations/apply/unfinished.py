@@ -137,13 +137,13 @@ def proved_unfinished(folder: StateFolder) -> tuple[Unfinished, ...]:
     log = EventLog(folder, create=False)
     try:
         waiting = [r for r in history.past().runs if r.finished is None and r.run.operation is not Operation.VERIFY]
-        return tuple(last for recorded in waiting if (last := _proved(folder, recorded, history, log)))
+        return tuple(last for recorded in waiting if (last := _proved_run(folder, recorded, history, log)))
     finally:
         history.close()
         log.close()
 
 
-def _proved(folder: StateFolder, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
+def _proved_run(folder: StateFolder, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
     try:
         events = log.proved(recorded.run.id)
         start = beginning_of(events)

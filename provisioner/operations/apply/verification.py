@@ -170,11 +170,11 @@ def proof_of_facilities(state: DesiredState, contents: Contents, result: VerifyR
         for relay, facilities in sorted(contents.items())
         if relay in state.hosts
         for facility, content in sorted(facilities.items())
-        for check in _checked(state.hosts[relay], facility, content, verdicts)
+        for check in _facility_checks(state.hosts[relay], facility, content, verdicts)
     )
 
 
-def _checked(
+def _facility_checks(
     spec: HostSpec, facility: str, content: str, verdicts: Mapping[tuple[str, str], PathVerdict]
 ) -> Iterator[FacilityCheck]:
     pulled = [path.name for path in spec.paths if path.facility == facility and not path.on_demand]

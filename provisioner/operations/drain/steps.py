@@ -70,10 +70,10 @@ def site_proofs(verdicts: Iterable[PathVerdict], facilities: Collection[str], re
             before[verdict.path] = _RANKS.get(verdict.without_window, 0)
         elif verdict.facility in after:
             after[verdict.facility].append(verdict)
-    return {facility: _proof(facility, paths, before) for facility, paths in after.items()}
+    return {facility: _site_proof(facility, paths, before) for facility, paths in after.items()}
 
 
-def _proof(facility: str, paths: Iterable[PathVerdict], before: Mapping[str, int]) -> SiteProof:
+def _site_proof(facility: str, paths: Iterable[PathVerdict], before: Mapping[str, int]) -> SiteProof:
     worse, not_up, reached = {}, [], False
     for path in paths:
         rank = _RANKS.get(path.without_window, 0)

@@ -224,7 +224,7 @@ def device_replaced(
     if isinstance(entry, Recorder) and request.streams:
         hint = f"name one of its channels: {', '.join(c.id for c in site.cameras if c.recorder == device) or 'none'}"
         raise UsageError(f"{device} is a recorder: streams are those of its channels", hint=hint, object=facility)
-    changes = _changes(key_path, entry, request)
+    changes = _device_changes(key_path, entry, request)
     if not changes:
         raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
     if accept_old_until is not None:
@@ -232,7 +232,7 @@ def device_replaced(
     return opened.edited(text.with_values(changes))
 
 
-def _changes(key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest) -> dict[KeyPath, object]:
+def _device_changes(key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest) -> dict[KeyPath, object]:
     changes: dict[KeyPath, object] = {(*key_path, key): value for key, value in request.values.items()}
     for stream, wanted in request.streams.items():
         old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None

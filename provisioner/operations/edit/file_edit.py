@@ -155,9 +155,9 @@ class _Judged:
     after: tuple[Problem, ...]
 
     @classmethod
-    def of(cls, loaded: Loaded, root: Path, edits: Sequence[FileEdit], today: date) -> _Judged:
+    def judge_edits(cls, loaded: Loaded, root: Path, edits: Sequence[FileEdit], today: date) -> _Judged:
         previous = {(problem.code, problem.object, problem.message) for problem in check(loaded)}
-        after = tuple(without_consequences(sorted(_problems(loaded, root, edits, today))))
+        after = tuple(without_consequences(sorted(_problems_after(loaded, root, edits, today))))
         new = tuple(p for p in after if (p.code, p.object, p.message) not in previous)
         return cls(tuple(p for p in new if p.stops and p.code not in _OF_OTHER_COMMANDS), new, after)
 
@@ -378,7 +378,7 @@ def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: dat
     Raises:
         InventoryError: the edit adds an error.
     """
-    problems = _Judged.of(loaded, root, [edit], today)
+    problems = _Judged.judge_edits(loaded, root, [edit], today)
     if problems.errors:
         message = (
             f"facility {edit.facility} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
@@ -395,7 +395,7 @@ def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEd
     """
     accepted, refused = list(edits), dict[str, tuple[Problem, ...]]()
     while True:
-        problems = _Judged.of(loaded, root, accepted, today)
+        problems = _Judged.judge_edits(loaded, root, accepted, today)
         blamed = {edit.facility: errors for edit in accepted if (errors := problems.errors_of(edit))}
         shared = tuple(p for p in problems.errors if not any(p in errors for errors in blamed.values()))
         if shared:
@@ -417,7 +417,7 @@ def frame_of(loaded: Loaded) -> BaseInventory:
     return loaded.frame
 
 
-def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
+def _problems_after(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
     problems: list[Problem] = []
     outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
     is_understood = loaded.frame is not None

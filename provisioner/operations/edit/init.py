@@ -196,16 +196,18 @@ class _Reader:
             raise UsageError(f"{self._position((key,), key=True)}: init has no option {key_text}", hint=hint)
         pairs: list[tuple[str, KeyPath]]
         if isinstance(value, dict):
-            pairs = [(f"{name}={self._text((key, name), element)}", (key, name)) for name, element in value.items()]
+            pairs = [
+                (f"{name}={self._option_text((key, name), element)}", (key, name)) for name, element in value.items()
+            ]
         elif isinstance(value, list):
-            pairs = [(self._text((key, number), element), (key, number)) for number, element in enumerate(value)]
+            pairs = [(self._option_text((key, number), element), (key, number)) for number, element in enumerate(value)]
         else:
-            pairs = [(self._text((key,), value), (key,))]
+            pairs = [(self._option_text((key,), value), (key,))]
         return OptionAnswer(
             tuple(text for text, _ in pairs), tuple(self._position(path, key=True) for _, path in pairs)
         )
 
-    def _text(self, path: KeyPath, value: object) -> str:
+    def _option_text(self, path: KeyPath, value: object) -> str:
         if isinstance(value, str) and value and value.isprintable():
             return value
         if isinstance(value, int) and not isinstance(value, bool):
@@ -340,7 +342,7 @@ designations:
 
 
 def _centre_file(beginning: Beginning) -> str:
-    ssh = "\n".join(f"  {line}" for line in _ssh(beginning.centre))
+    ssh = "\n".join(f"  {line}" for line in _ssh_lines(beginning.centre))
     return f"""\
 # A monitoring centre reads from every carrier that names it. SSH to it comes from the management networks of those
 # carriers, and from its own (management_networks).
@@ -354,7 +356,7 @@ ssh:
 
 
 def _carrier_file(beginning: Beginning, carrier: str) -> str:
-    relays = "\n".join(line for relay in beginning.relays if relay.carrier == carrier for line in _relay(relay))
+    relays = "\n".join(line for relay in beginning.relays if relay.carrier == carrier for line in _relay_lines(relay))
     return f"""\
 version: 1
 id: {carrier} # frozen: it is part of file names, the lock and secrets
@@ -368,18 +370,18 @@ relays:
 """
 
 
-def _relay(relay: FirstHost) -> Iterator[str]:
+def _relay_lines(relay: FirstHost) -> Iterator[str]:
     yield f"  - id: {relay.id}"
     yield f"    address: {_plain(relay.address)} # SSH goes here; add `endpoint` if WireGuard goes elsewhere"
     yield "    ssh:"
-    yield from (f"      {line}" for line in _ssh(relay))
+    yield from (f"      {line}" for line in _ssh_lines(relay))
 
 
 def _plain(address: str) -> str:
     return scalar(address) if ":" in address else address
 
 
-def _ssh(host: FirstHost) -> Iterator[str]:
+def _ssh_lines(host: FirstHost) -> Iterator[str]:
     yield f"user: {host.user} # a normal user with sudo"
     if host.port != 22:  # noqa: PLR2004 (what is left out)
         yield f"port: {host.port}"

@@ -368,7 +368,7 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
         InventoryError: the inventory is invalid, or the host is identified by a host CA.
     """
     frame = frame_of(edits.load())
-    keyed = _relay(edits.root, frame, host) or _centre(edits.root, frame, host)
+    keyed = _keyed_relay(edits.root, frame, host) or _keyed_centre(edits.root, frame, host)
     if keyed is None:
         hosts = sorted({*frame.relays, *frame.centres})
         hint = did_you_mean(host, hosts, f"hosts are: {', '.join(hosts) or 'none'}")
@@ -379,7 +379,7 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
     return keyed
 
 
-def _relay(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
+def _keyed_relay(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
     if host not in frame.relays:
         return None
     carrier, relay = frame.relays[host]
@@ -388,7 +388,7 @@ def _relay(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
     return KeyedHost(host, (carrier.id,), relay.address, carrier.ssh_to(relay), carrier.jump_to(relay), file, key_path)
 
 
-def _centre(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
+def _keyed_centre(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
     if host not in frame.centres:
         return None
     centre, file = frame.centres[host], root / "centres" / f"{host}.yml"

@@ -80,8 +80,10 @@ def set_logins(
         UsageError: there is no such device, its user is not known, or its login is under change already.
     """
     by_file = _by_file(root, passwords, request.devices, today, environment)
-    texts = [_Edit.of(root, passwords, owner, devices, request) for owner, devices in sorted(by_file.items())]
-    accepted = _accepted(request, by_file, Edits(root, today, environment))
+    texts = [
+        _Edit.with_new_logins(root, passwords, owner, devices, request) for owner, devices in sorted(by_file.items())
+    ]
+    accepted = _edits_accepting_old(request, by_file, Edits(root, today, environment))
     # First what says that either is taken: a new login alone would take the old one from relays.
     for edit in accepted:
         edit.write(root)
@@ -106,7 +108,7 @@ def forget_old_logins(
             name = f"{facility.id}/{device}"
             hint = f"finish the change first: provisioner camera accept {name} --finish"
             raise UsageError(f"either login of {name} is taken until {accept.until}", hint=hint, object=name)
-    texts = [_Edit.without_old(root, passwords, owner, pairs) for owner, pairs in sorted(by_file.items())]
+    texts = [_Edit.without_old_logins(root, passwords, owner, pairs) for owner, pairs in sorted(by_file.items())]
     for text in texts:
         text.write(root, passwords)
     return tuple(text.result for text in texts)
@@ -129,7 +131,7 @@ def _by_file(
     return by_file
 
 
-def _accepted(request: LoginsRequest, by_file: _ByFile, edits: Edits) -> tuple[FileEdit, ...]:
+def _edits_accepting_old(request: LoginsRequest, by_file: _ByFile, edits: Edits) -> tuple[FileEdit, ...]:
     if request.accept_old_until is None:
         return ()
     until = day_to_come(request.accept_old_until, edits.today)
@@ -173,7 +175,7 @@ class _Edit:
     text: str = field(repr=False)
 
     @classmethod
-    def of(
+    def with_new_logins(
         cls,
         root: Path,
         passwords: VaultPasswords,
@@ -186,7 +188,7 @@ class _Edit:
         after, changed = before.decode("utf-8-sig"), []
         for facility, device in devices:
             of_site = logins.setdefault(facility.id, {})
-            new = _login(f"{facility.id}/{device}", request, of_site.get(device))
+            new = _new_login(f"{facility.id}/{device}", request, of_site.get(device))
             if new != of_site.get(device):
                 after = _with(path, after, (facility.id, device), new, of_site)
                 of_site[device] = new
@@ -195,7 +197,7 @@ class _Edit:
         return cls(result, vault_id, after)
 
     @classmethod
-    def without_old(
+    def without_old_logins(
         cls, root: Path, passwords: VaultPasswords, owner: str, devices: Sequence[tuple[Facility, str]]
     ) -> _Edit:
         path, vault_id, before = _opened(root, passwords, owner)
@@ -203,7 +205,7 @@ class _Edit:
         for facility, device in devices:
             login = logins.get(facility.id, {}).get(device)
             if login is not None and login.old is not None:
-                after = _without_old(path, after, facility.id, device)
+                after = _without_old_login(path, after, facility.id, device)
                 changed.append(f"{facility.id}/{device}")
         result = LoginsFile(path, tuple(f"{f.id}/{device}" for f, device in devices), tuple(changed))
         return cls(result, vault_id, after.decode("utf-8-sig"))
@@ -230,7 +232,7 @@ def _opened(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, st
     )
 
 
-def _without_old(path: Path, text: bytes, facility: str, device: str) -> bytes:
+def _without_old_login(path: Path, text: bytes, facility: str, device: str) -> bytes:
     try:
         return removed(text, (facility, device, "old"), max_bytes=MAX_SECRETS_BYTES)
     except EditError:
@@ -244,7 +246,7 @@ def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
     return vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
 
 
-def _login(name: str, request: LoginsRequest, old: Credentials | None) -> Credentials:
+def _new_login(name: str, request: LoginsRequest, old: Credentials | None) -> Credentials:
     username = request.username or (old.username if old else "")
     if not username:
         raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)

@@ -119,7 +119,7 @@ def plan_to_sign(
         UsageError: there is no such facility or plan.
     """
     agreement = Agreement(facility, "successor" if successor else "plan", (), today, "")
-    case = _case(root, agreement, today, environment)
+    case = _case_of(root, agreement, today, environment)
     carriers = case.frame.carriers
     carrier = carriers[case.plan.carrier].name if case.plan.carrier in carriers else case.plan.carrier
     try:
@@ -136,7 +136,7 @@ def statement_of(root: Path, agreement: Agreement, *, today: date, environment: 
         InventoryError: the facility cannot be read.
         UsageError: as for `sign_off`, or there is more than one party.
     """
-    case = _case(root, agreement, today, environment)
+    case = _case_of(root, agreement, today, environment)
     return statement(case.facility, case.plan, _single_sign_off(case, agreement), case.frame.settings.id)
 
 
@@ -157,7 +157,7 @@ def sign_off(
         UsageError: there is no such facility or plan, the day is in the future, the source holds private data, or the
             policy requires a signature.
     """
-    case = _case(root, agreement, today, environment)
+    case = _case_of(root, agreement, today, environment)
     if signature is None:
         refuse_claims(case.frame, agreement.source)
         sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
@@ -178,7 +178,7 @@ def sign_off(
     return Signed(path, case.content, missing, key, agreed)
 
 
-def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[str, str]) -> _Case:
+def _case_of(root: Path, agreement: Agreement, today: date, environment: Mapping[str, str]) -> _Case:
     loaded = load(root, today=today, cache=cache_of(root, environment) if environment else None)
     facility = facility_named(loaded, agreement.facility)
     plan = facility.successor if agreement.plan == "successor" else facility.plan

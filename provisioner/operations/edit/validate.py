@@ -102,10 +102,10 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     loaded = load(root, today=today, cache=cache)
     problems = problems_of(root, loaded, environment, cache)
     has_signers = bool(loaded.frame and loaded.frame.signers)
-    return Validation(problems, _declared(loaded), _sign_offs(loaded), has_signers)
+    return Validation(problems, _counts_in_inventory(loaded), _sign_offs(loaded), has_signers)
 
 
-def _declared(loaded: Loaded) -> dict[str, int]:
+def _counts_in_inventory(loaded: Loaded) -> dict[str, int]:
     if loaded.frame is None:
         return dict.fromkeys(COUNTED, 0)
     facilities = loaded.outlines.values()

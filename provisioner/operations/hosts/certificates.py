@@ -96,7 +96,7 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
             carrier.id,
             _present_certificate(lock.relays.get(name)),
             carrier.certificates.warn_days,
-            _following(lock.relays.get(name)),
+            _next_certificate_of(lock.relays.get(name)),
         )
         for name, (carrier, _) in inventory.relays.items()
         if carrier.certificates is not None
@@ -116,7 +116,7 @@ def _present_certificate(entry: RelayAllocation | CentreAllocation | None) -> Re
         return None
 
 
-def _following(entry: RelayAllocation | None) -> ReaderCertificate | None:
+def _next_certificate_of(entry: RelayAllocation | None) -> ReaderCertificate | None:
     try:
         after = entry.next_certificate if entry else None
         return read_certificate(after.certificates[0]) if after else None
@@ -152,12 +152,12 @@ def renew_certificate(
         key = new_certificate_key()
         made = self_signed(key, relay, target.address, moment, target.tls.days)
         # The key first: a certificate without its key is useless.
-        vault = _keep_key(session, target, key)
+        vault = _store_key(session, target, key)
         return CertificateWritten(read_certificate(made), (vault, _recorded(session, target, (made,))))
     # One that a call drew which was ended before it wrote the lock goes on.
     key = target.next_key or new_certificate_key()
     made = self_signed(key, relay, target.address, moment, target.tls.days)
-    vault = _keep_carrier(
+    vault = _store_carrier_secrets(
         session, target, {"next_certificate_keys": {**target.tidied.next_certificate_keys, relay: key}}
     )
     lock = _recorded_next(session, target, (made,), moment)
@@ -190,7 +190,9 @@ def finish_certificate(
         if (
             target.entry.certificates and target.tidied != target.carrier_secrets
         ):  # a call was ended before it tidied the vault
-            return CertificateWritten(read_certificate(target.entry.certificates[0]), (_keep_carrier(session, target),))
+            return CertificateWritten(
+                read_certificate(target.entry.certificates[0]), (_store_carrier_secrets(session, target),)
+            )
         target.refuse_none()
     else:
         has_it = carrying(session, target.inventory, target.sites)
@@ -211,7 +213,7 @@ def finish_certificate(
     files = [_recorded(session, target, chain)]
     tidied = with_host_keys(target.carrier_secrets, _with_entry(target, {"certificates": chain}), {relay})
     if tidied != target.carrier_secrets:
-        files.append(_keep_carrier(session, target, dict(tidied)))
+        files.append(_store_carrier_secrets(session, target, dict(tidied)))
     return CertificateWritten(read_certificate(chain[0]), tuple(files))
 
 
@@ -231,7 +233,7 @@ def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
     files = [_recorded(session, target, target.entry.certificates or ())] if target.following else []
     if target.next_key is not None:
         keys = {name: key for name, key in target.tidied.next_certificate_keys.items() if name != relay}
-        files.append(_keep_carrier(session, target, {"next_certificate_keys": keys}))
+        files.append(_store_carrier_secrets(session, target, {"next_certificate_keys": keys}))
     return CertificateWritten(present, tuple(files), target.sites)
 
 
@@ -372,9 +374,9 @@ def _certificate_host(session: Session, host: str) -> _CertificateHost:
     return _CertificateHost(inventory, secrets, carrier, tls, entry, hub.address if hub else entry.tunnel_address, host)
 
 
-def _keep_key(session: Session, target: _CertificateHost, key: Secret) -> Path:
+def _store_key(session: Session, target: _CertificateHost, key: Secret) -> Path:
     if target.carrier is not None:
-        return _keep_carrier(
+        return _store_carrier_secrets(
             session, target, {"certificate_keys": {**target.tidied.certificate_keys, target.host: key}}
         )
     if target.secrets.digest_key is None:
@@ -386,7 +388,7 @@ def _keep_key(session: Session, target: _CertificateHost, key: Secret) -> Path:
     return session.root / "secrets/inventory.yml"
 
 
-def _keep_carrier(
+def _store_carrier_secrets(
     session: Session, target: _CertificateHost, changes: Mapping[str, object] = MappingProxyType({})
 ) -> Path:
     """Write the secrets of a relay's carrier; return their file."""

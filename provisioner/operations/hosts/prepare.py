@@ -176,7 +176,7 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
         raise UsageError(f"{host}: its user is {spec.ssh.user!r}, which no system makes", hint=hint, object=host)
     login_keys = keys or own_public_keys(session.environment)
     facts = _bare_facts(session, spec, login_spec, login_keys)
-    wanted = _wanted(session, called, login_keys, facts.host, are_named=bool(keys))
+    wanted = _wanted_state(session, called, login_keys, facts.host, are_named=bool(keys))
     plan = preparation(facts, wanted)
     if plan.lacks_key:
         several = "this machine's agent has several keys" if login_keys else "no key of this machine is known"
@@ -217,7 +217,9 @@ def _logs_in(session: Session, spec: HostSpec, login_spec: HostSpec, bare: BareH
         return False
 
 
-def _wanted(session: Session, called: CalledHost, keys: tuple[str, ...], bare: BareHost, *, are_named: bool) -> Wanted:
+def _wanted_state(
+    session: Session, called: CalledHost, keys: tuple[str, ...], bare: BareHost, *, are_named: bool
+) -> Wanted:
     inventory, spec = called.inventory, called.spec
     is_relay = spec.id in inventory.relays
     fault = _source_fault(session, inventory, arch_of(bare)) if is_relay else ""
@@ -265,10 +267,10 @@ def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> B
     """Parse a host's answer, or raise `HostError`."""
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, wire.BareAnswer, answer.document, bare_host_in)
-    raise _unanswered(spec, answer, is_begun=is_begun)
+    raise _unanswered_error(spec, answer, is_begun=is_begun)
 
 
-def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
+def _unanswered_error(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
     address = f"{spec.id} ({spec.ssh.login_at(spec.address)})"
     another = "another login of the host's own, root or one with sudo, is named by --user"
     if is_begun:

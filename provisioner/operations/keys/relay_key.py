@@ -115,10 +115,10 @@ def progress_of_own_key(session: Session, relay: str) -> OwnKeyProgress:
         HostError: the relay could not be read.
         PolicyError: another inventory owns it.
     """
-    return _progress_from(session, relay, _plan_of(session, relay, {}))
+    return _progress_from(session, relay, _relay_plan(session, relay, {}))
 
 
-def _plan_of(session: Session, relay: str, allow: Mapping[str, int]) -> Planned:
+def _relay_plan(session: Session, relay: str, allow: Mapping[str, int]) -> Planned:
     planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
     planned.refuse_foreign()
     if relay in planned.unreadable:
@@ -276,7 +276,7 @@ class _OwnKeyChange:
         for name in request.leaves:
             if name not in session.inventory.facilities:
                 raise UsageError(f"there is no facility {name} to be left", object=name)
-        planned = _unarmed(lambda: _plan_of(session, request.relay, terms.allow), by)
+        planned = _unarmed(lambda: _relay_plan(session, request.relay, terms.allow), by)
         return cls(
             sessions, request, terms, by, session, OwnKeyOutcome(_progress_from(session, request.relay, planned))
         )
@@ -340,7 +340,7 @@ class _OwnKeyChange:
         for number in range(_LOOKS if until else 1):
             if number:
                 self.by.waits()
-            planned = _unarmed(lambda: _plan_of(self.session, self.request.relay, self.terms.allow), self.by)
+            planned = _unarmed(lambda: _relay_plan(self.session, self.request.relay, self.terms.allow), self.by)
             self.outcome.progress = _progress_from(self.session, self.request.relay, planned)
             if until is None or until(self.outcome.progress):
                 break

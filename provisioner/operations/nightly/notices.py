@@ -144,7 +144,7 @@ class Switchboard:
         """Return a function from facility to province, in a receiver's terms."""
         frame, outlines = self.frame, self.session.loaded.outlines
 
-        def province(facility: str) -> str:
+        def province_for_receiver(facility: str) -> str:
             outline = outlines.get(facility)
             if outline is None:
                 return ""
@@ -153,7 +153,7 @@ class Switchboard:
             is_in = frame.is_in(outline, receiver.province, receiver.province_scheme)
             return receiver.province if is_in else ""
 
-        return province
+        return province_for_receiver
 
 
 def switchboard(session: Session) -> Switchboard:
@@ -215,9 +215,9 @@ def tell_all(
 
     patience = HttpLimits.of(board.session.environment)
 
-    def tell(receiver: Receiver) -> Sending:
+    def send_or_report(receiver: Receiver) -> Sending:
         try:
-            return _tell(board, receiver, night, patience, dry=dry)
+            return _notify_receiver(board, receiver, night, patience, dry=dry)
         except Exception as error:  # noqa: BLE001 (a defect in one notice keeps none from anybody else)
             message = f"internal error ({type(error).__name__})"
             return Sending(receiver, SendOutcome.FAILED, message=message, hint="report this defect of provisioner")
@@ -225,10 +225,12 @@ def tell_all(
     if not receivers:
         return ()
     with ThreadPoolExecutor(min(_AT_ONCE, len(receivers)), "notices") as pool:
-        return tuple(pool.map(tell, receivers))
+        return tuple(pool.map(send_or_report, receivers))
 
 
-def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: HttpLimits, *, dry: bool) -> Sending:
+def _notify_receiver(
+    board: Switchboard, receiver: Receiver, night: NightReport, patience: HttpLimits, *, dry: bool
+) -> Sending:
     if fault := board.transports.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     last = board.last.get(receiver.id, LastNotice())
@@ -246,11 +248,11 @@ def _tell(board: Switchboard, receiver: Receiver, night: NightReport, patience: 
     outgoing = Outgoing(
         receiver, board.transports.secrets(receiver), datetime.now(UTC), name, notice.plain, letter, alerts
     )
-    sent = _sent(outgoing, sending, patience)
+    sent = _delivered(outgoing, sending, patience)
     return sent if sent.is_bad else _store_sent(board, sent, news, open_alerts)
 
 
-def _sent(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Sending:
+def _delivered(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Sending:
     try:
         delivered = deliver(outgoing, patience)
     except ReachError as error:
@@ -300,7 +302,7 @@ def send_test(board: Switchboard, name: str) -> Sending:
     delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
     outgoing = Outgoing(receiver, board.transports.secrets(receiver), now, delivery, document.plain, letter, alerts)
     patience = HttpLimits.of(board.session.environment)
-    return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
+    return _delivered(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
 
 
 def last_verification(session: Session) -> tuple[str, VerifyDocument]:

@@ -75,16 +75,16 @@ def run_night(session: Session, options: NightOptions, watcher: NightWatcher) ->
     with ExitStack() as stack:
         _take_lease(session, night, stack)
         steps: tuple[tuple[NightStep, Callable[[], StepOutcome]], ...] = (
-            (NightStep.VERIFY, lambda: _verify(session, night, watcher)),
+            (NightStep.VERIFY, lambda: _verify_night(session, night, watcher)),
             (NightStep.RECORD, lambda: _record(session, night)),
-            (NightStep.DRIFT, lambda: _compare(session, night, watcher)),
-            (NightStep.REPORT, lambda: _report(night)),
-            (NightStep.NOTIFY, lambda: _tell(session, night, watcher)),
+            (NightStep.DRIFT, lambda: _compare_hosts(session, night, watcher)),
+            (NightStep.REPORT, lambda: _write_reports(night)),
+            (NightStep.NOTIFY, lambda: _notify_receivers(session, night, watcher)),
         )
         for step, work in steps:
             _run_step(night, step, work)
         night.finished = datetime.now(UTC)
-        _run_step(night, NightStep.METRICS, lambda: _measure(session, night))
+        _run_step(night, NightStep.METRICS, lambda: _write_metrics(session, night))
         _conclude(session, night)
     return night
 
@@ -123,7 +123,7 @@ def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
 # --- the steps ------------------------------------------------------------------------------------
 
 
-def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
+def _verify_night(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     expect_verification(session, night.options.limits, night.options.verification)
     result = verify_with_memory(session, night.options.limit, night.options.verification)
     night.result, night.document = result, verify_document(result)
@@ -142,11 +142,11 @@ def _record(session: Session, night: NightRun) -> StepOutcome:
         night.run = error.object
         night.notes.append(error.message)
     finally:
-        tried(lambda: _report_verification(night))
+        tried(lambda: _write_verification(night))
     return StepOutcome()
 
 
-def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
+def _compare_hosts(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     planned = make_plan(session, night.options.limit, is_judged=False)
     night.planned = planned
     watcher.compared(planned)
@@ -159,17 +159,17 @@ def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOu
     return StepOutcome(code, plan_ending(planned.plan, judged=False) if code else ())
 
 
-def _report(night: NightRun) -> StepOutcome:
+def _write_reports(night: NightRun) -> StepOutcome:
     if night.options.report is None:
         return _SKIPPED
-    _report_verification(night)
+    _write_verification(night)
     folder = _folder(night.options.report)
     if night.planned is not None:
         _write(folder / "drift.json", plan_document(night.planned.plan, model=DriftDocument))
     return StepOutcome()
 
 
-def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
+def _notify_receivers(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     if not night.options.tells or night.document is None:
         return _SKIPPED
     board = switchboard(session)
@@ -182,7 +182,7 @@ def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutco
     return StepOutcome() if night.sendings else _SKIPPED
 
 
-def _measure(session: Session, night: NightRun) -> StepOutcome:
+def _write_metrics(session: Session, night: NightRun) -> StepOutcome:
     if night.options.metrics is None:
         return _SKIPPED
     # Metrics tell of this night as well: it is kept before them, and once more with what became of them.
@@ -217,7 +217,7 @@ def _folder(folder: Path) -> Path:
     return folder
 
 
-def _report_verification(night: NightRun) -> StepOutcome:
+def _write_verification(night: NightRun) -> StepOutcome:
     if night.options.report is None or night.is_reported:
         return _SKIPPED
     if night.result is not None and night.document is not None:

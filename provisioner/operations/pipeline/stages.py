@@ -215,7 +215,7 @@ def make_plan(
     session.settle(facts)
     hosts = tuple(_with_lifted(session.state.hosts[spec.id], lift) for spec in hosts)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
-    planned = _judged(session, _ReadHosts(limit, hosts, facts, errors), allowed, now)
+    planned = _judged_plan(session, _ReadHosts(limit, hosts, facts, errors), allowed, now)
     return planned.judged_by_rego(session, now) if is_judged else planned
 
 
@@ -228,7 +228,7 @@ def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, 
         {host: error for host, error in planned.unreadable.items() if host in hosts},
     )
     now = datetime.now(UTC)
-    return _judged(session, looked, dict(allow), now).judged_by_rego(session, now)
+    return _judged_plan(session, looked, dict(allow), now).judged_by_rego(session, now)
 
 
 class _ReadHosts(NamedTuple):
@@ -238,7 +238,7 @@ class _ReadHosts(NamedTuple):
     errors: dict[str, HostError]
 
 
-def _judged(session: Session, looked: _ReadHosts, allowed: dict[str, int], now: datetime) -> Planned:
+def _judged_plan(session: Session, looked: _ReadHosts, allowed: dict[str, int], now: datetime) -> Planned:
     limit, hosts, facts, errors = looked
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
@@ -639,7 +639,7 @@ def site_packages(session: Session, facilities: Sequence[str], valid: Validity) 
         raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
     packages = {
         name: with_printed_sheets(
-            _package(inventory, secrets, rendered[name], session.templates, valid)
+            _site_package(inventory, secrets, rendered[name], session.templates, valid)
             if name in rendered
             else render_closed_site(name, session.templates, _system_of(inventory, name))
         )
@@ -650,7 +650,7 @@ def site_packages(session: Session, facilities: Sequence[str], valid: Validity) 
     return SitePackages(packages, closed, left_out, inventory, secrets.digest_key)
 
 
-def _package(
+def _site_package(
     inventory: Inventory, secrets: Secrets, facility: Facility, templates: Templates, valid: Validity
 ) -> SitePackage:
     spec = site_spec(inventory, secrets, facility)

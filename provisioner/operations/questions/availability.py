@@ -148,7 +148,7 @@ class _SpanRecords:
     damaged: tuple[str, ...] = ()
 
 
-def _joined(parts: Sequence[_SpanRecords]) -> _SpanRecords:
+def _joined_records(parts: Sequence[_SpanRecords]) -> _SpanRecords:
     times: dict[str, GroupTimes] = {}
     for part in parts:
         for name, group in part.times.items():
@@ -186,15 +186,17 @@ class _Reader:
         Raises:
             StateError: the history cannot be read.
         """
-        pieces = [self._pieces(span) for span in spans]
+        pieces = [self._pieces_of(span) for span in spans]
         all_pieces = [piece for of_span in pieces for piece in of_span]
         # The rows of named provinces have not been counted.
         in_threads = len(all_pieces) >= _MANY_PIECES and any(piece.newest is not None for piece in all_pieces)
         done = list(in_parallel(self._read_unless_it_fails, all_pieces)) if in_threads else []
         by_piece = dict(zip(all_pieces, done, strict=False))
-        return [_joined([by_piece.get(piece) or self._read(piece) for piece in of_span]) for of_span in pieces]
+        return [
+            _joined_records([by_piece.get(piece) or self._read_piece(piece) for piece in of_span]) for of_span in pieces
+        ]
 
-    def _pieces(self, span: Span) -> list[_Piece]:
+    def _pieces_of(self, span: Span) -> list[_Piece]:
         if provinces := self._limit.wanted.get("province"):
             return [_Piece(span, f"{name}/") for name in sorted({*provinces, *self._limit.parts})]
         extent = read_extent(self._place, span, self._longest)
@@ -205,11 +207,11 @@ class _Reader:
     def _read_unless_it_fails(self, piece: _Piece) -> _SpanRecords | None:
         """Read a piece; `None` on failure, which a second read reports."""
         try:
-            return self._read(piece)
+            return self._read_piece(piece)
         except ProvisionerError:
             return None
 
-    def _read(self, piece: _Piece) -> _SpanRecords:
+    def _read_piece(self, piece: _Piece) -> _SpanRecords:
         looks = read_span(self._place, piece.prefix, piece.span, self._longest, piece.newest)
         tables = looks.tables.values()
         takes = self._takes if self._limit.wanted.keys() - {"province"} else None

@@ -198,7 +198,7 @@ def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, ses
     if _has_errors(rules.check_across(view)):
         return None
     contents = {path: content for path, content in new.contents.items() if path not in moved}
-    contents |= {file.relative: _content(file, sites.get(file)) for file in layout.files}
+    contents |= {file.relative: _content_at(file, sites.get(file)) for file in layout.files}
     texts = {site.outline.id: site.text for site in sites.values() if site.outline}
 
     def build(name: str) -> Facility:
@@ -245,7 +245,7 @@ def _older_outlines(
     return dict(sorted(older.items()))
 
 
-def _content(file: File, site: Site | None) -> str:
+def _content_at(file: File, site: Site | None) -> str:
     if site is not None:
         return site.content
     data = _bytes_at(file.root, file.relative)
@@ -267,7 +267,7 @@ def _compared_hosts(
 ) -> Plan | None:
     (old, new), (tree, objects), (allow, now) = revisions, recorded, how
     moved = {p for p in objects.keys() | tree.objects.keys() if objects.get(p) != tree.objects.get(p)}
-    scope = _scope(old, new, moved)
+    scope = _scope_of_changes(old, new, moved)
     if scope is None:
         return None
     before, after = (revision.reduced_to(scope.built) for revision in revisions)
@@ -304,7 +304,7 @@ def _compared_hosts(
     return judged_by_rego(session, plan, after, {spec.id: spec for spec in hosts}, now)
 
 
-def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
+def _scope_of_changes(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
     old_lock, new_lock = old.frame.allocations, new.frame.allocations
     if (old_lock.relays, old_lock.centres, old_lock.protected) != (
         new_lock.relays,

@@ -203,11 +203,11 @@ class _Holders:
             try:
                 if answer.outcome is not CallOutcome.ANSWERED:
                     raise unanswered(call.spec, answer)
-                self._take(parse_facts(call.spec.id, answer.document))
+                self._add_facts(parse_facts(call.spec.id, answer.document))
             except HostError as error:
                 self.unanswered[call.spec.id] = error
 
-    def _take(self, facts: HostFacts) -> None:
+    def _add_facts(self, facts: HostFacts) -> None:
         self.epochs[facts.host] = facts.epoch
         if facts.recorded is not None:
             self.held += _witnessed_heads(facts.host, "manifest", [facts.recorded])
@@ -228,7 +228,7 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
         StateError: the history cannot be read.
     """
     folder = _folder_of(session)
-    with _opened(folder) as runs:
+    with _opened_runs(folder) as runs:
         if runs is None:
             raise _no_record(folder)
         yield runs
@@ -261,7 +261,7 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
     holders = _Holders(session, place)
     if options.hosts:
         holders.ask_hosts()
-    with _opened(place) as runs:
+    with _opened_runs(place) as runs:
         if runs is None and not holders.held and not holders.confirmed:
             raise _no_record(place)
         chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
@@ -312,7 +312,7 @@ def _folder_of(session: Session) -> StateFolder:
 
 
 @contextmanager
-def _opened(folder: StateFolder) -> Iterator[PastRuns | None]:
+def _opened_runs(folder: StateFolder) -> Iterator[PastRuns | None]:
     history = find_history(folder)
     if history is None:
         yield None

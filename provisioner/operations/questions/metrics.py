@@ -98,7 +98,7 @@ class RecordedMetrics:
     def _made(
         self, history: History, newest: Sequence[Recorded], now: datetime, nights: Mapping[str, datetime]
     ) -> MetricSheet:
-        looks = [look for recorded in newest if (look := _look(history, recorded)) is not None]
+        looks = [look for recorded in newest if (look := _recorded_look(history, recorded)) is not None]
         return night_sheet(self.place.inventory, looks, now, nights)
 
 
@@ -118,7 +118,7 @@ def _moment(text: object) -> datetime | None:
         return None
 
 
-def _look(history: History, recorded: Recorded) -> RecordedLook | None:
+def _recorded_look(history: History, recorded: Recorded) -> RecordedLook | None:
     document, run = verification_of(history, recorded.run.id), recorded.run
     if document is None or recorded.finished is None:
         return None

@@ -65,7 +65,7 @@ def facility_step(root: Path, facility: str, environment: Mapping[str, str], now
     status = whole.statuses([facility], Limit())[0]
     problems = problems_of(root, whole.loaded, environment, cache_of(root, environment))
     unchecked = any(problem.code == SECRETS_NOT_CHECKED for problem in problems)
-    sentence, command, afterwards = _step(whole, status, [p for p in problems if p.stops])
+    sentence, command, afterwards = _next_step(whole, status, [p for p in problems if p.stops])
     return FacilityStep(facility, status.standing.state.words, sentence, command, afterwards, unchecked)
 
 
@@ -82,22 +82,22 @@ def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, 
 _Step = tuple[str, Command, Command]
 
 
-def _step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
+def _next_step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
     site = status.facility
     problems = [problem for problem in errors if site.id in problem.facilities]
     if broken := [problem for problem in problems if problem.code not in _STEPS | _SIGNED_ANEW]:
         return f"correct its file: {broken[0].message} ({broken[0].place})", (), ()
     if site.operating.is_carried and not _is_waiting(status):
         signed = whole.inventory.settings.policy.sign_offs is SignOffs.SIGNED
-        step = _of_plan(site, signed=signed) or _of_lock(whole, site, problems, errors)
-        step = step or _of_secrets(site, problems) or _of_gateway(site, problems)
+        step = _plan_step(site, signed=signed) or _lock_step(whole, site, problems, errors)
+        step = step or _secrets_step(site, problems) or _gateway_step(site, problems)
         if step:
             return step
         if _is_accepted(status):
             return "the successor's connection is accepted", ("facility", "move", site.id, "--finish"), ()
     elif any(problem.code == ALLOCATION_MISSING for problem in problems):
         return "its addresses are to be given back", ("allocate",), ()
-    return _of_hosts(whole, status)
+    return _hosts_step(whole, status)
 
 
 def _is_waiting(status: FacilityStatus) -> bool:
@@ -118,7 +118,7 @@ def _is_accepted(status: FacilityStatus) -> bool:
     return FacilityState.ACCEPTED in ConnectionProgress(status.facility, successor, status.evidence).steps
 
 
-def _of_plan(site: Outline, *, signed: bool) -> _Step | None:
+def _plan_step(site: Outline, *, signed: bool) -> _Step | None:
     if not site.cameras:
         command: Command = ("camera", "add", site.id)
         zone_options = (
@@ -139,13 +139,13 @@ def _of_plan(site: Outline, *, signed: bool) -> _Step | None:
         return f"it has {lack}", ("facility", "plan", site.id), ()
     for plan in filter(None, (site.plan, site.successor)):
         if missing := plan.unsigned:
-            return _signing(site, plan, missing[:1] if signed else missing, signed=signed)
+            return _signing_step(site, plan, missing[:1] if signed else missing, signed=signed)
         if not plan.agreed:
             return "all three have signed: it is agreed", ("facility", "plan", site.id), ()
     return None
 
 
-def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, signed: bool) -> _Step:
+def _signing_step(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, signed: bool) -> _Step:
     by = [argument for party in missing for argument in ("--by", party.value)]
     by = ["--all-parties"] if len(missing) == len(Party) else by
     extra = ["--successor"] if plan is site.successor else []
@@ -166,7 +166,7 @@ def _signing(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], *, si
     return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {subject}", command, ()
 
 
-def _of_lock(
+def _lock_step(
     whole: Overview, site: Outline, problems: Collection[Problem], errors: Collection[Problem]
 ) -> _Step | None:
     relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
@@ -186,7 +186,7 @@ def _without_keys(whole: Overview, relays: Collection[str]) -> Iterator[str]:
     yield from (name for name, host in lock.centres.items() if host.public_key is None)
 
 
-def _of_secrets(site: Outline, problems: Collection[Problem]) -> _Step | None:
+def _secrets_step(site: Outline, problems: Collection[Problem]) -> _Step | None:
     if any(problem.code == SECRETS_MISSING for problem in problems):
         return "its pre-shared key is not drawn yet", ("keys", "init"), ()
     lead = f"facility {site.id}: "
@@ -199,7 +199,7 @@ def _of_secrets(site: Outline, problems: Collection[Problem]) -> _Step | None:
     return None
 
 
-def _of_gateway(site: Outline, problems: Collection[Problem]) -> _Step | None:
+def _gateway_step(site: Outline, problems: Collection[Problem]) -> _Step | None:
     if not any(problem.code == GATEWAY_KEY_MISSING for problem in problems):
         return None
     folder = Placeholder("DIR", "a new folder for its package")
@@ -252,7 +252,7 @@ def _never_applied(whole: Overview, site: Outline) -> tuple[str, ...]:
     return (site.plan.relay, *(centre for centre in centres if centre not in applied_centres))
 
 
-def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
+def _hosts_step(whole: Overview, status: FacilityStatus) -> _Step:
     """Return the step with a complete inventory: apply, verify, or wait."""
     site, state = status.facility, status.standing.state
     limited = ("--limit", f"facility={site.id}")

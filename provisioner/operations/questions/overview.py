@@ -149,7 +149,7 @@ class Overview:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
         limit = self._read(limit)
-        chosen = [facility for facility in named if facility.id not in without and self._takes(limit, facility)]
+        chosen = [facility for facility in named if facility.id not in without and self._is_in_limit(limit, facility)]
         if not chosen:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
             raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")
@@ -184,7 +184,7 @@ class Overview:
             hint = did_you_mean(name, self.inventory.facilities, "name the id in its file")
             raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
-    def _takes(self, limit: Limit, facility: Outline) -> bool:
+    def _is_in_limit(self, limit: Limit, facility: Outline) -> bool:
         if not limit.wanted:
             return True
         plans = [plan for plan in (facility.plan, facility.successor) if plan]
@@ -215,7 +215,7 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
         )
     folder = state_folder_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
-        evidence, unended = _evidence(folder)
+        evidence, unended = _evidence_and_unended(folder)
     inventory = _public(inventory) if _has_private(problems) else inventory
     return Overview(root, loaded, inventory, problems, evidence, folder, now, unended)
 
@@ -250,7 +250,7 @@ def _public_outline(outline: Outline) -> Outline:
     return outline._replace(remarks=remarks)
 
 
-def _evidence(folder: StateFolder) -> tuple[Evidence, tuple[str, ...]]:
+def _evidence_and_unended(folder: StateFolder) -> tuple[Evidence, tuple[str, ...]]:
     history = history_at(folder)
     if history is None:
         return NO_EVIDENCE, ()

@@ -50,19 +50,19 @@ def record_handed(session: Session, packages: SitePackages) -> str:
     if inventory is None or not packages.files:
         return ""
     documents = {
-        name: _package(inventory, name, takes_down=package.takes_down, until=package.until)
+        name: _package_document(inventory, name, takes_down=package.takes_down, until=package.until)
         for name, package in packages.files.items()
         if not package.is_sheet
     }
     if not documents:
         return ""
-    key = packages.digest_key or _digest_key(session)
+    key = packages.digest_key or _digest_key_or_none(session)
     if key is None:
         return f"this is done, and not recorded: {_SHUT}"
     return record_run(session, Operation.SITE_PACKAGE, of_facilities(documents), _document(documents), key)
 
 
-def _package(inventory: Inventory, name: str, *, takes_down: bool, until: date | None = None) -> Document:
+def _package_document(inventory: Inventory, name: str, *, takes_down: bool, until: date | None = None) -> Document:
     facility = inventory.facilities.get(name)
     if takes_down or facility is None:
         return {"relays": [], "digest": _TAKEN_DOWN, "takes_down": True}
@@ -83,7 +83,7 @@ def _named(inventory: BaseInventory, facility: Facility | Outline) -> tuple[Name
     return (*tunnels, *(NamedRelay(end.relay, end.fingerprint, endpoint_text(*end.endpoint), "", "") for end in pushed))
 
 
-def _digest_key(session: Session) -> Secret | None:
+def _digest_key_or_none(session: Session) -> Secret | None:
     tolerate = {GATEWAY_KEY_MISSING, SECRETS_MISSING, LOGIN_MISSING}
     try:
         part = session.part({GATEWAY_KEY_MISSING})
@@ -118,9 +118,9 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
             )
             hint += f" provisioner gateway installed {name} --as-desired"
             raise UsageError(f"no package of {name} is recorded as handed out", hint=hint, object=name)
-        desired = _package(inventory, name, takes_down=_takes_down(inventory, name)) if as_desired else None
+        desired = _package_document(inventory, name, takes_down=_takes_down(inventory, name)) if as_desired else None
         documents[name] = desired or {"digest": handed[-1].digest}
-    key = _digest_key(session)
+    key = _digest_key_or_none(session)
     if key is None:
         hint = "set its password: ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"nothing is recorded: {_SHUT}", hint=hint)
@@ -175,7 +175,7 @@ def package_statuses(
     Facilities without a need for a package, or not ready for one, are left out. `today` checks expiry, if given.
     """
     wanted = ((facility.id, _wanted(inventory, facility, lambda _: "")) for facility in facilities)
-    return _statuses(wanted, records, evidence, today)
+    return _package_statuses(wanted, records, evidence, today)
 
 
 def full_package_statuses(
@@ -190,10 +190,10 @@ def full_package_statuses(
         return package_digest(inventory, facility) if records.get(facility.id, NO_RECORD).handed else ""
 
     wanted = ((facility.id, _wanted(inventory, facility, digest_of)) for facility in facilities)
-    return _statuses(wanted, records, evidence, None)
+    return _package_statuses(wanted, records, evidence, None)
 
 
-def _statuses(
+def _package_statuses(
     wanted_packages: Iterable[tuple[str, WantedPackage | None]],
     records: Mapping[str, PackageRecord],
     evidence: Evidence,

@@ -44,7 +44,7 @@ def undeclared_changes(touched: Touched, watch: Watch) -> tuple[str, ...]:
     before, after = watch.before.sessions, watch.last
     if before is None or after is None:
         return ()
-    return (*_relay_changes(touched, watch, before, after), *_configured(touched, before, after))
+    return (*_relay_changes(touched, watch, before, after), *_configuration_changes(touched, before, after))
 
 
 def _relay_changes(
@@ -68,7 +68,7 @@ def _relay_changes(
     ]
 
 
-def _configured(touched: Touched, before: wire.SessionsAnswer, after: wire.SessionsAnswer) -> list[str]:
+def _configuration_changes(touched: Touched, before: wire.SessionsAnswer, after: wire.SessionsAnswer) -> list[str]:
     reset = [] if touched.everything else _reset(touched, before["peers"], after["peers"])
     if not touched.planned:
         return reset

@@ -203,19 +203,19 @@ class Watch:
     @classmethod
     def since(cls, before: GateResult, served: Served) -> Watch:
         """Begin with the look before a switch."""
-        return cls(before, served, _steady(before.sessions, served))
+        return cls(before, served, _steady_sessions(before.sessions, served))
 
     def after(self, result: GateResult, at_s: float) -> Watch:
         """Return this watch with one more look."""
-        readings = {**self.readings, **_readings(self.readings, result, at_s)}
+        readings = {**self.readings, **_readings_after(self.readings, result, at_s)}
         why_not = {n: reason for n, reason in {**self.why_not, **result.why_not}.items() if n not in result.up}
         watch = replace(self, asked_s=at_s, readings=readings, why_not=why_not)
         if result.sessions is None:
             return watch
         watch = replace(watch, first=self.first or result.sessions, last=result.sessions)
-        return watch if result.sessions["paths"] is None else watch._followed(result, result.sessions, at_s)  # noqa: SLF001
+        return watch if result.sessions["paths"] is None else watch._after_sessions(result, result.sessions, at_s)  # noqa: SLF001
 
-    def _followed(self, result: GateResult, now: wire.SessionsAnswer, at_s: float) -> Watch:
+    def _after_sessions(self, result: GateResult, now: wire.SessionsAnswer, at_s: float) -> Watch:
         signs, absent, back = dict(self.signs), {}, set(self.back)
         paths = now["paths"] or {}
         for name, session in self.steady.items():
@@ -244,10 +244,10 @@ class Watch:
 
 def parse_report(host: str, document: object) -> ChangeReport:
     """Parse a host's answer about a change, or raise `HostError`."""
-    return parsed(host, wire.ChangeAnswer, document, lambda answer: _report(host, answer))
+    return parsed(host, wire.ChangeAnswer, document, lambda answer: _change_report(host, answer))
 
 
-def _report(host: str, answer: wire.ChangeAnswer) -> ChangeReport:
+def _change_report(host: str, answer: wire.ChangeAnswer) -> ChangeReport:
     state = ChangeState(answer["outcome"])
     # Other parts of an answer count only in these states.
     facts = answer.get("facts") if state in {ChangeState.APPLIED, ChangeState.STALE} else None
@@ -305,7 +305,7 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> GateResu
     return GateResult(frozenset(names_up), why_not, look.sessions, ports, relay_errors)
 
 
-def _steady(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wire.SessionAnswer]:
+def _steady_sessions(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wire.SessionAnswer]:
     if before is None or before["paths"] is None:
         return {}
     measured, wanted = before["over_s"] >= _STILL_S, served.paths
@@ -313,7 +313,7 @@ def _steady(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wir
     return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
 
 
-def _readings(previous: Mapping[str, Reading], result: GateResult, at_s: float) -> dict[str, Reading]:
+def _readings_after(previous: Mapping[str, Reading], result: GateResult, at_s: float) -> dict[str, Reading]:
     never = Reading(at_s, up=True)
     last_readings = {name: previous.get(name, never) for name in result.why_not}
     dark = {

@@ -122,7 +122,7 @@ class Dispatcher:
         except queue.Empty:
             pass
         if self._quick_runs() < _RUNS_AT_ONCE and (batch := self._next_batch()):
-            self._carry(batch)
+            self._run_batch(batch)
         elif not self._runs and self._due:
             self._sleep(max(0.0, self._due[0].at - self._clock()))
         return None
@@ -149,7 +149,7 @@ class Dispatcher:
         heapq.heapify(self._due)
         return batch
 
-    def _carry(self, batch: Sequence[_QueuedCall]) -> None:
+    def _run_batch(self, batch: Sequence[_QueuedCall]) -> None:
         calls = [item.call for item in batch]
         timeout_s = max(item.timeout_s for item in batch)
         if not isinstance(self._runner, OpenRunner):
@@ -159,9 +159,9 @@ class Dispatcher:
         run = batch[0].number
         with self._lock:
             self._runs[run] = self._clock() - (_SLOW_S if batch[0].waits else 0.0)
-        threading.Thread(target=self._stream, args=(self._runner, run, calls, timeout_s), daemon=True).start()
+        threading.Thread(target=self._stream_answers, args=(self._runner, run, calls, timeout_s), daemon=True).start()
 
-    def _stream(self, runner: OpenRunner, run: int, calls: Sequence[HostCall], timeout_s: float) -> None:
+    def _stream_answers(self, runner: OpenRunner, run: int, calls: Sequence[HostCall], timeout_s: float) -> None:
         missing = {call.spec.id for call in calls}
         error = "the run ended without an answer"
         try:

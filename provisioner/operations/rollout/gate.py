@@ -141,14 +141,14 @@ class _Question:
 
     def decision(self) -> Decision:
         """Return the gate's decision."""
-        if cause := self._failed():
+        if cause := self._failure_cause():
             return Decision(GateVerdict.FAIL, cause, not_up=self._not_up())
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
         waits = waits or self.nobody_reads or self._is_silent() or self._has_stopped_reporting()
         settles = self._not_up() and self.elapsed_s < self.rules.settle_s
         unproved = self._unproved() | self.unread
         if not (waits or settles or unproved or self._too_soon()):
-            return Decision(GateVerdict.PASS, notes=tuple(self._notes()), is_good=True, not_up=self._not_up())
+            return Decision(GateVerdict.PASS, notes=tuple(self._gate_notes()), is_good=True, not_up=self._not_up())
         is_urgent = waits or bool(settles)
         again_s = self._again_s(urgent=is_urgent)
         read = self.missing | self.new_missing | self.dark
@@ -225,14 +225,14 @@ class _Question:
 
     # --- vain waits -------------------------------------------------------------------------------
 
-    def _failed(self) -> str:
-        late = {n for n in self.missing if self.elapsed_s >= self._until(self._dark_since(n))}
+    def _failure_cause(self) -> str:
+        late = {n for n in self.missing if self.elapsed_s >= self._wait_end(self._dark_since(n))}
         if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
-            return self._no_picture(sorted(late) + sorted(self.required & self.new_missing))
+            return self._no_picture_text(sorted(late) + sorted(self.required & self.new_missing))
         patience = max(self.rules.patience_s, OWN_S)
         lasting = {n for n, absence in self.lost.items() if self.elapsed_s >= absence.since_s + patience}
         if len(lasting) > self._allowed_lost():
-            return f"undeclared change: {self._sources(lasting)}"
+            return f"undeclared change: {self._lost_source_text(lasting)}"
         if self.nobody_reads and self.elapsed_s >= patience:
             return f"undeclared change: every reader of paths that the plan does not name was cut ({self.left})"
         if self._has_stopped_reporting() and self.elapsed_s >= patience:
@@ -260,17 +260,17 @@ class _Question:
             return reading.dark_s
         return absence.since_s if absence is not None else 0.0
 
-    def _until(self, since_s: float) -> float:
+    def _wait_end(self, since_s: float) -> float:
         return min(since_s, _LATE_S) + self.rules.patience_s
 
-    def _sources(self, names: Collection[str]) -> str:
+    def _lost_source_text(self, names: Collection[str]) -> str:
         first = min(names)
         more = f", and {len(names) - 1} more" if len(names) > 1 else ""
         port = self.watch.absent[first].port
         tried = f" (its device: {port})" if port else ""
         return f"path {first} lost its source and stays without one{tried}{more}"
 
-    def _no_picture(self, missing: list[str]) -> str:
+    def _no_picture_text(self, missing: list[str]) -> str:
         if not missing:
             new = sorted(self.new_missing)
             return f"no picture of {counted(len(new), 'new path')}: {self._why(new[0])}"
@@ -283,7 +283,7 @@ class _Question:
 
     # --- what a person should know ----------------------------------------------------------------
 
-    def _notes(self) -> Iterable[str]:
+    def _gate_notes(self) -> Iterable[str]:
         yield from (f"new, and gives no picture: {self._why(name)}" for name in sorted(self.new_missing))
         yield from (f"gave no picture before and gives none now: {self._why(name)}" for name in sorted(self.dark))
         for name in sorted(self.missing):

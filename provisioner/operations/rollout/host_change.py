@@ -147,7 +147,7 @@ class HostChange:
         self._cause, self._taken_back = cause, True
         if is_free and self.state in {State.START, State.WAITING}:
             self._on(Event.WITHDRAWN)
-            return self._end(HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
+            return self._set_result(HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
         self._on(Event.TAKEN_BACK)
         return [JournalStep(self.host, "abort", "due", {"cause": cause})]
 
@@ -176,7 +176,7 @@ class HostChange:
 
         `result` is set at the end.
         """
-        steps, wait_s = self._taken(answer)
+        steps, wait_s = self._process_answer(answer)
         if self.result is None and self._overdue():
             return [*steps, *self._end_unknown(f"{self.host} says no end of it for {_LONGEST_S / 60:.0f} minutes")], 0.0
         return steps, wait_s
@@ -184,11 +184,11 @@ class HostChange:
     def _on(self, event: Event) -> None:
         self.state = next_state(self.state, event)
 
-    def _taken(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
+    def _process_answer(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
         if answer.outcome in _UNSENT and Event.UNSENT in TABLE[self.state]:
             # The host got no call, so there is no result to ask for.
             self._on(Event.UNSENT)
-            return self._end(HostOutcome.NOT_STARTED, answer.error, refusal=_UNSENT[answer.outcome]), 0.0
+            return self._set_result(HostOutcome.NOT_STARTED, answer.error, refusal=_UNSENT[answer.outcome]), 0.0
         if answer.outcome is not CallOutcome.ANSWERED:
             return self._unanswered(answer.error)
         try:
@@ -205,7 +205,7 @@ class HostChange:
         self._heard = self.options.clock()
         self._steps += report.steps
         self._notes += report.notes
-        return self._understood(event, report)
+        return self._process_report(event, report)
 
     def _event_of(self, report: ChangeReport) -> Event | None:
         """Return an answer's event; `None` if it contradicts the calls sent."""
@@ -222,14 +222,14 @@ class HostChange:
             case _:
                 return Event(report.state.value)
 
-    def _understood(self, event: Event, report: ChangeReport) -> tuple[list[JournalStep], float]:
+    def _process_report(self, event: Event, report: ChangeReport) -> tuple[list[JournalStep], float]:
         was_looked_at, call_state = self.state is State.LOOK, self.state
         self._on(event)
         match event:
             case Event.ARMED if was_looked_at:
-                return self._looked(report)
+                return self._after_look(report)
             case Event.ARMED:
-                return self._armed(report), 0.0
+                return self._after_arming(report), 0.0
             case Event.ABSENT:
                 self._wait_for_others()
                 return [JournalStep(self.host, "status", report.state.value)], 0.0
@@ -239,7 +239,7 @@ class HostChange:
             case Event.BUSY:
                 return [], _RETRY_S
             case _:
-                return self._ended(call_state, report), 0.0
+                return self._end_by_report(call_state, report), 0.0
 
     def _overdue(self) -> bool:
         """Return whether the change takes longer than possible."""
@@ -253,7 +253,7 @@ class HostChange:
 
     # --- answers that lead on -----------------------------------------------------------------------
 
-    def _armed(self, report: ChangeReport) -> list[JournalStep]:
+    def _after_arming(self, report: ChangeReport) -> list[JournalStep]:
         self._has_waited = True
         self._looks.begin(report, self._heard, is_waited_for=self.is_waited_for)
         steps = [JournalStep(self.host, "armed", "done", {"up_before": len(self._looks.watch.before.up)})]
@@ -265,7 +265,7 @@ class HostChange:
             self._pass()
         return steps
 
-    def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+    def _after_look(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
         decision = self._looks.take(report.after, self._heard)
         if decision is None:
             # It was only asked for so that its switch does not go off.
@@ -299,7 +299,7 @@ class HostChange:
 
     # --- final answers, and missing ones -------------------------------------------------------------
 
-    def _ended(self, call_state: State, report: ChangeReport) -> list[JournalStep]:
+    def _end_by_report(self, call_state: State, report: ChangeReport) -> list[JournalStep]:
         outcome, refusal = _ENDS[report.state]
         cause = report.cause
         if self._taken_back and call_state is State.STATUS_BACK and report.state is ChangeState.NOT_STARTED:
@@ -314,7 +314,7 @@ class HostChange:
         if outcome is not HostOutcome.APPLIED and self._lost and self._lost not in cause:
             cause = f"{cause} ({self._lost})" if cause else self._lost
         facts = report.facts if outcome is HostOutcome.APPLIED else None
-        return self._end(outcome, cause, refusal=refusal, receipt=report.receipt, facts=facts)
+        return self._set_result(outcome, cause, refusal=refusal, receipt=report.receipt, facts=facts)
 
     def _stale(self, report: ChangeReport) -> str:
         """Return why a plan does not fit the host any more."""
@@ -332,7 +332,7 @@ class HostChange:
         if now - self._heard > self.options.confirm_s + RETURN_S:
             self._on(Event.UNKNOWN)
             cause = f"no new connection after the change; the host returns to last-good by itself: {error}"
-            return self._end(HostOutcome.UNREACHABLE, cause), 0.0
+            return self._set_result(HostOutcome.UNREACHABLE, cause), 0.0
         self._on(Event.SILENT)
         self._unseen = error
         return [JournalStep(self.host, step, "no answer", {"error": error})], _RETRY_S
@@ -359,9 +359,9 @@ class HostChange:
         self._on(Event.UNKNOWN)
         where = f"{self.job.spec.names.receipts}/{self.run_id}.json"
         cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"
-        return self._end(HostOutcome.UNREACHABLE, cause)
+        return self._set_result(HostOutcome.UNREACHABLE, cause)
 
-    def _end(
+    def _set_result(
         self,
         outcome: HostOutcome,
         cause: str,

@@ -200,7 +200,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         contents["identity"] = identity_content(job.spec)
     request: ApplyRequest = {
         "operation": "apply",
-        **_common(job, run_id, options, begins=True),
+        **_common_request(job, run_id, options, begins=True),
         "files": {file.path: _file(number, file) for number, file in enumerate(job.files)},
         "observe": observed,
         "expected_live_digest": job.expected,
@@ -218,11 +218,11 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
 def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:
     return {
         "operation": "rollback",
-        **_common(job, run_id, options, begins=True),
+        **_common_request(job, run_id, options, begins=True),
         "target": target,
         "bare": True,
         "digest_key": job.spec.digest_key.reveal(),
-        "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
+        "wanted": dict(sorted({**_served(job, job.carrier), **_wanted_digests(job)}.items())),
         "lockout": _lockout(job, options),
         "gate": _look(job, job.touched.read, (), _BEFORE_S) if options.gate else None,
         "held": sorted(job.spec.frozen_names),
@@ -236,7 +236,7 @@ def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) 
         order_fields |= {"wait_s": order.wait_s, "early_s": order.early_s}
     if order.since is not None:
         order_fields |= {"since": order.since, "first": order.at_once}
-    request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": order_fields}
+    request: LookRequest = {"operation": "look", **_common_request(job, run_id, options), "gate": order_fields}
     return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
 
 
@@ -249,7 +249,7 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool =
     files = [file.path for file in job.files]
     request: ConfirmRequest = {
         "operation": "confirm",
-        **_common(job, run_id, options),
+        **_common_request(job, run_id, options),
         "files": files,
         "observe": observed,
     }
@@ -258,13 +258,13 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool =
 
 def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
     """Return the call that rolls the host back at once."""
-    request: AbortRequest = {"operation": "abort", **_common(job, run_id, options), "cause": cause}
+    request: AbortRequest = {"operation": "abort", **_common_request(job, run_id, options), "cause": cause}
     return HostCall(job.spec, request, unproved=job.unproved)
 
 
 def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """Return the call that asks for the run's outcome."""
-    request: StatusRequest = {"operation": "status", **_common(job, run_id, options)}
+    request: StatusRequest = {"operation": "status", **_common_request(job, run_id, options)}
     return HostCall(job.spec, request, unproved=job.unproved)
 
 
@@ -292,7 +292,7 @@ def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
     return served | {path.name: _digest(job, _source(path)) for spec in relays for path in spec.paths}
 
 
-def _wanted(job: Job) -> dict[str, str]:
+def _wanted_digests(job: Job) -> dict[str, str]:
     peers = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in job.spec.tunnel.peers}
     if job.spec.media is None:
         return peers
@@ -359,7 +359,7 @@ def _file(number: int, file: RenderedFile) -> FileToPut:
     return {"content": str(number), "mode": file.mode, "owner": file.owner, "group": file.group}
 
 
-def _common(job: Job, run_id: str, options: RolloutOptions, *, begins: bool = False) -> ChangeRequest:
+def _common_request(job: Job, run_id: str, options: RolloutOptions, *, begins: bool = False) -> ChangeRequest:
     spec = job.spec
     relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
     program: ProgramToInstall | None = None

@@ -126,7 +126,7 @@ class Looks:
         self._unseen_since = None
         if self._rules is None or not self.are_gated:
             return None
-        decision = self._decide(after, heard, self._rules)
+        decision = self._decide_by_look(after, heard, self._rules)
         self.is_good = decision.is_good and not self._unread
         if decision.verdict is GateVerdict.FAIL:
             self.is_good = False
@@ -139,7 +139,7 @@ class Looks:
             self.held_s = max(0.0, decision.again_s - early_s)
         return decision
 
-    def _decide(self, after: Look, heard: float, rules: GateRules) -> Decision:
+    def _decide_by_look(self, after: Look, heard: float, rules: GateRules) -> Decision:
         start_s = self._since if self._since is not None else heard
         if after.first is not None:
             # Only this look shows changes within the watch, such as a peer's reset session.

@@ -297,7 +297,7 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     """Yield failures, remaining changes among them, and an early end's cause."""
     worse = sum(1 for kind in (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED) if by_class[kind])
     yield from failed[:worse]
-    yield from _remaining(end)
+    yield from _remaining_lines(end)
     yield from (msg("the record of the run is not whole: {note}", note) for note in end.notes)
     yield from failed[worse:]
     yield from _dark(end)
@@ -310,7 +310,7 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
         yield frozen_ending([facility.id for facility in end.held])
 
 
-def _remaining(end: RunEnd) -> Iterator[str]:
+def _remaining_lines(end: RunEnd) -> Iterator[str]:
     if end.remaining:
         listed = [f"{c.resource.value} {c.name} on {c.host} ({c.reason})" for c in end.remaining[:_REMAINING]]
         more = len(end.remaining) - _REMAINING

@@ -150,7 +150,7 @@ class WaveProgress:
                 continue
             self._settle()
             if (answer := self._calls.receive()) is not None:
-                self._take(answer)
+                self._process_answer(answer)
 
     # --- waves --------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class WaveProgress:
             started = [host for host in wave.hosts if host in progress.started]
             open_wave = self._begin(wave, [host for host in wave.hosts if host not in progress.started], taken_up=True)
             for host in started:
-                self._start(open_wave, host)
+                self._start_host(open_wave, host)
         self._left = self._left[started_waves[-1] + 1 :] if started_waves else self._left
 
     def _begin(self, wave: Wave, waiting: Sequence[str], *, taken_up: bool = False) -> _OpenWave:
@@ -185,7 +185,7 @@ class WaveProgress:
                 self._end = ("interrupted", _INTERRUPTED)
             else:
                 wave = self._left.pop(0)
-                self._start_in(self._begin(wave, wave.hosts))
+                self._start_hosts_of(self._begin(wave, wave.hosts))
 
     def _end_of_all(self, stop: Callable[[], bool]) -> tuple[str, str]:
         if any(result.taken_back for result in self.results.values()):
@@ -230,16 +230,16 @@ class WaveProgress:
                 continue
             # Waves that the earlier controller had not started wait for its started ones, and for all before those.
             if not (wave.is_taken_up and (number or wave.under_way - wave.started)):
-                self._start_in(wave)
+                self._start_hosts_of(wave)
 
-    def _start_in(self, wave: _OpenWave) -> None:
+    def _start_hosts_of(self, wave: _OpenWave) -> None:
         free = _AT_ONCE - sum(len(open_wave.under_way) for open_wave in self._open)
         for host in wave.waiting[: max(0, free)]:
             wave.waiting.remove(host)
             wave.started.add(host)
-            self._start(wave, host)
+            self._start_host(wave, host)
 
-    def _start(self, wave: _OpenWave, host: str) -> None:
+    def _start_host(self, wave: _OpenWave, host: str) -> None:
         change = self._changes[host]
         wave.under_way.add(host)
         change.wave = wave.wave.name
@@ -248,7 +248,7 @@ class WaveProgress:
         change.is_waited_for = self._at_once > 1 and bool(self._left)
         self._calls.send(change)
 
-    def _take(self, answer: HostAnswer) -> None:
+    def _process_answer(self, answer: HostAnswer) -> None:
         wave = next((candidate for candidate in self._open if answer.host in candidate.under_way), None)
         if wave is None:
             return
@@ -256,14 +256,14 @@ class WaveProgress:
         steps, wait_s = change.take(answer)
         self._calls.write(*steps)
         if change.result is not None:
-            self._ended(wave, change)
+            self._close_host(wave, change)
         elif change.waits_for_waves:
             renewed_s = self._options.confirm_s * _RENEWED_SHARE
             self._held[change.host] = None if change.state is State.WAITING else self._options.clock() + renewed_s
         else:
             self._calls.send(change, wait_s)
 
-    def _ended(self, wave: _OpenWave, change: HostChange) -> None:
+    def _close_host(self, wave: _OpenWave, change: HostChange) -> None:
         if change.result is not None:
             self.results[change.host] = change.result
         wave.under_way.discard(change.host)
@@ -279,7 +279,7 @@ class WaveProgress:
                 if self._too_many(failed):
                     self._take_back(wave, change, f"returned: {_counted(failed)} in an earlier wave")
                 elif host in self._held:
-                    self._go_on(change)
+                    self._continue_host(change)
 
     def _take_back(self, wave: _OpenWave, change: HostChange, cause: str) -> None:
         if change.goes_back:
@@ -289,11 +289,11 @@ class WaveProgress:
         self._held.pop(change.host, None)
         self._calls.write(*change.take_back(cause, is_free=is_free))
         if change.result is not None:
-            self._ended(wave, change)
+            self._close_host(wave, change)
         elif is_free:
             self._calls.send(change)
 
-    def _go_on(self, change: HostChange) -> None:
+    def _continue_host(self, change: HostChange) -> None:
         renew_at_s = self._held[change.host]
         if not change.holds:
             change.go_on()
@@ -338,7 +338,7 @@ def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
     several carriers.
     """
     specs = list(specs)
-    ordered = _interleaved([s for s in specs if s.relay is not None])
+    ordered = _in_turn_by_carrier([s for s in specs if s.relay is not None])
     carriers = len({spec.carriers[0] for spec in ordered})
     hosts = [spec.id for spec in ordered] + sorted(spec.id for spec in specs if spec.relay is None)
     waves, done = [], carriers
@@ -352,12 +352,12 @@ def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
     return tuple(waves)
 
 
-def _interleaved(relays: Sequence[HostSpec]) -> list[HostSpec]:
+def _in_turn_by_carrier(relays: Sequence[HostSpec]) -> list[HostSpec]:
     by_carrier: dict[str, list[HostSpec]] = defaultdict(list)
     for spec in sorted(relays, key=lambda s: (len(s.paths), s.id)):
         by_carrier[spec.carriers[0]].append(spec)
     ranked = [
-        (turn, carrier, spec) for carrier, of_carrier in by_carrier.items() for turn, spec in enumerate(of_carrier)
+        (rank, carrier, spec) for carrier, of_carrier in by_carrier.items() for rank, spec in enumerate(of_carrier)
     ]
     return [spec for _, _, spec in sorted(ranked, key=lambda r: r[:2])]
 

@@ -145,7 +145,7 @@ def served(
     """
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        status, body = door(environ) or _answered(environ, families)
+        status, body = door(environ) or _status_and_body(environ, families)
         start(f"{status.value} {status.phrase}", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -170,7 +170,7 @@ def _server_for(address: str) -> type[_Server]:
     return type("_ServerOfFamily", (_Server,), {"address_family": family})
 
 
-def _answered(environ: WSGIEnvironment, families: Callable[[], Iterable[Family]]) -> tuple[HTTPStatus, bytes]:
+def _status_and_body(environ: WSGIEnvironment, families: Callable[[], Iterable[Family]]) -> tuple[HTTPStatus, bytes]:
     if str(environ.get("HTTP_HOST", "")).rpartition(":")[0] not in _OWN_NAMES:
         return HTTPStatus.FORBIDDEN, b"this is served under the names of this machine alone\n"
     if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:

@@ -215,7 +215,7 @@ class PathWatch:
                     self._submit(pool)
                     if time.monotonic() >= next_news:
                         started_s = time.monotonic()
-                        failing = self._tell(tell, failing)
+                        failing = self._report_news(tell, failing)
                         took_s = time.monotonic() - started_s
                         next_news = started_s + max(_NEWS_S, _NEWS_SHARE * took_s)
                     stop.wait(_MOMENT_S)
@@ -248,12 +248,12 @@ class PathWatch:
                     continue
                 if targets := self._states.to_visit(host, now):
                     self._busy.add(host)
-                    pool.submit(self._guarded, self._visit, host, targets)
+                    pool.submit(self._guarded, self._visit_host, host, targets)
                 elif (due_s := self._states.next_look_at(host, self.pace.every)) is None or due_s <= now:
                     self._busy.add(host)
                     looks.append((host, self._states.targets(host)))
         for first in range(0, len(looks), MOST_TOGETHER):
-            pool.submit(self._guarded, self._look, dict(looks[first : first + MOST_TOGETHER]))
+            pool.submit(self._guarded, self._look_at_hosts, dict(looks[first : first + MOST_TOGETHER]))
         if now - self._reloaded >= self.pace.reload:
             self._reloaded = now
             pool.submit(self._guarded, self._load)
@@ -269,26 +269,26 @@ class PathWatch:
         except Exception as error:  # noqa: BLE001 (raised again where the loop runs)
             self._failure = self._failure or error
 
-    def _look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> None:
+    def _look_at_hosts(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> None:
         at, waiting = datetime.now(UTC), set(targets)
         try:
             for look in self.inventory.look(targets):
                 waiting.discard(look.host)
-                self._take(look)
+                self._add_look(look)
             self._failures = 0
         except (HostError, OSError) as error:
             self._failed(error)
             reason = error.message if isinstance(error, HostError) else str(error.strerror)
             for host in waiting:
-                self._take(FlowLook(host, at, 0.0, CallOutcome.FAILED, f"it was not asked: {reason}"))
+                self._add_look(FlowLook(host, at, 0.0, CallOutcome.FAILED, f"it was not asked: {reason}"))
 
-    def _take(self, look: FlowLook) -> None:
+    def _add_look(self, look: FlowLook) -> None:
         with self._lock:
             self._states.look(look)
             self._busy.discard(look.host)
             self.looks += look.is_answered
 
-    def _visit(self, host: str, targets: tuple[PathToCheck, ...]) -> None:
+    def _visit_host(self, host: str, targets: tuple[PathToCheck, ...]) -> None:
         at = datetime.now(UTC)
         verdicts: tuple[PathVerdict, ...] = ()
         try:
@@ -330,7 +330,7 @@ class PathWatch:
                 self._changes = changes
                 self._states.replace_windows((*self.inventory.windows, *changes))
 
-    def _tell(self, tell: Callable[[News], None], before: Mapping[Labels, int]) -> dict[Labels, int]:
+    def _report_news(self, tell: Callable[[News], None], before: Mapping[Labels, int]) -> dict[Labels, int]:
         now = dict(broken(self.view()))
         started = tuple((labels, size) for labels, size in now.items() if labels not in before)
         ended = tuple(labels for labels in before if labels not in now)
