@@ -56,7 +56,7 @@ def availability_lines(
         "not measured",
     )
     listed = [*rows[:row_limit], *([total] if len(rows) > 1 else [])]
-    cells = [_row(row, before=before, levels=levels) for row in listed]
+    cells = [_share_cells(row, before=before, levels=levels) for row in listed]
     yield from map(printable, text_table(names, cells, numbers=True))
     if len(rows) > row_limit:
         yield f"… and {len(rows) - row_limit} more that did better; --rows shows them"
@@ -75,7 +75,7 @@ def validity_line(longest: timedelta) -> str:
     return f"a look stands until the next one, for {hours} at most; what is beyond is not measured, and never up"
 
 
-def _row(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:
+def _share_cells(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:
     measured = row.measured
     changes = (percent(row.before.available if row.before else None), _change(row.change)) if before else ()
     agreed = (agreed_percent(row.agreed),) if levels else ()

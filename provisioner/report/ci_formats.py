@@ -160,7 +160,9 @@ def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: date
     suites: dict[str, list[JUnitCase]] = defaultdict(list)
     for case in cases:
         suites[case.suite].append(case)
-    head = f'<testsuites name={_quoted(name)} {_counts([case.outcome for case in cases])} time="{seconds:.3f}">'
+    head = (
+        f'<testsuites name={_quoted(name)} {_count_attributes([case.outcome for case in cases])} time="{seconds:.3f}">'
+    )
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', head]
     for suite, listed in sorted(suites.items()):
         lines.extend(_suite_lines(suite, listed, local_iso(at)))
@@ -169,7 +171,7 @@ def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: date
 
 def _suite_lines(name: str, cases: Iterable[JUnitCase], at: str) -> Iterator[str]:
     listed = list(cases)
-    yield f'  <testsuite name={_quoted(name)} {_counts([case.outcome for case in listed])} timestamp="{at}">'
+    yield f'  <testsuite name={_quoted(name)} {_count_attributes([case.outcome for case in listed])} timestamp="{at}">'
     for case in listed:
         start = f"    <testcase classname={_quoted(name)} name={_quoted(case.name)}"
         outcome = case.outcome
@@ -188,7 +190,7 @@ def _quoted(text: str) -> str:
     return quoteattr(printable(text))
 
 
-def _counts(outcomes: Sequence[JUnitOutcome]) -> str:
+def _count_attributes(outcomes: Sequence[JUnitOutcome]) -> str:
     def of(element: str) -> int:
         return sum(outcome.element == element for outcome in outcomes)
 

@@ -75,7 +75,7 @@ class Comment:
             return
         self._add(title)
         self._add("")
-        fitting = self._fill(items, _TAIL * 3)
+        fitting = self._add_until_full(items, _TAIL * 3)
         if fitting < total:
             self._add(f"- {self._say('… and {number} more', number=self._say.counted(total - fitting, noun))}")
         self._add("")
@@ -89,7 +89,7 @@ class Comment:
             self._add("")
             return
         self.must([f"<details><summary>{title} ({len(items)})</summary>", "", *heading])
-        fitting = self._fill(items, _TAIL)
+        fitting = self._add_until_full(items, _TAIL)
         self._add("")
         if fitting < len(items):
             rest = self._say.counted(len(items) - fitting, noun)
@@ -101,7 +101,7 @@ class Comment:
         """Return the whole text."""
         return "\n".join(self._lines).rstrip("\n") + "\n"
 
-    def _fill(self, items: Sequence[str], reserve: int) -> int:
+    def _add_until_full(self, items: Sequence[str], reserve: int) -> int:
         for number, item in enumerate(items):
             if self._left - len(item.encode()) - 1 < reserve:
                 return number
@@ -136,10 +136,10 @@ def verdict(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
         return say("the same plan: {digest}", digest=compared.second.basis.digest)
     if compared.is_same:
         return say("the same is done: what approved the first plan approves the second")
-    return say("another plan: {moved}", moved=_moved(compared, say))
+    return say("another plan: {moved}", moved=_moved_summary(compared, say))
 
 
-def _moved(compared: BetweenPlans, say: Translator) -> str:
+def _moved_summary(compared: BetweenPlans, say: Translator) -> str:
     turns = compared.turns
     if not compared.changes:
         return say("the changes are the same, their basis differs")
@@ -217,7 +217,7 @@ def between_comment(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
     page.may(say("**Trust:**"), trust, len(trust), "change")
     other_changes = [_moved_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
     page.may(say("**What moved**, the worst first:"), other_changes, len(other_changes), "change")
-    page.must(_viewers(compared, say))
+    page.must(_viewer_lines(compared, say))
     page.must(_basis_difference(compared, say))
     return page.text()
 
@@ -237,7 +237,7 @@ def _moved_item(moved: MovedChange, say: Translator) -> str:
     return f"- {_SIGNS[moved.turn]} {code(head_of(moved, say), 300)}, {impact_of(moved, say)}: {reason}"
 
 
-def _viewers(compared: BetweenPlans, say: Translator) -> Iterator[str]:
+def _viewer_lines(compared: BetweenPlans, say: Translator) -> Iterator[str]:
     if not compared.viewers:
         return
     before, after = viewers_of(compared)
@@ -269,14 +269,14 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     page.must(_plan_head(plan, changing, totals, say))
     page.must(_trust(plan, changing, say))
     page.must(_frozen(plan, say))
-    page.must(_refused(plan, say))
-    page.must(_approvals(plan, say))
+    page.must(_refusal_lines(plan, say))
+    page.must(_approval_lines(plan, say))
     if changing:
-        page.must(_table(say("carrier"), list(totals.carriers.items()), say, viewers=viewers))
-        page.must(_table(say("province"), list(totals.provinces.items()), say, viewers=viewers))
-    page.must(_site_packages(plan, say))
-    page.must(_quarantined(plan, say))
-    page.must(_left_out(plan, say))
+        page.must(_totals_table(say("carrier"), list(totals.carriers.items()), say, viewers=viewers))
+        page.must(_totals_table(say("province"), list(totals.provinces.items()), say, viewers=viewers))
+    page.must(_site_package_lines(plan, say))
+    page.must(_quarantine_lines(plan, say))
+    page.must(_left_out_lines(plan, say))
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=worst_first)
     items = [_change_item(c, say) for c in cutting[:_CUTTING]]
     page.may(say("**Who reconnects**, the worst first:"), items, len(cutting), "change")
@@ -296,7 +296,7 @@ def _plan_head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Tran
         what = say("{words} on {hosts}", words=summary, hosts=say.counted(len(plan.hosts), "host"))
     yield f"### {say('Plan: {what}', what=what)}"
     yield ""
-    verdict = _verdict(plan, totals, say)
+    verdict = _verdict_text(plan, totals, say)
     yield f"{say('**Refused.** ') if plan.refused else ''}{verdict[:1].upper()}{verdict[1:]}."
     yield ""
     commit = say(", commit {commit}", commit=code(plan.commit)) if plan.commit else ""
@@ -315,7 +315,7 @@ def _plan_head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Tran
         yield ""
 
 
-def _verdict(plan: Plan, totals: Totals, say: Translator) -> str:
+def _verdict_text(plan: Plan, totals: Totals, say: Translator) -> str:
     verdict = say("worst impact **{impact}**", impact=say.word(totals.worst))
     if not plan.against:
         verdict = say("{viewers} dropped, {worst}", viewers=say.counted(totals.viewers, "viewer"), worst=verdict)
@@ -362,7 +362,7 @@ def _frozen(plan: Plan, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _refused(plan: Plan, say: Translator) -> Iterator[str]:
+def _refusal_lines(plan: Plan, say: Translator) -> Iterator[str]:
     for refusal in plan.refused[:_REFUSALS]:
         message, hint = say.restated(refusal.message), say.restated(refusal.hint)
         yield f"- **{refusal.policy}**: {code(message, _REASON)}; {code(hint, _REASON)}"
@@ -373,7 +373,7 @@ def _refused(plan: Plan, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _approvals(plan: Plan, say: Translator) -> Iterator[str]:
+def _approval_lines(plan: Plan, say: Translator) -> Iterator[str]:
     lines = need_lines(plan.approvals)
     if lines:
         yield "- " + say("**To be approved** before it is applied, by:")
@@ -384,7 +384,7 @@ def _approvals(plan: Plan, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], say: Translator, *, viewers: bool) -> Iterator[str]:
+def _totals_table(noun: str, rows: Sequence[tuple[str, TotalsRow]], say: Translator, *, viewers: bool) -> Iterator[str]:
     if not rows:
         return
     ranked = sorted(rows, key=lambda item: item[1].severity, reverse=True)
@@ -408,7 +408,7 @@ def _cells(name: str, row: TotalsRow, say: Translator, *, viewers: bool) -> str:
     return f"| {cell(name, 80)} | {len(row.hosts)} | {counts} |{more} {say.word(row.impact)} |"
 
 
-def _site_packages(plan: Plan, say: Translator) -> Iterator[str]:
+def _site_package_lines(plan: Plan, say: Translator) -> Iterator[str]:
     causes = packages_by_cause(plan.site_packages)
     for (relay, reason), names in list(causes.items())[:_REFUSALS]:
         head = say(
@@ -422,7 +422,7 @@ def _site_packages(plan: Plan, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
+def _quarantine_lines(plan: Plan, say: Translator) -> Iterator[str]:
     paths = plan.quarantined
     if paths:
         line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))
@@ -437,7 +437,7 @@ def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
+def _left_out_lines(plan: Plan, say: Translator) -> Iterator[str]:
     sentences = []
     if plan.left_out:
         sentences.append(say("Left out by `--limit`, not read: {hosts}", hosts=_hosts(plan.left_out, say)))

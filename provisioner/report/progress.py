@@ -264,23 +264,23 @@ def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[Facility
     """Count facilities; `province_of` returns the province that counts one."""
     listed = tuple(status for status in statuses if status.facility.operating is not Operating.CLOSED)
     return ProgressReport(
-        total=_group(listed),
-        by_province=_grouped(listed, "province", province_of),
-        by_carrier=_grouped(listed, "carrier", lambda status: status.carrier),
-        by_managing_body=_grouped(listed, "managing_body", lambda status: status.facility.managing_body.value),
+        total=_group_of(listed),
+        by_province=_groups_by(listed, "province", province_of),
+        by_carrier=_groups_by(listed, "carrier", lambda status: status.carrier),
+        by_managing_body=_groups_by(listed, "managing_body", lambda status: status.facility.managing_body.value),
         listed=listed,
         closed=len(statuses) - len(listed),
     )
 
 
-def _grouped(listed: Iterable[FacilityStatus], by: str, key: Callable[[FacilityStatus], str]) -> tuple[Group, ...]:
+def _groups_by(listed: Iterable[FacilityStatus], by: str, key: Callable[[FacilityStatus], str]) -> tuple[Group, ...]:
     groups: dict[str, list[FacilityStatus]] = defaultdict(list)
     for status in listed:
         groups[key(status)].append(status)
-    return tuple(_group(group, **{by: name}) for name, group in sorted(groups.items()))
+    return tuple(_group_of(group, **{by: name}) for name, group in sorted(groups.items()))
 
 
-def _group(group: Sequence[FacilityStatus], **key: str) -> Group:
+def _group_of(group: Sequence[FacilityStatus], **key: str) -> Group:
     places: dict[CountedAs, list[FacilityStatus]] = defaultdict(list)
     for status in group:
         places[counted_as(status)].append(status)
@@ -428,10 +428,10 @@ def zones(facilities: Iterable[Facility]) -> Zones:
 def _covers(facility: Facility) -> Iterable[ZoneCover]:
     cameras = Counter(camera.zone for camera in facility.cameras)
     for zone in LISTED_ZONES:
-        yield ZoneCover(facility, zone, cameras[zone], _cover(facility, zone, cameras[zone]))
+        yield ZoneCover(facility, zone, cameras[zone], _cover_of_zone(facility, zone, cameras[zone]))
 
 
-def _cover(facility: Facility, zone: Zone, cameras: int) -> Cover:
+def _cover_of_zone(facility: Facility, zone: Zone, cameras: int) -> Cover:
     missed = facility.survey is not None and zone in facility.survey.gaps
     if cameras:
         return Cover.PLANNED if missed else Cover.COVERED

@@ -61,10 +61,10 @@ def ending_lines(cells: Sequence[ReachCell], results: Sequence[StatementResult])
     for origin in Origin:
         matching = [result for result in results if result.statement.origin is origin]
         if matching or origin is Origin.BUILT_IN:
-            yield _ending(origin, matching)
+            yield _ending_line(origin, matching)
 
 
-def _ending(origin: Origin, results: Sequence[StatementResult]) -> str:
+def _ending_line(origin: Origin, results: Sequence[StatementResult]) -> str:
     broken = sum(bool(result.broken) for result in results)
     idle = sum(not result.cells for result in results)
     counts = [f"{sum(result.holds for result in results)} hold"]

@@ -28,13 +28,13 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -
     local = as_of.astimezone(VIETNAM)
     lines = (heading, f"Thời điểm: {local:%H:%M} ngày {local:%d/%m/%Y} (giờ Việt Nam)", f"Căn cứ: {basis}")
     for page in pages:
-        _write(book.create_sheet(page.title), page, lines)
+        _write_page(book.create_sheet(page.title), page, lines)
     book.properties.created = as_of.astimezone(UTC).replace(tzinfo=None)
     # The library writes down when it saved; the same report is the same bytes.
     return steady_zip(saved(book), {"docProps/core.xml": _unmodified})
 
 
-def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
+def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
     header = len(lines) + 2
     last = get_column_letter(len(page.columns))
     # Column widths come before rows in the file, so they are set first.

@@ -127,7 +127,9 @@ def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
     """Return a report's first line: the age of the last verification."""
     if fresh.verified is None or fresh.age is None:
         return say("last verification: not recorded, so the present state of cameras is unknown")
-    line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_run_text(fresh.verified, say))
+    line = say(
+        "last verification: {age} ({run})", age=_age_text(fresh, fresh.age, say), run=_run_text(fresh.verified, say)
+    )
     if fresh.is_stale:
         stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
         return f"{line}: {stale}"
@@ -140,7 +142,7 @@ def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
     return line
 
 
-def _age(fresh: Freshness, age: timedelta, say: Translator) -> str:
+def _age_text(fresh: Freshness, age: timedelta, say: Translator) -> str:
     if age >= timedelta():
         return say("{age} ago", age=_parts(age, say))
     at = local_time(fresh.verified.shown.at) if fresh.verified else ""

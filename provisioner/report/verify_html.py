@@ -94,7 +94,7 @@ def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
         ],
         hosts=sorted(result.hosts, key=lambda h: (h.outcome == "answered" and h.drift == (), h.host)),
         drift_listed=_DRIFT_LISTED,
-        facilities=_facilities(result.paths, complete=complete),
+        facilities=_facility_groups(result.paths, complete=complete),
         complete=complete,
         levels=LEVELS,
         scope=tuple(scope_lines(result, say)),
@@ -116,7 +116,7 @@ def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict | None, Incident]
     return [(worst_of(by_name[name] for name in i.paths) if i.paths else None, i) for i in result.incidents]
 
 
-def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facility]:
+def _facility_groups(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facility]:
     groups: dict[tuple[str, str], list[PathVerdict]] = defaultdict(list)
     for path in paths:
         groups[path.province, path.facility].append(path)
@@ -131,13 +131,15 @@ def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facili
 def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
     """Return a verification as Markdown within the forges' limit."""
     page = Comment("provisioner verify --detail", say)
-    page.must(_head(result, say))
-    page.must(_frozen(result, say))
-    page.must(_under_change(result, say))
-    page.must(_totals(say("carrier"), totals_by(result.paths, lambda path: path.carrier), say))
-    page.must(_totals(say("province"), totals_by(result.paths, lambda path: path.province), say))
+    page.must(_head_lines(result, say))
+    page.must(_frozen_lines(result, say))
+    page.must(_change_lines(result, say))
+    page.must(_totals_table(say("carrier"), totals_by(result.paths, lambda path: path.carrier), say))
+    page.must(_totals_table(say("province"), totals_by(result.paths, lambda path: path.province), say))
     by_name = {path.path: path for path in result.paths}
-    incidents = [_incident(incident, [by_name[name] for name in incident.paths], say) for incident in result.incidents]
+    incidents = [
+        _incident_line(incident, [by_name[name] for name in incident.paths], say) for incident in result.incidents
+    ]
     page.may(say("**Incidents**, the highest layer first:"), incidents[:_INCIDENTS], len(incidents), "incident")
     bad = sorted((p for p in result.paths if p.verdict is not Verdict.UP), key=_worst_first)
     names = (say("path"), say("verdict"), say("cause"), say("failed at level"), say("last proof"))
@@ -146,7 +148,7 @@ def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
     return page.text()
 
 
-def _head(result: VerifyResult, say: Translator) -> Iterator[str]:
+def _head_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
     yield f"### {say('Verification: {sentence}', sentence=sentence(result, say))}"
     yield ""
     values = {"at": local_time(result.finished_at), "seconds": seconds_of(result), "engine": code(result.engine)}
@@ -158,7 +160,7 @@ def _head(result: VerifyResult, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _frozen(result: VerifyResult, say: Translator) -> Iterator[str]:
+def _frozen_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
     if not result.held:
         return
     yield say("**Held, not checked:** {facilities} with errors", facilities=say.counted(len(result.held), "facility"))
@@ -171,7 +173,7 @@ def _frozen(result: VerifyResult, say: Translator) -> Iterator[str]:
     yield ""
 
 
-def _under_change(result: VerifyResult, say: Translator) -> Iterator[str]:
+def _change_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
     settings = settings_under_change(result.paths, say)
     if not settings:
         return
@@ -183,7 +185,7 @@ def _under_change(result: VerifyResult, say: Translator) -> Iterator[str]:
     yield ""
 
 
-def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
+def _totals_table(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
     if not totals:
         return
     rest = [v for v in SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)]
@@ -200,7 +202,7 @@ def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str
         yield ""
 
 
-def _incident(incident: Incident, paths: Sequence[PathVerdict], say: Translator) -> str:
+def _incident_line(incident: Incident, paths: Sequence[PathVerdict], say: Translator) -> str:
     verdict = say.word(worst_of(paths)) if paths else say("warning")
     count = f", {say.counted(len(paths), 'path')}" if paths else ""
     listed, more = ", ".join(code(path.path, 80) for path in paths[:_LISTED]), len(paths) - _LISTED

@@ -108,7 +108,7 @@ def settings_under_change(paths: Iterable[PathVerdict], say: Translator = ENGLIS
         for setting in path.settings:
             by_setting[AcceptedSetting(setting.setting, setting.object, setting.until, "")].add(setting.seen)
     return [
-        printable(f"{_named(setting, say)}: {_which(setting, states, say)}")
+        printable(f"{_named(setting, say)}: {_setting_state(setting, states, say)}")
         for setting, states in sorted(by_setting.items(), key=lambda item: (item[0].object, item[0].setting))
     ]
 
@@ -119,7 +119,7 @@ def _named(setting: AcceptedSetting, say: Translator) -> str:
     return say("login of {object}", object=setting.object)
 
 
-def _which(setting: AcceptedSetting, states: set[str], say: Translator) -> str:
+def _setting_state(setting: AcceptedSetting, states: set[str], say: Translator) -> str:
     until = setting.until.isoformat()
     if {OLD, NEW} <= states:
         return say("the old one on some paths, the new one on others; either is taken until {until}", until=until)
@@ -135,20 +135,20 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
     """Return the report; `detail` lists every path."""
     sections = [
         _heading_lines(result, say, color=color),
-        _totals(say("carrier"), totals_by(result.paths, lambda p: p.carrier), say),
-        _totals(say("province"), totals_by(result.paths, lambda p: p.province), say),
-        _incidents(result, say, detail=detail, color=color),
+        _totals_table(say("carrier"), totals_by(result.paths, lambda p: p.carrier), say),
+        _totals_table(say("province"), totals_by(result.paths, lambda p: p.province), say),
+        _incident_lines(result, say, detail=detail, color=color),
         _maintenance(result, say, detail=detail),
         _not_reached(result, say, detail=detail),
         _frozen_lines(result.held, say, color=color),
-        _hosts(result.hosts, say),
+        _host_lines(result.hosts, say),
         _devices(result.devices, say, detail=detail),
         under_change(result.paths, say),
         _pictures(result.paths, say),
         _to_look_at(result.paths, say),
         _references(result, say) if detail else (),
-        _accepted(result, say),
-        _paths(result.paths, result.finished_at, say, color=color) if detail else (),
+        _accepted_lines(result, say),
+        _path_lines(result.paths, result.finished_at, say, color=color) if detail else (),
         [printable(say.restated(waits_line(result.waits)))] if result.waits.total_s else (),
         map(printable, verify_ending(result, say)),
     ]
@@ -163,7 +163,7 @@ def _heading_lines(result: VerifyResult, say: Translator, *, color: bool) -> Ite
     yield from scope_lines(result, say)
 
 
-def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
+def _totals_table(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
     rest = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
     columns = (Verdict.UP, *rest)
     names = [noun, say("paths"), *(say.word(v) for v in columns)]
@@ -171,7 +171,7 @@ def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str
     return text_table(names, rows, numbers=True)
 
 
-def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bool) -> Iterator[str]:
+def _incident_lines(result: VerifyResult, say: Translator, *, detail: bool, color: bool) -> Iterator[str]:
     by_name, width = {p.path: p for p in result.paths}, _WIDTH[say.language]
     if result.incidents:
         yield say("incidents: {count}", count=len(result.incidents))
@@ -181,7 +181,7 @@ def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bo
         verdict = worst_of(by_name[name] for name in incident.paths)
         label = _word(verdict, say, width, color=color) if incident.paths else say("warning").ljust(width)
         yield f"  {label}  {subject}"
-        lines = (*_since(result, incident, say), *_below(incident, say, detail=detail))
+        lines = (*_since(result, incident, say), *_incident_details(incident, say, detail=detail))
         yield from (f"{' ' * (width + 4)}{line}" for line in lines)
 
 
@@ -190,7 +190,7 @@ def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterato
         yield since_words(row.since, row.looks, say)
 
 
-def _below(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str]:
+def _incident_details(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str]:
     yield from (printable(say.restated(detail)) for detail in incident.details)
     if incident.cause.next_step:
         yield next_words(incident.cause, say)
@@ -249,7 +249,7 @@ def _frozen_lines(frozen: Sequence[FrozenFacility], say: Translator, *, color: b
         yield printable(f"  {say.restated(facility.text)}")
 
 
-def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
+def _host_lines(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
     for host in hosts:
         error = printable(say.restated(host.error))
         if host.outcome != "answered":
@@ -327,7 +327,7 @@ def _references(result: VerifyResult, say: Translator) -> Iterator[str]:
         yield "  " + printable(f"{path}: {say('{count}, by {lights}, {days} old{blind}', **values)}")
 
 
-def _accepted(result: VerifyResult, say: Translator) -> Iterator[str]:
+def _accepted_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
     if result.accepted is None:
         return
     accepted = sum(not row.refused for row in result.accepted)
@@ -339,7 +339,7 @@ def _accepted(result: VerifyResult, say: Translator) -> Iterator[str]:
         yield printable(f"  {row.path}: {outcome}")
 
 
-def _paths(paths: Sequence[PathVerdict], now: datetime, say: Translator, *, color: bool) -> Iterator[str]:
+def _path_lines(paths: Sequence[PathVerdict], now: datetime, say: Translator, *, color: bool) -> Iterator[str]:
     width = max((len(p.path) for p in paths), default=0)
     column = max((8, *(len(say.word(p.verdict)) for p in paths)))
     for path in paths:
@@ -462,11 +462,11 @@ def proof_sentence(path: PathVerdict, now: datetime, say: Translator = ENGLISH) 
     proof = path.last_proof
     if proof is None:
         return ""
-    values = {"level": proof.level, "at": local_time(proof.at), "age": _age(now - proof.at, say)}
+    values = {"level": proof.level, "at": local_time(proof.at), "age": _age_text(now - proof.at, say)}
     return say("level {level} was last proved at {at}, {age} ago", **values)
 
 
-def _age(time: timedelta, say: Translator) -> str:
+def _age_text(time: timedelta, say: Translator) -> str:
     minutes = max(0, int(time.total_seconds() // 60))
     hours, days = minutes // 60, minutes // (24 * 60)
     if days:

@@ -89,7 +89,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def answered(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
                 for name, value in _HEADERS.items():
@@ -99,10 +99,10 @@ class Guard:
                 message["headers"] = headers.raw
             await send(message)
 
-        refused = self._refused(scope)
-        await (refused or self._app)(scope, receive, answered)
+        refused = self._refusal(scope)
+        await (refused or self._app)(scope, receive, send_with_headers)
 
-    def _refused(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         if len(scope["headers"]) > MOST_HEADERS:
             return PlainTextResponse("too many headers\n", 431)
@@ -150,7 +150,7 @@ def make_app(served: ServedPages) -> Starlette:
     pages = _Answers(served)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def watch_feed(_: Starlette) -> AsyncIterator[None]:
         watching = asyncio.create_task(served.feed.watch())
         try:
             yield
@@ -175,7 +175,7 @@ def make_app(served: ServedPages) -> Starlette:
         ],
         middleware=[Middleware(Guard, names=served.names, secure=served.secure)],
         exception_handlers={HTTPException: pages.failed, NobodyError: _nobody, SignInError: _sign_in},
-        lifespan=lifespan,
+        lifespan=watch_feed,
     )
     app.router.redirect_slashes = False
     return app
@@ -195,20 +195,20 @@ class _Answers:
 
     def language(self, request: Request) -> Response:
         """Redirect a language without a slash to its overview."""
-        sheet = self._sheet(request, self._served.door.user(request))
+        sheet = self._page_sheet(request, self._served.door.user(request))
         named = request.path_params["language"]
         return RedirectResponse(f"{named}/", 302, _NO_STORE) if named in set(Language) else self._absent(sheet)
 
     def page(self, make: Callable[[PageSheet, Request], str | None], request: Request) -> Response:
         """Return a page; hidden objects get the answer of missing ones."""
-        sheet = self._sheet(request, self._served.door.user(request))
+        sheet = self._page_sheet(request, self._served.door.user(request))
         html = make(sheet, request)
         return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
 
     def contacts(self, request: Request) -> Response:
         """Return a facility's contacts, read and recorded each time."""
         user = self._served.door.user(request)
-        sheet = self._sheet(request, user)
+        sheet = self._page_sheet(request, user)
         facility = sheet.board.by_id.get(request.path_params["id"])
         ask = self._served.contacts
         if facility is None or ask is None or not user.may_call(whereabouts_of(facility)):
@@ -247,14 +247,14 @@ class _Answers:
             user = self._served.door.user(request)
         except (NobodyError, SignInError):
             return PlainTextResponse("there is nothing here\n", status, _NO_STORE)
-        return self._absent(self._sheet(request, user))
+        return self._absent(self._page_sheet(request, user))
 
     def _absent(self, sheet: PageSheet) -> Response:
         t = page_translator(sheet.links.language)
         sentence = t("This page does not exist, or your role may not see it.")
         return HTMLResponse(sentence_page(sheet, t("No such page"), sentence), 404, _NO_STORE)
 
-    def _sheet(self, request: Request, user: WebUser) -> PageSheet:
+    def _page_sheet(self, request: Request, user: WebUser) -> PageSheet:
         served = self._served
         board = served.feed.of(user)
         language, page = _language_and_page(request.url.path)

@@ -358,7 +358,7 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     c = PageWords(sheet.board, sheet.links, sheet.now)
     paths_up = facility.counts.get("up", 0)
     summary = c.t("{up} of {paths} are up", up=paths_up, paths=c.paths(len(facility.paths))) if facility.paths else ""
-    strips = _strips(sheet.past, facility, c)
+    strips = _night_strips(sheet.past, facility, c)
     span = Span(sheet.now - timedelta(days=NIGHTS), sheet.now)
     shares = sheet.past.measured(f"{facility.folder}/{facility.id}/", span) if strips else {}
     measured = total_of(shares[name] for name in {path.name for path in facility.paths} if name in shares)
@@ -376,7 +376,7 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     )
 
 
-def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[WorstOfDay]]:
+def _night_strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[WorstOfDay]]:
     if not facility.paths:
         return {}
     strips = past.nights(f"{facility.folder}/{facility.id}/", c.today, NIGHTS)

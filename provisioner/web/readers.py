@@ -107,7 +107,7 @@ class HeaderIdentification:
 
     def user(self, request: Request) -> WebUser:
         """Return the user that the proxy names."""
-        client = _address(request.client.host if request.client else "")
+        client = _address_or_none(request.client.host if request.client else "")
         if client is None or not any(client in network for network in self.trusted):
             raise NobodyError("only the proxy of this server is answered: ask it")
         roles = request.headers.getlist(self.header)
@@ -221,7 +221,7 @@ def role_name(user: WebUser) -> str:
     return NOC if scope is None else f"{scope.role.value}:{scope.of}" if scope.of else scope.role.value
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _address_or_none(text: str) -> IPv4Address | IPv6Address | None:
     try:
         read = ip_address(text)
     except ValueError:

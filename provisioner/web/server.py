@@ -149,7 +149,7 @@ class Guest(socket.socket):
 
     def hang_up(self) -> None:
         """End the connection now."""
-        self._leave()
+        self._leave_listener()
         if self.protocol is not None:
             self.protocol.transport.abort()
         else:
@@ -166,10 +166,10 @@ class Guest(socket.socket):
 
     def close(self) -> None:
         """Close the connection and stop counting it."""
-        self._leave()
+        self._leave_listener()
         super().close()
 
-    def _leave(self) -> None:
+    def _leave_listener(self) -> None:
         if self._listener.guests.get(self._number) is self:
             del self._listener.guests[self._number]
             self._listener.counts[self.source] -= 1

@@ -214,7 +214,7 @@ class Provider:
             ProviderError: the exchange fails.
         """
         grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
-        return self._tokens(grant | {"redirect_uri": self.settings.redirect})
+        return self._request_tokens(grant | {"redirect_uri": self.settings.redirect})
 
     def refreshed(self, refresh: str) -> Tokens:
         """Exchange a refresh token for new tokens.
@@ -223,7 +223,7 @@ class Provider:
             RefusedError: it is no longer valid.
             ProviderError: the provider does not answer.
         """
-        return self._tokens({"grant_type": "refresh_token", "refresh_token": refresh})
+        return self._request_tokens({"grant_type": "refresh_token", "refresh_token": refresh})
 
     def person(self, access: str) -> Document:
         """Read a person's claims (UserInfo).
@@ -239,7 +239,7 @@ class Provider:
         """Return whether these tokens allow later questions to the provider."""
         return bool(tokens.refresh or (tokens.access and self._metadata.get("userinfo_endpoint")))
 
-    def _tokens(self, grant: dict[str, str]) -> Tokens:
+    def _request_tokens(self, grant: dict[str, str]) -> Tokens:
         form = grant | {"client_id": self.settings.client_id}
         login = (self.settings.client_id, self.secret.reveal()) if self.secret else None
         answer = _provider_answer(requests.Request("POST", self.endpoint("token_endpoint"), data=form, auth=login))
@@ -343,8 +343,8 @@ class SessionIdentification:
     @property
     def routes(self) -> list[BaseRoute]:
         """The addresses for sign-in and sign-out."""
-        begin, back = (partial(self._in_turn, answer) for answer in (self._begin, self._back))
-        return [Route(SIGN_IN, begin), Route(BACK, back), Route(f"/{SIGN_OUT}", self._out)]
+        begin, back = (partial(self._in_turn, answer) for answer in (self._begin_sign_in, self._finish_sign_in))
+        return [Route(SIGN_IN, begin), Route(BACK, back), Route(f"/{SIGN_OUT}", self._sign_out)]
 
     def user(self, request: Request) -> WebUser:
         """Return the session's user."""
@@ -390,7 +390,7 @@ class SessionIdentification:
             new = provider.refreshed(old.refresh)
             session.tokens = Tokens(new.id, new.access or old.access, new.refresh or old.refresh)
             if new.id:
-                claims = self._claims(new.id, session.nonce, again=True)
+                claims = self._claims_in(new.id, session.nonce, again=True)
                 _same_person(claims, session)
                 session.user, session.token_ends_s = user_of(claims, settings), self._end_of(claims)
         else:
@@ -420,7 +420,7 @@ class SessionIdentification:
             self._signing_in[source] -= 1
             self._signing_in += Counter()
 
-    def _begin(self, _: Request) -> Response:
+    def _begin_sign_in(self, _: Request) -> Response:
         started = _StartedSignIn(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
         settings = self._provider.settings
         digest = hashlib.sha256(started.verifier.encode()).digest()
@@ -444,7 +444,7 @@ class SessionIdentification:
         _set(answer, BEGUN, sealed.decode(), _BEGUN_S)
         return answer
 
-    def _back(self, request: Request) -> Response:
+    def _finish_sign_in(self, request: Request) -> Response:
         started = self._started_sign_in(_cookie(request, BEGUN))
         state = request.query_params.get("state", "")
         issuer = self._provider.settings.issuer
@@ -473,7 +473,7 @@ class SessionIdentification:
             return _sentence_response(403, "the provider let nobody in")
         try:
             tokens = self._provider.tokens(code, started.verifier)
-            claims = self._claims(tokens.id, started.nonce)
+            claims = self._claims_in(tokens.id, started.nonce)
             user = user_of(claims, self._provider.settings)
         except NoRoleError as error:
             return _sentence_response(403, f"you have {error} here: ask whoever runs these pages")
@@ -498,14 +498,14 @@ class SessionIdentification:
         _set(answer, SESSION, name, SESSION_S)
         return answer
 
-    def _claims(self, token: str, nonce: str, *, again: bool = False) -> Mapping[str, object]:
+    def _claims_in(self, token: str, nonce: str, *, again: bool = False) -> Mapping[str, object]:
         provider = self._provider
         try:
             return claims_of(token, provider.keys(), provider.settings, nonce, again=again)
         except UnknownKeyError:
             return claims_of(token, provider.keys(again=True), provider.settings, nonce, again=again)
 
-    def _out(self, request: Request) -> Response:
+    def _sign_out(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site":
             return _sentence_response(403, "another page cannot sign you out")
         self._sessions.take(_cookie(request, SESSION))
@@ -543,12 +543,12 @@ def read_settings(text: str, file: str) -> ProviderSettings:
         client_id=texts["client_id"],
         redirect=texts["redirect"],
         claim=texts.get("claim", CLAIM),
-        roles=_roles(values.get("roles"), file),
+        roles=_users_by_group(values.get("roles"), file),
         secret_file=texts.get("client_secret_file", ""),
     )
 
 
-def _roles(listed: object, file: str) -> Mapping[str, WebUser]:
+def _users_by_group(listed: object, file: str) -> Mapping[str, WebUser]:
     if not isinstance(listed, dict) or not listed:
         _refuse(f"{file}: no group has a role", 'write [roles] and below it e.g. "noc-engineers" = "noc"')
     roles = {}

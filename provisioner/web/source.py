@@ -163,15 +163,15 @@ class RecordedSource:
         """
         try:
             with without_collector():
-                return self._loaded()
+                return self._load_board()
         finally:
             gc.unfreeze()  # a server loads again and again: what is left of earlier boards has to go
 
-    def _loaded(self) -> Board:
+    def _load_board(self) -> Board:
         overview = self.overview()
         self._place = overview.place
         with at_stage(Stage.RECORD):
-            documents, mark = self._documents(overview.place)
+            documents, mark = self._documents_and_mark(overview.place)
         with at_stage(Stage.COUNT):
             return build_board(
                 overview.whole_inventory,
@@ -182,7 +182,7 @@ class RecordedSource:
                 revision=hashlib.sha256(f"{overview.loaded.digest} {mark}".encode()).hexdigest()[:16],
             )
 
-    def _documents(self, folder: StateFolder) -> tuple[Sequence[VerifyDocument], str]:
+    def _documents_and_mark(self, folder: StateFolder) -> tuple[Sequence[VerifyDocument], str]:
         history = find_history(folder)
         if history is None:
             return (), "none"
@@ -423,11 +423,12 @@ def days_until(last: date, number: int) -> tuple[date, ...]:
 def strip(squares: tuple[WorstOfDay, ...], language: Language) -> Markup:
     """Render the row of nights, with tooltips for other verdicts than up."""
     return _STRIP.format(
-        words=strip_words(squares, language), squares=Markup("").join(_square(square, language) for square in squares)
+        words=strip_words(squares, language),
+        squares=Markup("").join(_night_square(square, language) for square in squares),
     )
 
 
-def _square(square: WorstOfDay, language: Language) -> Markup:
+def _night_square(square: WorstOfDay, language: Language) -> Markup:
     if square.verdict == "up":
         return _UP
     t, labels = page_translator(language), words_of(language)["Verdict"]

@@ -167,7 +167,7 @@ def bare_table(widths_mm: Sequence[int], rows: Iterable[Sequence[str]]) -> str:
     """Return an invisible table of paragraphs, without rows over two pages."""
     margins = '<w:tblCellMar><w:left w:w="0" w:type="dxa"/><w:right w:w="0" w:type="dxa"/></w:tblCellMar>'
     body = "".join(f"<w:tr>{_WHOLE}{''.join(map(_cell, widths_mm, cells))}</w:tr>" for cells in rows)
-    return _table(widths_mm, _FIXED + margins, body)
+    return _table_xml(widths_mm, _FIXED + margins, body)
 
 
 def ruled_table(
@@ -184,14 +184,14 @@ def ruled_table(
 
     head = row(header, "<w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>")
     body = "".join(row(cells, _WHOLE) for cells in (*rows, *([total] if total else [])))
-    return _table(widths_mm, f"<w:tblBorders>{borders}</w:tblBorders>{_FIXED}{margins}", head + body)
+    return _table_xml(widths_mm, f"<w:tblBorders>{borders}</w:tblBorders>{_FIXED}{margins}", head + body)
 
 
 def _cell(width_mm: int, paragraphs: str, more: str = "") -> str:
     return f'<w:tc><w:tcPr><w:tcW w:w="{twips(width_mm)}" w:type="dxa"/>{more}</w:tcPr>{paragraphs}</w:tc>'
 
 
-def _table(widths_mm: Sequence[int], properties: str, rows: str) -> str:
+def _table_xml(widths_mm: Sequence[int], properties: str, rows: str) -> str:
     grid = "".join(f'<w:gridCol w:w="{twips(width)}"/>' for width in widths_mm)
     width = f'<w:tblW w:w="{twips(sum(widths_mm))}" w:type="dxa"/>'
     head = f'<w:tblPr>{width}<w:jc w:val="center"/>{properties}</w:tblPr><w:tblGrid>{grid}</w:tblGrid>'
@@ -206,15 +206,15 @@ def parts_of(document: OfficialDocument) -> Iterator[str]:
     yield paragraph(document.subject, replace(_CENTRE, is_bold=True, stays=True))
     yield rule(_third_of(document.subject, _WITHIN), _WITHIN, after=12)
     if document.kind is DocumentKind.REPORT:
-        yield from _addressees(head.addressees)
-    yield from _blocks(document.blocks)
+        yield from _addressee_paragraphs(head.addressees)
+    yield from _block_paragraphs(document.blocks)
     if document.signers:
         yield bare_table(_halves(), _party_rows(document.signers))
         yield paragraph("", replace(_CENTRE, points=6))
-        yield bare_table(_halves(), [(_recipients(document), _NOTHING)])
+        yield bare_table(_halves(), [(_recipient_paragraphs(document), _NOTHING)])
     else:
         yield paragraph("", replace(_CENTRE, points=6))
-        yield bare_table(_halves(), [(_recipients(document), _signature(head))])
+        yield bare_table(_halves(), [(_recipient_paragraphs(document), _signature(head))])
 
 
 def _head_rows(document: OfficialDocument) -> Iterator[tuple[str, str]]:
@@ -226,7 +226,7 @@ def _head_rows(document: OfficialDocument) -> Iterator[tuple[str, str]]:
     right = paragraph("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", replace(_CENTRE, points=13, is_bold=True))
     right += paragraph("Độc lập - Tự do - Hạnh phúc", replace(_CENTRE, is_bold=True))
     yield left + rule(_third_of(name, _HEAD[0]), _HEAD[0]), right + rule(_MOTTO_MM, _HEAD[1])
-    number = paragraph(f"Số: {_number(document)}", replace(_CENTRE, points=13, before=4))
+    number = paragraph(f"Số: {_document_number(document)}", replace(_CENTRE, points=13, before=4))
     when = f"{head.place or DOTS}, {day_in_words(head.dated)}"
     dated = document.kind is DocumentKind.REPORT
     yield number, paragraph(when if dated else "", replace(_CENTRE, is_italic=True, before=4))
@@ -237,7 +237,7 @@ def _third_of(text: str, within_mm: int) -> float:
     return min(len(text) * 2.8, within_mm) * 0.4
 
 
-def _addressees(names: Sequence[str]) -> Iterator[str]:
+def _addressee_paragraphs(names: Sequence[str]) -> Iterator[str]:
     if len(names) < 2:  # noqa: PLR2004 (one is in one line with the words)
         yield paragraph(f"Kính gửi: {names[0] if names else DOTS}", replace(_CENTRE, after=12))
         return
@@ -264,7 +264,7 @@ def _party(name: str) -> str:
     return title + paragraph("(Ký, ghi rõ họ tên)", replace(look, is_italic=True)) + _BLANK * 4
 
 
-def _recipients(document: OfficialDocument) -> str:
+def _recipient_paragraphs(document: OfficialDocument) -> str:
     first = "Các bên ký tên" if document.signers else "Như trên"
     lines = [first, *(document.letterhead.recipients or (DOTS,))]
     look = ParagraphLook(points=11, stand=Stand.LEFT)
@@ -287,20 +287,20 @@ def annex_parts(document: OfficialDocument, annex: Annex, number: int) -> Iterat
     head = document.letterhead
     kind = document.kind.title.capitalize()
     issuer = f" của {head.issuer}" if head.issuer else ""
-    with_what = f"(Kèm theo {kind} số {_number(document)} {day_in_words(head.dated)}{issuer})"
+    with_what = f"(Kèm theo {kind} số {_document_number(document)} {day_in_words(head.dated)}{issuer})"
     yield paragraph(with_what, replace(_CENTRE, points=13, is_italic=True, stays=True))
     yield rule(60, _ACROSS, after=8)
-    yield from _blocks(annex.blocks)
+    yield from _block_paragraphs(annex.blocks)
 
 
-def _number(document: OfficialDocument) -> str:
+def _document_number(document: OfficialDocument) -> str:
     number, symbol = document.letterhead.number, f"{document.kind.symbol}-……"
     if "/" in number:
         return number
     return f"{number or '……'}/{symbol}"
 
 
-def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
+def _block_paragraphs(blocks: Iterable[Block]) -> Iterator[str]:
     for block in blocks:
         if isinstance(block, OfficialTable):
             yield _official_table(block)
@@ -336,7 +336,7 @@ def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
     _sign(file, document, as_of)
     out = io.BytesIO()
     file.save(out)
-    return steady_zip(out.getvalue(), {"word/document.xml": lambda body: _filled(body, texts)})
+    return steady_zip(out.getvalue(), {"word/document.xml": lambda body: _with_texts_at_marks(body, texts)})
 
 
 def _prepare(file: DocxFile) -> None:
@@ -409,7 +409,7 @@ def _sign(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
     properties.revision = 1
 
 
-def _filled(body: bytes, texts: Sequence[str]) -> bytes:
+def _with_texts_at_marks(body: bytes, texts: Sequence[str]) -> bytes:
     for number, text in enumerate(texts):
         before, mark, after = body.partition(f'<w:p w:rsidR="{_mark_id(number)}"/>'.encode())
         if not mark:

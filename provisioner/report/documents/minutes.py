@@ -181,7 +181,7 @@ def _acceptance_content(
         yield _proof_table(proved.proof)
     in_time = f"; {label(status.timeliness).lower()}" if status.duty else ""
     yield Passage(f"- Kết nối lần đầu: {day_label(status.standing.connected_at)}{in_time}.")
-    yield Passage(f"- Hiện trạng khi lập biên bản: {_now(status)}.")
+    yield Passage(f"- Hiện trạng khi lập biên bản: {_pictures_text(status)}.")
     yield Passage("4. Danh sách camera", PassageRole.TITLE)
     yield camera_table(facility)
     yield Passage("5. Kết luận", PassageRole.TITLE)
@@ -215,7 +215,7 @@ def _proved(title: str, moment: ProvedAt) -> tuple[str, str, str]:
     return title, day_label(moment.at), moment.run
 
 
-def _now(status: FacilityStatus) -> str:
+def _pictures_text(status: FacilityStatus) -> str:
     pictures = status.pictures
     if pictures.look is None:
         return "chưa rõ"

@@ -188,7 +188,7 @@ def letterhead_of(filled: Sequence[str]) -> Letterhead:
     for pair in filled:
         key, equals, text = pair.partition("=")
         _refuse_unknown(key, equals)
-        texts[key].append(_line(key, text))
+        texts[key].append(_checked_line(key, text))
     for key, listed in texts.items():
         if len(listed) > 1 and key not in _LIST_KEYS:
             raise UsageError(f"--fill {key} is there {len(listed)} times", hint=f"write --fill {key}=TEXT once")
@@ -196,7 +196,7 @@ def letterhead_of(filled: Sequence[str]) -> Letterhead:
     plain = {KEYS[key]: listed[0] for key, listed in texts.items() if key not in _LIST_KEYS}
     return Letterhead(
         **plain,
-        dated=_day(days[0]) if days else None,
+        dated=_checked_day(days[0]) if days else None,
         addressees=tuple(texts.get("to", ())),
         recipients=tuple(texts.get("recipient", ())),
     )
@@ -211,7 +211,7 @@ def _refuse_unknown(key: str, equals: str) -> None:
         raise UsageError(f"--fill {key} says nothing", hint=f"write --fill {key}=TEXT; {keys}")
 
 
-def _line(key: str, text: str) -> str:
+def _checked_line(key: str, text: str) -> str:
     line = printable(clean(text))
     if not line:
         raise UsageError(f"--fill {key} is empty", hint="leave it out for a dotted line")
@@ -221,7 +221,7 @@ def _line(key: str, text: str) -> str:
     return line
 
 
-def _day(text: str) -> date:
+def _checked_day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:

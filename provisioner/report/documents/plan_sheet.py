@@ -62,20 +62,20 @@ def plan_sheet(facility: Facility, plan: ConnectionPlan, names: PlanNames, say: 
             (say("Carrier"), names.carrier),
             (say("Relay"), plan.relay),
             *([(say("Backup relay"), plan.backup_relay)] if plan.backup_relay else []),
-            (say("Access"), _access(plan.access, say)),
+            (say("Access"), _access_text(plan.access, say)),
             (say("Cameras"), str(len(facility.cameras))),
             (say("Content"), content),
         ],
         [table for table in (_recorders(facility, say), _cameras(facility, say)) if table.rows],
         say("The content covers the devices' addresses in their own network and their RTSP paths as well."),
         [
-            (_party(party, say), say("signed on {day}", day=signed[party].signed_on) if party in signed else "")
+            (_party_text(party, say), say("signed on {day}", day=signed[party].signed_on) if party in signed else "")
             for party in Party
         ],
     )
 
 
-def _access(access: Access, say: Translator) -> str:
+def _access_text(access: Access, say: Translator) -> str:
     match access:
         case Access.PULL_PORTMAP:
             return say("the relay pulls each device through the site's tunnel")
@@ -87,7 +87,7 @@ def _access(access: Access, say: Translator) -> str:
             return say("the site's gateway pulls each device and pushes its streams to the relay, encrypted")
 
 
-def _party(party: Party, say: Translator) -> str:
+def _party_text(party: Party, say: Translator) -> str:
     match party:
         case Party.DIC:
             return say("Department of Information and Communications")
@@ -108,10 +108,10 @@ def _channels(facility: Facility, recorder: Recorder) -> int:
 
 def _cameras(facility: Facility, say: Translator) -> SheetTable:
     columns = (say("Camera"), say("Looks at"), say("Where"), say("Device"), say("Always"), say("On demand"))
-    return SheetTable(say("Cameras"), columns, [_camera(camera, say) for camera in facility.cameras])
+    return SheetTable(say("Cameras"), columns, [_camera_cells(camera, say) for camera in facility.cameras])
 
 
-def _camera(camera: Camera, say: Translator) -> tuple[str, ...]:
+def _camera_cells(camera: Camera, say: Translator) -> tuple[str, ...]:
     channel = camera.channel if camera.ip_channel is None else camera.ip_channel
     prefix = "IP " if camera.ip_channel is not None else ""
     device = f"{camera.recorder}, {prefix}{channel}" if camera.recorder else _device(camera)

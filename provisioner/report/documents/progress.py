@@ -53,18 +53,18 @@ def progress_report(listing: FacilityList, basis: DocumentBasis) -> OfficialDocu
         kind=DocumentKind.REPORT,
         subject=f"Tiến độ kết nối camera giám sát các cơ sở cách ly tập trung{alone}",
         letterhead=basis.letterhead,
-        blocks=tuple(_content(report, listing, basis)),
-        annexes=(Annex("Danh sách cơ sở cách ly tập trung", tuple(_listed(report, listing))),),
+        blocks=tuple(_report_blocks(report, listing, basis)),
+        annexes=(Annex("Danh sách cơ sở cách ly tập trung", tuple(_facility_blocks(report, listing))),),
     )
 
 
-def _content(report: ProgressReport, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
+def _report_blocks(report: ProgressReport, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
     yield from _orders(report.listed)
     yield Passage(f"Tính đến {moment_in_words(basis.as_of)}, kết quả như sau:")
     yield Passage("1. Kết quả khảo sát và kết nối", PassageRole.TITLE)
-    yield from map(Passage, _results(report))
+    yield from map(Passage, _result_lines(report))
     yield Passage("2. Hiện trạng hình ảnh", PassageRole.TITLE)
-    yield from map(Passage, _pictures(report.total))
+    yield from map(Passage, _picture_lines(report.total))
     yield Passage("3. Tổng hợp theo địa bàn, doanh nghiệp và cơ quan quản lý", PassageRole.TITLE)
     provinces, bodies = listing.province_names, {body.value: label(body) for body in ManagingBody}
     if len(report.by_province) > 1:
@@ -73,7 +73,7 @@ def _content(report: ProgressReport, listing: FacilityList, basis: DocumentBasis
     yield _group_table("Doanh nghiệp", report.by_carrier, report.total, carriers)
     yield _group_table("Cơ quan quản lý", report.by_managing_body, report.total, bodies)
     yield Passage("4. Vướng mắc", PassageRole.TITLE)
-    yield from _blocked(report.total)
+    yield from _obstacle_blocks(report.total)
     yield Passage("5. Kiến nghị, đề xuất", PassageRole.TITLE)
     yield Passage(LINE_OF_DOTS, PassageRole.FORM)
     yield Passage(f"{basis.sentence} Danh sách cơ sở tại Phụ lục kèm theo.", PassageRole.NOTE)
@@ -89,7 +89,7 @@ def _orders(listed: Sequence[FacilityStatus]) -> Iterator[Block]:
         yield Passage(f"Căn cứ văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer});")
 
 
-def _results(report: ProgressReport) -> Iterator[str]:
+def _result_lines(report: ProgressReport) -> Iterator[str]:
     total, counts = report.total, Counter(status.facility.operating for status in report.listed)
     kinds = ", ".join(f"{counts[operating]} {label(operating).lower()}" for operating in Operating if counts[operating])
     closed = f"; không tính {report.closed} cơ sở đã đóng" if report.closed else ""
@@ -110,7 +110,7 @@ def _results(report: ProgressReport) -> Iterator[str]:
     yield f"- Thiết bị đã đăng ký: {equipment}."
 
 
-def _pictures(total: Group) -> Iterator[str]:
+def _picture_lines(total: Group) -> Iterator[str]:
     yield (
         f"- Trong {total.connected} cơ sở đã kết nối: hiện đủ hình {total.up}, không đủ hình {total.not_up},"
         f" chưa rõ {total.unknown}."
@@ -136,7 +136,7 @@ def _counts(group: Group, name: str) -> tuple[str | int, ...]:
     return (name, group.facilities, *connection, group.blocked_in_all, group.overdue, group.up)
 
 
-def _blocked(total: Group) -> Iterator[Block]:
+def _obstacle_blocks(total: Group) -> Iterator[Block]:
     if not total.blocked:
         yield Passage("Không có cơ sở nào được ghi nhận vướng mắc.")
         return
@@ -164,7 +164,7 @@ _OF_ONE_PROVINCE: Final = (_LISTED[0], TableColumn("Cơ sở", 52), *_LISTED[3:-
 """Without the province, which is in the heading."""
 
 
-def _listed(report: ProgressReport, listing: FacilityList) -> Iterator[Block]:
+def _facility_blocks(report: ProgressReport, listing: FacilityList) -> Iterator[Block]:
     listed = report.listed
     if len(listed) > MOST_LISTED:
         listed = tuple(status for status in listed if _is_open(status))
@@ -198,11 +198,11 @@ def _row(number: int, status: FacilityStatus, listing: FacilityList, *, alone: b
         label(status.timeliness) if status.timeliness is not Timeliness.NOT_BOUND else "",
         facility.cameras,
         up_label(status.pictures),
-        _obstacle(status),
+        _obstacle_text(status),
     )
 
 
-def _obstacle(status: FacilityStatus) -> str:
+def _obstacle_text(status: FacilityStatus) -> str:
     blocked = status.blocked
     if blocked is None or not status.is_blocked:
         return ""

@@ -54,7 +54,7 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
 # --- text ------------------------------------------------------------------------------------------
 
 
-def _lines(report: ProgressReport) -> Iterator[str]:
+def _report_lines(report: ProgressReport) -> Iterator[str]:
     reasons = [reason for reason in BlockReason if reason in report.total.blocked]
     yield from _group_table("province", report.by_province, report.total, reasons)
     yield ""
@@ -63,10 +63,10 @@ def _lines(report: ProgressReport) -> Iterator[str]:
     yield from _group_table("managing body", report.by_managing_body, report.total, reasons)
     yield ""
     yield from _survey_table(report)
-    yield from _remarks(report)
+    yield from _remark_lines(report)
 
 
-def _remarks(report: ProgressReport) -> Iterator[str]:
+def _remark_lines(report: ProgressReport) -> Iterator[str]:
     claimed = [(status.facility.id, status.claimed) for status in report.listed if status.claimed]
     warnings = list(warning_lines(report.listed))
     if claimed or warnings or report.closed:
@@ -132,14 +132,14 @@ def _surveyed(group: Group, name: str) -> list[str]:
 # --- pages -----------------------------------------------------------------------------------------
 
 
-def _pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
+def _progress_pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
     reasons = [reason for reason in BlockReason if reason in report.total.blocked]
     by_body = {body.value: label(body) for body in ManagingBody}
     carriers = {group.key: group.key or NO_PLAN_LABEL for group in report.by_carrier}
 
     def page(title: str, name: str, groups: Sequence[Group], names: Mapping[str, str]) -> Page:
-        rows = [_counts(group, names[group.key], reasons) for group in groups]
-        return Page(title, _count_columns(name, reasons), rows, _counts(report.total, TOTAL_LABEL, reasons))
+        rows = [_count_cells(group, names[group.key], reasons) for group in groups]
+        return Page(title, _count_columns(name, reasons), rows, _count_cells(report.total, TOTAL_LABEL, reasons))
 
     return (
         page("Theo tỉnh", "Tỉnh/Thành phố", report.by_province, listing.province_names),
@@ -148,7 +148,7 @@ def _pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
         Page(
             "Danh sách cơ sở",
             _LISTED,
-            [_listed(number, status, listing) for number, status in enumerate(report.listed, start=1)],
+            [_facility_cells(number, status, listing) for number, status in enumerate(report.listed, start=1)],
         ),
     )
 
@@ -183,7 +183,7 @@ def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str
     )
 
 
-def _counts(group: Group, name: str, reasons: Sequence[BlockReason]) -> SheetRow:
+def _count_cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> SheetRow:
     blocked = (group.blocked.get(reason, 0) for reason in reasons)
     now = (group.up, group.not_up, group.unknown, day_label(group.last_proved), day_label(group.down_since))
     places = (group.suspended, group.under_way, group.overdue)
@@ -231,7 +231,7 @@ _LISTED = (
 )
 
 
-def _listed(number: int, status: FacilityStatus, listing: FacilityList) -> SheetRow:
+def _facility_cells(number: int, status: FacilityStatus, listing: FacilityList) -> SheetRow:
     facility, lifecycle, duty = status.facility, status.standing, status.duty
     blocked = status.blocked if status.is_blocked else None
     return (
@@ -279,8 +279,8 @@ PROGRESS = Report(
     heading="TIẾN ĐỘ KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
     count=_count,
     document=_document,
-    lines=_lines,
-    pages=_pages,
+    lines=_report_lines,
+    pages=_progress_pages,
     rests_on_proof=True,
 )
 """The report on progress."""

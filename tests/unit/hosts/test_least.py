@@ -135,7 +135,7 @@ def test_a_program_on_trial_sees_the_file_that_it_tries_and_no_other(
     monkeypatch.setattr(sandbox, "refusal", str)
     conf = tmp_path / "stage-1" / "mediamtx.yml"
     scratch = type("Scratch", (), {"path": "/proc/1/task/1/ns/net"})()
-    argv = relay._trial(Path("/usr/local/lib/provisioner/mediamtx"), conf, scratch)  # noqa: SLF001
+    argv = relay._trial_command(Path("/usr/local/lib/provisioner/mediamtx"), conf, scratch)  # noqa: SLF001
     shown = {word.partition("=")[2] for word in argv if word.startswith("--property=")}
     assert {f"BindReadOnlyPaths={conf.parent}", "NetworkNamespacePath=/proc/1/task/1/ns/net"} <= shown
     assert {"User=provisioner-probe", "TemporaryFileSystem=/run:ro", "NoNewPrivileges=yes"} <= shown
@@ -182,8 +182,8 @@ def test_rules_are_not_tried_before_their_users_are_there(tmp_path: Path, monkey
     rules = tmp_path / "nft"
     rules.write_text('add rule inet provisioner output meta skuid "provisioner-probe" drop\n')
     monkeypatch.setattr(paths, "PROBE_USER", "nobody-of-that-name")
-    assert host._differences(rules, None)[0]["action"] == "create"  # noqa: SLF001
-    assert host._differences(rules, {})[0]["action"] == "update"  # noqa: SLF001
+    assert host._rule_differences(rules, None)[0]["action"] == "create"  # noqa: SLF001
+    assert host._rule_differences(rules, {})[0]["action"] == "update"  # noqa: SLF001
     assert host_files.read_json(rules) is None
 
 
