@@ -72,7 +72,7 @@ class DcimClient:
         offset = 0
         for _ in range(_MOST_CALLS):
             query = {**chosen.filter, **_MORE[self.mapping.kind], "limit": PAGE, "offset": offset}
-            document = self._document(f"{self.mapping.url.rstrip('/')}/api/{where}/?{urlencode(query)}")
+            document = self._document_from(f"{self.mapping.url.rstrip('/')}/api/{where}/?{urlencode(query)}")
             count, rows = document.get("count"), document.get("results")
             if type(count) is not int or count < 0 or not isinstance(rows, list) or len(rows) > PAGE:
                 raise FileRefusedError(error("dcim-odd"))
