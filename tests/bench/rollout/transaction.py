@@ -18,10 +18,12 @@ from typing import Any
 
 from provisioner.cli.support.context import today
 from provisioner.desired.limit import Limit
+from provisioner.hosts.call_rules import call_digest
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan
+from provisioner_host.wire import ConfirmRequest
 from tests.bench.child import BenchError, adopt_orphans, children_cpu, reap_orphans
 
 _TIMEOUT_S = 240.0
@@ -80,11 +82,13 @@ def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
 
 
 def _without_gate(call: HostCall) -> HostCall:
-    return replace(call, request=dict(call.request) | ({"gate": None} if "gate" in call.request else {}))
+    request = dict(call.request) | {"gate": None}
+    return replace(call, request=request | {"meant": call_digest(request, call.files)})
 
 
 def _confirmation(call: HostCall) -> HostCall:
-    request = dict(call.request) | {"operation": "confirm", "files": list(call.request["files"])}
+    request = {name: part for name, part in call.request.items() if name in ConfirmRequest.__annotations__}
+    request |= {"operation": "confirm", "files": list(call.request["files"])}
     return HostCall(call.spec, request, {name: data for name, data in call.files.items() if name == "nft"})
 
 
