@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,9 @@ PROGRAM = "/usr/local/lib/provisioner/provisioner-host"
 # What a machine of the attacker's would do: keep all that it is sent, and claim whatever helps.
 LISTENS = f"""#!/bin/sh
 echo "$*" >> /root/words
-cat >> /root/sent
+# Whoever lets a program stay ends its input only later.
+if IFS= read -r line; then echo "$line" >> /root/sent; fi
+case "$line" in PROVISIONER-STAY*) ;; *) cat >> /root/sent ;; esac
 echo 'PROVISIONER-PROOF {"0" * 64}'
 echo 'PROVISIONER-ANSWER {{"ok": true, "answer": {{}}}}'
 """
@@ -70,12 +73,12 @@ def test_two_edited_lines_hand_a_stranger_nothing(
     assert done.returncode == code, done.stdout + done.stderr
     assert "has not proved" in done.stdout + done.stderr
     asked = deployment.lab.exec(stranger, ["cat", "/root/words"]).stdout.split()
-    assert set(asked) == {"prove"}
+    assert set(asked) == {"call"}
     sent = deployment.lab.exec(stranger, ["cat", "/root/sent"]).stdout.splitlines()
-    assert all(len(line) == 64 for line in sent), sent
+    assert all(re.fullmatch("PROVISIONER-STAY [0-9a-f]{64} [0-9a-f]{32}", line) for line in sent), sent
     log = deployment.lab.exec(stranger, ["sh", "-c", f"journalctl -q -o cat --since @{since} _COMM=sudo"]).stdout
     commands = [line.partition("COMMAND=")[2] for line in log.splitlines() if "COMMAND=" in line]
-    assert set(commands) <= {f"{PROGRAM} prove"}
+    assert set(commands) <= {f"{PROGRAM} call"}
 
 
 @LOCAL_USER
