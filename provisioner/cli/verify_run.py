@@ -5,7 +5,7 @@ It is imported after hosts were called, so that they do not wait.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_in_parts
 from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.picture_mode import Looks
-from provisioner.verify.result import Verdict, VerifyResult, exit_code
+from provisioner.verify.result import Incident, Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import Share
 
 _UNWRITTEN_HINT = marked(
@@ -82,6 +82,24 @@ class VerificationRequest:
     renew: bool
 
 
+class ResultSoFar(FirstAnswerClock):
+    """Prints on standard error what is certain while a verification goes on."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        super().__init__()
+        self._say, self._print = invocation.say, invocation.progress.remark
+
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
+        """Print incidents, then how many paths are up."""
+        say, after = self._say, round(seconds)
+        for one in incidents:
+            count = say.counted(len(one.paths), "path")
+            what = f"{say.word(one.layer)} {one.object}: {say.word(one.cause)}, {count}"
+            self._print(say("after {seconds} s: {incident}", seconds=after, incident=what))
+        paths = say.counted(of_paths, "path")
+        self._print(say("after {seconds} s: {up} of {paths} up", seconds=after, up=up, paths=paths))
+
+
 def write_files(
     result: VerifyResult, files: VerifyFiles, fail_on: Verdict, *, color: bool | None, say: Translator = ENGLISH
 ) -> tuple[Path, ...]:
@@ -115,7 +133,7 @@ def verify_and_record(invocation: Invocation, session: Session, request: Verific
     """
     if request.accept:
         refuse_job(session)
-    onlooker = FirstAnswerClock()
+    onlooker = ResultSoFar(invocation)
     options = VerifyOptions(
         level=request.level,
         sample=request.sample,

@@ -38,6 +38,7 @@ from provisioner.verify.result import (
     INFERRED,
     Cause,
     Finding,
+    Incident,
     InMaintenance,
     LastingFailure,
     LastProof,
@@ -131,6 +132,9 @@ class Onlooker(Protocol):
     def answered(self, host: str, outcome: str, seconds: float) -> None:
         """Report that a host answered or timed out."""
 
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
+        """Report what is certain this long after the run began; each incident once."""
+
 
 class NoOnlooker:
     """Ignores the progress."""
@@ -139,6 +143,9 @@ class NoOnlooker:
         """Do nothing."""
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """Do nothing."""
+
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
         """Do nothing."""
 
 

@@ -26,7 +26,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunn
 from provisioner.plan.change import Change, pending
 from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence, parse_evidence
-from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
+from provisioner.verify.incidents import incidents_of, of_devices, of_hosts, paths_by_incident
 from provisioner.verify.judge import (
     HIGHEST,
     PICTURES,
@@ -75,6 +75,7 @@ from provisioner.verify.result import (
     Finding,
     HostReport,
     HostWait,
+    Incident,
     Layer,
     PathLook,
     PathVerdict,
@@ -104,6 +105,12 @@ _OVERHEAD_SHARE = 0.25
 _SHORTEST_LOOK_S: Final = 10.0
 # Below this level no path is read; at this level only paths on demand, since no picture is required.
 _LOWEST_READ: Final = 4
+# What hosts and devices say themselves is certain, though another visit looks at the paths again.
+_SAID: Final = frozenset({Cause.HOST_UNREACHABLE, Cause.RELAY_STOPPED, Cause.CAMERA_REFUSES, Cause.WRONG_PASSWORD})
+_FAILED: Final = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
+# So many incidents are told before the end, and counts alone so often.
+_MOST_TOLD: Final = 20
+_TOLD_EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +257,10 @@ def verify(
     started = watch.now()
     chosen = sample_of(targets, options.sample, started) if options.sample else None
     measured = chosen.targets if chosen else tuple(targets)
+    so_far = _SoFar(options.onlooker, watch, started, len(measured))
+    end = _end_of(started, options)
     visits = _HostVisits(
-        runner, observe, compare, watch, limits, options, started, _end_of(started, options), options.changes(started)
+        runner, observe, compare, watch, limits, options, started, end, so_far, options.changes(started)
     )
     first = visits.first_look(measured)
     second = replace(visits, changes=options.changes(started)).second_look(measured, first)
@@ -386,6 +395,7 @@ class _HostVisits:
     options: VerifyOptions
     since: datetime
     end: datetime | None
+    so_far: _SoFar
     changes: Sequence[Window] = ()
 
     def first_look(self, targets: Sequence[PathToCheck]) -> _Round:
@@ -401,6 +411,7 @@ class _HostVisits:
         left_s = self._left_s()
         if not unproved or (left_s is not None and left_s < _SHORTEST_LOOK_S):
             return first
+        self.so_far.tell()
         siblings = _with_their_sites(unproved, targets)
         paths = msg("{paths} {are} of sites with trouble", counted(len(siblings), "path"), are(len(siblings)))
         self.options.say(msg("{paths}; reading on relays, too", paths))
@@ -437,10 +448,16 @@ class _HostVisits:
         read_once = frozenset(target.path.name for target in requested if self._reads and limits.is_once(target))
         timed = _TimedAnswers(self.runner, self.options.onlooker, self.watch)
         stored = set[tuple[str, str]]()
-        judging = self._judging(read_once, lambda: timed.at or started, partial(self._keep, started, stored))
+        judging = self._judging(read_once, lambda: timed.at or started, partial(self._keep, started, stored, read_once))
         gathered = VisitAnswers(targets, _requested_centres(requested), self.compare, judging, _of_before(before))
-        for answer in timed.of(calls, timeout_s):
+        for number, answer in enumerate(timed.of(calls, timeout_s), 1):
             gathered.take(answer)
+            if answer.outcome is CallOutcome.UNREACHABLE:
+                finding = Finding(Cause.HOST_UNREACHABLE, Layer.HOST, answer.host, answer.error)
+                names = (target.path.name for target in targets if target.relay.id == answer.host)
+                self.so_far.note(Incident(finding, tuple(names)))
+            if number < len(calls):
+                self.so_far.tell(every_s=_TOLD_EVERY_S)
         # A runner that lost a host has not heard of it: that is no evidence either.
         for call in calls:
             gathered.take(HostAnswer(call.spec.id, CallOutcome.FAILED, error="there is no answer"))
@@ -459,13 +476,26 @@ class _HostVisits:
         )
 
     def _keep(
-        self, started: datetime, stored: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: SeparateVerdicts
+        self,
+        started: datetime,
+        stored: set[tuple[str, str]],
+        later: frozenset[str],
+        targets: Sequence[PathToCheck],
+        judged: SeparateVerdicts,
     ) -> None:
-        """Store proved looks of a relay, which other relays cannot change."""
-        if self.options.keep is None:
-            return
+        """Store proved looks of a relay, which other relays cannot change, and note what is certain.
+
+        Another visit looks at failing paths in `later`.
+        """
         by_path = {(target.path.name, target.relay.id): target for target in targets}
         looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.options.windows, self.changes)
+
+        def is_excused(verdict: PathVerdict) -> bool:
+            return windows.meanwhile(by_path[verdict.path, verdict.relay], started, self.watch.now())
+
+        self.so_far.take(judged, targets, later, is_excused)
+        if self.options.keep is None:
+            return
         for verdict in judged.verdicts:
             target = by_path[verdict.path, verdict.relay]
             is_up = verdict.verdict is Verdict.UP
@@ -519,6 +549,7 @@ class _HostVisits:
         wait_s = (first.at + APART - self.watch.now()).total_seconds()
         if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
             return None
+        self.so_far.tell()
         siblings = _with_their_sites(failing, targets)
         paths = msg("{paths} {are} not up", counted(len(failing), "path"), are(len(failing)))
         self.options.say(msg("{paths}; looking again in {max} s", paths, max(0, round(wait_s))))
@@ -563,6 +594,52 @@ class _HostVisits:
         if self.options.level is not None and self.options.level < PICTURES:
             return {}
         return looks_at(targets, self.options.looks, self.watch.now(), self.options.memories)
+
+
+class _SoFar:
+    """The certain part of the result, told while the run goes on."""
+
+    def __init__(self, onlooker: Onlooker, watch: Timepiece, since: datetime, of_paths: int) -> None:
+        self._onlooker, self._watch, self._since, self._of_paths = onlooker, watch, since, of_paths
+        self._up, self._told_up, self._told_s = set[tuple[str, str]](), 0, 0.0
+        self._known, self._new = set[tuple[Layer | None, str, Cause]](), list[Incident]()
+
+    def take(
+        self,
+        judged: SeparateVerdicts,
+        targets: Sequence[PathToCheck],
+        later: frozenset[str],
+        is_excused: Callable[[PathVerdict], bool],
+    ) -> None:
+        """Take verdicts; of the paths in `later` only some causes are certain."""
+        self._up |= {(verdict.path, verdict.relay) for verdict in judged.verdicts if verdict.verdict is Verdict.UP}
+        other = {(verdict.path, verdict.relay): verdict for verdict in judged.quarantined}
+        every = (other.get((verdict.path, verdict.relay), verdict) for verdict in judged.verdicts)
+        certain = [
+            verdict
+            for verdict in every
+            if (verdict.cause in _SAID or (verdict.verdict in _FAILED and verdict.path not in later))
+            and not is_excused(verdict)
+        ]
+        for incident in incidents_of(paths_by_incident(certain, targets)) if certain else ():
+            self.note(incident)
+
+    def note(self, incident: Incident) -> None:
+        """Take a certain incident, unless it is known."""
+        key = incident.layer, incident.object, incident.cause
+        if key not in self._known and len(self._known) < _MOST_TOLD:
+            self._known.add(key)
+            self._new.append(incident)
+
+    def tell(self, every_s: float = 0.0) -> None:
+        """Tell what is new; a count alone only after so many seconds."""
+        count = len(self._up)
+        if not self._new and count == self._told_up:
+            return
+        seconds = (self._watch.now() - self._since).total_seconds()
+        if self._new or seconds >= self._told_s + every_s:
+            self._onlooker.so_far(seconds, count, self._of_paths, self._new)
+            self._new, self._told_up, self._told_s = [], count, seconds
 
 
 def _with_their_sites(chosen: Iterable[PathToCheck], targets: Iterable[PathToCheck]) -> list[PathToCheck]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,6 +18,9 @@ from provisioner.base.service import watched_by
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.onlookers import Progress, ProgressForm
 from provisioner.cli.support.running import LogFile
+
+if TYPE_CHECKING:
+    from provisioner.verify.result import Incident
 
 _OF_PERSONS: Final = ("contacts", "import")
 """Commands whose errors may contain personal data, so the log has only their code."""
@@ -41,6 +44,9 @@ class FirstAnswerClock:
 
     def answered(self, host: str, outcome: str, seconds: float) -> None:
         """A host answered, or is given up."""
+
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
+        """Part of the result is certain."""
 
 
 def progress_of(invocation: Invocation, log: Path | None, *, quiet: bool) -> Progress:

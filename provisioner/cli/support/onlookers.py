@@ -151,7 +151,7 @@ class Progress:
     def remark(self, sentence: str) -> None:
         """Print a remark on standard error, no warning, error or result."""
         if not self._quiet:
-            click.echo(printable(sentence), err=True)
+            click.echo(printable(self._say.restated(sentence)), err=True)
 
     def log(self, text: str) -> None:
         """Write to the log file, if any."""

@@ -5,8 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from provisioner.base.language import Language, translator
 from provisioner.cli.support.attendance import FirstAnswerClock, running_s
+from provisioner.cli.verify_run import ResultSoFar
+from provisioner.verify.result import Cause, Finding, Incident, Layer
 
 
 def test_the_first_time_that_hosts_are_asked_counts() -> None:
@@ -19,6 +26,30 @@ def test_the_first_time_that_hosts_are_asked_counts() -> None:
     onlooker.answered("relay-1", "answered", 0.1)
     onlooker.hosts_called({"relay-1": 1})
     assert onlooker.before_s == first
+
+
+@pytest.mark.parametrize(
+    ("language", "lines"),
+    [
+        (
+            Language.EN,
+            ["after 9 s: camera kcl-002/cam-01: camera refuses, 2 paths", "after 9 s: 12 of 24 paths up"],
+        ),
+        (
+            Language.VI,
+            [
+                "sau 9 giây: camera kcl-002/cam-01: camera từ chối, 2 đường hình",
+                "sau 9 giây: 12 trong 24 đường hình hoạt động",
+            ],
+        ),
+    ],
+)
+def test_what_is_certain_is_printed_in_the_readers_language(language: Language, lines: list[str]) -> None:
+    printed: list[str] = []
+    invocation: Any = SimpleNamespace(say=translator(language), progress=SimpleNamespace(remark=printed.append))
+    finding = Finding(Cause.CAMERA_REFUSES, Layer.CAMERA, "kcl-002/cam-01", "x")
+    ResultSoFar(invocation).so_far(8.6, 12, 24, [Incident(finding, ("a", "b"))])
+    assert printed == lines
 
 
 def test_a_process_knows_how_long_it_has_run() -> None:

@@ -15,10 +15,10 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import is_proved, judge
 from provisioner.verify.memory import NOTHING, Memories
-from provisioner.verify.path_history import Timepiece, VerifyOptions, remembered
+from provisioner.verify.path_history import NoOnlooker, Timepiece, VerifyOptions, remembered
 from provisioner.verify.paths import select
 from provisioner.verify.picture_mode import Looks
-from provisioner.verify.result import Cause, Verdict, VerifyResult
+from provisioner.verify.result import Cause, Incident, Verdict, VerifyResult
 from provisioner.verify.run import verify
 
 from .test_verify_laws import worlds
@@ -136,6 +136,56 @@ def test_healthy_paths_are_read_at_the_centre_alone() -> None:
         (Verdict.UP, 7, (1, 2, 3, 4, 5, 6, 7))
     }
     assert {path.picture.state for path in result.paths if path.picture} == {"good"}
+
+
+class _Told(NoOnlooker):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, int, int, list[str]]] = []
+
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
+        named = [f"{one.layer} {one.object}: {one.cause}, {len(one.paths)}" for one in incidents]
+        self.told.append((seconds, up, of_paths, named))
+
+
+class _RefusingHosts(Hosts):
+    """A camera refuses every connection."""
+
+    def _answer(self, call: HostCall) -> HostAnswer:
+        answer = super()._answer(call)
+        document: Mapping[str, Any] = answer.document
+        for device in document["relay"]["devices"] if "relay" in document else ():
+            device["outcome"] = "refused" if device["address"] == "100.64.0.5" else device["outcome"]
+        return answer
+
+
+def _gone(relay: dict[str, Any], centre: dict[str, Any]) -> None:
+    relay[ONE] |= {"samples": [{"available": False, "online": True, "inbound_bytes": 5, "tracks": []}] * 2}
+    relay[ONE]["read"] = centre[ONE] = {**REFUSED, "seconds": 0.1}
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_what_is_certain_is_told_once_before_the_end(*, once: bool) -> None:
+    told = _Told()
+    result = run(_RefusingHosts(_gone), onlooker=told, once=once)
+    assert told.told[0] == (6.0, len(PATHS) - 1, len(PATHS), ["camera kcl-002/cam-01: camera refuses, 1"])
+    assert len(told.told) == 1
+    assert of(result).cause is Cause.CAMERA_REFUSES
+
+
+def test_a_host_that_cannot_be_reached_is_told_while_others_are_waited_for() -> None:
+    told = _Told()
+    run(Hosts(edge_1=CallOutcome.UNREACHABLE), onlooker=told)
+    assert [(seconds, up, named) for seconds, up, _, named in told.told] == [
+        (6.0, 0, [f"host {RELAY}: host unreachable, {len(PATHS)}"])
+    ]
+
+
+def test_of_a_run_without_a_fault_nothing_is_told_before_the_end() -> None:
+    told = _Told()
+    run(Hosts(), onlooker=told)
+    assert told.told == []
 
 
 @pytest.mark.parametrize("looks", [Looks.DUE, Looks.FULL])
