@@ -42,7 +42,8 @@ _UNFINISHED_HINT = (
     "provisioner apply --resume goes on with the last one, apply --abort ends it; one that was killed is ended by the"
     " next apply or rollback that reads all of its hosts, once none of them waits for it"
 )
-_HOSTS_NOT_ASKED = "hosts were not asked what they hold of it: history verify --hosts asks them"
+_HOSTS_NOT_ASKED = "hosts were not asked for their entries: provisioner history verify --hosts"
+_NONE_EXPIRED = "no record is older than policy.retention allows"
 _KIB = 1024
 
 
@@ -163,22 +164,22 @@ def _check_lines(check: HistoryCheck) -> Iterator[str]:
     yield f"the chain of {counted(check.length, 'entry')} {result}; its head is {check.head}"
     yield from _seal_lines(check)
     if check.notes:
-        yield f"{counted(check.notes, 'Git note')} held against it"
+        yield f"{counted(check.notes, 'Git note')} compared with it"
     if check.hosts is None:
         yield _HOSTS_NOT_ASKED
     else:
         answered = len(check.hosts) - len(check.unanswered)
-        yield f"{counted(answered, 'host')} of {len(check.hosts)} told what they hold of it"
+        yield f"{counted(answered, 'host')} of {len(check.hosts)} gave their entries of it"
 
 
 def _seal_lines(check: HistoryCheck) -> Iterator[str]:
     seals = check.seals
     if check.length:
-        yield f"{seals.keyed} keyed by the vault, {seals.unkeyed} unkeyed, {seals.unproved} by a key that is not here"
+        yield f"{seals.keyed} keyed by the vault, {seals.unkeyed} unkeyed, {seals.unproved} with an unknown key"
     if check.length and not check.closed and not seals.keyed:
-        yield "no entry is keyed: who can write the database may have written all of this"
+        yield "no entry is keyed: anybody who can write the database can have written all of them"
     if seals.signed:
-        yield f"{seals.proved} of {counted(seals.signed, 'signature')} by a key that is known here"
+        yield f"{seals.proved} of {counted(seals.signed, 'signature')} by a known key"
 
 
 def _lost_entries(text: str) -> range:
@@ -314,7 +315,7 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
         _show_retention(invocation, policy, stored, done=False)
         return 0
     session = Session(invocation.inventory, invocation.env, moment.date())
-    make_sure(invocation, f"Let {counted(leaving, 'record')} leave for ever?", "whether it may leave", yes=yes)
+    make_sure(invocation, f"Delete {counted(leaving, 'record')} for ever?", "whether to delete them", yes=yes)
     _show_retention(invocation, policy, prune_expired(session, moment), done=True)
     return 0
 
@@ -349,7 +350,7 @@ class RetentionDocument(Printed, name="retention", title="Retention of records")
 
 
 def _retention_lines(policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> Iterator[str]:
-    verb = "left" if done else "leave"
+    verb = "deleted" if done else "expired"
     days = _days(policy)
     rows = [
         (
@@ -363,18 +364,18 @@ def _retention_lines(policy: Retention, stored: Sequence[RetentionClass], *, don
         )
         for record_class in stored
     ]
-    yield from text_table(("class", "stays", "kept", "size", "oldest", verb, "size"), rows, numbers=False)
+    yield from text_table(("class", "limit", "stored", "size", "oldest", verb, "size"), rows, numbers=False)
     yield ""
     leaving, size = (
         sum(record_class.leaving for record_class in stored),
         sum(record_class.leaving_size for record_class in stored),
     )
     if done:
-        yield f"{counted(leaving, 'record')} left, {_size(size)}; the run is recorded"
+        yield f"{counted(leaving, 'record')} deleted, {_size(size)}; the run is recorded"
     elif leaving:
-        yield f"{counted(leaving, 'record')} would leave, {_size(size)}: provisioner retention --prune"
+        yield f"{counted(leaving, 'record')} expired, {_size(size)}; to delete them: provisioner retention --prune"
     else:
-        yield "nothing is older than the policy says" if any(days.values()) else "the policy lets nothing leave"
+        yield _NONE_EXPIRED if any(days.values()) else "policy.retention is not set: all records stay"
 
 
 def _days(policy: Retention) -> dict[str, int | None]:

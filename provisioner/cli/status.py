@@ -231,10 +231,10 @@ def availability(
 
 def _warn_of_verdicts(invocation: Invocation, report: AvailabilityReport) -> None:
     if not report.rows:
-        message = f"no verdict of that time is kept in {report.place.text}"
-        hint = "verify records what it saw; PROVISIONER_STATE names the place of those of another machine"
+        message = f"no verdict of that time is recorded in {report.place.text}"
+        hint = "verify records verdicts; PROVISIONER_STATE names another machine's history"
         print_warning(message, hint, color=invocation.color)
     warn_of_damage(invocation, report.damaged)
     for name in report.unknown:
-        message = f"policy.availability names {name}, of which no verdict of that time is kept"
+        message = f"policy.availability names {name}: no verdict of it is recorded for that time"
         print_warning(message, "see that it is written as in its file", color=invocation.color)

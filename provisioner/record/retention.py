@@ -112,7 +112,7 @@ def prune(folder: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[Retent
     """
     with closing(open_history(folder)) as history:
         if not history.verify_chain().whole:
-            raise DamagedRecordError(f"the history in {folder.text} is damaged: nothing may leave it")
+            raise DamagedRecordError(f"the history in {folder.text} is damaged: no record is deleted")
     before = retention_classes(folder, cut)
     database = made_database(folder)
     with closing(database):

@@ -72,7 +72,7 @@ def span_line(span: Span) -> str:
 def validity_line(longest: timedelta) -> str:
     """Return in words how long a check counts, and what gaps mean."""
     hours = counted(round(longest.total_seconds() / 3600), "hour")
-    return f"a look stands until the next one, for {hours} at most; what is beyond is not measured, and never up"
+    return f"each check counts until the next one, for {hours} at most; later time is not measured, and never up"
 
 
 def _share_cells(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:

@@ -366,7 +366,7 @@ def prune_expired(session: Session, now: datetime) -> tuple[RetentionClass, ...]
     """
     retention = session.inventory.settings.policy.retention
     if retention == Retention():
-        raise UsageError("the policy lets nothing leave", hint=_RETENTION_HINT)
+        raise UsageError("policy.retention is not set: all records stay", hint=_RETENTION_HINT)
     at = now.astimezone(UTC)
     run = Run(
         id=new_run_id(),

@@ -207,7 +207,7 @@ def test_a_name_in_the_policy_of_which_nothing_is_kept_is_warned_of(nights: Nigh
 def test_nothing_recorded_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = Nights(tmp_path, capsys)(*WEEK)
     assert code == 0
-    assert "no verdict of that time is kept" in err
+    assert "no verdict of that time is recorded" in err
     assert out.splitlines()[-1] == "no path was checked in this time: it is not measured"
 
 

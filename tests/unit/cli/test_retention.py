@@ -58,7 +58,7 @@ def kept(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 def test_without_a_policy_all_stays(kept: Kept) -> None:
     code, out, _ = kept()
     assert code == 0
-    assert out.splitlines()[-1] == "the policy lets nothing leave"
+    assert out.splitlines()[-1] == "policy.retention is not set: all records stay"
     code, _, err = kept("--prune", "--yes")
     assert code == 2
     assert "policy.retention" in err
@@ -70,7 +70,7 @@ def test_what_would_leave_is_shown_and_leaves_after_a_yes(kept: Kept) -> None:
     assert code == 0
     table = [line.split() for line in out.splitlines()]
     assert [row[:4] for row in table[1:3]] == [["documents", "30", "days", "9"], ["verdicts", "60", "days", "9"]]
-    assert "7 records would leave" in out
+    assert "7 records expired" in out
     code, out, err = kept("--prune")
     assert (code, out) == (2, "")
     assert "add --yes" in err
@@ -79,7 +79,7 @@ def test_what_would_leave_is_shown_and_leaves_after_a_yes(kept: Kept) -> None:
     assert (code, document["pruned"]) == (0, True)
     assert {one["name"]: one["leaving"] for one in document["classes"]} == {"documents": 5, "verdicts": 2}
     code, out, _ = kept()
-    assert out.splitlines()[-1] == "nothing is older than the policy says"
+    assert out.splitlines()[-1] == "no record is older than policy.retention allows"
     code, out, _ = kept(command="history verify")
     assert code == 0
     assert "is whole" in out
@@ -91,7 +91,7 @@ def test_a_closed_vault_keeps_all(kept: Kept) -> None:
     kept.agree("{ document_days: 30 }")
     code, _, _ = kept("--prune", "--yes", ANSIBLE_VAULT_PASSWORD_FILE="")
     assert code == 12
-    assert "5 records would leave" in kept()[1]
+    assert "5 records expired" in kept()[1]
 
 
 @pytest.mark.parametrize(
