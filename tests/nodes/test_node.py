@@ -25,6 +25,7 @@ from provisioner.nodes.envelope import new_exchange_key
 from provisioner.nodes.node import ArtefactCache, NodeRules, version_gap
 from provisioner.nodes.unit import CarriedCall
 from tests.hostile import NODE
+from tests.lab.patience import stretched
 from tests.nodes.carrying import (
     HOST_KEY,
     NETWORK,
@@ -190,7 +191,7 @@ def test_without_a_node_a_unit_is_given_up_and_never_begun_later(tmp_path: Path)
     runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": own.public}, replace(QUICK, begin=0.3))
     begun = time.monotonic()
     answer = runner.call([call_of(host_of(1))], timeout_s=60)["relay-1"]
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < stretched(10)
     assert answer.outcome is CallOutcome.UNREACHABLE
     assert "did not take it within 0 s, and will not begin it any more" in answer.error
     assert "systemctl status provisioner-node@vnpt" in answer.hint
@@ -343,7 +344,7 @@ def test_a_session_that_ends_leaves_nothing_open_at_the_node(tmp_path: Path) -> 
         runner.call([call_of(host_of(2))], timeout_s=5)
         assert hosts.closed == 0
         runner.close()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not hosts.closed and time.monotonic() < until:
             time.sleep(0.05)
         assert hosts.closed == 1
@@ -427,7 +428,7 @@ def test_a_long_call_is_told_to_go_on_and_is_asked_for_no_more_than_that(tmp_pat
     with both_ends(post, tmp_path, hosts=hosts, pace=NodePace(begin=1.0, ask=3.0)) as (runner, _):
         assert runner.call([call_of(host_of(1))], timeout_s=20)["relay-1"].outcome is CallOutcome.ANSWERED
         # The unit, that it is begun, that it goes on, the answer, that all is over; on a loaded machine one more.
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while len(post.seen) < 5 and time.monotonic() < until:
             time.sleep(0.05)
         assert 5 <= len(post.seen) <= 6
