@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from difflib import get_close_matches
@@ -26,6 +26,7 @@ _PLACE: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _HISSING = ("s", "x", "z", "ch", "sh")
 _VOWELS = "aeiou"
 _MOST_LIKE = 3
+_NAMED = 5
 _LONGEST_WORD = 100
 _MOST_KNOWN = 20_000
 ALIKE = 0.6
@@ -108,6 +109,12 @@ def literals_of(sentence: str) -> tuple[str, ...]:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, e.g. `1 error`, `2 facilities`."""
     return f"1 {noun}" if number == 1 else f"{number} {plural_of(noun)}"
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first names, and the number of others, as text."""
+    listed = ", ".join(names[:_NAMED])
+    return msg("{listed} and {names} more", listed, len(names) - _NAMED) if len(names) > _NAMED else listed
 
 
 def were(number: int) -> str:

@@ -23,7 +23,6 @@ from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
-from provisioner.operations.questions.availability import AvailabilityRequest, availability_of
 from provisioner.operations.questions.overview import Overview, document_of, overview
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.pictures import Freshness, freshness
@@ -292,6 +291,9 @@ def _shares(invocation: Invocation, view: Overview, span: Span, limit: Limit) ->
     """
     if "host" in limit.wanted:
         return None
+    # The database's library takes long to import.
+    from provisioner.operations.questions.availability import AvailabilityRequest, availability_of  # noqa: PLC0415
+
     request = AvailabilityRequest(span, view.now, GroupedBy.CARRIER, limit, is_strict=False)
     report = availability_of(view.root, invocation.env, request)
     warn_of_damage(invocation, report.damaged)

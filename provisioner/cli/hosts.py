@@ -14,7 +14,7 @@ from provisioner.base.document import Known, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.git import committing
 from provisioner.base.ssh_signature import SshHostKey
-from provisioner.base.text import counted, endpoint_text, printable
+from provisioner.base.text import counted, endpoint_text, named, printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
@@ -46,7 +46,7 @@ from provisioner.operations.hosts.prepare import (
     see_prepare,
 )
 from provisioner.operations.questions.packages import packages_naming
-from provisioner.plan.guards.policy import TRUST, named, parse_allowances
+from provisioner.plan.guards.policy import TRUST, parse_allowances
 from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
 from provisioner.record.state_folder import who, who_text
 

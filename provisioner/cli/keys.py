@@ -18,7 +18,7 @@ from provisioner.base.document import HeldRow, Known, Messages, Printed, of
 from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
-from provisioner.base.text import counted, printable
+from provisioner.base.text import counted, named, printable
 from provisioner.cli.keys_rotate import keep, rotate
 from provisioner.cli.keys_rotate_relay import OwnKeyLooked, own_key_lines
 from provisioner.cli.support.commands import NamedGroup
@@ -38,7 +38,7 @@ from provisioner.operations.keys.relay_key import progress_of_own_key
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import KeysMade, init_keys
 from provisioner.plan.document import frozen_ending
-from provisioner.plan.guards.policy import named, parse_allowances
+from provisioner.plan.guards.policy import parse_allowances
 from provisioner.record.entries import Operation
 from provisioner.record.state_folder import who, who_text
 from provisioner.report.facilities import key_age_lines, key_ages_document

@@ -13,7 +13,7 @@ from provisioner.base.document import Day, Printed, absent, of, ungiven
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.language import Translator
-from provisioner.base.text import printable
+from provisioner.base.text import named, printable
 from provisioner.cli.plan_sheet import show_plan
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
@@ -37,7 +37,6 @@ from provisioner.operations.edit.sign_off import sign_off as record_agreement
 from provisioner.plan import WrittenPlan
 from provisioner.plan.change import Change, Impact, cut_by, distinct_trust
 from provisioner.plan.guards.approvals import APPROVAL_NAMESPACE, Approval, approval_statement
-from provisioner.plan.guards.policy import named
 
 _MOST_SIGNATURE = 64 * 1024
 _CUTTING = 20

@@ -11,7 +11,7 @@ import click
 from provisioner.base.errors import InventoryError
 from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
-from provisioner.base.text import counted, msg
+from provisioner.base.text import counted, msg, named
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord, from_option, limit_option, span_of, until_option, warn_of_damage
@@ -22,7 +22,6 @@ from provisioner.cli.support.texts import HOSTS_KEEP, code_with_frozen, print_fr
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_statuses, read_packages
-from provisioner.plan.guards.policy import named
 from provisioner.record.availability.measured import GroupedBy, missed
 from provisioner.record.lifecycle.reasons import Grounds, reasons
 from provisioner.record.lifecycle.status import FacilityStatus, drains_in_progress

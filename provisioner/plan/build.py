@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from provisioner.base.errors import Problem
-from provisioner.base.text import msg
+from provisioner.base.text import msg, named
 from provisioner.desired.approval_terms import approval_terms
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
@@ -32,7 +32,7 @@ from provisioner.plan.diff import (
     sites_of,
 )
 from provisioner.plan.guards.approvals import HostTerms, approval_needs
-from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, named, refusals_of
+from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.guards.reachability import (
     broken_intents,
     deaf_to_neighbours,

@@ -24,12 +24,12 @@ from provisioner.base.document import (
     of,
 )
 from provisioner.base.errors import Severity
-from provisioner.base.text import Document, LongList, counted, msg, printable
+from provisioner.base.text import Document, LongList, counted, msg, named, printable
 from provisioner.inventory.model import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff import SitePackageNeed
-from provisioner.plan.guards.policy import TRUST, named
+from provisioner.plan.guards.policy import TRUST
 from provisioner.plan.plan import FrozenInPlan, Plan, Totals, totals_of
 
 SCHEMA = "provisioner/plan"

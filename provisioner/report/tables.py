@@ -1,12 +1,17 @@
-"""Tables: lines of text, pages of a spreadsheet, shortened names. Pure."""
+"""Tables: lines of text, pages of a spreadsheet, templates of pages, shortened names. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.text import printable
+
+if TYPE_CHECKING:
+    import jinja2
 
 TOTAL_NAME = "all"
 """The name of a row of totals."""
@@ -44,3 +49,20 @@ def some_of(names: Sequence[str], say: Translator = ENGLISH) -> str:
     listed = ", ".join(names[:_MANY])
     more = len(names) - _MANY
     return say("{names} and {count} more", names=listed, count=more) if more > 0 else listed
+
+
+@lru_cache
+def page_template(name: str) -> jinja2.Template:
+    """Return a page's template, by its file in this folder."""
+    import jinja2  # noqa: PLC0415 (most commands print text)
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("provisioner.report", "."),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+    )
+    return environment.get_template(name)

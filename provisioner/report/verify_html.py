@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
-import jinja2
-
 from provisioner.base.language import ENGLISH, Translator
-from provisioner.base.text import local_time, printable
+from provisioner.base.text import local_time
 from provisioner.report.plan_markdown import Comment, cell, code
 from provisioner.report.status import since_words
+from provisioner.report.tables import page_template
 from provisioner.report.verify_text import (
     SEVERITY,
     Total,
@@ -57,21 +55,6 @@ class _Facility:
     worst: Verdict
     total: Total
     paths: Sequence[PathVerdict]
-
-
-@lru_cache
-def page_template(name: str) -> jinja2.Template:
-    """Return a page's template, by its file in this folder."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("provisioner.report", "."),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
-    )
-    return environment.get_template(name)
 
 
 def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:

@@ -11,8 +11,7 @@ import click
 
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.language import ENGLISH, Language, Translator, marked
-from provisioner.base.text import local_time, printable
-from provisioner.plan.guards.policy import named
+from provisioner.base.text import local_time, named, printable
 from provisioner.report.status import since_words
 from provisioner.report.tables import text_table
 from provisioner.verify.incidents import in_a_row

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 from pydantic import BeforeValidator
@@ -35,9 +35,11 @@ from provisioner.importing.contacts.store import (
 from provisioner.inventory.geography import UnknownProvinceError
 from provisioner.inventory.loader.load import load_partial
 from provisioner.inventory.model import Inventory
-from provisioner.web.app import Contacts
-from provisioner.web.pages import CallCard
-from provisioner.web.readers import WebUser, role_name
+
+if TYPE_CHECKING:
+    from provisioner.web.app import Contacts
+    from provisioner.web.pages import CallCard
+    from provisioner.web.readers import WebUser
 
 folder_option = click.option(
     "--contacts",
@@ -170,6 +172,17 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
 
     Each call writes the purpose into the access log.
     """
+    # The commands of contacts serve no pages.
+    from provisioner.web.pages import CallCard  # noqa: PLC0415
+    from provisioner.web.readers import role_name  # noqa: PLC0415
+
+    def card(contact: Contact) -> CallCard:
+        return CallCard(
+            name=contact.full_name.reveal(),
+            title=revealed(contact.title),
+            phone=revealed(contact.phone),
+            role=ROLE_LABELS[contact.role],
+        )
 
     def current_cards(province: str, facility: str, user: WebUser) -> Sequence[CallCard]:
         requester = f"{role_name(user)} {user.who}".strip()
@@ -178,15 +191,6 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
         contacts = [contact for contact in file.contacts if contact.facility == facility] if file else []
         current = [contact for contact in contacts if contact.is_current(access.today)]
         access.record("show", [province], len(current))
-        return [_card(contact) for contact in current]
+        return [card(contact) for contact in current]
 
     return current_cards
-
-
-def _card(contact: Contact) -> CallCard:
-    return CallCard(
-        name=contact.full_name.reveal(),
-        title=revealed(contact.title),
-        phone=revealed(contact.phone),
-        role=ROLE_LABELS[contact.role],
-    )

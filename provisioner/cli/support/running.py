@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from provisioner.base.errors import UsageError
-from provisioner.base.private_text import is_private
 from provisioner.base.service import Stage
 from provisioner.base.text import printable
 from provisioner.cli.support.terminal import size_of
@@ -93,6 +92,8 @@ class LogFile:
 
     def write(self, text: str) -> None:
         """Add a line; a full disk does not end the command."""
+        from provisioner.base.private_text import is_private  # noqa: PLC0415 (few commands keep a log)
+
         line = _LEFT_OUT if is_private(text) else printable(text, _LONGEST_LINE)
         if self._is_open:
             try:

@@ -18,12 +18,12 @@ from provisioner.base.text import msg, printable
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.output import print_warning
 from provisioner.operations.apply import early_start
-from provisioner.operations.pipeline.session import Session
 from provisioner.operations.questions.overview import Overview, overview
-from provisioner.plan import MAX_PLAN_BYTES, WrittenPlan, written_plan
 
 if TYPE_CHECKING:
     from provisioner.desired.render.host import RenderedFile
+    from provisioner.operations.pipeline.session import Session
+    from provisioner.plan import WrittenPlan
 
 _SHOWN: Final = 200
 
@@ -37,6 +37,8 @@ class PlanFile(NamedTuple):
 
 def session_of(invocation: Invocation) -> Session:
     """Return a session whose calls the progress display watches."""
+    from provisioner.operations.pipeline.session import Session  # noqa: PLC0415 (`status` calls no host)
+
     return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early_start.started())
 
 
@@ -126,6 +128,8 @@ def write_report(path: Path, content: bytes, *, force: bool) -> None:
 
 def read_plan(path: Path) -> PlanFile:
     """Read a plan file once, or raise `StalePlanError`."""
+    from provisioner.plan import MAX_PLAN_BYTES, written_plan  # noqa: PLC0415 (`status` reads no plan)
+
     try:
         content = read_regular(path, most=MAX_PLAN_BYTES)
     except OSError as error:

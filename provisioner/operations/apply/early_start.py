@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible.early_start import WaitingAnsible
+
+if TYPE_CHECKING:
+    from provisioner.hosts.ansible.early_start import WaitingAnsible
 
 
 class _Process:
@@ -14,6 +17,8 @@ class _Process:
 
 def begin(environment: Mapping[str, str]) -> None:
     """Start Ansible without a call, and without reading the caller's files."""
+    from provisioner.hosts.ansible.early_start import WaitingAnsible  # noqa: PLC0415 (most commands call no host)
+
     try:
         _Process.begun = WaitingAnsible(environment)
     except (HostError, OSError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from provisioner.base.errors import HostError, PolicyError
+from provisioner.base.text import named
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import NEXT, RTSP_PORT, SITE
 from provisioner.hosts.facts import HostFacts
@@ -17,7 +18,6 @@ from provisioner.operations.edit.relay_drain import DrainRequest, refuse_pair
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan.change import Action, Change, Impact, Resource
-from provisioner.plan.guards.policy import named
 
 _RELAY_IS_DEAD = "a relay that is dead is not drained: provisioner relay restore, or relay replace"
 

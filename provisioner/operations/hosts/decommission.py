@@ -15,7 +15,7 @@ from pathlib import Path
 from provisioner import __version__
 from provisioner.base.errors import HostError, PolicyError, StateError
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document
+from provisioner.base.text import Document, named
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.answers import read_answer, wire
@@ -29,7 +29,7 @@ from provisioner.inventory.model import Adopted, Allocations, Inventory
 from provisioner.operations.edit.keys import refuse_changing
 from provisioner.operations.pipeline.session import CalledHost, Session, called_host
 from provisioner.operations.pipeline.stages import new_run_id, refuse_foreign
-from provisioner.plan.guards.policy import TRUST, named
+from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Ending, Operation, Run, of_hosts
 from provisioner.record.seal import record_keys
 from provisioner.record.state_folder import state_folder_of, who

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from provisioner.base.errors import HostError, LockedError, PolicyError, ProvisionerError, UsageError
+from provisioner.base.text import named
 from provisioner.desired.spec import NEXT
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import Applied, RunOptions
@@ -34,7 +35,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, plan_of_some
 from provisioner.operations.rollout import HostOutcome
 from provisioner.plan.change import Change, Impact, Resource
-from provisioner.plan.guards.policy import TRUST, named
+from provisioner.plan.guards.policy import TRUST
 
 Sessions = Callable[[], Session]
 """Makes a new session: an older one does not know later edits."""

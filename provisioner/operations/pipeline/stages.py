@@ -18,7 +18,7 @@ from provisioner.base.errors import HostError, InventoryError, PolicyError, Secr
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, counted, did_you_mean
+from provisioner.base.text import Document, counted, did_you_mean, named
 from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, recorded_keys, shut_by, shut_for_site
 from provisioner.desired.recovery_key import recovery_key
 from provisioner.desired.render.host import RenderedFile, render_host
@@ -55,7 +55,7 @@ from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, items_of, sa
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.change import Change, distinct_trust
 from provisioner.plan.diff import changes_of, frozen_on, with_live_logins
-from provisioner.plan.guards.policy import TRUST, lacking_programs, named
+from provisioner.plan.guards.policy import TRUST, lacking_programs
 from provisioner.plan.guards.policy_rules import (
     MOST_CHANGES,
     PlanForRego,

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, did_you_mean, endpoint_text, printable
 from provisioner.desired.readers import push_places
 from provisioner.desired.sites import had_tunnel, link_ends, package_digest
-from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.load import load_settings
 from provisioner.inventory.model import BaseInventory, Facility, Inventory, Operating, relays_of
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
-from provisioner.operations.hosts.decommission import record_run
-from provisioner.operations.pipeline.session import Session
-from provisioner.operations.pipeline.stages import SitePackages
 from provisioner.record import history_at
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
@@ -34,6 +30,10 @@ from provisioner.record.lifecycle.site_packages import (
     package_status,
 )
 from provisioner.record.state_folder import StateFolder, state_folder_of
+
+if TYPE_CHECKING:
+    from provisioner.operations.pipeline.session import Session
+    from provisioner.operations.pipeline.stages import SitePackages
 
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
 S = TypeVar("S", Facility, Facility | Outline)
@@ -59,7 +59,7 @@ def record_handed(session: Session, packages: SitePackages) -> str:
     key = packages.digest_key or _digest_key_or_none(session)
     if key is None:
         return f"this is done, and not recorded: {_SHUT}"
-    return record_run(session, Operation.SITE_PACKAGE, of_facilities(documents), _document(documents), key)
+    return _recorded(session, Operation.SITE_PACKAGE, documents, key)
 
 
 def _package_document(inventory: Inventory, name: str, *, takes_down: bool, until: date | None = None) -> Document:
@@ -84,6 +84,8 @@ def _named(inventory: BaseInventory, facility: Facility | Outline) -> tuple[Name
 
 
 def _digest_key_or_none(session: Session) -> Secret | None:
+    from provisioner.inventory.loader.frozen_secrets import valid_secrets  # noqa: PLC0415 (`status` opens no vault)
+
     tolerate = {GATEWAY_KEY_MISSING, SECRETS_MISSING, LOGIN_MISSING}
     try:
         part = session.part({GATEWAY_KEY_MISSING})
@@ -124,14 +126,16 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
     if key is None:
         hint = "set its password: ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"nothing is recorded: {_SHUT}", hint=hint)
-    limit = of_facilities(documents)
     # If the handed-out package was never recorded, record it here.
-    failure = record_run(session, Operation.SITE_PACKAGE, limit, _document(documents), key) if as_desired else ""
-    return failure or record_run(session, Operation.INSTALLED, limit, _document(documents), key)
+    failure = _recorded(session, Operation.SITE_PACKAGE, documents, key) if as_desired else ""
+    return failure or _recorded(session, Operation.INSTALLED, documents, key)
 
 
-def _document(packages: Mapping[str, Document]) -> Document:
-    return {"schema": "provisioner/site-packages", "version": 1, "packages": dict(packages)}
+def _recorded(session: Session, operation: Operation, packages: Mapping[str, Document], key: Secret) -> str:
+    from provisioner.operations.hosts.decommission import record_run  # noqa: PLC0415 (`status` reads packages alone)
+
+    document: Document = {"schema": "provisioner/site-packages", "version": 1, "packages": dict(packages)}
+    return record_run(session, operation, of_facilities(packages), document, key)
 
 
 def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], name: str) -> None:

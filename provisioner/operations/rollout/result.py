@@ -13,12 +13,11 @@ from typing import Annotated
 from provisioner.base.document import Row, Seconds, form
 from provisioner.base.errors import worst_of
 from provisioner.base.frozen import FrozenFacility
-from provisioner.base.text import Sentence, counted, msg
+from provisioner.base.text import Sentence, counted, msg, named
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
 from provisioner.plan.document import frozen_ending
-from provisioner.plan.guards.policy import named
 
 _REMAINING = 5
 

@@ -28,11 +28,10 @@ from provisioner.base.ssh_signature import (
     public_key_of,
     signature_of,
 )
-from provisioner.base.text import VIETNAM, counted, msg, strict_json
+from provisioner.base.text import VIETNAM, counted, msg, named, strict_json
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
-from provisioner.plan.guards.policy import named
 
 APPROVAL_NAMESPACE: Final = "approval@provisioner"
 """Namespace of the signature. One for a sign-off, a file or a commit is invalid here."""

@@ -13,14 +13,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from provisioner.base.errors import HostError, UsageError
-from provisioner.base.text import VIETNAM, counted, msg, nearest, printable, which_was_meant
+from provisioner.base.text import VIETNAM, counted, msg, named, nearest, printable, which_was_meant
 from provisioner.desired.render.host import program_path
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Freeze, Limits, MediamtxArtefact, Policy
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
-
-_MANY = 5
 
 LIMITS = tuple(Limits.model_fields)
 TRUST = "trust"
@@ -130,12 +128,6 @@ class PlanInQuestion:
     protected_keys: Mapping[str, str] = field(default_factory=dict)
     unproved: frozenset[str] = frozenset()
     served_elsewhere: int = 0
-
-
-def named(names: Sequence[str]) -> str:
-    """Return the first names, and the number of others, as text."""
-    listed = ", ".join(names[:_MANY])
-    return msg("{listed} and {names} more", listed, len(names) - _MANY) if len(names) > _MANY else listed
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:

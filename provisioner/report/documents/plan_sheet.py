@@ -15,7 +15,7 @@ from provisioner.inventory.model import Access, Camera, ConnectionPlan, Facility
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import label
 from provisioner.report.documents.official import address_text
-from provisioner.report.verify_html import page_template
+from provisioner.report.tables import page_template
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 
 from provisioner.base.errors import HostError
 from provisioner.cli.support.early_start import begin
+from provisioner.hosts.ansible import early_start as waiting
 from provisioner.operations.apply import early_start
 
 
@@ -28,7 +29,7 @@ class Begun:
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mapping[str, str]]]:
     Begun.started = []
-    monkeypatch.setattr(early_start, "WaitingAnsible", Begun)
+    monkeypatch.setattr(waiting, "WaitingAnsible", Begun)
     yield Begun.started
     early_start.end()
 
@@ -87,6 +88,6 @@ def test_where_it_cannot_begin_the_call_itself_says_why(monkeypatch: pytest.Monk
     def refuses(_environment: Mapping[str, str]) -> None:
         raise HostError("no tmpfs to keep secrets on while they travel")
 
-    monkeypatch.setattr(early_start, "WaitingAnsible", refuses)
+    monkeypatch.setattr(waiting, "WaitingAnsible", refuses)
     begin(["verify"], {})
     assert early_start.started() is None
