@@ -200,7 +200,7 @@ class ActionModule(ActionBase):
         return self._carry(call["tar"], call["seals"])
 
     def _stay(self, route: str, challenge: dict[str, Any]) -> bytes | None:
-        """Let the host program stay on a route; return a failed proof, or `None`.
+        """Let the host program stay; return a failed proof, or `None`.
 
         An older program does not stay: it refuses the line without a proof, and is asked for one as it knows it.
         """
@@ -312,7 +312,7 @@ def _unproved(complaint: str, owner: str) -> bytes:
 
 
 def whole_line(mark: str) -> Callable[[bytearray], bool]:
-    """Return a check whether an output has a whole line with a mark.
+    """Return a check for a whole line with a mark.
 
     Each byte is searched once.
     """

@@ -3,7 +3,9 @@
 # This plugin imports Ansible and is therefore licensed, with the action plugin beside it, under the GNU General
 # Public License, version 3 or (at your option) any later version: https://www.gnu.org/licenses/gpl-3.0.txt
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An ssh connection with command input and bounded output; a command may stay for further input.
+"""An ssh connection with command input and bounded output.
+
+A command may stay for further input.
 
 Ansible's own plugin keeps all output of a host, in several copies, without an option for less.
 """
@@ -72,7 +74,7 @@ class Connection(ConnectionBase):
     def start(
         self, cmd: str, data: bytes, is_answer: Callable[[bytearray], bool] | None = None
     ) -> tuple[Ssh, bytes, bytes]:
-        """Start a command and send it data; return ssh, its output and errors.
+        """Start a command with data; return ssh, its output and errors.
 
         It raises what `exec_command` does. See `Ssh.exchange` for `is_answer`.
         """

@@ -96,7 +96,7 @@ def _other_shape() -> str:
 
 
 def call() -> int:
-    """Serve a bundle sealed under the host's key, or stay; return the exit code."""
+    """Serve a bundle sealed under the host's key, or stay."""
     line = sys.stdin.buffer.readline(_LONGEST_LINE)
     if line.startswith(STAY):
         return _stay(line.removeprefix(STAY).split(), IDLE_S)
@@ -108,7 +108,7 @@ def call() -> int:
 
 
 def _stay(words: list[bytes], idle_s: float) -> int:
-    """Prove the identity, then serve calls of one program until the input ends.
+    """Prove the identity, then serve one program's calls until the end.
 
     Each call has a process of its own: it leaves no state to the next one, and ends even if the connection is cut. A
     call without an answer ends this process too, as it ends one that serves a single call.

@@ -36,7 +36,7 @@ _OPERATIONS = {
 
 
 def load(operation: str) -> None:
-    """Import an operation's modules, for the processes of a host program that stays."""
+    """Import an operation's modules before its processes start."""
     if operation in _OPERATIONS:
         import_module(f"provisioner_host.{_OPERATIONS[operation][0]}")
 

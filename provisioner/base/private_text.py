@@ -71,7 +71,7 @@ _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _MOST_ENCODED = 8
 _LONGEST_REPEATED = 300
 SHOWN_KEYS = frozenset({"camera", "channel", "streamprofile", "subtype"})
-"""Keys in makes' RTSP paths, whose values are shown. The on-host program has the same."""
+"""Keys whose values are shown: those in makes' RTSP paths."""
 _PAIR = re.compile(r"[^/;&=]*=[^/;&]*")
 _QUERY_PART = re.compile(r"[^&;]+")
 _PLAIN_KEY = re.compile(r"[A-Za-z_]{0,20}")
@@ -134,7 +134,7 @@ def path_holds_login(path: str) -> bool:
 
 
 def _is_short_login(low: str) -> bool:
-    """Return whether a path has `u=` and `p=`, which mean user and password only together."""
+    """Return whether a path has both `u=` and `p=`, a login."""
     keys = {match[1]: match[2] for match in _SHORT_KEY.finditer(low)}
     return bool(keys.keys() & {"u", "n"} and keys.get("p"))
 

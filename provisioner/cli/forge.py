@@ -227,7 +227,7 @@ def _comment_text(path: Path) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Cut a text that is too long for a comment after a line, and say how many lines are left out."""
+    """Cut a long comment after a line; count the lines left out."""
     if len(text.encode()) <= _MOST_TEXT:
         return text
     beginning = text.encode()[:_MOST_TEXT].decode(errors="ignore")

@@ -197,7 +197,7 @@ def _checked_path(place: _ArtefactSource) -> Path:
 
 
 def _digest(path: Path) -> str:
-    """Return a file's SHA-256, computed once per process; empty if it is too large."""
+    """Return a file's SHA-256, once per process; empty if too large."""
     with os.fdopen(open_regular(path), "rb") as stream:
         status = os.fstat(stream.fileno())
         same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -101,7 +101,7 @@ class EventLog:
         return _digest(self.of(run))
 
     def steps_after(self, run: str, ending: str) -> int:
-        """Return the number of proved steps after those with a hash; 0 if there are none.
+        """Return the number of proved steps after those with a hash.
 
         Older versions let two processes resume one run, and the second went on after the end of the first.
         """

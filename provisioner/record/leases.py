@@ -1,4 +1,4 @@
-"""Leases of the nightly run, the agent and each run, and epochs of hosts.
+"""Leases of the night, the agent and each run; epochs of hosts.
 
 Of all machines that share an inventory's history, one may run the night, one may be the leading agent, and one process
 may carry out a run, so that no run is resumed twice at once. In a folder a lease is a kernel lock on a file; on a
@@ -133,7 +133,7 @@ def agent_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease
 
 @contextmanager
 def run_lease(folder: StateFolder, run: str, holder: LeaseHolder) -> Iterator[TakenLease]:
-    """Hold the lease of a run that is carried out; raises as `night_lease`."""
+    """Hold the lease of a run; raises as `night_lease`."""
     with _take_lease(folder, f"{_RUN}{run}", holder) as lease:
         yield lease
 
@@ -166,7 +166,7 @@ def _lease_in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder)
 
 
 def _locked_file(file: Path, inventory: str, name: str) -> FileIO:
-    """Open and lock a lease's file, which its last holder may have removed meanwhile."""
+    """Open and lock a lease's file, though its last holder removes it."""
     for _ in range(_TRIES):
         try:
             make_own_folder(file.parent)

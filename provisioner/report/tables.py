@@ -1,4 +1,4 @@
-"""Tables: lines of text, pages of a spreadsheet, templates of pages, shortened names. Pure."""
+"""Tables: lines of text, spreadsheet pages, page templates, shortened names. Pure."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def _gravity(path: FailingPath) -> tuple[bool, bool, int]:
 
 
 def incident_details(paths: Sequence[FailingPath]) -> tuple[str, ...]:
-    """Return the detail of the worst path, then one for each other cause."""
+    """Return the worst path's detail, then one for each other cause."""
     first, *rest = (path.finding for path in paths)
     details = {finding.cause: finding.detail for finding in reversed(rest) if finding.cause is not first.cause}
     return first.detail, *(_of_other_stream(cause, detail) for cause, detail in sorted(details.items()))

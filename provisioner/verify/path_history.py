@@ -133,7 +133,7 @@ class Onlooker(Protocol):
         """Report that a host answered or timed out."""
 
     def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
-        """Report what is certain this long after the run began; each incident once."""
+        """Report what is certain by now; each incident once."""
 
 
 class NoOnlooker:

@@ -32,7 +32,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "causes": "causes",
     }
 )
-"""The parts of a visit in documents: the host program's words and ours."""
+"""The parts of a visit: the host program's words and ours."""
 
 _SAID: Final = {**PARTS, "awaited": "centres' reads", "again": "failures again"}
 """The parts that people are told of."""

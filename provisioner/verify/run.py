@@ -483,7 +483,7 @@ class _HostVisits:
         targets: Sequence[PathToCheck],
         judged: SeparateVerdicts,
     ) -> None:
-        """Store proved looks of a relay, which other relays cannot change, and note what is certain.
+        """Store a relay's proved looks, and note what is certain.
 
         Another visit looks at failing paths in `later`.
         """

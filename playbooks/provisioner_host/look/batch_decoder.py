@@ -189,7 +189,7 @@ class StreamLog:
 
     def take_line(self, line: re.Match[str]) -> None:
         """Take a line of one of its filters."""
-        if line.re is _RATE:
+        if line.re.pattern == _RATE.pattern:
             if line[1] == "decoded":
                 self._rate(int(line[3]), int(line[4]))
             return

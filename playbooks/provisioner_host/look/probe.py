@@ -361,7 +361,7 @@ class _Look:
         return name not in self._to_read or self._waited(name) or not {"codec", "not_run"}.isdisjoint(read)
 
     def _waited(self, name: str) -> bool:
-        """Return whether a reader waited longer than MediaMTX does before it tries again."""
+        """Return whether a reader waited longer than MediaMTX's own retry."""
         return self._reads.get(name, {}).get("timed_out", False)
 
     def _flows(self, name: str) -> bool:

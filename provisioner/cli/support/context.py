@@ -71,7 +71,7 @@ class Invocation:
                 refuse_tracked_link(path, self.inventory if named else Path())
 
     def refuse_inside(self, folder: Path | None) -> None:
-        """Refuse an output folder inside the inventory, which its files would make invalid.
+        """Refuse an output folder inside the inventory.
 
         Raises:
             UsageError: it is there.

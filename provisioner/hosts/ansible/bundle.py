@@ -1,4 +1,7 @@
-"""One file per call: the request and further files; the on-host program follows if the host lacks it."""
+"""One file per call: the request and further files.
+
+The on-host program follows if the host lacks it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from provisioner.hosts.runner import HostCall
 
 
 def write_bundle(path: Path, call: HostCall) -> None:
-    """Write a call's bundle with mode 0600, without the archive's end: a program may follow."""
+    """Write a call's bundle without the archive's end: a program may follow."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         with tarfile.open(fileobj=stream, mode="w") as bundle:

@@ -96,7 +96,7 @@ class Proofs:
         return _challenge_to(spec)
 
     def is_sealed(self, call: HostCall) -> bool:
-        """Return whether a bundle is sealed: the host has our program and key."""
+        """Return whether the host has our program and key for a seal."""
         return not call.unproved and endpoint_of(call.spec) not in self._accepted
 
     def claims(self, call: HostCall) -> list[list[str]] | None:

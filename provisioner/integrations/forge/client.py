@@ -90,7 +90,7 @@ class _TooMuchError(NoticeError):
 
 
 class RefusedCallError(NoticeError):
-    """The forge understood a call and refused it: unchanged it is refused again."""
+    """The forge refused a call, and would refuse it again."""
 
 
 class ForgeClient:
@@ -123,7 +123,7 @@ class ForgeClient:
         return account_in(self.ask(self.dialect.account()))
 
     def proof_of(self, number: int, key: str) -> str:
-        """Return the proof that a comment of a key is by the token's holder."""
+        """Return the token holder's proof for a key's comment."""
         message = f"comment\0{self.place.url}\0{self.place.project}\0{number}\0{key}"
         return hmac.digest(self._token.reveal().encode(), message.encode(), "sha256").hex()[:_PROOF_DIGITS]
 
@@ -300,7 +300,7 @@ def post_comment(client: ForgeClient, number: int, key: str, text: str, account:
 
 
 def _own_comment(client: ForgeClient, number: int, key: str, account: str, proof: str) -> PostedComment | None:
-    """Return the oldest comment of a key by an account or with a proof."""
+    """Return a key's oldest comment by an account or with a proof."""
     marker = f"<!-- provisioner:{key} "
     for page in range(1, _MOST_PAGES + 1):
         try:
@@ -332,7 +332,7 @@ def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection
 
 
 def _label_keys(client: ForgeClient, family: str, names: Collection[str]) -> dict[str, str]:
-    """Return the keys of labels by name; the project gets the missing ones."""
+    """Return labels' keys by name; make the missing labels."""
     dialect, known = client.dialect, dict[str, str]()
     for page in range(1, _MOST_PAGES + 1):
         call = dialect.listed_labels(page) if set(names) - set(known) else None

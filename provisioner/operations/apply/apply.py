@@ -200,7 +200,7 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
 
 @contextmanager
 def _last_unfinished(session: Session, *, proved: bool = True) -> Iterator[Unfinished]:
-    """Hold the last unfinished run; it is read again once no other process has it."""
+    """Hold the last unfinished run, read again under its lease."""
     folder = keyed_state_folder(session)
     name = unfinished(folder, proved=proved).run.id
     with carried_out_here(session, name):

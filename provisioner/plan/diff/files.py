@@ -107,7 +107,7 @@ def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Chang
 
 
 def _adds_access(comparison: Comparison, path: str, file: RenderedFile) -> bool:
-    """Return whether a relay's live file differs only by access beyond the inventory's."""
+    """Return whether a relay's live file differs only by added access."""
     live = comparison.facts.relay
     if path != MEDIAMTX_FILE or comparison.spec.relay is None or live is None or live["foreign"]:
         return False
