@@ -264,6 +264,23 @@ def test_what_no_key_has_sealed_is_not_served(host: Host, deed: str) -> None:
 
 
 @LOCAL_USER
+def test_a_call_that_was_seen_reaches_no_other_program_and_no_host_with_another_key(host: Host) -> None:
+    """As ever, the program itself refuses a run that has ended (`test_epoch`)."""
+    seen = b"".join(frame({"operation": "observe"}, program("one"), host.folder))
+    with session(host, program("one")) as one:
+        for _ in range(2):
+            one.send(seen)
+            assert (one.line(), one.line()[:19]) == ("", "PROVISIONER-ANSWER ")
+        host.identity.write_text("another")
+        one.send(seen)
+        assert one.end()[0] == 1
+    host.identity.write_text(KEY)
+    with session(host, program("two")) as two:
+        two.send(seen)
+        assert two.end()[0] == 1
+
+
+@LOCAL_USER
 @pytest.mark.parametrize("words", [b"", b"x", b"x ../../etc/passwd", b"x " + b"a" * 31 + b"/", b"x " + b"a" * 33])
 def test_a_program_is_named_by_a_digest_alone(host: Host, words: bytes) -> None:
     done = subprocess.run(host.command, input=b"PROVISIONER-STAY " + words + b"\n", capture_output=True, check=False)
