@@ -85,15 +85,11 @@ class Proofs:
     _proved: set[Place] = field(default_factory=set)
     _accepted: set[Place] = field(default_factory=set)
 
-    def challenge(self, call: HostCall) -> dict[str, str] | None:
-        """Return a challenge with its expected proof; `None` if not needed."""
-        return None if call.unproved else self.challenge_to(call.spec)
-
-    def challenge_to(self, spec: CallTarget) -> dict[str, str] | None:
-        """Return a challenge before there is a call; `None` if not needed."""
-        if self._is_proved(spec):
-            return None
-        return _challenge_to(spec)
+    def challenge(self, spec: CallTarget) -> dict[str, str | bool]:
+        """Return a challenge, its proof, and whether it is needed."""
+        challenge = secrets.token_hex(32)
+        proof = proof_of(spec.identity, challenge)
+        return {"challenge": challenge, "proof": proof, "needed": not self._is_proved(spec)}
 
     def is_sealed(self, call: HostCall) -> bool:
         """Return whether the host has our program and key for a seal."""
@@ -121,11 +117,6 @@ class Proofs:
 
     def _is_proved(self, spec: CallTarget) -> bool:
         return endpoint_of(spec) in self._proved | self._accepted
-
-
-def _challenge_to(spec: CallTarget) -> dict[str, str]:
-    challenge = secrets.token_hex(32)
-    return {"challenge": challenge, "proof": proof_of(spec.identity, challenge)}
 
 
 class Play:
@@ -192,16 +183,16 @@ class Play:
         The worker keeps the result for the first call over that connection.
         """
         connection = self._connection(spec, shares=True)
-        if connection == OWN or self._proofs.challenge_to(spec) is None:
+        challenge = self._proofs.challenge(spec)
+        if connection == OWN or not challenge["needed"]:
             return
         self._number += 1
-        self._write_challenge(spec)
+        self._write_challenge(spec, challenge)
         self._hand(spec.id, self._number, connection)
 
-    def _write_challenge(self, spec: CallTarget) -> None:
-        needed, digest = self._proofs.challenge_to(spec), self._templates[spec.side].host_digest
-        challenge = {**(needed or _challenge_to(spec)), "needed": needed is not None, "program": digest}
-        (self._folder / "boxes" / spec.id / f"{self._number}.challenge").write_text(json.dumps(challenge))
+    def _write_challenge(self, spec: CallTarget, challenge: dict[str, str | bool]) -> None:
+        path = self._folder / "boxes" / spec.id / f"{self._number}.challenge"
+        path.write_text(json.dumps(challenge | {"program": self._templates[spec.side].host_digest}))
 
     def _hand(self, host: str, number: int, connection: str) -> None:
         os.write(self._pipes[host], f"{number} {connection}\n".encode())
@@ -226,7 +217,7 @@ class Play:
         if (claims := self._proofs.claims(call)) is not None:
             (box / f"{self._number}.claims").write_text(json.dumps(claims))
         if self._proofs.is_sealed(call):
-            self._write_challenge(call.spec)
+            self._write_challenge(call.spec, self._proofs.challenge(call.spec))
             program, digest = self._programs[call.spec.side], self._templates[call.spec.side].host_digest
             seals = seals_of(call.spec.identity, bundle.read_bytes(), program, call.request["operation"], digest)
             lines = {name: f"{SEAL}{seal}\n" for name, seal in seals.items()}
