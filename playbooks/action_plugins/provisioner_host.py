@@ -205,7 +205,7 @@ class ActionModule(ActionBase):
         An older program does not stay: it refuses the line without a proof, and is asked for one as it knows it.
         """
         ssh, has_served = self._staying.get(route, (None, False))
-        if ssh is not None and ssh.code is None and not (challenge["needed"] and has_served):
+        if ssh is not None and ssh.is_waiting and not (challenge["needed"] and has_served):
             return None
         self._end(route)
         if not self._is_older:
@@ -237,7 +237,7 @@ class ActionModule(ActionBase):
         out, complaint = ssh.exchange(line + call["tar"] + program, whole_line(MARK))
         self._connection.refuse_unconnected(ssh, complaint)
         answer = last_answer(out)
-        if ssh.code is None and out.endswith(answer + b"\n"):
+        if ssh.code is None and out.endswith(answer + b"\n") and out.count(f"\n{MARK}".encode()) == 1:
             self._has_program = True
         else:
             self._end(route)
@@ -351,6 +351,11 @@ def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     spoken = [line for line in lines if line and not _FAREWELL.match(line)]
     return spoken[-1][-LONGEST_LINE:] if spoken else ""
+
+
+def _is_equal(proof: str, expected: str) -> bool:
+    """Return whether a host's text, which may be of any bytes, is the expected proof."""
+    return hmac.compare_digest(proof.encode(errors="surrogateescape"), expected.encode())
 
 
 def _last_after(mark: str, text: str) -> str:

@@ -133,6 +133,11 @@ class Ssh:
         """Ssh's exit code; `None` while it runs."""
         return self._process.poll()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether ssh runs, and has sent nothing since the last answer."""
+        return self.code is None and self._process.stdout.read(1) is None
+
     def exchange(self, data: bytes, is_answer: Callable[[bytearray], bool] | None = None) -> tuple[bytes, bytes]:
         """Send data; return output and errors, each up to a bound.
 

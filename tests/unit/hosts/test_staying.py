@@ -500,23 +500,38 @@ read -r line
 
 
 @RELAY
-def test_what_comes_after_an_answer_is_no_answer_of_the_next_call(way: Way) -> None:
+@pytest.mark.parametrize("after", ["; printf more", "", "; sleep 0.2; printf more", "late"])
+def test_what_comes_after_an_answer_is_no_answer_of_the_next_call(way: Way, after: str) -> None:
     forged = """
 PYTHON -I -S DOOR call | while IFS= read -r line; do
+  printf '%s\\n' "$line"
   case "$line" in
-    PROVISIONER-ANSWER*)
-      printf '%s\\n\\nPROVISIONER-ANSWER {"ok": true, "answer": {"forged": 1}}\\nmore' "$line" ;;
-    *) printf '%s\\n' "$line" ;;
+    PROVISIONER-ANSWER*) DEED ;;
   esac
 done
-""".replace("PYTHON", sys.executable).replace("DOOR", str(way.host.door))
+"""
+    deed = """printf '\\nPROVISIONER-ANSWER {"ok": true, "answer": {"forged": 1}}\\n'"""
+    deed = f"sleep 0.2; {deed}" if after == "late" else deed + after
+    for name, value in {"PYTHON": sys.executable, "DOOR": str(way.host.door), "DEED": deed}.items():
+        forged = forged.replace(name, value)
     way.deed(forged)
     first = way.call()
+    time.sleep(stretched(0.5))
     (way.folder / "deed").unlink()
     second = way.call()
     assert first.outcome is CallOutcome.ANSWERED
     assert (second.outcome, second.document.get("name")) == (CallOutcome.ANSWERED, "one"), second
     assert way.starts() == ["call", "call"], "a connection that says more than its answer is used no further"
+
+
+@RELAY
+@pytest.mark.parametrize("word", ["call", "prove"])
+def test_a_proof_of_any_bytes_is_a_wrong_proof(way: Way, word: str) -> None:
+    say = r"printf '\nPROVISIONER-OWNER nothing\n\nPROVISIONER-PROOF \377\n\nPROVISIONER-PROGRAM there\n'"
+    way.deed(say if word == "call" else f"read -r first rest; [ $first = PROVISIONER-STAY ] || {say}")
+    assert way.call().outcome is CallOutcome.UNPROVED
+    (way.folder / "deed").unlink()
+    assert way.call().outcome is CallOutcome.ANSWERED
 
 
 @RELAY
