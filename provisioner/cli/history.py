@@ -75,7 +75,7 @@ def history(
     public: tuple[Path, ...],
     lost: str,
 ) -> int:
-    """Show runs: time, author, changes and outcome.
+    """Show runs: time, author, outcome and steps.
 
     Without an argument it lists runs, newest first. With a RUN it shows the run's hosts, steps and causes, also of a
     run in progress. `history verify` proves that no entry was changed, forged or cut off; exit code 1: one was. It
@@ -212,6 +212,8 @@ def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
         _echo(f"plan {run.plan}, inventory {run.digest}")
     for event in past.events:
         _echo(_event_line(event))
+    if not past.events:
+        _echo(f"no steps; its result: provisioner --output json history {run.id}")
 
 
 def _event_row(event: Event) -> EventRow:

@@ -66,7 +66,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "report": ("provisioner.cli.export", "report", "Write web pages of all provinces and facilities."),
     },
     "Record": {
-        "history": ("provisioner.cli.history", "history", "Show runs: time, author, changes, outcome."),
+        "history": ("provisioner.cli.history", "history", "Show runs: time, author, outcome, steps."),
         "retention": (
             "provisioner.cli.history",
             "retention",
