@@ -301,11 +301,6 @@ def _answered(code: int | None, answer: bytes, complaint: bytes) -> bytes:
     return _failure("failed", f"the host gave no answer (code {code}): {said or 'it said nothing'}")
 
 
-def _is_equal(proof: str, expected: str) -> bool:
-    # A host may say bytes that are no text.
-    return hmac.compare_digest(proof.encode(errors="replace"), expected.encode())
-
-
 def _unproved(complaint: str, owner: str) -> bytes:
     reason = _last_line(complaint)
     return _failure("unproved", reason or "its proof is not the one of the key that was left there", owner)
