@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioner_host.look import batch_decoder, readers, stream_reader
+from provisioner_host.look import batch_decoder, early_end, readers, stream_reader
 from provisioner_host.look.cpu_budget import CpuBudget
 from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.readers import ReadTimes
@@ -240,10 +240,18 @@ def looked(read: ReadAnswer) -> float:
     return picture_of(read)["looked_s"]
 
 
-def test_looks_at_healthy_streams_end_with_the_second_key_picture(long_film: Film) -> None:
+def test_looks_at_healthy_streams_end_with_the_second_key_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Pictures that come late leave a doubt, and on a loaded machine this film's do; `test_early_end.py` has the limits.
+    for limit in ("_LATE_S", "_SOON_S"):
+        monkeypatch.setattr(early_end, limit, LATE)
+    # There is no third one: its decoder gives way to all else, and may be seconds behind.
+    how = ("-preset", "veryfast", "-t", "30", "-g", "400", "-force_key_frames", "0,1", "-bf", "0")
+    film = encode(tmp_path, "h264", how, scene="testsrc=size=320x240:rate=10")
     paths = [f"p/f-{number % 2}/cam-{number}/sub" for number in range(6)]
-    with FilmServer(dict.fromkeys(paths, long_film)) as server:
-        many = looked_at(server, paths, EARLY)
+    with FilmServer(dict.fromkeys(paths, film)) as server:
+        many = looked_at(server, paths, {**EARLY, "seconds": 28, "most_s": 28})
     for answer in many.values():
         picture = picture_of(answer)
         assert 0.9 < picture["looked_s"] < 2 + LATE
