@@ -216,16 +216,13 @@ class ActionModule(ActionBase):
             proof = _last_after(PROOF, out)
             self._is_older, self._has_program = not proof, _last_after(PROGRAM, out) == THERE
             is_proved = _is_equal(proof, challenge["proof"])
-            if is_proved and ssh.code is None:
+            code = ssh.code
+            if is_proved and code is None:
                 self._staying[route] = ssh, False
                 return None
             ssh.close(0)
             if proof:
-                return (
-                    _answered(ssh.code, b"", raw_complaint)
-                    if is_proved
-                    else _unproved(complaint, _last_after(OWNER, out))
-                )
+                return _answered(code, b"", raw_complaint) if is_proved else self._unproved(code, out, complaint)
         return self._challenge(challenge) if challenge["needed"] else None
 
     def _framed(self, route: str, call: dict[str, bytes | None]) -> bytes:
@@ -254,11 +251,16 @@ class ActionModule(ActionBase):
         code, out, complaint = self._ask(installed(self._side) + "prove", line)
         if _is_equal(_last_after(PROOF, out), challenge["proof"]):
             return None
+        return self._unproved(code, out, complaint)
+
+    def _unproved(self, code: int | None, out: str, complaint: str) -> bytes:
+        """Return the failure of a host that did not prove itself, with its owner."""
         owner = _last_after(OWNER, out)
         if not owner:
             # An older program says nothing of it; where one answers, something of somebody's is there.
             owner = self._look() if code else UNMARKED
-        return _unproved(complaint, owner)
+        reason = _last_line(complaint) or "its proof is not the one of the key that was left there"
+        return _failure("unproved", reason, owner)
 
     def _whose(self, claims: list[list[str]]) -> bytes | None:
         """Ask for the owner; return the failure, or `None` if acceptable."""
@@ -299,11 +301,6 @@ def _answered(code: int | None, answer: bytes, complaint: bytes) -> bytes:
         return answer[len(MARK) :]
     said = _last_line(complaint.decode(errors="surrogateescape")) or _last_line(answer.decode(errors="surrogateescape"))
     return _failure("failed", f"the host gave no answer (code {code}): {said or 'it said nothing'}")
-
-
-def _unproved(complaint: str, owner: str) -> bytes:
-    reason = _last_line(complaint)
-    return _failure("unproved", reason or "its proof is not the one of the key that was left there", owner)
 
 
 def whole_line(mark: str) -> Callable[[bytearray], bool]:

@@ -101,6 +101,7 @@ def test_a_stranger_under_the_pinned_host_key_is_sent_a_challenge_and_nothing_el
     runner.close()
     assert answer.outcome is CallOutcome.UNPROVED, answer
     sent, commands = (stranger / "sent").read_text(), (stranger / "commands").read_text()
+    assert (answer.foreign, answer.bare) == (True, False), "something of somebody's is there"
     stays, *once = sent.splitlines()
     word, challenge, digest = stays.split(" ")
     assert (word, len(challenge), digest) == ("PROVISIONER-STAY", 64, fleets.templates().host_digest)
