@@ -89,7 +89,7 @@ RESTATED = (
 RESTATED_PARTS = {
     "base/text.py": ("checked_url", "words_of_end"),
     "base/vault.py": ("_HOW_TO_SET", "decrypt"),
-    "hosts/artefact.py": ("_source_of", "_local", "_checked", "_other_checksum", "_cache", "_download"),
+    "hosts/artefact.py": ("_source_of", "_local", "_checked_path", "_other_checksum", "_cache_folder", "_download"),
     "inventory/geography/lookup.py": ("unit_today",),
     "inventory/loader/load.py": ("valid_inventory", "_FilesPass", "_refuse_without_settings"),
     "inventory/policy_rules/references.py": ("_SCHEMA", "_WHY_NOT", "_Scope", "_why_not", "_A_KIND"),
