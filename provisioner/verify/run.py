@@ -601,7 +601,7 @@ class _SoFar:
 
     def __init__(self, onlooker: Onlooker, watch: Timepiece, since: datetime, of_paths: int) -> None:
         self._onlooker, self._watch, self._since, self._of_paths = onlooker, watch, since, of_paths
-        self._up, self._told_up, self._told_s = set[tuple[str, str]](), 0, 0.0
+        self._up, self._told_up, self._told_s = defaultdict[str, set[str]](set), 0, 0.0
         self._known, self._new = set[tuple[Layer | None, str, Cause]](), list[Incident]()
 
     def take(
@@ -612,7 +612,9 @@ class _SoFar:
         is_excused: Callable[[PathVerdict], bool],
     ) -> None:
         """Take verdicts; of the paths in `later` only some causes are certain."""
-        self._up |= {(verdict.path, verdict.relay) for verdict in judged.verdicts if verdict.verdict is Verdict.UP}
+        for verdict in judged.verdicts:
+            if verdict.verdict is Verdict.UP:
+                self._up[verdict.relay].add(verdict.path)
         other = {(verdict.path, verdict.relay): verdict for verdict in judged.quarantined}
         every = (other.get((verdict.path, verdict.relay), verdict) for verdict in judged.verdicts)
         certain = [
@@ -633,7 +635,7 @@ class _SoFar:
 
     def tell(self, every_s: float = 0.0) -> None:
         """Tell what is new; a count alone only after so many seconds."""
-        count = len(self._up)
+        count = sum(map(len, self._up.values()))
         if not self._new and count == self._told_up:
             return
         seconds = (self._watch.now() - self._since).total_seconds()
