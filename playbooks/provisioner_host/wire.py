@@ -210,7 +210,7 @@ class LookToTake(TypedDict):
         keys: number of key frames to wait for.
         every: whether all pictures count, or only key frames.
         skips: whether to decode only key frames, for expensive streams.
-        early: conditions of an early end; omitted without one.
+        early: conditions of an early end; omitted without one. Another visit looks longer at what fails.
     """
 
     seconds: float
