@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.answers import wire
@@ -14,7 +15,7 @@ from provisioner.plan.change import Change, Impact, pending
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, Origins, Read, RelayEvidence, device_of
 from provisioner.verify.memory import NOTHING, PathMemory
-from provisioner.verify.paths import PathToCheck, touching
+from provisioner.verify.paths import HostDrift, PathToCheck, peer_keys
 from provisioner.verify.reference import References
 from provisioner.verify.result import Cause, Finding, Layer
 
@@ -26,6 +27,8 @@ READ_TIMEOUT_S: Final = 10.0
 
 # A stream that goes on for so much longer than those that ended has recovered.
 _STEADY_S: Final = 5.0
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Case:
         others: those of the facility's other cameras, by name.
         illness: what ails the relay itself, with the words; looked for once a relay.
         line_drift: the change of the path's line in the relay's file, if it differs.
+        found: what `of_relay` found; all its cases share it.
     """
 
     target: PathToCheck
@@ -72,6 +76,30 @@ class Case:
     others: Mapping[str, References] = field(default_factory=dict)
     illness: tuple[Cause, str] | None = None
     line_drift: Change | None = None
+    found: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    def of_relay(self, name: Hashable, find: Callable[[], _T]) -> _T:
+        """Return what holds for the whole relay, and find it once: a relay has thousands of paths."""
+        if name not in self.found:
+            self.found[name] = find()
+        return cast("_T", self.found[name])
+
+    @property
+    def peer_keys(self) -> Mapping[str, str]:
+        """The public keys of the relay's peers, by name."""
+        return self.of_relay("peer_keys", lambda: peer_keys(self.target.relay))
+
+    @property
+    def of_site(self) -> Sequence[MediaPath]:
+        """The relay's paths of the same site."""
+        return self.of_relay("by_site", lambda: _grouped(self.target.relay.paths, lambda path: path.facility))[
+            self.target.path.facility
+        ]
+
+    @property
+    def of_device(self) -> Sequence[MediaPath]:
+        """The relay's paths of the same device."""
+        return self.of_relay("by_device", lambda: _grouped(self.target.relay.paths, device_of))[self.device]
 
     @property
     def device(self) -> Device:
@@ -186,7 +214,7 @@ class Case:
         if changes is None:
             return None
         spec = next(h for h in (self.target.relay, *self.target.centres) if h.id == host)
-        return touching(pending(changes), spec, self.target)
+        return self.of_relay(("drift", host), lambda: HostDrift(pending(changes), spec)).touching(self.target)
 
     def firewall_blocks(self, chain: str, element: SetElement | None = None) -> bool:
         """Return whether the relay's own firewall may block the path.
@@ -197,9 +225,19 @@ class Case:
         facts = self.facts
         if facts is None or not facts.firewall["present"]:
             return False
-        names = {difference["name"] for difference in facts.firewall["differences"]}
-        missing = {element.name, f"set {element.set}"} & names if element else set[str]()
-        return bool(missing) or any(n.startswith((f"{chain}/", f"chain {chain}", f"order {chain}")) for n in names)
+        differences = facts.firewall["differences"]
+        names = self.of_relay("rules", lambda: {difference["name"] for difference in differences})
+        if element and {element.name, f"set {element.set}"} & names:
+            return True
+        begins = (f"{chain}/", f"chain {chain}", f"order {chain}")
+        return self.of_relay(("rules", chain), lambda: any(name.startswith(begins) for name in names))
+
+
+def _grouped(paths: Sequence[MediaPath], key: Callable[[MediaPath], Hashable]) -> Mapping[Hashable, list[MediaPath]]:
+    groups: dict[Hashable, list[MediaPath]] = defaultdict(list)
+    for path in paths:
+        groups[key(path)].append(path)
+    return groups
 
 
 PASSED = Check(passed=True)

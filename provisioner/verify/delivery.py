@@ -11,7 +11,8 @@ a reader saw counts only if the relay itself received no bytes meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from provisioner.base.text import counted, msg
 from provisioner.desired.readers import centre_user
@@ -19,7 +20,7 @@ from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.answers import wire
 from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
-from provisioner.verify.network import centre_line_check, site_line_check
+from provisioner.verify.network import arrivals_at, centre_line_check, site_line_check, sources_at
 from provisioner.verify.result import Cause, Layer
 
 # A silent end of a look counts from this length, or this share of a longer look. Late pictures are late by less.
@@ -100,8 +101,7 @@ def _stood_still(case: Case, path: MediaPath, seconds: float) -> bool:
 def _is_of_site(case: Case) -> bool:
     """Return whether streams of the site's other devices stopped too."""
     flows = case.relay.deliveries["flows"] if case.relay.deliveries else {}
-    facility, device = case.target.path.facility, case.target.path.device
-    siblings = [path for path in case.target.relay.paths if path.facility == facility and path.device != device]
+    siblings = [path for path in case.of_site if path.device != case.target.path.device]
     measured = [path for path in siblings if path.name in flows and flows[path.name]["seconds"] > 0]
     stopped = [path for path in measured if _stood_still(case, path, _STOOD_STILL_S)]
     return bool(stopped) and len(stopped) >= _OF_SITE * len(measured)
@@ -167,7 +167,7 @@ def _short_check(case: Case) -> Check:
     picture = _picture_of(case.relay.reads.get(case.target.path.name))
     if picture is None or not _lacks_here(case, case.target.path.name, picture, _LITTLE_S):
         return PASSED
-    names = [path.name for path in case.target.relay.paths if path.facility == case.target.path.facility]
+    names = [path.name for path in case.of_site]
     siblings = {
         name: sibling
         for name in names
@@ -224,8 +224,7 @@ def _is_late(picture: wire.PictureAnswer) -> bool:
 
 
 def _is_disordered(case: Case) -> bool:
-    sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
-    return _are_disordered(source for source in sources if (source["address"], source["port"]) == case.device)
+    return _are_disordered(source for source in sources_at(case) if source["port"] == case.device[1])
 
 
 def _are_disordered(arrivals: Iterable[wire.ArrivalAnswer]) -> bool:
@@ -245,11 +244,8 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
         return PASSED
     if lossy := centre_line_check(case, centre):
         return lossy
-    sessions = [
-        session
-        for session in deliveries["readers"]
-        if session["path"] == name and session["user"] == centre_user(centre.id)
-    ]
+    by_reader = case.of_relay("readers", lambda: _by_reader(deliveries["readers"]))
+    sessions = by_reader[name, centre_user(centre.id)]
     relay_picture, centre_picture = _picture_of(case.relay.reads.get(name)), _picture_of(read)
     if (
         centre_picture is not None
@@ -290,18 +286,20 @@ def _slow_at(
     case: Case, centre: HostSpec, sessions: Sequence[wire.DeliveryAnswer], picture: wire.PictureAnswer
 ) -> bool:
     """Return whether a centre's own readers are too slow: data waits there."""
-    unread = {connection["own_port"]: connection["waiting"] for connection in _arrivals(case, centre)}
+    arrivals = arrivals_at(case, centre)
+    unread = case.of_relay(
+        ("unread", centre.id), lambda: {arrival["own_port"]: arrival["waiting"] for arrival in arrivals}
+    )
     return any(
         _is_unread(connection) or unread.get(connection["port"], 0) > _waiting_bytes(picture) for connection in sessions
     )
 
 
-def _arrivals(case: Case, centre: HostSpec) -> list[wire.ArrivalAnswer]:
-    """Return a centre's connections to the path's relay."""
-    host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
-    return [
-        arrival for arrival in (host.centre.incoming if host and host.centre else ()) if arrival["address"] == relay
-    ]
+def _by_reader(sessions: Iterable[wire.DeliveryAnswer]) -> Mapping[tuple[str, str], list[wire.DeliveryAnswer]]:
+    by_reader: dict[tuple[str, str], list[wire.DeliveryAnswer]] = defaultdict(list)
+    for session in sessions:
+        by_reader[session["path"], session["user"]].append(session)
+    return by_reader
 
 
 def _is_unread(session: wire.DeliveryAnswer) -> bool:
@@ -319,7 +317,7 @@ def _is_congested(
         for session in sessions
     ):
         return True
-    return _are_disordered(_arrivals(case, centre))
+    return case.of_relay(("disordered", centre.id), lambda: _are_disordered(arrivals_at(case, centre)))
 
 
 def _waiting_bytes(picture: wire.PictureAnswer) -> float:

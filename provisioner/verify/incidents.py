@@ -140,8 +140,9 @@ def _by_camera(groups: Groups) -> dict[GroupKey, list[GroupKey]]:
 def _by_recorder(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[GroupKey]]:
     """Return recorders with one cause for all channels, and their groups."""
     merged = {}
+    keys_by_path = _keys_by_path(groups)
     for (site, name), paths in paths_by_device.items():
-        for cause, keys in _groups_of_paths(groups, paths, _OF_CAMERA).items():
+        for cause, keys in _groups_of_paths(groups, keys_by_path, paths, _OF_CAMERA).items():
             cameras = {verdict.camera for part in keys for verdict in groups[part]}
             if len(cameras) > 1 and {verdict.path for part in keys for verdict in groups[part]} == paths:
                 merged[Layer.RECORDER, f"{site}/{name}", cause] = keys
@@ -156,18 +157,30 @@ def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[Gr
         of_site[site] |= paths
         count[site] += 1
     merged = {}
+    keys_by_path = _keys_by_path(groups)
     for site, paths in of_site.items():
-        for cause, keys in _groups_of_paths(groups, paths, _OF_DEVICE).items() if count[site] > 1 else ():
+        found = _groups_of_paths(groups, keys_by_path, paths, _OF_DEVICE) if count[site] > 1 else {}
+        for cause, keys in found.items():
             if len(keys) > 1 and {verdict.path for part in keys for verdict in groups[part]} == paths:
                 merged[Layer.SITE, site, cause] = keys
     return merged
 
 
-def _groups_of_paths(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[Cause, list[GroupKey]]:
+def _keys_by_path(groups: Groups) -> Mapping[str, list[GroupKey]]:
+    """Return each group's key by its first path, so that no site searches those of a whole country."""
+    keys_by_path: dict[str, list[GroupKey]] = defaultdict(list)
+    for key, verdicts in groups.items():
+        keys_by_path[verdicts[0].path].append(key)
+    return keys_by_path
+
+
+def _groups_of_paths(
+    groups: Groups, keys_by_path: Mapping[str, list[GroupKey]], paths: set[str], layers: Collection[Layer]
+) -> dict[Cause, list[GroupKey]]:
     """Return keys of the layers' groups within a set, by cause."""
     by_cause: dict[Cause, list[GroupKey]] = defaultdict(list)
-    for key, verdicts in groups.items():
-        if key[0] in layers and {verdict.path for verdict in verdicts} <= paths:
+    for key in (key for path in sorted(paths) for key in keys_by_path.get(path, ())):
+        if key[0] in layers and {verdict.path for verdict in groups[key]} <= paths:
             by_cause[key[2]].append(key)
     return by_cause
 

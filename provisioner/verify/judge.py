@@ -21,7 +21,7 @@ A new level is a row in `LEVELS` with its check: no rule here names a level's nu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -248,6 +248,7 @@ def judge_each(
         for host, relay in relays.items()
     }
     illnesses = {host: illness_of(relay) for host, relay in relays.items()}
+    found: dict[str, dict[Hashable, object]] = {host: {} for host in relays}
     verdicts, quarantined = [], []
     for target in targets:
         host = evidence.get(target.relay.id)
@@ -268,6 +269,7 @@ def judge_each(
             others=references_of_neighbours(target.path.name, target.path.facility, sites),
             illness=illnesses[target.relay.id],
             line_drift=lines[target.relay.id].get(target.path.name),
+            found=found[target.relay.id],
         )
         # A quarantined path is judged alone: it does not count for shared causes.
         verdicts.append(_verdict_of_case(case, levels, checked_at))

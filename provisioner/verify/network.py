@@ -12,7 +12,8 @@ A line's loss is one failure for all its streams.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
@@ -21,7 +22,7 @@ from typing import Final, NamedTuple
 from provisioner.base.text import Sentence, msg
 from provisioner.desired.access import Access
 from provisioner.desired.names import ALONE, HostNames
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import NEXT, SITE, HostSpec
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement, device_value
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
@@ -94,8 +95,7 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
 
 def site_line_check(case: Case) -> Check | None:
     """Return the failure of a site's lossy line, if measured."""
-    sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
-    share = _lost_share(source for source in sources if source["address"] == case.device[0])
+    share = _lost_share(sources_at(case))
     if share is None:
         return None
     relay = case.target.relay
@@ -107,11 +107,29 @@ def site_line_check(case: Case) -> Check | None:
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
 
+def sources_at(case: Case) -> Sequence[wire.ArrivalAnswer]:
+    """Return the relay's connections to the path's address."""
+    return case.of_relay("sources", lambda: _by_address(case))[case.device[0]]
+
+
+def _by_address(case: Case) -> Mapping[str, list[wire.ArrivalAnswer]]:
+    by_address: dict[str, list[wire.ArrivalAnswer]] = defaultdict(list)
+    for source in case.relay.deliveries["sources"] if case.relay.deliveries else ():
+        by_address[source["address"]].append(source)
+    return by_address
+
+
+def arrivals_at(case: Case, centre: HostSpec) -> Sequence[wire.ArrivalAnswer]:
+    """Return a centre's connections to the path's relay."""
+    host, address = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
+    incoming = host.centre.incoming if host and host.centre else ()
+    return case.of_relay(("arrivals", centre.id), lambda: [row for row in incoming if row["address"] == address])
+
+
 def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
     """Return the failure of a lossy line between relay and centre."""
-    host, relay = case.hosts.get(centre.id), case.target.relay
-    incoming = host.centre.incoming if host and host.centre else ()
-    share = _lost_share(arrival for arrival in incoming if arrival["address"] == str(relay.tunnel.address))
+    relay = case.target.relay
+    share = case.of_relay(("lost", centre.id), lambda: _lost_share(arrivals_at(case, centre)))
     if share is None:
         return None
     detail = msg(
@@ -185,11 +203,11 @@ def _peer_of(case: Case) -> wire.PeerEvidenceAnswer | None:
 
     During a key change this is the peer with the addresses, else the present one.
     """
-    peers = case.relay.tunnel["peers"]
-    present = peers.get(case.target.peer_key)
+    peers, site, keys = case.relay.tunnel["peers"], case.target.path.facility, case.peer_keys
+    present = peers.get(keys.get(f"{SITE}{site}", ""))
     if present is not None and present["allowed_ips"]:
         return present
-    following = peers.get(case.target.next_peer_key)
+    following = peers.get(keys.get(f"{NEXT}{site}", ""))
     return following if following and following["allowed_ips"] else present
 
 
@@ -232,7 +250,7 @@ def _alive(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
 
 def _site_flows(case: Case) -> bool:
     """Return whether a stream of the site flows over an open connection."""
-    names = (path.name for path in case.target.relay.paths if path.facility == case.target.path.facility)
+    names = (path.name for path in case.of_site)
     pairs = (case.relay.samples.get(name, (None, None)) for name in names)
     return any(b and a and b["available"] and b["inbound_bytes"] > a["inbound_bytes"] for a, b in pairs)
 
@@ -245,7 +263,8 @@ def _answers_no_ping(case: Case) -> bool:
 def _relay_is_cut_off(case: Case) -> bool:
     """Return whether no packet came from any of several peers."""
     peers = case.relay.tunnel["peers"].values()
-    return len(peers) > 1 and all(peer["received_bytes"][1] == peer["received_bytes"][0] for peer in peers)
+    counts = (peer["received_bytes"] for peer in peers)
+    return len(peers) > 1 and case.of_relay("cut_off", lambda: all(now == before for before, now in counts))
 
 
 def _silent(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.base.errors import UsageError
 from provisioner.desired.limit import Limit, refuse_all_shut, refuse_frozen, refuse_shut
-from provisioner.desired.spec import NEXT, SITE, DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
+from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 from provisioner.hosts.facts import ElementSet, device_value, element_of
 from provisioner.plan.change import Change, Impact, Resource
 from provisioner.plan.diff import with_live_logins
@@ -55,19 +55,10 @@ class PathToCheck:
         """The memory's key; with two relays one for each."""
         return f"{self.relay.id}:{self.path.name}" if self.path.beside else self.path.name
 
-    @property
-    def peer_key(self) -> str:
-        """The public key of the site's gateway."""
-        return self._key_of(SITE)
 
-    @property
-    def next_peer_key(self) -> str:
-        """The gateway's next key; empty without a key change."""
-        return self._key_of(NEXT)
-
-    def _key_of(self, kind: str) -> str:
-        name = f"{kind}{self.path.facility}"
-        return next((p.public_key for p in self.relay.tunnel.peers if p.name == name), "")
+def peer_keys(spec: HostSpec) -> Mapping[str, str]:
+    """Return the public keys of a host's peers, by name."""
+    return {peer.name: peer.public_key for peer in reversed(spec.tunnel.peers)}
 
 
 def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostFacts]) -> tuple[PathToCheck, ...]:
@@ -131,14 +122,41 @@ def _takes(limit: Limit, target: PathToCheck) -> bool:
     return limit.takes_path(target.relay, target.path)
 
 
-def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
-    """Return a host's changes that may affect a path.
+class HostDrift:
+    """A host's drift by what it may affect.
 
     A file that differs only in paths or peers is left out: they are separate changes.
     """
-    listed = tuple(changes)
-    resources = {change.resource for change in listed}
-    return tuple(c for c in listed if not _is_sum(c, host, resources) and _touches(c, host, target))
+
+    def __init__(self, changes: Iterable[Change], host: HostSpec) -> None:
+        self._host = host
+        listed = tuple(changes)
+        resources = {change.resource for change in listed}
+        self._by_subject: dict[str, list[tuple[int, Change]]] = defaultdict(list)
+        for number, change in enumerate(listed):
+            if not _is_sum(change, host, resources):
+                self._by_subject[_subject_of(change)].append((number, change))
+
+    def touching(self, target: PathToCheck) -> tuple[Change, ...]:
+        """Return the changes that may affect a path, in their order."""
+        source = target.path.source
+        subjects = {"", target.path.name, f"site/{target.path.facility}"}
+        subjects |= {f"centre/{centre.id}" for centre in target.centres}
+        subjects |= {f"centre/{centre.id}" for centre in target.closed_centres}
+        if source is not None:
+            subjects.add(device_value(source.address, source.port))
+        found = sorted(row for subject in subjects for row in self._by_subject.get(subject, ()))
+        return tuple(change for _, change in found if _touches(change, self._host, target))
+
+
+def _subject_of(change: Change) -> str:
+    """Return the path, peer or device that a change is about; empty if it may be about any."""
+    if change.resource is Resource.PATH:
+        return change.name
+    if change.resource is Resource.PEER and change.name.startswith(("site/", "centre/")):
+        return change.name
+    element = element_of(change.name) if change.resource is Resource.RULE else None
+    return element.value if element is not None and element.set is ElementSet.CAMERAS else ""
 
 
 def _is_sum(change: Change, host: HostSpec, resources: Collection[Resource]) -> bool:

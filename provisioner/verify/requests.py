@@ -13,11 +13,11 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
 from provisioner.desired.readers import centre_user
-from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.desired.spec import SITE, HostSpec, MediaPath
 from provisioner.hosts.runner import HostCall
 from provisioner.verify.evidence import device_of
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
-from provisioner.verify.paths import PathToCheck
+from provisioner.verify.paths import PathToCheck, peer_keys
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.rotation import full_look_reason, second_key_s
 
@@ -227,9 +227,10 @@ def _base(observe: ObserveCall, limits: ProbeLimits, targets: list[PathToCheck])
 
 
 def _relay(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
+    keys = peer_keys(spec)
     request: wire.RelayToProbe = {
         "address": str(spec.tunnel.address),
-        "paths": [_path(target, limits) for target in targets],
+        "paths": [_path(target, limits, keys.get(f"{SITE}{target.path.facility}", "")) for target in targets],
     }
     if limits.samples_suffice:
         request["samples_suffice"] = True
@@ -255,14 +256,14 @@ def _devices(spec: HostSpec, targets: Iterable[PathToCheck], *, again: bool) -> 
     ]
 
 
-def _path(target: PathToCheck, limits: ProbeLimits) -> wire.PathToProbe:
+def _path(target: PathToCheck, limits: ProbeLimits, peer: str) -> wire.PathToProbe:
     address, port = device_of(target.path)
     request: wire.PathToProbe = {
         "name": target.path.name,
         "on_demand": target.path.on_demand,
         "address": address,
         "port": port,
-        "peer": target.peer_key,
+        "peer": peer,
     }
     if limits.is_once(target):
         once: wire.PathToProbe = {**request, "read_by": [centre_user(centre.id) for centre in target.centres]}

@@ -152,7 +152,7 @@ def quarantine_check(case: Case) -> Check | None:
     name = case.target.path.name
     if facts is None or name not in facts.quarantine:
         return None
-    quarantined = quarantined_on(case.target.relay, facts)[name]
+    quarantined = case.of_relay("quarantined", lambda: quarantined_on(case.target.relay, facts))[name]
     if quarantined.device != case.where:
         return _drifted(case, quarantined.why)
     if redirected := redirect_check(case):
@@ -169,14 +169,14 @@ def quarantine_check(case: Case) -> Check | None:
 def push_check(case: Case) -> Check:
     """Check that a site pushes: one arriving stream is proof."""
     relay, site = case.target.relay.id, case.target.path.facility
-    listed = [second for name in _paths_of(case, site) if (second := _second(case, name)) is not None]
+    listed = [second for name in _paths_of(case) if (second := _second(case, name)) is not None]
     if not listed:
         return not_checked(relay, "the relay did not say whether the site pushes")
     if any(second["available"] for second in listed):
         return PASSED
     if _is_shut(case):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
-    if address := _refused_here(case, site):
+    if address := _refused_here(case):
         return _refused(case, Layer.SITE, site, address)
     if site_count := _nobody_pushes(case):
         detail = msg(
@@ -213,7 +213,7 @@ def unpushed(case: Case) -> Check:
     site = push_check(case)
     if not site.passed:
         return site
-    if address := _refused_here(case, path.facility):
+    if address := _refused_here(case):
         return _refused(case, Layer.CAMERA, case.camera_name, address)
     detail = "its site pushes other streams and not this one"
     return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, detail)
@@ -223,8 +223,8 @@ def _second(case: Case, name: str) -> wire.SampleAnswer | None:
     return case.relay.samples.get(name, (None, None))[1]
 
 
-def _paths_of(case: Case, site: str) -> Iterator[str]:
-    return (path.name for path in case.target.relay.paths if path.facility == site and path.access.is_pushed)
+def _paths_of(case: Case) -> Iterator[str]:
+    return (path.name for path in case.of_site if path.access.is_pushed)
 
 
 def _is_shut(case: Case) -> bool:
@@ -233,19 +233,19 @@ def _is_shut(case: Case) -> bool:
     return any(case.firewall_blocks("input", SetElement(ElementSet.PUBLISHERS, str(network))) for network in networks)
 
 
-def _refused_here(case: Case, site: str) -> str:
+def _refused_here(case: Case) -> str:
     """Return a site's address with a recently refused login, if any."""
-    return next(
-        (address for address in sorted(_addresses_of(case, site)) if address in case.relay.publishing.refused), ""
-    )
+    return next((address for address in sorted(_addresses_of(case)) if address in case.relay.publishing.refused), "")
 
 
-def _addresses_of(case: Case, site: str) -> set[str]:
+def _addresses_of(case: Case) -> set[str]:
     """Return a site's known addresses, from inventory and sessions."""
-    paths, relay = set(_paths_of(case, site)), case.target.relay.relay
-    configured = {ip for user in relay.users if user.publishes in paths for ip in user.addresses} if relay else set()
-    connected = {address for path, address in (case.relay.publishing.comes_from or {}).items() if path in paths}
-    return {ip for ip in configured if "/" not in ip} | connected
+    paths, relay = set(_paths_of(case)), case.target.relay.relay
+    users = relay.users if relay else ()
+    by_path = case.of_relay("publishers", lambda: {user.publishes: user.addresses for user in users})
+    configured = {ip for path in paths for ip in by_path.get(path, ()) if "/" not in ip}
+    sessions = case.relay.publishing.comes_from or {}
+    return configured | {sessions[path] for path in paths if path in sessions}
 
 
 def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
@@ -256,9 +256,9 @@ def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
 
 def _nobody_pushes(case: Case) -> str:
     """Return the number of sites, in words, if all are silent."""
-    sites = {path.facility for path in case.target.relay.paths if path.access.is_pushed}
-    pushing = case.relay.publishing.comes_from
-    return counted(len(sites), "site") if len(sites) > 1 and pushing is not None and not pushing else ""
+    pushed = (path.facility for path in case.target.relay.paths if path.access.is_pushed)
+    pushing, sites = case.relay.publishing.comes_from, case.of_relay("pushing_sites", lambda: len(set(pushed)))
+    return counted(sites, "site") if sites > 1 and pushing is not None and not pushing else ""
 
 
 def _strangers(case: Case) -> str:

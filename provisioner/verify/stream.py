@@ -13,7 +13,7 @@ from provisioner.verify import words
 from provisioner.verify.case import PASSED, READ_TIMEOUT_S, Case, Check, failed, not_checked
 from provisioner.verify.delivery import delivered_check, ends_early, is_short, rare_key_check, received_check, stops
 from provisioner.verify.devices import chain_name
-from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, device_of, is_pulled_elsewhere
+from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, is_pulled_elsewhere
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.sources import (
@@ -118,6 +118,12 @@ def _api_silent(case: Case) -> Check:
 
 def _serves_nobody(case: Case) -> bool:
     """Return whether the relay answered no reader, here or at centres."""
+    return case.of_relay(
+        ("serves_nobody", *(centre.id for centre in case.target.centres)), lambda: _answers_nobody(case)
+    )
+
+
+def _answers_nobody(case: Case) -> bool:
     at_relay = [read for read in case.relay.reads.values() if read.run]
     centres = (case.hosts[c.id].centre for c in case.target.centres if c.id in case.hosts)
     at_centres = [
@@ -254,7 +260,7 @@ def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
 
 def _serves_others(case: Case) -> bool:
     """Return whether another path of the device flows."""
-    siblings = (p for p in case.target.relay.paths if device_of(p) == case.device and p.name != case.target.path.name)
+    siblings = (path for path in case.of_device if path.name != case.target.path.name)
     pairs = (case.relay.samples.get(path.name, (None, None)) for path in siblings)
     return any(first and second and second["inbound_bytes"] > first["inbound_bytes"] for first, second in pairs)
 
@@ -433,7 +439,8 @@ def _centre_read_check(case: Case, centre: HostSpec) -> Check:
 
 def _unread_at(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Read) -> Check:
     relay, name = case.target.relay.id, case.target.path.name
-    comes = any(sibling.frame for sibling in evidence.reads.get(relay, {}).values())
+    reads = evidence.reads.get(relay, {}).values()
+    comes = case.of_relay(("comes", centre.id), lambda: any(read.frame for read in reads))
     if (read.status is None or read.status in _ABSENT) and (short := _short_at_relay(case, comes=comes)):
         return short
     cut_off = read.status is None and not read.timed_out
@@ -508,6 +515,7 @@ def _route_check(case: Case, centre: HostSpec, evidence: CentreEvidence) -> Chec
 
 def _arrives(case: Case, centre: HostSpec) -> bool:
     """Return whether the relay received the centre's packets."""
-    peer = next((p for p in case.target.relay.tunnel.peers if p.name == f"centre/{centre.id}"), None)
+    peers = case.target.relay.tunnel.peers
+    peer = case.of_relay(("peer", centre.id), lambda: next((p for p in peers if p.name == f"centre/{centre.id}"), None))
     live = case.relay.tunnel["peers"].get(peer.public_key) if peer else None
     return live is not None and live["received_bytes"][1] > live["received_bytes"][0]

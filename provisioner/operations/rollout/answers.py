@@ -5,7 +5,7 @@ This is the only parser of the on-host program's documents (`wire.ChangeAnswer`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -289,11 +289,12 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> GateResu
         return GateResult(sessions=look.sessions)
     evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
     names_up, why_not = set(), {}
+    found: dict[Hashable, object] = {}
     for path in paths:
         if path.name not in look.relay.samples:
             continue
         target = PathToCheck(spec, path, ())
-        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False)
+        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False, found=found)
         checks = [level.check(case) for level in GATE_LEVELS]
         failed = next((c.finding for c in checks if not c.passed and c.finding), None)
         if failed is None:

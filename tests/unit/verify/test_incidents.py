@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.incidents import incidents_of, paths_by_incident, with_specific_causes
-from provisioner.verify.paths import PathToCheck, select, touching
+from provisioner.verify.paths import HostDrift, PathToCheck, select
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, PathVerdict, Verdict
 
 from .world import CENTRE, PATHS, RELAY, centre_spec, relay_spec, state
@@ -155,7 +155,7 @@ def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a
 def _touched(resource: Resource, name: str, host: str = RELAY, facility: str = "") -> set[str]:
     change = Change(host, resource, name, Action.UPDATE, Impact.PATH, "differs", facility=facility)
     spec = relay_spec() if host == RELAY else centre_spec()
-    return {target.path.name for target in TARGETS if touching([change], spec, target)}
+    return {target.path.name for target in TARGETS if HostDrift([change], spec).touching(target)}
 
 
 EVERY = {path.name for path in PATHS}
@@ -213,13 +213,13 @@ def test_a_file_that_differs_in_listed_parts_touches_what_they_touch(
     changes = [Change(RELAY, Resource.FILE, file, Action.UPDATE, Impact.NONE, "content differs")]
     if beside:
         changes.append(Change(RELAY, *beside, Action.UPDATE, Impact.PATH, "differs"))
-    assert {t.path.name for t in TARGETS if touching(changes, relay_spec(), t)} == touched
+    assert {t.path.name for t in TARGETS if HostDrift(changes, relay_spec()).touching(t)} == touched
 
 
 def test_access_that_somebody_added_to_a_relays_file_touches_no_path() -> None:
     file = Change(RELAY, Resource.FILE, "/etc/provisioner/mediamtx.yml", Action.UPDATE, Impact.PATH, "settings differ")
-    touched = [t for t in TARGETS if touching([file._replace(of_strangers=True)], relay_spec(), t)]
-    assert (touched, len([t for t in TARGETS if touching([file], relay_spec(), t)])) == ([], len(EVERY))
+    touched = [t for t in TARGETS if HostDrift([file._replace(of_strangers=True)], relay_spec()).touching(t)]
+    assert (touched, len([t for t in TARGETS if HostDrift([file], relay_spec()).touching(t)])) == ([], len(EVERY))
 
 
 def test_a_relays_settings_touch_every_path_whatever_is_beside_them() -> None:
@@ -227,4 +227,4 @@ def test_a_relays_settings_touch_every_path_whatever_is_beside_them() -> None:
         Change(RELAY, Resource.FILE, "/etc/provisioner/mediamtx.yml", Action.UPDATE, Impact.ALL, "settings differ"),
         Change(RELAY, Resource.PATH, PATHS[3].name, Action.UPDATE, Impact.PATH, "differs"),
     ]
-    assert {t.path.name for t in TARGETS if touching(changes, relay_spec(), t)} == EVERY
+    assert {t.path.name for t in TARGETS if HostDrift(changes, relay_spec()).touching(t)} == EVERY
