@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from math import ceil, cos, radians, sin
+from math import ceil
 from typing import Final
 
 from provisioner.base.text import counted, msg
@@ -22,7 +22,7 @@ from provisioner.verify.delivery import rare_key_check, received_check
 from provisioner.verify.evidence import Read
 from provisioner.verify.network import site_line_check
 from provisioner.verify.picture_measures import PictureView
-from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement, judge_view
+from provisioner.verify.reference import Daylight, SuspectView, ViewDoubt, ViewJudgement, daylight, judge_view
 from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S, Hours, hours_of
 from provisioner.verify.result import Cause, Finding, Layer, PictureReport, SuspectSign
 
@@ -96,10 +96,6 @@ _KBIT: Final = 125.0
 
 VIETNAM: Final = timedelta(hours=7)
 """The difference from UTC, all year."""
-
-# Outer points of the mainland (latitude and longitude). So low a sun gives no light, and hides the equation of time.
-_POINTS: Final = ((8.6, 104.7), (10.3, 107.5), (12.7, 109.4), (21.5, 108.0), (23.4, 105.3), (22.4, 102.1))
-_LOW_SUN: Final = 6.0
 
 NOT_DECIDABLE: Final = "freeze not decidable"
 """The label of a camera too quiet to tell a frozen picture from an empty room."""
@@ -180,7 +176,7 @@ def judged(
     """
     dark = picture["scene"] is not None and is_dark(picture["scene"])
     allowed = dark and any(hours.hold(_local(at)) for hours in agreed.dark_hours)
-    by_day = not allowed and is_day(at)
+    by_day = not allowed and daylight(at) is Daylight.DAY
     fault = next(_faults(picture, agreed, before, damaged, dark_allowed=allowed, by_day=by_day), None)
     noise = min(picture["differences"]) if len(picture["differences"]) >= _FEWEST_COMPARED and not dark else None
     if fault is not None:
@@ -193,22 +189,6 @@ def judged(
 
 def _local(at: datetime) -> time:
     return (at.astimezone(UTC) + VIETNAM).time()
-
-
-def is_day(at: datetime) -> bool:
-    """Return whether the sun lights all of Vietnam.
-
-    The declination is P. I. Cooper's (Solar Energy 12, 1969), half a degree off at most.
-    """
-    moment = at.astimezone(UTC)
-    declination = radians(23.45) * sin(radians(360 / 365 * (284 + moment.timetuple().tm_yday)))
-    hour = moment.hour + moment.minute / 60
-    return all(
-        sin(radians(north)) * sin(declination)
-        + cos(radians(north)) * cos(declination) * cos(radians(15 * (hour - 12) + east))
-        > sin(radians(_LOW_SUN))
-        for north, east in _POINTS
-    )
 
 
 def _faults(

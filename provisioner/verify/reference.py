@@ -17,7 +17,7 @@ from statistics import median
 from typing import Annotated, Final, NotRequired, TypedDict
 
 from provisioner.base.errors import UnreadableError
-from provisioner.base.text import VIETNAM, Document, msg
+from provisioner.base.text import Document, msg
 from provisioner.hosts.answers import read, wire
 from provisioner.verify.memory import Suspicion
 from provisioner.verify.picture_measures import AN_EDGE, FEWEST_EDGES, PictureView
@@ -59,12 +59,14 @@ _WEAKER = 4
 _SHIFTS_ACROSS = range(5, 13)
 _SHIFTS_DOWN = range(3, 7)
 _STRENGTHS_ACROSS = ACROSS // COARSE
-_DAY = (7, 17)
-_NIGHT = (19, 5)
+# Outer points of the mainland (latitude and longitude). So low a sun gives no light, and hides the equation of time; so
+# far below the horizon no twilight is left.
+_POINTS: Final = ((8.6, 104.7), (10.3, 107.5), (12.7, 109.4), (21.5, 108.0), (23.4, 105.3), (22.4, 102.1))
+_LOW_SUN: Final = 6.0
 
 
 class Daylight(StrEnum):
-    """The light by the clock of Vietnam."""
+    """The light by the sun over Vietnam."""
 
     DAY = "day"
     NIGHT = "night"
@@ -72,11 +74,22 @@ class Daylight(StrEnum):
 
 
 def daylight(at: datetime) -> Daylight:
-    """Return the light at a time; around sunrise and sunset `BETWEEN`."""
-    hour = at.astimezone(VIETNAM).hour
-    if _DAY[0] <= hour < _DAY[1]:
+    """Return the light at a time: day or night in all of Vietnam, else `BETWEEN`.
+
+    The declination is P. I. Cooper's (Solar Energy 12, 1969), half a degree off at most.
+    """
+    moment = at.astimezone(UTC)
+    declination = math.radians(23.45) * math.sin(math.radians(360 / 365 * (284 + moment.timetuple().tm_yday)))
+    hour = moment.hour + moment.minute / 60
+    heights = [
+        math.sin(math.radians(north)) * math.sin(declination)
+        + math.cos(math.radians(north)) * math.cos(declination) * math.cos(math.radians(15 * (hour - 12) + east))
+        for north, east in _POINTS
+    ]
+    low = math.sin(math.radians(_LOW_SUN))
+    if min(heights) > low:
         return Daylight.DAY
-    return Daylight.NIGHT if hour >= _NIGHT[0] or hour < _NIGHT[1] else Daylight.BETWEEN
+    return Daylight.NIGHT if max(heights) < -low else Daylight.BETWEEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,9 +324,12 @@ def test_a_fence_looks_the_same_a_metre_further() -> None:
 
 
 def test_light_is_that_of_vietnam() -> None:
-    hours = {Daylight.DAY: (0, 5, 9), Daylight.NIGHT: (12, 19, 21), Daylight.BETWEEN: (11, 22, 23)}
-    for light, of in hours.items():
-        assert {daylight(datetime(2021, 6, 1, hour, tzinfo=UTC)) for hour in of} == {light}
+    summer = {Daylight.DAY: (0, 5, 9), Daylight.NIGHT: (13, 19, 21), Daylight.BETWEEN: (11, 12, 22, 23)}
+    winter = {Daylight.DAY: (1, 5, 9), Daylight.NIGHT: (12, 19, 22), Daylight.BETWEEN: (0, 10, 11, 23)}
+    for month, hours in ((6, summer), (12, winter)):
+        for light, of in hours.items():
+            seen = {hour: daylight(datetime(2021, month, 1, hour, tzinfo=UTC)) for hour in of}
+            assert seen == dict.fromkeys(of, light)
 
 
 def test_one_look_is_no_alarm() -> None:

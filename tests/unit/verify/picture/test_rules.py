@@ -27,14 +27,13 @@ from provisioner.verify.picture_check import (
     Judgement,
     State,
     Suspect,
-    is_day,
     is_full,
     judged,
     report_of,
     signs_of,
 )
 from provisioner.verify.picture_mode import Looks
-from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement
+from provisioner.verify.reference import Daylight, SuspectView, ViewDoubt, ViewJudgement, daylight
 from provisioner.verify.requests import (
     FULL_S,
     LONGEST_S,
@@ -286,7 +285,7 @@ def test_noise_in_the_dark_is_black_by_day_and_not_judged_at_night(changes: dict
     ],
 )
 def test_it_is_day_while_the_sun_is_up_everywhere(at: str, *, day: bool) -> None:
-    assert is_day(datetime.fromisoformat(f"{at}+07:00")) == day
+    assert (daylight(datetime.fromisoformat(f"{at}+07:00")) is Daylight.DAY) == day
 
 
 def test_a_still_picture_is_suspected_of_a_camera_that_was_not_still_once_and_of_no_other() -> None:
