@@ -241,7 +241,7 @@ ELSEWHERE = (
     "Invalid value for {option}: {value} is not one of {choices}.",
     *("No such option: {option}", "No such command {command}.", "see {command} --help", "no inventory is named"),
     "name its folder: -i DIR, before or after the command, or PROVISIONER_INVENTORY in the environment",
-    *("{option} is given twice, and says {named}: name one", "{where} is {named}, which is no language here"),
+    *("{option} is given twice, and says {named}: name one", "{where} is {named}: no language of this program"),
     "is of another statement than this sign-off's",
     "was made for something else than {namespace}",
     "its answer cannot be read: {error}",

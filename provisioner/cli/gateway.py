@@ -95,7 +95,7 @@ def _write_next_key(invocation: Invocation, facility: str, key: str) -> int:
         return 0
     for line in diff_lines(edit) if edit.changed else (f"{edit.path}: {facility} has this next key already",):
         click.echo(line)
-    click.echo(f"its relays learn it with: provisioner keys rotate --finish {facility}")
+    click.echo(f"next, for its relays: provisioner keys rotate --finish {facility}")
     return 0
 
 

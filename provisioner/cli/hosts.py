@@ -133,7 +133,7 @@ def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, 
         return (f"no changes were made; to make them: {same}",)
     user = after.wanted.user
     if dry_run:
-        return (f"{host} has what it needs, as it says; nothing was changed",)
+        return (f"{host} reports no missing part; nothing was changed",)
     if not after.seen.host.has_identity:
         return (
             f"{host} is ready: {user} was logged in from here, and may do anything by sudo until it has made its keys",

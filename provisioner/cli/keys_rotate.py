@@ -31,12 +31,12 @@ from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
 
 _STAGE_WORDS: Final = {
-    KeyStage.SEEN: marked("seen with the next key: the present one goes"),
-    KeyStage.ENDING: marked("the new key is in the file, and the former one may be on a relay still"),
-    KeyStage.STAGED: marked("relays know both keys, and the gateway was not seen with the next one"),
-    KeyStage.UNSTAGED: marked("the next key is noted, and a relay has still to learn it"),
-    KeyStage.UNREPORTED: marked("the gateway's next key is not reported yet"),
-    KeyStage.NONE: marked("no change of keys under way"),
+    KeyStage.SEEN: marked("handshake with the next key: relays remove the former one"),
+    KeyStage.ENDING: marked("the new key is in the file; a relay may still have the former one"),
+    KeyStage.STAGED: marked("relays have both keys; no handshake with the next one yet"),
+    KeyStage.UNSTAGED: marked("the next key is recorded; a relay does not have it yet"),
+    KeyStage.UNREPORTED: marked("the gateway's next key is not recorded yet"),
+    KeyStage.NONE: marked("no rotation begun yet"),
     KeyStage.UNREAD: marked("not known: a relay could not be read"),
 }
 _MOST_WAITING: Final = 5
@@ -75,7 +75,11 @@ def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: 
     yield from _waiting_lines(progress, say)
     if outcome.ended:
         names = some_of(sorted(outcome.ended), say)
-        yield say("{sites} with new keys alone: {names}", sites=say.counted(len(outcome.ended), "site"), names=names)
+        yield say(
+            "{sites} rotated, with the former keys removed: {names}",
+            sites=say.counted(len(outcome.ended), "site"),
+            names=names,
+        )
     if outcome.written:
         yield say("files were written: commit them")
     if not (outcome.written or outcome.runs or outcome.left_out or progress.at(*_UNFINISHED)):

@@ -57,9 +57,9 @@ def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -
     )
     yield say(cut, to=to, relay=relay, readers=readers)
     address = look.read_on
-    sentence = marked("they read on at {address}, which has their paths by then, under the same names")
+    sentence = marked("they continue at {address}, which has the same paths by then")
     yield "  " + say(sentence, address=address)
-    yield "  " + say("until a site is let go both relays pull its devices: twice the line, two sessions each")
+    yield "  " + say("until a site is released both relays pull its devices: twice the traffic, two sessions each")
 
 
 def _progress_lines(look: DrainLook, say: Translator) -> Iterator[str]:

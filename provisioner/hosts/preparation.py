@@ -487,7 +487,7 @@ def _preparation_notes(facts: BareHostFacts, wanted: Wanted, rule: str) -> Itera
     other_rules = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))
     if host.has_identity and facts.proves and (other_rules > 0):
         more = "" if narrow else f", and {wanted.names.host_program} with `prove` and with `call` is enough now"
-        yield f"{user} may do anything by another rule of sudo than ours, which stays{more}"
+        yield f"a sudo rule of others, which stays, gives {user} all rights{more}"
     if "yes" in (*host.setting("passwordauthentication"), *host.setting("kbdinteractiveauthentication")):
         yield "its SSH server takes passwords, too; PasswordAuthentication and KbdInteractiveAuthentication say whether"
     ports = host.setting("port")

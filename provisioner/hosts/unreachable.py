@@ -30,7 +30,7 @@ class Unreachable:
     hint: str
 
 
-_NETWORK = "check the address and the port in the inventory, and that this machine has a way to them"
+_NETWORK = "check the address and the port in the inventory, and this machine's route to them"
 _ANOTHER_KEY = Unreachable(
     "its SSH host key is another one than the inventory has",
     "if the host was installed anew, provisioner hosts scan-key writes the key that it shows, once it is compared at"

@@ -126,7 +126,7 @@ def _key_age_ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Ite
         command = f"provisioner keys status --relay {moving[0]}"
         yield say(line, relays=say.counted(len(moving), "relay"), names=some_of(moving, say), command=command)
     if unknown := sum(age.since is None for age in ages):
-        line = marked("of {keys} it is not recorded since when it is in use")
+        line = marked("age not recorded: {keys}")
         yield say(line, keys=say.counted(unknown, "key"))
     if not (sites or relays or pushing or changing or moving or unknown):
         yield say("no key is overdue")

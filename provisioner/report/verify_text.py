@@ -382,7 +382,7 @@ def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str,
     sentences += [line for line in (_maintenance_ending(result, say), _share_ending(result, say)) if line]
     if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
         hosts, names = say.counted(len(silent), "host"), say.restated(named(silent))
-        sentences.append(say("{hosts} not read: {names}; its state is unknown", hosts=hosts, names=names))
+        sentences.append(say("{hosts} not read, state unknown: {names}", hosts=hosts, names=names))
     if drifted := [host.host for host in result.hosts if host.drift]:
         hosts, names = say.counted(len(drifted), "host"), say.restated(named(drifted))
         sentences.append(say("{hosts} drifted: {names}; provisioner drift tells how", hosts=hosts, names=names))
@@ -446,9 +446,9 @@ def scope_lines(result: VerifyResult, say: Translator = ENGLISH) -> Iterator[str
     if scope.deadline_s is not None:
         yield say("deadline: {seconds} s", seconds=f"{scope.deadline_s:g}")
     if scope.once:
-        yield say("one look only (--once): the first failure is down, earlier looks do not count")
+        yield say("one check only (--once): the first failure is down, earlier checks do not count")
     if result.forgot:
-        yield say("without a memory of earlier runs: {why}", why=say.restated(printable(result.forgot)))
+        yield say("not compared with earlier runs: {why}", why=say.restated(printable(result.forgot)))
 
 
 def worst_of(paths: Iterable[PathVerdict]) -> Verdict:

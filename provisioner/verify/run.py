@@ -413,7 +413,7 @@ class _HostVisits:
             return first
         self.so_far.tell()
         siblings = _with_their_sites(unproved, targets)
-        paths = msg("{paths} {are} of sites with trouble", counted(len(siblings), "path"), are(len(siblings)))
+        paths = msg("{paths} {are} of sites with doubtful pictures", counted(len(siblings), "path"), are(len(siblings)))
         self.options.say(msg("{paths}; reading on relays, too", paths))
         # Devices were asked about themselves, and a host that could not be reached is not waited for once more.
         return first.with_second(self.visit(siblings, before=first))

@@ -283,7 +283,7 @@ def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
     try:
         return Language(named.lower())
     except ValueError:
-        message = f"{where} is {named[:40]!r}, which is no language here"
+        message = f"{where} is {named[:40]!r}: no language of this program"
         raise UnknownLanguageError(message, hint=f"write {' or '.join(Language)}") from None
 
 

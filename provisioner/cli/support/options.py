@@ -63,7 +63,7 @@ class MomentWord(click.ParamType[datetime]):
         moment = _parsed_moment(str(value))
         if moment is None:
             text = printable(str(value), _SHOWN_MOMENT)
-            self.fail(f"{text!r} is no moment: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
+            self.fail(f"{text!r} is not a time: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
         return moment
 
 
@@ -90,7 +90,7 @@ def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> 
     end = min(until or as_of, as_of)
     first = begin or end - _WEEK
     if first >= end:
-        raise UsageError("that time ends before it begins", hint="--from is earlier than --until, and than --as-of")
+        raise UsageError("the span ends before it begins", hint="--from is earlier than --until, and than --as-of")
     return Span(first, end)
 
 

@@ -152,7 +152,7 @@ def test_a_language_that_is_none_is_wrong_usage(env: dict[str, str], capsys: pyt
     code, text = called(capsys, env | {"PROVISIONER_LANGUAGE": "tiếng Việt"}, "-i", "inventories/example", "status")
     assert (code, text) == (
         2,
-        "error: PROVISIONER_LANGUAGE is 'tiếng Việt', which is no language here\nhint: write en or vi\n",
+        "error: PROVISIONER_LANGUAGE is 'tiếng Việt': no language of this program\nhint: write en or vi\n",
     )
 
 

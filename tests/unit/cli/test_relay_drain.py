@@ -381,7 +381,7 @@ def test_a_dry_run_shows_everything_and_changes_nothing(call: DrainTerminal) -> 
     assert (code, err) == (0, "")
     assert "+    drain_to: relay-viettel-2" in out
     assert out.count("+successor:") == len(SITES)
-    assert "they read on at rtsp://10.91.0.7:8554" in out
+    assert "they continue at rtsp://10.91.0.7:8554" in out
     assert out.splitlines()[-1] == f"no changes were made; to make them: provisioner relay drain {OLD} --to {NEW}"
     assert (call.files(), call.hosts.hosts) == (before, hosts)
 

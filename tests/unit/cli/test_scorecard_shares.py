@@ -172,7 +172,7 @@ def test_what_is_damaged_is_named_and_counts_as_not_measured(nights: Story, caps
     [
         (["progress", "--from", "2021-06-01"], "progress is of no span of time", "they are for scorecard"),
         (["scorecard", "--from", "2021-06-13", "--until", "2021-06-06"], "ends before it begins", "--from is earlier"),
-        (["scorecard", "--until", "soon"], "is no moment", "write YYYY-MM-DD"),
+        (["scorecard", "--until", "soon"], "is not a time", "write YYYY-MM-DD"),
     ],
 )
 def test_a_time_that_cannot_be_is_refused(

@@ -219,4 +219,4 @@ def test_the_error_of_a_host_names_it_the_cause_and_what_to_do() -> None:
 
 def test_what_a_simulated_host_says_has_the_hint_of_its_cause_too() -> None:
     said = HostAnswer("relay-1", CallOutcome.UNREACHABLE, error="ssh: no route to host")
-    assert "has a way to them" in unanswered(relay_spec(), said).hint
+    assert "this machine's route to them" in unanswered(relay_spec(), said).hint

@@ -212,7 +212,7 @@ def test_without_a_record_it_says_that_it_has_no_memory(
     assert document["memory"]["reason"].startswith("no run was ever recorded in ")
     assert "warning: this verification is not recorded" in err
     controller.run("verify", **environment)
-    assert "without a memory of earlier runs: " in capsys.readouterr().out
+    assert "not compared with earlier runs: " in capsys.readouterr().out
 
 
 def test_a_memory_that_somebody_else_wrote_is_none(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:

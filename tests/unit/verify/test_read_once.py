@@ -244,7 +244,7 @@ def test_what_one_read_does_not_prove_is_read_on_the_relay_too_with_its_site(
 ) -> None:
     hosts, said = Hosts(breaks), list[str]()
     result = run(hosts, say=said.append)
-    assert said == ["1 path is of sites with trouble; reading on relays, too"]
+    assert said == ["1 path is of sites with doubtful pictures; reading on relays, too"]
     assert [path["name"] for path in hosts.asked()] == [ONE]
     assert all("look" in path and "read_by" not in path for path in hosts.asked())
     asked = hosts.calls[1][CENTRE].request["centre"]["relays"][0]
