@@ -40,7 +40,7 @@ _NEW = {
 }
 _CAMERAS = {
     Action.CREATE: "the relay is to reach {device}",
-    Action.DELETE: "the relay has no business there any more",
+    Action.DELETE: "the relay reaches no device there any more",
 }
 _ASKING = {
     Action.CREATE: "its probe is to ask {device} about itself (ONVIF)",
