@@ -18,8 +18,8 @@ from provisioner.inventory.model import Access, Allocations, Inventory, NextPsk,
 from provisioner.inventory.renamed_ids import moved_secrets
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout import HostOutcome, Job, RolloutOptions, apply
-from provisioner.plan import Basis
 from provisioner.plan.build import Observed, build_plan
+from provisioner.plan.plan import Basis
 from provisioner_host.relay import relay as host_relay
 from tests import fleets, inventories
 from tests.simulated import SimulatedHost, SimulatedHosts

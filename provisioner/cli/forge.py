@@ -32,8 +32,8 @@ from provisioner.integrations.forge.client import (
     set_status,
 )
 from provisioner.integrations.forge.dialects import CommitStatus, StatusState
-from provisioner.plan import DRIFT_SCHEMA, MAX_PLAN_BYTES, SCHEMA
-from provisioner.plan.document import COMPARE_SCHEMA
+from provisioner.plan.document import COMPARE_SCHEMA, DRIFT_SCHEMA, SCHEMA
+from provisioner.plan.saved.file import MAX_PLAN_BYTES
 
 F = TypeVar("F", bound=Callable[..., object])
 

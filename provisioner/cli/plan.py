@@ -44,7 +44,6 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.questions.compare import compare
 from provisioner.operations.questions.packages import older_packages
-from provisioner.plan import Plan, PlanMaker
 from provisioner.plan.document import (
     CompareDocument,
     DriftDocument,
@@ -54,7 +53,9 @@ from provisioner.plan.document import (
     plan_in_parts,
 )
 from provisioner.plan.guards.policy import parse_allowances
+from provisioner.plan.plan import Plan
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between_document, compare_plans
+from provisioner.plan.saved.file import PlanMaker
 from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.report.facilities import PackageRow, older_lines, package_rows
 from provisioner.report.plan_markdown import (

@@ -11,11 +11,11 @@ from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.text import msg, named, printable
 from provisioner.cli.support.terminal import Terminal
 from provisioner.cli.support.texts import frozen_lines, quarantine_lines
-from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.change import Action, Change, Impact, distinct_trust, worst_first
+from provisioner.plan.document import no_change, packages_by_cause, plan_ending
 from provisioner.plan.guards.approvals import need_lines
 from provisioner.plan.guards.policy import PlanRefusal
-from provisioner.plan.plan import TotalsRow
+from provisioner.plan.plan import Plan, Totals, TotalsRow, totals_of
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red", Action.NOOP: "white"}

@@ -34,9 +34,9 @@ from provisioner.operations.apply.approvals import (
 )
 from provisioner.operations.edit.sign_off import Agreement, Signed, made_signature, statement_of
 from provisioner.operations.edit.sign_off import sign_off as record_agreement
-from provisioner.plan import WrittenPlan
 from provisioner.plan.change import Change, Impact, cut_by, distinct_trust
 from provisioner.plan.guards.approvals import APPROVAL_NAMESPACE, Approval, approval_statement
+from provisioner.plan.saved.file import WrittenPlan
 
 _MOST_SIGNATURE = 64 * 1024
 _CUTTING = 20

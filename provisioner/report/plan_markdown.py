@@ -13,10 +13,10 @@ from typing import Final
 
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import named, printable
-from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.change import Action, Change, Impact, cut_by, distinct_trust, is_dangerous, worst_first
+from provisioner.plan.document import no_change, packages_by_cause, plan_ending
 from provisioner.plan.guards.approvals import need_lines
-from provisioner.plan.plan import TotalsRow
+from provisioner.plan.plan import Plan, Totals, TotalsRow, totals_of
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedBeside, MovedChange
 
 MAX_BYTES: Final = 60_000

@@ -24,9 +24,9 @@ from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import CarrierSecrets, Credentials, Facility, Inventory, Secrets, device_of
-from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.offline import facts_of_revision
+from provisioner.plan.plan import Basis, Plan
 from tests import fleets, inventories
 
 T = TypeVar("T")

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model import ApprovedChanges
-from provisioner.plan import WrittenPlan, written_plan
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.approvals import (
     APPROVAL_NAMESPACE,
@@ -34,6 +33,7 @@ from provisioner.plan.guards.approvals import (
     approval_text,
     approved,
 )
+from provisioner.plan.saved.file import WrittenPlan, written_plan
 from tests import fleets, inventories
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.plans import KEY, World

@@ -13,11 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import StalePlanError
-from provisioner.plan import PlanMaker, written_plan
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by
 from provisioner.plan.plan import planned_digest
 from provisioner.plan.saved.comparison import ChangeTurn, compare_plans
-from provisioner.plan.saved.file import WrittenPlan
+from provisioner.plan.saved.file import PlanMaker, WrittenPlan, written_plan
 from tests.plans import KEY, World, of
 
 RELAY = "relay-viettel-1"

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from provisioner.desired.limit import Limit
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory
-from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.change import Change, Resource
 from provisioner.plan.offline import facts_of_revision, placeholders
+from provisioner.plan.plan import Basis, Plan
 from tests import fleets, inventories
 from tests.plans import EVERYTHING, NOW, World, of
 

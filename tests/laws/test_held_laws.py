@@ -11,8 +11,8 @@ from provisioner.base.errors import Problem
 from provisioner.base.frozen import FrozenFacility
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.inventory.model import Access, Inventory
-from provisioner.plan import plan_document
 from provisioner.plan.change import Action
+from provisioner.plan.document import plan_document
 from provisioner_host.state import frozen as host_held
 from tests import fleets as fleet_tests
 from tests import inventories, plans

@@ -16,9 +16,10 @@ from provisioner.cli.keys import keys_ending
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.pipeline.stages import KeysMade
 from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, RunEnd, exit_code, run_ending
-from provisioner.plan import Basis, Plan, no_change, plan_ending
 from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.document import no_change, plan_ending
 from provisioner.plan.guards.policy import PlanRefusal
+from provisioner.plan.plan import Basis, Plan
 from provisioner.report.plan_markdown import plan_comment
 from provisioner.report.verify_text import SEVERITY, verify_ending
 from provisioner.verify.result import NO_FINDING, HostReport, PathVerdict, Verdict, VerifyResult

@@ -21,8 +21,7 @@ from provisioner.desired.limit import Limit, parse_limits
 from provisioner.operations.edit.validate import allocate
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.questions.compare import compare_all, compare_part
-from provisioner.plan import plan_document
-from provisioner.plan.document import CompareDocument
+from provisioner.plan.document import CompareDocument, plan_document
 from tests import inventories
 from tests.national import TODAY, Country, generate
 

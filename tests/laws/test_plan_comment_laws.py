@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from provisioner.plan import Basis, Plan
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import PlanRefusal
+from provisioner.plan.plan import Basis, Plan
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))

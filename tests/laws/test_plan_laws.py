@@ -11,10 +11,10 @@ from provisioner.base.text import indented_parts
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
 from provisioner.operations.rollout import HostOutcome, Job, apply
-from provisioner.plan import Basis, Plan, plan_document
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.diff import changes_of
-from provisioner.plan.document import plan_in_parts
+from provisioner.plan.document import plan_document, plan_in_parts
+from provisioner.plan.plan import Basis, Plan
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import StalePlanError
 from provisioner.base.secret import Secret
-from provisioner.plan import moved_hosts, read_saved
+from provisioner.plan.saved.file import moved_hosts, read_saved
 from tests.plans import KEY, World, of
 
 RELAY = "relay-viettel-1"

@@ -13,8 +13,9 @@ from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.terminal import Terminal
 from provisioner.desired.limit import Limit
 from provisioner.inventory.model import Inventory
-from provisioner.plan import plan_document, saved_text
 from provisioner.plan.change import Action, Impact, Resource, cut_by
+from provisioner.plan.document import plan_document
+from provisioner.plan.saved.file import saved_text
 from provisioner.report.plan_markdown import plan_comment
 from tests import fleets, inventories
 from tests.plans import KEY, World, of

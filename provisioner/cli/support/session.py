@@ -23,7 +23,7 @@ from provisioner.operations.questions.overview import Overview, overview
 if TYPE_CHECKING:
     from provisioner.desired.render.host import RenderedFile
     from provisioner.operations.pipeline.session import Session
-    from provisioner.plan import WrittenPlan
+    from provisioner.plan.saved.file import WrittenPlan
 
 _SHOWN: Final = 200
 
@@ -128,7 +128,7 @@ def write_report(path: Path, content: bytes, *, force: bool) -> None:
 
 def read_plan(path: Path) -> PlanFile:
     """Read a plan file once, or raise `StalePlanError`."""
-    from provisioner.plan import MAX_PLAN_BYTES, written_plan  # noqa: PLC0415 (`status` reads no plan)
+    from provisioner.plan.saved.file import MAX_PLAN_BYTES, written_plan  # noqa: PLC0415 (`status` reads no plan)
 
     try:
         content = read_regular(path, most=MAX_PLAN_BYTES)

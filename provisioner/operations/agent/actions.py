@@ -20,7 +20,7 @@ from provisioner.operations.apply.verification import NoteError, record_verifica
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, plan_of_some
 from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause
-from provisioner.plan import Saved
+from provisioner.plan.saved.file import Saved
 from provisioner.record.entries import Operation, Recorded
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history

@@ -54,8 +54,8 @@ from provisioner.operations.agent.state import (
 from provisioner.operations.apply.unfinished import Unfinished
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.plan import Saved
 from provisioner.plan.change import Impact
+from provisioner.plan.saved.file import Saved
 from provisioner.record.sent import CommitRow, keep_commit_states, reached_last, read_commit_states
 from provisioner.record.state_folder import state_folder, state_folder_of
 

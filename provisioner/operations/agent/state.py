@@ -40,8 +40,8 @@ from provisioner.operations.apply.approvals import refuse_unapproved
 from provisioner.operations.apply.saved_plan import maker_here, plan_again, plan_blob, plan_commit, plan_reference
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.plan import Saved, read_saved, refuse_other
 from provisioner.plan.change import Change, Resource
+from provisioner.plan.saved.file import Saved, read_saved, refuse_other
 from provisioner.record.sent import CommitRow, keep_commit_states, read_commit_states
 from provisioner.record.state_folder import StateFolder
 

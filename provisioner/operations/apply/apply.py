@@ -47,10 +47,10 @@ from provisioner.operations.rollout import (
     roll_out,
     waves_of,
 )
-from provisioner.plan import Plan, Saved, moved_hosts
 from provisioner.plan.change import cut_of, cut_whole
 from provisioner.plan.guards.policy import hint_once_saved, needs_program
-from provisioner.plan.plan import first_few
+from provisioner.plan.plan import Plan, first_few
+from provisioner.plan.saved.file import Saved, moved_hosts
 from provisioner.record.entries import Operation
 from provisioner.record.state_folder import state_folder_of, who, who_text
 from provisioner.record.store import find_history

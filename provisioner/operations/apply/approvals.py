@@ -23,7 +23,6 @@ from provisioner.inventory.model import Approver
 from provisioner.operations.edit.sign_off import made_signature
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.plan import MAX_PLAN_BYTES, Saved, WrittenPlan, written_plan
 from provisioner.plan.guards.approvals import (
     APPROVAL_NAMESPACE,
     MAX_APPROVAL_BYTES,
@@ -43,7 +42,7 @@ from provisioner.plan.guards.approvals import (
     need_lines,
 )
 from provisioner.plan.saved.comparison import BetweenPlans, compare_plans
-from provisioner.plan.saved.file import warrant_bytes
+from provisioner.plan.saved.file import MAX_PLAN_BYTES, Saved, WrittenPlan, warrant_bytes, written_plan
 from provisioner.record.entries import RecordedApproval, Run
 from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import find_history

@@ -16,8 +16,8 @@ from provisioner.base.document import HeldRow, Printed, Row, Said, form, of
 from provisioner.base.text import Document
 from provisioner.operations.rollout import RolloutOptions, RunEnd, Wave
 from provisioner.operations.rollout.result import HostRow, outcome_of
-from provisioner.plan import Basis
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
+from provisioner.plan.plan import Basis
 from provisioner.record.entries import RecordedApproval
 
 _APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))

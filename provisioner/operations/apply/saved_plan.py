@@ -20,17 +20,17 @@ from provisioner.desired.limit import Limit
 from provisioner.inventory.files.revision import author_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.plan import (
+from provisioner.plan.saved.file import (
     MAX_PLAN_BYTES,
     PlanMaker,
     Saved,
     WrittenPlan,
+    moved_basis,
     moved_hosts,
     read_saved,
     refuse_other,
     written_plan,
 )
-from provisioner.plan.saved.file import moved_basis
 from provisioner.record.state_folder import login, who
 
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"

@@ -19,7 +19,7 @@ from provisioner.operations.rollout import (
     RunProgress,
     StartedHost,
 )
-from provisioner.plan import Basis
+from provisioner.plan.plan import Basis
 from provisioner.record.entries import Operation, Recorded, Run, digest
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.seal import SealVerdict

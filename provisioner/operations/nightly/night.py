@@ -22,8 +22,7 @@ from provisioner.base.text import Document, local_iso
 from provisioner.desired.limit import Limit
 from provisioner.operations.nightly.notices import Sending, SendingRow
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.plan import plan_document
-from provisioner.plan.document import DriftDocument
+from provisioner.plan.document import DriftDocument, plan_document
 from provisioner.record.state_folder import state_folder
 from provisioner.verify.document import SummaryRow, VerifyDocument
 from provisioner.verify.path_history import VerifyOptions

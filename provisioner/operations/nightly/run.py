@@ -37,8 +37,7 @@ from provisioner.operations.nightly.night import (
 from provisioner.operations.nightly.notices import Sending, night_report_of, problem_of, switchboard, tell_all
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.plan import plan_document, plan_ending
-from provisioner.plan.document import DriftDocument
+from provisioner.plan.document import DriftDocument, plan_document, plan_ending
 from provisioner.record.leases import night_lease, this_process
 from provisioner.record.state_folder import state_folder_of
 from provisioner.verify.document import verify_document

@@ -51,7 +51,6 @@ from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING
 from provisioner.nodes import routed_by
 from provisioner.operations.pipeline.session import Observing, Session, expect_calls
 from provisioner.operations.rollout.job import meant_by, planned_job
-from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, items_of, saved_text
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.change import Change, distinct_trust
 from provisioner.plan.diff import changes_of, frozen_on, with_live_logins
@@ -64,6 +63,8 @@ from provisioner.plan.guards.policy_rules import (
     rego_warnings,
     too_large,
 )
+from provisioner.plan.plan import HostItems, Plan, items_of
+from provisioner.plan.saved.file import NOT_KNOWN, PlanMaker, saved_text
 from provisioner.verify.memory import Memories
 from provisioner.verify.path_history import EVERYTHING, Timepiece, VerifyOptions, Window, last_proof
 from provisioner.verify.paths import select

@@ -45,10 +45,10 @@ from provisioner.inventory.model import Allocations, BaseInventory, Designations
 from provisioner.inventory.outline import Outline
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import judged_by_rego
-from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import OUTSIDE, Observed, build_plan
 from provisioner.plan.diff import changes_of
 from provisioner.plan.offline import comparison_gaps, facts_of_revision, placeholders, with_frozen, without
+from provisioner.plan.plan import Against, Basis, Plan
 
 _SECRETS = "secrets/"
 _FACILITIES = "facilities/"

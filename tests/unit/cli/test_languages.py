@@ -19,7 +19,7 @@ from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support import session
 from provisioner.cli.support.terminal import Terminal
 from provisioner.desired.limit import parse_limits
-from provisioner.plan import Plan
+from provisioner.plan.plan import Plan
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 from provisioner.report.verify_html import html_page, verify_comment
 from provisioner.report.verify_text import text_report

@@ -10,9 +10,9 @@ import pytest
 
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.terminal import Terminal
-from provisioner.plan import Basis, Plan
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import PlanRefusal
+from provisioner.plan.plan import Basis, Plan
 
 RELAY = "relay-viettel-1"
 

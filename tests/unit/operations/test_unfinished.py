@@ -12,8 +12,8 @@ from provisioner.base.errors import UsageError
 from provisioner.operations.apply.intent import Intent, intent_of
 from provisioner.operations.apply.unfinished import unfinished
 from provisioner.operations.rollout import Wave
-from provisioner.plan import Basis
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource
+from provisioner.plan.plan import Basis
 from provisioner.record.entries import Operation
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.state_folder import StateFolder

@@ -11,8 +11,8 @@ from provisioner.base.secret import Secret
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.terminal import Terminal
 from provisioner.inventory.model import Inventory
-from provisioner.plan import plan_document
 from provisioner.plan.change import Impact, Resource
+from provisioner.plan.document import plan_document
 from provisioner.report.plan_markdown import plan_comment
 from tests import fleets, inventories
 from tests.plans import World, of
