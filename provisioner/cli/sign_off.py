@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import click
 
@@ -24,19 +24,14 @@ from provisioner.cli.support.session import read_plan, session_of
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
 from provisioner.inventory.model import Party
 from provisioner.inventory.signed import NAMESPACE
-from provisioner.operations.apply.approvals import (
-    ApprovalMade,
-    ApprovalRequest,
-    approval_to_sign,
-    keep_plan,
-    record_approval,
-    sign,
-)
 from provisioner.operations.edit.sign_off import Agreement, Signed, made_signature, statement_of
 from provisioner.operations.edit.sign_off import sign_off as record_agreement
 from provisioner.plan.change import Change, Impact, cut_by, distinct_trust
 from provisioner.plan.guards.approvals import APPROVAL_NAMESPACE, Approval, approval_statement
-from provisioner.plan.saved.file import WrittenPlan
+
+if TYPE_CHECKING:
+    from provisioner.operations.apply.approvals import ApprovalMade
+    from provisioner.plan.saved.file import WrittenPlan
 
 _MOST_SIGNATURE = 64 * 1024
 _CUTTING = 20
@@ -239,6 +234,15 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
 
     Example: provisioner -i DIR approve plan.json --as noc-viettel-1 --key ~/.ssh/id_ed25519
     """
+    # A run's modules, which a sign-off does without.
+    from provisioner.operations.apply.approvals import (  # noqa: PLC0415
+        ApprovalRequest,
+        approval_to_sign,
+        keep_plan,
+        record_approval,
+        sign,
+    )
+
     folder = chosen["folder"]
     invocation.refuse_tracked_links(saved, folder)
     if sum(map(bool, (chosen["key"], chosen["signature"], chosen["shown"]))) != 1:
@@ -250,7 +254,10 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     if chosen["shown"]:
         _show_statement(invocation, ApproveDocument, approval, approval_statement(approval), APPROVAL_NAMESPACE)
         return 0
-    signature = _approval_signature(invocation, plan, approval, chosen)
+    if chosen["signature"]:
+        signature = _read(chosen["signature"])
+    else:
+        signature = sign(approval, _confirmed_key(invocation, plan, chosen), invocation.env)
     made = record_approval(session, approval, signature, folder)
     stored = keep_plan(session, plan, content, folder) if chosen["keeps"] else None
     _report_approval(invocation, made, stored)
@@ -260,9 +267,8 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     return 0
 
 
-def _approval_signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, chosen: _Chosen) -> bytes:
-    if chosen["signature"]:
-        return _read(chosen["signature"])
+def _confirmed_key(invocation: Invocation, plan: WrittenPlan, chosen: _Chosen) -> Path:
+    """Show the plan, ask, and return the key."""
     if not invocation.json:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(_plan_lines(plan, terminal, invocation.say))
@@ -270,7 +276,7 @@ def _approval_signature(invocation: Invocation, plan: WrittenPlan, approval: App
     key = chosen["key"]
     if key is None:
         raise UsageError("no key is named", hint="add --key FILE")
-    return sign(approval, key, invocation.env)
+    return key
 
 
 def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Iterator[str]:

@@ -282,3 +282,19 @@ def test_what_downloads_is_not_imported_where_nothing_is_downloaded() -> None:
     program = f"{daily}; print(sorted({{'requests', 'urllib3'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def test_a_command_that_calls_no_host_imports_little_of_what_calls_them() -> None:
+    slow = {
+        *("ansible_runner", "jinja2", "regopy", "requests", "sqlalchemy", "provisioner.operations.apply.apply"),
+        *("provisioner.operations.pipeline.session", "provisioner.operations.rollout.waves", "provisioner.web.app"),
+    }
+
+    def slow_of(command: str) -> set[str]:
+        program = f"import sys, provisioner.cli.main, provisioner.cli.{command}; print(*{slow!r} & set(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+        return set(done.stdout.split())
+
+    names = ("camera", "config", "contacts", "export", "facility", "geography", "man", "sign_off", "status", "validate")
+    imported = {name: slow_of(name) for name in names}
+    assert {name: found for name, found in imported.items() if found} == {"export": {"jinja2"}}  # it writes pages
