@@ -41,6 +41,8 @@ class PostgresServer:
             "unix_socket_directories": str(folder),
             "fsync": "off",
             "full_page_writes": "off",
+            # It would go through all databases of all tests again and again.
+            "autovacuum": "off",
         }
         options = (f"--{key}={value}" for key, value in settings.items())
         argv = [str(programs / "postgres"), "-D", str(folder / "data"), *options]
@@ -71,7 +73,7 @@ class PostgresServer:
         """Make an empty database and give its URL."""
         name = f"history_{next(_NUMBERS)}"
         with closing(psycopg.connect(self._info("postgres"), autocommit=True)) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy".encode())
         return f"postgresql+psycopg://test@/{name}?host={self._folder}"
 
     def stop(self) -> None:
