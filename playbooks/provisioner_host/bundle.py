@@ -117,8 +117,7 @@ def _stay(words: list[bytes], idle_s: float) -> int:
         words: the challenge, and the program's digest.
         idle_s: the longest time without a call.
     """
-    import select  # noqa: PLC0415 (who proves only which host this is does without it)
-    import signal  # noqa: PLC0415 (the same)
+    import signal  # noqa: PLC0415 (who proves only which host this is does without it)
 
     if len(words) != _WORDS or not _is_digest(words[1].decode("ascii", "replace")):
         sys.stderr.write("a call that stays names a challenge and a program\n")
@@ -131,10 +130,16 @@ def _stay(words: list[bytes], idle_s: float) -> int:
     sys.stdout.write(PROGRAM + (THERE if _is_used(folder) else MISSING) + "\n")
     sys.stdout.flush()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(0))
     # Unbuffered, as the child reads on from here. Programs that a call runs get neither this input nor the next call.
     with os.fdopen(os.dup(0), "rb", buffering=0) as stream:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        while select.select([stream], [], [], idle_s)[0] and (line := stream.readline(_LONGEST_LINE)):
+        while True:
+            signal.setitimer(signal.ITIMER_REAL, idle_s)
+            line = stream.readline(_LONGEST_LINE)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if not line:
+                return 0
             frame = _frame(line, digest)
             if frame is None:
                 sys.stderr.write(_NOT_SEALED)
@@ -147,7 +152,6 @@ def _stay(words: list[bytes], idle_s: float) -> int:
                 return 0 if receive(stream, _identity(), seal, size, folder) else 1
             if code := os.waitstatus_to_exitcode(os.wait()[1]):
                 return code if code > 0 else 128 - code
-    return 0
 
 
 def receive(
@@ -230,8 +234,8 @@ def _is_used(folder: str) -> bool:
     """Mark a program as used now; return whether it is there."""
     try:
         os.utime(folder)
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return os.path.isdir(folder)
     return True
 
 
@@ -362,7 +366,11 @@ def _program_folder(program: list[tuple[str, bytes]]) -> str:
         return folder
     for name in os.listdir(_RUN):
         old = os.path.join(_RUN, name)
-        if name.startswith(_PROGRAMS) and os.stat(old).st_mtime < time.time() - _HOUR_S:
+        try:
+            is_old = name.startswith(_PROGRAMS) and os.stat(old).st_mtime < time.time() - _HOUR_S
+        except FileNotFoundError:  # another call has just renamed or deleted it
+            continue
+        if is_old:
             shutil.rmtree(old, ignore_errors=True)
     new_folder = tempfile.mkdtemp(prefix=_PROGRAMS, dir=_RUN)
     try:

@@ -92,6 +92,11 @@ class Host:
         """What sudo would start."""
         return [sys.executable, "-I", "-S", str(self.door), "call"]
 
+    def begin_with(self, deed: str) -> None:
+        """Let the door do this first."""
+        text = self.door.read_text()
+        self.door.write_text(text.replace("TYPE_CHECKING = False", f"{deed}\nTYPE_CHECKING = False", 1))
+
     def idle_after(self, seconds: float) -> None:
         """Let a program that stays wait only so long."""
         self.door.write_text(re.sub(r"^IDLE_S = .*$", f"IDLE_S = {seconds}", self.door.read_text(), flags=re.MULTILINE))
@@ -342,6 +347,73 @@ def test_a_process_without_calls_ends_later_than_any_change_waits(host: Host) ->
     with session(host, program("one")) as one:
         one.call({"operation": "observe"})
         assert one.process.wait(stretched(20)) == 0
+    with session(host, program("one")) as one:
+        one.call({"operation": "observe"}, whole=False)
+        one.send(b"PROVISIONER-CALL ")
+        assert one.process.wait(stretched(20)) == 0, "half a line is no call"
+
+
+@LOCAL_USER
+@pytest.mark.parametrize("words", [2, 4])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_call_for_a_process_that_stays_is_no_call_by_itself(host: Host, words: int, whole: bool) -> None:  # noqa: FBT001
+    line, content = frame({"operation": "observe"}, program("one"), host.folder, whole=whole)
+    line = b" ".join(line.split()[: words + 1]) + b"\n"
+    done = subprocess.run(host.command, input=line + content, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"nothing of it was read" in done.stderr
+    assert list(host.run.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", [1, 100, 1 << 20])
+def test_calls_that_come_together_or_in_small_parts_are_served_in_their_order(host: Host, part: int) -> None:
+    with session(host, program("one")) as one:
+        one.call({"operation": "observe"})
+        calls = [frame({"operation": name}, program("one"), host.folder, whole=False) for name in ("look", "confirm")]
+        sent = b"".join(b"".join(call) for call in calls)
+        for start in range(0, len(sent), part):
+            one.send(sent[start : start + part])
+        answers = [json.loads([one.line(), one.line()][1].removeprefix("PROVISIONER-ANSWER ")) for _ in calls]
+        assert one.end() == (0, "")
+    loaded = [answer["answer"]["before"] for answer in answers]
+    assert loaded == [["loaded look"], ["loaded look", "loaded confirm"]]
+
+
+def test_a_program_that_another_call_deletes_meanwhile_is_no_failure(host: Host) -> None:
+    gone = "provisioner-program-gone"
+    host.begin_with(f"os.listdir = lambda path, usual=os.listdir: [*usual(path), {gone!r}]")
+    with session(host, program("one")) as one:
+        assert one.call({"operation": "observe"})["name"] == "one"
+        assert one.end() == (0, "")
+
+
+def test_a_run_folder_that_became_read_only_is_one_sentence(host: Host) -> None:
+    with session(host, program("one")) as one:
+        one.call({"operation": "observe"})
+    host.begin_with(
+        """
+import tempfile
+def no(*_, **__):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+os.utime = tempfile.mkdtemp = no
+"""
+    )
+    with session(host, program("one")) as one:
+        one.send(b"".join(frame({"operation": "observe"}, program("one"), host.folder, whole=False)))
+        code, complaint = one.end()
+    assert code == 1
+    assert complaint.splitlines() == [
+        f"{host.run} takes no bundle: Read-only file system: see that it is a tmpfs that root can write to"
+    ]
+
+
+def test_a_host_without_room_for_a_process_says_so_and_has_done_nothing(host: Host) -> None:
+    host.begin_with("def no():\n    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))\nos.fork = no")
+    with session(host, program("one")) as one:
+        one.send(b"".join(frame({"operation": "observe"}, program("one"), host.folder)))
+        code, complaint = one.end()
+    assert (code, complaint.splitlines()[-1:]) == (1, ["BlockingIOError: [Errno 11] Resource temporarily unavailable"])
+    assert list(host.run.iterdir()) == []
 
 
 def test_a_sealed_call_of_an_older_controller_is_served_as_ever(host: Host, tmp_path: Path) -> None:
