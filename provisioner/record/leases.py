@@ -162,7 +162,8 @@ def _lease_in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder)
         finally:
             _write_content(stream.fileno(), b"")
             if name.startswith(_RUN):
-                file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    file.unlink()
 
 
 def _locked_file(file: Path, inventory: str, name: str) -> FileIO:

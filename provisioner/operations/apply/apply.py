@@ -52,6 +52,7 @@ from provisioner.plan.guards.policy import hint_once_saved, needs_program
 from provisioner.plan.plan import Plan, first_few
 from provisioner.plan.saved.file import Saved, moved_hosts
 from provisioner.record.entries import Operation
+from provisioner.record.leases import TakenLease
 from provisioner.record.state_folder import state_folder_of, who, who_text
 from provisioner.record.store import find_history
 
@@ -105,8 +106,8 @@ def apply_plan(
     frozen = tuple(entry.facility for entry in planned.plan.frozen_in_limit)
     if not jobs:
         return Applied(run.id, not_started, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=frozen)
-    with carried_out_here(session, run.id):
-        applied = carry_out(session, run, jobs, intent, options, not_started=not_started, frozen=frozen)
+    with carried_out_here(session, run.id) as lease:
+        applied = carry_out(session, run, jobs, intent, options, lease=lease, not_started=not_started, frozen=frozen)
     return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 
@@ -177,7 +178,7 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
         StalePlanError: the inventory, the templates or this program have changed since.
         StateError: the history does not answer.
     """
-    with _last_unfinished(session) as last:
+    with _last_unfinished(session) as (last, lease):
         last.refuse_other(session.basis({}))
         refuse_rolled_back(keyed_state_folder(session), last)
         jobs, unreachable = _jobs_of(session, last)
@@ -191,6 +192,7 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
             jobs,
             last.intent,
             options,
+            lease=lease,
             not_started=unreachable,
             progress=progress,
             silences=last.silences,
@@ -199,15 +201,15 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
 
 
 @contextmanager
-def _last_unfinished(session: Session, *, proved: bool = True) -> Iterator[Unfinished]:
+def _last_unfinished(session: Session, *, proved: bool = True) -> Iterator[tuple[Unfinished, TakenLease]]:
     """Hold the last unfinished run, read again under its lease."""
     folder = keyed_state_folder(session)
     name = unfinished(folder, proved=proved).run.id
-    with carried_out_here(session, name):
+    with carried_out_here(session, name) as lease:
         last = unfinished(folder, proved=proved)
         if last.run.id != name:
             raise UsageError(f"run {name} has ended meanwhile", hint="see provisioner history", object=name)
-        yield last
+        yield last, lease
 
 
 def abort(session: Session) -> Applied:
@@ -218,7 +220,7 @@ def abort(session: Session) -> Applied:
         LockedError: another process carries it out.
         StateError: the history does not answer.
     """
-    with _last_unfinished(session, proved=False) as last:
+    with _last_unfinished(session, proved=False) as (last, _):
         return _aborted(session, last)
 
 
@@ -374,5 +376,6 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         max_failed=options.rollout.max_failed,
         cuts={host: cut_whole(host) for host in planned.hosts},
     )
-    with carried_out_here(session, run.id):
-        return replace(carry_out(session, run, jobs, intent, options, not_started=not_started), closed=closed)
+    with carried_out_here(session, run.id) as lease:
+        applied = carry_out(session, run, jobs, intent, options, lease=lease, not_started=not_started)
+    return replace(applied, closed=closed)

@@ -45,7 +45,7 @@ from provisioner.plan.diff import changes_of
 from provisioner.plan.plan import program_sums
 from provisioner.record.entries import Holding, Operation, Run
 from provisioner.record.heads import note_head
-from provisioner.record.leases import run_lease, this_process
+from provisioner.record.leases import TakenLease, run_lease, this_process
 from provisioner.record.seal import Head
 from provisioner.record.state_folder import who, who_text
 
@@ -63,6 +63,7 @@ def carry_out(
     intent: Intent,
     options: RunOptions,
     *,
+    lease: TakenLease,
     not_started: Sequence[HostResult] = (),
     progress: RunProgress | None = None,
     frozen: tuple[FrozenFacility, ...] | None = None,
@@ -70,7 +71,7 @@ def carry_out(
 ) -> Applied:
     """Roll out with a journal and silences, and record the result.
 
-    The caller holds the run's lease (`carried_out_here`).
+    No further host starts once the run's lease is lost.
 
     Args:
         session: the session.
@@ -78,6 +79,7 @@ def carry_out(
         jobs: its hosts.
         intent: all that it will do.
         options: its options.
+        lease: from `carried_out_here`.
         not_started: results of hosts that it does not start.
         progress: of a resumed run.
         frozen: frozen facilities among the chosen; `None` for all.
@@ -105,7 +107,7 @@ def carry_out(
                 journal,
                 waves=intent.waves,
                 progress=progress,
-                stop=lambda: options.stop() or bool(log.broken),
+                stop=lambda: options.stop() or log.is_broken(lease),
             )
         frozen_now = tuple(session.held.values()) if frozen is None else frozen
         applied = _finish_run(session, run, log, outcome, not_started, frozen=frozen_now)
@@ -115,15 +117,15 @@ def carry_out(
 
 
 @contextmanager
-def carried_out_here(session: Session, run: str) -> Iterator[None]:
+def carried_out_here(session: Session, run: str) -> Iterator[TakenLease]:
     """Hold a run's lease.
 
     Raises:
         LockedError: another process carries it out.
         StateError: the history does not answer.
     """
-    with run_lease(keyed_state_folder(session), run, this_process(session.environment, datetime.now(UTC))):
-        yield
+    with run_lease(keyed_state_folder(session), run, this_process(session.environment, datetime.now(UTC))) as lease:
+        yield lease
 
 
 def _on_hosts(head: Head | None) -> RecordHead | None:

@@ -32,6 +32,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout import Journal, JournalStep
 from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, digest
 from provisioner.record.event_log import Event, EventLog
+from provisioner.record.leases import TakenLease
 from provisioner.record.path_memory import remember_paths
 from provisioner.record.seal import Head, SealVerdict, record_keys
 from provisioner.record.state_folder import StateFolder, state_folder_of
@@ -92,6 +93,12 @@ class RunLog:
                 self._events.add(self.run.id, _event(step))
             except StateError as error:
                 self.broken = self.broken or error.message
+
+    def is_broken(self, lease: TakenLease) -> bool:
+        """Return whether the journal, or the run's lease, is lost."""
+        if not self.broken and not lease.is_held():
+            self.broken = "the database let the run's lease go, so that another process may carry the run out"
+        return bool(self.broken)
 
     def digest(self) -> str:
         """Return the journal's hash, empty if unreadable."""

@@ -103,6 +103,34 @@ def test_a_run_has_one_process_and_other_runs_do_not_wait(place: StateFolder) ->
         assert lease.before is None
 
 
+def test_a_run_whose_place_fails_ends_as_it_would_and_knows_that_its_lease_is_gone(place: StateFolder) -> None:
+    with run_lease(place, "2021-1", FIRST) as lease:
+        assert lease.is_held()
+        if place.file:
+            file = place.file.parent / "run-2021-1.lease"
+            file.unlink()
+            file.mkdir()
+        else:
+            database = open_database(place, create=False)
+            assert database is not None
+            with closing(database), database.writing() as connection:
+                cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                connection.execute(text(cut + " AND pid <> pg_backend_pid()"))
+            assert [lease.is_held(), lease.is_held()] == [False, False]
+            with run_lease(place, "2021-1", SECOND):
+                pass
+
+
+@LOCAL_USER
+def test_a_holders_text_is_one_printable_line(place: StateFolder) -> None:
+    hostile = LeaseHolder("noc\x1b[2J\n\u202e@one" + "x" * 300, "\r11", "now")
+    with run_lease(place, "2021-1", hostile):
+        with pytest.raises(LockedError) as caught, run_lease(place, "2021-1", SECOND):
+            pass
+        assert caught.value.message.isprintable()
+        assert len(caught.value.message) < 500
+
+
 def test_a_failure_inside_gives_the_lease_back(place: StateFolder) -> None:
     def fail() -> None:
         with night_lease(place, FIRST):

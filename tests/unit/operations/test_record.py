@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from provisioner.base.text import canonical_text
 from provisioner.record.entries import genesis, linked
 from provisioner.record.heads import REF
+from provisioner.record.leases import TakenLease
 from provisioner.record.seal import SIGNING_KEY
 from provisioner.record.state_folder import FILE
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
@@ -548,10 +549,25 @@ def test_a_run_that_lives_is_neither_resumed_nor_aborted(killed: RecordingContro
     assert killed.check("--hosts").faults == []
 
 
+def test_a_run_whose_lease_a_database_let_go_starts_no_further_host(
+    killed: RecordingController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = TakenLease(is_held=lambda: False)
+    killed.hosts.calls.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("provisioner.operations.apply.apply.carried_out_here", lambda *_of: nullcontext(lost))
+        stopped = killed.run("apply", "--resume")
+    assert stopped.code == 7
+    assert "another process may carry the run out" in stopped.out + stopped.err
+    assert "apply" not in {called for called, _ in killed.hosts.calls}
+    assert killed.run("apply", "--resume").code == 0
+    assert killed.check("--hosts").faults == []
+
+
 def test_a_run_that_two_processes_of_an_older_version_resumed_is_no_tampering(
     killed: RecordingController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioner.operations.apply.apply.carried_out_here", lambda *_of: nullcontext())
+    monkeypatch.setattr("provisioner.operations.apply.apply.carried_out_here", lambda *_of: nullcontext(TakenLease()))
     at_call(killed, 1, "--resume")
     killed.run("apply", "--resume")
     checked = killed.check("--hosts")
