@@ -254,7 +254,7 @@ class ActionModule(ActionBase):
         return self._unproved(code, out, complaint)
 
     def _unproved(self, code: int | None, out: str, complaint: str) -> bytes:
-        """Return the failure of a host that did not prove itself, with its owner."""
+        """Return the failure of an unproved host, with its owner."""
         owner = _last_after(OWNER, out)
         if not owner:
             # An older program says nothing of it; where one answers, something of somebody's is there.
@@ -346,7 +346,7 @@ def _last_line(text: str) -> str:
 
 
 def _is_equal(proof: str, expected: str) -> bool:
-    """Return whether a host's text, which may be of any bytes, is the expected proof."""
+    """Return whether a host's text, of any bytes, is the expected proof."""
     return hmac.compare_digest(proof.encode(errors="surrogateescape"), expected.encode())
 
 

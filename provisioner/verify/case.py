@@ -79,7 +79,7 @@ class Case:
     found: dict[Hashable, object] = field(default_factory=dict, repr=False)
 
     def of_relay(self, name: Hashable, find: Callable[[], _T]) -> _T:
-        """Return what holds for the whole relay, and find it once: a relay has thousands of paths."""
+        """Return what holds for the whole relay, found once."""
         if name not in self.found:
             self.found[name] = find()
         return cast("_T", self.found[name])

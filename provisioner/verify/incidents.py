@@ -167,7 +167,7 @@ def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[Gr
 
 
 def _keys_by_path(groups: Groups) -> Mapping[str, list[GroupKey]]:
-    """Return each group's key by its first path, so that no site searches those of a whole country."""
+    """Return each group's key by its first path."""
     keys_by_path: dict[str, list[GroupKey]] = defaultdict(list)
     for key, verdicts in groups.items():
         keys_by_path[verdicts[0].path].append(key)

@@ -150,7 +150,7 @@ class HostDrift:
 
 
 def _subject_of(change: Change) -> str:
-    """Return the path, peer or device that a change is about; empty if it may be about any."""
+    """Return a change's path, peer or device; empty for any."""
     if change.resource is Resource.PATH:
         return change.name
     if change.resource is Resource.PEER and change.name.startswith(("site/", "centre/")):

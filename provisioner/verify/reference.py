@@ -74,7 +74,7 @@ class Daylight(StrEnum):
 
 
 def daylight(at: datetime) -> Daylight:
-    """Return the light at a time: day or night in all of Vietnam, else `BETWEEN`.
+    """Return whether all of Vietnam has day or night, else `BETWEEN`.
 
     The declination is P. I. Cooper's (Solar Energy 12, 1969), half a degree off at most.
     """
