@@ -82,7 +82,7 @@ class WholeFacilities:
 def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a table of keys, and the due ones below, worst first."""
     today = now.astimezone(VIETNAM).date()
-    rows = [(say("of"), say("key"), say("origin"), say("age"), say("next due"))]
+    rows = [(say("owner"), say("key"), say("origin"), say("age"), say("next due"))]
     rows += [_key_age_row(age, now, today, say) for age in ages]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
