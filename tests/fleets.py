@@ -17,7 +17,7 @@ from provisioner.desired.render.site import Validity, valid_for
 from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
-from provisioner.inventory.allocate import allocate
+from provisioner.inventory.allocate.allocation import allocate
 from provisioner.inventory.model import (
     CarrierSecrets,
     Credentials,

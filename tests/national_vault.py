@@ -14,7 +14,7 @@ from pathlib import Path
 
 from provisioner.base.secret import host_digest_key
 from provisioner.base.vault import SECRETS_ID, carrier_vault_id, encrypt
-from provisioner.inventory.allocate import carrier_of, devices_of
+from provisioner.inventory.allocate.allocation import carrier_of, devices_of
 from provisioner.inventory.files.edit import render_mapping
 from provisioner.inventory.model import Facility, Inventory, Operating, Secrets
 from tests import fleets

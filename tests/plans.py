@@ -13,11 +13,13 @@ from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
-from provisioner.inventory.allocate import devices_of
+from provisioner.inventory.allocate.allocation import devices_of
 from provisioner.inventory.model import Access, Allocations, Inventory, NextPsk, Secrets
 from provisioner.inventory.renamed_ids import moved_secrets
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.operations.rollout import HostOutcome, Job, RolloutOptions, apply
+from provisioner.operations.rollout.job import Job, RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome
+from provisioner.operations.rollout.waves import apply
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.plan import Basis
 from provisioner_host.relay import relay as host_relay

@@ -32,8 +32,7 @@ from provisioner.operations.apply.intent import Applied, RunOptions, RunRow
 from provisioner.operations.apply.saved_plan import plan_again, reviewed_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, exit_code
-from provisioner.operations.rollout.result import HostRow
+from provisioner.operations.rollout.result import HostOutcome, HostResult, HostRow, NotStartedBecause, exit_code
 
 __all__ = [
     "abort",

@@ -42,7 +42,8 @@ from provisioner.importing.report.text import (
 )
 from provisioner.importing.tables.files import InputFiles, read_input_files
 from provisioner.importing.write import ContactFiles, FacilityFiles, TemplateContent, filled_template, folder_for, write
-from provisioner.inventory.geography import SCHEMES, Province, by_slug
+from provisioner.inventory.geography.lookup import by_slug
+from provisioner.inventory.geography.province import SCHEMES, Province
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load_partial
 from provisioner.inventory.model import Inventory

@@ -26,7 +26,7 @@ from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import OwnKeyRequest
 from provisioner.operations.keys.progress import KeyChangeProgress, KeyStage
 from provisioner.operations.keys.rotation import KeyChangeRequest, KeyOutcome, KeyTerms, keep_keys, rotate_keys
-from provisioner.operations.rollout import HostOutcome, exit_code
+from provisioner.operations.rollout.result import HostOutcome, exit_code
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
 

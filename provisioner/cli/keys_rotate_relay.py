@@ -34,7 +34,7 @@ from provisioner.operations.keys.relay_key import (
 )
 from provisioner.operations.keys.rotation import KeyTerms
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.operations.rollout import HostOutcome, exit_code
+from provisioner.operations.rollout.result import HostOutcome, exit_code
 from provisioner.report.tables import some_of
 
 _FINE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})

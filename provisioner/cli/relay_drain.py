@@ -34,7 +34,7 @@ from provisioner.operations.drain.steps import SiteProof, write_all
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, DrainUndone, drain_taken_back
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.operations.rollout import exit_code
+from provisioner.operations.rollout.result import exit_code
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
 from provisioner.verify.path_history import VerifyOptions

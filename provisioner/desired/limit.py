@@ -20,7 +20,8 @@ from provisioner.desired.ownership import with_owner
 from provisioner.desired.required import digest_key_of_host
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, Tunnel
 from provisioner.desired.trust import called_through, host_key_text
-from provisioner.inventory.geography import SCHEMES, parts_of
+from provisioner.inventory.geography.lookup import parts_of
+from provisioner.inventory.geography.province import SCHEMES
 from provisioner.inventory.model import (
     Camera,
     Carrier,

@@ -13,7 +13,7 @@ from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.access.mode import device_places
 from provisioner.desired.required import secret_of
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath, ProbedDevice, StreamSource
-from provisioner.inventory.allocate import probed_devices_of
+from provisioner.inventory.allocate.allocation import probed_devices_of
 from provisioner.inventory.makes import behind, path_behind
 from provisioner.inventory.model import (
     Connection,

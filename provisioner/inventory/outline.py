@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
-from provisioner.inventory.allocate import devices_of, probed_devices_of
+from provisioner.inventory.allocate.allocation import devices_of, probed_devices_of
 from provisioner.inventory.model import (
     Access,
     BaseInventory,

@@ -26,7 +26,7 @@ from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.operations.rollout import RolloutOptions
+from provisioner.operations.rollout.job import RolloutOptions
 from provisioner.plan.change import Action
 from tests import inventories
 from tests.bench.fleet import TODAY

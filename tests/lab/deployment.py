@@ -22,7 +22,9 @@ from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import Applied, RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.operations.rollout import GateRules, HostOutcome, RolloutOptions
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome
 from tests import inventories
 
 from .direct import DirectRunner

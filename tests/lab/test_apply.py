@@ -19,7 +19,8 @@ from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan
-from provisioner.operations.rollout import HostOutcome, RolloutOptions
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome
 
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS

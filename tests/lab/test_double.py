@@ -12,7 +12,9 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import HostRunner
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout import HostOutcome, Job, apply
+from provisioner.operations.rollout.job import Job
+from provisioner.operations.rollout.result import HostOutcome
+from provisioner.operations.rollout.waves import apply
 from provisioner.plan.change import Action, Resource
 from provisioner.plan.diff import changes_of
 from tests.simulated import SimulatedHosts

@@ -18,7 +18,9 @@ from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan
-from provisioner.operations.rollout import GateRules, HostOutcome, RolloutOptions
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome
 
 from .carrier_node import RELAY, SIDES, NodeOfTheLab, node_of_the_lab
 from .deployment import Deployment

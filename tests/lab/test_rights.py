@@ -16,7 +16,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.pipeline.stages import make_plan
-from provisioner.operations.rollout import HostOutcome
+from provisioner.operations.rollout.result import HostOutcome
 from tests.hostile import CAMERA, GATEWAY, LOCAL_USER, MERGE_REQUEST, RELAY
 
 from .deployment import Deployment

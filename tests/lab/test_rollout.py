@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.operations.rollout import GateRules, HostOutcome, NotStartedBecause
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.result import HostOutcome, NotStartedBecause
 from provisioner.record.event_log import EventLog
 from provisioner.record.state_folder import VARIABLE, state_folder_of
 from provisioner.record.store import open_history

@@ -16,7 +16,7 @@ from provisioner.desired.access.mode import device_places
 from provisioner.desired.render.site import PACKAGES, render_site
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
-from provisioner.inventory.allocate import NEEDS, allocate
+from provisioner.inventory.allocate.allocation import NEEDS, allocate
 from provisioner.inventory.model import Access, Facility, Inventory
 from provisioner.verify.network import UNANSWERED
 from tests import fleets, inventories

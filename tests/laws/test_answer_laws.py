@@ -13,7 +13,11 @@ from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import SealedKey
-from provisioner.operations.rollout import GateRules, HostOutcome, HostResult, MemoryJournal, RolloutOptions, roll_out
+from provisioner.operations.rollout.dispatcher import MemoryJournal
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome, HostResult
+from provisioner.operations.rollout.waves import roll_out
 from provisioner.plan.diff import changes_of
 from provisioner.plan.plan import items_of
 from provisioner.verify.evidence import parse_evidence

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.desired.spec import DesiredState
-from provisioner.operations.rollout import GateRules, HostOutcome, waves_of
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.result import HostOutcome
+from provisioner.operations.rollout.waves import waves_of
 from provisioner_host.state.revocable_texts import RevocableTexts, holdings
 from tests.hostile import LOCAL_USER
 from tests.simulated import SimulatedHosts, go_back, texts_in

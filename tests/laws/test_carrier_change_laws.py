@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.allocate import allocate
+from provisioner.inventory.allocate.allocation import allocate
 from provisioner.inventory.model import Allocations, Inventory
 from tests import fleets
 from tests import inventories as make

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from provisioner.base.text import indented_parts
 from provisioner.cli.export import export
 from provisioner.cli.schemas import document_schema
-from provisioner.inventory.geography import SCHEMES, Province, by_slug
+from provisioner.inventory.geography.lookup import by_slug
+from provisioner.inventory.geography.province import SCHEMES, Province
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
 from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.outline import outline_of, outlined

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.hosts.answers import wire
-from provisioner.operations.rollout import GateRules
 from provisioner.operations.rollout.affected import chance_of, expected_sites
 from provisioner.operations.rollout.affected_paths import Served, Touched
 from provisioner.operations.rollout.answers import GateResult, Watch
-from provisioner.operations.rollout.gate import GateVerdict, decide
+from provisioner.operations.rollout.gate import GateRules, GateVerdict, decide
 from tests.bench.gate import Camera, Cut, Outage, Trouble, World, decision_of, relay_of, world_around
 from tests.simulated import NO_SESSIONS, NO_STREAM, stream
 

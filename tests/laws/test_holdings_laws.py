@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
 from provisioner.operations.apply.verification import Contents, contents_of, holding, proved_by_change
-from provisioner.operations.rollout import HostOutcome, HostResult
+from provisioner.operations.rollout.result import HostOutcome, HostResult
 from provisioner.plan.diff import changes_of
 from provisioner.record.entries import Operation
 from tests import fleets, inventories

@@ -15,7 +15,14 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.cli.keys import keys_ending
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.pipeline.stages import KeysMade
-from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, RunEnd, exit_code, run_ending
+from provisioner.operations.rollout.result import (
+    HostOutcome,
+    HostResult,
+    NotStartedBecause,
+    RunEnd,
+    exit_code,
+    run_ending,
+)
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.document import no_change, plan_ending
 from provisioner.plan.guards.policy import PlanRefusal

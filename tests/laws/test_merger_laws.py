@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.host import POLICY_FILE, RenderedFile
 from provisioner.desired.spec import DesiredState
-from provisioner.inventory.allocate import allocate
-from provisioner.inventory.geography import by_slug, merged_into, provinces, unit_today
+from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.geography.lookup import by_slug, merged_into, unit_today
+from provisioner.inventory.geography.province import provinces
 from provisioner.inventory.model import Inventory, ProvinceScheme
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.reachability import outside_of

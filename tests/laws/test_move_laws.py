@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import InventoryError
-from provisioner.inventory.allocate import allocate, devices_of
+from provisioner.inventory.allocate.allocation import allocate, devices_of
 from provisioner.inventory.model import Inventory, Move
 from provisioner.inventory.new_secrets import completed
 from provisioner.inventory.renamed_ids import moved_secrets, old_names

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from provisioner.base.text import indented_parts
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
-from provisioner.operations.rollout import HostOutcome, Job, apply
+from provisioner.operations.rollout.job import Job
+from provisioner.operations.rollout.result import HostOutcome
+from provisioner.operations.rollout.waves import apply
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.diff import changes_of
 from provisioner.plan.document import plan_document, plan_in_parts

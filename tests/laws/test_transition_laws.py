@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.operations.rollout import GateRules, StartedHost
 from provisioner.operations.rollout.answers import ChangeState
-from provisioner.operations.rollout.dispatcher import JournalStep
+from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
+from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.host_change import HostChange
 from provisioner.operations.rollout.states import BACK, RULES, TABLE, Event, State, next_state
 from tests.hostile import RELAY

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.operations.rollout import (
-    WAVES_AT_ONCE,
-    HostOutcome,
-    HostResult,
-    NotStartedBecause,
-    Rollout,
-    Wave,
-    waves_of,
-)
+from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
+from provisioner.operations.rollout.waves import WAVES_AT_ONCE, Rollout, Wave, waves_of
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts, go_back
 from tests.unit.operations.rollout.world import Controller, at_call

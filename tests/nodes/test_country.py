@@ -26,7 +26,8 @@ from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan
-from provisioner.operations.rollout import HostOutcome, RolloutOptions
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Action
 from tests.bench import fleet
 from tests.nodes.broker import CARRIERS, PACE, BrokerServer, broker_of, server_program

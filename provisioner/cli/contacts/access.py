@@ -32,7 +32,7 @@ from provisioner.importing.contacts.store import (
     revealed,
     valid_contacts,
 )
-from provisioner.inventory.geography import UnknownProvinceError
+from provisioner.inventory.geography.province import UnknownProvinceError
 from provisioner.inventory.loader.load import load_partial
 from provisioner.inventory.model import Inventory
 

@@ -15,14 +15,9 @@ from provisioner.cli.support.options import RolloutChoices
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.operations.apply.intent import Applied, RunOptions, approval_of
-from provisioner.operations.rollout import (
-    GateRules,
-    HostOutcome,
-    HostResult,
-    RolloutOptions,
-    exit_code,
-    run_ending,
-)
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome, HostResult, exit_code, run_ending
 
 _COLOURS = {HostOutcome.APPLIED: "green", HostOutcome.UNCHANGED: "white"}
 _SHOWN = 5

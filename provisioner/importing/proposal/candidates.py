@@ -26,17 +26,8 @@ from provisioner.importing.proposal.identity import (
     without_one,
 )
 from provisioner.importing.tables.records import ReadRow
-from provisioner.inventory.geography import (
-    SCHEMES,
-    ContradictoryProvinceError,
-    Province,
-    ProvinceError,
-    by_code,
-    by_name,
-    merged_into,
-    read_province,
-)
-from provisioner.inventory.geography.lookup import similar
+from provisioner.inventory.geography.lookup import by_code, by_name, merged_into, read_province, similar
+from provisioner.inventory.geography.province import SCHEMES, ContradictoryProvinceError, Province, ProvinceError
 from provisioner.inventory.model import Facility, Inventory, Operating
 
 _CACHED = 65_536

@@ -9,7 +9,8 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import is_between, msg
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.geography import ProvinceError, by_slug
+from provisioner.inventory.geography.lookup import by_slug
+from provisioner.inventory.geography.province import ProvinceError
 from provisioner.inventory.model import Approver, BaseInventory, InProvince, Operating, Party
 from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
 from provisioner.inventory.model.receivers import CarrierKey, ProvinceKey, SigningKey

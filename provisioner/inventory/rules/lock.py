@@ -8,7 +8,13 @@ from typing import Final
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import msg
-from provisioner.inventory.allocate import next_pool_carrier_of, numbered, pool_carrier_of, ported, prefix_carriers_of
+from provisioner.inventory.allocate.allocation import (
+    next_pool_carrier_of,
+    numbered,
+    pool_carrier_of,
+    ported,
+    prefix_carriers_of,
+)
 from provisioner.inventory.model import (
     CentreAllocation,
     Operating,

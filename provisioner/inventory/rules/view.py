@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath, Places
-from provisioner.inventory.geography import Province, ProvinceError, by_slug, is_inside
+from provisioner.inventory.geography.lookup import by_slug, is_inside
+from provisioner.inventory.geography.province import Province, ProvinceError
 from provisioner.inventory.model import BaseInventory, Designation, InProvince, ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
 

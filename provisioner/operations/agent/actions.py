@@ -19,7 +19,7 @@ from provisioner.operations.apply.unfinished import SILENT, Unfinished, unfinish
 from provisioner.operations.apply.verification import NoteError, record_verification, verify_with_memory
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, plan_of_some
-from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause
+from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.plan.saved.file import Saved
 from provisioner.record.entries import Operation, Recorded
 from provisioner.record.state_folder import StateFolder

@@ -35,18 +35,10 @@ from provisioner.operations.apply.silences import Silencer, to_silence
 from provisioner.operations.apply.unfinished import Unfinished, refuse_rolled_back, unfinished
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, refuse_foreign
-from provisioner.operations.rollout import (
-    HostOutcome,
-    HostResult,
-    Job,
-    JournalStep,
-    NotStartedBecause,
-    RolloutOptions,
-    planned_job,
-    relays_beside,
-    roll_out,
-    waves_of,
-)
+from provisioner.operations.rollout.dispatcher import JournalStep
+from provisioner.operations.rollout.job import Job, RolloutOptions, planned_job, relays_beside
+from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
+from provisioner.operations.rollout.waves import roll_out, waves_of
 from provisioner.plan.change import cut_of, cut_whole
 from provisioner.plan.guards.policy import hint_once_saved, needs_program
 from provisioner.plan.plan import Plan, first_few

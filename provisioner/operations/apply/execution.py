@@ -27,19 +27,10 @@ from provisioner.operations.apply.unfinished import SILENT, Unfinished, proved_u
 from provisioner.operations.apply.verification import contents_of, proved_by_change
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id
-from provisioner.operations.rollout import (
-    HostOutcome,
-    HostResult,
-    Job,
-    JournalStep,
-    NotStartedBecause,
-    Rollout,
-    RolloutOptions,
-    RunProgress,
-    outcome_of,
-    relays_beside,
-    roll_out,
-)
+from provisioner.operations.rollout.dispatcher import JournalStep
+from provisioner.operations.rollout.job import Job, RolloutOptions, relays_beside
+from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause, outcome_of
+from provisioner.operations.rollout.waves import Rollout, RunProgress, roll_out
 from provisioner.plan.change import Action, Change
 from provisioner.plan.diff import changes_of
 from provisioner.plan.plan import program_sums

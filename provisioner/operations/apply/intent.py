@@ -14,8 +14,9 @@ from pydantic import TypeAdapter
 
 from provisioner.base.document import HeldRow, Printed, Row, Said, form, of
 from provisioner.base.text import Document
-from provisioner.operations.rollout import RolloutOptions, RunEnd, Wave
-from provisioner.operations.rollout.result import HostRow, outcome_of
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.result import HostRow, RunEnd, outcome_of
+from provisioner.operations.rollout.waves import Wave
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
 from provisioner.plan.plan import Basis
 from provisioner.record.entries import RecordedApproval

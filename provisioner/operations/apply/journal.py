@@ -29,7 +29,7 @@ from provisioner.operations.apply import silences
 from provisioner.operations.apply.intent import Intent, intent_of
 from provisioner.operations.apply.unfinished import SILENT, beginning_of
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout import Journal, JournalStep
+from provisioner.operations.rollout.dispatcher import Journal, JournalStep
 from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, digest
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.leases import TakenLease

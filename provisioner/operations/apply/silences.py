@@ -47,7 +47,8 @@ from provisioner.inventory.model import Receiver, ReceiverKind
 from provisioner.operations.apply.intent import Intent
 from provisioner.operations.apply.unfinished import SILENCE, SILENCE_ENDED, SILENCE_MADE
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout import Job, Journal, JournalStep
+from provisioner.operations.rollout.dispatcher import Journal, JournalStep
+from provisioner.operations.rollout.job import Job
 from provisioner.plan.change import HostCut
 from provisioner.record.entries import Run
 

@@ -11,14 +11,10 @@ from provisioner.base.errors import PolicyError, StalePlanError, StateError, Usa
 from provisioner.base.text import canonical_text
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.apply.intent import Intent, intent_of
-from provisioner.operations.rollout import (
-    TRANSACTION_TIMEOUT_S,
-    HostOutcome,
-    HostResult,
-    NotStartedBecause,
-    RunProgress,
-    StartedHost,
-)
+from provisioner.operations.rollout.dispatcher import StartedHost
+from provisioner.operations.rollout.job import TRANSACTION_TIMEOUT_S
+from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
+from provisioner.operations.rollout.waves import RunProgress
 from provisioner.plan.plan import Basis
 from provisioner.record.entries import Operation, Recorded, Run, digest
 from provisioner.record.event_log import Event, EventLog

@@ -26,7 +26,7 @@ from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, drain_finished, drain_started
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.operations.rollout import HostOutcome
+from provisioner.operations.rollout.result import HostOutcome
 from provisioner.verify.path_history import VerifyOptions
 
 _LOOKS: Final = 7

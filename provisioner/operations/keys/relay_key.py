@@ -36,7 +36,7 @@ from provisioner.operations.hosts.decommission import record_done
 from provisioner.operations.keys.rotation import KeyTerms, Sessions, StepAttendant, refuse_cutting_plan
 from provisioner.operations.pipeline.session import Session, called_host
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.operations.rollout import HostOutcome
+from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Change, Resource
 from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Operation

@@ -33,7 +33,7 @@ from provisioner.operations.keys.progress import (
 )
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, plan_of_some
-from provisioner.operations.rollout import HostOutcome
+from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Change, Impact, Resource
 from provisioner.plan.guards.policy import TRUST
 

@@ -17,7 +17,8 @@ from provisioner.inventory.loader import secrets as secrets_loader
 from provisioner.inventory.loader.load import load
 from provisioner.operations.apply.intent import RunOptions
 from provisioner.operations.edit import file_edit
-from provisioner.operations.rollout import GateRules, RolloutOptions
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
 from tests.example_terminal import EXAMPLE, applied
 from tests.inventories import public_key
 from tests.signatures import key_file, public_line

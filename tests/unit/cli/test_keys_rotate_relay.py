@@ -11,7 +11,8 @@ import pytest
 from provisioner.cli import keys_rotate
 from provisioner.inventory.files.yaml import parse
 from provisioner.operations.apply.intent import RunOptions
-from provisioner.operations.rollout import GateRules, RolloutOptions
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
 from tests.example_terminal import applied
 from tests.simulated import go_back
 from tests.unit.cli.test_plan import Terminal

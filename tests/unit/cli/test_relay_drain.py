@@ -22,7 +22,8 @@ from provisioner.operations.apply.intent import RunOptions
 from provisioner.operations.drain import drain, steps
 from provisioner.operations.edit import file_edit
 from provisioner.operations.edit.relay_drain import drain_finished
-from provisioner.operations.rollout import GateRules, RolloutOptions
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
 from provisioner.verify.result import Cause, Finding, PathVerdict, Verdict, VerifyResult
 from tests.example_terminal import EXAMPLE, applied, git
 from tests.simulated import SimulatedHost

@@ -12,7 +12,8 @@ import pytest
 
 from provisioner.cli import keys_rotate
 from provisioner.operations.apply.intent import RunOptions
-from provisioner.operations.rollout import GateRules, RolloutOptions
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RolloutOptions
 from tests.example_terminal import EXAMPLE, applied, git
 from tests.simulated import SimulatedHost
 from tests.unit.cli.test_keys_rotate_relay import BEGIN, CANCEL, CENTRE, FINISH, PORT, RELAY, RelayKeyTerminal

@@ -20,8 +20,8 @@ from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import HostCall
-from provisioner.operations.rollout import GateRules, Job, RolloutOptions
-from provisioner.operations.rollout.job import LookOrder, confirm_call, first_call, look_call
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import Job, LookOrder, RolloutOptions, confirm_call, first_call, look_call
 from provisioner.verify.paths import select
 from provisioner.verify.requests import ObserveCall, ProbeLimits, look_at, probe_calls
 from provisioner.verify.watch_states import flow_call

@@ -27,8 +27,7 @@ from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.play import Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner.inventory.model import JumpHost
-from provisioner.operations.rollout import Job, RolloutOptions
-from provisioner.operations.rollout.job import first_call
+from provisioner.operations.rollout.job import Job, RolloutOptions, first_call
 from provisioner.plan.change import HOST, Action, Change, Impact, Resource
 from provisioner_host import bundle
 from tests import fleets, inventories

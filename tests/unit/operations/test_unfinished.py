@@ -11,7 +11,7 @@ import pytest
 from provisioner.base.errors import UsageError
 from provisioner.operations.apply.intent import Intent, intent_of
 from provisioner.operations.apply.unfinished import unfinished
-from provisioner.operations.rollout import Wave
+from provisioner.operations.rollout.waves import Wave
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource
 from provisioner.plan.plan import Basis
 from provisioner.record.entries import Operation

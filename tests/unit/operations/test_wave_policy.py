@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from provisioner.operations.apply import execution
-from provisioner.operations.rollout import RolloutOptions, roll_out
+from provisioner.operations.rollout.job import RolloutOptions
+from provisioner.operations.rollout.waves import roll_out
 from tests.recorded import RecordingController, recording_controller
 
 

@@ -9,8 +9,7 @@ import pytest
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.observe import observe
-from provisioner.operations.rollout import Job, RolloutOptions, relays_beside
-from provisioner.operations.rollout.job import first_call
+from provisioner.operations.rollout.job import Job, RolloutOptions, first_call, relays_beside
 from tests import fleets
 from tests.hostile import CENTRE, GATEWAY
 from tests.unit.operations.rollout.world import Controller, state

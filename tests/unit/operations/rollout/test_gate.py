@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 
 from provisioner.hosts.answers import wire
-from provisioner.operations.rollout import GateRules
 from provisioner.operations.rollout.affected import chance_of, undeclared_changes
 from provisioner.operations.rollout.affected_paths import Served, Touched, touched_by, touched_names
 from provisioner.operations.rollout.answers import GateResult, Look, Watch, paths_in
-from provisioner.operations.rollout.gate import WATCH_S, Decision, GateVerdict, decide
+from provisioner.operations.rollout.gate import WATCH_S, Decision, GateRules, GateVerdict, decide
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.evidence import Read, RelayEvidence, Sources
 from tests.hostile import CAMERA

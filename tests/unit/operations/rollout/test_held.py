@@ -15,8 +15,7 @@ from provisioner.base.secret import Secret, content_key, host_digest_key
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
-from provisioner.operations.rollout import Job, RolloutOptions
-from provisioner.operations.rollout.job import confirm_call, first_call
+from provisioner.operations.rollout.job import Job, RolloutOptions, confirm_call, first_call
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay.relay import describe
 from provisioner_host.state import frozen as host_held

@@ -9,15 +9,9 @@ from typing import Any
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.operations.rollout import (
-    HostOutcome,
-    HostResult,
-    JournalStep,
-    MemoryJournal,
-    StartedHost,
-    outcome_of,
-    roll_out,
-)
+from provisioner.operations.rollout.dispatcher import JournalStep, MemoryJournal, StartedHost
+from provisioner.operations.rollout.result import HostOutcome, HostResult, outcome_of
+from provisioner.operations.rollout.waves import roll_out
 from tests.hostile import RELAY
 from tests.odd import OddHosts
 from tests.unit.operations.rollout.world import Controller, state

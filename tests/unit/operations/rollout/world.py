@@ -11,16 +11,10 @@ from typing import Any
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
 from provisioner.operations.apply.unfinished import progress_of
-from provisioner.operations.rollout import (
-    HostResult,
-    Job,
-    MemoryJournal,
-    Rollout,
-    RolloutOptions,
-    RunProgress,
-    Wave,
-    roll_out,
-)
+from provisioner.operations.rollout.dispatcher import MemoryJournal
+from provisioner.operations.rollout.job import Job, RolloutOptions
+from provisioner.operations.rollout.result import HostResult
+from provisioner.operations.rollout.waves import Rollout, RunProgress, Wave, roll_out
 from provisioner.plan.change import Action
 from provisioner.plan.diff import changes_of
 from provisioner.record.event_log import Event
