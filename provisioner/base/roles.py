@@ -132,29 +132,29 @@ class ReaderScope:
         """Return how much of a matter this reader sees."""
         return MATRIX[self.role][matter]
 
-    def is_own(self, place: Whereabouts) -> bool:
+    def is_own(self, whereabouts: Whereabouts) -> bool:
         """Return whether an object belongs to this reader's province, carrier or facility."""
         match BOUND_TO.get(self.role):
             case "province":
-                return self.of == place.province
+                return self.of == whereabouts.province
             case "carrier":
-                return self.of in place.carriers
+                return self.of in whereabouts.carriers
             case "facility":
-                return self.of == place.facility
+                return self.of == whereabouts.facility
         return False
 
-    def sees(self, matter: Matter, place: Whereabouts) -> bool:
+    def sees(self, matter: Matter, whereabouts: Whereabouts) -> bool:
         """Return whether the reader may see all of an object's matter."""
         reach = self.reach(matter)
-        return reach is Reach.ALL or (reach is Reach.OWN and self.is_own(place))
+        return reach is Reach.ALL or (reach is Reach.OWN and self.is_own(whereabouts))
 
-    def may_call(self, place: Whereabouts) -> bool:
+    def may_call(self, whereabouts: Whereabouts) -> bool:
         """Return whether the reader may see a contact's name, title and number."""
-        return self.reach(Matter.CONTACTS) is Reach.ESCALATION or self.sees(Matter.CONTACTS, place)
+        return self.reach(Matter.CONTACTS) is Reach.ESCALATION or self.sees(Matter.CONTACTS, whereabouts)
 
-    def counts(self, matter: Matter, place: Whereabouts) -> bool:
+    def counts(self, matter: Matter, whereabouts: Whereabouts) -> bool:
         """Return whether a number shown to the reader may include the object."""
-        return self.reach(matter) is Reach.COUNTS or self.sees(matter, place)
+        return self.reach(matter) is Reach.COUNTS or self.sees(matter, whereabouts)
 
 
 def is_read(path: str, prefixes: Iterable[str]) -> bool:

@@ -243,16 +243,16 @@ class StepTerminal:
 
 
 class _Terminal(StepTerminal):
-    def asks(self, progress: OwnKeyProgress, what: str) -> None:
+    def asks(self, progress: OwnKeyProgress, question: str) -> None:
         """Show the progress and the next step; ask."""
-        self._say(next_step_lines(progress, what, self._invocation.say))
+        self._say(next_step_lines(progress, question, self._invocation.say))
         if not self._dry_run:
             self._ask_for_decision("Go on?", "whether to go on")
 
-    def written(self, paths: Collection[Path], what: str) -> None:
+    def written(self, paths: Collection[Path], message: str) -> None:
         """Commit written files if requested."""
         if self._commits:
-            self._commit_files({path: path.read_bytes() for path in paths}, what)
+            self._commit_files({path: path.read_bytes() for path in paths}, message)
 
     def waits(self) -> None:
         """Wait a moment for centres."""

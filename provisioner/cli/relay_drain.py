@@ -311,10 +311,10 @@ class _Terminal(StepTerminal):
         if begun.edits and not self._dry_run:
             self._ask_for_decision("Write these files?", "whether to write these files")
 
-    def written(self, edits: Sequence[FileEdit], what: str) -> None:
+    def written(self, edits: Sequence[FileEdit], message: str) -> None:
         """Commit written files if requested."""
         if self._commits:
-            self._commit_files({edit.path: edit.after for edit in edits}, what)
+            self._commit_files({edit.path: edit.after for edit in edits}, message)
 
     def applies(self, planned: Planned) -> None:
         """Show the new relay's plan; ask."""

@@ -199,13 +199,16 @@ def centre_host(
 
     `connections` are those of all relays, for a hub. Errors are as of `relay_host`.
     """
-    carriers = sorted((c for c in inventory.carriers.values() if centre.id in c.centres), key=lambda c: c.id)
+    carriers = sorted(
+        (carrier for carrier in inventory.carriers.values() if centre.id in carrier.centres),
+        key=lambda carrier: carrier.id,
+    )
     pools = inventory.settings.pools
     hub = hub_service(inventory, secrets, centre, centre.hub, connections) if centre.hub else None
     return HostSpec(
         id=centre.id,
         kind=HostKind.CENTRE,
-        carriers=tuple(c.id for c in carriers),
+        carriers=tuple(carrier.id for carrier in carriers),
         address=centre.address,
         ssh=centre.ssh_to,
         jump=centre.jump_to,
@@ -214,16 +217,19 @@ def centre_host(
         tunnel=Tunnel(
             address=centre_address(inventory, centre),
             listen_port=None,
-            routes=tuple(pools.carriers[c.id] for c in carriers),
+            routes=tuple(pools.carriers[carrier.id] for carrier in carriers),
             peers=tuple(
-                _relay_as_peer(inventory, carrier_secrets(secrets, c.id), relay, centre)
-                for c in carriers
-                for relay in sorted(c.relays, key=lambda r: r.id)
+                _relay_as_peer(inventory, carrier_secrets(secrets, carrier.id), relay, centre)
+                for carrier in carriers
+                for relay in sorted(carrier.relays, key=lambda r: r.id)
             ),
         ),
         firewall=_guard(inventory, centre, carriers, hub_access(hub) if hub else None),
         side=side_of(inventory.settings.id) if centre.shared else "",
-        readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
+        readers={
+            carrier.id: secret_of(carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret")
+            for carrier in carriers
+        },
         reads=centre.reads,
         hub=hub,
         is_hub=hub is not None,

@@ -92,10 +92,10 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
     Raises:
         HostError: it is not available, or its checksum differs.
     """
-    place = _source_of(artefact, arch, environment)
-    if place.address and not place.path.exists():
-        _download(place.address, place.path, place.checksum, environment)
-    return _checked_path(place)
+    source = _source_of(artefact, arch, environment)
+    if source.address and not source.path.exists():
+        _download(source.address, source.path, source.checksum, environment)
+    return _checked_path(source)
 
 
 def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
@@ -104,9 +104,9 @@ def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str
     `None` if the artefact has to be downloaded first.
     """
     try:
-        place = _source_of(artefact, arch, environment)
-        if not place.address or place.path.exists():
-            _checked_path(place)
+        source = _source_of(artefact, arch, environment)
+        if not source.address or source.path.exists():
+            _checked_path(source)
     except HostError as error:
         return error
     return None
@@ -169,31 +169,31 @@ def _paths_inside(named: str, folders: list[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _checked_path(place: _ArtefactSource) -> Path:
+def _checked_path(source: _ArtefactSource) -> Path:
     try:
-        digest = _digest(place.path)
+        digest = _digest(source.path)
     except OSError:
         raise HostError(
-            msg("MediaMTX: {origin} is not there", place.origin), hint="see mediamtx.source in inventory.yml"
+            msg("MediaMTX: {origin} is not there", source.origin), hint="see mediamtx.source in inventory.yml"
         ) from None
-    if digest != place.checksum:
-        raise _other_checksum(place.origin)
-    if (built_for := architecture_of(place.path, _PROGRAM)) not in {"", place.arch}:
+    if digest != source.checksum:
+        raise _other_checksum(source.origin)
+    if (built_for := architecture_of(source.path, _PROGRAM)) not in {"", source.arch}:
         raise HostError(
             msg(
                 "MediaMTX: {origin} is built for {built_for}, and the inventory has its checksum for {arch}",
-                place.origin,
+                source.origin,
                 built_for,
-                place.arch,
+                source.arch,
             ),
             hint=msg(
                 "MediaMTX was not installed; let mediamtx.source lead to each architecture's own file,"
                 " and put its checksum at mediamtx.sha256.{arch}",
-                place.arch,
+                source.arch,
             ),
             object="mediamtx",
         )
-    return place.path
+    return source.path
 
 
 def _digest(path: Path) -> str:

@@ -270,18 +270,18 @@ def is_public_key(text: str) -> bool:
 
 
 def looking(
-    user: str, keys: Sequence[str], place: ScriptEnvironment | None = None, names: HostNames = ALONE
+    user: str, keys: Sequence[str], environment: ScriptEnvironment | None = None, names: HostNames = ALONE
 ) -> ShellScript:
     """Return a script that only reports a host's state.
 
     Raises:
         HostError: a value is invalid.
     """
-    return ShellScript(_script_text("look", user, keys, {}, place=place, names=names), as_root=True)
+    return ShellScript(_script_text("look", user, keys, {}, environment=environment, names=names), as_root=True)
 
 
 def making(
-    user: str, keys: Sequence[str], deeds: Deeds, place: ScriptEnvironment | None = None, names: HostNames = ALONE
+    user: str, keys: Sequence[str], deeds: Deeds, environment: ScriptEnvironment | None = None, names: HostNames = ALONE
 ) -> ShellScript:
     """Return a script that prepares a host and reports its state.
 
@@ -298,16 +298,16 @@ def making(
         "adds": _keys(deeds.adds),
         "rule": deeds.rule,
     }
-    return ShellScript(_script_text("make", user, keys, values, place=place, names=names), as_root=True)
+    return ShellScript(_script_text("make", user, keys, values, environment=environment, names=names), as_root=True)
 
 
-def proving(user: str, place: ScriptEnvironment | None = None, names: HostNames = ALONE) -> ShellScript:
+def proving(user: str, environment: ScriptEnvironment | None = None, names: HostNames = ALONE) -> ShellScript:
     """Return a script that reports login and sudo rights, without changes.
 
     Raises:
         HostError: a value is invalid.
     """
-    return ShellScript(_script_text("prove", user, (), {}, place=place, names=names), as_root=False)
+    return ShellScript(_script_text("prove", user, (), {}, environment=environment, names=names), as_root=False)
 
 
 def _script_text(
@@ -316,15 +316,15 @@ def _script_text(
     keys: Sequence[str],
     more: Mapping[str, str],
     *,
-    place: ScriptEnvironment | None,
+    environment: ScriptEnvironment | None,
     names: HostNames,
 ) -> str:
     _refuse(is_user(user))
-    place = place or ScriptEnvironment()
+    environment = environment or ScriptEnvironment()
     values = {
         "mode": mode,
-        "root": place.root,
-        "PATH": place.path,
+        "root": environment.root,
+        "PATH": environment.path,
         "user": user,
         "programs": " ".join(PROGRAMS),
         "keys": _keys(keys),

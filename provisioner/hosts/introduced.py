@@ -31,11 +31,11 @@ def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -
     tree = tree_of(root, name)
     # A country's facilities take seconds to read, and have no SSH settings of hosts.
     with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
-        frame = load(folder, today=today).frame
-        if frame is None:
+        base_inventory = load(folder, today=today).frame
+        if base_inventory is None:
             hint = "name a revision whose carriers and centres can be read"
             raise InventoryError(f"the inventory of {name} cannot be read: no host is known by it", hint=hint)
-        before = host_logins(frame.with_facilities({}))
+        before = host_logins(base_inventory.with_facilities({}))
     now = host_logins(inventory)
     return {
         host: _changed_login_error(host, before.get(host), login, name)

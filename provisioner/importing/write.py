@@ -296,17 +296,17 @@ def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[Templat
     put(sheet, 1, 1, TITLES[form.kind], TITLE)
     put(sheet, 2, 1, f"Cột có dấu{_REQUIRED} là bắt buộc. Cách ghi: xem trang {_GUIDE_SHEET}.", REMARK)
     put(sheet, _KEY_ROW, 1, f"{VERSION_MARK}{VERSION}")
-    for place, column in enumerate(columns, start=1):
+    for column_number, column in enumerate(columns, start=1):
         if column.key != "number":
-            put(sheet, _KEY_ROW, place, column.key)
-        put(sheet, _HEADER_ROW, place, column.header + (_REQUIRED if column.required else ""), HEADER)
-        put(sheet, _EXAMPLE_ROW, place, EXAMPLES[form.kind].get(column.key, ""), EXAMPLE)
-        _format_column(sheet, place, column, lists)
+            put(sheet, _KEY_ROW, column_number, column.key)
+        put(sheet, _HEADER_ROW, column_number, column.header + (_REQUIRED if column.required else ""), HEADER)
+        put(sheet, _EXAMPLE_ROW, column_number, EXAMPLES[form.kind].get(column.key, ""), EXAMPLE)
+        _format_column(sheet, column_number, column, lists)
     put(sheet, _EXAMPLE_ROW, 1, EXAMPLE_MARK, EXAMPLE)
     for number, row in enumerate(rows, start=1):
-        for place, column in enumerate(columns, start=1):
+        for column_number, column in enumerate(columns, start=1):
             text = str(number) if column.key == "number" else row.get(column.key, "")
-            put(sheet, _FIRST_ROW + number - 1, place, text, BODY)
+            put(sheet, _FIRST_ROW + number - 1, column_number, text, BODY)
     sheet.row_dimensions[_KEY_ROW].hidden = True
     sheet.freeze_panes = f"{'D' if form.kind is FormKind.FACILITIES else 'C'}{_EXAMPLE_ROW}"
     sheet.row_dimensions[_HEADER_ROW].height = _HEADER_HEIGHT
@@ -315,8 +315,8 @@ def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[Templat
     landscape(sheet, _HEADER_ROW, pages=1 + len(columns) // _MOST_ON_A_PAGE)
 
 
-def _format_column(sheet: Worksheet, place: int, column: Column, lists: _Lists) -> None:
-    name = get_column_letter(place)
+def _format_column(sheet: Worksheet, column_number: int, column: Column, lists: _Lists) -> None:
+    name = get_column_letter(column_number)
     longest = max(map(len, column.choice.labels)) if column.choice else _WIDE if column.key in _TEXTS else 0
     dimension = sheet.column_dimensions[name]
     dimension.width = 7 if column.key == "number" else min(max(longest, _NARROW), _WIDE)
@@ -337,15 +337,15 @@ def _write_guide(sheet: Worksheet) -> None:
         sheet.merge_cells(start_row=row, end_row=row, start_column=1, end_column=5)
         row += 1
     row += 1
-    for place, title in enumerate(("Trang", "Cột", "Bắt buộc", "Cách ghi", "Chọn một trong"), start=1):
-        put(sheet, row, place, title, HEADER)
+    for column_number, title in enumerate(("Trang", "Cột", "Bắt buộc", "Cách ghi", "Chọn một trong"), start=1):
+        put(sheet, row, column_number, title, HEADER)
     for form in FORMS:
         for column in (column for column in form.columns if column.asked):
             row += 1
             chosen = _labels(column.choice)
             texts = (form.title, column.header, "có" if column.required else "", column.advice, chosen)
-            for place, text in enumerate(texts, start=1):
-                put(sheet, row, place, text)
+            for column_number, text in enumerate(texts, start=1):
+                put(sheet, row, column_number, text)
             lines = max(-(-len(column.advice) // 55), -(-len(chosen) // 65), 1)
             sheet.row_dimensions[row].height = lines * _LINE_HEIGHT
     for name, width in zip("ABCDE", (12, 34, 10, 60, 70), strict=True):

@@ -39,7 +39,7 @@ def _with_new_keys(relay: RelayAllocation, made: Mapping[str, object]) -> RelayA
 
 
 def completed(
-    inventory: Inventory, secrets: Secrets, apart: Collection[str] = (), frozen: Collection[str] = ()
+    inventory: Inventory, secrets: Secrets, carriers_with_own_logins: Collection[str] = (), frozen: Collection[str] = ()
 ) -> Secrets:
     """Return the secrets with missing ones generated, except camera logins.
 
@@ -75,7 +75,9 @@ def completed(
             next_certificate_keys={r: key for r, key in stored.next_certificate_keys.items() if r in tls_relays},
             viewers={v.id: stored.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(
-                inventory.hosts_of_carrier(carrier), stored, digest_key if carrier.id in apart else None
+                inventory.hosts_of_carrier(carrier),
+                stored,
+                digest_key if carrier.id in carriers_with_own_logins else None,
             ),
             next_psks={name: psk for name, psk in stored.next_psks.items() if name in frozen or name in sites},
             publish_keys={name: key for name, key in stored.publish_keys.items() if name in frozen}

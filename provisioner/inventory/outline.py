@@ -216,7 +216,7 @@ def rtsp_paths_of(facility: Facility) -> str:
 
 def _packed_remarks(facility: Facility) -> str:
     every: tuple[Recorder | Camera, ...] = (*facility.recorders, *facility.cameras)
-    devices = {one.id: shown for one in every if (shown := _shown(one))}
+    devices = {device.id: shown for device in every if (shown := _shown(device))}
     fields, blocked, claimed = _shown(facility), facility.blocked, facility.claimed_connection
     if not (fields or devices or blocked or claimed):
         return ""

@@ -88,7 +88,7 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
         sites[new] = _renamed_ports(site, moves, new, devices.get(new, ()))
     if list(sites.items()) == list(lock.sites.items()):
         return lock
-    tombstones = tuple(_renamed_stone(stone, renamed) for stone in lock.tombstones)
+    tombstones = tuple(_renamed_stone(tombstone, renamed) for tombstone in lock.tombstones)
     marks = tuple(_renamed_mark(mark, renamed) for mark in lock.protected)
     return lock.model_copy(update={"sites": dict(sorted(sites.items())), "tombstones": tombstones, "protected": marks})
 
@@ -111,9 +111,9 @@ def _renamed_ports(
     return site.model_copy(update={"ports": ports, "onvif_ports": onvif_ports, "numbers": numbers})
 
 
-def _renamed_stone(stone: Tombstone, renamed: Mapping[str, str]) -> Tombstone:
-    pool, owner = (_renamed_site(text, renamed) for text in (stone.pool, stone.object))
-    return stone.model_copy(update={"pool": pool, "object": owner})
+def _renamed_stone(tombstone: Tombstone, renamed: Mapping[str, str]) -> Tombstone:
+    pool, owner = (_renamed_site(text, renamed) for text in (tombstone.pool, tombstone.object))
+    return tombstone.model_copy(update={"pool": pool, "object": owner})
 
 
 def _renamed_site(text: str, renamed: Mapping[str, str]) -> str:

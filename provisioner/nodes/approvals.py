@@ -351,20 +351,20 @@ class _Now:
 def _counted(warrant: Warrant, rules: ApprovalRules, now: _Now) -> tuple[dict[tuple[str, bytes], Approval], list[str]]:
     """Return the newest valid approvals, and reasons against the others."""
     counted: dict[tuple[str, bytes], Approval] = {}
-    aside = []
+    not_counted = []
     meaning = warrant.basis.meaning
     for approval in warrant.approvals:
         try:
             key = key_that_signed(approval)
         except ApprovalFormError as error:
-            aside.append(f"that of {_clean(approval.approver)} {error}")
+            not_counted.append(f"that of {_clean(approval.approver)} {error}")
             continue
         whose = approval.approver, key.blob
         if reason := _refusal_of_approval(approval, key, meaning, rules, now):
-            aside.append(f"that of {_clean(approval.approver)} {reason}")
+            not_counted.append(f"that of {_clean(approval.approver)} {reason}")
         elif whose not in counted or counted[whose].at < approval.at:
             counted[whose] = approval
-    return counted, aside
+    return counted, not_counted
 
 
 def _id_of(approval: Approval) -> str:

@@ -142,13 +142,13 @@ def _checks_of(connection: Connection, inventory: str, acceptance: timedelta, ru
 
 
 def _content_columns(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
-    at, number, whole = _time_us(_INNER_CHECKS), _INNER_CHECKS.c.number, _is_fully_proved(_INNER_CHECKS)
-    accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
+    at, number, fully_proved = _time_us(_INNER_CHECKS), _INNER_CHECKS.c.number, _is_fully_proved(_INNER_CHECKS)
+    accepting = fully_proved, at >= spans.c.first + acceptance // timedelta(microseconds=1)
     # A facility that was never fully up declines from its first check on.
     failed = _INNER_CHECKS.c.proved < _INNER_CHECKS.c.checked, at > func.coalesce(spans.c.last, spans.c.oldest - 1)
     columns = {
-        "first_entry": _of_earliest_check(number, inventory, spans, whole, at == spans.c.first),
-        "last_entry": _of_earliest_check(number, inventory, spans, whole, at == spans.c.last),
+        "first_entry": _of_earliest_check(number, inventory, spans, fully_proved, at == spans.c.first),
+        "last_entry": _of_earliest_check(number, inventory, spans, fully_proved, at == spans.c.last),
         "again": _of_earliest_check(at, inventory, spans, *accepting),
         "again_entry": _of_earliest_check(number, inventory, spans, *accepting),
         "declined": _of_earliest_check(at, inventory, spans, *failed),
@@ -162,8 +162,8 @@ def _content_columns(spans: Subquery, inventory: str, acceptance: timedelta) -> 
 
 def _check_spans(inventory: str) -> Subquery:
     at = _time_us(checks)
-    whole = case((_is_fully_proved(checks), at))
-    spans = func.min(whole).label("first"), func.max(whole).label("last")
+    fully_proved = case((_is_fully_proved(checks), at))
+    spans = func.min(fully_proved).label("first"), func.max(fully_proved).label("last")
     all_of_it = func.min(at).label("oldest"), func.max(at).label("newest")
     columns = checks.c.facility, checks.c.content
     return select(*columns, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*columns).subquery()

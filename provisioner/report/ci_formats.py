@@ -261,13 +261,13 @@ def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) ->
     cases = [JUnitCase(_WHOLE, "the inventory has no error", overall)]
     counts: Counter[str] = Counter()
     for problem in problems:
-        place = path_from(folder, problem.file) if problem.file else _WHOLE
-        name = f"{problem.code}: {problem.object or place}"
+        position = path_from(folder, problem.file) if problem.file else _WHOLE
+        name = f"{problem.code}: {problem.object or position}"
         counts[name] += 1
         # A name twice in a suite is one case for those who read it.
         unique = f"{name} ({counts[name]})" if counts[name] > 1 else name
-        where = f"{place}:{problem.line}:{problem.column}" if problem.line else place
+        where = f"{position}:{problem.line}:{problem.column}" if problem.line else position
         text = "\n".join(part for part in (where, problem.message, problem.hint) if part)
         outcome = JUnitOutcome(_JUNIT_ELEMENTS[problem.severity], problem.code, problem.message, text)
-        cases.append(JUnitCase(place, unique, outcome))
+        cases.append(JUnitCase(position, unique, outcome))
     return junit_xml("provisioner validate", cases, seconds=0.0, at=at)

@@ -171,8 +171,8 @@ def _change_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
 def _totals_table(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
     if not totals:
         return
-    rest = [v for v in SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)]
-    columns = (Verdict.UP, *rest)
+    other_verdicts = [v for v in SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)]
+    columns = (Verdict.UP, *other_verdicts)
     yield f"| {noun} | {say('paths')} | {' | '.join(say.word(verdict) for verdict in columns)} |"
     yield f"|---|--:|{'--:|' * len(columns)}"
     ranked = sorted(totals, key=lambda total: (total.up - total.paths, total.name))[:_ROWS]

@@ -163,8 +163,8 @@ def _heading_lines(result: VerifyResult, say: Translator, *, color: bool) -> Ite
 
 
 def _totals_table(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
-    rest = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
-    columns = (Verdict.UP, *rest)
+    other_verdicts = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
+    columns = (Verdict.UP, *other_verdicts)
     names = [noun, say("paths"), *(say.word(v) for v in columns)]
     rows = [[t.name, str(t.paths), *(str(t.counts.get(v, 0)) for v in columns)] for t in totals]
     return text_table(names, rows, numbers=True)
@@ -362,8 +362,8 @@ def sentence(result: VerifyResult, say: Translator = ENGLISH) -> str:
         return say("no path was checked")
     if total.up == total.paths:
         return say.plural("the path is up", "all {n} paths are up", total.paths)
-    rest = [f"{total.counts[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and v in total.counts]
-    values = {"up": total.up, "others": ", ".join(rest)}
+    other_states = [f"{total.counts[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and v in total.counts]
+    values = {"up": total.up, "others": ", ".join(other_states)}
     return say.plural("{up} of {n} path is up: {others}", "{up} of {n} paths are up: {others}", total.paths, **values)
 
 
@@ -409,8 +409,8 @@ def _maintenance_ending(result: VerifyResult, say: Translator) -> str:
     failing = ", ".join(f"{would_be[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and would_be[v])
     paths = say.counted(len(result.paths), "path")
     share = say("{count} of {paths} in maintenance", count=len(inside), paths=paths)
-    rest = say("without it {failing}", failing=failing) if failing else say("without it all would be up")
-    return say("{share}: {rest}; not counted as up, no alarm raised", share=share, rest=rest) if inside else ""
+    other_states = say("without it {failing}", failing=failing) if failing else say("without it all would be up")
+    return say("{share}: {rest}; not counted as up, no alarm raised", share=share, rest=other_states) if inside else ""
 
 
 def _share_ending(result: VerifyResult, say: Translator) -> str:

@@ -256,14 +256,14 @@ class CallCard:
 
 def overview_page(sheet: PageSheet) -> str:
     """Return the overview: incidents, numbers, map, carriers."""
-    board, c = sheet.board, PageWords(sheet.board, sheet.links, sheet.now)
+    board, words = sheet.board, PageWords(sheet.board, sheet.links, sheet.now)
     total, paths_up = sum(board.counts.values()), board.counts.get("up", 0)
     if not total:
-        sentence = c.t("No path was verified yet")
+        sentence = words.t("No path was verified yet")
     elif paths_up == total:
-        sentence = c.t("All {paths} are up", paths=c.paths(total))
+        sentence = words.t("All {paths} are up", paths=words.paths(total))
     else:
-        sentence = c.t("{up} of {paths} are up", up=c.number(paths_up), paths=c.paths(total))
+        sentence = words.t("{up} of {paths} are up", up=words.number(paths_up), paths=words.paths(total))
     placed = tiles(board.scheme)
 
     def address(verdict: str) -> str:
@@ -272,9 +272,9 @@ def overview_page(sheet: PageSheet) -> str:
     return sheet.made(
         "overview",
         sentence,
-        c.t("Overview"),
+        words.t("Overview"),
         sentence=sentence,
-        numbers=c.numbers(board.counts),
+        numbers=words.numbers(board.counts),
         address=None if sheet.links.is_file or not sheet.sees_facilities else address,
         incidents=board.incidents[:_FIRST_INCIDENTS],
         incidents_total=len(board.incidents),
@@ -285,17 +285,17 @@ def overview_page(sheet: PageSheet) -> str:
 
 def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
     """Return the list of chosen incidents."""
-    c = PageWords(sheet.board, sheet.links, sheet.now)
+    words = PageWords(sheet.board, sheet.links, sheet.now)
     part, rows = part_of(choose_incidents(sheet.board, choice), choice.page, size)
     return sheet.made(
         "incidents",
-        c.t("Incidents"),
-        c.t("Incidents"),
+        words.t("Incidents"),
+        words.t("Incidents"),
         choice=choice,
         part=part,
         shown=rows,
-        verdicts=_verdicts(c),
-        layers=[(layer, c.words["Layer"].get(layer, layer)) for layer in layers_of(sheet.board.incidents)],
+        verdicts=_verdicts(words),
+        layers=[(layer, words.words["Layer"].get(layer, layer)) for layer in layers_of(sheet.board.incidents)],
         **_lists(sheet),
         page_address=lambda number: sheet.links.to(INCIDENTS, **choice.at(number)),
     )
@@ -303,24 +303,24 @@ def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> 
 
 def facilities_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
     """Return the list of chosen facilities."""
-    c = PageWords(sheet.board, sheet.links, sheet.now)
+    words = PageWords(sheet.board, sheet.links, sheet.now)
     part, rows = part_of(choose_facilities(sheet.board, choice), choice.page, size)
     return sheet.made(
         "facilities",
-        c.t("Facilities"),
-        c.t("Facilities"),
+        words.t("Facilities"),
+        words.t("Facilities"),
         choice=choice,
         part=part,
         shown=rows,
-        verdicts=[*_verdicts(c), (NOT_CARRIED, c.t("not carried"))],
-        sorts=[("worst", c.t("worst first")), ("name", c.t("name")), ("since", c.t("longest first"))],
+        verdicts=[*_verdicts(words), (NOT_CARRIED, words.t("not carried"))],
+        sorts=[("worst", words.t("worst first")), ("name", words.t("name")), ("since", words.t("longest first"))],
         **_lists(sheet),
         page_address=lambda number: sheet.links.to(FACILITIES, **choice.at(number)),
     )
 
 
-def _verdicts(c: PageWords) -> list[tuple[str, str]]:
-    return [(verdict, c.words["Verdict"][verdict]) for verdict in WORST_FIRST]
+def _verdicts(words: PageWords) -> list[tuple[str, str]]:
+    return [(verdict, words.words["Verdict"][verdict]) for verdict in WORST_FIRST]
 
 
 def _lists(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -356,10 +356,12 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     facility = sheet.board.by_id.get(id_)
     if facility is None:
         return None
-    c = PageWords(sheet.board, sheet.links, sheet.now)
+    words = PageWords(sheet.board, sheet.links, sheet.now)
     paths_up = facility.counts.get("up", 0)
-    summary = c.t("{up} of {paths} are up", up=paths_up, paths=c.paths(len(facility.paths))) if facility.paths else ""
-    strips = _night_strips(sheet.past, facility, c)
+    summary = (
+        words.t("{up} of {paths} are up", up=paths_up, paths=words.paths(len(facility.paths))) if facility.paths else ""
+    )
+    strips = _night_strips(sheet.past, facility, words)
     span = Span(sheet.now - timedelta(days=NIGHTS), sheet.now)
     shares = sheet.past.measured(f"{facility.folder}/{facility.id}/", span) if strips else {}
     measured = total_of(shares[name] for name in {path.name for path in facility.paths} if name in shares)
@@ -368,20 +370,20 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
         facility.name,
         one=facility,
         summary=summary,
-        paths=[(path, strips.get(path.name), c.available(shares.get(path.name))) for path in facility.paths],
-        available=c.available(measured),
-        unmeasured=c.percent(measured.unmeasured_share),
+        paths=[(path, strips.get(path.name), words.available(shares.get(path.name))) for path in facility.paths],
+        available=words.available(measured),
+        unmeasured=words.percent(measured.unmeasured_share),
         has_nights=bool(strips),
         levels=LEVELS,
         may_call=sheet.calls,
     )
 
 
-def _night_strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[WorstOfDay]]:
+def _night_strips(past: Past, facility: FacilityRow, words: PageWords) -> Mapping[str, Sequence[WorstOfDay]]:
     if not facility.paths:
         return {}
-    strips = past.nights(f"{facility.folder}/{facility.id}/", c.today, NIGHTS)
-    blank = [WorstOfDay(day) for day in days_until(c.today, NIGHTS)]
+    strips = past.nights(f"{facility.folder}/{facility.id}/", words.today, NIGHTS)
+    blank = [WorstOfDay(day) for day in days_until(words.today, NIGHTS)]
     return {path.name: strips.get(path.name, blank) for path in facility.paths} if strips else {}
 
 

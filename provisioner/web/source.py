@@ -431,22 +431,22 @@ def strip(squares: tuple[WorstOfDay, ...], language: Language) -> Markup:
 def _night_square(square: WorstOfDay, language: Language) -> Markup:
     if square.verdict == "up":
         return _UP
-    t, labels = page_translator(language), words_of(language)["Verdict"]
-    label = labels.get(square.verdict, square.verdict) if square.verdict else t("not measured")
+    translate, labels = page_translator(language), words_of(language)["Verdict"]
+    label = labels.get(square.verdict, square.verdict) if square.verdict else translate("not measured")
     tone = square.verdict if square.verdict in WORST_FIRST else "blank"
     return _OTHER.format(tone=tone, day=day_text(square.day, language), word=label)
 
 
 def strip_words(squares: Sequence[WorstOfDay], language: Language) -> str:
     """Count the nights of a row in words, best verdict first."""
-    t, labels = page_translator(language), words_of(language)["Verdict"]
+    translate, labels = page_translator(language), words_of(language)["Verdict"]
     verdicts = [square.verdict for square in squares]
     counted = [
         f"{verdicts.count(verdict)} {labels[verdict]}" for verdict in reversed(WORST_FIRST) if verdict in verdicts
     ]
     if unseen := verdicts.count(""):
-        counted.append(t("{n} not measured", n=unseen))
-    return f"{t('The last {n} nights:', n=len(squares))} {', '.join(counted)}"
+        counted.append(translate("{n} not measured", n=unseen))
+    return f"{translate('The last {n} nights:', n=len(squares))} {', '.join(counted)}"
 
 
 def _mark(history: History) -> str:

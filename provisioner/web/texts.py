@@ -136,9 +136,9 @@ def page_translator(language: Language) -> Translator:
 @lru_cache(maxsize=len(Language))
 def words_of(language: Language) -> Mapping[str, dict[str, str]]:
     """Return translations of values, by the name of their enumeration."""
-    t = page_translator(language)
-    labels = {kind.__name__: {value.value: t.word(value, _english(value)) for value in kind} for kind in _LISTS}
-    labels["Verdict"][""] = t("not carried")
+    translate = page_translator(language)
+    labels = {kind.__name__: {value.value: translate.word(value, _english(value)) for value in kind} for kind in _LISTS}
+    labels["Verdict"][""] = translate("not carried")
     return labels
 
 
@@ -159,16 +159,16 @@ def day_text(day: date, language: Language) -> str:
     return f"{day:%d/%m/%Y}" if language is Language.VI else day.isoformat()
 
 
-def age(since: datetime | None, now: datetime, t: Translator) -> str:
+def age(since: datetime | None, now: datetime, translate: Translator) -> str:
     """Format the time since a moment in one unit; empty for `None`."""
     if since is None:
         return ""
     minutes = max(0, int((now - since).total_seconds() // 60))
     if minutes < _HOUR_MINUTES:
-        return t("{n} min", n=minutes)
+        return translate("{n} min", n=minutes)
     if minutes < 2 * _DAY_MINUTES:
-        return t("{n} h", n=minutes // _HOUR_MINUTES)
-    return t.plural("{n} day", "{n} days", minutes // _DAY_MINUTES)
+        return translate("{n} h", n=minutes // _HOUR_MINUTES)
+    return translate.plural("{n} day", "{n} days", minutes // _DAY_MINUTES)
 
 
 @cache

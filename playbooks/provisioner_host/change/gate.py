@@ -105,9 +105,9 @@ class _EarlyReads:
 
 
 def _errors(request: GateRequest) -> dict[str, list[str]]:
-    read, away = ([path["name"] for path in listed] for listed in (request["paths"], request["away"]))
+    read, absent = ([path["name"] for path in listed] for listed in (request["paths"], request["away"]))
     errors = source_log.last_errors(read, _LOG_S) if read else {}
-    return errors | (source_log.last_errors(away, _TRIES_S) if away else {})
+    return errors | (source_log.last_errors(absent, _TRIES_S) if absent else {})
 
 
 def _asks(request: GateRequest) -> bool:
@@ -300,12 +300,12 @@ def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None
         reads = _reads_of(request, samples)
         if not switched:
             samples.follow()
-    away = {(p["address"], p["port"]) for p in request["away"]} & firewall.installed_places().cameras
+    absent = {(p["address"], p["port"]) for p in request["away"]} & firewall.installed_places().cameras
     return {
         "unit": units.active(UNIT_MEDIAMTX) if early is None else early.unit,
         "api_error": scrub(samples.error),
         "tunnel": {"routes": [], "peers": {}},
-        "devices": reach.connect_all(away, _PORT_S),
+        "devices": reach.connect_all(absent, _PORT_S),
         "paths": {
             path["name"]: {
                 "samples": [samples.first.get(path["name"]), samples.last.get(path["name"])],

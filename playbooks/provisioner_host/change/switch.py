@@ -41,9 +41,9 @@ def health(names: list[str], peers: Collection[str], sentinel: str | None, *, ru
     if rules:
         live = firewall.live()
         read.firewall = live is not None
-        wrong = firewall.differences(firewall.intended(paths.NFT_FILE), live)
-        if wrong:
-            raise Failed(f"the live rules differ from the file: {wrong[0]['name']}")
+        faults = firewall.differences(firewall.intended(paths.NFT_FILE), live)
+        if faults:
+            raise Failed(f"the live rules differ from the file: {faults[0]['name']}")
     live_peers = tunnel.live_peers("")
     if live_peers is None:
         raise Failed("the tunnel is not up")

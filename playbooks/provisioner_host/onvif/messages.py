@@ -144,8 +144,8 @@ def _remaining_s(until: float) -> float:
 def _received(link: socket.socket, until: float) -> bytes:
     """Receive until the answer is complete or the connection ends."""
     received = bytearray()
-    whole = None
-    while whole is None or not whole(received):
+    complete = None
+    while complete is None or not complete(received):
         link.settimeout(_remaining_s(until))
         part = link.recv(_BLOCK)
         if not part:
@@ -153,8 +153,8 @@ def _received(link: socket.socket, until: float) -> bytes:
         received += part
         if len(received) > MOST_BYTES + _LONGEST_HEAD:
             raise NoAnswer("it is larger than any answer")
-        if whole is None:
-            whole = _end_of(received)
+        if complete is None:
+            complete = _end_of(received)
     return bytes(received)
 
 

@@ -268,7 +268,7 @@ def readers_of(listed: list[dict[str, Any]]) -> dict[str, list[str]]:
     """
     readers = {item["name"]: item["readers"] for item in listed if item.get("readers")}
     try:
-        known = {one.get("id") for one in reader_sessions()} if readers else set()
+        known = {session.get("id") for session in reader_sessions()} if readers else set()
     except (Failed, FileNotFoundError):
         known = None
     alive = {

@@ -174,17 +174,17 @@ def _pushes(user: Mapping[str, Any]) -> str:
     return str(right.get("path", "")) if is_his else ""
 
 
-def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...]) -> str:
+def _with_users(text: str, out: Collection[str], restored: tuple[dict[str, Any], ...]) -> str:
     """Remove or insert users who push paths, sorted by path."""
     users = users_of(text)
     if users is None:
         raise Unclear("the relay's file has its users in another form than ours")
     remaining = [user for user in users if _pushes(user) not in out]
     names = {user.get("user") for user in remaining}
-    if twice := [user["user"] for user in back if user.get("user") in names]:
+    if twice := [user["user"] for user in restored if user.get("user") in names]:
         raise Failed(f"{twice[0]} is of what is held, and the new file has a user of that name")
     readers = [user for user in remaining if not _pushes(user)]
-    pushing = sorted((user for user in (*remaining, *back) if _pushes(user)), key=_pushes)
+    pushing = sorted((user for user in (*remaining, *restored) if _pushes(user)), key=_pushes)
     line = USERS_LINE + json.dumps([*readers, *pushing], ensure_ascii=False)
     return "".join(
         line + "\n" if old_line.startswith(USERS_LINE) else old_line for old_line in text.splitlines(keepends=True)
@@ -192,18 +192,24 @@ def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...
 
 
 def _with_paths(
-    text: str, out: Collection[str], back: Mapping[str, FrozenLine], key: str, users: tuple[dict[str, Any], ...] = ()
+    text: str,
+    out: Collection[str],
+    restored: Mapping[str, FrozenLine],
+    key: str,
+    users: tuple[dict[str, Any], ...] = (),
 ) -> str:
     """Remove or insert paths and their `users`, sorted by name."""
     present = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
-    if twice := sorted({name for name, _ in present} & back.keys()):
+    if twice := sorted({name for name, _ in present} & restored.keys()):
         raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
     remaining = [(name, line) for name, line in present if name not in out]
-    listed = sorted([*remaining, *((name, frozen.line) for name, frozen in back.items())]) if back else remaining
+    listed = (
+        sorted([*remaining, *((name, frozen.line) for name, frozen in restored.items())]) if restored else remaining
+    )
     first, rest = _lines_around_paths(text)
     result = "".join([*first, *(line for _, line in listed), *rest])
     if users:
-        result = _with_users(result, out, users if back else ())
+        result = _with_users(result, out, users if restored else ())
     return _renamed(text, result, key)
 
 
@@ -311,8 +317,8 @@ def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
 def _with_frozen_rules(text: str, out: Collection[str], cameras: Iterable[str], onvif: Iterable[str]) -> str:
     sets = revocable_texts.elements_in(text)
 
-    def listed(name: str, back: Iterable[str]) -> list[str]:
-        return sorted({element for element in (*sets.get(name, ()), *back) if element not in out}, key=_by_number)
+    def listed(name: str, restored: Iterable[str]) -> list[str]:
+        return sorted({element for element in (*sets.get(name, ()), *restored) if element not in out}, key=_by_number)
 
     rest = "".join(revocable_texts.with_elements(text, {**sets, "cameras": listed("cameras", cameras)}))
     return revocable_texts.with_onvif_devices(rest, listed("onvif", onvif))
@@ -340,8 +346,8 @@ def _below(name: str, text: str) -> dict[str, Any]:
 
 def _with_frozen_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports: Mapping[str, int]) -> str:
     document = json.loads(text)
-    for name, back in (("keys", keys), ("ports", ports)):
-        entries = {key: value for key, value in _below(name, text).items() if key not in out} | dict(back)
+    for name, restored in (("keys", keys), ("ports", ports)):
+        entries = {key: value for key, value in _below(name, text).items() if key not in out} | dict(restored)
         # Sites' ports are there where there are some.
         if entries or name == "keys":
             document[name] = entries

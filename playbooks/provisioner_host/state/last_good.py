@@ -110,7 +110,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
     folder = folder or paths.LAST_GOOD
     state = state_of(folder)
     before = state["units"]
-    wrong: list[str] = []
+    faults: list[str] = []
     changed: list[str] = []
     relay_changed: list[bool] = []
     read_before = relay.read_file()
@@ -119,10 +119,10 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
         try:
             step()
         except (Failed, OSError) as error:
-            wrong.append(words_of(error))
+            faults.append(words_of(error))
 
     attempt(lambda: _stop_quarantine_unit(state))
-    attempt(lambda: changed.extend(restore_files(folder, wrong)))
+    attempt(lambda: changed.extend(restore_files(folder, faults)))
     attempt(second_tunnel.give_back)
     attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
     attempt(lambda: units.relabel(Path(saved["path"]) for saved in state["files"]))
@@ -137,11 +137,11 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
         attempt(lambda: restore_carriers(folder))
     if live:
         units.systemctl("daemon-reload", check=False)
-    if wrong:
-        raise Failed("; ".join(wrong))
+    if faults:
+        raise Failed("; ".join(faults))
 
 
-def restore_files(folder: Path, wrong: list[str]) -> list[str]:
+def restore_files(folder: Path, faults: list[str]) -> list[str]:
     """Restore files without a step of their own; return changed paths."""
     state = state_of(folder)
     apart = {paths.MEDIAMTX_FILE, *CARRIERS}
@@ -153,7 +153,7 @@ def restore_files(folder: Path, wrong: list[str]) -> list[str]:
             if Path(saved["path"]) not in apart and _restore_file(folder, saved):
                 changed.append(str(saved["path"]))
         except OSError as error:
-            wrong.append(f"{saved['path']}: {words_of(error)}")
+            faults.append(f"{saved['path']}: {words_of(error)}")
     return changed + [text for text in state["absent"] if Path(text) not in apart and _remove(Path(text))]
 
 

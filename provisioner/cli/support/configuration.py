@@ -200,17 +200,17 @@ def _parsed_toml(file: Path, data: bytes) -> tuple[str, dict[str, object]]:
 def _setting_values(file: Path, data: bytes, mode: int) -> Iterator[tuple[str, str]]:
     text, document = _parsed_toml(file, data)
     for key, value in document.items():
-        place, setting = f"{file}:{_line_of(text, key)}", SETTINGS.get(key)
+        position, setting = f"{file}:{_line_of(text, key)}", SETTINGS.get(key)
         if setting is None:
             hint = did_you_mean(key, SETTINGS, f"the settings are {', '.join(SETTINGS)}")
-            raise UsageError(f"{place}: there is no setting {printable(key, _SHOWN)!r}", hint=hint)
+            raise UsageError(f"{position}: there is no setting {printable(key, _SHOWN)!r}", hint=hint)
         try:
             value_text = setting.words(value, file.parent)
         except _NotSuchAValueError as error:
-            raise UsageError(f"{place}: {key} is {error}", hint=_SEE) from None
+            raise UsageError(f"{position}: {key} is {error}", hint=_SEE) from None
         if "://" in value_text and mode & (stat.S_IRGRP | stat.S_IROTH):
             hint = f"a URL may hold a password; take the others' right: chmod go= {file}"
-            raise UsageError(f"{place}: {key} is a URL, and the file may be read by others than you", hint=hint)
+            raise UsageError(f"{position}: {key} is a URL, and the file may be read by others than you", hint=hint)
         yield setting.variable, value_text
 
 

@@ -230,9 +230,9 @@ class _ContactRules:
 
     def _problem(self, name: str, code: str, message: str, hint: str, severity: Severity = Severity.ERROR) -> Problem:
         owner = f"contacts/{self.province}"
-        place = self.view.places.at(owner, "contacts", self.number, name)
+        position = self.view.places.at(owner, "contacts", self.number, name)
         text = f"contacts {self.province}: contact {self.number + 1} ({self.contact.facility}): {name}: {message}"
-        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
+        return Problem(position.file, position.line, position.column, code, text, hint, owner, severity)
 
 
 def _duplicate_problems(view: ContactsView, province: str, file: ContactsFile) -> Iterator[Problem]:
@@ -243,14 +243,14 @@ def _duplicate_problems(view: ContactsView, province: str, file: ContactsFile) -
         first = first_numbers.setdefault(key, number)
         earlier = file.contacts[first]
         if first != number and contact.valid_from <= (earlier.valid_to or date.max) and earlier.valid_from <= until:
-            place = view.places.at(f"contacts/{province}", "contacts", number, "full_name")
+            position = view.places.at(f"contacts/{province}", "contacts", number, "full_name")
             message = (
                 f"contacts {province}: contact {number + 1} ({contact.facility}): the same person has the same role"
                 f" in contact {first + 1}, at the same time"
             )
             hint = "keep one of the two"
             owner = f"contacts/{province}"
-            yield Problem(place.file, place.line, place.column, "contact-duplicate", message, hint, owner)
+            yield Problem(position.file, position.line, position.column, "contact-duplicate", message, hint, owner)
 
 
 def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:

@@ -393,11 +393,11 @@ class _ContactsPass:
             self.problems += problems_of(error, ParsedFile(source, owner, document.value, ContactsFile, secret=True))
             return
         if file.province != province:
-            place = source.at(("province",))
+            position = source.at(("province",))
             message = f"contacts {province}: the file is of {file.province}"
             hint = f"rename it to {file.province}.yml, or write province: {province}"
             self.problems.append(
-                Problem(place.file, place.line, place.column, "contacts-file-misplaced", message, hint, owner)
+                Problem(position.file, position.line, position.column, "contacts-file-misplaced", message, hint, owner)
             )
             return
         self.files[province] = file

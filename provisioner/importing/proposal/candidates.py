@@ -225,8 +225,8 @@ class SiteIndex:
         """Sites by ward, and each word of their names or street."""
         places: dict[tuple[str, str], list[str]] = {}
         for key, identity in self.identities.items():
-            for place in _neighbour_keys(identity):
-                places.setdefault(place, []).append(key)
+            for neighbour_key in _neighbour_keys(identity):
+                places.setdefault(neighbour_key, []).append(key)
         return places
 
     # --- what an identity is, and may be ----------------------------------------------------------

@@ -129,7 +129,7 @@ class FacilityRegistry:
         inventory = self.baseline.inventory
         existing = inventory.facilities.get(facility)
         if existing is None:
-            if any(facility in stone.object.split("/") for stone in inventory.allocations.tombstones):
+            if any(facility in tombstone.object.split("/") for tombstone in inventory.allocations.tombstones):
                 self._say(row, error("id-retired", facility=facility), "facility_id", facility)
                 return None
             return ""
@@ -176,8 +176,8 @@ class FacilityRegistry:
         yield from self.baseline.inventory.facilities
         yield from self.new
         yield from (owner.removeprefix("facility/") for owner in self.baseline.broken)
-        for stone in self.baseline.inventory.allocations.tombstones:
-            yield from stone.object.split("/")
+        for tombstone in self.baseline.inventory.allocations.tombstones:
+            yield from tombstone.object.split("/")
 
     def _province(self, row: ReadRow) -> str | None:
         """Return a row's province slug, "" if not needed, `None` if unknown."""

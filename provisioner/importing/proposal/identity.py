@@ -124,8 +124,8 @@ def unit_part(text: str) -> Part:
     match = _TYPE.fullmatch(key)
     if match is None:
         return Part(key, "".join(marked))
-    kind, rest = (match[1], match[2]) if match[1] else (match[3], match[4])
-    return Part(rest, "".join(marked[len(words) - rest.count("-") - 1 :]), _TYPES[kind])
+    kind, rest_words = (match[1], match[2]) if match[1] else (match[3], match[4])
+    return Part(rest_words, "".join(marked[len(words) - rest_words.count("-") - 1 :]), _TYPES[kind])
 
 
 @lru_cache(maxsize=_CACHED)

@@ -140,9 +140,9 @@ class Table:
 
     def at(self, row: int, key: str = "") -> CellPosition:
         """Return the position of a row's cell, or of the row."""
-        place = self.places.get(key, 0)
+        column_number = self.places.get(key, 0)
         header = self.form.by_key[key].header if key in self.form.by_key else ""
-        return replace(self.position, row=row, column=place, header=header)
+        return replace(self.position, row=row, column=column_number, header=header)
 
 
 @dataclass
@@ -236,9 +236,9 @@ def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list
 def _repetitions(header: Header) -> Iterator[int]:
     """Yield the columns at which a first key of tables repeats."""
     keys: set[str] = set()
-    for place, column in sorted(header.columns.items()):
+    for column_number, column in sorted(header.columns.items()):
         if column.key in keys and column.key in _BEGINNINGS:
-            yield place
+            yield column_number
         keys.add(column.key)
 
 
@@ -246,8 +246,8 @@ def _header_in(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Ce
     form = _form(filled, texts)
     if form is None:
         return None
-    columns = {place: column for place, cells in texts.items() if (column := _column(form, cells))}
-    lowest = {place: cells[-1] for place, cells in texts.items()}
+    columns = {column_number: column for column_number, cells in texts.items() if (column := _column(form, cells))}
+    lowest = {column_number: cells[-1] for column_number, cells in texts.items()}
     return Header(form, block[0], block[-1], columns, lowest)
 
 
@@ -307,7 +307,7 @@ def _version_remark(filled: FilledGrid) -> Remark | None:
 
 def _neighbour(headers: tuple[Header, ...], header: Header) -> int | None:
     starts = [min(h.columns) for h in headers if h.first_row == header.first_row]
-    return min((place for place in starts if place > min(header.columns)), default=None)
+    return min((column_number for column_number in starts if column_number > min(header.columns)), default=None)
 
 
 @dataclass
@@ -323,20 +323,20 @@ class _TableReader:
         places = dict(self._columns_by_key())
         rows = tuple(self._table_rows(places))
         self._judge_columns(places)
-        of_data = {key: place for key, place in places.items() if key != "number"}
+        of_data = {key: column_number for key, column_number in places.items() if key != "number"}
         return Table(self.position, self.header.form, self.header.last_row, of_data, rows)
 
     def _columns_by_key(self) -> Iterator[tuple[str, int]]:
         keys: set[str] = set()
-        for place, column in sorted(self.header.columns.items()):
+        for column_number, column in sorted(self.header.columns.items()):
             if column.key in keys:
-                self._at_header(place, error("column-duplicate", header=column.header))
-            elif not is_password_header(self.header.texts[place].text):
+                self._at_header(column_number, error("column-duplicate", header=column.header))
+            elif not is_password_header(self.header.texts[column_number].text):
                 keys.add(column.key)
-                yield column.key, place
+                yield column.key, column_number
 
-    def _at_header(self, place: int, remark: Remark, header: str = "") -> None:
-        position = replace(self.position, row=self.header.last_row, column=place, header=header)
+    def _at_header(self, column_number: int, remark: Remark, header: str = "") -> None:
+        position = replace(self.position, row=self.header.last_row, column=column_number, header=header)
         self.findings.append(Finding(position, remark))
 
     # --- rows -------------------------------------------------------------------------------------
@@ -349,7 +349,7 @@ class _TableReader:
     def _table_rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
         last, above = self.header.last_row, dict[str, Cell]()
         for number in self._body_rows():
-            row = {key: self.filled.grid.at(number, place) for key, place in places.items()}
+            row = {key: self.filled.grid.at(number, column_number) for key, column_number in places.items()}
             filled_cells = {key: cell for key, cell in row.items() if not cell.is_empty}
             if (
                 not filled_cells
@@ -364,7 +364,8 @@ class _TableReader:
                 self.findings.append(Finding(replace(self.position, row=number), remark))
                 continue
             cells = {
-                key: self._cell(number, place, self.header.form.by_key[key], above) for key, place in places.items()
+                key: self._cell(number, column_number, self.header.form.by_key[key], above)
+                for key, column_number in places.items()
             }
             above = {key: cell for key, cell in cells.items() if cell is not None}
             yield TableRow(number, {key: cell for key, cell in above.items() if key != "number"})
@@ -391,61 +392,69 @@ class _TableReader:
         texts = {key: clean(cell.text) for key, cell in cells.items() if key != "number"}
         return texts == EXAMPLES[self.header.form.kind]
 
-    def _cell(self, number: int, place: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
+    def _cell(self, number: int, column_number: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
         """Return a cell, resolving merged ranges and "as above"."""
-        below = self.filled.below(number, place)
+        below = self.filled.below(number, column_number)
         if below is not None:
             if not column.own:
                 return None if below.is_empty else below
             if not below.is_empty:
-                self._at(number, place, column, error("cell-merged"))
+                self._at(number, column_number, column, error("cell-merged"))
             return None
-        cell = self.filled.grid.at(number, place)
+        cell = self.filled.grid.at(number, column_number)
         if cell.is_empty:
             return None
         if not _is_ditto(cell):
             return cell
         if column.own or column.key not in above:
-            self._at(number, place, column, error("ditto-own" if column.own else "ditto-nothing"))
+            self._at(number, column_number, column, error("ditto-own" if column.own else "ditto-nothing"))
             return None
         return replace(above[column.key], row=number)
 
-    def _at(self, number: int, place: int, column: Column, remark: Remark) -> None:
-        self.findings.append(Finding(replace(self.position, row=number, column=place, header=column.header), remark))
+    def _at(self, number: int, column_number: int, column: Column, remark: Remark) -> None:
+        self.findings.append(
+            Finding(replace(self.position, row=number, column=column_number, header=column.header), remark)
+        )
 
     # --- columns ----------------------------------------------------------------------------------
 
     def _judge_columns(self, places: Mapping[str, int]) -> None:
         """Report columns that are not read, without their values."""
         read_columns = set(places.values())
-        for place in sorted(self._filled_columns() - read_columns):
-            header = self.header.texts.get(place)
+        for column_number in sorted(self._filled_columns() - read_columns):
+            header = self.header.texts.get(column_number)
             if header is None:
-                self._at_header(place, warning("column-nameless"))
+                self._at_header(column_number, warning("column-nameless"))
             elif is_password_header(header.text):
-                self._at_header(place, error("column-password"))
-            elif place not in self.header.columns:
-                self._report_unknown_column(place, header.text)
-        for key, place in places.items():
+                self._at_header(column_number, error("column-password"))
+            elif column_number not in self.header.columns:
+                self._report_unknown_column(column_number, header.text)
+        for key, column_number in places.items():
             column = self.header.form.by_key[key]
-            if not column.stored and place in self._filled_columns():
-                self._at_header(place, note("column-not-kept"), column.header)
-            if place in self.filled.grid.hidden_columns:
-                self._at_header(place, warning("column-hidden"), column.header)
+            if not column.stored and column_number in self._filled_columns():
+                self._at_header(column_number, note("column-not-kept"), column.header)
+            if column_number in self.filled.grid.hidden_columns:
+                self._at_header(column_number, warning("column-hidden"), column.header)
 
-    def _report_unknown_column(self, place: int, text: str) -> None:
+    def _report_unknown_column(self, column_number: int, text: str) -> None:
         other_form = next((form for form in FORMS if form.find(text)), None)
         if other_form:
-            self._at_header(place, warning("column-elsewhere", sheet=other_form.title), safe_words(text))
+            self._at_header(column_number, warning("column-elsewhere", sheet=other_form.title), safe_words(text))
         else:
-            self._at_header(place, warning("column-unknown"), safe_words(text))
+            self._at_header(column_number, warning("column-unknown"), safe_words(text))
 
     def _filled_columns(self) -> set[int]:
-        columns = {place for place, cell in self.header.texts.items() if is_password_header(cell.text)}
+        columns = {column_number for column_number, cell in self.header.texts.items() if is_password_header(cell.text)}
         for number in self._body_rows():
-            columns.update(place for place, cell in self.filled.grid.rows[number].items() if not cell.is_empty)
+            columns.update(
+                column_number for column_number, cell in self.filled.grid.rows[number].items() if not cell.is_empty
+            )
         leftmost = min(self.header.columns)
-        return {place for place in columns if place >= leftmost and (self.right is None or place < self.right)}
+        return {
+            column_number
+            for column_number in columns
+            if column_number >= leftmost and (self.right is None or column_number < self.right)
+        }
 
 
 def _is_ditto(cell: Cell) -> bool:

@@ -135,12 +135,12 @@ def prometheus_file(places: ScrapePlaces) -> str:
     return "# Written by `provisioner monitoring`.\n" + yaml.safe_dump(config, sort_keys=False, width=120)
 
 
-def _targets(place: str) -> Document:
-    return {"static_configs": [_below(place)]}
+def _targets(target: str) -> Document:
+    return {"static_configs": [_below(target)]}
 
 
-def _below(place: str) -> Document:
-    return {"targets": [place]}
+def _below(target: str) -> Document:
+    return {"targets": [target]}
 
 
 def _agents(places: tuple[str, ...]) -> Document:

@@ -164,9 +164,9 @@ def _deliver_to_alertmanager(outgoing: Outgoing, patience: HttpLimits) -> Delive
     body, login = body_of(list(outgoing.alerts)), server_login(outgoing.secrets)
 
     def attempt(seconds: float) -> int:
-        place = url.rstrip("/") + _ALERTS_PATH
+        address = url.rstrip("/") + _ALERTS_PATH
         return post(
-            place, body, {}, seconds=seconds, login=login, authorities=patience.authorities, named=patience.named
+            address, body, {}, seconds=seconds, login=login, authorities=patience.authorities, named=patience.named
         )
 
     return Delivered(try_often(attempt, patience).attempts)

@@ -175,7 +175,7 @@ def _numbers(news: NightNews, say: Translator) -> list[Document]:
             news,
         )
         for counts in news.provinces
-        if any(counts.turns[turn] for turn in (Turn.NEW, Turn.CHANGED, Turn.STANDING))
+        if any(counts.turns[change] for change in (Turn.NEW, Turn.CHANGED, Turn.STANDING))
     ]
 
 

@@ -101,7 +101,7 @@ def letter_of(news: NightNews, language: Language) -> Letter:
     title = say("Night of {day}", day=written_day(news.day, say))
     subject = f"[provisioner {news.inventory}] {title}: {_news_summary(news, say)}"
     parts = [_Part(title, tuple((line, ()) for line in _news_head_lines(news, say)))]
-    parts += [part for turn in Turn if (part := _items_part(news, turn, say)).lines]
+    parts += [part for change in Turn if (part := _items_part(news, change, say)).lines]
     if not news.items:
         parts += [part for part in (_provinces(news.provinces, say),) if part.lines]
     return _letter_with(subject, parts, _news_foot(news, say), language)
@@ -119,16 +119,16 @@ def _news_head_lines(news: NightNews, say: Translator) -> Iterator[str]:
 def _news_summary(news: NightNews, say: Translator) -> str:
     if not news.has_changed and not news.turns[Turn.STANDING]:
         return say("all paths up") if news.counts["paths"] else say("no changes")
-    counts = ", ".join(say(_SUBJECTS[turn], count=number) for turn in Turn if (number := news.turns[turn]))
+    counts = ", ".join(say(_SUBJECTS[change], count=number) for change in Turn if (number := news.turns[change]))
     return counts if news.has_changed else f"{say('no changes')}, {counts}"
 
 
-def _items_part(news: NightNews, turn: Turn, say: Translator) -> _Part:
-    items = news.of(turn)
+def _items_part(news: NightNews, change: Turn, say: Translator) -> _Part:
+    items = news.of(change)
     lines = [(_item_line(item, news, say), tuple(_item_details(item, say))) for item in items[:_MOST_ITEMS]]
     if (more := len(items) - _MOST_ITEMS) > 0:
         lines.append((say("and {count} more; the night's report has all", count=more), ()))
-    return _Part(say(_HEADINGS[turn]), tuple(lines))
+    return _Part(say(_HEADINGS[change]), tuple(lines))
 
 
 def _item_line(item: NewsItem, news: NightNews, say: Translator) -> str:

@@ -128,11 +128,11 @@ class NightNews:
     @property
     def has_changed(self) -> bool:
         """Whether the receiver has unknown news."""
-        return any(self.turns.get(turn, 0) for turn in (Turn.NEW, Turn.CHANGED, Turn.BACK)) or self.left > 0
+        return any(self.turns.get(change, 0) for change in (Turn.NEW, Turn.CHANGED, Turn.BACK)) or self.left > 0
 
-    def of(self, turn: Turn) -> tuple[NewsItem, ...]:
+    def of(self, change: Turn) -> tuple[NewsItem, ...]:
         """Return the items of a turn."""
-        return tuple(item for item in self.items if item.turn is turn)
+        return tuple(item for item in self.items if item.turn is change)
 
 
 def scope_name(receiver_scope: ReaderScope) -> str:
@@ -241,7 +241,7 @@ def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[New
         groups[item.turn, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(
             item
         )
-    for turn, items in by_turn.items():
+    for change, items in by_turn.items():
         by_key = {item.night_item.key: item for item in items}
         # A device's own faults are independent of its paths'.
         of_devices = [(item.night_item, item.night_item.cause) for item in items if item.night_item.is_device]
@@ -250,18 +250,18 @@ def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[New
             *of_devices,
         ):
             finding = Finding(cause, night_item.layer, night_item.object or night_item.name)
-            groups[turn, finding].append(by_key[night_item.key])
+            groups[change, finding].append(by_key[night_item.key])
     return tuple(sorted((_news_item_of(key, items, places) for key, items in groups.items()), key=_in_order))
 
 
 def _news_item_of(key: _Key, items: Sequence[_ComparedItem], places: _Places) -> NewsItem:
-    turn, finding = key
-    is_back = turn is Turn.BACK
+    change, finding = key
+    is_back = change is Turn.BACK
     # Of two carriers' evidence it is the same one each night.
     in_order = sorted(items, key=lambda item: item.night_item.key)
     details = [] if is_back else [detail for item in in_order if (detail := places.detail(item))]
     return NewsItem(
-        turn=turn,
+        turn=change,
         verdict=Verdict.UP if is_back else worst_of_verdicts(item.night_item.verdict for item in items),
         finding=replace(finding, detail=details[0]) if details else finding,
         paths=tuple(sorted(item.night_item.name for item in items if item.night_item.is_path)),
@@ -302,7 +302,7 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 def _by_turn(turned: Iterable[_ComparedItem], mended: Mapping[str, NotifiedProblem] | None = None) -> dict[str, int]:
     counts = Counter(item.turn for item in turned)
     counts[Turn.BACK] += len(mended or ())
-    return {turn.value: counts[turn] for turn in Turn}
+    return {change.value: counts[change] for change in Turn}
 
 
 def _province_counts(

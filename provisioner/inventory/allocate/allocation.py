@@ -273,10 +273,10 @@ def _site_tombstones(inventory: Inventory, frozen: Collection[str]) -> Iterator[
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, number=site.device_numbers[device])
 
 
-def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
+def tombstone_order(tombstone: Tombstone) -> tuple[str, int, int, int, str]:
     """Return a tombstone's sort key."""
-    address = stone.tunnel_address or (stone.prefix.network_address if stone.prefix else 0)
-    return stone.pool, int(address), stone.port or 0, stone.number or 0, stone.object
+    address = tombstone.tunnel_address or (tombstone.prefix.network_address if tombstone.prefix else 0)
+    return tombstone.pool, int(address), tombstone.port or 0, tombstone.number or 0, tombstone.object
 
 
 def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> Allocations:
@@ -398,7 +398,7 @@ class _Allocation:
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.ports if old else {}
         recorded_onvif: Mapping[str, int] = old.device_onvif_ports if old else {}
-        removed = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
+        removed = {tombstone.port for tombstone in self.tombstones if tombstone.pool == f"site/{facility.id}"}
         used = removed | set(recorded.values()) | set(recorded_onvif.values())
         free = _free_ports(self.inventory.settings.pools.first_site_port, used)
         return (
@@ -429,7 +429,7 @@ class _Allocation:
         """
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.device_numbers if old else {}
-        removed = {stone.number for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
+        removed = {tombstone.number for tombstone in self.tombstones if tombstone.pool == f"site/{facility.id}"}
         devices = numbered(facility, devices_of(facility))
         used = removed | set(recorded.values())
         free = (number for number in range(1, _devices_in(SHORTEST_PREFIX) + 1) if number not in used)

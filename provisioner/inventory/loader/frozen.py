@@ -68,8 +68,8 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
 
 def frozen_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Mapping[str, FrozenFacility]:
     """Return frozen facilities by id without building the inventory; errors as `valid_part`."""
-    frame = loaded.frame
-    if frame is None or not any(errors_of(check_inventory(loaded), tolerate)):
+    base_inventory = loaded.frame
+    if base_inventory is None or not any(errors_of(check_inventory(loaded), tolerate)):
         refuse_invalid(loaded, root, tolerate=tolerate)
         return {}
     accused, of_files = partition(errors_of((*loaded.problems, *loaded.rule_problems), tolerate))
@@ -77,13 +77,15 @@ def frozen_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] =
     while True:
         errors = _joined(errors, {**accused, **_under_other_names(loaded, accused)})
         # Errors that only a frozen facility causes in others do not count: a wrong load, a key without an owner.
-        accused, across = partition(errors_of(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
+        accused, across = partition(
+            errors_of(rules.check_across(_without(loaded, base_inventory, errors)), tolerate), errors
+        )
         if not accused:
             break
     if of_files or across:
         valid_inventory(loaded, root, tolerate=tolerate)
         raise _invalid(root, (*of_files, *across))
-    return {name: _frozen_facility(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
+    return {name: _frozen_facility(name, listed, loaded, base_inventory) for name, listed in sorted(errors.items())}
 
 
 def errors_of(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:
@@ -103,10 +105,10 @@ def _under_other_names(loaded: Loaded, errors: Errors) -> Errors:
     return {name: problems for name, problems in mine.items() if problems}
 
 
-def _without(loaded: Loaded, frame: BaseInventory, errors: Errors) -> rules.View:
+def _without(loaded: Loaded, base_inventory: BaseInventory, errors: Errors) -> rules.View:
     outlines = {name: outline for name, outline in loaded.outlines.items() if name not in errors}
     broken = loaded.broken | {f"facility/{name}" for name in errors}
-    return rules.View(frame, outlines, loaded.places, loaded.today, broken)
+    return rules.View(base_inventory, outlines, loaded.places, loaded.today, broken)
 
 
 def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
@@ -118,11 +120,13 @@ def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
     )
 
 
-def _frozen_facility(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: BaseInventory) -> FrozenFacility:
-    names = (name, *(old for old in old_facilities(frame.settings.moved, name) if old not in loaded.outlines))
+def _frozen_facility(
+    name: str, problems: tuple[Problem, ...], loaded: Loaded, base_inventory: BaseInventory
+) -> FrozenFacility:
+    names = (name, *(old for old in old_facilities(base_inventory.settings.moved, name) if old not in loaded.outlines))
     outline = loaded.outlines.get(name)
     plans = [plan.carrier for plan in (outline.plan, outline.successor) if plan] if outline else []
-    sites = [frame.allocations.sites[n] for n in names if n in frame.allocations.sites]
+    sites = [base_inventory.allocations.sites[n] for n in names if n in base_inventory.allocations.sites]
     later = [site.successor.carrier for site in sites if site.successor]
     carriers = {*plans, *(site.carrier for site in sites), *later}
     source = loaded.places.sources.get(f"facility/{name}")

@@ -472,7 +472,7 @@ class _FilesPass:
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
         signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
         receivers, intents = self.parsed.get("receivers"), self.parsed.get("intents")
-        frame = BaseInventory.model_construct(
+        base_inventory = BaseInventory.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
             designations=designations.designations if isinstance(designations, Designations) else (),
@@ -486,8 +486,8 @@ class _FilesPass:
             rego=tuple(sorted(self.rego)),
         )
         if (text := self.lock) is not None:
-            frame.read_later(lambda: validated_text(Allocations, text))
-        return frame
+            base_inventory.read_later(lambda: validated_text(Allocations, text))
+        return base_inventory
 
     def _by_id(self, model: type[M]) -> dict[str, M]:
         values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]

@@ -186,18 +186,22 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
 
 
 def read_names(
-    root: Path, passwords: VaultPasswords, frame: BaseInventory, sites: Mapping[str, LoginSite], cache: Cache | None
+    root: Path,
+    passwords: VaultPasswords,
+    base_inventory: BaseInventory,
+    sites: Mapping[str, LoginSite],
+    cache: Cache | None,
 ) -> LoadedSecrets:
     """As `read_secrets`, with stand-ins for logins and keys, for the rules alone."""
     files = secret_files_of(root)
-    return NamesPass(root, passwords, _paths_by_file_id(frame, sites), cache).read_all(files)
+    return NamesPass(root, passwords, _paths_by_file_id(base_inventory, sites), cache).read_all(files)
 
 
-def _paths_by_file_id(frame: BaseInventory, sites: Mapping[str, LoginSite]) -> dict[str, str]:
+def _paths_by_file_id(base_inventory: BaseInventory, sites: Mapping[str, LoginSite]) -> dict[str, str]:
     """Return facilities' RTSP paths under each id that their logins may have."""
     paths: dict[str, str] = {}
     for name, site in sites.items():
-        for facility_id in (name, *old_facilities(frame.settings.moved, name)) if site.rtsp_paths else ():
+        for facility_id in (name, *old_facilities(base_inventory.settings.moved, name)) if site.rtsp_paths else ():
             paths[facility_id] = f"{paths[facility_id]}\n{site.rtsp_paths}" if facility_id in paths else site.rtsp_paths
     return paths
 
@@ -215,18 +219,20 @@ def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Colle
 def check_sites(
     root: Path,
     loaded: LoadedSecrets,
-    frame: BaseInventory,
+    base_inventory: BaseInventory,
     sites: Mapping[str, LoginSite],
     cameras_of: Callable[[str], Iterable[Camera]],
     *,
     unread: Collection[str] = (),
 ) -> tuple[Problem, ...]:
     """As `check`, from facts about facilities."""
-    moves, devices = frame.settings.moved, {name: site.devices for name, site in sites.items()}
+    moves, devices = base_inventory.settings.moved, {name: site.devices for name, site in sites.items()}
     new = _carried(loaded, moves, devices)
     old = _under_old_ids(loaded, new) if moves else ()
     broken = new.broken | frozenset(unread)
-    view = SecretsView(frame, sites, cameras_of, new.secrets, new.places, new.owners, broken, root, new.carriers)
+    view = SecretsView(
+        base_inventory, sites, cameras_of, new.secrets, new.places, new.owners, broken, root, new.carriers
+    )
     problems = _by_todays_ids(loaded.problems, moves, {*sites, *(owner.removeprefix("facility/") for owner in unread)})
     return tuple(sorted([*_of_their_readers(problems, view), *old, *_shut(root, new), *check_secrets(view)]))
 
@@ -334,13 +340,13 @@ def vault_id_for(carrier: str, passwords: VaultPasswords) -> str:
 
 def carriers_apart(root: Path, passwords: VaultPasswords, carriers: Iterable[str]) -> frozenset[str]:
     """Return carriers whose file has, or will get, its own vault id."""
-    apart = set()
+    carriers_with_own_logins = set()
     for carrier in carriers:
         path, own_id = root / "secrets" / "carriers" / f"{carrier}.yml", carrier_vault_id(carrier)
         vault_id = vault_id_of(_encrypted(path)) if path.is_file() else None
         if vault_id == own_id or (vault_id is None and passwords.knows(own_id)):
-            apart.add(carrier)
-    return frozenset(apart)
+            carriers_with_own_logins.add(carrier)
+    return frozenset(carriers_with_own_logins)
 
 
 def _encrypted(path: Path) -> bytes:

@@ -23,12 +23,12 @@ _LISTS = {Party.DIC: "dic", Party.HEALTH: "health", Party.CARRIER: "carriers"}
 class KeyRing:
     """Signing keys of an inventory, by party and fingerprint."""
 
-    def __init__(self, frame: BaseInventory) -> None:
-        self._frame = frame
+    def __init__(self, base_inventory: BaseInventory) -> None:
+        self._frame = base_inventory
         self._keys: dict[tuple[Party, str], list[SigningKey]] = {}
         self._with_key: dict[tuple[Party, str, ProvinceScheme | None, str], bool] = {}
         for party, name in _LISTS.items():
-            for key in getattr(frame.signing_keys, name, ()):
+            for key in getattr(base_inventory.signing_keys, name, ()):
                 self._keys.setdefault((party, _fingerprint(key)), []).append(key)
 
     def refusal(self, facility: InProvince, carrier: str, proof: SignOffProof) -> tuple[str, str, str] | None:

@@ -78,9 +78,9 @@ def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
     """A tunnel address belongs to one peer and is never reused."""
     lock = view.inventory.allocations
     owners = {
-        stone.tunnel_address: msg("the removed {object}", stone.object)
-        for stone in lock.tombstones
-        if stone.tunnel_address
+        tombstone.tunnel_address: msg("the removed {object}", tombstone.object)
+        for tombstone in lock.tombstones
+        if tombstone.tunnel_address
     }
     for path, address, _ in _address_entries(view):
         name = _owner_of(path)
@@ -95,8 +95,8 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
     """A site's port belongs to one device for ever."""
     lock = view.inventory.allocations
     for name, site in lock.sites.items():
-        removed = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
-        owners = {stone.port: msg("the removed {object}", stone.object) for stone in removed}
+        removed = [tombstone for tombstone in lock.tombstones if tombstone.pool == f"site/{name}" and tombstone.port]
+        owners = {tombstone.port: msg("the removed {object}", tombstone.object) for tombstone in removed}
         for key, ports in (("ports", site.ports), ("onvif_ports", site.device_onvif_ports)):
             for device, port in ports.items():
                 if port in owners:
@@ -163,8 +163,8 @@ def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
     for name, site in lock.sites.items():
         if not site.numbers:
             continue
-        removed = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.number]
-        owners = {stone.number: msg("the removed {object}", stone.object) for stone in removed}
+        removed = [tombstone for tombstone in lock.tombstones if tombstone.pool == f"site/{name}" and tombstone.number]
+        owners = {tombstone.number: msg("the removed {object}", tombstone.object) for tombstone in removed}
         largest = min((prefix.num_addresses - 2 for prefix in site.prefixes), default=None)
         for device, number in site.numbers.items():
             path = ("sites", name, "numbers", device)

@@ -170,9 +170,9 @@ def _routed_overlaps(view: View, relay: str, spans: Sequence[_RoutedLan]) -> Ite
         if not (inside and span.lan.subnet_of(inside[0].lan)):
             inside = []
         inside.append(span)
-        whole = inside[0]
-        if whole.facility != span.facility:
-            pairs = [(span, whole), *([(whole, span)] if len(inside) == 2 else [])]  # noqa: PLR2004 (the first that meets it)
+        widest = inside[0]
+        if widest.facility != span.facility:
+            pairs = [(span, widest), *([(widest, span)] if len(inside) == 2 else [])]  # noqa: PLR2004 (the first that meets it)
             for first, second in pairs:
                 message = msg(
                     "the LAN {lan} overlaps that of {facility}, {lan_2}: {relay} reaches both routed",

@@ -139,17 +139,17 @@ def texts_across_are_public(view: View) -> Iterator[Problem]:
 
 
 def _other_models(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
-    frame = view.inventory
-    yield "inventory", (), frame.settings
-    for index, order in enumerate(frame.instructions):
+    base_inventory = view.inventory
+    yield "inventory", (), base_inventory.settings
+    for index, order in enumerate(base_inventory.instructions):
         yield "instructions", ("instructions", index), order
-    for index, designation in enumerate(frame.designations):
+    for index, designation in enumerate(base_inventory.designations):
         yield "designations", ("designations", index), designation
-    for carrier in frame.carriers.values():
+    for carrier in base_inventory.carriers.values():
         yield f"carrier/{carrier.id}", (), carrier
-    for centre in frame.centres.values():
+    for centre in base_inventory.centres.values():
         yield f"centre/{centre.id}", (), centre
-    yield "allocations", (), frame.allocations
+    yield "allocations", (), base_inventory.allocations
 
 
 def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:

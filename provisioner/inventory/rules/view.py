@@ -146,7 +146,7 @@ class View:
     def once_here(self, facility: str) -> bool:
         """Return whether a facility exists or existed, i.e. is no typo."""
         lock = self.inventory.allocations
-        removed = any(stone.object == f"site/{facility}" for stone in lock.tombstones)
+        removed = any(tombstone.object == f"site/{facility}" for tombstone in lock.tombstones)
         return facility in self.outlines or facility in lock.sites or removed
 
     def is_hub(self, centre: str) -> bool:

@@ -271,8 +271,8 @@ def _resumed_job(session: Session, spec: HostSpec, facts: HostFacts | None, last
     intent = last.intent
     changes, live = intent.changes.get(spec.id, ()), intent.live.get(spec.id, "")
     rollback = intent.rollback.get(spec.id)
-    beside = relays_beside(spec, session.state.hosts.values())
-    job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback, carrier=beside)
+    sibling_relays = relays_beside(spec, session.state.hosts.values())
+    job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback, carrier=sibling_relays)
     ships = facts is not None and rollback is None and needs_program(spec, changes)
     return with_program(session, job, facts.machine["arch"]) if facts is not None and ships else job
 

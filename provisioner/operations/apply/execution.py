@@ -273,9 +273,9 @@ def _hosts_of(last: Unfinished) -> list[str]:
 
 def _status_job(session: Session, last: Unfinished, host: str, facts: HostFacts) -> Job:
     spec = session.state.hosts[host]
-    beside = relays_beside(spec, session.state.hosts.values())
+    sibling_relays = relays_beside(spec, session.state.hosts.values())
     rollback = last.intent.rollback.get(host)
-    return Job(spec, session.files[host], facts, "", rollback=rollback, carrier=beside)
+    return Job(spec, session.files[host], facts, "", rollback=rollback, carrier=sibling_relays)
 
 
 def _never(session: Session, host: str) -> HostResult:

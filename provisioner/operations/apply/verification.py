@@ -259,9 +259,9 @@ def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, 
     If unreadable they are empty: then no comparison is made, and documents say so.
     """
     sites = {path.rsplit("/", 2)[0] for path in paths}
-    beside = {path.name for _, path in session.state.paths if path.name.rsplit("/", 2)[0] in sites}
+    sibling_relays = {path.name for _, path in session.state.paths if path.name.rsplit("/", 2)[0] in sites}
     try:
-        read = read_references(keyed_state_folder(session), {*paths, *beside})
+        read = read_references(keyed_state_folder(session), {*paths, *sibling_relays})
     except StateError:
         return {}
     return {path: references for path, document in read.documents.items() if (references := references_from(document))}

@@ -56,7 +56,7 @@ class Attendant(Protocol):
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
         """Show progress and planned edits; ask."""
 
-    def written(self, edits: Sequence[FileEdit], what: str) -> None:
+    def written(self, edits: Sequence[FileEdit], message: str) -> None:
         """Files were written."""
 
     def applies(self, planned: Planned) -> None:
@@ -144,16 +144,16 @@ def drain_relay(
     attendant.begins(look, started)
     if terms.dry_run:
         return outcome
-    course = _DrainRun(sessions, edits, request, terms, attendant, outcome)
+    run = _DrainRun(sessions, edits, request, terms, attendant, outcome)
     if started.edits:
         write_all(edits.root, started.edits)
         attendant.written(started.edits, f"{request.relay} is emptied onto {request.to}")
-        course.look_again()
-    for step in (course.carry, course.let_go):
+        run.look_again()
+    for step in (run.carry, run.let_go):
         if not outcome.stopped:
-            course.take(step)
+            run.take(step)
     if outcome.runs:
-        course.read_last()
+        run.read_last()
     return outcome
 
 

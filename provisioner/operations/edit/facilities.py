@@ -119,7 +119,7 @@ def _refuse_used_id(loaded: Loaded, name: str) -> None:
 
 def _retired(loaded: Loaded) -> set[str]:
     stones = loaded.frame.allocations.tombstones if loaded.frame else ()
-    return {stone.object.split("/")[1] for stone in stones if stone.object.startswith("site/")}
+    return {tombstone.object.split("/")[1] for tombstone in stones if tombstone.object.startswith("site/")}
 
 
 def _namesake(loaded: Loaded, province: str, name: str) -> str:
@@ -227,11 +227,11 @@ def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> File
     """
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
-    frame = frame_of(loaded)
+    base_inventory = frame_of(loaded)
     relay, access, backup = request["relay"], request["access"] or "", request["backup_relay"]
     if site.plan is None:
-        relay = relay or _only_relay(loaded, frame, facility)
-        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay, **_access(access)}
+        relay = relay or _only_relay(loaded, base_inventory, facility)
+        plan = {"state": "proposed", "carrier": _carrier_of(base_inventory, relay), "relay": relay, **_access(access)}
         text = text.with_values({("plan",): plan})
     elif relay and relay != site.plan.relay:
         hint = f"provisioner facility move {facility} --to {relay}"
@@ -242,7 +242,7 @@ def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> File
     if backup == NO_BACKUP:
         text = text.without(("plan", "backup_relay")) if site.plan and site.plan.backup_relay else text
     elif backup:
-        _carrier_of(frame, backup)
+        _carrier_of(base_inventory, backup)
         text = text.with_values({("plan", "backup_relay"): backup})
     text = _with_gateway(text, site, request)
     # A sign-off before the gateway, or by hand, counts too.
@@ -252,15 +252,16 @@ def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> File
     return opened.edited(text)
 
 
-def _only_relay(loaded: Loaded, frame: BaseInventory, facility: str) -> str:
-    view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+def _only_relay(loaded: Loaded, base_inventory: BaseInventory, facility: str) -> str:
+    view = rules.View(base_inventory, loaded.outlines, loaded.places, loaded.today, loaded.broken)
     today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
     carriers = {d.carrier for d in designations if is_between(today, d.since, d.until)}
-    relays = sorted(relay for relay, carrier in _carriers_by_relay(frame).items() if carrier in carriers)
+    relays = sorted(relay for relay, carrier in _carriers_by_relay(base_inventory).items() if carrier in carriers)
     if len(relays) == 1:
         return relays[0]
     served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
-    hint = f"name one with --relay: {', '.join(relays or sorted(_carriers_by_relay(frame))) or 'there is none yet'}"
+    names = ", ".join(relays or sorted(_carriers_by_relay(base_inventory)))
+    hint = f"name one with --relay: {names or 'there is none yet'}"
     raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
 
 
@@ -322,16 +323,16 @@ def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> 
     return opened.edited(text)
 
 
-def _carrier_of(frame: BaseInventory, relay: str) -> str:
-    relays = _carriers_by_relay(frame)
+def _carrier_of(base_inventory: BaseInventory, relay: str) -> str:
+    relays = _carriers_by_relay(base_inventory)
     if relay not in relays:
         hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
         raise UsageError(f"there is no relay {printable(relay, _SHOWN)}", hint=hint, object=relay)
     return relays[relay]
 
 
-def _carriers_by_relay(frame: BaseInventory) -> dict[str, str]:
-    return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
+def _carriers_by_relay(base_inventory: BaseInventory) -> dict[str, str]:
+    return {relay: carrier.id for relay, (carrier, _) in base_inventory.relays.items()}
 
 
 def _access(access: str) -> dict[str, str]:

@@ -367,10 +367,10 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
         UsageError: there is no such host.
         InventoryError: the inventory is invalid, or the host is identified by a host CA.
     """
-    frame = frame_of(edits.load())
-    keyed = _keyed_relay(edits.root, frame, host) or _keyed_centre(edits.root, frame, host)
+    base_inventory = frame_of(edits.load())
+    keyed = _keyed_relay(edits.root, base_inventory, host) or _keyed_centre(edits.root, base_inventory, host)
     if keyed is None:
-        hosts = sorted({*frame.relays, *frame.centres})
+        hosts = sorted({*base_inventory.relays, *base_inventory.centres})
         hint = did_you_mean(host, hosts, f"hosts are: {', '.join(hosts) or 'none'}")
         raise UsageError(f"{printable(host, _SHOWN)} is no host of this inventory", hint=hint, object=host)
     if keyed.ssh.host_key is None and keyed.ssh.host_ca is not None:
@@ -379,20 +379,20 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
     return keyed
 
 
-def _keyed_relay(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
-    if host not in frame.relays:
+def _keyed_relay(root: Path, base_inventory: BaseInventory, host: str) -> KeyedHost | None:
+    if host not in base_inventory.relays:
         return None
-    carrier, relay = frame.relays[host]
+    carrier, relay = base_inventory.relays[host]
     index = next(index for index, candidate in enumerate(carrier.relays) if candidate.id == host)
     file, key_path = root / "carriers" / f"{carrier.id}.yml", ("relays", index, "ssh", "host_key")
     return KeyedHost(host, (carrier.id,), relay.address, carrier.ssh_to(relay), carrier.jump_to(relay), file, key_path)
 
 
-def _keyed_centre(root: Path, frame: BaseInventory, host: str) -> KeyedHost | None:
-    if host not in frame.centres:
+def _keyed_centre(root: Path, base_inventory: BaseInventory, host: str) -> KeyedHost | None:
+    if host not in base_inventory.centres:
         return None
-    centre, file = frame.centres[host], root / "centres" / f"{host}.yml"
-    carriers = tuple(name for name, carrier in frame.carriers.items() if host in carrier.centres)
+    centre, file = base_inventory.centres[host], root / "centres" / f"{host}.yml"
+    carriers = tuple(name for name, carrier in base_inventory.carriers.items() if host in carrier.centres)
     return KeyedHost(host, carriers, centre.address, centre.ssh_to, centre.jump_to, file, ("ssh", "host_key"))
 
 

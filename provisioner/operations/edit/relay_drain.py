@@ -81,20 +81,20 @@ class DrainUndone:
     stays: Mapping[str, str]
 
 
-def refuse_pair(frame: BaseInventory, request: DrainRequest) -> Carrier:
+def refuse_pair(base_inventory: BaseInventory, request: DrainRequest) -> Carrier:
     """Check a drain's relays; return their carrier.
 
     Raises:
         UsageError: a relay is unknown, both are the same or of two carriers, or one is drained to another relay.
         PolicyError: one of them changes its own key.
     """
-    relays = frame.relays
+    relays = base_inventory.relays
     for name in (request.relay, request.to):
         if name not in relays:
             hint = did_you_mean(name, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
             raise UsageError(msg("there is no relay {name}", printable(name, _SHOWN)), hint=hint, object=name)
     for name in (request.relay, request.to):
-        refuse_changing(frame.allocations, name, "take part in a drain")
+        refuse_changing(base_inventory.allocations, name, "take part in a drain")
     (carrier, relay), (target_carrier, target) = relays[request.relay], relays[request.to]
     if request.relay == request.to:
         raise UsageError(
@@ -136,10 +136,10 @@ def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] =
         InventoryError: together the edits break a rule, or a file cannot be edited.
     """
     loaded = edits.load()
-    frame = frame_of(loaded)
-    carrier = refuse_pair(frame, request)
+    base_inventory = frame_of(loaded)
+    carrier = refuse_pair(base_inventory, request)
     if request.source:
-        refuse_claims(frame, request.source)
+        refuse_claims(base_inventory, request.source)
     stays = {name: _FAULTY for name in frozen if name not in loaded.outlines}
     changed: list[FileEdit] = []
     for name, outline in loaded.outlines.items():
@@ -158,7 +158,7 @@ def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] =
         elif name in frozen:
             stays[name] = _FAULTY
         else:
-            changed.append(_moving(frame, loaded.facility(name), edits.root, request))
+            changed.append(_moving(base_inventory, loaded.facility(name), edits.root, request))
     judged = _judged(edits, loaded, changed)
     faulty = frozenset({name for name, reason in stays.items() if reason == _FAULTY} | set(judged.refused))
     for name, problems in judged.refused.items():
@@ -168,15 +168,19 @@ def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] =
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
 
 
-def _moving(frame: BaseInventory, site: Facility, root: Path, request: DrainRequest) -> FileEdit:
+def _moving(base_inventory: BaseInventory, site: Facility, root: Path, request: DrainRequest) -> FileEdit:
     text = text_of_file(facility_file(root, site))
     after = (
-        _with_successor(frame, site, text, request) if site.carried_plans else _elsewhere(frame, site, text, request)
+        _with_successor(base_inventory, site, text, request)
+        if site.carried_plans
+        else _elsewhere(base_inventory, site, text, request)
     )
     return FileEdit(site.id, text.path, text.data, after.data)
 
 
-def _with_successor(frame: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest) -> FacilityText:
+def _with_successor(
+    base_inventory: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest
+) -> FacilityText:
     successor = site.successor or _moved_plan(site, request.to)
     if site.successor is not None and (not request.source or not unsigned_by(site, successor)):
         return text
@@ -187,14 +191,16 @@ def _with_successor(frame: BaseInventory, site: Facility, text: FacilityText, re
         plan["access"] = successor.access.value
     if not request.source:
         return text.with_values({("successor",): plan})
-    signed = claimed_by_all(frame, site, successor, request.signed_on, request.source)
+    signed = claimed_by_all(base_inventory, site, successor, request.signed_on, request.source)
     agreed = {**plan, "state": PlanState.AGREED.value, "sign_offs": signed}
     if site.successor is None:
         return text.with_values({("successor",): agreed})
     return text.with_values({("successor", key): agreed[key] for key in ("state", "sign_offs")})
 
 
-def _elsewhere(frame: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest) -> FacilityText:
+def _elsewhere(
+    base_inventory: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest
+) -> FacilityText:
     """Change a plan that hosts do not carry.
 
     Its parties sign anew, unless the facility is closed.
@@ -203,7 +209,7 @@ def _elsewhere(frame: BaseInventory, site: Facility, text: FacilityText, request
     if site.plan is not None and site.plan.agreed and site.operating is not Operating.CLOSED:
         if request.source:
             changes["plan", "sign_offs"] = claimed_by_all(
-                frame, site, _moved_plan(site, request.to), request.signed_on, request.source
+                base_inventory, site, _moved_plan(site, request.to), request.signed_on, request.source
             )
         else:
             changes["plan", "state"] = PlanState.PROPOSED.value

@@ -227,15 +227,15 @@ def _sign_off_changes(
 
 
 def claimed_by_all(
-    frame: BaseInventory, facility: Facility, plan: ConnectionPlan, day: date, source: str
+    base_inventory: BaseInventory, facility: Facility, plan: ConnectionPlan, day: date, source: str
 ) -> list[Flow]:
     """Return claimed sign-offs of all three parties, as in a file.
 
     Raises:
         UsageError: the policy requires signatures, or the source is invalid or holds private data.
     """
-    refuse_claims(frame, source)
-    case = _Case(frame, facility, plan, signed_content(facility, plan))
+    refuse_claims(base_inventory, source)
+    case = _Case(base_inventory, facility, plan, signed_content(facility, plan))
     agreement = Agreement(facility.id, "", tuple(party.value for party in Party), day, source)
     return [_written(case.sign_off(party, agreement)) for party in agreement.parties]
 
@@ -244,13 +244,13 @@ def _written(sign_off: SignOff) -> Flow:
     return Flow(sign_off.model_dump(mode="json", exclude_none=True))
 
 
-def refuse_claims(frame: BaseInventory, source: str) -> None:
+def refuse_claims(base_inventory: BaseInventory, source: str) -> None:
     """Refuse claimed agreements if the policy requires signatures.
 
     Raises:
         UsageError: it does, or the source holds private data.
     """
-    if frame.settings.policy.sign_offs is SignOffs.SIGNED:
+    if base_inventory.settings.policy.sign_offs is SignOffs.SIGNED:
         hint = "add --key FILE, or let the party sign what --statement prints and add --signature FILE"
         raise UsageError("this inventory's policy takes sign-offs with a signature only", hint=hint)
     _refuse_private(source)

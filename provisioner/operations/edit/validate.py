@@ -206,14 +206,14 @@ def _locked_items(lock: Allocations) -> Iterator[AllocatedItem]:
 
 def _retired_items(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
     previous = set(old.tombstones)
-    for stone in new.tombstones:
-        if stone not in previous:
-            yield AllocatedItem(stone.object, _address_of(stone, new), stone.port or 0)
+    for tombstone in new.tombstones:
+        if tombstone not in previous:
+            yield AllocatedItem(tombstone.object, _address_of(tombstone, new), tombstone.port or 0)
 
 
-def _address_of(stone: Tombstone, lock: Allocations) -> str:
+def _address_of(tombstone: Tombstone, lock: Allocations) -> str:
     """Return a retired address; a device's follows from its site's prefix."""
-    if stone.number:
-        site = lock.sites.get(stone.pool.partition("/")[2])
-        return ", ".join(str(prefix[stone.number]) for prefix in site.prefixes) if site else ""
-    return str(stone.tunnel_address or stone.prefix or "")
+    if tombstone.number:
+        site = lock.sites.get(tombstone.pool.partition("/")[2])
+        return ", ".join(str(prefix[tombstone.number]) for prefix in site.prefixes) if site else ""
+    return str(tombstone.tunnel_address or tombstone.prefix or "")

@@ -79,10 +79,10 @@ class OwnKeyProgress:
 class OwnKeyAttendant(StepAttendant, Protocol):
     """Observer of a relay's key change; it waits for centres."""
 
-    def asks(self, progress: OwnKeyProgress, what: str) -> None:
+    def asks(self, progress: OwnKeyProgress, question: str) -> None:
         """Show the progress and the next step; ask to continue."""
 
-    def written(self, paths: Collection[Path], what: str) -> None:
+    def written(self, paths: Collection[Path], message: str) -> None:
         """Files were written."""
 
     def waits(self) -> None:

@@ -148,18 +148,18 @@ def rotate_keys(
     sites = named or tuple(sorted(changing_facilities(session.readable.inventory, session.secrets)))
     progress = progress_of_keys(session, sites, allow=terms.allow)
     outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
-    course = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
+    run = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
     begins = progress.at(KeyStage.NONE) if request.begins and named else ()
-    begins = course.without_busy_relays(begins)
-    if not course.write(begins) or terms.dry_run:
-        return course.outcome
-    course.apply()
-    while course.is_waiting and attendant.waits(course.outcome.progress.at(KeyStage.STAGED)):
-        course.look_again()
-        if course.outcome.progress.at(KeyStage.SEEN):
-            course.write(())
-            course.apply()
-    return course.outcome
+    begins = run.without_busy_relays(begins)
+    if not run.write(begins) or terms.dry_run:
+        return run.outcome
+    run.apply()
+    while run.is_waiting and attendant.waits(run.outcome.progress.at(KeyStage.STAGED)):
+        run.look_again()
+        if run.outcome.progress.at(KeyStage.SEEN):
+            run.write(())
+            run.apply()
+    return run.outcome
 
 
 def keep_keys(
@@ -182,19 +182,19 @@ def keep_keys(
             hint = "provisioner keys status lists those that are under way"
             raise UsageError(f"no change of the key of {name}'s gateway is under way", hint=hint, object=name)
     outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
-    course = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
+    run = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
     judged = key_changes_taken_back(
         edits, [name for name in progress.stages if progress.stages[name] is not KeyStage.UNREAD]
     )
     attendant.begins(progress, judged)
     if terms.dry_run:
-        return course.outcome
+        return run.outcome
     # The vault first: a file without a next key never has one in the vault that would count for another key.
     vault = drop_psks(session, [edit.facility for edit in judged.edits])
-    course.save_edits(judged, vault)
-    course.look_again()
-    course.apply(also=sites)
-    return course.outcome
+    run.save_edits(judged, vault)
+    run.look_again()
+    run.apply(also=sites)
+    return run.outcome
 
 
 @dataclass

@@ -256,7 +256,7 @@ def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:
 
 
 def _notice_line(sending: Sending) -> str:
-    counts = ", ".join(f"{number} {turn}" for turn, number in sending.turns.items() if number)
+    counts = ", ".join(f"{number} {change}" for change, number in sending.turns.items() if number)
     tail = f": {sending.message}" if sending.message else f" ({counts})" if counts else ""
     return f"{sending.receiver.id} ({sending.receiver.kind}, {sending.receiver.role}): {sending.outcome}{tail}"
 

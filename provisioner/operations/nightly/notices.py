@@ -142,15 +142,15 @@ class Switchboard:
 
     def province_of(self, receiver: Receiver) -> Callable[[str], str]:
         """Return a function from facility to province, in a receiver's terms."""
-        frame, outlines = self.frame, self.session.loaded.outlines
+        base_inventory, outlines = self.frame, self.session.loaded.outlines
 
         def province_for_receiver(facility: str) -> str:
             outline = outlines.get(facility)
             if outline is None:
                 return ""
             if receiver.province is None:
-                return frame.province_counted(outline)
-            is_in = frame.is_in(outline, receiver.province, receiver.province_scheme)
+                return base_inventory.province_counted(outline)
+            is_in = base_inventory.is_in(outline, receiver.province, receiver.province_scheme)
             return receiver.province if is_in else ""
 
         return province_for_receiver
@@ -164,8 +164,8 @@ def switchboard(session: Session) -> Switchboard:
         SecretsError: the vault cannot be opened.
     """
     _refuse_broken(session)
-    frame = session.loaded.frame
-    receivers = frame.receivers if frame else ()
+    base_inventory = session.loaded.frame
+    receivers = base_inventory.receivers if base_inventory else ()
     if not receivers:
         return Switchboard(session, (), ReceiversVault(), {})
     vault = open_receivers(session.root, session.passwords)

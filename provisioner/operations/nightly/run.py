@@ -95,12 +95,12 @@ def _run_step(night: NightRun, step: NightStep, work: Callable[[], StepOutcome])
 
 
 def _inventory_id(session: Session) -> str:
-    frame = session.loaded.frame
-    if frame is None:
+    base_inventory = session.loaded.frame
+    if base_inventory is None:
         problems = tuple(problem for problem in session.loaded.problems if problem.stops)
         message = f"the inventory {session.root} cannot be understood"
         raise InventoryError(message, problems=problems, hint="run: provisioner validate")
-    return frame.settings.id
+    return base_inventory.settings.id
 
 
 def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
@@ -173,8 +173,8 @@ def _notify_receivers(session: Session, night: NightRun, watcher: NightWatcher) 
         return _SKIPPED
     board = switchboard(session)
     night.notes += board.notes
-    sight = night_report_of(session, night.document, night.run, night.drifted)
-    night.sendings = tell_all(board, sight)
+    night_report = night_report_of(session, night.document, night.run, night.drifted)
+    night.sendings = tell_all(board, night_report)
     watcher.notified(night.sendings)
     if problem := problem_of(night.sendings):
         raise problem

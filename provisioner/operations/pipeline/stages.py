@@ -476,8 +476,8 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
     part, old = valid_secrets(session.root, session.passwords, unread, tolerate=tolerate)
     inventory = part.inventory
     recovery = recovery_key(inventory.settings, old)
-    apart = carriers_apart(session.root, session.passwords, inventory.carriers)
-    new = completed(inventory, old, apart, frozen=unread.names)
+    carriers_with_own_logins = carriers_apart(session.root, session.passwords, inventory.carriers)
+    new = completed(inventory, old, carriers_with_own_logins, frozen=unread.names)
     hosts = key_hosts(inventory, new)
     written = []
     if new.digest_key is not None and write_inventory_secrets(

@@ -188,13 +188,13 @@ def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, ses
     if layout.problems or {file.relative for file in layout.files} != set(moved) & tree.objects.keys():
         return None
     sites = {f: read_site(f, session.today) for f in layout.files if f.model is Facility}
-    frame = _older_frame(new.frame, [f for f in layout.files if f.relative in _FRAME_FILES], moved, tree)
-    if frame is None or any(site.faults or _has_errors(site.problems) for site in sites.values()):
+    base_inventory = _older_frame(new.frame, [f for f in layout.files if f.relative in _FRAME_FILES], moved, tree)
+    if base_inventory is None or any(site.faults or _has_errors(site.problems) for site in sites.values()):
         return None
     outlines = _older_outlines(new.outlines, sites.values(), moved)
     if outlines is None:
         return None
-    view = rules.View(frame, outlines, Places({}), session.today)
+    view = rules.View(base_inventory, outlines, Places({}), session.today)
     if _has_errors(rules.check_across(view)):
         return None
     contents = {path: content for path, content in new.contents.items() if path not in moved}
@@ -204,11 +204,11 @@ def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, ses
     def build(name: str) -> Facility:
         return validated_text(Facility, texts[name]) if name in texts else new.build(name)
 
-    return _Revision(frame, outlines, contents, build)
+    return _Revision(base_inventory, outlines, contents, build)
 
 
 def _older_frame(
-    frame: BaseInventory, files: Iterable[File], moved: Collection[str], tree: Tree
+    base_inventory: BaseInventory, files: Iterable[File], moved: Collection[str], tree: Tree
 ) -> BaseInventory | None:
     changes: dict[str, object] = {}
     if LOCK_NAME in moved and LOCK_NAME not in tree.objects:
@@ -226,7 +226,7 @@ def _older_frame(
             changes["designations"] = model.designations
     if any(path in moved and path not in tree.objects for path in _FRAME_FILES - {LOCK_NAME}):
         return None
-    return BaseInventory.model_construct(**(dict(frame) | changes))
+    return BaseInventory.model_construct(**(dict(base_inventory) | changes))
 
 
 def _has_errors(problems: Iterable[Problem]) -> bool:
@@ -325,9 +325,9 @@ def _scope_of_changes(old: _Revision, new: _Revision, moved: Iterable[str]) -> _
     return _Scope(old, new, frozenset(names))
 
 
-def _sample_relays(frame: BaseInventory, without: Collection[str]) -> dict[str, str]:
+def _sample_relays(base_inventory: BaseInventory, without: Collection[str]) -> dict[str, str]:
     """Return an unchanged relay a carrier, as a sample of its no-ops."""
-    return {carrier.id: relay.id for name, (carrier, relay) in frame.relays.items() if name not in without}
+    return {carrier.id: relay.id for name, (carrier, relay) in base_inventory.relays.items() if name not in without}
 
 
 def _bare_noops(spec: HostSpec, hosts: _Hosts, facts: Mapping[str, object]) -> int | None:

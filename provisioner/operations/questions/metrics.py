@@ -64,10 +64,10 @@ def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tu
 
 
 def _load_inventory(root: Path, environment: Mapping[str, str], now: datetime) -> BaseInventory:
-    frame = load(root, today=now.date(), cache=cache_of(root, environment)).frame
-    if frame is None:
+    base_inventory = load(root, today=now.date(), cache=cache_of(root, environment)).frame
+    if base_inventory is None:
         raise InventoryError(f"the inventory {root} cannot be understood", hint="provisioner validate lists its errors")
-    return frame
+    return base_inventory
 
 
 @dataclass

@@ -82,14 +82,14 @@ def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, 
 _Step = tuple[str, Command, Command]
 
 
-def _next_step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
+def _next_step(overview: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
     site = status.facility
     problems = [problem for problem in errors if site.id in problem.facilities]
     if broken := [problem for problem in problems if problem.code not in _STEPS | _SIGNED_ANEW]:
         return f"correct its file: {broken[0].message} ({broken[0].place})", (), ()
     if site.operating.is_carried and not _is_waiting(status):
-        signed = whole.inventory.settings.policy.sign_offs is SignOffs.SIGNED
-        step = _plan_step(site, signed=signed) or _lock_step(whole, site, problems, errors)
+        signed = overview.inventory.settings.policy.sign_offs is SignOffs.SIGNED
+        step = _plan_step(site, signed=signed) or _lock_step(overview, site, problems, errors)
         step = step or _secrets_step(site, problems) or _gateway_step(site, problems)
         if step:
             return step
@@ -97,7 +97,7 @@ def _next_step(whole: Overview, status: FacilityStatus, errors: Collection[Probl
             return "the successor's connection is accepted", ("facility", "move", site.id, "--finish"), ()
     elif any(problem.code == ALLOCATION_MISSING for problem in problems):
         return "its addresses are to be given back", ("allocate",), ()
-    return _hosts_step(whole, status)
+    return _hosts_step(overview, status)
 
 
 def _is_waiting(status: FacilityStatus) -> bool:
@@ -167,21 +167,21 @@ def _signing_step(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], 
 
 
 def _lock_step(
-    whole: Overview, site: Outline, problems: Collection[Problem], errors: Collection[Problem]
+    overview: Overview, site: Outline, problems: Collection[Problem], errors: Collection[Problem]
 ) -> _Step | None:
     relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
     carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
     of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
     if any(problem.code == ALLOCATION_MISSING for problem in (*problems, *of_hosts)):
         return "its tunnel address and ports are not recorded", ("allocate",), ()
-    new = list(_without_keys(whole, relays)) if any(p.code == HOST_KEYS_MISSING for p in of_hosts) else []
+    new = list(_without_keys(overview, relays)) if any(p.code == HOST_KEYS_MISSING for p in of_hosts) else []
     if new:
         return f"{', '.join(new)} have no keys yet", ("keys", "init", "--allow", f"trust={len(new)}"), ()
     return None
 
 
-def _without_keys(whole: Overview, relays: Collection[str]) -> Iterator[str]:
-    lock = whole.inventory.allocations
+def _without_keys(overview: Overview, relays: Collection[str]) -> Iterator[str]:
+    lock = overview.inventory.allocations
     yield from (name for name, host in lock.relays.items() if name in relays and host.public_key is None)
     yield from (name for name, host in lock.centres.items() if host.public_key is None)
 
@@ -236,15 +236,15 @@ def _of_people(site: Outline, state: FacilityState) -> _Step | None:
     return None
 
 
-def _never_applied(whole: Overview, site: Outline) -> tuple[str, ...]:
+def _never_applied(overview: Overview, site: Outline) -> tuple[str, ...]:
     """Return relay and centres that were never applied.
 
     A first apply is complete. A centre counts as applied if one of its relays was.
     """
-    applied = {relay for by_host in whole.evidence.carried.values() for relay in by_host}
+    applied = {relay for by_host in overview.evidence.carried.values() for relay in by_host}
     if site.plan is None or site.plan.relay in applied:
         return ()
-    carriers = whole.inventory.carriers.values()
+    carriers = overview.inventory.carriers.values()
     centres = next((carrier.centres for carrier in carriers if carrier.id == site.plan.carrier), ())
     applied_centres = {
         centre for carrier in carriers if applied & {relay.id for relay in carrier.relays} for centre in carrier.centres
@@ -252,17 +252,17 @@ def _never_applied(whole: Overview, site: Outline) -> tuple[str, ...]:
     return (site.plan.relay, *(centre for centre in centres if centre not in applied_centres))
 
 
-def _hosts_step(whole: Overview, status: FacilityStatus) -> _Step:
+def _hosts_step(overview: Overview, status: FacilityStatus) -> _Step:
     """Return the step with a complete inventory: apply, verify, or wait."""
     site, state = status.facility, status.standing.state
     limited = ("--limit", f"facility={site.id}")
-    if holders := _relays_still_holding(whole, site):
+    if holders := _relays_still_holding(overview, site):
         return f"run provisioner apply: {', '.join(holders)} still holds it", ("apply",), ()
     if people_step := _of_people(site, state):
         return people_step
-    if state is FacilityState.PLAN_AGREED and (new := _never_applied(whole, site)):
+    if state is FacilityState.PLAN_AGREED and (new := _never_applied(overview, site)):
         return f"{', '.join(new)} were never applied", ("apply", "--allow", f"trust={len(new)}"), ()
-    without = _without_it(whole, site)
+    without = _without_it(overview, site)
     if without or state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
         sentence = (
             f"run provisioner apply: {', '.join(without)} does not hold what is signed" if without else status.next
@@ -280,26 +280,28 @@ def _signed_on(site: Outline) -> dict[str, str]:
     return {relay: plan.content for plan, relay in relays_of(agreed)}
 
 
-def _reported_contents(whole: Overview) -> dict[str, Mapping[str, str]]:
+def _reported_contents(overview: Overview) -> dict[str, Mapping[str, str]]:
     """Return what each relay is known to hold, if known."""
-    reports = whole.evidence.words
-    relays = whole.inventory.allocations.relays
+    reports = overview.evidence.words
+    relays = overview.inventory.allocations.relays
     return {host: report.held for host, report in reports.items() if host in relays and report.held is not None}
 
 
-def _relays_still_holding(whole: Overview, site: Outline) -> list[str]:
+def _relays_still_holding(overview: Overview, site: Outline) -> list[str]:
     """Return relays that still hold a facility, unless it is closed."""
     if site.operating is Operating.CLOSED:
         return []
     own_relays = _signed_on(site)
     return [
-        host for host, contents in _reported_contents(whole).items() if site.id in contents and host not in own_relays
+        host
+        for host, contents in _reported_contents(overview).items()
+        if site.id in contents and host not in own_relays
     ]
 
 
-def _without_it(whole: Overview, site: Outline) -> list[str]:
+def _without_it(overview: Overview, site: Outline) -> list[str]:
     """Return relays that lack a facility, or hold an older signed content."""
-    reported = _reported_contents(whole)
+    reported = _reported_contents(overview)
     signed = {relay: content for relay, content in _signed_on(site).items() if relay in reported}
     # The empty content is a drift: that is looked at before anything is applied over it.
     return [relay for relay, content in signed.items() if reported[relay].get(site.id) not in {content, ""}]

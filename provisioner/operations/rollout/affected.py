@@ -230,9 +230,9 @@ def _moment(text: str) -> float:
         return -math.inf
 
 
-def expected_sites(paths_by_site: Mapping[str, int], rate: float, minutes: float) -> float:
+def expected_sites(paths_by_site: Mapping[str, int], rate: float, duration_min: float) -> float:
     """Return the expected number of sites that lose a path anyway."""
-    return sum(-math.expm1(-rate * minutes * paths) for paths in paths_by_site.values())
+    return sum(-math.expm1(-rate * duration_min * paths) for paths in paths_by_site.values())
 
 
 def chance_of(count: int, expected: float) -> float:

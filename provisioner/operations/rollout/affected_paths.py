@@ -159,5 +159,5 @@ def _spread(paths: Sequence[MediaPath]) -> list[MediaPath]:
         if not path.on_demand:
             by_site[path.facility].append(path)
     turns = max((len(of_site) for of_site in by_site.values()), default=0)
-    ordered = [of_site[turn] for turn in range(turns) for of_site in by_site.values() if turn < len(of_site)]
+    ordered = [of_site[rank] for rank in range(turns) for of_site in by_site.values() if rank < len(of_site)]
     return ordered[:_SAMPLE]

@@ -154,8 +154,8 @@ class _Question:
         read = self.missing | self.new_missing | self.dark
         if not is_urgent or self.elapsed_s + again_s >= self.rules.watch_s:
             read |= unproved
-        away = tuple(self._tried())
-        return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=away, again_s=again_s, is_good=not is_urgent)
+        absent = tuple(self._tried())
+        return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=absent, again_s=again_s, is_good=not is_urgent)
 
     def _not_up(self) -> tuple[str, ...]:
         return tuple(sorted(self.new_missing | self.dark))
@@ -292,13 +292,13 @@ class _Question:
         if back and not self.touched.everything:
             unnamed_paths = f"{counted(len(back), 'path')} that the plan does not name"
             yield f"{unnamed_paths} reconnected meanwhile: {listed_paths(back)}"
-        away = {n: a for n, a in self.watch.absent.items() if n in self.unnamed}
+        absent = {n: a for n, a in self.watch.absent.items() if n in self.unnamed}
         yield from (
-            f"lost its source by itself: {name} ({self.own[name]})" for name in sorted(away) if name in self.own
+            f"lost its source by itself: {name} ({self.own[name]})" for name in sorted(absent) if name in self.own
         )
-        for name in sorted(n for n in away if n in self.lost):
+        for name in sorted(n for n in absent if n in self.lost):
             yield f"had a source before and has none now, as allowed: {name}"
-        if later := {n for n, a in away.items() if n not in self.own and not a.at_switch}:
+        if later := {n for n, a in absent.items() if n not in self.own and not a.at_switch}:
             yield f"{counted(len(later), 'path')} lost the source long after the switch: {listed_paths(later)}"
         if self.left:
             yield f"{counted(self.left, 'reader')} of paths that the plan does not name left meanwhile"

@@ -172,8 +172,8 @@ def planned_job(
     """
     changes = tuple(changes)
     sha256 = program_sums(spec).get(facts.machine["arch"], "") if needs_program(spec, changes) else ""
-    beside = relays_beside(spec, hosts)
-    return Job(spec, files, facts, facts.live_digest, artefact_sha256=sha256, changes=changes, carrier=beside)
+    sibling_relays = relays_beside(spec, hosts)
+    return Job(spec, files, facts, facts.live_digest, artefact_sha256=sha256, changes=changes, carrier=sibling_relays)
 
 
 def meant_by(job: Job) -> dict[str, str]:
@@ -333,11 +333,11 @@ def _existing(touched: Touched) -> list[MediaPath]:
     return [path for path in touched.read if path.name not in touched.new]
 
 
-def _look(job: Job, read: Iterable[MediaPath], away: Iterable[MediaPath], deadline_s: float) -> GateRequest:
+def _look(job: Job, read: Iterable[MediaPath], absent: Iterable[MediaPath], deadline_s: float) -> GateRequest:
     return {
         "address": str(job.spec.tunnel.address),
         "paths": [_path(path) for path in read],
-        "away": [_path(path) for path in away],
+        "away": [_path(path) for path in absent],
         "deadline_s": deadline_s,
         "sample_s": 1,
         "read_s": min(_READ_S, deadline_s),

@@ -363,30 +363,30 @@ def _as_desired(names: HostNames, name: str) -> str:
 
 
 def _unit_faults(names: HostNames, name: str, state: wire.UnitAnswer) -> list[str]:
-    wrong = []
+    faults = []
     if name != names.unit_revert and state["active"] != "active":
-        wrong.append(msg("it is {active}", state["active"]))
+        faults.append(msg("it is {active}", state["active"]))
     if state["enabled"] != "enabled":
-        wrong.append(msg("it is {enabled}", state["enabled"]))
+        faults.append(msg("it is {enabled}", state["enabled"]))
     if state["reload"]:
-        wrong.append("systemd has not read its file")
-    return wrong
+        faults.append("systemd has not read its file")
+    return faults
 
 
 def _interface_faults(comparison: Comparison, state: wire.UnitAnswer) -> list[str]:
     """Return changes that end all sessions: interface, address, port."""
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
-    wrong = _other_key(comparison)
+    faults = _other_key(comparison)
     if live is None:
         # Restarted: and MediaMTX with it, which requires it.
-        return [*wrong, "the interface is not there"] if state["active"] == "active" else wrong
+        return [*faults, "the interface is not there"] if state["active"] == "active" else faults
     if live["addresses"] != [f"{tunnel.address}/32"]:
-        wrong.append(msg("address {addresses} → {address}/32", ", ".join(live["addresses"]) or "none", tunnel.address))
+        faults.append(msg("address {addresses} → {address}/32", ", ".join(live["addresses"]) or "none", tunnel.address))
     if comparison.takes_next_key:
-        return wrong
+        return faults
     if tunnel.listen_port is not None and live["listen_port"] != tunnel.listen_port:
-        wrong.append(msg("port {listen_port} → {listen_port_2}", live["listen_port"], tunnel.listen_port))
-    return wrong
+        faults.append(msg("port {listen_port} → {listen_port_2}", live["listen_port"], tunnel.listen_port))
+    return faults
 
 
 def _other_key(comparison: Comparison) -> list[str]:
@@ -403,10 +403,10 @@ def _link_faults(comparison: Comparison) -> list[str]:
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if live is None:
         return []
-    wrong = [] if live["mtu"] == tunnel.mtu else [msg("MTU {mtu} → {mtu_2}", live["mtu"], tunnel.mtu)]
+    faults = [] if live["mtu"] == tunnel.mtu else [msg("MTU {mtu} → {mtu_2}", live["mtu"], tunnel.mtu)]
     desired, routes = {str(route) for route in tunnel.routes}, set(live["routes"])
-    wrong += [msg("route {route} is missing", route) for route in sorted(desired - routes)]
-    return wrong + [msg("route {route} is not ours", route) for route in sorted(routes - desired)]
+    faults += [msg("route {route} is missing", route) for route in sorted(desired - routes)]
+    return faults + [msg("route {route} is not ours", route) for route in sorted(routes - desired)]
 
 
 def is_silent(facts: HostFacts) -> bool:

@@ -330,14 +330,14 @@ def _concerns_changes(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
 
 def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan: PlanToApprove) -> Approved:
     """Check approvals, by file name, against a plan's needs."""
-    aside: dict[str, str] = {}
+    not_counted: dict[str, str] = {}
     signed: dict[str, VerifiedApproval] = {}
     of_other_plans: list[Approval] = []
     for name, approval in sorted(files.items()):
         try:
             verified = VerifiedApproval(approval, _proved(approval, plan))
         except ApprovalFormError as error:
-            aside[name] = str(error)
+            not_counted[name] = str(error)
             continue
         if approval.meaning != plan.meaning:
             of_other_plans.append(approval)
@@ -348,13 +348,13 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
     for need in needs:
         counting, reasons = _counting(need, signed, plan)
         used |= counting.keys()
-        aside |= {name: reason for name, reason in reasons.items() if name not in aside}
+        not_counted |= {name: reason for name, reason in reasons.items() if name not in not_counted}
         if unmet := _still_needed(need, counting.values(), plan.makers):
             lacking.append(unmet)
     counted = tuple(signed[name] for name in sorted(used, key=lambda name: (signed[name].approval.approver, name)))
-    aside = {name: reason for name, reason in aside.items() if name not in used}
+    not_counted = {name: reason for name, reason in not_counted.items() if name not in used}
     newest = sorted(of_other_plans, key=lambda approval: (approval.at, approval.approver), reverse=True)
-    return Approved(tuple(lacking), counted, aside, tuple(newest))
+    return Approved(tuple(lacking), counted, not_counted, tuple(newest))
 
 
 def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:

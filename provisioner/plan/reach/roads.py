@@ -261,8 +261,8 @@ def together(outcomes: Iterable[Outcome]) -> Outcome:
     reaches = {result.reach for result in results}
     reach = reaches.pop() if len(reaches) == 1 else CellReach.PART
     # A partial result names the rules that refuse.
-    by = [result.by for result in results if reach is not CellReach.PART or result.reach is not CellReach.YES]
-    return Outcome(reach, tuple(sorted({name for names in by for name in names})))
+    refusing = [result.by for result in results if reach is not CellReach.PART or result.reach is not CellReach.YES]
+    return Outcome(reach, tuple(sorted({name for names in refusing for name in names})))
 
 
 def _named(hop: Hop, *, accepted: bool) -> tuple[str, ...]:
@@ -373,9 +373,13 @@ def _user(host: RuledHost, program: Program) -> str:
     return {Program.RELAY: RELAY_USER, Program.PROBE: host.spec.names.probe_user}.get(program, "")
 
 
-def _leaves(host: RuledHost, program: Program, targets: Networks, port: int, *, by: str, protocol: str = "tcp") -> Hop:
+def _leaves(
+    host: RuledHost, program: Program, targets: Networks, port: int, *, interface: str, protocol: str = "tcp"
+) -> Hop:
     user = _user(host, program)
-    return _chain(host, "output", NetPacket(targets=targets, port=port, protocol=protocol, leaves_by=by, user=user))
+    return _chain(
+        host, "output", NetPacket(targets=targets, port=port, protocol=protocol, leaves_by=interface, user=user)
+    )
 
 
 def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, ways: tuple[str, str]) -> Hop:
@@ -398,17 +402,17 @@ def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outc
 
 def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
     """Judge traffic from outside through a relay to its sites."""
-    by = sites.interface
+    interface = sites.interface
     return together(
-        outcome([_through(relay, outside.networks, target.networks, target.port, ("", by))])
+        outcome([_through(relay, outside.networks, target.networks, target.port, ("", interface))])
         for target in sites.ports(service, other_port(relay.spec))
     )
 
 
 def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     """Judge traffic from behind a gateway to its own relay."""
-    ports, by = _ports(relay.spec, service), sites.interface
-    return _at_ports(service, (outcome([*_arrived(relay, service, sites.networks, by, port)]) for port in ports))
+    ports, interface = _ports(relay.spec, service), sites.interface
+    return _at_ports(service, (outcome([*_arrived(relay, service, sites.networks, interface, port)]) for port in ports))
 
 
 def site_to_sites(sites: Sites, relay: RuledHost, target_sites: Sites, service: Service) -> Outcome:
@@ -441,7 +445,7 @@ def site_to_internet(sites: Sites, relay: RuledHost, service: Service) -> Outcom
 def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Service) -> Outcome:
     """Judge traffic from a relay's program to its sites."""
     return together(
-        outcome([_leaves(relay, program, target.networks, target.port, by=sites.interface)])
+        outcome([_leaves(relay, program, target.networks, target.port, interface=sites.interface)])
         for target in sites.ports(service, other_port(relay.spec))
     )
 
@@ -450,7 +454,7 @@ def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, servi
     """Judge traffic from a relay's program through the tunnel to a centre."""
     return outcome(
         [
-            _leaves(relay, program, _own(centre), _port(centre.spec, service), by=relay.spec.names.tunnel),
+            _leaves(relay, program, _own(centre), _port(centre.spec, service), interface=relay.spec.names.tunnel),
             _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
             _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
             *_arrived(centre, service, _own(relay), centre.spec.names.tunnel),
@@ -460,7 +464,7 @@ def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, servi
 
 def host_to_internet(host: RuledHost, program: Program, service: Service) -> Outcome:
     """Judge traffic from a host's program to anywhere, without a tunnel."""
-    return outcome([_leaves(host, program, _elsewhere(host), _port(host.spec, service), by="")])
+    return outcome([_leaves(host, program, _elsewhere(host), _port(host.spec, service), interface="")])
 
 
 def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Outcome:
@@ -470,7 +474,7 @@ def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Out
     """
     addresses = _own(relay) if service is Service.VIDEO else _LOOPBACK
     port = _port(relay.spec, service)
-    return outcome([_leaves(relay, program, addresses, port, by=_LO), *_arrived(relay, service, addresses, _LO)])
+    return outcome([_leaves(relay, program, addresses, port, interface=_LO), *_arrived(relay, service, addresses, _LO)])
 
 
 def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
@@ -479,7 +483,7 @@ def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, servi
     each = (
         outcome(
             [
-                _leaves(centre, program, _own(relay), port, by=tunnel, protocol=protocol),
+                _leaves(centre, program, _own(relay), port, interface=tunnel, protocol=protocol),
                 _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
                 _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
                 *_arrived(relay, service, _own(centre), relay.spec.names.tunnel, port),
@@ -496,7 +500,7 @@ def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites
     return together(
         outcome(
             [
-                _leaves(centre, program, target.networks, target.port, by=centre.spec.names.tunnel),
+                _leaves(centre, program, target.networks, target.port, interface=centre.spec.names.tunnel),
                 _tunnel(centre, f"relay/{relay.spec.id}", target.networks),
                 _through(relay, _own(centre), target.networks, target.port, (tunnel, sites.interface)),
             ]

@@ -110,7 +110,7 @@ class BetweenPlans:
     def turns(self) -> Mapping[ChangeTurn, int]:
         """Numbers of appearing, vanishing and differing changes."""
         counts = Counter(moved.turn for moved in self.changes)
-        return {turn: counts[turn] for turn in ChangeTurn}
+        return {difference: counts[difference] for difference in ChangeTurn}
 
     @property
     def hosts(self) -> tuple[str, ...]:

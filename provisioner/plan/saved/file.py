@@ -137,37 +137,37 @@ def written_plan(data: bytes, origin: str) -> WrittenPlan:
 def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
     """Return a plan with unchecked digest and meaning, or raise `StalePlanError`."""
     try:
-        whole = strict_json(data.decode())
-        return plan_in(whole), str(whole["digest"]), str(whole.get("meaning", ""))
+        document = strict_json(data.decode())
+        return plan_in(document), str(document["digest"]), str(document.get("meaning", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         hint = "name a file that provisioner plan --out FILE wrote"
         raise StalePlanError(f"{origin} is not a saved plan", hint=hint) from None
 
 
-def basis_in(whole: Document) -> Basis:
+def basis_in(document: Document) -> Basis:
     """Return the basis in a plan's document."""
     return Basis(
-        inventory=whole["inventory"]["digest"],
-        templates=whole["templates"],
-        live=dict(whole["live"]),
-        version=whole["tool"],
-        desired=dict(whole["desired"]),
-        planned=dict(whole["planned"]),
-        allow=dict(whole["allow"]),
-        held=tuple(str(row["facility"]) for row in whole.get("held", ())),
-        requests={_text(host): _texts(request) for host, request in whole.get("requests", {}).items()},
+        inventory=document["inventory"]["digest"],
+        templates=document["templates"],
+        live=dict(document["live"]),
+        version=document["tool"],
+        desired=dict(document["desired"]),
+        planned=dict(document["planned"]),
+        allow=dict(document["allow"]),
+        held=tuple(str(row["facility"]) for row in document.get("held", ())),
+        requests={_text(host): _texts(request) for host, request in document.get("requests", {}).items()},
     )
 
 
-def plan_in(whole: Document) -> WrittenPlan:
+def plan_in(document: Document) -> WrittenPlan:
     """Return the plan in its document, unchecked.
 
     Another document raises `TypeError`, `ValueError` or `LookupError`.
     """
-    if whole["schema"] != SCHEMA or len(whole["changes"]) > _MOST_CHANGES:
+    if document["schema"] != SCHEMA or len(document["changes"]) > _MOST_CHANGES:
         raise ValueError("another document")
-    basis = basis_in(whole)
-    texts = (basis.inventory, basis.templates, basis.version, whole["inventory"]["commit"])
+    basis = basis_in(document)
+    texts = (basis.inventory, basis.templates, basis.version, document["inventory"]["commit"])
     digests = (basis.live, basis.desired, basis.planned)
     if not all(
         isinstance(text, str) for text in (*texts, *(t for entry in digests for t in (*entry, *entry.values())))
@@ -179,11 +179,13 @@ def plan_in(whole: Document) -> WrittenPlan:
         raise TypeError("an allowance is no number")
     return WrittenPlan(
         basis=basis,
-        changes=tuple(change for row in whole["changes"] if (change := _change_in(row)).pending),
-        commit=whole["inventory"]["commit"],
-        refused=tuple((str(entry["policy"]), str(entry["host"]), str(entry["message"])) for entry in whole["refused"]),
-        unreadable={str(host): str(reason) for host, reason in whole["unreadable"].items()},
-        maker=_maker_in(whole),
+        changes=tuple(change for row in document["changes"] if (change := _change_in(row)).pending),
+        commit=document["inventory"]["commit"],
+        refused=tuple(
+            (str(entry["policy"]), str(entry["host"]), str(entry["message"])) for entry in document["refused"]
+        ),
+        unreadable={str(host): str(reason) for host, reason in document["unreadable"].items()},
+        maker=_maker_in(document),
     )
 
 
@@ -205,8 +207,8 @@ def _cut_readers_in(plain: Document) -> Audience:
     return cut
 
 
-def _maker_in(whole: Document) -> PlanMaker:
-    plain = whole.get("made_by", NOT_KNOWN.plain)
+def _maker_in(document: Document) -> PlanMaker:
+    plain = document.get("made_by", NOT_KNOWN.plain)
     names = [plain[name] for name in ("user", "machine", "job")]
     approvers = tuple(plain["approvers"])
     if not all(isinstance(name, str) for name in (*names, *approvers)):
@@ -249,25 +251,25 @@ def warrant_in(data: bytes) -> Warrant:
     if len(data) > MAX_WARRANT_BYTES:
         raise WarrantError("is larger than any is")
     try:
-        whole = strict_json(data)
+        document = strict_json(data)
         is_one = (
-            whole["schema"] == _SCHEMA
-            and whole["version"] == _WARRANT_VERSION
-            and len(whole["approvals"]) <= _MOST_APPROVALS
+            document["schema"] == _SCHEMA
+            and document["version"] == _WARRANT_VERSION
+            and len(document["approvals"]) <= _MOST_APPROVALS
         )
         basis = Basis(
             inventory="",
-            templates=_text(whole["templates"]),
+            templates=_text(document["templates"]),
             live={},
-            version=_text(whole["by"]),
-            desired=_texts(whole["desired"]),
-            planned=_texts(whole["planned"]),
-            allow={_text(name): _number(value) for name, value in whole["allow"].items()},
-            held=tuple(map(_text, whole["held"])),
-            requests={_text(host): _texts(request) for host, request in whole["requests"].items()},
+            version=_text(document["by"]),
+            desired=_texts(document["desired"]),
+            planned=_texts(document["planned"]),
+            allow={_text(name): _number(value) for name, value in document["allow"].items()},
+            held=tuple(map(_text, document["held"])),
+            requests={_text(host): _texts(request) for host, request in document["requests"].items()},
         )
-        approvals = tuple(approval_in(_text(text).encode()) for text in whole["approvals"])
-        warrant = Warrant(_text(whole["inventory"]), basis, approvals)
+        approvals = tuple(approval_in(_text(text).encode()) for text in document["approvals"])
+        warrant = Warrant(_text(document["inventory"]), basis, approvals)
     except ApprovalFormError as error:
         raise WarrantError(f"has an approval that {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -301,17 +303,17 @@ def seal_key(digest_key: Secret) -> Secret:
 def saved_text(plan: Plan, facts: Mapping[str, HostItems], key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
     """Return a saved plan: the same bytes for the same input."""
     extra = {"seen": {host: dict(items) for host, items in facts.items()}, "made_by": maker.plain}
-    whole = plan_document(plan) | extra
-    return _pretty(whole | {"seal": _seal(whole, key)})
+    document = plan_document(plan) | extra
+    return _pretty(document | {"seal": _seal(document, key)})
 
 
-def _seal(whole: Document, key: Secret) -> str:
+def _seal(document: Document, key: Secret) -> str:
     """Return the seal: an HMAC of the rest of the document."""
-    return "hmac-sha256:" + hmac.digest(key.reveal().encode(), canonical_text(whole).encode(), "sha256").hex()
+    return "hmac-sha256:" + hmac.digest(key.reveal().encode(), canonical_text(document).encode(), "sha256").hex()
 
 
-def _pretty(whole: Document) -> str:
-    return json.dumps(whole, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+def _pretty(document: Document) -> str:
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def read_saved(text: str, origin: str, key: Secret) -> Saved:
@@ -320,26 +322,26 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
     `origin` is the file's name, for messages. Another file, or a changed plan, raises `StalePlanError`.
     """
     try:
-        whole = strict_json(text)
-        seal = whole.pop("seal")
-        genuine = whole["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(whole, key))
-        saved = _saved_plan_in(whole) if genuine else None
+        document = strict_json(text)
+        seal = document.pop("seal")
+        genuine = document["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(document, key))
+        saved = _saved_plan_in(document) if genuine else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StalePlanError(f"{origin} is not a saved plan", hint="make one: provisioner plan --out FILE") from None
-    if saved is None or saved.basis.digest != whole["digest"]:
+    if saved is None or saved.basis.digest != document["digest"]:
         message = f"{origin} was changed after it was made, or it was made with another vault's key"
         raise StalePlanError(message, hint=_AGAIN)
     return saved
 
 
-def _saved_plan_in(whole: Document) -> Saved:
-    written = plan_in(whole)
+def _saved_plan_in(document: Document) -> Saved:
+    written = plan_in(document)
     by_host: dict[str, set[ChangeRow]] = {host: set() for host in written.basis.live}
-    for change in whole["changes"]:
+    for change in document["changes"]:
         by_host[change["host"]].add((change["resource"], change["name"], change["action"], change["reason"]))
     rows = {host: frozenset(of_host) for host, of_host in by_host.items()}
-    refused = tuple(str(refusal["policy"]) for refusal in whole["refused"])
-    return Saved(rows, saved_items(whole["seen"]), refused, written)
+    refused = tuple(str(refusal["policy"]) for refusal in document["refused"])
+    return Saved(rows, saved_items(document["seen"]), refused, written)
 
 
 # --- stale ----------------------------------------------------------------------------------------

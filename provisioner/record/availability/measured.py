@@ -161,11 +161,11 @@ class AgreedLevels:
     carriers: Mapping[str, float] = field(default_factory=dict)
     facilities: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, by: GroupedBy, facility: str, carriers: Collection[str]) -> float | None:
+    def of(self, group_by: GroupedBy, facility: str, carriers: Collection[str]) -> float | None:
         """Return a row's level, or the general one if several apply."""
-        if by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and facility in self.facilities:
+        if group_by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and facility in self.facilities:
             return self.facilities[facility]
-        if by is not GroupedBy.PROVINCE and by is not GroupedBy.ALL and len(carriers) == 1:
+        if group_by is not GroupedBy.PROVINCE and group_by is not GroupedBy.ALL and len(carriers) == 1:
             return self.carriers.get(next(iter(carriers)), self.percent)
         return self.percent
 
@@ -327,9 +327,9 @@ class _Clock:
 
     def _look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
         times, outages, previous, before = [0] * _NOT, 0, _UP, 0
-        for place, kind in enumerate(kinds, first):
-            times[kind] += self.stood[place + 1] - self.stood[place]
-            at = self.moments[place]
+        for index, kind in enumerate(kinds, first):
+            times[kind] += self.stood[index + 1] - self.stood[index]
+            at = self.moments[index]
             if kind == _DOWN:
                 goes_on = previous == _DOWN and at - before <= self._longest
                 outages += not goes_on and self._counts(at)
@@ -393,7 +393,7 @@ def together(groups: Collection[GroupTimes]) -> GroupTimes:
 
 
 def group_times(
-    by: GroupedBy,
+    group_by: GroupedBy,
     tables: Iterable[LookTable],
     span: Span,
     longest: timedelta = LONGEST_STANDING,
@@ -405,15 +405,15 @@ def group_times(
     """
     groups: dict[str, GroupTimes] = {}
     for table in tables:
-        for name, group in _times_by_group(by, table, span, longest, takes):
+        for name, group in _times_by_group(group_by, table, span, longest, takes):
             groups[name] = together((groups[name], group)) if name in groups else group
     return groups
 
 
 def _times_by_group(
-    by: GroupedBy, table: LookTable, span: Span, longest: timedelta, takes: Callable[[str, str], bool] | None
+    group_by: GroupedBy, table: LookTable, span: Span, longest: timedelta, takes: Callable[[str, str], bool] | None
 ) -> Iterator[tuple[str, GroupTimes]]:
-    names, carriers = _group_names(by, table), table.carriers
+    names, carriers = _group_names(group_by, table), table.carriers
     places: Sequence[int] = range(len(names))
     if takes is not None:
         places = [place for place in places if takes(table.paths[place], carriers[place])]
@@ -427,9 +427,9 @@ def _times_by_group(
         yield name, GroupTimes(paths[group], times[group], frozenset(of_carriers[group]))
 
 
-def _group_names(by: GroupedBy, table: LookTable) -> Sequence[str]:
+def _group_names(group_by: GroupedBy, table: LookTable) -> Sequence[str]:
     paths = table.paths
-    match by:
+    match group_by:
         case GroupedBy.CAMERA:
             return ["/".join(path.split("/")[:_CAMERA]) for path in paths]
         case GroupedBy.FACILITY:
@@ -448,7 +448,7 @@ def facility_of(path: str) -> str:
 
 
 def share_rows(
-    by: GroupedBy,
+    group_by: GroupedBy,
     groups: Mapping[str, GroupTimes],
     agreed: AgreedLevels = NOTHING_AGREED,
     before: Mapping[str, GroupTimes] | None = None,
@@ -463,7 +463,7 @@ def share_rows(
             name,
             group.paths,
             group.measured,
-            agreed.of(by, name if by is GroupedBy.FACILITY else facility_of(name), group.carriers),
+            agreed.of(group_by, name if group_by is GroupedBy.FACILITY else facility_of(name), group.carriers),
             None if before is None else before.get(name, NO_PATHS).measured,
         )
         for name, group in groups.items()

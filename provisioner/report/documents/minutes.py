@@ -115,10 +115,10 @@ def meeting(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "")
     yield Passage(f"- Ông/Bà {DOTS}, chức vụ {DOTS}, đại diện {_FACILITY}.", PassageRole.FORM)
 
 
-def facility_lines(facility: Facility, place: str) -> Iterator[Block]:
+def facility_lines(facility: Facility, address: str) -> Iterator[Block]:
     """Yield the description of a facility."""
     yield Passage(f"- Tên cơ sở: {facility.name} (mã: {facility.id}).")
-    yield Passage(f"- Địa chỉ: {place}.")
+    yield Passage(f"- Địa chỉ: {address}.")
     yield Passage(f"- Loại hình: {label(facility.kind)}; cơ quan quản lý: {label(facility.managing_body)}.")
     capacity = facility.capacity
     if capacity:
@@ -156,12 +156,12 @@ def _acceptance_content(
 ) -> Iterator[Block]:
     status, letterhead = proved.status, basis.letterhead
     carrier = listing.carriers.get(plan.carrier, plan.carrier)
-    place = address_text(facility, listing.province_of(facility).name)
+    address = address_text(facility, listing.province_of(facility).name)
     yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
     yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
     yield from meeting(tuple(Party), letterhead, carrier)
     yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
-    yield from facility_lines(facility, place)
+    yield from facility_lines(facility, address)
     yield Passage(f"- Đã đăng ký: {len(facility.cameras)} camera, {len(facility.recorders)} đầu ghi.")
     yield Passage("2. Căn cứ", PassageRole.TITLE)
     for duty in status.duties:
@@ -244,12 +244,12 @@ def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: Documen
 
 def _survey_content(facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
     letterhead = basis.letterhead
-    place = address_text(facility, listing.province_of(facility).name)
+    address = address_text(facility, listing.province_of(facility).name)
     yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(survey.surveyed_on)}.", PassageRole.FORM)
-    yield Passage(f"Địa điểm: {letterhead.place or f'{facility.name}, {place}'}.")
+    yield Passage(f"Địa điểm: {letterhead.place or f'{facility.name}, {address}'}.")
     yield from meeting(survey.by, letterhead)
     yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
-    yield from facility_lines(facility, place)
+    yield from facility_lines(facility, address)
     yield Passage("2. Kết quả khảo sát", PassageRole.TITLE)
     yield OfficialTable(
         (TableColumn("Nội dung", 65), TableColumn("Hiện trạng", 100)), tuple(_survey_rows(survey, facility.blocked))
