@@ -319,12 +319,14 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def percent(share: float | None) -> str:
-    """Return a share as a percentage, never rounded up to 100 %."""
+def percent(share: float | None, level: float | None = None) -> str:
+    """Return a percentage, never rounded up to 100 % or a missed level."""
     if share is None:
         return "-"
     text = f"{share * 100:.2f}"
-    return f"{'99.99' if text == '100.00' and share < 1 else text} %"
+    if any(share * 100 < bound <= float(text) for bound in (100.0, level or 0.0)):
+        text = f"{int(share * 10_000) / 100:.2f}"
+    return f"{text} %"
 
 
 def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:

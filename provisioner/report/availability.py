@@ -85,7 +85,15 @@ def _share_cells(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:
         str(measured.outages),
     )
     rest = percent(measured.maintenance_share), percent(measured.unmeasured_share)
-    return (row.name or _UNKNOWN, str(row.paths), percent(measured.available), *changes, *agreed, *parts, *rest)
+    return (
+        row.name or _UNKNOWN,
+        str(row.paths),
+        percent(measured.available, row.agreed),
+        *changes,
+        *agreed,
+        *parts,
+        *rest,
+    )
 
 
 def _share(part: int, measured: Measured) -> float:
@@ -102,7 +110,9 @@ def availability_ending(noun: str, rows: Sequence[ShareRow], total: ShareRow) ->
     below = [row for row in rows if row.kept is AgreedLevel.MISSED]
     blind = [row for row in rows if row.kept is AgreedLevel.UNMEASURED]
     if below:
-        named = ", ".join(f"{row.name} {percent(row.measured.available)} of {row.agreed:g} %" for row in below[:_NAMED])
+        named = ", ".join(
+            f"{row.name} {percent(row.measured.available, row.agreed)} of {row.agreed:g} %" for row in below[:_NAMED]
+        )
         yield f"{len(below)} {of_rows} below the agreed level: {named}{_more(below)}"
     if blind:
         named = ", ".join(row.name for row in blind[:_NAMED])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.text import counted, were
+from provisioner.base.text import counted, percent, were
 
 PACKAGE = Path(__file__).parents[3] / "provisioner"
 # Words that end like a plural behind a number and are none, or are verbs behind something that is no number.
@@ -110,3 +110,18 @@ def test_no_sentence_adds_an_s() -> None:
     mine = PACKAGE / "base" / "text.py"
     for path in PACKAGE.rglob("*.py"):
         assert path == mine or not adds.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("share", "level", "shown"),
+    [
+        (0.994996, 99.5, "99.49 %"),
+        (0.995, 99.5, "99.50 %"),
+        (0.994996, None, "99.50 %"),
+        (0.999999, None, "99.99 %"),
+        (1.0, 100.0, "100.00 %"),
+        (None, 99.5, "-"),
+    ],
+)
+def test_a_share_is_not_rounded_up_to_what_it_misses(share: float | None, level: float | None, shown: str) -> None:
+    assert percent(share, level) == shown
