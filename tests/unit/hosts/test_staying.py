@@ -543,6 +543,7 @@ def test_a_host_that_lost_the_program_is_sent_it_again(way: Way) -> None:
         ("echo; echo no", "no"),
         ("echo; echo PROVISIONER-ANSWER '{\"ok\": '", "cannot be read"),
         ("printf 'no answer' >&2; exit 3", "(code 3): no answer"),
+        ("echo 'client_loop: send disconnect: Broken pipe' >&2; exit 255", "it ended the connection"),
         ("sleep 600", "no answer within 5 s"),
         ("while echo .; do sleep 0.05; done", "no answer within 5 s"),
     ],
@@ -604,6 +605,17 @@ def test_a_proof_of_any_bytes_is_a_wrong_proof(way: Way, word: str) -> None:
     assert way.call().outcome is CallOutcome.UNPROVED
     (way.folder / "deed").unlink()
     assert way.call().outcome is CallOutcome.ANSWERED
+
+
+def test_a_call_that_was_given_up_leaves_its_answer_to_no_other(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioner.hosts.ansible.calls._MARGIN_S", 0)
+    gate = tmp_path / "gate"
+    assert way.call().outcome is CallOutcome.ANSWERED
+    assert way.call(timeout_s=stretched(2), operation="apply", wait=str(gate)).error.startswith("no answer within")
+    gate.touch()
+    assert way.call(operation="look").document["before"] == ["loaded look"]
 
 
 @RELAY
