@@ -162,7 +162,7 @@ def quarantine_check(case: Case) -> Check | None:
         detail = "it takes its login, and calls each challenge of MediaMTX stale"
         hint = "renew its firmware, or set its RTSP login to Basic"
         return failed(case.device_layer, case.device_name, Cause.WRONG_ANSWER, f"{detail}: {hint}")
-    detail = quarantined.why if quarantined.is_password_due else f"{quarantined.why}; {quarantined.next_step}"
+    detail = quarantined.why if quarantined.needs_password else f"{quarantined.why}; {quarantined.next_step}"
     return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, detail)
 
 

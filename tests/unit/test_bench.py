@@ -31,7 +31,7 @@ def test_more_hosts_than_policy_lets_through_unasked_are_planned_and_applied(
 def test_looks_are_measured_beside_a_decoding_of_the_same_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "CLIPS", picture.CLIPS[:1])
     part = picture.measure(1, lambda _: None)
-    assert [figure.group for figure in part.figures] == ["ffmpeg", *["sub, H.264"] * 4]
+    assert [figure.group for figure in part.figures] == ["ffmpeg", *["sub, H.264"] * 5]
     assert all(figure.least > 0 for figure in part.figures)
     assert [(ratio.top.name[:14], ratio.bottom.name[:16]) for ratio in part.ratios] == [
         ("levels 5 and 6", "the same seconds"),

@@ -118,7 +118,7 @@ class Quarantined:
         return utc_text(self.since)
 
     @property
-    def is_password_due(self) -> bool:
+    def needs_password(self) -> bool:
         """Whether the next step is a corrected password."""
         return not (self.renewed or self.lifted)
 
