@@ -79,7 +79,7 @@ def _mark_of(owner_file: str, *others: str) -> str:
     """Return a mark on one line; empty without files of an owner."""
     if not any(os.path.lexists(path) for path in (owner_file, *others)):
         return ""
-    return " ".join(_start_of(owner_file, _LONGEST_MARK).decode("ascii", "replace").split()) or "unmarked"
+    return " ".join(_first_bytes(owner_file, _LONGEST_MARK).decode("ascii", "replace").split()) or "unmarked"
 
 
 def _other_shape() -> str:
@@ -173,7 +173,7 @@ def receive(
     os.umask(0o077)
     counted = _Counted(stream, size)
     try:
-        return _received(counted, key, seal, program_folder)
+        return _serve_bundle(counted, key, seal, program_folder)
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.EEXIST):
             sys.stderr.write("the bundle has something in it that none has: nothing of it was done\n")
@@ -187,7 +187,7 @@ def receive(
         return False
 
 
-def _received(stream: _Counted, key: bytes | None, seal: bytes, program_folder: str) -> bool:
+def _serve_bundle(stream: _Counted, key: bytes | None, seal: bytes, program_folder: str) -> bool:
     import shutil  # noqa: PLC0415 (who proves only which host this is does without it)
     import tempfile  # noqa: PLC0415 (the same)
 
@@ -387,10 +387,10 @@ def _program_folder(program: list[tuple[str, bytes]]) -> str:
 
 
 def _identity() -> bytes:
-    return _start_of(IDENTITY, _LONGEST_LINE)
+    return _first_bytes(IDENTITY, _LONGEST_LINE)
 
 
-def _start_of(path: str, longest: int) -> bytes:
+def _first_bytes(path: str, longest: int) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(longest).strip()

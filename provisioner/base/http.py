@@ -381,7 +381,7 @@ def led_to(session: Session, parts: SplitResult, address: str) -> str:
     return parts._replace(netloc=f"{literal}:{parts.port or _PORTS[parts.scheme]}").geturl()
 
 
-def taken(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
+def successful_answer(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
     """Return an answer with a status of success, or raise `ReachError`."""
     status = answer.status
     if status in _OK:

@@ -71,7 +71,7 @@ class Helpers:
 
         fork = multiprocessing.get_context("fork")
         self._broken = BrokenProcessPool
-        self._pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_begin, initargs=(work,))
+        self._pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_prepare_helper, initargs=(work,))
 
     def submit(self, function: Callable[..., R], *arguments: object) -> Callable[[], R | None]:
         """Submit work; return a function for its result, `None` if killed."""
@@ -138,7 +138,7 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
-def _begin(work: Callable[[int], object] | None) -> None:
+def _prepare_helper(work: Callable[[int], object] | None) -> None:
     """Prepare a helper: its parent handles Ctrl-C; garbage collection would waste time."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
@@ -212,7 +212,7 @@ def run_quietly(
         stdin_file.write(stdin)
         stdin_file.seek(0)
         with subprocess.Popen(
-            _bounded([program_path(argv[0], environment), *argv[1:]], most_written),
+            _with_file_limit([program_path(argv[0], environment), *argv[1:]], most_written),
             stdin=stdin_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -236,7 +236,7 @@ def _kill(child: Running, *, kill_children: bool) -> None:
         child.kill()
 
 
-def _bounded(argv: list[str], most_written: int | None) -> list[str]:
+def _with_file_limit(argv: list[str], most_written: int | None) -> list[str]:
     """Wrap a program so that the kernel limits the files it writes.
 
     A shell sets its own limit and becomes the program; a limit set later would miss its children.

@@ -245,6 +245,7 @@ class _Keys(NamedTuple):
 
 
 def _parse_envelope(data: bytes, name: str) -> _Envelope:
+    """Parse a vault file of format 1.1 or 1.2, or raise `SecretsError`."""
     header, _, body = data.partition(b"\n")
     fields = header.decode("utf-8", "replace").strip().split(";")
     versions = {("1.1", 3), ("1.2", 4)}

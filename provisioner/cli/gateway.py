@@ -69,7 +69,7 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, 
     """
     if follows and replaces:
         raise UsageError("--next keeps the present key, and --replace ends it", hint="give one of them")
-    text = _piped() if key == "-" else key
+    text = _piped_line() if key == "-" else key
     env = invocation.env
     if follows:
         return _write_next_key(invocation, facility, text.strip())
@@ -124,7 +124,7 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
     return StateError.exit_code if failure else 0
 
 
-def _piped() -> str:
+def _piped_line() -> str:
     """Return the last line of standard input, or raise `UsageError`."""
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     try:

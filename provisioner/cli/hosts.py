@@ -173,12 +173,12 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     """
     refuse_both(dry_run=dry_run, commits=commits)
     keyed = keyed_host(edits_of(invocation), host)
-    named_key = _compared(host, compared)
+    named_key = _named_fingerprint(host, compared)
     if is_host_key(named_key):
         key = SshHostKey(named_key)
     else:
         key = scanned_key(invocation.env, invocation.inventory, keyed)
-        _compare(invocation, keyed, key, named_key, dry_run=dry_run)
+        _ask_to_compare(invocation, keyed, key, named_key, dry_run=dry_run)
     edit = with_host_key(keyed, key.host_key)
     commit = ""
     if edit.changed and not dry_run:
@@ -189,7 +189,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     return 0
 
 
-def _compared(host: str, named: str | None) -> str:
+def _named_fingerprint(host: str, named: str | None) -> str:
     """Return the fingerprint or key named for a host, or empty."""
     if named is None:
         return ""
@@ -200,7 +200,9 @@ def _compared(host: str, named: str | None) -> str:
     return key
 
 
-def _compare(invocation: Invocation, keyed: KeyedHost, key: SshHostKey, named_key: str, *, dry_run: bool) -> None:
+def _ask_to_compare(
+    invocation: Invocation, keyed: KeyedHost, key: SshHostKey, named_key: str, *, dry_run: bool
+) -> None:
     """Have a person compare a key that only the network vouches for.
 
     Raises:

@@ -113,7 +113,7 @@ def init(
     if folder is None:
         raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
     read = _read(ctx, answers) if answers else {}
-    for name, value in _converted(ctx, read).items():
+    for name, value in _converted_answers(ctx, read).items():
         if name == "vault_password":
             vault_password = Path(str(value))
         else:
@@ -134,7 +134,7 @@ def _answerable(ctx: click.Context) -> dict[str, click.Option]:
     return {param.opts[0].lstrip("-"): param for param in options if param.name not in {"answers", "prints", "help"}}
 
 
-def _converted(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[str, object]:
+def _converted_answers(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[str, object]:
     """Return the file's values of options not on the command line.
 
     An invalid value raises `UsageError` with file and line.
@@ -238,7 +238,7 @@ class _Questions:
         self, text: str, user: str, host_keys: Mapping[str, str], carriers: tuple[str, ...], *, is_relay: bool = False
     ) -> FirstHost:
         name, at, place = text.partition("@")
-        address, digits = _divided(place)
+        address, digits = _split_host_and_port(place)
         port = int(digits) if digits.isascii() and digits.isdigit() else 0
         if not at or not name or not address or not port:
             raise UsageError(
@@ -277,7 +277,7 @@ class _Questions:
         return answer(self._invocation, option, question, subject="a new inventory", default=default)
 
 
-def _divided(place: str) -> tuple[str, str]:
+def _split_host_and_port(place: str) -> tuple[str, str]:
     """Split host and port; IPv6 with a port has brackets."""
     bracket, closed, after = place.partition("]")
     if bracket.startswith("[") and closed:

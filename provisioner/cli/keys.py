@@ -55,7 +55,7 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
         UsageError: it is invalid.
     """
     if is_attended(invocation):
-        return pair_of(b"".join(_typed(number) for number in range(1, LINES + 1)))
+        return pair_of(b"".join(_typed_line(number) for number in range(1, LINES + 1)))
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     try:
         text = data.decode("ascii")
@@ -67,7 +67,7 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
     return from_paper(text)
 
 
-def _typed(number: int) -> bytes:
+def _typed_line(number: int) -> bytes:
     """Ask for a line, again after a typing mistake."""
     for tries_left in range(_TRIES - 1, -1, -1):
         text = click.prompt(f"Recovery key, line {number} of {LINES}", hide_input=True, err=True)

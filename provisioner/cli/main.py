@@ -73,23 +73,23 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         if instruction := env.get(INSTRUCTION):
             return complete(cli, instruction, read_configuration(env))
         code = _run_command(arguments, env)
-        return worst_of(code, _unwritten(out.failure, arguments, env)) if out.failure else code
+        return worst_of(code, _report_lost_output(out.failure, arguments, env)) if out.failure else code
 
 
-def _unwritten(failure: OSError, arguments: Sequence[str], env: Mapping[str, str]) -> int:
+def _report_lost_output(failure: OSError, arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Report that output is lost, while the command's effects stay."""
     error = ReportError(
         f"standard output cannot be written: {os.strerror(failure.errno or errno.EIO)}",
         hint="what the command did stands; provisioner history has it where it was a run; make room, and ask again",
     )
-    print_error(error, as_json=False, color=False, say=_speaker(arguments, read_configuration(env).environment))
+    print_error(error, as_json=False, color=False, say=_translator_of(arguments, read_configuration(env).environment))
     return error.exit_code
 
 
 def _run_command(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     configuration = read_configuration(env)
     settled = configuration.environment
-    as_json, say = _wants_json(arguments, settled), _speaker(arguments, settled)
+    as_json, say = _wants_json(arguments, settled), _translator_of(arguments, settled)
     color = False if env.get("NO_COLOR") else None
     try:
         code = cli.main(list(arguments), prog_name="provisioner", standalone_mode=False, obj=configuration)
@@ -109,19 +109,19 @@ def _run_command(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _wants_json(arguments: Sequence[str], env: Mapping[str, str]) -> bool:
     """Return whether wrong usage is answered in JSON, before click parses."""
-    written = _written(arguments, "--output")
+    written = _option_values(arguments, "--output")
     return "json" in written or (not written and env.get(OUTPUT) == "json")
 
 
-def _speaker(arguments: Sequence[str], env: Mapping[str, str]) -> Translator:
+def _translator_of(arguments: Sequence[str], env: Mapping[str, str]) -> Translator:
     """Return the language before click parses; English if invalid."""
     try:
-        return translator(language_of(next(iter(_written(arguments, "--language")), None), env))
+        return translator(language_of(next(iter(_option_values(arguments, "--language")), None), env))
     except UnknownLanguageError:
         return ENGLISH
 
 
-def _written(arguments: Sequence[str], option: str) -> list[str]:
+def _option_values(arguments: Sequence[str], option: str) -> list[str]:
     """Return an option's values wherever they stand."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
     pairs = zip(options, [*options[1:], ""], strict=False)  # none where there is no argument

@@ -41,13 +41,13 @@ def plan_lines(
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
     frozen = [site.facility for site in plan.frozen_in_limit]
-    yield from _trust(plan, changing, terminal, say)
+    yield from _trust_lines(plan, changing, terminal, say)
     yield from frozen_lines(frozen, say=say)
     yield from _summary_lines(plan, changing, totals, say)
     if changing:
         yield ""
         yield from _totals_table(say("carrier"), totals.carriers, terminal, say, viewers=plan.against is None)
-        yield from _facilities(totals, terminal, say, is_full=details, viewers=plan.against is None)
+        yield from _facility_lines(totals, terminal, say, is_full=details, viewers=plan.against is None)
     yield from _refusal_lines(plan.refused, terminal, say)
     if details or everything:
         yield from _lines_by_host(plan.changes if everything else changing, terminal, say)
@@ -55,7 +55,7 @@ def plan_lines(
         yield from _reconnection_lines(changing, terminal, say)
     yield from _site_packages(plan, terminal, say)
     yield from quarantine_lines(plan.quarantined, terminal, most=_CUTTING, say=say)
-    yield from _approvals(plan, terminal, say)
+    yield from _approval_lines(plan, terminal, say)
     yield from _left_out_lines(plan, terminal, say)
     if plan.against is None:
         yield ""
@@ -74,7 +74,7 @@ def plan_ending_lines(
         yield from terminal.below(click.style(head, fg="red", bold=True) if not number else head, rest, 2)
 
 
-def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
+def _trust_lines(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     """Yield new trust, as the first lines, never folded."""
     trusted = distinct_trust(changing)
     for host in plan.unproved:
@@ -114,7 +114,9 @@ def _summary_lines(plan: Plan, changing: Sequence[Change], totals: Totals, say: 
         yield say("allowed for this plan: {allowed}", allowed=allowed)
 
 
-def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, is_full: bool, viewers: bool) -> Iterator[str]:
+def _facility_lines(
+    totals: Totals, terminal: Terminal, say: Translator, *, is_full: bool, viewers: bool
+) -> Iterator[str]:
     """Yield provinces and their facilities, the worst ones of many."""
     if not totals.provinces:
         return
@@ -211,7 +213,7 @@ def _site_packages(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[
     yield "  " + say("make them: provisioner site-package FACILITY… --out DIR")
 
 
-def _approvals(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
+def _approval_lines(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
     """Yield the missing approvals."""
     lines = need_lines(plan.approvals)
     if not lines:

@@ -55,7 +55,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     """
     limit = parse_limits(limits)
     planned = make_plan(session_of(invocation), limit, is_judged=False)
-    paths = _chosen(planned, limit)
+    paths = _quarantined_in_limit(planned, limit)
     if invocation.json:
         print_document(QuarantineDocument(quarantined=paths, unreadable=planned.unreadable).plain)
     else:
@@ -97,13 +97,13 @@ def lift(
     session = session_of(invocation)
     with stoppable() as stop:
         options = run_options_of(chosen, invocation.env, stop)
-        planned = _planned(session, names, parse_limits(limits))
+        planned = _planned_lifts(session, names, parse_limits(limits))
         _ask_before_lifting(invocation, planned, yes=yes)
         applied = apply_plan(session, planned, options=options)
     return show_applied(invocation, applied)
 
 
-def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
+def _planned_lifts(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
     """Plan only the lifts, for their hosts.
 
     Raises:
@@ -111,7 +111,7 @@ def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
         PolicyError: one of the hosts has other pending changes.
     """
     first = make_plan(session, limit, is_judged=False)
-    paths = _chosen(first, limit)
+    paths = _quarantined_in_limit(first, limit)
     quarantined = {entry.path for entry in paths}
     if unknown := sorted(set(names) - quarantined):
         usual = f"quarantined are: {', '.join(sorted(quarantined)[:5]) or 'none'}"
@@ -129,7 +129,7 @@ def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
     return planned
 
 
-def _chosen(planned: Planned, limit: Limit) -> list[Quarantined]:
+def _quarantined_in_limit(planned: Planned, limit: Limit) -> list[Quarantined]:
     """Return a limit's quarantined paths."""
     specs = {spec.id: spec for spec in planned.hosts}
     in_limit = {(spec.id, path.name) for spec in specs.values() for path in spec.paths if limit.takes_path(spec, path)}

@@ -137,7 +137,7 @@ def readings(
     """
     carriers = {carrier.id for carrier in inventory.carriers.values() if centre in carrier.centres}
     bases = {
-        name: _base(carrier.reader_tls, relay_allocation(inventory, relay).tunnel_address)
+        name: _url_start(carrier.reader_tls, relay_allocation(inventory, relay).tunnel_address)
         for name, (carrier, relay) in inventory.relays.items()
         if carrier.id in carriers
     }
@@ -156,11 +156,11 @@ def readings(
                     continue
                 sources = tuple(ReadAt(c.relay, f"{bases[c.relay]}/{path}") for c in connections)
                 if hub is not None:
-                    sources = (ReadAt(centre, f"{_base(hub.reader_tls, hub.address)}/{path}"),)
+                    sources = (ReadAt(centre, f"{_url_start(hub.reader_tls, hub.address)}/{path}"),)
                 yield ReadPath(path, facility.province, facility.id, connections[0].plan.carrier, sources)
 
 
-def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
+def _url_start(tls: ReaderTls | None, address: IPv4Address) -> str:
     """Return a URL's start, encrypted if required."""
     strict = tls is not None and tls.encryption == "strict"
     scheme, port = ("rtsps", RTSPS_PORT) if strict else ("rtsp", RTSP_PORT)
@@ -187,6 +187,7 @@ def reading_list(
 
 
 def _centre_and_viewer(inventory: Inventory, centre: str, viewer: str) -> tuple[Centre, Viewer | None]:
+    """Return the named centre and viewer; the only centre by default."""
     viewers = {entry.id: (holder, entry) for holder in inventory.centres.values() for entry in holder.viewers}
     if viewer and (viewer not in viewers or centre not in {"", viewers[viewer][0].id}):
         hint = did_you_mean(viewer, viewers, f"viewers are: {', '.join(sorted(viewers)) or 'none'}")

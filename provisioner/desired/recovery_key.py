@@ -108,14 +108,14 @@ def opened(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair
     try:
         return _opened(settings, sealed, pair, relay, sealed.public_key)
     except BoxError:
-        raise _damaged(settings, lock, relay, pair) from None
+        raise _damaged_key_error(settings, lock, relay, pair) from None
 
 
 def _opened(settings: Settings, sealed: SealedKey, pair: RecoveryPair, host: str, public_key: str) -> Secret:
     return open_box(sealed.box, pair, inventory=settings.id, host=host, public_key=public_key)
 
 
-def _damaged(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> SecretsError:
+def _damaged_key_error(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> SecretsError:
     """Return the error of a damaged sealed key, or another relay's."""
     sealed = box_of(settings, lock, relay)
     for other_relay, entry in sorted(lock.relays.items()):

@@ -107,7 +107,7 @@ class OrdersInForce:
             return Duty(order, deadline, ("instructions", index, "facilities", facility.id))
         key = index, facility.province, facility.province_scheme
         if (duty := self._by_place.get(key)) is None:
-            duty = self._by_place[key] = _of_province(self._inventory, facility, index, order)
+            duty = self._by_place[key] = _duty_of_province(self._inventory, facility, index, order)
         return _opening(facility, duty)
 
 
@@ -138,7 +138,7 @@ def _opening(facility: Ordered, duty: Duty) -> Duty:
     return replace(duty, before=facility.opens_on, is_opening=True)
 
 
-def _of_province(inventory: BaseInventory, facility: Ordered, index: int, order: Instruction) -> Duty:
+def _duty_of_province(inventory: BaseInventory, facility: Ordered, index: int, order: Instruction) -> Duty:
     """Return an order's duty by the province's day, or its own."""
     listed = order.provinces
     if inventory.scheme_of(order.province_scheme) == inventory.scheme_of(facility.province_scheme):

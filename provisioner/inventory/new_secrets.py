@@ -59,7 +59,7 @@ def completed(
             for name, site in inventory.allocations.sites.items()
             if carrier.id in {site.carrier, site.successor.carrier if site.successor else None} and name not in frozen
         )
-        pushing = sorted(name for name in _pushing(inventory, carrier.id) if name not in frozen)
+        pushing = sorted(name for name in _pushing_facilities(inventory, carrier.id) if name not in frozen)
         stored = tidied(stored, inventory)
         tls_relays = {relay.id for relay in carrier.relays if carrier.certificates}
         stored = with_host_keys(stored, inventory.allocations, tls_relays)
@@ -87,7 +87,7 @@ def completed(
     return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key, "hubs": hubs})
 
 
-def _pushing(inventory: Inventory, carrier: str) -> Iterator[str]:
+def _pushing_facilities(inventory: Inventory, carrier: str) -> Iterator[str]:
     """Yield open facilities that push, or will push, to a carrier's relays."""
     for facility in inventory.facilities.values():
         plans = () if facility.operating is Operating.CLOSED else (facility.plan, facility.successor)

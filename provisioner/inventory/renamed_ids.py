@@ -80,7 +80,7 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
 
     `devices` has the devices of every existing facility.
     """
-    old_ids = {name: old for name in devices if (old := _source(lock.sites, moves, name, devices))}
+    old_ids = {name: old for name in devices if (old := _old_id_of(lock.sites, moves, name, devices))}
     sites: dict[str, SiteAllocation] = {}
     renamed = {old: new for new, old in old_ids.items()}
     for name, site in lock.sites.items():
@@ -93,7 +93,9 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
     return lock.model_copy(update={"sites": dict(sorted(sites.items())), "tombstones": tombstones, "protected": marks})
 
 
-def _source(entries: Mapping[str, object], moves: Sequence[Move], name: str, existing: Collection[str]) -> str | None:
+def _old_id_of(
+    entries: Mapping[str, object], moves: Sequence[Move], name: str, existing: Collection[str]
+) -> str | None:
     """Return the old id whose value a facility without one takes over."""
     if name in entries:
         return None
@@ -165,7 +167,7 @@ def _moved_carrier(
 
 
 def _renamed(values: Mapping[str, T], moves: Sequence[Move], existing: Collection[str]) -> dict[str, T]:
-    new_ids = {old: name for name in existing if (old := _source(values, moves, name, existing))}
+    new_ids = {old: name for name in existing if (old := _old_id_of(values, moves, name, existing))}
     return {new_ids.get(name, name): value for name, value in values.items()}
 
 

@@ -193,11 +193,11 @@ def approval_verdict(
     elif operation in _WITHOUT:
         refusal = ""
     elif operation == "keys":
-        refusal = _of_keys(call, rules)
+        refusal = _refusal_of_keys(call, rules)
     elif operation == "confirm":
-        refusal = _of_confirm(call, memory)
+        refusal = _refusal_of_confirm(call, memory)
     elif operation == "rollback":
-        refusal = _skipping(call) or _of_rollback(call, memory)
+        refusal = _refusal_of_skipped_checks(call) or _refusal_of_rollback(call, memory)
         memory = _taken_back(call, memory, now)
     elif operation == "apply":
         try:
@@ -213,11 +213,11 @@ def approval_verdict(
 
 
 def to_carry(call: CarriedCall) -> CarriedCall:
-    """Remove from a rollback the leave to return to before the first apply, as nobody approved to remove everything."""
+    """Return a rollback's call without the leave to remove everything."""
     return replace(call, request={key: value for key, value in call.request.items() if key != "bare"})
 
 
-def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
+def _refusal_of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
     """Return why keys are refused; a host may make keys for itself."""
     brings = {"identity", "tunnel-key", "next-key"} & call.files.keys()
     if not (brings or "restores" in call.request) or call.spec.id in rules.new_hosts:
@@ -228,7 +228,7 @@ def _of_keys(call: CarriedCall, rules: ApprovalRules) -> str:
     )
 
 
-def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
+def _refusal_of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
     """Return why a confirmation is refused, unless it matches the admitted change."""
     admitted = memory.changes.get(call.spec.id)
     if admitted is None or admitted.run != call.request["run"]:
@@ -238,7 +238,7 @@ def _of_confirm(call: CarriedCall, memory: NodeMemory) -> str:
     return _marking(call, admitted)
 
 
-def _of_rollback(call: CarriedCall, memory: NodeMemory) -> str:
+def _refusal_of_rollback(call: CarriedCall, memory: NodeMemory) -> str:
     """Return why a rollback is refused; only the last change qualifies."""
     run, target, last = call.request["run"], call.request["target"], memory.changes.get(call.spec.id)
     if run in memory.used.values():
@@ -273,7 +273,7 @@ def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMem
     return replace(memory, changes={**memory.changes, call.spec.id: admitted}, taken_back=taken_back)
 
 
-def _skipping(call: CarriedCall) -> str:
+def _refusal_of_skipped_checks(call: CarriedCall) -> str:
     """Return the refusal of a change without the usual checks, or empty."""
     request = call.request
     if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
@@ -284,6 +284,7 @@ def _skipping(call: CarriedCall) -> str:
 def _refusal_of_apply(
     call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime
 ) -> tuple[str, NodeMemory]:
+    """Return why an apply is refused, or empty, and the new memory."""
     if not call.warrant:
         text = f"its file asks for {_people(rules)}, and this change brings none"
         if call.request.get("lift"):
@@ -291,9 +292,9 @@ def _refusal_of_apply(
             return f"{text}: it lifts a quarantine, which is in no saved plan; {taken}", memory
         return f"{text}: save the plan (plan --out), let them sign it (approve), and apply that file", memory
     warrant, run, host = warrant_in(call.warrant), str(call.request["run"]), call.spec.id
-    if reason := _unplanned(call, warrant, rules, memory):
+    if reason := _refusal_of_unplanned(call, warrant, rules, memory):
         return reason, memory
-    counted, aside = _counted(warrant, rules, _Now(now, run, memory))
+    counted, aside = _valid_approvals(warrant, rules, _Now(now, run, memory))
     if len({person for person, _ in counted}) < rules.people or len({key for _, key in counted}) < rules.people:
         has = f": only {' and '.join(sorted({person for person, _ in counted}))} approved it" if counted else ""
         not_counted = f" (not counted: {'; '.join(aside)})" if aside else ""
@@ -317,7 +318,7 @@ def _people(rules: ApprovalRules) -> str:
     return "an approval of its own people" if rules.people == 1 else f"approvals of {rules.people} of its own people"
 
 
-def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory: NodeMemory) -> str:
+def _refusal_of_unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory: NodeMemory) -> str:
     """Return why a change differs from its plan or the plan expired."""
     host = call.spec.id
     if warrant.inventory != rules.inventory:
@@ -336,7 +337,7 @@ def _unplanned(call: CarriedCall, warrant: Warrant, rules: ApprovalRules, memory
     program = call.request["program"] or {"sha256": ""}
     if call.artefact_sha256 not in {"", program["sha256"]}:
         return "the program that comes along is none of the plan that was approved"
-    return _skipping(call)
+    return _refusal_of_skipped_checks(call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +349,9 @@ class _Now:
     memory: NodeMemory
 
 
-def _counted(warrant: Warrant, rules: ApprovalRules, now: _Now) -> tuple[dict[tuple[str, bytes], Approval], list[str]]:
+def _valid_approvals(
+    warrant: Warrant, rules: ApprovalRules, now: _Now
+) -> tuple[dict[tuple[str, bytes], Approval], list[str]]:
     """Return the newest valid approvals, and reasons against the others."""
     counted: dict[tuple[str, bytes], Approval] = {}
     not_counted = []
@@ -381,10 +384,10 @@ def _refusal_of_approval(approval: Approval, key: SshPublicKey, meaning: str, ru
         return "is of another plan"
     if not any((approver.id, approver.key.blob) == (approval.approver, key.blob) for approver in rules.approvers):
         return f"is by {key.fingerprint}, which the node's file does not have of that person"
-    return _out_of_time(approval, rules, now)
+    return _refusal_of_time(approval, rules, now)
 
 
-def _out_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
+def _refusal_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
     if approval.at > now.at + _AHEAD:
         return f"is of {approval.at_text}, which is yet to come"
     if now.at >= approval.at + timedelta(hours=rules.valid_hours):

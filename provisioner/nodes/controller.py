@@ -88,10 +88,10 @@ class NodeRunner(OpenRunner):
         """Yield an answer per call of one carrier's hosts."""
         (carrier,) = {call.spec.carriers[0] for call in calls}
         try:
-            yield from self._carried(carrier, calls, timeout_s, self._kept.get(carrier, frozenset()))
+            yield from self._unit_answers(carrier, calls, timeout_s, self._kept.get(carrier, frozenset()))
         except _LacksError:
             # The node dropped a file meanwhile. No unit started, so all files go along.
-            yield from self._carried(carrier, calls, timeout_s, frozenset())
+            yield from self._unit_answers(carrier, calls, timeout_s, frozenset())
 
     def close(self) -> None:
         """End the session; nodes drop its data."""
@@ -109,7 +109,7 @@ class NodeRunner(OpenRunner):
 
     # --- a unit -------------------------------------------------------------------------------------
 
-    def _carried(
+    def _unit_answers(
         self, carrier: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str]
     ) -> Iterator[HostAnswer]:
         """Yield a unit's answers.
@@ -130,6 +130,7 @@ class NodeRunner(OpenRunner):
     def _answers_until(
         self, unit: str, waiting: _Waiting, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str]
     ) -> Iterator[HostAnswer]:
+        """Yield a unit's answers until all came or the time is over."""
         missing = {call.spec.id for call in calls}
         payload = pack_unit(__version__, calls, timeout_s, keeps)
         pace, started = self._pace, time.monotonic()
@@ -145,7 +146,7 @@ class NodeRunner(OpenRunner):
                 is_sent = True
                 next_ask, ask_s = time.monotonic() + ask_s, min(2 * ask_s, pace.most_ask)
                 continue
-            report = _next(waiting, min(next_ask, until))
+            report = _next_report(waiting, min(next_ask, until))
             if report is None:
                 is_late = not is_taken and time.time() > begin_by + pace.ask
                 reason = _not_taken(waiting.carrier, pace) if is_late else ""
@@ -160,7 +161,7 @@ class NodeRunner(OpenRunner):
                 if answer.host in missing:
                     missing.discard(answer.host)
                     yield answer
-            reason = _ending(waiting.carrier, report)
+            reason = _end_reason(waiting.carrier, report)
             # A refusal has its own next step: the node runs.
             hint = "" if report.state is UnitState.REFUSED else hint
         cause = reason or f"the node of {waiting.carrier} gave no answer within {timeout_s:.0f} s"
@@ -211,9 +212,9 @@ class NodeRunner(OpenRunner):
                 self._closed.wait(_RECEIVE_S)
                 continue
             if message is not None:
-                self._take(message)
+                self._pass_report_on(message)
 
-    def _take(self, message: bytes) -> None:
+    def _pass_report_on(self, message: bytes) -> None:
         """Pass a report to its waiter; ignore invalid and foreign ones."""
         try:
             header, payload = open_envelope(message, self._key, self._senders)
@@ -317,7 +318,7 @@ class RoutedRunner(OpenRunner):
             results.put(failed)
 
 
-def _next(waiting: _Waiting, until: float) -> UnitReport | None:
+def _next_report(waiting: _Waiting, until: float) -> UnitReport | None:
     """Return the next report, or `None` after a timeout or error."""
     try:
         report = waiting.reports.get(timeout=max(0.01, until - time.monotonic()))
@@ -326,7 +327,7 @@ def _next(waiting: _Waiting, until: float) -> UnitReport | None:
     return None if isinstance(report, MailboxError) else report
 
 
-def _ending(carrier: str, report: UnitReport) -> str:
+def _end_reason(carrier: str, report: UnitReport) -> str:
     """Return why a report ends its unit, or empty."""
     match report.state:
         case UnitState.REFUSED:

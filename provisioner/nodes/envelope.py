@@ -334,6 +334,7 @@ def open_envelope(
 
 
 def _split_envelope(message: bytes) -> tuple[EnvelopeHeader, bytes, bytes, bytes]:
+    """Return an envelope's header, the header's bytes, signature and sealed payload."""
     begin = len(_MAGIC) + _LENGTH.size
     if len(message) < begin or not message.startswith(_MAGIC):
         raise EnvelopeError("it is no envelope")

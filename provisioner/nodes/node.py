@@ -136,7 +136,7 @@ class StartedUnits:
         self._forget()
 
     def _forget(self) -> None:
-        """Drop what is a day older than the newest entry, which stays: a clock may be set back."""
+        """Drop entries that are a day older than the newest one."""
         self._newest = max(self._begun.values(), default=0.0)
         self._begun = {unit: at for unit, at in self._begun.items() if at >= self._newest - REMEMBERED_S}
 
@@ -231,9 +231,9 @@ class NodeRules:
             return f"the node's file allows looks alone, and this is {printable(operation, _SHOWN)}"
         if call.script is not None or operation == SHOW_KEY:
             return "" if not call.files and not call.artefact_sha256 else "it brings files that go nowhere"
-        return self._of_content(call)
+        return self._refusal_of_content(call)
 
-    def _of_content(self, call: CarriedCall) -> str:
+    def _refusal_of_content(self, call: CarriedCall) -> str:
         """Return why a call's content is refused, or empty."""
         sizes = {name: len(content) for name, content in call.files.items()}
         if "artefact" in sizes:
@@ -403,7 +403,7 @@ class Node:
         else:
             try:
                 unit = unit_in(payload)
-                if lacks := self._lacking(unit):
+                if lacks := self._missing_files(unit):
                     self._refuse_unit(
                         header, "it has to bring a file along that the node does not keep any more", lacks
                     )
@@ -420,6 +420,7 @@ class Node:
         return carrying if same else None
 
     def _untimely_reason(self, header: EnvelopeHeader) -> str:
+        """Return why a unit comes too late or too early, or empty."""
         now = time.time()
         if now > header.until:
             late = f"it was to be begun until {_moment(header.until)}, and by the node's clock it is"
@@ -433,7 +434,7 @@ class Node:
             going = sum(carried.state is UnitState.GOING for carried in self._units.values())
         return f"it carries {going} units already" if going >= _MOST_UNITS else ""
 
-    def _lacking(self, unit: CallUnit) -> frozenset[str]:
+    def _missing_files(self, unit: CallUnit) -> frozenset[str]:
         """Store a unit's large files; return checksums of missing ones."""
         contents = {
             call.artefact_sha256: call.content
@@ -485,6 +486,7 @@ class Node:
         self._parts.tell(f"unit {carrying.header.unit[:8]} is over" + (f": {error}" if missing else ""))
 
     def _answers(self, header: EnvelopeHeader, unit: CallUnit) -> Iterator[HostAnswer]:
+        """Yield the answers of a unit's calls, refusals first."""
         allowed = []
         for call in unit.calls:
             if refusal := self._parts.rules.refusal(call) or self._unapproved(call):
@@ -498,14 +500,14 @@ class Node:
             yield from self._parts.scans.stream(scan_calls, timeout_s=unit.timeout_s)
         hosts = {host_call.spec.id for host_call in scan_calls}
         if carried := [call for call in allowed if call.spec.id not in hosts]:
-            with self._open_session(header) as runner, self._laid(carried) as calls:
+            with self._open_session(header) as runner, self._with_written_artefacts(carried) as calls:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
 
     def _unapproved(self, call: CarriedCall) -> str:
         return "" if self._parts.approvals is None else self._parts.approvals.refusal(call, datetime.now(UTC))
 
     @contextmanager
-    def _laid(self, calls: Iterable[CarriedCall]) -> Iterator[list[HostCall]]:
+    def _with_written_artefacts(self, calls: Iterable[CarriedCall]) -> Iterator[list[HostCall]]:
         """Yield calls with their artefacts written for the runner."""
         folder: Path | None = None
         places: dict[str, Path] = {"": Path()}

@@ -91,7 +91,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     subject = _subject(observed, changing, fleet, uncounted)
     refused = [
         *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),
-        *_outside(outside),
+        *_outside_refusals(outside),
         *(refusal for spec in read_hosts if spec.id in by_host for refusal in _lock_out_refusals(observed, spec)),
         *(refusal for spec in read_hosts if spec.id in by_host for refusal in _network_conflicts(spec, facts[spec.id])),
         *broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
@@ -184,7 +184,7 @@ def fleet_of(observed: Observed) -> Fleet:
             if facility.gateway and facility.gateway.public_key
         },
         former_keys=former_keys(chosen, observed.facts, _recorded_keys(observed.inventory)),
-        holders=_holders(chosen, observed.facts),
+        holders=_relays_by_peer(chosen, observed.facts),
         served_sites=frozenset(site for spec in relays for site in sites_of(spec)),
         cached_sites=frozenset(observed.inventory.facilities),
         next_keys={
@@ -204,7 +204,7 @@ def _recorded_keys(inventory: Inventory) -> dict[str, frozenset[str]]:
     return {name: frozenset(filter(None, entry)) for name, entry in keys.items() if any(entry)}
 
 
-def _holders(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:
+def _relays_by_peer(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:
     """Return the relays with a peer in their tunnels, by public key."""
     holders: dict[str, set[str]] = defaultdict(set)
     for spec in hosts:
@@ -245,7 +245,7 @@ def _protected_keys(inventory: Inventory) -> Iterator[tuple[str, str]]:
                 yield entry.public_key, f"{kind} {name}"
 
 
-def _outside(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
+def _outside_refusals(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
     """Refuse changes outside the limit: hosts only change as a whole."""
     if outside:
         named = ", ".join(f"{c.resource.value} {c.name} on {c.host}" for c in outside[:5])

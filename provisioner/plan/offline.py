@@ -125,7 +125,7 @@ def _are_called_alike(spec: HostSpec, new_files: Sequence[RenderedFile]) -> bool
 def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
     """Return the facts of a host missing in the older revision."""
     rules = next((file.content.decode() for file in new_files if file.path.endswith(".nft")), "")
-    return HostFacts(host, firewall={"present": False, "differences": _differences("", rules)})
+    return HostFacts(host, firewall={"present": False, "differences": _rule_file_differences("", rules)})
 
 
 def _facts_from_files(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[RenderedFile]) -> HostFacts:
@@ -137,7 +137,10 @@ def _facts_from_files(spec: HostSpec, files: Sequence[RenderedFile], new_files: 
         installed=frozenset(by_path),
         units={name: _unit(_running(spec, name)) for name in units_of(spec)},
         tunnel=_tunnel_facts(spec),
-        firewall={"present": bool(rules), "differences": _differences(rules, _content(new_files, spec.names.nft_file))},
+        firewall={
+            "present": bool(rules),
+            "differences": _rule_file_differences(rules, _content(new_files, spec.names.nft_file)),
+        },
         trust=spec.trust,
         policy=spec.policy,
     )
@@ -151,7 +154,7 @@ def _facts_from_files(spec: HostSpec, files: Sequence[RenderedFile], new_files: 
         "viewers": {},
         "readers": [],
     }
-    return replace(facts, relay=relay, runtime=runtime, program=_program(spec.media.artefact, new_files))
+    return replace(facts, relay=relay, runtime=runtime, program=_program_facts(spec.media.artefact, new_files))
 
 
 def _running(spec: HostSpec, unit: str) -> str:
@@ -171,7 +174,7 @@ def _unit(active: str) -> wire.UnitAnswer:
     return {"active": active, "enabled": "enabled", "reload": False, "drop_ins": [], "pid": 0}
 
 
-def _program(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> wire.ProgramAnswer:
+def _program_facts(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> wire.ProgramAnswer:
     """Return the facts of MediaMTX's program, which its unit names."""
     path = program_path(artefact).encode()
     same = any(path in file.content for file in new_files if file.path.endswith(".service"))
@@ -234,7 +237,7 @@ def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
 # --- rules ----------------------------------------------------------------------------------------
 
 
-def _differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
+def _rule_file_differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
     """Return differences of two rendered rule files, in hosts' form."""
     old_items, new_items = (dict(_rule_items(parse_ruleset(text))) if text else {} for text in (old, new))
     differing = (

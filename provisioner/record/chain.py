@@ -269,6 +269,7 @@ class _Chain:
                 self.faults.append(HistoryFault(0, "an entry's number is no number"))
 
     def take(self, number: int) -> None:
+        """Check the entry of a number; add its faults."""
         if number < self._due:
             self.faults.append(HistoryFault(number, "it stands twice"))
         elif number > self._due:
@@ -289,7 +290,9 @@ class _Chain:
         if row.previous != self.previous:
             yield "it does not follow the entry before"
         seal, signature = self._sealed.get(row.number, ("", ""))
-        yield from self._proofs.of(Head(row.run, row.number, row.hash, seal).message(row.inventory), seal, signature)
+        yield from self._proofs.seal_faults(
+            Head(row.run, row.number, row.hash, seal).message(row.inventory), seal, signature
+        )
         if not isinstance(row.content, str) or row.hash != linked(row.previous, row.content):
             yield "its content was changed"
             return
@@ -349,7 +352,8 @@ class _Proofs:
     def latest(self) -> SealVerdict:
         return self._verdicts[-1][0]
 
-    def of(self, message: str, seal: str, signature: str) -> Iterator[str]:
+    def seal_faults(self, message: str, seal: str, signature: str) -> Iterator[str]:
+        """Yield the faults of an entry's seal and signature."""
         sealed, signed = self._keys.judge_seal(seal, message), self._keys.judge_signature(signature, message)
         before = {verdict for verdict, _ in self._verdicts}, {verdict for _, verdict in self._verdicts}
         self._verdicts.append((sealed, signed))
@@ -381,6 +385,7 @@ def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
 def _ending_faults(
     connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut, lists: PathLists
 ) -> Iterator[str]:
+    """Yield the faults of a run's document, checks and holdings."""
     packed = stored(documents.c.packed)
     document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
     document_digest = _document_digest(connection.execute(document).first())

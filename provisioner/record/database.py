@@ -119,7 +119,7 @@ class Database:
         with (
             _database_errors(self.place, "read"),
             self._connect(isolation_level="REPEATABLE READ") as connection,
-            _damage(self.place),
+            _damage_errors(self.place),
         ):
             yield connection
 
@@ -223,13 +223,13 @@ def _engine_of(folder: StateFolder) -> Engine:
     if folder.file:
         url = URL.create(_SQLITE, database=str(folder.file))
         engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
-        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin)
         return engine
     return create_engine(_server_url(folder.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
 
 
-def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     """Prepare SQLite for several processes.
 
     SQLAlchemy begins and ends transactions: Python's module would begin some too late. With the write-ahead log readers
@@ -285,7 +285,7 @@ def _make_private(file: Path) -> None:
 
 
 @contextmanager
-def _damage(folder: StateFolder) -> Iterator[None]:
+def _damage_errors(folder: StateFolder) -> Iterator[None]:
     """Turn errors from a tampered row into one that quotes nothing."""
     try:
         yield
@@ -322,7 +322,7 @@ def append(connection: Connection, folder: StateFolder, entry: Entry) -> Head:
 
     A tampered newest entry raises `DamagedRecordError`.
     """
-    last = _newest(connection, folder)
+    last = _newest_entry(connection, folder)
     number, previous = (last.number + 1, last.hash) if last else (1, genesis(folder.inventory))
     # The inventory's id stands in the entry, too: it cannot pass for one of another inventory's record.
     header = {"number": number, "history": folder.inventory, "keyed": folder.keys.secret is not None}
@@ -343,7 +343,7 @@ def _store_seal(connection: Connection, folder: StateFolder, head: Head) -> Head
     return Head(head.run, head.number, head.hash, seal)
 
 
-def _newest(connection: Connection, folder: StateFolder) -> Head | None:
+def _newest_entry(connection: Connection, folder: StateFolder) -> Head | None:
     """Return the newest entry, checked with its hash and its seal."""
     number = stored(entries.c.number)
     newest = select(number).where(entries.c.inventory == folder.inventory).order_by(entries.c.number.desc()).limit(1)

@@ -86,7 +86,9 @@ class EventLog:
     def _read_steps(self, run: str) -> list[tuple[int, Event, str]]:
         steps = []
         with self._database.reading() as connection:
-            for number, row in enumerate(connection.execute(_steps(self._mine, run).order_by(events.c.sequence)), 1):
+            for number, row in enumerate(
+                connection.execute(_select_steps(self._mine, run).order_by(events.c.sequence)), 1
+            ):
                 try:
                     steps.append(_step_of_row(*row))
                 except DAMAGE:
@@ -118,9 +120,9 @@ def _digest(steps: Sequence[Event]) -> str:
 
 def add_step(connection: Connection, folder: StateFolder, run: str, event: Event) -> None:
     """Add a step in a write transaction; its seal covers all before."""
-    query = _steps(folder.inventory, run).order_by(events.c.sequence.desc()).limit(1)
+    query = _select_steps(folder.inventory, run).order_by(events.c.sequence.desc()).limit(1)
     last = connection.execute(query).first()
-    sequence, previous = _after(folder, run, last[0], last[4]) if last else (1, "")
+    sequence, previous = _number_and_seal_after(folder, run, last[0], last[4]) if last else (1, "")
     seal = folder.keys.seal(_message(folder.inventory, run, sequence, previous, event))
     outcome = canonical_text({**event.detail, "state": event.state, **({_SEAL: seal} if seal else {})})
     row = {"inventory": folder.inventory, "run": run, "at": event.at, "host": event.host, "step": event.step}
@@ -128,7 +130,7 @@ def add_step(connection: Connection, folder: StateFolder, run: str, event: Event
     connection.execute(insert(events).values(**row, sequence=sequence, **{column: outcome}))
 
 
-def _after(folder: StateFolder, run: str, sequence: object, outcome: object) -> tuple[int, str]:
+def _number_and_seal_after(folder: StateFolder, run: str, sequence: object, outcome: object) -> tuple[int, str]:
     """Return the next step's number, and the last one's seal if readable."""
     if not isinstance(sequence, int):
         raise _damaged(folder, run, 1, "has a number that is none")
@@ -138,7 +140,7 @@ def _after(folder: StateFolder, run: str, sequence: object, outcome: object) -> 
         return sequence + 1, ""
 
 
-def _steps(inventory: str, run: str) -> Select[object, object, object, object, object]:
+def _select_steps(inventory: str, run: str) -> Select[object, object, object, object, object]:
     """Select the steps of a run with their stored, untyped values."""
     # A step has one of the two; with both, one would never be read.
     of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)

@@ -233,13 +233,13 @@ def _lease_on_server(database: Database, inventory: str, name: str, holder: Leas
         if not is_ours:
             raise _locked_error(inventory, name, before)
         try:
-            yield TakenLease(before, lambda: _answers(connection))
+            yield TakenLease(before, lambda: _is_alive(connection))
         finally:
             with suppress(StateError), database.writing() as writer:
                 _replace_holder(writer, inventory, name, None)
 
 
-def _answers(connection: Connection) -> bool:
+def _is_alive(connection: Connection) -> bool:
     """Return whether the lock's connection is alive; the lock ends with it."""
     try:
         return bool(connection.scalar(text("SELECT true")))

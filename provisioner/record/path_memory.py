@@ -70,7 +70,7 @@ def each_memory(folder: StateFolder, paths: Collection[str]) -> Iterator[tuple[s
 
 def _each(database: Database, folder: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]]:
     with closing(database), database.reading() as connection:
-        for path, row in _rows(connection, folder.inventory, paths):
+        for path, row in _memory_rows(connection, folder.inventory, paths):
             yield path, _memory(folder, path, row)
 
 
@@ -85,14 +85,14 @@ def remember_paths(folder: StateFolder, paths: Collection[str], change: Change, 
         # A country's memories take seconds to be made: others can write until they are.
         made, before = dict[str, _Made](), dict[str, bytes]()
         with database.reading() as connection:
-            for path, row in _rows(connection, folder.inventory, paths):
+            for path, row in _memory_rows(connection, folder.inventory, paths):
                 before[path] = _row_hash(row)
                 made[path] = _made(folder, path, change(path, _memory(folder, path, row)))
         for path in paths:
             if path not in made:
                 made[path] = _made(folder, path, change(path, None))
         with database.writing() as connection:
-            for path, row in _rows(connection, folder.inventory, paths):
+            for path, row in _memory_rows(connection, folder.inventory, paths):
                 if _row_hash(row) != before.get(path):
                     made[path] = _made(folder, path, change(path, _memory(folder, path, row)))
             upsert, rows = _upsert(connection), iter(made.items())
@@ -123,7 +123,7 @@ def _upsert(connection: Connection) -> Insert:
     return cast("Insert", row.on_conflict_do_update(index_elements=_KEY, set_={n: row.excluded[n] for n in _CHANGED}))
 
 
-def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> Iterator[tuple[str, Row]]:
+def _memory_rows(connection: Connection, inventory: str, paths: Collection[str]) -> Iterator[tuple[str, Row]]:
     """Yield the stored, untyped rows of paths as they are read."""
     if not has_table(connection, path_memories):
         return

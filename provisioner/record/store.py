@@ -87,7 +87,7 @@ class History:
             head = append(connection, self.place, Entry(run, EntryKind.BEGUN, run.started, content))
             if first is not None:
                 add_step(connection, self.place, run.id, first)
-        return self._remembered(head, lost)
+        return self._remember_head(head, lost)
 
     def end(self, run: Run, ending: Ending) -> Head:
         """Record a run's outcome, all or nothing; return the head.
@@ -122,7 +122,7 @@ class History:
                     "exact": holding.exact,
                 }
                 connection.execute(insert(holdings).values(**key_columns, **columns))
-        return self._remembered(head, lost)
+        return self._remember_head(head, lost)
 
     def take_epochs(self, run: str, on_hosts: Mapping[str, int], at: datetime) -> dict[str, int]:
         """Take the epochs of hosts for a run (`record.leases`).
@@ -144,7 +144,7 @@ class History:
         except DAMAGE:
             return last
 
-    def _remembered(self, head: Head, lost: Head | None) -> Head:
+    def _remember_head(self, head: Head, lost: Head | None) -> Head:
         """Remember an entry, unless a lost one must first be examined."""
         if lost is None:
             remember(self.place, head)

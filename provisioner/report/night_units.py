@@ -155,7 +155,7 @@ class NightUnits:
             state=_STATE,
             cache=_CACHE,
             home="read-only" if is_at_home else "yes",
-            writes="".join(_WRITES.format(folder=_quoted(f"-{file.parent}")) for file in self._written),
+            writes="".join(_WRITES.format(folder=_quoted_word(f"-{file.parent}")) for file in self._written),
         )
 
     @property
@@ -167,10 +167,10 @@ class NightUnits:
 
 def unit_word(text: str) -> str:
     """Quote a word of a command, without specifiers and variables."""
-    return _quoted(text.replace("$", "$$"))
+    return _quoted_word(text.replace("$", "$$"))
 
 
-def _quoted(text: str) -> str:
+def _quoted_word(text: str) -> str:
     """Quote a word of a unit if needed, without specifiers."""
     plain = _specifier_free(text)
     if re.fullmatch(r"[A-Za-z0-9/_.,:=%+@$-]+", plain):

@@ -266,8 +266,8 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     viewers = plan.against is None
     page = Comment("provisioner plan --details", say)
     page.must(_plan_head(plan, changing, totals, say))
-    page.must(_trust(plan, changing, say))
-    page.must(_frozen(plan, say))
+    page.must(_trust_lines(plan, changing, say))
+    page.must(_frozen_lines(plan, say))
     page.must(_refusal_lines(plan, say))
     page.must(_approval_lines(plan, say))
     if changing:
@@ -323,7 +323,7 @@ def _verdict_text(plan: Plan, totals: Totals, say: Translator) -> str:
     return verdict
 
 
-def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[str]:
+def _trust_lines(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[str]:
     """Yield changes of trust: first of all, and never folded."""
     for host in plan.unproved[:_HOSTS]:
         line = say("{host} has not proved that it was managed before: it got no request", host=code(host))
@@ -345,7 +345,7 @@ def _trust(plan: Plan, changing: Sequence[Change], say: Translator) -> Iterator[
         yield ""
 
 
-def _frozen(plan: Plan, say: Translator) -> Iterator[str]:
+def _frozen_lines(plan: Plan, say: Translator) -> Iterator[str]:
     """Yield frozen facilities, which are not in the plan; never folded."""
     frozen = plan.frozen_in_limit
     if frozen:

@@ -144,7 +144,7 @@ def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
 
 def _age_text(fresh: Freshness, age: timedelta, say: Translator) -> str:
     if age >= timedelta():
-        return say("{age} ago", age=_parts(age, say))
+        return say("{age} ago", age=_age_parts(age, say))
     at = local_time(fresh.verified.shown.at) if fresh.verified else ""
     if fresh.is_ahead:
         return say("at {at}, later than this report, so a clock is wrong", at=at)
@@ -162,7 +162,7 @@ def freshness_label(fresh: Freshness) -> str:
     if fresh.verified is None or fresh.age is None:
         return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
     at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
-    age = f"{_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
+    age = f"{_age_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
     if fresh.is_ahead:
         age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
     limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""
@@ -172,7 +172,7 @@ def freshness_label(fresh: Freshness) -> str:
     return f"{line}; {fresh.unseen}/{fresh.carried} cơ sở chưa rõ hiện trạng" if fresh.unseen else line
 
 
-def _parts(age: timedelta, say: Translator) -> str:
+def _age_parts(age: timedelta, say: Translator) -> str:
     """Return an age's two largest parts, e.g. `3 days 4 h`."""
     hours, rest = divmod(age % timedelta(days=1), _HOUR)
     if age.days:

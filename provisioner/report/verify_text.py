@@ -137,15 +137,15 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _totals_table(say("carrier"), totals_by(result.paths, lambda p: p.carrier), say),
         _totals_table(say("province"), totals_by(result.paths, lambda p: p.province), say),
         _incident_lines(result, say, detail=detail, color=color),
-        _maintenance(result, say, detail=detail),
+        _maintenance_lines(result, say, detail=detail),
         _not_reached(result, say, detail=detail),
         _frozen_lines(result.held, say, color=color),
         _host_lines(result.hosts, say),
-        _devices(result.devices, say, detail=detail),
+        _device_lines(result.devices, say, detail=detail),
         under_change(result.paths, say),
-        _pictures(result.paths, say),
-        _to_look_at(result.paths, say),
-        _references(result, say) if detail else (),
+        _picture_lines(result.paths, say),
+        _lines_to_look_at(result.paths, say),
+        _reference_lines(result, say) if detail else (),
         _accepted_lines(result, say),
         _path_lines(result.paths, result.finished_at, say, color=color) if detail else (),
         [printable(say.restated(waits_line(result.waits)))] if result.waits.total_s else (),
@@ -204,7 +204,7 @@ def next_words(cause: Cause, say: Translator) -> str:
     return say("next: {step}", step=say(cause.next_step))
 
 
-def _maintenance(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
+def _maintenance_lines(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
     """Yield open windows, and the verdicts of their paths without them."""
     windows: dict[tuple[datetime, datetime, str], list[PathVerdict]] = defaultdict(list)
     for path in result.paths:
@@ -270,7 +270,7 @@ def _more(number: int, say: Translator) -> str:
     return say("… and {number} more", number=number)
 
 
-def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) -> Iterator[str]:
+def _device_lines(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) -> Iterator[str]:
     """Yield the devices' own answers; without `detail`, only deviations."""
     counts = Counter(device.state for device in devices)
     if devices:
@@ -285,7 +285,7 @@ def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) 
             yield printable(f"    {say.restated(device.detail)}")
 
 
-def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
+def _picture_lines(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
     """Yield the states of pictures, and those that a person should judge."""
     reports = [(path.path, path.picture) for path in paths if path.picture is not None]
     counts = Counter(picture.state for _, picture in reports)
@@ -300,7 +300,7 @@ def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
         yield printable(f"  {picture_word(label, say)}: {say.counted(number, 'path')}: {listed}")
 
 
-def _to_look_at(paths: Iterable[PathVerdict], say: Translator) -> Iterator[str]:
+def _lines_to_look_at(paths: Iterable[PathVerdict], say: Translator) -> Iterator[str]:
     """Yield lasting but uncertain problems for a person to check."""
     lasting = [(path, problem) for path in paths for problem in path.to_look_at]
     if lasting:
@@ -312,7 +312,7 @@ def _to_look_at(paths: Iterable[PathVerdict], say: Translator) -> Iterator[str]:
             yield printable(f"    {say.restated(problem.detail)}")
 
 
-def _references(result: VerifyResult, say: Translator) -> Iterator[str]:
+def _reference_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
     """Yield accepted references, and paths where a move would be invisible."""
     if not result.references:
         return

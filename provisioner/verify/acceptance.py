@@ -77,20 +77,20 @@ def accept(
 
     `at` is the time of the views. `renew` forgets earlier references.
     """
-    return tuple(_accepted(candidate, at, run, renew=renew) for candidate in candidates)
+    return tuple(_acceptance_of(candidate, at, run, renew=renew) for candidate in candidates)
 
 
-def _accepted(candidate: ViewToAccept, at: datetime, run: str, *, renew: bool) -> Acceptance:
+def _acceptance_of(candidate: ViewToAccept, at: datetime, run: str, *, renew: bool) -> Acceptance:
     path = candidate.verdict.path
-    if refused := _refusal(candidate, at, renew=renew):
+    if refused := _refusal_of_view(candidate, at, renew=renew):
         return Acceptance(path, refused=refused)
     assert candidate.view is not None  # noqa: S101 (else it was refused)
     previous = () if renew else candidate.references
     new = Reference(candidate.view, at, run)
-    return Acceptance(path, _with(previous, new), notes=_notes(new, previous))
+    return Acceptance(path, _with_reference(previous, new), notes=_notes_on(new, previous))
 
 
-def _with(references: References, new: Reference) -> References:
+def _with_reference(references: References, new: Reference) -> References:
     """Add a reference; above the limit drop the oldest of its light."""
     if len(references) < MOST_REFERENCES:
         return (*references, new)
@@ -99,7 +99,7 @@ def _with(references: References, new: Reference) -> References:
     return (*(reference for reference in references if reference is not oldest), new)
 
 
-def _notes(new: Reference, previous: References) -> tuple[str, ...]:
+def _notes_on(new: Reference, previous: References) -> tuple[str, ...]:
     notes = []
     if not move_shows(new.view):
         notes.append("a move cannot be detected here: it looks alike a little further")
@@ -109,14 +109,14 @@ def _notes(new: Reference, previous: References) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _refusal(candidate: ViewToAccept, at: datetime, *, renew: bool) -> str:
+def _refusal_of_view(candidate: ViewToAccept, at: datetime, *, renew: bool) -> str:
     verdict = candidate.verdict
     if verdict.verdict is not Verdict.UP or PICTURE_LEVEL not in verdict.passed:
         return "it is not up with a picture that was looked at: repair it, then accept it"
     if candidate.view is None or candidate.dark or not candidate.view.says_something:
         return "its picture has too few edges to be known again: accept it when there is light"
     if renew:
-        return _of_another(candidate.view, candidate.others)
+        return _refusal_of_neighbour_view(candidate.view, candidate.others)
     tour = candidate.tour
     suspects = judge_view(candidate.view, candidate.references, candidate.others, at, tour=tour).suspects
     if suspects:
@@ -132,10 +132,10 @@ def _far_off(candidate: ViewToAccept, at: datetime) -> str:
         return ""
     if min(distance(view, reference.view) for reference in candidate.references) <= FAR:
         return ""
-    return _of_another(view, candidate.others)
+    return _refusal_of_neighbour_view(view, candidate.others)
 
 
-def _of_another(view: PictureView, neighbours: Mapping[str, References]) -> str:
+def _refusal_of_neighbour_view(view: PictureView, neighbours: Mapping[str, References]) -> str:
     near = sorted(
         name
         for name, references in neighbours.items()
@@ -169,7 +169,7 @@ def acceptances(
         {path: of_path for path, of_path in references_by_path.items() if not (renew and path in chosen)}
     )
     return tuple(
-        _accepted(
+        _acceptance_of(
             replace(_view_to_accept(verdict, references_by_path, by_site), tour=verdict.path in tours),
             verdict.checked_at or result.finished_at,
             run,

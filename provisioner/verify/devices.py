@@ -180,7 +180,7 @@ def device_reports(
     reports = []
     for (relay, name), request in sorted(requests.items(), key=lambda item: (item[0][1], item[0][0])):
         accounts = [accounts[relay][name] for accounts in rounds if name in accounts.get(relay, {})]
-        reports.append(_report(request, _last(accounts), owners, knows_time=relay not in unsure))
+        reports.append(_device_report(request, _last(accounts), owners, knows_time=relay not in unsure))
     return tuple(reports)
 
 
@@ -208,13 +208,13 @@ def _last(accounts: Sequence[DeviceAccount]) -> DeviceAccount:
     )
 
 
-def _report(
+def _device_report(
     request: _AccountRequest, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool
 ) -> DeviceReport:
     device = request.device
     owner = _owner_beside(request, account, owners) if account.outcome == TOLD else ""
     another = _misled(device, account, owner) if owner else ""
-    another = another or (_another(device, account, owners) if account.outcome == TOLD else "")
+    another = another or (_other_device_proof(device, account, owners) if account.outcome == TOLD else "")
     clock = account.clock if knows_time else None
     off = (None, None) if clock is None else (_off_s(clock, clock["utc"], 0), _off_s(clock, clock["shown"], _ZONE_S))
     layer = Layer.CAMERA if request.target.path.device == request.target.path.camera else Layer.RECORDER
@@ -225,14 +225,16 @@ def _report(
         relay=request.relay,
         carrier=request.carrier,
         layer=layer,
-        state=_state(device, account, another=bool(another)),
+        state=_device_state(device, account, another=bool(another)),
         detail=another or _why_not(account),
         model=account.model,
         serial=account.serial,
         firmware=account.firmware,
         clock_off_s=off[0],
         shown_off_s=off[1],
-        findings=tuple(Finding(cause, layer, device.name, text) for cause, text in _findings(device, account, off)),
+        findings=tuple(
+            Finding(cause, layer, device.name, text) for cause, text in _device_faults(device, account, off)
+        ),
         misled=bool(owner),
     )
 
@@ -256,7 +258,7 @@ def _misled(device: ProbedDevice, account: DeviceAccount, owner: str) -> str:
     )
 
 
-def _state(device: ProbedDevice, account: DeviceAccount, *, another: bool) -> DeviceState:
+def _device_state(device: ProbedDevice, account: DeviceAccount, *, another: bool) -> DeviceState:
     if account.outcome in {NOT_ASKED, NOT_RUN}:
         return DeviceState.NOT_ASKED
     if account.outcome in {REFUSED, REFUSED_BEFORE}:
@@ -269,7 +271,7 @@ def _state(device: ProbedDevice, account: DeviceAccount, *, another: bool) -> De
     return DeviceState.AS_AGREED if device.serial or device.model else DeviceState.NOT_COMPARED
 
 
-def _another(device: ProbedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
+def _other_device_proof(device: ProbedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
     """Return the proof of another device; empty if there is none."""
     serial, model = account.serial, account.model
     if device.serial and serial and _normalized(device.serial) != _normalized(serial):
@@ -321,17 +323,19 @@ def _why_not(account: DeviceAccount) -> str:
     return msg("it does not answer as ONVIF has it: {detail}", detail)
 
 
-def _findings(device: ProbedDevice, account: DeviceAccount, off: tuple[int | None, int | None]) -> Iterator[_Fault]:
+def _device_faults(
+    device: ProbedDevice, account: DeviceAccount, off: tuple[int | None, int | None]
+) -> Iterator[_Fault]:
     if account.outcome in {SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE}:
         yield Cause.ACCOUNT_LACKING, _why_not(account)
     elif account.outcome == TOLD:
-        if lacking := [field for field, is_there in _wanted(device, account) if not is_there]:
-            yield Cause.ACCOUNT_LACKING, _lacking(lacking, account)
-        yield from _profile(device, account)
-    yield from _clock(*off)
+        if lacking := [field for field, is_there in _wanted_facts(device, account) if not is_there]:
+            yield Cause.ACCOUNT_LACKING, _lacking_text(lacking, account)
+        yield from _profile_faults(device, account)
+    yield from _clock_faults(*off)
 
 
-def _lacking(missing: Sequence[str], account: DeviceAccount) -> str:
+def _lacking_text(missing: Sequence[str], account: DeviceAccount) -> str:
     lacking = ", ".join(missing)
     if not account.detail:
         return msg("it does not tell {lacking}", lacking)
@@ -341,7 +345,7 @@ def _lacking(missing: Sequence[str], account: DeviceAccount) -> str:
     )
 
 
-def _wanted(device: ProbedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:
+def _wanted_facts(device: ProbedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:
     if device.model:
         yield "model", bool(account.model)
     if device.serial:
@@ -350,7 +354,7 @@ def _wanted(device: ProbedDevice, account: DeviceAccount) -> Iterator[tuple[str,
         yield "media profiles", account.profile is not None
 
 
-def _profile(device: ProbedDevice, account: DeviceAccount) -> Iterator[_Fault]:
+def _profile_faults(device: ProbedDevice, account: DeviceAccount) -> Iterator[_Fault]:
     profile = account.profile
     if not device.profile or profile is None:
         return
@@ -378,28 +382,28 @@ def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> in
     return round(max(ahead, 0.0) or -max(behind, 0.0))
 
 
-def _clock(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[_Fault]:
+def _clock_faults(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[_Fault]:
     if utc_off_s is not None and abs(utc_off_s) > _MOST_OFF_S:
-        yield Cause.DEVICE_CLOCK_OFF, _of_clock(utc_off_s)
+        yield Cause.DEVICE_CLOCK_OFF, _clock_text(utc_off_s)
     elif shown_off_s is not None and abs(shown_off_s) > _MOST_OFF_S:
-        yield Cause.DEVICE_CLOCK_OFF, _of_zone(shown_off_s)
+        yield Cause.DEVICE_CLOCK_OFF, _zone_text(shown_off_s)
 
 
-def _of_clock(off_s: int) -> str:
-    span = _span(off_s)
+def _clock_text(off_s: int) -> str:
+    span = _span_text(off_s)
     if off_s > 0:
         return msg("its clock is ahead by {by} or more", span)
     return msg("its clock is behind by {by} or more", span)
 
 
-def _of_zone(off_s: int) -> str:
-    span = _span(off_s)
+def _zone_text(off_s: int) -> str:
+    span = _span_text(off_s)
     if off_s > 0:
         return msg("the time in its picture is ahead of Vietnam's by {by} or more", span)
     return msg("the time in its picture is behind Vietnam's by {by} or more", span)
 
 
-def _span(off_s: int) -> str:
+def _span_text(off_s: int) -> str:
     seconds = abs(off_s)
     if seconds < _SECONDS_SAID:
         return f"{seconds} s"

@@ -71,7 +71,7 @@ _GIVEN: Final = set[str]()
 
 
 @cache
-def _nulls(model: type[Row]) -> Mapping[str, None]:
+def _null_fields(model: type[Row]) -> Mapping[str, None]:
     fields = model.model_fields.items()
     return dict.fromkeys(
         name for name, field in fields if field.is_required() and NoneType in get_args(field.annotation)
@@ -84,7 +84,7 @@ class _Older(Row):
     @model_validator(mode="before")
     @classmethod
     def _completed(cls, value: object) -> object:
-        return {**_nulls(cls), **value} if isinstance(value, dict) else value
+        return {**_null_fields(cls), **value} if isinstance(value, dict) else value
 
     def model_post_init(self, _context: object, /) -> None:
         """Share the set of given fields, 2 KiB for each path."""
@@ -436,7 +436,7 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
             "level_names": {str(level.number): level.name for level in LEVELS},
             "paths": (),
             "incidents": [_incident(row, result) for row in result.incidents],
-            "hosts": [_host(row, result) for row in result.hosts],
+            "hosts": [_host_row(row, result) for row in result.hosts],
             "seconds": SecondsRow(
                 total=round(result.waits.total_s, 2),
                 until_asked=round(result.waits.before_s, 2),
@@ -472,7 +472,7 @@ def _incident(incident: Incident, result: VerifyResult) -> IncidentRow:
     return IncidentRow.made_of(incident, detail=detail, since=row and row.since, in_a_row=row and row.looks)
 
 
-def _host(report: HostReport, result: VerifyResult) -> HostRow:
+def _host_row(report: HostReport, result: VerifyResult) -> HostRow:
     wait = result.waits.hosts.get(report.host)
     parts = {part.replace(" ", "_"): wait and wait.parts.get(part) for part in PARTS}
     answer = None if wait is None or wait.answered_s is None else round(wait.answered_s, 2)

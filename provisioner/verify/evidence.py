@@ -243,7 +243,7 @@ def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
         tunnel=relay["tunnel"],
         devices={device_in(device): device["outcome"] for device in devices},
         samples={name: _samples(path) for name, path in paths.items()},
-        reads={name: _read(path["read"]) for name, path in paths.items() if path["read"] is not None},
+        reads={name: _read_in(path["read"]) for name, path in paths.items() if path["read"] is not None},
         errors=relay["errors"],
         sources=_sources(relay["sources"]) if relay["sources"] else None,
         unsteady=frozenset(name for name, path in paths.items() if path.get("unsteady")),
@@ -280,7 +280,10 @@ def _centre(centre: wire.CentreEvidenceAnswer) -> CentreEvidence:
     connections = centre.get("ways", [])
     return CentreEvidence(
         centre["tunnel"],
-        {relay: {name: _read(answer) for name, answer in reads.items()} for relay, reads in centre["relays"].items()},
+        {
+            relay: {name: _read_in(answer) for name, answer in reads.items()}
+            for relay, reads in centre["relays"].items()
+        },
         centre.get("incoming", ()),
         {device_in(connection): connection["outcome"] for connection in connections},
         closer_look_in(centre.get("closer"), connections),
@@ -297,7 +300,7 @@ def codecs_in(sample: wire.SampleAnswer) -> list[str]:
     return [codec for track in sample.get("tracks", ()) if (codec := track.get("codec"))]
 
 
-def _read(read: wire.ReadAnswer) -> Read:
+def _read_in(read: wire.ReadAnswer) -> Read:
     codec = read.get("codec")
     if codec is not None and not {"width", "height"} <= read.keys():
         raise UnreadableError("a read has a picture without a size")
@@ -343,7 +346,7 @@ def origins_of(
     samples = tuple(_path_samples(spec, relay, elsewhere))
     flowing = Counter(path.device for path in samples if path.flows)
     lacking = +Counter({device: count - relay.sources.connections.get(device, 0) for device, count in flowing.items()})
-    strange = _without_held(+Counter(_strange(spec, relay, relay.sources, samples)), held)
+    strange = _without_held(+Counter(_surplus_connections(spec, relay, relay.sources, samples)), held)
     # A path that came up in between, and has no connection to its device then, brought one of the strange ones.
     there = Counter(path.device for path in samples if path.there)
     late = +Counter({d: count - max(relay.sources.now.get(d, count), flowing[d]) for d, count in there.items()})
@@ -377,7 +380,7 @@ def _path_samples(spec: HostSpec, relay: RelayEvidence, elsewhere: Collection[st
             yield _PathSample(device, flows, second["available"], waits)
 
 
-def _strange(
+def _surplus_connections(
     spec: HostSpec, relay: RelayEvidence, sources: Sources, samples: tuple[_PathSample, ...]
 ) -> dict[Device, int]:
     configured = {device_of(path) for path in spec.paths if path.source is not None}

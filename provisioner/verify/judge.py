@@ -332,7 +332,7 @@ def _verdict_of_case(
 ) -> PathVerdict:
     checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in levels)
     checks = tuple(checked for checked in checks if checked.check.applies)
-    verdict, finding = _conclusion(checks)
+    verdict, finding = _verdict_and_finding(checks)
     if quarantine is not None:
         verdict, finding = Verdict.QUARANTINED, quarantine.finding
     judged = _verdict(case.target, verdict, checks, finding, checked_at)
@@ -363,12 +363,13 @@ def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
     return quarantine if quarantine is not None and level.subject is Subject.PICTURE else level.check(case)
 
 
-def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Finding | None]:
+def _verdict_and_finding(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Finding | None]:
+    """Return the verdict of a case's checks, and its cause."""
     failures = [(level.subject, c.finding) for level, c in checks if c.passed is False and c.finding]
     broken = [finding for subject, finding in failures if subject is not Subject.HOST]
     not_checked = next((c.finding for _, c in checks if c.passed is None), None)
     if broken:
-        verdict = _severity([c for level, c in checks if level.subject is Subject.PICTURE])
+        verdict = _verdict_of_failure([c for level, c in checks if level.subject is Subject.PICTURE])
         return verdict, not_checked if verdict is Verdict.UNKNOWN else _root(broken)
     if not_checked is not None:
         return Verdict.UNKNOWN, not_checked
@@ -383,7 +384,7 @@ def _root(broken: Sequence[Finding]) -> Finding:
     return next(stopped, None) or next(worse, broken[0])
 
 
-def _severity(picture: Sequence[Check]) -> Verdict:
+def _verdict_of_failure(picture: Sequence[Check]) -> Verdict:
     """Return the verdict of a failed link or picture."""
     if not picture or (picture[0].passed is False and not any(c.passed for c in picture)):
         return Verdict.DOWN

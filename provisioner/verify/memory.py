@@ -3,8 +3,8 @@
 A memory makes verdicts more careful and causes more stable. It is never evidence that a path is up now. All its parts
 are bounded, so that a path has one small row even after years.
 
-To remember more of a path, add a field with a default here, its line in `memory_document` and `_memory`, and its source
-in `PathLook` (`verify.result`) and `after`. An older document gets the default.
+To remember more of a path, add a field with a default here, its line in `memory_document` and `_memory_in`, and its
+source in `PathLook` (`verify.result`) and `after`. An older document gets the default.
 """
 
 from __future__ import annotations
@@ -185,13 +185,13 @@ def after(memory: PathMemory, look: PathLook) -> PathMemory:
         return replace(memory, past=past, proofs=_later(memory.proofs, look))
     return PathMemory(
         past=past,
-        failing=_failing(memory, look),
+        failing=_updated_failure(memory, look),
         finding=look.finding if look.finding is not None and look.verdict is Verdict.DOWN else memory.finding,
         proofs=_later(memory.proofs, look),
         content=look.content if look.complete and look.verdict is Verdict.UP else memory.content,
         full_look=look.at if look.full else memory.full_look,
         keys=(*memory.keys, *look.keys)[-MOST_KEYS:],
-        suspects=memory.suspects if look.suspects is None else _suspects(memory.suspects, look),
+        suspects=memory.suspects if look.suspects is None else _updated_suspicions(memory.suspects, look),
         noise=max((noise for noise in (memory.noise, look.noise) if noise is not None), default=None),
     )
 
@@ -204,7 +204,7 @@ def _later(proofs: Mapping[int, datetime], look: PathLook) -> Mapping[int, datet
     return dict(proofs) | {level: max(look.at, proofs.get(level, look.at)) for level in look.proved}
 
 
-def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
+def _updated_failure(memory: PathMemory, look: PathLook) -> Failing | None:
     """Update the failure: a failed look starts, a good one ends it."""
     present = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
@@ -212,11 +212,11 @@ def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
     if look.verdict is not Verdict.DOWN or look.finding is None:
         return None
     state = path_state.after(present.state if present else None, _FAILED, look.at)
-    stays = present is not None and not _replaces(look, look.finding, memory, present)
+    stays = present is not None and not _replaces_cause(look, look.finding, memory, present)
     return Failing(state, present.finding if present and stays else look.finding)
 
 
-def _replaces(look: PathLook, finding: Finding, memory: PathMemory, present: Failing) -> bool:
+def _replaces_cause(look: PathLook, finding: Finding, memory: PathMemory, present: Failing) -> bool:
     """Return whether a look's cause replaces the present one.
 
     It does if it is better known or the same, if the other's level passes again, if two looks in a row agree, or if the
@@ -235,7 +235,7 @@ def quality(cause: Cause) -> int:
     return 1 if cause in INFERRED else 2
 
 
-def _suspects(previous: Iterable[Suspicion], look: PathLook) -> tuple[Suspicion, ...]:
+def _updated_suspicions(previous: Iterable[Suspicion], look: PathLook) -> tuple[Suspicion, ...]:
     """Update the suspicions; several looks of one run are one check."""
     at, since = look.at, look.since or look.at
     before = {suspicion.kind: suspicion for suspicion in previous}
@@ -323,17 +323,17 @@ def memory_from(document: object) -> PathMemory | None:
     Fields of later versions are left out. Unknown causes and layers become `unknown`.
     """
     try:
-        return _memory(read(_MemoryRow, document))
+        return _memory_in(read(_MemoryRow, document))
     except (UnreadableError, ValueError, OverflowError):
         return None
 
 
-def _memory(row: _MemoryRow) -> PathMemory:
+def _memory_in(row: _MemoryRow) -> PathMemory:
     if row["version"] != VERSION:
         raise UnreadableError("it is of another version")
     failing, finding, full_look = row.get("failing"), row.get("trouble"), row.get("full_look")
     return PathMemory(
-        past=tuple(sorted((_past(verdict) for verdict in row["past"][-MOST_PAST:]), key=_in_order)),
+        past=tuple(sorted((_past_verdict(verdict) for verdict in row["past"][-MOST_PAST:]), key=_in_order)),
         failing=_failing_in(failing) if failing is not None else None,
         finding=_finding(finding) if finding is not None else None,
         proofs=_proofs(row["proofs"]),
@@ -341,11 +341,11 @@ def _memory(row: _MemoryRow) -> PathMemory:
         full_look=_moment(full_look) if full_look is not None else None,
         noise=row.get("noise"),
         keys=tuple(key[:_LONGEST_WORD] for key in row["keys"][-MOST_KEYS:]),
-        suspects=tuple(map(_suspicion, row["suspects"][:MOST_SUSPECTS])),
+        suspects=tuple(map(_suspicion_in, row["suspects"][:MOST_SUSPECTS])),
     )
 
 
-def _past(row: object) -> PastVerdict:
+def _past_verdict(row: object) -> PastVerdict:
     if not (isinstance(row, list) and len(row) == len(("at", "verdict", "cause", "maintenance"))):
         raise UnreadableError("a verdict has four parts")
     at, verdict, cause, maintenance = row
@@ -378,7 +378,7 @@ def _proofs(row: Mapping[str, int]) -> dict[int, datetime]:
     return {int(name): _moment(row[name]) for name in sorted(names, key=int)[:MOST_LEVELS]}
 
 
-def _suspicion(row: object) -> Suspicion:
+def _suspicion_in(row: object) -> Suspicion:
     if not (isinstance(row, list) and len(row) == len(("kind", "first", "last", "checks"))):
         raise UnreadableError("a suspicion has four parts")
     kind, first, last, checks = row

@@ -212,10 +212,11 @@ def _peer_of(case: Case) -> wire.PeerEvidenceAnswer | None:
 
 
 def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
+    """Check a site's tunnel by handshake and packets."""
     site, relay, age = case.target.path.facility, case.target.relay.id, peer["handshake_age_s"]
     # A clock that jumped back gives a negative age, which still proves a handshake.
     fresh = age is not None and age <= _HANDSHAKE_S
-    if _alive(case, peer) or (fresh and not _silent(case, peer)):
+    if _tunnel_carries_data(case, peer) or (fresh and not _silent(case, peer)):
         return PASSED
     if case.firewall_blocks("input"):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
@@ -238,7 +239,7 @@ def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
     return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
 
 
-def _alive(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
+def _tunnel_carries_data(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
     """Return whether data came through this tunnel, which needs a valid session.
 
     A gateway that tries another key also sends packets, but answers no ping.
@@ -282,13 +283,13 @@ def port_check(case: Case) -> Check:
         return NOT_DUE
     outcome, where = case.relay.devices.get(case.device), case.where
     if outcome is None:
-        return _not_tried(case)
+        return _untried_check(case)
     if outcome in _OUTCOMES:
         return _OUTCOMES[outcome](case, where)
     return failed(case.device_layer, case.device_name, Cause.UNKNOWN, msg("the relay cannot connect to {where}", where))
 
 
-def _not_tried(case: Case) -> Check:
+def _untried_check(case: Case) -> Check:
     where, relay = case.where, case.target.relay.id
     if case.device not in case.relay.not_installed:
         return not_checked(relay, msg("{where} was not tried", where))
@@ -321,7 +322,7 @@ def _refused_check(case: Case, where: str) -> Check:
         detail = msg("{where} refuses the connection: the device runs", where)
         return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
     if _is_own(case, case.device):
-        return _blocked(case, where)
+        return _blocked_check(case, where)
     cause, template = UNANSWERED[case.target.path.access].unmapped
     return failed(Layer.SITE, case.device_name, cause, Sentence(template, {"where": where}))
 
@@ -336,17 +337,17 @@ def _carrier_check(case: Case) -> Check:
     where, relay = case.where, case.target.relay.id
     outcomes = [outcome for device in case.siblings if (outcome := case.relay.devices.get(device))]
     if not outcomes:
-        return _not_tried(case)
+        return _untried_check(case)
     if drop := case.relay.closer.drop_of(case.device):
         return dropped(drop, relay, msg("what goes to {where}", where))
     if _cameras_blocked(case) or "not-permitted" in outcomes or _says_itself(case, _NO_PORT):
-        return _blocked(case, where)
+        return _blocked_check(case, where)
     if outcomes == ["timeout"]:
         return _unanswered(case, where)
-    return _carrier_network(case)
+    return _carrier_network_check(case)
 
 
-def _carrier_network(case: Case) -> Check:
+def _carrier_network_check(case: Case) -> Check:
     icmp = case.relay.closer.icmp
     names = sorted({icmp[device]["sender"] for device in case.siblings if device in icmp and not _is_own(case, device)})
     heard = (" " + msg("({names} has no route)", " and ".join(names))) if names else ""
@@ -379,7 +380,7 @@ def _no_route_check(case: Case, where: str) -> Check:
         return _unroutable_check(case, where)
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
     if _is_own(case, case.device):
-        return _blocked(case, where)
+        return _blocked_check(case, where)
     if icmp is not None and icmp["code"] in _PROHIBITED:
         detail = msg(
             "the gateway {sender} forbids {where}: a rule that is not of the site package",
@@ -398,7 +399,7 @@ def _unroutable_check(case: Case, where: str) -> Check:
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
     if icmp is not None and icmp["code"] in _PROHIBITED:
         if _is_own(case, case.device):
-            return _blocked(case, where)
+            return _blocked_check(case, where)
         detail = msg(
             "{sender} forbids {where}: a rule of the carrier's network or of the site's router",
             icmp["sender"],
@@ -408,7 +409,7 @@ def _unroutable_check(case: Case, where: str) -> Check:
     if icmp is not None and icmp["code"] == _NO_HOST and not _is_own(case, case.device):
         detail = msg("{sender} does not find {where} on its network", icmp["sender"], where)
         return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
-    return _carrier_network(case)
+    return _carrier_network_check(case)
 
 
 def _site_network(case: Case) -> Check:
@@ -436,16 +437,17 @@ def _timeout_check(case: Case, where: str) -> Check:
     if drop := case.relay.closer.drop_of(case.device):
         return dropped(drop, case.target.relay.id, msg("what goes to {where}", where))
     if _cameras_blocked(case):
-        return _blocked(case, where)
-    return _behind_gateway(case, where) if case.target.path.access.has_tunnel else _over_carrier(case, where)
+        return _blocked_check(case, where)
+    return _gateway_timeout_check(case, where) if case.target.path.access.has_tunnel else _over_carrier(case, where)
 
 
 def _over_carrier(case: Case, where: str) -> Check:
     led = any(_is_led_to(case, device) for device in case.siblings) or len(case.siblings) == 1
-    return _unanswered(case, where) if led else _carrier_network(case)
+    return _unanswered(case, where) if led else _carrier_network_check(case)
 
 
-def _behind_gateway(case: Case, where: str) -> Check:
+def _gateway_timeout_check(case: Case, where: str) -> Check:
+    """Explain a device that does not answer behind its gateway."""
     if _takes_nothing_new(case):
         detail = (
             "the gateway passes open streams and no new connection: its connection table is full (conntrack -C), or its"
@@ -490,7 +492,7 @@ def _unanswered(case: Case, where: str) -> Check:
     return failed(Layer.SITE, case.device_name, cause, Sentence(template, {"where": where}))
 
 
-def _blocked(case: Case, where: str) -> Check:
+def _blocked_check(case: Case, where: str) -> Check:
     """Judge a relay whose own or foreign rules block its packets."""
     relay = case.target.relay.id
     if case.firewall_blocks("output", _element_of(case)):
@@ -511,7 +513,7 @@ _OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
         "refused": _refused_check,
         "no-route": _no_route_check,
         "timeout": _timeout_check,
-        "not-permitted": _blocked,
+        "not-permitted": _blocked_check,
     }
 )
 

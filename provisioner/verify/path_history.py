@@ -260,13 +260,13 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
         complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
         full=picture.full and verdict.verdict is Verdict.UP,
         keys=picture.keys,
-        suspects=_suspects(picture),
+        suspects=_suspicions_of(picture),
         noise=picture.noise,
         maintenance=maintenance,
     )
 
 
-def _suspects(picture: PictureReport) -> frozenset[str] | None:
+def _suspicions_of(picture: PictureReport) -> frozenset[str] | None:
     """Return a look's suspicions; `None` if it could not be judged."""
     if not picture.seconds or (picture.state != State.GOOD.value and not picture.seen):
         return None
@@ -340,15 +340,15 @@ def settled(
         return _with_proof(last, memory)
     past = memory.as_of(at)
     if scope.once:
-        return _by_itself(last, past)
+        return _verdict_of_look(last, past)
     if last.verdict is Verdict.DOWN:
-        return _with_proof(_failing(last, looks, past), past)
-    if last.verdict is Verdict.UP and (changes := _changes(looks, past, at, explains)) >= FLAPPING_CHANGES:
-        return _with_proof(_flapping(last, past, changes), past)
+        return _with_proof(_failed_verdict(last, looks, past), past)
+    if last.verdict is Verdict.UP and (changes := _count_changes(looks, past, at, explains)) >= FLAPPING_CHANGES:
+        return _with_proof(_flapping_verdict(last, past, changes), past)
     return last if last.verdict is Verdict.UP else _with_proof(last, past)
 
 
-def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
+def _verdict_of_look(look: PathVerdict, memory: PathMemory) -> PathVerdict:
     """Return the verdict of one look, without the past."""
     failure = LastingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
     verdict = replace(look, standing=failure)
@@ -385,7 +385,7 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
     return failing is not None and at - failing.state.since >= APART
 
 
-def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
+def _failed_verdict(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
     """Return a failed path as down, or as not yet confirmed."""
     at = moment_of(last)
     path_looks = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
@@ -416,7 +416,7 @@ def moment_of(verdict: PathVerdict) -> datetime:
 # --- flapping -------------------------------------------------------------------------------------
 
 
-def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime, explains: Explains) -> int:
+def _count_changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime, explains: Explains) -> int:
     """Count recent unexplained changes between up and down."""
     recent = [past for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
     present = [PastVerdict(look.checked_at, look.verdict, look.cause) for look in looks if look.checked_at]
@@ -434,7 +434,7 @@ def _cause_of_change(pair: tuple[PastVerdict, PastVerdict]) -> Cause:
     return Cause.UNKNOWN if cause in INFERRED else cause
 
 
-def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
+def _flapping_verdict(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
     last = memory.finding
     last_cause = "; " + msg("the last time it was down: {value}", last.cause.value) if last and last.cause.value else ""
     base = last if last and last.layer else Finding(Cause.FLAPPING, Layer.STREAM, verdict.path)

@@ -120,10 +120,10 @@ References = tuple[Reference, ...]
 
 def distance(first: PictureView, second: PictureView) -> float:
     """Return the distance of two views: 0 equal, 1 like chance."""
-    return _distance(zip(first.edges, second.edges, strict=True))
+    return _distance_of_pairs(zip(first.edges, second.edges, strict=True))
 
 
-def _distance(pairs: Iterable[tuple[int, int]]) -> float:
+def _distance_of_pairs(pairs: Iterable[tuple[int, int]]) -> float:
     rows = tuple(pairs)
     if not rows:
         return 1.0
@@ -139,15 +139,15 @@ def likeness_to_itself(view: PictureView) -> float:
 
     Shifts are 15 to 40 % of the picture. The part that a shift brings into the picture counts as chance.
     """
-    across = (_moved(view, shift, 0) for shift in _SHIFTS_ACROSS)
-    down = (_moved(view, 0, shift) for shift in _SHIFTS_DOWN)
+    across = (_distance_after_shift(view, shift, 0) for shift in _SHIFTS_ACROSS)
+    down = (_distance_after_shift(view, 0, shift) for shift in _SHIFTS_DOWN)
     return min(*across, *down)
 
 
-def _moved(view: PictureView, across: int, down: int) -> float:
+def _distance_after_shift(view: PictureView, across: int, down: int) -> float:
     rows = [view.edges[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
     overlap = (1 - across / ACROSS) * (1 - down / DOWN)
-    shifted = _distance(
+    shifted = _distance_of_pairs(
         pair for row, moved in zip(rows, rows[down:], strict=False) for pair in zip(row, moved[across:], strict=False)
     )
     return overlap * shifted + 1 - overlap
@@ -284,25 +284,25 @@ def judge_view(
     """
     alike = _of_the_same_light(references, at)
     if why := _nothing_to_compare(view, references, alike, at, dark=dark):
-        strange = None if view is None or dark else _stranger(view, references, others)
+        strange = None if view is None or dark else _swapped_view(view, references, others)
         return ViewJudgement((strange,)) if strange else ViewJudgement(not_decidable=why, judged=False)
     assert view is not None  # noqa: S101 (there is something to compare)
     far, reference = min(
         ((distance(view, candidate.view), candidate) for candidate in references), key=lambda pair: pair[0]
     )
     if tour and far > FAR:
-        strange = _stranger(view, references, others)
+        strange = _swapped_view(view, references, others)
         return ViewJudgement((strange,) if strange else (), "" if strange else ON_TOUR)
-    if hidden := _hidden(view, min(alike, key=lambda candidate: distance(view, candidate.view)).view):
+    if hidden := _hidden_view(view, min(alike, key=lambda candidate: distance(view, candidate.view)).view):
         return ViewJudgement((hidden,))
     if not view.says_something:
         return ViewJudgement(not_decidable=TOO_PLAIN, judged=False)
     if far > FAR:
-        return ViewJudgement((_another_view(view, far, others),))
+        return ViewJudgement((_swapped_or_moved_view(view, far, others),))
     notes = [] if move_shows(reference.view) else [MOVE_NOT_DETECTABLE]
     softest = min(candidate.view.sharpness for candidate in alike)
     notes += [BLUR_NOT_DETECTABLE] if softest < SHARP else []
-    blurred = None if softest < SHARP else _blurred(view, softest)
+    blurred = None if softest < SHARP else _blurred_view(view, softest)
     coloured = _colour_suspicion(view, alike) if daylight(at) is Daylight.DAY else None
     return ViewJudgement(tuple(filter(None, (blurred, coloured))), ", ".join(notes))
 
@@ -327,16 +327,16 @@ def _of_the_same_light(references: References, at: datetime) -> References:
     return tuple(reference for reference in references if reference.daylight in {light, Daylight.BETWEEN})
 
 
-def _stranger(view: PictureView, references: References, others: Mapping[str, References]) -> SuspectView | None:
+def _swapped_view(view: PictureView, references: References, others: Mapping[str, References]) -> SuspectView | None:
     """Return a swapped view, found without a reference of this light."""
     far = min((distance(view, reference.view) for reference in references), default=1.0)
     if far <= FAR or not view.says_something:
         return None
-    suspect = _another_view(view, far, others)
+    suspect = _swapped_or_moved_view(view, far, others)
     return suspect if suspect.word is ViewDoubt.SWAPPED else None
 
 
-def _another_view(view: PictureView, far: float, others: Mapping[str, References]) -> SuspectView:
+def _swapped_or_moved_view(view: PictureView, far: float, others: Mapping[str, References]) -> SuspectView:
     near = {
         name: min(distance(view, reference.view) for reference in references)
         for name, references in others.items()
@@ -356,26 +356,26 @@ def _another_view(view: PictureView, far: float, others: Mapping[str, References
     )
 
 
-def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
+def _hidden_view(view: PictureView, reference: PictureView) -> SuspectView | None:
     """Return a suspicion if the reference's edges are partly or all missing."""
     had = [cell for cell, strength in enumerate(reference.steps) if strength >= AN_EDGE]
     if len(had) < FEWEST_EDGES:
         return None
     lost = frozenset(cell for cell in had if _is_lost(view.steps[cell], reference.steps[cell]))
-    if _distance(_pairs(view, reference, lost, inside=True)) <= NEAR:
+    if _distance_of_pairs(_edge_pairs(view, reference, lost, inside=True)) <= NEAR:
         # Fog, or less light: fainter edges are still in place. Behind a cover they are not.
-        return _veiled(view, reference, had)
+        return _veiled_view(view, reference, had)
     share = len(lost) / len(had)
     detail = msg("{share} of the former edges are gone", f"{share:.0%}")
     if share >= ALL_LOST:
         return SuspectView(ViewDoubt.COVERED, detail)
     if share < LOST or _largest_piece(lost) <= ONE_PIECE * len(lost):
-        return _veiled(view, reference, had)
-    as_it_was = _distance(_pairs(view, reference, lost, inside=False)) <= NEAR
+        return _veiled_view(view, reference, had)
+    as_it_was = _distance_of_pairs(_edge_pairs(view, reference, lost, inside=False)) <= NEAR
     return SuspectView(ViewDoubt.PARTLY_COVERED, detail) if as_it_was else None
 
 
-def _veiled(view: PictureView, reference: PictureView, had: Sequence[int]) -> SuspectView | None:
+def _veiled_view(view: PictureView, reference: PictureView, had: Sequence[int]) -> SuspectView | None:
     """Return a suspicion if one piece alone is much fainter."""
     weaker = {cell: reference.steps[cell] - view.steps[cell] for cell in had}
     veiled = {cell for cell in had if weaker[cell] >= VEIL}
@@ -414,7 +414,7 @@ def _around(cell: int) -> Iterator[int]:
         yield from (line * _STRENGTHS_ACROSS + near_column for line in (row - 1, row, row + 1))
 
 
-def _pairs(
+def _edge_pairs(
     view: PictureView, reference: PictureView, cells: frozenset[int], *, inside: bool
 ) -> Iterable[tuple[int, int]]:
     """Yield both views' edges inside or outside some strength cells."""
@@ -424,7 +424,7 @@ def _pairs(
             yield pair
 
 
-def _blurred(view: PictureView, softest: float) -> SuspectView | None:
+def _blurred_view(view: PictureView, softest: float) -> SuspectView | None:
     """Return a suspicion if much softer than the softest reference."""
     if view.sharpness >= SOFT * softest:
         return None
@@ -437,14 +437,14 @@ def _colour_suspicion(view: PictureView, alike: References) -> SuspectView | Non
     """Return a suspicion if all blue or red differs from each reference."""
     if not view.is_coloured:
         return None
-    casts = [_cast(view.colours, reference.view.colours) for reference in alike if reference.view.is_coloured]
+    casts = [_colour_shift(view.colours, reference.view.colours) for reference in alike if reference.view.is_coloured]
     least_cast = min(casts, default=0)
     if least_cast < CAST:
         return None
     return SuspectView(ViewDoubt.COLOURED, msg("its colours are {levels} levels off what was accepted", least_cast))
 
 
-def _cast(now: Sequence[int], then: Sequence[int]) -> int:
+def _colour_shift(now: Sequence[int], then: Sequence[int]) -> int:
     """Return the common shift of a colour's darkest and lightest."""
     low_blue, high_blue, low_red, high_red = (a - b for a, b in zip(now, then, strict=True))
     pairs = ((low_blue, high_blue), (low_red, high_red))

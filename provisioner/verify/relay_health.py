@@ -68,7 +68,7 @@ def illness_of(relay: RelayEvidence) -> tuple[Cause, str] | None:
         return Cause.RELAY_RESTARTS, _restarts(service)
     least_s = max(_WAITS * service["seconds"], _MORE_THAN_IT_RAN * service["ran_s"])
     if service["seconds"] >= _SHORTEST_S and service["waited_s"] >= least_s:
-        return Cause.RELAY_STRAINED, _waits(service)
+        return Cause.RELAY_STRAINED, _processor_wait_text(service)
     return None
 
 
@@ -109,7 +109,7 @@ def _lacking_files(relay: RelayEvidence, service: wire.ServiceAnswer) -> str:
     return ""
 
 
-def _waits(service: wire.ServiceAnswer) -> str:
+def _processor_wait_text(service: wire.ServiceAnswer) -> str:
     detail = msg(
         "its MediaMTX ran {ran} s and waited {waited} s for a processor within {seconds} s",
         f"{service['ran_s']:.1f}",
@@ -128,7 +128,7 @@ def foreign_access(spec: HostSpec, facts: HostFacts | None) -> tuple[Finding, ..
     """Return the finding of users and paths that the inventory lacks."""
     if spec.relay is None or facts is None:
         return ()
-    strangers = list(_strangers(spec, facts))
+    strangers = list(_foreign_users(spec, facts))
     if not strangers:
         return ()
     more = len(strangers) - _NAMED
@@ -137,15 +137,15 @@ def foreign_access(spec: HostSpec, facts: HostFacts | None) -> tuple[Finding, ..
     return (Finding(Cause.FOREIGN_ACCESS, Layer.RELAY, spec.id, detail),)
 
 
-def _strangers(spec: HostSpec, facts: HostFacts) -> Iterator[str]:
+def _foreign_users(spec: HostSpec, facts: HostFacts) -> Iterator[str]:
     known = [_rights_of(user_settings(user)) for user in spec.relay.users] if spec.relay else []
     in_file = facts.relay["settings"].get(USERS) if facts.relay else None
     for user in in_file if isinstance(in_file, list) else ():
-        if beyond := _beyond(_rights_of(user), known):
+        if beyond := _foreign_rights(_rights_of(user), known):
             yield msg("{user}, in its file and not in the inventory", beyond)
     added = facts.runtime.get("added") if facts.runtime else None
     for entry in added["users"] if added else ():
-        if beyond := _beyond(entry, known):
+        if beyond := _foreign_rights(entry, known):
             yield msg("{user}, added through the Control API", beyond)
     for path in added["paths"] if added else ():
         yield msg("path {path}, added through the Control API", printable(path, _SHOWN))
@@ -174,7 +174,7 @@ def _network(text: str) -> str:
         return text
 
 
-def _beyond(user: wire.UserRightsAnswer, known: Sequence[wire.UserRightsAnswer]) -> str:
+def _foreign_rights(user: wire.UserRightsAnswer, known: Sequence[wire.UserRightsAnswer]) -> str:
     """Return a user and its foreign rights in words, if any."""
     agreed = [entry for entry in known if entry["user"] == user["user"]]
     if any(_covers(entry, user) for entry in agreed):

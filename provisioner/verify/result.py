@@ -729,10 +729,10 @@ def accounts_in(accounts: Mapping[str, wire.AccountAnswer]) -> Mapping[str, Devi
     Raises:
         UnreadableError: a clock ran backwards.
     """
-    return {name: _account(answer) for name, answer in accounts.items()}
+    return {name: _account_in(answer) for name, answer in accounts.items()}
 
 
-def _account(answer: wire.AccountAnswer) -> DeviceAccount:
+def _account_in(answer: wire.AccountAnswer) -> DeviceAccount:
     clock = answer.get("clock")
     if clock and clock["before"] > clock["after"]:
         raise UnreadableError("relay.onvif has what is no span of time")

@@ -172,7 +172,7 @@ def sample_of(targets: Sequence[PathToCheck], share: Share, now: datetime) -> Ch
         strata[target.carrier, target.path.province, target.relay.id].add(camera_of(target))
     week, every = week_of(now), sum(map(len, strata.values()))
     fraction = share.fraction if share.fraction is not None else min(Fraction(share.number or 0, every), Fraction(1))
-    parts = _parts({name: len(cameras) for name, cameras in strata.items()}, fraction)
+    parts = _sample_sizes({name: len(cameras) for name, cameras in strata.items()}, fraction)
     chosen = {
         camera
         for name, cameras in strata.items()
@@ -182,7 +182,7 @@ def sample_of(targets: Sequence[PathToCheck], share: Share, now: datetime) -> Ch
     return Chosen(sampled, week, sum(parts.values()), every)
 
 
-def _parts(sizes: dict[tuple[str, str, str], int], fraction: Fraction) -> dict[tuple[str, str, str], int]:
+def _sample_sizes(sizes: dict[tuple[str, str, str], int], fraction: Fraction) -> dict[tuple[str, str, str], int]:
     """Distribute a sample over strata, at least one camera each."""
     parts = {name: max(1, int(size * fraction)) for name, size in sizes.items()}
     missing = math.ceil(sum(sizes.values()) * fraction) - sum(parts.values())

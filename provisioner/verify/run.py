@@ -152,7 +152,7 @@ def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None, s
     """Return the stored part of a host's evidence; `spec` is a relay's."""
     facts, relay = evidence.facts, evidence.relay
     bare = replace(evidence, facts=None, relay=None, centre=None)
-    host_answers = StoredAnswer(bare, facts and _of_machine(facts), drift)
+    host_answers = StoredAnswer(bare, facts and _without_paths(facts), drift)
     if relay is None:
         return host_answers
     refused = frozenset(name for name, read in relay.reads.items() if read.is_refused)
@@ -160,7 +160,7 @@ def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None, s
     return replace(host_answers, accounts=relay.accounts, findings=faults, read=frozenset(relay.reads), refused=refused)
 
 
-def _of_machine(facts: HostFacts) -> HostFacts:
+def _without_paths(facts: HostFacts) -> HostFacts:
     """Return the facts without those that grow with the paths."""
     less: wire.RuntimeAnswer | None = facts.runtime and {**facts.runtime, "viewers": {}, "readers": None}
     least = HostFacts(facts.host)
@@ -225,9 +225,9 @@ class VisitAnswers:
         for relay in sorted(self._waiting.get(host, ())):
             self._missing[relay].discard(host)
             if not self._missing[relay]:
-                self._settle(relay)
+                self._judge_relay(relay)
 
-    def _settle(self, relay: str) -> None:
+    def _judge_relay(self, relay: str) -> None:
         """Judge a relay's paths, and drop evidence that no relay needs."""
         targets = self._targets.pop(relay)
         hosts = {relay, *(centre.id for target in targets for centre in target.centres)}
@@ -274,7 +274,7 @@ def verify(
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
     verdicts = list(
-        with_camera_suspicions([_settled(target, rounds, options, windows, reports) for target in measured])
+        with_camera_suspicions([_settled_verdict(target, rounds, options, windows, reports) for target in measured])
     )
     measured_keys = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [
@@ -297,7 +297,7 @@ def verify(
         hosts=hosts,
         scope=Scope(options.level, _sample(options, chosen), options.deadline_s, options.once),
         forgot=options.forgot,
-        looks=tuple(_looks(measured, rounds, windows)),
+        looks=tuple(_path_looks(measured, rounds, windows)),
         waits=together(one.waits for one in rounds),
         devices=devices if visits.asks else (),
     )
@@ -437,8 +437,8 @@ class _HostVisits:
         """
         started, left_s = self.watch.now(), self._left_s()
         ordered = by_need(targets, self.options.memories) if left_s is not None else taking_turns(targets)
-        requested = [_of_answering(self._with_requested_centres(target), before) for target in ordered]
-        limits = self._limits(left_s, ordered)
+        requested = [_with_answering_centres(self._with_requested_centres(target), before) for target in ordered]
+        limits = self._probe_limits(left_s, ordered)
         limits = replace(limits, once=read_once, asks=limits.asks and before is None)
         limits = replace(limits, tried=first_of_each_relay(target for target in requested if limits.is_once(target)))
         calls = probe_calls(requested, self.observe, limits, read=self._reads)
@@ -448,7 +448,9 @@ class _HostVisits:
         read_once = frozenset(target.path.name for target in requested if self._reads and limits.is_once(target))
         timed = _TimedAnswers(self.runner, self.options.onlooker, self.watch)
         stored = set[tuple[str, str]]()
-        judging = self._judging(read_once, lambda: timed.at or started, partial(self._keep, started, stored, read_once))
+        judging = self._relay_judge(
+            read_once, lambda: timed.at or started, partial(self._store_verdicts, started, stored, read_once)
+        )
         gathered = VisitAnswers(targets, _requested_centres(requested), self.compare, judging, _of_before(before))
         for number, answer in enumerate(timed.of(calls, timeout_s), 1):
             gathered.take(answer)
@@ -475,7 +477,7 @@ class _HostVisits:
             frozenset(stored),
         )
 
-    def _keep(
+    def _store_verdicts(
         self,
         started: datetime,
         stored: set[tuple[str, str]],
@@ -507,7 +509,7 @@ class _HostVisits:
             self.options.keep(tuple(looks.values()))
             stored |= looks.keys()
 
-    def _judging(
+    def _relay_judge(
         self,
         read_once: frozenset[str],
         now: Callable[[], datetime],
@@ -517,7 +519,7 @@ class _HostVisits:
         references = self.options.references
         sites = references_by_site(references)
 
-        def of_relay(
+        def judge_relay(
             targets: Sequence[PathToCheck],
             evidence: Mapping[str, HostEvidence],
             drift: Mapping[str, Sequence[Change]],
@@ -537,7 +539,7 @@ class _HostVisits:
             keep(targets, judged)
             return judged
 
-        return of_relay
+        return judge_relay
 
     def second_look(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look again a minute later at first failures.
@@ -578,10 +580,10 @@ class _HostVisits:
         to_its_end = self.options.level is None or self.options.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
 
-    def _limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
+    def _probe_limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
         again = self.options.asks_again
         early = self.options.looks is Looks.QUICK
-        limits = replace(self.limits, looks=self._looks(targets), early=early, asks=self.asks, asks_again=again)
+        limits = replace(self.limits, looks=self._looks_to_take(targets), early=early, asks=self.asks, asks_again=again)
         limits = replace(limits, samples_suffice=self.options.level == _LOWEST_READ)
         if left_s is None:
             return limits
@@ -589,7 +591,7 @@ class _HostVisits:
         usual = self.limits.deadline_s
         return replace(limits, deadline_s=min(probe_s, usual) if usual else probe_s)
 
-    def _looks(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
+    def _looks_to_take(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
         """Return the picture looks, if their level is requested."""
         if self.options.level is not None and self.options.level < PICTURES:
             return {}
@@ -650,7 +652,7 @@ def _with_their_sites(chosen: Iterable[PathToCheck], targets: Iterable[PathToChe
     return [target for target in targets if (target.relay.id, target.path.facility) in sites]
 
 
-def _of_answering(target: PathToCheck, before: _Round | None) -> PathToCheck:
+def _with_answering_centres(target: PathToCheck, before: _Round | None) -> PathToCheck:
     """Return a path with only the centres that answered before."""
     if before is None:
         return target
@@ -687,7 +689,7 @@ class _TimedAnswers:
     def of(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
         """Yield each answer as it arrives."""
         started, waits = time.monotonic(), dict[str, HostWait]()
-        for answer in self._coming(calls, timeout_s):
+        for answer in self._timed_answers(calls, timeout_s):
             seconds = time.monotonic() - started
             has_answered = answer.outcome is CallOutcome.ANSWERED
             waits[answer.host] = host_wait(answer.host, answer.document, seconds if has_answered else None)
@@ -695,7 +697,7 @@ class _TimedAnswers:
             yield answer
         self.waits = Waits(asked_s=time.monotonic() - started, hosts=waits)
 
-    def _coming(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
+    def _timed_answers(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
         if not isinstance(self._runner, OpenRunner):
             answers = self._runner.call(calls, timeout_s=timeout_s)
             self.at = self._watch.now()
@@ -726,7 +728,7 @@ def _outside_windows(
     return (report for report in devices if report.name not in inside)
 
 
-def _settled(
+def _settled_verdict(
     target: PathToCheck,
     rounds: Sequence[_Round],
     options: VerifyOptions,
@@ -750,7 +752,7 @@ def _outside_sample(target: PathToCheck, options: VerifyOptions) -> PathVerdict:
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 
 
-def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _Windows) -> Iterable[PathLook]:
+def _path_looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _Windows) -> Iterable[PathLook]:
     for visit in rounds:
         for target in targets:
             verdict = visit.of(target)

@@ -101,7 +101,7 @@ def relay_check(case: Case) -> Check:
     if case.relay.api_error:
         return _api_silent(case)
     if case.target.path.access.is_pushed:
-        return _unlisted(case) if _is_unlisted(case) else pushed_check(case)
+        return _unlisted_check(case) if _is_unlisted(case) else pushed_check(case)
     if _ends_again(case) and not _is_unlisted(case):
         return _breaks_off(case)
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
@@ -139,7 +139,7 @@ def _is_unlisted(case: Case) -> bool:
 def _pulled_check(case: Case) -> Check:
     first, second = case.relay.samples.get(case.target.path.name, (None, None))
     if first is None and second is None:
-        return _unlisted(case)
+        return _unlisted_check(case)
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second["available"] and second["online"] and case.flowed:
@@ -184,7 +184,7 @@ def _on_demand_check(case: Case) -> Check:
     """Check an on-demand path by its read and its state afterwards."""
     name = case.target.path.name
     if case.relay.samples.get(name, (None, None)) == (None, None):
-        return _unlisted(case)
+        return _unlisted_check(case)
     read, pulled = case.read, case.relay.pulled(name)
     if read is None or not read.run:
         return _not_read(case.target.relay.id, read)
@@ -203,7 +203,7 @@ def _on_demand_check(case: Case) -> Check:
     return source_failure(case, Cause.SILENT, "it gave a reader no picture")
 
 
-def _unlisted(case: Case) -> Check:
+def _unlisted_check(case: Case) -> Check:
     """Judge a path that MediaMTX does not know."""
     relay, name = case.target.relay.id, case.target.path.name
     if case.drift_of(relay):
@@ -432,12 +432,13 @@ def _centre_read_check(case: Case, centre: HostSpec) -> Check:
     if read is None or not read.run:
         return _not_read(centre.id, read)
     if read.frame is None:
-        return _undecodable_check(case, read) or _unread_at(case, centre, host.centre, read)
+        return _undecodable_check(case, read) or _unread_at_centre(case, centre, host.centre, read)
     picture = _picture_check(case, read.frame)
     return delivered_check(case, centre, read) if picture.passed else picture
 
 
-def _unread_at(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Read) -> Check:
+def _unread_at_centre(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Read) -> Check:
+    """Explain why a centre could not read the stream."""
     relay, name = case.target.relay.id, case.target.path.name
     reads = evidence.reads.get(relay, {}).values()
     comes = case.of_relay(("comes", centre.id), lambda: any(read.frame for read in reads))
@@ -506,14 +507,14 @@ def _route_check(case: Case, centre: HostSpec, evidence: CentreEvidence) -> Chec
     chains = sorted(
         {chain_name(chain) for chain in case.relay.closer.chains if chain["hook"] in {"input", "prerouting"}}
     )
-    if outcome == "timeout" and chains and _arrives(case, centre):
+    if outcome == "timeout" and chains and _packets_arrive(case, centre):
         named = " or ".join(chains[:_NAMED])
         detail = msg("foreign rules on {id} drop packets of {id_2}, perhaps {those}", relay.id, centre.id, named)
         return failed(Layer.FIREWALL, relay.id, Cause.FOREIGN_FIREWALL, detail)
     return None
 
 
-def _arrives(case: Case, centre: HostSpec) -> bool:
+def _packets_arrive(case: Case, centre: HostSpec) -> bool:
     """Return whether the relay received the centre's packets."""
     peers = case.target.relay.tunnel.peers
     peer = case.of_relay(("peer", centre.id), lambda: next((p for p in peers if p.name == f"centre/{centre.id}"), None))

@@ -172,13 +172,15 @@ def flow_in(answer: HostAnswer, paths: Collection[str], at: datetime, seconds: f
     if answer.outcome is not CallOutcome.ANSWERED:
         return FlowLook(answer.host, at, seconds, answer.outcome, answer.error or "there is no answer")
     try:
-        return _look(answer.host, read(wire.FlowLookAnswer, answer.document), frozenset(paths), at, seconds)
+        return _flow_look(answer.host, read(wire.FlowLookAnswer, answer.document), frozenset(paths), at, seconds)
     except UnreadableError as error:
         # The name of the field, never the document: it is another program's output.
         return FlowLook(answer.host, at, seconds, CallOutcome.FAILED, f"its answer cannot be read: {error}")
 
 
-def _look(host: str, answer: wire.FlowLookAnswer, path_names: frozenset[str], at: datetime, seconds: float) -> FlowLook:
+def _flow_look(
+    host: str, answer: wire.FlowLookAnswer, path_names: frozenset[str], at: datetime, seconds: float
+) -> FlowLook:
     unit, silent = answer["unit"], answer["api_error"]
     stopped = "" if unit in {"active", "unknown"} else unit
     if silent and not stopped:
@@ -272,7 +274,7 @@ class PathStates:
         for name, target in relay.targets.items():
             if name in look.flowing:
                 if name in relay.paths:
-                    self._flows(relay, target, look.at)
+                    self._record_flow(relay, target, look.at)
             elif name in look.standing or look.stopped:
                 self._record_still(relay, target, look)
             else:
@@ -290,9 +292,10 @@ class PathStates:
     def _failed(self, relay: _Relay, target: PathToCheck, verdict: PathVerdict) -> None:
         previous = relay.paths.get(target.path.name) or _WatchedPath(verdict)
         final = settled([verdict], previous.memory, _SCOPE)
-        relay.paths[target.path.name] = _WatchedPath(final, self._remembered(previous.memory, verdict, target))
+        relay.paths[target.path.name] = _WatchedPath(final, self._memory_after(previous.memory, verdict, target))
 
-    def _flows(self, relay: _Relay, target: PathToCheck, at: datetime) -> None:
+    def _record_flow(self, relay: _Relay, target: PathToCheck, at: datetime) -> None:
+        """Record that a path flows; forget it once it is steady."""
         previous = relay.paths[target.path.name]
         verdict = verdict_on(target, Verdict.UP, at, NO_FINDING)
         final = settled([verdict], previous.memory, _SCOPE)
@@ -304,14 +307,14 @@ class PathStates:
                 relay.paths[target.path.name] = replace(previous, verdict=final)
             return
         relay.paths[target.path.name] = _WatchedPath(
-            final, self._remembered(previous.memory, verdict, target), flowed=at
+            final, self._memory_after(previous.memory, verdict, target), flowed=at
         )
 
-    def _remembered(self, memory: PathMemory, verdict: PathVerdict, target: PathToCheck) -> PathMemory:
+    def _memory_after(self, memory: PathMemory, verdict: PathVerdict, target: PathToCheck) -> PathMemory:
         at = verdict.checked_at
         maintenance = at is not None and window_over(target, self._windows, at) is not None
         look = look_of(verdict, target, maintenance=maintenance)
-        return memory if look is None else _thinned(after(memory, look))
+        return memory if look is None else _without_middle_look(after(memory, look))
 
     # --- visits -----------------------------------------------------------------------------------
 
@@ -376,7 +379,7 @@ class PathStates:
             counts.update(counted(relay.counts, relay_verdicts, fresh=fresh))
             broken = [state for state in relay_verdicts if state.verdict in {Verdict.DOWN, Verdict.QUARANTINED}]
             incidents += incidents_of(paths_by_incident(broken, relay.targets.values())) if broken else ()
-            incidents += self._silent(host, relay, now)
+            incidents += self._silence_incident(host, relay, now)
             relays.append(RelayView(host, relay.carrier, relay.known, relay.seconds, relay.error))
         return WatchView(now, counts, tuple(verdicts), tuple(incidents), tuple(relays))
 
@@ -393,7 +396,7 @@ class PathStates:
         window = None if state.flowed else window_over(relay.targets[name], self._windows, now)
         return in_window(verdict, window)
 
-    def _silent(self, host: str, relay: _Relay, now: datetime) -> Iterator[Incident]:
+    def _silence_incident(self, host: str, relay: _Relay, now: datetime) -> Iterator[Incident]:
         """Yield the incident of a relay that is silent for a minute."""
         if relay.silent_since is None or relay.asked is None or relay.asked - relay.silent_since < APART:
             return
@@ -420,7 +423,7 @@ def _is_new(state: _WatchedPath, visited: datetime | None) -> bool:
     return failing.state.looks >= _LOOKS_BEFORE_VISIT and (visited is None or visited < failing.state.since)
 
 
-def _thinned(memory: PathMemory) -> PathMemory:
+def _without_middle_look(memory: PathMemory) -> PathMemory:
     """Drop the middle one of three equal looks in a row."""
     past = memory.past
     if len(past) > 2 and len({verdict.verdict for verdict in past[-3:]}) == 1:  # noqa: PLR2004 (three in a row)

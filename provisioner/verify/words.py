@@ -116,7 +116,7 @@ def of_read(status: int | None, error: str) -> str:
     """Return why a reader got no picture."""
     if status is not None:
         return of_status(status)
-    return _first(_READS, error) or "the reader ended without a picture"
+    return _first_match(_READS, error) or "the reader ended without a picture"
 
 
 def other_codec(error: str) -> str:
@@ -133,14 +133,14 @@ def missing_sets(error: str) -> str:
 
 def of_source(line: str) -> str:
     """Return why the relay has no stream; an unknown message is quoted."""
-    return _first(_SOURCES, line) or msg(
+    return _first_match(_SOURCES, line) or msg(
         "the relay cannot take the stream, and says of it: {line}", repr(printable(line, _SHOWN))
     )
 
 
 def of_probe(error: str) -> str:
     """Return why our own probe could not look."""
-    return _first(_OWN, error) or "the probe failed on the host"
+    return _first_match(_OWN, error) or "the probe failed on the host"
 
 
 def is_for_time(error: str) -> bool:
@@ -148,7 +148,7 @@ def is_for_time(error: str) -> bool:
     return bool(re.search(r"no time was left|the time ran out|readers ended before", error))
 
 
-def _first(table: Table, text: str) -> str:
+def _first_match(table: Table, text: str) -> str:
     for pattern, sentence in table:
         if match := pattern.search(text):
             return sentence.format(**match.groupdict())

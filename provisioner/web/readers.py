@@ -137,7 +137,9 @@ def scoped(board: Board, user: WebUser) -> Board:
         empty = Board(board.inventory, board.scheme, None, None, "", {}, {}, {}, (), (), revision=board.revision)
         return replace(empty, verified_at=board.verified_at)
     names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
-    facilities = tuple(_facility(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, whereabouts_of(f)))
+    facilities = tuple(
+        _facility_in_scope(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, whereabouts_of(f))
+    )
     hosts = (
         ()
         if scope.of
@@ -159,7 +161,7 @@ def scoped(board: Board, user: WebUser) -> Board:
     )
 
 
-def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
+def _facility_in_scope(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
     """Limit a facility to the paths and evidence that a scope permits."""
     visible = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_whereabouts(facility, path))]
     paths = tuple(

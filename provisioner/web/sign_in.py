@@ -352,12 +352,12 @@ class SessionIdentification:
         session = self._sessions.get(name)
         if session is None:
             raise SignInError
-        if not self._counts(session):
+        if not self._is_valid(session):
             self._sessions.take(name)
             raise SignInError
         return session.user
 
-    def _counts(self, session: _Session) -> bool:
+    def _is_valid(self, session: _Session) -> bool:
         """Return whether a session is valid, with the provider if needed."""
         now = self._clock()
         is_old = now - session.vouched_s >= ASK_S or now >= session.token_ends_s
@@ -375,7 +375,7 @@ class SessionIdentification:
             return
         session.asked_s = now
         try:
-            self._ask(session, now)
+            self._ask_provider(session, now)
         except (RefusedError, TokenError, NoRoleError):
             session.ends_s = now
         except ProviderError:
@@ -383,7 +383,7 @@ class SessionIdentification:
         finally:
             self._asking.release()
 
-    def _ask(self, session: _Session, now: float) -> None:
+    def _ask_provider(self, session: _Session, now: float) -> None:
         """Ask the provider about a session, with the refresh token if any."""
         provider, settings, old = self._provider, self._provider.settings, session.tokens
         if old.refresh:
@@ -588,7 +588,7 @@ def claims_of(
         TokenError: the token is invalid.
     """
     try:
-        key = _key(jwt.get_unverified_header(token), keys)
+        key = _token_key(jwt.get_unverified_header(token), keys)
         claims: Mapping[str, object] = jwt.decode(
             token,
             key.key,
@@ -609,7 +609,7 @@ def claims_of(
     return claims
 
 
-def _key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
+def _token_key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
     """Return the key that a token names, or the only key."""
     all_keys = jwt.PyJWKSet.from_dict(keys).keys
     name = header.get("kid")

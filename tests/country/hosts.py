@@ -114,7 +114,7 @@ class Hosts:
             (reach, "live_tunnel", lambda _key: _tunnel(held, cut, begun)),
             (reach, "connect_all", lambda devices, _timeout, _mark=0: [_connected(d, gone) for d in sorted(devices)]),
             (source_log, "connections", lambda: _connections(held, dark, begun)),
-            (source_log, "_halted", list),
+            (source_log, "_halted_devices", list),
             (source_log, "count_to", lambda address, port: _count_to(held, dark, (address, port))),
             (readers, "read_all", lambda _logins, turns, times, done, _looks: _read(held, dark, turns, times, done)),
             (relay, "read_file", lambda: ""),

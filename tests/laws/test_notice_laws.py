@@ -15,7 +15,7 @@ from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
 from provisioner.integrations.notify.formats import alerts_of, last_notice, notice_document, receiver_record
 from provisioner.integrations.notify.mail import letter_of
-from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, Turn, news_for, scope_name
+from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NewsChange, NightNews, news_for, scope_name
 from provisioner.integrations.notify.night import NightItem
 from provisioner.verify.result import Cause, Verdict
 from tests.hostile import RELAY
@@ -85,14 +85,14 @@ def test_what_was_told_is_not_told_again(reader: ReaderScope, now: Sights, later
     again = news_of(reader, now, knowing(first), later)
     assert not again.has_changed
     assert again.notified == first.notified
-    assert again.turns[Turn.STANDING] == len(first.notified)
+    assert again.turns[NewsChange.STANDING] == len(first.notified)
 
 
 @given(READERS, SIGHTS, SIGHTS)
 def test_a_notice_that_was_not_delivered_is_in_the_next_one(reader: ReaderScope, lost: Sights, now: Sights) -> None:
     """Nothing is known of what was never taken: the next notice is as if there had been none before."""
     assert news_of(reader, lost).notified.keys() <= {sight.key for sight in lost}
-    assert news_of(reader, now, NOTHING_KNOWN, 1).turns[Turn.NEW] == len(
+    assert news_of(reader, now, NOTHING_KNOWN, 1).turns[NewsChange.NEW] == len(
         news_of(reader, now, NOTHING_KNOWN, 1).notified
     )
 
@@ -116,9 +116,9 @@ def test_every_change_is_in_exactly_one_place(reader: ReaderScope, before: Sight
     first = news_of(reader, before)
     news = news_of(reader, now, knowing(first), 1)
     were, bad = set(first.notified), set(news.notified)
-    assert news.turns[Turn.NEW] == len(bad - were)
-    assert news.turns[Turn.CHANGED] + news.turns[Turn.STANDING] == len(bad & were)
-    assert news.turns[Turn.BACK] + news.left == len(were - bad)
+    assert news.turns[NewsChange.NEW] == len(bad - were)
+    assert news.turns[NewsChange.CHANGED] + news.turns[NewsChange.STANDING] == len(bad & were)
+    assert news.turns[NewsChange.BACK] + news.left == len(were - bad)
 
 
 @given(READERS, SIGHTS, LANGUAGES, st.randoms(use_true_random=False))

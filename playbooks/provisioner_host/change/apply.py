@@ -68,6 +68,7 @@ def _under_lock(change: Transaction, work: Callable[[], ChangeAnswer]) -> Change
 
 
 def _run_apply(change: ApplyTransaction) -> ChangeAnswer:
+    """Prepare, check, arm the dead-man switch, then change the host."""
     arms_early = False
     try:
         change.step("prepare", keys.prepare)
@@ -76,7 +77,7 @@ def _run_apply(change: ApplyTransaction) -> ChangeAnswer:
         look = change.step("paths before", lambda: _look(change))
         try:
             facts = change.step("observe", lambda: observe(change.request["observe"], change.folder, runtime=False))
-            if (stale := _stale(change, facts, look)) is not None:
+            if (stale := _stale_reason(change, facts, look)) is not None:
                 leases.release(change.run_id)
                 return change.answer("stale", stale, facts=facts)
             if change.request["observe"].get("held"):
@@ -124,15 +125,15 @@ def _look(change: ApplyTransaction) -> gate.LookBefore:
     return gate.LookBefore(change.request["gate"], answers=not switch.is_silent(change))
 
 
-def _stale(change: ApplyTransaction, facts: FactsAnswer, before: gate.LookBefore) -> str | None:
+def _stale_reason(change: ApplyTransaction, facts: FactsAnswer, before: gate.LookBefore) -> str | None:
     """Return why the plan is stale (empty: other facts), or `None`."""
     if facts["live_digest"] != change.request["expected_live_digest"]:
         return ""
-    hangs = not switch.is_silent(change) and _hangs(facts, before)
+    hangs = not switch.is_silent(change) and _relay_hangs(facts, before)
     return f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more" if hangs else None
 
 
-def _hangs(facts: FactsAnswer, before: gate.LookBefore) -> bool:
+def _relay_hangs(facts: FactsAnswer, before: gate.LookBefore) -> bool:
     """Return whether MediaMTX runs but does not answer.
 
     Only a restart helps, which cuts all viewers, so the plan must announce it. If the plan does so, MediaMTX was not
@@ -158,6 +159,7 @@ def _health(change: ApplyTransaction) -> last_good.LiveState:
 
 
 def _run_rollback(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
+    """Restore an earlier state, after the same checks as an apply."""
     target = _generation_of(request["target"])
     if target is None:
         return change.refused(Failed(f"this host keeps no state of before {request['target'] or 'any run'}"))
@@ -172,7 +174,7 @@ def _run_rollback(change: Transaction, request: RollbackRequest) -> ChangeAnswer
             saved = {str(f["path"]): generation / f["content"] for f in state["files"]}
             keep_frozen = lambda: frozen.keep_in(generation, saved, facilities, request["digest_key"])  # noqa: E731
             change.step("keep what is held", keep_frozen)
-        affected, removed = _affected(generation, state)
+        affected, removed = _affected_paths(generation, state)
         gate_request = _differing(request["gate"], set(affected) - set(removed))
         before = change.step("paths before", lambda: gate.look(gate_request))
         change.step("save last-good", lambda: last_good.save(_owned_or_saved(state)))
@@ -208,7 +210,7 @@ def _owned_or_saved(state: dict[str, Any]) -> list[str]:
     return sorted({*listed, *state["absent"], *(f["path"] for f in state["files"])})
 
 
-def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
+def _affected_paths(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Return the paths that differ between the states, and removed ones."""
     saved = next((f["content"] for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
     then = relay.describe(quarantine.whole((generation / saved).read_text()) if saved else "", "")["paths"]
@@ -222,6 +224,7 @@ def _differing(request: GateRequest | None, names: set[str]) -> GateRequest | No
 
 
 def _check_saved_files(change: Transaction, ssh: LockoutCheck, generation: Path, state: dict[str, Any]) -> None:
+    """Check saved rules, tunnel and relay files beside the live state."""
     saved = {f["path"]: generation / f["content"] for f in state["files"]}
     if rules := saved.get(str(paths.NFT_FILE)):
         change.step("check rules", lambda: firewall.intended(rules))

@@ -38,7 +38,7 @@ def look(request: LookRequest, folder: Path) -> ChangeAnswer:
     """
     change = Transaction(request, folder)
     with leases.lock(change.run_id, wait_s=_LOCK_S):
-        if (over := _over(change)) is not None:
+        if (over := _ended_result(change)) is not None:
             return over
         try:
             dead_man.renew(change.run_id, change.confirm_s)
@@ -58,7 +58,7 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
     """
     change = Transaction(request, folder)
     with leases.lock(change.run_id, wait_s=_LOCK_S):
-        if (over := _over(change)) is not None:
+        if (over := _ended_result(change)) is not None:
             return over
         armed = dead_man.armed() or {"run": ""}
         state: last_good.LiveState | None = None
@@ -75,7 +75,7 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
             return change.back(words_of(error))
         dead_man.disarm()
         ended = (last_good.receipt_of(change.run_id) or {}).get("sessions", [])
-        _remember(change, armed, state)
+        _store_generation(change, armed, state)
         receipt = change.receipt("applied", sessions=ended)
         leases.release(change.run_id)
     try:
@@ -105,7 +105,7 @@ def _persist_rollback(change: Transaction, target: str) -> None:
     last_good.restore_carriers(folder)
 
 
-def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | None) -> None:
+def _store_generation(change: Transaction, armed: Armed, state: last_good.LiveState | None) -> None:
     """Keep the former state as a generation and save the new one.
 
     Failures become notes and undo nothing.
@@ -167,7 +167,7 @@ def abort(request: AbortRequest, folder: Path) -> ChangeAnswer:
     """Return to last-good at once, as the gate or a person decided."""
     change = Transaction(request, folder)
     with leases.lock(change.run_id, wait_s=_LOCK_S):
-        return _over(change) or change.back(request["cause"])
+        return _ended_result(change) or change.back(request["cause"])
 
 
 def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
@@ -178,7 +178,7 @@ def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
             stack.enter_context(leases.lock("status", wait_s=_LOCK_S))
         except leases.Locked as error:
             return change.answer("busy", str(error), holder=leases.holder())
-        answer = _over(change) or change.answer("armed", **_parts_of_receipt(change.run_id))
+        answer = _ended_result(change) or change.answer("armed", **_parts_of_receipt(change.run_id))
         return {**answer, "lease": leases.holder(), "generations": last_good.generations()}
 
 
@@ -190,7 +190,7 @@ def _parts_of_receipt(run_id: str) -> ChangeParts:
     return parts
 
 
-def _over(change: Transaction) -> ChangeAnswer | None:
+def _ended_result(change: Transaction) -> ChangeAnswer | None:
     """Return the result of an ended change, or `None` if it waits.
 
     The receipt has it. If the receipt is unreadable, the manifest tells whether the run was confirmed. The caller holds

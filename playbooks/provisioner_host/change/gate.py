@@ -77,7 +77,7 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
     time.sleep(max(0.0, moment - time.monotonic()))
     waited_s = max(0.0, time.monotonic() - since)
     now = _sessions_now(switched=switched)
-    relay_ = _evidence(request, switched=switched, early=early) if _asks(request) else None
+    relay_ = _gather_evidence(request, switched=switched, early=early) if _asks(request) else None
     looked: LookAnswer = {"sessions": now, "relay": relay_, "waited_s": waited_s}
     return looked if first is None else {**looked, "first": first}
 
@@ -85,7 +85,7 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
 def _sessions_now(*, switched: bool) -> SessionsAnswer:
     now = sessions()
     if switched:
-        now["changed"] = _changed()
+        now["changed"] = _changed_paths()
     return now
 
 
@@ -132,7 +132,7 @@ class LookBefore:
 
     def _read(self, request: GateRequest) -> None:
         try:
-            self._relay = _evidence(request, switched=False)
+            self._relay = _gather_evidence(request, switched=False)
         except BaseException as error:  # noqa: BLE001 (it is raised where the look ends)
             self._error = error
 
@@ -202,7 +202,7 @@ def sessions(*, answers: bool = True) -> SessionsAnswer:
         name: {"handshake": p["handshake"], "received": p["received_bytes"], "allowed_ips": p["allowed_ips"]}
         for name, p in peers.items()
     }
-    now["rules"] = _rules()
+    now["rules"] = _rule_digests()
     return now
 
 
@@ -228,7 +228,7 @@ def _session_of_path(item: dict[str, Any], readers: list[str]) -> SessionAnswer:
     }
 
 
-def _rules() -> RulesAnswer | None:
+def _rule_digests() -> RulesAnswer | None:
     """Return digests of our table, other tables and the tunnel's routes."""
     try:
         listed = json.loads(run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
@@ -265,7 +265,7 @@ def _digest(value: object) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def _changed() -> list[str]:
+def _changed_paths() -> list[str]:
     """Return the paths that differ between the relay's file and last-good."""
     try:
         saved = last_good.state_of(LAST_GOOD)["files"]
@@ -281,7 +281,7 @@ def _stands_still(first: SampleAnswer | None, second: SampleAnswer | None) -> bo
     return both and first["available"] and second["available"] and second["inbound_bytes"] == first["inbound_bytes"]  # type: ignore[index]
 
 
-def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None = None) -> RelayEvidenceAnswer:
+def _gather_evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None = None) -> RelayEvidenceAnswer:
     """Gather evidence of levels 4 and 5, which also show relay failures.
 
     After a switch, stalled streams are not read but sampled again: a read would take its whole timeout.

@@ -88,7 +88,7 @@ def prove(change: ApplyTransaction) -> None:
         return
     started, since = time.time(), leases.moment()
     _write_trial_file(change, without_logins(wanted, tried.keys(), since, tried))
-    refused = _refused(tried, started)
+    refused = _refused_logins(tried, started)
     if refused:
         text = without_logins(wanted, refused, since)
         staged.write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -111,7 +111,7 @@ def _write_trial_file(change: ApplyTransaction, text: str) -> None:
     raise Failed("MediaMTX has not read the file with which new logins are tried")
 
 
-def _refused(tried: Tried, started: float) -> set[str]:
+def _refused_logins(tried: Tried, started: float) -> set[str]:
     """Return the refused logins; logins without a timely answer pass."""
     until = time.monotonic() + _PATIENCE_S
     while True:

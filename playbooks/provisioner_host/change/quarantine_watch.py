@@ -46,7 +46,7 @@ def watch() -> None:
     Thread(target=_follow_gateways, daemon=True).start()
     with _open_relay_log() as log:
         watcher = Watcher()
-        for lines in _batches(log, watcher):
+        for lines in _log_batches(log, watcher):
             watcher.hear(lines)
             watcher.act()
             if _program_identity() not in (program, []):
@@ -98,7 +98,7 @@ class Watcher:
         refused = self.refusals.to_quarantine
         if not refused:
             return
-        self._halt({quarantine.device_of(login) for login in refused})
+        self._halt_devices({quarantine.device_of(login) for login in refused})
         try:
             with leases.lock(_WHO):
                 quarantined = _quarantine_refused(refused)
@@ -116,7 +116,7 @@ class Watcher:
         for path in quarantined:
             _say(f"path {path} is quarantined: its device refuses the password")
 
-    def _halt(self, devices: Collection[str]) -> None:
+    def _halt_devices(self, devices: Collection[str]) -> None:
         """Stop new connections to devices, and renew expired halts."""
         now = time.monotonic()
         new = {device for device in devices if self._halted.get(device, 0.0) <= now}
@@ -223,7 +223,7 @@ def _open_relay_log() -> Iterator[IO[bytes]]:
             process.kill()
 
 
-def _batches(log: IO[bytes], watcher: Watcher) -> Iterator[list[str]]:
+def _log_batches(log: IO[bytes], watcher: Watcher) -> Iterator[list[str]]:
     """Yield batches of log lines, empty after a quiet interval."""
     rest = b""
     with selectors.DefaultSelector() as waiting:

@@ -47,7 +47,7 @@ def remove(request: RemoveRequest, _folder: Path) -> RemoveAnswer:
             The same call continues from there.
     """
     with leases.lock("decommission", wait_s=_LOCK_S):
-        _refuse(request)
+        _refuse_changed_host(request)
         notes: list[str] = []
         _step("units", _remove_units)
         _step("rules", _remove_rules)
@@ -64,7 +64,7 @@ def _step(name: str, work: Callable[[], object]) -> None:
         raise Failed(f"{name}: {error}; nothing is undone: the same command goes on from here") from None
 
 
-def _refuse(request: RemoveRequest) -> None:
+def _refuse_changed_host(request: RemoveRequest) -> None:
     """Refuse if viewers would be cut or the host has changed since."""
     armed, lease = dead_man.armed(), leases.holder()
     if armed is not None:

@@ -71,10 +71,10 @@ def loadable(path: Path) -> str:
     rules = path.read_text(encoding="utf-8", errors="replace")
     if _INCLUDES.search(_APART.sub("\n", rules)):
         raise Failed("the rules include another file: write its lines into them")
-    return _USER.sub(lambda named: f"skuid {_number(named[1])}", rules)
+    return _USER.sub(lambda named: f"skuid {_user_id(named[1])}", rules)
 
 
-def _number(user: str) -> int:
+def _user_id(user: str) -> int:
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:

@@ -69,11 +69,11 @@ def sources(networks: list[str], peer: str | None) -> list[str]:
         if network.version == 4 or _IPV6.exists():  # noqa: PLR2004
             chosen.append(str(network[1] if network.num_addresses > 2 else network[0]))  # noqa: PLR2004
     if peer:
-        chosen.append(_plain(peer))
+        chosen.append(_plain_address(peer))
     return sorted(set(chosen))
 
 
-def _plain(peer: str) -> str:
+def _plain_address(peer: str) -> str:
     """Return an address as rules see it: no zone, no mapped IPv4."""
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
@@ -90,12 +90,12 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
         Failed: the check could not run.
     """
     address = connection_peer()
-    peer = _plain(address) if address else None
+    peer = _plain_address(address) if address else None
     knocking = sources(networks, peer)
     with scratch() as host, scratch() as client:
         _wire(host, client, knocking)
         host.run(["nft", "-f", "-"], stdin=firewall.loadable(rules))
-        answered = _knock(host, client, ssh_port, knocking)
+        answered = _try_connections(host, client, ssh_port, knocking)
     shut = [source for source in knocking if not answered.get(source)]
     if shut:
         names = ", ".join(f"{s} (this connection)" if s == peer else s for s in shut)
@@ -144,7 +144,7 @@ def _address(address: str, device: str) -> str:
     return f"address add {_whole(address)} dev {device}{' nodad' if ':' in address else ''}"
 
 
-def _knock(host: Scratch, client: Scratch, port: int, knocking: list[str]) -> dict[str, bool]:
+def _try_connections(host: Scratch, client: Scratch, port: int, knocking: list[str]) -> dict[str, bool]:
     """Connect from all sources at once; return which succeeded.
 
     Over IPv6 the rules must also admit neighbour discovery.

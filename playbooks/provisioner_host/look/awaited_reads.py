@@ -66,7 +66,7 @@ class AwaitedReads:
                 {(reader.user, reader.path) for reader in sessions if reader.agent in agents} & self._missing
                 for agents in (_CENTRES_AGENTS, {AGENT})
             )
-            self._see()
+            self._record_pulled_paths()
             if new := reading - self._since.keys():
                 self._since |= dict.fromkeys(new, started)
                 begun = active = started
@@ -83,7 +83,7 @@ class AwaitedReads:
     def _device(self, name: str) -> tuple[str, int]:
         return self._paths[name]["address"], self._paths[name]["port"]
 
-    def _see(self) -> None:
+    def _record_pulled_paths(self) -> None:
         """Record pulled on-demand paths and their devices' connections."""
         before = _available(self._sample()) if self._on_demand else {}
         if not before.keys() & self._on_demand:

@@ -162,9 +162,9 @@ class BatchLog:
         *lines, rest = (self._rest + chunk).split(b"\n")
         self._rest = rest[-MOST_LINE:]
         for line in lines:
-            self._line(line.decode(errors="replace"))
+            self._parse_line(line.decode(errors="replace"))
 
-    def _line(self, line: str) -> None:
+    def _parse_line(self, line: str) -> None:
         if matched := _SHOWN.match(line) or _RATE.match(line):
             if int(matched[2]) < len(self.streams):
                 self.streams[int(matched[2])].take_line(matched)
@@ -249,7 +249,7 @@ def decode(
                 for (small, exact), measured in zip(pipes, pictures):
                     waiting.register(small[0], selectors.EVENT_READ, measured.small)
                     waiting.register(exact[0], selectors.EVENT_READ, measured.exact)
-                _take_all(waiting, until, reported)
+                _read_pipes(waiting, until, reported)
             code = process.wait(_ENDING_S)
             last = _end_by_itself(code, log, sources)
         except Failed as error:
@@ -319,7 +319,7 @@ class _ReportedStream:
         self._is_unmeasured = False
 
 
-def _take_all(waiting: selectors.BaseSelector, until: float, reported: Sequence[_ReportedStream]) -> None:
+def _read_pipes(waiting: selectors.BaseSelector, until: float, reported: Sequence[_ReportedStream]) -> None:
     while waiting.get_map():
         left_s = until - time.monotonic()
         if left_s <= 0:
@@ -372,14 +372,14 @@ def begin(streams: Sequence[StreamToDecode], until: float) -> Batch:
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
-        _work(streams, until, writing)
+        _run_child(streams, until, writing)
     os.close(writing)
     for stream in streams:
         os.close(stream.source)
     return Batch(process, reading)
 
 
-def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None:
+def _run_child(streams: Sequence[StreamToDecode], until: float, answers: int) -> None:
     """Run the child process; it always ends here."""
     try:
         # Ends of others' pipes and connections, which would not end with them.

@@ -70,7 +70,7 @@ class SnapshotThread:
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._take_snapshot, self._over, self._begun = snapshot, threading.Event(), time.monotonic()
         self._taken: list[Snapshot] = []
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread = threading.Thread(target=self._take_snapshots, daemon=True)
         self._thread.start()
 
     def end(self) -> list[Snapshot]:
@@ -79,7 +79,7 @@ class SnapshotThread:
         self._thread.join()
         return self._taken
 
-    def _work(self) -> None:
+    def _take_snapshots(self) -> None:
         self._taken.append(self._take_snapshot())
         while not self._over.wait(self._pause()):
             self._taken.append(self._take_snapshot())
@@ -106,9 +106,9 @@ class RelayWatch:
         """
         devices = {(p["address"], p["port"]) for p in self._paths.values()}
         return {
-            "readers": _deliveries(self.snapshots),
+            "readers": _deliveries_of_readers(self.snapshots),
             "sources": _arrivals(self.snapshots, devices),
-            "flows": {name: _flow(name, self.snapshots) for name in self._paths},
+            "flows": {name: _flow_of_path(name, self.snapshots) for name in self._paths},
         }
 
 
@@ -122,8 +122,8 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
         return ends[1] in READER_PORTS or ends[2:] in devices
 
     def take() -> Snapshot:
-        at, reading, received = time.monotonic(), sessions(paths), _received(paths)
-        return Snapshot(at, reading, _links(of_ours), received)
+        at, reading, received = time.monotonic(), sessions(paths), _received_bytes(paths)
+        return Snapshot(at, reading, _counted_links(of_ours), received)
 
     snapshots = SnapshotThread(take)
     try:
@@ -142,7 +142,7 @@ def sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
         return {}
 
 
-def _received(paths: Collection[str]) -> dict[str, int]:
+def _received_bytes(paths: Collection[str]) -> dict[str, int]:
     """Return bytes by available path; a new pull starts at 0."""
     try:
         listed = relay.api(_PATHS)["items"]
@@ -152,7 +152,7 @@ def _received(paths: Collection[str]) -> dict[str, int]:
         return {}
 
 
-def _flow(name: str, snapshots: list[Snapshot]) -> FlowAnswer:
+def _flow_of_path(name: str, snapshots: list[Snapshot]) -> FlowAnswer:
     pairs = [(a, b) for a, b in zip(snapshots, snapshots[1:]) if name in a.received and name in b.received]
     grown = [(b.at - a.at, b.received[name] - a.received[name]) for a, b in pairs]
     steps = [(seconds, received) for seconds, received in grown if received >= 0]
@@ -181,7 +181,7 @@ def _session(session: Mapping[str, Any]) -> ReaderSession:
     )
 
 
-def _deliveries(snapshots: list[Snapshot]) -> list[DeliveryAnswer]:
+def _deliveries_of_readers(snapshots: list[Snapshot]) -> list[DeliveryAnswer]:
     by_reader = [
         {ends[2:]: link for ends, link in snapshot.links.items() if ends[1] in READER_PORTS} for snapshot in snapshots
     ]
@@ -195,7 +195,7 @@ def _deliveries(snapshots: list[Snapshot]) -> list[DeliveryAnswer]:
 
 def _delivery(samples: list[tuple[float, ReaderSession]], links: list[CountedLink]) -> DeliveryAnswer:
     (begin, first), (end, last) = samples[0], samples[-1]
-    grown = _growth(links)
+    grown = _count_growth(links)
     return {
         "user": last.user[:64],
         "path": last.path,
@@ -232,7 +232,9 @@ def incoming(logins: Iterable[Login]) -> Iterator[CentreWatch]:
     """Record the data from relays."""
     watch = CentreWatch()
     relays = {(login.address, login.port) for login in logins}
-    snapshots = SnapshotThread(lambda: Snapshot(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays), {}))
+    snapshots = SnapshotThread(
+        lambda: Snapshot(time.monotonic(), {}, _counted_links(lambda ends: ends[2:] in relays), {})
+    )
     try:
         yield watch
     finally:
@@ -252,7 +254,7 @@ def _arrivals(snapshots: list[Snapshot], peers: Collection[tuple[str, int]] | No
 
 def _arrival(ends: Ends, snapshots: list[Snapshot]) -> ArrivalAnswer:
     links = [snapshot.links[ends] for snapshot in snapshots]
-    grown = _growth(links)
+    grown = _count_growth(links)
     return {
         "address": ends[2],
         "port": ends[3],
@@ -265,14 +267,14 @@ def _arrival(ends: Ends, snapshots: list[Snapshot]) -> ArrivalAnswer:
     }
 
 
-def _growth(links: list[CountedLink]) -> dict[str, int]:
+def _count_growth(links: list[CountedLink]) -> dict[str, int]:
     if not links:
         return {}
     first, last = links[0].counts, links[-1].counts
     return {name: max(0, count - first.get(name, 0)) for name, count in last.items()}
 
 
-def _links(wanted: Callable[[Ends], bool]) -> dict[Ends, CountedLink]:
+def _counted_links(wanted: Callable[[Ends], bool]) -> dict[Ends, CountedLink]:
     try:
         output = run(["ss", "--no-header", "-tniO", "state", "established"]).stdout
     except (Failed, UnicodeDecodeError):

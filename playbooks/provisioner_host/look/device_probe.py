@@ -84,7 +84,7 @@ def query_devices(targets: Mapping[DeviceAddress, str], until: float) -> dict[De
     """Send requests to devices with open ports; return their answers."""
     devices = sorted(targets)
     with ThreadPoolExecutor(_AT_ONCE) as asking:
-        answers = asking.map(lambda device: _answer_of(device, targets[device], until), devices)
+        answers = asking.map(lambda device: _reply_of(device, targets[device], until), devices)
         return {device: answer for device, answer in zip(devices, answers) if answer is not None}
 
 
@@ -94,18 +94,18 @@ def target_of(source: str) -> str:
     return target if _TARGET.fullmatch(target) and "***" not in target else "/"
 
 
-def _answer_of(device: DeviceAddress, target: str, until: float) -> DeviceReplyAnswer | None:
+def _reply_of(device: DeviceAddress, target: str, until: float) -> DeviceReplyAnswer | None:
     until = min(until, time.monotonic() + _PATIENCE_S)
     if until - time.monotonic() <= 0:
         return None
     try:
-        return parse(*_answer(device, target, until))
+        return parse(*_first_bytes(device, target, until))
     except OSError:
         # Whoever took a connection a moment ago and does not now is looked at by `reach`.
         return None
 
 
-def _answer(device: DeviceAddress, target: str, until: float) -> tuple[bytes, bool]:
+def _first_bytes(device: DeviceAddress, target: str, until: float) -> tuple[bytes, bool]:
     """Return the start of a device's answer, and whether it closed."""
     answer = b""
     with socket.create_connection(device, max(0.1, until - time.monotonic())) as link:
@@ -131,7 +131,7 @@ def _is_whole(answer: bytes) -> bool:
     return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
-def parse(answer: bytes, hung_up: bool) -> DeviceReplyAnswer:  # noqa: FBT001 (what `_answer` gives)
+def parse(answer: bytes, hung_up: bool) -> DeviceReplyAnswer:  # noqa: FBT001 (what `_first_bytes` gives)
     """Classify an answer: kind, RTSP status, offered media, redirect."""
     parsed: DeviceReplyAnswer = {"kind": "other", "status": None, "media": []}
     if not answer.strip():
@@ -165,7 +165,7 @@ def at_devices(
     places = {(p["address"], p["port"]) for p in dark.values()}
     if not places or time.monotonic() >= until:
         return {"drops": None, "gateways": []}
-    targets = _targets(devices, dark)
+    targets = _rtsp_targets(devices, dark)
     with ThreadPoolExecutor(3) as asking, drops.traced(places, tunnel["listen_port"]) as trace:
         answers = asking.submit(query_devices, targets, until)
         gateway_until = min(until, time.monotonic() + _GATEWAYS_S)
@@ -180,7 +180,7 @@ def at_devices(
     return {"drops": trace.drops, "gateways": gateways}
 
 
-def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe]) -> dict[DeviceAddress, str]:
+def _rtsp_targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe]) -> dict[DeviceAddress, str]:
     """Return each reachable device's first dark path, without a login."""
     answering = {(d["address"], d["port"]) for d in devices if d["outcome"] == "ok"}
     reachable = {name: p for name, p in sorted(dark.items()) if (p["address"], p["port"]) in answering}

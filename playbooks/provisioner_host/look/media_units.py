@@ -45,7 +45,7 @@ class Unit(NamedTuple):
 
 def unit_of(data: bytes, codec: str) -> Unit:
     """Return a unit's kind from its first bytes; unknown ones are empty."""
-    return _h265(data) if codec == "hevc" else _h264(data)
+    return _h265_unit(data) if codec == "hevc" else _h264_unit(data)
 
 
 _NEEDED = {"h264": {_H264_SPS: "SPS", _H264_PPS: "PPS"}, "hevc": {32: "VPS", 33: "SPS", 34: "PPS"}}
@@ -57,34 +57,34 @@ def missing_sets(sets: bytes, codec: str) -> list[str]:
     return [name for kind, name in _NEEDED.get(codec, {}).items() if kind not in came]
 
 
-def _h264(data: bytes) -> Unit:
+def _h264_unit(data: bytes) -> Unit:
     kind = data[0] & 31 if data else 0
     if kind in {_H264_SLICE, _H264_KEY} and len(data) > 1:
         # The number of a slice's first block is an Exp-Golomb code: 0 is a single bit.
         return Unit(picture=True, first=bool(data[1] & 0x80), key=kind == _H264_KEY)
     if kind in _H264_BEGIN:
-        recovers = kind == _H264_SEI and _RECOVERY_POINT in _messages(data[1:])
+        recovers = kind == _H264_SEI and _RECOVERY_POINT in _sei_kinds(data[1:])
         return Unit(begins=True, sets=kind in {_H264_SPS, _H264_PPS}, recovers=recovers)
     return Unit()
 
 
-def _messages(data: bytes) -> Iterator[int]:
+def _sei_kinds(data: bytes) -> Iterator[int]:
     at = number = 0
     while at + 1 < len(data) and data[at] != _LAST_BIT and number < _MOST_MESSAGES:
-        kind, at = _long_number(data, at)
-        size, at = _long_number(data, at)
+        kind, at = _sei_number(data, at)
+        size, at = _sei_number(data, at)
         at, number = at + size, number + 1
         yield kind
 
 
-def _long_number(data: bytes, at: int) -> tuple[int, int]:
+def _sei_number(data: bytes, at: int) -> tuple[int, int]:
     number = 0
     while at < len(data) and data[at] == _MORE:
         number, at = number + _MORE, at + 1
     return number + (data[at] if at < len(data) else 0), at + 1
 
 
-def _h265(data: bytes) -> Unit:
+def _h265_unit(data: bytes) -> Unit:
     # Units of further layers are none that a decoder of the first one takes.
     if len(data) <= 2 or (data[0] & 1) << 5 | data[1] >> 3:  # noqa: PLR2004 (its head)
         return Unit()
@@ -158,12 +158,12 @@ class RtpPackets:
             begin += 4 + 4 * int.from_bytes(packet[begin + 2 : begin + 4], "big")
         if packet[0] & 0x20:
             end -= packet[-1]
-        if begin >= end or not self._follows(int.from_bytes(packet[2:4], "big")):
+        if begin >= end or not self._is_next(int.from_bytes(packet[2:4], "big")):
             return None
-        self._at(int.from_bytes(packet[4:8], "big"))
+        self._advance_ticks(int.from_bytes(packet[4:8], "big"))
         return packet[begin:end], bool(packet[1] & 0x80)
 
-    def _follows(self, sequence: int) -> bool:
+    def _is_next(self, sequence: int) -> bool:
         """Return whether a number fits; a new sequence needs two packets."""
         ahead = 1 if self._sequence is None else (sequence - self._sequence) % _SEQUENCES
         if ahead > _SEQUENCES - _OLD:
@@ -174,7 +174,7 @@ class RtpPackets:
         self._sequence, self._bad = sequence, None
         return True
 
-    def _at(self, stamp: int) -> None:
+    def _advance_ticks(self, stamp: int) -> None:
         """Advance the time by the nearer direction across wraparounds."""
         if self._stamp is not None:
             step = (stamp - self._stamp) % _TICKS
@@ -214,18 +214,19 @@ class Depacketizer:
         pictures: list[CodedPicture] = []
         kind = payload[0] >> 1 & 63 if self._hevc else payload[0] & 31
         if kind == (_H265_FRAGMENT if self._hevc else _H264_FRAGMENT):
-            pictures += self._fragment(payload)
+            pictures += self._add_fragment(payload)
         elif kind == (_H265_AGGREGATE if self._hevc else _H264_AGGREGATE):
-            for unit in _aggregated(payload[self._length :]):
-                pictures += self._unit(unit)
+            for unit in _units_in_aggregate(payload[self._length :]):
+                pictures += self._add_unit(unit)
         elif not (kind >= _H265_OTHER if self._hevc else kind in _H264_OTHERS):
-            pictures += self._unit(payload)
+            pictures += self._add_unit(payload)
         if marked and not self._marks_lie and self._open is not None and self._open.has_picture:
             pictures += self._close()
             self._closed_at = self._packets.ticks
         return pictures
 
-    def _fragment(self, payload: bytes) -> list[CodedPicture]:
+    def _add_fragment(self, payload: bytes) -> list[CodedPicture]:
+        """Add a fragment of a unit; return completed pictures."""
         if len(payload) <= self._length + 1:
             return []
         head, body = payload[self._length], payload[self._length + 1 :]
@@ -234,13 +235,14 @@ class Depacketizer:
                 first = bytes((payload[0] & 0x81 | (head & 63) << 1, payload[1]))
             else:
                 first = bytes((payload[0] & 0xE0 | head & 31,))
-            return self._unit(first + body)
+            return self._add_unit(first + body)
         if self._open is not None and self._open.ticks == self._packets.ticks:
             self._open.extend(body)
         # Otherwise its beginning was lost, or the stream was entered in the middle of it.
         return []
 
-    def _unit(self, data: bytes) -> list[CodedPicture]:
+    def _add_unit(self, data: bytes) -> list[CodedPicture]:
+        """Add a unit; return the pictures that it completes."""
         unit, pictures, ticks = unit_of(data, self._codec), list[CodedPicture](), self._packets.ticks
         if unit.sets and len(self._sets) < _MOST_SETS:
             self._sets[data] = None
@@ -252,7 +254,7 @@ class Depacketizer:
                 # A camera that marks each packet: a picture is over when the next one begins.
                 self._marks_lie = True
             self._open = _OpenPicture()
-        self._open.add(data, unit, ticks)
+        self._open.add_unit(data, unit, ticks)
         return pictures
 
     def _close(self) -> list[CodedPicture]:
@@ -269,7 +271,7 @@ class _OpenPicture:
         self.ticks, self.data, self._units = 0, bytearray(), 0
         self.has_picture = self.is_begun = self.key = False
 
-    def add(self, data: bytes, unit: Unit, ticks: int) -> None:
+    def add_unit(self, data: bytes, unit: Unit, ticks: int) -> None:
         self.ticks = ticks
         self.has_picture |= unit.picture
         self.is_begun |= unit.first
@@ -286,7 +288,7 @@ class _OpenPicture:
             raise Unfit("its pictures are larger than any camera's")
 
 
-def _aggregated(payload: bytes) -> Iterator[bytes]:
+def _units_in_aggregate(payload: bytes) -> Iterator[bytes]:
     at = 0
     while at + 2 < len(payload):
         size, at = int.from_bytes(payload[at : at + 2], "big"), at + 2

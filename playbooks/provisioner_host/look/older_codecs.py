@@ -51,14 +51,14 @@ class Mpeg4Pictures:
         if parsed is None:
             return []
         payload, marked = parsed
-        pictures = self._close() if self._packets.ticks != self._ticks else []
+        pictures = self._close_picture() if self._packets.ticks != self._ticks else []
         self._ticks = self._packets.ticks
         self._open += payload
         if len(self._open) > MOST_PICTURE_BYTES:
             raise Unfit("its pictures are larger than any camera's")
-        return pictures + (self._close() if marked else [])
+        return pictures + (self._close_picture() if marked else [])
 
-    def _close(self) -> list[CodedPicture]:
+    def _close_picture(self) -> list[CodedPicture]:
         data, self._open = bytes(self._open), bytearray()
         at = data.find(_MPEG4_PICTURE) + len(_MPEG4_PICTURE)
         if at < len(_MPEG4_PICTURE) or at >= len(data):
@@ -94,9 +94,9 @@ class JpegPictures:
         if kind & _RESTARTS:
             interval, at = int.from_bytes(payload[at : at + 2], "big"), at + _RESTART_HEAD
         if not offset:
-            tables, at = self._quantization(payload, at, quality)
+            tables, at = self._quantization_tables(payload, at, quality)
             can_decode = kind < _KINDS and all(size) and tables
-            self._open = bytearray(_head(kind & 1, size, tables, interval)) if can_decode else None
+            self._open = bytearray(_jpeg_header(kind & 1, size, tables, interval)) if can_decode else None
             self._begin = len(self._open or b"")
         if self._open is None or len(self._open) - self._begin != offset:
             # A part before it was lost.
@@ -110,7 +110,7 @@ class JpegPictures:
         data, self._open = bytes(self._open) + b"\xff\xd9", None
         return [CodedPicture(self._packets.ticks, key=True, data=data)]
 
-    def _quantization(self, payload: bytes, at: int, quality: int) -> tuple[bytes, int]:
+    def _quantization_tables(self, payload: bytes, at: int, quality: int) -> tuple[bytes, int]:
         """Return a picture's tables (empty if unknown) and its data's offset."""
         if quality < _OWN_TABLES:
             return _scaled(quality), at
@@ -127,7 +127,7 @@ def _scaled(quality: int) -> bytes:
     return bytes(max(1, min(_LEVELS, (value * factor + 50) // 100)) for table in _TABLES for value in table)
 
 
-def _head(kind: int, size: tuple[int, int], tables: bytes, interval: int) -> bytes:
+def _jpeg_header(kind: int, size: tuple[int, int], tables: bytes, interval: int) -> bytes:
     """Return a JPEG header without Huffman tables, which decoders know."""
     width, height = size
     of_both = ((number, tables[number * _TABLE : (number + 1) * _TABLE]) for number in (_LUMA, _CHROMA))

@@ -118,7 +118,7 @@ class MeasuredPictures:
 
     def small(self, chunk: bytes) -> None:
         """Take averaged pictures."""
-        for picture in _whole(self._small, chunk, _SIZES[0]):
+        for picture in _take_whole_pictures(self._small, chunk, _SIZES[0]):
             luma, self._last_colours = picture[:_LUMA], picture[_LUMA:]
             if len(self._smalls) <= MOST_PICTURES:
                 self._smalls.append(luma)
@@ -127,7 +127,7 @@ class MeasuredPictures:
 
     def exact(self, chunk: bytes) -> None:
         """Take exact pictures."""
-        for picture in _whole(self._exact, chunk, _SIZES[1]):
+        for picture in _take_whole_pictures(self._exact, chunk, _SIZES[1]):
             self._last_exact = picture
             if len(self._digests) <= MOST_PICTURES:
                 self._digests.append(picture_measures.digest_of(picture))
@@ -160,7 +160,7 @@ class MeasuredPictures:
         return [digest for digest, key in zip(self._digests, chosen) if key]
 
 
-def _whole(buffer: bytearray, chunk: bytes, size: int) -> list[bytes]:
+def _take_whole_pictures(buffer: bytearray, chunk: bytes, size: int) -> list[bytes]:
     """Append to a buffer and remove the complete pictures from it."""
     buffer += chunk
     number = len(buffer) // size

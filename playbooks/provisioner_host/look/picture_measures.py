@@ -87,26 +87,26 @@ def scene_of(small: bytes, exact: bytes, colours: bytes = b"") -> SceneAnswer:
     levels = _levels(_middle(exact, EXACT_WIDTH, EXACT_HEIGHT))
     common = [count for _, count in levels.most_common(3)]
     total = levels.total() or 1
-    median = _quantile(levels, 0.5)
+    median = _level_at_share(levels, 0.5)
     rows = gradients(small, WIDTH)
     steep = sorted(chain.from_iterable(rows[_BAND:-_BAND]))
     return {
         "median": median,
-        "bright": _quantile(levels, 0.9998) - median,
-        "spread": _quantile(levels, 0.99) - _quantile(levels, 0.01),
+        "bright": _level_at_share(levels, 0.9998) - median,
+        "spread": _level_at_share(levels, 0.99) - _level_at_share(levels, 0.01),
         "one_level": round(common[0] / total, 4),
         "three_levels": round(sum(common) / total, 4),
         "levels": _number_of_levels(levels),
-        "flat_cells": _flat_cells(small),
+        "flat_cells": _share_of_flat_cells(small),
         "gradient_p50": _of(steep, 0.5),
         "gradient_p90": _of(steep, 0.9),
         "gradient_p99": _of(steep, 0.99),
         "steepest": _steepest(rows),
-        "sharpness": _sharpness(exact),
+        "sharpness": _edge_sharpness(exact),
         "grid": grid_of(rows),
         "strengths": strengths_of(rows),
         "digest": digest_of(exact),
-        "colours": _colours(colours),
+        "colours": _colour_deciles(colours),
     }
 
 
@@ -127,10 +127,10 @@ def digest_of(data: bytes) -> str:
 def gradients(picture: bytes, width: int) -> list[list[float]]:
     """Return the slope at each inner pixel (Sobel), by row."""
     rows = [picture[start : start + width] for start in range(0, len(picture), width)]
-    return [_slopes(*three) for three in zip(rows, rows[1:], rows[2:])]
+    return [_edge_slopes(*three) for three in zip(rows, rows[1:], rows[2:])]
 
 
-def _slopes(above: bytes, row: bytes, below: bytes) -> list[float]:
+def _edge_slopes(above: bytes, row: bytes, below: bytes) -> list[float]:
     down = list(map(add, map(add, above, below), map(add, row, row)))
     fall = list(map(sub, below, above))
     across = map(add, map(add, fall, fall[2:]), map(add, fall[1:], fall[1:]))
@@ -144,7 +144,7 @@ def grid_of(rows: Sequence[Sequence[float]]) -> str:
     """
     above = (len(rows) - GRID_HEIGHT * 5) // 2
     padded = [[row[0] / 8, *(slope / 8 for slope in row), row[-1] / 8] for row in rows[above : above + 80]]
-    around = _means(padded)
+    around = _local_means(padded)
     lines = [list(map(min, map(truediv, row, mean), [_STRONGEST] * WIDTH)) for row, mean in zip(padded, around)]
     digits = []
     for top in range(0, len(lines), 5):
@@ -166,7 +166,7 @@ def strengths_of(rows: Sequence[Sequence[float]]) -> str:
     return "".join(f"{digit:x}" for digit in digits)
 
 
-def _means(rows: list[list[float]]) -> list[list[float]]:
+def _local_means(rows: list[list[float]]) -> list[list[float]]:
     """Return the mean around each pixel plus noise; edges are extended."""
     across = _turned([_sums(row) for row in rows])
     area, columns = [_WINDOW**2] * len(rows), [_sums(column) for column in across]
@@ -193,7 +193,7 @@ def _levels(picture: bytes) -> Counter[int]:
     return Counter(b"".join(picture[at : at + EXACT_WIDTH] for at in range(0, len(picture), 2 * EXACT_WIDTH)))
 
 
-def _quantile(levels: Counter[int], share: float) -> int:
+def _level_at_share(levels: Counter[int], share: float) -> int:
     wanted, so_far = share * levels.total(), 0
     for level in sorted(levels):
         so_far += levels[level]
@@ -217,7 +217,7 @@ def _steepest(rows: Sequence[Sequence[float]]) -> float:
     return round(nlargest(number + 1, chain.from_iterable(rows))[-1], 2)
 
 
-def _flat_cells(small: bytes) -> float:
+def _share_of_flat_cells(small: bytes) -> float:
     flat = number = 0
     for top in range(_BAND, HEIGHT - _BAND, _CELL):
         rows = [small[y * WIDTH : (y + 1) * WIDTH] for y in range(top, top + _CELL)]
@@ -228,18 +228,18 @@ def _flat_cells(small: bytes) -> float:
     return round(flat / number, 4)
 
 
-def _colours(planes: bytes) -> list[int]:
+def _colour_deciles(planes: bytes) -> list[int]:
     """Return the first and last decile of blue and red; 128 is grey."""
     half = len(planes) // 2
     both = [sorted(plane) for plane in (planes[:half], planes[half:]) if plane]
     return [plane[len(plane) * tenth // 10] for plane in both for tenth in (1, 9)] or [128] * 4
 
 
-def _sharpness(exact: bytes) -> float:
+def _edge_sharpness(exact: bytes) -> float:
     """Return the ratio of near to far steps: 1 for sharp edges."""
     rows = [exact[y * EXACT_WIDTH : (y + 1) * EXACT_WIDTH] for y in range(36, EXACT_HEIGHT - 36, _ROWS_APART)]
     near, far = (
-        _quantile(Counter(chain.from_iterable(map(abs, map(sub, row[apart:], row)) for row in rows)), _STEEPEST)
+        _level_at_share(Counter(chain.from_iterable(map(abs, map(sub, row[apart:], row)) for row in rows)), _STEEPEST)
         for apart in (_NEAR, _FAR)
     )
     return round(near / far, 3) if far else 0.0
@@ -268,13 +268,13 @@ def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
         "longest_s": round(steps[-1], 4) if steps else 0.0,
         "gaps": sum(step >= _GAP * steps[len(steps) // 2] > _ONE_MOMENT_S for step in steps),
         "equal": sum(step <= _ONE_MOMENT_S for step in steps),
-        "backward": _backward(packets),
+        "backward": _count_early_shown(packets),
         "keys": [packet.key for packet in keys[:MOST_KEYS]],
         "key_count": len(keys),
     }
 
 
-def _backward(packets: Sequence[Packet]) -> int:
+def _count_early_shown(packets: Sequence[Packet]) -> int:
     """Count packets shown too early for any encoder's reordering."""
     number, floors, last = 0, [-inf, -inf], -inf
     for packet in packets:

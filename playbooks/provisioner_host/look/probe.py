@@ -131,9 +131,9 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     answer: ProbeAnswer = {"facts": None, "facts_error": "", "disks": files.disks(), "seconds": 0.0}
     key = request["observe"]["digest_key"]
     with ThreadPoolExecutor(3) as pool:
-        relay = pool.submit(_relay, request["relay"], key, limits, spans) if "relay" in request else None
-        centre = pool.submit(_centre, request["centre"], key, limits, spans) if "centre" in request else None
-        facts = pool.submit(_facts, request["observe"], folder, spans)
+        relay = pool.submit(_probe_relay, request["relay"], key, limits, spans) if "relay" in request else None
+        centre = pool.submit(_probe_centre, request["centre"], key, limits, spans) if "centre" in request else None
+        facts = pool.submit(_facts_or_error, request["observe"], folder, spans)
         answer["facts"], answer["facts_error"] = facts.result()
         if relay is not None:
             answer["relay"] = relay.result()
@@ -145,7 +145,7 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     return answer
 
 
-def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAnswer | None, str]:
+def _facts_or_error(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAnswer | None, str]:
     """Return the host's facts, or an error, so that other evidence survives."""
     with spans.of("facts"):
         try:
@@ -157,7 +157,8 @@ def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAn
 # --- a relay --------------------------------------------------------------------------------------
 
 
-def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
+def _probe_relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
+    """Return a relay's evidence: samples, reads, devices, tunnel, service."""
     installed = firewall.installed_places()
     paths = {p["name"]: _limited_to_installed(installed.cameras, p) for p in wanted["paths"]}
     # First of all: every connection and every read that we begin may change what these say.
@@ -176,7 +177,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             if onvif_devices
             else None
         )
-        look.take(limits.sample_s, _to_read(wanted, paths), awaits=True)
+        look.take(limits.sample_s, _paths_to_read(wanted, paths), awaits=True)
         devices = trying.result()
         account = asking.result() if asking else {}
     with spans.of("again"):
@@ -230,7 +231,7 @@ def _not_asked(device: DeviceToAsk) -> AccountAnswer:
     return {"outcome": "not run", "detail": firewall.refusal(device["address"], device["port"])}
 
 
-def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str, PathToProbe]:
+def _paths_to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str, PathToProbe]:
     """Return the paths to read on this host.
 
     Paths that a centre reads are left out, except for trials. If samples suffice, only on-demand paths are read, or at
@@ -284,14 +285,14 @@ class _Look:
     def take(self, sample_s: float, to_read: Mapping[str, PathToProbe], *, awaits: bool = False) -> None:
         """Sample all paths twice and read some, with centres' reads if awaited."""
         self._to_read |= to_read.keys()
-        first = self._sample()
+        first = self._sample_paths()
         connected = source_log.connections()
         sampled = time.monotonic()
         if self.error and not _ANSWERED.search(self.error):
             # One that hangs answers nobody: a few readers show it, and each waits its whole time.
             to_read = dict(sorted(to_read.items())[: self._limits.readers])
         with ThreadPoolExecutor(2) as pool:
-            reading = pool.submit(self._read, to_read, first)
+            reading = pool.submit(self._read_paths, to_read, first)
             until = self._limits.until if awaits and not self.error else 0.0
             parts: list[Future[Any]] = [reading, pool.submit(self._await, until, first)]
             with self._spans.of("samples"):
@@ -306,7 +307,7 @@ class _Look:
             with self._spans.of("awaited"):
                 self._awaited.wait(until, first)
 
-    def _read(self, paths: Mapping[str, PathToProbe], first: dict[str, SampleAnswer]) -> dict[str, ReadAnswer]:
+    def _read_paths(self, paths: Mapping[str, PathToProbe], first: dict[str, SampleAnswer]) -> dict[str, ReadAnswer]:
         if not paths:
             return {}
         with self._spans.of("reads"):
@@ -321,7 +322,7 @@ class _Look:
         """
         for seconds in sorted({min(least_s, longest_s), min(_LEAST_S, longest_s), longest_s}):
             time.sleep(max(0.0, sampled + seconds - time.monotonic()))
-            second = self._sample()
+            second = self._sample_paths()
             if all(p["on_demand"] or _grew(first.get(name), second.get(name)) for name, p in self._paths.items()):
                 break
             if time.monotonic() > sampled + longest_s:
@@ -336,7 +337,7 @@ class _Look:
         """
         failed = self._failed()
         if failed and not self.error and time.monotonic() < self._limits.until:
-            back = self._back(failed, wait_until)
+            back = self._paths_back(failed, wait_until)
             if back and time.monotonic() + _AGAIN_SAMPLE_S + SHORTEST_READ_S < self._limits.until:
                 again = {name: self._paths[name] for name in back & self._to_read if not self._waited(name)}
                 self.take(_AGAIN_SAMPLE_S, again)
@@ -344,7 +345,7 @@ class _Look:
 
     def _take_leave(self) -> None:
         """Sample a last time: lost paths must not count as present."""
-        last, (_, second) = self._sample(), self._samples
+        last, (_, second) = self._sample_paths(), self._samples
         self.lost = {
             name
             for name in last.keys() & second.keys()
@@ -354,7 +355,7 @@ class _Look:
 
     def _failed(self) -> set[str]:
         every = self._paths.keys() - self._later
-        return {name for name in every if not self._flows(name) or not self._was_read(name)}
+        return {name for name in every if not self._path_flowed(name) or not self._was_read(name)}
 
     def _was_read(self, name: str) -> bool:
         read = self._reads.get(name, {})
@@ -364,7 +365,7 @@ class _Look:
         """Return whether a reader waited longer than MediaMTX's own retry."""
         return self._reads.get(name, {}).get("timed_out", False)
 
-    def _flows(self, name: str) -> bool:
+    def _path_flowed(self, name: str) -> bool:
         """Return whether a path was available in both samples and grew."""
         if self._paths[name]["on_demand"]:
             return True
@@ -372,7 +373,7 @@ class _Look:
         is_available = len(pair) == len(self._samples) and all(state["available"] for state in pair)
         return is_available and pair[1]["inbound_bytes"] > pair[0]["inbound_bytes"]
 
-    def _back(self, failed: set[str], wait_until: float) -> set[str]:
+    def _paths_back(self, failed: set[str], wait_until: float) -> set[str]:
         """Return the failed paths that are available again before the deadline.
 
         On-demand paths count as soon as another path of their device returns.
@@ -380,7 +381,7 @@ class _Look:
         until = min(wait_until, self._limits.until)
         pulled = {name for name in failed if not self._paths[name]["on_demand"]}
         while True:
-            now = self._sample()
+            now = self._sample_paths()
             available = {name for name in pulled if name in now and now[name]["available"]}
             left_s = until - time.monotonic()
             if available == pulled or left_s <= 0:
@@ -390,7 +391,7 @@ class _Look:
         of_device = {n for n in failed - pulled if (self._paths[n]["address"], self._paths[n]["port"]) in devices}
         return available | of_device
 
-    def _sample(self) -> dict[str, SampleAnswer]:
+    def _sample_paths(self) -> dict[str, SampleAnswer]:
         states, error = sample(self._paths)
         self.error = error or self.error
         if not error:
@@ -402,7 +403,7 @@ class _Look:
     def dark(self) -> set[str]:
         """Return paths without a picture, whose devices need a closer probe."""
         unread = {name for name in self._to_read if "codec" not in self._reads.get(name, {})}
-        still = {name for name in self._paths if not (self.error or self._flows(name))}
+        still = {name for name in self._paths if not (self.error or self._path_flowed(name))}
         return unread | still | self.lost
 
     def evidence(self, ends: Mapping[str, StreamEndsAnswer]) -> dict[str, PathEvidenceAnswer]:
@@ -462,7 +463,7 @@ def reads_of_relay(
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
         return {name: {"not_run": f"{PROBE_PASSWORD}: {error.strerror}"} for name in paths}
-    names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
+    names = sorted(paths, key=lambda n: _reading_rank(paths[n], samples, n))
     try:
         fingerprint = pinned_tls.own() if _READS_ENCRYPTED in relay.read_file().splitlines() else ""
     except (OSError, ValueError):
@@ -487,7 +488,7 @@ def reads_of_relay(
     return reads
 
 
-def _promise(path: PathToRead, samples: Samples, name: str) -> int:
+def _reading_rank(path: PathToRead, samples: Samples, name: str) -> int:
     """Return a path's rank: flowing ones before hopeless ones."""
     before, after = (sample.get(name) for sample in samples)
     if _grew(before, after) or (name not in samples[1] and before and before["available"]):
@@ -523,9 +524,10 @@ def _after(name: str) -> SampleAnswer | None:
 # --- a centre -------------------------------------------------------------------------------------
 
 
-def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
+def _probe_centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
+    """Return a centre's evidence: reads from relays, and its tunnel."""
     installed = firewall.installed_places()
-    refused = {r["relay"]: why for r in wanted["relays"] if (why := _refusal(r, installed))}
+    refused = {r["relay"]: why for r in wanted["relays"] if (why := _refusal_to_read(r, installed))}
     listed = [r for r in wanted["relays"] if r["relay"] not in refused]
     relays = {r["relay"]: _login(r) for r in listed}
     logins = {r["relay"]: _reads_by(r) for r in listed}
@@ -569,7 +571,7 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
     }
 
 
-def _refusal(relay_: RelayToRead, installed: firewall.InstalledEndpoints) -> str:
+def _refusal_to_read(relay_: RelayToRead, installed: firewall.InstalledEndpoints) -> str:
     """Return why a relay or its hub is not installed, or empty."""
     login, hub = _login(relay_), relay_.get("through")
     if login.address not in installed.relays:
@@ -654,7 +656,7 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
     for seconds in () if error else (min(_WATCHED_LEAST_S, longest_s), longest_s):
         time.sleep(max(0.0, started + seconds - time.monotonic()))
         later, error = sample(paths)
-        flows = {name: _flows(first.get(name), state) for name, state in later.items()}
+        flows = {name: _data_came(first.get(name), state) for name, state in later.items()}
         if error or (len(flows) == len(paths) and all(flows.values())):
             break
     return {
@@ -665,7 +667,7 @@ def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
     }
 
 
-def _flows(before: SampleAnswer | None, now: SampleAnswer) -> bool:
+def _data_came(before: SampleAnswer | None, now: SampleAnswer) -> bool:
     """Return whether data came; after a reconnect the count is lower."""
     if before is None or not (now["available"] and now["online"]):
         return False

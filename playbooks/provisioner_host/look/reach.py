@@ -50,11 +50,12 @@ def connect_all(devices: Iterable[DeviceAddress], timeout_s: float, mark: int = 
     wanted = sorted(set(devices))
     outcomes: list[DeviceEvidenceAnswer] = []
     for first in range(0, len(wanted), _AT_ONCE):
-        outcomes += _connect(wanted[first : first + _AT_ONCE], timeout_s, mark)
+        outcomes += _connect_all_at_once(wanted[first : first + _AT_ONCE], timeout_s, mark)
     return outcomes
 
 
-def _connect(devices: list[DeviceAddress], timeout_s: float, mark: int) -> list[DeviceEvidenceAnswer]:
+def _connect_all_at_once(devices: list[DeviceAddress], timeout_s: float, mark: int) -> list[DeviceEvidenceAnswer]:
+    """Connect to devices in parallel; return each outcome."""
     started = time.monotonic()
     outcomes = []
     with selectors.DefaultSelector() as waiting:
@@ -68,23 +69,27 @@ def _connect(devices: list[DeviceAddress], timeout_s: float, mark: int) -> list[
             if code == errno.EINPROGRESS:
                 waiting.register(link, selectors.EVENT_WRITE, (device, link, link.getsockname()[0]))
             else:
-                outcomes.append(_outcome(device, code, started, _icmp(link)))
+                outcomes.append(_device_outcome(device, code, started, _icmp_answer(link)))
                 link.close()
         while waiting.get_map() and (left_s := started + timeout_s - time.monotonic()) > 0:
             for key, _ in waiting.select(left_s):
                 device, link, own_address = key.data
                 code = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                outcomes.append(_outcome(device, code, started, _icmp(link, own_address) if code else None))
+                outcomes.append(
+                    _device_outcome(device, code, started, _icmp_answer(link, own_address) if code else None)
+                )
                 waiting.unregister(link)
                 link.close()
         for key in list(waiting.get_map().values()):
             device, link, _ = key.data
-            outcomes.append(_outcome(device, errno.ETIMEDOUT, started))
+            outcomes.append(_device_outcome(device, errno.ETIMEDOUT, started))
             link.close()
     return outcomes
 
 
-def _outcome(device: DeviceAddress, code: int, started: float, icmp: IcmpAnswer | None = None) -> DeviceEvidenceAnswer:
+def _device_outcome(
+    device: DeviceAddress, code: int, started: float, icmp: IcmpAnswer | None = None
+) -> DeviceEvidenceAnswer:
     outcome: DeviceEvidenceAnswer = {
         "address": device[0],
         "port": device[1],
@@ -96,7 +101,7 @@ def _outcome(device: DeviceAddress, code: int, started: float, icmp: IcmpAnswer 
     return outcome
 
 
-def _icmp(link: socket.socket, own_address: str = "") -> IcmpAnswer | None:
+def _icmp_answer(link: socket.socket, own_address: str = "") -> IcmpAnswer | None:
     """Return the ICMP message that ended a connection, or `None`.
 
     `own_address` is the connection's local address: messages from there are this host's.

@@ -109,13 +109,13 @@ def read_all(
     """
     waiting = set(range(len(turns)))
 
-    def once(number: int, answer: ReadAnswer) -> bool:
+    def report_once(number: int, answer: ReadAnswer) -> bool:
         if number in waiting:
             waiting.discard(number)
             done(number, answer)
         return not waiting
 
-    why = _read_confined(logins, _request(logins, turns, times, looks), times, once) if turns else ""
+    why = _read_confined(logins, _request(logins, turns, times, looks), times, report_once) if turns else ""
     for turn in sorted(waiting):
         done(turn, {"not_run": why or "the readers ended before it was read"})
 
@@ -184,10 +184,10 @@ def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             turn, answer = json.loads(line)
             if isinstance(turn, int) and not isinstance(turn, bool):
-                yield turn, _checked(answer)
+                yield turn, _checked_answer(answer)
 
 
-def _checked(answer: dict[str, Any]) -> ReadAnswer:
+def _checked_answer(answer: dict[str, Any]) -> ReadAnswer:
     """Check and return an answer, or raise `ValueError`."""
     if "not_run" in answer:
         return {"not_run": _line(answer["not_run"])}

@@ -130,15 +130,15 @@ class Talk:
 
     def begin(self) -> bytes:
         """Return the first request."""
-        return self._ask("DESCRIBE", self._address, {"Accept": "application/sdp"})
+        return self._request_bytes("DESCRIBE", self._address, {"Accept": "application/sdp"})
 
     def stay(self) -> bytes:
         """Return a keepalive request."""
-        return self._ask("GET_PARAMETER", self._base)
+        return self._request_bytes("GET_PARAMETER", self._base)
 
     def leave(self) -> bytes:
         """Return the last request; empty without a session."""
-        return self._ask("TEARDOWN", self._base) if self._session else b""
+        return self._request_bytes("TEARDOWN", self._base) if self._session else b""
 
     def take(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Take received bytes; yield next requests and packets.
@@ -160,25 +160,25 @@ class Talk:
                 if self._method != "SETUP" and channel == self._channel and self.track is not None:
                     yield b"", packet
             else:
-                answer = self._answer()
+                answer = self._next_answer()
                 if answer is None:
                     return
-                if request := self._next(*answer):
+                if request := self._next_request(*answer):
                     yield request, b""
 
     # --- questions --------------------------------------------------------------------------------
 
-    def _ask(self, method: str, address: str, fields: Mapping[str, str] | None = None) -> bytes:
+    def _request_bytes(self, method: str, address: str, fields: Mapping[str, str] | None = None) -> bytes:
         self._number, self._method, self._asked, self._fields = self._number + 1, method, address, dict(fields or {})
         lines = {"CSeq": str(self._number), "User-Agent": AGENT, **self._fields}
         if self._session:
             lines["Session"] = self._session
         if self._challenge:
-            lines["Authorization"] = self._authorization()
+            lines["Authorization"] = self._authorization_header()
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         return f"{method} {address} RTSP/1.0\r\n{head}\r\n".encode()
 
-    def _authorization(self) -> str:
+    def _authorization_header(self) -> str:
         self._answers += 1
         if self._digest is not None:
             request = self._method, self._asked
@@ -187,7 +187,7 @@ class Talk:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def _answer(self) -> tuple[int, dict[str, str], str] | None:
+    def _next_answer(self) -> tuple[int, dict[str, str], str] | None:
         """Return the next answer's status, lower-case fields and body, once complete."""
         # A head is read once, however many pieces its body comes in.
         self._head = self._head or self._head_of_answer()
@@ -212,7 +212,7 @@ class Talk:
         status = _ANSWER.match(head)
         if status is None or len(head) > _MOST_HEAD:
             raise Unfit("its answer is none by RTSP")
-        fields = _fields(head[status.end() :].decode(errors="replace"))
+        fields = _header_fields(head[status.end() :].decode(errors="replace"))
         length = fields.get("content-length", "0")
         if (
             not (length.isascii() and length.isdigit())
@@ -222,12 +222,12 @@ class Talk:
             raise Unfit("its answers have no end")
         return end + 4, int(status[1]), fields, int(length)
 
-    def _next(self, status: int, fields: Mapping[str, str], body: str) -> bytes:
+    def _next_request(self, status: int, fields: Mapping[str, str], body: str) -> bytes:
         """Return the request that follows an answer, or empty."""
         challenge = fields.get("www-authenticate", "")
         self.login_taken |= bool(self._challenge) and (status != _UNAUTHORIZED or bool(_STALE.search(challenge)))
         if status == _UNAUTHORIZED and (not self._playing or _STALE.search(challenge)):
-            return self._prove(challenge)
+            return self._request_with_login(challenge)
         if self._playing:
             # To what keeps the session alive, or ends it.
             return b""
@@ -235,15 +235,15 @@ class Talk:
             # A redirect, too: a login goes to the relay that it is for, and nowhere else.
             raise Refused(self._method, status)
         steps: dict[str, Callable[[Mapping[str, str], str], bytes]] = {
-            "DESCRIBE": self._described,
-            "SETUP": self._set_up,
+            "DESCRIBE": self._after_describe,
+            "SETUP": self._after_setup,
         }
         if self._method in steps:
             return steps[self._method](fields, body)
         self._playing = True
         return b""
 
-    def _prove(self, challenge: str) -> bytes:
+    def _request_with_login(self, challenge: str) -> bytes:
         """Repeat the request with a login, or raise `Refused`."""
         offered = challenge_in(challenge)
         has_scheme = offered is not None or "basic" in challenge.lower()
@@ -252,25 +252,25 @@ class Talk:
         if not (has_scheme and may_retry) or self._proofs > _MOST_PROOFS:
             raise Refused(self._method, _UNAUTHORIZED)
         self._digest, self._challenge, self._answers = offered, challenge, 0
-        return self._ask(self._method, self._asked, self._fields)
+        return self._request_bytes(self._method, self._asked, self._fields)
 
-    def _described(self, fields: Mapping[str, str], body: str) -> bytes:
+    def _after_describe(self, fields: Mapping[str, str], body: str) -> bytes:
         base = fields.get("content-base", "") or fields.get("content-location", "")
         self._base = base if _PLACE.fullmatch(base) else self._address
         self.track = track_in(body, self._base)
         transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
-        return self._ask("SETUP", self.track.control, transport)
+        return self._request_bytes("SETUP", self.track.control, transport)
 
-    def _set_up(self, fields: Mapping[str, str], _: str) -> bytes:
+    def _after_setup(self, fields: Mapping[str, str], _: str) -> bytes:
         session = fields.get("session", "").partition(";")[0].strip()
         if not _SESSION.fullmatch(session):
             raise Unfit("its answer is none by RTSP")
         channels = _CHANNELS.search(fields.get("transport", ""))
         self._session, self._channel = session, int(channels[1]) if channels else 0
-        return self._ask("PLAY", self._base, {"Range": "npt=0.000-"})
+        return self._request_bytes("PLAY", self._base, {"Range": "npt=0.000-"})
 
 
-def _fields(lines: str) -> dict[str, str]:
+def _header_fields(lines: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for line in lines.split("\r\n"):
         name, _, value = line.partition(":")
@@ -285,11 +285,11 @@ def track_in(description: str, base: str) -> VideoTrack:
     for number, media in enumerate(medias):
         if media[1] == "video":
             end = medias[number + 1].start() if number + 1 < len(medias) else len(description)
-            return _track(int(media[2]), description[media.end() : end], base)
+            return _video_track(int(media[2]), description[media.end() : end], base)
     raise Unfit("its description has no video")
 
 
-def _track(payload_type: int, lines: str, base: str) -> VideoTrack:
+def _video_track(payload_type: int, lines: str, base: str) -> VideoTrack:
     formats = {int(rtpmap[1]): (rtpmap[2].upper(), int(rtpmap[3])) for rtpmap in _FORMAT.finditer(lines)}
     name, clock = formats.get(payload_type, _STATIC.get(payload_type, ("", 0)))
     if name not in CODECS or clock != CLOCK:
@@ -300,7 +300,7 @@ def _track(payload_type: int, lines: str, base: str) -> VideoTrack:
         raise Unfit("its units come in another order")
     control = _CONTROL.search(lines)
     return VideoTrack(
-        CODECS[name], payload_type, _joined(base, control[1] if control else "*"), _sets(name, parameters)
+        CODECS[name], payload_type, _joined(base, control[1] if control else "*"), _parameter_sets(name, parameters)
     )
 
 
@@ -310,7 +310,7 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
         yield name.strip().lower(), value.strip()
 
 
-def _sets(name: str, parameters: Mapping[str, str]) -> bytes:
+def _parameter_sets(name: str, parameters: Mapping[str, str]) -> bytes:
     """Return a description's parameter sets, without invalid base64."""
     sets = b""
     if CODECS[name] == "mpeg4":

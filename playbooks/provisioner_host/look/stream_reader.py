@@ -65,7 +65,7 @@ class LookedStream:
 
     def __init__(self, track: VideoTrack, look: PictureLook) -> None:
         self._track, self._look = track, look
-        self._depacketizer = _pictures_of(track)
+        self._depacketizer = _depacketizer_of(track)
         self._before: list[Arrived] = []
         self._pictures: list[Arrived] = []
         self._held: list[tuple[CodedPicture, int]] | None = [] if look.skips else None
@@ -107,14 +107,15 @@ class LookedStream:
         for picture in self._depacketizer.packet(packet):
             self.key_frames.picture(now, picture.ticks, key=picture.key)
             if not picture.is_begun:
-                blocks += self._rest(picture)
+                blocks += self._cut_picture(picture)
             elif picture.key or self._pictures:
-                blocks += self._picture(picture, now)
+                blocks += self._add_picture(picture, now)
             elif self._look.early is not None and len(self._before) < MOST_PACKETS:
                 self._before.append(Arrived(Packet(picture.ticks / CLOCK, len(picture.data)), now))
         return blocks
 
-    def _picture(self, picture: CodedPicture, now: float) -> list[bytes]:
+    def _add_picture(self, picture: CodedPicture, now: float) -> list[bytes]:
+        """Count a picture; return blocks for the decoder."""
         blocks: list[bytes] = []
         if not self._pictures:
             self._begin_ticks = picture.ticks
@@ -137,7 +138,7 @@ class LookedStream:
         self._held.append((picture, ticks))
         return blocks
 
-    def _rest(self, picture: CodedPicture) -> list[bytes]:
+    def _cut_picture(self, picture: CodedPicture) -> list[bytes]:
         """Pass on a picture without its beginning, so that the decoder complains."""
         if not self._pictures:
             return []
@@ -199,7 +200,7 @@ class LookedStream:
         }
 
 
-def _pictures_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pictures:
+def _depacketizer_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pictures:
     if track.codec == "mjpeg":
         return JpegPictures(track.payload_type)
     if track.codec == "mpeg4":
@@ -431,7 +432,7 @@ class _Read:
         try:
             act(*arguments)
         except Refused as refused:
-            self._fail(str(refused), refused.status)
+            self._report_failure(str(refused), refused.status)
         except (Unfit, OSError) as error:
             self._break_off(getattr(error, "strerror", None) or str(error))
         except Exception as error:  # noqa: BLE001 (what one stream does must not stop the others)
@@ -445,9 +446,9 @@ class _Read:
         code = self._socket.connect_ex((self.turn.login.address, self.turn.login.port))
         if code not in {0, errno.EINPROGRESS}:
             raise OSError(code, os.strerror(code))
-        self._reads.ready.register(self._socket, selectors.EVENT_WRITE, lambda: self.guarded(self._connected))
+        self._reads.ready.register(self._socket, selectors.EVENT_WRITE, lambda: self.guarded(self._after_connect))
 
-    def _connected(self) -> None:
+    def _after_connect(self) -> None:
         assert self._socket is not None  # noqa: S101 (for the type checker)
         if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
@@ -476,37 +477,37 @@ class _Read:
             self._begin()
 
     def _begin(self) -> None:
-        self._await(selectors.EVENT_READ, self._hear)
-        self._say(self._talk.begin())
+        self._await(selectors.EVENT_READ, self._receive)
+        self._send_request(self._talk.begin())
 
     def _await(self, events: int, act: Callable[[], None]) -> None:
         assert self._socket is not None  # noqa: S101 (for the type checker)
         self._reads.ready.modify(self._socket, events, lambda: self.guarded(act))
 
-    def _say(self, request: bytes) -> None:
+    def _send_request(self, request: bytes) -> None:
         """Send a request; reject a server that does not take it."""
         if request and self._socket is not None:
             self._spoke = time.monotonic()
             if self._socket.send(request) != len(request):
                 raise OSError(0, "the relay takes no questions")
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         # An encrypted connection may hold more than the kernel knows of.
         for _ in range(_BLOCK >> 14):
-            data = self._received()
+            data = self._received_data()
             if data is None:
                 return
             if not data:
                 raise OSError(0, "End of file")
             now = time.monotonic()
             for question, packet in self._talk.take(data):
-                self._say(question)
+                self._send_request(question)
                 if packet and not self.is_over:
-                    self._packet(packet, now)
+                    self._take_packet(packet, now)
             if not self.turn.login.fingerprint or self.is_over or self._is_paused:
                 return
 
-    def _received(self) -> bytes | None:
+    def _received_data(self) -> bytes | None:
         """Return received data, or `None` if none is complete."""
         assert self._socket is not None  # noqa: S101 (for the type checker)
         try:
@@ -522,17 +523,17 @@ class _Read:
     def is_closed(self, now: float) -> bool:
         """Return whether the connection is closed; close it after a timeout."""
         if self._socket is None or now - self._left_at > _LEAVING_S:
-            self._close()
+            self._close_socket()
             return True
         try:
-            is_over = self._received() == b""
+            is_over = self._received_data() == b""
         except OSError:
             is_over = True
         if is_over:
-            self._close()
+            self._close_socket()
         return is_over
 
-    def _close(self) -> None:
+    def _close_socket(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(KeyError, ValueError):
                 self._reads.ready.unregister(self._socket)
@@ -541,7 +542,8 @@ class _Read:
 
     # --- the stream -------------------------------------------------------------------------------
 
-    def _packet(self, packet: bytes, now: float) -> None:
+    def _take_packet(self, packet: bytes, now: float) -> None:
+        """Take an RTP packet; pass its pictures to the decoder."""
         self._came_at = now
         if self._stream is None:
             track = self._talk.track
@@ -555,14 +557,14 @@ class _Read:
         self._gather()
         self.pipe.write(*blocks)
         if self.pipe.is_full:
-            self._pause()
+            self._pause_reading()
 
     def _gather(self) -> None:
         if self._stream is not None and self._stream.is_ready and not self.is_gathered:
             self.is_gathered = True
             self._reads.gather(self)
 
-    def _pause(self) -> None:
+    def _pause_reading(self) -> None:
         """Stop reading until the decoder catches up; the relay queues the rest."""
         if self._socket is not None and not self._is_paused:
             self._is_paused = True
@@ -574,18 +576,18 @@ class _Read:
             return
         if self._is_paused and not self.pipe.is_full and self._socket is not None:
             self._is_paused = False
-            self._reads.ready.register(self._socket, selectors.EVENT_READ, lambda: self.guarded(self._hear))
+            self._reads.ready.register(self._socket, selectors.EVENT_READ, lambda: self.guarded(self._receive))
         if self._played is None and self._talk.is_playing:
             self._played = now
         if self.since is None or self._stream is None:
             if now - self._begun > (patient_s := self._waits_s(now)):
-                self._fail(f"no answer within {round(patient_s, 1):g} s", None, timed_out=True)
+                self._report_failure(f"no answer within {round(patient_s, 1):g} s", None, timed_out=True)
         elif self.turn.brief and self._stream.keys < self._look.keys and now - self.since > _BRIEF_S:
             self.not_run(_NO_TIME)
-        elif now >= self._due(self.since, self._stream):
+        elif now >= self._end_time(self.since, self._stream):
             self.end(now)
         elif now - self._spoke > _ALIVE_S:
-            self._say(self._talk.stay())
+            self._send_request(self._talk.stay())
 
     def is_late(self, now: float) -> bool:
         """Return whether its key picture is waited for longer than usual."""
@@ -615,7 +617,7 @@ class _Read:
             "waited_s": round(max(0.0, waited_s), 2),
         }
 
-    def _due(self, since: float, stream: LookedStream) -> float:
+    def _end_time(self, since: float, stream: LookedStream) -> float:
         if self.is_second and not stream.has_picture:
             return min(self._begun + self._patient_s, self._look.until)
         if self.turn.look is None:
@@ -636,17 +638,17 @@ class _Read:
             self.pipe.write(*self._stream.release(every=self._stream.is_out_of_order))
         self._gather()
         self._looked_s = now - (self.since or now)
-        self._end()
+        self._stop_reading()
 
     def _break_off(self, why: str) -> None:
         """End a look early; without a key picture it has failed."""
         if self._stream is None or self.since is None:
-            self._fail(why, None)
+            self._report_failure(why, None)
         elif not self.is_over:
             self._why = why
             self.end(time.monotonic())
 
-    def _end(self) -> None:
+    def _stop_reading(self) -> None:
         self.is_over, self._left_at = True, time.monotonic()
         self.pipe.end()
         if self._socket is not None:
@@ -659,21 +661,22 @@ class _Read:
 
     # --- what comes of it -------------------------------------------------------------------------
 
-    def _fail(self, error: str, status: int | None, *, timed_out: bool = False) -> None:
+    def _report_failure(self, error: str, status: int | None, *, timed_out: bool = False) -> None:
         if self._stream is not None and self._stream.keys and (missing := self._stream.missing_sets):
             error, timed_out = f"no parameter sets: {', '.join(missing)}", False
         if timed_out and self._patient_s < self._reads.read_s:
             self.not_run(_NO_TIME)
         else:
-            self._tell({"error": self.turn.login.scrubbed(error), "status": status, "timed_out": timed_out})
+            self._report_answer({"error": self.turn.login.scrubbed(error), "status": status, "timed_out": timed_out})
 
     def not_run(self, why: str) -> None:
         """Report that the stream could not be read here, without a verdict."""
-        self._tell({"not_run": self.turn.login.scrubbed(why)})
+        self._report_answer({"not_run": self.turn.login.scrubbed(why)})
 
-    def _tell(self, answer: ReadAnswer) -> None:
+    def _report_answer(self, answer: ReadAnswer) -> None:
+        """End the read and report its answer once."""
         if not self.is_over:
-            self._end()
+            self._stop_reading()
         self.pipe.forget()
         if not self.is_reported:
             self.is_reported = True
@@ -708,9 +711,9 @@ class _Read:
         if not batch.is_started:
             self.not_run(batch.why)
         elif not alone and not batch.is_clean:
-            self._decode_again()
+            self._decode_alone()
         elif batch.why:
-            self._fail(batch.why, None)
+            self._report_failure(batch.why, None)
         elif decoding is None or self._stream is None:
             self._show_none(batch)
         else:
@@ -720,9 +723,9 @@ class _Read:
             if self.turn.look is not None:
                 # Of a decoder that died half-way nothing is known of the rest.
                 answer["picture"] = None if batch.last else self._stream.answer(decoding, self._looked_s)
-            self._tell(answer)
+            self._report_answer(answer)
 
-    def _decode_again(self) -> None:
+    def _decode_alone(self) -> None:
         if not self.pipe.is_kept:
             self.not_run("out of memory: its pictures were not kept")
             return
@@ -736,10 +739,10 @@ class _Read:
         if self._why or self.is_second or left_s <= 0:
             # If a decoder failed by itself, nobody waited in vain.
             why = batch.last or self._why
-            self._fail(why or f"no answer within {self._patient_s:g} s", None, timed_out=not why)
+            self._report_failure(why or f"no answer within {self._patient_s:g} s", None, timed_out=not why)
         else:
             if not self.is_over:
-                self._end()
+                self._stop_reading()
             self.is_reported = True
             self.pipe.forget()
             self._reads.begin_again(self.turn, self._begun)
@@ -767,24 +770,24 @@ class _Pipe:
         """Open the pipe; return its read end."""
         source, self._fd = os.pipe()
         os.set_blocking(self._fd, False)
-        self._write()
+        self._write_blocks()
         return source
 
     def begin_anew(self) -> None:
         """Queue all pictures again for the next pipe."""
-        self._hang_up()
+        self._close_pipe()
         self._blocks = deque(self._kept)
         self._waiting = self._bytes
 
     def forget(self) -> None:
         """Close the pipe and drop all pictures."""
-        self._hang_up()
+        self._close_pipe()
         self._blocks.clear()
         self.keep_no_more()
 
-    def _hang_up(self) -> None:
+    def _close_pipe(self) -> None:
         if self._fd is not None:
-            self._listen(wanted=False)
+            self._watch_pipe(wanted=False)
             os.close(self._fd)
             self._fd = None
 
@@ -804,14 +807,15 @@ class _Pipe:
             self._reads.buffered_bytes += size
             if self._reads.buffered_bytes > _MOST_KEPT:
                 self.keep_no_more()
-        self._write()
+        self._write_blocks()
 
     def end(self) -> None:
         """Write the queued blocks, then close."""
         self._is_over = True
-        self._write()
+        self._write_blocks()
 
-    def _write(self) -> None:
+    def _write_blocks(self) -> None:
+        """Write queued blocks as far as the decoder takes them."""
         if self._fd is None:
             return
         try:
@@ -828,15 +832,15 @@ class _Pipe:
             # Whoever read is gone, which shows in what is answered.
             self._blocks.clear()
             self._waiting = 0
-            self._hang_up()
+            self._close_pipe()
             return
-        self._listen(wanted=bool(self._blocks))
+        self._watch_pipe(wanted=bool(self._blocks))
         if self._is_over and not self._blocks:
-            self._hang_up()
+            self._close_pipe()
 
-    def _listen(self, *, wanted: bool) -> None:
+    def _watch_pipe(self, *, wanted: bool) -> None:
         if wanted and not self._is_heard:
-            self._reads.ready.register(self._fd or 0, selectors.EVENT_WRITE, self._write)
+            self._reads.ready.register(self._fd or 0, selectors.EVENT_WRITE, self._write_blocks)
         elif self._is_heard and not wanted:
             self._reads.ready.unregister(self._fd or 0)
         self._is_heard = wanted
@@ -856,9 +860,9 @@ class _RunningBatch:
             members[0].pipe.keep_no_more()
         self._batch = batch_decoder.begin(streams, self._until)
         self._said, self._is_over, self._heard = bytearray(), False, 0
-        reads.ready.register(self._batch.answers, selectors.EVENT_READ, self._hear)
+        reads.ready.register(self._batch.answers, selectors.EVENT_READ, self._read_answers)
 
-    def _hear(self) -> None:
+    def _read_answers(self) -> None:
         chunk = os.read(self._batch.answers, _BLOCK)
         self._said += chunk
         self._is_over = self._is_over or not chunk or len(self._said) > _MOST_ANSWER

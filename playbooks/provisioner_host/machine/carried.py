@@ -168,7 +168,7 @@ def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
         shape, allowed = CALLS[operation]
         _check_object(request, shape, "")
         _meant_for(request, ours)
-        _carries(request, sizes, allowed)
+        _check_files(request, sizes, allowed)
     except _OddError as error:
         return str(error)
     return ""
@@ -206,6 +206,7 @@ def _parsed_shapes() -> dict[str, dict[str, tuple[bool, str]]]:
 
 
 def _check_object(value: object, shape: str, position: str) -> None:
+    """Raise `_OddError` if an object has another shape."""
     if not isinstance(value, dict):
         raise _OddError(f"has {position or 'a request'} that is no object")
     fields = _parsed_shapes()[shape]
@@ -225,6 +226,7 @@ def _below(position: str, key: object) -> str:
 
 
 def _check_kind(value: object, kind: str, position: str) -> None:
+    """Raise `_OddError` if a value is of another kind."""
     if kind.endswith("|null"):
         if value is None:
             return
@@ -239,6 +241,7 @@ def _check_kind(value: object, kind: str, position: str) -> None:
 
 
 def _check_collection(value: object, kind: str, position: str) -> None:
+    """Raise `_OddError` if a list or mapping has an invalid member."""
     if not isinstance(value, list if kind[0] == "[" else dict) or len(value) > _MOST:
         raise _OddError(f"has {position} that is no {'list' if kind[0] == '[' else 'object'}, or is too long")
     inner = kind[1:-1]
@@ -318,7 +321,7 @@ def _all_named(kind: str, names: list[str], form: re.Pattern[str]) -> None:
         raise _OddError(f"names a {kind} that is none of ours")
 
 
-def _carries(request: dict[str, Any], sizes: Mapping[str, int], allowed: tuple[str, ...]) -> None:
+def _check_files(request: dict[str, Any], sizes: Mapping[str, int], allowed: tuple[str, ...]) -> None:
     """Raise `_OddError` if a file is unknown, missing or too large."""
     numbered = {put["content"] for put in request["files"].values()} if request["operation"] == "apply" else set()
     if len(numbered) > _MOST_PUT or not all(_NUMBER.fullmatch(name) for name in numbered):

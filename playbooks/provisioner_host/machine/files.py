@@ -49,7 +49,7 @@ def words_of(error: Exception) -> str:
     if error.errno not in NO_ROOM:
         reason = error.strerror or str(error)
         return f"{error.filename}: {reason}" if error.filename else reason
-    folders = [_existing(Path(os.fsdecode(error.filename)).parent)] if error.filename else _tight()
+    folders = [_existing(Path(os.fsdecode(error.filename)).parent)] if error.filename else _folders_on_full_disks()
     return "; ".join(f"{folder} {_disk_state(folder, error)}" for folder in folders) or str(error)
 
 
@@ -87,7 +87,7 @@ def _disk_state(folder: Path, error: OSError) -> str:
     return f"is on a disk that is full, {free} free{needed}: make room there (df -h {folder})"
 
 
-def _tight() -> list[Path]:
+def _folders_on_full_disks() -> list[Path]:
     """Return our folders on full disks; all of ours otherwise."""
     by_disk: dict[int, Path] = {}
     for folder in map(_existing, _OURS):

@@ -72,13 +72,13 @@ def machine() -> MachineAnswer:
         "arch": _ARCHITECTURES.get(name, name),
         "python": ".".join(map(str, sys.version_info[:3])),
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        "os": _system(),
+        "os": _system_release(),
         "ssh_peer": lockout.connection_peer(),
         "selinux": units.selinux(),
     }
 
 
-def _system() -> SystemAnswer:
+def _system_release() -> SystemAnswer:
     """Return the system from os-release; unknown parts are empty."""
     try:
         lines = _OS_RELEASE.read_text(encoding="utf-8", errors="replace").splitlines()

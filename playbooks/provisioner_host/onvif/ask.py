@@ -53,7 +53,7 @@ class _Device:
         """Query the device; return its data."""
         try:
             self._ask_time()
-            plate = self._ask(messages.INFORMATION, messages.DEVICE_PATH, messages.nameplate_in)
+            plate = self._ask_with_login(messages.INFORMATION, messages.DEVICE_PATH, messages.nameplate_in)
         except Silent as error:
             return self._failed("silent", str(error))
         except (NoAnswer, Unreadable) as error:
@@ -79,18 +79,18 @@ class _Device:
         """Ask for the clock; a device without one may answer the rest."""
         before = time.time()
         try:
-            clock = _read(self._post_body(messages.TIME, messages.DEVICE_PATH), messages.time_in)
+            clock = _parse_reply(self._post_body(messages.TIME, messages.DEVICE_PATH), messages.time_in)
         except (NoAnswer, Unreadable, RefusedLogin):
             return
         after = time.time()
         self.account["clock"] = {"before": before, "after": after, "utc": clock.utc, "shown": clock.shown}
         self._ahead_s = _ahead_s(clock, before, after)
 
-    def _ask(self, body: str, path: str, reading: Callable[[bytes], _T]) -> _T:
+    def _ask_with_login(self, body: str, path: str, reading: Callable[[bytes], _T]) -> _T:
         """Ask without a login, then with one if required and not refused."""
         reply = self._post_body(body, path)
         try:
-            return _read(reply, reading)
+            return _parse_reply(reply, reading)
         except RefusedLogin:
             if not self._asked["login"]:
                 raise
@@ -99,13 +99,13 @@ class _Device:
         self.account["tried"] = False
         if reply.status == _FORBIDDEN:
             raise _Forbidden("HTTP 403: its user may not ask that; see the user's rights")
-        return _read(reply, reading)
+        return _parse_reply(reply, reading)
 
     def _ask_profile(self, wanted: str) -> None:
         """Ask for media profiles; failures do not change earlier data."""
         try:
-            path = self._ask(messages.CAPABILITIES, messages.DEVICE_PATH, messages.media_path_in)
-            profiles = self._ask(messages.PROFILES, path, messages.profiles_in)
+            path = self._ask_with_login(messages.CAPABILITIES, messages.DEVICE_PATH, messages.media_path_in)
+            profiles = self._ask_with_login(messages.PROFILES, path, messages.profiles_in)
         except (RefusedLogin, _Forbidden):
             self.account["profiles_refused"] = True
             return
@@ -125,7 +125,7 @@ class _Device:
         return messages.post(self._place, path, messages.envelope(body, header), until, authorization)
 
 
-def _read(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
+def _parse_reply(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
     """Parse a reply; raise `Unreadable` or `RefusedLogin`."""
     if reply.status in _NO_SOAP:
         raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
@@ -148,7 +148,7 @@ def _profile_answer(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfi
     return {"there": False, "width": 0, "height": 0, "names": names}
 
 
-def _account(turn: AskingTurn, until: float) -> AccountAnswer:
+def _account_of(turn: AskingTurn, until: float) -> AccountAnswer:
     """Query a device; an unexpected error affects only this device."""
     device = _Device(turn, until)
     try:
@@ -167,7 +167,7 @@ def serve(request: AskingRequest) -> None:
     alone = threading.Lock()
 
     def print_account(number: int) -> None:
-        line = json.dumps([number, _account(request["devices"][number], request["until"])])
+        line = json.dumps([number, _account_of(request["devices"][number], request["until"])])
         with alone:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

@@ -125,7 +125,7 @@ def post(endpoint: tuple[str, int], path: str, body: bytes, until: float, author
     try:
         with socket.create_connection(endpoint, timeout=_remaining_s(until)) as link:
             link.sendall("\r\n".join((*head, "", "")).encode() + body)
-            return reply_in(_received(link, until))
+            return reply_in(_receive_answer(link, until))
     except TimeoutError:
         raise Silent("no answer in time") from None
     except ConnectionRefusedError:
@@ -141,7 +141,7 @@ def _remaining_s(until: float) -> float:
     return left_s
 
 
-def _received(link: socket.socket, until: float) -> bytes:
+def _receive_answer(link: socket.socket, until: float) -> bytes:
     """Receive until the answer is complete or the connection ends."""
     received = bytearray()
     complete = None
@@ -319,7 +319,7 @@ def word_of(text: str) -> str:
     return " ".join(plain.split())[:LONGEST_WORD]
 
 
-def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]]:
+def _elements_below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]]:
     """Return the elements below an answer, with their relative paths.
 
     Raises:
@@ -345,7 +345,7 @@ def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]
 def nameplate_in(body: bytes) -> Nameplate:
     """Return a device's nameplate; raise `Unreadable` or `RefusedLogin`."""
     texts: dict[tuple[str, ...], str] = {}
-    for path, element in _below(body, "GetDeviceInformationResponse"):
+    for path, element in _elements_below(body, "GetDeviceInformationResponse"):
         texts.setdefault(path, word_of(element.text))
     model, serial, firmware = (texts.get((name,), "") for name in ("Model", "SerialNumber", "FirmwareVersion"))
     if not (model or serial):
@@ -355,14 +355,14 @@ def nameplate_in(body: bytes) -> Nameplate:
 
 def time_in(body: bytes) -> DeviceTime:
     """Return a device's clock; raise `Unreadable` or `RefusedLogin`."""
-    numbers = {path: element.text for path, element in _below(body, "GetSystemDateAndTimeResponse")}
+    numbers = {path: element.text for path, element in _elements_below(body, "GetSystemDateAndTimeResponse")}
     return DeviceTime(_utc_seconds(numbers, "UTCDateTime"), _utc_seconds(numbers, "LocalDateTime"))
 
 
 def _utc_seconds(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
     days, hours = ("Year", "Month", "Day"), ("Hour", "Minute", "Second")
     names = (*(("Date", name) for name in days), *(("Time", name) for name in hours))
-    parts = [_number(numbers.get(("SystemDateAndTime", which, *name), "")) for name in names]
+    parts = [_whole_number(numbers.get(("SystemDateAndTime", which, *name), "")) for name in names]
     present = [part for part in parts if part is not None]
     if len(present) != len(parts) or not _EARLIEST_YEAR <= present[0] <= _LATEST_YEAR:
         return None
@@ -373,7 +373,7 @@ def _utc_seconds(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
         return None
 
 
-def _number(text: str) -> int | None:
+def _whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST)) else None
 
 
@@ -387,7 +387,9 @@ def media_path_in(body: bytes) -> str:
     """
     try:
         places = [
-            element.text for path, element in _below(body, "GetCapabilitiesResponse") if path[-2:] == ("Media", "XAddr")
+            element.text
+            for path, element in _elements_below(body, "GetCapabilitiesResponse")
+            if path[-2:] == ("Media", "XAddr")
         ]
     except Unreadable:
         return MEDIA_PATH
@@ -399,7 +401,7 @@ def profiles_in(body: bytes) -> list[MediaProfile]:
     """Return a device's media profiles; raise `Unreadable` or `RefusedLogin`."""
     profiles: list[MediaProfile] = []
     below: list[tuple[tuple[str, ...], str]] = []
-    for path, element in _below(body, "GetProfilesResponse"):
+    for path, element in _elements_below(body, "GetProfilesResponse"):
         if path == ("Profiles",):
             profiles.append(_media_profile(element.attributes.get("token", ""), below))
             below = []
@@ -413,5 +415,5 @@ def _media_profile(token: str, below: Sequence[tuple[tuple[str, ...], str]]) -> 
     for path, text in below:
         texts.setdefault(path, text)
     size = ("VideoEncoderConfiguration", "Resolution")
-    width, height = (_number(texts.get((*size, side), "")) or 0 for side in ("Width", "Height"))
+    width, height = (_whole_number(texts.get((*size, side), "")) or 0 for side in ("Width", "Height"))
     return MediaProfile(word_of(token), word_of(texts.get(("Name",), "")), width, height)

@@ -295,12 +295,12 @@ def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountA
         with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
             turn, answer = json.loads(line)
             if isinstance(turn, int) and not isinstance(turn, bool) and turn in waiting:
-                checked = _checked(answer)
+                checked = _checked_answer(answer)
                 waiting.discard(turn)
                 yield turn, checked
 
 
-def _checked(answer: dict[str, Any]) -> AccountAnswer:
+def _checked_answer(answer: dict[str, Any]) -> AccountAnswer:
     """Check and return an answer.
 
     Raises:
@@ -331,18 +331,18 @@ def _printable(text: object, longest: int) -> str:
 
 
 def _clock(clock: dict[str, Any]) -> DeviceClockAnswer:
-    before, after = (float(_number(clock[name])) for name in ("before", "after"))
-    utc, shown = (None if clock[name] is None else int(_number(clock[name])) for name in ("utc", "shown"))
+    before, after = (float(_finite_number(clock[name])) for name in ("before", "after"))
+    utc, shown = (None if clock[name] is None else int(_finite_number(clock[name])) for name in ("utc", "shown"))
     return {"before": round(before, 1), "after": round(after, 1), "utc": utc, "shown": shown}
 
 
-def _number(value: object) -> float:
+def _finite_number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST:
         raise ValueError
     return value
 
 
 def _profile(profile: dict[str, Any]) -> MediaProfileAnswer:
-    width, height = (min(int(_number(profile[side])), _LARGEST) for side in ("width", "height"))
+    width, height = (min(int(_finite_number(profile[side])), _LARGEST) for side in ("width", "height"))
     names = [_printable(name, messages.LONGEST_WORD) for name in profile["names"][:_MOST_NAMED]]
     return {"there": profile["there"] is True, "width": width, "height": height, "names": names}

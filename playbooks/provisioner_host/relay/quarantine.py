@@ -74,10 +74,10 @@ class LoginLine(NamedTuple):
 
 def lines_in(text: str) -> Iterator[PathLine]:
     """Return a relay file's paths that are pulled from devices, including quarantined."""
-    return (line for line in map(_path, _LINE.finditer(text)) if line is not None)
+    return (line for line in map(_path_line, _LINE.finditer(text)) if line is not None)
 
 
-def _path(line: re.Match[str]) -> PathLine | None:
+def _path_line(line: re.Match[str]) -> PathLine | None:
     """Parse a line; return `None` for other sources or foreign forms."""
     try:
         name, settings = json.loads(line["name"]), json.loads(line["settings"])
@@ -124,7 +124,7 @@ def without(text: str, refused: Refused, flowing: Collection[tuple[str, str]] = 
     out: list[str] = []
 
     def marked_line(line: re.Match[str]) -> str:
-        path_line = _path(line)
+        path_line = _path_line(line)
         if path_line is None or path_line.login not in refused or (path_line.name, path_line.login) in flowing:
             return line[0]
         out.append(f"{refused[path_line.login]} {path_line.name}")

@@ -86,12 +86,12 @@ def evidence(before: Spent) -> ServiceAnswer:
     """Return the service's state, and what it spent since `before`."""
     shown = _shown(_FIELDS)
     pid = int(shown.get("MainPID") or 0)
-    restarts, ended = _restarts() if int(shown.get("NRestarts") or 0) else (0, "")
+    restarts, ended = _recent_restarts() if int(shown.get("NRestarts") or 0) else (0, "")
     now = _spent_by(pid)
     is_same = pid != 0 and pid == before.pid
     started = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
     machine = now.machine - before.machine
-    is_listening = _listens()
+    is_listening = _awaits_readers()
     return {
         "restarts": restarts,
         "ended": ended,
@@ -114,7 +114,7 @@ def _shown(wanted: str) -> dict[str, str]:
         return {}
 
 
-def _restarts() -> tuple[int, str]:
+def _recent_restarts() -> tuple[int, str]:
     """Return systemd's automatic restarts within an hour, and the last end."""
     found = units.journal(
         f"--since=-{_HOUR_S}s", f"MESSAGE_ID={_RESTART}", f"MESSAGE_ID={_EXIT}", f"UNIT={UNIT_MEDIAMTX}"
@@ -144,7 +144,7 @@ def _most_files(pid: int) -> int:
     return 0
 
 
-def _listens() -> bool:
+def _awaits_readers() -> bool:
     """Return whether MediaMTX waits for readers; `True` if unknown."""
     ports = " or ".join(f"sport = :{port}" for port in sorted(READER_PORTS))
     try:

@@ -91,15 +91,15 @@ def ends(text: str, paths: set[str], now: float) -> dict[str, StreamEndsAnswer]:
     ended: dict[str, list[_End]] = {}
     for line in text.splitlines():
         if _CAME in line and (came := _STREAM.match(_message(line, "INF") or "")):
-            started[came[1]] = _moment(_entry(line, "INF"))
+            started[came[1]] = _entry_time(_log_entry(line, "INF"))
             continue
         named = _NAMED_SOURCE.search(line)
         # Most errors are of sources that never started: those lines are not parsed.
         if named is None or named[1] not in paths or not (named[1] in started or _STALLED in line):
             continue
-        entry = _entry(line, "ERR")
+        entry = _log_entry(line, "ERR")
         if matched := _SOURCE.match(str(entry.get("message", ""))):
-            end = _End(_moment(entry), started.pop(matched[1], None), _STALLED in matched[2])
+            end = _End(_entry_time(entry), started.pop(matched[1], None), _STALLED in matched[2])
             if end.stopped or end.started is not None:
                 ended.setdefault(matched[1], []).append(end)
     counted = {name: _counted(of_path) for name, of_path in ended.items()}
@@ -124,7 +124,7 @@ def _recent_s(ends: StreamEndsAnswer) -> float:
     return max(_MOMENT_S, 2 * (ends["lasted_s"] or 0.0))
 
 
-def _moment(entry: dict[str, Any]) -> float:
+def _entry_time(entry: dict[str, Any]) -> float:
     """Return an entry's time in seconds, or 0."""
     written = _TIMESTAMP.fullmatch(str(entry.get("timestamp")))
     if written is None:
@@ -181,11 +181,11 @@ def errors_in(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[st
 
 
 def _message(line: str, level: str) -> str | None:
-    entry = _entry(line, level)
+    entry = _log_entry(line, level)
     return str(entry.get("message", "")) if entry else None
 
 
-def _entry(line: str, level: str) -> dict[str, Any]:
+def _log_entry(line: str, level: str) -> dict[str, Any]:
     """Parse a log line; return an empty entry for other levels."""
     try:
         entry: Any = json.loads(line)
@@ -249,7 +249,7 @@ def evidence(before: Connections | None, after: Connections | None) -> SourcesAn
             }
             for address, port in sorted(counts.keys() | now.keys())[:_NAMED]
         ],
-        "halted": _halted(),
+        "halted": _halted_devices(),
     }
 
 
@@ -257,11 +257,11 @@ def halted_since(sources: SourcesAnswer | None) -> SourcesAnswer | None:
     """Add devices that the firewall halted after the evidence was gathered."""
     if sources is None:
         return None
-    later = [device for device in _halted() if device not in sources["halted"]]
+    later = [device for device in _halted_devices() if device not in sources["halted"]]
     return {"connections": sources["connections"], "halted": [*sources["halted"], *later]}
 
 
-def _halted() -> list[EndpointAnswer]:
+def _halted_devices() -> list[EndpointAnswer]:
     """Return devices halted by the firewall, after too many connection attempts."""
     listed = run(["nft", "-j", "list", "set", *TABLE, "halted"], check=False)
     if listed.returncode != 0:

@@ -75,7 +75,7 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     rules = _frozen_elements(texts.get(_RULES, ""), blocks, other_peers, lines)
     cameras, onvif = (rules.get(name, ()) for name in ("cameras", "onvif"))
     trust = _frozen_trust(texts.get(_TRUST, ""), facilities)
-    ports = {name: port for name, port in _below("ports", texts.get(_TRUST, "")).items() if name in facilities}
+    ports = {name: port for name, port in _trust_part("ports", texts.get(_TRUST, "")).items() if name in facilities}
     if lines:
         without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key, users)
     if blocks:
@@ -163,10 +163,10 @@ def _frozen_users(text: str, lines: Mapping[str, FrozenLine]) -> tuple[dict[str,
     users = users_of(text)
     if users is None:
         raise Unclear("the relay's file has its users in another form than ours")
-    return tuple(user for user in users if _pushes(user) in pushed)
+    return tuple(user for user in users if _pushed_path(user) in pushed)
 
 
-def _pushes(user: Mapping[str, Any]) -> str:
+def _pushed_path(user: Mapping[str, Any]) -> str:
     """Return the path of a site's user, or an empty string."""
     rights = user.get("permissions")
     right = rights[0] if isinstance(rights, list) and len(rights) == 1 else {}
@@ -179,12 +179,12 @@ def _with_users(text: str, out: Collection[str], restored: tuple[dict[str, Any],
     users = users_of(text)
     if users is None:
         raise Unclear("the relay's file has its users in another form than ours")
-    remaining = [user for user in users if _pushes(user) not in out]
+    remaining = [user for user in users if _pushed_path(user) not in out]
     names = {user.get("user") for user in remaining}
     if twice := [user["user"] for user in restored if user.get("user") in names]:
         raise Failed(f"{twice[0]} is of what is held, and the new file has a user of that name")
-    readers = [user for user in remaining if not _pushes(user)]
-    pushing = sorted((user for user in (*remaining, *restored) if _pushes(user)), key=_pushes)
+    readers = [user for user in remaining if not _pushed_path(user)]
+    pushing = sorted((user for user in (*remaining, *restored) if _pushed_path(user)), key=_pushed_path)
     line = USERS_LINE + json.dumps([*readers, *pushing], ensure_ascii=False)
     return "".join(
         line + "\n" if old_line.startswith(USERS_LINE) else old_line for old_line in text.splitlines(keepends=True)
@@ -210,7 +210,7 @@ def _with_paths(
     result = "".join([*first, *(line for _, line in listed), *rest])
     if users:
         result = _with_users(result, out, users if restored else ())
-    return _renamed(text, result, key)
+    return _with_new_sentinel(text, result, key)
 
 
 def _lines_around_paths(text: str) -> tuple[list[str], list[str]]:
@@ -225,7 +225,7 @@ def _is_sentinel(line: str) -> bool:
     return bool(_SENTINEL.match(line))
 
 
-def _renamed(before: str, after: str, key: str) -> str:
+def _with_new_sentinel(before: str, after: str, key: str) -> str:
     """Rename the sentinel after a change, if it was the file's own."""
     if _sentinel_in(before) != sentinel_of(before, key):
         return after
@@ -331,10 +331,10 @@ def _by_number(element: str) -> tuple[int, int]:
 
 def _frozen_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
     names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
-    return {name: key for name, key in _below("keys", text).items() if name in names}
+    return {name: key for name, key in _trust_part("keys", text).items() if name in names}
 
 
-def _below(name: str, text: str) -> dict[str, Any]:
+def _trust_part(name: str, text: str) -> dict[str, Any]:
     """Return the `keys` or `ports` of the trust file."""
     try:
         document = json.loads(text or "{}")
@@ -347,7 +347,7 @@ def _below(name: str, text: str) -> dict[str, Any]:
 def _with_frozen_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports: Mapping[str, int]) -> str:
     document = json.loads(text)
     for name, restored in (("keys", keys), ("ports", ports)):
-        entries = {key: value for key, value in _below(name, text).items() if key not in out} | dict(restored)
+        entries = {key: value for key, value in _trust_part(name, text).items() if key not in out} | dict(restored)
         # Sites' ports are there where there are some.
         if entries or name == "keys":
             document[name] = entries

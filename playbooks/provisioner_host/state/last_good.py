@@ -177,6 +177,7 @@ def _remove(path: Path) -> bool:
 
 
 def _restore_file(folder: Path, saved: dict[str, Any]) -> bool:
+    """Restore a saved file; return whether it differed."""
     path, copy = Path(saved["path"]), folder / saved["content"]
     rights = (saved["mode"], saved["uid"], saved["gid"])
     content = copy.read_bytes()

@@ -74,7 +74,7 @@ def bury(run_id: str, moved_names: Collection[str]) -> list[str]:
     shutil.rmtree(paths.LAST_GOOD.with_name("last-good.new"), ignore_errors=True)
     current = live_texts()
     try:
-        earlier, before = _read(), saved_in(paths.LAST_GOOD)
+        earlier, before = _read_tombstones(), saved_in(paths.LAST_GOOD)
         tombstones = _with_removed(run_id, earlier, before, current, set(moved_names))
         if tombstones == earlier and (before == current or _is_clean(before, current, tombstones)):
             return []
@@ -150,7 +150,7 @@ def _holdings(texts: RevocableTexts) -> revocable_texts.Names | None:
         return None
 
 
-def _read() -> Tombstones | None:
+def _read_tombstones() -> Tombstones | None:
     """Return the tombstones, or `None`; raise `Failed` if damaged."""
     tombstones = files.read_json(paths.TOMBSTONES)
     if isinstance(tombstones, dict) and all(isinstance(tombstones.get(kind), dict) for kind in _KINDS):
@@ -250,7 +250,7 @@ def free_of_revoked(generation: Path, wanted: Mapping[str, str], key: str) -> li
     """
     current = live_texts()
     try:
-        tombstones = _read() or {"peers": {}, "paths": {}, "users": {}}
+        tombstones = _read_tombstones() or {"peers": {}, "paths": {}, "users": {}}
         unwanted = revocable_texts.unwanted(saved_in(generation), current, wanted, key)
         for kind in _KINDS:
             tombstones[kind] = {**tombstones[kind], **unwanted[kind]}

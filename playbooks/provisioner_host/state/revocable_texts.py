@@ -199,6 +199,7 @@ def _tunnel_without(
 def _psks_without_revoked(
     text: str, current: str, names: Mapping[str, str], changed_names: dict[str, list[str]]
 ) -> str:
+    """Return saved pre-shared keys without revoked ones, in their live form."""
     live_psks = dict(psk_lines(current))
     result = ""
     for key, psk in psk_lines(text):
@@ -223,6 +224,7 @@ def psk_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _relay_without_revoked(text: str, current: str, tombstones: Tombstones, changed_names: dict[str, list[str]]) -> str:
+    """Return a saved relay file without revoked paths and users."""
     if not text:
         return text
     live_paths, _ = _path_lines(current), _path_lines(text)

@@ -171,9 +171,10 @@ class _Reader:
     def _others(self, text: str, depth: int) -> Iterator[_Reading]:
         yield from self._readings_of_halves(text, depth)
         yield from self._readings_of_aside(text, depth)
-        yield from self._of_somebody(text, depth)
+        yield from self._readings_after_id(text, depth)
 
     def _readings_by_form(self, text: str, depth: int) -> Iterator[_Reading]:
+        """Yield a text's readings by sentences with placeholders."""
         for word in sorted({"", *text.split()}):
             for form in self._forms.get(word, ()):
                 if not all(part in text for part in form.literals):
@@ -188,6 +189,7 @@ class _Reader:
                         yield _Reading(unexplained, len(text) - form.fixed, translation)
 
     def _readings_of_halves(self, text: str, depth: int) -> Iterator[_Reading]:
+        """Yield the readings of a text as two joined sentences."""
         for joint in _JOINTS:
             parts = text.split(joint)
             if len(parts) > _MOST_JOINTS:
@@ -204,7 +206,7 @@ class _Reader:
             unexplained, loose = first.unexplained + second.unexplained, first.loose + second.loose
             yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
 
-    def _of_somebody(self, text: str, depth: int) -> Iterator[_Reading]:
+    def _readings_after_id(self, text: str, depth: int) -> Iterator[_Reading]:
         """Read `id sentence`: both languages put the id first."""
         subject, _, rest = text.partition(" ")
         if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
@@ -320,18 +322,18 @@ def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:
     placeholders the first takes all. Each reading takes linear time.
     """
     names, literals = places_of(sentence), literals_of(sentence)
-    first = _read(text, literals)
+    first = _values_between(text, literals)
     if first is None:
         return
-    yield from _agreeing(names, first)
-    backwards = _read(text[::-1], [literal[::-1] for literal in literals[::-1]])
+    yield from _values_by_name(names, first)
+    backwards = _values_between(text[::-1], [literal[::-1] for literal in literals[::-1]])
     if backwards and "" not in literals[1:-1]:
         last = tuple(value[::-1] for value in backwards[::-1])
         if last != first:
-            yield from _agreeing(names, last)
+            yield from _values_by_name(names, last)
 
 
-def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
+def _values_between(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
     """Return the values between literals, each as short as possible."""
     first, *others = literals
     if not others:
@@ -354,7 +356,7 @@ def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
     return (*values, rest, *[""] * empty)
 
 
-def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
+def _values_by_name(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
     """Yield the values by name; a repeated name needs equal values."""
     agreed: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):

@@ -33,10 +33,14 @@ def log(line: str) -> None:
 
 
 def _json_escaped(found: re.Match[str]) -> str:
-    return found[0] if found[0].isprintable() else "".join(c if c.isprintable() else _number(c) for c in found[0])
+    return (
+        found[0]
+        if found[0].isprintable()
+        else "".join(c if c.isprintable() else _escaped_character(c) for c in found[0])
+    )
 
 
-def _number(character: str) -> str:
+def _escaped_character(character: str) -> str:
     return json.dumps(character)[1:-1] if character != "\x7f" else r"\u007f"
 
 

@@ -90,7 +90,7 @@ class NatMapAccess:
         }
         maps = []
         for device, endpoint in device_places(facility).items():
-            number = _number(allocation, facility, device)
+            number = _device_number(allocation, facility, device)
             overlay = tuple(prefix[number] for prefix in by_tunnel.values())
             ports = (endpoint.port, *([endpoint.onvif_port] if endpoint.onvif_port else []))
             maps.append((number, AddressMap(device, overlay, endpoint.address, ports)))
@@ -102,10 +102,10 @@ def _prefix(site: LinkedSite) -> IPv4Network:
 
 
 def _overlay(site: LinkedSite, device: str) -> IPv4Address:
-    return _prefix(site)[_number(site.allocation, site.facility, device)]
+    return _prefix(site)[_device_number(site.allocation, site.facility, device)]
 
 
-def _number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
+def _device_number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
     number = allocation.device_numbers.get(device)
     return recorded(number, f"the number of {device}", facility.id, "allocate")
 

@@ -150,12 +150,12 @@ class Validity(NamedTuple):
     @property
     def made_number(self) -> int:
         """First day as the number YYYYMMDD."""
-        return _number(self.made_on)
+        return _day_as_number(self.made_on)
 
     @property
     def until_number(self) -> int:
         """Last day as the number YYYYMMDD."""
-        return _number(self.until)
+        return _day_as_number(self.until)
 
 
 class SitePackage(NamedTuple):
@@ -211,7 +211,7 @@ def valid_for(made_on: date, days: int) -> Validity:
     return Validity(made_on, made_on + timedelta(days=days))
 
 
-def _number(day: date) -> int:
+def _day_as_number(day: date) -> int:
     return day.year * 10_000 + day.month * 100 + day.day
 
 

@@ -81,11 +81,11 @@ class AnsibleRunner(OpenRunner):
         """
         if not calls:
             return
-        posted = self._post(calls)
+        posted = self._give_calls(calls)
         until = time.monotonic() + timeout_s + _MARGIN_S
         try:
             while posted and time.monotonic() < until:
-                if not (answers := self._come(posted)):
+                if not (answers := self._take_answers(posted)):
                     time.sleep(_MOMENT_S)
                 yield from answers
             for call in posted.values():
@@ -95,7 +95,7 @@ class AnsibleRunner(OpenRunner):
                 play.give_up(number)
             self._close_done()
 
-    def _post(self, calls: Sequence[HostCall]) -> _Posted:
+    def _give_calls(self, calls: Sequence[HostCall]) -> _Posted:
         """Give each call to a waiting worker, or to a new play."""
         with self._lock:
             self._refuse_closed()
@@ -113,7 +113,7 @@ class AnsibleRunner(OpenRunner):
         if self._closed:
             raise HostError("no host is called any more: the command ends")
 
-    def _come(self, posted: _Posted) -> list[HostAnswer]:
+    def _take_answers(self, posted: _Posted) -> list[HostAnswer]:
         """Take the new answers and remove their calls from `posted`."""
         answers = []
         for play in {play for play, _ in posted}:

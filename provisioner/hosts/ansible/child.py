@@ -43,15 +43,15 @@ def main(private: str, playbooks: str, forks: str) -> int:
     _adopt_orphans()
     pid = os.fork()
     if pid:
-        return _watch(pid, folder)
-    _carry(folder, playbooks, int(forks))
+        return _wait_and_clean_up(pid, folder)
+    _run_playbook(folder, playbooks, int(forks))
     return 0
 
 
-def _carry(folder: Path, playbooks: str, forks: int) -> None:
+def _run_playbook(folder: Path, playbooks: str, forks: int) -> None:
     import ansible_runner  # noqa: PLC0415 (who watches does without it)
 
-    def on_event(event: _Event) -> bool:
+    def write_failure(event: _Event) -> bool:
         kind = event.get("event", "")
         if kind in {"runner_on_unreachable", "runner_on_failed"}:
             data = event["event_data"]
@@ -69,7 +69,7 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
         playbook="operation.yml",
         inventory=str(folder / HOSTS_PIPE),
         envvars=json.loads((folder / ENVIRONMENT).read_text()),
-        event_handler=on_event,
+        event_handler=write_failure,
         quiet=True,
         forks=forks,
     )
@@ -105,7 +105,7 @@ def _open_jumps(folder: Path) -> None:
             )
 
 
-def _watch(pid: int, folder: Path) -> int:
+def _wait_and_clean_up(pid: int, folder: Path) -> int:
     """Wait for the work or the controller to end; clean up."""
     carrying, waits = os.pidfd_open(pid), True
     while True:
@@ -137,7 +137,7 @@ def _end_all_below(root: int) -> None:
     stopped = set[int]()
     calm = 0
     while calm < 2:  # noqa: PLR2004 (one that was beginning another when it was stopped shows at the second look)
-        new = _below(root) - stopped
+        new = _descendants(root) - stopped
         calm = 0 if new else calm + 1
         for pid in new:
             _signal(pid, signal.SIGSTOP)
@@ -151,7 +151,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _below(root: int) -> set[int]:
+def _descendants(root: int) -> set[int]:
     """Return all descendants, also those in another session (pexpect)."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -51,11 +51,11 @@ class WaitingAnsible:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.folder = make_private_folder(environment)
         try:
-            self.process = self._start(environment)
+            self.process = self._start_child(environment)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        self._end = weakref.finalize(self, _end, self.process, self.folder)
+        self._end = weakref.finalize(self, _end_child, self.process, self.folder)
         self._needs, self._is_taken = _needs(environment), False
 
     def is_taken(self, environment: Mapping[str, str]) -> bool:
@@ -77,7 +77,7 @@ class WaitingAnsible:
         """End the process and remove its folder."""
         self._end()
 
-    def _start(self, environment: Mapping[str, str]) -> Running:
+    def _start_child(self, environment: Mapping[str, str]) -> Running:
         folder = self.folder
         for name in ("inventory", "home", FAILURES):
             (folder / name).mkdir(mode=0o700)
@@ -91,7 +91,7 @@ class WaitingAnsible:
             return start_module(_CHILD, arguments, child_env, folder, output)
 
 
-def _end(process: Running, folder: Path) -> None:
+def _end_child(process: Running, folder: Path) -> None:
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()

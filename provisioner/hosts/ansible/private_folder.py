@@ -36,7 +36,7 @@ def make_private_folder(environment: Mapping[str, str]) -> Path:
         place = _checked_folder(candidate)
         if place is not None:
             _sweep(place)
-            prefix = f"provisioner-{os.getpid()}-{_started(os.getpid())}-"
+            prefix = f"provisioner-{os.getpid()}-{_start_ticks(os.getpid())}-"
             return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     raise HostError(
         "no tmpfs to keep secrets on while they travel",
@@ -81,7 +81,7 @@ def _unescaped(point: bytes) -> str:
     return os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), point))
 
 
-def _started(pid: int) -> str:
+def _start_ticks(pid: int) -> str:
     """Return a process's start in clock ticks; empty if it ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
@@ -91,7 +91,7 @@ def _started(pid: int) -> str:
 
 def _sweep(parent: Path) -> None:
     for folder, pid, started in _own_folders(parent):
-        if _started(pid) != started:
+        if _start_ticks(pid) != started:
             shutil.rmtree(folder, ignore_errors=True)
 
 

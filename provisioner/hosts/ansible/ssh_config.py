@@ -104,8 +104,8 @@ def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> 
         for spec in specs
     ]
     jump_names = tuple(leg.name for leg in legs[: len(jumps)])
-    blocks = {leg.name: _block(leg, folder / KNOWN_HOSTS) for leg in legs}
-    last = ["Host *", *_of_all(key)]
+    blocks = {leg.name: _host_block(leg, folder / KNOWN_HOSTS) for leg in legs}
+    last = ["Host *", *_common_lines(key)]
     alone = _text([*blocks.values(), last])
     links = {name: link for name in jump_names if len(link := str(folder / LINKS / name)) <= LONGEST_SOCKET}
     for name, link in links.items():
@@ -150,13 +150,13 @@ def _jump_name(number: int) -> str:
     return f"jump.{number}"
 
 
-def _block(leg: _Leg, known_hosts: Path) -> list[str]:
+def _host_block(leg: _Leg, known_hosts: Path) -> list[str]:
     refuse_unsafe(leg.name, leg.alias, leg.ssh.user)
     if not 0 < int(leg.ssh.port) <= _MOST_PORT:
         raise HostError(f"{leg.name}: {leg.ssh.port} is no port")
     return [
         f"Host {leg.name}",
-        f"HostName {_called(leg)}",
+        f"HostName {_ssh_target(leg)}",
         f"Port {int(leg.ssh.port)}",
         f"User {leg.ssh.user}",
         f"HostKeyAlias {leg.alias}",
@@ -166,7 +166,7 @@ def _block(leg: _Leg, known_hosts: Path) -> list[str]:
     ]
 
 
-def _called(leg: _Leg) -> str:
+def _ssh_target(leg: _Leg) -> str:
     """Return ssh's target: an address or a host name."""
     text = str(leg.address)
     if isinstance(leg.address, HostName):
@@ -188,7 +188,7 @@ def _known_hosts_line(leg: _Leg) -> str:
     return f"{mark}{leg.alias} {key}\n"
 
 
-def _of_all(key: OwnKey | None) -> Iterable[str]:
+def _common_lines(key: OwnKey | None) -> Iterable[str]:
     yield from (f"{name} {value}" for name, value in _OPTIONS)
     if key is not None:
         yield f"IdentityFile {_quoted(key.path)}"

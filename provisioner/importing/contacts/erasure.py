@@ -168,7 +168,7 @@ def _phone_of(contact: Contact) -> Secret | None:
 
 
 def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:
-    """Finish an interrupted erasure, as `renewal.finish`, with the folder locked."""
+    """Finish an interrupted erasure; return the provinces with a renewed password."""
     with locked(folder):
         return finish(folder, passwords, provinces_in(folder))
 

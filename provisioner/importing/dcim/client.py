@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from provisioner.base.http import Advice, HttpAnswer, HttpLimits, ReachError, Request, exchange, taken, try_often
+from provisioner.base.http import (
+    Advice,
+    HttpAnswer,
+    HttpLimits,
+    ReachError,
+    Request,
+    exchange,
+    successful_answer,
+    try_often,
+)
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.importing.dcim.objects import DcimKind, DcimMapping, DcimObject, ObjectMapping, table_of
@@ -108,7 +117,7 @@ class DcimClient:
 
         def attempt(seconds: float) -> HttpAnswer:
             answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self.patience.authorities)
-            return taken(answer, _ADVICE)
+            return successful_answer(answer, _ADVICE)
 
         return try_often(attempt, self.patience).value
 

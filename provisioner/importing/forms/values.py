@@ -135,11 +135,11 @@ def line(cell: Cell) -> CellReading:
     reading = reading_from(read_line(text))
     if reading.value is None:
         return reading
-    code = _unfit(text)
+    code = _unfit_reason(text)
     return CellReading(None, (error(code),)) if code else reading
 
 
-def _unfit(text: str) -> str:
+def _unfit_reason(text: str) -> str:
     """Return why a text must not be taken over, or empty."""
     if states_login(text):
         return "password-in-text"
@@ -230,6 +230,7 @@ def decimal(most: int) -> CellReader:
 
 
 def _read_number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
+    """Return a cell's number, if it has one, and remarks."""
     value = cell.value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (value, ()) if abs(value) < 10**12 else (None, (error("number-form"),))

@@ -249,14 +249,14 @@ class SiteIndex:
         """Yield possible sites, same names first, certain ones included."""
         keys: set[str] = set()
         for likely in chain(
-            self._sites_of_same_name(identity), self._sites_of_like_name(identity), self._neighbours(identity)
+            self._sites_of_same_name(identity), self._sites_of_like_name(identity), self._sites_nearby(identity)
         ):
             if likely.key not in keys:
                 keys.add(likely.key)
                 yield likely
 
     def by_name(self, identity: Identity, rank: Callable[[str], tuple[str, int]]) -> tuple[Iterator[Likely], ...]:
-        """The sites of an identity's name, and those of a name like it in the order of their keys' ranks."""
+        """Return the sites of a name, and of similar names by rank."""
         return self._sites_of_same_name(identity), self._sites_of_like_name(identity, rank)
 
     def _sites_of_same_name(self, identity: Identity) -> Iterator[Likely]:
@@ -289,7 +289,7 @@ class SiteIndex:
             if identity.name.key != candidate.name.key and Sameness.OTHER not in places[:2]:
                 yield Likely(key, (Why.LIKE_NAME, *_place_reasons(identity, candidate, places)), strong=True)
 
-    def _neighbours(self, identity: Identity) -> Iterator[Likely]:
+    def _sites_nearby(self, identity: Identity) -> Iterator[Likely]:
         """Yield sites of the ward with an extended name, or the address."""
         near: dict[str, None] = {}
         for place in _neighbour_keys(identity):

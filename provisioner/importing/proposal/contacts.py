@@ -54,12 +54,12 @@ class ContactsDraft:
             if "full_name" not in row.filled:
                 self._say(row, error("required-missing", column="Họ và tên"), "full_name", facility)
             return False
-        index = self._index(row, facility)
+        index = self._index_of_contact(row, facility)
         if index is not None and index in self._taken:
             self._say(row, error("row-duplicate", row=self._taken[index].number), "full_name", facility)
             return False
         old = self.contacts[index] if index is not None else None
-        contact = self._merged(row, facility, old)
+        contact = self._merged_contact(row, facility, old)
         if not self._may_be(row, contact):
             return False
         if site is not None and site.operating is Operating.CLOSED:
@@ -67,7 +67,7 @@ class ContactsDraft:
         self._put_contact(row, contact, index)
         return True
 
-    def _index(self, row: ReadRow, facility: str) -> int | None:
+    def _index_of_contact(self, row: ReadRow, facility: str) -> int | None:
         """Return the contact of a row: same person, role, facility and time."""
         role, name = _role(row), fold(row.required_text("full_name"))
         since = _day(row.text("valid_from"))
@@ -85,7 +85,7 @@ class ContactsDraft:
         overlapping = [n for n, c in same if c.valid_from <= until and since <= (c.valid_to or date.max)]
         return next(iter(exact or overlapping), None)
 
-    def _merged(self, row: ReadRow, facility: str, old: Contact | None) -> Contact:
+    def _merged_contact(self, row: ReadRow, facility: str, old: Contact | None) -> Contact:
         """Merge a row with the known contact; empty cells remove nothing."""
         fields: dict[str, object] = {
             "facility": facility,
@@ -112,6 +112,7 @@ class ContactsDraft:
         return not missing
 
     def _put_contact(self, row: ReadRow, contact: Contact, index: int | None) -> None:
+        """Add or replace a contact; count it as new, changed or unchanged."""
         if index is None:
             index = len(self.contacts)
             self.contacts.append(contact)

@@ -69,7 +69,7 @@ class DeviceDraft:
 
     def want(self, rows: Iterable[ReadRow]) -> None:
         """Process the rows: recorders and rows with ids before proposed ids."""
-        pairs = [(row, self._kind_of(row)) for row in map(_by_stream, rows) if row.is_valid]
+        pairs = [(row, self._kind_of(row)) for row in map(_with_stream_keys, rows) if row.is_valid]
         order = {DeviceKind.RECORDER: 0, DeviceKind.CHANNEL: 1, DeviceKind.CAMERA: 1}
         for row, kind in sorted(
             ((row, kind) for row, kind in pairs if kind),
@@ -86,6 +86,7 @@ class DeviceDraft:
                 self._process_camera(row, kind)
 
     def _kind_of(self, row: ReadRow) -> DeviceKind | None:
+        """Return a row's kind of device; `None` for a contradiction."""
         named = row.text("device")
         of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if row.get(key) is not None]
         camera = self._cameras.get(row.text("camera_id") or "")
@@ -156,6 +157,7 @@ class DeviceDraft:
         return device if self._agrees_with_recorder(device, row) else None
 
     def _agrees_with_recorder(self, device: _Device, row: ReadRow) -> bool:
+        """Return whether a channel's row agrees with its recorder."""
         for key in ("make", "address", "port", "analog_channels", "ip_channels"):
             value, recorded = row.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
             if value is None or value == recorded:
@@ -248,6 +250,7 @@ class DeviceDraft:
         return True
 
     def _want_camera_fields(self, device: _Device, row: ReadRow, recorder: _Device | None) -> None:
+        """Want a camera's values; rewrite the camera if it moved."""
         path = ("cameras", device.id)
         fields = device.known
         excluded = _OF_CHANNELS if recorder is None else _OF_OWN_ADDRESSES
@@ -311,7 +314,7 @@ class DeviceDraft:
                 self._want_stream_fields(device, row, name)
 
 
-def _by_stream(row: ReadRow) -> ReadRow:
+def _with_stream_keys(row: ReadRow) -> ReadRow:
     """Return a row-per-stream row with its stream's keys; sub by default."""
     if not any(row.get(key) is not None for key in _STREAM_KEYS):
         return row

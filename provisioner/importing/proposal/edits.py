@@ -196,7 +196,7 @@ def _restore_comparable(new: object, old: object, path: FieldPath) -> None:
     rewritten, original = _value_at(new, path), _value_at(old, path)
     if isinstance(rewritten, dict) and isinstance(original, dict):
         for key, value in rewritten.items():
-            if key in original and _same(original[key], value):
+            if key in original and _same_value(original[key], value):
                 rewritten[key] = original[key]
 
 
@@ -204,7 +204,7 @@ def _set_value(document: object, path: FieldPath, value: object, old: object) ->
     parent, key = _mapping(_step_into(document, path[:-1])), path[-1]
     if key not in parent and _DEFAULTS.get(key, ...) == value and not _is_written_out(key, path, old):
         return
-    if key not in parent or not _same(parent[key], value):
+    if key not in parent or not _same_value(parent[key], value):
         parent[key] = value
 
 
@@ -260,7 +260,7 @@ def _index_or_error(items: list[object], name: str) -> int:
     return index
 
 
-def _same(old: object, new: object) -> bool:
+def _same_value(old: object, new: object) -> bool:
     """Return whether two values are equal but for spaces and composition."""
     if isinstance(old, str) and isinstance(new, str):
         return old == new or clean(old) == new
@@ -275,17 +275,17 @@ def _differences(old: object, new: object, path: KeyPath) -> Iterator[tuple[KeyP
     if isinstance(old, dict) and isinstance(new, dict) and not set(old) - set(new):
         for key in _sorted(new):
             if key not in old:
-                yield (*path, key), _styled(new[key])
+                yield (*path, key), _with_key_order(new[key])
             elif old[key] != new[key]:
                 yield from _differences(old[key], new[key], (*path, key))
     elif old and _are_items(old) and _are_items(new) and len(old) <= len(new):
         for index, item in enumerate(new):
             if index >= len(old):
-                yield (*path, index), _styled(item)
+                yield (*path, index), _with_key_order(item)
             elif old[index] != item:
                 yield from _differences(old[index], item, (*path, index))
     else:
-        yield path, _styled(new)
+        yield path, _with_key_order(new)
 
 
 def _are_items(value: object) -> TypeGuard[list[dict[str, object]]]:
@@ -302,13 +302,13 @@ def _in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(keys, key=order.index))
 
 
-def _styled(value: object) -> object:
+def _with_key_order(value: object) -> object:
     """Order a new mapping's keys; write short ones on one line."""
     if isinstance(value, list):
-        return [_styled(item) for item in value]
+        return [_with_key_order(item) for item in value]
     if not isinstance(value, dict):
         return value
-    ordered = {key: _styled(value[key]) for key in _sorted(value)}
+    ordered = {key: _with_key_order(value[key]) for key in _sorted(value)}
     plain = not any(isinstance(item, dict | list) for item in ordered.values())
     short = sum(len(f"{key}: {item}, ") for key, item in ordered.items()) <= _LONGEST_LINE
     return Flow(ordered) if plain and short else ordered

@@ -49,11 +49,11 @@ def want_facility(draft: FacilityDraft, row: ReadRow) -> None:
     if draft.existing is None:
         draft.want(row, ("province",), "province", draft.province)
     else:
-        _compare(draft, row, draft.existing, named=not known_by)
+        _report_differences(draft, row, draft.existing, named=not known_by)
     _want_capacity(draft, row)
 
 
-def _compare(draft: FacilityDraft, row: ReadRow, existing: Facility, *, named: bool) -> None:
+def _report_differences(draft: FacilityDraft, row: ReadRow, existing: Facility, *, named: bool) -> None:
     """Report another name or ward for an id, and leaving hosts."""
     name, ward = row.text("name"), row.text("ward")
     if named and name and fold(name) != fold(existing.name):

@@ -56,11 +56,12 @@ class FacilityRegistry:
                 yield row, facility
 
     def _rows_with_facility(self, rows: Iterable[ReadRow]) -> Iterator[tuple[ReadRow, str]]:
+        """Yield rows with their facility, rows with an id first."""
         unplaced: list[Unplaced] = []
         identified: list[Unplaced] = []
         for row in sorted(rows, key=lambda row: row.position):
             province = self._province(row)
-            facility = self._by_own_id(row, province) if province is not None else None
+            facility = self._facility_by_own_id(row, province) if province is not None else None
             if province is None or facility is None:
                 self._remember_refused(row)
             elif facility:
@@ -71,22 +72,22 @@ class FacilityRegistry:
                     )
                 yield row, facility
             elif row.get("name") is None:
-                self._missing(row, "name")
+                self._report_missing(row, "name")
                 self._remember_refused(row)
             elif not province:
-                self._reports_complete(row, province, "")
+                self._require_cells(row, province, "")
                 self._remember_refused(row)
             else:
                 unplaced.append(Unplaced(row, self._row_identity(row, province)))
-        yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, identified, self.unsure))
+        yield from self._identified_rows(UnplacedRows(self.baseline.sites, unplaced, identified, self.unsure))
 
-    def _settled(self, rows: UnplacedRows) -> Iterator[tuple[ReadRow, str]]:
+    def _identified_rows(self, rows: UnplacedRows) -> Iterator[tuple[ReadRow, str]]:
         """Yield identified and new rows without an id; others become questions."""
         for row, facility in rows.matched():
             self.listed.add(facility)
             if row.identity.is_bare:
                 self.bare.setdefault(facility, row.record)
-            self._say(row.record, _matched(row, facility), "facility_id", facility)
+            self._say(row.record, _match_remark(row, facility), "facility_id", facility)
             yield row.record, facility
         for question, record in rows.questions(self.listed):
             self.questions.append(question)
@@ -97,7 +98,7 @@ class FacilityRegistry:
         proposed: dict[RowPlace, str] = {}
         for row in rows.new():
             first = rows.first_of(row)
-            if not self._reports_complete(row.record, row.identity.province, row.wanted_id):
+            if not self._require_cells(row.record, row.identity.province, row.wanted_id):
                 self._remember_refused(row.record)
             elif first.place in proposed:
                 yield row.record, proposed[first.place]
@@ -118,7 +119,7 @@ class FacilityRegistry:
             scheme=self.baseline.inventory.settings.province_scheme,
         )
 
-    def _by_own_id(self, row: ReadRow, province: str) -> str | None:
+    def _facility_by_own_id(self, row: ReadRow, province: str) -> str | None:
         """Return a row's facility by id, "", or `None` if refused."""
         facility = row.text("facility_id")
         if facility is None or not row.has_facility_id:
@@ -152,10 +153,11 @@ class FacilityRegistry:
     def _identity(self, facility: str) -> Identity:
         return self._identities.get(facility) or self.baseline.sites.identity(facility)
 
-    def _reports_complete(self, row: ReadRow, province: str, facility: str) -> bool:
+    def _require_cells(self, row: ReadRow, province: str, facility: str) -> bool:
+        """Return whether a row is complete; report each missing cell."""
         missing = [key for key in _REQUIRED if row.get(key) is None and not (key == "province" and province)]
         for key in missing:
-            self._missing(row, key, facility)
+            self._report_missing(row, key, facility)
         return row.is_valid and not missing
 
     def _add(self, row: Unplaced) -> str:
@@ -188,11 +190,11 @@ class FacilityRegistry:
         if slug is None and self.baseline.default is not None:
             return self.baseline.default.slug
         if slug is None and row.get("facility_id") is None:
-            self._missing(row, "province")
+            self._report_missing(row, "province")
             return None
         return slug or ""
 
-    def _missing(self, row: ReadRow, key: str, facility: str = "") -> None:
+    def _report_missing(self, row: ReadRow, key: str, facility: str = "") -> None:
         """Report a missing value; once per table if the column is missing."""
         if key in row.filled:
             return
@@ -237,11 +239,11 @@ class FacilityRegistry:
         if f"facility/{facility_id}" in self.baseline.broken:
             remark = error("facility-unreadable", facility=facility_id)
         else:
-            remark = self._unknown(facility_id)
+            remark = self._unknown_remark(facility_id)
         self._say(row, remark, "facility_id")
         return None
 
-    def _unknown(self, text: str) -> Remark:
+    def _unknown_remark(self, text: str) -> Remark:
         """Return why an id or name is unknown."""
         pending = self._questioned.get(fold(text))
         if pending is not None:
@@ -258,7 +260,7 @@ class FacilityRegistry:
         if len(fitting) == 1:
             return fitting[0]
         ambiguous = error("facility-ambiguous", facilities=", ".join(fitting))
-        self._say(row, ambiguous if fitting else self._unknown(name), "facility_name")
+        self._say(row, ambiguous if fitting else self._unknown_remark(name), "facility_name")
         return None
 
     def _namesakes(self, row: ReadRow, name: str, province: str | None) -> Iterator[str]:
@@ -287,7 +289,7 @@ class FacilityRegistry:
         self.findings.append(row.finding(remark, key, facility))
 
 
-def _matched(row: Unplaced, facility: str) -> Remark:
+def _match_remark(row: Unplaced, facility: str) -> Remark:
     """Return a remark how a row was identified, even if called new."""
     if row.record.text("facility_id") != NEW_SITE:
         return note("facility-matched", facility=facility)

@@ -98,7 +98,7 @@ def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today:
     try:
         new: Facility = validated(Facility, positions.document)
     except ValidationError as refusal:
-        return _refused(edit, positions, refusal)
+        return _refused_values(edit, positions, refusal)
     old = inventory.facilities.get(edit.facility)
     before = (
         {(p.code, p.message) for p in _problems_of_facility(inventory, old, None, Places({}), today)} if old else set()
@@ -140,7 +140,7 @@ def _finding_at(origin: WantedValue | None, remark: Remark) -> Finding:
     return origin.record.finding(remark, origin.key, facility)
 
 
-def _refused(edit: FacilityEdit, positions: _CellPositions, refusal: ValidationError) -> RuleCheck:
+def _refused_values(edit: FacilityEdit, positions: _CellPositions, refusal: ValidationError) -> RuleCheck:
     """Return findings of values that the model, but no reader, refuses."""
     findings, rows = [], []
     for detail in refusal.errors(include_url=False, include_input=False):

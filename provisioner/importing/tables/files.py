@@ -69,7 +69,9 @@ def read_delimited(data: bytes) -> Grid:
 
 
 def _decoded_text(data: bytes) -> str:
-    encoding, mark = next(((name, mark) for mark, name in _MARKS if data.startswith(mark)), (_guess(data), b""))
+    encoding, mark = next(
+        ((name, mark) for mark, name in _MARKS if data.startswith(mark)), (_guess_encoding(data), b"")
+    )
     try:
         return data[len(mark) :].decode(encoding)
     except UnicodeDecodeError:
@@ -79,7 +81,7 @@ def _decoded_text(data: bytes) -> str:
         raise FileRefusedError(error("file-encoding-unknown")) from None
 
 
-def _guess(data: bytes) -> str:
+def _guess_encoding(data: bytes) -> str:
     """Recognise UTF-16 by its zeros: any table has spaces and digits."""
     sample = data[:_SAMPLE_CHARACTERS]
     zeros = [sample[start::2].count(0) for start in (0, 1)]

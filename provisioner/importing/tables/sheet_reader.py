@@ -187,9 +187,9 @@ def encoding_of_header(filled: FilledGrid) -> str | None:
 
 def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
     """Return whether a row is a header; below a table, mostly headers."""
-    if not any(any(_columns(cell.text)) for cell in islice(_texts(filled, row), _FIRST_CELLS)):
+    if not any(any(_columns(cell.text)) for cell in islice(_header_texts(filled, row), _FIRST_CELLS)):
         return False
-    matches = [_columns(cell.text) for cell in _texts(filled, row)]
+    matches = [_columns(cell.text) for cell in _header_texts(filled, row)]
     least = max(LEAST_HEADERS, (len(matches) + 1) // 2 if mostly else 0)
     return any(_count(matches, number) >= least for number in range(len(FORMS)))
 
@@ -199,7 +199,7 @@ def _columns(text: str) -> tuple[Column | None, ...]:
     return tuple(form.find(text) for form in FORMS)
 
 
-def _texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
+def _header_texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
     """Yield a row's possible headers, merged ones in each row."""
     last = max(filled.grid.rows[row])
     for column in range(1, last + 1):
@@ -216,16 +216,17 @@ def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
     """Return the tables of a header block; repeated columns begin another."""
     texts: dict[int, list[Cell]] = {}
     for row in block:
-        for cell in _texts(filled, row):
+        for cell in _header_texts(filled, row):
             texts.setdefault(cell.column, []).append(cell)
     return _side_by_side(filled, block, texts)
 
 
 def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> list[Header]:
+    """Split headers into tables that stand side by side."""
     header = _header_in(filled, block, texts)
     if header is None:
         return []
-    for start in _repetitions(header):
+    for start in _repeated_columns(header):
         left = _header_in(filled, block, {column: cells for column, cells in texts.items() if column < start})
         right = _side_by_side(filled, block, {column: cells for column, cells in texts.items() if column >= start})
         if left and right:
@@ -233,7 +234,7 @@ def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list
     return [header]
 
 
-def _repetitions(header: Header) -> Iterator[int]:
+def _repeated_columns(header: Header) -> Iterator[int]:
     """Yield the columns at which a first key of tables repeats."""
     keys: set[str] = set()
     for column_number, column in sorted(header.columns.items()):
@@ -243,15 +244,15 @@ def _repetitions(header: Header) -> Iterator[int]:
 
 
 def _header_in(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> Header | None:
-    form = _form(filled, texts)
+    form = _form_of(filled, texts)
     if form is None:
         return None
-    columns = {column_number: column for column_number, cells in texts.items() if (column := _column(form, cells))}
+    columns = {column_number: column for column_number, cells in texts.items() if (column := _column_of(form, cells))}
     lowest = {column_number: cells[-1] for column_number, cells in texts.items()}
     return Header(form, block[0], block[-1], columns, lowest)
 
 
-def _column(form: Form, cells: list[Cell]) -> Column | None:
+def _column_of(form: Form, cells: list[Cell]) -> Column | None:
     """Return a header's column: a program key first, then the lowest row."""
     number = FORMS.index(form)
     candidates = [column for cell in reversed(cells) if (column := _columns(cell.text)[number])]
@@ -259,9 +260,9 @@ def _column(form: Form, cells: list[Cell]) -> Column | None:
     return next(exact, candidates[0] if candidates else None)
 
 
-def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
+def _form_of(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
     """Return a header's sheet: by the sheet's name, else with most columns."""
-    keys = {form.kind: {c.key for cells in texts.values() if (c := _column(form, cells))} for form in FORMS}
+    keys = {form.kind: {c.key for cells in texts.values() if (c := _column_of(form, cells))} for form in FORMS}
     fitting = [form for form in FORMS if len(keys[form.kind]) >= LEAST_HEADERS and keys[form.kind] - WITHOUT_MEANING]
     title = word_key(filled.grid.name)
     named = [form for form in fitting if title in form.title_keys]

@@ -280,7 +280,7 @@ class _Sheet:
             if not sheet.names.issuperset(element.attrib):
                 sheet.names.update(element.attrib)
             if not number % _SOME:
-                sheet._count(number, elements)
+                sheet._refuse_endless(number, elements)
             if tag == _ROW:
                 row = int(float(element.get("r") or row + 1))
                 sheet._read_row(row, element)
@@ -295,10 +295,10 @@ class _Sheet:
             else:
                 continue
             element.clear()
-        sheet._count(number, elements)
+        sheet._refuse_endless(number, elements)
         return sheet
 
-    def _count(self, elements: int, cells_left: int) -> None:
+    def _refuse_endless(self, elements: int, cells_left: int) -> None:
         """Refuse a sheet, or a row, without end."""
         self.elements = elements
         is_long = elements - self.row_ends > grid.MAX_ROW_ELEMENTS + self.rare
@@ -313,7 +313,7 @@ class _Sheet:
         if not len(element):
             self.reader.row_counter = row
             return
-        uncalculated = set(self._uncalculated(row, element))
+        uncalculated = set(self._uncalculated_columns(row, element))
         number, read = self.reader.parse_row(element)  # type: ignore[arg-type] # an element is what it takes
         cells = cast("list[_Read]", read)
         self.reader.row_dimensions.clear()
@@ -329,7 +329,7 @@ class _Sheet:
         if cells:
             self.rows.setdefault(row, {}).update(cells)
 
-    def _uncalculated(self, row: int, element: Element) -> Iterator[int]:
+    def _uncalculated_columns(self, row: int, element: Element) -> Iterator[int]:
         """Yield the columns of uncalculated formulas; refuse places beyond the limits."""
         column = 0
         for cell in element:

@@ -54,7 +54,10 @@ class _LatestState:
     def add(self, document: VerifyDocument) -> None:
         measured = {row.path for row in document.paths if row.cause is not Cause.NOT_ASKED}
         incidents = (Incident(finding_of(incident), incident.paths) for incident in document.incidents)
-        self.incidents = [*_without(self.incidents, measured, {host.host for host in document.hosts}), *incidents]
+        self.incidents = [
+            *_without_measured(self.incidents, measured, {host.host for host in document.hosts}),
+            *incidents,
+        ]
         for host in document.hosts:
             self.answered[host.host] = host.outcome == "answered"
             self.drift.pop(host.host, None)
@@ -62,7 +65,7 @@ class _LatestState:
                 self.drift[host.host] = len(host.drift)
 
 
-def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str]) -> Iterator[Incident]:
+def _without_measured(incidents: Iterable[Incident], measured: set[str], hosts: set[str]) -> Iterator[Incident]:
     """Remove paths and hosts that a later verification covers."""
     for incident in incidents:
         remaining = tuple(path for path in incident.paths if path not in measured)

@@ -129,7 +129,7 @@ def _put_watched_paths(
     sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]
 ) -> dict[Labels, datetime]:
     now = {_labels_of(row): VERDICT_STATES[row.verdict] for row in view.standing if row.verdict is not Verdict.UP}
-    lasting = _lasting(now, before, view.at)
+    lasting = _present_and_lingering(now, before, view.at)
     series_left = sheet.series_left - MOST_INCIDENTS - len(view.relays)
     for labels in list(lasting)[:series_left]:
         sheet.put(metric_catalogue.WATCH_PATH_STATE, now.get(labels, 0), **dict(labels))
@@ -155,14 +155,16 @@ def _put_watched_incidents(
     now: dict[Labels, int] = {}
     for labels, size in broken(view):
         now[labels] = now.get(labels, 0) + size
-    lasting = _lasting(now, before, view.at)
+    lasting = _present_and_lingering(now, before, view.at)
     for labels in list(lasting)[:MOST_INCIDENTS]:
         sheet.put(metric_catalogue.WATCH_INCIDENT, now.get(labels, 0), **dict(labels))
     sheet.put(metric_catalogue.WATCH_INCIDENTS_LEFT_OUT, max(0, len(lasting) - MOST_INCIDENTS))
     return lasting
 
 
-def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime) -> dict[Labels, datetime]:
+def _present_and_lingering(
+    now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime
+) -> dict[Labels, datetime]:
     """Return present series, and those that ended within `LINGER`."""
     recent = {labels: last for labels, last in before.items() if at - last < LINGER}
     fresh = dict.fromkeys(now, at)

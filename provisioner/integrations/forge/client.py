@@ -17,7 +17,16 @@ from typing import Final
 import orjson
 
 from provisioner.base.errors import NoticeError, UsageError
-from provisioner.base.http import Advice, HttpAnswer, HttpLimits, ReachError, Request, exchange, taken, try_often
+from provisioner.base.http import (
+    Advice,
+    HttpAnswer,
+    HttpLimits,
+    ReachError,
+    Request,
+    exchange,
+    successful_answer,
+    try_often,
+)
 from provisioner.base.secret import Secret
 from provisioner.base.service import job_system
 from provisioner.base.text import checked_url, printable
@@ -149,7 +158,7 @@ class ForgeClient:
             if answer.status in call.accepted:
                 return answer
             try:
-                return taken(answer, _ADVICE)
+                return successful_answer(answer, _ADVICE)
             except ReachError as error:
                 raise ReachError(f"{error.reason}{self._words_in(answer)}", error.hint, lasting=error.lasting) from None
 

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from provisioner.base.http import Advice, HttpLimits, ReachError, Request, ServerLogin, exchange, taken, try_often
+from provisioner.base.http import (
+    Advice,
+    HttpLimits,
+    ReachError,
+    Request,
+    ServerLogin,
+    exchange,
+    successful_answer,
+    try_often,
+)
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.integrations.notify.mail import FIRST_LASTING, Letter, MailServer, mail_of, send_mail
@@ -110,7 +119,9 @@ def post(
         ReachError: the server did not accept it.
     """
     request = Request("POST", url, body, headers, login, named=named)
-    return taken(exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE).status
+    return successful_answer(
+        exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE
+    ).status
 
 
 def body_of(document: object) -> bytes:

@@ -20,10 +20,10 @@ from provisioner.integrations.notify.mail import Letter, counts_sentence, state_
 from provisioner.integrations.notify.news import (
     NOTHING_KNOWN,
     LastNotice,
+    NewsChange,
     NewsItem,
     NightNews,
     NotifiedProblem,
-    Turn,
     scope_name,
     worst_of_verdicts,
 )
@@ -45,13 +45,13 @@ _LONGEST_LABEL: Final = 200
 Labels = Mapping[str, str]
 _VERSION: Final = 1
 
-Turns = dict[Turn, Count]
+Turns = dict[NewsChange, Count]
 
 
 class ItemRow(Row):
     """An incident that began, continues or ended."""
 
-    turn: Turn
+    turn: NewsChange
     verdict: Verdict
     layer: Layer | None
     object: Said
@@ -175,7 +175,7 @@ def _numbers(news: NightNews, say: Translator) -> list[Document]:
             news,
         )
         for counts in news.provinces
-        if any(counts.turns[change] for change in (Turn.NEW, Turn.CHANGED, Turn.STANDING))
+        if any(counts.turns[change] for change in (NewsChange.NEW, NewsChange.CHANGED, NewsChange.STANDING))
     ]
 
 
@@ -217,7 +217,7 @@ def _merged_items(news: NightNews) -> list[NewsItem]:
     """Merge items of one finding, whose paths may differ in turn."""
     merged: dict[Finding, NewsItem] = {}
     for item in news.items:
-        if item.turn is Turn.BACK:
+        if item.turn is NewsChange.BACK:
             continue
         key = replace(item.finding, detail="")
         merged[key] = _joined(merged[key], item) if key in merged else item

@@ -26,7 +26,7 @@ from provisioner.base.language import Language, Translator, marked, translator
 from provisioner.base.roles import ReaderRole
 from provisioner.base.secret import Secret
 from provisioner.base.text import printable
-from provisioner.integrations.notify.news import NewsItem, NightNews, ProvinceCounts, Turn
+from provisioner.integrations.notify.news import NewsChange, NewsItem, NightNews, ProvinceCounts
 from provisioner.inventory.model import MailSecurity
 from provisioner.verify.result import Cause
 
@@ -34,16 +34,16 @@ _MOST_ITEMS: Final = 50
 _MOST_PATHS: Final = 5
 _LONGEST_DETAIL: Final = 300
 _HEADINGS: Final = {
-    Turn.NEW: marked("NEW"),
-    Turn.CHANGED: marked("CHANGED"),
-    Turn.BACK: marked("UP AGAIN"),
-    Turn.STANDING: marked("STILL NOT UP"),
+    NewsChange.NEW: marked("NEW"),
+    NewsChange.CHANGED: marked("CHANGED"),
+    NewsChange.BACK: marked("UP AGAIN"),
+    NewsChange.STANDING: marked("STILL NOT UP"),
 }
 _SUBJECTS: Final = {
-    Turn.NEW: marked("{count} new"),
-    Turn.CHANGED: marked("{count} changed"),
-    Turn.BACK: marked("{count} up again"),
-    Turn.STANDING: marked("{count} still not up"),
+    NewsChange.NEW: marked("{count} new"),
+    NewsChange.CHANGED: marked("{count} changed"),
+    NewsChange.BACK: marked("{count} up again"),
+    NewsChange.STANDING: marked("{count} still not up"),
 }
 _ROLES: Final = {
     ReaderRole.MINISTRY: marked("ministry"),
@@ -101,7 +101,7 @@ def letter_of(news: NightNews, language: Language) -> Letter:
     title = say("Night of {day}", day=written_day(news.day, say))
     subject = f"[provisioner {news.inventory}] {title}: {_news_summary(news, say)}"
     parts = [_Part(title, tuple((line, ()) for line in _news_head_lines(news, say)))]
-    parts += [part for change in Turn if (part := _items_part(news, change, say)).lines]
+    parts += [part for change in NewsChange if (part := _items_part(news, change, say)).lines]
     if not news.items:
         parts += [part for part in (_provinces(news.provinces, say),) if part.lines]
     return _letter_with(subject, parts, _news_foot(news, say), language)
@@ -117,13 +117,13 @@ def _news_head_lines(news: NightNews, say: Translator) -> Iterator[str]:
 
 
 def _news_summary(news: NightNews, say: Translator) -> str:
-    if not news.has_changed and not news.turns[Turn.STANDING]:
+    if not news.has_changed and not news.turns[NewsChange.STANDING]:
         return say("all paths up") if news.counts["paths"] else say("no changes")
-    counts = ", ".join(say(_SUBJECTS[change], count=number) for change in Turn if (number := news.turns[change]))
+    counts = ", ".join(say(_SUBJECTS[change], count=number) for change in NewsChange if (number := news.turns[change]))
     return counts if news.has_changed else f"{say('no changes')}, {counts}"
 
 
-def _items_part(news: NightNews, change: Turn, say: Translator) -> _Part:
+def _items_part(news: NightNews, change: NewsChange, say: Translator) -> _Part:
     items = news.of(change)
     lines = [(_item_line(item, news, say), tuple(_item_details(item, say))) for item in items[:_MOST_ITEMS]]
     if (more := len(items) - _MOST_ITEMS) > 0:
@@ -133,7 +133,7 @@ def _items_part(news: NightNews, change: Turn, say: Translator) -> _Part:
 
 def _item_line(item: NewsItem, news: NightNews, say: Translator) -> str:
     subject = f"{say.word(item.layer)} {item.object}".lstrip()
-    if item.turn is Turn.BACK:
+    if item.turn is NewsChange.BACK:
         number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
         before = say("before: {cause}", cause=cause_words(item.cause, say))
         return printable(f"{subject}: {number}{say('up again')} ({before})")
@@ -149,7 +149,7 @@ def _item_details(item: NewsItem, say: Translator) -> Iterator[str]:
         yield printable(", ".join(named))
     if item.detail:
         yield say("evidence: {detail}", detail=say.restated(printable(item.detail, _LONGEST_DETAIL)))
-    if item.turn is not Turn.BACK and item.cause.next_step:
+    if item.turn is not NewsChange.BACK and item.cause.next_step:
         yield say("next: {step}", step=say(item.cause.next_step))
 
 
@@ -160,9 +160,9 @@ def _provinces(provinces: Iterable[ProvinceCounts], say: Translator) -> _Part:
             province=counts.province,
             up=counts.verdicts["up"],
             paths=counts.verdicts["paths"],
-            new=counts.turns[Turn.NEW] + counts.turns[Turn.CHANGED],
-            back=counts.turns[Turn.BACK],
-            standing=counts.turns[Turn.STANDING],
+            new=counts.turns[NewsChange.NEW] + counts.turns[NewsChange.CHANGED],
+            back=counts.turns[NewsChange.BACK],
+            standing=counts.turns[NewsChange.STANDING],
         )
         for counts in provinces
     )
@@ -262,11 +262,11 @@ def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: dat
         ValueError: an address is invalid.
     """
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = _address(sender)
-    mail["To"] = tuple(map(_address, addresses))
+    mail["From"] = _parsed_address(sender)
+    mail["To"] = tuple(map(_parsed_address, addresses))
     mail["Subject"] = letter.subject
     mail["Date"] = at
-    mail["Message-ID"] = f"<{delivery}@{_address(sender).domain}>"
+    mail["Message-ID"] = f"<{delivery}@{_parsed_address(sender).domain}>"
     # No vacation notice answers a machine (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(letter.plain, cte="quoted-printable")
@@ -274,7 +274,7 @@ def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: dat
     return mail
 
 
-def _address(text: Secret) -> Address:
+def _parsed_address(text: Secret) -> Address:
     """Parse a plain address.
 
     Raises:
@@ -286,7 +286,7 @@ def _address(text: Secret) -> Address:
 
 
 def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], *, seconds: float) -> Mapping[str, int]:
-    """Send a mail to some of its addresses; return the codes of those that the server refuses.
+    """Send a mail; return the refused addresses with their codes.
 
     Raises:
         ReachError: the server accepted no address.
@@ -317,13 +317,14 @@ def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], 
 def _send_over_smtp(
     mail: EmailMessage, server: MailServer, addresses: Sequence[str], seconds: float
 ) -> Mapping[str, int]:
+    """Send a mail; return the refused addresses with their codes."""
     context = ssl.create_default_context(cafile=server.authorities or None)
     *others, last = allowed_addresses(server.host, server.port, server.named, RECEIVER_HOSTS)
     client: smtplib.SMTP | None = None
     for address in others:
         with suppress(ConnectionError):
-            client = client or _connected(server, address, seconds, context)
-    client = client or _connected(server, last, seconds, context)
+            client = client or _connected_client(server, address, seconds, context)
+    client = client or _connected_client(server, last, seconds, context)
     try:
         if server.security is MailSecurity.STARTTLS:
             client.starttls(context=context)
@@ -389,7 +390,7 @@ class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
     """The same over TLS."""
 
 
-def _connected(server: MailServer, address: str, seconds: float, context: ssl.SSLContext) -> smtplib.SMTP:
+def _connected_client(server: MailServer, address: str, seconds: float, context: ssl.SSLContext) -> smtplib.SMTP:
     """Connect to a server's address; the certificate must match the server's name."""
     client: smtplib.SMTP
     if server.security is MailSecurity.IMPLICIT:

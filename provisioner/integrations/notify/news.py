@@ -51,7 +51,7 @@ class LastNotice:
 NOTHING_KNOWN: Final = LastNotice()
 
 
-class Turn(StrEnum):
+class NewsChange(StrEnum):
     """A change since the last notice."""
 
     NEW = "new"
@@ -76,7 +76,7 @@ class NewsItem(WithFinding):
         hosts: the relays of its paths.
     """
 
-    turn: Turn
+    turn: NewsChange
     verdict: Verdict
     finding: Finding
     paths: tuple[str, ...]
@@ -128,9 +128,12 @@ class NightNews:
     @property
     def has_changed(self) -> bool:
         """Whether the receiver has unknown news."""
-        return any(self.turns.get(change, 0) for change in (Turn.NEW, Turn.CHANGED, Turn.BACK)) or self.left > 0
+        return (
+            any(self.turns.get(change, 0) for change in (NewsChange.NEW, NewsChange.CHANGED, NewsChange.BACK))
+            or self.left > 0
+        )
 
-    def of(self, change: Turn) -> tuple[NewsItem, ...]:
+    def of(self, change: NewsChange) -> tuple[NewsItem, ...]:
         """Return the items of a turn."""
         return tuple(item for item in self.items if item.turn is change)
 
@@ -148,7 +151,7 @@ ProvinceOf = Callable[[str], str]
 class _ComparedItem:
     """An item of the night with its change."""
 
-    turn: Turn
+    turn: NewsChange
     night_item: NightItem
     place: Whereabouts
     known: NotifiedProblem
@@ -165,7 +168,9 @@ def news_for(receiver_scope: ReaderScope, night: NightReport, last: LastNotice, 
         for night_item in night_items
         if night_item.is_path or not night_item.facility or not places.has_numbers_alone
     ]
-    turned = [turned for night_item, place in counted if (turned := _turned(night_item, place, before, night.day))]
+    turned = [
+        turned for night_item, place in counted if (turned := _compared_item(night_item, place, before, night.day))
+    ]
     visible = [item for item in turned if receiver_scope.sees(Matter.STATUS, item.place)]
     carried = {name: problem for name, problem in before.items() if night.is_unverified(name)}
     # A host or device without a fault has no entry any more.
@@ -173,7 +178,7 @@ def news_for(receiver_scope: ReaderScope, night: NightReport, last: LastNotice, 
     mended = {name: problem for name, problem in before.items() if name.startswith(ITSELF) and name not in present}
     # This receiver gets no more notices about paths that moved to another carrier.
     own_keys = {night_item.key for night_item, _ in counted} | carried.keys() | mended.keys()
-    problems = carried | {item.night_item.key: item.known for item in turned if item.turn is not Turn.BACK}
+    problems = carried | {item.night_item.key: item.known for item in turned if item.turn is not NewsChange.BACK}
     return NightNews(
         receiver_scope=receiver_scope,
         inventory=night.inventory,
@@ -181,7 +186,7 @@ def news_for(receiver_scope: ReaderScope, night: NightReport, last: LastNotice, 
         at=night.at,
         day=night.day,
         counts=summary_of(night_item.verdict for night_item, _ in counted if night_item.is_path),
-        turns=_by_turn(turned, mended),
+        turns=_counts_by_change(turned, mended),
         items=(*_grouped_news(visible, places), *_mended(mended)),
         provinces=_province_counts(counted, turned),
         left=sum(name not in own_keys for name in before),
@@ -212,32 +217,33 @@ class _Places:
         return item.night_item.detail if self._receiver_scope.sees(Matter.SITE_NETWORK, item.place) else ""
 
 
-def _turned(
+def _compared_item(
     night_item: NightItem, place: Whereabouts, before: Mapping[str, NotifiedProblem], day: date
 ) -> _ComparedItem | None:
     """Compare an item with the last notice; `None` if always up."""
     problem = before.get(night_item.key)
     if night_item.verdict is Verdict.UP:
-        return _ComparedItem(Turn.BACK, night_item, place, problem) if problem else None
+        return _ComparedItem(NewsChange.BACK, night_item, place, problem) if problem else None
     first = problem.first if problem else min(night_item.since or day, day)
     now = NotifiedProblem(night_item.verdict, night_item.cause, first)
     if problem is None:
-        return _ComparedItem(Turn.NEW, night_item, place, now)
+        return _ComparedItem(NewsChange.NEW, night_item, place, now)
     is_same = (problem.verdict, problem.cause) == (night_item.verdict, night_item.cause)
-    return _ComparedItem(Turn.STANDING if is_same else Turn.CHANGED, night_item, place, now)
+    return _ComparedItem(NewsChange.STANDING if is_same else NewsChange.CHANGED, night_item, place, now)
 
 
 # --- one notice for one fault ---------------------------------------------------------------------
 
-_Key = tuple[Turn, Finding]
+_Key = tuple[NewsChange, Finding]
 
 
 def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsItem, ...]:
-    by_turn: dict[Turn, list[_ComparedItem]] = defaultdict(list)
+    """Group compared items by change and finding; return news in order."""
+    by_turn: dict[NewsChange, list[_ComparedItem]] = defaultdict(list)
     for item in turned:
         by_turn[item.turn].append(item)
     groups: dict[_Key, list[_ComparedItem]] = defaultdict(list)
-    for item in by_turn.pop(Turn.BACK, ()):
+    for item in by_turn.pop(NewsChange.BACK, ()):
         groups[item.turn, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(
             item
         )
@@ -256,7 +262,7 @@ def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[New
 
 def _news_item_of(key: _Key, items: Sequence[_ComparedItem], places: _Places) -> NewsItem:
     change, finding = key
-    is_back = change is Turn.BACK
+    is_back = change is NewsChange.BACK
     # Of two carriers' evidence it is the same one each night.
     in_order = sorted(items, key=lambda item: item.night_item.key)
     details = [] if is_back else [detail for item in in_order if (detail := places.detail(item))]
@@ -276,15 +282,15 @@ def _news_item_of(key: _Key, items: Sequence[_ComparedItem], places: _Places) ->
 def _mended(mended: Mapping[str, NotifiedProblem]) -> tuple[NewsItem, ...]:
     """Return items for hosts and devices without faults now."""
     return tuple(
-        NewsItem(Turn.BACK, Verdict.UP, Finding(problem.cause, Layer.HOST, host_in(name)), (), problem.first)
+        NewsItem(NewsChange.BACK, Verdict.UP, Finding(problem.cause, Layer.HOST, host_in(name)), (), problem.first)
         if name.startswith(HOST_ITEM)
-        else NewsItem(Turn.BACK, Verdict.UP, Finding(problem.cause, None, device_in(name)), (), problem.first)
+        else NewsItem(NewsChange.BACK, Verdict.UP, Finding(problem.cause, None, device_in(name)), (), problem.first)
         for name, problem in sorted(mended.items())
     )
 
 
 def _in_order(item: NewsItem) -> tuple[int, int, int, str, str]:
-    return list(Turn).index(item.turn), item.finding.rank, -len(item.paths), item.object, item.cause
+    return list(NewsChange).index(item.turn), item.finding.rank, -len(item.paths), item.object, item.cause
 
 
 def worst_of_verdicts(verdicts: Iterable[Verdict]) -> Verdict:
@@ -299,10 +305,12 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _by_turn(turned: Iterable[_ComparedItem], mended: Mapping[str, NotifiedProblem] | None = None) -> dict[str, int]:
+def _counts_by_change(
+    turned: Iterable[_ComparedItem], mended: Mapping[str, NotifiedProblem] | None = None
+) -> dict[str, int]:
     counts = Counter(item.turn for item in turned)
-    counts[Turn.BACK] += len(mended or ())
-    return {change.value: counts[change] for change in Turn}
+    counts[NewsChange.BACK] += len(mended or ())
+    return {change.value: counts[change] for change in NewsChange}
 
 
 def _province_counts(
@@ -317,6 +325,6 @@ def _province_counts(
         if item.night_item.is_path:
             turns[item.place.province].append(item)
     return tuple(
-        ProvinceCounts(name, summary_of(of_province), _by_turn(turns[name]))
+        ProvinceCounts(name, summary_of(of_province), _counts_by_change(turns[name]))
         for name, of_province in sorted(verdicts.items())
     )

@@ -145,7 +145,7 @@ def night_of(
     visited = {host.host for host in document.hosts}
     by_comparison = frozenset(drifted) if drifted is not None else None
     host_items = [item for host in document.hosts for item in _host_items(host, carriers, by_comparison)]
-    devices = _devices(document)
+    devices = _carriers_by_device(document)
     device_items = list(_of_devices(document, devices))
     drifted_only = sorted((by_comparison or frozenset()) - visited)
     host_items += [_host_item(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in drifted_only]
@@ -206,7 +206,7 @@ def _host_items(
         yield _host_item(host.host, carriers, Verdict.DEGRADED, Cause(finding.cause), finding.detail)
 
 
-def _devices(document: VerifyDocument) -> dict[str, frozenset[str]]:
+def _carriers_by_device(document: VerifyDocument) -> dict[str, frozenset[str]]:
     """Return carriers of asked devices, except those in maintenance."""
     incidents = {(row.object, row.cause) for row in _of_themselves(document)}
     carriers: dict[str, frozenset[str]] = {}

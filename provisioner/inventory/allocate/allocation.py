@@ -176,7 +176,7 @@ class Taken:
     def next_prefix(self, network: IPv4Network, length: int) -> IPv4Network | None:
         """Take the first prefix of a pool without used addresses, or `None`."""
         used = self._used_of(length)
-        blocks = self._blocks.setdefault((network, length), _networks(network, length))
+        blocks = self._blocks.setdefault((network, length), _networks_of_length(network, length))
         block = next((candidate for candidate in blocks if candidate not in used), None)
         if block is None:
             return None
@@ -210,7 +210,7 @@ def _blocks_of(block: int, length: int, wanted: int) -> range:
     return range(block << (wanted - length), (block + 1) << (wanted - length))
 
 
-def _networks(network: IPv4Network, length: int) -> Iterator[int]:
+def _networks_of_length(network: IPv4Network, length: int) -> Iterator[int]:
     """Yield a pool's networks of a length, if it is large enough."""
     if network.prefixlen > length:
         return iter(())
@@ -231,6 +231,7 @@ def tombstones_of(inventory: Inventory, frozen: Collection[str] = ()) -> tuple[T
 
 
 def _host_tombstones(inventory: Inventory) -> Iterator[Tombstone]:
+    """Yield the addresses of removed relays and centres."""
     lock = inventory.allocations
     for name, relay in lock.relays.items():
         if name not in inventory.relays:
@@ -248,6 +249,7 @@ def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
 
 
 def _site_tombstones(inventory: Inventory, frozen: Collection[str]) -> Iterator[Tombstone]:
+    """Yield addresses, prefixes and ports that sites no longer need."""
     for name, site in inventory.allocations.sites.items():
         if name in frozen:
             continue
@@ -360,8 +362,8 @@ class _Allocation:
             carrier, next_carrier = pool_carrier_of(facility), next_pool_carrier_of(facility)
             if carrier and (address := self._site_address(facility, carrier)):
                 next_address = self._site_address(facility, next_carrier) if next_carrier else None
-                ports, onvif_ports = self._ports(facility)
-                length, numbers = self._numbers(facility)
+                ports, onvif_ports = self._device_ports(facility)
+                length, numbers = self._prefix_and_numbers(facility)
                 allocations[name] = SiteAllocation(
                     carrier=carrier,
                     tunnel_address=address,
@@ -389,7 +391,7 @@ class _Allocation:
                 return allocation.tunnel_address
         return self._next_address(f"carriers/{carrier}", f"site/{facility.id}")
 
-    def _ports(self, facility: Facility) -> tuple[dict[str, int], dict[str, int]]:
+    def _device_ports(self, facility: Facility) -> tuple[dict[str, int], dict[str, int]]:
         """Return the devices' ports, and their ONVIF ports.
 
         Each is the recorded one, or the first never used at this site. Video comes first, so that ONVIF moves no video
@@ -402,11 +404,11 @@ class _Allocation:
         used = removed | set(recorded.values()) | set(recorded_onvif.values())
         free = _free_ports(self.inventory.settings.pools.first_site_port, used)
         return (
-            self._assigned(facility, ported(facility, devices_of(facility)), recorded, free),
-            self._assigned(facility, ported(facility, probed_devices_of(facility)), recorded_onvif, free),
+            self._ports_of_devices(facility, ported(facility, devices_of(facility)), recorded, free),
+            self._ports_of_devices(facility, ported(facility, probed_devices_of(facility)), recorded_onvif, free),
         )
 
-    def _assigned(
+    def _ports_of_devices(
         self, facility: Facility, devices: tuple[str, ...], recorded: Mapping[str, int], free: Iterator[int]
     ) -> dict[str, int]:
         """Return each device's recorded port, or the next free one."""
@@ -421,7 +423,7 @@ class _Allocation:
             ports[device] = port
         return dict(sorted(ports.items()))
 
-    def _numbers(self, facility: Facility) -> tuple[int, dict[str, int]]:
+    def _prefix_and_numbers(self, facility: Facility) -> tuple[int, dict[str, int]]:
         """Return a site's prefix length, and each device's number.
 
         Each number is the recorded one, or the first never used at this site. A recorded prefix keeps its length. A new

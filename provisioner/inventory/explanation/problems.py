@@ -431,15 +431,15 @@ class _Explanation:
 
     def problem(self) -> Problem:
         kind = str(self.detail["type"])
-        special = self._special()
+        special = self._special_problem()
         if special:
             code, message, hint = special
         elif kind == "missing":
-            code, message, hint = self._missing_key()
+            code, message, hint = self._missing_key_problem()
         elif kind == "extra_forbidden":
-            code, message, hint = self._unknown_key()
+            code, message, hint = self._unknown_key_problem()
         else:
-            code, message, hint = "value-invalid", self._message_for(kind), self._hint(kind)
+            code, message, hint = "value-invalid", self._message_for(kind), self._hint_for(kind)
         return self._problem_at(kind, code, message, hint)
 
     def _problem_at(self, kind: str, code: str, message: str, hint: str) -> Problem:
@@ -450,7 +450,7 @@ class _Explanation:
         text = f"{label(self.subject.owner, self.subject.value, about)}: {message}"
         return Problem(position.file, position.line, position.column, code, text, hint, self.subject.owner)
 
-    def _special(self) -> tuple[str, str, str] | None:
+    def _special_problem(self) -> tuple[str, str, str] | None:
         """Return the problem of a case with a rule of its own."""
         value = self.value
         if not isinstance(value, str) or self.hidden:
@@ -466,7 +466,7 @@ class _Explanation:
             return "host-user-unsafe", message, UNSAFE_USER_HINT
         return None
 
-    def _missing_key(self) -> tuple[str, str, str]:
+    def _missing_key_problem(self) -> tuple[str, str, str]:
         key = self.path[-1]
         schema = schema_at(self.subject.schema, self.path)
         allowed = choices_of(schema)
@@ -474,7 +474,7 @@ class _Explanation:
         hint = msg("add '{key}: {value}'", key, value) + ((", " + msg("one of {allowed}", allowed)) if allowed else "")
         return "key-missing", msg("{key} is missing", repr(key)), hint
 
-    def _unknown_key(self) -> tuple[str, str, str]:
+    def _unknown_key_problem(self) -> tuple[str, str, str]:
         keys = keys_of(schema_at(self.subject.schema, self.path[:-1]))
         if self.hidden:
             return "key-unknown", "a key here is not known", msg("the keys here are {known}", ", ".join(keys))
@@ -507,7 +507,7 @@ class _Explanation:
         quoted = _quoted_value(self.value)
         return text if isinstance(self.value, dict) or quoted.strip("'") in text else f"{quoted}: {text}"
 
-    def _hint(self, kind: str) -> str:
+    def _hint_for(self, kind: str) -> str:
         """Say what to write, without values of a secret file."""
         schema, ctx = schema_at(self.subject.schema, self.path), self.detail.get("ctx", {})
         if kind == "string_pattern_mismatch":

@@ -109,7 +109,7 @@ def schema_of(kind: str) -> Document:
     for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():
         _describe(part, _docstrings().get(name, {}))
     title = f"{PATHS[kind]} of an inventory"
-    return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **_formed(bare), "title": title}
+    return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **_with_forms(bare), "title": title}
 
 
 def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
@@ -134,10 +134,10 @@ def _models(model: type[Model]) -> Iterator[type[Model]]:
 def _formed_within(value: object) -> object:
     if isinstance(value, list):
         return [_formed_within(item) for item in value]
-    return _formed(value) if isinstance(value, dict) else value
+    return _with_forms(value) if isinstance(value, dict) else value
 
 
-def _formed(node: Document) -> Document:
+def _with_forms(node: Document) -> Document:
     """Add to each text its form, in words and by an example."""
     schema: Document = {key: _formed_within(value) for key, value in node.items()}
     if "patternProperties" in schema:

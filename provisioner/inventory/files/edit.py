@@ -160,7 +160,7 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
     text = batch.text()
     if text == before:
         return data
-    return _confirmed(bytes_like(data, text), expected, max_bytes)
+    return _checked_result(bytes_like(data, text), expected, max_bytes)
 
 
 def _parsed_value(data: bytes, max_bytes: int) -> object:
@@ -170,7 +170,7 @@ def _parsed_value(data: bytes, max_bytes: int) -> object:
     return document.value
 
 
-def _confirmed(result: bytes, expected: object, max_bytes: int) -> bytes:
+def _checked_result(result: bytes, expected: object, max_bytes: int) -> bytes:
     """Return a new text if it parses to the expected value."""
     after = parse(result, max_bytes=max_bytes)
     if after.faults or after.value != expected:
@@ -206,6 +206,7 @@ def value_at(value: object, path: KeyPath) -> object:
 
 
 def _with_value_at(value: object, path: KeyPath, new: object) -> object:
+    """Return a parsed value with another value at a path."""
     if not path:
         return _as_plain(new)
     parent = value_at(value, path[:-1])
@@ -294,7 +295,7 @@ class _Batch:
 
     def text(self) -> str:
         """Return the text with all changes."""
-        added = (_add(self._text, target, entries) for target, entries in self._added.values())
+        added = (_addition_splice(self._text, target, entries) for target, entries in self._added.values())
         pieces, at = [], 0
         for splice in sorted((*self._splices, *added)):
             pieces += [self._text[at : splice.start], splice.new]
@@ -310,8 +311,9 @@ def _last_key(node: yaml.Node) -> str | int | None:
 
 
 def _replacement_splice(text: str, target: _EditedNode, value: object) -> _Splice:
+    """Return the splice that replaces a value, with its comments."""
     node = target.node
-    start, end = node.start_mark.index, _end(node, text)
+    start, end = node.start_mark.index, _end_of(node, text)
     is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
     if target.flow or not _needs_block(value):
         if is_block and target.key_end is not None:  # what is said behind the key stays
@@ -320,21 +322,21 @@ def _replacement_splice(text: str, target: _EditedNode, value: object) -> _Splic
         space = " " if text[start - 1] not in " \n[{," else ""
         return _Splice(start, end, f"{space}{_inline_text(value)}")
     if target.key_end is None:
-        return _Splice(start, end, _block(value, node.start_mark.column).lstrip())
-    block = _block(value, target.key_column + 2)
+        return _Splice(start, end, _block_lines(value, node.start_mark.column).lstrip())
+    block = _block_lines(value, target.key_column + 2)
     if is_block:
-        return _Splice(_behind(text, start, " "), end, block)
-    return _Splice(_behind(text, start, string.whitespace), end, f"\n{block}")
+        return _Splice(_end_before(text, start, " "), end, block)
+    return _Splice(_end_before(text, start, string.whitespace), end, f"\n{block}")
 
 
-def _behind(text: str, index: int, spaces: str) -> int:
+def _end_before(text: str, index: int, spaces: str) -> int:
     """Return the end of the text before an index, without spaces."""
     while index and text[index - 1] in spaces:
         index -= 1
     return index
 
 
-def _end(node: yaml.Node, text: str = "") -> int:
+def _end_of(node: yaml.Node, text: str = "") -> int:
     """Return where a node's own text ends.
 
     libyaml's end mark of a block is behind the comments that follow. If `text` is given, a block scalar ends before its
@@ -345,24 +347,24 @@ def _end(node: yaml.Node, text: str = "") -> int:
     if not isinstance(node, yaml.CollectionNode) or node.flow_style:
         return int(node.end_mark.index)
     last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last, text)
+    return _end_of(last[1] if isinstance(last, tuple) else last, text)
 
 
-def _add(text: str, target: _EditedNode, entries: Mapping[str | int, object]) -> _Splice:
+def _addition_splice(text: str, target: _EditedNode, entries: Mapping[str | int, object]) -> _Splice:
     """Add entries at a collection's end."""
     parent = cast("yaml.CollectionNode", target.node)
-    named = [(f"{_scalar(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]
+    named = [(f"{_scalar_token(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]
     if target.flow or parent.flow_style:
         return _inline_addition(text, parent, named)
     column = parent.start_mark.column
     # A comment behind the last value stays on its line.
-    tail = _last_of_line(text, _end(parent, text))
+    tail = _last_of_line(text, _end_of(parent, text))
     new = ""
     for entry, value in named:
         if _needs_block(value) and entry != "-":
-            new += f"\n{' ' * column}{entry}\n{_block(value, column + 2)}"
+            new += f"\n{' ' * column}{entry}\n{_block_lines(value, column + 2)}"
         elif _needs_block(value):
-            new += f"\n{' ' * column}- {_block(value, column + 2).lstrip()}"
+            new += f"\n{' ' * column}- {_block_lines(value, column + 2).lstrip()}"
         else:
             new += f"\n{' ' * column}{entry} {_inline_text(value)}"
     return _Splice(tail, tail, new if tail < len(text) else f"{new}\n")
@@ -370,7 +372,7 @@ def _add(text: str, target: _EditedNode, entries: Mapping[str | int, object]) ->
 
 def _inline_addition(text: str, parent: yaml.CollectionNode, entries: Sequence[tuple[str, object]]) -> _Splice:
     end = parent.end_mark.index - 1
-    before = _behind(text, end, string.whitespace)
+    before = _end_before(text, end, string.whitespace)
     gap = text[before:end]
     tokens = (_inline_text(value) if entry == "-" else f"{entry} {_inline_text(value)}" for entry, value in entries)
     comma = "" if not parent.value or text[before - 1] == "," else ","
@@ -391,30 +393,34 @@ def _needs_block(value: object) -> bool:
 
 def _inline_text(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_scalar(k)}: {_inline_text(v)}" for k, v in value.items()) + " }" if value else "{}"
+        return (
+            "{ " + ", ".join(f"{_scalar_token(k)}: {_inline_text(v)}" for k, v in value.items()) + " }"
+            if value
+            else "{}"
+        )
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_inline_text(item) for item in value) + "]"
-    return _scalar(value)
+    return _scalar_token(value)
 
 
-def _block(value: object, indent: int) -> str:
+def _block_lines(value: object, indent: int) -> str:
     """Return the lines of a collection, without the last line break."""
     pad = " " * indent
     lines: list[str] = []
     if isinstance(value, Mapping):
         for key, item in value.items():
             if _needs_block(item):
-                lines += [f"{pad}{_scalar(key)}:", _block(item, indent + 2)]
+                lines += [f"{pad}{_scalar_token(key)}:", _block_lines(item, indent + 2)]
             else:
-                lines.append(f"{pad}{_scalar(key)}: {_inline_text(item)}")
+                lines.append(f"{pad}{_scalar_token(key)}: {_inline_text(item)}")
     elif isinstance(value, Sequence):
         for item in value:
-            text = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline_text(item)
+            text = _block_lines(item, indent + 2).lstrip() if _needs_block(item) else _inline_text(item)
             lines.append(f"{pad}- {text}")
     return "\n".join(lines)
 
 
-def _scalar(value: object) -> str:
+def _scalar_token(value: object) -> str:
     """Return a token; texts are unquoted if all YAML readers agree."""
     if not isinstance(value, str) or not _reads_plain(value):
         return scalar(value)
@@ -483,7 +489,7 @@ def _rewritten(
     parent = _collection_at(yaml.compose(text, Loader=yaml.CSafeLoader), path[:-1])
     result = bytes_like(data, rewrite(text, parent, path[-1]))
     change(value_at(expected, path[:-1]), path[-1])
-    return _confirmed(result, expected, max_bytes)
+    return _checked_result(result, expected, max_bytes)
 
 
 def _collection_at(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode:
@@ -498,6 +504,7 @@ def _collection_at(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode
 
 
 def _cut_child(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
+    """Return the text without one entry of a collection."""
     if isinstance(parent, yaml.MappingNode):
         index = next(i for i, (key, _) in enumerate(parent.value) if key.value == part)
         first, last = parent.value[index]
@@ -514,7 +521,7 @@ def _cut_child(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
         dash = len(text[:start].rstrip())  # it stands on a line of its own
         start = text.rfind("\n", 0, dash) + 1
         before = text[start:dash].strip()
-    end = _end_of_line(text, _end(last))
+    end = _end_of_line(text, _end_of(last))
     if isinstance(parent, yaml.MappingNode) and before == "-" and index == 0:
         return _cut_first(text, parent, end)
     if before != ("" if isinstance(parent, yaml.MappingNode) else "-"):
@@ -559,6 +566,7 @@ def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
 
 
 def _emptied(text: str, parent: yaml.CollectionNode) -> str:
+    """Return the text with an empty collection instead of its only entry."""
     empty = "{}" if isinstance(parent, yaml.MappingNode) else "[]"
     start = parent.start_mark.index
     if parent.flow_style:
@@ -568,7 +576,7 @@ def _emptied(text: str, parent: yaml.CollectionNode) -> str:
     before = text[:start].rstrip()
     if not before.endswith((":", "-")):
         raise EditError("what stands before it is a comment: remove it by hand")
-    return f"{before} {empty}{text[_last_of_line(text, _end(parent)) :]}"
+    return f"{before} {empty}{text[_last_of_line(text, _end_of(parent)) :]}"
 
 
 def _cut_inline(text: str, parent: yaml.CollectionNode, index: int) -> str:

@@ -178,10 +178,10 @@ class _Fault(Enum):
 
 def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
     """Return the position of a value or key, or its closest parent."""
-    return mark_of(_nearest(data, path, key=key))
+    return mark_of(_nearest_event(data, path, key=key))
 
 
-def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
+def _nearest_event(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
     """Return the event of a value or its closest parent, or `None`."""
     nearest: Event | None = None
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
@@ -218,6 +218,7 @@ def _places(data: bytes) -> Iterator[tuple[KeyPath, Mark, bool]]:
 
 
 def _places_below(event: Event | None, path: KeyPath, next_event: NextEvent) -> Iterator[tuple[KeyPath, Mark, bool]]:
+    """Yield values and keys below an event: path, position, whether a key."""
     yield path, mark_of(event), False
     if len(path) >= MAX_DEPTH:
         _skip_node(event, next_event)
@@ -269,7 +270,7 @@ def layout_of(root: Path) -> Layout:
     """List an inventory's visible files; contacts/ only has to be encrypted."""
     files: list[File] = []
     problems: list[Problem] = list(_contacts_in_the_clear(root))
-    for folder, entries in _walk(str(root), ()):
+    for folder, entries in _folders(str(root), ()):
         if not isinstance(entries, list):
             owner = _probable_facility(folder) if len(folder) >= _FACILITY_DEPTH else ""
             problems.append(_NOT_READ[entries](File(root, "/".join(folder), owner, None)))
@@ -325,12 +326,12 @@ def object_files_of(root: Path) -> Iterator[File]:
 
 
 def _files_below(root: Path, top: str) -> Iterator[File]:
-    for folder, entries in _walk(str(root), (top,)):
+    for folder, entries in _folders(str(root), (top,)):
         files = (_file(root, folder, entry) for entry in entries) if isinstance(entries, list) else ()
         yield from (file for file in files if isinstance(file, File))
 
 
-def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | _Fault]]:
+def _folders(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | _Fault]]:
     """Yield each folder with its YAML and Rego files, or its fault."""
     if len(folder) > _DEEPEST:
         yield folder, _Fault.DEEP
@@ -350,7 +351,7 @@ def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     yield folder, [e for e in entries if e.name.endswith(_READ) and not _is_folder(e, follow=True)]
     for entry in folders:
         if folder or entry.name != _CONTACTS:
-            yield from _walk(root, (*folder, entry.name))
+            yield from _folders(root, (*folder, entry.name))
 
 
 def _link_counts(parts: tuple[str, ...]) -> bool:
@@ -392,6 +393,7 @@ def _probable_facility(parts: tuple[str, ...]) -> str:
 
 
 def _owner_and_model(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
+    """Return a file's owner and model by its folder and name."""
     if folder == (REGO_RULES,) and is_rego_name(name):
         return f"{REGO_RULES}/{name}", None
     if not name.endswith(".yml"):

@@ -206,6 +206,7 @@ def _checkout_or_error(root: Path) -> Checkout:
 
 
 def _commit_named(checkout: Checkout, name: str) -> str:
+    """Return the commit of a name, or explain why there is none."""
     try:
         return _object(checkout, f"{name}^{{commit}}")
     except UsageError:

@@ -159,12 +159,13 @@ def read_lines(text: str) -> object:
 
 
 def _line_mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple[dict[str, object], int]:
+    """Return the mapping of an indent, and the next line's index."""
     entries: dict[str, object] = {}
     count = len(lines)
     while at < count:
-        deep, text = lines[at]
-        if deep != indent:
-            if deep > indent:
+        line_indent, text = lines[at]
+        if line_indent != indent:
+            if line_indent > indent:
                 raise _NotPlain
             break
         entry = _entry(text)
@@ -179,9 +180,9 @@ def _line_mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple
         if is_scalar:
             entries[key] = value
         elif flow is not None:
-            entries[key] = _flow(flow, levels)
+            entries[key] = _read_flow(flow, levels)
         else:
-            entries[key], at = _below(lines, at, indent, levels)
+            entries[key], at = _read_below(lines, at, indent, levels)
     return entries, at
 
 
@@ -200,7 +201,7 @@ def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
     return key, quoted is not None, quoted[1:-1] if quoted is not None else None, flow
 
 
-def _below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object, int]:
+def _read_below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object, int]:
     """Read the collection below a key."""
     if at == len(lines) or not levels:
         raise _NotPlain
@@ -213,20 +214,21 @@ def _below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object
 
 
 def _line_sequence(lines: list[Line], at: int, indent: int, levels: int) -> tuple[list[object], int]:
+    """Return the list of an indent, and the next line's index."""
     items: list[object] = []
     while at < len(lines):
-        deep, text = lines[at]
-        if deep > indent:
+        line_indent, text = lines[at]
+        if line_indent > indent:
             raise _NotPlain
-        if deep < indent or not text.startswith("- "):
+        if line_indent < indent or not text.startswith("- "):
             break
         inner = text[2:].lstrip(" ")
         if inner.startswith("- ") or not levels:
             raise _NotPlain
         if _SIMPLE_KEY.match(inner):
-            deep += len(text) - len(inner)
-            lines[at] = deep, inner
-            item, at = _line_mapping(lines, at, deep, levels - 1)
+            line_indent += len(text) - len(inner)
+            lines[at] = line_indent, inner
+            item, at = _line_mapping(lines, at, line_indent, levels - 1)
             items.append(item)
             continue
         items.append(_sequence_item(inner, levels))
@@ -241,13 +243,13 @@ def _sequence_item(text: str, levels: int) -> object:
     quoted, plain, flow = match.groups()
     if plain is not None:
         return resolve(plain.rstrip(" "))
-    return quoted[1:-1] if quoted is not None else _flow(flow, levels)
+    return quoted[1:-1] if quoted is not None else _read_flow(flow, levels)
 
 
 # --- collections in brackets ----------------------------------------------------------------------
 
 
-def _flow(text: str, levels: int) -> object:
+def _read_flow(text: str, levels: int) -> object:
     """Read the collection at a text's start; only a comment may follow."""
     if levels and (pairs := _pairs(text)):
         entries = dict(pairs)
@@ -297,12 +299,13 @@ def _flow_mapping(text: str, at: int, levels: int) -> tuple[dict[str, object], i
         ):
             raise _NotPlain
         entries[key], at = _flow_value(text, match.end(), levels)
-        at, ends = _after(text, at, "}")
+        at, ends = _index_after(text, at, "}")
         if ends:
             return entries, at
 
 
 def _flow_sequence(text: str, at: int, levels: int) -> tuple[list[object], int]:
+    """Return the list at an index, and the index after it."""
     items: list[object] = []
     match = _TOKEN.match(text, at)
     if match and match[1] == "]":
@@ -310,12 +313,13 @@ def _flow_sequence(text: str, at: int, levels: int) -> tuple[list[object], int]:
     while True:
         item, at = _flow_value(text, at, levels)
         items.append(item)
-        at, ends = _after(text, at, "]")
+        at, ends = _index_after(text, at, "]")
         if ends:
             return items, at
 
 
 def _flow_value(text: str, at: int, levels: int) -> tuple[object, int]:
+    """Return the value at an index, and the index after it."""
     match = _TOKEN.match(text, at)
     if match is None or match[4]:
         raise _NotPlain
@@ -329,7 +333,7 @@ def _flow_value(text: str, at: int, levels: int) -> tuple[object, int]:
     return _flow_collection(text, match.start(1), levels)
 
 
-def _after(text: str, at: int, closing: str) -> tuple[int, bool]:
+def _index_after(text: str, at: int, closing: str) -> tuple[int, bool]:
     """Return the index after a comma or end, and whether it ends."""
     match = _TOKEN.match(text, at)
     if match is None or match[4] or match[1] not in {",", closing}:
@@ -417,12 +421,12 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
         return Document(None, (stop.fault,))
     quick = read_quickly(text, MAX_DEPTH)
     document = Document(quick) if quick is not GAVE_UP else read_carefully(text)
-    if len(data) > _LARGE and not document.faults and _weight(document.value) > len(data) // _BYTES_A_VALUE:
+    if len(data) > _LARGE and not document.faults and _size_of(document.value) > len(data) // _BYTES_A_VALUE:
         return Document(None, (Problem("", 1, 1, "yaml-too-large", _TOO_MANY, "split it"),))
     return document
 
 
-def _weight(value: object) -> int:
+def _size_of(value: object) -> int:
     """Return the number of values; a list or mapping counts three more."""
     weight, level = 0, [value]
     while level := [container for container in level if isinstance(container, dict | list)]:

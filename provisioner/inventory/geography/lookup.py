@@ -37,7 +37,7 @@ def hint_for_code(code: str, scheme: str) -> str:
 
 def hint_for_name(text: str, scheme: str) -> str:
     """Return the hint for an unknown name: its encoding, or similar names."""
-    legacy = _legacy(text[:_LONGEST_READ], scheme)
+    legacy = _legacy_reading(text[:_LONGEST_READ], scheme)
     if legacy:
         return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
     close = [str(province) for province in similar(text, scheme)]
@@ -46,7 +46,7 @@ def hint_for_name(text: str, scheme: str) -> str:
     return f"`provisioner geography list --scheme {scheme}` shows all names"
 
 
-def _legacy(text: str, scheme: str) -> Legacy | None:
+def _legacy_reading(text: str, scheme: str) -> Legacy | None:
     """Return the reading that names a province, preferably with exact marks."""
     likely = read_legacy(text)
     candidates = ((likely,) if likely else ()) + possible_readings(text)
@@ -84,7 +84,7 @@ def by_code(code: str, scheme: str) -> Province:
     """
     province = _coded(code, scheme)
     if province is None:
-        raise _unknown(code, scheme, "code", hint_for_code(code, scheme))
+        raise _unknown_province_error(code, scheme, "code", hint_for_code(code, scheme))
     return province
 
 
@@ -92,7 +92,7 @@ def by_slug(slug: str, scheme: str) -> Province:
     """Return the province of an exact slug; errors are as of `by_code`."""
     province = _slugs(scheme).get(slug)
     if province is None:
-        raise _unknown(slug, scheme, "slug", hint_for_name(slug, scheme))
+        raise _unknown_province_error(slug, scheme, "slug", hint_for_name(slug, scheme))
     return province
 
 
@@ -110,7 +110,7 @@ def by_name(text: str, scheme: str) -> Province:
     """
     province = match(text, scheme)
     if province is None:
-        raise _unknown(text, scheme, "province", hint_for_name(text, scheme))
+        raise _unknown_province_error(text, scheme, "province", hint_for_name(text, scheme))
     return province
 
 
@@ -163,7 +163,7 @@ def _coded_or_named(text: str, scheme: str) -> Province | None:
     return _coded(text, scheme) if _is_code(text) else match(text, scheme)
 
 
-def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceError:
+def _unknown_province_error(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceError:
     """Return the error, with the text's meaning elsewhere, if any."""
     message = f"{quoted(text)} is no {kind} of {scheme}"
     here = match(text, scheme)

@@ -29,7 +29,7 @@ def valid_secrets(
     read = read_secrets(root, passwords)
     while True:
         unread = {f"facility/{name}" for name in part.held}
-        problems = tuple(_of_frozen(errors_of(check(root, read, part.inventory, unread), tolerate), part.held))
+        problems = tuple(_problems_of_frozen(errors_of(check(root, read, part.inventory, unread), tolerate), part.held))
         accused, stopping = partition(problems, part.held)
         if stopping:
             message = f"the secrets of {root} are invalid: {counted(len(problems), 'problem')}"
@@ -39,7 +39,7 @@ def valid_secrets(
         part = _with_frozen_facilities(part, accused)
 
 
-def _of_frozen(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
+def _problems_of_frozen(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
     """Assign problems of a province's login file to its frozen facilities."""
     for problem in problems:
         is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities

@@ -252,6 +252,7 @@ class _FilesPass:
     def _read_sites(
         self, files: Sequence[File], facilities: list[File], advanced: Callable[[int], None]
     ) -> dict[str, Site]:
+        """Return all facilities by file, unchanged ones from the cache."""
         sites, changed = self._split_cached(facilities)
         advanced(len(sites))
         cache = self.cached_sites.cache
@@ -279,6 +280,7 @@ class _FilesPass:
         return sites, remaining
 
     def _take_site(self, file: File, site: Site) -> None:
+        """Keep a facility with its problems; report an id used twice."""
         self.sites.append((file, site))
         if file.owner in self.sources:
             self._report_duplicate(file)
@@ -294,6 +296,7 @@ class _FilesPass:
             self.understood.append((file, site))
 
     def _read_file(self, file: File) -> None:
+        """Read a file other than a facility's, from the cache if unchanged."""
         if file.kind == REGO_RULES and len(self.rego) > MOST_FILES:
             return  # that there are too many is said of those that were read
         try:
@@ -421,10 +424,10 @@ class _FilesPass:
         if (details := site.details or self.cached_sites.details(file.relative, site.digest)) is None:
             text = self._text(name)
             details = details_of(from_json(text))
-            self._mend(file.relative, site._replace(text=text))
+            self._rewrite_part(file.relative, site._replace(text=text))
         return details
 
-    def _mend(self, relative: str, whole: Site) -> None:
+    def _rewrite_part(self, relative: str, whole: Site) -> None:
         """Rewrite a cache part that lacks details, once a run."""
         part = part_of(relative)
         if part not in self._mended:

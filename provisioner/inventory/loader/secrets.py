@@ -233,11 +233,15 @@ def check_sites(
     view = SecretsView(
         base_inventory, sites, cameras_of, new.secrets, new.places, new.owners, broken, root, new.carriers
     )
-    problems = _by_todays_ids(loaded.problems, moves, {*sites, *(owner.removeprefix("facility/") for owner in unread)})
-    return tuple(sorted([*_of_their_readers(problems, view), *old, *_shut(root, new), *check_secrets(view)]))
+    problems = _under_current_ids(
+        loaded.problems, moves, {*sites, *(owner.removeprefix("facility/") for owner in unread)}
+    )
+    return tuple(
+        sorted([*_for_all_readers(problems, view), *old, *_closed_file_warnings(root, new), *check_secrets(view)])
+    )
 
 
-def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterator[Problem]:
+def _for_all_readers(problems: Iterable[Problem], view: SecretsView) -> Iterator[Problem]:
     """Assign problems of login files to all facilities that may use them."""
     for problem in problems:
         _, kind, *below = problem.object.split("/") if problem.object.startswith("secrets/") else ("", "")
@@ -248,7 +252,7 @@ def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterato
             yield replace(problem, concerns=logins_may_stand_in(view, problem.object, below[-1], carrier))
 
 
-def _by_todays_ids(
+def _under_current_ids(
     problems: Iterable[Problem], moves: Sequence[Move], facilities: Collection[str]
 ) -> Iterator[Problem]:
     """Put problems under facilities' current ids; drop unknown ids."""
@@ -258,7 +262,7 @@ def _by_todays_ids(
         yield replace(problem, concerns=tuple(name for name in names if name in facilities))
 
 
-def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
+def _closed_file_warnings(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
     """Warn of each unopened, unchecked file."""
     for owner, vault_id in loaded.secrets.shut.items():
         message = msg(
@@ -469,6 +473,7 @@ class _SecretsPass:
             self.digest_key, self.hubs = model.digest_key, model.hubs
 
     def _keep_logins(self, province: dict[str, dict[str, Credentials]], file: File, holder: str) -> None:
+        """Keep a file's logins; report facilities with logins in two files."""
         cameras, owners = self.logins.setdefault(holder, {}), self.owners.setdefault(holder, {})
         for facility, logins in province.items():
             # Two carriers may both have them, while a facility changes from one to the other.
@@ -519,6 +524,7 @@ class NamesPass(_SecretsPass):
         digest = hashlib.sha256(data).hexdigest()
 
         def facts_or_content(password: bytes) -> _Opened | None:
+            """Return facts or the content; `None` if the file stays closed."""
             previous = self.known.look(password, file.relative, digest)
             if isinstance(previous, CachedFile) and holds_for(previous, self.rtsp_paths):
                 return (previous,)
@@ -544,6 +550,7 @@ class NamesPass(_SecretsPass):
                 self.known.learn(task.password, task.file.relative, task.digest, facts)
 
     def _opening_task(self, file: File) -> OpeningTask | None:
+        """Return a file for a helper, unless its result is cached."""
         data = encrypted_bytes(file)
         if not is_encrypted(data) or (password := self.opener.first_password(vault_id_of(data))) is None:
             return None

@@ -167,11 +167,11 @@ def read(file: File, data: bytes) -> FileContent:
         except ValidationError as error:
             problems = tuple(problems_of(error, ParsedFile(source, file.owner, document.value, file.model)))
     if model is not None:
-        problems = _misnamed(file, model, source)
+        problems = _name_problems(file, model, source)
     return FileContent(hashlib.sha256(data).hexdigest(), text, model, problems, source, document.value)
 
 
-def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
+def _name_problems(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
     """Compare a file's name and folder with its ids."""
     problems = []
     for key, expected in file.expected.items():

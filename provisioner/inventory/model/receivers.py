@@ -222,7 +222,7 @@ def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
         return ()
     listed = [_of_province(Party.DIC, item) for item in signers.dic]
     listed += [_of_province(Party.HEALTH, item) for item in signers.health]
-    listed += [Signer(Party.CARRIER, k.carrier, "", *_rest(k)) for k in signers.carriers]
+    listed += [Signer(Party.CARRIER, k.carrier, "", *_fields_without_id(k)) for k in signers.carriers]
     return tuple(sorted(listed, key=lambda signer: tuple(str(part) for part in signer)))
 
 
@@ -252,8 +252,8 @@ def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str,
 
 
 def _of_province(party: Party, item: ProvinceKey) -> Signer:
-    return Signer(party, item.province, item.province_scheme or "", *_rest(item))
+    return Signer(party, item.province, item.province_scheme or "", *_fields_without_id(item))
 
 
-def _rest(item: SigningKey) -> tuple[str, date, date | None, str, str]:
+def _fields_without_id(item: SigningKey) -> tuple[str, date, date | None, str, str]:
     return item.key, item.since, item.until, item.office, item.source

@@ -194,7 +194,7 @@ def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswe
         if any(finding is None for finding in findings):
             failed.append(RegoFinding(file, line, msg("{name} returns an invalid message", rule.name), _MESSAGES))
         valid = [finding for finding in findings if finding is not None]
-        (denied if rule.name == DENY else warned).extend(_few(valid))
+        (denied if rule.name == DENY else warned).extend(_first_findings(valid))
     return RegoVerdict(1, len(rules), tuple(denied), tuple(warned), tuple(failed))
 
 
@@ -231,7 +231,7 @@ def _is_message(value: Mapping[str, object]) -> bool:
     return texts and set(value) <= _FIELDS and bool(str(value.get("message", "")).strip())
 
 
-def _few(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
+def _first_findings(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
     """Return the first findings, and the number of further ones."""
     ordered = sorted(findings)
     if len(ordered) <= _MOST_FINDINGS:

@@ -229,6 +229,7 @@ def words_of(text: str) -> tuple[RegoWord, ...]:
 
 
 def _words_in(text: str) -> Iterator[RegoWord]:
+    """Yield the words of a text with their position and depth."""
     brackets = _Brackets()
     position, line, start, end, begins = 0, 1, 0, -1, True
     while position < len(text):
@@ -301,7 +302,7 @@ def parsed_module(name: str, text: str, *, is_test: bool = False) -> RegoModule:
     rules: list[RegoRule] = []
     faults: list[Problem] = []
     statements = list(_statements(words))
-    faults += _of_beginning(name, statements)
+    faults += _beginning_problems(name, statements)
     for statement in statements:
         if statement[0].text in {"package", "import"}:
             continue
@@ -343,7 +344,7 @@ def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
         yield tuple(statement)
 
 
-def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iterator[Problem]:
+def _beginning_problems(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iterator[Problem]:
     """Check that a file has its own package and imports only `rego.v1`."""
     package, first_lines = (
         f"{PACKAGE}.{name}",
@@ -376,6 +377,7 @@ def _of_beginning(name: str, statements: Sequence[tuple[RegoWord, ...]]) -> Iter
 
 
 def _rule_of(statement: tuple[RegoWord, ...]) -> RegoRule | Problem:
+    """Parse a statement as a rule, or return its problem."""
     is_default = statement[0].text == "default"
     words = statement[1:] if is_default else statement
     if not words or words[0].kind is not RegoWordKind.NAME or words[0].text in KEYWORDS:

@@ -156,12 +156,12 @@ def _with_replacements(words: Sequence[RegoWord]) -> Iterator[_Replacement]:
         if word.text != "with" or word.kind is not RegoWordKind.NAME:
             continue
         end = number + 1
-        while end < len(words) and not _ends(words[end], word):
+        while end < len(words) and not _ends_expression(words[end], word):
             end += 1
         yield _Replacement(word, tuple(words[number:end]))
 
 
-def _ends(word: RegoWord, start: RegoWord) -> bool:
+def _ends_expression(word: RegoWord, start: RegoWord) -> bool:
     """Return whether an expression ends before a word."""
     if word.depth < start.depth:
         return True
@@ -385,6 +385,7 @@ def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
 
 
 def _test_results(file: RegoFile, test: RegoFile, end: float) -> Iterator[RegoTest]:
+    """Yield the results of tests, then rules that no test needs."""
     rules, tests = file.module, _PlannedTests.from_modules(file.module, test.module, end)
     answers = tests.answers(rules.text)
     for rule, answer in zip(test.module.tests, answers, strict=True):

@@ -167,11 +167,11 @@ class _Scope:
 
     def reference_problems(self, rule: RegoRule) -> Iterator[Problem]:
         words = rule.words
-        declared = _declared(rule)
+        declared = _declared_names(rule)
         for word in declared.values():
             if word.text in {"input", *self.rules}:
                 yield fault_at(word, msg("{text} is declared anew", word.text), "use another name")
-        types = self._types(rule)
+        types = self._schemas_of_names(rule)
         if self.module.is_test:
             yield from self._test_document_problems(words)
         number = 2 if rule.is_default else 1
@@ -188,7 +188,7 @@ class _Scope:
                 yield fault_at(word, "it puts something in the place of the plan: only tests do", "take `with` out")
             number += 1
 
-    def _types(self, rule: RegoRule) -> _Types:
+    def _schemas_of_names(self, rule: RegoRule) -> _Types:
         """Return the schema of each declared name, if known."""
         types: _Types = {}
         words = rule.words
@@ -200,7 +200,7 @@ class _Scope:
                     for key in names[:-1]:
                         self._note(types, key, None)
             elif word.kind is RegoWordKind.NAME and number + 1 < len(words) and words[number + 1].text == ":=":
-                self._note(types, word.text, self._whole(words, number + 2, types))
+                self._note(types, word.text, self._expression_schema(words, number + 2, types))
         return types
 
     @staticmethod
@@ -209,10 +209,10 @@ class _Scope:
         types[name] = node if name not in types or types[name] == node else None
 
     def _element(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
-        node = self._whole(words, number, types)
+        node = self._expression_schema(words, number, types)
         return self.fields.element(node) if node is not None else None
 
-    def _whole(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
+    def _expression_schema(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
         """Return the schema of a chain that is a whole expression."""
         if number >= len(words) or words[number].kind is not RegoWordKind.NAME:
             return None
@@ -220,9 +220,9 @@ class _Scope:
         after = words[chain.end] if chain.end < len(words) else None
         if chain.is_call or not (after is None or after.begins_line or after.text in _ENDS or after.text == "{"):
             return None
-        return self._node(chain, types)
+        return self._chain_schema(chain, types)
 
-    def _node(self, chain: _Chain, types: _Types) -> FieldSchema | None:
+    def _chain_schema(self, chain: _Chain, types: _Types) -> FieldSchema | None:
         """Return the schema of a chain, or `None` if unknown."""
         node = self.fields.root if chain.base.text == "input" else types.get(chain.base.text)
         for step, _ in chain.steps:
@@ -248,7 +248,7 @@ class _Scope:
         elif base in JUDGING and not self.module.is_test:
             yield fault_at(chain.base, msg("a rule reads {base}: only tests do", base), "judge by the plan", _REFERENCE)
         yield from self._step_problems(chain, types)
-        node = self._node(chain, types)
+        node = self._chain_schema(chain, types)
         if node is not None:
             yield from self._comparison_problems(chain, node, words)
 
@@ -314,6 +314,7 @@ class _Scope:
 
     @staticmethod
     def _compared_with(chain: _Chain, words: Sequence[RegoWord]) -> Iterator[RegoWord]:
+        """Yield the words with which a chain is compared."""
         end, first = chain.end, chain.begin
         if end + 1 < len(words) and words[end].text in _COMPARES:
             yield words[end + 1]
@@ -345,6 +346,7 @@ def _is_step(words: Sequence[RegoWord], number: int) -> bool:
 
 
 def _chain_at(words: Sequence[RegoWord], number: int) -> _Chain:
+    """Return the name at a position with its fields and indexes."""
     base, index = words[number], number + 1
     steps: list[tuple[str | None, RegoWord]] = []
     while index < len(words) and words[index].touches:
@@ -375,7 +377,7 @@ def _names_after(words: Sequence[RegoWord], number: int) -> tuple[list[str], int
     return names, index
 
 
-def _declared(rule: RegoRule) -> dict[str, RegoWord]:
+def _declared_names(rule: RegoRule) -> dict[str, RegoWord]:
     """Return the names that a rule declares, with their words."""
     words = rule.words
     declared = {word.text: word for word in rule.arguments or () if word.kind is RegoWordKind.NAME}
@@ -384,12 +386,12 @@ def _declared(rule: RegoRule) -> dict[str, RegoWord]:
             names, _ = _names_after(words, number)
             declared |= {name: words[number + 1] for name in names if name != "_"}
         elif word.text == ":=" and number and word is not words[0]:
-            declared |= _assigned(words, number)
+            declared |= _assigned_names(words, number)
     declared.pop(rule.name, None)
     return {name: word for name, word in declared.items() if name not in KEYWORDS - {"input"}}
 
 
-def _assigned(words: Sequence[RegoWord], number: int) -> dict[str, RegoWord]:
+def _assigned_names(words: Sequence[RegoWord], number: int) -> dict[str, RegoWord]:
     """Return the names on the left of a `:=`."""
     before = words[number - 1]
     if before.kind is RegoWordKind.NAME:

@@ -30,7 +30,7 @@ _RTSPS: Final = 8322
 
 
 @dataclass(frozen=True, slots=True)
-class _Road:
+class _JumpRoute:
     """A jump host, and the hosts behind it.
 
     Attributes:
@@ -354,6 +354,7 @@ def public_keys_are_unique(view: View) -> Iterator[Problem]:
 
 
 def _public_keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
+    """Yield each public key: key, owner, path, holder in words."""
     lock = view.inventory.allocations
     for kind, hosts in (("relays", lock.relays), ("centres", lock.centres)):
         for name, host in hosts.items():
@@ -387,7 +388,7 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     """Hosts let SSH in from their jump host, for the controller."""
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    for road in (candidate for candidate in _jump_hosts(view) if candidate.hosts):
+    for road in (candidate for candidate in _jump_routes(view) if candidate.hosts):
         source, key = road.jump.ssh_source, "inside" if road.jump.inside else "address"
         if source is None:
             message = msg(
@@ -414,27 +415,28 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
         yield view.problem(road.owner, (*road.path, key), "jump-outside-management", message, hint)
 
 
-def _jump_hosts(view: View) -> Iterator[_Road]:
+def _jump_routes(view: View) -> Iterator[_JumpRoute]:
+    """Yield each jump host with the hosts behind it."""
     for carrier in view.inventory.carriers.values():
         owner, networks, named = f"carrier/{carrier.id}", carrier.management_networks, carrier.id
         if carrier.jump is not None:
             behind = tuple((relay.id, relay.address) for relay in carrier.relays if relay.jump is None)
-            yield _Road(owner, ("jump",), carrier.jump, behind, networks, named)
+            yield _JumpRoute(owner, ("jump",), carrier.jump, behind, networks, named)
         for index, relay in enumerate(carrier.relays):
             if relay.jump is not None:
                 called = ((relay.id, relay.address),)
-                yield _Road(owner, ("relays", index, "jump"), relay.jump, called, networks, named)
+                yield _JumpRoute(owner, ("relays", index, "jump"), relay.jump, called, networks, named)
     for centre in view.inventory.centres.values():
         if centre.jump is not None:
             networks = view.inventory.ssh_sources(centre.id)
             behind = ((centre.id, centre.address),)
-            yield _Road(f"centre/{centre.id}", ("jump",), centre.jump, behind, networks, centre.id)
+            yield _JumpRoute(f"centre/{centre.id}", ("jump",), centre.jump, behind, networks, centre.id)
 
 
 def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
     """A jump host is not its own host, nor in a pool."""
     pools = pools_of(view)
-    for road in _jump_hosts(view):
+    for road in _jump_routes(view):
         for name, address in road.hosts:
             if address in _addresses(road.jump):
                 message, hint = (

@@ -61,6 +61,7 @@ def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
 
 
 def _address_entries(view: View) -> Iterator[Entry]:
+    """Yield recorded tunnel addresses: path in the lock, address, pool."""
     lock, pools = view.inventory.allocations, view.inventory.settings.pools
     carriers = {relay: carrier.id for relay, (carrier, _) in view.inventory.relays.items()}
     for name, relay in lock.relays.items():

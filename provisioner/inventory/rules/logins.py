@@ -276,7 +276,7 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
         if site is None and f"facility/{facility}" in view.broken:
             continue
         strangers = logins.keys() - site.devices if site else logins.keys()
-        misplaced = _misplaced(view, site, owner) if site else None
+        misplaced = _misplaced_reason(view, site, owner) if site else None
         is_closed = site is not None and site.operating is Operating.CLOSED
         if not (strangers or misplaced or is_closed):
             continue
@@ -336,7 +336,7 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
                 yield view.problem(owner, (facility, device), "login-old-missing", message, hint, facility=facility)
 
 
-def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str] | None:
+def _misplaced_reason(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str] | None:
     """Return why logins do not belong into a file, or `None`.
 
     The message has a `{device}`; the second value is the hint.
@@ -379,7 +379,7 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
     owner = "secrets/inventory"
     if view.secrets.digest_key is None and owner not in view.broken:
         yield view.problem(owner, (), SECRETS_MISSING, "there is no digest key", _RUN_KEYS)
-    for carrier, lacking, site in _lacking(view):
+    for carrier, lacking, site in _missing_secrets(view):
         owner = f"secrets/carriers/{carrier}"
         if owner in view.broken:
             continue
@@ -406,7 +406,7 @@ def _sites_lacking_next_psk(view: SecretsView) -> Iterator[tuple[str, str]]:
                 yield name, site.id
 
 
-def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
+def _missing_secrets(view: SecretsView) -> Iterator[tuple[str, str, str]]:
     """Yield missing secrets: carrier, name, facility (empty for a host's)."""
     for name, carrier in view.frame.carriers.items():
         stored = view.secrets.carriers.get(name)

@@ -298,7 +298,7 @@ def _around(host: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) 
 def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
     """An SSH address is valid from this machine, e.g. not link-local."""
     for owner, path, host, address in _named_hosts(view):
-        if isinstance(address, HostName) or address.version != _SIX or not (kind := _of_no_host(address)):
+        if isinstance(address, HostName) or address.version != _SIX or not (kind := _unusable_reason(address)):
             continue
         message = msg("{what} is called at {address}, {kind}", host, address, kind)
         hint = "write an address of that host that this machine reaches, e.g. a global or a unique local one (fd00::/8)"
@@ -306,6 +306,7 @@ def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
 
 
 def _named_hosts(view: View) -> Iterator[tuple[str, KeyPath, str, HostPlace]]:
+    """Yield hosts and jump hosts: owner, path, name, address."""
     for carrier in view.inventory.carriers.values():
         owner = f"carrier/{carrier.id}"
         if carrier.jump is not None:
@@ -338,7 +339,7 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                 path = ("relays", index, key)
                 if isinstance(endpoint, HostName):
                     continue
-                if kind := _of_no_host(endpoint):
+                if kind := _unusable_reason(endpoint):
                     message = msg(
                         "relay {id}: WireGuard packets cannot reach {endpoint}, {kind}", relay.id, endpoint, kind
                     )
@@ -389,7 +390,7 @@ def named_endpoints_have_an_address(view: View) -> Iterator[Problem]:
                 yield view.problem(owner, (*at, "endpoint_address"), "relay-endpoint-twice", message, hint)
 
 
-def _of_no_host(address: AnyAddress) -> str:
+def _unusable_reason(address: AnyAddress) -> str:
     """Return why an address is no host's for others; otherwise empty."""
     if address.is_unspecified:
         return "which is no address"

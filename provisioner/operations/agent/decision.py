@@ -276,7 +276,7 @@ def _step_by_facts(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
         return AgentStep(Act.REFUSE, tip.commit, CommitCause.INVENTORY, look.invalid)
     if look.is_clean:
         return AgentStep(Act.PROVE, tip.commit)
-    if wait := _blocked(look, tip.commit):
+    if wait := _wait_step(look, tip.commit):
         return wait
     if look.closed or not look.changes:
         return AgentStep(Act.WAIT, tip.commit, CommitCause.HOSTS, _unread(look), look.unread)
@@ -288,7 +288,7 @@ def _step_by_facts(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
     return AgentStep(Act.APPLY, tip.commit, hosts=hosts)
 
 
-def _blocked(look: HostsLook, commit: str) -> AgentStep | None:
+def _wait_step(look: HostsLook, commit: str) -> AgentStep | None:
     """Return the wait for a freeze, a person or approvals, if any."""
     if frozen := [objection for objection in look.objections if objection.policy == "freeze"]:
         return AgentStep(Act.WAIT, commit, CommitCause.FREEZE, frozen[0].message)

@@ -135,8 +135,8 @@ class AgentRounds:
         rows = {row.commit: row for row in read_commit_states(self.place)}
         work = _Work(rows, trusted, self.settings.rules(trusted.text))
         run, work.unfinished = unfinished_run(self.place, self._clock())
-        commit = self._fetch(work)
-        reached = self._reached(work)
+        commit = self._fetch_tip(work)
+        reached = self._reached_commit(work)
         tip = self._judge_tip(commit, reached, work) if commit else None
         now = Situation(
             leads=True,
@@ -156,6 +156,7 @@ class AgentRounds:
         return self._take_steps(now, work)
 
     def _take_steps(self, now: Situation, work: _Work) -> RoundEnd:
+        """Take steps until one ends the round; return its end."""
         drifted: dict[str, tuple[Impact, ...]] = {}
         step = AgentStep(Act.REST)
         try:
@@ -191,7 +192,7 @@ class AgentRounds:
 
     # --- known commits ----------------------------------------------------------------------------
 
-    def _reached(self, work: _Work) -> str:
+    def _reached_commit(self, work: _Work) -> str:
         """Return the last reached commit, the newer of history and own memory.
 
         The other one is updated, since either may be lost.
@@ -214,7 +215,7 @@ class AgentRounds:
         # The fetched branch lacks the remembered commit: the history may have been reset with it.
         return self.branch.newer(remembered, recorded) if self.branch.has(remembered) else remembered
 
-    def _fetch(self, work: _Work) -> str:
+    def _fetch_tip(self, work: _Work) -> str:
         """Return the branch's newest commit, or empty."""
         try:
             commit = self.branch.fetch()
@@ -244,7 +245,7 @@ class AgentRounds:
                 return self._finish_run(now, work)
             case Act.LOOK:
                 looked = self._plan_commit(step.commit, work)
-                return replace(now, look=looked.look, corrects=_corrected(looked))
+                return replace(now, look=looked.look, corrects=_correctable_impacts(looked))
             case Act.APPLY:
                 return self._apply_commit(now, step, work)
             case Act.CORRECT:
@@ -255,6 +256,7 @@ class AgentRounds:
                 raise ValueError(f"{step.act} ends a round")
 
     def _plan_commit(self, commit: str, work: _Work) -> PlannedLook:
+        """Plan a commit on its hosts, without a change."""
         self._close(work)
         try:
             work.session = self._session(commit)
@@ -267,6 +269,7 @@ class AgentRounds:
         return looked
 
     def _finish_run(self, now: Situation, work: _Work) -> Situation:
+        """Finish a run that was cut off; return the new situation."""
         last = work.unfinished
         if last is None:
             raise ValueError("no run is unfinished")
@@ -413,7 +416,7 @@ class AgentRounds:
             work.session = None
 
 
-def _corrected(looked: PlannedLook) -> frozenset[Impact]:
+def _correctable_impacts(looked: PlannedLook) -> frozenset[Impact]:
     """Return impacts of drift that the inventory's policy corrects."""
     if looked.planned is None or looked.session is None:
         return frozenset()

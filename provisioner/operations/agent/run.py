@@ -214,11 +214,11 @@ class Agent:
             return
         endpoint = endpoint_of(self.settings.listen)
         secret = secret_in(self.settings.webhook_secret, "secret") if self.settings.webhook_secret else None
-        with served(endpoint, self.families, lambda environ: self._hooked(environ, secret)) as port:
+        with served(endpoint, self.families, lambda environ: self._webhook_reply(environ, secret)) as port:
             self.tell(f"listens on {endpoint[0]}:{port}")
             yield
 
-    def _hooked(self, environ: WSGIEnvironment, secret: Secret | None) -> HttpReply | None:
+    def _webhook_reply(self, environ: WSGIEnvironment, secret: Secret | None) -> HttpReply | None:
         """Answer a webhook; the right secret wakes the agent."""
         if environ["PATH_INFO"] != PATH or secret is None:
             return None

@@ -78,7 +78,7 @@ def apply_plan(
     """
     planned.refuse_foreign()
     stale = moved_hosts(saved, planned.plan, planned.host_items) if saved else {}
-    _refuse(planned.plan, saved, stale, options.rollout)
+    _refuse_by_policy(planned.plan, saved, stale, options.rollout)
     approvals = refuse_unapproved(session, planned, saved, options.folder, tuple(stale))
     live = planned.plan.basis.live
     closed = end_killed_runs(session, planned.facts)
@@ -103,7 +103,7 @@ def apply_plan(
     return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 
-def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], options: RolloutOptions) -> None:
+def _refuse_by_policy(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], options: RolloutOptions) -> None:
     """Refuse a plan that policy refuses now, whatever its review said.
 
     Raises:

@@ -181,7 +181,7 @@ def refuse_unapproved(
     )
     result = approved(needs, approvals.files, subject)
     if result.lacking:
-        raise _lacking(saved, approvals, result)
+        raise _missing_approvals_error(saved, approvals, result)
     return tuple(map(_recorded, result.counted))
 
 
@@ -208,7 +208,7 @@ def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[A
     return [need for need in of_others if need.hosts]
 
 
-def _lacking(saved: Saved, approvals: ApprovalFiles, result: Approved) -> PolicyError:
+def _missing_approvals_error(saved: Saved, approvals: ApprovalFiles, result: Approved) -> PolicyError:
     """Explain missing and rejected approvals, and changes since another plan's."""
     missing = list(dict.fromkeys(need.words for need in result.lacking))
     sentences = [f"the plan still has to be approved: {_first_few(missing)}"]

@@ -84,7 +84,7 @@ def carry_out(
             log.begin([job.spec.id for job in jobs], intent)
         else:
             log.write(JournalStep("", "run", "resumed", {"who": rollout.who}))
-        rollout = replace(rollout, record=_on_hosts(log.head()))
+        rollout = replace(rollout, record=_head_for_hosts(log.head()))
         epochs = log.epochs({job.spec.id: job.facts.epoch for job in jobs if job.facts is not None})
         jobs = [replace(job, epoch=epochs.get(job.spec.id), warrant=intent.warrant) for job in jobs]
         wanted_silences = to_silence(session, run, intent, jobs, silences)
@@ -119,7 +119,7 @@ def carried_out_here(session: Session, run: str) -> Iterator[TakenLease]:
         yield lease
 
 
-def _on_hosts(head: Head | None) -> RecordHead | None:
+def _head_for_hosts(head: Head | None) -> RecordHead | None:
     """Return the run's first entry for hosts, to witness the record."""
     if head is None:
         return None

@@ -35,7 +35,7 @@ from provisioner.base.http import (
     Request,
     ServerLogin,
     exchange,
-    taken,
+    successful_answer,
     try_often,
 )
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
@@ -220,12 +220,12 @@ class Silencer:
             return
         end = time.monotonic() + _WAVE_S
         for server, sees in self._wanted.servers:
-            self._silence(server, [host for host in cut if host in sees], end)
+            self._silence_hosts(server, [host for host in cut if host in sees], end)
         if self._thread is None:
             self._thread = threading.Thread(target=self._renew_guarded, daemon=True, name="silences")
             self._thread.start()
 
-    def _silence(self, server: SilencedServer, hosts: Iterable[str], end: float) -> None:
+    def _silence_hosts(self, server: SilencedServer, hosts: Iterable[str], end: float) -> None:
         """Make silences at one server until a failure or the wave's limit."""
         for host in hosts:
             made: list[Silence] = []
@@ -273,12 +273,12 @@ class Silencer:
 
     def _renew_guarded(self) -> None:
         try:
-            self._keep()
+            self._keep_silences()
         except Exception as error:  # noqa: BLE001 (silences end by themselves; the run goes on)
             self._unended |= {server.receiver for server, _ in self._wanted.servers}
             self._warn("", outlasting(f"internal error ({type(error).__name__})"))
 
-    def _keep(self) -> None:
+    def _keep_silences(self) -> None:
         """End former silences, renew, end those of finished hosts, finally all."""
         for server, _ in self._wanted.servers:
             self._end_silences(server, self._wanted.former.get(server.receiver, ()))
@@ -491,7 +491,7 @@ def _sent_request(server: SilencedServer, request: Request, *, also: int = 0) ->
 
     def attempt(seconds: float) -> HttpAnswer:
         answer = exchange(complete, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
-        return answer if answer.status == also else taken(answer, _ADVICE)
+        return answer if answer.status == also else successful_answer(answer, _ADVICE)
 
     return try_often(attempt, server.patience).value
 
@@ -533,6 +533,7 @@ def to_silence(
 def _servers_and_warnings(
     session: Session, receivers: Iterable[Receiver], relays: Iterable[HostSpec]
 ) -> tuple[tuple[tuple[SilencedServer, frozenset[str]], ...], tuple[str, ...]]:
+    """Return Alertmanagers with the relays that each knows, and warnings."""
     try:
         transports = ReceiverTransports(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:

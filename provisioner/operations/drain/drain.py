@@ -241,6 +241,7 @@ class _DrainRun:
             self.wave(wave, is_written=wave is look.leaving)
 
     def wave(self, names: Sequence[str], *, is_written: bool) -> None:
+        """Let the old relay drop some sites, after editing their files."""
         finished: Sequence[FileEdit] = ()
         if not is_written:
             judged = drain_finished(self.edits, names)

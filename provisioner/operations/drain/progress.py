@@ -81,7 +81,7 @@ def look_at_drain(session: Session, request: DrainRequest, *, allow: Mapping[str
     moving = [f for f in session.served.facilities.values() if _is_moving(f, request)]
     changing = {change.facility for change in planned.plan.pending if change.host == request.to}
     signed = [f.id for f in moving if f.successor and f.successor.agreed and not unsigned_by(f, f.successor)]
-    reached = _reached(session, planned.facts[request.to], request.to)
+    reached = _heard_facilities(session, planned.facts[request.to], request.to)
     carried = [name for name in signed if name not in changing]
     spec = session.state.hosts[request.relay]
     target_sites = {f.id for f in session.served.facilities.values() if f.plan and f.plan.relay == request.to}
@@ -116,7 +116,7 @@ def _removes_site(change: Change, relay: str) -> bool:
     return change.host == relay and is_site and change.action is Action.DELETE and bool(change.facility)
 
 
-def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
+def _heard_facilities(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
     """Return the facilities whose gateways the relay heard (WireGuard has an endpoint).
 
     Sites without a tunnel always count; the verification proves whether the relay reaches their devices.

@@ -74,6 +74,7 @@ def site_proofs(verdicts: Iterable[PathVerdict], facilities: Collection[str], re
 
 
 def _site_proof(facility: str, paths: Iterable[PathVerdict], before: Mapping[str, int]) -> SiteProof:
+    """Compare a site's paths with their ranks before the move."""
     worse, not_up, reached = {}, [], False
     for path in paths:
         rank = _RANKS.get(path.without_window, 0)

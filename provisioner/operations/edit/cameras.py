@@ -114,7 +114,7 @@ def change_finished(edits: Edits, facility: str, device: str) -> FileEdit:
         InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
-    return opened.edited(opened.text.without(*_places(opened, device)))
+    return opened.edited(opened.text.without(*_former_setting_paths(opened, device)))
 
 
 def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> FileEdit:
@@ -125,10 +125,12 @@ def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> F
         InventoryError: the facility cannot be read, or would break a rule.
     """
     opened, day = edits.open(facility), day_to_come(until, edits.today).isoformat()
-    return opened.edited(opened.text.with_values({(*key_path, "until"): day for key_path in _places(opened, device)}))
+    return opened.edited(
+        opened.text.with_values({(*key_path, "until"): day for key_path in _former_setting_paths(opened, device)})
+    )
 
 
-def _places(opened: OpenFacility, device: str) -> list[KeyPath]:
+def _former_setting_paths(opened: OpenFacility, device: str) -> list[KeyPath]:
     """Return a device's key paths of former settings, or raise `UsageError`."""
     key_path, entry = key_path_of_device(opened.site, device)
     places: list[KeyPath] = [(*key_path, _ACCEPT)] if entry.accept else []
@@ -228,7 +230,7 @@ def device_replaced(
     if not changes:
         raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
     if accept_old_until is not None:
-        changes |= _former(key_path, entry, request, day_to_come(accept_old_until, edits.today))
+        changes |= _former_streams_edit(key_path, entry, request, day_to_come(accept_old_until, edits.today))
     return opened.edited(text.with_values(changes))
 
 
@@ -249,7 +251,9 @@ def _device_changes(key_path: KeyPath, entry: Camera | Recorder, request: Device
     return changes
 
 
-def _former(key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest, until: date) -> dict[KeyPath, object]:
+def _former_streams_edit(
+    key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest, until: date
+) -> dict[KeyPath, object]:
     """Return the edit that accepts a request's former streams until a day.
 
     Raises:

@@ -418,6 +418,7 @@ def frame_of(loaded: Loaded) -> BaseInventory:
 
 
 def _problems_after(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
+    """Return the problems of the inventory with edits applied."""
     problems: list[Problem] = []
     outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
     is_understood = loaded.frame is not None

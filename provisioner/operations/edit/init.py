@@ -440,7 +440,7 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
         raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
     made: list[Path] = [draft]
     try:
-        written = _written(draft, root, beginning, today)
+        written = _write_draft(draft, root, beginning, today)
         if is_there:
             made += [file.rename(root / file.name) for file in sorted(draft.iterdir())]
             draft.rmdir()
@@ -489,7 +489,7 @@ def _refuse_password(places: NewPlaces) -> None:
         raise UsageError(f"others can write to {password.parent}: the vault's password does not go there", hint=hint)
 
 
-def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tuple[str, ...]:
+def _write_draft(draft: Path, root: Path, beginning: Beginning, today: date) -> tuple[str, ...]:
     """Write the files in a draft folder, checked, with the lock."""
     files = first_files(beginning) | {".gitattributes": ATTRIBUTES, ".gitignore": IGNORED}
     for name, text in files.items():

@@ -183,14 +183,14 @@ class _Edit:
         devices: Sequence[tuple[Facility, str]],
         request: LoginsRequest,
     ) -> _Edit:
-        path, vault_id, before = _opened(root, passwords, owner)
+        path, vault_id, before = _opened_file(root, passwords, owner)
         logins = _logins(path, before)
         after, changed = before.decode("utf-8-sig"), []
         for facility, device in devices:
             of_site = logins.setdefault(facility.id, {})
             new = _new_login(f"{facility.id}/{device}", request, of_site.get(device))
             if new != of_site.get(device):
-                after = _with(path, after, (facility.id, device), new, of_site)
+                after = _with_login(path, after, (facility.id, device), new, of_site)
                 of_site[device] = new
                 changed.append(f"{facility.id}/{device}")
         result = LoginsFile(path, tuple(f"{f.id}/{device}" for f, device in devices), tuple(changed))
@@ -200,7 +200,7 @@ class _Edit:
     def without_old_logins(
         cls, root: Path, passwords: VaultPasswords, owner: str, devices: Sequence[tuple[Facility, str]]
     ) -> _Edit:
-        path, vault_id, before = _opened(root, passwords, owner)
+        path, vault_id, before = _opened_file(root, passwords, owner)
         logins, after, changed = _logins(path, before), before, []
         for facility, device in devices:
             login = logins.get(facility.id, {}).get(device)
@@ -217,7 +217,7 @@ class _Edit:
             write_atomic(self.result.file, encrypted, mode=0o600, within=root)
 
 
-def _opened(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
+def _opened_file(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
     """Return a vault file's path, vault id and text, or raise `SecretsError`."""
     path = root / f"{owner}.yml"
     data = read_regular(path, most=MAX_ENCRYPTED_BYTES) if path.is_file() else b""
@@ -294,7 +294,9 @@ def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
     raise InventoryError(f"{path} cannot be understood", hint="run `provisioner validate`, and correct what it lists")
 
 
-def _with(path: Path, text: str, entry: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]) -> str:
+def _with_login(
+    path: Path, text: str, entry: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]
+) -> str:
     """Return a file's text with one login set, or raise `InventoryError`."""
     facility, device = entry
     values: dict[str, object] = {"username": login.username, "password": login.password.reveal()}

@@ -164,7 +164,7 @@ def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] =
     for name, problems in judged.refused.items():
         at_once = msg("with a cut: provisioner facility move {name} --to {to} --at-once", name, request.to)
         stays[name] = f"{problems[0].message.partition(': ')[2]}; {at_once}"
-    files = (_mark(edits.root, carrier, request), *judged.edits)
+    files = (_mark_drain(edits.root, carrier, request), *judged.edits)
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
 
 
@@ -173,7 +173,7 @@ def _moving(base_inventory: BaseInventory, site: Facility, root: Path, request: 
     after = (
         _with_successor(base_inventory, site, text, request)
         if site.carried_plans
-        else _elsewhere(base_inventory, site, text, request)
+        else _with_moved_plan(base_inventory, site, text, request)
     )
     return FileEdit(site.id, text.path, text.data, after.data)
 
@@ -198,7 +198,7 @@ def _with_successor(
     return text.with_values({("successor", key): agreed[key] for key in ("state", "sign_offs")})
 
 
-def _elsewhere(
+def _with_moved_plan(
     base_inventory: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest
 ) -> FacilityText:
     """Change a plan that hosts do not carry.
@@ -224,7 +224,7 @@ def _moved_plan(site: Facility, relay: str) -> ConnectionPlan:
     return ConnectionPlan.model_validate(fields | backup_beside(plan, plan.carrier, relay))
 
 
-def _mark(root: Path, carrier: Carrier, request: DrainRequest) -> FileEdit:
+def _mark_drain(root: Path, carrier: Carrier, request: DrainRequest) -> FileEdit:
     """Set `drain_to` in the carrier's file, for `status` and `validate`."""
     text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
     index = next(index for index, relay in enumerate(carrier.relays) if relay.id == request.relay)
@@ -273,7 +273,7 @@ def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
             text = text_of_file(facility_file(edits.root, loaded.facility(name)))
             changed.append(FileEdit(name, text.path, text.data, text.without(("successor",)).data))
     judged = all_checked_against_rules(loaded, edits.root, changed, edits.today)
-    stays = dict.fromkeys(_faulty(edits, loaded, drained.drain_to), _FAULTY)
+    stays = dict.fromkeys(_faulty_facilities(edits, loaded, drained.drain_to), _FAULTY)
     stays |= {name: problems[0].message.partition(": ")[2] for name, problems in judged.refused.items()}
     index = next(index for index, candidate in enumerate(carrier.relays) if candidate.id == relay)
     file = text_of_file(edits.root / "carriers" / f"{carrier.id}.yml")
@@ -283,7 +283,7 @@ def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
     return DrainUndone(relay, drained.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)
 
 
-def _faulty(edits: Edits, loaded: Loaded, relay: str) -> Iterator[str]:
+def _faulty_facilities(edits: Edits, loaded: Loaded, relay: str) -> Iterator[str]:
     """Yield facilities with invalid files that mention the other relay."""
     names = sorted(owner.removeprefix("facility/") for owner in loaded.broken if owner.startswith("facility/"))
     for name in names:

@@ -162,7 +162,7 @@ def sign_off(
         refuse_claims(case.frame, agreement.source)
         sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
     else:
-        signed, key = _signed(case, _single_sign_off(case, agreement), signature)
+        signed, key = _checked_signature(case, _single_sign_off(case, agreement), signature)
         sign_offs = [signed]
     path = facility_file(root, case.facility)
     signers = {s.by.value for s in case.plan.sign_offs if s.content == case.content} | set(agreement.parties)
@@ -191,7 +191,7 @@ def _case_of(root: Path, agreement: Agreement, today: date, environment: Mapping
     return _Case(loaded.frame, facility, plan, signed_content(facility, plan))
 
 
-def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
+def _checked_signature(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
     """Check a signature as `validate` does; return sign-off and key fingerprint."""
     here = case.frame.settings.id
     try:

@@ -127,6 +127,7 @@ def _relay_plan(session: Session, relay: str, allow: Mapping[str, int]) -> Plann
 
 
 def _progress_from(session: Session, relay: str, planned: Planned) -> OwnKeyProgress:
+    """Return the progress of a relay's key change from its facts."""
     facts = planned.facts[relay]
     next_key = session.inventory.allocations.relays[relay].next_key
     second = facts.tunnel.get("following") if facts.tunnel else None
@@ -276,7 +277,7 @@ class _OwnKeyChange:
         for name in request.leaves:
             if name not in session.inventory.facilities:
                 raise UsageError(f"there is no facility {name} to be left", object=name)
-        planned = _unarmed(lambda: _relay_plan(session, request.relay, terms.allow), by)
+        planned = _plan_when_confirmed(lambda: _relay_plan(session, request.relay, terms.allow), by)
         return cls(
             sessions, request, terms, by, session, OwnKeyOutcome(_progress_from(session, request.relay, planned))
         )
@@ -340,7 +341,9 @@ class _OwnKeyChange:
         for number in range(_LOOKS if until else 1):
             if number:
                 self.by.waits()
-            planned = _unarmed(lambda: _relay_plan(self.session, self.request.relay, self.terms.allow), self.by)
+            planned = _plan_when_confirmed(
+                lambda: _relay_plan(self.session, self.request.relay, self.terms.allow), self.by
+            )
             self.outcome.progress = _progress_from(self.session, self.request.relay, planned)
             if until is None or until(self.outcome.progress):
                 break
@@ -391,7 +394,7 @@ class _OwnKeyChange:
         if not hosts:
             return True
         limit = Limit({"host": frozenset(hosts)})
-        planned = _unarmed(lambda: make_plan(self.session, limit, allow=self.terms.allow), self.by)
+        planned = _plan_when_confirmed(lambda: make_plan(self.session, limit, allow=self.terms.allow), self.by)
         trusted = [
             change
             for change in planned.plan.pending
@@ -421,7 +424,7 @@ class _OwnKeyChange:
             self.by.warns(failure)
 
 
-def _unarmed(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
+def _plan_when_confirmed(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
     """Plan once all hosts' changes are confirmed; others may be rolled back.
 
     Raises:

@@ -72,7 +72,7 @@ class StepResult:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Its sentences for the end."""
+        """Return the step's sentences for the end of the night."""
         if self.error is None:
             return tuple(f"{self.step}: {sentence}" for sentence in self.outcome.sentences)
         hint = f"; {self.error.hint}" if self.error.hint else ""
@@ -166,11 +166,11 @@ def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerErro
     except ProvisionerError as error:
         return StepOutcome(error.exit_code, state=StepState.FAILED), error
     except Exception as error:  # noqa: BLE001 (a defect in one step loses nothing of another one)
-        defect = _defect(error)
+        defect = _defect_error(error)
         return StepOutcome(defect.exit_code, state=StepState.FAILED), defect
 
 
-def _defect(error: Exception) -> ProvisionerError:
+def _defect_error(error: Exception) -> ProvisionerError:
     """Return a defect's location, without the exception's words, which may quote values."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)

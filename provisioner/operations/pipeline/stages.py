@@ -211,7 +211,7 @@ def make_plan(
     hosts = chosen_hosts(session.state, limit)
     now, allowed = now or datetime.now(UTC), dict(allow or {})
     called = [spec for spec in hosts if spec.id not in session.introduced]
-    facts, errors = _observed(session, called, allowed.get(TRUST, 0), now, observing)
+    facts, errors = _facts_and_errors(session, called, allowed.get(TRUST, 0), now, observing)
     errors |= {spec.id: session.introduced[spec.id] for spec in hosts if spec.id in session.introduced}
     session.settle(facts)
     hosts = tuple(_with_lifted(session.state.hosts[spec.id], lift) for spec in hosts)
@@ -256,12 +256,12 @@ def _judged_plan(session: Session, looked: _ReadHosts, allowed: dict[str, int], 
     basis = replace(session.basis({}), allow=allowed)
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)
-        plan = replace(plan, basis=replace(plan.basis, requests=_requests(session, plan, hosts, facts)))
+        plan = replace(plan, basis=replace(plan.basis, requests=_call_digests(session, plan, hosts, facts)))
     lacking = lacking_programs(plan.pending, hosts, facts, partial(refusal_here, environment=session.environment))
     return Planned(replace(plan, lacking=lacking), hosts, facts, errors)
 
 
-def _requests(
+def _call_digests(
     session: Session, plan: Plan, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts]
 ) -> dict[str, dict[str, str]]:
     """Return digests of the calls to each changing host."""
@@ -286,7 +286,7 @@ def _not_opened(host: LeftOutHost) -> HostError:
     return HostError(host.reason, hint=hint, object=host.id)
 
 
-def _observed(
+def _facts_and_errors(
     session: Session, hosts: Sequence[HostSpec], trusted: int, now: datetime, observing: Observing | None
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
     """Return hosts' facts; unproved hosts are read only if trusted.
@@ -514,12 +514,14 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
         recoverable,
         unvouched=recoverable and not recovery,
         digest_key=new.digest_key,
-        drawn=_drawn(old, new, lambda entry: entry.site_psks),
-        drawn_to_push=_drawn(old, new, lambda entry: entry.publish_keys),
+        drawn=_facilities_with_new_keys(old, new, lambda entry: entry.site_psks),
+        drawn_to_push=_facilities_with_new_keys(old, new, lambda entry: entry.publish_keys),
     )
 
 
-def _drawn(old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]) -> tuple[str, ...]:
+def _facilities_with_new_keys(
+    old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]
+) -> tuple[str, ...]:
     """Return the facilities with new keys of a kind."""
     old_keys = {
         (carrier, name) for carrier, carrier_secrets in old.carriers.items() for name in keys_of(carrier_secrets)

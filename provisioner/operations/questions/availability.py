@@ -94,7 +94,7 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
     return AvailabilityReport(
         request,
         share_rows(request.by, now.times, agreed, before),
-        _total(now.times, AgreedLevels(policy.percent), before),
+        _total_row(now.times, AgreedLevels(policy.percent), before),
         longest,
         folder,
         tuple(sorted({*now.damaged, *(earlier[0].damaged if earlier else ())})),
@@ -106,7 +106,9 @@ def _before(span: Span) -> Span:
     return Span(span.begin - (span.until - span.begin), span.begin)
 
 
-def _total(times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mapping[str, GroupTimes] | None) -> ShareRow:
+def _total_row(
+    times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mapping[str, GroupTimes] | None
+) -> ShareRow:
     """Return all groups together, without agreed levels if empty."""
     if not times:
         return ShareRow(GroupedBy.ALL.value, 0, Measured())

@@ -158,7 +158,7 @@ def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[st
         return None
     with tree.laid_out(moved & tree.objects.keys()) as folder, without_collector():
         new = _Revision(loaded.frame, loaded.outlines, loaded.contents(), loaded.facility)
-        old = _older(folder, new, moved, tree, session)
+        old = _older_revision(folder, new, moved, tree, session)
         if old is None:
             return None
         return _compared_hosts(session, (old, new), (tree, objects), limit, (dict(allow), now))
@@ -182,7 +182,9 @@ def _is_simple(path: str) -> bool:
     return path.startswith((_SECRETS, _FACILITIES)) or path in _FRAME_FILES
 
 
-def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, session: Session) -> _Revision | None:
+def _older_revision(
+    folder: Path, new: _Revision, moved: Collection[str], tree: Tree, session: Session
+) -> _Revision | None:
     """Derive the older revision from the new; `None` if it has errors."""
     layout = layout_of(folder)
     if layout.problems or {file.relative for file in layout.files} != set(moved) & tree.objects.keys():
@@ -265,6 +267,7 @@ def _compared_hosts(
     limit: Limit,
     how: tuple[dict[str, int], datetime],
 ) -> Plan | None:
+    """Compare only hosts that changed files concern; `None` if impossible."""
     (old, new), (tree, objects), (allow, now) = revisions, recorded, how
     moved = {p for p in objects.keys() | tree.objects.keys() if objects.get(p) != tree.objects.get(p)}
     scope = _scope_of_changes(old, new, moved)
@@ -299,12 +302,13 @@ def _compared_hosts(
         plan,
         notes=tuple(comparison_gaps(_named_contents(tree.objects), _named_contents(objects), ())),
         against=Against(tree.name, tree.commit, digest_of(old.contents)),
-        noops_elsewhere=_noops(new, unchanged, {c: count or 0 for c, count in bare.items()}),
+        noops_elsewhere=_unchanged_count(new, unchanged, {c: count or 0 for c, count in bare.items()}),
     )
     return judged_by_rego(session, plan, after, {spec.id: spec for spec in hosts}, now)
 
 
 def _scope_of_changes(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
+    """Return the changed facilities and their relays; `None` if more changed."""
     old_lock, new_lock = old.frame.allocations, new.frame.allocations
     if (old_lock.relays, old_lock.centres, old_lock.protected) != (
         new_lock.relays,
@@ -344,7 +348,7 @@ def _named_contents(objects: Mapping[str, str]) -> dict[str, bytes]:
     return {path: name.encode() for path, name in objects.items() if path.startswith(_SECRETS)}
 
 
-def _noops(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int]) -> int:
+def _unchanged_count(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int]) -> int:
     """Return the no-ops of unchanged relays: their own, peers and paths."""
     listed = (plan for outline in revision.outlines.values() for plan in _carried_by(outline, hosts))
     carriers = (carrier.id for name, (carrier, _) in revision.frame.relays.items() if name in hosts)
@@ -381,7 +385,7 @@ def compare_all(session: Session, name: str, limit: Limit, *, allow: Mapping[str
     """Compare all hosts; as `compare`."""
     with revision(session.root, name) as old, without_collector():
         loaded = load(old.root, today=session.today)
-        old_inventory, unknown = _readable(name, loaded)
+        old_inventory, unknown = _readable_part(name, loaded)
         part = session.readable
         old_part = without(old_inventory, part.names)
         before = _rendered_all_the_same(loaded, old_part, session.templates, name)
@@ -400,7 +404,7 @@ def compare_all(session: Session, name: str, limit: Limit, *, allow: Mapping[str
         return judged_by_rego(session, plan, part.inventory, {spec.id: spec for spec in hosts}, now)
 
 
-def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
+def _readable_part(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
     """Return an older revision without unreadable facilities, and notes on them.
 
     A problem that concerns all raises `InventoryError`.

@@ -278,7 +278,7 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
         chain.head,
         (*chain.faults, *of_others, *of_runs),
         chain.seals,
-        (*chain.remarks, *_ahead(holders.epochs, epochs)),
+        (*chain.remarks, *_hosts_ahead(holders.epochs, epochs)),
         closed,
         holders.notes,
         holders.asked,
@@ -286,7 +286,7 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
     )
 
 
-def _ahead(on_hosts: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[HistoryFault]:
+def _hosts_ahead(on_hosts: Mapping[str, int], recorded: Mapping[str, int]) -> Iterator[HistoryFault]:
     """Yield hosts that report more runs than recorded; hosts may lie."""
     for host, number in sorted(on_hosts.items()):
         if number > (highest := recorded.get(host, 0)):

@@ -84,7 +84,7 @@ class RecordedMetrics:
 
     def sheet(self, now: datetime) -> MetricSheet:
         """Return the present metrics; an unreadable history raises `StateError`."""
-        history, nights = find_history(self.place), _nights(self.nights)
+        history, nights = find_history(self.place), _night_ends(self.nights)
         if history is None:
             return night_sheet(self.place.inventory, (), now, nights)
         with closing(history):
@@ -102,7 +102,7 @@ class RecordedMetrics:
         return night_sheet(self.place.inventory, looks, now, nights)
 
 
-def _nights(file: Path) -> dict[str, datetime]:
+def _night_ends(file: Path) -> dict[str, datetime]:
     """Return the ends of the last complete and the last partial night."""
     night = last_night(file)
     complete = night.get("last_complete")

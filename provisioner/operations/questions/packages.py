@@ -178,7 +178,7 @@ def package_statuses(
 
     Facilities without a need for a package, or not ready for one, are left out. `today` checks expiry, if given.
     """
-    wanted = ((facility.id, _wanted(inventory, facility, lambda _: "")) for facility in facilities)
+    wanted = ((facility.id, _wanted_package(inventory, facility, lambda _: "")) for facility in facilities)
     return _package_statuses(wanted, records, evidence, today)
 
 
@@ -193,7 +193,7 @@ def full_package_statuses(
     def digest_of(facility: Facility) -> str:
         return package_digest(inventory, facility) if records.get(facility.id, NO_RECORD).handed else ""
 
-    wanted = ((facility.id, _wanted(inventory, facility, digest_of)) for facility in facilities)
+    wanted = ((facility.id, _wanted_package(inventory, facility, digest_of)) for facility in facilities)
     return _package_statuses(wanted, records, evidence, None)
 
 
@@ -213,7 +213,7 @@ def _package_statuses(
     return tuple(standings)
 
 
-def _wanted(inventory: BaseInventory, facility: S, digest_of: Callable[[S], str]) -> WantedPackage | None:
+def _wanted_package(inventory: BaseInventory, facility: S, digest_of: Callable[[S], str]) -> WantedPackage | None:
     """Return a facility's desired package; `None` if it cannot have one yet."""
     if facility.operating is Operating.CLOSED:
         return WantedPackage(())

@@ -50,6 +50,7 @@ def undeclared_changes(touched: Touched, watch: Watch) -> tuple[str, ...]:
 def _relay_changes(
     touched: Touched, watch: Watch, before: wire.SessionsAnswer, after: wire.SessionsAnswer
 ) -> list[str]:
+    """Return changes of a relay that the plan does not name."""
     if before["paths"] is None:
         return []
     if touched.everything:
@@ -147,6 +148,7 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
 
 
 def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch, *, others_flow: bool) -> str:
+    """Return why a path lost its source by itself, or empty."""
     is_separate = device_of(path) not in touched.shared or not absence.at_switch
     is_separate = is_separate and touched.planned and not touched.everything and not touched.link
     match absence.port:
@@ -197,7 +199,7 @@ def more_than_chance(unnamed: Mapping[str, wire.SessionAnswer], watch: Watch) ->
     if len(sites) <= 1:
         return ""
     facilities = Counter(served[name].facility for name in unnamed)
-    expected = expected_sites(facilities, _rate(unnamed.values(), watch), _window_s(watch) / 60)
+    expected = expected_sites(facilities, _reconnection_rate(unnamed.values(), watch), _window_s(watch) / 60)
     if chance_of(len(sites), expected) >= _CHANCE:
         return ""
     listed = listed_paths(lost)
@@ -213,7 +215,7 @@ def _window_s(watch: Watch) -> float:
     return until + 1 + min(watch.asked_s or 0.0, MOMENT_S)
 
 
-def _rate(paths: Iterable[wire.SessionAnswer], watch: Watch) -> float:
+def _reconnection_rate(paths: Iterable[wire.SessionAnswer], watch: Watch) -> float:
     """Return reconnections a minute and path, from sessions young before the switch."""
     at = watch.before.sessions["at"] if watch.before.sessions else 0.0
     ages = [at - _moment(path["since"]) for path in paths]

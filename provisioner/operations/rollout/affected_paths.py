@@ -90,7 +90,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     rules, link = _touches_rules(pending, but=_OF_DEVICES), _touches_link(pending)
     indirect = spec.paths if everything or rules or link else ()
     dark_paths = frozenset(p.name for p in spec.paths if p.facility in dark)
-    read = {p.name: p for p in (*direct, *_spread(indirect)) if not p.on_demand and p.name not in dark_paths}
+    read = {p.name: p for p in (*direct, *_sample_of_sites(indirect)) if not p.on_demand and p.name not in dark_paths}
     return Touched(
         read=tuple(read.values()),
         new=frozenset(new & set(read)),
@@ -152,7 +152,7 @@ def _is_live(change: Change) -> bool:
     return change.resource is not Resource.TRUST and change.name not in {TRUST_FILE, POLICY_FILE}
 
 
-def _spread(paths: Sequence[MediaPath]) -> list[MediaPath]:
+def _sample_of_sites(paths: Sequence[MediaPath]) -> list[MediaPath]:
     """Choose paths in turns, so that the sample covers each site first."""
     by_site: dict[str, list[MediaPath]] = defaultdict(list)
     for path in paths:

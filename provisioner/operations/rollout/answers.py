@@ -216,11 +216,12 @@ class Watch:
         return watch if result.sessions["paths"] is None else watch._after_sessions(result, result.sessions, at_s)  # noqa: SLF001
 
     def _after_sessions(self, result: GateResult, now: wire.SessionsAnswer, at_s: float) -> Watch:
+        """Return the watch after a look at the relay's sessions."""
         signs, absent, back = dict(self.signs), {}, set(self.back)
         paths = now["paths"] or {}
         for name, session in self.steady.items():
             sign = signs.get(name) or Sign(session["since"], session["bytes"], _AT_SWITCH_S)
-            alive = _alive(sign, paths.get(name), at_s, flowed=session["flowed"])
+            alive = _stream_flows(sign, paths.get(name), at_s, flowed=session["flowed"])
             if alive is True:
                 path = paths[name]
                 back |= {name} if path["since"] != sign.session or name in self.absent else set()
@@ -307,6 +308,7 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> GateResu
 
 
 def _steady_sessions(before: wire.SessionsAnswer | None, served: Served) -> dict[str, wire.SessionAnswer]:
+    """Return the sessions that flowed before the switch, by path."""
     if before is None or before["paths"] is None:
         return {}
     measured, wanted = before["over_s"] >= _STILL_S, served.paths
@@ -324,7 +326,7 @@ def _readings_after(previous: Mapping[str, Reading], result: GateResult, at_s: f
     return dark | {name: Reading(at_s, up=True, good_s=at_s) for name in result.up}
 
 
-def _alive(sign: Sign, now: wire.SessionAnswer | None, at_s: float, *, flowed: bool) -> bool | None:
+def _stream_flows(sign: Sign, now: wire.SessionAnswer | None, at_s: float, *, flowed: bool) -> bool | None:
     """Return whether a path's stream flows; `None` if it is too early.
 
     A path not measured before is never called still. A new session counts once it has bytes: MediaMTX may dial a camera

@@ -146,7 +146,7 @@ class _Question:
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
         waits = waits or self.nobody_reads or self._is_silent() or self._has_stopped_reporting()
         settles = self._not_up() and self.elapsed_s < self.rules.settle_s
-        unproved = self._unproved() | self.unread
+        unproved = self._paths_without_new_picture() | self.unread
         if not (waits or settles or unproved or self._too_soon()):
             return Decision(GateVerdict.PASS, notes=tuple(self._gate_notes()), is_good=True, not_up=self._not_up())
         is_urgent = waits or bool(settles)
@@ -211,7 +211,7 @@ class _Question:
         """Return whether running programs may still fail on new configuration."""
         return self.touched.live and (self.watch.asked_s or 0.0) < self.rules.watch_s
 
-    def _unproved(self) -> set[str]:
+    def _paths_without_new_picture(self) -> set[str]:
         """Return paths whose picture is older than the end of the watch."""
         if not self.touched.live:
             return set()
@@ -226,6 +226,7 @@ class _Question:
     # --- vain waits -------------------------------------------------------------------------------
 
     def _failure_cause(self) -> str:
+        """Return why the change failed, or empty."""
         late = {n for n in self.missing if self.elapsed_s >= self._wait_end(self._dark_since(n))}
         if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
             return self._no_picture_text(sorted(late) + sorted(self.required & self.new_missing))
@@ -284,6 +285,7 @@ class _Question:
     # --- what a person should know ----------------------------------------------------------------
 
     def _gate_notes(self) -> Iterable[str]:
+        """Yield what a person should know of paths that are not up."""
         yield from (f"new, and gives no picture: {self._why(name)}" for name in sorted(self.new_missing))
         yield from (f"gave no picture before and gives none now: {self._why(name)}" for name in sorted(self.dark))
         for name in sorted(self.missing):

@@ -190,7 +190,7 @@ class HostChange:
             self._on(Event.UNSENT)
             return self._set_result(HostOutcome.NOT_STARTED, answer.error, refusal=_UNSENT[answer.outcome]), 0.0
         if answer.outcome is not CallOutcome.ANSWERED:
-            return self._unanswered(answer.error)
+            return self._ask_again(answer.error)
         try:
             report = parse_report(self.host, answer.document)
         except HostError as error:
@@ -223,6 +223,7 @@ class HostChange:
                 return Event(report.state.value)
 
     def _process_report(self, event: Event, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        """Return journal steps and the next call's delay after a report."""
         was_looked_at, call_state = self.state is State.LOOK, self.state
         self._on(event)
         match event:
@@ -300,6 +301,7 @@ class HostChange:
     # --- final answers, and missing ones -------------------------------------------------------------
 
     def _end_by_report(self, call_state: State, report: ChangeReport) -> list[JournalStep]:
+        """Set the result by the report that ended the change."""
         outcome, refusal = _ENDS[report.state]
         cause = report.cause
         if self._taken_back and call_state is State.STATUS_BACK and report.state is ChangeState.NOT_STARTED:
@@ -308,7 +310,7 @@ class HostChange:
             # It ended by itself; a pending call does not matter.
             self._taken_back = False
         if refusal is NotStartedBecause.STALE:
-            cause = self._stale(report)
+            cause = self._stale_cause(report)
         if report.state is ChangeState.REFUSED and report.refusal is CheckRefusal.LOCK_OUT:
             refusal = NotStartedBecause.LOCK_OUT
         if outcome is not HostOutcome.APPLIED and self._lost and self._lost not in cause:
@@ -316,14 +318,14 @@ class HostChange:
         facts = report.facts if outcome is HostOutcome.APPLIED else None
         return self._set_result(outcome, cause, refusal=refusal, receipt=report.receipt, facts=facts)
 
-    def _stale(self, report: ChangeReport) -> str:
+    def _stale_cause(self, report: ChangeReport) -> str:
         """Return why a plan does not fit the host any more."""
         if report.facts is None and report.cause:
             return f"another run has taken the host over: {report.cause}"
         names = ", ".join(moved_facts(self.job.facts, report.facts)) or report.cause or "something the plan rests on"
         return f"the host has moved since the plan was made: {names}"
 
-    def _unanswered(self, error: str) -> tuple[list[JournalStep], float]:
+    def _ask_again(self, error: str) -> tuple[list[JournalStep], float]:
         """Ask again until the host must have rolled back by itself."""
         now, step = self.options.clock(), self.state.step
         if step == State.START:

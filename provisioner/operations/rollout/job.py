@@ -206,7 +206,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "expected_live_digest": job.expected,
         "lockout": _lockout(job, options),
         "gate": _look(job, _existing(job.touched), (), _BEFORE_S) if options.gate else None,
-        "elsewhere": _moved(job, job.facts) if job.facts else [],
+        "elsewhere": _moved_parts(job, job.facts) if job.facts else [],
         "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
         "lift": sorted(job.spec.lifted),
         "meant": "",
@@ -222,7 +222,7 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "target": target,
         "bare": True,
         "digest_key": job.spec.digest_key.reveal(),
-        "wanted": dict(sorted({**_served(job, job.carrier), **_wanted_digests(job)}.items())),
+        "wanted": dict(sorted({**_served_digests(job, job.carrier), **_wanted_digests(job)}.items())),
         "lockout": _lockout(job, options),
         "gate": _look(job, job.touched.read, (), _BEFORE_S) if options.gate else None,
         "held": sorted(job.spec.frozen_names),
@@ -281,7 +281,7 @@ def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, 
     return tuple(siblings) if spec.relay else ()
 
 
-def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
+def _served_digests(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
     """Return relays' peers and paths, with digests by this host's key.
 
     Centres are left out: a relay may revoke a centre that another serves.
@@ -299,16 +299,16 @@ def _wanted_digests(job: Job) -> dict[str, str]:
     users = {user.name: _digest(job, user.secret_hash) for user in job.spec.media.users}
     offered = job.spec.hub.paths if job.spec.hub else ()
     pulled = {path.name: _digest(job, path.source.reveal()) for path in offered}
-    return peers | users | pulled | (_served(job, [job.spec]) if job.spec.relay else {})
+    return peers | users | pulled | (_served_digests(job, [job.spec]) if job.spec.relay else {})
 
 
-def _moved(job: Job, facts: HostFacts) -> list[str]:
+def _moved_parts(job: Job, facts: HostFacts) -> list[str]:
     """Return what the host loses to another relay, with equal secrets."""
     peers = {key: peer["psk"] for key, peer in facts.tunnel["peers"].items()} if facts.tunnel else {}
     paths = {name: path["source_digest"] for name, path in facts.relay["paths"].items()} if facts.relay else {}
     desired = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
     lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in desired}
-    served = _served(job, job.carrier) if lost else {}
+    served = _served_digests(job, job.carrier) if lost else {}
     return sorted(name for name, digest in lost.items() if served.get(name) == digest)
 
 

@@ -97,14 +97,14 @@ class Looks:
         self.wait_s = ceil(left_s * 1000) / 1000 + _TICK_S if left_s > 0 else 0.0
         self._since = self._asked if self._since is None else self._since
         self._unseen_since = self._asked if self._unseen_since is None else self._unseen_since
-        order = LookOrder(self._read(), self._away(), self.wait_s, min(self.wait_s, _READ_EARLY_S))
+        order = LookOrder(self._paths_to_read(), self._away(), self.wait_s, min(self.wait_s, _READ_EARLY_S))
         self._after_s = 0.0
         if not self.wait_s or self._switched is None:
             return order
         self._after_s = round(self._asked + self.wait_s - self._since, 3)
         return order._replace(wait_s=self._after_s, since=self._switched, at_once=self._next is None)
 
-    def _read(self) -> tuple[MediaPath, ...]:
+    def _paths_to_read(self) -> tuple[MediaPath, ...]:
         """Return the next look's paths: first all, then those that matter.
 
         The first look reads none if all have to be read at the end of the watch anyway and no wave waits.
@@ -140,6 +140,7 @@ class Looks:
         return decision
 
     def _decide_by_look(self, after: Look, heard: float, rules: GateRules) -> Decision:
+        """Add a look to the watch and return the gate's decision."""
         start_s = self._since if self._since is not None else heard
         if after.first is not None:
             # Only this look shows changes within the watch, such as a peer's reset session.

@@ -299,7 +299,7 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     yield from _remaining_lines(end)
     yield from (msg("the record of the run is not whole: {note}", note) for note in end.notes)
     yield from failed[worse:]
-    yield from _dark(end)
+    yield from _dark_lines(end)
     if end.ended in {"paused", "interrupted"}:
         event = msg("run {run} pauses", end.run) if end.ended == "paused" else msg("run {run} was interrupted", end.run)
         yield msg("{what}: provisioner apply --resume goes on, provisioner apply --abort ends it", event)
@@ -324,7 +324,7 @@ def _remaining_lines(end: RunEnd) -> Iterator[str]:
         )
 
 
-def _dark(end: RunEnd) -> Iterator[str]:
+def _dark_lines(end: RunEnd) -> Iterator[str]:
     """Yield the plan's dark paths on applied hosts."""
     paths = sorted(p for result in end.results if result.outcome is HostOutcome.APPLIED for p in result.not_up)
     if paths:

@@ -143,12 +143,12 @@ class WaveProgress:
         while True:
             self._begin_next(stop)
             self._start_hosts(stop)
-            self._close(stop)
+            self._close_waves(stop)
             if not self._open:
                 if self._end is not None:
                     return self._end
                 continue
-            self._settle()
+            self._settle_hosts()
             if (answer := self._calls.receive()) is not None:
                 self._process_answer(answer)
 
@@ -172,7 +172,7 @@ class WaveProgress:
     def _begin_next(self, stop: Callable[[], bool]) -> None:
         """Begin the next wave if possible, or set the end's cause."""
         while self._end is None and (not self._open or self._may_overlap()):
-            failed = self._failures()
+            failed = self._failed_hosts()
             if self._last and self._last == self._options.pause_after and not failed:
                 self._end = ("paused", f"not started: the rollout pauses after wave {self._last}")
             elif not self._left:
@@ -189,7 +189,7 @@ class WaveProgress:
 
     def _end_of_all(self, stop: Callable[[], bool]) -> tuple[str, str]:
         if any(result.taken_back for result in self.results.values()):
-            return "stopped", f"not started: {_counted(self._failures())} before wave {self._last} was confirmed"
+            return "stopped", f"not started: {_counted(self._failed_hosts())} before wave {self._last} was confirmed"
         return ("interrupted", "") if stop() else ("done", "")
 
     def _may_overlap(self) -> bool:
@@ -200,7 +200,7 @@ class WaveProgress:
             self._changes[host].looks_well for wave in self._open for host in wave.under_way
         )
 
-    def _close(self, stop: Callable[[], bool]) -> None:
+    def _close_waves(self, stop: Callable[[], bool]) -> None:
         """Close finished waves."""
         while self._open and not self._open[0].under_way:
             first = self._open[0]
@@ -210,7 +210,9 @@ class WaveProgress:
             state = "interrupted" if first.waiting else "done"
             self._calls.write(JournalStep("", "wave", state, {"wave": first.wave.name}))
             if first.waiting and self._end is None:
-                cause = f"not started: {_counted(self._failures())} before all of wave {first.wave.name} was started"
+                cause = (
+                    f"not started: {_counted(self._failed_hosts())} before all of wave {first.wave.name} was started"
+                )
                 self._end = ("stopped", cause) if has_failed else ("interrupted", _INTERRUPTED)
             del self._open[0]
             self._last = first.wave.name
@@ -220,7 +222,7 @@ class WaveProgress:
 
         In a resumed wave its own hosts count too, since their results come first.
         """
-        return self._too_many(self._failures(before=None if wave.is_taken_up else wave))
+        return self._too_many(self._failed_hosts(before=None if wave.is_taken_up else wave))
 
     # --- hosts --------------------------------------------------------------------------------------
 
@@ -269,10 +271,10 @@ class WaveProgress:
         wave.under_way.discard(change.host)
         self._held.pop(change.host, None)
 
-    def _settle(self) -> None:
+    def _settle_hosts(self) -> None:
         """Roll back hosts after earlier failures, continue the first wave, renew others."""
         for number, wave in enumerate(self._open):
-            failed = self._failures(before=wave)
+            failed = self._failed_hosts(before=wave)
             for host in sorted(wave.under_way):
                 change = self._changes[host]
                 change.holds = number > 0
@@ -306,7 +308,7 @@ class WaveProgress:
 
     # --- failures -----------------------------------------------------------------------------------
 
-    def _failures(self, *, before: _OpenWave | None = None) -> list[str]:
+    def _failed_hosts(self, *, before: _OpenWave | None = None) -> list[str]:
         """Return failed hosts, or only those of waves before one."""
         failed = sorted(host for host, result in self.results.items() if result.is_failure)
         if before is None:

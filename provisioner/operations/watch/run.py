@@ -209,10 +209,10 @@ class PathWatch:
         failing: dict[Labels, int] = {}
         next_news = 0.0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            self._expect()
+            self._open_connections()
             try:
                 while not stop.is_set() and (end is None or time.monotonic() < end):
-                    self._submit(pool)
+                    self._submit_due_work(pool)
                     if time.monotonic() >= next_news:
                         started_s = time.monotonic()
                         failing = self._report_news(tell, failing)
@@ -226,7 +226,7 @@ class PathWatch:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self._close()
 
-    def _expect(self) -> None:
+    def _open_connections(self) -> None:
         """Open connections to all relays, in groups."""
         runner, relays = self.inventory.runner, {t.relay.id: t.relay for t in self.inventory.targets}
         specs = list(relays.values())
@@ -238,7 +238,7 @@ class PathWatch:
         if isinstance(self.inventory.runner, OpenRunner):
             self.inventory.runner.close()
 
-    def _submit(self, pool: ThreadPoolExecutor) -> None:
+    def _submit_due_work(self, pool: ThreadPoolExecutor) -> None:
         """Start due work for idle relays."""
         now = datetime.now(UTC)
         looks: list[tuple[str, Mapping[str, PathToCheck]]] = []
@@ -248,20 +248,20 @@ class PathWatch:
                     continue
                 if targets := self._states.to_visit(host, now):
                     self._busy.add(host)
-                    pool.submit(self._guarded, self._visit_host, host, targets)
+                    pool.submit(self._run_guarded, self._visit_host, host, targets)
                 elif (due_s := self._states.next_look_at(host, self.pace.every)) is None or due_s <= now:
                     self._busy.add(host)
                     looks.append((host, self._states.targets(host)))
         for first in range(0, len(looks), MOST_TOGETHER):
-            pool.submit(self._guarded, self._look_at_hosts, dict(looks[first : first + MOST_TOGETHER]))
+            pool.submit(self._run_guarded, self._look_at_hosts, dict(looks[first : first + MOST_TOGETHER]))
         if now - self._reloaded >= self.pace.reload:
             self._reloaded = now
-            pool.submit(self._guarded, self._load)
+            pool.submit(self._run_guarded, self._reload_inventory)
         if self._changes_read is None or now - self._changes_read >= self.pace.changes:
             self._changes_read = now
-            pool.submit(self._guarded, self._see_changes)
+            pool.submit(self._run_guarded, self._see_changes)
 
-    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
+    def _run_guarded(self, work: Callable[..., None], *arguments: object) -> None:
         """Do work in the pool; an error ends the watch."""
         try:
             if not self._ended:
@@ -277,7 +277,7 @@ class PathWatch:
                 self._add_look(look)
             self._failures = 0
         except (HostError, OSError) as error:
-            self._failed(error)
+            self._note_failure(error)
             reason = error.message if isinstance(error, HostError) else str(error.strerror)
             for host in waiting:
                 self._add_look(FlowLook(host, at, 0.0, CallOutcome.FAILED, f"it was not asked: {reason}"))
@@ -294,19 +294,19 @@ class PathWatch:
         try:
             verdicts = self.inventory.visit(targets)
         except (HostError, OSError) as error:
-            self._failed(error)
+            self._note_failure(error)
         finally:
             with self._lock:
                 self._states.visit(host, verdicts, at)
                 self._busy.discard(host)
 
-    def _failed(self, error: HostError | OSError) -> None:
+    def _note_failure(self, error: HostError | OSError) -> None:
         """End the watch after repeated failures."""
         self._failures += 1
         if self._failures >= _MOST_FAILURES:
             self._failure = self._failure or error
 
-    def _load(self) -> None:
+    def _reload_inventory(self) -> None:
         """Switch to a changed inventory; keep the last valid one on errors."""
         try:
             changed = self.reload(self.inventory)
@@ -320,7 +320,7 @@ class PathWatch:
             with self._lock:
                 self.inventory = changed
                 self._states.replace_targets(changed.targets, (*changed.windows, *self._changes))
-            self._expect()
+            self._open_connections()
 
     def _see_changes(self) -> None:
         """Treat paths cut by hosts' changes in progress as in maintenance."""

@@ -173,7 +173,7 @@ class Comparison:
 
     def at_relays(self, networks: Iterable[str]) -> Audience:
         """Return the readers at relays with tunnel addresses in these networks."""
-        addresses = (address for network in networks for address in _within(network, self.fleet.relays))
+        addresses = (address for network in networks for address in _addresses_in(network, self.fleet.relays))
         relays = (self.fleet.relays[address] for address in addresses)
         return {relay: self.fleet.audiences[relay] for relay in relays if self.fleet.audiences.get(relay)}
 
@@ -223,11 +223,11 @@ class Comparison:
     def pulled_from(self, network: str) -> list[str]:
         """Return live paths with a source in an address or network."""
         by_address = self.live_by_address
-        return [path for address in _within(network, by_address) for path in by_address[address]]
+        return [path for address in _addresses_in(network, by_address) for path in by_address[address]]
 
     def site_at(self, network: str) -> tuple[str, str]:
         """Return an address's province and facility, by desired or live paths."""
-        for address in _within(network, self.desired_by_address):
+        for address in _addresses_in(network, self.desired_by_address):
             path = self.desired_by_address[address][0]
             return path.province, path.facility
         names = self.pulled_from(network)
@@ -238,7 +238,7 @@ class Comparison:
         return Change(self.spec.id, resource, name, Action.NOOP, Impact.NONE, reason, NOBODY, *where)
 
 
-def _within(network: str, addresses: Collection[str]) -> list[str]:
+def _addresses_in(network: str, addresses: Collection[str]) -> list[str]:
     """Return the addresses in a network; empty for a host's invalid network."""
     address, _, length = network.partition("/")
     if length in {"", "32"}:

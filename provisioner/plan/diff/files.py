@@ -59,7 +59,7 @@ def file_changes(comparison: Comparison) -> Iterator[Change]:
     """Yield a change for each rendered or installed file, and for MediaMTX."""
     for path, file in comparison.files.items():
         yield _file_change(comparison, path, file)
-    yield from _unlisted(comparison)
+    yield from _unlisted_deletions(comparison)
     if comparison.spec.media is not None:
         yield _program_change(comparison, program_path(comparison.spec.media.artefact))
 
@@ -89,7 +89,7 @@ def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Chang
         return comparison.noop(Resource.FILE, path, "same content, mode and owner")
     if path == comparison.spec.names.policy_file and differing == ["content"]:
         # A host cannot notice a reverted edit that it does not remember.
-        if reason := _to_be_remembered(comparison):
+        if reason := _policy_to_store(comparison):
             return Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
         return comparison.noop(
             Resource.FILE, path, "the policy that it was applied under; the next change writes the new one"
@@ -116,7 +116,7 @@ def _adds_access(comparison: Comparison, path: str, file: RenderedFile) -> bool:
     return changed == {USERS} and adds_access(present.get(USERS), desired.get(USERS))
 
 
-def _to_be_remembered(comparison: Comparison) -> str:
+def _policy_to_store(comparison: Comparison) -> str:
     """Return the part of the policy to store at once, or empty."""
     remembered, desired = comparison.facts.policy or AppliedPolicy(), comparison.spec.policy or AppliedPolicy()
     if remembered.approvals != desired.approvals:
@@ -163,6 +163,7 @@ def _relay_settings_change(comparison: Comparison, file: RenderedFile, reason: s
 def _settings_impact(
     comparison: Comparison, changed: set[str], desired: Mapping[str, object], live: wire.RelayAnswer
 ) -> tuple[Impact, Audience, str]:
+    """Return impact, cut readers and reason of changed settings."""
     impact = impact_of_settings(changed, live["settings"])
     reason = msg("settings differ: {changed}", ", ".join(sorted(changed)))
     if impact is not Impact.HOT or comparison.spec.media is None:
@@ -176,7 +177,7 @@ def _settings_impact(
     return (Impact.PATH if ended.takes_away else impact), cut, f"{reason}: {ended.reason}"
 
 
-def _unlisted(comparison: Comparison) -> Iterator[Change]:
+def _unlisted_deletions(comparison: Comparison) -> Iterator[Change]:
     """Yield deletions of files in our manifest on the host only."""
     for path in sorted(comparison.facts.installed - set(comparison.files)):
         if path in comparison.facts.files:
@@ -285,6 +286,7 @@ def unit_changes(comparison: Comparison) -> Iterator[Change]:
 
 
 def _unit_change(comparison: Comparison, name: str) -> Change:
+    """Return a unit's change, with the readers that it cuts."""
     names, state = comparison.spec.names, comparison.facts.units.get(name)
     path = f"{UNITS}/{name}"
     file = comparison.facts.files.get(path)

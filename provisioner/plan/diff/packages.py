@@ -129,15 +129,15 @@ def needs_of_relay(comparison: Comparison) -> Iterator[SitePackageNeed]:
         reason = (
             _other_endpoint(comparison, site)
             or _other_relay_address(comparison)
-            or _of_one_site(comparison, peer, live.get(peer.public_key))
+            or _need_of_site(comparison, peer, live.get(peer.public_key))
         )
         if reason:
             yield SitePackageNeed(site, comparison.spec.id, reason)
     yield from _taken_down(comparison, live)
-    yield from _of_pushing_sites(comparison)
+    yield from _pushing_site_needs(comparison)
 
 
-def _of_pushing_sites(comparison: Comparison) -> Iterator[SitePackageNeed]:
+def _pushing_site_needs(comparison: Comparison) -> Iterator[SitePackageNeed]:
     """Yield the needs of pushing sites, once a site."""
     is_shown_anew, renamed = rewrites(comparison, READERS_FILE), _other_name(comparison)
     needed: dict[str, str] = dict.fromkeys(pushing_sites_of(comparison.spec), renamed) if renamed else {}
@@ -176,6 +176,7 @@ def _other_name(comparison: Comparison) -> str:
 
 
 def _port_change_text(comparison: Comparison, site: str) -> str:
+    """Return how the port that a gateway dials changes, or empty."""
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if live is None or tunnel.listen_port is None:
         return ""
@@ -191,6 +192,7 @@ def _port_change_text(comparison: Comparison, site: str) -> str:
 
 
 def _other_relay_address(comparison: Comparison) -> str:
+    """Return how the relay's tunnel address changes, or empty."""
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if (
         live is None
@@ -202,7 +204,7 @@ def _other_relay_address(comparison: Comparison) -> str:
     return msg("the relay's tunnel address {addresses} → {address}/32", ", ".join(live["addresses"]), tunnel.address)
 
 
-def _of_one_site(comparison: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
+def _need_of_site(comparison: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
     if live is None:
         former_relays = sorted(comparison.fleet.holders.get(peer.public_key, frozenset()) - {comparison.spec.id})
         return (
@@ -240,7 +242,7 @@ def _other_devices(comparison: Comparison, peer: Peer) -> str:
 
 
 def _mapping_change(peer: Peer, wanted: Collection[_Endpoint], unwanted: Collection[_Endpoint]) -> str:
-    more, less = _places(peer, wanted), _places(peer, unwanted)
+    more, less = _endpoints_text(peer, wanted), _endpoints_text(peer, unwanted)
     if more:
         return msg("its gateway has to lead {more} to a device", more)
     return msg("its gateway still leads {less}", less) if less else ""
@@ -265,7 +267,7 @@ def _is_of(peer: Peer, address: str) -> bool:
         return False
 
 
-def _places(peer: Peer, places: Iterable[_Endpoint]) -> str:
+def _endpoints_text(peer: Peer, places: Iterable[_Endpoint]) -> str:
     """Return devices' addresses for messages: ports if the address is single."""
     if len(peer.allowed_ips) == 1 and peer.allowed_ips[0].prefixlen == peer.allowed_ips[0].max_prefixlen:
         return ", ".join(msg("port {port}", port) for _, port in sorted(places, key=itemgetter(1)))

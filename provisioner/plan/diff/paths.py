@@ -188,6 +188,7 @@ def _all_same(comparison: Comparison) -> Iterator[Change]:
 
 
 def _path_change(comparison: Comparison, path: MediaPath, live: wire.PathAnswer | None) -> Change:
+    """Compare a path with the relay's file."""
     where = (path.province, path.facility)
     if live is None:
         reason = "the relay's file does not have it"
@@ -330,6 +331,7 @@ def with_quarantine(comparison: Comparison, changes: Iterator[Change]) -> Iterat
 
 
 def _quarantined_change(change: Change, quarantined: Quarantined) -> Change:
+    """Return the change of a quarantined path, with its next step."""
     if not change.pending and quarantined.lifted:
         reason = msg(
             "its quarantine since {since_text} is lifted: {device} is asked again with the same password",

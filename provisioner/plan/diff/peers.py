@@ -41,13 +41,13 @@ def peer_changes(comparison: Comparison) -> Iterator[Change]:
                 comparison.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where
             )
     for public_key in sorted(strangers):
-        yield _stranger(comparison, public_key, strangers[public_key])
+        yield _foreign_peer_removal(comparison, public_key, strangers[public_key])
     yield from (_losing_key(comparison, peer) for peer in comparison.peers_losing_key if peer.name.startswith(SITE))
 
 
 def _losing_key(comparison: Comparison, peer: Peer) -> Change:
     """Return the change of a site whose key stops working."""
-    impact, cut = _impact(comparison, peer.name, {str(network) for network in peer.allowed_ips})
+    impact, cut = _impact_of_loss(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = "it has a key with which the relay answers no more: it is dark until its package is installed"
     name = f"{LEFT}{peer.name.removeprefix(SITE)}"
     return Change(
@@ -87,6 +87,7 @@ def _old_key(comparison: Comparison, peer: Peer, strangers: Mapping[str, wire.Pe
 
 
 def _present_peer_change(comparison: Comparison, peer: Peer, live: wire.PeerAnswer) -> Change:
+    """Compare a peer with the live tunnel's peer of the same key."""
     differing = _peer_differences(comparison, peer, live)
     if not differing:
         reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
@@ -95,7 +96,7 @@ def _present_peer_change(comparison: Comparison, peer: Peer, live: wire.PeerAnsw
     if not lost and peer.name.startswith(SITE) and psk_is_renewed(comparison, peer, live):
         # Its gateway has the old one until somebody installs its new package there.
         lost = set(live["allowed_ips"])
-    impact, cut = _impact(comparison, peer.name, lost) if lost else (Impact.HOT, NOBODY)
+    impact, cut = _impact_of_loss(comparison, peer.name, lost) if lost else (Impact.HOT, NOBODY)
     reason = "; ".join(differing)
     return Change(
         comparison.spec.id,
@@ -129,6 +130,7 @@ def _listed(values: Iterable[str]) -> str:
 
 
 def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
+    """Return the change of a peer's public key."""
     if comparison.fleet.next_keys.get(peer.name.removeprefix(_RELAY)) in {peer.public_key, old}:
         reason = msg(
             "public key {old} → {public_key}: the relay changes its own key, and answers with both",
@@ -136,7 +138,7 @@ def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
             peer.public_key,
         )
         return Change(comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
-    impact, cut = _impact(comparison, peer.name, {str(network) for network in peer.allowed_ips})
+    impact, cut = _impact_of_loss(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = msg("public key {old} → {public_key}", old, peer.public_key)
     return Change(
         comparison.spec.id,
@@ -150,15 +152,15 @@ def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
     )
 
 
-def _stranger(comparison: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
+def _foreign_peer_removal(comparison: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
     """Return the removal of a peer that no site here has."""
     allowed = live["allowed_ips"]
     known_site = comparison.fleet.sites.get(public_key)
     if not known_site and (former := _former(comparison, public_key)):
-        return _of_former(comparison, public_key, live, former)
+        return _former_peer_removal(comparison, public_key, live, former)
     where = known_site or next(filter(any, (comparison.site_at(ip) for ip in allowed)), ("", ""))
     site = f"{SITE}{where[1]}" if where[1] else ""
-    impact, cut = _impact(comparison, site, set(allowed))
+    impact, cut = _impact_of_loss(comparison, site, set(allowed))
     if known_site:
         name, reason = site, msg("no path is pulled from {where} here from now on", where[1])
     else:
@@ -176,14 +178,14 @@ def _former(comparison: Comparison, public_key: str) -> str:
     return facility if f"{kind}{slash}" in {SITE, NEXT} else ""
 
 
-def _of_former(comparison: Comparison, public_key: str, live: wire.PeerAnswer, facility: str) -> Change:
+def _former_peer_removal(comparison: Comparison, public_key: str, live: wire.PeerAnswer, facility: str) -> Change:
     """Return the removal of a facility's former peer."""
     province, _ = next(
         (comparison.site_at(ip) for ip in live["allowed_ips"] if comparison.site_at(ip)[1] == facility), ("", "")
     )
     province = province or comparison.provinces.get(facility, "")
     short = f"{public_key[:_SHORT]}…"
-    impact, cut = _impact(comparison, f"{SITE}{facility}", set(live["allowed_ips"]))
+    impact, cut = _impact_of_loss(comparison, f"{SITE}{facility}", set(live["allowed_ips"]))
     if facility in comparison.fleet.cached_sites:
         reason = msg("{short} is a former key of the gateway of {facility}", short, facility)
     else:
@@ -196,7 +198,7 @@ def _of_former(comparison: Comparison, public_key: str, live: wire.PeerAnswer, f
     return Change(comparison.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, province, facility)
 
 
-def _impact(comparison: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
+def _impact_of_loss(comparison: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
     """Return the impact and readers if these addresses become unreachable."""
     if not lost:
         return Impact.HOT, NOBODY

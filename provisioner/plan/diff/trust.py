@@ -45,7 +45,7 @@ def trust_changes(comparison: Comparison) -> Iterator[Change]:
     if live is None:
         yield _change(comparison, FIRST, Action.CREATE, _host_text(desired))
         return
-    for name, action, reason in (*_trust_differences(live, desired), *_keys(live.keys, desired.keys)):
+    for name, action, reason in (*_trust_differences(live, desired), *_key_differences(live.keys, desired.keys)):
         yield _change(comparison, name, action, reason)
 
 
@@ -96,6 +96,7 @@ def _host_text(trust: Trust) -> str:
 
 
 def _trust_differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str]]:
+    """Yield wider trust: name, action, reason."""
     for name, before, now in (
         ("address", live.address, desired.address),
         ("SSH port", live.port, desired.port),
@@ -107,16 +108,16 @@ def _trust_differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Actio
         if before != now and now:
             yield name, Action.UPDATE, f"{before or 'none'} → {now}"
     for network in desired.ssh_from:
-        if not _within(network, live.ssh_from):
+        if not _is_within(network, live.ssh_from):
             yield msg("SSH from {network}", network), Action.CREATE, "new SSH could not come from there"
     for network in desired.publishers:
-        if not _within(network, live.publishers):
+        if not _is_within(network, live.publishers):
             yield msg("sites push from {network}", network), Action.CREATE, "that network could not push"
     for reader in (candidate for candidate in sorted(desired.readers) if not had_right(candidate, live.readers)):
         yield msg("reader {reader}", reader), Action.CREATE, "it could not read, or hold these secrets, before"
 
 
-def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple[str, Action, str]]:
+def _key_differences(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple[str, Action, str]]:
     """Yield changed keys of peers: the holder gets all their traffic.
 
     The former holder of the name, and of the address, is known. A gateway's next key is trusted once the host knows it,
@@ -147,6 +148,7 @@ def policy_changes(spec: HostSpec, live: AppliedPolicy | None, now: datetime) ->
 
 
 def _loosened_policy(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Iterator[tuple[str, Action, str]]:
+    """Yield each part of the policy that allows more: name, action, reason."""
     for name, number in desired.limits.items():
         if name in live.limits and number > live.limits[name]:
             yield (
@@ -213,7 +215,7 @@ def _is_covered(window: str, windows: Iterable[str], now: datetime) -> bool:
         return False
 
 
-def _within(network: str, networks: Iterable[str]) -> bool:
+def _is_within(network: str, networks: Iterable[str]) -> bool:
     """Return whether a network is inside others, ignoring invalid ones."""
     new = ip_network(network)
     for candidate in networks:

@@ -64,7 +64,7 @@ def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) 
 
     `live` and `desired` have hashes as keyed digests. `runtime` is `None` if the relay is not running.
     """
-    now, wanted = _entries(live), _entries(desired)
+    now, wanted = _users_by_name(live), _users_by_name(desired)
     changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
     texts = [_user_change_text(name, now.get(name), wanted.get(name)) for name in changed]
     reason = "; ".join(texts[:_MANY]) + (
@@ -88,7 +88,7 @@ def adds_access(live: object, desired: object) -> bool:
 
     A second entry of a desired user counts as another password, which is no mere addition.
     """
-    now, wanted = _entries(live), _entries(desired)
+    now, wanted = _users_by_name(live), _users_by_name(desired)
     return all(
         len(now.get(name, ())) == len(entries) and all(map(_has_all, now[name], entries))
         for name, entries in wanted.items()
@@ -107,7 +107,7 @@ def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
 
     MediaMTX ends a publisher whose login is replaced. `live` and `desired` have hashes as keyed digests.
     """
-    now, wanted = _entries(live), _entries(desired)
+    now, wanted = _users_by_name(live), _users_by_name(desired)
     changed: dict[str, PushChange] = {}
     for name, entries in wanted.items():
         had, path = now.get(name), _pushed_path(entries)
@@ -126,7 +126,7 @@ def _pushed_path(entries: list[Mapping[str, object]]) -> str:
     return str(right.get("path", "")) if is_his and isinstance(right, Mapping) else ""
 
 
-def _entries(setting: object) -> Entries:
+def _users_by_name(setting: object) -> Entries:
     """Return users by name from a host's untrusted answer."""
     users: dict[str, list[Mapping[str, object]]] = {}
     for user in setting if isinstance(setting, list | tuple) else ():

@@ -335,7 +335,7 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
     of_other_plans: list[Approval] = []
     for name, approval in sorted(files.items()):
         try:
-            verified = VerifiedApproval(approval, _proved(approval, plan))
+            verified = VerifiedApproval(approval, _verified_key(approval, plan))
         except ApprovalFormError as error:
             not_counted[name] = str(error)
             continue
@@ -346,7 +346,7 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
     lacking: list[StillNeeded] = []
     used: set[str] = set()
     for need in needs:
-        counting, reasons = _counting(need, signed, plan)
+        counting, reasons = _counting_approvals(need, signed, plan)
         used |= counting.keys()
         not_counted |= {name: reason for name, reason in reasons.items() if name not in not_counted}
         if unmet := _still_needed(need, counting.values(), plan.makers):
@@ -357,14 +357,14 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
     return Approved(tuple(lacking), counted, not_counted, tuple(newest))
 
 
-def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
+def _verified_key(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
     """Return the key of this inventory's valid approval, or raise `ApprovalFormError`."""
     if approval.inventory != plan.inventory:
         raise ApprovalFormError(f"is of the inventory {approval.inventory}, not of {plan.inventory}")
     return key_that_signed(approval)
 
 
-def _counting(
+def _counting_approvals(
     need: ApprovalNeed, signed: Mapping[str, VerifiedApproval], plan: PlanToApprove
 ) -> tuple[dict[str, VerifiedApproval], dict[str, str]]:
     """Return approvals that count for a need, and reasons against the others."""
@@ -382,13 +382,13 @@ def _refusal_of_approval(need: ApprovalNeed, verified: VerifiedApproval, plan: P
     if run := plan.used.get(replace(verified.approval, signature="")) or next(older, ""):
         return f"is of {verified.approval.at_text}, and run {run} has used it up"
     return (
-        _out_of_time(need.terms, verified.approval, plan.now)
+        _refusal_of_time(need.terms, verified.approval, plan.now)
         or _refusal_of_signer(need, verified, plan)
         or _refusal_of_role(need, verified)
     )
 
 
-def _out_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str:
+def _refusal_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str:
     if approval.at > now + _AHEAD:
         return f"is of {approval.at_text}, which is yet to come"
     if now >= approval.at + timedelta(hours=terms.valid_hours):

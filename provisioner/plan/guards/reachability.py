@@ -170,7 +170,7 @@ def _takes_change(limit: Limit, change: Change) -> bool:
 
 def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: HostFacts) -> Iterator[Problem]:
     """Yield warnings about a host before an apply."""
-    owner, block = _block(inventory, spec)
+    owner, block = _file_and_path(inventory, spec)
 
     def warning(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
         file_owner, path = at or (owner, block)
@@ -192,7 +192,7 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
             network,
             device,
         )
-        hint, pool = "move the pool, or remove the route", _pool(inventory, spec, network)
+        hint, pool = "move the pool, or remove the route", _pool_path(inventory, spec, network)
         yield warning("pool-routed-elsewhere", message, hint, ("inventory", pool) if pool else None)
     if spec.adopted is not None and spec.owner is not None and facts.owner and facts.owner.is_same(spec.owner):
         message = msg("{id} is this inventory's: what the lock says of taking it over is spent", spec.id)
@@ -229,7 +229,7 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         yield warning("host-port-taken", message, hint, at)
 
 
-def _block(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:
+def _file_and_path(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:
     """Return the file and path of a host."""
     if spec.relay is None:
         return f"centre/{spec.id}", ()
@@ -238,7 +238,7 @@ def _block(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:
     return f"carrier/{carrier.id}", ("relays", index)
 
 
-def _pool(inventory: Inventory, spec: HostSpec, network: str) -> KeyPath | None:
+def _pool_path(inventory: Inventory, spec: HostSpec, network: str) -> KeyPath | None:
     """Return the path of the pool around a network, if valid."""
     try:
         within = IPv4Network(network, strict=False)

@@ -260,7 +260,7 @@ def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
     """Return the port that `input` sees, after redirection by rules."""
     chain = ruleset.chains.get(_BEFORE)
     for rule in chain.rules if chain and packet.came_by != _LOOPBACK else ():
-        fits = [(_fit(statement), statement) for statement in rule.statements]
+        fits = [(_statement_test(statement), statement) for statement in rule.statements]
         if any(fit is None for fit, _ in fits) or not rule.verdict.startswith(_LEADS):
             raise unknown(f"{rule.matches} {rule.verdict}".strip())
         if all(fit(statement, packet) for fit, statement in fits if fit is not None):
@@ -275,7 +275,7 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
     while remaining:
         first, sources, targets = remaining.pop()
         for number, rule in enumerate(chain.rules[first:], first):
-            matched = _matched(ruleset, rule, replace(packet, sources=sources, targets=targets))
+            matched = _matching_packets(ruleset, rule, replace(packet, sources=sources, targets=targets))
             if matched is None:
                 continue
             outcomes.add(Ruling(rule.verdict == "accept", rule.comment))
@@ -289,9 +289,11 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
     return frozenset(outcomes)
 
 
-def _matched(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Matched | None:
+def _matching_packets(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Matched | None:
     """Return the packets that a rule matches, or `None`."""
-    if not all(fit(statement, packet) for statement in rule.statements if (fit := _fit(statement)) is not None):
+    if not all(
+        fit(statement, packet) for statement in rule.statements if (fit := _statement_test(statement)) is not None
+    ):
         return None
     sources, targets = packet.sources, packet.targets
     other_sources: list[Network] = []
@@ -300,16 +302,16 @@ def _matched(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Matched | None
         kind = statement.lastgroup or ""
         if kind in _OF_SOURCES:
             holds = _OF_SOURCES[kind](ruleset, statement)
-            sources, aside = _parted(sources, holds)
+            sources, aside = _split_networks(sources, holds)
             other_sources += aside
         elif kind in _OF_TARGETS:
             holds = _OF_TARGETS[kind](ruleset, statement, packet.port)
-            targets, aside = _parted(targets, holds)
+            targets, aside = _split_networks(targets, holds)
             other_targets += aside
     return _Matched(sources, Networks(other_sources), Networks(other_targets)) if sources and targets else None
 
 
-def _fit(statement: Statement) -> Callable[[Statement, NetPacket], bool] | None:
+def _statement_test(statement: Statement) -> Callable[[Statement, NetPacket], bool] | None:
     """Return a statement's test for all packets; `None` if about addresses."""
     kind = statement.lastgroup or ""
     if kind not in _FITS and kind not in _OF_SOURCES and kind not in _OF_TARGETS:
@@ -321,7 +323,7 @@ _Holds = Callable[[Network], bool | None]
 """Whether a network is contained; `None` if only a part is."""
 
 
-def _parted(networks: Networks, holds: _Holds) -> tuple[Networks, list[Network]]:
+def _split_networks(networks: Networks, holds: _Holds) -> tuple[Networks, list[Network]]:
     """Split networks into contained and other ones, halving partial ones."""
     inside: list[Network] = []
     outside: list[Network] = []

@@ -231,17 +231,19 @@ def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ..
 
 def internet_but(networks: Sequence[Network]) -> Outside:
     """Return the internet without some networks."""
-    return Outside(INTERNET, Networks(remainder for whole in EVERYWHERE for remainder in _without(whole, networks)))
+    return Outside(
+        INTERNET, Networks(remainder for whole in EVERYWHERE for remainder in _network_without(whole, networks))
+    )
 
 
-def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
+def _network_without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
     """Yield the rest of a network without others."""
     inside = next((n for n in networks if n.version == whole.version and n.overlaps(whole)), None)
     if inside is None:
         yield whole
     elif not whole.subnet_of(inside):  # type: ignore[arg-type]  # of one version
         for half in whole.subnets():
-            yield from _without(half, networks)
+            yield from _network_without(half, networks)
 
 
 def outcome(hops: Sequence[Hop]) -> Outcome:
@@ -326,7 +328,7 @@ def _chain(host: RuledHost, chain: str, packet: NetPacket) -> Hop:
     return Hop(f"{host.spec.id} {chain}", rulings(host.rules, chain, packet))
 
 
-def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
+def _tunnel_hop(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
     """Return WireGuard's verdict: only the allowed IPs of a peer pass."""
     allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
     inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
@@ -335,7 +337,7 @@ def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
     )
 
 
-def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
+def _login_hop(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
     """Return MediaMTX's verdict: a login works from its addresses only."""
     media = host.spec.media
     users = [user for user in media.users if user.action == action] if media else []
@@ -357,16 +359,16 @@ def _networks_of(user: User) -> Sequence[IPv4Network]:
     return [IPv4Network(address) for address in user.addresses] or [ANYWHERE]
 
 
-def _arrived(
+def _arrival_hops(
     host: RuledHost, service: Service, sources: Networks, came_by: str, at: int | None = None
 ) -> Iterator[Hop]:
     """Yield a host's verdicts on packets to its own service."""
     port = at or _port(host.spec, service)
     yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
     if service is Service.VIDEO:
-        yield _logins(host, sources)
+        yield _login_hop(host, sources)
     if service is Service.PUBLISH:
-        yield _logins(host, sources, "publish")
+        yield _login_hop(host, sources, "publish")
 
 
 def _user(host: RuledHost, program: Program) -> str:
@@ -397,7 +399,7 @@ def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outc
     if service is Service.PUBLISH:
         # Sites push over IPv4; no service listens there over IPv6.
         networks = Networks(network for network in networks if isinstance(network, IPv4Network)) or networks
-    return _at_ports(service, (outcome([*_arrived(host, service, networks, "", port)]) for port in ports))
+    return _at_ports(service, (outcome([*_arrival_hops(host, service, networks, "", port)]) for port in ports))
 
 
 def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
@@ -412,7 +414,9 @@ def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: 
 def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     """Judge traffic from behind a gateway to its own relay."""
     ports, interface = _ports(relay.spec, service), sites.interface
-    return _at_ports(service, (outcome([*_arrived(relay, service, sites.networks, interface, port)]) for port in ports))
+    return _at_ports(
+        service, (outcome([*_arrival_hops(relay, service, sites.networks, interface, port)]) for port in ports)
+    )
 
 
 def site_to_sites(sites: Sites, relay: RuledHost, target_sites: Sites, service: Service) -> Outcome:
@@ -430,8 +434,8 @@ def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: S
     return outcome(
         [
             _through(relay, sites.networks, to, _port(centre.spec, service), (sites.interface, tunnel)),
-            _tunnel(centre, f"relay/{relay.spec.id}", sites.networks),
-            *_arrived(centre, service, sites.networks, centre.spec.names.tunnel),
+            _tunnel_hop(centre, f"relay/{relay.spec.id}", sites.networks),
+            *_arrival_hops(centre, service, sites.networks, centre.spec.names.tunnel),
         ]
     )
 
@@ -455,9 +459,9 @@ def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, servi
     return outcome(
         [
             _leaves(relay, program, _own(centre), _port(centre.spec, service), interface=relay.spec.names.tunnel),
-            _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
-            _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
-            *_arrived(centre, service, _own(relay), centre.spec.names.tunnel),
+            _tunnel_hop(relay, f"centre/{centre.spec.id}", _own(centre)),
+            _tunnel_hop(centre, f"relay/{relay.spec.id}", _own(relay)),
+            *_arrival_hops(centre, service, _own(relay), centre.spec.names.tunnel),
         ]
     )
 
@@ -474,7 +478,9 @@ def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Out
     """
     addresses = _own(relay) if service is Service.VIDEO else _LOOPBACK
     port = _port(relay.spec, service)
-    return outcome([_leaves(relay, program, addresses, port, interface=_LO), *_arrived(relay, service, addresses, _LO)])
+    return outcome(
+        [_leaves(relay, program, addresses, port, interface=_LO), *_arrival_hops(relay, service, addresses, _LO)]
+    )
 
 
 def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
@@ -484,9 +490,9 @@ def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, servi
         outcome(
             [
                 _leaves(centre, program, _own(relay), port, interface=tunnel, protocol=protocol),
-                _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
-                _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
-                *_arrived(relay, service, _own(centre), relay.spec.names.tunnel, port),
+                _tunnel_hop(centre, f"relay/{relay.spec.id}", _own(relay)),
+                _tunnel_hop(relay, f"centre/{centre.spec.id}", _own(centre)),
+                *_arrival_hops(relay, service, _own(centre), relay.spec.names.tunnel, port),
             ]
         )
         for port in _ports(relay.spec, service)
@@ -501,7 +507,7 @@ def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites
         outcome(
             [
                 _leaves(centre, program, target.networks, target.port, interface=centre.spec.names.tunnel),
-                _tunnel(centre, f"relay/{relay.spec.id}", target.networks),
+                _tunnel_hop(centre, f"relay/{relay.spec.id}", target.networks),
                 _through(relay, _own(centre), target.networks, target.port, (tunnel, sites.interface)),
             ]
         )

@@ -207,7 +207,7 @@ class Reachability:
         entry = self._inventory.facilities.get(facility)
         return entry.province if entry else ""
 
-    def _groups(self, names: Iterable[str], relay: str) -> Iterator[Sites]:
+    def _site_groups(self, names: Iterable[str], relay: str) -> Iterator[Sites]:
         """Yield a relay's sites for each place."""
         sites = self._sites[relay]
         for name in names:
@@ -255,11 +255,11 @@ class Reachability:
         yield from self._flows_from_pushing(wanted)
 
     def _flows_from_outside(self, wanted: ReachQuery) -> Iterator[_Flow]:
-        for name, relay in _chosen(wanted.targets, "relays", self._relays):
+        for name, relay in _chosen_hosts(wanted.targets, "relays", self._relays):
             for outside in self._outsides(wanted.sources, relay.spec):
                 to_it = partial(roads.outside_to_host, outside, relay)
                 yield _Flow(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
-        for name, centre in _chosen(wanted.targets, "centres", self._centres):
+        for name, centre in _chosen_hosts(wanted.targets, "centres", self._centres):
             for outside in self._outsides(wanted.sources, centre.spec):
                 to_it = partial(roads.outside_to_host, outside, centre)
                 services = (*_OUTSIDE_A_CENTRE, Service.VIDEO) if centre.spec.hub else _OUTSIDE_A_CENTRE
@@ -268,21 +268,21 @@ class Reachability:
             if not wanted.takes(name):
                 continue
             for outside, sites in product(
-                self._outsides(wanted.sources, relay.spec), self._groups(wanted.targets, name)
+                self._outsides(wanted.sources, relay.spec), self._site_groups(wanted.targets, name)
             ):
                 through = partial(roads.outside_to_sites, outside, relay, sites)
                 yield _Flow(outside.name, None, sites.name, _services_of(sites), (name,), through)
 
     def _flows_from_centres(self, wanted: ReachQuery) -> Iterator[_Flow]:
-        pairs = product(_chosen(wanted.sources, "centres", self._centres), Program)
+        pairs = product(_chosen_hosts(wanted.sources, "centres", self._centres), Program)
         # MediaMTX's user is at hubs alone.
         for (centre_id, centre), program in (pair for pair in pairs if pair[1] in _OF_CENTRE or pair[0][1].spec.hub):
             source = f"centre/{centre_id}"
-            for name, relay in _chosen(wanted.targets, "relays", self._relays):
+            for name, relay in _chosen_hosts(wanted.targets, "relays", self._relays):
                 to_it = partial(roads.centre_to_relay, centre, program, relay)
                 yield _Flow(source, program, f"relay/{name}", roads.of_relay(relay.spec), (centre_id, name), to_it)
             for name, relay in self._relays.items():
-                for sites in self._groups(wanted.targets, name) if wanted.takes(centre_id, name) else ():
+                for sites in self._site_groups(wanted.targets, name) if wanted.takes(centre_id, name) else ():
                     through = partial(roads.centre_to_sites, centre, program, relay, sites)
                     yield _Flow(source, program, sites.name, _services_of(sites), (centre_id, name), through)
             if INTERNET in wanted.targets:
@@ -296,15 +296,15 @@ class Reachability:
                 )
 
     def _flows_from_relays(self, wanted: ReachQuery) -> Iterator[_Flow]:
-        for (relay_id, relay), program in product(_chosen(wanted.sources, "relays", self._relays), Program):
+        for (relay_id, relay), program in product(_chosen_hosts(wanted.sources, "relays", self._relays), Program):
             source = f"relay/{relay_id}"
-            for sites in self._groups(wanted.targets, relay_id) if wanted.takes(relay_id) else ():
+            for sites in self._site_groups(wanted.targets, relay_id) if wanted.takes(relay_id) else ():
                 to_them = partial(roads.relay_to_sites, relay, program, sites)
                 yield _Flow(source, program, sites.name, _services_of(sites), (relay_id,), to_them)
-            for name, centre in _chosen(wanted.targets, "centres", self._centres):
+            for name, centre in _chosen_hosts(wanted.targets, "centres", self._centres):
                 to_it = partial(roads.relay_to_centre, relay, program, centre)
                 yield _Flow(source, program, f"centre/{name}", OF_CENTRE, (relay_id, name), to_it)
-            if any(name == relay_id for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+            if any(name == relay_id for name, _ in _chosen_hosts(wanted.targets, "relays", self._relays)):
                 to_itself = partial(roads.relay_to_itself, relay, program)
                 yield _Flow(source, program, source, _OF_ITSELF, (relay_id,), to_itself)
             if INTERNET in wanted.targets:
@@ -314,12 +314,12 @@ class Reachability:
 
     def _flows_from_sites(self, wanted: ReachQuery) -> Iterator[_Flow]:
         for name, relay in self._relays.items():
-            for sites in self._groups(wanted.sources, name) if wanted.takes(name, *self._centres) else ():
+            for sites in self._site_groups(wanted.sources, name) if wanted.takes(name, *self._centres) else ():
                 yield from self._flows_from_sites_of(wanted, relay, sites)
 
     def _flows_from_pushing(self, wanted: ReachQuery) -> Iterator[_Flow]:
         """Yield routes of pushing sites, which have no tunnel, as the internet."""
-        for name, relay in _chosen(wanted.targets, "relays", self._relays):
+        for name, relay in _chosen_hosts(wanted.targets, "relays", self._relays):
             for outside in self._pushers(wanted.sources, name):
                 to_it = partial(roads.outside_to_host, outside, relay)
                 yield _Flow(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
@@ -342,15 +342,15 @@ class Reachability:
 
     def _flows_from_sites_of(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Flow]:
         relay_id = relay.spec.id
-        if any(name == relay_id for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+        if any(name == relay_id for name, _ in _chosen_hosts(wanted.targets, "relays", self._relays)):
             to_it = partial(roads.site_to_relay, sites, relay)
             yield _Flow(sites.name, None, f"relay/{relay_id}", roads.of_relay(relay.spec), (relay_id,), to_it)
-        for target_sites in self._groups(wanted.targets, relay_id):
+        for target_sites in self._site_groups(wanted.targets, relay_id):
             # A site's own packets stay behind its gateway.
             if len(sites.facilities | target_sites.facilities) > 1:
                 through = partial(roads.site_to_sites, sites, relay, target_sites)
                 yield _Flow(sites.name, None, target_sites.name, _services_of(target_sites), (relay_id,), through)
-        for name, centre in _chosen(wanted.targets, "centres", self._centres):
+        for name, centre in _chosen_hosts(wanted.targets, "centres", self._centres):
             to_centre = partial(roads.site_to_centre, sites, relay, centre)
             yield _Flow(sites.name, None, f"centre/{name}", OF_CENTRE, (relay_id, name), to_centre)
         if INTERNET in wanted.targets:
@@ -364,7 +364,7 @@ def _all_of(networks: Iterable[Networks]) -> Networks:
     return Networks(collapse_addresses(four))
 
 
-def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) -> Iterator[tuple[str, RuledHost]]:
+def _chosen_hosts(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) -> Iterator[tuple[str, RuledHost]]:
     """Yield hosts of a kind: all (`relays`) or one (`relay/…`)."""
     for place in places:
         singular, _, host_id = place.partition("/")

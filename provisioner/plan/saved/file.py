@@ -264,7 +264,7 @@ def warrant_in(data: bytes) -> Warrant:
             version=_text(document["by"]),
             desired=_texts(document["desired"]),
             planned=_texts(document["planned"]),
-            allow={_text(name): _number(value) for name, value in document["allow"].items()},
+            allow={_text(name): _checked_number(value) for name, value in document["allow"].items()},
             held=tuple(map(_text, document["held"])),
             requests={_text(host): _texts(request) for host, request in document["requests"].items()},
         )
@@ -285,7 +285,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _number(value: object) -> int:
+def _checked_number(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError("it is no whole number")
     return value

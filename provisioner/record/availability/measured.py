@@ -326,6 +326,7 @@ class _Clock:
         return self._known[key]
 
     def _look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
+        """Add a path's times look by look; return times and outages."""
         times, outages, previous, before = [0] * _NOT, 0, _UP, 0
         for index, kind in enumerate(kinds, first):
             times[kind] += self.stood[index + 1] - self.stood[index]
@@ -375,12 +376,15 @@ class _Sums:
         self._outages[group] += outages
 
     def measured(self) -> list[Measured]:
-        lengths = [paths * self._length for paths in self._paths]
-        _, *others = self._times
-        up = [looked - sum(known) for looked, *known in zip(self._looked, *others, strict=True)]
-        known = (up, *others[:-1])
-        unmeasured = (length - sum(times) for length, *times in zip(lengths, *known, strict=True))
-        return list(map(Measured, *known, unmeasured, self._outages))
+        """Return each group's times, in the fields of `Measured`."""
+        total_times = [paths * self._length for paths in self._paths]
+        _, *times_by_state = self._times
+        up = [
+            looked - sum(measured_times) for looked, *measured_times in zip(self._looked, *times_by_state, strict=True)
+        ]
+        measured_times = (up, *times_by_state[:-1])
+        unmeasured = (length - sum(times) for length, *times in zip(total_times, *measured_times, strict=True))
+        return list(map(Measured, *measured_times, unmeasured, self._outages))
 
 
 def together(groups: Collection[GroupTimes]) -> GroupTimes:
@@ -413,6 +417,7 @@ def group_times(
 def _times_by_group(
     group_by: GroupedBy, table: LookTable, span: Span, longest: timedelta, takes: Callable[[str, str], bool] | None
 ) -> Iterator[tuple[str, GroupTimes]]:
+    """Yield each group of a table with its times."""
     names, carriers = _group_names(group_by, table), table.carriers
     places: Sequence[int] = range(len(names))
     if takes is not None:

@@ -81,12 +81,12 @@ class ByPath(Mapping[str, _T], Generic[_T]):
 
     def __init__(
         self,
-        of: Mapping[str, _T],
+        values_by_path: Mapping[str, _T],
         damaged: Sequence[str] = (),
         unproved: int = 0,
         carriers: Mapping[str, str] | None = None,
     ) -> None:
-        self._of = of
+        self._of = values_by_path
         self.damaged = tuple(damaged)
         self.unproved = unproved
         self.carriers: Mapping[str, str] = carriers or {}
@@ -192,8 +192,8 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
         return LookTable((), (), (), b"", b"")
     listings = {id(sweep.listing): sweep.listing for sweep in reversed(ordered)}
     ranges = {list_id: listing.within(prefix) for list_id, listing in listings.items()}
-    paths, carriers = _latest(listings, ranges)
-    moves = {list_id: _moves(listing, ranges[list_id], paths) for list_id, listing in listings.items()}
+    paths, carriers = _latest_carriers(listings, ranges)
+    moves = {list_id: _byte_moves(listing, ranges[list_id], paths) for list_id, listing in listings.items()}
     marks = b"".join(
         _with_moved_columns(sweep.marks, moves[id(sweep.listing)], len(paths), _NOTHING) for sweep in ordered
     )
@@ -207,7 +207,9 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
     return LookTable(paths, carriers, moments, marks, causes, tuple(texts.places))
 
 
-def _latest(listings: Mapping[int, PathList], ranges: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _latest_carriers(
+    listings: Mapping[int, PathList], ranges: Mapping[int, range]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return all paths of the lists with their last carriers, sorted.
 
     `listings` come latest first. `ranges` has the indexes of the wanted paths in each list.
@@ -223,7 +225,7 @@ def _latest(listings: Mapping[int, PathList], ranges: Mapping[int, range]) -> tu
     return paths, tuple(carriers[path] for path in paths)
 
 
-def _moves(listing: PathList, cut: range, paths: Sequence[str]) -> tuple[Move, ...]:
+def _byte_moves(listing: PathList, cut: range, paths: Sequence[str]) -> tuple[Move, ...]:
     """Return which bytes of a sweep go where, in the fewest pieces."""
     if listing.paths[cut.start : cut.stop] == paths:
         return ((slice(cut.start, cut.stop), slice(0, len(paths))),)

@@ -56,7 +56,7 @@ def reasons(grounds: Grounds) -> tuple[Reason, ...]:
         *_successor_reasons(grounds),
         *_claim_reasons(grounds),
         *_duty_reasons(grounds),
-        *_of_other_orders(grounds),
+        *_other_order_reasons(grounds),
         *_block_reasons(grounds),
     )
 
@@ -193,6 +193,7 @@ def _left_on_host(facility: str, host: str, evidence: Evidence) -> str:
 
 
 def _progress_reasons(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
+    """Yield relays, proofs and the last check of an agreed plan."""
     if progress.agreed_on is None:
         return
     for relay in progress.relays:
@@ -320,7 +321,7 @@ def _duty_reasons(grounds: Grounds) -> Iterator[Reason]:
         yield Reason(text, position.file, position.line)
 
 
-def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
+def _other_order_reasons(grounds: Grounds) -> Iterator[Reason]:
     """Yield orders that name a day for the facility without binding it."""
     bound = {duty.order.ref for duty in grounds.duties}
     for index, order in enumerate(grounds.orders):

@@ -121,7 +121,7 @@ class FacilityStatus:
     @cached_property
     def next(self) -> str:
         """The next step."""
-        return _next(self.standing, self.pictures, self.evidence)
+        return _next_step_of(self.standing, self.pictures, self.evidence)
 
     @property
     def facility(self) -> Outline:
@@ -335,7 +335,7 @@ def _facility_status(orders: OrdersInForce, evidence: Evidence, now: datetime, f
     )
 
 
-def _next(progress: FacilityProgress, pictures: Pictures, evidence: Evidence) -> str:
+def _next_step_of(progress: FacilityProgress, pictures: Pictures, evidence: Evidence) -> str:
     """Return the next step; pictures that no longer come are first."""
     if progress.is_connected and pictures.is_up is False:
         noun = counted(pictures.cameras, "camera")

@@ -325,21 +325,21 @@ def _cells(row: Sequence[str | int], looks: Sequence[ParagraphLook]) -> list[str
 def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
     """Return a document's file, the same bytes for the same moment."""
     file = docx.Document()
-    _prepare(file)
+    _prepare_file(file)
     _lay_out(file.sections[0], across=False)
-    _mark(file, 0)
+    _add_placeholder(file, 0)
     texts = ["".join(parts_of(document))]
     for number, annex in enumerate(document.annexes, start=1):
         _lay_out(_begin_annex(file), across=True)
-        _mark(file, number)
+        _add_placeholder(file, number)
         texts.append("".join(annex_parts(document, annex, number if document.annexes[1:] else 0)))
-    _sign(file, document, as_of)
+    _set_title_and_date(file, document, as_of)
     out = io.BytesIO()
     file.save(out)
     return steady_zip(out.getvalue(), {"word/document.xml": lambda body: _with_texts_at_marks(body, texts)})
 
 
-def _prepare(file: DocxFile) -> None:
+def _prepare_file(file: DocxFile) -> None:
     """Remove unneeded parts of the library's empty file, and set the font."""
     for relations in (file.part.package.rels, file.part.rels):
         for name in [name for name, relation in relations.items() if relation.reltype.endswith(_UNWANTED)]:
@@ -383,7 +383,7 @@ def _sides(*, across: bool) -> tuple[int, int]:
     return (LONG_MM, SHORT_MM) if across else (SHORT_MM, LONG_MM)
 
 
-def _mark(file: DocxFile, number: int) -> None:
+def _add_placeholder(file: DocxFile, number: int) -> None:
     """Add a placeholder: moving thousands of rows in a tree takes minutes."""
     place = OxmlElement("w:p")
     place.set(qn("w:rsidR"), _mark_id(number))
@@ -399,7 +399,7 @@ def _begin_annex(file: DocxFile) -> Section:
     return section
 
 
-def _sign(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
+def _set_title_and_date(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
     """Set the file's title and date, without the user's name."""
     moment = as_of.astimezone(UTC).replace(tzinfo=None)
     properties = file.core_properties

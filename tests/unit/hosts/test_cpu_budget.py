@@ -128,7 +128,7 @@ def test_a_reader_that_has_told_makes_room_whatever_it_told(answer: ReadAnswer) 
         turn = StreamTurn(0, Login("127.0.0.1", 9, "probe", "x"), "a", None)
         one = stream_reader._Read(turn, reads)  # noqa: SLF001 (as it is begun)
         for _ in range(2):
-            one._tell(answer)  # noqa: SLF001
+            one._report_answer(answer)  # noqa: SLF001
     assert said == [answer]
     assert budget.has_capacity
 

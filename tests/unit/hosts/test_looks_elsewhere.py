@@ -100,7 +100,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(units, "active", lambda _name: "active")
     monkeypatch.setattr(device_probe, "foreign_chains", list)
     monkeypatch.setattr(relay, "log", lambda _since: "")
-    monkeypatch.setattr(deliveries, "_links", lambda _wanted: {})
+    monkeypatch.setattr(deliveries, "_counted_links", lambda _wanted: {})
     for wait in ("_LEAST_S", "_RETRY_S", "_AGAIN_SAMPLE_S"):
         monkeypatch.setattr(probe, wait, 0.0)
     return tmp_path
@@ -163,7 +163,7 @@ def test_a_relay_is_read_at_its_own_address_alone(host: Path, monkeypatch: pytes
 
 def test_a_place_that_is_not_installed_hides_no_other(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Any] = []
-    monkeypatch.setattr(reach, "_connect", lambda devices, *_: [*map(tried.append, devices), []][-1])
+    monkeypatch.setattr(reach, "_connect_all_at_once", lambda devices, *_: [*map(tried.append, devices), []][-1])
     monkeypatch.setattr(endpoints, "answers", lambda *_: [])
     monkeypatch.setattr(onvif, "query_devices", lambda devices, *_: {d["name"]: {"outcome": "silent"} for d in devices})
     names = {"hn/a/cam-1/sub": CAMERA, "hn/b/cam-1/sub": ("192.0.2.66", 22), "hn/c/cam-1/sub": OTHER_CAMERA}
@@ -281,8 +281,8 @@ class Reached:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.places: set[tuple[str, int]] = set()
         self.addresses: set[str] = set()
-        monkeypatch.setattr(reach, "_connect", self.connect)
-        monkeypatch.setattr(device_probe, "_answer", self.answer)
+        monkeypatch.setattr(reach, "_connect_all_at_once", self.connect)
+        monkeypatch.setattr(device_probe, "_first_bytes", self.answer)
         monkeypatch.setattr(readers, "read_all", self.read)
         monkeypatch.setattr(onvif, "query_devices", self.ask)
         monkeypatch.setattr(endpoints, "answers", self.ping)

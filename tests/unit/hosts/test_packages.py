@@ -158,6 +158,6 @@ def test_a_host_with_such_an_ffmpeg_says_so(tmp_path: Path, monkeypatch: pytest.
 def test_a_host_tells_its_system_by_its_os_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = tmp_path / "os-release"
     monkeypatch.setattr(machine, "_OS_RELEASE", release)
-    assert machine._system() == {"id": "", "version": "", "like": []}  # noqa: SLF001
+    assert machine._system_release() == {"id": "", "version": "", "like": []}  # noqa: SLF001
     release.write_text('# a comment\n\nNAME="X"\nVERSION_ID="21.3"\nID=\'linuxmint\'\nID_LIKE="ubuntu debian"\n')
-    assert machine._system() == {"id": "linuxmint", "version": "21.3", "like": ["ubuntu", "debian"]}  # noqa: SLF001
+    assert machine._system_release() == {"id": "linuxmint", "version": "21.3", "like": ["ubuntu", "debian"]}  # noqa: SLF001

@@ -93,7 +93,7 @@ def test_ffmpegs_decoders_are_told_apart_as_our_program_does(bare: BareMachine, 
 def test_a_system_is_told_as_our_program_does(bare: BareMachine, monkeypatch: pytest.MonkeyPatch, release: str) -> None:
     bare.write("etc/os-release", release)
     monkeypatch.setattr(machine, "_OS_RELEASE", bare.root / "etc/os-release")
-    assert seen(bare).system == machine._system()  # noqa: SLF001
+    assert seen(bare).system == machine._system_release()  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

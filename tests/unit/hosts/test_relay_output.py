@@ -109,7 +109,7 @@ def _as(uid: int, program: str, *words: object) -> list[str]:
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Place]:
     """The rules as a host loads them, between an interface of the tunnel's name and one of the carrier's network."""
-    monkeypatch.setattr(firewall, "_number", _UIDS.__getitem__)
+    monkeypatch.setattr(firewall, "_user_id", _UIDS.__getitem__)
     spec = fleets.state_of(inventories.inventory()).hosts["relay-viettel-1"]
     assert spec.firewall
     cameras = ((IPv4Address(CAMERA_AT), 10554), (IPv4Address(SITE), 10554), (IPv4Address(ROUTED), 554))

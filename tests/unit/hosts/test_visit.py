@@ -60,7 +60,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(source_log, "connections", lambda: None)
     monkeypatch.setattr(source_log, "last_errors", lambda *_a: {})
     monkeypatch.setattr(relay, "api", lambda _path: {"items": []})
-    monkeypatch.setattr(deliveries, "_links", lambda _wanted: {})
+    monkeypatch.setattr(deliveries, "_counted_links", lambda _wanted: {})
     monkeypatch.setattr(units, "active", lambda _name: "active")
     return {}
 

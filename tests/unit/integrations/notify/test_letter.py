@@ -9,7 +9,7 @@ import pytest
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.integrations.notify.mail import letter_of
-from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, Turn, news_for, scope_name
+from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NewsChange, news_for, scope_name
 from provisioner.integrations.notify.night import NightItem
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.nights import device, night, path, province_of
@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_device_itself_is_said_beside_its_paths_and_when_it
     news = news_for(VIETTEL, night((GOOD, clock)), NOTHING_KNOWN, province_of)
     last = LastNotice(scope_name(VIETTEL), news.notified)
     again = news_for(VIETTEL, night((GOOD, clock), 1), last, province_of)
-    assert (again.has_changed, [item.turn for item in again.items]) == (False, [Turn.STANDING])
+    assert (again.has_changed, [item.turn for item in again.items]) == (False, [NewsChange.STANDING])
     unasked = replace(night((GOOD,), 2), probed_devices=frozenset())
     silent = news_for(VIETTEL, unasked, last, province_of)
     assert (silent.has_changed, silent.items, silent.notified) == (False, (), news.notified)

@@ -273,7 +273,7 @@ def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypa
         asked.append((request, switched))
 
     monkeypatch.setattr(gate, "sessions", sessions)
-    monkeypatch.setattr(gate, "_evidence", evidence)
+    monkeypatch.setattr(gate, "_gather_evidence", evidence)
     request = {"paths": [1], "away": []}
     change = ApplyTransaction(cast("Any", {"restart": [paths.UNIT_MEDIAMTX], "gate": request}), tmp_path)
     hung = apply_module._look(change)  # noqa: SLF001
@@ -284,12 +284,12 @@ def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypa
     # What is read takes longest: it begins first.
     assert asked[1:] == [(request, False), True]
     facts = _facts_of() | {"relay": {}}
-    assert apply_module._hangs(facts, hung)  # noqa: SLF001
+    assert apply_module._relay_hangs(facts, hung)  # noqa: SLF001
     answer = {"paths": {}}
     well = apply_module._look(change)  # noqa: SLF001
-    assert not apply_module._hangs(facts, well)  # noqa: SLF001
+    assert not apply_module._relay_hangs(facts, well)  # noqa: SLF001
     facts["units"][paths.UNIT_MEDIAMTX]["active"] = "inactive"
-    assert not apply_module._hangs(facts, hung)  # noqa: SLF001
+    assert not apply_module._relay_hangs(facts, hung)  # noqa: SLF001
 
 
 _SLOW = {
