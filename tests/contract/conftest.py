@@ -99,8 +99,12 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     # On a host python3 runs the file as it is. Here its modules are compiled once, and not at each start.
     with zipfile.ZipFile(built) as archive:
         archive.extractall(modules)
-    assert compileall.compile_dir(modules, quiet=1)
-    target.write_text(f'#!/bin/sh\nexec {sys.executable} {modules} "$@"\n', encoding="utf-8")
+    assert compileall.compile_dir(modules, legacy=True, quiet=1)
+    with target.open("wb") as stream:
+        stream.write(f"#!{sys.executable}\n".encode())
+        with zipfile.ZipFile(stream, "w") as archive:
+            for path in sorted(modules.rglob("*.pyc")):
+                archive.write(path, path.relative_to(modules))
     target.chmod(0o755)
     return Engine(STANDIN, target, _version(target))
 

@@ -167,6 +167,8 @@ def dry_runs(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     def run(text: str) -> CompletedProcess[str]:
         return dry_run(engine, tmp_path_factory.mktemp("dry"), text)
 
+    # The first call of a worker removes and makes that folder, and is for one thread alone.
+    tmp_path_factory.getbasetemp()
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(texts, pool.map(run, texts.values()), strict=True))
 

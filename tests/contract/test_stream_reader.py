@@ -254,7 +254,8 @@ def test_looks_at_healthy_streams_end_with_the_second_key_picture(
         many = looked_at(server, paths, {**EARLY, "seconds": 28, "most_s": 28})
     for answer in many.values():
         picture = picture_of(answer)
-        assert 0.9 < picture["looked_s"] < 2 + LATE
+        # The first one may arrive late, and the look is shorter by that.
+        assert 0.5 < picture["looked_s"] < 2 + LATE
         assert (len(picture["differences"]), picture["packets"]["key_count"]) == (1, 2)
         assert picture["scene"]
         assert (picture["complaints"], picture["packets"]["gaps"], picture["packets"]["equal"]) == (0, 0, 0)

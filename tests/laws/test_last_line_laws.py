@@ -216,5 +216,5 @@ def test_a_verification_ends_with_its_worst_first(verdicts: list[Verdict], outco
     worst = next((v for v in SEVERITY if v in verdicts and v is not Verdict.UP), None)
     if worst is not None:
         assert f" {worst.value} on relay-1" in ending[0]
-    assert any("not read: relay-1" in sentence for sentence in ending) == (outcome != "answered")
+    assert any("not read, state unknown: relay-1" in sentence for sentence in ending) == (outcome != "answered")
     assert bool(ending) == (worst is not None or outcome != "answered")

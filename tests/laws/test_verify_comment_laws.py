@@ -160,7 +160,7 @@ def test_nothing_that_a_host_wrote_is_markup(result: VerifyResult) -> None:
     for token in tokens(verify_comment(result)):
         assert token.type.removesuffix("_open").removesuffix("_close") in ALLOWED, token
         if token.type in {"text", "html_block"}:
-            assert re.fullmatch(rf"(?:{OURS.pattern}|[/()])*", token.content, re.DOTALL), token.content
+            assert re.fullmatch(rf"(?:{OURS.pattern}|[/()→'])*", token.content, re.DOTALL), token.content
 
 
 def test_a_comment_on_a_country_is_bounded_and_says_what_it_leaves_out() -> None:
@@ -179,5 +179,6 @@ def test_what_is_not_up_is_named_with_its_cause() -> None:
     paths = (_path(0), down)
     text = verify_comment(VerifyResult("mediamtx 1.20.1", START, END, paths, incidents_of(paths)))
     assert "| `viettel` | 2 | 1 | 1 |" in text
-    assert "- **down** tunnel `site/kcl-0`: tunnel down, 1 path (`bac-giang/kcl-0/cam-1/sub`)" in text
+    step = Cause.TUNNEL_DOWN.next_step
+    assert f"- **down** tunnel `site/kcl-0`: tunnel down, 1 path → {step} (`bac-giang/kcl-0/cam-1/sub`)" in text
     assert "| `bac-giang/kcl-0/cam-1/sub` | down | tunnel down |" in text

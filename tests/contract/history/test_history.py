@@ -135,7 +135,7 @@ def test_inventories_in_one_database_know_nothing_of_each_other(history: History
 def test_a_run_ends_once_and_what_fails_leaves_nothing(history: History) -> None:
     fill(history)
     before = history.verify_chain()
-    with pytest.raises(StateError, match="cannot be written"):
+    with pytest.raises(StateError, match="has ended already"):
         history.end(make.run(2), make.ending(2))
     with pytest.raises(StateError, match="cannot be written"):
         history.end(make.run(3), make.ending(3, checks=(make.check(), make.check()), document={"a": 1}))

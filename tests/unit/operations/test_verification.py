@@ -180,7 +180,7 @@ def test_an_apply_that_cannot_be_recorded_does_not_begin(
     controller: Controller, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert controller.run("apply", "--yes", "--allow", "trust=4", **_unusable(tmp_path)) == 13
-    assert "cannot be opened" in capsys.readouterr().err
+    assert "cannot be taken" in capsys.readouterr().err
     assert {operation for operation, _ in controller.hosts.calls} == {"observe"}
 
 

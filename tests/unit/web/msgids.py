@@ -46,5 +46,5 @@ def _in_module(text: str) -> Iterator[Pair]:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         if name == "plural" and texts:
             yield texts[0], texts[1]
-        elif name == "t" and texts:
+        elif name in {"t", "translate"} and texts:
             yield texts[0], ""
