@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -105,6 +106,10 @@ def node_of_the_lab(
             one = made(NodePlace(deployment, folder, broker, broker_at, node_at))
             one.start()
             try:
+                # A new node refuses what was sent before its list of begun units began.
+                end_s = time.monotonic() + stretched(30)
+                while " works" not in one.journal and time.monotonic() < end_s:
+                    time.sleep(0.05)
                 yield one
             finally:
                 one.stop()
