@@ -51,10 +51,12 @@ class ReachError(Exception):
     Attributes:
         reason: a sentence without text of the server or personal addresses.
         lasting: whether a retry is useless.
+        status: the server's answer; 0 without one.
     """
 
-    def __init__(self, reason: str, hint: str, *, lasting: bool = False, attempts: int = 1) -> None:
+    def __init__(self, reason: str, hint: str, *, lasting: bool = False, attempts: int = 1, status: int = 0) -> None:
         super().__init__(reason)
+        self.status = status
         self.attempts = attempts
         self.reason = reason
         self.hint = hint
@@ -152,7 +154,9 @@ def try_often(attempt: Callable[[float], T], patience: HttpLimits) -> Reached[T]
             remaining_s = until - time.monotonic() - pause
             if error.lasting or number >= patience.attempts or remaining_s <= 0:
                 times = f" (tried {number} times)" if number > 1 else ""
-                raise ReachError(error.reason + times, error.hint, lasting=error.lasting, attempts=number) from None
+                raise ReachError(
+                    error.reason + times, error.hint, lasting=error.lasting, attempts=number, status=error.status
+                ) from None
         patience.pause(pause)
         pause *= _LONGER
 
@@ -394,7 +398,7 @@ def successful_answer(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
         raise ReachError(f"it answers {status}: it does not take what it is sent from here", hint, lasting=True)
     is_passing = status in {_TOO_MANY, _TIME_OUT} or status >= _FIRST_OF_SERVER
     hint = "see the server's own log" if is_passing else f"see that the address in {advice.place} is the right one"
-    raise ReachError(f"it answers {status}", hint, lasting=not is_passing)
+    raise ReachError(f"it answers {status}", hint, lasting=not is_passing, status=status)
 
 
 def _headers(request: Request) -> Mapping[str, str]:

@@ -117,8 +117,8 @@ class ForgeClient:
         answer = self._send_call(call)
         self.read_bytes += len(answer.body)
         if answer.is_cut:
-            error = self.refusal("it answers more than any merge request has", "see what stands at that address")
-            raise _TooMuchError(error.message, hint=error.hint, object=error.object)
+            reason, hint = "it answers more than any merge request has", "see what stands at that address"
+            raise self.refusal(reason, hint, _TooMuchError)
         if not answer.body.strip() or answer.status in call.accepted:
             return None
         try:
@@ -150,25 +150,21 @@ class ForgeClient:
             most_bytes=_MOST_BYTES,
         )
 
-        statuses = [0]
-
         def attempt(seconds: float) -> HttpAnswer:
             answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
-            statuses.append(answer.status)
             if answer.status in call.accepted:
                 return answer
             try:
                 return successful_answer(answer, _ADVICE)
             except ReachError as error:
-                raise ReachError(f"{error.reason}{self._words_in(answer)}", error.hint, lasting=error.lasting) from None
+                reason = f"{error.reason}{self._words_in(answer)}"
+                raise ReachError(reason, error.hint, lasting=error.lasting, status=error.status) from None
 
         try:
             return try_often(attempt, self._patience).value
         except ReachError as error:
-            failure = self.refusal(error.reason, error.hint)
-            if statuses[-1] in _REFUSED:
-                failure = RefusedCallError(failure.message, hint=failure.hint, object=failure.object)
-            raise failure from None
+            kind = RefusedCallError if error.status in _REFUSED else NoticeError
+            raise self.refusal(error.reason, error.hint, kind) from None
 
     def _words_in(self, answer: HttpAnswer) -> str:
         """Return a refusal's own words, in quotes, or empty."""
@@ -181,10 +177,10 @@ class ForgeClient:
             return ""
         return f", and says: {printable(' '.join(words.split()), _LONGEST_WORDS)}" if words.strip() else ""
 
-    def refusal(self, reason: str, hint: str) -> NoticeError:
+    def refusal(self, reason: str, hint: str, kind: type[NoticeError] = NoticeError) -> NoticeError:
         """Return the error of a call."""
         place = f"{self.place.kind} project {self.place.project}"
-        return NoticeError(f"{place} was not told: {reason}", hint=hint, object=self.place.project)
+        return kind(f"{place} was not told: {reason}", hint=hint, object=self.place.project)
 
 
 class Posted(StrEnum):
@@ -343,6 +339,8 @@ def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection
 def _label_keys(client: ForgeClient, family: str, names: Collection[str]) -> dict[str, str]:
     """Return labels' keys by name; make the missing labels."""
     dialect, known = client.dialect, dict[str, str]()
+    if dialect.listed_labels(1) is None:
+        return {name: name for name in names}
     for page in range(1, _MOST_PAGES + 1):
         call = dialect.listed_labels(page) if set(names) - set(known) else None
         if call is None:
@@ -352,9 +350,6 @@ def _label_keys(client: ForgeClient, family: str, names: Collection[str]) -> dic
             break
         known |= listed
     for name in sorted(set(names) - set(known)):
-        if dialect.listed_labels(1) is None:
-            known[name] = name
-            continue
         call = dialect.make_label(name, _COLOURS.get(name.removeprefix(family), _OTHER_COLOUR))
         known |= dialect.labels_in([client.ask(call)])
         if name not in known:
