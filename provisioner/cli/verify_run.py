@@ -31,7 +31,7 @@ from provisioner.operations.apply.verification import (
 from provisioner.operations.pipeline.session import Session, end_calls
 from provisioner.report.ci_formats import junit_report
 from provisioner.report.verify_html import html_page, verify_comment
-from provisioner.report.verify_text import text_report
+from provisioner.report.verify_text import incident_words, text_report
 from provisioner.verify.document import verify_in_parts
 from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.picture_mode import Looks
@@ -92,10 +92,8 @@ class ResultSoFar(FirstAnswerClock):
     def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
         """Print incidents, then how many paths are up."""
         say, after = self._say, round(seconds)
-        for one in incidents:
-            count = say.counted(len(one.paths), "path")
-            what = f"{say.word(one.layer)} {one.object}: {say.word(one.cause)}, {count}"
-            self._print(say("after {seconds} s: {incident}", seconds=after, incident=what))
+        for incident in incidents:
+            self._print(say("after {seconds} s: {incident}", seconds=after, incident=incident_words(incident, say)))
         paths = say.counted(of_paths, "path")
         self._print(say("after {seconds} s: {up} of {paths} up", seconds=after, up=up, paths=paths))
 

@@ -175,13 +175,17 @@ def _incident_lines(result: VerifyResult, say: Translator, *, detail: bool, colo
     if result.incidents:
         yield say("incidents: {count}", count=len(result.incidents))
     for incident in result.incidents:
-        count = f", {say.counted(len(incident.paths), 'path')}" if incident.paths else ""
-        subject = printable(f"{say.word(incident.layer)} {incident.object}: {say.word(incident.cause)}{count}")
         verdict = worst_of(by_name[name] for name in incident.paths)
         label = _word(verdict, say, width, color=color) if incident.paths else say("warning").ljust(width)
-        yield f"  {label}  {subject}"
+        yield f"  {label}  {incident_words(incident, say)}"
         lines = (*_since(result, incident, say), *_incident_details(incident, say, detail=detail))
         yield from (f"{' ' * (width + 4)}{line}" for line in lines)
+
+
+def incident_words(incident: Incident, say: Translator) -> str:
+    """Return an incident's object and cause, and its number of paths."""
+    count = f", {say.counted(len(incident.paths), 'path')}" if incident.paths else ""
+    return printable(f"{say.word(incident.layer)} {incident.object}: {say.word(incident.cause)}{count}")
 
 
 def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterator[str]:
