@@ -47,13 +47,16 @@ class Invocation:
     @property
     def inventory(self) -> Path:
         """The inventory's folder; `UsageError` if none is named."""
-        named = self.chosen or (
-            Path(self.env["PROVISIONER_INVENTORY"]) if self.env.get("PROVISIONER_INVENTORY") else None
-        )
-        if named is None:
+        if (named := self.named_inventory) is None:
             hint = "name its folder: -i DIR, before or after the command, or PROVISIONER_INVENTORY in the environment"
             raise UsageError("no inventory is named", hint=hint)
         return named
+
+    @property
+    def named_inventory(self) -> Path | None:
+        """The inventory's folder; `None` if none is named."""
+        variable = self.env.get("PROVISIONER_INVENTORY")
+        return self.chosen or (Path(variable) if variable else None)
 
     def refuse_tracked_links(self, *paths: Path | None, here: bool = False) -> None:
         """Refuse a person's paths over links of the inventory's checkout.
@@ -65,10 +68,9 @@ class Invocation:
         Raises:
             UsageError: a path follows such a link, whose target others may choose.
         """
-        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         for path in paths:
-            if path is not None and str(path) != "-" and (named or here):
-                refuse_tracked_link(path, self.inventory if named else Path())
+            if path is not None and str(path) != "-" and (self.named_inventory or here):
+                refuse_tracked_link(path, self.named_inventory or Path())
 
     def refuse_inside(self, folder: Path | None) -> None:
         """Refuse an output folder inside the inventory.
@@ -76,15 +78,13 @@ class Invocation:
         Raises:
             UsageError: it is there.
         """
-        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
-        if folder is not None and named and folder.resolve().is_relative_to(self.inventory.resolve()):
+        if folder is not None and self.named_inventory and folder.resolve().is_relative_to(self.inventory.resolve()):
             message = f"{folder} is inside the inventory {self.inventory}, which its files would make invalid"
             raise UsageError(message, hint="name a folder outside of it")
 
     def refuse_tracked_state(self) -> None:
         """Raise `StateError` for a state folder in Git, which may be forged."""
-        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
-        if not named or "://" in self.env.get(VARIABLE, ""):
+        if not self.named_inventory or "://" in self.env.get(VARIABLE, ""):
             return
         if is_tracked_path(folder := state_folder(self.env), self.inventory):
             hint = f"name a folder in {VARIABLE} that Git does not have, and take this one out of Git"
@@ -92,8 +92,8 @@ class Invocation:
 
     def refuse_tracked_configuration(self) -> None:
         """Raise `UsageError` for a configuration file in Git: others propose it."""
-        named, file = self.chosen or self.env.get("PROVISIONER_INVENTORY"), self.configuration.file
-        if file is not None and named and is_tracked_path(file, self.inventory):
+        file = self.configuration.file
+        if file is not None and self.named_inventory and is_tracked_path(file, self.inventory):
             message = (
                 f"{file} is a part of the inventory's checkout: whoever proposes a change would choose what it says"
             )
