@@ -297,10 +297,8 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
         raise UsageError(f"{request.person} does not approve as {printable(unknown_roles[0], _SHOWN)}", hint=hint)
     if not plan.changes:
         raise UsageError("the plan changes nothing: there is nothing to approve", hint="see that it is the right file")
-    # `apply --no-lockout-check` takes a plan that this one refuses.
-    refused = [(host, sentence) for policy, host, sentence in plan.refused if policy != "lock_out"]
-    if refused:
-        host, sentence = refused[0]
+    if plan.refused:
+        _, host, sentence = plan.refused[0]
         message = f"policy refuses this plan, and apply would with every approval: {printable(sentence)}"
         raise PolicyError(
             message, hint="make a plan that policy accepts (provisioner plan), and approve that", object=host
