@@ -98,6 +98,10 @@ def _present_peer_change(comparison: Comparison, peer: Peer, live: wire.PeerAnsw
         lost = set(live["allowed_ips"])
     impact, cut = _impact_of_loss(comparison, peer.name, lost) if lost else (Impact.HOT, NOBODY)
     reason = "; ".join(differing)
+    return _peer_update(comparison, peer, impact, reason, cut)
+
+
+def _peer_update(comparison: Comparison, peer: Peer, impact: Impact, reason: str, cut: Audience) -> Change:
     return Change(
         comparison.spec.id,
         Resource.PEER,
@@ -140,16 +144,7 @@ def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
         return Change(comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
     impact, cut = _impact_of_loss(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = msg("public key {old} → {public_key}", old, peer.public_key)
-    return Change(
-        comparison.spec.id,
-        Resource.PEER,
-        peer.name,
-        Action.UPDATE,
-        impact,
-        reason,
-        cut,
-        *_province_and_facility(comparison, peer),
-    )
+    return _peer_update(comparison, peer, impact, reason, cut)
 
 
 def _foreign_peer_removal(comparison: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
