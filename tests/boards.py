@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState, WorstOfDay

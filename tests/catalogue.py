@@ -24,7 +24,7 @@ import polib
 from provisioner.base.errors import Severity
 from provisioner.base.language.messages import Language, catalogue_file
 from provisioner.base.text import plural_of
-from provisioner.inventory.model import BlockReason
+from provisioner.inventory.model.connection import BlockReason
 from provisioner.inventory.policy_rules.judge import RegoTestEnd
 from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Action, Impact, Resource

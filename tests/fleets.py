@@ -18,16 +18,10 @@ from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate.allocation import allocate
-from provisioner.inventory.model import (
-    CarrierSecrets,
-    Credentials,
-    HubSecrets,
-    Inventory,
-    NextCertificate,
-    NextPsk,
-    Secrets,
-    device_of,
-)
+from provisioner.inventory.model.devices import device_of
+from provisioner.inventory.model.hosts import NextCertificate
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, Credentials, HubSecrets, NextPsk, Secrets
 from provisioner.inventory.new_secrets import certified, recorded
 from tests import inventories
 

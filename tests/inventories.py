@@ -19,7 +19,10 @@ from provisioner.inventory.files.positions import Places
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.load import load, valid_inventory
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Allocations, Facility, Inventory, Party
+from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.signed import signed_content
 
 TODAY = date(2021, 5, 9)

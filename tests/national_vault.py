@@ -16,7 +16,9 @@ from provisioner.base.secret import host_digest_key
 from provisioner.base.vault import SECRETS_ID, carrier_vault_id, encrypt
 from provisioner.inventory.allocate.allocation import carrier_of, devices_of
 from provisioner.inventory.files.edit import render_mapping
-from provisioner.inventory.model import Facility, Inventory, Operating, Secrets
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import Secrets
 from tests import fleets
 
 _HEADER = "# Invented logins.\n"

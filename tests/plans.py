@@ -14,7 +14,10 @@ from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate.allocation import devices_of
-from provisioner.inventory.model import Access, Allocations, Inventory, NextPsk, Secrets
+from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import NextPsk, Secrets
 from provisioner.inventory.renamed_ids import moved_secrets
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout.job import Job, RolloutOptions

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from provisioner.inventory.model import Inventory, path_name
 from provisioner.inventory.model.devices import StreamName
+from provisioner.inventory.model.facility import path_name
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.signed import signed_content
 from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
 from provisioner.record.entries import Ending, FacilityCheck, Operation, Run

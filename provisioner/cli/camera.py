@@ -14,7 +14,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.terminal import DAY
 from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish_edit
-from provisioner.inventory.model import Camera, Recorder, StreamName
+from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.operations.edit.cameras import (
     DeviceRequest,
     StreamRequest,

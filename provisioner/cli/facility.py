@@ -20,17 +20,9 @@ from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
 from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish_edit
-from provisioner.inventory.model import (
-    Access,
-    Facility,
-    GatewaySystem,
-    ManagingBody,
-    Operating,
-    Party,
-    SurveyVerdict,
-    UplinkKind,
-)
-from provisioner.inventory.model.facility import FacilityKind
+from provisioner.inventory.model.connection import Access, GatewaySystem, Party, SurveyVerdict, UplinkKind
+from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
+from provisioner.inventory.model.orders import ManagingBody
 from provisioner.operations.edit.facilities import (
     ConnectionPlanRequest,
     SurveyRequest,

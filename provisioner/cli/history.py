@@ -19,7 +19,7 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.inventory.model import Retention
+from provisioner.inventory.model.policy import Retention
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.questions.history import (
     CheckOptions,

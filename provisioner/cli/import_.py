@@ -46,7 +46,7 @@ from provisioner.inventory.geography.lookup import by_slug
 from provisioner.inventory.geography.province import SCHEMES, Province
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load_partial
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
 _path = ValidPath(path_type=Path)

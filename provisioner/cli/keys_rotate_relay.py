@@ -22,7 +22,7 @@ from provisioner.cli.support.question import Stop, make_sure, tell_before
 from provisioner.cli.support.results import applied_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stderr_of
-from provisioner.inventory.model import OwnKeyStage
+from provisioner.inventory.model.hosts import OwnKeyStage
 from provisioner.operations.apply.intent import Applied
 from provisioner.operations.edit.keys import OwnKeyRequest
 from provisioner.operations.keys.relay_key import (

@@ -20,7 +20,7 @@ from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
-from provisioner.inventory.model import GatewaySystem
+from provisioner.inventory.model.connection import GatewaySystem
 from provisioner.operations.pipeline.stages import rendered_files, site_packages
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_handed
 

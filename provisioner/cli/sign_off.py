@@ -22,7 +22,7 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import read_plan, session_of
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
-from provisioner.inventory.model import Party
+from provisioner.inventory.model.connection import Party
 from provisioner.inventory.signed import NAMESPACE
 from provisioner.operations.edit.sign_off import Agreement, Signed, made_signature, statement_of
 from provisioner.operations.edit.sign_off import sign_off as record_agreement

@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from provisioner.base.text import is_between
-from provisioner.inventory.model import ApprovedChanges, Inventory
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.policy import ApprovedChanges
 
 
 @dataclass(frozen=True, slots=True, order=True)

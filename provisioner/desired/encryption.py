@@ -9,7 +9,7 @@ from provisioner.base.errors import InventoryError
 from provisioner.base.secret import Secret
 from provisioner.desired.required import recorded
 from provisioner.desired.spec import ReaderEncryption
-from provisioner.inventory.model import ReaderTls
+from provisioner.inventory.model.hosts import ReaderTls
 
 if TYPE_CHECKING:
     from provisioner.base.certificate import ReaderCertificate

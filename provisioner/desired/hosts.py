@@ -51,18 +51,10 @@ from provisioner.desired.spec import (
     User,
     reader_ports,
 )
-from provisioner.inventory.model import (
-    Carrier,
-    CarrierSecrets,
-    Centre,
-    Connection,
-    Hub,
-    HubSecrets,
-    Inventory,
-    Relay,
-    Secrets,
-    path_name,
-)
+from provisioner.inventory.model.facility import Connection, path_name
+from provisioner.inventory.model.hosts import Carrier, Centre, Hub, Relay
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, HubSecrets, Secrets
 from provisioner.inventory.new_secrets import next_key_in_use
 from provisioner.inventory.renamed_ids import old_names
 

@@ -22,20 +22,11 @@ from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHo
 from provisioner.desired.trust import called_through, host_key_text
 from provisioner.inventory.geography.lookup import parts_of
 from provisioner.inventory.geography.province import SCHEMES
-from provisioner.inventory.model import (
-    Camera,
-    Carrier,
-    Centre,
-    Connection,
-    Facility,
-    Inventory,
-    Relay,
-    Secrets,
-    StreamName,
-    path_name,
-)
-from provisioner.inventory.model.hosts import JumpHost, Ssh
-from provisioner.inventory.model.inventory import InProvince
+from provisioner.inventory.model.devices import Camera, StreamName
+from provisioner.inventory.model.facility import Connection, Facility, path_name
+from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh
+from provisioner.inventory.model.inventory import InProvince, Inventory
+from provisioner.inventory.model.secrets import Secrets
 from provisioner.inventory.outline import OutlinedInventory
 from provisioner.inventory.renamed_ids import old_names
 

@@ -8,7 +8,8 @@ from provisioner.base.secret import owner_fingerprint
 from provisioner.desired.owner import Owner
 from provisioner.desired.required import digest_key_of_host
 from provisioner.desired.spec import HostSpec
-from provisioner.inventory.model import Inventory, Secrets
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import Secrets
 
 
 def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSpec:

@@ -15,17 +15,10 @@ from provisioner.desired.required import secret_of
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath, ProbedDevice, StreamSource
 from provisioner.inventory.allocate.allocation import probed_devices_of
 from provisioner.inventory.makes import behind, path_behind
-from provisioner.inventory.model import (
-    Connection,
-    Facility,
-    Inventory,
-    Secrets,
-    Stream,
-    StreamName,
-    accept_of,
-    device_of,
-    path_name,
-)
+from provisioner.inventory.model.devices import Stream, StreamName, accept_of, device_of
+from provisioner.inventory.model.facility import Connection, Facility, path_name
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import Secrets
 from provisioner.inventory.renamed_ids import old_names
 
 _SUB, _MAIN = StreamName.SUB, StreamName.MAIN

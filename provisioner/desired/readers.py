@@ -28,23 +28,11 @@ from provisioner.desired.limit import Limit, names_of_frozen
 from provisioner.desired.paths import pulled_by_site
 from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of
 from provisioner.desired.spec import ANYWHERE, RTSP_PORT, RTSPS_PORT, MediaPath, PushedStream, PushEnd, User
-from provisioner.inventory.model import (
-    BaseInventory,
-    Carrier,
-    CarrierSecrets,
-    Centre,
-    CentreAllocation,
-    ConnectionPlan,
-    Facility,
-    Hub,
-    Inventory,
-    ReaderTls,
-    RelayAllocation,
-    Secrets,
-    Viewer,
-    path_name,
-    relays_of,
-)
+from provisioner.inventory.model.connection import ConnectionPlan, relays_of
+from provisioner.inventory.model.facility import Facility, path_name
+from provisioner.inventory.model.hosts import Carrier, Centre, CentreAllocation, Hub, ReaderTls, RelayAllocation, Viewer
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.outline import Outline, PlanOutline
 
 _LONGEST = 80

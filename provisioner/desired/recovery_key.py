@@ -8,7 +8,9 @@ from contextlib import suppress
 from provisioner.base.errors import InventoryError, PolicyError, ProvisionerError, SecretsError
 from provisioner.base.recovery_key import BoxError, RecoveryPair, open_box, vouched
 from provisioner.base.secret import Secret
-from provisioner.inventory.model import Allocations, SealedKey, Secrets, Settings
+from provisioner.inventory.model.hosts import Allocations, SealedKey
+from provisioner.inventory.model.policy import Settings
+from provisioner.inventory.model.secrets import Secrets
 
 _SHOWN = 8
 _FROM_GIT = "take the file back from Git as it was when keys init wrote it; nothing was changed"

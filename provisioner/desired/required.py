@@ -8,15 +8,9 @@ from typing import TypeVar
 
 from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.secret import Secret, host_digest_key
-from provisioner.inventory.model import (
-    BaseInventory,
-    CarrierSecrets,
-    Centre,
-    Inventory,
-    Relay,
-    RelayAllocation,
-    Secrets,
-)
+from provisioner.inventory.model.hosts import Centre, Relay, RelayAllocation
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 
 T = TypeVar("T")
 

@@ -20,21 +20,11 @@ from provisioner.desired.paths import streams_of_site
 from provisioner.desired.readers import push_places, pushed_streams
 from provisioner.desired.required import recorded, secret_of
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL_MTU, SiteLink, SiteSpec
-from provisioner.inventory.model import (
-    Access,
-    BaseInventory,
-    CarrierSecrets,
-    Connection,
-    ConnectionPlan,
-    Facility,
-    GatewaySystem,
-    Inventory,
-    Operating,
-    Relay,
-    Secrets,
-    SiteAllocation,
-    relays_of,
-)
+from provisioner.inventory.model.connection import Access, ConnectionPlan, GatewaySystem, relays_of
+from provisioner.inventory.model.facility import Connection, Facility, Operating
+from provisioner.inventory.model.hosts import Relay, SiteAllocation
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.outline import Outline, PlanOutline
 
 _PSK = "pre-shared key"

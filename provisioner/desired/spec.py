@@ -20,7 +20,10 @@ from provisioner.base.secret import Secret
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.inventory.model import Access, GatewaySystem, JumpHost, MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model.connection import Access, GatewaySystem
+from provisioner.inventory.model.devices import StreamName
+from provisioner.inventory.model.hosts import JumpHost, Ssh
+from provisioner.inventory.model.policy import MediamtxArtefact
 
 SITE: Final = "site/"
 NEXT: Final = "next/"

@@ -19,7 +19,9 @@ from provisioner.desired.readers import viewer_user
 from provisioner.desired.sites import port_dialled
 from provisioner.desired.spec import SITE, DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
-from provisioner.inventory.model import Connection, Inventory, Secrets
+from provisioner.inventory.model.facility import Connection
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import Secrets
 
 NOTHING_HELD: Final[Mapping[str, FrozenFacility]] = MappingProxyType({})
 

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from provisioner.desired.approval_terms import ApprovalTerms, approval_terms
-from provisioner.inventory.model import Inventory, JumpHost, MediamtxArtefact, Policy, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.policy import MediamtxArtefact, Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import BinaryIO, Final
 from provisioner.base.errors import HostError
 from provisioner.base.files import make_own_folder, open_regular
 from provisioner.base.text import msg, printable
-from provisioner.inventory.model import MediamtxArtefact
+from provisioner.inventory.model.policy import MediamtxArtefact
 
 _GZIP: Final = b"\x1f\x8b"
 _MAGIC: Final = b"\x7fELF"

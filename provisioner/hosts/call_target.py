@@ -10,7 +10,7 @@ from provisioner.base.addresses import HostPlace, host_address
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, canonical_json
 from provisioner.desired.owner import Owner
-from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
 
 
 class CallTarget(Protocol):

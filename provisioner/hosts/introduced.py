@@ -13,7 +13,7 @@ from provisioner.base.errors import HostError, InventoryError
 from provisioner.desired.limit import HostLogin, host_logins
 from provisioner.inventory.files.revision import tree_of
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 
 _WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.yml"})
 

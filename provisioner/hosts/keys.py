@@ -25,7 +25,7 @@ from provisioner.hosts.answers import read_answer, unreadable_answer, wire
 from provisioner.hosts.bare_host import is_public_key
 from provisioner.hosts.identity import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
-from provisioner.inventory.model import SealedKey
+from provisioner.inventory.model.hosts import SealedKey
 
 KEYS_TIMEOUT_S = 60.0
 

@@ -49,7 +49,9 @@ from provisioner.importing.forms.forms import FORM_OF, FORMS
 from provisioner.importing.proposal.proposal import Proposal
 from provisioner.inventory.geography.lookup import by_slug
 from provisioner.inventory.geography.province import provinces
-from provisioner.inventory.model import Camera, Facility, Inventory, Recorder, StreamName
+from provisioner.inventory.model.devices import Camera, Recorder, StreamName
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import Inventory
 
 TemplateRow = Mapping[str, str]
 """A row: texts by column key."""

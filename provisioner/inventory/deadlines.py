@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from provisioner.base.text import aware, start_of
-from provisioner.inventory.model import DISTRICTS_ENDED, BaseInventory, Instruction, ManagingBody, ProvinceScheme
-from provisioner.inventory.model.inventory import InProvince
+from provisioner.inventory.model.inventory import BaseInventory, InProvince
+from provisioner.inventory.model.orders import DISTRICTS_ENDED, Instruction, ManagingBody
+from provisioner.inventory.model.policy import ProvinceScheme
 
 
 class Ordered(InProvince, Protocol):

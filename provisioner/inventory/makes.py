@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from provisioner.base.text import msg
-from provisioner.inventory.model import Camera, Facility, Make, Recorder, Stream, StreamName, channel_of
+from provisioner.inventory.model.devices import Camera, Make, Recorder, Stream, StreamName, channel_of
+from provisioner.inventory.model.facility import Facility
 
 
 @dataclass(frozen=True, slots=True)

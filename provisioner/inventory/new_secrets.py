@@ -8,17 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from provisioner.base.secret import Secret, host_digest_key
-from provisioner.inventory.model import (
-    Allocations,
-    CarrierSecrets,
-    CentreAllocation,
-    HubSecrets,
-    Inventory,
-    NextPsk,
-    Operating,
-    RelayAllocation,
-    Secrets,
-)
+from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.hosts import Allocations, CentreAllocation, RelayAllocation
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, HubSecrets, NextPsk, Secrets
 
 
 def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]]) -> Allocations:

@@ -12,28 +12,22 @@ from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocate.allocation import devices_of, probed_devices_of
-from provisioner.inventory.model import (
+from provisioner.inventory.model.base import Model, Slug, use_of
+from provisioner.inventory.model.connection import (
     Access,
-    BaseInventory,
     Blocked,
-    Camera,
     ClaimedConnection,
     ConnectionPlan,
-    Facility,
-    Inventory,
-    ManagingBody,
-    Model,
-    Operating,
     Party,
     PlanState,
-    ProvinceScheme,
-    Recorder,
-    Slug,
     SurveyVerdict,
-    accept_of,
     relays_of,
 )
-from provisioner.inventory.model.base import use_of
+from provisioner.inventory.model.devices import Camera, Recorder, accept_of
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.orders import ManagingBody
+from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content, unsigned_by
 
 

@@ -11,7 +11,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from provisioner.inventory.model import Allocations, CarrierSecrets, Move, Secrets, SiteAllocation, Tombstone
+from provisioner.inventory.model.hosts import Allocations, SiteAllocation, Tombstone
+from provisioner.inventory.model.policy import Move
+from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 
 DEVICE_DIGITS: Final = 2
 """Minimum number of digits in ids of cameras and recorders."""

@@ -30,8 +30,10 @@ from pydantic.main import IncEx
 
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.base.text import canonical_json
-from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Model, Party, Recorder, SignOff
-from provisioner.inventory.model.base import inner_model, use_of
+from provisioner.inventory.model.base import Model, inner_model, use_of
+from provisioner.inventory.model.connection import ConnectionPlan, Party, SignOff
+from provisioner.inventory.model.devices import Camera, Recorder
+from provisioner.inventory.model.facility import Facility
 
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"

@@ -18,7 +18,7 @@ from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Change, pending
 from provisioner.plan.diff import (
     Fleet,

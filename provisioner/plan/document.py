@@ -25,7 +25,7 @@ from provisioner.base.document import (
 )
 from provisioner.base.errors import Severity
 from provisioner.base.text import Document, LongList, counted, msg, named, printable
-from provisioner.inventory.model import ApprovedChanges, Limits
+from provisioner.inventory.model.policy import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff import SitePackageNeed

@@ -18,18 +18,11 @@ from provisioner.desired.spec import DesiredState, HostSpec, Peer, units_of
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts, no_frozen_parts
 from provisioner.inventory.allocate.allocation import devices_of
-from provisioner.inventory.model import (
-    Camera,
-    CarrierSecrets,
-    Credentials,
-    HubSecrets,
-    Inventory,
-    MediamtxArtefact,
-    NextPsk,
-    Secrets,
-    StreamName,
-    path_name,
-)
+from provisioner.inventory.model.devices import Camera, StreamName
+from provisioner.inventory.model.facility import path_name
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.policy import MediamtxArtefact
+from provisioner.inventory.model.secrets import CarrierSecrets, Credentials, HubSecrets, NextPsk, Secrets
 from provisioner.plan.diff.comparison import canonical, sentinel_of, settings_of
 from provisioner.plan.reach.packets import Ruleset, parse_ruleset
 

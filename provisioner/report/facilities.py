@@ -14,15 +14,10 @@ from provisioner.base.document import Count, Day, Known, Moment, MomentText, Pri
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model import (
-    BlockOwner,
-    BlockReason,
-    Camera,
-    Facility,
-    ManagingBody,
-    Operating,
-    Survey,
-)
+from provisioner.inventory.model.connection import BlockOwner, BlockReason, Survey
+from provisioner.inventory.model.devices import Camera
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.signed import Worth
 from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin
 from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus

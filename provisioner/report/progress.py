@@ -17,7 +17,10 @@ from pydantic import Field
 
 from provisioner.base.document import Count, Moment, Positive, Row, Said, absent
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating, SurveyVerdict, Zone
+from provisioner.inventory.model.connection import BlockReason, SurveyVerdict
+from provisioner.inventory.model.devices import Zone
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow, Span
 from provisioner.record.lifecycle.evidence import Verification

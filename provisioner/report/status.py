@@ -19,7 +19,7 @@ from provisioner.base.errors import Problem
 from provisioner.base.language import ENGLISH, Language, Translator, marked, translator
 from provisioner.base.text import VIETNAM, Document, LongList, local_time, printable
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model import Operating
+from provisioner.inventory.model.facility import Operating
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Evidence, Proof, Verification
 from provisioner.record.lifecycle.pictures import STALE_HOURS, Freshness, Pictures, freshness
 from provisioner.record.lifecycle.reasons import Reason

@@ -28,7 +28,9 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.geography.province import ProvinceError
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model import Camera, Facility, Inventory
+from provisioner.inventory.model.devices import Camera
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import OutlinedInventory
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState, WorstOfDay

@@ -19,7 +19,9 @@ from polib import pofile
 from provisioner.base.language import Language, Translator, translator
 from provisioner.base.text import VIETNAM, filled
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model import FacilityKind, ManagingBody, Operating, Zone
+from provisioner.inventory.model.devices import Zone
+from provisioner.inventory.model.facility import FacilityKind, Operating
+from provisioner.inventory.model.orders import ManagingBody
 from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
 from provisioner.verify.result import Cause, Layer, Verdict

@@ -20,7 +20,8 @@ from provisioner.base.vault import SECRETS_ID, VaultPasswords, encrypt
 from provisioner.inventory.files.edit import render_mapping, write_lock
 from provisioner.inventory.geography.province import provinces
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import Inventory, InventorySecrets
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import InventorySecrets
 from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
 from tests import fleets, inventories
 from tests.inventories import load_inventory

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import MediaPath, StreamSource
 from provisioner.hosts.answers import wire
-from provisioner.inventory.model import StreamName
+from provisioner.inventory.model.devices import StreamName
 from provisioner.operations.rollout.affected_paths import Served, Touched, device_of
 from provisioner.operations.rollout.answers import GateResult, Watch
 from provisioner.operations.rollout.gate import Decision, GateRules, GateVerdict, decide

@@ -23,7 +23,10 @@ from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.hosts.facts import HostFacts
-from provisioner.inventory.model import CarrierSecrets, Credentials, Facility, Inventory, Secrets, device_of
+from provisioner.inventory.model.devices import device_of
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, Credentials, Secrets
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.offline import facts_of_revision
 from provisioner.plan.plan import Basis, Plan

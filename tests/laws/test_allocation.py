@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from provisioner.inventory.allocate.allocation import allocate
 from provisioner.inventory.files.edit import render_lock
 from provisioner.inventory.files.yaml import parse
-from provisioner.inventory.model import Access, Allocations, Inventory
+from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import Inventory
 from tests import inventories as make
 
 NAMES = [f"kcl-bg-{number:03}" for number in range(1, 8)]

@@ -12,7 +12,7 @@ from provisioner.desired.spec import HostKind
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.inventory.model import SealedKey
+from provisioner.inventory.model.hosts import SealedKey
 from provisioner.operations.rollout.dispatcher import MemoryJournal
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions

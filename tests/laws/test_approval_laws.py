@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
-from provisioner.inventory.model import ApprovedChanges
+from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.approvals import (
     APPROVAL_NAMESPACE,

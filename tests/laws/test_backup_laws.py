@@ -16,7 +16,7 @@ from provisioner.desired.render.host import render_host
 from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import link_ends, package_digest, site_spec
 from provisioner.desired.state import desired_state
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import signed_content
 from provisioner.verify.memory import swept_paths

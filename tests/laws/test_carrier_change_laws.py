@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.allocate.allocation import allocate
-from provisioner.inventory.model import Allocations, Inventory
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import Inventory
 from tests import fleets
 from tests import inventories as make
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.limit import Limit
 from provisioner.desired.state import desired_state
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.change import Change, Resource
 from provisioner.plan.offline import facts_of_revision, placeholders

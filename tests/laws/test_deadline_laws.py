@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from provisioner.base.text import VIETNAM, start_of
 from provisioner.inventory.deadlines import Duty, OrdersInForce, Timeliness, duties_of, governing_duty, timeliness
-from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.orders import Instructions, ManagingBody
 from tests import inventories as make
 
 DAYS = st.dates(date(2021, 5, 1), date(2021, 7, 1))

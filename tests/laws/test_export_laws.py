@@ -17,8 +17,10 @@ from provisioner.cli.export import export
 from provisioner.cli.schemas import document_schema
 from provisioner.inventory.geography.lookup import by_slug
 from provisioner.inventory.geography.province import SCHEMES, Province
-from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
+from provisioner.inventory.model.connection import BlockReason
+from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import InProvince
+from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.outline import outline_of, outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.availability.measured import (

@@ -17,8 +17,9 @@ from pydantic import Field
 from provisioner.base.text import canonical_json
 from provisioner.cli.support.options import field_options
 from provisioner.inventory import outline
-from provisioner.inventory.model import Camera, Facility, Model, Recorder, Stream, Zone
-from provisioner.inventory.model.base import Day, LanAddress, Slug, Text, Use, inner_model, use_of
+from provisioner.inventory.model.base import Day, LanAddress, Model, Slug, Text, Use, inner_model, use_of
+from provisioner.inventory.model.devices import Camera, Recorder, Stream, Zone
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import WITHHELD, text_keys, texts_in, with_texts
 from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import agreed_on, signed_content, stale_sign_offs

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from provisioner.base.errors import Problem
 from provisioner.base.frozen import FrozenFacility
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
-from provisioner.inventory.model import Access, Inventory
+from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action
 from provisioner.plan.document import plan_document
 from provisioner_host.state import frozen as host_held

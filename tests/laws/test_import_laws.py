@@ -30,7 +30,8 @@ from provisioner.importing.tables.records import read_records
 from provisioner.importing.write import TemplateContent, decimal_text
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Inventory, Zone
+from provisioner.inventory.model.devices import Zone
+from provisioner.inventory.model.inventory import Inventory
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 

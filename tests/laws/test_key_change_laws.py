@@ -9,7 +9,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.sites import present_psk
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
-from provisioner.inventory.model import CarrierSecrets, NextPsk, Secrets
+from provisioner.inventory.model.secrets import CarrierSecrets, NextPsk, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
 from provisioner.operations.keys.progress import KeyStage, stage_of
 from provisioner_host.machine import paths

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import outline_of, outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence

@@ -27,7 +27,10 @@ from provisioner.inventory.loader import parallel
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import Site, read_site, validated_text
-from provisioner.inventory.model import Allocations, Facility, Inventory, relays_of
+from provisioner.inventory.model.connection import relays_of
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import Outline, outlined
 from provisioner.inventory.signed import agreed_on, proofs_of, signed_content, unsigned_by
 from provisioner.report.problem_catalogue import CATALOGUE

@@ -16,7 +16,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.render.quote import flow, source_url
 from provisioner.desired.spec import StreamSource
 from provisioner.inventory.makes import MAKES, rtsp_path
-from provisioner.inventory.model import StreamName
+from provisioner.inventory.model.devices import StreamName
 from provisioner_host.machine import shell, stream_logins
 from provisioner_host.relay import relay, source_log
 from tests.hostile import CAMERA, VIEWER

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provisioner.importing.forms.choices import MAKES as CHOICE
 from provisioner.importing.forms.choices import word_key
 from provisioner.inventory.makes import MAKES, rtsp_path
-from provisioner.inventory.model import Make, StreamName
+from provisioner.inventory.model.devices import Make, StreamName
 
 makes = st.sampled_from(sorted(MAKES))
 channels = st.integers(1, 256)

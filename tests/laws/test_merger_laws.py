@@ -13,7 +13,8 @@ from provisioner.desired.spec import DesiredState
 from provisioner.inventory.allocate.allocation import allocate
 from provisioner.inventory.geography.lookup import by_slug, merged_into, unit_today
 from provisioner.inventory.geography.province import provinces
-from provisioner.inventory.model import Inventory, ProvinceScheme
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.reachability import outside_of
 from tests import fleets

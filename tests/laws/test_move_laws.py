@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate.allocation import allocate, devices_of
-from provisioner.inventory.model import Inventory, Move
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.policy import Move
 from provisioner.inventory.new_secrets import completed
 from provisioner.inventory.renamed_ids import moved_secrets, old_names
 from provisioner.plan.change import Action, Resource, cut_by

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import outline_of
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import Ending, FacilityCheck, Operation

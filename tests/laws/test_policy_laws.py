@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM
-from provisioner.inventory.model import Limits, Policy
+from provisioner.inventory.model.policy import Limits, Policy
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import LIMITS, MEASURES, PlanInQuestion, lost_paths, parse_allowances, refusals_of
 

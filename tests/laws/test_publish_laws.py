@@ -19,7 +19,7 @@ from provisioner.desired.readers import publish_password
 from provisioner.desired.render.host import render_host
 from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import package_digest, site_spec
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner_host.relay import relay as host_relay
 from tests import fleets, inventories
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from provisioner.desired.render.host import NFT_FILE, TUNNEL_FILE, WG_FILE
 from provisioner.desired.sites import link_ends
 from provisioner.desired.state import desired_state
-from provisioner.inventory.model import Inventory, NextRelayKey, OwnKeyStage
+from provisioner.inventory.model.hosts import NextRelayKey, OwnKeyStage
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.edit.keys import at_stage, with_key_taken, with_own_next_key
 from provisioner.plan.reach.packets import parse_ruleset
 from provisioner_host.tunnel import interface, second_tunnel

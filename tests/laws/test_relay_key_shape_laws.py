@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from provisioner.desired.render.host import NFT_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import link_ends, package_digest, site_spec
-from provisioner.inventory.model import Inventory, NextRelayKey, OwnKeyStage
+from provisioner.inventory.model.hosts import NextRelayKey, OwnKeyStage
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.edit.keys import with_own_next_key
 from tests import fleets, inventories
 

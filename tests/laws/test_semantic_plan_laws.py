@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.terminal import Terminal
 from provisioner.desired.limit import Limit
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action, Impact, Resource, cut_by
 from provisioner.plan.document import plan_document
 from provisioner.plan.saved.file import saved_text

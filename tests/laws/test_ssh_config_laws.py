@@ -20,7 +20,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.early_start import CONFIG
 from provisioner.hosts.ansible.play import own_key
 from provisioner.hosts.ansible.ssh_config import ALONE, KNOWN_HOSTS, LINKS, OwnKey, ssh_files
-from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
 from tests.hostile import MERGE_REQUEST
 from tests.unit.operations.rollout.world import state
 

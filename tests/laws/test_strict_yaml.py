@@ -29,7 +29,7 @@ from provisioner.inventory.files.yaml import (
 )
 from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.loader.site import MAX_FILE_BYTES, read
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model.facility import Facility
 from tests import inventories as make
 
 EXAMPLE = Path(__file__).parents[2] / "inventories" / "example"

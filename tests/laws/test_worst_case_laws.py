@@ -48,7 +48,8 @@ from provisioner.inventory.files.layout import File
 from provisioner.inventory.files.revision import keys_since, revision
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import site_of
-from provisioner.inventory.model import Facility, MailSecurity
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.receivers import MailSecurity
 from provisioner.inventory.policy_rules.file import MOST_FILES, RegoFile
 from provisioner.inventory.policy_rules.judge import rego_problems
 from provisioner.operations.apply.silences import Silence, SilencedServer, SilenceText, renew_silence

@@ -18,7 +18,7 @@ from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget, TargetHost
 from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
-from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import ExchangeKey, new_exchange_key
 from provisioner.nodes.jetstream import Mailbox

@@ -18,7 +18,7 @@ from provisioner.base.ssh_signature import fingerprint_of, ssh_text
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, HostKeyScans, host_key_of, is_host_key_line, show_key_call
 from provisioner.hosts.runner import CallOutcome, HostAnswer, OpenRunner
-from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.nodes.node import NodeRules
 from tests.hostile import NODE
 from tests.nodes.broker import broker_of

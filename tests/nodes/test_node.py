@@ -16,7 +16,7 @@ import pytest
 from provisioner.base.addresses import HostName
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
-from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.nodes import controller as controller_module
 from provisioner.nodes import node as node_module
 from provisioner.nodes.broker import broker_status_line

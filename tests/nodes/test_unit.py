@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from provisioner.base.addresses import HostName
 from provisioner.desired.owner import Owner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
-from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_report, pack_unit, report_in, unit_in
 from tests.hostile import NODE
 from tests.nodes.carrying import HOST_KEY, host_of

@@ -34,7 +34,7 @@ from provisioner.importing.contacts.store import (
 )
 from provisioner.inventory.geography.province import UnknownProvinceError
 from provisioner.inventory.loader.load import load_partial
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 
 if TYPE_CHECKING:
     from provisioner.web.app import Contacts

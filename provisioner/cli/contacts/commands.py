@@ -45,7 +45,7 @@ from provisioner.importing.contacts.checks import (
 from provisioner.importing.contacts.erasure import Erasure, Person, SearchTerm
 from provisioner.importing.contacts.renewal import Renewal
 from provisioner.importing.contacts.store import in_order, provinces_in, read_contacts, valid_contacts, vault_id
-from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.model.facility import Facility, Operating
 
 
 @click.command()

@@ -13,7 +13,7 @@ from typing import Final
 from provisioner.desired.access.address_map import NatMapAccess, PortMapAccess
 from provisioner.desired.access.mode import LinkedSite, SiteAccess, linked_site
 from provisioner.desired.access.untunnelled import PublishAccess, RoutedAccess
-from provisioner.inventory.model import Access
+from provisioner.inventory.model.connection import Access
 
 __all__ = ["ACCESS", "Access", "LinkedSite", "SiteAccess", "linked_site"]
 

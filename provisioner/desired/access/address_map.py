@@ -17,7 +17,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.desired.access.mode import LinkedSite, device_endpoint, device_places
 from provisioner.desired.required import recorded
-from provisioner.inventory.model import Facility, SiteAllocation
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import SiteAllocation
 
 _PREFIX = "the prefix of its devices"
 

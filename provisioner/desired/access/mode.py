@@ -9,7 +9,9 @@ from typing import NamedTuple, Protocol
 
 from provisioner.desired.required import recorded
 from provisioner.desired.spec import DeviceMap
-from provisioner.inventory.model import Connection, Facility, Inventory, SiteAllocation
+from provisioner.inventory.model.facility import Connection, Facility
+from provisioner.inventory.model.hosts import SiteAllocation
+from provisioner.inventory.model.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from typing import NoReturn
 
 from provisioner.desired.access.mode import DeviceEndpoint, LinkedSite, device_endpoint, device_places
 from provisioner.desired.required import recorded
-from provisioner.inventory.model import Facility, SiteAllocation
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import SiteAllocation
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from provisioner.desired.spec import (
     Tunnel,
     User,
 )
-from provisioner.inventory.model import MediamtxArtefact
+from provisioner.inventory.model.policy import MediamtxArtefact
 
 _PULLED: Final[dict[str, object]] = {"rtspTransport": "tcp"}
 # The start timeout is above readTimeout, else a camera that hangs leaves no line in the log.

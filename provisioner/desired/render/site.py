@@ -17,7 +17,7 @@ from provisioner.base.text import endpoint_text, start_of
 from provisioner.desired.render.host import RenderedFile, certificate_pairs, fill, pushed_lines
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, SiteSpec
-from provisioner.inventory.model import Access, GatewaySystem
+from provisioner.inventory.model.connection import Access, GatewaySystem
 
 ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
 """Systems without their usual file during a key change. Its import would combine next pre-shared keys with the present

@@ -50,7 +50,7 @@ from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.identity import claims_of, with_owner
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.hosts.unreachable import DIRECT, SshRoute, route_to, unreachable_by
-from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.hosts import JumpHost, Ssh
 
 SEAL = "PROVISIONER-CALL "
 """The start of the line before a sealed bundle; hosts use the same word."""

@@ -18,8 +18,8 @@ from pathlib import Path
 from provisioner.base.addresses import HostName, is_host_name
 from provisioner.base.errors import HostError
 from provisioner.hosts.call_target import CallTarget
-from provisioner.inventory.model import Ssh
 from provisioner.inventory.model.base import HOST_KEY_FORM
+from provisioner.inventory.model.hosts import Ssh
 
 # Texts allowed in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")

@@ -28,7 +28,7 @@ from provisioner.importing.contacts.fields import (
 )
 from provisioner.importing.contacts.store import ROLE_LABELS, Contact, ContactsFile, Role, file_of, revealed
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.model.facility import Facility, Operating
 
 _COLUMNS = (
     ("STT", 6),

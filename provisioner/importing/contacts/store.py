@@ -29,8 +29,8 @@ from provisioner.inventory.files.layout import PlacesIn
 from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Model, Party
-from provisioner.inventory.model.base import Day, Slug
+from provisioner.inventory.model.base import Day, Model, Slug
+from provisioner.inventory.model.connection import Party
 
 PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
 """Fields that are masked in memory; facility, role and days are not personal."""

@@ -15,21 +15,19 @@ from provisioner.base.vietnamese import fold
 from provisioner.importing.contacts.store import ROLE_LABELS, Role
 from provisioner.inventory import makes
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
-from provisioner.inventory.model import (
+from provisioner.inventory.model.connection import (
     BlockOwner,
     BlockReason,
-    Codec,
-    FacilityKind,
-    Make,
-    ManagingBody,
-    Operating,
+    LoginState,
     Party,
-    StreamName,
+    RtspState,
     SurveyVerdict,
+    UplinkAddress,
     UplinkKind,
-    Zone,
 )
-from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.inventory.model.devices import Codec, Make, StreamName, Zone
+from provisioner.inventory.model.facility import FacilityKind, Operating
+from provisioner.inventory.model.orders import ManagingBody
 
 
 class DeviceKind(StrEnum):

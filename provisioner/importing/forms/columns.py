@@ -19,7 +19,7 @@ from provisioner.base.vietnamese import clean, fold
 from provisioner.importing.forms import values
 from provisioner.importing.forms.choices import Choice, word_key
 from provisioner.importing.forms.values import CellReader, read_day
-from provisioner.inventory.model import Model
+from provisioner.inventory.model.base import Model
 
 _PASSWORD_HEADERS = ("matkhau", "password", "passwd", "passcode", "pwd", "matma", "maxacminh", "safetycode")
 _SAFE_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:[.,][0-9]{1,4})?")

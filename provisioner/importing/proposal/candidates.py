@@ -28,7 +28,8 @@ from provisioner.importing.proposal.identity import (
 from provisioner.importing.tables.records import ReadRow
 from provisioner.inventory.geography.lookup import by_code, by_name, merged_into, read_province, similar
 from provisioner.inventory.geography.province import SCHEMES, ContradictoryProvinceError, Province, ProvinceError
-from provisioner.inventory.model import Facility, Inventory, Operating
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.inventory import Inventory
 
 _CACHED = 65_536
 _LEAST_FOR_A_TYPO = 6

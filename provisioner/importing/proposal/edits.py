@@ -14,21 +14,10 @@ from provisioner.importing.tables.records import ReadRow
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import parse
-from provisioner.inventory.model import (
-    Blocked,
-    Camera,
-    Capacity,
-    Facility,
-    Gateway,
-    Location,
-    Model,
-    Recorder,
-    Stream,
-    Streams,
-    Survey,
-    Uplink,
-)
-from provisioner.inventory.model.connection import CameraCount
+from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.connection import Blocked, CameraCount, Gateway, Survey, Uplink
+from provisioner.inventory.model.devices import Camera, Recorder, Stream, Streams
+from provisioner.inventory.model.facility import Capacity, Facility, Location
 from provisioner.inventory.model.free_texts import text_keys
 
 FieldPath = tuple[str, ...]

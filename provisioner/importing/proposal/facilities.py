@@ -11,7 +11,8 @@ from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft, FieldPath
 from provisioner.importing.proposal.identity import unit_part
 from provisioner.importing.tables.records import ReadRow
-from provisioner.inventory.model import Capacity, Facility, Location, Operating, Survey
+from provisioner.inventory.model.connection import Survey
+from provisioner.inventory.model.facility import Capacity, Facility, Location, Operating
 
 _PLAIN = tuple(key for key in FACILITIES.fields_of(Facility) if key != "province")
 _LOCATION = FACILITIES.fields_of(Location)

@@ -15,7 +15,7 @@ from provisioner.importing.proposal.contacts import ContactsDraft
 from provisioner.importing.proposal.edits import FacilityEdit
 from provisioner.importing.tables.files import InputFiles
 from provisioner.inventory.geography.province import Province
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 
 ContactsByProvince = Mapping[str, tuple[Contact, ...] | None]
 """The contacts of provinces by slug; `None` if not opened."""

@@ -17,7 +17,10 @@ from provisioner.inventory import rules
 from provisioner.inventory.files.positions import KeyPath, Places, Position
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Allocations, Facility, Gateway, Inventory
+from provisioner.inventory.model.connection import Gateway
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content
 

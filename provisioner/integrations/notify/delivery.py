@@ -28,7 +28,8 @@ from provisioner.base.text import Document
 from provisioner.integrations.notify.mail import FIRST_LASTING, Letter, MailServer, mail_of, send_mail
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vault
-from provisioner.inventory.model import BaseInventory, Receiver, ReceiverKind, ReceiverSecrets
+from provisioner.inventory.model.inventory import BaseInventory
+from provisioner.inventory.model.receivers import Receiver, ReceiverKind, ReceiverSecrets
 from provisioner.inventory.rules import View
 from provisioner.inventory.rules.receivers import faults_of
 

@@ -27,7 +27,7 @@ from provisioner.integrations.notify.news import (
     scope_name,
     worst_of_verdicts,
 )
-from provisioner.inventory.model import Receiver
+from provisioner.inventory.model.receivers import Receiver
 from provisioner.verify.document import SummaryRow
 from provisioner.verify.result import Cause, Finding, Layer, Verdict
 

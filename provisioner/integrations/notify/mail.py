@@ -27,7 +27,7 @@ from provisioner.base.roles import ReaderRole
 from provisioner.base.secret import Secret
 from provisioner.base.text import printable
 from provisioner.integrations.notify.news import NewsChange, NewsItem, NightNews, ProvinceCounts
-from provisioner.inventory.model import MailSecurity
+from provisioner.inventory.model.receivers import MailSecurity
 from provisioner.verify.result import Cause
 
 _MOST_ITEMS: Final = 50

@@ -12,20 +12,19 @@ from typing import Final, NamedTuple, Protocol
 
 from provisioner.base.errors import InventoryError, Problem
 from provisioner.base.text import msg
-from provisioner.inventory.model import (
+from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.devices import device_of
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.hosts import (
     SHORTEST_PREFIX,
-    Access,
     Allocations,
     CentreAllocation,
-    Facility,
-    Inventory,
-    Operating,
     RelayAllocation,
     SiteAllocation,
     SuccessorAllocation,
     Tombstone,
-    device_of,
 )
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.renamed_ids import moved_lock
 
 _BITS = 32

@@ -13,20 +13,12 @@ from typing import Final
 from provisioner.base.document import DIALECT, field_docstrings
 from provisioner.base.text import Document
 from provisioner.inventory.explanation.problems import PATTERN_HINTS
-from provisioner.inventory.model import (
-    Allocations,
-    Carrier,
-    Centre,
-    Designations,
-    Facility,
-    Instructions,
-    Intents,
-    Maintenance,
-    Model,
-    Receivers,
-    Settings,
-    Signers,
-)
+from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.facility import Facility, Maintenance
+from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
+from provisioner.inventory.model.orders import Designations, Instructions, Intents
+from provisioner.inventory.model.policy import Settings
+from provisioner.inventory.model.receivers import Receivers, Signers
 
 KINDS: Final[Mapping[str, type[Model]]] = {
     "inventory": Settings,

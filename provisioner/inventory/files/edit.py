@@ -23,7 +23,7 @@ from provisioner.base.files import write_atomic
 from provisioner.inventory.files.layout import LOCK_NAME
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import MAX_BYTES, parse
-from provisioner.inventory.model import Allocations
+from provisioner.inventory.model.hosts import Allocations
 
 # JSON leaves these as they are, but YAML takes some for line breaks and refuses the others.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")

@@ -29,20 +29,12 @@ from provisioner.base.files import open_regular
 from provisioner.base.text import msg
 from provisioner.inventory.files.positions import KeyPath, Mark, Marks
 from provisioner.inventory.files.yaml import MAX_DEPTH, NextEvent, mark_of
-from provisioner.inventory.model import (
-    Allocations,
-    Carrier,
-    Centre,
-    Designations,
-    Facility,
-    Instructions,
-    Intents,
-    Maintenance,
-    Model,
-    Receivers,
-    Settings,
-    Signers,
-)
+from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.facility import Facility, Maintenance
+from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
+from provisioner.inventory.model.orders import Designations, Instructions, Intents
+from provisioner.inventory.model.policy import Settings
+from provisioner.inventory.model.receivers import Receivers, Signers
 from provisioner.inventory.policy_rules.file import is_rego_name
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

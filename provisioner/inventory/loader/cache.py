@@ -43,7 +43,7 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.base.files import is_tracked_path, replace_file
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.site import Site, content_of, details_of
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"

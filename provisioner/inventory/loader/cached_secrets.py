@@ -26,7 +26,7 @@ from pydantic_core import from_json
 from provisioner.base.secret import Secret
 from provisioner.base.vault import derived_key
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.model import CarrierSecrets, Credentials, InventorySecrets, NextPsk
+from provisioner.inventory.model.secrets import CarrierSecrets, Credentials, InventorySecrets, NextPsk
 from provisioner.inventory.rules.logins import FACTORY_STANDS_IN, LOGIN_BEFORE, STANDS_IN, is_factory, is_repeated
 
 _SALT: Final = "secrets-salt"

@@ -17,7 +17,7 @@ from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, refuse_invalid, valid_inventory
 from provisioner.inventory.loader.load import check as check_inventory
-from provisioner.inventory.model import BaseInventory, Inventory
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.renamed_ids import old_facilities
 
 Errors = Mapping[str, tuple[Problem, ...]]

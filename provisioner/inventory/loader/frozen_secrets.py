@@ -15,7 +15,7 @@ from provisioner.base.text import counted
 from provisioner.base.vault import VaultPasswords
 from provisioner.inventory.loader.frozen import Errors, ValidPart, errors_of, partition
 from provisioner.inventory.loader.secrets import carried, check, read_secrets
-from provisioner.inventory.model import Secrets
+from provisioner.inventory.model.secrets import Secrets
 from provisioner.inventory.renamed_ids import old_facilities
 
 

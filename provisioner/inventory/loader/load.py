@@ -37,23 +37,14 @@ from provisioner.inventory.loader.site import (
     unreadable,
     validated_text,
 )
-from provisioner.inventory.model import (
-    Allocations,
-    BaseInventory,
-    Carrier,
-    Centre,
-    Designations,
-    Facility,
-    Instructions,
-    Intents,
-    Inventory,
-    Maintenance,
-    Model,
-    Receivers,
-    Settings,
-    Signers,
-    Survey,
-)
+from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.connection import Survey
+from provisioner.inventory.model.facility import Facility, Maintenance
+from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.orders import Designations, Instructions, Intents
+from provisioner.inventory.model.policy import Settings
+from provisioner.inventory.model.receivers import Receivers, Signers
 from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.policy_rules.file import MOST_BYTES, MOST_FILES, RegoFile
 from provisioner.inventory.rules.view import without_consequences

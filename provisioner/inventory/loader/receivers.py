@@ -21,7 +21,7 @@ from provisioner.inventory.files.layout import RECEIVERS_SECRETS, File, PlacesIn
 from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Receiver, ReceiverSecrets, VaultedReceivers
+from provisioner.inventory.model.receivers import Receiver, ReceiverSecrets, VaultedReceivers
 from provisioner.inventory.rules.receivers import secret_faults_of
 
 SHORTEST_KEY: Final = 32

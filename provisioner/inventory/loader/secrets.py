@@ -52,19 +52,11 @@ from provisioner.inventory.loader.cached_secrets import (
     logins_of,
 )
 from provisioner.inventory.loader.site import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
-from provisioner.inventory.model import (
-    BaseInventory,
-    Camera,
-    CarrierSecrets,
-    Credentials,
-    HubSecrets,
-    Inventory,
-    InventorySecrets,
-    Model,
-    Move,
-    Secrets,
-    Slug,
-)
+from provisioner.inventory.model.base import Model, Slug
+from provisioner.inventory.model.devices import Camera
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.policy import Move
+from provisioner.inventory.model.secrets import CarrierSecrets, Credentials, HubSecrets, InventorySecrets, Secrets
 from provisioner.inventory.renamed_ids import moved_owner, moved_secrets, old_facilities
 from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_secrets, login_sites, logins_may_stand_in
 

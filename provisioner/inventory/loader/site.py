@@ -22,7 +22,8 @@ from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import LOCK_NAME, File, PlacesIn, locate
 from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
 from provisioner.inventory.files.yaml import parse
-from provisioner.inventory.model import Facility, Model
+from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.outline import Outline, outline_of
 from provisioner.inventory.policy_rules.file import MOST_BYTES
 

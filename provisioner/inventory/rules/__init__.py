@@ -12,7 +12,7 @@ from datetime import date
 
 from provisioner.base.errors import Problem
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outline_of
 from provisioner.inventory.rules import approvals, hosts, lock, logins, networks, orders, plans, receivers, sites, texts
 from provisioner.inventory.rules.lock import (

@@ -11,9 +11,11 @@ from provisioner.base.text import is_between, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography.lookup import by_slug
 from provisioner.inventory.geography.province import ProvinceError
-from provisioner.inventory.model import Approver, BaseInventory, InProvince, Operating, Party
+from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.inventory import BaseInventory, InProvince
 from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
-from provisioner.inventory.model.receivers import CarrierKey, ProvinceKey, SigningKey
+from provisioner.inventory.model.receivers import Approver, CarrierKey, ProvinceKey, SigningKey
 from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import SignOffProof, Worth
 

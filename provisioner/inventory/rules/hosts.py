@@ -16,7 +16,8 @@ from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, endpoint_text, msg, words_of_end
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import CentreAllocation, JumpHost, Operating, ReaderTls, RelayAllocation, Ssh
+from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.hosts import CentreAllocation, JumpHost, ReaderTls, RelayAllocation, Ssh
 from provisioner.inventory.rules.lock import HOST_KEYS_MISSING, RUN_KEYS
 from provisioner.inventory.rules.networks import pools_of
 from provisioner.inventory.rules.view import OwnerPath, View

@@ -15,16 +15,10 @@ from provisioner.inventory.allocate.allocation import (
     ported,
     prefix_carriers_of,
 )
-from provisioner.inventory.model import (
-    CentreAllocation,
-    Operating,
-    OwnKeyStage,
-    Recovery,
-    Relay,
-    RelayAllocation,
-    SiteAllocation,
-    relays_of,
-)
+from provisioner.inventory.model.connection import relays_of
+from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.hosts import CentreAllocation, OwnKeyStage, Relay, RelayAllocation, SiteAllocation
+from provisioner.inventory.model.policy import Recovery
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.view import OwnerPath, View
 

@@ -16,7 +16,8 @@ from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPla
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Access, JumpHost, relays_of
+from provisioner.inventory.model.connection import Access, relays_of
+from provisioner.inventory.model.hosts import JumpHost
 from provisioner.inventory.rules.view import View
 
 WIDEST_MANAGEMENT = {4: 8, 6: 32}

@@ -18,17 +18,10 @@ from provisioner.base.text import did_you_mean, is_between, local_time, msg, nea
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography.lookup import by_slug, merged_into
 from provisioner.inventory.geography.province import SCHEMES, AmbiguousProvinceError, ProvinceError, provinces
-from provisioner.inventory.model import (
-    DISTRICTS_ENDED,
-    Designation,
-    InProvince,
-    Instruction,
-    MaintenanceWindow,
-    ManagingBody,
-    Operating,
-    ProvinceScheme,
-    Service,
-)
+from provisioner.inventory.model.facility import MaintenanceWindow, Operating
+from provisioner.inventory.model.inventory import InProvince
+from provisioner.inventory.model.orders import DISTRICTS_ENDED, Designation, Instruction, ManagingBody, Service
+from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.view import View
 

@@ -8,7 +8,9 @@ from datetime import date
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, msg
-from provisioner.inventory.model import ConnectionPlan, Facility, GatewaySystem, Move, Operating, Party, SignOff
+from provisioner.inventory.model.connection import ConnectionPlan, GatewaySystem, Party, SignOff
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.policy import Move
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.renamed_ids import old_names
 from provisioner.inventory.rules.lock import ALLOCATION_MISSING, RUN_ALLOCATE

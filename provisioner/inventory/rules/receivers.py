@@ -13,7 +13,9 @@ from provisioner.base.text import counted, did_you_mean, is_loopback, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography.lookup import by_slug
 from provisioner.inventory.geography.province import SCHEMES, ProvinceError, provinces
-from provisioner.inventory.model import Centre, MailSecurity, Operating, Receiver, ReceiverKind
+from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.hosts import Centre
+from provisioner.inventory.model.receivers import MailSecurity, Receiver, ReceiverKind
 from provisioner.inventory.rules.view import View
 
 _NEEDS: Final = {

@@ -22,7 +22,7 @@ from provisioner.base.private_text import (
 )
 from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Model
+from provisioner.inventory.model.base import Model
 from provisioner.inventory.model.free_texts import WITHHELD, texts_in
 from provisioner.inventory.rules.sites import SiteRule, SiteView
 from provisioner.inventory.rules.view import View

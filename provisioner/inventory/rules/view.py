@@ -16,7 +16,9 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.geography.lookup import by_slug, is_inside
 from provisioner.inventory.geography.province import Province, ProvinceError
-from provisioner.inventory.model import BaseInventory, Designation, InProvince, ProvinceScheme
+from provisioner.inventory.model.inventory import BaseInventory, InProvince
+from provisioner.inventory.model.orders import Designation
+from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
 
 _Root = TypeVar("_Root")

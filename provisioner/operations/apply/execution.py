@@ -19,7 +19,7 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.hosts.artefact import fetch
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import ForeignHostError
-from provisioner.inventory.model import WavePolicy
+from provisioner.inventory.model.policy import WavePolicy
 from provisioner.operations.apply.intent import Applied, ClosedRun, Intent, RunOptions
 from provisioner.operations.apply.journal import RunLog, attended, expect_usual_time, keyed_state_folder
 from provisioner.operations.apply.silences import Silencer, ToSilence, to_silence

@@ -43,7 +43,7 @@ from provisioner.base.text import Document, msg, utc_text
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.integrations.notify.delivery import ReceiverTransports, server_login
 from provisioner.inventory.loader.receivers import open_receivers
-from provisioner.inventory.model import Receiver, ReceiverKind
+from provisioner.inventory.model.receivers import Receiver, ReceiverKind
 from provisioner.operations.apply.intent import Intent
 from provisioner.operations.apply.unfinished import SILENCE, SILENCE_ENDED, SILENCE_MADE
 from provisioner.operations.pipeline.session import Session

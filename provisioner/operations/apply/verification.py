@@ -19,7 +19,7 @@ from provisioner.base.processes import without_collector
 from provisioner.base.text import counted
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.signed import signed_content
 from provisioner.operations.apply.journal import (
     ProofsSoFar,

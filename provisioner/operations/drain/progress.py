@@ -12,7 +12,7 @@ from provisioner.base.text import named
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import NEXT, RTSP_PORT, SITE
 from provisioner.hosts.facts import HostFacts
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import unsigned_by
 from provisioner.operations.edit.relay_drain import DrainRequest, refuse_pair
 from provisioner.operations.pipeline.session import Session

@@ -14,7 +14,8 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import printable
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Camera, Codec, Facility, Recorder, Stream, StreamName
+from provisioner.inventory.model.devices import Camera, Codec, Recorder, Stream, StreamName
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.renamed_ids import DEVICE_DIGITS, next_free
 from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, OpenFacility, key_path_of_device
 

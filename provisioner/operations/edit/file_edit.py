@@ -26,9 +26,11 @@ from provisioner.inventory.files.yaml import MAX_BYTES, parse
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import site_of
-from provisioner.inventory.model import BaseInventory, Camera, Facility, Model, Recorder, device_of
-from provisioner.inventory.model.base import inner_model, use_of
+from provisioner.inventory.model.base import Model, inner_model, use_of
+from provisioner.inventory.model.devices import Camera, Recorder, device_of
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import text_keys
+from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.view import without_consequences
 

@@ -34,7 +34,7 @@ from provisioner.inventory.files.edit import scalar
 from provisioner.inventory.files.layout import PlacesIn
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import parse
-from provisioner.inventory.model import Ssh
+from provisioner.inventory.model.hosts import Ssh
 from provisioner.operations.edit.validate import allocate
 
 RELEASE: Final = "1.20.1"

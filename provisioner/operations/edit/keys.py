@@ -24,20 +24,19 @@ from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import read_secrets
-from provisioner.inventory.model import (
+from provisioner.inventory.model.base import PublicKey
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import (
     Allocations,
-    BaseInventory,
-    Facility,
-    Inventory,
+    JumpHost,
     NextRelayKey,
     OwnKeyStage,
-    PublicKey,
     Relay,
     RelayAllocation,
-    Settings,
     Ssh,
 )
-from provisioner.inventory.model.hosts import JumpHost
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.policy import Settings
 from provisioner.inventory.rules.lock import unfit_port
 from provisioner.operations.edit.file_edit import (
     Edits,

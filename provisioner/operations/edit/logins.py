@@ -26,7 +26,10 @@ from provisioner.inventory.loader.secrets import (
     vault_id_for,
 )
 from provisioner.inventory.loader.site import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
-from provisioner.inventory.model import Credentials, Facility, FormerCredentials, Move, accept_of
+from provisioner.inventory.model.devices import accept_of
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.policy import Move
+from provisioner.inventory.model.secrets import Credentials, FormerCredentials
 from provisioner.operations.edit.cameras import day_to_come, login_accepted
 from provisioner.operations.edit.file_edit import Edits, FileEdit, device_named
 

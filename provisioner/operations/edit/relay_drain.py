@@ -13,7 +13,10 @@ from pathlib import Path
 from provisioner.base.errors import UsageError
 from provisioner.base.text import did_you_mean, msg, printable
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model import Access, BaseInventory, Carrier, ConnectionPlan, Facility, Operating, PlanState
+from provisioner.inventory.model.connection import Access, ConnectionPlan, PlanState
+from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.hosts import Carrier
+from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.signed import unsigned_by
 from provisioner.operations.edit.facilities import backup_beside
 from provisioner.operations.edit.file_edit import (

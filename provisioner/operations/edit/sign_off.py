@@ -24,16 +24,10 @@ from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography.province import ProvinceError
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import (
-    BaseInventory,
-    ConnectionPlan,
-    Facility,
-    Party,
-    PlanState,
-    Signature,
-    SignOff,
-    SignOffs,
-)
+from provisioner.inventory.model.connection import ConnectionPlan, Party, PlanState, Signature, SignOff
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import BaseInventory
+from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.rules.approvals import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 from provisioner.operations.edit.file_edit import edit_file, facility_file, facility_named

@@ -20,7 +20,7 @@ from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import valid_part
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.model import Allocations, Tombstone
+from provisioner.inventory.model.hosts import Allocations, Tombstone
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import login_sites
 from provisioner.inventory.signed import Worth

@@ -30,19 +30,16 @@ from provisioner.base.text import VIETNAM, did_you_mean
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import (
+from provisioner.inventory.model.hosts import (
     Allocations,
     Carrier,
-    CarrierSecrets,
     CentreAllocation,
-    HubSecrets,
-    Inventory,
-    InventorySecrets,
     NextCertificate,
     ReaderTls,
     RelayAllocation,
-    Secrets,
 )
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, HubSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import with_host_keys
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING

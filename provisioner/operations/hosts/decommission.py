@@ -25,7 +25,8 @@ from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, ForeignHostError, HostCall, UnprovedHostError, unanswered
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.load import load_settings
-from provisioner.inventory.model import Adopted, Allocations, Inventory
+from provisioner.inventory.model.hosts import Adopted, Allocations
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.edit.keys import refuse_changing
 from provisioner.operations.pipeline.session import CalledHost, Session, called_host
 from provisioner.operations.pipeline.stages import new_run_id, refuse_foreign

@@ -43,7 +43,7 @@ from provisioner.hosts.preparation import (
     preparation,
 )
 from provisioner.hosts.runner import FOREIGN_HINTS, CallOutcome, HostAnswer, HostCall, ShellScript
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.edit.keys import KeyedHost
 from provisioner.operations.pipeline.session import CalledHost, Session, approached_host
 from provisioner.operations.pipeline.stages import key_askers

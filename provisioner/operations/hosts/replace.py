@@ -21,7 +21,8 @@ from provisioner.hosts.keys import RestoredKey, make_host_keys, restore_host_key
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import UnprovedHostError
 from provisioner.inventory.files.edit import write_lock
-from provisioner.inventory.model import Inventory, path_name
+from provisioner.inventory.model.facility import path_name
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.new_secrets import recorded
 from provisioner.operations.pipeline.session import CalledHost, Session, called_host
 from provisioner.operations.pipeline.stages import refuse_foreign

@@ -20,7 +20,9 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.files.revision import keys_since
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.secrets import write_carrier_secrets
-from provisioner.inventory.model import CarrierSecrets, Connection, Facility, Inventory, Secrets
+from provisioner.inventory.model.facility import Connection, Facility
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING

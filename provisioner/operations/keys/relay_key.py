@@ -19,7 +19,7 @@ from provisioner.desired.recovery_key import recovery_key
 from provisioner.desired.spec import LEFT, SITE
 from provisioner.hosts.keys import make_next_key
 from provisioner.inventory.files.edit import write_lock
-from provisioner.inventory.model import Allocations, NextRelayKey, OwnKeyStage
+from provisioner.inventory.model.hosts import Allocations, NextRelayKey, OwnKeyStage
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.intent import Applied
 from provisioner.operations.edit.keys import (

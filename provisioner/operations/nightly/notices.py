@@ -44,7 +44,8 @@ from provisioner.integrations.notify.news import LastNotice, NightNews, news_for
 from provisioner.integrations.notify.night import NightReport, night_of, path_key
 from provisioner.inventory.loader.load import check
 from provisioner.inventory.loader.receivers import ReceiversVault, open_receivers
-from provisioner.inventory.model import BaseInventory, Receiver, ReceiverKind
+from provisioner.inventory.model.inventory import BaseInventory
+from provisioner.inventory.model.receivers import Receiver, ReceiverKind
 from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.availability.path_state import PathState

@@ -45,7 +45,8 @@ from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import ValidPart, valid_part
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
-from provisioner.inventory.model import Inventory, Secrets
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.nodes import NODES, routed_by

@@ -36,14 +36,10 @@ from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.frozen import ValidPart
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import (
-    CarrierSecrets,
-    Facility,
-    GatewaySystem,
-    Inventory,
-    InventorySecrets,
-    Secrets,
-)
+from provisioner.inventory.model.connection import GatewaySystem
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.policy_rules.judge import judge
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING

@@ -14,7 +14,7 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import did_you_mean, printable
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.load import load_settings
-from provisioner.inventory.model import AgreedAvailability
+from provisioner.inventory.model.policy import AgreedAvailability
 from provisioner.record.availability.measured import (
     AgreedLevels,
     GroupedBy,

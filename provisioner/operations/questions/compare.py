@@ -41,7 +41,10 @@ from provisioner.inventory.loader.site import (
     read_site,
     validated_text,
 )
-from provisioner.inventory.model import Allocations, BaseInventory, Designations, Facility, Instructions, Inventory
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import BaseInventory, Inventory
+from provisioner.inventory.model.orders import Designations, Instructions
 from provisioner.inventory.outline import Outline
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import judged_by_rego

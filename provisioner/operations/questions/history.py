@@ -20,7 +20,7 @@ from provisioner.hosts.facts import HostFacts, parse_facts
 from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
 from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
 from provisioner.inventory.loader.load import load_settings
-from provisioner.inventory.model import Retention
+from provisioner.inventory.model.policy import Retention
 from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.apply.unfinished import state_of
 from provisioner.operations.pipeline.session import Session

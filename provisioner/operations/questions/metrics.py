@@ -16,7 +16,7 @@ from provisioner.integrations.alerting.metric_catalogue import MetricSheet
 from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import BaseInventory
+from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.operations.nightly.night import last_night, night_file
 from provisioner.operations.nightly.notices import verification_of
 from provisioner.record.entries import Recorded, last_verifications

@@ -18,8 +18,11 @@ from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.frozen import frozen_facilities
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.model import Facility, Inventory, Model, Survey, relays_of
+from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.connection import Survey, relays_of
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import with_texts
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.lock import is_sealed

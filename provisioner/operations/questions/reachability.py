@@ -8,7 +8,7 @@ from provisioner.base.errors import Problem, UsageError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.text import nearest, printable, which_was_meant
 from provisioner.desired.state import desired_state
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.pipeline.session import Session
 from provisioner.plan.guards.reachability import firewall_text, problem_of
 from provisioner.plan.offline import placeholders

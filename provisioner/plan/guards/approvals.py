@@ -30,7 +30,7 @@ from provisioner.base.ssh_signature import (
 )
 from provisioner.base.text import VIETNAM, counted, msg, named, strict_json
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
-from provisioner.inventory.model import ApprovedChanges
+from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
 
 APPROVAL_NAMESPACE: Final = "approval@provisioner"

@@ -17,7 +17,7 @@ from provisioner.base.text import VIETNAM, counted, msg, named, nearest, printab
 from provisioner.desired.render.host import program_path
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
-from provisioner.inventory.model import Freeze, Limits, MediamtxArtefact, Policy
+from provisioner.inventory.model.policy import Freeze, Limits, MediamtxArtefact, Policy
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
 
 LIMITS = tuple(Limits.model_fields)

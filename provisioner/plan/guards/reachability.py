@@ -20,7 +20,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.condition import Condition
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.files.positions import KeyPath, Places
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Change, Resource
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.reach.packets import Network, accepts, arriving, hears_neighbours, parse_ruleset

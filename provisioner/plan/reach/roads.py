@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from provisioner.desired.render.host import RELAY_USER
 from provisioner.desired.spec import ANYWHERE, API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, User
-from provisioner.inventory.model import Program, Service
+from provisioner.inventory.model.orders import Program, Service
 from provisioner.plan.reach.packets import (
     EVERYBODY,
     NetPacket,

@@ -10,7 +10,8 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from provisioner.desired.spec import HostKind, HostSpec
-from provisioner.inventory.model import Inventory, Program, Service
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.orders import Program, Service
 from provisioner.plan.reach import roads
 from provisioner.plan.reach.packets import Networks
 from provisioner.plan.reach.roads import (

@@ -17,7 +17,8 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from provisioner.base.text import VIETNAM
-from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import Inventory
 
 ACCEPTANCE_HOURS = 24
 """A facility is accepted if it is up again at least so long after it was first up. The time spans a day and a night:

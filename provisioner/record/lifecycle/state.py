@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from provisioner.inventory.model import Operating, relays_of
+from provisioner.inventory.model.connection import relays_of
+from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Proof, ProvedAt
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from provisioner.inventory.model import Blocked, BlockOwner, Camera, ConnectionPlan, Facility, Party, SignOff, Survey
+from provisioner.inventory.model.connection import Blocked, BlockOwner, ConnectionPlan, Party, SignOff, Survey
+from provisioner.inventory.model.devices import Camera
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import day_label, label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt

@@ -17,7 +17,7 @@ from typing import Final
 from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, did_you_mean, printable
 from provisioner.base.vietnamese import clean
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model.facility import Facility
 
 DOTS = "………………"
 """Space for handwriting."""

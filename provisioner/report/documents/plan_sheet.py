@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import printable
-from provisioner.inventory.model import Access, Camera, ConnectionPlan, Facility, Party, Recorder, Stream, Zone
+from provisioner.inventory.model.connection import Access, ConnectionPlan, Party
+from provisioner.inventory.model.devices import Camera, Recorder, Stream, Zone
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import label
 from provisioner.report.documents.official import address_text

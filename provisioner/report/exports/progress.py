@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from provisioner.base.text import Document, LongList
-from provisioner.inventory.model import BlockReason, ManagingBody
+from provisioner.inventory.model.connection import BlockReason
+from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus

@@ -10,8 +10,16 @@ from typing import Annotated
 
 from provisioner.base.document import Count, Day, Row, Said, form, of
 from provisioner.base.text import Document, counted
-from provisioner.inventory.model import Camera, Facility, Operating, Party, SurveyVerdict, UplinkKind, Zone
-from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.inventory.model.connection import (
+    LoginState,
+    Party,
+    RtspState,
+    SurveyVerdict,
+    UplinkAddress,
+    UplinkKind,
+)
+from provisioner.inventory.model.devices import Camera, Zone
+from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import TOTAL_LABEL, day_label, label
 from provisioner.report.exports.report import FacilityList, Report

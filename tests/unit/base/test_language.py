@@ -16,7 +16,7 @@ import pytest
 from provisioner.base.language import ENGLISH, Language, UnknownLanguageError, language_of, translator
 from provisioner.base.language.messages import catalogue_file
 from provisioner.base.text import places_of
-from provisioner.inventory.model import BlockReason
+from provisioner.inventory.model.connection import BlockReason
 from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
 from provisioner.verify.result import Cause, Verdict

@@ -12,7 +12,7 @@ from provisioner.base.errors import HostError, StateError
 from provisioner.base.files import make_own_folder
 from provisioner.cli import main as program
 from provisioner.hosts.artefact import fetch
-from provisioner.inventory.model import MediamtxArtefact
+from provisioner.inventory.model.policy import MediamtxArtefact
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from tests.hostile import LOCAL_USER

@@ -11,7 +11,7 @@ import pytest
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
 from provisioner.inventory.loader.secrets import write_inventory_secrets
-from provisioner.inventory.model import InventorySecrets
+from provisioner.inventory.model.secrets import InventorySecrets
 from tests.example_terminal import EXAMPLE
 from tests.hostile import MERGE_REQUEST
 from tests.simulated import SimulatedHost

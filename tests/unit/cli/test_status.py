@@ -21,10 +21,22 @@ from provisioner.cli.main import run
 from provisioner.cli.schemas import document_schema
 from provisioner.cli.support import session
 from provisioner.importing.forms import choices
-from provisioner.inventory import model, outline
+from provisioner.inventory import outline
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.inventory.model.connection import (
+    BlockOwner,
+    BlockReason,
+    LoginState,
+    Party,
+    RtspState,
+    SurveyVerdict,
+    UplinkAddress,
+    UplinkKind,
+)
+from provisioner.inventory.model.devices import Camera, Recorder, Zone
+from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
 from provisioner.inventory.model.free_texts import WITHHELD
+from provisioner.inventory.model.orders import ManagingBody
 from provisioner.operations.apply.verification import Contents, contents_of
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation
 from provisioner.record.labels import LABELS, label
@@ -445,18 +457,18 @@ def test_every_value_that_a_report_may_show_has_a_vietnamese_word() -> None:
 
 def test_the_words_are_those_of_the_importers_template() -> None:
     pairs = [
-        (model.FacilityKind, choices.KINDS),
-        (model.ManagingBody, choices.BODIES),
-        (model.Operating, choices.OPERATING),
-        (model.Party, choices.PARTIES),
-        (model.UplinkKind, choices.UPLINKS),
+        (FacilityKind, choices.KINDS),
+        (ManagingBody, choices.BODIES),
+        (Operating, choices.OPERATING),
+        (Party, choices.PARTIES),
+        (UplinkKind, choices.UPLINKS),
         (UplinkAddress, choices.UPLINK_ADDRESSES),
         (RtspState, choices.RTSP),
         (LoginState, choices.LOGINS),
-        (model.SurveyVerdict, choices.VERDICTS),
-        (model.BlockReason, choices.OBSTACLES),
-        (model.BlockOwner, choices.OWNERS),
-        (model.Zone, choices.ZONES),
+        (SurveyVerdict, choices.VERDICTS),
+        (BlockReason, choices.OBSTACLES),
+        (BlockOwner, choices.OWNERS),
+        (Zone, choices.ZONES),
     ]
     for values, choice in pairs:
         assert [label(value) for value in values] == [choice.label(value.value) for value in values]
@@ -482,10 +494,10 @@ def test_the_documents_are_as_their_schemas_say(story: Story, capsys: pytest.Cap
     [
         ("status", "state", FacilityState),
         ("status", "timeliness", Timeliness),
-        ("status", "managing_body", model.ManagingBody),
+        ("status", "managing_body", ManagingBody),
         ("export", "cover", Cover),
         ("export", "counted_as", CountedAs),
-        ("export", "verdict", model.SurveyVerdict),
+        ("export", "verdict", SurveyVerdict),
     ],
 )
 def test_a_schema_names_every_value_that_there_may_be(name: str, field: str, values: type[StrEnum]) -> None:
@@ -505,7 +517,7 @@ def test_a_schema_names_every_value_that_there_may_be(name: str, field: str, val
 def test_what_the_model_shows_of_devices_is_in_status_and_export_and_nothing_private(
     story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = {model.Facility: {"kind", "name"}, model.Camera: {"location", "port"}, model.Recorder: {"model"}}
+    shown = {Facility: {"kind", "name"}, Camera: {"location", "port"}, Recorder: {"model"}}
     monkeypatch.setattr(outline, "_in_status", shown.__getitem__)
     story.environment["PROVISIONER_NO_CACHE"] = "1"
     path = EXAMPLE / "facilities/quang-nam/kcl-qn-002.yml"

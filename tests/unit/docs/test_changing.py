@@ -8,7 +8,8 @@ import pytest
 
 from provisioner.cli.schemas import document_schema
 from provisioner.importing.forms import choices
-from provisioner.inventory.model import Limits, Make
+from provisioner.inventory.model.devices import Make
+from provisioner.inventory.model.policy import Limits
 from provisioner.plan.guards.policy import TRUST
 from tests.unit.docs.pages import section, text_of
 

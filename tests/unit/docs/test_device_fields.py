@@ -11,9 +11,9 @@ from pydantic.fields import FieldInfo
 
 from provisioner.importing.forms.forms import CAMERAS, FACILITIES
 from provisioner.inventory.explanation.schema import schema_of
-from provisioner.inventory.model import Camera, Facility, Model, Recorder, Stream
-from provisioner.inventory.model.base import use_of
-from provisioner.inventory.model.facility import Capacity, Location
+from provisioner.inventory.model.base import Model, use_of
+from provisioner.inventory.model.devices import Camera, Recorder, Stream
+from provisioner.inventory.model.facility import Capacity, Facility, Location
 
 PAGE = Path(__file__).parents[3] / "docs/reference/devices.md"
 MODELS: dict[str, type[Model]] = {

@@ -19,7 +19,8 @@ from provisioner.cli.main import cli, run
 from provisioner.cli.support import session
 from provisioner.cli.support.commands import COMMANDS
 from provisioner.inventory.makes import rtsp_path
-from provisioner.inventory.model import Limits, Make, StreamName
+from provisioner.inventory.model.devices import Make, StreamName
+from provisioner.inventory.model.policy import Limits
 from provisioner.operations.apply import execution
 from provisioner.plan.change import Impact
 from provisioner.verify.document import verify_document

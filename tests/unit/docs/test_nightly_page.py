@@ -16,7 +16,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.vault import encrypt
 from provisioner.integrations.notify.delivery import SIGNATURE, TIMESTAMP, signed_headers
 from provisioner.integrations.notify.formats import LASTS
-from provisioner.inventory.model import ReceiverKind
+from provisioner.inventory.model.receivers import ReceiverKind
 from provisioner.operations.edit.validate import validate
 from provisioner.operations.nightly.notices import switchboard
 from provisioner.operations.pipeline.session import Session

@@ -34,7 +34,7 @@ from provisioner.base.addresses import is_public
 from provisioner.base.errors import HostError
 from provisioner.hosts import download
 from provisioner.hosts.artefact import architecture_of, fetch, refusal_here
-from provisioner.inventory.model import MediamtxArtefact
+from provisioner.inventory.model.policy import MediamtxArtefact
 from provisioner_host.change import preflight
 from provisioner_host.machine.shell import Failed
 from tests.hostile import LOCAL_USER, MERGE_REQUEST

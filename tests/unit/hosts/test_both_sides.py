@@ -16,7 +16,7 @@ from provisioner.desired.render import host
 from provisioner.desired.render.templates import load_templates
 from provisioner.hosts import answers
 from provisioner.hosts.ansible import play
-from provisioner.inventory.model import ApprovedChanges
+from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.operations.rollout.answers import ChangeState, CheckRefusal
 from provisioner.plan.diff import comparison, overrides_ours
 from provisioner.plan.diff import files as plan_files

@@ -13,7 +13,7 @@ import pytest
 
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.inventory.model import JumpHost
+from provisioner.inventory.model.hosts import JumpHost
 from tests import fleets
 from tests.hostile import RELAY
 from tests.unit.operations.rollout.world import state

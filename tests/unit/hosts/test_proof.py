@@ -26,7 +26,7 @@ from provisioner.base.secret import Secret, identity_key, proof_of, seals_of
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.play import Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
-from provisioner.inventory.model import JumpHost
+from provisioner.inventory.model.hosts import JumpHost
 from provisioner.operations.rollout.job import Job, RolloutOptions, first_call
 from provisioner.plan.change import HOST, Action, Change, Impact, Resource
 from provisioner_host import bundle

@@ -17,7 +17,7 @@ from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline, Proposal
 from provisioner.importing.tables.files import grids_of, sheets_of
 from provisioner.importing.tables.records import read_records
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from tests import inventories as make
 
 Rows = Sequence[Sequence[Any]]

@@ -12,7 +12,9 @@ from provisioner.importing.grid import FindingLevel
 from provisioner.importing.proposal.proposal import Proposal
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Facility, Inventory, Tombstone
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.hosts import Tombstone
+from provisioner.inventory.model.inventory import Inventory
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import Rows, book, placed_codes, proposal_of

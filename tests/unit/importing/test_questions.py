@@ -19,7 +19,7 @@ from provisioner.importing.tables.files import grids_of, sheets_of
 from provisioner.importing.tables.records import read_records
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model.facility import Facility
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import FILE, Rows, book, placed_codes

@@ -15,7 +15,8 @@ from provisioner.base.errors import InventoryError, Problem
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.frozen import ValidPart, partition, valid_part
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Inventory, Tombstone
+from provisioner.inventory.model.hosts import Tombstone
+from provisioner.inventory.model.inventory import Inventory
 from tests import fleets, inventories
 
 NAMES = ("kcl-bg-001", "kcl-bg-002", "kcl-bg-0021", "kcl-bg-003")

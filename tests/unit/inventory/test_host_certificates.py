@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from provisioner.desired.limit import key_hosts
 from provisioner.desired.trust import fingerprint
-from provisioner.inventory.model import Ssh
+from provisioner.inventory.model.hosts import Ssh
 from tests import fleets
 from tests import inventories as make
 from tests.unit.inventory.test_jump_host_rules import jump

@@ -10,7 +10,8 @@ import pytest
 
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Intents, Inventory
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.orders import Intents
 from provisioner.inventory.rules import check
 from tests import fleets
 from tests import inventories as make

@@ -12,7 +12,8 @@ from provisioner.base.errors import Severity
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Inventory, Maintenance
+from provisioner.inventory.model.facility import Maintenance
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import check
 from tests import fleets
 from tests import inventories as make

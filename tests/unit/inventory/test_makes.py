@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.inventory.makes import NoRtspPathError, rtsp_path, stream_path
-from provisioner.inventory.model import Make, StreamName
+from provisioner.inventory.model.devices import Make, StreamName
 from tests import inventories as make
 
 MAIN, SUB = StreamName.MAIN, StreamName.SUB

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from provisioner.base.addresses import HostName
 from provisioner.base.errors import Problem, Severity
-from provisioner.inventory.model import Carrier, Centre, JumpHost
+from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost
 from tests import fleets
 from tests import inventories as make
 from tests.unit.inventory.test_rules import codes, complete

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import signed_content
 from tests import inventories as make

@@ -11,7 +11,9 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.allocate.allocation import allocate
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Allocations, Inventory, Policy
+from provisioner.inventory.model.hosts import Allocations
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.policy import Policy
 from provisioner.inventory.rules import ALLOCATION_MISSING, check
 from tests import fleets
 from tests import inventories as make

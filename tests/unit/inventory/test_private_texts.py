@@ -18,8 +18,8 @@ from pydantic import StringConstraints
 
 from provisioner.base.errors import StateError
 from provisioner.cli.main import run
-from provisioner.inventory.model import Facility, Model
-from provisioner.inventory.model.base import Text
+from provisioner.inventory.model.base import Model, Text
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import texts_in, with_texts
 from provisioner.inventory.rules import Days, SiteView, check_site
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS

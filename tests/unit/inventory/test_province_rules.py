@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.geography.province import AmbiguousProvinceError
-from provisioner.inventory.model import ProvinceScheme
+from provisioner.inventory.model.policy import ProvinceScheme
 from tests import fleets
 from tests import inventories as make
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from provisioner.inventory.loader.cached_secrets import carrier_secrets_of, facts_of
-from provisioner.inventory.model import CarrierSecrets, Inventory, Operating, Secrets
+from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.new_secrets import completed
 from tests import fleets, inventories
 

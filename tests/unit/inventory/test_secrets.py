@@ -14,7 +14,8 @@ from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.site import MAX_FILE_BYTES
-from provisioner.inventory.model import CarrierSecrets, Inventory, InventorySecrets
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.secrets import CarrierSecrets, InventorySecrets
 from tests import inventories as make
 
 PASSWORD = "the vault's own"

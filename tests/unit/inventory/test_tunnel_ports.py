@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outline_of, packed, unpacked
 from tests import fleets
 from tests import inventories as make

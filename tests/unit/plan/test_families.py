@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action, Change, Resource
 from tests import inventories
 from tests.plans import World, of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner.desired.render.host import MEDIAMTX_FILE, TRUST_FILE
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action, Change, Impact, Resource
 from tests import fleets, inventories
 from tests.hostile import CENTRE, MERGE_REQUEST, VIEWER

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from provisioner.desired.render.templates import Templates
-from provisioner.inventory.model import Intents, Inventory
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.orders import Intents
 from tests import fleets
 from tests.hostile import MERGE_REQUEST
 from tests.plans import World, of

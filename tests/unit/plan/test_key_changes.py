@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action, Change, Impact, Resource
 from tests import fleets, inventories
 from tests.plans import World

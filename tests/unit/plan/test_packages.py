@@ -10,7 +10,7 @@ import pytest
 from provisioner.base.secret import Secret
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.terminal import Terminal
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Impact, Resource
 from provisioner.plan.document import plan_document
 from provisioner.report.plan_markdown import plan_comment

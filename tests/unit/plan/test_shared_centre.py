@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.desired.names import HostNames
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action
 from tests import fleets, inventories
 from tests.plans import World

@@ -16,7 +16,8 @@ import pytest
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.geography.lookup import by_slug
-from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import FacilityCheck

@@ -14,7 +14,7 @@ import pytest
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import HostSpec, Peer
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.inventory.model import StreamName
+from provisioner.inventory.model.devices import StreamName
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge

@@ -29,7 +29,10 @@ from provisioner.desired.spec import (
     User,
 )
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.devices import StreamName
+from provisioner.inventory.model.hosts import Ssh
+from provisioner.inventory.model.policy import MediamtxArtefact
 from provisioner.plan.change import Action, Change, Impact, Resource, pending
 from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence

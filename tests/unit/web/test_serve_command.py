@@ -30,7 +30,7 @@ from provisioner.cli.contacts.access import cards_for
 from provisioner.cli.main import run
 from provisioner.cli.support.context import Invocation
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.questions.overview import overview
 from provisioner.web.readers import ENGINEER, read_web_user
 from provisioner.web.source import RecordedSource

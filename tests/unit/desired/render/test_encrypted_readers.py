@@ -12,7 +12,8 @@ from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, READERS_FIL
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.condition import Condition, ending_certificate
 from provisioner.hosts.observe import observe_request
-from provisioner.inventory.model import Inventory, Service
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.orders import Service
 from provisioner.plan.change import Impact, Resource
 from provisioner.plan.reach.statements import Reachability, ReachQuery
 from provisioner.verify.paths import select

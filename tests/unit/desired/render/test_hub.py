@@ -16,7 +16,8 @@ from provisioner.desired.limit import Limit
 from provisioner.desired.readers import reading_list
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, READERS_FILE
 from provisioner.desired.spec import DesiredState
-from provisioner.inventory.model import Inventory, Program, Service
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.orders import Program, Service
 from provisioner.plan.change import Impact, Resource
 from provisioner.plan.reach.statements import Reachability, ReachQuery
 from tests import fleets

@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from tests import fleets, inventories
 from tests.hostile import GATEWAY
 

@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.desired.render.site import render_closed_site
 from provisioner.desired.sites import closed_sites
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model.inventory import Inventory
 from tests import fleets, inventories
 from tests.hostile import GATEWAY, MERGE_REQUEST
 

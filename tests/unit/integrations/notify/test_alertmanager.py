@@ -17,7 +17,7 @@ from provisioner.integrations.notify.formats import Labels, alerts_of, trial_ale
 from provisioner.integrations.notify.mail import Letter
 from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, news_for, scope_name
 from provisioner.integrations.notify.night import NightItem, NightReport
-from provisioner.inventory.model import ReceiverKind, ReceiverSecrets
+from provisioner.inventory.model.receivers import ReceiverKind, ReceiverSecrets
 from provisioner.verify.result import Cause, Verdict
 from tests.alertmanager import Alertmanager
 from tests.nights import path, province_of, receiver

@@ -21,7 +21,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.mail import Letter
-from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
+from provisioner.inventory.model.receivers import MailSecurity, Receiver, ReceiverSecrets
 from tests import sinks
 from tests.hostile import MERGE_REQUEST
 from tests.processes import free_port

@@ -16,7 +16,7 @@ from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.secret import Secret
 from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.mail import Letter
-from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
+from provisioner.inventory.model.receivers import MailSecurity, Receiver, ReceiverSecrets
 from provisioner.operations.apply.silences import SilencedServer, SilenceText, make_silence
 from tests.hostile import MERGE_REQUEST
 from tests.sinks import certified, mail_sink, web_sink

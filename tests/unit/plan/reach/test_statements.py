@@ -12,7 +12,8 @@ import pytest
 from provisioner.base.errors import RenderError
 from provisioner.desired.render.host import firewall_file
 from provisioner.desired.spec import HostSpec
-from provisioner.inventory.model import Intents, Inventory, Program, Service
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.orders import Intents, Program, Service
 from provisioner.plan.reach.roads import CellReach
 from provisioner.plan.reach.statements import (
     ALL,
