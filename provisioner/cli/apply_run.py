@@ -17,14 +17,7 @@ from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import ask, refuse_unattended
-from provisioner.cli.support.results import (
-    code_of,
-    ending_lines,
-    host_line,
-    note_lines,
-    run_options_of,
-    show_applied,
-)
+from provisioner.cli.support.results import code_of, ending_lines, host_line, note_lines, run_options_of, show_applied
 from provisioner.cli.support.terminal import stderr_of
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.operations.apply.apply import RollbackPlan, abort, apply_plan, plan_rollback, resume, roll_back

@@ -77,14 +77,7 @@ def camera() -> None:
 @edit_options
 @click.pass_obj
 def add(
-    invocation: Invocation,
-    /,
-    name: str,
-    *,
-    recorder_address: str,
-    dry_run: bool,
-    commits: bool,
-    **words: object,
+    invocation: Invocation, /, name: str, *, recorder_address: str, dry_run: bool, commits: bool, **words: object
 ) -> int:
     """Add a camera: a channel of a recorder, or a device with its own address.
 

@@ -154,10 +154,7 @@ class Became(StrEnum):
 
 
 def _show_certificate(
-    invocation: Invocation,
-    relay: str,
-    written: CertificateWritten,
-    became: Became = Became.SHOWN,
+    invocation: Invocation, relay: str, written: CertificateWritten, became: Became = Became.SHOWN
 ) -> int:
     if invocation.json:
         days_left = written.shown.days_left(datetime.now(UTC))

@@ -242,11 +242,7 @@ def survey(
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.option(
-    "--relay",
-    default="",
-    metavar="NAME",
-    shell_complete=hosts_like,
-    help="The relay. Default: the only possible one.",
+    "--relay", default="", metavar="NAME", shell_complete=hosts_like, help="The relay. Default: the only possible one."
 )
 @click.option(
     "--backup-relay",
@@ -332,14 +328,7 @@ def _day(moment: datetime | None) -> date | None:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option(
-    "--to",
-    "relay",
-    default="",
-    metavar="RELAY",
-    shell_complete=hosts_like,
-    help="The new relay.",
-)
+@click.option("--to", "relay", default="", metavar="RELAY", shell_complete=hosts_like, help="The new relay.")
 @click.option("--finish", "finishes", is_flag=True, help="Make the successor the plan; the old relay stops.")
 @click.option("--unproved", is_flag=True, help="With --finish: before the successor's connection is accepted.")
 @click.option(

@@ -100,9 +100,7 @@ def comment(
     number = request_number(invocation.env, request)
     posted = post_comment(client, number, key, _comment_text(text), account)
     return _print_forge_result(
-        invocation,
-        f"merge request {number}: the comment was {posted}",
-        {"request": number, "comment": posted.value},
+        invocation, f"merge request {number}: the comment was {posted}", {"request": number, "comment": posted.value}
     )
 
 
@@ -113,14 +111,7 @@ def comment(
 @_project_options
 @click.pass_obj
 def labels(
-    invocation: Invocation,
-    plan: Path,
-    *,
-    request: str,
-    family: str,
-    kind: str | None,
-    url: str,
-    project: str,
+    invocation: Invocation, plan: Path, *, request: str, family: str, kind: str | None, url: str, project: str
 ) -> int:
     """Label a merge request with the effects of its plan.
 

@@ -66,14 +66,7 @@ _KIB = 1024
 )
 @click.pass_obj
 def history(
-    invocation: Invocation,
-    /,
-    what: str | None,
-    number: int,
-    *,
-    hosts: bool,
-    public: tuple[Path, ...],
-    lost: str,
+    invocation: Invocation, /, what: str | None, number: int, *, hosts: bool, public: tuple[Path, ...], lost: str
 ) -> int:
     """Show runs: time, author, outcome and steps.
 

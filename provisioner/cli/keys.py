@@ -316,10 +316,7 @@ def secrets() -> None:
 @click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
 @click.option("--username", default="", metavar="NAME", help="The user. Default: the device's present one.")
 @click.option(
-    "--accept-old-until",
-    type=DAY,
-    metavar="DATE",
-    help="The last day on which the present login is valid too.",
+    "--accept-old-until", type=DAY, metavar="DATE", help="The last day on which the present login is valid too."
 )
 @click.pass_obj
 def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None) -> int:

@@ -40,10 +40,7 @@ class _Commands(LazyGroup):
     table = COMMANDS
 
 
-@click.group(
-    cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="provisioner", message="%(prog)s %(version)s")
 def cli() -> None:
     """Turn an inventory of camera sites into verified video paths."""

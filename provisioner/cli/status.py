@@ -42,13 +42,7 @@ _MISSED = 1
 @click.option("--why", is_flag=True, help="Explain each facility's state and its next step.")
 @limit_option
 @click.pass_obj
-def status(
-    invocation: Invocation,
-    facilities: tuple[str, ...],
-    limits: tuple[str, ...],
-    *,
-    why: bool,
-) -> int:
+def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[str, ...], *, why: bool) -> int:
     """Show the state of facilities and their deadlines.
 
     States come from the facility's file up to the agreed plan, then from recorded runs of apply and verify. The command
@@ -60,13 +54,7 @@ def status(
         return _show_status(invocation, facilities, limits, why=why)
 
 
-def _show_status(
-    invocation: Invocation,
-    facilities: tuple[str, ...],
-    limits: tuple[str, ...],
-    *,
-    why: bool,
-) -> int:
+def _show_status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[str, ...], *, why: bool) -> int:
     overview = overview_of(invocation)
     chosen, frozen = (
         overview.statuses(facilities, parse_limits(limits)),

@@ -98,10 +98,7 @@ def _options() -> tuple[click.Option, ...]:
             *("-v", "--verbose"),
             meaning="Print each stage and each host's answer on standard error; plan, drift: list every change.",
         ),
-        _flag(
-            "--no-pager",
-            meaning=f"Do not page long results at a terminal. {PAGER_VARIABLE} names another pager.",
-        ),
+        _flag("--no-pager", meaning=f"Do not page long results at a terminal. {PAGER_VARIABLE} names another pager."),
         _GlobalOption(
             ["--log"],
             type=ValidPath(path_type=Path),

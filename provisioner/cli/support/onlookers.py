@@ -227,9 +227,7 @@ class Progress:
             self._work.expected = Expected(seconds, runs)
         self._log_and_print(
             lambda say: say(
-                "{runs} of this kind took {seconds} s",
-                runs=say.counted(runs, "earlier run"),
-                seconds=round(seconds),
+                "{runs} of this kind took {seconds} s", runs=say.counted(runs, "earlier run"), seconds=round(seconds)
             )
         )
 

@@ -317,11 +317,7 @@ def _agent_alerts() -> Iterator[Document]:
         "ProvisionerCommitRefused",
         f'(provisioner_agent_tip{{state="refused"}} == 1) {leading}',
         TICKET,
-        (
-            "the newest commit is refused: {{ $labels.cause }}",
-            "Hosts stay as the commit before has them.",
-            look,
-        ),
+        ("the newest commit is refused: {{ $labels.cause }}", "Hosts stay as the commit before has them.", look),
     )
     yield _alert(
         "ProvisionerCommitFailed",

@@ -143,11 +143,7 @@ class ForgeClient:
     def _send_call(self, call: Call) -> HttpAnswer:
         body = b"" if call.document is None else json.dumps(call.document, ensure_ascii=False).encode()
         request = Request(
-            call.method,
-            f"{self.place.url}{call.path}",
-            body,
-            self.dialect.headers(self._token),
-            most_bytes=_MOST_BYTES,
+            call.method, f"{self.place.url}{call.path}", body, self.dialect.headers(self._token), most_bytes=_MOST_BYTES
         )
 
         def attempt(seconds: float) -> HttpAnswer:

@@ -168,12 +168,7 @@ def _numbers(news: NightNews, say: Translator) -> list[Document]:
     """Return one alert per affected province, for receivers of numbers only."""
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
-        _alert_document(
-            fields | {"province": counts.province},
-            counts_sentence(counts.verdicts, say),
-            "",
-            news,
-        )
+        _alert_document(fields | {"province": counts.province}, counts_sentence(counts.verdicts, say), "", news)
         for counts in news.provinces
         if any(counts.turns[change] for change in (NewsChange.NEW, NewsChange.CHANGED, NewsChange.STANDING))
     ]

@@ -126,12 +126,7 @@ def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:
 
 
 def relay_facts(
-    session: Session,
-    spec: HostSpec,
-    facts: Mapping[str, HostFacts],
-    errors: Mapping[str, HostError],
-    *,
-    trusted: bool,
+    session: Session, spec: HostSpec, facts: Mapping[str, HostFacts], errors: Mapping[str, HostError], *, trusted: bool
 ) -> tuple[HostFacts | None, bool]:
     """Return a relay's facts, if read, and whether it is unproved.
 

@@ -79,11 +79,7 @@ class KeyChangeProgress:
 
 def record_rotated(session: Session, facilities: Collection[str]) -> str:
     """Record gateways' finished key changes; return a failure's reason, or empty."""
-    document = {
-        "schema": "provisioner/keys-rotated",
-        "version": 1,
-        "drawn": dict.fromkeys(sorted(facilities), ""),
-    }
+    document = {"schema": "provisioner/keys-rotated", "version": 1, "drawn": dict.fromkeys(sorted(facilities), "")}
     return record_run(session, Operation.ROTATE, of_facilities(facilities), document, session.secrets.digest_key)
 
 

@@ -360,11 +360,7 @@ class _OwnKeyChange:
         if current is not None and current.public_key == made.following:
             return
         next_key = NextRelayKey(
-            public_key=made.following,
-            port=port,
-            since=since,
-            stage=OwnKeyStage.BEGUN,
-            sealed_key=made.sealed_following,
+            public_key=made.following, port=port, since=since, stage=OwnKeyStage.BEGUN, sealed_key=made.sealed_following
         )
         self.write(with_own_next_key(self.lock, self.request.relay, next_key), "a next key")
 

@@ -34,12 +34,7 @@ from provisioner.hosts.ansible.early_start import WaitingAnsible
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.observe import observe
-from provisioner.hosts.runner import (
-    AttendedRunner,
-    CallsWatcher,
-    HostRunner,
-    OpenRunner,
-)
+from provisioner.hosts.runner import AttendedRunner, CallsWatcher, HostRunner, OpenRunner
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import ValidPart, valid_part

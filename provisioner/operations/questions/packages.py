@@ -185,10 +185,7 @@ def package_statuses(
 
 
 def full_package_statuses(
-    inventory: Inventory,
-    records: Mapping[str, PackageRecord],
-    evidence: Evidence,
-    facilities: Iterable[Facility],
+    inventory: Inventory, records: Mapping[str, PackageRecord], evidence: Evidence, facilities: Iterable[Facility]
 ) -> tuple[PackageStatus, ...]:
     """As `package_statuses`, by the packages' whole content."""
 

@@ -8,12 +8,7 @@ from provisioner.base.errors import HostError
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.operations.rollout.answers import (
-    ChangeReport,
-    ChangeState,
-    CheckRefusal,
-    parse_report,
-)
+from provisioner.operations.rollout.answers import ChangeReport, ChangeState, CheckRefusal, parse_report
 from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
 from provisioner.operations.rollout.gate import GateVerdict
 from provisioner.operations.rollout.job import (

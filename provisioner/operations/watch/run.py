@@ -21,13 +21,7 @@ from provisioner.base.errors import HostError, ProvisionerError
 from provisioner.desired.limit import Limit
 from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.hosts.observe import observe_request
-from provisioner.hosts.runner import (
-    CallOutcome,
-    HostAnswer,
-    HostCall,
-    HostRunner,
-    OpenRunner,
-)
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
 from provisioner.integrations.alerting.night_metrics import Labels
 from provisioner.integrations.alerting.watch_metrics import PublishedSeries, WatchFacts, broken, watch_sheet
 from provisioner.operations.apply.journal import changes_since
