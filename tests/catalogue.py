@@ -39,7 +39,6 @@ PACKAGE = ROOT / "provisioner"
 RESTATED = (
     "base/frozen.py",
     "hosts/answers.py",
-    "hosts/condition.py",
     "hosts/runner.py",
     "hosts/unreachable.py",
     "inventory/allocate/allocation.py",
@@ -90,6 +89,10 @@ RESTATED_PARTS = {
     "base/text.py": ("checked_url", "words_of_end"),
     "base/vault.py": ("_HOW_TO_SET", "decrypt"),
     "hosts/artefact.py": ("_source_of", "_local", "_checked_path", "_other_checksum", "_cache_folder", "_download"),
+    "hosts/facts.py": (
+        *("Condition", "_OPENS", "_beside", "_disk_faults", "_clock_faults", "_span"),
+        *("other_firewalls", "ending_certificate"),
+    ),
     "inventory/geography/lookup.py": ("unit_today",),
     "inventory/loader/load.py": ("valid_inventory", "_FilesPass", "_refuse_without_settings"),
     "inventory/policy_rules/references.py": ("_SCHEMA", "_WHY_NOT", "_Scope", "_why_not", "_A_KIND"),

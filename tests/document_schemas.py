@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 
-from provisioner.cli.schemas import DOCUMENTS, document_schema
+from provisioner.cli.config import DOCUMENTS, document_schema
 
 LARGEST = 1_000_000
 

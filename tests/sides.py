@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from provisioner.desired.names import HostNames
-from provisioner.hosts.call_rules import call_digest
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall, call_digest
 from tests.simulated import SimulatedHost, SimulatedHosts, refuse_strange, spec_of
 
 _OF_A_SIDE = re.compile(

@@ -33,10 +33,9 @@ from provisioner.desired.render.host import (
 )
 from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_REVERT, HostSpec, MediaPath, units_of
 from provisioner.hosts.answers import wire
-from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.identity import may_be_declared_new, with_owner
 from provisioner.hosts.observe import observe_request
-from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall, call_digest, call_refusal
 from provisioner_host.change import apply as host_apply
 from provisioner_host.machine import files as host_files
 from provisioner_host.machine import units as host_units

@@ -21,7 +21,7 @@ from provisioner.cli.support.results import code_of, ending_lines, host_line, no
 from provisioner.cli.support.terminal import stderr_of
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.operations.apply.apply import RollbackPlan, abort, apply_plan, plan_rollback, resume, roll_back
-from provisioner.operations.apply.intent import Applied, RunOptions, RunRow
+from provisioner.operations.apply.run import Applied, RunOptions, RunRow
 from provisioner.operations.apply.saved_plan import plan_again, reviewed_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan

@@ -11,18 +11,20 @@ import click
 
 from provisioner.base.document import Printed
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
-from provisioner.base.files import write_private
+from provisioner.base.files import is_tracked_path, read_regular, write_private
+from provisioner.base.http import HttpLimits
 from provisioner.base.language import Language
+from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords
 from provisioner.base.vault_password import outside_of
-from provisioner.cli.dcim import dcim_client
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.terminal import ListedWord, ValidPath
-from provisioner.importing.dcim.client import read_server
+from provisioner.importing.dcim.client import DcimClient, read_server
+from provisioner.importing.dcim.objects import read_mapping
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
@@ -47,6 +49,37 @@ from provisioner.inventory.geography.province import SCHEMES, Province
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load_partial
 from provisioner.inventory.model.inventory import Inventory
+
+_MOST_TOKEN = 4096
+
+
+def dcim_client(invocation: Invocation, mapping: Path, token_file: Path | None) -> DcimClient:
+    """Return a mapping's client, with the token in a file.
+
+    Raises:
+        UsageError: the token or the mapping cannot be read, or the mapping is in the checkout.
+        InventoryError: the mapping is invalid.
+    """
+    if is_tracked_path(mapping, invocation.inventory):
+        message = (
+            f"{mapping} is a part of the inventory's checkout: whoever proposes a change would choose who is asked"
+        )
+        hint = "keep the mapping outside of the checkout: the token goes to the server that it names"
+        raise UsageError(message, hint=hint)
+    return DcimClient(read_mapping(mapping), _token(token_file), HttpLimits.of(invocation.env))
+
+
+def _token(file: Path | None) -> Secret:
+    """Read the token from a file: all users can read arguments."""
+    hint = "name a file of your own with the token alone"
+    try:
+        token = read_regular(file, most=_MOST_TOKEN).decode().strip() if file is not None else ""
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("the file with the token cannot be read", hint=hint) from None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError("what is to be the server's token is none", hint=hint)
+    return Secret(token)
+
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
 _path = ValidPath(path_type=Path)

@@ -21,7 +21,7 @@ from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import diff_lines, edits_of, refuse_both
-from provisioner.operations.apply.intent import RunOptions, approval_of
+from provisioner.operations.apply.run import RunOptions, approval_of
 from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import OwnKeyRequest
 from provisioner.operations.keys.progress import KeyChangeProgress, KeyStage

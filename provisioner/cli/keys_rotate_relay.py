@@ -23,7 +23,7 @@ from provisioner.cli.support.results import applied_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stderr_of
 from provisioner.inventory.model.hosts import OwnKeyStage
-from provisioner.operations.apply.intent import Applied
+from provisioner.operations.apply.run import Applied
 from provisioner.operations.edit.keys import OwnKeyRequest
 from provisioner.operations.keys.relay_key import (
     OwnKeyOutcome,

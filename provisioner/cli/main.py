@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -20,15 +20,26 @@ from provisioner.base.errors import INTERRUPTED, ProvisionerError, ReportError, 
 from provisioner.base.files import make_own_folder
 from provisioner.base.language import ENGLISH, Translator, UnknownLanguageError, language_of, translator
 from provisioner.base.text import did_you_mean, printable
-from provisioner.cli.support.commands import COMMANDS, LazyGroup, UnknownCommandError
+from provisioner.cli.support.commands import COMMANDS, LazyGroup, UnknownCommandError, with_options_anywhere
 from provisioner.cli.support.completion import INSTRUCTION, complete
-from provisioner.cli.support.configuration import OUTPUT, read_configuration
+from provisioner.cli.support.configuration import OUTPUT, SETTINGS, read_configuration
 from provisioner.cli.support.context import state_dir
-from provisioner.cli.support.early_start import begin
-from provisioner.cli.support.global_options import with_options_anywhere
 from provisioner.cli.support.output import error_document, hint_line, print_document, print_error
 from provisioner.cli.support.terminal import UnknownWordError, open_standard_streams, safe_streams
 from provisioner.operations.apply import early_start
+
+_CALLS: Final = frozenset({"apply", "drift", "nightly", "plan", "verify"})
+# With one of these words a command calls no host, or need not.
+_CALLS_NOBODY: Final = frozenset({"--against", "--help", "--offline", "-h", "diff", "fetch", "push"})
+
+
+def begin(arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    """Start Ansible if the command calls hosts from here."""
+    words = list(takewhile(lambda word: word != "--", arguments))
+    command = next((word for word in words if word in COMMANDS), "")
+    if command in _CALLS and not _CALLS_NOBODY & set(words) and not env.get(SETTINGS["nodes"].variable):
+        early_start.begin(env)
+
 
 _INTERNAL = 70
 _LONGEST = 600

@@ -23,7 +23,7 @@ from provisioner.cli.support.terminal import ListedWord, ValidPath, outlive_read
 from provisioner.desired.limit import parse_limits
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.integrations.notify.formats import NoticeDocument
-from provisioner.operations.nightly.night import NightOptions, night_document, notice_lines
+from provisioner.operations.nightly.night import NightOptions, night_document, notice_lines, run_night
 from provisioner.operations.nightly.notices import (
     Sending,
     SendingRow,
@@ -34,7 +34,6 @@ from provisioner.operations.nightly.notices import (
     switchboard,
     tell_all,
 )
-from provisioner.operations.nightly.run import run_night
 from provisioner.operations.pipeline.session import Session, expect_hosts
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.questions.metrics import metrics_of, write_metrics

@@ -27,10 +27,9 @@ from provisioner.cli.support.output import print_document, print_error
 from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both
-from provisioner.operations.apply.intent import RunOptions, approval_of
-from provisioner.operations.drain.drain import DrainEnd, DrainOutcome, DrainTerms, drain_relay
+from provisioner.operations.apply.run import RunOptions, approval_of
+from provisioner.operations.drain.drain import DrainEnd, DrainOutcome, DrainTerms, SiteProof, drain_relay, write_all
 from provisioner.operations.drain.progress import DrainLook
-from provisioner.operations.drain.steps import SiteProof, write_all
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, DrainUndone, drain_taken_back
 from provisioner.operations.pipeline.stages import Planned

@@ -9,29 +9,85 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import click
 
-from provisioner.base.document import Day, Printed, absent, of, ungiven
+from provisioner.base.document import Day, Digest, Printed, absent, of, ungiven
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
-from provisioner.base.language import Translator
+from provisioner.base.language import Language, Translator, translator
 from provisioner.base.text import named, printable
-from provisioner.cli.plan_sheet import show_plan
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
-from provisioner.cli.support.session import read_plan, session_of
+from provisioner.cli.support.session import read_plan, session_of, write_report
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
 from provisioner.inventory.model.connection import Party
-from provisioner.inventory.signed import NAMESPACE
-from provisioner.operations.edit.sign_off import Agreement, Signed, made_signature, statement_of
+from provisioner.inventory.signed import NAMESPACE, signed_content
+from provisioner.operations.edit.sign_off import (
+    Agreement,
+    PlanToSign,
+    Signed,
+    made_signature,
+    plan_to_sign,
+    statement_of,
+)
 from provisioner.operations.edit.sign_off import sign_off as record_agreement
 from provisioner.plan.change import Change, Impact, cut_by, distinct_trust
 from provisioner.plan.guards.approvals import APPROVAL_NAMESPACE, Approval, approval_statement
+from provisioner.report.documents.minutes import plan_minutes
+from provisioner.report.documents.official import Letterhead
+from provisioner.report.documents.plan_sheet import PlanNames, plan_sheet, sheet_page, sheet_text
 
 if TYPE_CHECKING:
     from provisioner.operations.apply.approvals import ApprovalMade
     from provisioner.plan.saved.file import WrittenPlan
+
+
+class PlanSheetDocument(Printed, name="plan-sheet", title="A plan sheet"):
+    """Output of `provisioner sign-off --show --output json`."""
+
+    facility: str
+    plan: Literal["plan", "successor"]
+    content: Digest
+    file: Path | None
+
+
+def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Path | None) -> int:
+    """Print a facility's plan, or write it as a page or minutes.
+
+    Raises:
+        UsageError: there is no such plan, the file's kind is unknown, or it cannot be written.
+        InventoryError: the facility cannot be read.
+    """
+    invocation.refuse_tracked_links(out)
+    wanted = plan_to_sign(
+        invocation.inventory, facility, successor=successor, today=today(), environment=invocation.env
+    )
+    names = PlanNames(wanted.province, wanted.carrier)
+    if out is not None:
+        write_report(out, _sheet_content(wanted, names, out), force=False)
+    if invocation.json:
+        content = signed_content(wanted.facility, wanted.plan)
+        plan = "successor" if successor else "plan"
+        print_document(PlanSheetDocument(facility=facility, plan=plan, content=content, file=out).plain)
+    elif out is not None:
+        click.echo(f"wrote {out}")
+    else:
+        for line in sheet_text(plan_sheet(wanted.facility, wanted.plan, names, invocation.say)):
+            click.echo(line)
+    return 0
+
+
+def _sheet_content(wanted: PlanToSign, names: PlanNames, out: Path) -> bytes:
+    if out.suffix == ".html":
+        return sheet_page(wanted.facility, wanted.plan, names).encode()
+    if out.suffix != ".docx":
+        raise UsageError(f"{out} is neither .html nor .docx", hint="name the file by what it is to be")
+    from provisioner.report.documents.docx import official_docx  # noqa: PLC0415 (its library takes time)
+
+    sheet = plan_sheet(wanted.facility, wanted.plan, names, translator(Language.VI))
+    return official_docx(plan_minutes(wanted.facility, wanted.plan, names, sheet, Letterhead()), now())
+
 
 _MOST_SIGNATURE = 64 * 1024
 _CUTTING = 20

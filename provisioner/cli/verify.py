@@ -27,7 +27,7 @@ from provisioner.verify.result import Verdict
 from provisioner.verify.rotation import Share, share_of
 
 if TYPE_CHECKING:
-    from provisioner.integrations.alerting.night_metrics import Labels
+    from provisioner.integrations.alerting.metrics import Labels
     from provisioner.operations.watch.run import News, PathWatch, Watched
     from provisioner.verify.watch_states import WatchView
 
@@ -176,7 +176,7 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
     Example: provisioner -i DIR watch --listen 9464
     """
     # Only now: `verify`, which stands here as well, calls hosts before it has time for imports.
-    from provisioner.integrations.alerting.watch_metrics import broken  # noqa: PLC0415
+    from provisioner.integrations.alerting.metrics import broken  # noqa: PLC0415
     from provisioner.operations.watch import endpoint as endpoints  # noqa: PLC0415
     from provisioner.operations.watch.run import Pace, PathWatch, watched  # noqa: PLC0415
 

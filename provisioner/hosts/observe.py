@@ -11,8 +11,7 @@ from provisioner.base.processes import without_collector
 from provisioner.desired.render.host import RenderedFile, program_path
 from provisioner.desired.spec import API_PORT, HostSpec, reader_ports, units_of
 from provisioner.hosts.answers import wire
-from provisioner.hosts.condition import ending_certificate, findings, other_firewalls
-from provisioner.hosts.facts import HostFacts, parse_facts
+from provisioner.hosts.facts import HostFacts, ending_certificate, findings, other_firewalls, parse_facts
 from provisioner.hosts.preparation import lacks
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
 

@@ -10,9 +10,25 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from provisioner.base.errors import HostError
 from provisioner.base.text import endpoint_text, msg
+from provisioner.desired.names import HostNames
 from provisioner.desired.owner import Owner
+from provisioner.desired.render.templates import host_module
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.unreachable import unreachable_by
+
+
+def call_refusal(request: Mapping[str, object], sizes: Mapping[str, int], side: str) -> str:
+    """Return why hosts refuse a call, after "it"; empty if valid.
+
+    `sizes` are bytes by file name. `side` is empty if the host is not shared.
+    """
+    return str(host_module("machine/carried").refusal(request, sizes, HostNames(side).ours))
+
+
+def call_digest(request: Mapping[str, object], files: Mapping[str, bytes]) -> str:
+    """Return the digest of a change, without parts set after the plan."""
+    return str(host_module("machine/carried").digest(request, files))
+
 
 UNPROVED = "it has not proved that it is the host that was managed before; it got no request"
 

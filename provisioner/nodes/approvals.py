@@ -24,9 +24,9 @@ from provisioner.base.errors import StateError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SshPublicKey
 from provisioner.base.text import canonical_json, printable
-from provisioner.hosts.call_rules import call_digest
 from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.identity import SHOW_KEY
+from provisioner.hosts.runner import call_digest
 from provisioner.nodes.unit import CarriedCall
 from provisioner.plan.guards.approvals import (
     Approval,

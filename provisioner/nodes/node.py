@@ -27,9 +27,8 @@ from provisioner.base.files import make_own_folder, read_regular, replace_file
 from provisioner.base.text import local_time, printable
 from provisioner.desired.names import HostNames
 from provisioner.desired.render.templates import load_templates
-from provisioner.hosts.call_rules import call_refusal
 from provisioner.hosts.identity import SHOW_KEY, is_show_key
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner, call_refusal
 from provisioner.nodes.approvals import NodeApprovals, to_carry
 from provisioner.nodes.envelope import (
     EnvelopeError,

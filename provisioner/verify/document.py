@@ -24,7 +24,7 @@ from pydantic import WithJsonSchema as Schema
 from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document, LongList, printable, utc_text
-from provisioner.hosts.condition import Condition
+from provisioner.hosts.facts import Condition
 from provisioner.plan.change import Action, Resource
 from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import HIGHEST, LEVELS

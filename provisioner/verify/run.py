@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import are, counted, msg
 from provisioner.desired.spec import HostSpec, ReaderEncryption
-from provisioner.hosts.condition import ending_certificate, findings, other_firewalls
-from provisioner.hosts.facts import HostFacts, engine_name
+from provisioner.hosts.facts import HostFacts, ending_certificate, engine_name, findings, other_firewalls
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
 from provisioner.plan.change import Change, pending
 from provisioner.verify.devices import by_device, device_reports, with_account

@@ -13,8 +13,8 @@ from typing import Any
 from provisioner.base.http import HttpLimits
 from provisioner.cli.main import run
 from provisioner.integrations.forge.dialects import StatusState
+from provisioner.operations.agent.actions import status_of
 from provisioner.operations.agent.run import Agent
-from provisioner.operations.agent.state import status_of
 from provisioner.record.leases import LeaseHolder, agent_lease
 from provisioner.record.state_folder import state_folder_of
 from tests.agent.site import CAMERA, ID, MERGER, RELAY, STRANGER, Site

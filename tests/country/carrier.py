@@ -14,8 +14,7 @@ from typing import Final
 
 from provisioner.base.secret import seals_of
 from provisioner.desired.render.templates import Templates
-from provisioner.hosts.ansible.bundle import program_bundle, write_bundle
-from provisioner.hosts.ansible.play import answer_in
+from provisioner.hosts.ansible.play import answer_in, program_bundle, write_bundle
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 
 PLACE: Final = "SIMULATED_HOSTS"

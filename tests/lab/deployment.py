@@ -19,7 +19,7 @@ from provisioner.base.vault import encrypt
 from provisioner.cli.support.context import today
 from provisioner.desired.limit import Limit
 from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.intent import Applied, RunOptions
+from provisioner.operations.apply.run import Applied, RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.rollout.gate import GateRules

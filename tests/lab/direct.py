@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Final
 
 from provisioner.desired.render.templates import Templates
-from provisioner.hosts.ansible.bundle import program_bundle, write_bundle
+from provisioner.hosts.ansible.play import program_bundle, write_bundle
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 
 from .lab import Lab

@@ -16,7 +16,7 @@ import pytest
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
 from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan
 from provisioner.operations.rollout.job import RolloutOptions

@@ -15,7 +15,7 @@ import pytest
 
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan
 from provisioner.operations.rollout.gate import GateRules

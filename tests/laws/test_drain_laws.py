@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.operations.drain.steps import site_proofs, waves_of_sites
+from provisioner.operations.drain.drain import site_proofs, waves_of_sites
 from provisioner.verify.result import Cause, Finding, PathVerdict, Verdict
 
 OLD, NEW = "relay-a", "relay-b"

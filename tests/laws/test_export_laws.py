@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.text import indented_parts
+from provisioner.cli.config import document_schema
 from provisioner.cli.export import export
-from provisioner.cli.schemas import document_schema
 from provisioner.inventory.geography.lookup import by_slug
 from provisioner.inventory.geography.province import SCHEMES, Province
 from provisioner.inventory.model.connection import BlockReason

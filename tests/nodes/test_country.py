@@ -23,7 +23,7 @@ from provisioner.nodes.envelope import CONTROLLER, ExchangeKey, PublicExchangeKe
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
 from provisioner.nodes.node import ArtefactCache, Node, NodeParts, NodeRules, StartedUnits
 from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan
 from provisioner.operations.rollout.job import RolloutOptions

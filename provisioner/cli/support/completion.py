@@ -22,8 +22,8 @@ from click.shell_completion import (
     split_arg_string,
 )
 
+from provisioner.cli.support.commands import inventory_of
 from provisioner.cli.support.configuration import Configuration
-from provisioner.cli.support.global_options import inventory_of
 
 INSTRUCTION: Final = "_PROVISIONER_COMPLETE"
 """The shell's request variable: `bash_source`, `bash_complete` and so on."""

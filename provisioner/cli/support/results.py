@@ -14,7 +14,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import RolloutChoices
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
-from provisioner.operations.apply.intent import Applied, RunOptions, approval_of
+from provisioner.operations.apply.run import Applied, RunOptions, approval_of
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions
 from provisioner.operations.rollout.result import HostOutcome, HostResult, exit_code, run_ending

@@ -12,10 +12,12 @@ stays proves itself at each start, whether that is needed or not.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
 import shlex
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +26,7 @@ from provisioner.base.errors import HostError, UnreadableError
 from provisioner.base.secret import proof_of, seals_of
 from provisioner.base.text import printable
 from provisioner.desired.owner import NOTHING, owner_in
-from provisioner.desired.render.templates import Templates
-from provisioner.hosts.ansible.bundle import program_bundle, write_bundle
+from provisioner.desired.render.templates import HOST_PACKAGE, Templates
 from provisioner.hosts.ansible.early_start import (
     CONFIG,
     FAILURES,
@@ -51,6 +52,37 @@ from provisioner.hosts.identity import claims_of, with_owner
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.hosts.unreachable import DIRECT, SshRoute, route_to, unreachable_by
 from provisioner.inventory.model.hosts import JumpHost, Ssh
+
+
+def write_bundle(path: Path, call: HostCall) -> None:
+    """Write a call's bundle without the archive's end: a program may follow."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        with tarfile.open(fileobj=stream, mode="w") as bundle:
+            _add(bundle, "request.json", json.dumps(call.request).encode())
+            for name, content in call.files.items():
+                _add(bundle, f"files/{name}", content)
+            if call.artefact is not None:
+                bundle.add(call.artefact, "files/artefact", recursive=False)
+            end = bundle.offset
+        stream.truncate(end)
+
+
+def program_bundle(templates: Templates) -> bytes:
+    """Return the on-host program, to follow a call's bundle."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as bundle:
+        for name, source in templates.host_sources.items():
+            _add(bundle, f"{HOST_PACKAGE}/{name}", source)
+    return stream.getvalue()
+
+
+def _add(bundle: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    entry.mode = 0o600
+    bundle.addfile(entry, io.BytesIO(content))
+
 
 SEAL = "PROVISIONER-CALL "
 """The start of the line before a sealed bundle; hosts use the same word."""

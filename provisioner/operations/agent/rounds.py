@@ -17,15 +17,21 @@ from provisioner.base.git import without_programs_of
 from provisioner.base.text import VIETNAM
 from provisioner.operations.agent.actions import (
     PathsProof,
+    PlannedLook,
     RunEnded,
     apply_commit,
+    close_session,
     correct_drift,
     corrects_drift,
     finish_run,
+    look_at_hosts,
     moment,
+    offer_plan,
+    open_session,
     prove,
     run_of,
     unfinished_run,
+    with_allowances,
 )
 from provisioner.operations.agent.branch import Believed, FollowedBranch, believed
 from provisioner.operations.agent.decision import (
@@ -43,15 +49,7 @@ from provisioner.operations.agent.decision import (
     decide,
 )
 from provisioner.operations.agent.settings import AgentSettings
-from provisioner.operations.agent.state import (
-    PlannedLook,
-    close_session,
-    look_at_hosts,
-    offer_plan,
-    open_session,
-    with_allowances,
-)
-from provisioner.operations.apply.unfinished import Unfinished
+from provisioner.operations.apply.run import Unfinished
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan.change import Impact

@@ -29,13 +29,12 @@ from provisioner.base.errors import (
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.base.service import ServiceNotice
-from provisioner.integrations.alerting.watch_metrics import AgentView, agent_sheet
-from provisioner.operations.agent.actions import moment
+from provisioner.integrations.alerting.metrics import AgentView, agent_sheet
+from provisioner.operations.agent.actions import CommitReports, moment
 from provisioner.operations.agent.branch import secret_in
 from provisioner.operations.agent.decision import Act, CommitCause, CommitState
 from provisioner.operations.agent.rounds import AgentRounds, RoundEnd
 from provisioner.operations.agent.settings import MOST_BODY, PATH, AgentSettings, is_genuine
-from provisioner.operations.agent.state import CommitReports
 from provisioner.operations.watch.endpoint import HttpReply, endpoint_of, served
 from provisioner.record.leases import LeaseHolder, TakenLease, agent_lease, this_process
 from provisioner.record.state_folder import state_folder_of

@@ -29,10 +29,17 @@ from provisioner.operations.apply.execution import (
     unread_result,
     with_program,
 )
-from provisioner.operations.apply.intent import USUAL, Applied, Intent, RunOptions
 from provisioner.operations.apply.journal import RunLog, keyed_state_folder
+from provisioner.operations.apply.run import (
+    USUAL,
+    Applied,
+    Intent,
+    RunOptions,
+    Unfinished,
+    refuse_rolled_back,
+    unfinished,
+)
 from provisioner.operations.apply.silences import Silencer, to_silence
-from provisioner.operations.apply.unfinished import Unfinished, refuse_rolled_back, unfinished
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, refuse_foreign
 from provisioner.operations.rollout.dispatcher import JournalStep

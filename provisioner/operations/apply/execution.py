@@ -20,10 +20,17 @@ from provisioner.hosts.artefact import fetch
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import ForeignHostError
 from provisioner.inventory.model.policy import WavePolicy
-from provisioner.operations.apply.intent import Applied, ClosedRun, Intent, RunOptions
 from provisioner.operations.apply.journal import RunLog, attended, expect_usual_time, keyed_state_folder
+from provisioner.operations.apply.run import (
+    SILENT,
+    Applied,
+    ClosedRun,
+    Intent,
+    RunOptions,
+    Unfinished,
+    proved_unfinished,
+)
 from provisioner.operations.apply.silences import Silencer, ToSilence, to_silence
-from provisioner.operations.apply.unfinished import SILENT, Unfinished, proved_unfinished
 from provisioner.operations.apply.verification import contents_of, proved_by_change
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id

@@ -26,8 +26,7 @@ from provisioner.base.processes import without_collector
 from provisioner.base.text import Document, canonical_text
 from provisioner.hosts.runner import CallsWatcher
 from provisioner.operations.apply import silences
-from provisioner.operations.apply.intent import Intent, intent_of
-from provisioner.operations.apply.unfinished import SILENT, beginning_of
+from provisioner.operations.apply.run import SILENT, Intent, beginning_of, intent_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout.dispatcher import Journal, JournalStep
 from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, digest

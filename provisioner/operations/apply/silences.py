@@ -44,8 +44,7 @@ from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.integrations.notify.delivery import ReceiverTransports, server_login
 from provisioner.inventory.loader.receivers import open_receivers
 from provisioner.inventory.model.receivers import Receiver, ReceiverKind
-from provisioner.operations.apply.intent import Intent
-from provisioner.operations.apply.unfinished import SILENCE, SILENCE_ENDED, SILENCE_MADE
+from provisioner.operations.apply.run import SILENCE, SILENCE_ENDED, SILENCE_MADE, Intent
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout.dispatcher import Journal, JournalStep
 from provisioner.operations.rollout.job import Job

@@ -21,7 +21,7 @@ from provisioner.hosts.keys import make_next_key
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.model.hosts import Allocations, NextRelayKey, OwnKeyStage
 from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.intent import Applied
+from provisioner.operations.apply.run import Applied
 from provisioner.operations.edit.keys import (
     OwnKeyRequest,
     at_stage,

@@ -15,7 +15,7 @@ from provisioner.base.errors import HostError, LockedError, PolicyError, Provisi
 from provisioner.base.text import named
 from provisioner.desired.spec import NEXT
 from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.intent import Applied, RunOptions
+from provisioner.operations.apply.run import Applied, RunOptions
 from provisioner.operations.edit.file_edit import Edits, EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import key_changes_taken_back, key_changes_written
 from provisioner.operations.keys.progress import (

@@ -13,8 +13,9 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
+from typing import Final
 
-from provisioner.base.errors import HostError, UsageError
+from provisioner.base.errors import HostError, InventoryError, UsageError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
@@ -22,7 +23,7 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import did_you_mean
 from provisioner.base.vault import VaultPasswords
 from provisioner.base.vault_password import outside_of
-from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, names_of_frozen, shut_by
+from provisioner.desired.limit import HostLogin, Limit, chosen_hosts, host_logins, key_hosts, names_of_frozen, shut_by
 from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.required import run_key
@@ -32,10 +33,9 @@ from provisioner.desired.trust import host_key_text
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import WaitingAnsible
 from provisioner.hosts.facts import HostFacts
-from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import AttendedRunner, CallsWatcher, HostRunner, OpenRunner
-from provisioner.inventory.files.revision import commit_of
+from provisioner.inventory.files.revision import commit_of, tree_of
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import ValidPart, valid_part
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
@@ -49,6 +49,52 @@ from provisioner.plan.diff import with_live_logins
 from provisioner.plan.plan import Basis
 from provisioner.plan.saved.file import seal_key
 from provisioner.verify.paths import select
+
+_WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.yml"})
+
+
+def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
+    """Return an error for each host whose login differs from a revision.
+
+    Address, user, host key and jump host each suffice to lead a login and its data to another machine. `name` is
+    the trusted revision, e.g. `origin/main`; `today` is the date for designations.
+
+    Raises:
+        InventoryError: the revision's inventory is unreadable.
+        UsageError: there is no such revision.
+    """
+    tree = tree_of(root, name)
+    # A country's facilities take seconds to read, and have no SSH settings of hosts.
+    with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
+        base_inventory = load(folder, today=today).frame
+        if base_inventory is None:
+            hint = "name a revision whose carriers and centres can be read"
+            raise InventoryError(f"the inventory of {name} cannot be read: no host is known by it", hint=hint)
+        before = host_logins(base_inventory.with_facilities({}))
+    now = host_logins(inventory)
+    return {
+        host: _changed_login_error(host, before.get(host), login, name)
+        for host, login in now.items()
+        if before.get(host) != login
+    }
+
+
+def _changed_login_error(host: str, before: HostLogin | None, login: HostLogin, name: str) -> HostError:
+    hint = "a person merges it, and makes the first plan with it on that branch"
+    if before is None:
+        return HostError(f"{host} ({login.place}) is not in {name}: nobody logs in there", hint=hint, object=host)
+    moved = [
+        f"{field} was {old or 'none'} and is {new or 'none'}"
+        for field, old, new in (
+            ("its place", before.place, login.place),
+            ("its host key", before.host_key, login.host_key),
+            ("its jump host", before.jump, login.jump),
+        )
+        if old != new
+    ]
+    text = f"{host} is logged in to in another way than in {name}, so nobody does: {'; '.join(moved)}"
+    return HostError(text, hint=hint, object=host)
+
 
 Observed = tuple[dict[str, HostFacts], dict[str, HostError]]
 

@@ -22,7 +22,7 @@ from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
 from provisioner.inventory.loader.load import load_settings
 from provisioner.inventory.model.policy import Retention
 from provisioner.operations.apply.journal import keyed_state_folder
-from provisioner.operations.apply.unfinished import state_of
+from provisioner.operations.apply.run import state_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id
 from provisioner.record.chain import ChainReport, HistoryFault

@@ -13,7 +13,7 @@ from provisioner.base.errors import InventoryError, ReportError
 from provisioner.base.files import replace_file
 from provisioner.base.text import aware
 from provisioner.integrations.alerting.metric_catalogue import MetricSheet
-from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
+from provisioner.integrations.alerting.metrics import RecordedLook, night_sheet
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model.inventory import BaseInventory

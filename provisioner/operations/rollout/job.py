@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, identity_content, path_settings, program_path
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, units_of
-from provisioner.hosts.call_rules import call_digest
 from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import owner_to_mark
 from provisioner.hosts.observe import observe_request
-from provisioner.hosts.runner import HostCall
+from provisioner.hosts.runner import HostCall, call_digest
 from provisioner.operations.rollout.affected_paths import Touched, touched_by
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.plan.change import HOST, OWNER, Action, Change, Impact, Resource

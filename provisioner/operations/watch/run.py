@@ -22,8 +22,7 @@ from provisioner.desired.limit import Limit
 from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
-from provisioner.integrations.alerting.night_metrics import Labels
-from provisioner.integrations.alerting.watch_metrics import PublishedSeries, WatchFacts, broken, watch_sheet
+from provisioner.integrations.alerting.metrics import Labels, PublishedSeries, WatchFacts, broken, watch_sheet
 from provisioner.operations.apply.journal import changes_since
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import windows_of

@@ -17,8 +17,7 @@ from provisioner.desired.names import is_of_a_side
 from provisioner.desired.render.host import firewall_file
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.condition import Condition
-from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.facts import Condition, HostFacts
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Change, Resource

@@ -18,8 +18,7 @@ from typing import Any
 
 from provisioner.cli.support.context import today
 from provisioner.desired.limit import Limit
-from provisioner.hosts.call_rules import call_digest
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, call_digest
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import make_plan

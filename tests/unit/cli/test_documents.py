@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from provisioner.cli.schemas import DOCUMENTS, document_schema
+from provisioner.cli.config import DOCUMENTS, document_schema
 from tests.document_schemas import holds
 from tests.unit.cli.test_plan import Terminal, call
 

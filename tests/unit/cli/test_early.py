@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.cli.support.early_start import begin
+from provisioner.cli.main import begin
 from provisioner.hosts.ansible import early_start as waiting
 from provisioner.operations.apply import early_start
 

@@ -448,7 +448,7 @@ def test_no_mapping_of_the_checkout_chooses_where_the_token_goes(
     desk: Desk, netbox: Dcim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mapping = mapping_of(desk, netbox.url)
-    monkeypatch.setattr("provisioner.cli.dcim.is_tracked_path", lambda path, _root: path == mapping)
+    monkeypatch.setattr("provisioner.cli.import_.is_tracked_path", lambda path, _root: path == mapping)
     assert run(desk, mapping) == 2
     assert "keep the mapping outside of the checkout" in desk.err
     assert not netbox.asked

@@ -15,7 +15,7 @@ from provisioner.cli import keys_rotate
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader import secrets as secrets_loader
 from provisioner.inventory.loader.load import load
-from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.edit import file_edit
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions

@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.cli import keys_rotate
 from provisioner.inventory.files.yaml import parse
-from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions
 from tests.example_terminal import applied

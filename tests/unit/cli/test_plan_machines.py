@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provisioner.hosts.condition import Condition
+from provisioner.hosts.facts import Condition
 from provisioner.plan.guards.reachability import CONDITIONS
 from tests.unit.cli.test_plan import RELAY, Terminal, call
 

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from provisioner.cli.config import document_schema
 from provisioner.cli.main import run
-from provisioner.cli.schemas import document_schema
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 

@@ -18,8 +18,8 @@ from provisioner.base.files import write_atomic
 from provisioner.cli import relay_drain
 from provisioner.cli.support.question import Stop
 from provisioner.inventory.files.yaml import parse
-from provisioner.operations.apply.intent import RunOptions
-from provisioner.operations.drain import drain, steps
+from provisioner.operations.apply.run import RunOptions
+from provisioner.operations.drain import drain
 from provisioner.operations.edit import file_edit
 from provisioner.operations.edit.relay_drain import drain_finished
 from provisioner.operations.rollout.gate import GateRules
@@ -117,8 +117,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(relay_drain, "_WAIT_S", 0.0)
     quick = RolloutOptions(gate=GateRules(settle_s=0))
     monkeypatch.setattr(relay_drain, "RunOptions", lambda **words: RunOptions(quick, **words))
-    monkeypatch.setattr(steps, "verify_with_memory", terminal.pictures.verify)
-    monkeypatch.setattr(steps, "record_verification", terminal.pictures.record)
+    monkeypatch.setattr(drain, "verify_with_memory", terminal.pictures.verify)
+    monkeypatch.setattr(drain, "record_verification", terminal.pictures.record)
     terminal.hosts.calls.clear()
     return terminal
 
@@ -541,7 +541,7 @@ def _killed_at(call: DrainTerminal, number: int, monkeypatch: pytest.MonkeyPatch
 
     with monkeypatch.context() as patch:
         patch.setattr(file_edit, "write_atomic", writes)
-        patch.setattr(steps, "put_back", lambda *_: None)  # whoever is killed puts nothing back
+        patch.setattr(drain, "put_back", lambda *_: None)  # whoever is killed puts nothing back
         patch.setattr(call.hosts, "before", changes)
         try:
             call(*DRAIN, "--yes", *SIGNED)

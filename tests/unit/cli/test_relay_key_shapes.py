@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provisioner.cli import keys_rotate
-from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions
 from tests.example_terminal import EXAMPLE, applied, git

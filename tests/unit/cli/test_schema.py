@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.cli.config import DOCUMENTS, document_schema
 from provisioner.cli.main import run
-from provisioner.cli.schemas import DOCUMENTS, document_schema
 from provisioner.inventory.explanation.schema import KINDS, schema_of
 
 EDITORS = (Path(__file__).parents[3] / "docs/start/editors.md").read_text(encoding="utf-8")

@@ -17,8 +17,8 @@ import pytest
 from openpyxl import load_workbook
 
 from provisioner.base.text import VIETNAM
+from provisioner.cli.config import document_schema
 from provisioner.cli.main import run
-from provisioner.cli.schemas import document_schema
 from provisioner.cli.support import session
 from provisioner.importing.forms import choices
 from provisioner.inventory import outline

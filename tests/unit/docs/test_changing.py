@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from provisioner.cli.schemas import document_schema
+from provisioner.cli.config import document_schema
 from provisioner.importing.forms import choices
 from provisioner.inventory.model.devices import Make
 from provisioner.inventory.model.policy import Limits

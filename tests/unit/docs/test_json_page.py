@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.base import errors
 from provisioner.base.errors import ProvisionerError
-from provisioner.cli.schemas import DOCUMENTS, document_schema
+from provisioner.cli.config import DOCUMENTS, document_schema
 from tests.unit.docs.pages import ROOT
 
 PAGE = ROOT / "docs/reference/json.md"

@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from provisioner.desired.render.templates import load_templates
-from provisioner.hosts.call_rules import call_digest, call_refusal
 from provisioner.hosts.observe import observe_request
-from provisioner.hosts.runner import HostCall
+from provisioner.hosts.runner import HostCall, call_digest, call_refusal
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import Job, LookOrder, RolloutOptions, confirm_call, first_call, look_call
 from provisioner.verify.paths import select

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import provisioner_host
-from provisioner.hosts.condition import Condition, other_firewalls
+from provisioner.hosts.facts import Condition, other_firewalls
 from provisioner_host.look import readers
 from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.machine import sandbox, units

@@ -20,8 +20,8 @@ import pytest
 
 from provisioner.base.secret import Secret, proof_of, seals_of
 from provisioner.desired.render.templates import Templates, load_templates
-from provisioner.hosts.ansible.bundle import program_bundle, write_bundle
 from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.play import program_bundle, write_bundle
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner_host import bundle
 from provisioner_host.state.dead_man import LONGEST_S

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.operations.apply.intent import Intent, intent_of
-from provisioner.operations.apply.unfinished import unfinished
+from provisioner.operations.apply.run import Intent, intent_of, unfinished
 from provisioner.operations.rollout.waves import Wave
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource
 from provisioner.plan.plan import Basis

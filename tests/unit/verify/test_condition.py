@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import UnreadableError
 from provisioner.hosts.answers import read, wire
-from provisioner.hosts.condition import Condition, findings
+from provisioner.hosts.facts import Condition, findings
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.verify_html import html_page
 from provisioner.report.verify_text import text_report

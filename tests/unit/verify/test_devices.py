@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import UnreadableError
 from provisioner.base.language import Language, translator
-from provisioner.cli.schemas import document_schema
+from provisioner.cli.config import document_schema
 from provisioner.desired.spec import DesiredState, HostSpec, ProbedDevice
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall

@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, READERS_FILE
 from provisioner.desired.spec import DesiredState, HostSpec
-from provisioner.hosts.condition import Condition, ending_certificate
+from provisioner.hosts.facts import Condition, ending_certificate
 from provisioner.hosts.observe import observe_request
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.orders import Service

@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import Metric as Family
 
-from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
-from provisioner.integrations.alerting.watch_metrics import PublishedSeries, WatchFacts, watch_sheet
+from provisioner.integrations.alerting.metrics import (
+    PublishedSeries,
+    RecordedLook,
+    WatchFacts,
+    night_sheet,
+    watch_sheet,
+)
 from provisioner.operations.watch.endpoint import served
 from provisioner.verify.document import recorded_verification
 from provisioner.verify.incidents import incidents_of

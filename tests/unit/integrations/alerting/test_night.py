@@ -27,7 +27,7 @@ from provisioner.integrations.alerting.metric_catalogue import (
     MetricSheet,
     exposition,
 )
-from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
+from provisioner.integrations.alerting.metrics import RecordedLook, night_sheet
 from provisioner.verify.document import recorded_verification
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.alarms import checked
@@ -180,7 +180,7 @@ def test_beyond_the_budget_what_is_up_is_left_out_and_that_is_told(monkeypatch: 
 
 
 def test_incidents_beyond_their_number_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioner.integrations.alerting.night_metrics.MOST_INCIDENTS", 4)
+    monkeypatch.setattr("provisioner.integrations.alerting.metrics.MOST_INCIDENTS", 4)
     of = samples(look(country(1000)))
     assert sum(name == "provisioner_incident_paths" for name, _ in of) == 4
     assert value(of, "provisioner_incidents_left_out") == 6
