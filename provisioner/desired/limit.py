@@ -364,7 +364,6 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
 
 
 def _is_open(secrets: Secrets, host: str) -> bool:
-    """Return whether a host's digest key is not in an unopened file."""
     has_own = any(host in carrier.host_keys for carrier in secrets.carriers.values())
     return has_own or secrets.digest_key is not None or not secrets.shut
 

@@ -107,7 +107,6 @@ def streams_of_site(facility: Facility) -> Iterator[tuple[str, str, str]]:
 
 
 def _changing_logins(facility: Facility, today: date) -> dict[str, date]:
-    """Return the last day of each device's login change."""
     accepts = accept_of(facility.cameras, facility.recorders)
     return {device: accept.until for device, accept in accepts.items() if accept.old.login and accept.holds_on(today)}
 

@@ -173,7 +173,6 @@ def _digest(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Convert a value to lists, mappings, numbers and texts."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -95,7 +95,6 @@ def _trust_in_host(inventory: Inventory, host: HostSpec) -> Trust:
 
 
 def _ports_dialled(inventory: Inventory, host: HostSpec) -> dict[str, int]:
-    """Return the ports that sites dial instead of the relay's first."""
     _, relay = inventory.relays[host.id]
     names = (peer.name.removeprefix(SITE) for peer in host.tunnel.peers if peer.name.startswith(SITE))
     dialled = {name: port_dialled(inventory.facilities[name], relay) for name in names}
@@ -103,7 +102,6 @@ def _ports_dialled(inventory: Inventory, host: HostSpec) -> dict[str, int]:
 
 
 def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
-    """Yield a relay's readers and their prefixes."""
     for centre in (inventory.centres[name] for name in inventory.carriers[relay.carriers[0]].centres):
         yield from words_of_reading(centre.id, centre.reads)
         for viewer in centre.viewers if centre.hub is None else ():
@@ -111,7 +109,6 @@ def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
 
 
 def _readers_at(inventory: Inventory, centre: HostSpec) -> Iterator[str]:
-    """Yield the carriers of a centre's reader secrets, and a hub's readers."""
     yield from centre.carriers
     for viewer in inventory.centres[centre.id].viewers if centre.hub else ():
         yield from words_of_reading(viewer_user(viewer.id), viewer.reads)

@@ -81,7 +81,6 @@ def completed(
 
 
 def _pushing_facilities(inventory: Inventory, carrier: str) -> Iterator[str]:
-    """Yield open facilities that push, or will push, to a carrier's relays."""
     for facility in inventory.facilities.values():
         plans = () if facility.operating is Operating.CLOSED else (facility.plan, facility.successor)
         if any(plan and plan.access.is_pushed and plan.carrier == carrier for plan in plans):

@@ -54,7 +54,6 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
 
 
 def _once_covered(facility: Facility) -> Iterator[frozenset[str]]:
-    """Yield the sets of fields that earlier sign-offs cover, largest first."""
     streams = (stream for camera in facility.cameras for _, stream in camera.streams.named)
     items: tuple[Model, ...] = (*facility.recorders, *facility.cameras, *streams)
     present = sorted({name for item in items for name in _once_signed(type(item)) if getattr(item, name) is not None})

@@ -205,7 +205,6 @@ def _recorded_keys(inventory: Inventory) -> dict[str, frozenset[str]]:
 
 
 def _relays_by_peer(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:
-    """Return the relays with a peer in their tunnels, by public key."""
     holders: dict[str, set[str]] = defaultdict(set)
     for spec in hosts:
         live = facts[spec.id].tunnel
@@ -229,7 +228,6 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
 
 
 def _protected_facilities(inventory: Inventory) -> set[str]:
-    """Return protected facilities, also those whose block was deleted."""
     named = {f.id for f in inventory.facilities.values() if f.protected}
     marks = (mark.partition("/") for mark in inventory.allocations.protected)
     return named | {name for kind, _, name in marks if kind == "facility" and name not in inventory.facilities}
@@ -301,7 +299,6 @@ def _network_conflicts(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal
 
 
 def _program_notes(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
-    """Note the other sides of shared centres, which stay unchanged."""
     for spec in specs:
         if other_owners := facts[spec.id].beside:
             own_inventory = spec.owner.inventory if spec.owner else "this inventory"

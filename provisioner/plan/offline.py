@@ -111,12 +111,10 @@ def _streams(camera: Camera) -> tuple[StreamName, ...]:
 
 
 def _are_called_alike(spec: HostSpec, new_files: Sequence[RenderedFile]) -> bool:
-    """Return whether both revisions use the same names on a host."""
     return any(file.path == spec.names.host_program for file in new_files)
 
 
 def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
-    """Return the facts of a host missing in the older revision."""
     rules = next((file.content.decode() for file in new_files if file.path.endswith(".nft")), "")
     return HostFacts(host, firewall={"present": False, "differences": _rule_file_differences("", rules)})
 
@@ -168,7 +166,6 @@ def _unit(active: str) -> wire.UnitAnswer:
 
 
 def _program_facts(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> wire.ProgramAnswer:
-    """Return the facts of MediaMTX's program, which its unit names."""
     path = program_path(artefact).encode()
     same = any(path in file.content for file in new_files if file.path.endswith(".service"))
     return {"present": same, "whole": same, "version": artefact.version if same else ""}
@@ -231,7 +228,6 @@ def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
 
 
 def _rule_file_differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
-    """Return differences of two rendered rule files, in hosts' form."""
     old_items, new_items = (dict(_rule_items(parse_ruleset(text))) if text else {} for text in (old, new))
     differing = (
         name for name in sorted(old_items.keys() | new_items.keys()) if old_items.get(name) != new_items.get(name)

@@ -86,7 +86,6 @@ def sheet_pdf(page: str) -> bytes:
 
 
 def _sized(page: str, number: int) -> list[Flowable]:
-    """Return an article in the largest font size that fits one page."""
     for size in _SIZES:
         # Measuring wears flowables out: each is made anew.
         if _fits(_Sheet(page, size).articles[number]):
@@ -255,7 +254,6 @@ def _table(rows: list[list[Flowable]]) -> Table:
 
 
 def _columns(devices: list[Flowable]) -> Table:
-    """Return devices in two columns, in reading order downwards."""
     half = (len(devices) + 1) // 2
     rows = [list(row) for row in zip_longest(devices[:half], devices[half:], fillvalue="")]
     return Table(rows, [_WIDTH / 2] * 2, style=_padding(0), spaceBefore=2, spaceAfter=2)

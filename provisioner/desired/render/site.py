@@ -239,7 +239,6 @@ def _manifest(values: Mapping[str, object], templates: Templates) -> RenderedFil
 
 
 def _listed(files: Iterable[RenderedFile]) -> tuple[RenderedFile, ...]:
-    """Return a package's files sorted by name, with their checksums."""
     listed = sorted((file for file in files if file.path != SUMS), key=lambda f: f.path)
     sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
     return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))

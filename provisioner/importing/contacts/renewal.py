@@ -180,7 +180,6 @@ def _password_of_caller(renewal: Renewal) -> bytes:
 
 
 def _replace(renewal: Renewal, plain: bytes, password: bytes) -> None:
-    """Replace the file, after checking that the password opens the new one."""
     text = encrypt(plain, password, vault_id(renewal.province))
     if opened_with(text.encode(), password, name=str(renewal.file)) != plain:
         raise InventoryError(f"{renewal.file}: what was encrypted does not open again", hint="nothing was changed")

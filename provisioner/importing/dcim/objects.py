@@ -194,7 +194,6 @@ def _cell_of(entry: DcimObject, place: FieldSource, key: str, empty: Cell) -> Ce
 
 
 def _is_plain(value: object) -> bool:
-    """Return whether a value is printable text or a sensible number."""
     if isinstance(value, str):
         return _CONTROL.search(value) is None
     return isinstance(value, int | float) and abs(value) < _HUGE  # what is no number is not less

@@ -223,7 +223,6 @@ class SiteIndex:
 
     @cached_property
     def _by_neighbourhood(self) -> dict[tuple[str, str], list[str]]:
-        """Sites by ward, and each word of their names or street."""
         places: dict[tuple[str, str], list[str]] = {}
         for key, identity in self.identities.items():
             for neighbour_key in _neighbour_keys(identity):
@@ -316,7 +315,6 @@ def _neighbour_keys(identity: Identity) -> Iterator[tuple[str, str]]:
 
 
 def _differs_in_street(first: Identity, second: Identity) -> bool:
-    """Return whether two namesakes in one ward differ in their address."""
     district, ward, street = places_agree(first, second)
     return first.ward is not None and (district, ward, street) == (Sameness.SAME, Sameness.SAME, Sameness.OTHER)
 

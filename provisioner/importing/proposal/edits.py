@@ -181,7 +181,6 @@ def _empty_item(document: object, path: FieldPath) -> None:
 
 
 def _restore_comparable(new: object, old: object, path: FieldPath) -> None:
-    """Keep the spelling of equal texts in a rewritten mapping."""
     rewritten, original = _value_at(new, path), _value_at(old, path)
     if isinstance(rewritten, dict) and isinstance(original, dict):
         for key, value in rewritten.items():
@@ -250,7 +249,6 @@ def _index_or_error(items: list[object], name: str) -> int:
 
 
 def _same_value(old: object, new: object) -> bool:
-    """Return whether two values are equal but for spaces and composition."""
     if isinstance(old, str) and isinstance(new, str):
         return old == new or clean(old) == new
     return old == new and isinstance(old, bool) == isinstance(new, bool)

@@ -205,7 +205,6 @@ class FacilityRegistry:
             self.findings.append(Finding(row.table.at(row.table.header_row), error("column-missing", column=column)))
 
     def _remember_refused(self, row: ReadRow) -> None:
-        """Remember a refused row, for other sheets' rows of its facility."""
         self._unsound |= {fold(str(row.get(key))) for key in ("facility_id", "name") if row.get(key)}
 
     # --- rows of the other sheets -----------------------------------------------------------------
@@ -244,7 +243,6 @@ class FacilityRegistry:
         return None
 
     def _unknown_remark(self, text: str) -> Remark:
-        """Return why an id or name is unknown."""
         pending = self._questioned.get(fold(text))
         if pending is not None:
             return note("facility-asked", row=pending.number)

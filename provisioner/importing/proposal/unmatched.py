@@ -170,7 +170,6 @@ class UnplacedRows:
         return firsts
 
     def _first_by_id(self, identity: Identity) -> dict[str, Unplaced]:
-        """Return the first row of a site that wants each id."""
         first: dict[str, Unplaced] = {}
         same = [self._by_key[key] for key in self._indexes_by_province[identity.province].same(identity)]
         for candidate in sorted((row for row in same if not row.facility), key=lambda row: row.record.position):

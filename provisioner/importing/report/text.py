@@ -191,7 +191,6 @@ def _answer_text(question: Question, language: Language) -> str:
 
 
 def _is_bare(question: Question) -> bool:
-    """Return whether only the name is known of row and candidate."""
     candidates = question.candidates
     return question.bare and any(not c.row and not c.address and Why.SAME_NAME in c.reasons for c in candidates)
 

@@ -96,7 +96,6 @@ def _one_byte_a_letter(data: bytes) -> str:
 
 
 def _separator(text: str) -> str:
-    """Return the separator with most known headers, else with most cells."""
     return max(_SEPARATORS, key=lambda separator: _headers_and_columns(text, separator))
 
 

@@ -200,7 +200,6 @@ def _columns(text: str) -> tuple[Column | None, ...]:
 
 
 def _header_texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
-    """Yield a row's possible headers, merged ones in each row."""
     last = max(filled.grid.rows[row])
     for column in range(1, last + 1):
         cell = filled.cell(row, column)
@@ -235,7 +234,6 @@ def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list
 
 
 def _repeated_columns(header: Header) -> Iterator[int]:
-    """Yield the columns at which a first key of tables repeats."""
     keys: set[str] = set()
     for column_number, column in sorted(header.columns.items()):
         if column.key in keys and column.key in _BEGINNINGS:
@@ -389,7 +387,6 @@ class _TableReader:
         return warning("row-outside") if gap and len(cells) < LEAST_HEADERS else None
 
     def _is_example(self, cells: Mapping[str, Cell]) -> bool:
-        """Return whether a row is the template's unchanged example."""
         texts = {key: clean(cell.text) for key, cell in cells.items() if key != "number"}
         return texts == EXAMPLES[self.header.form.kind]
 

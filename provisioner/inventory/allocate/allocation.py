@@ -185,7 +185,6 @@ class Taken:
         return IPv4Network((block << (_BITS - length), length))
 
     def _used_of(self, length: int) -> set[int]:
-        """Return the networks of this length that contain used addresses."""
         if length not in self._used:
             used = {_block(address, length) for address in self._addresses}
             for other_length, blocks in self._prefixes.items():
@@ -203,7 +202,6 @@ def _block(address: IPv4Address, length: int) -> int:
 
 
 def _blocks_of(block: int, length: int, wanted: int) -> range:
-    """Return the networks of another length inside or around a network."""
     if wanted <= length:
         return range(block >> (length - wanted), (block >> (length - wanted)) + 1)
     return range(block << (wanted - length), (block + 1) << (wanted - length))
@@ -383,7 +381,6 @@ class _Allocation:
         return SuccessorAllocation(carrier=carrier, tunnel_address=address, prefix=prefix)
 
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
-        """Return a site's recorded or first free address of a carrier."""
         old = self.inventory.allocations.sites.get(facility.id)
         for allocation in (old, old.successor if old else None):
             if allocation and allocation.carrier == carrier:

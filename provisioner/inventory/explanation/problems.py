@@ -233,7 +233,6 @@ def for_day(field: str, value: object) -> str:
 
 
 def _days(*candidates: Sequence[int]) -> list[date]:
-    """Return the existing days among some readings, each once."""
     days: dict[date, None] = {}
     for parts in candidates:
         with suppress(ValueError, TypeError, OverflowError):

@@ -105,7 +105,6 @@ def schema_of(kind: str) -> Document:
 
 
 def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
-    """Add the fields' docstrings to the properties."""
     for name, node in part.get("properties", {}).items():
         if name in docstrings:
             node["description"] = docstrings[name]
@@ -113,7 +112,6 @@ def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
 
 @cache
 def _docstrings() -> dict[str, dict[str, str]]:
-    """Return the fields' docstrings by model and by key in files."""
     return {model.__name__: dict(field_docstrings(model)) for model in _models(Model)}
 
 

@@ -580,7 +580,6 @@ def _emptied(text: str, parent: yaml.CollectionNode) -> str:
 
 
 def _cut_inline(text: str, parent: yaml.CollectionNode, index: int) -> str:
-    """Remove one entry between braces or brackets, with its comma."""
     starts = [(item[0] if isinstance(item, tuple) else item).start_mark.index for item in parent.value]
     ends = [(item[1] if isinstance(item, tuple) else item).end_mark.index for item in parent.value]
     if index + 1 < len(starts):

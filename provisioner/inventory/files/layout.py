@@ -402,7 +402,6 @@ def _owner_and_model(folder: tuple[str, ...], name: str) -> tuple[str, type[Mode
 
 
 def _printable(path: str) -> str:
-    """Escape undecodable bytes and control characters of a path."""
     if path.isprintable():
         return path
     text = path.encode("utf-8", "backslashreplace").decode()

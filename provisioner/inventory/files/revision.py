@@ -230,7 +230,6 @@ def _is_shallow(checkout: Checkout) -> bool:
 
 
 def _lacking(checkout: Checkout, path: str) -> UsageError:
-    """Return the error for an object that the clone misses."""
     promised = _git_output(checkout, "config", "--get-regexp", r"^remote\..*\.promisor$")
     return UsageError(f"git has not the content of {_printable_path(path)}", hint=_PARTIAL if promised else _FSCK)
 

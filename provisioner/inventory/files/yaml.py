@@ -334,7 +334,6 @@ def _flow_value(text: str, at: int, levels: int) -> tuple[object, int]:
 
 
 def _index_after(text: str, at: int, closing: str) -> tuple[int, bool]:
-    """Return the index after a comma or end, and whether it ends."""
     match = _TOKEN.match(text, at)
     if match is None or match[4] or match[1] not in {",", closing}:
         raise _NotPlain

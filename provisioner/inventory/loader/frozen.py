@@ -98,7 +98,6 @@ def _joined(first: Errors, second: Errors) -> dict[str, tuple[Problem, ...]]:
 
 
 def _under_other_names(loaded: Loaded, errors: Errors) -> Errors:
-    """Return ids of misplaced files that have no file of their own."""
     claimed = (name for name in loaded.outlines if f"facility/{name}" not in loaded.places.sources)
     listed = tuple(problem for problems in errors.values() for problem in problems)
     mine = {name: tuple(p for p in listed if p.code == "facility-file-misplaced") for name in claimed}

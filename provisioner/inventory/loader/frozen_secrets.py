@@ -40,7 +40,6 @@ def valid_secrets(
 
 
 def _problems_of_frozen(problems: Iterable[Problem], frozen: Mapping[str, FrozenFacility]) -> Iterator[Problem]:
-    """Assign problems of a province's login file to its frozen facilities."""
     for problem in problems:
         is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
         province = problem.object.rpartition("/")[2] if is_logins else ""

@@ -419,7 +419,6 @@ class _FilesPass:
         return details
 
     def _rewrite_part(self, relative: str, whole: Site) -> None:
-        """Rewrite a cache part that lacks details, once a run."""
         part = part_of(relative)
         if part not in self._mended:
             self._mended.add(part)
@@ -511,7 +510,6 @@ def _carrier_of_label(data: bytes) -> str | None:
 
 
 def _under_own_facility(file: File, site: Site) -> tuple[Problem, ...]:
-    """Return a file's problems under its own facility, whatever its id says."""
     facility = file.owner.partition("/")[2]
     if site.outline is None or site.outline.id == facility:
         return site.problems

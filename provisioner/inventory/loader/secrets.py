@@ -190,7 +190,6 @@ def read_names(
 
 
 def _paths_by_file_id(base_inventory: BaseInventory, sites: Mapping[str, LoginSite]) -> dict[str, str]:
-    """Return facilities' RTSP paths under each id that their logins may have."""
     paths: dict[str, str] = {}
     for name, site in sites.items():
         for facility_id in (name, *old_facilities(base_inventory.settings.moved, name)) if site.rtsp_paths else ():
@@ -255,7 +254,6 @@ def _under_current_ids(
 
 
 def _closed_file_warnings(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
-    """Warn of each unopened, unchecked file."""
     for owner, vault_id in loaded.secrets.shut.items():
         message = msg(
             "{owner} stayed shut: it is encrypted for the vault id {vault_id}, and was not checked", owner, vault_id
@@ -481,7 +479,6 @@ class _SecretsPass:
             owners.setdefault(facility, file.owner)
 
     def _conflicting_owners(self, holder: str) -> Iterable[str]:
-        """Return owners that must not share a facility with this one."""
         return [owner for owner in self.owners if owner != holder] if holder == _SHARED else [_SHARED]
 
 

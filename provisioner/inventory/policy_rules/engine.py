@@ -232,7 +232,6 @@ def _is_message(value: Mapping[str, object]) -> bool:
 
 
 def _first_findings(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
-    """Return the first findings, and the number of further ones."""
     ordered = sorted(findings)
     if len(ordered) <= _MOST_FINDINGS:
         return ordered

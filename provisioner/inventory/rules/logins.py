@@ -235,7 +235,6 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
 
 
 def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credentials], str]]:
-    """Yield facilities with their logins and the file."""
     for holder, owners in view.owners.items():
         cameras = view.secrets.carrier_cameras.get(holder, {}) if holder else view.secrets.cameras
         for facility, logins in cameras.items():
@@ -424,7 +423,6 @@ def _missing_secrets(view: SecretsView) -> Iterator[tuple[str, str, str]]:
 
 
 def _readers_lack(view: SecretsView, carrier: Carrier, stored: CarrierSecrets) -> Iterator[str]:
-    """Yield missing passwords of viewers and keys of relays' certificates."""
     for relay in carrier.relays if carrier.certificates else ():
         if relay.id not in stored.certificate_keys:
             yield msg("key of the certificate of relay {id}", relay.id)

@@ -363,7 +363,6 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
 
 
 def _narrow_management(view: View) -> Iterator[tuple[str, AnyNetwork]]:
-    """Yield each narrow management network once, with its carrier or centre."""
     yielded: set[AnyNetwork] = set()
     for owner, networks in management_of(view):
         for network in networks:

@@ -188,7 +188,6 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
 
 
 def _more_paths(moves: tuple[Move, ...], facility: Outline) -> int:
-    """Return the maximum number of further paths under a facility's old names."""
     prefix = f"{facility.province}/{facility.id}"
     total = len(old_names(moves, prefix)) * facility.paths
     return total + sum(2 for move in moves if move.new.startswith(f"{prefix}/"))

@@ -266,7 +266,6 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
 
 
 def _rate(stream: Stream | None) -> int:
-    """Return a stream's agreed mean or minimum rate in kbit/s, or 0."""
     return (stream.kbps or stream.least_kbps or 0) if stream else 0
 
 

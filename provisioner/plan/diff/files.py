@@ -117,7 +117,6 @@ def _adds_access(comparison: Comparison, path: str, file: RenderedFile) -> bool:
 
 
 def _policy_to_store(comparison: Comparison) -> str:
-    """Return the part of the policy to store at once, or empty."""
     remembered, desired = comparison.facts.policy or AppliedPolicy(), comparison.spec.policy or AppliedPolicy()
     if remembered.approvals != desired.approvals:
         return "who approves plans, and what, is to be remembered there"
@@ -178,7 +177,6 @@ def _settings_impact(
 
 
 def _unlisted_deletions(comparison: Comparison) -> Iterator[Change]:
-    """Yield deletions of files in our manifest on the host only."""
     for path in sorted(comparison.facts.installed - set(comparison.files)):
         if path in comparison.facts.files:
             reason, impact = "we installed it, and it is not desired any more", Impact.NONE

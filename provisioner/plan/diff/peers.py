@@ -168,7 +168,6 @@ def _foreign_peer_removal(comparison: Comparison, public_key: str, live: wire.Pe
 
 
 def _former(comparison: Comparison, public_key: str) -> str:
-    """Return a peer's facility at the host's last apply, or empty."""
     kind, slash, facility = comparison.last_names.get(public_key, "").partition("/")
     return facility if f"{kind}{slash}" in {SITE, NEXT} else ""
 

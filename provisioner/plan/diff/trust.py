@@ -206,7 +206,6 @@ def _short(digest: str) -> str:
 
 
 def _is_covered(window: str, windows: Iterable[str], now: datetime) -> bool:
-    """Return whether a window has ended, or is inside a remaining window."""
     try:
         begin, until = map(datetime.fromisoformat, window.split("/"))
         periods = [tuple(map(datetime.fromisoformat, remaining.split("/"))) for remaining in windows]

@@ -119,7 +119,6 @@ def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
 
 
 def _pushed_path(entries: list[Mapping[str, object]]) -> str:
-    """Return the path that a site's user may push, or empty."""
     rights = entries[0].get("permissions")
     right = rights[0] if isinstance(rights, list) and rights else None
     is_his = isinstance(right, Mapping) and right.get("action") == "publish"
@@ -127,7 +126,6 @@ def _pushed_path(entries: list[Mapping[str, object]]) -> str:
 
 
 def _users_by_name(setting: object) -> Entries:
-    """Return users by name from a host's untrusted answer."""
     users: dict[str, list[Mapping[str, object]]] = {}
     for user in setting if isinstance(setting, list | tuple) else ():
         if isinstance(user, Mapping):
@@ -217,7 +215,6 @@ def _devices_changing_login(spec: HostSpec) -> _Changing:
 def _is_new_login_needed(
     spec: HostSpec, facts: HostFacts | None, paths: Iterable[tuple[MediaPath, LoginChange]]
 ) -> bool:
-    """Return whether a device needs the new login on a host."""
     return facts is not None and any(
         _has_new(spec, facts, path, change) or _refuses_login(spec, facts, path, path.source) for path, change in paths
     )

@@ -229,7 +229,6 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
 
 
 def _file_and_path(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:
-    """Return the file and path of a host."""
     if spec.relay is None:
         return f"centre/{spec.id}", ()
     carrier = inventory.carriers[spec.carriers[0]]

@@ -362,7 +362,6 @@ def _networks_of(user: User) -> Sequence[IPv4Network]:
 def _arrival_hops(
     host: RuledHost, service: Service, sources: Networks, came_by: str, at: int | None = None
 ) -> Iterator[Hop]:
-    """Yield a host's verdicts on packets to its own service."""
     port = at or _port(host.spec, service)
     yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
     if service is Service.VIDEO:
@@ -522,5 +521,4 @@ def _elsewhere(host: RuledHost) -> Networks:
 
 
 def _own(host: RuledHost) -> Networks:
-    """Return a host's tunnel address."""
     return Networks((IPv4Network(host.spec.tunnel.address),))

@@ -405,7 +405,6 @@ def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], facts: HostIt
 
 
 def _intended(rows: Iterable[ChangeRow], resource: str, name: str) -> str:
-    """Return a saved plan's change of a resource, in words."""
     row = next((row for row in rows if row[:2] == (resource, name)), None)
     return f"to {row[2]} ({row[3]})" if row else "as desired"
 
