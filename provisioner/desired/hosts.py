@@ -17,7 +17,6 @@ from provisioner.base.errors import InventoryError
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, content_key, identity_key, mediamtx_hash
 from provisioner.desired.access import ACCESS, linked_site
-from provisioner.desired.encryption import encryption_of
 from provisioner.desired.names import side_of
 from provisioner.desired.paths import media_paths, probed_devices
 from provisioner.desired.readers import centre_user, networks_of, own_users, publishers, viewer_user
@@ -25,6 +24,7 @@ from provisioner.desired.required import (
     carrier_secrets,
     centre_address,
     digest_key_of_host,
+    encryption_of,
     recorded,
     relay_allocation,
     secret_of,

@@ -16,13 +16,11 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.base.secret import content_key, identity_key
 from provisioner.base.text import did_you_mean, nearest, printable, which_was_meant
 from provisioner.desired.names import side_of
-from provisioner.desired.ownership import with_owner
-from provisioner.desired.required import digest_key_of_host
+from provisioner.desired.required import digest_key_of_host, with_owner
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, Tunnel
 from provisioner.desired.trust import called_through, host_key_text
 from provisioner.inventory.geography.lookup import parts_of
 from provisioner.inventory.geography.province import SCHEMES
-from provisioner.inventory.model.devices import Camera, StreamName
 from provisioner.inventory.model.facility import Connection, Facility, path_name
 from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh
 from provisioner.inventory.model.inventory import InProvince, Inventory
@@ -288,16 +286,10 @@ def _shut(secrets: Secrets, needed: Iterable[str]) -> tuple[str, ...]:
 def _left_out_paths(inventory: Inventory, connection: Connection) -> Iterator[LeftOutPath]:
     facility = connection.facility
     for camera in facility.cameras:
-        for stream in _streams(camera):
+        for stream, _ in camera.streams.named:
             name = path_name(facility, camera, stream)
             for path in (name, *old_names(inventory.settings.moved, name)):
                 yield LeftOutPath(path, facility.province, facility.id, camera.id)
-
-
-def _streams(camera: Camera) -> Iterator[StreamName]:
-    yield StreamName.SUB
-    if camera.streams.main is not None:
-        yield StreamName.MAIN
 
 
 # --- logins and keys -------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from ipaddress import IPv4Address
 
-from provisioner.desired.access import ACCESS, linked_site
-from provisioner.desired.access.mode import device_places
+from provisioner.desired.access import ACCESS, device_places, linked_site
 from provisioner.desired.required import secret_of
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath, ProbedDevice, StreamSource
 from provisioner.inventory.allocate.allocation import probed_devices_of

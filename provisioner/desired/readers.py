@@ -15,19 +15,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import NamedTuple
 
-from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import UsageError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.base.text import did_you_mean, endpoint_text, printable
-from provisioner.desired.encryption import served_certificate
 from provisioner.desired.limit import Limit, names_of_frozen
 from provisioner.desired.paths import pulled_by_site
-from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of
-from provisioner.desired.spec import ANYWHERE, RTSP_PORT, RTSPS_PORT, MediaPath, PushedStream, PushEnd, User
+from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of, served_certificate
+from provisioner.desired.spec import (
+    ANYWHERE,
+    RTSP_PORT,
+    RTSPS_PORT,
+    MediaPath,
+    PushedStream,
+    PushEnd,
+    PushEndpoint,
+    User,
+)
 from provisioner.inventory.model.connection import ConnectionPlan, relays_of
 from provisioner.inventory.model.facility import Facility, path_name
 from provisioner.inventory.model.hosts import Carrier, Centre, CentreAllocation, Hub, ReaderTls, RelayAllocation, Viewer
@@ -69,18 +75,6 @@ class ReadingList:
     user: str
     readings: tuple[ReadPath, ...]
     held: tuple[FrozenFacility, ...]
-
-
-class PushEndpoint(NamedTuple):
-    """A relay that a site pushes to: endpoint and certificate's fingerprint.
-
-    `following` is the fingerprint of the next certificate, which is also accepted, or empty.
-    """
-
-    relay: str
-    endpoint: tuple[HostPlace, int]
-    fingerprint: str
-    following: str = ""
 
 
 # --- users -----------------------------------------------------------------------------------------
@@ -254,13 +248,13 @@ def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -
     connections = facility.connections
     carriers = [connection.plan.carrier for connection in connections]
     keys = [site_key(carrier_secrets(secrets, carrier), facility.id) for carrier in carriers]
-    ends = list(zip(push_places(inventory, facility), keys, strict=True))
+    at = list(zip(push_places(inventory, facility), keys, strict=True))
     return tuple(
-        PushedStream(path, device, source, tuple(_end(endpoint, key, path) for endpoint, key in ends))
+        PushedStream(
+            path,
+            device,
+            source,
+            tuple(PushEnd(place, publisher_user(path), publish_password(key, path)) for place, key in at),
+        )
         for path, device, source in sorted(pulled_by_site(secrets, connections[0]))
     )
-
-
-def _end(endpoint: PushEndpoint, key: Secret, path: str) -> PushEnd:
-    login = publisher_user(path), publish_password(key, path)
-    return PushEnd(endpoint.relay, endpoint.endpoint, endpoint.fingerprint, *login, endpoint.following)

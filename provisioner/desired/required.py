@@ -1,16 +1,26 @@
-"""Required entries of lock and vault, and commands that write them. Pure."""
+"""Required entries of lock and vault, and values made of them. Pure.
+
+A missing entry's error has the command that writes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from provisioner.base.errors import InventoryError, SecretsError
-from provisioner.base.secret import Secret, host_digest_key
-from provisioner.inventory.model.hosts import Centre, Relay, RelayAllocation
+from provisioner.base.secret import Secret, host_digest_key, owner_fingerprint
+from provisioner.desired.owner import Owner
+from provisioner.desired.spec import HostSpec, ReaderEncryption
+from provisioner.inventory.model.hosts import Centre, ReaderTls, Relay, RelayAllocation
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
+
+if TYPE_CHECKING:
+    from provisioner.base.certificate import ReaderCertificate
+
 
 T = TypeVar("T")
 
@@ -75,3 +85,38 @@ def centre_address(inventory: Inventory, centre: Centre) -> IPv4Address:
     """Return a centre's tunnel address; `InventoryError` if not recorded."""
     allocation = inventory.allocations.centres.get(centre.id)
     return recorded(allocation, "its tunnel address", centre.id, "allocate").tunnel_address
+
+
+def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | None, host: str) -> ReaderEncryption:
+    """Return a host's encryption of readers' connections.
+
+    `key` is from the vault, `certificates` are from the lock. A missing or invalid certificate raises `InventoryError`.
+    """
+    from provisioner.base.certificate import server_file  # noqa: PLC0415 (few hosts have certificates)
+
+    served = served_certificate(certificates, host)
+    server = server_file(key, certificates or ())
+    return ReaderEncryption(tls.encryption == "strict", server, served.fingerprint, served.until, tls.warn_days)
+
+
+def served_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
+    """Return a host's present certificate in the lock, or raise `InventoryError`."""
+    from provisioner.base.certificate import read_certificate  # noqa: PLC0415
+
+    chain = recorded(certificates or None, "its certificate", host, "keys init")
+    try:
+        return read_certificate(chain[0])
+    except ValueError as error:
+        hint = f"take allocations.lock.yml back from Git, or run: provisioner certificate renew {host}"
+        raise InventoryError(f"{host}: its certificate: {error}", hint=hint, object=host) from None
+
+
+def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSpec:
+    """Return a host with this inventory's mark, and with the former owner.
+
+    Without a key of the host it raises `SecretsError`.
+    """
+    owner = Owner(inventory.settings.id, owner_fingerprint(digest_key_of_host(secrets, spec.id)), host=spec.id)
+    recorded = (inventory.allocations.adopted or {}).get(spec.id)
+    adopted = Owner(recorded.inventory, recorded.key, recorded.at) if recorded else None
+    return replace(spec, owner=owner, adopted=adopted)

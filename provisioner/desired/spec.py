@@ -458,8 +458,8 @@ class SiteLink:
         return isinstance(self.relay_endpoint[0], HostName)
 
 
-class PushEnd(NamedTuple):
-    """A relay that a stream is pushed to: endpoint, certificate and login.
+class PushEndpoint(NamedTuple):
+    """A relay that a site pushes to: endpoint and certificate's fingerprint.
 
     `following` is the fingerprint of the next certificate, which is also accepted, or empty.
     """
@@ -467,9 +467,15 @@ class PushEnd(NamedTuple):
     relay: str
     endpoint: tuple[HostPlace, int]
     fingerprint: str
+    following: str = ""
+
+
+class PushEnd(NamedTuple):
+    """The end of a pushed stream at one relay, with its login."""
+
+    at: PushEndpoint
     user: str
     password: Secret
-    following: str = ""
 
 
 class PushedStream(NamedTuple):

@@ -14,11 +14,11 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import words_of_reading
 from provisioner.desired.hosts import centre_host, relay_host
 from provisioner.desired.limit import left_out_centre, left_out_relay
-from provisioner.desired.ownership import with_owner
 from provisioner.desired.readers import viewer_user
+from provisioner.desired.required import with_owner
 from provisioner.desired.sites import port_dialled
 from provisioner.desired.spec import SITE, DesiredState, HostSpec, LeftOutHost
-from provisioner.desired.trust import Trust, policy_of, trust_of
+from provisioner.desired.trust import Trust, called_through, host_key_text, policy_of, program_words
 from provisioner.inventory.model.facility import Connection
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import Secrets
@@ -77,20 +77,21 @@ def desired_state(
 
 def _trust_in_host(inventory: Inventory, host: HostSpec) -> Trust:
     reading = _reading(inventory, host) if host.relay else _readers_at(inventory, host)
-    ssh_from = host.firewall.management_networks if host.firewall else ()
+    firewall = host.firewall
     keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}
-    return trust_of(
-        inventory,
-        host.address,
-        host.ssh,
-        keys,
-        ssh_from=ssh_from,
-        readers=tuple(reading),
-        relay=host.media is not None,
-        jump=host.jump,
+    return Trust(
+        address=str(host.address),
+        port=host.ssh.port,
+        user=host.ssh.user,
+        host_key=host_key_text(host.ssh),
+        program=program_words(inventory.settings.mediamtx) if host.media else "",
+        ssh_from=tuple(map(str, firewall.management_networks)) if firewall else (),
+        readers=tuple(sorted(reading)),
+        keys=dict(sorted(keys.items())),
+        jump=called_through(host.jump),
         endpoint=inventory.relays[host.id][1].named_endpoint if host.relay else "",
-        ports=_ports_dialled(inventory, host) if host.relay else {},
-        publishers=host.firewall.publishers if host.firewall else (),
+        ports=dict(sorted(_ports_dialled(inventory, host).items())) if host.relay else {},
+        publishers=tuple(map(str, firewall.publishers)) if firewall else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Trusted facts of a host: keys, program, readers, policy. Pure.
+"""Trusted facts of a host: keys, program, readers, policy, approvals. Pure.
 
 Each host stores them in a file, so that a plan shows every change of trust. Otherwise two edited lines of an inventory
 could give a relay's secrets to another machine and look harmless.
@@ -10,11 +10,101 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Annotated
 
-from provisioner.desired.approval_terms import ApprovalTerms, approval_terms
+from pydantic import BeforeValidator
+
+from provisioner.base.text import is_between
 from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.inventory.model.policy import MediamtxArtefact, Policy
+from provisioner.inventory.model.policy import ApprovedChanges, MediamtxArtefact, Policy
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TermsRule:
+    """Number of approvals for some changes; an empty `role` is any role."""
+
+    changes: ApprovedChanges
+    role: str
+    people: int
+
+    @property
+    def words(self) -> str:
+        """The rule as one line."""
+        return f"{self.changes.value} changes: {self.people} of {self.role or 'any role'}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TermsApprover:
+    """An approver's key; empty `carriers` are all, and `until` the last day."""
+
+    id: str
+    key: str
+    roles: tuple[str, ...]
+    carriers: tuple[str, ...]
+    since: date
+    until: Annotated[date | None, BeforeValidator(lambda day: day or None)]
+
+    @property
+    def words(self) -> str:
+        """The approver, key and scope as one line."""
+        scope = f" of {' '.join(self.carriers)}" if self.carriers else ""
+        until = f" until {self.until}" if self.until else ""
+        return f"{self.id} approves as {' '.join(self.roles)}{scope} by {self.key} since {self.since}{until}"
+
+    def approves_on(self, day: date) -> bool:
+        """Return whether the key is valid on a day."""
+        return is_between(day, self.since, self.until)
+
+    def is_for(self, carrier: str) -> bool:
+        """Return whether the key is for a carrier's hosts."""
+        return not self.carriers or carrier in self.carriers
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalTerms:
+    """Rules, approvers, and the validity of an approval."""
+
+    valid_hours: int
+    rules: tuple[TermsRule, ...]
+    approvers: tuple[TermsApprover, ...]
+
+    def as_document(self) -> dict[str, object]:
+        """Return the document that hosts keep."""
+        return {
+            "valid_hours": self.valid_hours,
+            "rules": [asdict(rule) | {"changes": rule.changes.value} for rule in self.rules],
+            "approvers": [
+                asdict(approver)
+                | {"since": str(approver.since), "until": str(approver.until) if approver.until else ""}
+                for approver in self.approvers
+            ],
+        }
+
+
+def approval_terms(inventory: Inventory) -> ApprovalTerms | None:
+    """Return the terms of an inventory, or `None` without approvals."""
+    policy = inventory.settings.policy.approvals
+    if policy is None:
+        return None
+    rules = (TermsRule(rule.changes, rule.role or "", rule.people) for rule in policy.rules)
+    approvers = (
+        TermsApprover(
+            approver.id,
+            approver.key,
+            tuple(sorted(set(approver.roles))),
+            tuple(sorted(set(approver.carriers))),
+            approver.since,
+            approver.until,
+        )
+        for approver in inventory.approvers
+    )
+    return ApprovalTerms(
+        policy.valid_hours,
+        tuple(sorted(set(rules))),
+        tuple(sorted(set(approvers), key=lambda a: (a.id, a.key, a.since, a.words))),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +186,6 @@ def policy_of(inventory: Inventory) -> AppliedPolicy:
     )
 
 
-def trust_of(
-    inventory: Inventory,
-    address: object,
-    ssh: Ssh,
-    keys: Mapping[str, str],
-    *,
-    ssh_from: tuple[object, ...],
-    readers: tuple[str, ...],
-    relay: bool,
-    jump: JumpHost | None = None,
-    endpoint: str = "",
-    ports: Mapping[str, int] | None = None,
-    publishers: tuple[object, ...] = (),
-) -> Trust:
-    """Return the trusted facts of a host; arguments are as in `Trust`."""
-    return Trust(
-        address=str(address),
-        port=ssh.port,
-        user=ssh.user,
-        host_key=host_key_text(ssh),
-        program=_program(inventory.settings.mediamtx) if relay else "",
-        ssh_from=tuple(map(str, ssh_from)),
-        readers=tuple(sorted(readers)),
-        keys=dict(sorted(keys.items())),
-        jump=called_through(jump),
-        endpoint=endpoint,
-        ports=dict(sorted((ports or {}).items())),
-        publishers=tuple(map(str, publishers)),
-    )
-
-
 def called_through(jump: JumpHost | None) -> str:
     """Return the jump host with its host key; empty without one."""
     return f"{jump.ssh.login_at(jump.address)}, host key {host_key_text(jump.ssh)}" if jump else ""
@@ -146,7 +205,8 @@ def fingerprint(host_key: str) -> str:
     return f"{kind} SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
-def _program(artefact: MediamtxArtefact) -> str:
+def program_words(artefact: MediamtxArtefact) -> str:
+    """Return MediaMTX's version and checksums in a line."""
     sums = ", ".join(f"{arch} {artefact.sha256[arch]}" for arch in sorted(artefact.sha256))
     return f"MediaMTX {artefact.version} ({sums})"
 

@@ -11,11 +11,11 @@ from typing import Final
 
 from provisioner.base.errors import Problem
 from provisioner.base.text import msg, named
-from provisioner.desired.approval_terms import approval_terms
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
 from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.spec import DesiredState, HostSpec
+from provisioner.desired.trust import approval_terms
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model.inventory import Inventory

@@ -22,7 +22,7 @@ from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.desired.readers import publish_password, publisher_user
 from provisioner.desired.render.host import certificate_pairs, fill, path_lines, pushed_lines, user_settings
 from provisioner.desired.render.templates import load_templates
-from provisioner.desired.spec import MediaPath, PushedStream, PushEnd, StreamSource, User
+from provisioner.desired.spec import MediaPath, PushedStream, PushEnd, PushEndpoint, StreamSource, User
 from provisioner.inventory.model.connection import Access
 from provisioner.inventory.model.devices import StreamName
 from provisioner_host.relay import relay as host_relay
@@ -90,7 +90,8 @@ class Site:
 
     def _end(self, path: str, fingerprint: str, key: Secret, following: str = "") -> PushEnd:
         place = IPv4Address("127.0.0.1"), self.port
-        return PushEnd("relay-1", place, fingerprint, publisher_user(path), publish_password(key, path), following)
+        at = PushEndpoint("relay-1", place, fingerprint, following)
+        return PushEnd(at, publisher_user(path), publish_password(key, path))
 
     @contextmanager
     def scripted(self, program: Path, folder: Path, following: str, *paths: str) -> Iterator[Callable[[], str]]:
@@ -98,7 +99,7 @@ class Site:
         source = StreamSource(IPv4Address("127.0.0.1"), self.camera.port, "/s", "admin", Secret("right-1"))
         ends = [self._end(path, self.fingerprint, KEY, following) for path in paths]
         streams = [PushedStream(path, "cam-1", source, (end,)) for path, end in zip(paths, ends, strict=True)]
-        values = {"path_lines": pushed_lines(streams), "known_pairs": certificate_pairs(ends)}
+        values = {"path_lines": pushed_lines(streams), "known_pairs": certificate_pairs(end.at for end in ends)}
         (folder / "publish.yml").write_bytes(fill(load_templates(), "site/publish.yml.j2", values))
         text = fill(load_templates(), "site/site-publish.j2", {}).decode()
         (folder / "site-publish").write_text(text.replace(PROGRAM, str(program)))

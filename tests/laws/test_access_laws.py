@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.desired.access import ACCESS
-from provisioner.desired.access.mode import device_places
+from provisioner.desired.access import ACCESS, device_places
 from provisioner.desired.render.site import PACKAGES, render_site
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
+from provisioner.desired.trust import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.approvals import (

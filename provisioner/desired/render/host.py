@@ -29,7 +29,7 @@ from provisioner.desired.spec import (
     HubPath,
     MediaPath,
     PushedStream,
-    PushEnd,
+    PushEndpoint,
     RelayService,
     StreamSource,
     Tunnel,
@@ -161,19 +161,18 @@ def pushed_lines(streams: Iterable[PushedStream]) -> str:
     )
 
 
-def certificate_pairs(ends: Iterable[PushEnd]) -> tuple[tuple[str, str], ...]:
+def certificate_pairs(places: Iterable[PushEndpoint]) -> tuple[tuple[str, str], ...]:
     """Return pairs of present and next certificates that a gateway knows."""
-    return tuple(sorted({(end.fingerprint, end.following) for end in ends if end.following}))
+    return tuple(sorted({(place.fingerprint, place.following) for place in places if place.following}))
 
 
 def _pushed_settings(stream: PushedStream) -> dict[str, object]:
-    forward = [{"dest": _address_of(end, stream.path), "destFingerprint": end.fingerprint} for end in stream.ends]
+    forward = []
+    for at, user, password in stream.ends:
+        login = f"{quote(user, safe='')}:{quote(password.reveal(), safe='')}"
+        address = f"rtsps://{login}@{endpoint_text(*at.endpoint)}/{quote(stream.path)}"
+        forward.append({"dest": address, "destFingerprint": at.fingerprint})
     return {"source": source_url(stream.source)} | _PULLED | {"forward": forward}
-
-
-def _address_of(end: PushEnd, path: str) -> str:
-    login = f"{quote(end.user, safe='')}:{quote(end.password.reveal(), safe='')}"
-    return f"rtsps://{login}@{endpoint_text(*end.endpoint)}/{quote(path)}"
 
 
 def hub_settings(path: HubPath) -> dict[str, object]:

@@ -16,7 +16,7 @@ from provisioner.base.addresses import HostName
 from provisioner.base.text import endpoint_text, start_of
 from provisioner.desired.render.host import RenderedFile, certificate_pairs, fill, pushed_lines
 from provisioner.desired.render.templates import Templates
-from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, SiteSpec
+from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEndpoint, SiteLink, SiteSpec
 from provisioner.inventory.model.connection import Access, GatewaySystem
 
 ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
@@ -268,8 +268,8 @@ def render_site(
     `takes_down` adds files that take the former gateway down. A template without a value, or a value that does not fit
     its format, raises `RenderError`.
     """
-    ends = spec.pushed[0].ends if spec.pushed else ()
-    goes_by_name = any(isinstance(end.endpoint[0], HostName) for end in ends)
+    places = tuple(end.at for end in spec.pushed[0].ends) if spec.pushed else ()
+    goes_by_name = any(isinstance(place.endpoint[0], HostName) for place in places)
     goes_by_name = goes_by_name or any(link.goes_by_name for link in spec.links)
     values = {
         **_NO_MAPS,
@@ -292,7 +292,7 @@ def render_site(
         "valid": valid,
         "devices": spec.devices.listed,
         **spec.devices.template_values,
-        **_pushing_values(spec, ends),
+        **_pushing_values(spec, places),
     }
     named = NAMED if goes_by_name and spec.links and spec.system is GatewaySystem.LINUX else ()
     sheet = SHEET_OF_CHANGE if spec.changes_key else sheet_of(spec.access, spec.system)
@@ -302,14 +302,14 @@ def render_site(
     return _listed([*files, _manifest(values, templates)])
 
 
-def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, object]:
+def _pushing_values(spec: SiteSpec, places: Sequence[PushEndpoint]) -> Mapping[str, object]:
     if spec.artefact is None:
         return {}
     sums = [(arch, _MACHINES[arch], sum_) for arch, sum_ in sorted(spec.artefact.sha256.items())]
     return {
-        "push_places": ends,
+        "push_places": places,
         "path_lines": pushed_lines(spec.pushed),
-        "known_pairs": certificate_pairs(ends),
+        "known_pairs": certificate_pairs(places),
         "artefact": spec.artefact,
         "builds": sums,
         "origin": f"mediamtx_v{spec.artefact.version}_linux_$arch.tar.gz of the release",

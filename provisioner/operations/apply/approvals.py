@@ -18,7 +18,7 @@ from provisioner.base.errors import PolicyError, StalePlanError, UsageError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
 from provisioner.base.text import VIETNAM, counted, did_you_mean, is_between, printable
-from provisioner.desired.approval_terms import approval_terms
+from provisioner.desired.trust import approval_terms
 from provisioner.inventory.model.receivers import Approver
 from provisioner.operations.edit.sign_off import made_signature
 from provisioner.operations.pipeline.session import Session

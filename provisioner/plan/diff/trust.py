@@ -11,10 +11,9 @@ from ipaddress import ip_network
 
 from provisioner.base.roles import had_right
 from provisioner.base.text import counted, endpoint_text, msg
-from provisioner.desired.approval_terms import ApprovalTerms
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import NEXT, SITE, HostSpec
-from provisioner.desired.trust import AppliedPolicy, Trust
+from provisioner.desired.trust import AppliedPolicy, ApprovalTerms, Trust
 from provisioner.plan.change import FIRST, HOST, OWNER, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 

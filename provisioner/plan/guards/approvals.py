@@ -29,7 +29,7 @@ from provisioner.base.ssh_signature import (
     signature_of,
 )
 from provisioner.base.text import VIETNAM, counted, msg, named, strict_json
-from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
+from provisioner.desired.trust import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
 

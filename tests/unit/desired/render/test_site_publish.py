@@ -90,7 +90,7 @@ def gateway(tmp_path: Path, inventory: Inventory) -> Iterator[Publishing]:
 
 def certificates(inventory: Inventory) -> tuple[str, str]:
     (end,) = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities[SITE]).pushed[0].ends
-    return end.fingerprint, end.following
+    return end.at.fingerprint, end.at.following
 
 
 def refused(expected: str, seen: str) -> str:

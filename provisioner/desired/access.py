@@ -1,0 +1,353 @@
+"""Access modes: how a site's pictures reach its relay. Pure.
+
+Each mode is one row of `ACCESS`. Other tables with a row a mode: `inventory.allocate.NEEDS` (records in the lock),
+`render.site.PACKAGES` (files of its site package), `verify.network.UNANSWERED` (meaning of a device's silence).
+
+`pull_portmap` gives a site one tunnel address, and each device a port of it. Any router with WireGuard and port
+forwarding can do this.
+
+`pull_nat_map` gives each device an overlay address from the site's own prefix; the device keeps its ports. The gateway
+maps each address to its device, and lets the relay reach that device's ports only. While a province changes its
+carrier, numbers and ports are the same for both.
+
+`routed`: the carrier's network routes from the relay to each device's own address. There is no gateway of ours, no peer
+and no configuring package, only a sheet with the rules for the site's router. LANs of sites at one relay must not
+overlap, which the rules check.
+
+`publish`: the site's gateway pulls its devices and pushes each stream to the relay, encrypted. This is for sites that
+cannot have a tunnel: a router without WireGuard, or blocked UDP. The relay cannot reach the site and knows no device's
+login. It accepts a stream from anybody with the path's password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from types import MappingProxyType
+from typing import Final, NamedTuple, NoReturn, Protocol
+
+from provisioner.desired.required import recorded
+from provisioner.desired.spec import DeviceMap
+from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Connection, Facility
+from provisioner.inventory.model.hosts import SiteAllocation
+from provisioner.inventory.model.inventory import Inventory
+
+__all__ = ["ACCESS", "Access", "LinkedSite", "SiteAccess", "linked_site"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedSite:
+    """A site and its entry in the lock, for one relay.
+
+    `recorded_address` and `prefix` are in the pool of the relay's carrier.
+    """
+
+    facility: Facility
+    recorded_site: SiteAllocation | None
+    recorded_address: IPv4Address | None
+    prefix: IPv4Network | None = None
+
+    @property
+    def allocation(self) -> SiteAllocation:
+        """The site's entry in the lock; `InventoryError` if not recorded."""
+        return recorded(self.recorded_site, "its tunnel address", self.facility.id, "allocate")
+
+    @property
+    def address(self) -> IPv4Address:
+        """The site's tunnel address; `InventoryError` if not recorded."""
+        return recorded(self.recorded_address, "its tunnel address", self.facility.id, "allocate")
+
+
+def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
+    """Return a connection's site with its addresses, or raise `InventoryError`."""
+    facility = connection.facility
+    name = facility.id
+    if not connection.plan.access.has_tunnel:
+        return LinkedSite(facility, None, None)
+    allocation = recorded(inventory.allocations.sites.get(name), "its tunnel address", name, "allocate")
+    if not connection.successor or connection.plan.carrier == allocation.carrier:
+        return LinkedSite(facility, allocation, allocation.tunnel_address, allocation.prefix)
+    second = recorded(allocation.successor, "its tunnel address of the next carrier", name, "allocate")
+    return LinkedSite(facility, allocation, second.tunnel_address, second.prefix)
+
+
+class DeviceEndpoint(NamedTuple):
+    """A device's own address, video port and ONVIF port."""
+
+    address: IPv4Address
+    port: int
+    onvif_port: int | None
+
+
+def device_places(facility: Facility) -> dict[str, DeviceEndpoint]:
+    """Return the addresses of recorders, and of cameras with their own."""
+    return dict(sorted(_device_endpoints(facility)))
+
+
+def device_endpoint(facility: Facility, device: str) -> DeviceEndpoint:
+    """Return one device's address, without computing the others."""
+    return next(endpoint for name, endpoint in _device_endpoints(facility) if name == device)
+
+
+def _device_endpoints(facility: Facility) -> Iterator[tuple[str, DeviceEndpoint]]:
+    for recorder in facility.recorders:
+        yield (
+            recorder.id,
+            DeviceEndpoint(recorder.address, recorder.port, recorder.onvif.port if recorder.onvif else None),
+        )
+    for camera in facility.cameras:
+        if camera.address is not None:
+            yield camera.id, DeviceEndpoint(camera.address, camera.port, camera.onvif.port if camera.onvif else None)
+
+
+class SiteAccess(Protocol):
+    """Access to a site; entries that the lock lacks raise `InventoryError`."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
+        """Return the allowed IPs of the site's peer; empty without a peer.
+
+        They contain all sources of the site's paths.
+        """
+
+    def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the unique address and port of a device for the relay."""
+
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the unique address and port of a device's ONVIF."""
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
+        """Return the gateway's map of these addresses to devices."""
+
+
+_PREFIX = "the prefix of its devices"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMap:
+    """A device's overlay addresses (one a carrier), own address and reachable ports."""
+
+    device: str
+    overlay: tuple[IPv4Address, ...]
+    address: IPv4Address
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMaps:
+    """Address maps of a site, and its prefixes by tunnel address."""
+
+    entries: tuple[AddressMap, ...]
+    prefixes: Mapping[IPv4Address, IPv4Network]
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """Values for the templates of the site package.
+
+        `overlays` has for each tunnel address the overlay addresses, own addresses and ports of the devices.
+        """
+        maps = [(overlay, m.address) for m in self.entries for overlay in m.overlay]
+        return {
+            "nat_maps": sorted(maps),
+            "device_ports": sorted({(m.address, port) for m in self.entries for port in m.ports}),
+            "prefixes": dict(self.prefixes),
+            "overlays": {tunnel: self._inside(prefix) for tunnel, prefix in self.prefixes.items()},
+        }
+
+    def _inside(self, prefix: IPv4Network) -> list[tuple[IPv4Address, IPv4Address, tuple[int, ...]]]:
+        return [(overlay, m.address, m.ports) for m in self.entries for overlay in m.overlay if overlay in prefix]
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices: id, overlay addresses, own address and port."""
+        return [(m.device, ", ".join(map(str, m.overlay)), m.address, port) for m in self.entries for port in m.ports]
+
+
+class NatMapAccess:
+    """Access to a site that maps addresses."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
+        """Return the site's tunnel address, where its gateway answers, and its prefix."""
+        return IPv4Network(site.address), _prefix(site)
+
+    def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the device's overlay address and its own port."""
+        return _overlay(site, device), device_endpoint(site.facility, device).port
+
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the device's overlay address and its own ONVIF port."""
+        port = device_endpoint(site.facility, device).onvif_port
+        return _overlay(site, device), recorded(port, f"the port for ONVIF of {device}", site.facility.id, "allocate")
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
+        """Return the address maps of a site."""
+        allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
+        prefixes = {allocation.tunnel_address: allocation.prefix}
+        if allocation.successor:
+            prefixes[allocation.successor.tunnel_address] = allocation.successor.prefix
+        by_tunnel = {
+            address: recorded(overlay_prefix, _PREFIX, facility.id, "allocate")
+            for address, overlay_prefix in prefixes.items()
+        }
+        maps = []
+        for device, endpoint in device_places(facility).items():
+            number = _device_number(allocation, facility, device)
+            overlay = tuple(prefix[number] for prefix in by_tunnel.values())
+            ports = (endpoint.port, *([endpoint.onvif_port] if endpoint.onvif_port else []))
+            maps.append((number, AddressMap(device, overlay, endpoint.address, ports)))
+        return AddressMaps(tuple(address_map for _, address_map in sorted(maps, key=lambda pair: pair[0])), by_tunnel)
+
+
+def _prefix(site: LinkedSite) -> IPv4Network:
+    return recorded(site.prefix, _PREFIX, site.facility.id, "allocate")
+
+
+def _overlay(site: LinkedSite, device: str) -> IPv4Address:
+    return _prefix(site)[_device_number(site.allocation, site.facility, device)]
+
+
+def _device_number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
+    number = allocation.device_numbers.get(device)
+    return recorded(number, f"the number of {device}", facility.id, "allocate")
+
+
+@dataclass(frozen=True, slots=True)
+class PortMap:
+    """A port of the tunnel address, and its device's address and port."""
+
+    device: str
+    port: int
+    address: IPv4Address
+    device_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortMaps:
+    """Port maps of a site, for video and ONVIF, sorted by port."""
+
+    entries: tuple[PortMap, ...]
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """Values for the templates of the site package."""
+        return {"port_maps": [(m.port, (m.address, m.device_port)) for m in self.entries]}
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices: id, mapped port, own address and port."""
+        return [(m.device, str(m.port), m.address, m.device_port) for m in self.entries]
+
+
+class PortMapAccess:
+    """Access to a site that maps ports."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
+        """Return the site's tunnel address."""
+        return (IPv4Network(site.address),)
+
+    def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the site's tunnel address and the device's port."""
+        name = site.facility.id
+        return site.address, recorded(site.allocation.ports.get(device), f"the port of {device}", name, "allocate")
+
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the site's tunnel address and the device's port for ONVIF."""
+        return site.address, _onvif_port(site.facility, site.allocation, device)
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PortMaps:
+        """Return the port maps of a site."""
+        allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
+        maps = []
+        for device, (address, port, onvif) in device_places(facility).items():
+            site_port = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
+            maps.append(PortMap(device, site_port, address, port))
+            if onvif is not None:
+                maps.append(PortMap(device, _onvif_port(facility, allocation, device), address, onvif))
+        return PortMaps(tuple(sorted(maps, key=lambda port_map: port_map.port)))
+
+
+def _onvif_port(facility: Facility, allocation: SiteAllocation, device: str) -> int:
+    port = allocation.device_onvif_ports.get(device)
+    return recorded(port, f"the port for ONVIF of {device}", facility.id, "allocate")
+
+
+@dataclass(frozen=True, slots=True)
+class PulledPlaces:
+    """Devices that a gateway pulls, with their own addresses, sorted by id."""
+
+    entries: tuple[tuple[str, DeviceEndpoint], ...]
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """Values for the sheet."""
+        return {"places": [(device, address, port) for device, _, address, port in self.listed]}
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices with their own address and port; no relay uses them."""
+        return [(device, "", endpoint.address, endpoint.port) for device, endpoint in self.entries]
+
+
+class PublishAccess:
+    """Access to a site that pushes: relays reach no device."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:  # noqa: ARG002 (as other modes have it)
+        """Return no network: the site is no peer."""
+        return ()
+
+    def device_address(self, site: LinkedSite, device: str) -> NoReturn:
+        """Refuse (`TypeError`): callers must check first whether the site pushes."""
+        raise TypeError(f"{device} of {site.facility.id} is reached from no relay: its site pushes")
+
+    def onvif_address(self, site: LinkedSite, device: str) -> NoReturn:
+        """Refuse, as `device_address`."""
+        raise TypeError(f"{device} of {site.facility.id} is asked by no relay: its site pushes")
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PulledPlaces:  # noqa: ARG002 (likewise)
+        """Return the devices with their own addresses."""
+        return PulledPlaces(tuple(device_places(facility).items()))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPlaces(PulledPlaces):
+    """Devices with their own addresses, sorted by id."""
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices with their own address, twice, and each port."""
+        ports = [(d, p.address, port) for d, p in self.entries for port in (p.port, p.onvif_port) if port is not None]
+        return [(device, str(address), address, port) for device, address, port in ports]
+
+
+class RoutedAccess:
+    """Access through the carrier's own network."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:  # noqa: ARG002 (as other modes have it)
+        """Return no network: the site is no peer."""
+        return ()
+
+    def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the device's own address and port."""
+        endpoint = device_endpoint(site.facility, device)
+        return endpoint.address, endpoint.port
+
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """Return the device's own address and ONVIF port, or raise `InventoryError`."""
+        endpoint = device_endpoint(site.facility, device)
+        port = recorded(endpoint.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
+        return endpoint.address, port
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> OwnPlaces:  # noqa: ARG002 (likewise)
+        """Return the devices with their own addresses."""
+        return OwnPlaces(tuple(device_places(facility).items()))
+
+
+ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: PortMapAccess(),
+        Access.PULL_NAT_MAP: NatMapAccess(),
+        Access.ROUTED: RoutedAccess(),
+        Access.PUBLISH: PublishAccess(),
+    }
+)
