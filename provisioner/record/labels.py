@@ -13,6 +13,7 @@ from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
 from provisioner.record.availability.measured import AgreedLevel
+from provisioner.record.lifecycle.evidence import ProvedAt
 from provisioner.record.lifecycle.pictures import Pictures
 from provisioner.record.lifecycle.state import FacilityState, Since
 from provisioner.record.lifecycle.status import OpeningRisk, OpeningWarning
@@ -85,3 +86,13 @@ def day_label(since: Since) -> str:
     if isinstance(since, datetime):
         return f"{since.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
     return f"{since:%d/%m/%Y}" if since else ""
+
+
+def moment_label(observed: ProvedAt | None) -> str:
+    """Return an observation's time as `day_label`, or empty."""
+    return day_label(observed.at) if observed else ""
+
+
+def mbps_label(mbps: float | None) -> str:
+    """Return a number with a decimal comma; empty for `None`."""
+    return "" if mbps is None else f"{mbps:g}".replace(".", ",")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.text import printable
+from provisioner.record.labels import TOTAL_LABEL
 
 if TYPE_CHECKING:
     import jinja2
@@ -18,6 +19,10 @@ TOTAL_NAME = "all"
 
 SheetRow = Sequence[str | int]
 """A row's cells: texts, and numbers that can be summed."""
+
+T = TypeVar("T")
+SheetColumn = tuple[str, int, Callable[[T], str | int]]
+"""A sheet's column: header, width, and the cell of an item."""
 
 _MANY: Final = 5
 
@@ -30,6 +35,24 @@ class Page:
     columns: Sequence[tuple[str, int]]
     rows: Sequence[SheetRow]
     total: SheetRow = ()
+
+
+def page_of(
+    title: str,
+    columns: Sequence[SheetColumn[T]],
+    items: Sequence[T],
+    total: T | None = None,
+    *,
+    is_numbered: bool = False,
+) -> Page:
+    """Make a sheet with a row per item; the total replaces the first cell."""
+    number = [("STT", 6)] if is_numbered else []
+    rows = [
+        (*([count] if is_numbered else ()), *(cell(item) for *_, cell in columns))
+        for count, item in enumerate(items, 1)
+    ]
+    sums = () if total is None else (TOTAL_LABEL, *(cell(total) for *_, cell in columns[1:]))
+    return Page(title, [*number, *((name, width) for name, width, _ in columns)], rows, sums)
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool) -> Iterator[str]:

@@ -16,7 +16,7 @@ from provisioner.inventory.model.connection import Blocked, BlockOwner, Connecti
 from provisioner.inventory.model.devices import Camera
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import signed_content
-from provisioner.record.labels import day_label, label, up_label
+from provisioner.record.labels import day_label, label, mbps_label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt
 from provisioner.record.lifecycle.pictures import Freshness
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -277,8 +277,7 @@ def _survey_rows(survey: Survey, blocked: Blocked | None) -> Iterator[tuple[str,
     yield "Khu vực thiếu camera", ", ".join(label(zone) for zone in survey.gaps) or "Không ghi nhận"
     provider = f" ({uplink.provider})" if uplink.provider else ""
     yield "Đường truyền", f"{label(uplink.kind)}{provider}"
-    upload = "" if uplink.upload_mbps is None else f"{uplink.upload_mbps:g} Mbps".replace(".", ",")
-    yield "Tốc độ tải lên", upload or DOTS
+    yield "Tốc độ tải lên", DOTS if uplink.upload_mbps is None else f"{mbps_label(uplink.upload_mbps)} Mbps"
     yield "Địa chỉ IP của đường truyền", label(uplink.address) or DOTS
     yield "Thiết bị định tuyến", uplink.router or DOTS
     yield "Luồng RTSP của thiết bị", label(survey.rtsp) or DOTS

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from provisioner.base.text import Document, LongList
-from provisioner.inventory.model.connection import BlockReason
+from provisioner.inventory.model.connection import Blocked, BlockReason
 from provisioner.inventory.model.orders import ManagingBody
-from provisioner.inventory.outline import Outline
-from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
+from provisioner.record.labels import NO_PLAN_LABEL, day_label, label, moment_label, opening_label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import FacilityRow, facility_values
 from provisioner.report.progress import CountedAs, Group, ProgressReport, counted_as, progress
 from provisioner.report.status import short, warning_lines
-from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
+from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
 
 _NO_PLAN = "no plan yet"
 
@@ -139,141 +139,89 @@ def _progress_pages(report: ProgressReport, listing: FacilityList) -> tuple[Page
     carriers = {group.key: group.key or NO_PLAN_LABEL for group in report.by_carrier}
 
     def page(title: str, name: str, groups: Sequence[Group], names: Mapping[str, str]) -> Page:
-        rows = [_count_cells(group, names[group.key], reasons) for group in groups]
-        return Page(title, _count_columns(name, reasons), rows, _count_cells(report.total, TOTAL_LABEL, reasons))
+        columns: list[SheetColumn[Group]] = [(name, 26, lambda group: names[group.key]), *_group_columns(reasons)]
+        return page_of(title, columns, groups, report.total)
 
     return (
         page("Theo tỉnh", "Tỉnh/Thành phố", report.by_province, listing.province_names),
         page("Theo doanh nghiệp", "Doanh nghiệp", report.by_carrier, carriers),
         page("Theo cơ quan quản lý", "Cơ quan quản lý", report.by_managing_body, by_body),
-        Page(
-            "Danh sách cơ sở",
-            _LISTED,
-            [_facility_cells(number, status, listing) for number, status in enumerate(report.listed, start=1)],
-        ),
+        page_of("Danh sách cơ sở", _facility_columns(listing), report.listed, is_numbered=True),
     )
 
 
-def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str, int], ...]:
-    return (
-        (name, 26),
-        ("Tổng số cơ sở", 10),
-        ("Đã kết nối", 10),
-        ("Hiện có hình", 10),
-        ("Hiện không đủ hình", 10),
-        ("Hiện chưa rõ", 10),
-        ("Kiểm chứng gần nhất", 16),
-        ("Mất hình từ", 16),
-        ("Báo cáo đã kết nối, chưa kiểm chứng", 14),
-        ("Trong đó trễ hạn", 10),
-        ("Vướng mắc", 10),
-        *((f"Vướng mắc: {label(reason)}", 14) for reason in reasons),
-        ("Tạm dừng", 10),
-        ("Đang triển khai", 10),
-        ("Quá hạn chưa kết nối", 10),
-        ("Tổng số camera", 10),
-        ("Camera của cơ sở đã kết nối", 12),
-        ("Camera hiện có hình", 10),
-        ("Camera hiện mất hình", 10),
-        ("Camera hiện chưa rõ", 10),
-        ("Số đầu ghi", 10),
-        ("Cơ sở đã khảo sát", 10),
-        ("Camera khi khảo sát", 10),
-        ("Camera đáp ứng", 10),
-        ("Camera cần bổ sung", 10),
-    )
+def _group_columns(reasons: Sequence[BlockReason]) -> Iterator[SheetColumn[Group]]:
+    yield "Tổng số cơ sở", 10, lambda group: group.facilities
+    yield "Đã kết nối", 10, lambda group: group.connected
+    yield "Hiện có hình", 10, lambda group: group.up
+    yield "Hiện không đủ hình", 10, lambda group: group.not_up
+    yield "Hiện chưa rõ", 10, lambda group: group.unknown
+    yield "Kiểm chứng gần nhất", 16, lambda group: day_label(group.last_proved)
+    yield "Mất hình từ", 16, lambda group: day_label(group.down_since)
+    yield "Báo cáo đã kết nối, chưa kiểm chứng", 14, lambda group: group.claimed
+    yield "Trong đó trễ hạn", 10, lambda group: group.late
+    yield "Vướng mắc", 10, lambda group: group.blocked_in_all
+    for reason in reasons:
+        yield f"Vướng mắc: {label(reason)}", 14, partial(_blocked_by, reason)
+    yield "Tạm dừng", 10, lambda group: group.suspended
+    yield "Đang triển khai", 10, lambda group: group.under_way
+    yield "Quá hạn chưa kết nối", 10, lambda group: group.overdue
+    yield "Tổng số camera", 10, lambda group: group.cameras
+    yield "Camera của cơ sở đã kết nối", 12, lambda group: group.cameras_connected
+    yield "Camera hiện có hình", 10, lambda group: group.cameras_up
+    yield "Camera hiện mất hình", 10, lambda group: group.cameras_down
+    yield "Camera hiện chưa rõ", 10, lambda group: group.cameras_unknown
+    yield "Số đầu ghi", 10, lambda group: group.recorders
+    yield "Cơ sở đã khảo sát", 10, lambda group: group.surveyed
+    yield "Camera khi khảo sát", 10, lambda group: group.present
+    yield "Camera đáp ứng", 10, lambda group: group.fit
+    yield "Camera cần bổ sung", 10, lambda group: group.missing
 
 
-def _count_cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> SheetRow:
-    blocked = (group.blocked.get(reason, 0) for reason in reasons)
-    now = (group.up, group.not_up, group.unknown, day_label(group.last_proved), day_label(group.down_since))
-    places = (group.suspended, group.under_way, group.overdue)
-    cameras = (group.cameras, group.cameras_connected, group.cameras_up, group.cameras_down, group.cameras_unknown)
-    surveys = (group.recorders, group.surveyed, group.present, group.fit, group.missing)
-    return (
-        *(name, group.facilities, group.connected, *now, group.claimed, group.late, group.blocked_in_all),
-        *blocked,
-        *places,
-        *cameras,
-        *surveys,
-    )
+def _blocked_by(reason: BlockReason, group: Group) -> int:
+    return group.blocked.get(reason, 0)
 
 
-_LISTED = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Cơ quan quản lý", 16),
-    ("Doanh nghiệp", 14),
-    ("Trạng thái", 22),
-    ("Từ", 16),
-    ("Kết nối lần đầu", 16),
-    ("Văn bản", 18),
-    ("Hoàn thành trước ngày", 14),
-    ("So với thời hạn", 14),
-    ("Vướng mắc", 26),
-    ("Đơn vị xử lý", 20),
-    ("Việc tiếp theo", 40),
-    ("Thời hạn xử lý", 14),
-    ("Tình trạng hoạt động", 16),
-    ("Ngày dự kiến hoạt động", 14),
-    ("Hiện có hình", 14),
-    ("Kiểm chứng gần nhất", 16),
-    ("Mất hình từ", 16),
-    ("Báo cáo đã kết nối từ ngày (chưa kiểm chứng)", 16),
-    ("Nguồn báo cáo", 30),
-    ("Số camera", 10),
-    ("Số đầu ghi", 10),
-    ("Camera khi khảo sát", 10),
-    ("Camera đáp ứng", 10),
-    ("Camera cần bổ sung", 10),
-    ("Cảnh báo", 34),
-)
+def _facility_columns(listing: FacilityList) -> list[SheetColumn[FacilityStatus]]:
+    def blocked(cell: Callable[[Blocked], str], one: FacilityStatus) -> str:
+        return cell(one.blocked) if one.blocked and one.is_blocked else ""
 
+    def surveyed(count: int, one: FacilityStatus) -> str | int:
+        return count if one.facility.survey_verdict else ""
 
-def _facility_cells(number: int, status: FacilityStatus, listing: FacilityList) -> SheetRow:
-    facility, lifecycle, duty = status.facility, status.standing, status.duty
-    blocked = status.blocked if status.is_blocked else None
-    return (
-        number,
-        facility.id,
-        listing.files.name(facility.id),
-        listing.province_of(facility).name,
-        label(facility.managing_body),
-        status.carrier or NO_PLAN_LABEL,
-        label(lifecycle.state),
-        day_label(lifecycle.since),
-        day_label(lifecycle.connected_at),
-        duty.order.ref if duty else "",
-        day_label(duty.before) if duty else "",
-        label(status.timeliness),
-        label(blocked.reason) if blocked else "",
-        label(blocked.owner) if blocked else "",
-        blocked.next_action if blocked else "",
-        day_label(blocked.due) if blocked else "",
-        *_now(status),
-        *_registered(facility),
-        opening_label(status.opening) if status.opening else "",
-    )
+    def claimed_on(one: FacilityStatus) -> str:
+        return day_label(one.claimed.connected_on) if one.claimed else ""
 
-
-def _now(status: FacilityStatus) -> SheetRow:
-    facility, pictures, claim = status.facility, status.pictures, status.claimed
-    return (
-        label(facility.operating),
-        day_label(facility.opens_on),
-        up_label(pictures),
-        day_label(pictures.last_proved.at if pictures.last_proved else None),
-        day_label(pictures.down_since.at if pictures.down_since else None),
-        day_label(claim.connected_on) if claim else "",
-        claim.source if claim else "",
-    )
-
-
-def _registered(facility: Outline) -> SheetRow:
-    surveyed = (facility.present, facility.fit, facility.missing) if facility.survey_verdict else ("", "", "")
-    return (facility.cameras, facility.recorders, *surveyed)
+    return [
+        ("Mã cơ sở", 16, lambda one: one.facility.id),
+        ("Cơ sở", 34, lambda one: listing.files.name(one.facility.id)),
+        ("Tỉnh/Thành phố", 18, lambda one: listing.province_of(one.facility).name),
+        ("Cơ quan quản lý", 16, lambda one: label(one.facility.managing_body)),
+        ("Doanh nghiệp", 14, lambda one: one.carrier or NO_PLAN_LABEL),
+        ("Trạng thái", 22, lambda one: label(one.standing.state)),
+        ("Từ", 16, lambda one: day_label(one.standing.since)),
+        ("Kết nối lần đầu", 16, lambda one: day_label(one.standing.connected_at)),
+        ("Văn bản", 18, lambda one: one.duty.order.ref if one.duty else ""),
+        ("Hoàn thành trước ngày", 14, lambda one: day_label(one.duty.before) if one.duty else ""),
+        ("So với thời hạn", 14, lambda one: label(one.timeliness)),
+        ("Vướng mắc", 26, partial(blocked, lambda blocked: label(blocked.reason))),
+        ("Đơn vị xử lý", 20, partial(blocked, lambda blocked: label(blocked.owner))),
+        ("Việc tiếp theo", 40, partial(blocked, lambda blocked: blocked.next_action)),
+        ("Thời hạn xử lý", 14, partial(blocked, lambda blocked: day_label(blocked.due))),
+        ("Tình trạng hoạt động", 16, lambda one: label(one.facility.operating)),
+        ("Ngày dự kiến hoạt động", 14, lambda one: day_label(one.facility.opens_on)),
+        ("Hiện có hình", 14, lambda one: up_label(one.pictures)),
+        ("Kiểm chứng gần nhất", 16, lambda one: moment_label(one.pictures.last_proved)),
+        ("Mất hình từ", 16, lambda one: moment_label(one.pictures.down_since)),
+        ("Báo cáo đã kết nối từ ngày (chưa kiểm chứng)", 16, claimed_on),
+        ("Nguồn báo cáo", 30, lambda one: one.claimed.source if one.claimed else ""),
+        ("Số camera", 10, lambda one: one.facility.cameras),
+        ("Số đầu ghi", 10, lambda one: one.facility.recorders),
+        ("Camera khi khảo sát", 10, lambda one: surveyed(one.facility.present, one)),
+        ("Camera đáp ứng", 10, lambda one: surveyed(one.facility.fit, one)),
+        ("Camera cần bổ sung", 10, lambda one: surveyed(one.facility.missing, one)),
+        ("Cảnh báo", 34, lambda one: opening_label(one.opening) if one.opening else ""),
+    ]
 
 
 PROGRESS = Report(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Generic, TypeVar
+from functools import cached_property, partial
+from typing import Final, Generic, TypeVar
 
 from pydantic import Field
 
@@ -16,8 +16,8 @@ from provisioner.inventory.geography.province import Province
 from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow
-from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
-from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, ProvedAt
+from provisioner.record.labels import NO_PLAN_LABEL, day_label, label, moment_label, up_label
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Proof, ProvedAt
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.availability import (
     AgreedTimesRow,
@@ -29,50 +29,14 @@ from provisioner.report.availability import (
 from provisioner.report.facilities import FacilityReader
 from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
-from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
+from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
 
 C = TypeVar("C")
 """A report's counts."""
 
-_ACCEPTANCE_COLUMNS = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Doanh nghiệp", 14),
-    ("Trạng thái", 22),
-    ("Số camera", 10),
-    ("Đủ hình lần đầu", 16),
-    ("Đủ hình lần nữa", 16),
-    ("Đủ hình gần nhất", 16),
-    ("Hiện có hình", 14),
-    ("Đủ điều kiện nghiệm thu", 14),
-)
 _NO_PLAN = "no plan yet"
 _EMPTY = "-"
 _BOUND = tuple(one for one in Timeliness if one is not Timeliness.NOT_BOUND)
-_SCORECARD_COLUMNS = (
-    ("Doanh nghiệp", 22),
-    ("Tổng số cơ sở", 10),
-    ("Đã kết nối", 10),
-    ("Hiện đủ hình", 10),
-    ("Hiện không đủ hình", 10),
-    ("Hiện chưa rõ", 10),
-    *((label(one), 10) for one in _BOUND),
-    ("Vướng mắc", 10),
-    ("Sắp tiếp nhận", 10),
-    ("Tổng số camera", 10),
-    ("Camera hiện có hình", 10),
-    ("Camera hiện mất hình", 10),
-    ("Camera hiện chưa rõ", 10),
-    ("Sự cố đang mở", 10),
-    ("Kiểm chứng gần nhất", 16),
-    ("Tỷ lệ thời gian có hình", 12),
-    ("Mức đã thỏa thuận", 12),
-    ("So với mức đã thỏa thuận", 14),
-    ("Tỷ lệ thời gian bảo trì", 12),
-    ("Tỷ lệ thời gian chưa đo", 12),
-)
 
 
 @dataclass(frozen=True)
@@ -134,10 +98,6 @@ class Report(Generic[C]):
     needs_incidents: bool = False
     needs_shares: bool = False
     basis: Callable[[C], str] = lambda _: ""
-
-
-def _count_proved(listing: FacilityList) -> ProvedFacilities:
-    return proved_facilities(listing.statuses, listing.evidence)
 
 
 class ProofMomentRow(Row):
@@ -211,40 +171,34 @@ def _short(proved: ProvedAt | None) -> str:
 
 
 def _acceptance_pages(report: ProvedFacilities, listing: FacilityList) -> tuple[Page, ...]:
-    rows = [_acceptance_row(number, entry, listing) for number, entry in enumerate(report.listed, start=1)]
-    return (Page("Nghiệm thu", _ACCEPTANCE_COLUMNS, rows),)
+    def proved(proof: Callable[[Proof], ProvedAt | None], entry: FacilityProof) -> str:
+        return moment_label(proof(entry.proof) if entry.proof else None)
+
+    columns: tuple[SheetColumn[FacilityProof], ...] = (
+        ("Mã cơ sở", 16, lambda entry: entry.status.facility.id),
+        ("Cơ sở", 34, lambda entry: listing.files.name(entry.status.facility.id)),
+        ("Tỉnh/Thành phố", 18, lambda entry: listing.province_of(entry.status.facility).name),
+        ("Doanh nghiệp", 14, lambda entry: entry.status.carrier or NO_PLAN_LABEL),
+        ("Trạng thái", 22, lambda entry: label(entry.status.standing.state)),
+        ("Số camera", 10, lambda entry: entry.status.facility.cameras),
+        ("Đủ hình lần đầu", 16, partial(proved, lambda proof: proof.first)),
+        ("Đủ hình lần nữa", 16, partial(proved, lambda proof: proof.again)),
+        ("Đủ hình gần nhất", 16, partial(proved, lambda proof: proof.last)),
+        ("Hiện có hình", 14, lambda entry: up_label(entry.status.pictures)),
+        ("Đủ điều kiện nghiệm thu", 14, lambda entry: "Có" if entry.is_accepted else "Chưa"),
+    )
+    return (page_of("Nghiệm thu", columns, report.listed, is_numbered=True),)
 
 
 ACCEPTANCE_REPORT = Report(
     heading="NGHIỆM THU KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count_proved,
+    count=lambda listing: proved_facilities(listing.statuses, listing.evidence),
     document=_acceptance_document,
     lines=_acceptance_lines,
     pages=_acceptance_pages,
     rests_on_proof=True,
 )
 """The report on acceptance."""
-
-
-def _acceptance_row(number: int, entry: FacilityProof, listing: FacilityList) -> SheetRow:
-    facility, proof = entry.status.facility, entry.proof
-    proofs = (proof.first, proof.again, proof.last) if proof else (None, None, None)
-    return (
-        number,
-        facility.id,
-        listing.files.name(facility.id),
-        listing.province_of(facility).name,
-        entry.status.carrier or NO_PLAN_LABEL,
-        label(entry.status.standing.state),
-        facility.cameras,
-        *(day_label(moment.at) if moment else "" for moment in proofs),
-        up_label(entry.status.pictures),
-        "Có" if entry.is_accepted else "Chưa",
-    )
-
-
-def _count_carriers(listing: FacilityList) -> Scorecard:
-    return scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares)
 
 
 class TimelinessRow(Row):
@@ -388,25 +342,49 @@ def _share_lines(shares: CarrierShares | None) -> Iterator[str]:
 
 
 def _scorecard_pages(card: Scorecard, _listing: FacilityList) -> tuple[Page, ...]:
-    rows = [_score_row(score, score.name or NO_PLAN_LABEL) for score in card.scores]
-    pages = [Page("Theo doanh nghiệp", _SCORECARD_COLUMNS, rows, _score_row(card.total, TOTAL_LABEL))]
+    pages = [page_of("Theo doanh nghiệp", _SCORE_COLUMNS, card.scores, card.total)]
     if card.incidents:
         source = f"Lần kiểm tra {card.incidents.run}, {day_label(card.incidents.at)}"
         columns = (("Doanh nghiệp", 22), ("Nguyên nhân (như verify ghi)", 34), ("Số sự cố", 10), ("Nguồn", 44))
-        pages.append(Page("Sự cố theo nguyên nhân", columns, _incident_rows(card.scores, source)))
+        rows = [
+            (score.name, cause, count, source)
+            for score in card.scores
+            for cause, count in sorted((score.incidents or {}).items())
+        ]
+        pages.append(Page("Sự cố theo nguyên nhân", columns, rows))
     return tuple(pages)
 
 
-def _score_row(score: CarrierScore, name: str) -> SheetRow:
-    group = score.group
-    now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
-    cameras = (group.cameras, group.cameras_up, group.cameras_down, group.cameras_unknown)
-    incidents = "Chưa rõ" if score.incidents is None else sum(score.incidents.values())
-    work = (*(score.timeliness[timeliness] for timeliness in _BOUND), group.blocked_in_all, score.taking_over)
-    available, agreed, *more = (cell.replace(".", ",") for cell in _share_cells(score.share))
-    against = label(score.share.kept) if score.share else ""
-    shares = (available, agreed, against, *more)
-    return (name, *now, *work, *cameras, incidents, day_label(group.last_proved), *shares)
+def _in_time(timeliness: Timeliness, score: CarrierScore) -> int:
+    return score.timeliness[timeliness]
+
+
+def _share_cell(index: int, score: CarrierScore) -> str:
+    return _share_cells(score.share)[index].replace(".", ",")
+
+
+_SCORE_COLUMNS: Final[tuple[SheetColumn[CarrierScore], ...]] = (
+    ("Doanh nghiệp", 22, lambda score: score.name or NO_PLAN_LABEL),
+    ("Tổng số cơ sở", 10, lambda score: score.group.facilities),
+    ("Đã kết nối", 10, lambda score: score.group.connected),
+    ("Hiện đủ hình", 10, lambda score: score.group.up),
+    ("Hiện không đủ hình", 10, lambda score: score.group.not_up),
+    ("Hiện chưa rõ", 10, lambda score: score.group.unknown),
+    *((label(one), 10, partial(_in_time, one)) for one in _BOUND),
+    ("Vướng mắc", 10, lambda score: score.group.blocked_in_all),
+    ("Sắp tiếp nhận", 10, lambda score: score.taking_over),
+    ("Tổng số camera", 10, lambda score: score.group.cameras),
+    ("Camera hiện có hình", 10, lambda score: score.group.cameras_up),
+    ("Camera hiện mất hình", 10, lambda score: score.group.cameras_down),
+    ("Camera hiện chưa rõ", 10, lambda score: score.group.cameras_unknown),
+    ("Sự cố đang mở", 10, lambda score: "Chưa rõ" if score.incidents is None else sum(score.incidents.values())),
+    ("Kiểm chứng gần nhất", 16, lambda score: day_label(score.group.last_proved)),
+    ("Tỷ lệ thời gian có hình", 12, partial(_share_cell, 0)),
+    ("Mức đã thỏa thuận", 12, partial(_share_cell, 1)),
+    ("So với mức đã thỏa thuận", 14, lambda score: label(score.share.kept) if score.share else ""),
+    ("Tỷ lệ thời gian bảo trì", 12, partial(_share_cell, 2)),
+    ("Tỷ lệ thời gian chưa đo", 12, partial(_share_cell, 3)),
+)
 
 
 def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
@@ -423,14 +401,6 @@ def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
     )
 
 
-def _incident_rows(scores: Sequence[CarrierScore], source: str) -> list[SheetRow]:
-    return [
-        (score.name, cause, count, source)
-        for score in scores
-        for cause, count in sorted((score.incidents or {}).items())
-    ]
-
-
 def _scorecard_basis(card: Scorecard) -> str:
     if card.shares is None:
         return "không tính tỷ lệ thời gian có hình theo máy chủ"
@@ -442,7 +412,7 @@ def _scorecard_basis(card: Scorecard) -> str:
 
 SCORECARD = Report(
     heading="KẾT QUẢ THỰC HIỆN CỦA CÁC DOANH NGHIỆP VIỄN THÔNG",
-    count=_count_carriers,
+    count=lambda listing: scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares),
     document=_scorecard_document,
     lines=_scorecard_lines,
     pages=_scorecard_pages,

@@ -5,7 +5,8 @@ They contain no device address and no login, which are only for the site's techn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Annotated
 
 from provisioner.base.document import Count, Day, Row, Said, form, of
@@ -14,6 +15,7 @@ from provisioner.inventory.model.connection import (
     LoginState,
     Party,
     RtspState,
+    Survey,
     SurveyVerdict,
     UplinkAddress,
     UplinkKind,
@@ -21,7 +23,7 @@ from provisioner.inventory.model.connection import (
 from provisioner.inventory.model.devices import Camera, Zone
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import Outline
-from provisioner.record.labels import TOTAL_LABEL, day_label, label
+from provisioner.record.labels import day_label, label, mbps_label
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import FacilityReader, SurveyedCameras, WholeFacilities, device_words
 from provisioner.report.progress import (
@@ -35,50 +37,8 @@ from provisioner.report.progress import (
     surveys,
     zones,
 )
-from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
+from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
 
-_SURVEY_COLUMNS = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Ngày khảo sát", 14),
-    ("Thành phần", 26),
-    ("Kết quả", 22),
-    ("Camera hiện có", 10),
-    ("Camera đáp ứng", 10),
-    ("Camera cần bổ sung", 10),
-    ("Đường truyền", 16),
-    ("Tải lên (Mbps)", 10),
-    ("Địa chỉ IP", 12),
-    ("RTSP", 18),
-    ("Tài khoản thiết bị", 14),
-    ("Khu vực thiếu camera", 34),
-    ("Vướng mắc", 34),
-    ("Đề xuất", 34),
-)
-_MINUTES_COLUMNS = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Ngày khảo sát", 14),
-    ("Thành phần", 30),
-    ("Camera hiện có", 10),
-    ("Camera đáp ứng", 10),
-    ("Camera cần bổ sung", 10),
-    ("Camera đã đăng ký", 10),
-    ("Kết quả", 24),
-    ("Đề xuất", 34),
-)
-_DEVICE_COLUMNS = (
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Mã camera", 14),
-    ("Khu vực", 26),
-    ("Vị trí", 30),
-    ("Thiết bị", 34),
-)
 COVER_LABELS = {
     Cover.COVERED: "Có camera",
     Cover.PLANNED: "Thiếu khi khảo sát, nay đã bố trí",
@@ -86,14 +46,6 @@ COVER_LABELS = {
     Cover.NO_CAMERA: "Không có camera, khảo sát không ghi là thiếu",
     Cover.UNKNOWN: "Chưa khảo sát",
 }
-_ZONE_COLUMNS = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Khu vực", 32),
-    ("Hiện trạng", 40),
-)
 
 
 class UplinkRow(Row):
@@ -198,22 +150,51 @@ def _survey_group_cells(group: SurveyGroup, name: str, verdicts: Sequence[Survey
 
 
 def _surveys_pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
-    columns = (
-        ("Tỉnh/Thành phố", 26),
-        ("Tổng số cơ sở", 10),
-        ("Đã khảo sát", 10),
-        ("Chưa khảo sát", 10),
-        *((label(verdict), 14) for verdict in SurveyVerdict),
-        ("Camera hiện có", 10),
-        ("Camera đáp ứng", 10),
-        ("Camera cần bổ sung", 10),
+    by_verdict = [(label(verdict), 14, partial(_with_verdict, verdict)) for verdict in SurveyVerdict]
+    columns: tuple[SheetColumn[SurveyGroup], ...] = (
+        ("Tỉnh/Thành phố", 26, lambda group: listing.province_names[group.key]),
+        ("Tổng số cơ sở", 10, lambda group: group.facilities),
+        ("Đã khảo sát", 10, lambda group: group.surveyed),
+        ("Chưa khảo sát", 10, lambda group: group.missing),
+        *by_verdict,
+        ("Camera hiện có", 10, lambda group: group.cameras_present),
+        ("Camera đáp ứng", 10, lambda group: group.cameras_fit),
+        ("Camera cần bổ sung", 10, lambda group: group.cameras_missing),
     )
-    rows = [_survey_group_row(group, listing.province_names[group.key]) for group in report.by_province]
-    listed = [_survey_row(number, facility, listing) for number, facility in enumerate(report.listed, start=1)]
     return (
-        Page("Theo tỉnh", columns, rows, _survey_group_row(report.total, TOTAL_LABEL)),
-        Page("Danh sách cơ sở", _SURVEY_COLUMNS, listed),
+        page_of("Theo tỉnh", columns, report.by_province, report.total),
+        page_of("Danh sách cơ sở", _survey_columns(listing), report.listed, is_numbered=True),
     )
+
+
+def _with_verdict(verdict: SurveyVerdict, group: SurveyGroup) -> int:
+    return group.verdicts.get(verdict, 0)
+
+
+def _survey_columns(listing: FacilityList) -> list[SheetColumn[Outline]]:
+    def found(cell: Callable[[Survey], str | int], facility: Outline, otherwise: str = "") -> str | int:
+        survey = listing.files.survey(facility.id)
+        return cell(survey) if survey else otherwise
+
+    return [
+        ("Mã cơ sở", 16, lambda facility: facility.id),
+        ("Cơ sở", 34, lambda facility: listing.files.name(facility.id)),
+        ("Tỉnh/Thành phố", 18, lambda facility: listing.province_of(facility).name),
+        ("Ngày khảo sát", 14, partial(found, lambda survey: day_label(survey.surveyed_on))),
+        ("Thành phần", 26, partial(found, lambda survey: ", ".join(map(label, survey.by)))),
+        ("Kết quả", 22, partial(found, lambda survey: label(survey.verdict), otherwise="Chưa khảo sát")),
+        ("Camera hiện có", 10, partial(found, lambda survey: survey.cameras.present)),
+        ("Camera đáp ứng", 10, partial(found, lambda survey: survey.cameras.fit)),
+        ("Camera cần bổ sung", 10, partial(found, lambda survey: survey.cameras.missing)),
+        ("Đường truyền", 16, partial(found, lambda survey: label(survey.uplink.kind))),
+        ("Tải lên (Mbps)", 10, partial(found, lambda survey: mbps_label(survey.uplink.upload_mbps))),
+        ("Địa chỉ IP", 12, partial(found, lambda survey: label(survey.uplink.address))),
+        ("RTSP", 18, partial(found, lambda survey: label(survey.rtsp))),
+        ("Tài khoản thiết bị", 14, partial(found, lambda survey: label(survey.logins))),
+        ("Khu vực thiếu camera", 34, partial(found, lambda survey: ", ".join(map(label, survey.gaps)))),
+        ("Vướng mắc", 34, partial(found, lambda survey: survey.obstacles or "")),
+        ("Đề xuất", 34, partial(found, lambda survey: survey.advice or "")),
+    ]
 
 
 SURVEYS = Report(
@@ -224,37 +205,6 @@ SURVEYS = Report(
     pages=_surveys_pages,
 )
 """The report on surveys."""
-
-
-def _survey_group_row(group: SurveyGroup, name: str) -> SheetRow:
-    verdicts = (group.verdicts.get(verdict, 0) for verdict in SurveyVerdict)
-    cameras = (group.cameras_present, group.cameras_fit, group.cameras_missing)
-    return (name, group.facilities, group.surveyed, group.missing, *verdicts, *cameras)
-
-
-def _survey_row(number: int, facility: Outline, listing: FacilityList) -> SheetRow:
-    head = (number, facility.id, listing.files.name(facility.id), listing.province_of(facility).name)
-    survey = listing.files.survey(facility.id)
-    if survey is None:
-        return (*head, "", "", "Chưa khảo sát", *("" for _ in _SURVEY_COLUMNS[7:]))
-    cameras, uplink = survey.cameras, survey.uplink
-    return (
-        *head,
-        day_label(survey.surveyed_on),
-        ", ".join(label(party) for party in survey.by),
-        label(survey.verdict),
-        cameras.present,
-        cameras.fit,
-        cameras.missing,
-        label(uplink.kind),
-        "" if uplink.upload_mbps is None else f"{uplink.upload_mbps:g}".replace(".", ","),
-        label(uplink.address),
-        label(survey.rtsp),
-        label(survey.logins),
-        ", ".join(label(zone) for zone in survey.gaps),
-        survey.obstacles or "",
-        survey.advice or "",
-    )
 
 
 def _count_minutes(listing: FacilityList) -> tuple[Outline, ...]:
@@ -300,12 +250,34 @@ def _survey_minutes_row(facility: Outline) -> list[str]:
 
 
 def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tuple[Page, ...]:
-    surveyed = [listing.files.facility(facility.id) for facility in facilities if facility.survey_verdict]
-    minutes = [
-        _minutes_row(n, facility, listing.province_of(facility).name) for n, facility in enumerate(surveyed, start=1)
-    ]
-    devices = [_device_cells(facility, camera) for facility in surveyed for camera in facility.cameras]
-    return Page("Biên bản khảo sát", _MINUTES_COLUMNS, minutes), Page("Thiết bị đã đăng ký", _DEVICE_COLUMNS, devices)
+    wholes = (listing.files.facility(facility.id) for facility in facilities if facility.survey_verdict)
+    surveyed = [(facility, facility.survey) for facility in wholes if facility.survey]
+    minutes: tuple[SheetColumn[tuple[Facility, Survey]], ...] = (
+        ("Mã cơ sở", 16, lambda pair: pair[0].id),
+        ("Cơ sở", 34, lambda pair: pair[0].name),
+        ("Tỉnh/Thành phố", 18, lambda pair: listing.province_of(pair[0]).name),
+        ("Ngày khảo sát", 14, lambda pair: day_label(pair[1].surveyed_on)),
+        ("Thành phần", 30, lambda pair: ", ".join(map(label, pair[1].by))),
+        ("Camera hiện có", 10, lambda pair: pair[1].cameras.present),
+        ("Camera đáp ứng", 10, lambda pair: pair[1].cameras.fit),
+        ("Camera cần bổ sung", 10, lambda pair: pair[1].cameras.missing),
+        ("Camera đã đăng ký", 10, lambda pair: len(pair[0].cameras)),
+        ("Kết quả", 24, lambda pair: label(pair[1].verdict)),
+        ("Đề xuất", 34, lambda pair: pair[1].advice or ""),
+    )
+    devices: tuple[SheetColumn[tuple[Facility, Camera]], ...] = (
+        ("Mã cơ sở", 16, lambda pair: pair[0].id),
+        ("Cơ sở", 34, lambda pair: pair[0].name),
+        ("Mã camera", 14, lambda pair: pair[1].id),
+        ("Khu vực", 26, lambda pair: label(pair[1].zone)),
+        ("Vị trí", 30, lambda pair: pair[1].location or ""),
+        ("Thiết bị", 34, lambda pair: device_words(*pair)),
+    )
+    cameras = [(facility, camera) for facility, _ in surveyed for camera in facility.cameras]
+    return (
+        page_of("Biên bản khảo sát", minutes, surveyed, is_numbered=True),
+        page_of("Thiết bị đã đăng ký", devices, cameras),
+    )
 
 
 SURVEY_MINUTES = Report(
@@ -316,24 +288,6 @@ SURVEY_MINUTES = Report(
     pages=_minutes_pages,
 )
 """The report with the content of survey minutes."""
-
-
-def _minutes_row(number: int, facility: Facility, province: str) -> SheetRow:
-    survey = facility.survey
-    if survey is None:
-        raise ValueError(f"{facility.id} was not surveyed")
-    cameras = survey.cameras
-    return (
-        *(number, facility.id, facility.name, province, day_label(survey.surveyed_on)),
-        ", ".join(label(party) for party in survey.by),
-        *(cameras.present, cameras.fit, cameras.missing, len(facility.cameras)),
-        *(label(survey.verdict), survey.advice or ""),
-    )
-
-
-def _device_cells(facility: Facility, camera: Camera) -> SheetRow:
-    where = camera.location or ""
-    return facility.id, facility.name, camera.id, label(camera.zone), where, device_words(facility, camera)
 
 
 def _counted_zones(listing: FacilityList) -> Zones:
@@ -362,21 +316,27 @@ def _zones_lines(report: Zones) -> Iterator[str]:
 
 
 def _zones_pages(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
-    columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((COVER_LABELS[cover], 18) for cover in Cover))
-    lacking = [
-        (
-            number,
-            zone_cover.facility.id,
-            zone_cover.facility.name,
-            listing.province_of(zone_cover.facility).name,
-            *_labels(zone_cover),
-        )
-        for number, zone_cover in enumerate(report.lacking, start=1)
-    ]
-    return (
-        Page("Theo khu vực", columns, [_zone_group_row(group) for group in report.by_zone]),
-        Page("Khu vực chưa có camera", _ZONE_COLUMNS, lacking),
+    by_cover = [(words, 18, partial(_with_cover, cover)) for cover, words in COVER_LABELS.items()]
+    by_zone: tuple[SheetColumn[ZoneGroup], ...] = (
+        ("Khu vực", 32, lambda group: label(group.zone)),
+        ("Tổng số cơ sở", 10, lambda group: group.facilities),
+        *by_cover,
     )
+    lacking: tuple[SheetColumn[ZoneCover], ...] = (
+        ("Mã cơ sở", 16, lambda cover: cover.facility.id),
+        ("Cơ sở", 34, lambda cover: cover.facility.name),
+        ("Tỉnh/Thành phố", 18, lambda cover: listing.province_of(cover.facility).name),
+        ("Khu vực", 32, lambda cover: label(cover.zone)),
+        ("Hiện trạng", 40, lambda cover: COVER_LABELS[cover.cover]),
+    )
+    return (
+        page_of("Theo khu vực", by_zone, report.by_zone),
+        page_of("Khu vực chưa có camera", lacking, report.lacking, is_numbered=True),
+    )
+
+
+def _with_cover(cover: Cover, group: ZoneGroup) -> int:
+    return group.covers[cover]
 
 
 ZONES = Report(
@@ -387,11 +347,3 @@ ZONES = Report(
     pages=_zones_pages,
 )
 """The report on zones."""
-
-
-def _labels(zone_cover: ZoneCover) -> tuple[str, str]:
-    return label(zone_cover.zone), COVER_LABELS[zone_cover.cover]
-
-
-def _zone_group_row(group: ZoneGroup) -> SheetRow:
-    return (label(group.zone), group.facilities, *(group.covers[cover] for cover in Cover))
