@@ -54,7 +54,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One figure divided by another one of the same session, by minima and by medians."""
+    """One figure divided by another one of the same session; `None` if that is below what the clock can tell."""
 
     name: str
     top: Figure
@@ -66,8 +66,8 @@ class Ratio:
             "name": self.name,
             "of": f"{self.top.group}: {self.top.name}",
             "to": f"{self.bottom.group}: {self.bottom.name}",
-            "min": round(self.top.least / self.bottom.least, 3),
-            "median": round(self.top.median / self.bottom.median, 3),
+            "min": _divided(self.top.least, self.bottom.least),
+            "median": _divided(self.top.median, self.bottom.median),
         }
 
 
@@ -101,10 +101,18 @@ class Part:
         if self.ratios:
             yield ""
             ratios = [ratio.document() for ratio in self.ratios]
-            pairs = [("ratio", r["name"], f"{r['min']:.2f}", f"{r['median']:.2f}") for r in ratios]
+            pairs = [("ratio", r["name"], _ratio(r["min"]), _ratio(r["median"])) for r in ratios]
             yield from _table([("", "", "of min", "of median"), *pairs])
         yield ""
         yield from (f"- {note}" for note in self.notes)
+
+
+def _divided(top: float, bottom: float) -> float | None:
+    return round(top / bottom, 3) if bottom else None
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _number(value: float) -> str:

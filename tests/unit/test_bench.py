@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import country, fleet, nights, picture, planning
+from tests.bench.figures import Figure, Part, Ratio
 
 _CAMERAS = 60
 
@@ -45,6 +46,13 @@ def test_a_year_of_nights_is_measured_at_any_size() -> None:
     assert figures["all time, the largest province, CPU"].least > 0
     assert figures["database after retention"].least <= figures["database before retention"].least
     assert figures["verdicts, one night, packed"].least > 0
+
+
+def test_a_ratio_to_what_no_clock_could_measure_is_left_open() -> None:
+    role, call = Figure("changed", "role, CPU", "s", (2.0, 4.0)), Figure("calls", "transaction, CPU", "s", (0.0, 0.01))
+    part = Part("rollout", (role, call), (Ratio("role / transaction, CPU", role, call),), ())
+    assert [(ratio["min"], ratio["median"]) for ratio in part.document()["ratios"]] == [(None, 600.0)]
+    assert "ratio  role / transaction, CPU       -     600.00" in "\n".join(part.lines())
 
 
 def test_a_country_is_verified_over_simulated_hosts_and_measured(tmp_path: Path) -> None:

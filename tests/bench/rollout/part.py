@@ -107,7 +107,10 @@ def _round(fleet: _Fleet, say: Callable[[str], None]) -> Round:
     controller, inventory = fleet.controller, fleet.controller.inventory
     meter = _Meter(controller.hosts, say)
     inventory.change_whole()
-    transaction = meter.take("transaction", controller.transaction)
+    transaction = meter.take("observation, transaction and confirmation", controller.transaction)
+    told = _told(transaction.usage)
+    calls = {name: told[name]["seconds"] / len(controller.hosts.names) for name in ("observe", "apply", "confirm")}
+    say("rollout:   of that, seconds a host: " + ", ".join(f"{name} {value:.2f}" for name, value in calls.items()))
     changed: dict[str, Cost] = {}
     nothing = []
     for side in fleet.others:
@@ -128,7 +131,7 @@ def _round(fleet: _Fleet, say: Callable[[str], None]) -> Round:
             meter.take(f"whole apply by a node, {name}", partial(controller.apply, outcome=outcome, nodes=fleet.nodes))
             for name, outcome in (("changed", "applied"), ("nothing to do", "nothing-to-do"))
         ]
-    return Round(transaction, _told(transaction.usage), whole, nothing, changed, unchanged, tuple(by_node))
+    return Round(transaction, told, whole, nothing, changed, unchanged, tuple(by_node))
 
 
 class _Meter:
