@@ -224,14 +224,21 @@ def _mark(call: HostCall, run: str) -> dict[str, Any] | None:
     return {**owner, "run": run, "at": next(MOMENTS), "who": call.request["who"]} if owner else None
 
 
+def _refuse_moved(host: SimulatedHost, call: HostCall) -> str:
+    last: str = (host.manifest or {}).get("run", "")
+    now = last, (host.owner or {}).get("at", "")
+    assert (call.request["run"], call.request["marked"]) == now, "the host is the one that was looked at"
+    return last
+
+
 def _release(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
-    last = (host.manifest or {}).get("run", "")
+    last = _refuse_moved(host, call)
     host.owner = {**(_mark(call, last) or {}), "released": True}
     return {"released": True}
 
 
 def _remove(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
-    assert call.request["run"] == (host.manifest or {}).get("run", ""), "the host is the one that was looked at"
+    _refuse_moved(host, call)
     assert set(host.peers) <= set(call.request["peers"])
     host.__init__(is_new_hardware=True)  # type: ignore[misc]  # all that it was is gone
     return {"removed": True, "notes": []}

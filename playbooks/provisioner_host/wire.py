@@ -162,22 +162,26 @@ class RemoveRequest(TypedDict):
     """Remove everything of ours from the host.
 
     Keys:
-        run: the last confirmed run that the controller saw, or empty. An old copy of the bundle does not affect a host
-            that was set up anew.
+        run: the last confirmed run that the controller saw, or empty.
+        marked: the time of the mark that it saw, or empty. An old copy of the bundle does not affect a host that was
+            set up anew.
         peers: public keys of remaining peers that serve no site.
     """
 
     operation: Literal["remove"]
     owner: OwnerToMark
     run: str
+    marked: str
     peers: list[str]
 
 
 class ReleaseRequest(TypedDict):
-    """Mark the host as released by its owner."""
+    """Mark the host as released by its owner; `run` and `marked` as in `RemoveRequest`."""
 
     operation: Literal["release"]
     owner: OwnerToMark
+    run: str
+    marked: str
     who: str
 
 

@@ -368,7 +368,7 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")
     make_sure(invocation, "Let it go?", "whether it is to be let go", yes=yes)
     document = ReleasedDocument(host=host, released=True).plain
-    _warn(invocation, release_host(session, host, who_text(who(invocation.env)), document))
+    _warn(invocation, release_host(session, facts, who_text(who(invocation.env)), document))
     if invocation.json:
         print_document(document)
     else:

@@ -252,6 +252,11 @@ class HostFacts:
     surroundings: Surroundings = field(default_factory=Surroundings)
 
     @property
+    def marked(self) -> str:
+        """The time of its owner's mark; empty without a valid one."""
+        return self.owner.at if self.owner else ""
+
+    @property
     def viewers(self) -> Mapping[str, int]:
         """Live readers by path; empty if unknown."""
         return self.runtime["viewers"] if self.runtime else {}

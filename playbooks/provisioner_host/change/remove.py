@@ -71,12 +71,7 @@ def _refuse_changed_host(request: RemoveRequest) -> None:
         raise Failed(f"run {armed.get('run', '')} waits for its confirmation here: wait until it is over")
     if lease is not None and float(lease["due"]) > leases.now():
         raise Failed(f"this host is {leases.sentence(lease)}: wait until that is over")
-    mark, owner = keys.mark(), request["owner"]
-    if mark is not None and (mark.get("inventory"), mark.get("key")) != (owner["inventory"], owner["key"]):
-        raise Failed("the mark of another inventory is on this host: only its owner can take it out of service")
-    confirmed = str((files.read_json(paths.MANIFEST) or {}).get("run") or "")
-    if confirmed != request["run"]:
-        raise Failed("this host has moved since it was looked at: look again")
+    keys.refuse_changed(request, "take it out of service")
     served = sorted(_peers() - set(request["peers"]))
     if served:
         names = ", ".join(f"{key[:8]}…" for key in served[:_SHOWN])

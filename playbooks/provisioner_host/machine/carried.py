@@ -73,9 +73,9 @@ ObserveRequest operation digest_key files:[str] units:[str] program:str|null rec
 
 KeysRequest operation relay:bool owner?:OwnerToMark who? seal?:SealOrder restores? following?
 
-ReleaseRequest operation owner:OwnerToMark who
+ReleaseRequest operation owner:OwnerToMark run marked who
 
-RemoveRequest operation owner:OwnerToMark run peers:[str]
+RemoveRequest operation owner:OwnerToMark run marked peers:[str]
 
 ProbeRequest deadline_s:float max_readers:int sample_s:float read_s:float connect_s?:float cpu_share?:float
   operation observe:ObserveRequest relay?:RelayToProbe centre?:CentreToProbe
@@ -292,7 +292,7 @@ def _meant_for(request: dict[str, Any], ours: str) -> None:
     for key in ("run", "target"):
         if request.get(key) and not _RUN.fullmatch(request[key]):
             raise _OddError(f"names a {key} as none is called")
-    if request["operation"] not in {"remove", "rollback"} and request.get("run") == "":
+    if request["operation"] not in {"release", "remove", "rollback"} and request.get("run") == "":
         raise _OddError("names no run")
     observed = request if request["operation"] == "observe" else request.get("observe", {})
     named = [*request.get("files", ()), *observed.get("files", ())]

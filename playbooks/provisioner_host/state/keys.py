@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         OwnerToMark,
         ReleaseAnswer,
         ReleaseRequest,
+        RemoveRequest,
         SealedKeyAnswer,
         SealOrder,
     )
@@ -79,7 +80,7 @@ def release(request: ReleaseRequest, _folder: Path) -> ReleaseAnswer:
     """Release the host for another inventory; its services keep running.
 
     Raises:
-        Failed: a change waits for confirmation, the host is locked, or another inventory owns it.
+        Failed: a change waits for confirmation, the host is locked or has changed, or another inventory owns it.
     """
     with leases.lock("release", wait_s=_LOCK_S):
         armed = dead_man.armed()
@@ -87,15 +88,21 @@ def release(request: ReleaseRequest, _folder: Path) -> ReleaseAnswer:
             raise Failed(
                 f"run {armed.get('run', '')} waits for its confirmation here: release the host once it is over"
             )
-        present = mark()
-        if present is not None and (present.get("inventory"), present.get("key")) != _names(request["owner"]):
-            raise Failed("the mark of another inventory is on this host: only its owner can let it go")
+        refuse_changed(request, "let it go")
         _write(request["owner"], _last_run(), request["who"], released=True)
     return {"released": True}
 
 
-def _names(owner: OwnerToMark) -> tuple[str, str]:
-    return owner["inventory"], owner["key"]
+def refuse_changed(request: ReleaseRequest | RemoveRequest, deed: str) -> None:
+    """Raise `Failed` if another inventory owns the host, or its mark or run is new.
+
+    Each of these calls ends the mark that it names, so a kept copy of the call does nothing.
+    """
+    present, owner = mark(), request["owner"]
+    if present is not None and (present.get("inventory"), present.get("key")) != (owner["inventory"], owner["key"]):
+        raise Failed(f"the mark of another inventory is on this host: only its owner can {deed}")
+    if (_last_run(), (present or {}).get("at", "")) != (request["run"], request["marked"]):
+        raise Failed("this host has moved since it was looked at: look again")
 
 
 def _last_run() -> str:

@@ -207,18 +207,25 @@ def see_releasable(session: Session, host: str) -> HostFacts:
     return facts[host]
 
 
-def release_host(session: Session, host: str, actor: str, document: Document) -> str:
-    """Mark a host as released; return a record failure, or empty.
+def release_host(session: Session, facts: HostFacts, actor: str, document: Document) -> str:
+    """Mark a host as released, if it is as in `facts`; return a record failure, or empty.
 
     Raises:
         UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
         HostError: the host could not be reached, did not prove itself, or has an unconfirmed change.
     """
+    host = facts.host
     called = called_host(session, host)
     spec, owner = called.spec, owner_to_mark(called.spec)
     if owner is None:
         raise HostError(f"{host} has no owner to be named", object=host)
-    request: wire.ReleaseRequest = {"operation": "release", "owner": owner, "who": actor}
+    request: wire.ReleaseRequest = {
+        "operation": "release",
+        "owner": owner,
+        "run": facts.confirmed,
+        "marked": facts.marked,
+        "who": actor,
+    }
     answer = session.runner.call([HostCall(spec, request)], timeout_s=RELEASE_TIMEOUT_S)[host]
     if answer.outcome is not CallOutcome.ANSWERED:
         error = unanswered(spec, answer)
@@ -320,6 +327,7 @@ def decommission(session: Session, reading: Decommission, *, trusted: int) -> tu
         "operation": "remove",
         "owner": owner,
         "run": reading.facts.confirmed,
+        "marked": reading.facts.marked,
         "peers": sorted(reading.peers),
     }
     call = HostCall(spec, request, unproved=reading.is_unproved and trusted > 0)

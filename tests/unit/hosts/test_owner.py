@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ from provisioner_host.machine import files, paths
 from provisioner_host.machine.shell import Failed
 from provisioner_host.state import dead_man, keys, leases
 from tests import fleets
-from tests.hostile import RELAY
+from tests.hostile import NODE, RELAY
 from tests.unit.hosts.test_proof import STRANGER
 from tests.unit.operations.rollout.world import state
 
@@ -126,16 +127,50 @@ def told_line(host: Path) -> str:
     return (host / "owner.json").read_text()
 
 
+def release_request(run: str = "") -> Any:
+    """What lets the host go, as it is marked now."""
+    now = mark()
+    return {"operation": "release", "owner": OWN, "who": "noc@two", "run": run, "marked": now.at if now else ""}
+
+
+@NODE
+def test_a_release_that_somebody_kept_is_not_done_again(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(10)
+    monkeypatch.setattr(leases, "moment", lambda: f"2021-05-31T00:00:{next(seconds)}Z")
+
+    def confirm(run: str) -> None:
+        paths.MANIFEST.write_text(json.dumps({"run": run}))
+        keys.claim(OWN, run=run, who="noc@two")
+
+    confirm("run-7")
+    kept = release_request("run-7")
+    keys.release(kept, host)
+    released = mark()
+    with pytest.raises(Failed, match="look again"):
+        keys.release(kept, host)
+    assert mark() == released
+    for run in ("run-8", "run-7"):
+        confirm(run)
+        owned = mark()
+        with pytest.raises(Failed, match="look again"):
+            keys.release(kept, host)
+        assert mark() == owned
+    keys.release(release_request("run-7"), host)
+    now = mark()
+    assert now is not None
+    assert now.released, "who sees it as it is lets it go"
+
+
 def test_only_its_owner_lets_a_host_go_and_not_in_the_middle_of_a_change(
     host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request: Any = {"operation": "release", "owner": OWN, "who": "noc@two"}
     paths.OWNER.write_text(json.dumps(THEIRS))
     with pytest.raises(Failed, match="another inventory"):
-        keys.release(request, host)
+        keys.release(release_request(), host)
     assert mark() == OTHER
     paths.OWNER.unlink()
     paths.MANIFEST.write_text(json.dumps({"run": "run-7"}))
+    request = release_request("run-7")
     monkeypatch.setattr(dead_man, "armed", lambda: {"run": "run-8"})
     with pytest.raises(Failed, match="run-8 waits"):
         keys.release(request, host)

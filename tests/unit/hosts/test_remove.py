@@ -20,9 +20,10 @@ from provisioner_host.machine import files, paths, units
 from provisioner_host.machine.shell import Failed
 from provisioner_host.state import dead_man, leases
 from provisioner_host.tunnel import tunnel
+from tests.hostile import NODE
 
 OWNER = {"inventory": "example", "key": "0" * 32, "host": "relay-1"}
-REQUEST: dict[str, Any] = {"operation": "remove", "owner": OWNER, "run": "run-1", "peers": ["centre"]}
+REQUEST: dict[str, Any] = {"operation": "remove", "owner": OWNER, "run": "run-1", "marked": "", "peers": ["centre"]}
 PLACES = {
     "ETC": "etc/provisioner",
     "LIB": "usr/local/lib/provisioner",
@@ -135,6 +136,18 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched(
     before = machine.tree()
     with pytest.raises(Failed, match=words):
         removed(REQUEST | change)
+    assert (machine.tree(), machine.ran, len(machine.users)) == (before, [], 2)
+
+
+@NODE
+def test_a_removal_that_somebody_kept_touches_no_host_that_was_set_up_anew(machine: Machine) -> None:
+    """Neither had a run that was confirmed: only their marks differ."""
+    kept = REQUEST | {"run": "", "marked": "2021-05-31T00:00:00Z"}
+    paths.MANIFEST.unlink()
+    paths.OWNER.write_text(json.dumps({**OWNER, "at": "2021-06-01T00:00:00Z", "run": "", "who": ""}), encoding="ascii")
+    before = machine.tree()
+    with pytest.raises(Failed, match="has moved"):
+        removed(kept)
     assert (machine.tree(), machine.ran, len(machine.users)) == (before, [], 2)
 
 
