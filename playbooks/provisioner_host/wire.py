@@ -1433,7 +1433,7 @@ class RelayEvidenceAnswer(TypedDict):
         publishing: omitted if no path is pushed.
         not_installed: requested devices that are not installed here, so they were not contacted; omitted if empty.
         service: omitted in the looks of a change.
-        logins_taken: devices that take a quarantined login; omitted if empty.
+        logins_taken: devices that take a login which they refuse MediaMTX; omitted if empty.
     """
 
     unit: Sentence

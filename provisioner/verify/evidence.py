@@ -118,7 +118,7 @@ class RelayEvidence:
         publishing: sites that push.
         not_installed: devices without a connection, since the installed rules lack them.
         service: the state of its MediaMTX; `None` if unknown.
-        logins_taken: devices that take a quarantined login.
+        logins_taken: devices that take a login which they refuse MediaMTX.
     """
 
     unit: str

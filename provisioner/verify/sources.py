@@ -158,10 +158,6 @@ def quarantine_check(case: Case) -> Check | None:
     if redirected := redirect_check(case):
         # It was not the device that refused, but whom it sends its relay to.
         return redirected
-    if case.device in case.relay.logins_taken:
-        detail = "it takes its login, and calls each challenge of MediaMTX stale"
-        hint = "renew its firmware, or set its RTSP login to Basic"
-        return failed(case.device_layer, case.device_name, Cause.WRONG_ANSWER, f"{detail}: {hint}")
     detail = quarantined.why if quarantined.needs_password else f"{quarantined.why}; {quarantined.next_step}"
     return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, detail)
 

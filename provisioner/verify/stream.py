@@ -298,6 +298,9 @@ def _cause_by_log(case: Case) -> tuple[Cause, str] | None:
     """Return the cause in the log; MediaMTX 1.20's API has no reason."""
     for line in case.relay.errors.get(case.target.path.name, ()):
         cause = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
+        if cause is Cause.WRONG_PASSWORD and case.device in case.relay.logins_taken:
+            detail = "it takes its login, and calls each challenge of MediaMTX stale"
+            return Cause.WRONG_ANSWER, f"{detail}: renew its firmware, or set its RTSP login to Basic"
         if cause is not None:
             return cause, words.of_source(line)
     return None

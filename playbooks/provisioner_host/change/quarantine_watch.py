@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from threading import Thread
 from typing import IO
 
+from provisioner_host.look import device_probe
 from provisioner_host.machine import files, paths
 from provisioner_host.machine.files import identity, words_of
 from provisioner_host.machine.shell import PATH, Failed, run
@@ -95,6 +96,8 @@ class Watcher:
 
     def act(self) -> None:
         """Quarantine refused logins; retry later if the file cannot be written."""
+        if untried := self.refusals.to_quarantine.keys() - self.refusals.confirmed:
+            self._try(untried)
         refused = self.refusals.to_quarantine
         if not refused:
             return
@@ -115,6 +118,13 @@ class Watcher:
             self._release()
         for path in quarantined:
             _say(f"path {path} is quarantined: its device refuses the password")
+
+    def _try(self, logins: set[str]) -> None:
+        """Try refused logins once; whoever takes its login has not refused the password."""
+        sources = {line.login: line.source for line in quarantine.lines_in(quarantine.live_file()) if not line.since}
+        taken = device_probe.try_logins({login: sources[login] for login in logins if login in sources})
+        self.refusals.forget(taken)
+        self.refusals.confirmed.update(logins - taken)
 
     def _halt_devices(self, devices: Collection[str]) -> None:
         """Stop new connections to devices, and renew expired halts."""

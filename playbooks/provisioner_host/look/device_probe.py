@@ -24,11 +24,11 @@ from provisioner_host.look import reach
 from provisioner_host.look.media_units import Unfit
 from provisioner_host.look.reach import DeviceAddress
 from provisioner_host.look.rtsp_talk import Refused, Talk
-from provisioner_host.machine.files import keyed_digest, read_json, write_json
-from provisioner_host.machine.paths import LOGINS_TRIED, PROBE_TABLE, TABLE
+from provisioner_host.machine.paths import LOGINS_TAKEN, PROBE_TABLE, TABLE
 from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import Failed, run
 from provisioner_host.machine.stream_logins import without_login
+from provisioner_host.onvif import onvif
 from provisioner_host.relay import quarantine, relay
 from provisioner_host.tunnel import endpoints
 
@@ -52,8 +52,11 @@ _SHOWN = 80
 
 _AT_ONCE = 32
 _PATIENCE_S = 3.0
+# Twice of it is less than MediaMTX's pause between two tries (5 s): a third try of its own would be the fourth.
+_TRY_S = 2.0
 _MOST_BYTES = 8192
 _MOST_MEDIA = 8
+_REDIRECTION = 3
 _STATUS = pattern(rb"^RTSP/1\.\d (\d{3})\b")
 _BEGINNING = b"RTSP/1."
 _WEB = pattern(rb"^(?:HTTP/1\.\d \d{3}\b|<!doctype|<html)", re.IGNORECASE)
@@ -193,57 +196,53 @@ def _rtsp_targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathTo
     return targets
 
 
-def logins_taken(
-    paths: Mapping[str, PathToProbe], answering: Collection[DeviceAddress], key: str, until: float
-) -> list[EndpointAnswer]:
-    """Try quarantined logins once; return the devices that take theirs.
+def try_logins(sources: Mapping[str, str]) -> set[str]:
+    """Try refused logins once, each with one of its sources; return those that their devices take.
 
     MediaMTX proves a login once a connection: a device that calls the challenge stale refuses it by the same status as
-    a wrong password. A login is tried once a quarantine, so that at most three tries reach a camera.
+    a wrong password. What a device takes is remembered for `logins_taken`.
     """
-    marked = [line for line in quarantine.lines() if line.source.startswith("rtsp://")]
-    digests = {line.name: keyed_digest(key, f"{line.since} {line.login}".encode()) for line in marked}
-    wanted = {
-        digests[line.name]: (device, line.source)
-        for line in marked
-        if line.name in paths
-        and (device := (paths[line.name]["address"], paths[line.name]["port"])) in answering
-        and quarantine.device_of(line.login) == f"{device[0]}:{device[1]}"
-    }
-    tried: dict[str, bool] = {}
-    # What cannot be remembered is not tried, and it is remembered before it is sent: no login is sent twice.
-    with suppress(OSError):
-        stored = read_json(LOGINS_TRIED)
-        known = stored if isinstance(stored, dict) else {}
-        tried = {digest: known[digest] is True for digest in digests.values() if digest in known}
-        if due := sorted(wanted.keys() - tried.keys())[:_MOST_ASKED]:
-            write_json(LOGINS_TRIED, tried | dict.fromkeys(due, False))
-            with ThreadPoolExecutor(_AT_ONCE) as asking:
-                tried |= zip(due, asking.map(lambda digest: _takes_login(*wanted[digest], until), due))
-            write_json(LOGINS_TRIED, tried)
-    taken = {device for digest, (device, _) in wanted.items() if tried.get(digest)}
-    return [{"address": address, "port": port} for address, port in sorted(taken)]
+    until = time.monotonic() + _TRY_S
+    due = sorted(login for login, source in sources.items() if source.startswith("rtsp://"))[:_MOST_ASKED]
+    with ThreadPoolExecutor(_AT_ONCE) as asking:
+        answers = asking.map(lambda login: _takes_login(sources[login], until), due)
+        taken = {login for login, is_taken in zip(due, answers) if is_taken}
+    for login in taken:
+        onvif.note(login, LOGINS_TAKEN)
+    return taken
 
 
-def _takes_login(device: DeviceAddress, source: str, until: float) -> bool:
-    """Return whether a device takes a source's login; no redirect is followed."""
-    until = min(until, time.monotonic() + _PATIENCE_S)
-    head, _, tail = source.partition("://")[2].partition("/")
-    user, _, password = head.rpartition("@")[0].partition(":")
-    talk = Talk(f"{device[0]}:{device[1]}", (unquote(user), unquote(password)), tail)
-    with (
-        suppress(OSError, Refused, Unfit),
-        socket.create_connection(device, max(0.1, until - time.monotonic())) as link,
-    ):
-        link.sendall(talk.begin())
-        while not talk.login_taken and (left_s := until - time.monotonic()) > 0:
-            link.settimeout(left_s)
-            data = link.recv(_MOST_BYTES)
-            if not data:
-                break
-            for request, _ in talk.take(data):
-                if request and not talk.login_taken:
-                    link.sendall(request)
+def logins_taken(paths: Collection[str]) -> list[EndpointAnswer]:
+    """Return the devices of pulled paths that took their login when the quarantine unit tried it."""
+    lines = quarantine.lines_in(quarantine.live_file()) if LOGINS_TAKEN.exists() else ()
+    logins = {line.login for line in lines if line.name in paths and not line.since}
+    devices = (quarantine.device_of(login).split(":") for login in logins if onvif.lately(login, LOGINS_TAKEN))
+    return [{"address": address, "port": int(port)} for address, port in sorted(devices)]
+
+
+def _takes_login(source: str, until: float) -> bool:
+    """Return whether a device takes a source's login; whoever redirects may be refused elsewhere."""
+    login, _, tail = source.partition("://")[2].partition("/")
+    user, _, password = login.rpartition("@")[0].partition(":")
+    endpoint = quarantine.device_of(login)
+    address, _, port = endpoint.partition(":")
+    talk = Talk(endpoint, (unquote(user), unquote(password)), tail)
+    try:
+        with (
+            suppress(OSError, ValueError, Unfit),
+            socket.create_connection((address, int(port)), max(0.1, until - time.monotonic())) as link,
+        ):
+            link.sendall(talk.begin())
+            while not talk.login_taken and (left_s := until - time.monotonic()) > 0:
+                link.settimeout(left_s)
+                data = link.recv(_MOST_BYTES)
+                if not data:
+                    break
+                for request, _ in talk.take(data):
+                    if request and not talk.login_taken:
+                        link.sendall(request)
+    except Refused as refused:
+        return talk.login_taken and refused.status // 100 != _REDIRECTION
     return talk.login_taken
 
 

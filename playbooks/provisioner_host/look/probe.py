@@ -206,8 +206,7 @@ def _probe_relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spa
             "deliveries": delivered.evidence(),
             "service": service.evidence(spent),
         }
-        answering = {(d["address"], d["port"]) for d in devices if d["outcome"] == "ok"}
-        if taken := device_probe.logins_taken(pulled, answering, key, limits.until):
+        if taken := device_probe.logins_taken(pulled):
             answer["logins_taken"] = taken
         if any(not path["port"] for path in wanted["paths"]):
             answer["publishing"] = sessions.publishing(_LOG_S + time.monotonic() - limits.begun)

@@ -54,8 +54,8 @@ RECEIPTS = STATE / "receipts"
 ONVIF_REFUSED = STATE / "onvif-refused"
 # A file for each device that did not take its login by ONVIF of late, so that all tries of a login count together.
 LOGIN_TRIES = RUN / "login-tries"
-# Quarantined logins that were tried once more, by keyed digests, and whether their devices took them.
-LOGINS_TRIED = RUN / "logins-tried.json"
+# The same for each device that took a login which it refuses MediaMTX.
+LOGINS_TAKEN = RUN / "logins-taken"
 # Where peers were seen last that are gone from the tunnel.
 ENDPOINTS = RUN / "endpoints.json"
 LOCK = RUN / "lock"

@@ -91,25 +91,25 @@ class _Login(NamedTuple):
     written: str
 
 
-def note(login: str) -> None:
-    """Record a failed or unanswered try of a login.
+def note(login: str, folder: Path | None = None) -> None:
+    """Record a try of a login, by default a failed or unanswered one by ONVIF.
 
     `login` has user, password, address and port, as in the relay's file.
     """
     salt = os.urandom(_SALT)
+    file = _file(login, folder)
     with suppress(OSError):
-        paths.LOGIN_TRIES.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for entry in paths.LOGIN_TRIES.iterdir():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for entry in file.parent.iterdir():
             if not _is_of_late(entry):
                 entry.unlink(missing_ok=True)
-        file = _file(login)
         file.touch(mode=0o600)
         file.write_bytes(salt + _digest(salt, login))
 
 
-def lately(login: str) -> bool:
-    """Return whether ONVIF failed with this login within the hour."""
-    file = _file(login)
+def lately(login: str, folder: Path | None = None) -> bool:
+    """Return whether a try of this login was noted within the hour."""
+    file = _file(login, folder)
     try:
         stored = file.read_bytes()
         return _is_of_late(file) and hmac.compare_digest(stored[_SALT:], _digest(stored[:_SALT], login))
@@ -117,8 +117,8 @@ def lately(login: str) -> bool:
         return False
 
 
-def _file(login: str) -> Path:
-    return paths.LOGIN_TRIES / login.rpartition("@")[2].replace("/", "_")
+def _file(login: str, folder: Path | None = None) -> Path:
+    return (folder or paths.LOGIN_TRIES) / login.rpartition("@")[2].replace("/", "_")
 
 
 def _is_of_late(file: Path) -> bool:

@@ -262,6 +262,8 @@ class Refusals:
         self._tried_before = tried_before
         self._counts: dict[str, int] = {}
         self._paths: dict[str, set[str]] = {}
+        self.confirmed: set[str] = set()
+        """Logins that were refused in another try, too."""
 
     def hear(self, line: str, login_of: Callable[[str], str]) -> None:
         """Count a log line; `login_of` is empty for paths not pulled."""
@@ -290,6 +292,7 @@ class Refusals:
         """Reset the counts of logins."""
         for login in list(logins):
             self._counts.pop(login, None)
+            self.confirmed.discard(login)
             self._paths.pop(login, None)
 
     def keep(self, logins: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ Each value in a template passes a quoting filter. Paths and users are formatted 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -235,7 +235,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     if spec.firewall is not None:
         files += [firewall_file(spec, templates), _unit("nft", names, templates)]
     if spec.relay is not None:
-        files.append(_unit("quarantine", names, templates))
+        files.append(_unit("quarantine", names, templates, _device_networks(spec)))
     if spec.media is not None:
         files += [_mediamtx_file(spec, templates), _media_unit(spec, spec.media.artefact, templates)]
         if (certificate := spec.media.certificate) is not None:
@@ -330,20 +330,22 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     return RenderedFile(MEDIAMTX_FILE, content, 0o640, group=RELAY_USER, secret=True)
 
 
-def _unit(unit: str, names: HostNames, templates: Templates) -> RenderedFile:
-    values = {"host_program": names.host_program, "names": names}
+def _unit(unit: str, names: HostNames, templates: Templates, networks: Sequence[str] = ()) -> RenderedFile:
+    values = {"host_program": names.host_program, "names": names, "networks": networks}
     content = fill(templates, f"systemd/provisioner-{unit}.service.j2", values)
     return RenderedFile(f"{UNITS}/{names.ours}-{unit}.service", content)
 
 
-def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """Render MediaMTX's unit, with the networks that it may use.
+def _device_networks(spec: HostSpec) -> list[str]:
+    """Return the networks of a relay's devices: the tunnel's pools, and sites without a tunnel."""
+    return [str(network) for network in (*spec.tunnel.routes, *(spec.firewall.routed if spec.firewall else ()))]
 
-    These are the tunnel's pools, sites without a tunnel, and a hub's readers.
-    """
-    networks = [str(network) for network in spec.tunnel.routes]
+
+def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
+    """Render MediaMTX's unit, with the networks that it may use: devices, publishers, and a hub's readers."""
+    networks = _device_networks(spec)
     if spec.firewall is not None:
-        networks += [str(network) for network in (*spec.firewall.routed, *spec.firewall.publishers)]
+        networks += map(str, spec.firewall.publishers)
     if spec.hub is not None:
         networks += [f"{spec.hub.address}/32", *(str(network) for network in spec.hub.networks)]
     values = {"program": program_path(artefact), "networks": networks}

@@ -1,4 +1,4 @@
-"""A quarantined login is tried once, by whoever answers a fresh challenge: what MediaMTX does not, and how often."""
+"""A refused login is tried once by a client that answers a fresh challenge, which MediaMTX does not."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ import pytest
 
 from provisioner_host.look import device_probe
 from provisioner_host.machine import paths
-from provisioner_host.relay import quarantine
 from tests.hostile import CAMERA
 
-NAME, SINCE, KEY = "hn/kcl-001/cam-01/sub", "2021-05-09T03:00:00Z", "key"
+NAME = "hn/kcl-001/cam-01/sub"
 
 
 @contextmanager
@@ -67,20 +66,29 @@ def device(way: str) -> Iterator[tuple[tuple[str, int], list[str]]]:
             server.shutdown()
 
 
-def taken(at: tuple[str, int], answering: bool = True) -> list[Any]:  # noqa: FBT001, FBT002
-    path: Any = {"name": NAME, "address": at[0], "port": at[1], "on_demand": False}
-    return device_probe.logins_taken({NAME: path}, {at} if answering else set(), KEY, monotonic() + 5)
+def source_of(at: tuple[str, int]) -> str:
+    return f"rtsp://u:p%40ss@{at[0]}:{at[1]}/Streaming/Channels/102?a=b"
 
 
-@pytest.fixture
+def login_of(at: tuple[str, int]) -> str:
+    return f"u:p%40ss@{at[0]}:{at[1]}"
+
+
+def tried(at: tuple[str, int]) -> bool:
+    return device_probe.try_logins({login_of(at): source_of(at)}) == {login_of(at)}
+
+
+@pytest.fixture(autouse=True)
 def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What writes MediaMTX's file with one quarantined path."""
+    """What writes MediaMTX's file with one path, quarantined if there is a time."""
     monkeypatch.setattr(paths, "MEDIAMTX_FILE", tmp_path / "mediamtx.yml")
-    monkeypatch.setattr(device_probe, "LOGINS_TRIED", tmp_path / "logins-tried.json")
+    monkeypatch.setattr(device_probe, "LOGINS_TAKEN", tmp_path / "logins-taken")
+    # Time for a busy machine.
+    monkeypatch.setattr(device_probe, "_TRY_S", 10.0)
 
-    def write(at: tuple[str, int], since: str = SINCE) -> None:
-        source = json.dumps({"source": f"rtsp://u:p%40ss@{at[0]}:{at[1]}/Streaming/Channels/102?a=b"})
-        paths.MEDIAMTX_FILE.write_text(f'paths:\n# quarantined {since}:  "{NAME}": {source}\n')
+    def write(at: tuple[str, int], since: str = "") -> None:
+        mark = f"# quarantined {since}:" if since else ""
+        paths.MEDIAMTX_FILE.write_text(f'paths:\n{mark}  "{NAME}": {json.dumps({"source": source_of(at)})}\n')
 
     return write
 
@@ -93,7 +101,7 @@ def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("stale", True),
         ("stale at once", True),
         ("forbids", True),
-        ("redirects", True),
+        ("redirects", False),
         ("refuses", False),
         ("silent", False),
     ],
@@ -101,32 +109,35 @@ def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_only_a_refused_proof_of_a_fresh_challenge_is_a_wrong_password(relay: Any, way: str, takes: bool) -> None:  # noqa: FBT001
     with device(way) as (at, logins):
         relay(at)
-        assert quarantine.names() == [NAME]
-        expected = [{"address": at[0], "port": at[1]}] if takes else []
-        assert taken(at) == expected
+        assert tried(at) is takes
         assert len(logins) == 1
         assert 'username="u"' in logins[0]
         assert "p@ss" not in logins[0]
-        # The answer is remembered, and no login is sent twice for one quarantine.
-        assert taken(at) == expected
+        # A look at the path tells it, and sends no login for it.
+        assert device_probe.logins_taken({NAME}) == ([{"address": at[0], "port": at[1]}] if takes else [])
         assert len(logins) == 1
-        relay(at, "2021-05-10T03:00:00Z")
-        assert taken(at) == expected
-        assert len(logins) == 2
+        assert device_probe.logins_taken(set()) == []
 
 
-def test_a_device_that_does_not_answer_or_is_another_one_gets_no_login(relay: Any) -> None:
-    with device("takes") as (at, logins), device("takes") as (other, others):
+def test_what_a_device_took_is_of_that_login_alone_and_of_no_quarantined_path(relay: Any) -> None:
+    with device("takes") as (at, _):
         relay(at)
-        assert taken(at, answering=False) == []
-        assert taken(other) == []
-        assert (logins, others) == ([], [])
-
-
-def test_without_a_memory_no_login_is_sent(relay: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(device_probe, "LOGINS_TRIED", tmp_path / "file" / "logins-tried.json")
-    with device("takes") as (at, logins):
+        assert tried(at)
+        relay(at, "2021-05-09T03:00:00Z")
+        assert device_probe.logins_taken({NAME}) == []
         relay(at)
-        assert taken(at) == []
-        assert logins == []
+        text = paths.MEDIAMTX_FILE.read_text()
+        paths.MEDIAMTX_FILE.write_text(text.replace("p%40ss", "another"))
+        assert device_probe.logins_taken({NAME}) == []
+    # No password is kept.
+    assert all(b"p%40ss" not in file.read_bytes() for file in (paths.MEDIAMTX_FILE.parent / "logins-taken").iterdir())
+
+
+def test_a_device_that_does_not_answer_holds_nobody_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_probe, "_TRY_S", 0.2)
+    with device("silent") as (at, _):
+        began = monotonic()
+        assert not tried(at)
+        assert monotonic() - began < 2
+    assert not tried(at)
+    assert device_probe.try_logins({"u:p@x:y": "rtsp://u:p@x:y/s", "u:p@x": "rtsps://u:p@x/s"}) == set()

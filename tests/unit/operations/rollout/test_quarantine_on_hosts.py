@@ -14,6 +14,7 @@ import pytest
 
 from provisioner.desired.render.host import MEDIAMTX_FILE
 from provisioner_host.change import quarantine_watch
+from provisioner_host.look import device_probe
 from provisioner_host.machine import paths
 from provisioner_host.machine.shell import Failed
 from provisioner_host.relay import quarantine, relay
@@ -61,6 +62,8 @@ class Host:
         monkeypatch.setattr(paths, "USER", grp.getgrgid(os.getgid()).gr_name)
         monkeypatch.setattr(relay, "api", self._api)
         monkeypatch.setattr(quarantine_watch, "run", self._run)
+        self.taken, self.tries = set[str](), list[str]()
+        monkeypatch.setattr(device_probe, "try_logins", self._try_logins)
         self.write(WHOLE)
         self.watcher = quarantine_watch.Watcher()
 
@@ -78,6 +81,11 @@ class Host:
     def _run(self, argv: list[str], **_more: Any) -> SimpleNamespace:
         self.told.append(" ".join(argv[1:]))
         return SimpleNamespace(returncode=0, stdout="")
+
+    def _try_logins(self, sources: dict[str, str]) -> set[str]:
+        assert all(login in source for login, source in sources.items())
+        self.tries += sources
+        return self.taken & sources.keys()
 
     def refuse(self, *names: str) -> None:
         """Let the log say that the devices of paths have refused, and the unit act on it."""
@@ -108,6 +116,27 @@ def test_two_refusals_take_all_of_a_login_out_and_halt_the_device_until_that_is_
         f"{told.split()[0]} {device}" for told in host.told if device in told
     ]
     assert not host.watcher.has_refused_logins
+
+
+def test_a_device_that_takes_its_login_from_another_client_is_neither_halted_nor_quarantined(host: Host) -> None:
+    name, other = names_of(LOGINS[0])[0], names_of(LOGINS[1])[0]
+    host.taken = {LOGINS[0]}
+    host.refuse(name, name, other, other)
+    assert host.out == names_of(LOGINS[1])
+    assert not any(quarantine.device_of(LOGINS[0]).replace(":", " . ") in told for told in host.told)
+    assert sorted(host.tries) == LOGINS[:2]
+    # It is asked again after two more, and once alone while the file cannot be written.
+    os.utime(host.file)
+    host.taken = set()
+    host.refuse(name)
+    assert len(host.tries) == 2
+    host.refuse(name)
+    host.watcher.act()
+    assert host.tries[2:] == [LOGINS[0]]
+    os.utime(host.file, (1, 1))
+    host.watcher.act()
+    assert host.out == sorted([*names_of(LOGINS[0]), *names_of(LOGINS[1])])
+    assert host.tries[2:] == [LOGINS[0]]
 
 
 def test_several_logins_at_once_are_one_write(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
