@@ -70,25 +70,20 @@ _OF_ANOTHER = frozenset(
 class CloserLook:
     """A host's closer look.
 
-    `icmp` and `said` are by address and port, `gateways` by address.
+    `icmp`, `said` and `drops` are by address and port (0: any), `gateways` by address. `tunnel_drop` is the chain that
+    drops the tunnel's own packets.
     """
 
     icmp: Mapping[Device, wire.IcmpAnswer] = field(default_factory=dict)
     said: Mapping[Device, wire.DeviceReplyAnswer] = field(default_factory=dict)
     gateways: Mapping[str, wire.GatewayEvidenceAnswer] = field(default_factory=dict)
-    drops: Sequence[wire.DropAnswer] = ()
+    drops: Mapping[Device, wire.DropAnswer] = field(default_factory=dict)
+    tunnel_drop: wire.DropAnswer | None = None
     chains: Sequence[wire.BaseChainAnswer] = ()
 
     def drop_of(self, device: Device) -> wire.DropAnswer | None:
         """Return the chain that drops a device's packets, if any."""
-        address, port = device
-        of_place = (drop for drop in self.drops if not drop["tunnel"] and drop["address"] == address)
-        return next((drop for drop in of_place if drop["port"] in {port, 0}), None)
-
-    @property
-    def tunnel_drop(self) -> wire.DropAnswer | None:
-        """The chain that drops the tunnel's own packets, if any."""
-        return next((drop for drop in self.drops if drop["tunnel"]), None)
+        return self.drops.get(device) or self.drops.get((device[0], 0))
 
     def too_large(self, address: str) -> int | None:
         """Return the packet size that fails although small ones pass, if any."""
@@ -121,6 +116,7 @@ def closer_look_in(
         UnreadableError: an address is invalid.
     """
     listed = [(device_in(device), device) for device in devices]
+    drops = [((_either_address(row["address"]), row["port"]), row) for row in look["drops"] or ()] if look else []
     return CloserLook(
         icmp={
             endpoint: {**answer["icmp"], "sender": _address(answer["icmp"]["sender"])}
@@ -129,7 +125,8 @@ def closer_look_in(
         },
         said={endpoint: answer["said"] for endpoint, answer in listed if "said" in answer},
         gateways={_address(row["address"]): row for row in look["gateways"]} if look else {},
-        drops=[{**row, "address": _either_address(row["address"])} for row in look["drops"] or ()] if look else (),
+        drops={endpoint: row for endpoint, row in reversed(drops) if not row["tunnel"]},
+        tunnel_drop=next((row for _, row in drops if row["tunnel"]), None),
         chains=chains,
     )
 
