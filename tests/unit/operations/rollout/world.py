@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from provisioner.operations.apply.run import progress_of
-
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
+from provisioner.operations.apply.run import progress_of
 from provisioner.operations.rollout.dispatcher import MemoryJournal
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostResult
