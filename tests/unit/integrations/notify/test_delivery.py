@@ -233,6 +233,96 @@ def test_a_server_without_encryption_gets_nothing() -> None:
     assert sink.mails == []
 
 
+GREETING = b"220 mail canary-said\r\n"
+OFFERS = b"250-mail canary-said\r\n250-STARTTLS\r\n250 AUTH LOGIN PLAIN CRAM-MD5\r\n"
+WITHOUT_TLS = OFFERS.replace(b"250-STARTTLS\r\n", b"")
+LOGS_IN = b"334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n"
+# What a server says line by line as the client speaks; after the last one it takes whatever comes.
+HOSTILE_MAIL_SERVERS = {
+    "that strips STARTTLS": [GREETING, WITHOUT_TLS, LOGS_IN],
+    "that strips STARTTLS and greets first": [GREETING + WITHOUT_TLS + LOGS_IN],
+    "with an old form of AUTH alone": [GREETING, WITHOUT_TLS.replace(b"AUTH ", b"AUTH="), LOGS_IN],
+    "without EHLO": [GREETING, b"502 no\r\n", b"250 mail\r\n", LOGS_IN],
+    "that refuses STARTTLS": [GREETING, OFFERS, b"454 later\r\n" + WITHOUT_TLS + LOGS_IN],
+    "that takes STARTTLS for something else": [GREETING, OFFERS, b"250 ok\r\n" + WITHOUT_TLS + LOGS_IN],
+    "that goes on in plain": [GREETING, OFFERS, b"220 go\r\n" + WITHOUT_TLS + LOGS_IN],
+    "that asks for a login": [GREETING, OFFERS, b"334 VXNlcm5hbWU6\r\n" + LOGS_IN],
+    "that hangs up": [GREETING, OFFERS, b"220 go\r\n", b""],
+}
+
+
+def plain_smtp_server(answers: list[bytes], got: bytearray, listener: socket.socket) -> None:
+    """Answer each of a client's lines with the next answer, and keep all that it sends."""
+    with suppress(OSError), listener.accept()[0] as client:
+        client.settimeout(10)
+        for answer in answers:
+            client.sendall(answer)
+            if not answer:
+                return
+            got += client.recv(65_536)
+        while more := client.recv(65_536):
+            got += more
+
+
+def assert_no_secret_in(got: bytes) -> None:
+    secrets = ["noc-canary", "Mat-khau-canary", SENDER, FIRST, SECOND, "example] "]
+    for secret in secrets:
+        assert secret.encode() not in got
+    words = got.split()
+    assert b"AUTH" not in words
+    assert b"MAIL" not in words
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("security", ["starttls", "implicit"])
+@pytest.mark.parametrize("answers", HOSTILE_MAIL_SERVERS.values(), ids=HOSTILE_MAIL_SERVERS)
+def test_no_login_and_no_mail_goes_out_before_a_server_proved_itself(
+    tmp_path: Path, answers: list[bytes], security: str
+) -> None:
+    authority, got = certified(tmp_path).authority, bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=plain_smtp_server, args=(answers, got, listener), daemon=True)
+        thread.start()
+        notice = mail(listener.getsockname()[1], security, username="noc-canary", password="Mat-khau-canary")
+        with pytest.raises(ReachError) as caught:
+            deliver(notice, HttpLimits(named=HERE, attempts=1, attempt_s=3.0, authorities=str(authority)))
+        thread.join(20)
+    assert not thread.is_alive()
+    assert_no_secret_in(bytes(got))
+    assert "canary" not in caught.value.reason + caught.value.hint
+
+
+@MERGE_REQUEST
+def test_what_a_server_said_in_plain_does_not_count_over_tls(tmp_path: Path) -> None:
+    """Who sits between them puts the offer of a login, or an answer to it, before the first byte of TLS."""
+    made, plain, sealed = certified(tmp_path), bytearray(), bytearray()
+
+    def answer() -> None:
+        with suppress(OSError), listener.accept()[0] as client:
+            client.settimeout(10)
+            for said in (GREETING, OFFERS, b"220 go\r\n250-mail\r\n250 AUTH LOGIN\r\n" + LOGS_IN):
+                client.sendall(said)
+                if not said.startswith(b"220 go"):
+                    plain.extend(client.recv(65_536))
+            with made.server.wrap_socket(client, server_side=True) as over_tls:
+                while line := over_tls.recv(65_536):
+                    sealed.extend(line)
+                    over_tls.sendall(b"250 mail\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        notice = mail(listener.getsockname()[1], "starttls", username="noc-canary", password="Mat-khau-canary")
+        with pytest.raises(ReachError, match="encryption, or no login"):
+            deliver(notice, HttpLimits(named=HERE, attempts=1, authorities=str(made.authority)))
+        thread.join(20)
+    assert not thread.is_alive()
+    assert b"STARTTLS" in plain
+    assert b"ehlo" in sealed.lower()
+    assert_no_secret_in(bytes(plain))
+    assert_no_secret_in(bytes(sealed))
+
+
 def test_an_address_that_is_refused_keeps_the_notice_from_nobody_else() -> None:
     with mail_sink(refused=frozenset({FIRST})) as sink:
         assert deliver(mail(sink.port, "none"), QUICK).note == "1 of its 2 addresses were refused"
