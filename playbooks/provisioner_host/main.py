@@ -81,7 +81,8 @@ def _request(folder: Path) -> Request:
         request = json.loads((folder / "request.json").read_text())
     except (ValueError, RecursionError):
         raise Failed("the call was refused by the host: it is no request") from None
-    if reason := carried.refusal(request, {path.name: path.stat().st_size for path in call_files}, paths.OURS):
+    sizes = {path.name: path.stat().st_size for path in call_files} | {carried.REQUEST: size}
+    if reason := carried.refusal(request, sizes, paths.OURS):
         raise Failed(f"the call was refused by the host: it {reason}")
     if "meant" in request and request["meant"] != carried.digest(
         request, {path.name: path.read_bytes() for path in call_files if path.name != "artefact"}

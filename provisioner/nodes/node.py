@@ -67,6 +67,9 @@ _MOST_ARTEFACT_BYTES: Final = 512 * 1024 * 1024
 _LOOKS: Final = frozenset({"observe", "probe", "flow", SHOW_KEY})
 """Operations without changes; a status query may end an interrupted run."""
 
+_SCRIPT_REQUESTS: Final = tuple({"operation": name} for name in ("approach", "prepare"))
+"""Requests beside a script: they only name what it does."""
+
 _SHOWN: Final = 80
 
 _FURTHEST_S: Final = 120.0
@@ -229,14 +232,15 @@ class NodeRules:
         if operation not in _LOOKS and not self.changes:
             return f"the node's file allows looks alone, and this is {printable(operation, _SHOWN)}"
         if call.script is not None or operation == SHOW_KEY:
-            return "" if not call.files and not call.artefact_sha256 else "it brings files that go nowhere"
+            return _refusal_without_program(call)
         return self._refusal_of_content(call)
 
     def _refusal_of_content(self, call: CarriedCall) -> str:
         """Return why a call's content is refused, or empty."""
         sizes = {name: len(content) for name, content in call.files.items()}
-        if "artefact" in sizes:
+        if sizes.keys() & {"artefact", "request.json"}:
             return "it brings MediaMTX's program as another file"
+        sizes["request.json"] = call.request_bytes
         if call.artefact_sha256:
             sizes["artefact"] = len(call.content or b"")
         if reason := call_refusal(call.request, sizes, call.spec.side):
@@ -262,6 +266,14 @@ class NodeRules:
         if isinstance(place, HostName):
             return str(place) in self.names
         return any(place.version == network.version and place in network for network in self.networks)
+
+
+def _refusal_without_program(call: CarriedCall) -> str:
+    """Return why a call for ssh-keyscan or a shell is refused, or empty."""
+    if call.files or call.artefact_sha256:
+        return "it brings files that go nowhere"
+    is_known = call.request in (_SCRIPT_REQUESTS if call.script else ({"operation": SHOW_KEY},))
+    return "" if is_known else "no host takes it: it has another request than such a call has"
 
 
 @dataclass

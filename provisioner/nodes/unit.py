@@ -43,11 +43,13 @@ class CarriedCall(HostCall):
     Attributes:
         content: the large file; `None` without one or if the node has it.
         artefact_sha256: its checksum, or empty.
+        request_bytes: the size of its request as it came.
     """
 
     spec: TargetHost
     content: bytes | None = field(repr=False, default=None)
     artefact_sha256: str = ""
+    request_bytes: int = 0
 
     def host_call(self, artefact: Path | None) -> HostCall:
         """Return the call with its written artefact, without the node's warrant."""
@@ -216,6 +218,7 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
         files={str(name): parts[number] for name, number in document["files"].items()},
         content=artefact,
         artefact_sha256=checksum,
+        request_bytes=len(parts[document["request"]]),
         shares=document["shares"] is True,
         unproved=document["unproved"] is True,
         since=str(document["since"]),

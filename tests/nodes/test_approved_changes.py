@@ -635,18 +635,22 @@ def test_keys_bring_nothing_that_nobody_allowed(approved: CarriedCall) -> None:
     assert not refused(call), "keys that are born on the host"
     shell = replace(call, files={"program": b"#!/bin/sh\nid\n"})
     assert "another on-host program than the node's own" in refused(shell)
-    for name in ("identity", "tunnel-key", "next-key"):
-        brings = replace(call, files=dict(call.files) | {name: b"a" * 44})
+    key = "A" * 43 + "="
+    brought = {"identity": {}, "tunnel-key": {"restores": key}, "next-key": {"following": key}}
+    for name, parts in brought.items():
+        files = dict(call.files) | {name: b"a" * 44}
+        assert parts == {} or refused(replace(call, files=files)).startswith("no host takes it: it brings a file")
+        brings = replace(keys_call(approved, **parts), files=files)
         assert f'new_hosts = ["{RELAY}"]' in refused(brings)
         assert not refused(brings, replace(rules("noc-1"), new_hosts=frozenset({RELAY})))
         assert refused(brings, replace(rules("noc-1"), new_hosts=frozenset({OTHER})))
-    assert refused(keys_call(approved, restores="a" * 43 + "="))
+    assert refused(keys_call(approved, restores=key))
     assert refused(keys_call(approved, owner={"inventory": "other", "key": "0" * 32, "host": RELAY}))
 
 
 @NODE
 def test_a_tunnel_s_key_is_sealed_to_the_recovery_key_of_the_node_s_file_alone(approved: CarriedCall) -> None:
-    own, other = "a" * 43 + "=", "b" * 43 + "="
+    own, other = "A" * 43 + "=", "B" * 42 + "A="
     named = replace(NODE_RULES, recovery=own)
     for key, node, carries in ((own, named, True), (other, named, False), (own, NODE_RULES, False)):
         seal = {"recovery": key, "inventory": "example", "host": RELAY}

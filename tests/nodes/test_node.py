@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv6Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provisioner.base.addresses import HostName
 from provisioner.hosts.call_target import TargetHost
-from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
+from provisioner.hosts.identity import SHOW_KEY
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
 from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.nodes import controller as controller_module
 from provisioner.nodes import node as node_module
@@ -23,7 +25,7 @@ from provisioner.nodes.broker import broker_status_line
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.envelope import new_exchange_key
 from provisioner.nodes.node import ArtefactCache, NodeRules, version_gap
-from provisioner.nodes.unit import CarriedCall
+from provisioner.nodes.unit import CarriedCall, pack_unit, unit_in
 from tests.hostile import NODE
 from tests.lab.patience import stretched
 from tests.nodes.carrying import (
@@ -237,7 +239,7 @@ SCRIPT = ShellScript("id", as_root=True)
 
 
 def carried(host: TargetHost, operation: str = "observe", script: ShellScript | None = None) -> CarriedCall:
-    return CarriedCall(host, look_request(operation), script=script)
+    return CarriedCall(host, {"operation": "prepare"} if script else look_request(operation), script=script)
 
 
 @NODE
@@ -286,6 +288,34 @@ def test_a_nodes_own_file_has_the_last_word(call: CarriedCall, rules: NodeRules,
     said = rules.refusal(call)
     assert said.startswith(reason)
     assert bool(said) == bool(reason)
+
+
+@NODE
+@pytest.mark.parametrize(
+    ("request_", "script"),
+    [
+        ({"operation": SHOW_KEY, "files": ["/etc/shadow"]}, None),
+        ({"operation": "observe"}, SCRIPT),
+        ({"operation": "prepare", "files": []}, SCRIPT),
+        ({"operation": SHOW_KEY}, SCRIPT),
+        ({}, SCRIPT),
+    ],
+)
+def test_a_call_for_no_host_program_has_its_own_request_alone(request_: Any, script: ShellScript | None) -> None:
+    rules = replace(RULES, scripts=True)
+    for operation in ("prepare", "approach") if script else (SHOW_KEY,):
+        assert not rules.refusal(CarriedCall(host_of(1), {"operation": operation}, script=script))
+    assert rules.refusal(CarriedCall(host_of(1), request_, script=script)).startswith("no host takes it: it ")
+
+
+@NODE
+def test_a_request_without_end_is_refused_by_the_node_itself() -> None:
+    request = carried(host_of(1), "status").request
+    longest = dict(request) | {"who": "x" * 4096, "units": ["provisioner-wg.service"] * 200_000}
+    (call,) = unit_in(pack_unit("1.0", [HostCall(host_of(1), longest)], 5)).calls
+    assert RULES.refusal(call).startswith(
+        "no host takes it: it has more than 4194304 bytes, the most that status may have"
+    )
 
 
 @NODE

@@ -18,23 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-# By operation the shape of its request, and the files that may travel beside it.
-CALLS = {
-    "observe": ("ObserveRequest", ("nft",)),
-    "keys": ("KeysRequest", ("identity", "next-key", "program", "tunnel-key")),
-    "release": ("ReleaseRequest", ()),
-    "remove": ("RemoveRequest", ()),
-    "probe": ("ProbeRequest", ("nft",)),
-    "flow": ("FlowLookRequest", ()),
-    "apply": ("ApplyRequest", ("artefact", "identity", "nft")),
-    "rollback": ("RollbackRequest", ()),
-    "look": ("LookRequest", ()),
-    "confirm": ("ConfirmRequest", ("nft",)),
-    "abort": ("AbortRequest", ()),
-    "status": ("StatusRequest", ()),
-}
-
 _KIB, _MIB = 1 << 10, 1 << 20
+LARGEST_REQUEST = 64 * _MIB
+# By operation the shape of its request, the files that may travel beside it, and the most bytes of the request.
+CALLS = {
+    "observe": ("ObserveRequest", ("nft",), 4 * _MIB),
+    "keys": ("KeysRequest", ("identity", "next-key", "program", "tunnel-key"), 64 * _KIB),
+    "release": ("ReleaseRequest", (), 64 * _KIB),
+    "remove": ("RemoveRequest", (), 4 * _MIB),
+    "probe": ("ProbeRequest", ("nft",), LARGEST_REQUEST),
+    "flow": ("FlowLookRequest", (), LARGEST_REQUEST),
+    "apply": ("ApplyRequest", ("artefact", "identity", "nft"), LARGEST_REQUEST),
+    "rollback": ("RollbackRequest", (), LARGEST_REQUEST),
+    "look": ("LookRequest", (), LARGEST_REQUEST),
+    "confirm": ("ConfirmRequest", ("nft",), 4 * _MIB),
+    "abort": ("AbortRequest", (), 4 * _MIB),
+    "status": ("StatusRequest", (), 4 * _MIB),
+}
+# The request's size stands by this name among those of the files; no file may have it.
+REQUEST = "request.json"
+
 # In bytes; what an apply puts has numbers for names.
 SIZES = {
     "artefact": 512 * _MIB,
@@ -45,7 +48,6 @@ SIZES = {
     "tunnel-key": _KIB,
 }
 _LARGEST_PUT = 64 * _MIB
-LARGEST_REQUEST = 64 * _MIB
 _LONGEST = 4096
 _MOST = 200_000
 # Of files, units, networks and ports that a host is asked about: each costs it a look.
@@ -61,6 +63,7 @@ _NUMBER = re.compile(r"[0-9]{1,3}")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _OURS = re.compile(r"provisioner(\.[a-z0-9-]{1,20})?")
 _WORD = re.compile(r"[A-Za-z_]{1,40}")
+_PUBLIC_KEY = r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="
 _UNSOUND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 # What may differ between the call that was planned and the one that is made: who makes it, in which run, and when.
@@ -139,6 +142,24 @@ ThroughHub address port:int fingerprint
 EarlyEndToTake fps:float|null least_kbps:int|null
 """
 
+_SLUG = r"(?=.{1,64}\Z)[a-z0-9]+(-[a-z0-9]+)*"
+# By a shape and its key the form of that text, and of each text of that list.
+_FORMS = {
+    (shape, key): re.compile(form)
+    for key, form, shapes in (
+        ("inventory", _SLUG, ("OwnerToMark", "SealOrder")),
+        ("host", _SLUG, ("OwnerToMark", "SealOrder")),
+        ("key", r"[0-9a-f]{32}", ("OwnerToMark",)),
+        ("marked", r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?", ("ReleaseRequest", "RemoveRequest")),
+        ("recovery", _PUBLIC_KEY, ("SealOrder",)),
+        ("restores", _PUBLIC_KEY, ("KeysRequest",)),
+        ("following", f"({_PUBLIC_KEY})?", ("KeysRequest",)),
+        ("peers", _PUBLIC_KEY, tuple(shape for shape, _, _ in CALLS.values())),
+        ("sentinel", r"(cfg/[0-9a-f]{12,24})?", tuple(shape for shape, _, _ in CALLS.values())),
+    )
+    for shape in shapes
+}
+
 
 class _OddError(Exception):
     """An invalid part of a request; the message continues after `it`."""
@@ -156,7 +177,7 @@ def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
 
     Args:
         request: the parsed JSON.
-        sizes: the files of the call: names and sizes in bytes.
+        sizes: the files of the call, and its request (`REQUEST`): names and sizes in bytes.
         ours: the prefix of our names on that host, `provisioner` or `provisioner.SIDE`.
     """
     operation = request.get("operation") if isinstance(request, dict) else None
@@ -165,10 +186,12 @@ def refusal(request: object, sizes: Mapping[str, int], ours: str) -> str:
     if _OURS.fullmatch(ours) is None:
         return "is for a side that has no such name"
     try:
-        shape, allowed = CALLS[operation]
+        shape, allowed, most = CALLS[operation]
         _check_object(request, shape, "")
         _meant_for(request, ours)
-        _check_files(request, sizes, allowed)
+        _check_files(request, {name: size for name, size in sizes.items() if name != REQUEST}, allowed)
+        if sizes.get(REQUEST, 0) > most:
+            return f"has more than {most} bytes, the most that {operation} may have"
     except _OddError as error:
         return str(error)
     return ""
@@ -216,8 +239,16 @@ def _check_object(value: object, shape: str, position: str) -> None:
     for key, (is_needed, kind) in fields.items():
         if key in value:
             _check_kind(value[key], kind, _below(position, key))
+            if (shape, key) in _FORMS:
+                _check_form(value[key], _FORMS[shape, key], _below(position, key))
         elif is_needed:
             raise _OddError(f"lacks {_below(position, key)}")
+
+
+def _check_form(value: Any, form: re.Pattern[str], position: str) -> None:
+    """Raise `_OddError` if a text, or one of a list, has another form."""
+    if not all(form.fullmatch(text) for text in (value if isinstance(value, list) else [value])):
+        raise _OddError(f"has {position} of another form than any")
 
 
 def _below(position: str, key: object) -> str:
@@ -326,11 +357,13 @@ def _check_files(request: dict[str, Any], sizes: Mapping[str, int], allowed: tup
     numbered = {put["content"] for put in request["files"].values()} if request["operation"] == "apply" else set()
     if len(numbered) > _MOST_PUT or not all(_NUMBER.fullmatch(name) for name in numbered):
         raise _OddError("puts files by other names than numbers, or too many")
-    needed = numbered | ({"program"} if request["operation"] == "keys" else set())
+    brought = {"tunnel-key": request.get("restores"), "next-key": request.get("following")}
+    needed = numbered | {name for name, key in brought.items() if key}
+    needed |= {"program"} if request["operation"] == "keys" else set()
     if missing := needed - sizes.keys():
         raise _OddError(f"does not bring {min(missing)}")
     for name, size in sizes.items():
-        if name not in numbered and name not in allowed:
+        if (name not in numbered and name not in allowed) or name in brought.keys() - needed:
             label = name if is_name(name) else "one whose name no file has"
             raise _OddError(f"brings a file that no {request['operation']} has: {label}")
         if size > SIZES.get(name, _LARGEST_PUT):

@@ -81,8 +81,14 @@ def test_the_shapes_are_those_of_wire(request: pytest.FixtureRequest) -> None:
     assert MODULE.read_text(encoding="utf-8") == wanted, "run pytest --update-golden and read the diff of carried.py"
 
 
-def test_each_operation_of_a_host_stands_in_the_table() -> None:
-    assert carried.CALLS.keys() == main._OPERATIONS.keys()  # noqa: SLF001
+def test_each_operation_of_a_host_stands_in_the_table_with_its_own_request_files_and_sizes() -> None:
+    hints = {one.__name__: typing.get_type_hints(one) for one in typing.get_args(wire.Request)}
+    shapes = {typing.get_args(of["operation"])[0]: shape for shape, of in hints.items()}
+    assert {operation: shape for operation, (shape, _, _) in carried.CALLS.items()} == shapes
+    assert shapes.keys() == main._OPERATIONS.keys()  # noqa: SLF001
+    assert {name for _, files, _ in carried.CALLS.values() for name in files} == carried.SIZES.keys()
+    assert all(0 < most <= carried.LARGEST_REQUEST for _, _, most in carried.CALLS.values())
+    assert {shape for shape, _ in carried._FORMS} <= carried._parsed_shapes().keys()  # noqa: SLF001
 
 
 # --- a bundle -------------------------------------------------------------------------------------
@@ -158,6 +164,17 @@ STATUS: dict[str, Any] = {
     "sentinel": "",
     "program": None,
 }
+PUBLIC_KEY = "A" * 43 + "="
+OWNER: dict[str, Any] = {"inventory": "example", "key": "0" * 32, "host": "relay-1"}
+SEAL: dict[str, Any] = {"recovery": PUBLIC_KEY, "inventory": "example", "host": "relay-1"}
+KEYS: dict[str, Any] = {"operation": "keys", "relay": True, "owner": OWNER, "who": "noc", "seal": SEAL, "following": ""}
+RELEASE: dict[str, Any] = {
+    "operation": "release",
+    "owner": OWNER,
+    "run": "",
+    "marked": "2021-05-31T00:00:00Z",
+    "who": "noc",
+}
 STRANGE: dict[str, Any] = {
     "no object": [],
     "no operation": {},
@@ -183,6 +200,18 @@ STRANGE: dict[str, Any] = {
     "true for a number": STATUS | {"epoch": True},
     "a program of another kind": STATUS | {"program": "mediamtx"},
     "a list without end": OBSERVE | {"files": ["/etc/provisioner/a"] * 200_001},
+    "a peer that is no key": STATUS | {"peers": ["relay-1"]},
+    "a path that shows nothing": STATUS | {"sentinel": "../cfg"},
+    "an owner without a name": RELEASE | {"owner": OWNER | {"inventory": ""}},
+    "an owner of two lines": RELEASE | {"owner": OWNER | {"host": "relay-1\nrelay-2"}},
+    "an owner's key that is none": RELEASE | {"owner": OWNER | {"key": "0" * 31}},
+    "a release of any mark": {key: value for key, value in RELEASE.items() if key != "marked"},
+    "a mark of no time": RELEASE | {"marked": "now"},
+    "a release with peers": RELEASE | {"peers": []},
+    "keys for an owner of another form": KEYS | {"owner": OWNER | {"host": "../relay"}},
+    "a recovery key that is none": KEYS | {"seal": SEAL | {"recovery": "A" * 44}},
+    "a next key that is none": KEYS | {"following": "next"},
+    "a key that is not brought": KEYS | {"restores": PUBLIC_KEY},
 }
 
 
@@ -191,7 +220,10 @@ STRANGE: dict[str, Any] = {
 def test_a_request_that_no_host_takes_is_refused(request_: Any) -> None:
     assert not call_refusal(OBSERVE, {}, "")
     assert not call_refusal(STATUS, {}, "")
-    refusal = call_refusal(request_, {}, "")
+    assert not call_refusal(RELEASE, {}, "")
+    assert not call_refusal(KEYS, {"program": 1}, "")
+    is_keys = isinstance(request_, dict) and request_.get("operation") == "keys"
+    refusal = call_refusal(request_, {"program": 1} if is_keys else {}, "")
     assert refusal
     assert len(refusal) < 200
     assert refusal.isprintable()
@@ -208,11 +240,30 @@ def test_a_request_that_no_host_takes_is_refused(request_: Any) -> None:
         ("observe", "nft", (16 << 20) + 1),
         ("status", "nft", 1),
         ("status", "artefact", 1),
+        ("status", carried.REQUEST, (4 << 20) + 1),
+        ("release", "identity", 1),
+        ("release", carried.REQUEST, (64 << 10) + 1),
+        ("keys", "artefact", 1),
+        ("keys", "program", (8 << 20) + 1),
+        ("keys", "identity", (1 << 10) + 1),
+        ("keys", "next-key", 1),
+        ("keys", "tunnel-key", 1),
+        ("keys", carried.REQUEST, (64 << 10) + 1),
     ],
 )
 def test_a_call_brings_no_file_that_its_operation_does_not_have(operation: str, name: str, size: int) -> None:
-    request = {"observe": OBSERVE, "status": STATUS}[operation]
-    assert call_refusal(request, {name: size}, "")
+    request = {"observe": OBSERVE, "status": STATUS, "release": RELEASE, "keys": KEYS}[operation]
+    sizes = {"program": 1} if operation == "keys" else {}
+    assert not call_refusal(request, sizes, "")
+    assert call_refusal(request, sizes | {name: size}, "")
+
+
+@NODE
+def test_a_key_comes_along_only_if_the_request_names_it() -> None:
+    both = KEYS | {"restores": PUBLIC_KEY, "following": PUBLIC_KEY}
+    assert not call_refusal(both, {"program": 1, "tunnel-key": 45, "next-key": 45}, "")
+    assert call_refusal(both, {"program": 1, "next-key": 45}, "") == "does not bring tunnel-key"
+    assert call_refusal(both, {"program": 1, "tunnel-key": 45}, "") == "does not bring next-key"
 
 
 @NODE
