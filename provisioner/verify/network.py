@@ -225,8 +225,15 @@ def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
     if _relay_is_cut_off(case):
         detail = "no packet comes through any tunnel of the relay: its own line is cut, or its address is another one"
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, detail)
-    if peer["received_bytes"][1] > peer["received_bytes"][0]:
+    if peer["received_bytes"][1] > peer["received_bytes"][0] and not fresh:
         detail = "the site sends packets that do not decrypt: its key or pre-shared key differs"
+    elif peer["received_bytes"][1] > peer["received_bytes"][0]:
+        # A key that was changed since the handshake looks the same as an interface that is down.
+        detail = msg(
+            "the gateway sends packets, {age} s after its handshake, and answers no ping: its tunnel's interface is "
+            "down, or its key or pre-shared key was changed",
+            f"{age:.0f}",
+        )
     elif age is None:
         detail = "the gateway never made a handshake: it is off, has no line, or does not know this relay"
     elif not fresh:

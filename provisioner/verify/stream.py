@@ -300,7 +300,8 @@ def _cause_by_log(case: Case) -> tuple[Cause, str] | None:
         cause = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
         if cause is Cause.WRONG_PASSWORD and case.device in case.relay.logins_taken:
             detail = "it takes its login, and calls each challenge of MediaMTX stale"
-            return Cause.WRONG_ANSWER, f"{detail}: renew its firmware, or set its RTSP login to Basic"
+            hint = "renew its firmware, or set its RTSP login to Basic"
+            return Cause.WRONG_ANSWER, f"{detail}: {hint}"
         if cause is not None:
             return cause, words.of_source(line)
     return None
