@@ -46,6 +46,7 @@ from provisioner.verify.path_history import (
     Window,
     in_window,
     look_of,
+    moment_of,
     needs_second_look,
     settled,
     window_meanwhile,
@@ -547,7 +548,9 @@ class _HostVisits:
         neighbours.
         """
         failing = [target for target in targets if not self.options.once and self._failed_once(target, first)]
-        wait_s = (first.at + APART - self.watch.now()).total_seconds()
+        # Of a host that took longer nothing is looked at again.
+        failed_at = max((moment_of(first.verdicts[t.path.name, t.relay.id]) for t in failing), default=first.at)
+        wait_s = (failed_at + APART - self.watch.now()).total_seconds()
         if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
             return None
         self.so_far.tell()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.report.verify_text import verify_ending
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
 from provisioner.verify.path_history import Timepiece, VerifyOptions, Window, remembered
@@ -115,6 +115,26 @@ def test_what_failed_is_looked_at_again_with_its_site_a_minute_later() -> None:
     assert (path.standing.looks, path.standing.confirmed) == (2, True)
     assert [incident.cause for incident in result.incidents] == [Cause.CAMERA_REFUSES]
     assert exit_code(result) == 1
+
+
+class StreamingHosts(Hosts, OpenRunner):
+    """The same; whatever is judged, some host takes 40 s more."""
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        answers = self.call(calls, timeout_s=timeout_s)
+        for host in (RELAY, CENTRE, *(answers.keys() - {RELAY, CENTRE})):
+            if host in answers:
+                yield answers[host]
+        self.now += timedelta(seconds=40)
+
+
+def test_the_minute_begins_when_the_failing_relay_was_judged_however_long_others_take() -> None:
+    hosts = StreamingHosts(failing())
+    result = run(hosts)
+    assert hosts.paused == [20]
+    path = verdict_of(result)
+    assert path.standing is not None
+    assert (path.verdict, path.standing.confirmed) == (Verdict.DOWN, True)
 
 
 def test_the_neighbours_of_what_failed_are_looked_at_too() -> None:
