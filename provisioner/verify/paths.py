@@ -96,7 +96,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
             for carrier in host.carriers:
                 centres[carrier].append(host)
     every = (_to_check(h, p, centres[h.carriers[0]], closed_centres[h.carriers[0]]) for h, p in state.paths)
-    chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
+    chosen = tuple(sorted((w for w in every if _is_in_limit(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
         refuse_all_shut(state, limit)
         refuse_frozen(state, limit)
@@ -115,7 +115,7 @@ def _to_check(
     return PathToCheck(relay, path, reading, tuple(centre for centre in closed_centres if centre.may_read(path.name)))
 
 
-def _takes(limit: Limit, target: PathToCheck) -> bool:
+def _is_in_limit(limit: Limit, target: PathToCheck) -> bool:
     named = limit.wanted.get("host", frozenset())
     if named & {c.id for c in target.centres}:
         limit = replace(limit, wanted={kind: names for kind, names in limit.wanted.items() if kind != "host"})
@@ -146,7 +146,7 @@ class HostDrift:
         if source is not None:
             subjects.add(device_value(source.address, source.port))
         found = sorted(row for subject in subjects for row in self._by_subject.get(subject, ()))
-        return tuple(change for _, change in found if _touches(change, self._host, target))
+        return tuple(change for _, change in found if _may_affect(change, self._host, target))
 
 
 def _subject_of(change: Change) -> str:
@@ -169,7 +169,7 @@ def _is_sum(change: Change, host: HostSpec, resources: Collection[Resource]) -> 
     return change.name in {host.names.wg_file, host.names.psk_file} and Resource.PEER in resources
 
 
-def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:
+def _may_affect(change: Change, host: HostSpec, target: PathToCheck) -> bool:
     match change.resource:
         case Resource.PATH:
             return change.name == target.path.name

@@ -184,7 +184,7 @@ def judged(
     if dark:
         return Judgement(State.DARK, suspects=(Suspect.COVERED,) if by_day else ())
     labels = (NOT_DECIDABLE,) if noise is not None and noise < _QUIET else ()
-    return Judgement(State.GOOD, None, tuple(_suspects(picture, before)), labels, noise)
+    return Judgement(State.GOOD, None, tuple(_suspects_in(picture, before)), labels, noise)
 
 
 def _local(at: datetime) -> time:
@@ -245,7 +245,7 @@ def _is_noise(scene: wire.SceneAnswer) -> bool:
     return scene["sharpness"] >= _NOISE_SHARPNESS and scene["gradient_p99"] <= edges
 
 
-def _suspects(picture: wire.PictureAnswer, before: Before) -> Iterator[Suspect]:
+def _suspects_in(picture: wire.PictureAnswer, before: Before) -> Iterator[Suspect]:
     if picture["scene"] is not None and is_covered(picture["scene"]):
         yield Suspect.COVERED
     if is_still(picture, before.noise):

@@ -178,12 +178,12 @@ def probe_calls(
     for host, spec in sorted(hosts.items()):
         request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
-            request["relay"] = _relay(spec, of_relay[host], limits, read=read)
+            request["relay"] = _relay_request(spec, of_relay[host], limits, read=read)
             request["cpu_share"] = CPU_SHARE
             if limits.asks and (devices := _devices(spec, of_relay[host], again=limits.asks_again)):
                 request["relay"]["onvif"] = devices
         if of_centre[host]:
-            request["centre"] = _centre(spec, of_centre[host], limits)
+            request["centre"] = _centre_request(spec, of_centre[host], limits)
         # The proof of which host it is and the question go over one connection: it is the same call.
         calls.append(HostCall(spec, request, observe[host].files, shares=True))
     return tuple(calls)
@@ -226,11 +226,11 @@ def _base(observe: ObserveCall, limits: ProbeLimits, targets: list[PathToCheck])
     }
 
 
-def _relay(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
+def _relay_request(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
     keys = peer_keys(spec)
     request: wire.RelayToProbe = {
         "address": str(spec.tunnel.address),
-        "paths": [_path(target, limits, keys.get(f"{SITE}{target.path.facility}", "")) for target in targets],
+        "paths": [_path_request(target, limits, keys.get(f"{SITE}{target.path.facility}", "")) for target in targets],
     }
     if limits.samples_suffice:
         request["samples_suffice"] = True
@@ -256,7 +256,7 @@ def _devices(spec: HostSpec, targets: Iterable[PathToCheck], *, again: bool) -> 
     ]
 
 
-def _path(target: PathToCheck, limits: ProbeLimits, peer: str) -> wire.PathToProbe:
+def _path_request(target: PathToCheck, limits: ProbeLimits, peer: str) -> wire.PathToProbe:
     address, port = device_of(target.path)
     request: wire.PathToProbe = {
         "name": target.path.name,
@@ -271,7 +271,7 @@ def _path(target: PathToCheck, limits: ProbeLimits, peer: str) -> wire.PathToPro
     return {**request, "look": limits.looks[target.path.name]} if target.path.name in limits.looks else request
 
 
-def _centre(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits) -> wire.CentreToProbe:
+def _centre_request(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits) -> wire.CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for target in targets:
         by_relay[target.relay.id].append(target)

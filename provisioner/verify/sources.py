@@ -173,7 +173,7 @@ def push_check(case: Case) -> Check:
     if _is_shut(case):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
     if address := _refused_here(case):
-        return _refused(case, Layer.SITE, site, address)
+        return _publisher_refused_check(case, Layer.SITE, site, address)
     if site_count := _nobody_pushes(case):
         detail = msg(
             "all {none} stopped pushing to the relay: its own line is cut, or its address is another one", site_count
@@ -210,7 +210,7 @@ def unpushed(case: Case) -> Check:
     if not site.passed:
         return site
     if address := _refused_here(case):
-        return _refused(case, Layer.CAMERA, case.camera_name, address)
+        return _publisher_refused_check(case, Layer.CAMERA, case.camera_name, address)
     detail = "its site pushes other streams and not this one"
     return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, detail)
 
@@ -244,7 +244,7 @@ def _addresses_of(case: Case) -> set[str]:
     return configured | {sessions[path] for path in paths if path in sessions}
 
 
-def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
+def _publisher_refused_check(case: Case, layer: Layer, name: str, address: str) -> Check:
     relay, times = case.target.relay.id, case.relay.publishing.refused[address]
     detail = msg("{relay} refused logins from {address} {times} of late", relay, address, counted(times, "time"))
     return failed(layer, name, Cause.PUBLISHER_REFUSED, detail)
