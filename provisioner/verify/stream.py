@@ -197,7 +197,8 @@ def _on_demand_check(case: Case) -> Check:
         return _origin_check(case)
     if read.frame is not None or case.is_of_centre:
         reason = "the relay did not say how the path was just after its read"
-        return not_checked(case.target.relay.id, reason if read.frame else _NOT_READ_HERE)
+        lossy = site_line_check(case) if read.frame else None
+        return lossy or not_checked(case.target.relay.id, reason if read.frame else _NOT_READ_HERE)
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case)
     return source_failure(case, Cause.SILENT, "it gave a reader no picture")
