@@ -142,8 +142,11 @@ def rare_key_check(case: Case) -> Check | None:
         return None
     if between_s > _RARE_KEY_S:
         detail = msg("key frames come every {seconds} s", f"{between_s:.0f}")
-    else:
+    elif any(read.frame for read in case.reads):
         detail = msg("no key frame came for {seconds} s", f"{max(without_s, waited_s):.0f}")
+    else:
+        # Whether one ever comes takes a full look.
+        detail = msg("no key frame came for {seconds} s: they are rarer, or there is none", f"{waited_s:.0f}")
     return failed(Layer.CAMERA, case.camera_name, Cause.KEY_FRAMES_RARE, detail)
 
 
