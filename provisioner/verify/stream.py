@@ -48,6 +48,7 @@ _KINDS: dict[str, tuple[Cause, str]] = {
     "tls": (Cause.WRONG_ANSWER, "is encrypted (RTSPS) and no RTSP: inventory or map have the wrong port"),
     "other": (Cause.WRONG_ANSWER, "answers and is no RTSP: another service has the port"),
 }
+_STATUS = re.compile(r"^bad status code: \d{3}\b")
 _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
 # Cause by cause, whose failure it is.
@@ -171,7 +172,9 @@ def _breaks_off(case: Case) -> Check:
 def _cause_by_ending(case: Case) -> tuple[Cause, str] | None:
     """Return the failure of a stream that ends again and again."""
     lasted_s, stopped = case.ends["lasted_s"], case.ends["stopped"] > case.ends["closed"]
-    if not _ends_again(case) or lasted_s is None:
+    # A refusal after the last end is what the device says now.
+    refused = any(_STATUS.search(line) for line in case.relay.errors.get(case.target.path.name, ()))
+    if refused or not _ends_again(case) or lasted_s is None:
         return None
     if not stopped:
         return Cause.STREAM_ENDS, msg("the camera ends the stream {seconds} s after each start", f"{lasted_s:.0f}")
