@@ -29,6 +29,15 @@ seconds here. What is a *suspect* has to last: before, the pictures are accepted
 between these two looks what is remembered of it is put back by an hour, as no lab runs that long; hosts' clocks are
 left alone. How often such views are found where cameras differ is in [picture.md](picture.md). None of these faults is
 one that a camera itself tells by ONVIF; `tests/lab/test_onvif.py` has those.
+
+What cannot be told:
+
+- A gateway's map that leads to another camera of the site, unless that camera's serial number is known by ONVIF. RTSP
+  has no name of a device: realm and `Server` are those of its make. So the camera has no such stream, refuses the
+  password, or shows another view (`swapped`, if the pictures were accepted). In a routed site there is no such map.
+- A picture that is frozen and encoded anew under a running clock, and a camera that lost its picture in a room that may
+  be dark ([picture.md](picture.md#real-footage)).
+- In a quick look: whether key frames are rare, or never come. The next full look tells.
 """
 
 
