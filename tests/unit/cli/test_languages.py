@@ -30,7 +30,7 @@ from tests.unit.cli.test_plan_text import Screen
 from tests.unit.cli.test_validate_cases import CASES, NAMES, lay_out
 from tests.unit.verify.test_report import RESULTS
 from tests.unit.verify.test_verify_cases import CASES as VERIFY_CASES
-from tests.unit.verify.test_verify_cases import _load, _result
+from tests.unit.verify.test_verify_cases import judged_case
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2021, 6, 14, 8, 0, tzinfo=VIETNAM)
@@ -191,7 +191,7 @@ def test_reports_of_a_verification_are_as_kept_in_vietnamese(
 
 @pytest.mark.parametrize("path", sorted(VERIFY_CASES.glob("*.yml")), ids=lambda path: path.stem)
 def test_every_cause_is_said_in_vietnamese(path: Path) -> None:
-    result = _result(_load(path))
+    result = judged_case(path)
     shown = text_report(result, detail=True, say=VI)
     assert list(english_in(shown)) == []
     assert len(shown.splitlines()) == len(text_report(result, detail=True).splitlines())
