@@ -12,6 +12,8 @@ from .reader import Dialogue, describe
 from .relay import API_PASSWORD, API_USER, LATE, READER, READER_HASH, READER_PASSWORD, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .camera import CameraYard
     from .conftest import StartRelay
     from .relay import Relay
@@ -22,8 +24,9 @@ PATH: Final = "hn/site/cam-1/sub"
 OTHER: Final = "hcm/site/cam-1/sub"
 # A refusal of wrong credentials comes after up to four seconds.
 _LONGEST_DELAY: Final = 8.0 + LATE
-# Sooner than the shortest delay of a failure.
+# Sooner than the shortest delay of a failure. A busy machine is late now and then; a delay comes every time.
 _AT_ONCE: Final = 1.9
+_TRIES: Final = 5
 
 
 def _start(start_relay: StartRelay, yard: CameraYard) -> Relay:
@@ -35,6 +38,12 @@ def _start(start_relay: StartRelay, yard: CameraYard) -> Relay:
     relay.reload("users")
     wait_for(lambda: relay.path(PATH)["available"] and relay.path(OTHER)["available"])
     return relay
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
 
 
 def test_reading(start_relay: StartRelay, yard: CameraYard) -> None:
@@ -64,14 +73,16 @@ def test_reading(start_relay: StartRelay, yard: CameraYard) -> None:
 
 def test_a_reader_without_credentials_is_asked_for_them(start_relay: StartRelay, yard: CameraYard) -> None:
     relay = _start(start_relay, yard)
-    began = time.monotonic()
-    with Dialogue(relay.rtsp_port) as dialogue:
-        first = dialogue.ask("DESCRIBE", PATH)
-        assert first.status == 401
-        assert first.headers["www-authenticate"].startswith("Basic realm=")
-        # The connection stays open for the next try.
-        assert dialogue.ask("OPTIONS", PATH).status == 200
-    assert time.monotonic() - began < _AT_ONCE
+
+    def ask() -> None:
+        with Dialogue(relay.rtsp_port) as dialogue:
+            first = dialogue.ask("DESCRIBE", PATH)
+            assert first.status == 401
+            assert first.headers["www-authenticate"].startswith("Basic realm=")
+            # The connection stays open for the next try.
+            assert dialogue.ask("OPTIONS", PATH).status == 200
+
+    assert any(_seconds(ask) < _AT_ONCE for _ in range(_TRIES))
 
 
 def test_an_unknown_path_says_so_before_it_asks_for_credentials(start_relay: StartRelay) -> None:
@@ -80,11 +91,13 @@ def test_an_unknown_path_says_so_before_it_asks_for_credentials(start_relay: Sta
 
 def test_the_api(start_relay: StartRelay) -> None:
     relay = start_relay()
-    began = time.monotonic()
-    missing = relay.api("/v3/info", credentials=None)
-    assert (missing.status, missing.json()) == (401, {"status": "error", "error": "authentication error"})
-    assert time.monotonic() - began < _AT_ONCE
 
+    def ask() -> None:
+        missing = relay.api("/v3/info", credentials=None)
+        assert (missing.status, missing.json()) == (401, {"status": "error", "error": "authentication error"})
+
+    assert any(_seconds(ask) < _AT_ONCE for _ in range(_TRIES))
+    began = time.monotonic()
     wrong = [(API_USER, "wrong"), ("nobody", API_PASSWORD), (READER, READER_PASSWORD)]
     with ThreadPoolExecutor(len(wrong)) as pool:
         answers = list(pool.map(lambda pair: relay.api("/v3/info", credentials=pair), wrong))
