@@ -78,11 +78,7 @@ def document_request(
 def write_documents(
     request: DocumentRequest, listing: FacilityList, view: Overview, proof: Freshness, frozen: Sequence[FrozenFacility]
 ) -> list[str]:
-    """Write the requested documents; return a line a result.
-
-    Raises:
-        UsageError: the selection has no such document, or the file cannot be written.
-    """
+    """Write the requested documents; return a line a result; or raise `UsageError`."""
     source = f"{view.inventory.settings.id}, {short_digest(view.loaded.digest)}"
     left_out = tuple(site.id for site in frozen)
     basis = DocumentBasis(view.now, proof, view.evidence.runs, source, request.letterhead, left_out)
@@ -261,11 +257,7 @@ def _listing(view: Overview, statuses: tuple[FacilityStatus, ...], *, with_incid
 
 
 def _last_incidents(view: Overview) -> CarrierIncidents | None:
-    """Return the incidents of the latest full verification, else of the latest.
-
-    Raises:
-        StateError: its record cannot be read.
-    """
+    """Return the incidents of the latest full verification, else of the latest."""
     # The models of documents are imported where one is read.
     from provisioner.verify.document import recorded_verification  # noqa: PLC0415
 
@@ -284,11 +276,7 @@ def _last_incidents(view: Overview) -> CarrierIncidents | None:
 
 
 def _shares(invocation: Invocation, view: Overview, span: Span, limit: Limit) -> CarrierShares | None:
-    """Return availability by carrier; `None` with a host limit, which records lack.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return availability by carrier; `None` with a host limit, which records lack."""
     if "host" in limit.wanted:
         return None
     # The database's library takes long to import.

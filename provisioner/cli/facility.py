@@ -139,7 +139,6 @@ def _run_command(ctx: click.Context, invocation: Invocation, arguments: Sequence
 
 
 def _filled_words(command: Command) -> list[str]:
-    """Ask for a command's unknown words."""
     words = (click.prompt(f"{w.name}: {w.question}", err=True) if isinstance(w, Placeholder) else w for w in command)
     return [str(word) for word in words]
 

@@ -55,7 +55,6 @@ def forge() -> None:
 
 
 def _project_options(command: F) -> F:
-    """Add the options that choose a project."""
     for option in (
         click.option("--project", metavar="NAME", default="", help="OWNER/NAME; for GitLab also its number."),
         click.option("--url", metavar="URL", default="", help="The address of the forge's API."),

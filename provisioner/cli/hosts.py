@@ -203,12 +203,7 @@ def _named_fingerprint(host: str, named: str | None) -> str:
 def _ask_to_compare(
     invocation: Invocation, keyed: KeyedHost, key: SshHostKey, named_key: str, *, dry_run: bool
 ) -> None:
-    """Have a person compare a key that only the network vouches for.
-
-    Raises:
-        PolicyError: the host has another key.
-        UsageError: no person is present.
-    """
+    """Have a person compare a key that only the network vouches for."""
     place, fingerprint = endpoint_text(keyed.address, keyed.ssh.port), key.fingerprint
     if named_key:
         if named_key != fingerprint:
@@ -435,7 +430,6 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
 
 
 def _naming_lines(relay: str, naming: Sequence[PackageStatus]) -> Iterator[str]:
-    """Warn of gateways that may keep sending to a removed relay."""
     may, unknown = _naming(naming)
     if may:
         yield f"{counted(len(may), 'site')} may carry a package that names {relay}, and go on knocking: {named(may)}"

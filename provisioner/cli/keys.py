@@ -68,7 +68,6 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
 
 
 def _typed_line(number: int) -> bytes:
-    """Ask for a line, again after a typing mistake."""
     for tries_left in range(_TRIES - 1, -1, -1):
         text = click.prompt(f"Recovery key, line {number} of {LINES}", hide_input=True, err=True)
         try:
@@ -350,11 +349,7 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
 
 
 def _password(invocation: Invocation) -> Secret:
-    """Read the password, typed or from standard input.
-
-    Raises:
-        UsageError: it is empty, or has more than one line.
-    """
+    """Read the password, typed or from standard input."""
     if is_attended(invocation):
         typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
         return Secret(typed)

@@ -130,7 +130,6 @@ def _translator_of(arguments: Sequence[str], env: Mapping[str, str]) -> Translat
 
 
 def _option_values(arguments: Sequence[str], option: str) -> list[str]:
-    """Return an option's values wherever they stand."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
     pairs = zip(options, [*options[1:], ""], strict=False)  # none where there is no argument
     values = (
@@ -154,7 +153,6 @@ def _print_usage_error(error: click.ClickException, say: Translator, *, as_json:
 
 
 def _words_of(error: click.ClickException) -> tuple[str, str]:
-    """Return sentence and hint for wrong usage."""
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     see = f"see {ctx.command_path if ctx else 'provisioner'} --help"
     if isinstance(error, click.NoSuchOption):

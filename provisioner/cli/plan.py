@@ -418,7 +418,6 @@ def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything:
 
 
 def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStatus, ...]:
-    """Return the sites whose last recorded package is outdated."""
     try:
         return older_packages(session, {spec.id for spec in planned.hosts})
     except StateError as error:

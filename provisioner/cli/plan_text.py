@@ -214,7 +214,6 @@ def _site_packages(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[
 
 
 def _approval_lines(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
-    """Yield the missing approvals."""
     lines = need_lines(plan.approvals)
     if not lines:
         return

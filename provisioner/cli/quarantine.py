@@ -104,12 +104,7 @@ def lift(
 
 
 def _planned_lifts(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
-    """Plan only the lifts, for their hosts.
-
-    Raises:
-        UsageError: there is no quarantine, or a name is no quarantined path.
-        PolicyError: one of the hosts has other pending changes.
-    """
+    """Plan only the lifts, for their hosts."""
     first = make_plan(session, limit, is_judged=False)
     paths = _quarantined_in_limit(first, limit)
     quarantined = {entry.path for entry in paths}
@@ -130,7 +125,6 @@ def _planned_lifts(session: Session, names: tuple[str, ...], limit: Limit) -> Pl
 
 
 def _quarantined_in_limit(planned: Planned, limit: Limit) -> list[Quarantined]:
-    """Return a limit's quarantined paths."""
     specs = {spec.id: spec for spec in planned.hosts}
     in_limit = {(spec.id, path.name) for spec in specs.values() for path in spec.paths if limit.takes_path(spec, path)}
     return [entry for entry in planned.plan.quarantined if (entry.host, entry.path) in in_limit]

@@ -101,7 +101,6 @@ def replace(
 
 
 def _record(invocation: Invocation, session: Session, called: CalledHost, document: Printed) -> None:
-    """Record a relay's new keys, as `keys init` does."""
     if left := record_done(session, Operation.KEYS, [called.spec.id], document.plain, called.secrets.digest_key):
         print_warning(left, UNRECORDED_HINT, color=invocation.color)
 
@@ -113,7 +112,6 @@ def _refuse_filled(invocation: Invocation, folder: Path) -> None:
 
 
 def _write_packages(invocation: Invocation, replacement: Replacement, folder: Path) -> dict[str, str]:
-    """Write each site's package from the present lock."""
     if not replacement.sites:
         return {}
     session = session_of(invocation)

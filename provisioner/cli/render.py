@@ -144,7 +144,6 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
 
 
 def _by_folder(files: Mapping[str, Iterable[RenderedFile]]) -> Iterator[RenderedFile]:
-    """Yield the files of hosts or sites, each in its folder."""
     for name, own_files in files.items():
         for file in own_files:
             yield replace(file, path=f"/{name}/{file.path.lstrip('/')}")

@@ -57,7 +57,6 @@ def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Pa
 
     Raises:
         UsageError: there is no such plan, the file's kind is unknown, or it cannot be written.
-        InventoryError: the facility cannot be read.
     """
     invocation.refuse_tracked_links(out)
     wanted = plan_to_sign(

@@ -133,11 +133,7 @@ def verify(
 
 
 def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:
-    """Refuse acceptance that no person can give.
-
-    Raises:
-        UsageError: all pictures would be accepted, or `--renew` lacks `--accept`.
-    """
+    """Refuse acceptance that no person can give, or raise `UsageError`."""
     if renew and not accept:
         raise UsageError("--renew says how to accept", hint="write --accept --renew")
     if accept and not limits:

@@ -57,12 +57,8 @@ class VerificationRequest:
     """A requested verification.
 
     Attributes:
-        limits: the texts that choose paths.
         files: further output: a page, JUnit XML, a comment.
-        fail_on: the state from which a path fails.
         level: the last level; `None` for all.
-        sample: the share of cameras to measure; `None` for all.
-        deadline_s: the time limit, if any.
         once: whether a single look decides.
         asks_again: whether to try refused logins.
         accept, renew: whether to accept pictures, and forget earlier ones.

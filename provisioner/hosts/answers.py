@@ -79,11 +79,7 @@ _WRONG: Final = {
 
 
 def read_json(raw: bytes) -> object:
-    """Parse bounded JSON of our program.
-
-    Raises:
-        UnreadableError: it is invalid or too large.
-    """
+    """Parse bounded JSON of our program, or raise `UnreadableError`."""
     if len(raw) > LONGEST_ANSWER:
         raise UnreadableError(msg("it is longer than {longest_answer} bytes", LONGEST_ANSWER))
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
@@ -113,12 +109,9 @@ def read(kind: type[_Answer], document: object) -> _Answer:
 
 
 def parsed(host: str, kind: type[_Answer], document: object, parse: Callable[[_Answer], _Parsed]) -> _Parsed:
-    """Validate a host's answer and convert it.
+    """Validate a host's answer and convert it, or raise `HostError`.
 
     `parse` may raise `UnreadableError`.
-
-    Raises:
-        HostError: the answer is unreadable.
     """
     try:
         return parse(read(kind, document))
@@ -127,11 +120,7 @@ def parsed(host: str, kind: type[_Answer], document: object, parse: Callable[[_A
 
 
 def read_answer(host: str, kind: type[_Answer], document: object) -> _Answer:
-    """Validate a host's answer.
-
-    Raises:
-        HostError: it does not match.
-    """
+    """Validate a host's answer, or raise `HostError`."""
     return parsed(host, kind, document, lambda answer: answer)
 
 

@@ -70,22 +70,15 @@ class BareHost:
     """The state of a host before or after preparation.
 
     Attributes:
-        system: as the host names it.
-        arch: as the host names it.
-        has_systemd: whether systemd runs it.
         peer: the source address of this machine's SSH; empty if unknown.
         python: its Python with the needed modules, e.g. (3, 11), if any.
-        missing: missing programs.
-        is_half_installed: whether packages are half installed.
         has_fusion: whether RPM Fusion is enabled; `None` without rpm.
         said_owner: its owner's mark, unparsed.
         has_identity: whether it has our program and identity key from an earlier contact.
-        account: the inventory's user, if present.
         keys: those of the requested keys that the user's login accepts.
         rule: our file of sudo rules.
         allowed: all of the user's sudo rules.
         sshd: settings of the SSH server for the user; names may repeat.
-        failed: the failed step; empty if none failed.
         complaint: the last output of the failed step, printable.
     """
 
@@ -131,12 +124,7 @@ class Deeds:
 
     Attributes:
         owner: the host's mark at the earlier look.
-        installer: `apt` or `dnf`.
-        packages: to install.
-        starts_bus: whether to start systemd's bus.
-        creates: whether to create the user.
         adds: public keys to authorize for the user.
-        rule: the new file of sudo rules; empty for no change.
     """
 
     owner: bytes
@@ -162,11 +150,7 @@ class ScriptEnvironment:
 
 
 def bare_host_in(answer: wire.BareAnswer) -> BareHost:
-    """Parse the state of a host.
-
-    Raises:
-        UnreadableError: it is invalid.
-    """
+    """Parse the state of a host, or raise `UnreadableError`."""
     fields = _fields_of(answer, _LOOK, _MAKE)
     texts = {name: _plain(value) for name, value in fields.items()}
     like = list(_checked_words("like", texts["like"]))
@@ -195,11 +179,7 @@ def bare_host_in(answer: wire.BareAnswer) -> BareHost:
 
 
 def login_proof_in(answer: wire.BareAnswer) -> LoginProof:
-    """Parse the proof of a login.
-
-    Raises:
-        UnreadableError: it is invalid.
-    """
+    """Parse the proof of a login, or raise `UnreadableError`."""
     fields = {name: _plain(value) for name, value in _fields_of(answer, _PROOF, frozenset()).items()}
     if fields["may"] not in {"all", "yes", "no"}:
         raise UnreadableError("said.may is none of our words")
@@ -272,11 +252,7 @@ def is_public_key(text: str) -> bool:
 def looking(
     user: str, keys: Sequence[str], environment: ScriptEnvironment | None = None, names: HostNames = ALONE
 ) -> ShellScript:
-    """Return a script that only reports a host's state.
-
-    Raises:
-        HostError: a value is invalid.
-    """
+    """Return a script that only reports a host's state, or raise `HostError`."""
     return ShellScript(_script_text("look", user, keys, {}, environment=environment, names=names), as_root=True)
 
 

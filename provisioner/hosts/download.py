@@ -39,7 +39,6 @@ class Mirrors:
 
     Attributes:
         named: hosts that this machine's settings name, with any address.
-        proxy: the proxy for HTTPS, if any.
         direct: hosts without proxy, as in `NO_PROXY`.
         authorities: a file of a carrier's own CA certificates, if any.
     """
@@ -63,11 +62,7 @@ def _first(environment: Mapping[str, str], *names: str) -> str:
 
 
 def download(address: str, stream: IO[bytes], mirrors: Mirrors) -> None:
-    """Download an `https://` address into a stream.
-
-    Raises:
-        MirrorError: it is not available or not allowed.
-    """
+    """Download an `https://` address into a stream, or raise `MirrorError`."""
     try:
         within(_MOST_S, lambda: _follow_redirects(address, stream, mirrors))
     except ReachError:
@@ -146,11 +141,7 @@ def _copy_body(answer: requests.Response, stream: IO[bytes]) -> None:
 
 
 def _addresses(host: str, port: int, mirrors: Mirrors) -> list[str]:
-    """Return a host's addresses, all public unless the host is named.
-
-    Raises:
-        MirrorError: no address is allowed; the message does not name others.
-    """
+    """Return a host's addresses, all public unless the host is named."""
     try:
         return allowed_addresses(host, port, mirrors.named, VARIABLE)
     except ReachError as error:

@@ -56,7 +56,6 @@ class Surroundings:
     """The machine around our software.
 
     Attributes:
-        device: the interface of the default route; empty if unknown.
         mtu: the interface's largest packet in bytes; 0 if unknown.
         taken: ports that we need and other programs use.
     """
@@ -163,7 +162,6 @@ class QuarantinedPath:
 
     Attributes:
         since: by the host's clock.
-        device: address and port.
         login: a keyed digest of user, password and device.
     """
 
@@ -199,12 +197,8 @@ class HostFacts:
         live_digest: the digest of a plan's basis on the host.
         generations: the states for a rollback, newest first.
         ssh_peer: the controller's address as the host saw it; empty if unknown.
-        owner: from its mark, if any.
         beside: other inventories with a side on the host.
-        epoch: the number of the last run that changed it (`record.leases`); 0 before the first.
         proved: whether it proved its identity.
-        trust: of its last apply, if any.
-        policy: of its last apply.
         confirmed: the last confirmed run in its manifest; empty if unknown.
         recorded: that run's entry in the record, from the manifest.
         receipts: entries of the record in its receipts, if requested.
@@ -212,7 +206,6 @@ class HostFacts:
         quarantine: quarantined paths by name; `files` and `relay` include them.
         disks: the file systems of our folders.
         clock: its time at start and end, in seconds since 1970; `None` if unknown.
-        faults: of the host itself.
         firewalls: other active firewalls on a relay.
         routes_elsewhere: networks of the tunnel that other interfaces have, with the interface.
         surroundings: its default route, and ports in use.
@@ -308,20 +301,12 @@ class SetElement(NamedTuple):
 
 
 def parse_facts(host: str, document: object) -> HostFacts:
-    """Parse the answer of `observe`.
-
-    Raises:
-        HostError: it is unreadable.
-    """
+    """Parse the answer of `observe`, or raise `HostError`."""
     return parsed(host, wire.FactsAnswer, document, lambda answer: facts_in(host, answer))
 
 
 def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
-    """Convert facts inside another answer.
-
-    Raises:
-        UnreadableError: they are unreadable.
-    """
+    """Convert facts inside another answer, or raise `UnreadableError`."""
     machine, manifest, runtime = answer["host"], answer["manifest"] or {}, answer.get("runtime")
     way_out = answer.get("way_out") or {"device": "", "mtu": 0}
     return HostFacts(

@@ -150,11 +150,7 @@ class HostKeyScans(OpenRunner):
         return HostAnswer(host.id, CallOutcome.ANSWERED, {"host_key": key})
 
     def _scanned(self, address: str, port: int) -> str:
-        """Read a host's SSH key.
-
-        Raises:
-            HostError: it shows no valid key, or ssh-keyscan cannot run.
-        """
+        """Read a host's SSH key, or raise `HostError`."""
         argv = ["ssh-keyscan", "-T", "10", "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", address]
         environment = small_environment(self._environment)
         try:
@@ -174,11 +170,7 @@ class HostKeyScans(OpenRunner):
 
 
 def _refuse_unaskable(call: HostCall, until: float) -> None:
-    """Refuse other calls, hosts behind a jump host, and late calls.
-
-    Raises:
-        HostError: the call is refused.
-    """
+    """Refuse other calls, hosts behind a jump host, and late calls."""
     host = call.spec
     if not is_show_key(call):
         raise HostError("whoever asks for host keys does nothing else")

@@ -39,10 +39,8 @@ class HostKeys:
     """A host's answer about its keys.
 
     Attributes:
-        public_key: of its tunnel, in base64.
         hashes: of a relay's two passwords, by their names in the lock.
         sealed: the sealed private key, if requested.
-        following: the next public key; empty unless requested.
         sealed_following: the next private key, sealed, if requested.
     """
 
@@ -189,11 +187,7 @@ def has_passwords(spec: HostSpec) -> bool:
 
 
 def _keys(spec: HostSpec, answer: HostAnswer, recovery: str, *, follows: bool = False) -> HostKeys:
-    """Convert a host's keys, with the sealed ones if requested.
-
-    Raises:
-        HostError: there is no answer, or it is unreadable.
-    """
+    """Convert a host's keys, with the sealed ones if requested."""
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
     fields = read_answer(spec.id, wire.KeysAnswer, answer.document)
@@ -221,12 +215,9 @@ def _sealed(host: str, box: wire.SealedKeyAnswer | None, public_key: str, recove
 
 
 def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return kind and base64 of this machine's login keys.
+    """Return kind and base64 of this machine's login keys, or raise `UsageError`.
 
     `PROVISIONER_SSH_KEY` names the one key, else the agent's keys count (`SSH_AUTH_SOCK`).
-
-    Raises:
-        UsageError: the named key is unreadable and has no public half beside it.
     """
     if named := environment.get("PROVISIONER_SSH_KEY"):
         public_file = Path(named if named.endswith(".pub") else f"{named}.pub")
@@ -241,11 +232,7 @@ def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def public_keys_of(file: Path) -> tuple[str, ...]:
-    """Read a file of public keys, at least one.
-
-    Raises:
-        UsageError: it is unreadable, or has other content.
-    """
+    """Read a file of public keys, at least one; or raise `UsageError`."""
     try:
         with file.open("rb") as stream:
             text = stream.read(_MOST_BYTES).decode("utf-8", "replace")

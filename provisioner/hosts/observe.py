@@ -49,11 +49,7 @@ def observe(
 
 
 def _facts(spec: HostSpec, answer: HostAnswer, call_times: tuple[datetime, datetime]) -> HostFacts:
-    """Return a host's facts; `call_times` are start and end of the call.
-
-    Raises:
-        HostError: there is no valid answer, a program is missing, or a frozen facility conflicts.
-    """
+    """Return a host's facts; `call_times` are start and end of the call."""
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
     facts = parse_facts(spec.id, answer.document)

@@ -44,8 +44,6 @@ class Family:
     """Systems that share package names.
 
     Attributes:
-        name: for people.
-        install: the command without the packages.
         packages: by program.
         origins: the source of packages outside the system's own, by package.
         without: the next step for programs without a package.
@@ -135,12 +133,7 @@ class Thing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One part's present and future state.
-
-    Attributes:
-        before: in words.
-        after: in words; empty for no change.
-    """
+    """One part's present and future state."""
 
     thing: Thing
     before: str
@@ -160,8 +153,6 @@ class Wanted:
     """The wanted state of a host.
 
     Attributes:
-        user: the inventory's login.
-        port: the inventory's SSH port.
         keys: public keys; one is enough unless `are_named`.
         are_named: whether a person named the keys, so all are needed.
         is_relay: whether MediaMTX will run.
@@ -185,8 +176,6 @@ class BareHostFacts:
     """A host's observed state.
 
     Attributes:
-        host: its answer.
-        logs_in: whether the inventory's user could log in.
         proves: whether it proved to be this inventory's.
         is_by_program: whether our program answered, so its needs are met.
     """
@@ -202,10 +191,8 @@ class Preparation:
     """The steps of a preparation, and what remains.
 
     Attributes:
-        steps: all parts, also unchanged ones.
         by_hand: manual work without which the host is not ready.
         notes: remarks that block nothing.
-        deeds: the automatic steps.
         lacks_key: whether the user needs a key that is unknown.
     """
 

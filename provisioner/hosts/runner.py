@@ -57,7 +57,6 @@ class HostCall:
     Attributes:
         request: for the on-host program; may contain secrets, never shown.
         files: contents under `files/`, by name.
-        artefact: a large file, sent as `files/artefact`.
         shares: whether the call may use and leave a shared connection.
         since: the group of calls that share a connection. After a change the group has the change's name, so the new
             connection proves that the host is reachable.
@@ -83,7 +82,6 @@ class ShellScript:
     """A text for a host's shell.
 
     Attributes:
-        text: its last line of output is the answer.
         as_root: whether root runs it, with sudo if needed.
     """
 
@@ -108,11 +106,7 @@ class HostAnswer:
     """A host's answer, or the failure as data.
 
     Attributes:
-        host: the id.
-        document: the answer.
         error: the reason without an answer.
-        hint: the next step, if known.
-        owner: the owner of an unproved host, if known.
         foreign: whether that is another owner, so the host cannot count as new.
         bare: whether it reported that it has no owner.
     """

@@ -23,7 +23,6 @@ class Unreachable:
 
     Attributes:
         cause: follows "could not be reached:".
-        hint: the next step.
     """
 
     cause: str
@@ -147,8 +146,6 @@ class SshRoute:
 
     Attributes:
         jump: `user@address:port`; empty without a jump host.
-        signed: whether the host has a certificate.
-        jump_signed: whether the jump host has a certificate.
     """
 
     jump: str = ""

@@ -84,11 +84,7 @@ class ContactsAccess:
 
     @property
     def unread(self) -> frozenset[str]:
-        """The facilities with invalid files.
-
-        Raises:
-            InventoryError: no part of the inventory is readable.
-        """
+        """The facilities with invalid files, or raise `InventoryError`."""
         owners = (owner.partition("/") for owner in self._read[1])
         return frozenset(name for kind, _, name in owners if kind == "facility")
 

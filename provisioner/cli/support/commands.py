@@ -41,7 +41,6 @@ def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]
 
 
 def _keep_flag(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    """Store a flag for the command that runs."""
     if value:
         ctx.meta[f"{__name__}.{param.name}"] = [True]
 

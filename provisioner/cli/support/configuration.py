@@ -108,7 +108,6 @@ class Configuration:
     """The environment, with the user's file for unset variables.
 
     Attributes:
-        caller: the environment alone.
         values: by variable; a database's URL may hold a password.
         wrong: why the file is not used; commands fail with it, help does not.
     """

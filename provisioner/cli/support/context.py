@@ -22,10 +22,7 @@ class Invocation:
 
     Attributes:
         chosen: the folder in `-i`, or `None`.
-        json: whether standard output is one JSON document.
-        env: the environment with the user's configuration file.
         markdown: whether to print a Markdown comment, for commands that have one.
-        verbose: whether to print each event, and all changes of plans.
     """
 
     chosen: Path | None
@@ -73,11 +70,7 @@ class Invocation:
                 refuse_tracked_link(path, self.named_inventory or Path())
 
     def refuse_inside(self, folder: Path | None) -> None:
-        """Refuse an output folder inside the inventory.
-
-        Raises:
-            UsageError: it is there.
-        """
+        """Refuse an output folder inside the inventory, or raise `UsageError`."""
         if folder is not None and self.named_inventory and folder.resolve().is_relative_to(self.inventory.resolve()):
             message = f"{folder} is inside the inventory {self.inventory}, which its files would make invalid"
             raise UsageError(message, hint="name a folder outside of it")

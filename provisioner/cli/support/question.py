@@ -104,12 +104,9 @@ def answer(
     kind: click.ParamType[str] = click.STRING,
     default: str | None = None,
 ) -> str:
-    """Ask for the value of a missing option.
+    """Ask for the value of a missing option, or raise `UsageError`.
 
     `subject` needs it, e.g. `a new facility`.
-
-    Raises:
-        UsageError: no person is present.
     """
     refuse_missing(invocation, subject, (option,))
     return str(click.prompt(question, type=kind, default=default, err=True))

@@ -156,7 +156,6 @@ class Underway:
 
     Attributes:
         stages: the innermost last.
-        calls: called hosts by operation.
         wave: the hosts of a run's waves together; `None` between waves.
         waves: hosts of each unfinished wave.
     """

@@ -43,12 +43,7 @@ def session_of(invocation: Invocation) -> Session:
 
 
 def overview_of(invocation: Invocation) -> Overview:
-    """Return the inventory and its runs' evidence; warn without runs.
-
-    Raises:
-        InventoryError: the inventory cannot be read.
-        StateError: the history cannot be read.
-    """
+    """Return the inventory and its runs' evidence; warn without runs."""
     view = overview(invocation.inventory, invocation.env, now())
     if not view.evidence.runs:
         place = view.place.text

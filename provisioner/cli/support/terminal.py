@@ -66,7 +66,6 @@ class Terminal:
 
     Attributes:
         width: the terminal's columns; `None` for a file or a pipe.
-        color: click's: `False` for never, `None` by the stream.
     """
 
     width: int | None
@@ -117,7 +116,6 @@ class SafeStream:
     """A text stream that passes only what `shown` leaves.
 
     Attributes:
-        below: the real stream.
         before: called before each write, to clear the progress display.
         ends_with_reader: whether the command ends when its reader does, as with `| head`.
         failure: the first write error; the work continues.

@@ -60,7 +60,6 @@ def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int
     """Write an edit, unless dry run; print it and the next step.
 
     Raises:
-        LockedError, InventoryError: it cannot be written.
         UsageError: it cannot be committed; checked before writing, or reported after Git's refusal.
     """
     dry_run = writing.dry_run
@@ -123,11 +122,7 @@ def refuse_both(*, dry_run: bool, commits: bool) -> None:
 
 
 def committed(checkout: Checkout, edits: Iterable[FileEdit], written: str, message: str) -> str:
-    """Commit written edits; return the id.
-
-    Raises:
-        UsageError: Git refuses; the message says that the files (`written`) are written.
-    """
+    """Commit written edits; return the id; or raise `UsageError`."""
     try:
         return commit_files(checkout, {edit.path: edit.after for edit in edits}, message)
     except UsageError as error:

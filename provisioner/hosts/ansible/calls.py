@@ -53,11 +53,7 @@ class AnsibleRunner(OpenRunner):
         _close_all(self._plays)
 
     def expect(self, specs: Sequence[CallTarget]) -> None:
-        """Prepare for calls to these hosts, without a connection.
-
-        Raises:
-            HostError: there is no tmpfs for secrets.
-        """
+        """Prepare for calls to these hosts, without a connection; or raise `HostError`."""
         with self._lock:
             self._refuse_closed()
             new = [spec for spec in specs if not any(play.takes(spec) for play in self._plays)]
@@ -96,7 +92,6 @@ class AnsibleRunner(OpenRunner):
             self._close_done()
 
     def _give_calls(self, calls: Sequence[HostCall]) -> _Posted:
-        """Give each call to a waiting worker, or to a new play."""
         with self._lock:
             self._refuse_closed()
             plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}

@@ -127,7 +127,6 @@ def _wait_and_clean_up(pid: int, folder: Path) -> int:
 
 
 def _adopt_orphans() -> None:
-    """Adopt all orphaned processes below (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 

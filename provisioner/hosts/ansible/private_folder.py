@@ -25,12 +25,9 @@ _OWN_NAME = re.compile(r"provisioner-([0-9]{1,10})-([0-9]*)-.*", re.DOTALL)
 
 
 def make_private_folder(environment: Mapping[str, str]) -> Path:
-    """Create a folder of mode 0700 on tmpfs.
+    """Create a folder of mode 0700 on tmpfs, or raise `HostError`.
 
     The caller removes it. Folders of killed processes are removed first.
-
-    Raises:
-        HostError: this machine has no writable tmpfs that is safe from other users.
     """
     for candidate in (environment.get("XDG_RUNTIME_DIR", ""), *_SHARED):
         place = _checked_folder(candidate)

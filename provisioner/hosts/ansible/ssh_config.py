@@ -58,8 +58,6 @@ class SshFiles:
     Attributes:
         config: uses an open connection to a jump host if there is one.
         alone: connects to the jump host anew for each call, which explains failures.
-        known_hosts: the known keys of each host and jump host, by name.
-        jumps: the names of the jump hosts.
         over: the socket of the jump host's shared connection, by name of the host behind it.
     """
 
@@ -75,7 +73,6 @@ class OwnKey:
     """The one key for logins.
 
     Attributes:
-        path: its absolute path: the private key, or the public key if the agent has the private one.
         certificate: its certificate, if ssh does not find it by itself.
     """
 

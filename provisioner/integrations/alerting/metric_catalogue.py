@@ -49,7 +49,6 @@ class Metric:
     """One metric.
 
     Attributes:
-        help: Prometheus's help text.
         labels: beside `inventory`, which every series has.
         most: the most series, in words.
     """
@@ -197,7 +196,6 @@ class MetricSheet:
     """The samples of one inventory.
 
     Attributes:
-        inventory: a label of every series.
         metrics: all metrics, also those without samples.
     """
 
@@ -206,11 +204,7 @@ class MetricSheet:
     _samples: dict[str, dict[tuple[str, ...], float]] = field(default_factory=dict)
 
     def put(self, metric: Metric, value: float, **labels: str) -> None:
-        """Set a sample.
-
-        Raises:
-            ValueError: its labels are not those of the catalogue.
-        """
+        """Set a sample, or raise `ValueError`."""
         if metric not in self.metrics or tuple(labels) != metric.labels:
             raise ValueError(f"{metric.name} has the labels {metric.labels}, not {tuple(labels)}")
         # Labels that are equal after cleaning count once: Prometheus refuses a file with duplicates.

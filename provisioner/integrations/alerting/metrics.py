@@ -38,11 +38,7 @@ NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RecordedLook:
-    """A recorded verification.
-
-    Attributes:
-        whole: whether it covers the whole inventory.
-    """
+    """A recorded verification."""
 
     started: datetime
     finished: datetime
@@ -129,7 +125,6 @@ def _put_counts(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
 
 
 def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
-    """Put each path's state; above the limit leave out up paths first."""
     rows = list(rows)
     series_left = sheet.series_left - 2
     published = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, series_left)]
@@ -208,15 +203,11 @@ class AgentView:
     """An agent's state.
 
     Attributes:
-        leads: whether it has the lease.
         state: the state of the branch's newest commit; empty if unknown.
-        cause: why that commit is not reached.
-        since: the start of that state.
         looked: the last answer of the remote, if any.
         hosts_looked: the last look at hosts, if any.
         reached_at: the time of the last reached commit.
         drifted: the worst impact of drift, by host.
-        failures: failed rounds since the agent's start.
     """
 
     inventory: str

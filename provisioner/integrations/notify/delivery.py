@@ -79,9 +79,6 @@ class Outgoing:
 
     Attributes:
         delivery: the notice's id, the same for each attempt.
-        document: for a webhook.
-        letter: for a mail.
-        alerts: for an Alertmanager.
     """
 
     receiver: Receiver
@@ -111,13 +108,10 @@ def post(
     authorities: str = "",
     named: Collection[str] | None = None,
 ) -> int:
-    """Post a JSON body; return the status code.
+    """Post a JSON body; return the status code; or raise `ReachError`.
 
     The inventory's validation checked the address. The server may be silent for `seconds`. Empty `authorities`
     means the usual CA certificates. Hosts in `named` may have any address; `None` allows all addresses.
-
-    Raises:
-        ReachError: the server did not accept it.
     """
     request = Request("POST", url, body, headers, login, named=named)
     return successful_answer(
@@ -142,11 +136,7 @@ def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Map
 
 
 def deliver(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
-    """Send a notice.
-
-    Raises:
-        ReachError: the receiver is unreachable or refused the notice.
-    """
+    """Send a notice, or raise `ReachError`."""
     match outgoing.receiver.kind:
         case ReceiverKind.WEBHOOK:
             return _deliver_to_webhook(outgoing, patience)

@@ -254,12 +254,9 @@ def cause_words(cause: Cause, say: Translator) -> str:
 
 
 def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: datetime, delivery: str) -> EmailMessage:
-    """Return a letter as a mail.
+    """Return a letter as a mail, or raise `ValueError`.
 
     `delivery` is the notice's id, the same for each attempt.
-
-    Raises:
-        ValueError: an address is invalid.
     """
     mail = EmailMessage(policy=SMTP)
     mail["From"] = _parsed_address(sender)
@@ -275,11 +272,7 @@ def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: dat
 
 
 def _parsed_address(text: Secret) -> Address:
-    """Parse a plain address.
-
-    Raises:
-        ValueError: it is invalid, or has other text beside it.
-    """
+    """Parse a plain address, or raise `ValueError`."""
     if not _PLAIN_ADDRESS.fullmatch(text.reveal()):
         raise ValueError("it is no plain e-mail address")
     return Address(addr_spec=text.reveal())

@@ -40,7 +40,6 @@ class LastNotice:
     Attributes:
         scope: the receiver's role then; another role's knowledge does not count.
         known: troubles by key of the path or host.
-        alerts: labels of active alerts.
     """
 
     scope: str = ""
@@ -70,9 +69,6 @@ class NewsItem(WithFinding):
         finding: the fault; if ended, the facility or host with the former cause. Evidence only for receivers
             who may see a site's network.
         first: the date of its first night.
-        provinces: of its paths.
-        facilities: of its paths.
-        carriers: of its paths.
         hosts: the relays of its paths.
     """
 
@@ -106,9 +102,7 @@ class NightNews:
 
     Attributes:
         counts: the receiver's paths by verdict.
-        turns: their changes.
         items: present and ended faults; empty for receivers of numbers only.
-        provinces: the numbers by province.
         left: notified paths and devices that left the inventory or this receiver's part.
         notified: the troubles that the receiver knows of after this notice.
     """

@@ -71,7 +71,6 @@ class NightReport:
 
     Attributes:
         run: empty if it could not be recorded.
-        at: the end of its verification.
         sights: measured paths, and faults of hosts and devices themselves.
         silent: keys of paths without a result: not asked for, or in a maintenance window.
         unasked: hosts of the inventory that were not asked.
@@ -110,7 +109,6 @@ class NightReport:
 
     @cached_property
     def _facilities(self) -> frozenset[str]:
-        """The facilities with a path, from the paths' names."""
         names = (*self.silent, *(item.name for item in self.sights if item.is_path))
         return frozenset(parts[1] for name in names if len(parts := name.split("/")) > 1)
 
@@ -132,14 +130,9 @@ def night_of(
 ) -> NightReport:
     """Convert a verification's document for notices.
 
-    Args:
-        document: the verification.
-        carriers: those with paths, by host.
-        inventory: its id.
-        run: the recorded run.
-        listed: keys of the inventory's paths; those not verified are silent.
-        drifted: hosts with drift from another comparison; `None` takes the verification's.
-        since: returns the recorded start of a path's verdict, if known.
+    `carriers` are those with paths, by host. `listed` are keys of the inventory's paths; those not verified are silent.
+    `drifted` are hosts with drift from another comparison; `None` takes the verification's. `since` returns the
+    recorded start of a path's verdict, if known.
     """
     path_items = [_of_path(path, since) for path in document.paths]
     visited = {host.host for host in document.hosts}

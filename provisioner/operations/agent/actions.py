@@ -69,10 +69,7 @@ class RunEnded:
     """Result of an agent's run.
 
     Attributes:
-        run: its id; empty if none began.
-        failure: the failure, or empty.
         postponed: a passing reason for an incomplete run, or empty.
-        worst: the failed hosts.
     """
 
     run: str = ""
@@ -86,9 +83,6 @@ def unfinished_run(folder: StateFolder, now: datetime) -> tuple[UnfinishedRun, U
     """Return the unfinished run, if any, and its owner.
 
     A killed run of another owner does not count: the next apply ends it.
-
-    Raises:
-        StateError: the history does not answer.
     """
     try:
         last = unfinished(folder, proved=False)
@@ -102,12 +96,7 @@ def unfinished_run(folder: StateFolder, now: datetime) -> tuple[UnfinishedRun, U
 
 
 def finish_run(session: Session, stop: Callable[[], bool]) -> RunEnded:
-    """Resume an agent's run; abort it if the program has changed.
-
-    Raises:
-        StateError: the history does not answer, or does not match the vault's key.
-        SecretsError, InventoryError: as for any command.
-    """
+    """Resume an agent's run; abort it if the program has changed."""
     try:
         return ended(resume(session, RunOptions(stop=stop)))
     except StalePlanError:
@@ -172,11 +161,7 @@ def _counts_as_failed(result: HostResult) -> bool:
 
 
 def run_of(folder: StateFolder, commit: str) -> str:
-    """Return the agent's last run that applied a commit, or empty.
-
-    Raises:
-        StateError: the history does not answer.
-    """
+    """Return the agent's last run that applied a commit, or empty."""
     history = find_history(folder)
     if history is None:
         return ""
@@ -276,11 +261,7 @@ class CommitReports:
         self._teller: threading.Thread | None = None
 
     def tell(self) -> None:
-        """Send open reports; those to the forge run in the background.
-
-        Raises:
-            StateError: the history does not answer.
-        """
+        """Send open reports; those to the forge run in the background."""
         self._settle()
         rows = [row for row in reversed(read_commit_states(self._place)) if row.due]
         self._push_notes([row for row in rows if NOTES in row.due][:_MOST_TOLD])
@@ -290,11 +271,7 @@ class CommitReports:
             self._teller.start()
 
     def finish(self, seconds: float) -> None:
-        """Wait for the forge with a limit; record its reports.
-
-        Raises:
-            StateError: the history does not answer.
-        """
+        """Wait for the forge with a limit; record its reports."""
         if self._teller is not None:
             self._teller.join(seconds)
         self._settle()
@@ -360,11 +337,7 @@ def open_session(session: Session) -> Iterator[Session]:
 
 
 def look_at_hosts(session: Session, inventory: str) -> PlannedLook:
-    """Plan all hosts of a session; another inventory's id is invalid.
-
-    Raises:
-        StateError: the history does not answer.
-    """
+    """Plan all hosts of a session; another inventory's id is invalid."""
     try:
         inventory_id = session.inventory.settings.id
         if inventory_id != inventory:
@@ -464,12 +437,7 @@ def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
 
 
 def _pushed_plan(branch: FollowedBranch, session: Session) -> Saved | None:
-    """Return the remote's plan for this content if its seal is valid.
-
-    Raises:
-        NoticeError: the remote was not reached.
-        UsageError: Git cannot run.
-    """
+    """Return the remote's plan for this content if its seal is valid."""
     reference = plan_reference(session)
     if not branch.pushed(reference):
         return None

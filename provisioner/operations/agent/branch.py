@@ -94,7 +94,6 @@ class CommitVerdict:
     """Verdict on a commit's signature.
 
     Attributes:
-        signer: the key's owner; empty if invalid.
         objection: the reason, as words after the commit's id; empty if valid.
     """
 

@@ -85,7 +85,6 @@ class Tip:
     """The newest commit of the branch.
 
     Attributes:
-        line: its relation to the reached commit.
         objection: why a required signature is invalid, or empty.
     """
 
@@ -99,7 +98,6 @@ class CommitRecord:
     """The record of a commit.
 
     Attributes:
-        cause: why it is not reached; `reason` says it in a sentence.
         rules: the digest of the configuration that refused it.
     """
 
@@ -134,9 +132,6 @@ class HostsLook:
     Attributes:
         invalid: why the commit's content permits no plan, or empty.
         closed: why no plan is possible now, for other reasons, or empty.
-        changes: drift by host.
-        objections: reasons not to apply the plan.
-        lacking: missing approvals, in words.
     """
 
     invalid: str = ""
@@ -157,19 +152,10 @@ class Situation:
     """Everything that a decision depends on.
 
     Attributes:
-        leads: whether this agent has the lease.
         tip: the branch's newest commit; `None` if missing, or the remote was not reached.
-        reached: the last reached commit, or empty.
-        known: the record of the tip.
-        rules: the digest of the agent's configuration.
         goes_back: whether the tip may be behind the reached commit, or unrelated.
         corrects: impacts of drift that the agent corrects.
-        run: the owner of an unfinished run.
-        is_due: whether to read hosts.
-        again: whether to retry a failed commit.
-        look: this round's result of reading hosts, or `None`.
         applied: whether the tip was applied in this round, with its `failure` or passing obstacle (`postponed`).
-        corrected: whether drift was corrected in this round.
         stuck: hosts whose correction was rolled back; people decide.
         doubt: why the reached commit's signature is invalid now, or empty.
     """
@@ -195,12 +181,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class AgentStep:
-    """The next step.
-
-    Attributes:
-        cause: why no commit is applied; `reason` says it in a sentence.
-        hosts: hosts to apply, to correct or to report.
-    """
+    """The next step."""
 
     act: Act
     commit: str = ""
@@ -222,7 +203,6 @@ def decide(now: Situation) -> AgentStep:
 
 
 def _step_to_tip(now: Situation, tip: Tip) -> AgentStep:
-    """Return the step towards the tip, or towards the reached commit."""
     record = now.known
     if record is not None and record.state is CommitState.REACHED and tip.line is Line.SAME:
         return _step_on_drift(now, tip.commit)
@@ -247,7 +227,6 @@ def _unless_cut_off(now: Situation, tip: Tip) -> AgentStep:
 
 
 def _refusal(now: Situation, tip: Tip) -> AgentStep | None:
-    """Return the refusal of a tip, if it is new."""
     cause, reason = None, ""
     if tip.objection:
         cause, reason = CommitCause.SIGNATURE, tip.objection
@@ -271,7 +250,6 @@ def _is_refused_for_good(now: Situation) -> bool:
 
 
 def _step_by_facts(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
-    """Return the step towards a permitted commit, from hosts' facts."""
     if look.invalid:
         return AgentStep(Act.REFUSE, tip.commit, CommitCause.INVENTORY, look.invalid)
     if look.is_clean:
@@ -315,7 +293,6 @@ def _after_failure(now: Situation, tip: Tip) -> AgentStep:
 
 
 def _step_on_drift(now: Situation, commit: str) -> AgentStep:
-    """Return the step for hosts that should match a reached commit."""
     if not commit or now.doubt:
         return AgentStep(Act.REPORT, commit, CommitCause.SIGNATURE, now.doubt) if commit else AgentStep(Act.REST)
     look = now.look

@@ -70,9 +70,6 @@ class RoundEnd:
 
     Attributes:
         drifted: impacts of drift by host, the worst last.
-        proof: this round's verification, if any.
-        problems: failures of side tasks.
-        looked: whether hosts were read.
     """
 
     step: AgentStep
@@ -121,13 +118,9 @@ class AgentRounds:
         self._clock = clock
 
     def round(self, *, due: bool, again: bool = False) -> RoundEnd:
-        """Do a round.
+        """Do a round, or raise `UsageError`.
 
         `due` forces a read of hosts; `again` retries a failed commit.
-
-        Raises:
-            StateError: the history does not answer.
-            UsageError: a file of the configuration cannot be read.
         """
         trusted = believed(self.settings)
         rows = {row.commit: row for row in read_commit_states(self.place)}
@@ -154,7 +147,6 @@ class AgentRounds:
         return self._take_steps(now, work)
 
     def _take_steps(self, now: Situation, work: _Work) -> RoundEnd:
-        """Take steps until one ends the round; return its end."""
         drifted: dict[str, tuple[Impact, ...]] = {}
         step = AgentStep(Act.REST)
         try:
@@ -214,7 +206,6 @@ class AgentRounds:
         return self.branch.newer(remembered, recorded) if self.branch.has(remembered) else remembered
 
     def _fetch_tip(self, work: _Work) -> str:
-        """Return the branch's newest commit, or empty."""
         try:
             commit = self.branch.fetch()
         except NoticeError as error:
@@ -254,7 +245,6 @@ class AgentRounds:
                 raise ValueError(f"{step.act} ends a round")
 
     def _plan_commit(self, commit: str, work: _Work) -> PlannedLook:
-        """Plan a commit on its hosts, without a change."""
         self._close(work)
         try:
             work.session = self._session(commit)
@@ -415,7 +405,6 @@ class AgentRounds:
 
 
 def _correctable_impacts(looked: PlannedLook) -> frozenset[Impact]:
-    """Return impacts of drift that the inventory's policy corrects."""
     if looked.planned is None or looked.session is None:
         return frozenset()
     return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)
@@ -441,6 +430,5 @@ def _plan_parts(work: _Work) -> tuple[Session, Planned, Saved]:
 
 
 def _not_laid_out(error: ProvisionerError) -> HostsLook:
-    """Return whether a failed checkout is the commit's fault or the machine's."""
     is_its_own = isinstance(error, UsageError)
     return HostsLook(invalid=error.message) if is_its_own else HostsLook(closed=error.message)

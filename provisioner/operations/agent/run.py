@@ -198,7 +198,6 @@ class Agent:
         self._notice.status(error.message)
 
     def _mention(self, line: str) -> None:
-        """Report a line unless it repeats the last one."""
         if line != self._said:
             self._said = line
             self.tell(line)

@@ -55,18 +55,14 @@ class AgentSettings:
     Attributes:
         inventory: its id; commits with another inventory are refused.
         folder: the inventory's folder in the repository; empty for the top.
-        signers: the file of allowed signers.
         each: whether each new commit must be signed, or only the newest.
         goes_back: whether the branch may go behind the reached commit, or be rewritten.
         remote_every, hosts_every: seconds between reads of remote and hosts.
-        proof_deadline: seconds for the verification after an apply.
         notes: whether to push commits' states as Git notes.
         listen: the address for metrics and webhook, or empty.
-        webhook_secret: the file with its secret; `None` for no webhook.
         ssh_key, known_hosts: files for a remote over SSH.
         git_user, git_token: name and password file for a remote over HTTP.
         forge, forge_token: the forge to report to, if any, and the file with its token.
-        name: the commit status's name.
     """
 
     inventory: str

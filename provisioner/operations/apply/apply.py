@@ -111,12 +111,7 @@ def apply_plan(
 
 
 def _refuse_by_policy(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], options: RolloutOptions) -> None:
-    """Refuse a plan that policy refuses now, whatever its review said.
-
-    Raises:
-        PolicyError: with the first reason.
-        StalePlanError: it is refused and stale.
-    """
+    """Refuse a plan that policy refuses now, whatever its review said."""
     refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
     if refused:
         more = f" (and {counted(len(refused) - 1, 'more reason')})" if len(refused) > 1 else ""
@@ -175,7 +170,6 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
         LockedError: another process carries it out.
         PolicyError: people approved it, and a later run took it back.
         StalePlanError: the inventory, the templates or this program have changed since.
-        StateError: the history does not answer.
     """
     with _last_unfinished(session) as (last, lease):
         last.refuse_other(session.basis({}))
@@ -217,7 +211,6 @@ def abort(session: Session) -> Applied:
     Raises:
         UsageError: no run is unfinished.
         LockedError: another process carries it out.
-        StateError: the history does not answer.
     """
     with _last_unfinished(session, proved=False) as (last, _):
         return _aborted(session, last)
@@ -289,7 +282,6 @@ def _not_started_result(host: str) -> HostResult:
 
 
 def _of_some(session: Session, applied: Applied) -> Applied:
-    """Add the hosts outside a resumed run to its result."""
     hosts = session.state.hosts.keys() - {result.host for result in applied.results}
     return replace(applied, left_out=tuple(sorted(hosts)))
 

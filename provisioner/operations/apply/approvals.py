@@ -68,8 +68,6 @@ class ApprovalFiles:
 
     Attributes:
         folder: `None` if it is missing.
-        files: the approvals by file name.
-        odd: other files, with the reason.
     """
 
     folder: Path | None = None
@@ -82,9 +80,7 @@ class ApprovalRequest:
     """An approval to sign.
 
     Attributes:
-        person: the approver's id.
         roles: all of the person's if empty.
-        at: the signed time.
     """
 
     person: str
@@ -186,11 +182,6 @@ def refuse_unapproved(
 
 
 def _runs_approved_for(session: Session, meaning: str) -> tuple[Run, ...]:
-    """Return the runs that used approvals of a plan with this meaning.
-
-    Raises:
-        StateError: the history does not answer, or is damaged.
-    """
     history = find_history(state_folder_of(session.environment, session.inventory.settings.id))
     if history is None:
         return ()
@@ -288,7 +279,6 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
     Raises:
         UsageError: there is no such approver, or not with these roles; or the plan changes nothing.
         PolicyError: policy refuses the plan, so no approval lets it be applied.
-        InventoryError: the inventory cannot be read.
     """
     entries = _approver_entries(session, request.person)
     allowed_roles = {role for entry in entries for role in entry.roles}

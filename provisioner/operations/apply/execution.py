@@ -69,19 +69,8 @@ def carry_out(
 ) -> Applied:
     """Roll out with a journal and silences, and record the result.
 
-    No further host starts once the run's lease is lost.
-
-    Args:
-        session: the session.
-        run: the run.
-        jobs: its hosts.
-        intent: all that it will do.
-        options: its options.
-        lease: from `carried_out_here`.
-        not_started: results of hosts that it does not start.
-        progress: of a resumed run.
-        frozen: frozen facilities among the chosen; `None` for all.
-        silences: by receiver, those made before it was killed.
+    No further host starts once the run's `lease` is lost. `not_started` are results of hosts that it does not start.
+    `progress` and `silences` (by receiver) are those of a resumed run. `frozen` is `None` for all frozen facilities.
     """
     rollout = replace(options.rollout, who=who_text(run.who))
     expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
@@ -116,12 +105,7 @@ def carry_out(
 
 @contextmanager
 def carried_out_here(session: Session, run: str) -> Iterator[TakenLease]:
-    """Hold a run's lease.
-
-    Raises:
-        LockedError: another process carries it out.
-        StateError: the history does not answer.
-    """
+    """Hold a run's lease, or raise `LockedError`."""
     with run_lease(keyed_state_folder(session), run, this_process(session.environment, datetime.now(UTC))) as lease:
         yield lease
 
@@ -243,7 +227,6 @@ def end_killed_runs(session: Session, facts: Mapping[str, HostFacts]) -> tuple[C
 
 
 def _has_ended(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> bool:
-    """Return whether a killed run's hosts were read and do not wait."""
     if last.is_paused or datetime.now(UTC) - last.heard < SILENT:
         return False
     hosts = [host for host in _hosts_of(last) if host in session.state.hosts]

@@ -169,12 +169,7 @@ def attended(journal: Journal, watcher: CallsWatcher | None) -> Journal:
 
 
 def keyed_state_folder(session: Session) -> StateFolder:
-    """Return the history's location and keys; opens the vault.
-
-    Raises:
-        SecretsError: the vault cannot be opened.
-        StateError: the signing key is set but unusable.
-    """
+    """Return the history's location and keys; opens the vault; or raise `StateError`."""
     inventory = session.inventory.settings.id
     keys = record_keys(session.secrets.digest_key, session.environment, inventory)
     return replace(state_folder_of(session.environment, inventory), keys=keys)

@@ -80,7 +80,6 @@ class RunOptions:
     """Options of a run.
 
     Attributes:
-        approval: the caller's words for the record.
         folder: the folder of signed approvals; `None` for the inventory's.
     """
 
@@ -140,10 +139,7 @@ class Applied(RunEnd):
     """A run's result.
 
     Attributes:
-        plan: the applied plan's digest.
-        warnings: failed side tasks.
         closed: earlier killed runs, ended now.
-        approvals: those of the applied plan.
     """
 
     plan: str = ""
@@ -210,8 +206,6 @@ class Unfinished:
     """A run that was killed, interrupted or paused.
 
     Attributes:
-        heard: the time of its last step.
-        kept: whether it was paused or interrupted, so somebody may resume it.
         silences: by receiver, its silences that did not end.
     """
 
@@ -248,13 +242,9 @@ class Unfinished:
 
 
 def unfinished(folder: StateFolder, *, proved: bool = True) -> Unfinished:
-    """Return the last unfinished run that changes hosts.
+    """Return the last unfinished run that changes hosts, or raise `UsageError`.
 
     With `proved` its first entry and journal must match the vault's key, since a resumed run follows its journal.
-
-    Raises:
-        UsageError: no run is unfinished.
-        StateError: the history does not answer, or is damaged.
     """
     history, log = open_history(folder), EventLog(folder)
     try:
@@ -278,7 +268,6 @@ def refuse_rolled_back(folder: StateFolder, last: Unfinished) -> None:
 
     Raises:
         PolicyError: it names that run.
-        StateError: the history does not answer, or is damaged.
     """
     if not last.run.approvals:
         return
@@ -296,11 +285,7 @@ def refuse_rolled_back(folder: StateFolder, last: Unfinished) -> None:
 
 
 def proved_unfinished(folder: StateFolder) -> tuple[Unfinished, ...]:
-    """Return all unfinished runs proved with the vault's key.
-
-    Raises:
-        StateError: the history does not answer.
-    """
+    """Return all unfinished runs proved with the vault's key."""
     history = find_history(folder)
     if history is None:
         return ()

@@ -50,8 +50,6 @@ class PlanCheck:
     """A reviewed plan, compared with one made now.
 
     Attributes:
-        digest: the reviewed plan's.
-        planned: the plan made now.
         moved: differences, as host (empty for all) and words.
         saved: the reviewed plan; `None` if only its digest is known.
     """

@@ -139,7 +139,6 @@ class ToSilence:
     Attributes:
         alerts: by host, alerts about paths that its change cuts.
         servers: the Alertmanagers, each with the hosts it may know.
-        warnings: why an Alertmanager is left out.
         former: by receiver, silences made before the run was killed.
     """
 
@@ -154,13 +153,7 @@ NOTHING: Final = ToSilence()
 
 
 class Silencer:
-    """A run's journal that also makes silences at its steps.
-
-    Args:
-        journal: stores the steps.
-        wanted: the silences.
-        renewed_s: seconds between renewals.
-    """
+    """A run's journal that also makes silences at its steps."""
 
     def __init__(self, journal: Journal, wanted: ToSilence, *, renewed_s: float = _RENEWED_S) -> None:
         self._journal, self._wanted, self._renewed_s = journal, wanted, renewed_s
@@ -278,7 +271,6 @@ class Silencer:
             self._warn("", outlasting(f"internal error ({type(error).__name__})"))
 
     def _keep_silences(self) -> None:
-        """End former silences, renew, end those of finished hosts, finally all."""
         for server, _ in self._wanted.servers:
             self._end_silences(server, self._wanted.former.get(server.receiver, ()))
         renew_at_s = time.monotonic() + self._renewed_s
@@ -556,6 +548,5 @@ def _servers_and_warnings(
 
 
 def _may_know(receiver: Receiver, relay: HostSpec) -> bool:
-    """Return whether a receiver may know all that a relay serves."""
     scope = ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
     return scope.sees(Matter.STATUS, Whereabouts(carriers=frozenset(relay.carriers)))

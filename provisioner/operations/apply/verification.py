@@ -65,7 +65,6 @@ class Recalled:
     """Path memories of earlier verifications, by path name.
 
     Attributes:
-        reason: why they are unreadable, or empty.
         unread: number of memories that this program did not write.
     """
 
@@ -147,7 +146,6 @@ def proved_by_change(
 
 
 def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
-    """Return whether a host may have changed without facts of it."""
     if operation is Operation.ROLLBACK:
         return outcome not in {HostOutcome.NOT_STARTED, HostOutcome.UNCHANGED}
     return outcome in {HostOutcome.APPLIED, HostOutcome.UNREACHABLE, HostOutcome.ROLLBACK_FAILED}
@@ -197,7 +195,6 @@ def _is_counted(verdict: PathVerdict) -> bool:
 
 
 def _is_proved(verdict: PathVerdict) -> bool:
-    """Return whether a path was up to the monitoring centre."""
     is_up = verdict.without_window is Verdict.UP and verdict.level == HIGHEST.number
     return is_up and verdict.checked_at is not None
 

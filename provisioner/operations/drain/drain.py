@@ -43,7 +43,6 @@ class SiteProof:
     """Verification of a site over the new relay.
 
     Attributes:
-        reached: whether its tunnel to the new relay works.
         worse: paths that are worse than over the old relay, with the cause.
         not_up: paths not up at either relay.
     """
@@ -105,21 +104,13 @@ def waves_of_sites(paths: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
 
 
 def write_all(root: Path, edits: Iterable[FileEdit]) -> None:
-    """Write edits one by one; a failure leaves the earlier ones.
-
-    Raises:
-        LockedError, InventoryError: a file cannot be written.
-    """
+    """Write edits one by one; a failure leaves the earlier ones."""
     for edit in edits:
         edit.write(root)
 
 
 def put_back(root: Path, edits: Iterable[FileEdit]) -> None:
-    """Restore files to their text before edits, unless edited since.
-
-    Raises:
-        InventoryError: a file cannot be written.
-    """
+    """Restore files to their text before edits, unless edited since."""
     for edit in edits:
         if edit.before is not None:
             try:
@@ -133,7 +124,6 @@ def plan_of_relay(session: Session, relay: str, may_cut: Collection[str], allow:
 
     Raises:
         PolicyError: it is refused, would cut other readers, or another inventory owns the relay.
-        HostError: the relay cannot be read.
     """
     planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
     planned.refuse_host(relay)
@@ -148,7 +138,6 @@ def plan_letting_go(
 
     Raises:
         PolicyError, HostError: as `plan_of_relay`; the files are restored.
-        LockedError, InventoryError: a file cannot be written.
     """
     session = sessions()
     root = session.root
@@ -164,11 +153,7 @@ def plan_letting_go(
 def prove(
     session: Session, facilities: Collection[str], relay: str, options: VerifyOptions
 ) -> tuple[dict[str, SiteProof], str]:
-    """Verify sites over both relays; return proofs and a recording failure.
-
-    Raises:
-        InventoryError, SecretsError, RenderError, UsageError: as for any verification.
-    """
+    """Verify sites over both relays; return proofs and a recording failure."""
     limit = Limit({"facility": frozenset(facilities)})
     result = verify_with_memory(session, limit, options)
     unrecorded = ""
@@ -254,13 +239,7 @@ class DrainTerms:
 
 @dataclass
 class DrainOutcome:
-    """Result of a drain call: last progress, first edits, applies in order.
-
-    Attributes:
-        proofs: each site's last proof.
-        moved: the sites removed from the old relay.
-        refusal: why a later step was not taken.
-    """
+    """Result of a drain call: last progress, first edits, applies in order."""
 
     look: DrainLook
     begun: DrainEdits

@@ -27,18 +27,13 @@ class DrainLook:
     """Progress of a drain; a facility is in one group at most.
 
     Attributes:
-        order: the relays.
-        planned: the plan of both relays.
         unsigned: the parties still have to sign the successor.
         waiting: the new relay does not have the signed successor yet.
         unseen: the new relay never heard the gateway: its package is not installed, or it is off.
         both: both relays and the gateway are connected; pictures are to be proved.
         leaving: the files name the new relay, but the old one still has it.
-        paths: number of paths at the old relay, by facility.
-        viewers: live readers at the old relay, by path.
         held: frozen facilities of which the old relay has something.
         address: the new relay's tunnel address for readers.
-        port: its RTSP port, or RTSPS if it requires encryption.
     """
 
     request: DrainRequest
@@ -70,8 +65,6 @@ def look_at_drain(session: Session, request: DrainRequest, *, allow: Mapping[str
 
     Raises:
         UsageError: the relays are no pair.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
-        HostError: a relay cannot be read.
         PolicyError: another inventory owns a relay, or the new one was never applied.
     """
     refuse_pair(session.served, request)

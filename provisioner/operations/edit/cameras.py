@@ -30,8 +30,6 @@ class StreamRequest:
     """Contracted settings of a stream.
 
     Attributes:
-        codec: `None` means h264.
-        fps: frames a second, if agreed.
         rtsp_path: path and query of its RTSP address; empty for the make's own.
     """
 
@@ -56,7 +54,6 @@ class DeviceRequest:
     """Requested settings of a camera or recorder.
 
     Attributes:
-        values: the named fields, as in a facility file.
         serial: the serial number that it reports over ONVIF.
     """
 
@@ -96,12 +93,7 @@ def former_stream(key_path: KeyPath, old: Stream, values: Mapping[str, object], 
 
 
 def login_accepted(opened: OpenFacility, devices: Iterable[str], until: date) -> FileEdit:
-    """Return an edit that accepts devices' former logins until a day.
-
-    Raises:
-        UsageError: there is no such device.
-        InventoryError: the file cannot be edited, or would break a rule.
-    """
+    """Return an edit that accepts devices' former logins until a day."""
     value = Flow(old=Flow(login="vault"), until=until.isoformat())
     places = [key_path_of_device(opened.site, device)[0] for device in devices]
     return opened.edited(opened.text.with_values({(*key_path, _ACCEPT): value for key_path in places}))
@@ -112,7 +104,6 @@ def change_finished(edits: Edits, facility: str, device: str) -> FileEdit:
 
     Raises:
         UsageError: there is no such device, or no change of it is in progress.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     return opened.edited(opened.text.without(*_former_setting_paths(opened, device)))
@@ -123,7 +114,6 @@ def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> F
 
     Raises:
         UsageError: there is no such device, no change of it is in progress, or the day is over.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened, day = edits.open(facility), day_to_come(until, edits.today).isoformat()
     return opened.edited(
@@ -173,7 +163,6 @@ def camera_added(
 
     Raises:
         UsageError: the camera exists, or a required value is missing.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -219,7 +208,6 @@ def device_replaced(
 
     Raises:
         UsageError: there is no such device, no value was named, or no former stream can be accepted.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -255,11 +243,7 @@ def _device_changes(key_path: KeyPath, entry: Camera | Recorder, request: Device
 def _former_streams_edit(
     key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest, until: date
 ) -> dict[KeyPath, object]:
-    """Return the edit that accepts a request's former streams until a day.
-
-    Raises:
-        UsageError: no stream changes, or one is under change already.
-    """
+    """Return the edit that accepts a request's former streams until a day."""
     former: dict[KeyPath, object] = {}
     for stream, wanted in request.streams.items():
         old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None
@@ -278,7 +262,6 @@ def camera_moved(edits: Edits, facility: str, camera: str, request: DeviceReques
 
     Raises:
         UsageError: there is no such camera, or no value was named.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -305,7 +288,6 @@ def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
 
     Raises:
         UsageError: there is no such device, or a recorder has channels.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text

@@ -95,7 +95,6 @@ def added(edits: Edits, options: Mapping[str, object], *, identifier: str = "", 
 
 
 def _next_id(loaded: Loaded, province: str) -> str:
-    """Return the lowest unused id of a province, without retired ids."""
     owners = (owner.partition("/")[2] for owner in loaded.places.sources)
     return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))
 
@@ -124,23 +123,13 @@ def _namesake(loaded: Loaded, province: str, name: str) -> str:
 
 
 def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
-    """Return an edit that records the day of the contact's confirmation.
-
-    Raises:
-        InventoryError: the facility cannot be read, or would break a rule.
-        UsageError: there is no such facility.
-    """
+    """Return an edit that records the day of the contact's confirmation."""
     opened = edits.open(facility)
     return opened.edited(opened.text.with_values({("contact_confirmed_on",): day.isoformat()}))
 
 
 def surveyed(edits: Edits, facility: str, day: date, request: SurveyRequest) -> FileEdit:
-    """Return an edit that sets the survey; other findings stay.
-
-    Raises:
-        InventoryError: the facility cannot be read, or would break a rule.
-        UsageError: there is no such facility.
-    """
+    """Return an edit that sets the survey; other findings stay."""
     opened = edits.open(facility)
     fit = request["present"] if request["fit"] is None else request["fit"]
     counts: dict[str, object] = {"present": request["present"], "fit": fit, "missing": request["missing"]}
@@ -168,7 +157,6 @@ def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
 
     Raises:
         UsageError: it is protected, or the day is in the future.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -194,7 +182,6 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
 
     Raises:
         UsageError: `operating` is closed, or a day to prepare for is over.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     if not operating.is_carried:
         raise UsageError(f"{operating.value} is no opening", hint="open or preparing")
@@ -218,7 +205,6 @@ def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> File
 
     Raises:
         UsageError: it has another plan, or relay or LAN cannot be derived.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
@@ -293,7 +279,6 @@ def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> 
 
     Raises:
         UsageError: there is no such relay, the facility has no plan, or another carrier cannot follow at once.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -341,13 +326,9 @@ def backup_beside(plan: ConnectionPlan, carrier: str, relay: str) -> dict[str, s
 
 
 def succeeded(edits: Edits, facility: str) -> FileEdit:
-    """Return an edit that makes the successor the plan.
+    """Return an edit that makes the successor the plan, or raise `UsageError`.
 
     The next apply removes it from the old carrier.
-
-    Raises:
-        UsageError: it has no successor, or one that is not agreed.
-        InventoryError: the facility cannot be read, or would break a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text

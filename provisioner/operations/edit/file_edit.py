@@ -93,7 +93,6 @@ class FileEdit:
 
     Attributes:
         before: its present content; `None` for a new file.
-        warnings: new warnings of the inventory.
         sign_offs: stale sign-offs; until the parties sign anew, hosts keep their state.
     """
 
@@ -119,12 +118,7 @@ class FileEdit:
         return tuple("…" if line.startswith("@@") else line for line in lines if not line.startswith(("---", "+++")))
 
     def write(self, root: Path) -> None:
-        """Write the file if it changes.
-
-        Raises:
-            LockedError: somebody else has written it meanwhile.
-            InventoryError: it cannot be written.
-        """
+        """Write the file if it changes, or raise `LockedError`."""
         if not self.changed:
             return
         if self.before is None and os.path.lexists(self.path):
@@ -137,12 +131,7 @@ class FileEdit:
 
 @dataclass(frozen=True, slots=True)
 class EditsOfMany:
-    """Edits of several facilities at once.
-
-    Attributes:
-        edits: the valid ones, each with its warnings.
-        refused: errors of the others, by facility.
-    """
+    """Edits of several facilities at once."""
 
     edits: tuple[FileEdit, ...]
     refused: Mapping[str, tuple[Problem, ...]]
@@ -193,12 +182,7 @@ class Edits:
         return checked_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
 
     def open(self, facility: str) -> OpenFacility:
-        """Open a facility for an edit.
-
-        Raises:
-            UsageError: there is no such facility.
-            InventoryError: it cannot be read.
-        """
+        """Open a facility for an edit."""
         loaded = self.load()
         site = facility_named(loaded, facility)
         return OpenFacility(self, loaded, site, text_of_file(facility_file(self.root, site)))
@@ -224,12 +208,7 @@ class OpenFacility:
 
 
 def facility_named(loaded: Loaded, name: str) -> Facility:
-    """Return the facility of an id.
-
-    Raises:
-        InventoryError: its file, or the inventory's, is invalid.
-        UsageError: it does not exist.
-    """
+    """Return the facility of an id, or raise `UsageError`."""
     if loaded.frame and name in loaded.outlines:
         return loaded.facility(name)
     if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
@@ -303,7 +282,6 @@ def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
     The device is a recorder, or a camera with its own address.
 
     Raises:
-        InventoryError: the facility's file, or the inventory's, is invalid.
         UsageError: it does not exist, or is a recorder's channel, whose login is the recorder's.
     """
     site, slash, device = name.partition("/")

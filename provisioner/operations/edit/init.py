@@ -151,12 +151,9 @@ class Beginning:
 
     Attributes:
         scheme: the list of province slugs.
-        carriers: carriers' names by id.
         provinces: the carrier that serves each province, by slug.
-        source, since: the document that designates the carriers, and the first day.
         management_networks: sources of SSH to the hosts.
         relays: the first relays, at least one a carrier.
-        version, artefact, sha256: MediaMTX's version, source and checksums.
     """
 
     id: str
@@ -256,7 +253,6 @@ class NewPlaces:
     """Locations of a new inventory and of a person's own files.
 
     Attributes:
-        root: the inventory's folder; new, or empty.
         password: the vault's password file; an existing one is used.
         configuration: the person's configuration file; written if missing.
     """
@@ -272,7 +268,6 @@ class NewInventory:
 
     Attributes:
         settings: lines to add to an existing configuration file.
-        repository: whether a Git repository was made.
         commit: the first commit; empty if Git does not know the user.
     """
 
@@ -490,7 +485,6 @@ def _refuse_password(places: NewPlaces) -> None:
 
 
 def _write_draft(draft: Path, root: Path, beginning: Beginning, today: date) -> tuple[str, ...]:
-    """Write the files in a draft folder, checked, with the lock."""
     files = first_files(beginning) | {".gitattributes": ATTRIBUTES, ".gitignore": IGNORED}
     for name, text in files.items():
         (draft / name).parent.mkdir(exist_ok=True)

@@ -64,7 +64,6 @@ class OwnKeyRequest:
 
     Attributes:
         port: the UDP port for the next key; 0 if not named.
-        leaves: facilities that need not have moved.
     """
 
     relay: str
@@ -122,9 +121,6 @@ def key_changes_written(
 
     An end replaces the present key by the next one in one write: from then on the file names the new pair, whatever
     else was written.
-
-    Raises:
-        InventoryError: a file cannot be edited, or together they break a rule.
     """
     loaded = edits.load()
     changed = []
@@ -341,7 +337,6 @@ def set_gateway_key(
 
 
 def _keys_of_peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
-    """Yield each peer's name and public key."""
     if loaded.frame is not None:
         lock = loaded.frame.allocations
         for hosts in (lock.relays, lock.centres):
@@ -363,7 +358,6 @@ def keyed_host(edits: Edits, host: str) -> KeyedHost:
     """Return the host of an id; its vault does not matter.
 
     Raises:
-        UsageError: there is no such host.
         InventoryError: the inventory is invalid, or the host is identified by a host CA.
     """
     base_inventory = frame_of(edits.load())

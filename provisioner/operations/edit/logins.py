@@ -98,12 +98,7 @@ def set_logins(
 def forget_old_logins(
     root: Path, passwords: VaultPasswords, devices: tuple[str, ...], *, today: date, environment: Mapping[str, str]
 ) -> tuple[LoginsFile, ...]:
-    """Remove former logins that are no longer accepted.
-
-    Raises:
-        InventoryError, SecretsError: as `set_logins`.
-        UsageError: there is no such device, or its file accepts both logins.
-    """
+    """Remove former logins that are no longer accepted, or raise `UsageError`."""
     by_file = _by_file(root, passwords, devices, today, environment)
     for facility, device in (pair for pairs in by_file.values() for pair in pairs):
         accept = accept_of(facility.cameras, facility.recorders).get(device)
@@ -123,7 +118,6 @@ _ByFile = Mapping[str, Sequence[tuple[Facility, str]]]
 def _by_file(
     root: Path, passwords: VaultPasswords, devices: Sequence[str], today: date, environment: Mapping[str, str]
 ) -> _ByFile:
-    """Return the named devices by owner of their vault file."""
     loaded = load(root, today=today, cache=cache_of(root, environment))
     secrets = read_secrets(root, passwords)
     by_file: dict[str, list[tuple[Facility, str]]] = {}
@@ -145,12 +139,7 @@ def _edits_accepting_old(request: LoginsRequest, by_file: _ByFile, edits: Edits)
 
 
 def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Sequence[Move]) -> str:
-    """Return the owner of a facility's vault file: `secrets/cameras/<province>`.
-
-    Raises:
-        InventoryError: the logins are still under a former id; a new entry would hide them.
-        SecretsError: a file in which they may be stayed closed.
-    """
+    """Return the owner of a facility's vault file: `secrets/cameras/<province>`."""
     carriers = tuple(plan.carrier for plan in (facility.plan, facility.successor) if plan is not None)
     for carrier in (*carriers, ""):
         if owner := secrets.owners.get(carrier, {}).get(facility.id):
@@ -263,11 +252,7 @@ def _new_login(name: str, request: LoginsRequest, old: Credentials | None) -> Cr
 
 
 def _former_login(name: str, request: LoginsRequest, old: Credentials | None) -> FormerCredentials | None:
-    """Return the former login to keep beside the new one.
-
-    Raises:
-        UsageError: there is none to keep, it is the same, or one is kept already.
-    """
+    """Return the former login to keep beside the new one."""
     if request.accept_old_until is None:
         return old.old if old else None
     if old is None:

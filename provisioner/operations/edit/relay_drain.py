@@ -42,7 +42,6 @@ class DrainRequest:
 
     Attributes:
         source: the document in which all parties agreed; empty if they have yet to sign.
-        signed_on: the day of that agreement.
     """
 
     relay: str
@@ -56,8 +55,6 @@ class DrainEdits:
     """Edits that begin a drain.
 
     Attributes:
-        edits: the changed files, the carrier's first.
-        stays: reasons of facilities that stay.
         faulty: those of them whose own files are or would be invalid.
     """
 
@@ -73,8 +70,6 @@ class DrainUndone:
     Attributes:
         to: the drain's target; empty without a drain.
         edits: the changed files, facilities first: until the last one the drain can be resumed.
-        sites: the facilities that lose their successor.
-        stays: reasons of files that stay.
     """
 
     relay: str
@@ -136,7 +131,6 @@ def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] =
 
     Raises:
         UsageError: the relays are no pair, or the agreement cannot be recorded.
-        InventoryError: together the edits break a rule, or a file cannot be edited.
     """
     loaded = edits.load()
     base_inventory = frame_of(loaded)
@@ -236,11 +230,7 @@ def _mark_drain(root: Path, carrier: Carrier, request: DrainRequest) -> FileEdit
 
 
 def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
-    """Return edits that make the facilities' successors their plans.
-
-    Raises:
-        InventoryError: a file cannot be edited, or together they break a rule.
-    """
+    """Return edits that make the facilities' successors their plans."""
     loaded = edits.load()
     changed = []
     for name in sorted(facilities):
@@ -255,12 +245,7 @@ def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> Edit
 
 
 def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
-    """Return edits that keep a relay's remaining sites.
-
-    Raises:
-        UsageError: there is no such relay.
-        InventoryError: a file cannot be edited, or together the edits break a rule.
-    """
+    """Return edits that keep a relay's remaining sites."""
     loaded = edits.load()
     relays = frame_of(loaded).relays
     if relay not in relays:

@@ -63,8 +63,6 @@ class Signed:
     """A written agreement.
 
     Attributes:
-        content: the hash of the agreed plan.
-        missing: the parties that still have to sign.
         key: the signing key's fingerprint; empty for a claim.
         agreed: whether the plan became `agreed` with this last signature.
     """
@@ -106,12 +104,7 @@ class PlanToSign:
 def plan_to_sign(
     root: Path, facility: str, *, successor: bool, today: date, environment: Mapping[str, str] = _NOWHERE
 ) -> PlanToSign:
-    """Return a facility's plan to sign.
-
-    Raises:
-        InventoryError: the facility cannot be read.
-        UsageError: there is no such facility or plan.
-    """
+    """Return a facility's plan to sign, or raise `UsageError`."""
     agreement = Agreement(facility, "successor" if successor else "plan", (), today, "")
     case = _case_of(root, agreement, today, environment)
     carriers = case.frame.carriers
@@ -127,7 +120,6 @@ def statement_of(root: Path, agreement: Agreement, *, today: date, environment: 
     """Return the bytes that the agreement's one party has to sign.
 
     Raises:
-        InventoryError: the facility cannot be read.
         UsageError: as for `sign_off`, or there is more than one party.
     """
     case = _case_of(root, agreement, today, environment)
@@ -202,7 +194,6 @@ def _checked_signature(case: _Case, sign_off: SignOff, signature: bytes) -> tupl
 
 
 def _single_sign_off(case: _Case, agreement: Agreement) -> SignOff:
-    """Return the sign-off of the only party."""
     if len(agreement.parties) != 1:
         raise UsageError("one party signs at a time", hint="name one --by, and call it again for the others")
     return case.sign_off(agreement.parties[0], agreement)
@@ -239,11 +230,7 @@ def _written(sign_off: SignOff) -> Flow:
 
 
 def refuse_claims(base_inventory: BaseInventory, source: str) -> None:
-    """Refuse claimed agreements if the policy requires signatures.
-
-    Raises:
-        UsageError: it does, or the source holds private data.
-    """
+    """Refuse claimed agreements if the policy requires signatures, or raise `UsageError`."""
     if base_inventory.settings.policy.sign_offs is SignOffs.SIGNED:
         hint = "add --key FILE, or let the party sign what --statement prints and add --signature FILE"
         raise UsageError("this inventory's policy takes sign-offs with a signature only", hint=hint)

@@ -81,9 +81,7 @@ class Allocation:
 
     Attributes:
         path: the lock's file; `None` if unchanged.
-        assigned: new entries.
         retired: removed entries, never reused.
-        held: frozen facilities, whose entries stay.
     """
 
     path: Path | None

@@ -55,11 +55,8 @@ class RelayCertificate:
     """A relay's or hub's certificate.
 
     Attributes:
-        relay: the host's id.
         carrier: empty for a hub.
-        shown: the recorded certificate, if any.
         warn_days: days of warning before its end.
-        following: the next certificate, if any; packages of pushing sites name it too.
     """
 
     relay: str
@@ -75,7 +72,6 @@ class CertificateWritten:
 
     Attributes:
         shown: in use from the next apply, or the next certificate.
-        files: the changed files of the inventory.
         sites: pushing sites whose packages have to name a next certificate.
     """
 
@@ -122,11 +118,7 @@ def _next_certificate_of(entry: RelayAllocation | None) -> ReaderCertificate | N
 
 
 def certificate_inventory(session: Session) -> Inventory:
-    """Return the inventory; problems that certificates or `keys init` solve are tolerated.
-
-    Raises:
-        InventoryError: it is invalid.
-    """
+    """Return the inventory; problems that certificates or `keys init` solve are tolerated."""
     return session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN}).inventory
 
 
@@ -140,7 +132,6 @@ def renew_certificate(
 
     Raises:
         UsageError: there is no such relay, its readers are not encrypted, or there is a next certificate.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     target = _certificate_host(session, relay)
     target.refuse_next()
@@ -175,7 +166,6 @@ def finish_certificate(
     Raises:
         UsageError: there is no such relay, or it has no next certificate.
         PolicyError: packages of some pushing sites, which are listed, may not name it.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
         StateError: the record of packages cannot be read.
     """
     target = _certificate_host(session, relay)
@@ -215,12 +205,7 @@ def finish_certificate(
 
 
 def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
-    """Remove a relay's next certificate.
-
-    Raises:
-        UsageError: there is no such relay, or it has no next certificate.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
-    """
+    """Remove a relay's next certificate, or raise `UsageError`."""
     target = _certificate_host(session, relay)
     if target.following is None and target.next_key is None:
         target.refuse_none()
@@ -239,7 +224,6 @@ def certificate_request(session: Session, relay: str) -> str:
 
     Raises:
         UsageError: there is no such relay, or its readers are not encrypted.
-        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened or has no key.
     """
     target = _certificate_host(session, relay)
     key = target.next_key if target.following else None
@@ -255,7 +239,6 @@ def set_certificate(
 
     Raises:
         UsageError: there is no such relay, the file cannot be read, or its certificate does not fit.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     target = _certificate_host(session, relay)
     following = target.next_key if target.following else None
@@ -388,7 +371,6 @@ def _store_key(session: Session, target: _CertificateHost, key: Secret) -> Path:
 def _store_carrier_secrets(
     session: Session, target: _CertificateHost, changes: Mapping[str, object] = MappingProxyType({})
 ) -> Path:
-    """Write the secrets of a relay's carrier; return their file."""
     name = target.carrier.id if target.carrier else ""
     new_secrets = target.tidied.model_copy(update=dict(changes))
     write_carrier_secrets(session.root, name, new_secrets, session.passwords)
@@ -396,7 +378,6 @@ def _store_carrier_secrets(
 
 
 def _recorded(session: Session, target: _CertificateHost, chain: tuple[str, ...]) -> Path:
-    """Record a host's certificate and remove the next one."""
     nothing = {"next_certificate": None} if target.carrier else {}
     return _written(session, target, {"certificates": chain, **nothing})
 

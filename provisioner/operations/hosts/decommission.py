@@ -45,9 +45,7 @@ class Adoption:
     """A host to adopt.
 
     Attributes:
-        owner: the former owner, if any.
         lock: the lock with the adoption, or without a completed one.
-        recorded: the present lock.
         digest_key: the vault's, for the record; `None` if its file stayed closed.
     """
 
@@ -70,7 +68,6 @@ class Decommission:
     Attributes:
         is_bare: whether it says that it has no files of any inventory.
         is_unproved: whether it proves no owner: its mark is this inventory's, and removal was interrupted.
-        facts: `None` if it was not read.
         peers: public keys of peers without viewers, by this inventory.
     """
 
@@ -136,9 +133,6 @@ def see_owner(session: Session, host: str) -> Adoption:
     """Read a host's owner: a challenge, and facts if it is ours.
 
     Raises:
-        UsageError: the inventory has no such host.
-        InventoryError, SecretsError: the inventory is invalid, or has no host keys yet.
-        HostError: the host could not be read.
         PolicyError: it cannot be adopted, since only one side declares it shared.
     """
     called = called_host(session, host)
@@ -161,12 +155,7 @@ def _other_owner(spec: HostSpec, facts: HostFacts) -> Owner | None:
 
 
 def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
-    """Return the owner of an unproved host that may be adopted.
-
-    Raises:
-        HostError: it could not be read.
-        PolicyError: it is exclusive or shared, and the inventory says otherwise.
-    """
+    """Return the owner of an unproved host that may be adopted."""
     if isinstance(error, ForeignHostError):
         if error.owner.shape:
             raise PolicyError(error.message, hint=error.hint, object=error.object)
@@ -190,10 +179,7 @@ def see_releasable(session: Session, host: str) -> HostFacts:
     """Read a host to release, which must prove its owner.
 
     Raises:
-        UsageError: the inventory has no such host.
-        InventoryError, SecretsError: as `see_owner`.
         HostError: the host could not be read, or did not prove itself.
-        PolicyError: it belongs to another inventory.
     """
     spec = called_host(session, host).spec
     facts, errors = observe([spec], {host: ()}, session.runner)
@@ -240,9 +226,6 @@ def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -
     An unproved host is read only if `allow` has `trust`.
 
     Raises:
-        UsageError: the inventory has no such host.
-        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
-        HostError: the host could not be read.
         PolicyError: it is in use, protected, still serves sites, or belongs to another inventory.
     """
     called = called_host(session, host)
@@ -292,12 +275,9 @@ def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
 
 
 def _refuse_serving(reading: Decommission, facts: HostFacts) -> None:
-    """Refuse a host with peers that may be served.
+    """Refuse a host with peers that may be served, or raise `PolicyError`.
 
     Only a plan shows whom that cuts.
-
-    Raises:
-        PolicyError: it has some, or belongs to another inventory.
     """
     mark = facts.owner
     if mark is not None and not is_free(reading.called.spec, mark):
@@ -317,7 +297,6 @@ def decommission(session: Session, reading: Decommission, *, trusted: int) -> tu
 
     Raises:
         HostError: the host could not be reached, or removal is incomplete: repeat the command.
-        PolicyError: it belongs to another inventory now.
     """
     spec = reading.called.spec
     owner = owner_to_mark(spec)

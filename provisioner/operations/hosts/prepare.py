@@ -67,11 +67,6 @@ class Prepared:
     """A host to prepare.
 
     Attributes:
-        called: the host in the inventory.
-        login: the login for reading and changing.
-        seen: its present state.
-        wanted: its desired state.
-        plan: the steps.
         is_proved: whether the inventory's user has logged in since, with sufficient rights.
     """
 
@@ -162,9 +157,6 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
 
     Raises:
         UsageError: the inventory has no such host, or the user's key is not known.
-        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
-        HostError: the host could not be read.
-        PolicyError: it belongs to another inventory.
     """
     called = approached_host(session, host)
     spec = called.spec
@@ -186,12 +178,6 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
 
 
 def _bare_facts(session: Session, spec: HostSpec, login_spec: HostSpec, keys: tuple[str, ...]) -> BareHostFacts:
-    """Read a host and its own user's login.
-
-    Raises:
-        HostError: it could not be read.
-        PolicyError: it belongs to another inventory.
-    """
     answer = _call(session, login_spec, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     is_shut = answer.outcome is CallOutcome.FAILED and login_spec.ssh.user == spec.ssh.user
     # A user that may call only our program reports through it what the host lacks.
@@ -239,7 +225,6 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
 
     Raises:
         HostError: the host could not be reached, a step failed, or the login fails; the same command resumes.
-        PolicyError: it belongs to another inventory now.
     """
     spec, login_spec = before.called.spec, before.login
     if not before.plan.deeds.are_none:
@@ -264,7 +249,6 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
 
 
 def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> BareHost:
-    """Parse a host's answer, or raise `HostError`."""
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, wire.BareAnswer, answer.document, bare_host_in)
     raise _unanswered_error(spec, answer, is_begun=is_begun)
@@ -287,12 +271,7 @@ def _unanswered_error(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> 
 
 
 def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
-    """Check that all begun steps succeeded.
-
-    Raises:
-        HostError: one failed.
-        PolicyError: the host's owner has changed since it was read; no step was done.
-    """
+    """Check that all begun steps succeeded."""
     if bare.failed == "owner":
         hint = "somebody works there: look again, with the same command"
         raise PolicyError(f"{spec.id}: whose it is has changed since it was looked at", hint=hint, object=spec.id)
@@ -304,7 +283,6 @@ def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
 
 
 def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
-    """Raise `PolicyError` for a host of another inventory."""
     owner = bare.owner
     if owner is not None and not may_be_declared_new(spec, owner):
         hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
@@ -327,7 +305,6 @@ def _call(session: Session, spec: HostSpec, script: ShellScript, operation: str,
 
 
 def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
-    """Return facts of a host that proves its owner, or `None`."""
     facts, _ = observe([spec], {spec.id: ()}, session.runner)
     return facts.get(spec.id)
 

@@ -36,10 +36,8 @@ class Replacement:
     """A planned replacement of a relay.
 
     Attributes:
-        former: the public key in the lock, or empty.
         is_new: whether it is unproved, as new hardware.
         is_alive: whether it runs with that key, so needs no replacement.
-        sites: facilities that need a new package.
         paths: paths cut until their site's package is installed.
         centres: its reading centres, which learn the new key with the next apply.
     """
@@ -63,8 +61,6 @@ class Replaced:
     """A replacement's result.
 
     Attributes:
-        public_key: the new tunnel key.
-        written: the lock, if changed.
         sealed: whether the relay sealed the key to the recovery key.
     """
 
@@ -78,10 +74,8 @@ class Restoration:
     """A planned restoration of a relay's key.
 
     Attributes:
-        public_key: the restored tunnel key.
         is_new: whether the host is unproved, as new hardware.
         is_alive: whether it runs with that key already.
-        sites: facilities that reconnect without a visit.
         paths: paths cut until the next apply.
         moved: the change of the gateways' target address, by a centre; empty without one.
         seen_by: the centre that knows this address, or empty.
@@ -112,12 +106,7 @@ class Restored:
 
 
 def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:
-    """Return a relay; `otherwise` is the message's end for a centre.
-
-    Raises:
-        UsageError: the inventory has no such relay.
-        InventoryError, SecretsError: the inventory is invalid, or has no host keys yet.
-    """
+    """Return a relay; `otherwise` is the message's end for a centre."""
     called = called_host(session, relay)
     if relay not in called.inventory.relays:
         hint = "a centre's key is in no site package: remove its public key from the lock, and run keys init"
@@ -128,12 +117,7 @@ def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:
 def relay_facts(
     session: Session, spec: HostSpec, facts: Mapping[str, HostFacts], errors: Mapping[str, HostError], *, trusted: bool
 ) -> tuple[HostFacts | None, bool]:
-    """Return a relay's facts, if read, and whether it is unproved.
-
-    Raises:
-        HostError: it could not be read.
-        PolicyError: it belongs to another inventory.
-    """
+    """Return a relay's facts, if read, and whether it is unproved."""
     if spec.id in facts:
         return facts[spec.id], False
     error = errors[spec.id]
@@ -193,8 +177,6 @@ def see_replacement(
     Unproved hardware is read only if `allow` has `trust`. `is_recovery_lost` permits a new key despite a sealed one.
 
     Raises:
-        UsageError: the inventory has no such relay.
-        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
         HostError: the host could not be read, or lacks a program.
         PolicyError: its key can be restored, another inventory owns it, or it has run with another key.
     """
@@ -267,9 +249,7 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
     Unproved hardware is read only if `allow` has `trust`.
 
     Raises:
-        UsageError: the inventory has no such relay.
         InventoryError: the inventory is invalid, or the relay's key was never sealed.
-        SecretsError: the vault cannot be opened.
         HostError: the host could not be read, lacks a program, or is not new.
         PolicyError: another inventory owns it, or it has run with another key.
     """

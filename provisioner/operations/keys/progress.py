@@ -62,7 +62,6 @@ class KeyChangeProgress:
     """Progress of some gateways' key changes, by facility id.
 
     Attributes:
-        relays: the relays that carry each facility.
         planned: the plan of those relays; `None` without relays.
         left_out: why no step is possible.
     """
@@ -87,10 +86,6 @@ def recorded_key_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
     """Return each key's age, and the policy's days between changes.
 
     Ages come from Git and the history. No host is called, and no vault opened.
-
-    Raises:
-        InventoryError: the inventory cannot be read.
-        StateError: the history cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
     psks, to_push = _drawn_moments(state_folder_of(session.environment, inventory.settings.id))
@@ -106,12 +101,7 @@ def _drawn_moments(folder: StateFolder) -> tuple[dict[str, datetime], dict[str, 
 
 
 def draw_psks(session: Session) -> tuple[Path, ...]:
-    """Generate missing pre-shared keys of next keys; return the written files.
-
-    Raises:
-        SecretsError: the vault cannot be opened.
-        InventoryError: the inventory is invalid.
-    """
+    """Generate missing pre-shared keys of next keys; return the written files."""
     inventory = session.readable.inventory
     changing = [
         facility for facility in inventory.facilities.values() if facility.gateway and facility.gateway.next_key
@@ -190,11 +180,7 @@ def changing_facilities(inventory: Inventory, secrets: Secrets) -> frozenset[str
 
 
 def progress_of_keys(session: Session, sites: Collection[str], *, allow: Mapping[str, int]) -> KeyChangeProgress:
-    """Read relays, files and vault for some sites' key changes.
-
-    Raises:
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
-    """
+    """Read relays, files and vault for some sites' key changes."""
     inventory, secrets = session.served, session.secrets
     left_out = {name: f"it is held: {session.held[name].reason}" for name in sites if name in session.held}
     facilities = [inventory.facilities[name] for name in sorted(sites) if name in inventory.facilities]
@@ -218,7 +204,6 @@ def _tunnelled(facility: Facility) -> tuple[Connection, ...]:
 
 
 def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str]:
-    """Yield why the state of some relays is unknown."""
     facts = planned.facts if planned else {}
     if unread := [relay for relay in relays if relay not in facts]:
         yield f"{', '.join(unread)} could not be read"

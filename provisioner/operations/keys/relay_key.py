@@ -57,7 +57,6 @@ class OwnKeyProgress:
 
     Attributes:
         following: the next key in the lock; `None` without a change.
-        answers: whether the relay answers with it.
         moved: peers last heard with the next key, by name, with the Unix time.
         waiting: peers last heard with the present key, or never.
         remains: whether the relay has a next key that the lock does not have.
@@ -94,8 +93,6 @@ class OwnKeyOutcome:
     """Result of a call: last progress, applies in order, written files.
 
     Attributes:
-        is_over: whether no change is in progress any more.
-        interrupted: whether somebody asked to stop.
         is_unfinished: whether a possible step is missing, since a host was not applied.
     """
 
@@ -108,13 +105,7 @@ class OwnKeyOutcome:
 
 
 def progress_of_own_key(session: Session, relay: str) -> OwnKeyProgress:
-    """Read the progress of a relay's own key change.
-
-    Raises:
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
-        HostError: the relay could not be read.
-        PolicyError: another inventory owns it.
-    """
+    """Read the progress of a relay's own key change."""
     return _progress_from(session, relay, _relay_plan(session, relay, {}))
 
 
@@ -127,7 +118,6 @@ def _relay_plan(session: Session, relay: str, allow: Mapping[str, int]) -> Plann
 
 
 def _progress_from(session: Session, relay: str, planned: Planned) -> OwnKeyProgress:
-    """Return the progress of a relay's key change from its facts."""
     facts = planned.facts[relay]
     next_key = session.inventory.allocations.relays[relay].next_key
     second = facts.tunnel.get("following") if facts.tunnel else None
@@ -156,7 +146,6 @@ def begin_own_key(
 
     Raises:
         UsageError: there is no such relay, or the change cannot begin, or is ending.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
         HostError, PolicyError: a host cannot be read, or a step is refused; the same command resumes.
         LockedError: a host's change stays unconfirmed.
     """
@@ -195,9 +184,7 @@ def end_own_key(
 
     Raises:
         UsageError: there is no such relay, or no change of its key has begun.
-        InventoryError, SecretsError: as `begin_own_key`.
         PolicyError: some peers, which are listed, have not moved; or a step is refused.
-        HostError: a host cannot be read.
     """
     key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
     next_key = key_change.existing_next_key()
@@ -229,9 +216,7 @@ def cancel_own_key(
 
     Raises:
         UsageError: there is no such relay, no change of its key is in progress, or it is ending.
-        InventoryError, SecretsError: as `begin_own_key`.
         PolicyError: some sites, which are listed, use the next key; or a step is refused.
-        HostError: a host cannot be read.
     """
     key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
     if not key_change.outcome.progress.remains:
@@ -421,12 +406,7 @@ class _OwnKeyChange:
 
 
 def _plan_when_confirmed(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
-    """Plan once all hosts' changes are confirmed; others may be rolled back.
-
-    Raises:
-        LockedError: a change stays unconfirmed.
-        HostError, PolicyError: as `plan`.
-    """
+    """Plan once all hosts' changes are confirmed; others may be rolled back."""
     for _ in range(_LOOKS_AT_ARMED):
         planned = plan()
         armed = sorted(host for host, facts in planned.facts.items() if facts.armed is not None)

@@ -70,10 +70,8 @@ class KeyOutcome:
     """Result of a call: last progress, applies in order, written files.
 
     Attributes:
-        begun: facilities whose change began.
         ended: facilities whose gateways have only new keys now.
         left_out: by facility, why no further step was possible.
-        interrupted: whether somebody asked to stop.
     """
 
     progress: KeyChangeProgress
@@ -121,7 +119,6 @@ def refuse_cutting_plan(planned: Planned, relay: str, *, spare: Callable[[Change
     `spare` tells which changes may cut them.
 
     Raises:
-        HostError: it cannot be read.
         PolicyError: another inventory owns it, its plan is refused, or would cut readers.
     """
     planned.refuse_host(relay)
@@ -139,7 +136,6 @@ def rotate_keys(
 
     Raises:
         UsageError: a facility or carrier is unknown, or no relay carries the facility.
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     session = sessions()
     if not terms.dry_run and draw_psks(session):  # a call that was ended between a file and the vault
@@ -169,7 +165,6 @@ def keep_keys(
 
     Raises:
         UsageError: a gateway already used its next key, or no change of its key is in progress.
-        InventoryError, SecretsError: as `rotate_keys`.
     """
     session = sessions()
     sites = chosen_sites(session.readable.inventory, request.facilities, request.carriers)

@@ -111,12 +111,7 @@ class NightOptions:
 
     Attributes:
         ending: the last lines of a verification.
-        page: a verification's page, in HTML.
         limits: the `KIND=NAME` texts that choose paths and hosts.
-        fail_on: the verdict from which a path counts.
-        report: the folder for pages and documents, if any.
-        tells: whether to notify receivers.
-        metrics: writes an inventory's metrics file, if requested.
     """
 
     ending: Callable[[VerifyResult], tuple[str, ...]]
@@ -140,9 +135,6 @@ class NightRun:
     """A night's progress.
 
     Attributes:
-        run: the recorded run, or empty.
-        document: the verification's document, if any.
-        notes: remarks beside failures.
         is_reported: whether the verification's reports are written.
     """
 
@@ -348,7 +340,6 @@ def run_night(session: Session, options: NightOptions, watcher: NightWatcher) ->
 
     Raises:
         LockedError: another night runs.
-        InventoryError: there is no valid inventory.
     """
     night = NightRun(_inventory_id(session), options, datetime.now(UTC))
     with ExitStack() as stack:
@@ -471,7 +462,6 @@ def _write_metrics(session: Session, night: NightRun) -> StepOutcome:
 
 
 def _conclude(session: Session, night: NightRun) -> None:
-    """Store the night's end and its document."""
     for work in (lambda: _report_night(night), lambda: _keep(session, night)):
         outcome, error = tried(work)
         if error is not None:
@@ -488,7 +478,6 @@ def _keep(session: Session, night: NightRun) -> StepOutcome:
 
 
 def _folder(folder: Path) -> Path:
-    """Make the folder for reports, or raise `ReportError`."""
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
@@ -518,7 +507,6 @@ def _write(file: Path, document: Document) -> None:
 
 
 def _write_text(file: Path, text: str) -> None:
-    """Write a report atomically, or raise `ReportError`."""
     try:
         replace_file(file, text.encode(), mode=0o640)
     except OSError as error:

@@ -77,8 +77,6 @@ class Sending:
 
     Attributes:
         turns: numbers of new, changed, recovered and unchanged paths.
-        message: a failure or remark, or empty.
-        notice: the document, sent or not.
     """
 
     receiver: Receiver
@@ -158,12 +156,7 @@ class Switchboard:
 
 
 def switchboard(session: Session) -> Switchboard:
-    """Return the receivers, with what they know.
-
-    Raises:
-        NoticeError: receivers.yml is invalid, or has duplicates.
-        SecretsError: the vault cannot be opened.
-    """
+    """Return the receivers, with what they know; or raise `NoticeError`."""
     _refuse_broken(session)
     base_inventory = session.loaded.frame
     receivers = base_inventory.receivers if base_inventory else ()
@@ -264,7 +257,6 @@ def _delivered(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Se
 
 
 def _store_sent(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[Labels]) -> Sending:
-    """Store what the receiver knows now."""
     try:
         keep_notice(
             keyed_state_folder(board.session), sent.receiver.id, receiver_record(news, alerts), datetime.now(UTC)
@@ -325,11 +317,7 @@ def last_verification(session: Session) -> tuple[str, VerifyDocument]:
 
 
 def verification_of(history: History, run: str) -> VerifyDocument | None:
-    """Return a recorded verification's document; `None` if it has none.
-
-    Raises:
-        StateError: it cannot be read.
-    """
+    """Return a recorded verification's document; `None` if it has none."""
     document = history.document(run)
     try:
         return None if document is None else recorded_verification(document)

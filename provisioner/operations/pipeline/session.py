@@ -2,6 +2,10 @@
 
 This module imports little, so that calls to hosts begin before a command's other imports. Address, keys and owner are
 enough to call a host; the desired state comes later.
+
+All operations may raise `InventoryError` or `SecretsError` (invalid inventory or edit, closed vault), `UsageError` (a
+name that the inventory lacks, an empty selection), `HostError` (a host cannot be read), `PolicyError` (a host of
+another inventory) and `StateError` (the record cannot be read). Docstrings name only further reasons.
 """
 
 from __future__ import annotations
@@ -104,11 +108,8 @@ class Session:
     """A command's work on one inventory, each part loaded once.
 
     Attributes:
-        environment: the caller's (vault passwords, SSH key).
-        today: the day on which designations must be valid.
         watcher: receives progress of calls to hosts.
         known_in: a revision; a plan logs in only to its hosts. Empty trusts the inventory itself.
-        begun: the already started Ansible, if any.
     """
 
     root: Path
@@ -291,8 +292,6 @@ class CalledHost:
 
     Attributes:
         spec: only what a call needs.
-        others: all other hosts, in the same way.
-        inventory: the inventory without frozen facilities.
     """
 
     spec: HostSpec
@@ -325,10 +324,6 @@ def begin_observing(session: Session, limit: Limit) -> Observing | None:
     """Start to read the hosts of a plan.
 
     Returns `None` if a revision limits the hosts, or the runner starts at once.
-
-    Raises:
-        InventoryError, SecretsError, RenderError: there is no valid desired state.
-        UsageError: the limit selects no host.
     """
     if session.known_in or not isinstance(session.runner, OpenRunner):
         return None
@@ -344,12 +339,7 @@ def end_calls(session: Session) -> None:
 
 
 def called_host(session: Session, host: str) -> CalledHost:
-    """Return the host of an id.
-
-    Raises:
-        UsageError: the inventory has no such host.
-        InventoryError, SecretsError: the inventory is invalid, or has no host keys yet.
-    """
+    """Return the host of an id."""
     return _called_host(*_readable_part(session), host)
 
 
@@ -357,10 +347,6 @@ def approached_host(session: Session, host: str) -> CalledHost:
     """Return the host of an id, even before the vault has keys.
 
     Without keys no host's mark counts as own.
-
-    Raises:
-        UsageError: the inventory has no such host.
-        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
     """
     part, secrets = _readable_part(session)
     if secrets.digest_key is None and not (secrets.shut or secrets.carriers):

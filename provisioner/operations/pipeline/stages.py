@@ -109,7 +109,6 @@ class Planned:
         """Refuse one host's plan as a step of a longer change.
 
         Raises:
-            HostError: it cannot be read.
             PolicyError: it is somebody else's, or its plan is refused.
         """
         self.refuse_foreign()
@@ -133,12 +132,9 @@ class Planned:
 def judged_by_rego(
     session: Session, plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime
 ) -> Plan:
-    """Add the inventory's Rego rules' verdict to a plan.
+    """Add the inventory's Rego rules' verdict to a plan, or raise `InventoryError`.
 
     `inventory` and `hosts` are those that the plan is about, as of `now`.
-
-    Raises:
-        InventoryError: the rules are invalid.
     """
     broken = [problem for problem in session.loaded.problems if problem.is_of_rego and problem.stops_plans]
     if not (inventory.rego or broken):
@@ -190,18 +186,8 @@ def make_plan(
 ) -> Planned:
     """Observe hosts, compare them with the desired state, judge the difference.
 
-    Args:
-        session: the inventory.
-        limit: the hosts.
-        allow: raised limits of the policy.
-        now: the time, for freeze windows; by default the current one.
-        lift: paths whose quarantine is lifted.
-        is_judged: whether Rego rules apply; not for mere display.
-        observing: the limit's hosts, if already being read.
-
-    Raises:
-        InventoryError, SecretsError, RenderError: there is no valid desired state, or Rego rules are invalid.
-        UsageError: the limit selects no host.
+    `now` is the time for freeze windows. `lift` are paths whose quarantine is lifted. Without `is_judged` Rego rules
+    do not apply: for mere display. `observing` are the limit's hosts, if already being read.
     """
     limit = session.read_limit(limit)
     hosts = chosen_hosts(session.state, limit)
@@ -260,7 +246,6 @@ def _judged_plan(session: Session, looked: _ReadHosts, allowed: dict[str, int], 
 def _call_digests(
     session: Session, plan: Plan, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts]
 ) -> dict[str, dict[str, str]]:
-    """Return digests of the calls to each changing host."""
     changes: dict[str, list[Change]] = defaultdict(list)
     for change in plan.pending:
         changes[change.host].append(change)
@@ -314,7 +299,6 @@ def _unproved(hosts: Sequence[HostSpec], errors: Mapping[str, HostError]) -> lis
 
 
 def _joined(first: _Asked[T], second: _Asked[T]) -> _Asked[T]:
-    """Merge answers and errors with those of a second call."""
     answered, errors = second
     return first[0] | answered, {host: error for host, error in first[1].items() if host not in answered} | errors
 
@@ -325,12 +309,7 @@ def new_run_id() -> str:
 
 
 def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFile, ...]]:
-    """Return every file of the chosen hosts.
-
-    Raises:
-        InventoryError, SecretsError, RenderError: there is no valid desired state.
-        UsageError: the limit selects no host.
-    """
+    """Return every file of the chosen hosts."""
     hosts = chosen_hosts(session.state, session.read_limit(limit))
     return {spec.id: session.files[spec.id] for spec in hosts}
 
@@ -346,11 +325,7 @@ class PathsToVerify(NamedTuple):
 
 
 def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
-    """Return a verification's paths, those of hosts with closed secrets included.
-
-    Raises:
-        InventoryError, SecretsError, UsageError: as `verify_inventory`.
-    """
+    """Return a verification's paths, those of hosts with closed secrets included."""
     limit = session.read_limit(limit)
     closed = [p.name for h in session.left_out(limit) for p in h.paths if limit.takes_path(h, p)]
     targets = select(session.state, limit)
@@ -364,12 +339,7 @@ def windows_of(session: Session) -> tuple[Window, ...]:
 
 
 def verify_inventory(session: Session, limit: Limit, options: VerifyOptions = EVERYTHING) -> VerifyResult:
-    """Check the chosen paths at their relays and centres.
-
-    Raises:
-        InventoryError, SecretsError, RenderError: there is no valid desired state.
-        UsageError: no path is selected.
-    """
+    """Check the chosen paths at their relays and centres."""
     read: dict[str, HostFacts] = {}
     limit = session.read_limit(limit)
     targets = select(session.state, limit)
@@ -400,7 +370,6 @@ def verify_inventory(session: Session, limit: Limit, options: VerifyOptions = EV
 
 
 def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
-    """Add the remembered proof to an unchecked path."""
     if path.checked_at is not None or path.last_proof is not None or path.path not in memories:
         return path
     return replace(path, last_proof=last_proof(memories[path.path]))
@@ -433,12 +402,8 @@ class KeysMade:
     Attributes:
         site_packages: by relay with a new key, sites installed with the former one.
         held: frozen facilities, whose keys stay.
-        foreign: hosts of other inventories, not called.
-        sealed: relays with a new box.
-        recoverable: whether the inventory has a recovery key.
         unvouched: whether relays sealed no key, since the recovery key lacks proof.
         digest_key: the vault's, for the record; `None` if its file stayed closed.
-        drawn: facilities with new pre-shared keys.
         drawn_to_push: pushing facilities with new logins.
     """
 
@@ -463,7 +428,6 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
     `trust` in `allow` is the number of hosts that need not prove their owner. `who` goes into hosts' marks.
 
     Raises:
-        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
         PolicyError: this vault does not vouch for the recovery key.
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
@@ -518,7 +482,6 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
 def _facilities_with_new_keys(
     old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]
 ) -> tuple[str, ...]:
-    """Return the facilities with new keys of a kind."""
     old_keys = {
         (carrier, name) for carrier, carrier_secrets in old.carriers.items() for name in keys_of(carrier_secrets)
     }
@@ -678,7 +641,6 @@ def _lacks_keys(frozen: FrozenFacility) -> bool:
 
 
 def _refuse_frozen(part: ValidPart, facilities: Sequence[str]) -> None:
-    """Raise `InventoryError` for named facilities that are frozen."""
     for name in facilities:
         if name in part.held:
             message = f"facility {name} is held: its own files have errors"

@@ -58,7 +58,6 @@ class AvailabilityReport:
 
     Attributes:
         longest: how long a look counts at most.
-        damaged: unreadable records.
         unknown: agreed levels without recorded paths.
     """
 
@@ -75,9 +74,7 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
     """Compute availability without hosts, facility files or the vault.
 
     Raises:
-        InventoryError: the settings are invalid.
         UsageError: the selection is empty, or has an unknown name.
-        StateError: the history cannot be read.
     """
     settings = load_settings(root)
     policy = settings.policy.availability
@@ -183,11 +180,7 @@ class _Reader:
         self._place, self._longest, self._limit, self._by = folder, longest, limit, by
 
     def records(self, spans: Sequence[Span]) -> list[_SpanRecords]:
-        """Return each span's records; many provinces are read in parallel.
-
-        Raises:
-            StateError: the history cannot be read.
-        """
+        """Return each span's records; many provinces are read in parallel."""
         pieces = [self._pieces_of(span) for span in spans]
         all_pieces = [piece for of_span in pieces for piece in of_span]
         # The rows of named provinces have not been counted.

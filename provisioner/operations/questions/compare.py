@@ -422,11 +422,7 @@ def _readable_part(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
 
 
 def _rendered_all_the_same(loaded: Loaded, inventory: Inventory, templates: Templates, name: str) -> _Rendered:
-    """Render an older revision, even if it breaks rules of today.
-
-    Raises:
-        InventoryError: it cannot be rendered.
-    """
+    """Render an older revision, even if it breaks rules of today."""
     try:
         return _Rendered.of(inventory, templates)
     except (LookupError, ValueError):

@@ -52,7 +52,6 @@ class PastRun:
 
     Attributes:
         events: its steps; empty in a list if it has finished.
-        damaged: why they are unreadable, or empty.
     """
 
     recorded: Recorded
@@ -70,7 +69,6 @@ class HistoryCheck(ChainReport):
     """Result of a check of the whole history.
 
     Attributes:
-        closed: why seals could not be checked, or empty.
         notes: number of entries in Git notes.
         hosts: the hosts asked, if any.
         unanswered: by host, why it was not asked.
@@ -87,8 +85,6 @@ class CheckOptions:
     """Options of a check.
 
     Attributes:
-        hosts: whether to ask hosts.
-        public: public key files for signatures.
         lost: numbers of entries known as lost after a restore from backup.
     """
 
@@ -221,12 +217,7 @@ class _Holders:
 
 @contextmanager
 def past_runs(session: Session) -> Iterator[PastRuns]:
-    """Open the history of a session's inventory.
-
-    Raises:
-        UsageError: no run was ever recorded.
-        StateError: the history cannot be read.
-    """
+    """Open the history of a session's inventory, or raise `UsageError`."""
     folder = _folder_of(session)
     with _opened_runs(folder) as runs:
         if runs is None:
@@ -235,12 +226,7 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
 
 
 def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
-    """Return the newest recorded runs' ids, newest first, with a limit.
-
-    Raises:
-        InventoryError: the settings are invalid.
-        StateError: the history cannot be read.
-    """
+    """Return the newest recorded runs' ids, newest first, with a limit."""
     folder = state_folder_of(environment, load_settings(root).id)
     history = find_history(folder)
     if history is None:
@@ -254,7 +240,6 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
 
     Raises:
         UsageError: no run was recorded here, and no holder has an entry.
-        StateError: the history cannot be read.
         SecretsError: hosts are to be asked, and the vault is closed.
     """
     place, closed = _with_keys(session, options)
@@ -344,12 +329,7 @@ def cut_at(retention: Retention, now: datetime) -> Cut:
 def retention_preview(
     root: Path, environment: Mapping[str, str], now: datetime
 ) -> tuple[Retention, tuple[RetentionClass, ...]]:
-    """Return the policy, the history's content, and what would be removed.
-
-    Raises:
-        InventoryError: the settings are invalid.
-        StateError: the history cannot be read.
-    """
+    """Return the policy, the history's content, and what would be removed."""
     settings = load_settings(root)
     retention = settings.policy.retention
     return retention, retention_classes(state_folder_of(environment, settings.id), cut_at(retention, now))

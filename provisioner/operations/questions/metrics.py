@@ -28,11 +28,7 @@ MOST_PARTS: Final = 500
 
 
 def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) -> RecordedMetrics:
-    """Return metrics of an inventory's history, whatever its errors.
-
-    Raises:
-        InventoryError: the id cannot be read.
-    """
+    """Return metrics of an inventory's history, whatever its errors."""
     return metrics_of(environment, _load_inventory(root, environment, now).settings.id)
 
 
@@ -55,11 +51,7 @@ def write_metrics(file: Path, text: bytes) -> None:
 
 
 def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:
-    """Return the ids of an inventory's carriers.
-
-    Raises:
-        InventoryError: the inventory cannot be read.
-    """
+    """Return the ids of an inventory's carriers."""
     return tuple(sorted(_load_inventory(root, environment, now).carriers))
 
 

@@ -43,7 +43,6 @@ class FacilityStep:
     """A facility's next step, as a sentence.
 
     Attributes:
-        command: the program's command; empty if people or an editor do it.
         afterwards: the command after others have done their part, with words to fill in.
         unchecked: whether secrets are unknown without a vault password.
     """
@@ -57,12 +56,7 @@ class FacilityStep:
 
 
 def facility_step(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> FacilityStep:
-    """Return a facility's next step.
-
-    Raises:
-        UsageError: there is no such facility.
-        InventoryError, SecretsError, StateError: data cannot be read.
-    """
+    """Return a facility's next step."""
     whole = overview(root, environment, now)
     status = whole.statuses([facility], Limit())[0]
     problems = problems_of(root, whole.loaded, environment, cache_of(root, environment))
@@ -72,11 +66,7 @@ def facility_step(root: Path, facility: str, environment: Mapping[str, str], now
 
 
 def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> bool:
-    """Return whether the successor was up in two verifications, a day apart.
-
-    Raises:
-        UsageError, InventoryError, StateError: as `facility_step`.
-    """
+    """Return whether the successor was up in two verifications, a day apart."""
     status = overview(root, environment, now).statuses([facility], Limit())[0]
     return _is_accepted(status)
 

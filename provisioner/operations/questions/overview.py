@@ -50,8 +50,6 @@ class Overview:
 
     Attributes:
         inventory: the readable part, without passwords or personal data.
-        problems: every problem, sorted by position.
-        place: the history's location.
         unended: the newest changing runs without recorded end.
     """
 
@@ -84,12 +82,9 @@ class Overview:
 
     @cached_property
     def in_error(self) -> Mapping[str, FrozenFacility]:
-        """Facilities with errors of their own, by id.
+        """Facilities with errors of their own, by id; or raise `InventoryError`.
 
         Missing allocations and keys do not count.
-
-        Raises:
-            InventoryError: some problems concern all.
         """
         return frozen_facilities(self.loaded, self.root, tolerate=_TOLERATED)
 
@@ -146,7 +141,6 @@ class Overview:
 
         Raises:
             UsageError: there is no such facility, or the selection is empty.
-            InventoryError: a named facility cannot be read.
         """
         for name in names:
             self._refuse_unknown(name)
@@ -160,11 +154,7 @@ class Overview:
             return statuses(self.inventory, self.evidence, self.now, chosen)
 
     def failing(self, facilities: Collection[Outline]) -> Mapping[str, Mapping[str, PathState]]:
-        """Return facilities' paths that were not up at the last known look.
-
-        Raises:
-            StateError: the history cannot be read.
-        """
+        """Return facilities' paths that were not up at the last known look."""
         if self.place.file and not self.place.file.exists():
             return {}
         # The database's library takes time.
@@ -202,12 +192,7 @@ class Overview:
 
 
 def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overview:
-    """Return the overview of an inventory, as far as it is readable.
-
-    Raises:
-        InventoryError: the inventory cannot be read.
-        StateError: the history cannot be read.
-    """
+    """Return the overview of an inventory, as far as it is readable."""
     loaded = load(root, today=now.date(), cache=cache_of(root, environment))
     problems = check(loaded)
     inventory = loaded.outlined
@@ -224,11 +209,7 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
 
 
 def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
-    """Return a run's JSON document, if any.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return a run's JSON document, if any."""
     history = history_at(whole.place)
     if history is None:
         return None

@@ -108,7 +108,6 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
         UsageError: there is no such facility, or none of its packages is recorded.
         InventoryError: it has no package, since a part is missing.
         SecretsError: the vault's key, which seals the record, is not available.
-        StateError: the history cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     records = read_packages(state_folder_of(session.environment, inventory.settings.id))
@@ -147,7 +146,6 @@ def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], 
 
 
 def _takes_down(inventory: Inventory, name: str) -> bool:
-    """Return whether a site's gateway is to be taken down."""
     facility = inventory.facilities.get(name)
     return facility is None or facility.operating is Operating.CLOSED or had_tunnel(inventory, facility)
 
@@ -156,11 +154,7 @@ def _takes_down(inventory: Inventory, name: str) -> bool:
 
 
 def read_packages(folder: StateFolder) -> Mapping[str, PackageRecord]:
-    """Return the record of packages by facility.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return the record of packages by facility."""
     history = history_at(folder)
     if history is None:
         return {}
@@ -229,11 +223,7 @@ def _wanted_package(inventory: BaseInventory, facility: S, digest_of: Callable[[
 
 
 def packages_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
-    """Return sites whose gateways may still name a relay, or are unknown.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return sites whose gateways may still name a relay, or are unknown."""
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     carrier, _ = inventory.relays[relay]
     records, evidence = _known_packages(session)
@@ -257,11 +247,7 @@ def packages_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
 
 
 def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageStatus, ...]:
-    """Return the sites of some hosts with an outdated package.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return the sites of some hosts with an outdated package."""
     records, evidence = _known_packages(session)
     facilities = [site for name, site in session.served.facilities.items() if name in records]
     statuses = full_package_statuses(session.served, records, evidence, facilities)
@@ -273,11 +259,7 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
 
 
 def facilities_up_to_date(session: Session, inventory: Inventory, facilities: Collection[str]) -> frozenset[str]:
-    """Return facilities whose gateways are known to have the present package.
-
-    Raises:
-        StateError: the history cannot be read.
-    """
+    """Return facilities whose gateways are known to have the present package."""
     records, evidence = _known_packages(session)
     sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
     statuses = full_package_statuses(inventory, records, evidence, sites)
@@ -285,7 +267,6 @@ def facilities_up_to_date(session: Session, inventory: Inventory, facilities: Co
 
 
 def _known_packages(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
-    """Return the record of packages, and evidence if there are any."""
     folder = state_folder_of(session.environment, load_settings(session.root).id)
     records = read_packages(folder)
     if not records:

@@ -50,7 +50,6 @@ def undeclared_changes(touched: Touched, watch: Watch) -> tuple[str, ...]:
 def _relay_changes(
     touched: Touched, watch: Watch, before: wire.SessionsAnswer, after: wire.SessionsAnswer
 ) -> list[str]:
-    """Return changes of a relay that the plan does not name."""
     if before["paths"] is None:
         return []
     if touched.everything:

@@ -23,9 +23,7 @@ class Served:
     """Paths that a relay serves after the change, in the plan or not.
 
     Attributes:
-        paths: by name.
         peers: public keys by facility, or by the peer's own name.
-        devices: allowed devices, as `address . port`.
         changing: keys of gateways that change keys: their addresses follow the gateway.
     """
 
@@ -42,16 +40,12 @@ class Touched:
     Attributes:
         read: pulled paths to read, those of the plan before a sample.
         new: those of them that the relay does not have yet.
-        named: every path in the plan.
         direct: every path touched by its own, its device's or its site's name.
-        peers: public keys of the plan's peers.
-        devices: camera elements in the plan.
         shared: devices of `direct` paths; other paths may use them too.
         everything: whether every path of the relay may reconnect.
         rules: whether rules change other than single cameras'.
         bars: whether such a rule restricts more than incoming readers, so that any path may be hit.
         link: whether the tunnel's link changes.
-        live: whether a running program's configuration changes.
         planned: whether there is a plan; a rollback has none.
         left: paths whose readers the plan ends without touching the path.
     """

@@ -74,10 +74,6 @@ class ChangeReport:
     """A host's answer during a change.
 
     Attributes:
-        refusal: the reason of a refusal, if any.
-        holder: the run that locks the host, if known.
-        facts: the host's facts, if confirmed or stale.
-        before, after: looks before and after the switch.
         switched: the switch in seconds since boot, if known.
         affected: of a rollback, paths that differ.
         removed: those of them that go.
@@ -104,7 +100,6 @@ class GateResult:
 
     Attributes:
         up: read paths with a picture; `why_not` has the others' causes.
-        sessions: `None` if not looked at.
         ports: answers of tried devices, by `address . port`.
         said: MediaMTX's recent errors on paths' sources.
     """
@@ -131,8 +126,6 @@ class Absence:
     """A path that lost its stream after the switch.
 
     Attributes:
-        since_s: when that was first seen.
-        alive_s: when it was last seen alive.
         port: its device's answer; empty if not tried.
         said: MediaMTX's error on its source then.
         asked_s: the time of that.
@@ -171,11 +164,6 @@ class Watch:
 
     Attributes:
         steady: always-pulled paths with a flowing stream before the switch.
-        asked_s: the request of the last look, if any.
-        first, last: sessions of the first and last look after the switch.
-        readings: the last reads by path.
-        why_not: causes of paths without a picture.
-        absent: paths that lost their stream.
         back: paths that lost their stream and have one again.
         dropped: paths without their former stream at the first look.
         signs, heard: last signs of life of paths and peers.

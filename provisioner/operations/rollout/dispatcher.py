@@ -52,7 +52,6 @@ class StartedHost:
 
     Attributes:
         armed: whether it was heard to wait for confirmation, so it has changed.
-        gate_failed: why it was to be rolled back, or empty.
         confirming: whether a confirmation was about to be sent.
     """
 
@@ -128,7 +127,6 @@ class Dispatcher:
         return None
 
     def _patience_s(self) -> float:
-        """Return how long to wait for an answer before the next calls."""
         if not self._runs:
             return 0.0
         if self._quick_runs() >= _RUNS_AT_ONCE or not self._due:

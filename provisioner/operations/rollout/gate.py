@@ -50,8 +50,6 @@ class GateRules:
     Attributes:
         patience_s: how long paths that were up may take to come back.
         settle_s: how long the plan's other dark paths are waited for before they are only reported.
-        max_lost: the share of paths that may stay lost.
-        min_new_up: the share of new paths that have to come up.
         required: paths, or their beginnings, that have to be up in any case.
         watch_s: earliest time of the last look after the switch, or after the first look if the switch is unknown.
     """
@@ -77,8 +75,6 @@ class Decision:
     """The gate's verdict with cause and notes.
 
     Attributes:
-        read: paths that the next look reads.
-        away: paths whose devices it tries.
         again_s: seconds until it.
         is_good: whether only the watch goes on, or the gate has passed.
         not_up: the plan's new or formerly dark paths without a picture.
@@ -180,7 +176,6 @@ class _Question:
         return name in self.own or (proved and not absence.at_switch)
 
     def _is_proved(self, name: str) -> bool:
-        """Return whether a path was up at the end of the watch."""
         reading = self.watch.readings.get(name)
         return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
 
@@ -226,7 +221,6 @@ class _Question:
     # --- vain waits -------------------------------------------------------------------------------
 
     def _failure_cause(self) -> str:
-        """Return why the change failed, or empty."""
         late = {n for n in self.missing if self.elapsed_s >= self._wait_end(self._dark_since(n))}
         if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
             return self._no_picture_text(sorted(late) + sorted(self.required & self.new_missing))
@@ -251,7 +245,6 @@ class _Question:
         return last is not None and last["paths"] is None and before is not None and before["paths"] is not None
 
     def _has_stopped_reporting(self) -> bool:
-        """Return whether a host stopped reporting sessions."""
         before = self.watch.before.sessions
         return before is not None and before["paths"] is not None and self.watch.last is None
 

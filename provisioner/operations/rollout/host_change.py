@@ -238,11 +238,9 @@ class HostChange:
                 return self._end_by_report(call_state, report), 0.0
 
     def _overdue(self) -> bool:
-        """Return whether the change takes longer than possible."""
         return self._called_since is not None and self.options.clock() - self._called_since > _LONGEST_S
 
     def _too_long_busy(self) -> bool:
-        """Return whether an operation occupies the host for too long."""
         now = self.options.clock()
         self._busy_since = now if self._busy_since is None else self._busy_since
         return now - self._busy_since > TRANSACTION_TIMEOUT_S
@@ -283,7 +281,6 @@ class HostChange:
         self._wait_for_others()
 
     def _wait_for_others(self) -> None:
-        """Wait until earlier waves are confirmed."""
         if self.holds:
             self._on(Event.HOLD)
 

@@ -123,7 +123,6 @@ class RolloutOptions:
         max_failed: number of hosts that may fail before waves stop.
         pause_after: the wave after which to pause, or empty.
         apart: whether waves always wait for the last one's confirmation.
-        who: the caller, for lease and receipt.
         record: the run's first entry for hosts; `None` without a record.
     """
 
@@ -143,8 +142,6 @@ class LookOrder(NamedTuple):
     """A requested look after the switch.
 
     Attributes:
-        away: paths whose devices to try.
-        wait_s: seconds to wait after the call.
         early_s: seconds before that from which it may read.
         since: the host's time of its switch, from which to count instead.
         at_once: whether to look at sessions also when the call arrives.

@@ -26,8 +26,6 @@ class Looks:
     """The looks at one host, from its switch to the gate's verdict.
 
     Attributes:
-        watch: what they saw.
-        is_good: whether the last one was good.
         not_up: the plan's paths without a picture in it.
         wait_s: how long the host waits with the last requested look.
         held_s: the delay of the next look's call.

@@ -51,12 +51,9 @@ class HostResult:
     """A host's outcome and cause.
 
     Attributes:
-        receipt: its path on the host, or empty.
         seconds: the transaction's time on the host, without waits.
-        refusal: why it was not started, if so.
         facts: the host right after its confirmation.
         notes: remarks without effect: dark new paths, a lease taken over, readers who left.
-        wave: its wave, or empty.
         not_up: the plan's new or formerly dark paths without a picture.
         taken_back: whether it was rolled back, or not started, for failures in an earlier wave.
     """
@@ -174,10 +171,7 @@ class RunEnd:
 
     Attributes:
         ended: `done`, `stopped`, `paused` or `interrupted`; the last two can be resumed.
-        cause: why it ended early.
         remaining: changes that a new plan still has.
-        left_out: hosts outside the run.
-        notes: remarks on the run itself.
         held: frozen facilities among the chosen; hosts keep them unchanged.
     """
 
@@ -325,7 +319,6 @@ def _remaining_lines(end: RunEnd) -> Iterator[str]:
 
 
 def _dark_lines(end: RunEnd) -> Iterator[str]:
-    """Yield the plan's dark paths on applied hosts."""
     paths = sorted(p for result in end.results if result.outcome is HostOutcome.APPLIED for p in result.not_up)
     if paths:
         yield msg(

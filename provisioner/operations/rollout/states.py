@@ -63,7 +63,6 @@ _REFUSED = (_E.STALE, _E.LOCKED, _E.REFUSED, _E.UNSENT)
 
 
 def _call_transitions(unheard: State, *ends: Event) -> dict[Event, State]:
-    """Return the transitions that any call can have."""
     ends = (*ends, _E.ROLLED_BACK, _E.ROLLBACK_FAILED, _E.UNKNOWN)
     return {_E.SILENT: unheard, _E.ODD: unheard} | dict.fromkeys(ends, _S.END)
 

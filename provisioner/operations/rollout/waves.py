@@ -92,9 +92,7 @@ class _OpenWave:
     """A wave in progress.
 
     Attributes:
-        waiting: hosts not started.
         under_way: started hosts without a result.
-        started: hosts that this controller started.
         is_taken_up: whether an earlier controller began it, whose hosts are asked first.
     """
 
@@ -155,7 +153,6 @@ class WaveProgress:
     # --- waves --------------------------------------------------------------------------------------
 
     def _resume_waves(self, progress: RunProgress) -> None:
-        """Resume the waves that an earlier controller began."""
         started_waves = [number for number, wave in enumerate(self._left) if set(wave.hosts) & set(progress.started)]
         for wave in self._left[: started_waves[-1] + 1] if started_waves else ():
             started = [host for host in wave.hosts if host in progress.started]
@@ -201,7 +198,6 @@ class WaveProgress:
         )
 
     def _close_waves(self, stop: Callable[[], bool]) -> None:
-        """Close finished waves."""
         while self._open and not self._open[0].under_way:
             first = self._open[0]
             has_failed = self._is_given_up(first)
@@ -395,16 +391,8 @@ def roll_out(
 ) -> Rollout:
     """Change the hosts of the jobs, wave by wave.
 
-    Args:
-        jobs: one a host.
-        run_id: the run.
-        runner: carries the calls.
-        options: the rollout's options.
-        journal: stores each step.
-        waves: a resumed run's; by default made from the jobs.
-        progress: of a resumed run.
-        stop: tells whether to start no more hosts; started ones finish.
-        abort: why waiting hosts are rolled back; empty to go on.
+    `waves` and `progress` are a resumed run's. `stop` tells whether to start no more hosts; started ones finish.
+    `abort` is why waiting hosts are rolled back; empty to go on.
     """
     progress = progress or RunProgress()
     changes = {

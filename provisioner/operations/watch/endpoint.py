@@ -136,12 +136,9 @@ Identification = Callable[["WSGIEnvironment"], "HttpReply | None"]
 def served(
     listen_at: tuple[str, int], families: Callable[[], Iterable[Family]], door: Identification = lambda _environ: None
 ) -> Iterator[int]:
-    """Serve metrics during the block; yields the port.
+    """Serve metrics during the block; yields the port; or raise `UsageError`.
 
     Port 0 means any free one. `door` gets each request first, under any host name.
-
-    Raises:
-        UsageError: the address cannot be used.
     """
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

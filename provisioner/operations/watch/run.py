@@ -146,8 +146,6 @@ class PathWatch:
     """A watch over one inventory.
 
     Attributes:
-        pace: intervals.
-        reload: returns the present inventory.
         current: whether the watch uses it.
         looks: number of answered looks.
     """
@@ -232,7 +230,6 @@ class PathWatch:
             self.inventory.runner.close()
 
     def _submit_due_work(self, pool: ThreadPoolExecutor) -> None:
-        """Start due work for idle relays."""
         now = datetime.now(UTC)
         looks: list[tuple[str, Mapping[str, PathToCheck]]] = []
         with self._lock:
@@ -294,7 +291,6 @@ class PathWatch:
                 self._busy.discard(host)
 
     def _note_failure(self, error: HostError | OSError) -> None:
-        """End the watch after repeated failures."""
         self._failures += 1
         if self._failures >= _MOST_FAILURES:
             self._failure = self._failure or error
@@ -334,12 +330,7 @@ class PathWatch:
 
 
 def watched(session: Session, limit: Limit, runner: HostRunner) -> Watched:
-    """Return the paths of an inventory to watch.
-
-    Raises:
-        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
-        UsageError: no path is selected.
-    """
+    """Return the paths of an inventory to watch."""
     targets = select(session.state, session.read_limit(limit))
     pulled = tuple(target for target in targets if not target.path.on_demand)
     return Watched(session, runner, pulled, windows_of(session))
