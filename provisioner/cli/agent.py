@@ -27,7 +27,7 @@ _SHOWN: Final = 20
 
 
 @click.command()
-@click.argument("file", type=ValidPath(path_type=Path, dir_okay=False), metavar="FILE")
+@click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--once", is_flag=True, help="Run one round, and exit with its code.")
 @click.option("--again", is_flag=True, help="Retry a commit that failed or was refused for its errors.")
 @click.option("--status", "shows", is_flag=True, help="Show the outcome of commits, and exit.")

@@ -21,13 +21,13 @@ from provisioner.plan.guards.policy import parse_allowances
 
 
 @click.command()
-@click.argument("saved", required=False, type=ValidPath(path_type=Path), metavar="[PLAN]")
+@click.argument("saved", required=False, type=ValidPath(), metavar="[PLAN]")
 @hosts_limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option(
     "--approvals",
     "folder",
-    type=ValidPath(path_type=Path),
+    type=ValidPath(),
     metavar="DIR",
     help="The folder of PLAN's approvals. Default: approvals/ of the inventory.",
 )

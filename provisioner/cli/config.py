@@ -167,7 +167,7 @@ def _config_head(say: Translator, file: Path | None, *, exists: bool) -> str:
 @click.argument("kind", required=False, type=ListedWord(list(_KINDS)), metavar="[KIND]")
 @click.option(
     "--out",
-    type=ValidPath(path_type=Path, file_okay=False),
+    type=ValidPath(file_okay=False),
     metavar="DIR",
     help="Write the schema of every kind into DIR, as KIND.schema.json.",
 )

@@ -139,13 +139,10 @@ def _docx_bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
 
 @click.command()
 @click.argument("what", type=ListedWord(list(REPORTS)))
-@click.option("--out", type=ValidPath(path_type=Path), metavar="FILE.xlsx", help="Write a spreadsheet too.")
-@click.option("--docx", type=ValidPath(path_type=Path), metavar="FILE", help="Write an official document too.")
+@click.option("--out", type=ValidPath(), metavar="FILE.xlsx", help="Write a spreadsheet too.")
+@click.option("--docx", type=ValidPath(), metavar="FILE", help="Write an official document too.")
 @click.option(
-    "--docx-dir",
-    type=ValidPath(path_type=Path),
-    metavar="DIR",
-    help="Write minutes, one file a facility, into this folder.",
+    "--docx-dir", type=ValidPath(), metavar="DIR", help="Write minutes, one file a facility, into this folder."
 )
 @click.option(
     "--fill",
@@ -321,7 +318,7 @@ def report() -> None:
 
 
 @report.command()
-@click.argument("folder", type=ValidPath(path_type=Path), metavar="DIR")
+@click.argument("folder", type=ValidPath(), metavar="DIR")
 @click.pass_obj
 def html(invocation: Invocation, folder: Path) -> int:
     """Write the pages of `serve` as files, in both languages.

@@ -68,7 +68,7 @@ _request = click.option("--request", metavar="NUMBER", default="", help="The mer
 
 
 @forge.command()
-@click.argument("text", metavar="FILE", type=ValidPath(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("text", metavar="FILE", type=ValidPath(dir_okay=False, allow_dash=True))
 @_request
 @click.option("--key", default="plan", metavar="WORD", help="The key, if there are several comments.  [default: plan]")
 @click.option("--account", default="", metavar="NAME", help="The token's account, if the forge does not return it.")
@@ -104,7 +104,7 @@ def comment(
 
 
 @forge.command()
-@click.argument("plan", metavar="FILE", type=ValidPath(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("plan", metavar="FILE", type=ValidPath(dir_okay=False, allow_dash=True))
 @_request
 @click.option("--family", default="plan:", metavar="WORD", help="The prefix of the labels.  [default: plan:]")
 @_project_options

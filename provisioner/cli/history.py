@@ -57,7 +57,7 @@ _KIB = 1024
     "--public-key",
     "public",
     multiple=True,
-    type=ValidPath(path_type=Path),
+    type=ValidPath(),
     metavar="FILE",
     help="With verify: check signatures with this key. May be repeated.",
 )

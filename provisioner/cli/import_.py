@@ -82,7 +82,7 @@ def _token(file: Path | None) -> Secret:
 
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
-_path = ValidPath(path_type=Path)
+_path = ValidPath()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,10 +39,8 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("init")
-@click.argument("folder", metavar="DIR", required=False, type=ValidPath(path_type=Path, file_okay=False))
-@click.option(
-    "--from", "answers", type=ValidPath(path_type=Path), metavar="FILE", help="Read the answers from a YAML file."
-)
+@click.argument("folder", metavar="DIR", required=False, type=ValidPath(file_okay=False))
+@click.option("--from", "answers", type=ValidPath(), metavar="FILE", help="Read the answers from a YAML file.")
 @click.option("--print-answers", "prints", is_flag=True, help="Print an example of such a file, and exit.")
 @click.option(
     "--id",
@@ -81,10 +79,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option("--mediamtx-sha256", "sums", multiple=True, metavar="ARCH=SUM", help="The checksum of the download.")
 @click.option(
-    "--vault-password",
-    type=ValidPath(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The file of the vault's password.",
+    "--vault-password", type=ValidPath(dir_okay=False), metavar="FILE", help="The file of the vault's password."
 )
 @click.pass_context
 def init(

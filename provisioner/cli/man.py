@@ -272,7 +272,7 @@ class ManDocument(Printed, name="man", title="Manual pages"):
 
 
 @click.command()
-@click.option("--out", type=ValidPath(path_type=Path), metavar="DIR", required=True, help="The folder for the pages.")
+@click.option("--out", type=ValidPath(), metavar="DIR", required=True, help="The folder for the pages.")
 @click.pass_context
 def man(ctx: click.Context, /, *, out: Path) -> int:
     """Write the manual pages: one for the program, and one for each command.

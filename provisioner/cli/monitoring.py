@@ -26,7 +26,7 @@ _USUAL = ScrapePlaces()
 
 
 @click.command()
-@click.argument("folder", type=ValidPath(path_type=Path), metavar="DIR")
+@click.argument("folder", type=ValidPath(), metavar="DIR")
 @click.option(
     "--webhook", "webhooks", multiple=True, metavar="[CARRIER=]URL", help="A webhook for alerts. May be repeated."
 )
@@ -152,9 +152,7 @@ def _holds(path: Path, text: str) -> bool:
 
 
 @click.command()
-@click.option(
-    "--out", type=ValidPath(path_type=Path), metavar="FILE.prom", help="Write the metrics into FILE, atomically."
-)
+@click.option("--out", type=ValidPath(), metavar="FILE.prom", help="Write the metrics into FILE, atomically.")
 @click.option("--listen", metavar="[ADDRESS:]PORT", help="Serve the metrics over HTTP on loopback until a signal.")
 @click.pass_obj
 def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int:

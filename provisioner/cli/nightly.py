@@ -78,13 +78,13 @@ class _Terminal:
 @limit_option
 @click.option(
     "--report",
-    type=ValidPath(path_type=Path, file_okay=False),
+    type=ValidPath(file_okay=False),
     metavar="DIR",
     help="Write verify.html, verify.json, drift.json and nightly.json into DIR, in place of the last night's.",
 )
 @click.option(
     "--metrics",
-    type=ValidPath(path_type=Path),
+    type=ValidPath(),
     metavar="FILE.prom",
     help="Write metrics for a node exporter at the end, like `metrics --out`.",
 )

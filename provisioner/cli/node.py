@@ -35,7 +35,7 @@ def node() -> None:
 
 
 @node.command("run")
-@click.argument("file", type=ValidPath(path_type=Path, dir_okay=False), metavar="FILE")
+@click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--check", "checks", is_flag=True, help="Check the file and the key, and exit.")
 @click.pass_obj
 def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
@@ -85,7 +85,7 @@ def _print_key(invocation: Invocation, line: str, settings: NodeSettings | None 
 
 
 @node.command("key")
-@click.argument("file", type=ValidPath(path_type=Path, dir_okay=False), metavar="FILE")
+@click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--make", "makes", is_flag=True, help="Create the keys in FILE, if it does not exist.")
 @click.pass_obj
 def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
@@ -105,7 +105,7 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
 
 
 @node.command("broker")
-@click.argument("folder", type=ValidPath(path_type=Path, file_okay=False), metavar="FOLDER")
+@click.argument("folder", type=ValidPath(file_okay=False), metavar="FOLDER")
 @click.option("--place", "places", multiple=True, required=True, help="A host name or address of the broker.")
 @click.option("--carrier", "carriers", multiple=True, required=True, help="A carrier that has a node.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=4222, show_default=True, help="The broker's port.")

@@ -187,8 +187,8 @@ def _show_check(invocation: Invocation, result: PlanCheck) -> None:
 
 
 @click.command()
-@click.argument("first", type=ValidPath(path_type=Path), metavar="FIRST")
-@click.argument("second", type=ValidPath(path_type=Path), metavar="SECOND")
+@click.argument("first", type=ValidPath(), metavar="FIRST")
+@click.argument("second", type=ValidPath(), metavar="SECOND")
 @click.pass_obj
 def diff(invocation: Invocation, first: Path, second: Path) -> int:
     """Show the differences between two saved plans.
@@ -266,7 +266,7 @@ def _remote_options(command: F) -> F:
 
 
 @click.command()
-@click.argument("file", type=ValidPath(path_type=Path), metavar="PLAN")
+@click.argument("file", type=ValidPath(), metavar="PLAN")
 @_remote_options
 @click.pass_obj
 def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
@@ -287,7 +287,7 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 
 
 @click.command()
-@click.option("--out", type=ValidPath(path_type=Path), required=True, metavar="FILE", help="The file to write.")
+@click.option("--out", type=ValidPath(), required=True, metavar="FILE", help="The file to write.")
 @_remote_options
 @click.pass_obj
 def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
@@ -323,7 +323,7 @@ def _show_pushed(invocation: Invocation, plan: PushedPlan, remote: str, done: st
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @_details
 @_all
-@click.option("--out", type=ValidPath(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
+@click.option("--out", type=ValidPath(), metavar="FILE", help="Save the plan, for apply FILE.")
 @click.option("--check", "expected", metavar="DIGEST|FILE", help="Exit with code 8 if the plan has changed.")
 @click.option("--offline", is_flag=True, help="Call no host: compare with the revision of --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")

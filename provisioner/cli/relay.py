@@ -45,9 +45,7 @@ from provisioner.report.tables import some_of
 @click.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
 @click.option("--allow", "allows", multiple=True, metavar="trust=1", help="Confirm new hardware.")
-@click.option(
-    "--packages", type=ValidPath(path_type=Path), metavar="DIR", help="The folder for the sites' new packages."
-)
+@click.option("--packages", type=ValidPath(), metavar="DIR", help="The folder for the sites' new packages.")
 @click.option("--recovery-lost", is_flag=True, help="Replace the key although it is sealed: the recovery key is lost.")
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

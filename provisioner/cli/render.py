@@ -49,9 +49,7 @@ class SitePackageDocument(Printed, name="site-package", title="Site packages"):
 
 
 @click.command()
-@click.option(
-    "--out", "folder", type=ValidPath(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
-)
+@click.option("--out", "folder", type=ValidPath(), required=True, metavar="DIR", help="A new or empty folder.")
 @hosts_limit_option
 @click.pass_obj
 def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int:
@@ -81,9 +79,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
 
 @click.command("site-package")
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
-@click.option(
-    "--out", "folder", type=ValidPath(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
-)
+@click.option("--out", "folder", type=ValidPath(), required=True, metavar="DIR", help="A new or empty folder.")
 @click.option(
     "--valid-days",
     type=click.IntRange(1, MOST_DAYS),

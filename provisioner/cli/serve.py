@@ -31,11 +31,9 @@ _PORT = 8300
 )
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A host name that readers use, e.g. the proxy's.")
 @click.option("--trust", "trusted", multiple=True, metavar="ADDRESS", help="A proxy that names the reader in a header.")
-@click.option("--sign-in", type=ValidPath(path_type=Path), metavar="FILE", help="Require a sign-in (OpenID Connect).")
-@click.option(
-    "--certificate", type=ValidPath(path_type=Path), metavar="FILE", help="The TLS certificate with its chain."
-)
-@click.option("--key", type=ValidPath(path_type=Path), metavar="FILE", help="The certificate's private key.")
+@click.option("--sign-in", type=ValidPath(), metavar="FILE", help="Require a sign-in (OpenID Connect).")
+@click.option("--certificate", type=ValidPath(), metavar="FILE", help="The TLS certificate with its chain.")
+@click.option("--key", type=ValidPath(), metavar="FILE", help="The certificate's private key.")
 @click.option(
     "--contacts-for", "purpose", metavar="TEXT", help="Show contacts, and record each access with this purpose."
 )

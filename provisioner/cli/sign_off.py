@@ -120,20 +120,20 @@ class _Chosen(TypedDict):
 @click.option("--show", "reads", is_flag=True, help="Show the plan on one sheet, without signing.")
 @click.option(
     "--out",
-    type=ValidPath(path_type=Path, dir_okay=False),
+    type=ValidPath(dir_okay=False),
     metavar="FILE",
     help="With --show: a page in both languages (.html), or Vietnamese minutes to sign (.docx).",
 )
 @click.option("--statement", "shown", is_flag=True, help="Print the statement that the party signs, and exit.")
 @click.option(
     "--signature",
-    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(dir_okay=False, exists=True),
     metavar="FILE",
     help="Record the party's signature: the .sig file of `ssh-keygen -Y sign`.",
 )
 @click.option(
     "--key",
-    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(dir_okay=False, exists=True),
     metavar="FILE",
     help="Sign with the party's key, through ssh-keygen; a .pub file for a key in an agent.",
 )
@@ -248,19 +248,19 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
 
 
 @click.command()
-@click.argument("saved", type=ValidPath(path_type=Path), metavar="PLAN")
+@click.argument("saved", type=ValidPath(), metavar="PLAN")
 @click.option("--as", "person", required=True, metavar="ID", help="The approver's id in signers.yml.")
 @click.option("--role", "roles", multiple=True, metavar="ROLE", help="The approver's role. Default: all roles of ID.")
 @click.option(
     "--key",
-    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(dir_okay=False, exists=True),
     metavar="FILE",
     help="Sign with this key, through ssh-keygen; a .pub file for a key in an agent.",
 )
 @click.option("--statement", "shown", is_flag=True, help="Print the statement to sign, and exit.")
 @click.option(
     "--signature",
-    type=ValidPath(path_type=Path, dir_okay=False, exists=True),
+    type=ValidPath(dir_okay=False, exists=True),
     metavar="FILE",
     help="Read a signature made elsewhere: the .sig file of `ssh-keygen -Y sign`; with --at.",
 )
@@ -268,7 +268,7 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
 @click.option(
     "--approvals",
     "folder",
-    type=ValidPath(path_type=Path, file_okay=False),
+    type=ValidPath(file_okay=False),
     metavar="DIR",
     help="The folder for the approval. Default: approvals/ of the inventory.",
 )

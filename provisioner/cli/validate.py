@@ -32,19 +32,19 @@ from provisioner.operations.edit.validate import validate as check_all
 )
 @click.option(
     "--sarif",
-    type=ValidPath(path_type=Path, dir_okay=False),
+    type=ValidPath(dir_okay=False),
     metavar="FILE",
     help="Write the problems to FILE too, as SARIF 2.1.0 (merge requests show them beside the lines).",
 )
 @click.option(
     "--code-quality",
-    type=ValidPath(path_type=Path, dir_okay=False),
+    type=ValidPath(dir_okay=False),
     metavar="FILE",
     help="Write the problems as a Code Quality report too (for GitLab's merge requests).",
 )
 @click.option(
     "--junit",
-    type=ValidPath(path_type=Path, dir_okay=False),
+    type=ValidPath(dir_okay=False),
     metavar="FILE",
     help="Write the problems as JUnit XML too, one case a problem.",
 )

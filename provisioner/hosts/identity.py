@@ -57,11 +57,7 @@ def may_be_declared_new(spec: CallTarget, owner: Owner | None) -> bool:
 
 def is_free(spec: CallTarget, owner: Owner) -> bool:
     """Return whether the host is this inventory's or released."""
-    return not owner.shape and (owner.released or _is_own(spec, owner))
-
-
-def _is_own(spec: CallTarget, owner: Owner) -> bool:
-    return spec.owner is not None and owner.is_same(spec.owner)
+    return not owner.shape and (owner.released or (spec.owner is not None and owner.is_same(spec.owner)))
 
 
 def claims_of(spec: CallTarget) -> list[list[str]]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 folder_option = click.option(
     "--contacts",
     "chosen",
-    type=ValidPath(path_type=Path),
+    type=ValidPath(),
     metavar="DIR",
     help="The folder of contacts. Default: PROVISIONER_CONTACTS, else contacts/ in the inventory.",
 )

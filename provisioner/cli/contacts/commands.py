@@ -115,9 +115,7 @@ def _summary(errors: int, warnings: int, extent: str) -> str:
 @texts_argument
 @facilities_option
 @click.option("--show", is_flag=True, help="Show the personal data too, not only its place.")
-@click.option(
-    "--export", "out", type=ValidPath(path_type=Path), metavar="FILE.json", help="Write the records for the person."
-)
+@click.option("--export", "out", type=ValidPath(), metavar="FILE.json", help="Write the records for the person.")
 @force_option
 @purpose_option
 @requester_option
@@ -216,7 +214,7 @@ def nobody(searched: Iterable[str]) -> UsageError:
 @click.option(
     "--new-password-file",
     "new_password_file",
-    type=ValidPath(path_type=Path),
+    type=ValidPath(),
     metavar="FILE",
     help="A file with your new password, if a program returns the old one.",
 )
@@ -331,9 +329,7 @@ def _renewal_lines(renewal: Renewal) -> Iterator[str]:
 
 @click.command("list")
 @click.option("--province", required=True, metavar="SLUG", shell_complete=provinces_like, help="The list's province.")
-@click.option(
-    "--out", type=ValidPath(path_type=Path), required=True, metavar="FILE.xlsx", help="The spreadsheet to write."
-)
+@click.option("--out", type=ValidPath(), required=True, metavar="FILE.xlsx", help="The spreadsheet to write.")
 @force_option
 @purpose_option
 @requester_option

@@ -74,7 +74,7 @@ def _options() -> tuple[click.Option, ...]:
     return (
         _GlobalOption(
             ["-i", "--inventory"],
-            type=ValidPath(path_type=Path),
+            type=ValidPath(),
             multiple=True,
             metavar="DIR",
             expose_value=False,
@@ -106,7 +106,7 @@ def _options() -> tuple[click.Option, ...]:
         _flag("--no-pager", meaning=f"Do not page long results at a terminal. {PAGER_VARIABLE} names another pager."),
         _GlobalOption(
             ["--log"],
-            type=ValidPath(path_type=Path),
+            type=ValidPath(),
             multiple=True,
             metavar="FILE",
             expose_value=False,

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Final, TextIO, cast
 
 import click
@@ -206,6 +207,9 @@ class ListedWord(click.Choice[str]):
 
 class ValidPath(click.Path):
     """A path that a file system can hold."""
+
+    def __init__(self, **options: bool) -> None:
+        super().__init__(path_type=Path, **options)
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None

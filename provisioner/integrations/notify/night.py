@@ -142,7 +142,7 @@ def night_of(
     device_items = list(_of_devices(document, devices))
     drifted_only = sorted((by_comparison or frozenset()) - visited)
     host_items += [_host_item(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in drifted_only]
-    silent = {item.key for item in path_items if _is_silent(item)} | (
+    silent = {item.key for item in path_items if (item.verdict in _SILENT or item.cause is Cause.NOT_ASKED)} | (
         frozenset(listed) - {path_item.key for path_item in path_items}
     )
     return NightReport(
@@ -169,10 +169,6 @@ def host_in(name: str) -> str:
 def device_in(name: str) -> str:
     """Return the device in an item's name, as `FACILITY/DEVICE`."""
     return name.removeprefix(DEVICE_ITEM).partition(":")[0]
-
-
-def _is_silent(path: NightItem) -> bool:
-    return path.verdict in _SILENT or path.cause is Cause.NOT_ASKED
 
 
 def _of_path(path: PathRow, since: Since) -> NightItem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -392,10 +392,7 @@ class AgentRounds:
     def _session(self, commit: str) -> Session:
         root: Path = self.branch.laid_out(commit)
         environment = without_programs_of(self.environment, self.branch.folder.resolve())
-        return Session(root, environment, self._today())
-
-    def _today(self) -> date:
-        return self._clock().astimezone(VIETNAM).date()
+        return Session(root, environment, self._clock().astimezone(VIETNAM).date())
 
     @staticmethod
     def _close(work: _Work) -> None:

@@ -231,7 +231,7 @@ def _aborted(session: Session, last: Unfinished) -> Applied:
         ended_hosts = {result.host for result in done.results}
         earlier = [result for host, result in last.progress.results.items() if host not in ended_hosts]
         remaining = [
-            _not_started_result(job.spec.id)
+            HostResult(job.spec.id, HostOutcome.NOT_STARTED, "the run was ended by hand")
             for job in jobs
             if job.spec.id not in ended_hosts | set(last.progress.results)
         ]
@@ -275,10 +275,6 @@ def _resumed_job(session: Session, spec: HostSpec, facts: HostFacts | None, last
     job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback, carrier=sibling_relays)
     ships = facts is not None and rollback is None and needs_program(spec, changes)
     return with_program(session, job, facts.machine["arch"]) if facts is not None and ships else job
-
-
-def _not_started_result(host: str) -> HostResult:
-    return HostResult(host, HostOutcome.NOT_STARTED, "the run was ended by hand")
 
 
 def _of_some(session: Session, applied: Applied) -> Applied:

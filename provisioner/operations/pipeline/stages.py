@@ -590,7 +590,7 @@ def site_packages(session: Session, facilities: Sequence[str], valid: Validity) 
             held={
                 n: frozen
                 for n, frozen in checked_part.held.items()
-                if n in part.held or _lacks_keys(frozen) or n in pushing
+                if n in part.held or any(problem.code == SECRETS_MISSING for problem in frozen.problems) or n in pushing
             },
         )
         _refuse_frozen(checked_part, facilities)
@@ -634,10 +634,6 @@ def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:
     """Return a gateway's system; Linux for facilities not in the inventory."""
     entry = inventory.facilities.get(facility)
     return entry.gateway.system if entry and entry.gateway else GatewaySystem.LINUX
-
-
-def _lacks_keys(frozen: FrozenFacility) -> bool:
-    return any(problem.code == SECRETS_MISSING for problem in frozen.problems)
 
 
 def _refuse_frozen(part: ValidPart, facilities: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ The last lines come worst first, each with the next step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
@@ -268,7 +268,7 @@ def run_ending(end: RunEnd, *, going_back: bool = False) -> tuple[str, ...]:
     sentences = _A_ROLLBACK if going_back else _AN_APPLY
     order = sorted(sentences, key=_rollback_rank if going_back else list(EndClass).index)
     failed = [
-        Sentence(sentences[kind], {"hosts": _counted_hosts(by_class[kind]), "names": named(by_class[kind])})
+        Sentence(sentences[kind], {"hosts": counted(len(list(by_class[kind])), "host"), "names": named(by_class[kind])})
         for kind in order
         if by_class[kind]
     ]
@@ -280,10 +280,6 @@ def _rollback_rank(kind: EndClass) -> int:
     needs_a_person = (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED, EndClass.LOCK_OUT)
     ranks = list(EndClass)
     return needs_a_person.index(kind) if kind in needs_a_person else len(ranks) + ranks.index(kind)
-
-
-def _counted_hosts(hosts: Iterable[str]) -> str:
-    return counted(len(list(hosts)), "host")
 
 
 def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
