@@ -1,4 +1,4 @@
-"""The table of commands, groups that import on use, and options for every command.
+"""Table of commands, groups that import on use, options of every command.
 
 Inventory, output, language and verbosity may stand before or after the command. An option given twice must have the
 same value: the program does not guess.

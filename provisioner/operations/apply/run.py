@@ -1,4 +1,4 @@
-"""A run as a value: its intent, options and outcome; the last unfinished run.
+"""Runs as values: intent, options, outcome; the last unfinished run.
 
 The intent is enough to resume a run.
 """

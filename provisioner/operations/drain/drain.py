@@ -1,4 +1,4 @@
-"""Steps of a drain (files, new relay, old relay, proofs), its waits for people, and its ends.
+"""A drain: its steps, its waits for people, and its ends.
 
 Pictures over the new relay must be as good as over the old one.
 """

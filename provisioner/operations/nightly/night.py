@@ -1,4 +1,4 @@
-"""A night: verify, record, compare, report, notify, measure; and the last one's file.
+"""A night: verify, record, compare, report, notify, measure.
 
 No step's failure hides another's result. The verification is recorded and written before other steps, so that a hanging
 webhook or a full disk later loses no part of it. The file is beside the record. Metrics and timers read it without the
