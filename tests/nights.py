@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.language import Language
 from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
-from provisioner.integrations.notify.night import DEVICE_ITEM, HOST_ITEM, NightItem, NightReport
+from provisioner.integrations.notify.news import DEVICE_ITEM, HOST_ITEM, NightItem, NightReport
 from provisioner.inventory.model.receivers import Receiver, ReceiverKind
 from provisioner.verify.result import Cause, Finding, Layer, Verdict
 

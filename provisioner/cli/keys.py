@@ -19,8 +19,7 @@ from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageE
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
 from provisioner.base.text import counted, named, printable
-from provisioner.cli.keys_rotate import keep, rotate
-from provisioner.cli.keys_rotate_relay import OwnKeyLooked, own_key_lines
+from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotate
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_error_line, print_warning
@@ -33,8 +32,8 @@ from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
 from provisioner.operations.edit.logins import LoginsFile, LoginsRequest, LoginsWritten, forget_old_logins, set_logins
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
-from provisioner.operations.keys.progress import recorded_key_ages
 from provisioner.operations.keys.relay_key import progress_of_own_key
+from provisioner.operations.keys.rotation import recorded_key_ages
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import KeysMade, init_keys
 from provisioner.plan.document import frozen_ending

@@ -19,7 +19,7 @@ from provisioner.base.errors import INTERRUPTED, InventoryError, worst_of
 from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
-from provisioner.cli.keys_rotate_relay import StepTerminal
+from provisioner.cli.keys_rotate import StepTerminal
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
@@ -28,8 +28,15 @@ from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both
 from provisioner.operations.apply.run import RunOptions, approval_of
-from provisioner.operations.drain.drain import DrainEnd, DrainOutcome, DrainTerms, SiteProof, drain_relay, write_all
-from provisioner.operations.drain.progress import DrainLook
+from provisioner.operations.drain.drain import (
+    DrainEnd,
+    DrainLook,
+    DrainOutcome,
+    DrainTerms,
+    SiteProof,
+    drain_relay,
+    write_all,
+)
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, DrainUndone, drain_taken_back
 from provisioner.operations.pipeline.stages import Planned

@@ -11,7 +11,7 @@ from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model.secrets import CarrierSecrets, NextPsk, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
-from provisioner.operations.keys.progress import KeyStage, stage_of
+from provisioner.operations.keys.rotation import KeyStage, stage_of
 from provisioner_host.machine import paths
 from provisioner_host.state import frozen, revocable_texts
 from provisioner_host.state.revocable_texts import RevocableTexts

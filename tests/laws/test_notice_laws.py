@@ -15,8 +15,15 @@ from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
 from provisioner.integrations.notify.formats import alerts_of, last_notice, notice_document, receiver_record
 from provisioner.integrations.notify.mail import letter_of
-from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NewsChange, NightNews, news_for, scope_name
-from provisioner.integrations.notify.night import NightItem
+from provisioner.integrations.notify.news import (
+    NOTHING_KNOWN,
+    LastNotice,
+    NewsChange,
+    NightItem,
+    NightNews,
+    news_for,
+    scope_name,
+)
 from provisioner.verify.result import Cause, Verdict
 from tests.hostile import RELAY
 from tests.nights import LANGUAGES, READERS, SIGHTS, device, night, path, place_of, province_of, receiver

@@ -40,8 +40,7 @@ from provisioner.integrations.notify.formats import (
     trial_document,
 )
 from provisioner.integrations.notify.mail import letter_of, trial_letter
-from provisioner.integrations.notify.news import LastNotice, NightNews, news_for
-from provisioner.integrations.notify.night import NightReport, night_of, path_key
+from provisioner.integrations.notify.news import LastNotice, NightNews, NightReport, news_for, night_of, path_key
 from provisioner.inventory.loader.load import check
 from provisioner.inventory.loader.receivers import ReceiversVault, open_receivers
 from provisioner.inventory.model.inventory import BaseInventory

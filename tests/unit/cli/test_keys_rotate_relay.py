@@ -80,7 +80,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     terminal = applied(RelayKeyTerminal, tmp_path, monkeypatch, capsys)
     quick = RolloutOptions(gate=GateRules(settle_s=0))
     monkeypatch.setattr(keys_rotate, "RunOptions", lambda **words: RunOptions(quick, **words))
-    monkeypatch.setattr("provisioner.cli.keys_rotate_relay.time.sleep", lambda _: terminal.follow())
+    monkeypatch.setattr("provisioner.cli.keys_rotate.time.sleep", lambda _: terminal.follow())
     terminal.hosts.after = lambda operation, host: terminal.follow() if (operation, host) == ("confirm", CENTRE) else 0
     terminal.hosts.calls.clear()
     return terminal
@@ -244,7 +244,7 @@ def test_what_a_killed_call_left_unconfirmed_is_not_told_to_anybody_before_it_is
             go_back(call.relay, "nobody confirmed")
         call.follow()
 
-    monkeypatch.setattr("provisioner.cli.keys_rotate_relay.time.sleep", wait)
+    monkeypatch.setattr("provisioner.cli.keys_rotate.time.sleep", wait)
     code, document = call.document(*BEGIN)
     assert (code, document["stage"], document["answers"]) == (0, "moving", True)
     assert stages[:3] == ["begun"] * 3

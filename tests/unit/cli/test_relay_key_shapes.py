@@ -112,7 +112,7 @@ def call(
         _MODELS[model] = copy.deepcopy(terminal.hosts.hosts)
     quick = RolloutOptions(gate=GateRules(settle_s=0))
     monkeypatch.setattr(keys_rotate, "RunOptions", lambda **words: RunOptions(quick, **words))
-    monkeypatch.setattr("provisioner.cli.keys_rotate_relay.time.sleep", lambda _: terminal.follow())
+    monkeypatch.setattr("provisioner.cli.keys_rotate.time.sleep", lambda _: terminal.follow())
     terminal.hosts.after = lambda operation, host: terminal.follow() if (operation, host) == ("confirm", CENTRE) else 0
     terminal.hosts.calls.clear()
     return terminal

@@ -14,7 +14,7 @@ from provisioner.base.errors import UnreadableError
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.integrations.alerting.metric_catalogue import PATH_STATE, VERDICT_STATES
 from provisioner.integrations.alerting.metrics import RecordedLook, night_sheet
-from provisioner.integrations.notify.night import night_of
+from provisioner.integrations.notify.news import night_of
 from provisioner.verify.document import recorded_verification, verify_document
 from provisioner.verify.result import Cause, Layer, Verdict
 from provisioner.web.board import merged

@@ -15,8 +15,15 @@ from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.formats import Labels, alerts_of, trial_alert
 from provisioner.integrations.notify.mail import Letter
-from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, news_for, scope_name
-from provisioner.integrations.notify.night import NightItem, NightReport
+from provisioner.integrations.notify.news import (
+    NOTHING_KNOWN,
+    LastNotice,
+    NightItem,
+    NightNews,
+    NightReport,
+    news_for,
+    scope_name,
+)
 from provisioner.inventory.model.receivers import ReceiverKind, ReceiverSecrets
 from provisioner.verify.result import Cause, Verdict
 from tests.alertmanager import Alertmanager

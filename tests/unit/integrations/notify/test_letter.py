@@ -9,8 +9,7 @@ import pytest
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.integrations.notify.mail import letter_of
-from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NewsChange, news_for, scope_name
-from provisioner.integrations.notify.night import NightItem
+from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NewsChange, NightItem, news_for, scope_name
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.nights import device, night, path, province_of
 

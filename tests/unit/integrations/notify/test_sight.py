@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.integrations.notify.night import DEVICE_ITEM, night_of
+from provisioner.integrations.notify.news import DEVICE_ITEM, night_of
 from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.result import Cause, Layer, Verdict
 
