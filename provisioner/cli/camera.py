@@ -15,17 +15,7 @@ from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.terminal import DAY
 from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish_edit
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
-from provisioner.operations.edit.cameras import (
-    DeviceRequest,
-    StreamRequest,
-    camera_added,
-    camera_moved,
-    change_finished,
-    change_prolonged,
-    device_removed,
-    device_replaced,
-    stream_of,
-)
+from provisioner.operations.edit import cameras as camera_edits
 from provisioner.operations.edit.file_edit import named_values
 
 _RTSP_PATH = "The stream's RTSP path, if not the make's own."
@@ -91,7 +81,7 @@ def add(
     if StreamName.SUB not in request.streams:
         raise UsageError("a camera has a stream that is always pulled", hint="add --sub, e.g. --sub 640x360")
     edits = edits_of(invocation)
-    edit = camera_added(edits, facility, request, camera=identifier, new_recorder=recorder_address)
+    edit = camera_edits.camera_added(edits, facility, request, camera=identifier, new_recorder=recorder_address)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: a camera more"))
 
 
@@ -126,7 +116,7 @@ def replace(
     """
     facility, device = _facility_and_device(name)
     until = accept_old_until.date() if accept_old_until else None
-    edit = device_replaced(edits_of(invocation), facility, device, _request(words), accept_old_until=until)
+    edit = camera_edits.device_replaced(edits_of(invocation), facility, device, _request(words), accept_old_until=until)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is another device"))
 
 
@@ -151,10 +141,10 @@ def accept(
         raise UsageError("say what becomes of the change", hint="name --finish, or --until DATE")
     edits = edits_of(invocation)
     if until is not None:
-        edit = change_prolonged(edits, facility, device, until.date())
+        edit = camera_edits.change_prolonged(edits, facility, device, until.date())
         message = f"{facility}: either setting of {device} until {until.date()}"
     else:
-        edit = change_finished(edits, facility, device)
+        edit = camera_edits.change_finished(edits, facility, device)
         message = f"{facility}: the new settings of {device} alone"
     return finish_edit(invocation, edit, Writing(dry_run, commits, message))
 
@@ -172,7 +162,7 @@ def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, 
     if words.get("recorder") and words.get("address"):
         raise UsageError("a camera has either an address of its own or a recorder", hint="name one of the two")
     facility, device = _facility_and_device(name)
-    edit = camera_moved(edits_of(invocation), facility, device, _request(words))
+    edit = camera_edits.camera_moved(edits_of(invocation), facility, device, _request(words))
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is moved"))
 
 
@@ -186,7 +176,7 @@ def remove(invocation: Invocation, name: str, *, dry_run: bool, commits: bool) -
     Example: provisioner -i DIR camera remove kcl-bg-001/cam-04
     """
     facility, device = _facility_and_device(name)
-    edit = device_removed(edits_of(invocation), facility, device)
+    edit = camera_edits.device_removed(edits_of(invocation), facility, device)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is gone"))
 
 
@@ -197,14 +187,14 @@ def _facility_and_device(name: str) -> tuple[str, str]:
     return facility, device
 
 
-def _request(options: Document) -> DeviceRequest:
-    return DeviceRequest(named_values(Camera, options), options.get("serial") or "", _streams(options))
+def _request(options: Document) -> camera_edits.DeviceRequest:
+    return camera_edits.DeviceRequest(named_values(Camera, options), options.get("serial") or "", _streams(options))
 
 
-def _streams(options: Document) -> dict[StreamName, StreamRequest]:
+def _streams(options: Document) -> dict[StreamName, camera_edits.StreamRequest]:
     """Return the named streams; a path without size raises `UsageError`."""
     named = {name: (options.get(name.value), options.get(f"{name.value}_path") or "") for name in StreamName}
     for stream, (size, path) in named.items():
         if path and not size:
             raise UsageError(f"--{stream.value}-path goes with --{stream.value}", hint="name its size as well")
-    return {stream: stream_of(size, path) for stream, (size, path) in named.items() if size}
+    return {stream: camera_edits.stream_of(size, path) for stream, (size, path) in named.items() if size}

@@ -15,17 +15,7 @@ from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.session import session_of
-from provisioner.operations.hosts.certificates import (
-    CertificateWritten,
-    RelayCertificate,
-    cancel_certificate,
-    certificate_inventory,
-    certificate_request,
-    finish_certificate,
-    recorded_certificates,
-    renew_certificate,
-    set_certificate,
-)
+from provisioner.operations.hosts import certificates as certificate_files
 from provisioner.operations.questions.packages import facilities_up_to_date
 
 
@@ -43,7 +33,7 @@ def list_(invocation: Invocation) -> int:
 
     Example: provisioner -i DIR certificate list
     """
-    listed = recorded_certificates(certificate_inventory(session_of(invocation)))
+    listed = certificate_files.recorded_certificates(certificate_files.certificate_inventory(session_of(invocation)))
     now = datetime.now(UTC)
     if invocation.json:
         with_days = ((entry, entry.shown.days_left(now) if entry.shown else None) for entry in listed)
@@ -86,12 +76,16 @@ def renew(
     _refuse_flags_together(finishes=finishes, cancels=cancels, leaves=leaves, at_once=at_once)
     session = session_of(invocation)
     if cancels:
-        return _show_certificate(invocation, relay, cancel_certificate(session, relay), Became.CANCELLED)
+        return _show_certificate(
+            invocation, relay, certificate_files.cancel_certificate(session, relay), Became.CANCELLED
+        )
     if finishes:
         return _show_certificate(
-            invocation, relay, finish_certificate(session, relay, facilities_up_to_date, leaves=leaves)
+            invocation,
+            relay,
+            certificate_files.finish_certificate(session, relay, facilities_up_to_date, leaves=leaves),
         )
-    written = renew_certificate(session, relay, at_once=at_once)
+    written = certificate_files.renew_certificate(session, relay, at_once=at_once)
     return _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 
 
@@ -113,7 +107,7 @@ def request(invocation: Invocation, relay: str) -> int:
 
     Example: provisioner -i DIR certificate request relay-viettel-1 > relay-viettel-1.csr
     """
-    text = certificate_request(session_of(invocation), relay)
+    text = certificate_files.certificate_request(session_of(invocation), relay)
     if invocation.json:
         print_document(RequestDocument(relay=relay, request=text).plain)
     else:
@@ -138,7 +132,7 @@ def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> in
     Example: provisioner -i DIR certificate set relay-viettel-1 relay-viettel-1.pem
     """
     invocation.refuse_tracked_links(file)
-    written = set_certificate(session_of(invocation), relay, file, at_once=at_once)
+    written = certificate_files.set_certificate(session_of(invocation), relay, file, at_once=at_once)
     return _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 
 
@@ -154,7 +148,7 @@ class Became(StrEnum):
 
 
 def _show_certificate(
-    invocation: Invocation, relay: str, written: CertificateWritten, became: Became = Became.SHOWN
+    invocation: Invocation, relay: str, written: certificate_files.CertificateWritten, became: Became = Became.SHOWN
 ) -> int:
     if invocation.json:
         days_left = written.shown.days_left(datetime.now(UTC))
@@ -167,7 +161,7 @@ def _show_certificate(
     return 0
 
 
-def _ending_lines(relay: str, written: CertificateWritten, became: Became) -> Iterator[str]:
+def _ending_lines(relay: str, written: certificate_files.CertificateWritten, became: Became) -> Iterator[str]:
     certificate, named = written.shown, ", ".join(written.sites)
     until = f"until {_day(certificate.until)}"
     if became is Became.NEXT:
@@ -226,7 +220,7 @@ class CertificateDocument(
     written: tuple[Path, ...] = of("files")
 
 
-def _certificate_line(certificate: RelayCertificate, now: datetime) -> str:
+def _certificate_line(certificate: certificate_files.RelayCertificate, now: datetime) -> str:
     if certificate.shown is None:
         return f"{certificate.relay}: none yet; run provisioner keys init"
     signed = "signed by itself" if certificate.shown.own else "signed by a CA"

@@ -23,18 +23,7 @@ from provisioner.cli.support.texts import Writing, edit_options, edits_of, finis
 from provisioner.inventory.model.connection import Access, GatewaySystem, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
 from provisioner.inventory.model.orders import ManagingBody
-from provisioner.operations.edit.facilities import (
-    ConnectionPlanRequest,
-    SurveyRequest,
-    added,
-    closed,
-    contact_confirmed,
-    moved,
-    planned,
-    reopened,
-    succeeded,
-    surveyed,
-)
+from provisioner.operations.edit import facilities as facility_edits
 from provisioner.operations.questions.next_step import (
     Command,
     FacilityStep,
@@ -178,7 +167,7 @@ def add(
         "managing_body": words["managing_body"] or ask("--managing-body", "Who runs it", kind=_BODIES),
         "operating": words["operating"] or (Operating.PREPARING if words["opens_on"] else Operating.OPEN).value,
     }
-    edit = added(edits_of(invocation), words | answers, identifier=identifier, same_name=same_name)
+    edit = facility_edits.added(edits_of(invocation), words | answers, identifier=identifier, same_name=same_name)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
 
 
@@ -194,7 +183,7 @@ def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run:
 
     Example: provisioner -i DIR facility contact kcl-bg-003 --on 2021-05-07
     """
-    edit = contact_confirmed(edits_of(invocation), name, _day(day) or today())
+    edit = facility_edits.contact_confirmed(edits_of(invocation), name, _day(day) or today())
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: its representative is confirmed"))
 
 
@@ -226,7 +215,7 @@ def survey(
     *,
     dry_run: bool,
     commits: bool,
-    **words: Unpack[SurveyRequest],
+    **words: Unpack[facility_edits.SurveyRequest],
 ) -> int:
     """Record the survey of a facility by DIC, Health and the carrier.
 
@@ -234,7 +223,7 @@ def survey(
 
     Example: provisioner -i DIR facility survey kcl-bg-003 --by dic --uplink fibre --present 4 --verdict ready
     """
-    edit = surveyed(edits_of(invocation), name, _day(day) or today(), words)
+    edit = facility_edits.surveyed(edits_of(invocation), name, _day(day) or today(), words)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: surveyed"))
 
 
@@ -271,7 +260,13 @@ def survey(
 @edit_options
 @click.pass_obj
 def plan(
-    invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: Unpack[ConnectionPlanRequest]
+    invocation: Invocation,
+    /,
+    name: str,
+    *,
+    dry_run: bool,
+    commits: bool,
+    **words: Unpack[facility_edits.ConnectionPlanRequest],
 ) -> int:
     """Propose the relay of a facility, and describe its gateway.
 
@@ -280,7 +275,7 @@ def plan(
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
-    edit = planned(edits_of(invocation), name, words)
+    edit = facility_edits.planned(edits_of(invocation), name, words)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
 
 
@@ -297,7 +292,7 @@ def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: b
 
     Example: provisioner -i DIR facility close kcl-bg-002 --on 2021-06-30
     """
-    edit = closed(edits_of(invocation), name, _day(day))
+    edit = facility_edits.closed(edits_of(invocation), name, _day(day))
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: closed"))
 
 
@@ -317,7 +312,7 @@ def reopen(
     if day and opens_on:
         raise UsageError("--on and --opens-on exclude each other", hint="name the day of one of them")
     state = Operating.PREPARING if opens_on else Operating.OPEN
-    edit = reopened(edits_of(invocation), name, state, _day(opens_on or day))
+    edit = facility_edits.reopened(edits_of(invocation), name, state, _day(opens_on or day))
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: {state.value}"))
 
 
@@ -363,9 +358,9 @@ def move(
         hint = "--unproved goes with --finish alone, --at-once with --to"
         raise UsageError("name either --to RELAY or --finish", hint=hint)
     if relay:
-        edit = moved(edits_of(invocation), name, relay, at_once=at_once)
+        edit = facility_edits.moved(edits_of(invocation), name, relay, at_once=at_once)
         return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: to {relay}"))
-    edit = succeeded(edits_of(invocation), name)
+    edit = facility_edits.succeeded(edits_of(invocation), name)
     if not unproved:
         _refuse_unproved(invocation, name)
     return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: the successor is the plan"))

@@ -20,17 +20,7 @@ from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.terminal import ListedWord, ValidPath
-from provisioner.integrations.forge.client import (
-    ForgeClient,
-    ForgeKind,
-    commit_id,
-    plan_labels,
-    post_comment,
-    project_of,
-    request_number,
-    set_labels,
-    set_status,
-)
+from provisioner.integrations.forge import client as forge_client
 from provisioner.integrations.forge.dialects import CommitStatus, StatusState
 from provisioner.plan.document import COMPARE_SCHEMA, DRIFT_SCHEMA, SCHEMA
 from provisioner.plan.saved.file import MAX_PLAN_BYTES
@@ -40,7 +30,7 @@ F = TypeVar("F", bound=Callable[..., object])
 _MOST_TEXT: Final = 60_000
 _MOST_READ: Final = 16 * 1024 * 1024
 _MOST_TOKEN: Final = 4096
-_KINDS: Final = tuple(kind.value for kind in ForgeKind)
+_KINDS: Final = tuple(kind.value for kind in forge_client.ForgeKind)
 _SCHEMAS: Final = (SCHEMA, COMPARE_SCHEMA, DRIFT_SCHEMA)
 
 
@@ -96,8 +86,8 @@ def comment(
     if not key.replace("-", "").replace("/", "").isalnum() or not key.isascii():
         raise UsageError(f"{key!r} is no key of a comment", hint="write letters, digits, - and /")
     client = _client(invocation, kind, url, project)
-    number = request_number(invocation.env, request)
-    posted = post_comment(client, number, key, _comment_text(text), account)
+    number = forge_client.request_number(invocation.env, request)
+    posted = forge_client.post_comment(client, number, key, _comment_text(text), account)
     return _print_forge_result(
         invocation, f"merge request {number}: the comment was {posted}", {"request": number, "comment": posted.value}
     )
@@ -124,9 +114,9 @@ def labels(
     if not family or not family.isascii() or not family.isprintable() or "," in family:
         raise UsageError(f"{family!r} is no beginning of labels", hint="write a word and a colon, as plan:")
     client = _client(invocation, kind, url, project)
-    number = request_number(invocation.env, request)
-    wanted = plan_labels(_plan_document(plan), family)
-    labelled = set_labels(client, number, family, wanted)
+    number = forge_client.request_number(invocation.env, request)
+    wanted = forge_client.plan_labels(_plan_document(plan), family)
+    labelled = forge_client.set_labels(client, number, family, wanted)
     return _print_forge_result(
         invocation,
         f"merge request {number}: {', '.join(wanted)}",
@@ -165,16 +155,16 @@ def status(
     except ValueError as error:
         raise UsageError(f"--target: {error}", hint="name a page that a person can open") from None
     client = _client(invocation, kind, url, project)
-    full_id = commit_id(invocation.env, commit)
-    set_status(client, CommitStatus(full_id, StatusState(state), name, description, link))
+    full_id = forge_client.commit_id(invocation.env, commit)
+    forge_client.set_status(client, CommitStatus(full_id, StatusState(state), name, description, link))
     return _print_forge_result(
         invocation, f"commit {full_id[:12]}: {name} is {state}", {"commit": full_id, "name": name, "state": state}
     )
 
 
-def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> ForgeClient:
-    place = project_of(invocation.env, kind=kind or "", url=url, project=project)
-    return ForgeClient(place, _token(invocation), HttpLimits.of(invocation.env))
+def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> forge_client.ForgeClient:
+    place = forge_client.project_of(invocation.env, kind=kind or "", url=url, project=project)
+    return forge_client.ForgeClient(place, _token(invocation), HttpLimits.of(invocation.env))
 
 
 def _token(invocation: Invocation) -> Secret:

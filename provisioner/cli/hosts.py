@@ -25,26 +25,8 @@ from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved_error
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
-from provisioner.operations.hosts.decommission import (
-    UNRECORDED_HINT,
-    Adoption,
-    Decommission,
-    decommission,
-    record_adoption,
-    release_host,
-    see_decommission,
-    see_owner,
-    see_releasable,
-)
-from provisioner.operations.hosts.prepare import (
-    Prepared,
-    PreparedDocument,
-    is_host_key,
-    named_keys,
-    prepare_host,
-    scanned_key,
-    see_prepare,
-)
+from provisioner.operations.hosts import decommission as ownership
+from provisioner.operations.hosts import prepare as preparation
 from provisioner.operations.questions.packages import packages_naming
 from provisioner.plan.guards.policy import TRUST, parse_allowances
 from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
@@ -82,28 +64,28 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     """
     session = session_of(invocation)
     invocation.refuse_tracked_links(*keys)
-    before = see_prepare(session, host, login=login, keys=named_keys(keys))
+    before = preparation.see_prepare(session, host, login=login, keys=preparation.named_keys(keys))
     tell_before(invocation, prepare_lines(before), asks=not yes or bool(before.plan.by_hand), dry_run=dry_run)
     does = not (before.plan.deeds.are_none or dry_run)
     if does:
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)
-    after = before if dry_run or before.is_refused else prepare_host(session, before)
+    after = before if dry_run or before.is_refused else preparation.prepare_host(session, before)
     if invocation.json:
         changed, ready = not (dry_run or before.plan.deeds.are_none), after.is_proved and after.plan.is_ready
         more = {"by_hand": after.plan.by_hand, "notes": after.plan.notes, "changed": changed, "ready": ready}
-        print_document(PreparedDocument.made_of(before, dry_run=dry_run, **more).plain)
+        print_document(preparation.PreparedDocument.made_of(before, dry_run=dry_run, **more).plain)
     else:
         for line in prepare_ending(after, dry_run=dry_run, done=does):
             click.echo(printable(line))
     return HostError.exit_code if after.plan.by_hand else 0
 
 
-def prepare_lines(prepared: Prepared) -> tuple[str, ...]:
+def prepare_lines(prepared: preparation.Prepared) -> tuple[str, ...]:
     """Return the host's present and desired state, worst first."""
     return tuple(_state_lines(prepared))
 
 
-def _state_lines(prepared: Prepared) -> Iterator[str]:
+def _state_lines(prepared: preparation.Prepared) -> Iterator[str]:
     host, plan = prepared.seen.host, prepared.plan
     system = f"{host.system['id'] or 'an unknown system'} {host.system['version']}".strip()
     yield f"{prepared.host}: {system}, {host.arch or 'an unknown machine'}; {prepared.place}"
@@ -117,7 +99,7 @@ def _state_lines(prepared: Prepared) -> Iterator[str]:
         yield f"  note: {note}"
 
 
-def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, ...]:
+def prepare_ending(after: preparation.Prepared, *, dry_run: bool, done: bool) -> tuple[str, ...]:
     """Return the last lines: the result and the next step."""
     host, plan = after.host, after.plan
     same = f"provisioner hosts prepare {host}{after.login_option}"
@@ -140,7 +122,7 @@ def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, 
     )
 
 
-def _first_contact(after: Prepared) -> str:
+def _first_contact(after: preparation.Prepared) -> str:
     """Return the command that leaves a key on the host."""
     if after.host in after.without_keys:
         return f"provisioner keys init --allow trust={len(after.without_keys)}"
@@ -169,10 +151,10 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     refuse_both(dry_run=dry_run, commits=commits)
     keyed = keyed_host(edits_of(invocation), host)
     named_key = _named_fingerprint(host, compared)
-    if is_host_key(named_key):
+    if preparation.is_host_key(named_key):
         key = SshHostKey(named_key)
     else:
-        key = scanned_key(invocation.env, invocation.inventory, keyed)
+        key = preparation.scanned_key(invocation.env, invocation.inventory, keyed)
         _ask_to_compare(invocation, keyed, key, named_key, dry_run=dry_run)
     edit = with_host_key(keyed, key.host_key)
     commit = ""
@@ -189,7 +171,7 @@ def _named_fingerprint(host: str, named: str | None) -> str:
     if named is None:
         return ""
     name, _, key = named.partition("=")
-    if name != host or not (key.startswith("SHA256:") or is_host_key(key)):
+    if name != host or not (key.startswith("SHA256:") or preparation.is_host_key(key)):
         hint = f"write --host-key {printable(host, _SHOWN)}=SHA256:…, or {printable(host, _SHOWN)}='ssh-ed25519 …'"
         raise UsageError(f"--host-key {printable(named, _SHOWN)} names no key of {printable(host, _SHOWN)}", hint=hint)
     return key
@@ -287,14 +269,14 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
     Example: provisioner -i DIR hosts adopt relay-viettel-1
     """
     session = session_of(invocation)
-    adoption = see_owner(session, host)
+    adoption = ownership.see_owner(session, host)
     document = AdoptedDocument.made_of(adoption, written=not adoption.is_recorded).plain
     if adoption.owner is not None:
         _say(invocation, f"{host} belongs to {adoption.owner.words}")
     if not adoption.is_recorded:
         if adoption.owner is not None:
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
-        path, failure = record_adoption(session, adoption, document)
+        path, failure = ownership.record_adoption(session, adoption, document)
         _say(invocation, f"wrote {path}: commit it")
         _warn(invocation, failure)
     if invocation.json:
@@ -330,7 +312,7 @@ class ReleasedDocument(Printed, name="hosts-release", title="A released host"):
     released: bool
 
 
-def _adoption_ending(adoption: Adoption) -> str:
+def _adoption_ending(adoption: ownership.Adoption) -> str:
     host = adoption.host
     if adoption.owner is not None:
         return f"{host} is to be taken over; nothing has changed there: see what that cuts, with provisioner plan"
@@ -353,12 +335,12 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     Example: provisioner -i DIR hosts release relay-viettel-1
     """
     session = session_of(invocation)
-    facts = see_releasable(session, host)
+    facts = ownership.see_releasable(session, host)
     last = f"last run there: {facts.confirmed or 'none'}"
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")
     make_sure(invocation, "Let it go?", "whether it is to be let go", yes=yes)
     document = ReleasedDocument(host=host, released=True).plain
-    _warn(invocation, release_host(session, facts, who_text(who(invocation.env)), document))
+    _warn(invocation, ownership.release_host(session, facts, who_text(who(invocation.env)), document))
     if invocation.json:
         print_document(document)
     else:
@@ -373,7 +355,7 @@ def _say(invocation: Invocation, sentence: str) -> None:
 
 def _warn(invocation: Invocation, failure: str) -> None:
     if failure:
-        print_warning(failure, UNRECORDED_HINT, color=invocation.color)
+        print_warning(failure, ownership.UNRECORDED_HINT, color=invocation.color)
 
 
 @hosts.command("decommission")
@@ -398,7 +380,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     Example: provisioner -i DIR hosts decommission relay-viettel-1
     """
     session, trusted = session_of(invocation), parse_allowances(allows)
-    removal = see_decommission(session, host, allow=trusted)
+    removal = ownership.see_decommission(session, host, allow=trusted)
     naming = packages_naming(session, host) if host in removal.called.inventory.relays else ()
     if not invocation.json:
         for line in (*decommission_lines(removal), *_naming_lines(host, naming)):
@@ -410,7 +392,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
             hint = "if this host is meant, and was being taken out of service, add --allow trust=1"
             raise unproved_error(host, hint)
         make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
-        notes = decommission(session, removal, trusted=trusted.get(TRUST, 0))
+        notes = ownership.decommission(session, removal, trusted=trusted.get(TRUST, 0))
     if invocation.json:
         unproved_yet = removal.is_unproved and not removal.is_bare
         more = {"unproved": unproved_yet, "dry_run": dry_run, "removed": is_done, "notes": notes}
@@ -455,7 +437,7 @@ class RemovedDocument(Printed, name="hosts-decommission", title="A host taken ou
     """Sites of its carrier without a record of their package."""
 
 
-def decommission_lines(removal: Decommission) -> tuple[str, ...]:
+def decommission_lines(removal: ownership.Decommission) -> tuple[str, ...]:
     """Return what is removed and what stays, before the question."""
     if removal.is_bare:
         return ()
@@ -481,7 +463,7 @@ def decommission_lines(removal: Decommission) -> tuple[str, ...]:
     return (*lines, "packages, the SSH user and what he may do by sudo stay")
 
 
-def decommission_ending(removal: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
+def decommission_ending(removal: ownership.Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
     """Return the last lines: the result and the next step."""
     remaining = f"next: take its block out of {removal.file}, then provisioner allocate, validate and apply"
     if removal.is_bare:

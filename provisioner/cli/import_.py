@@ -29,19 +29,8 @@ from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warn
 from provisioner.importing.proposal.answers import answered, read_answer
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
 from provisioner.importing.proposal.proposal import Baseline, ContactsByProvince, ImportResult
+from provisioner.importing.report import text as report_text
 from provisioner.importing.report.document import import_document, report_sheet
-from provisioner.importing.report.text import (
-    QUESTION,
-    answer_word,
-    finding_lines,
-    hint_word,
-    in_order_of_weight,
-    level_word,
-    note_lines,
-    question_lines,
-    read_lines,
-    summary_lines,
-)
 from provisioner.importing.tables.files import InputFiles, read_input_files
 from provisioner.importing.write import ContactFiles, FacilityFiles, TemplateContent, filled_template, folder_for, write
 from provisioner.inventory.geography.lookup import by_slug
@@ -255,20 +244,20 @@ class _Import:
         if self.invocation.json:
             print_document(import_document(result, language).plain)
             return
-        for line in read_lines(result.inputs, language):
+        for line in report_text.read_lines(result.inputs, language):
             click.echo(printable(line))
-        weighty, notes = in_order_of_weight(result.proposal.findings)
-        for level, message, hint in finding_lines(weighty, language):
-            self._say(level_word(level, language), _COLOURS[level], message)
-            click.echo(f"  {hint_word(language)}: {printable(hint)}")
-        for question in question_lines(result.proposal.questions, language):
-            self._say(QUESTION[language], "magenta", f"{question.place}: {question.message}")
+        weighty, notes = report_text.in_order_of_weight(result.proposal.findings)
+        for level, message, hint in report_text.finding_lines(weighty, language):
+            self._say(report_text.level_word(level, language), _COLOURS[level], message)
+            click.echo(f"  {report_text.hint_word(language)}: {printable(hint)}")
+        for question in report_text.question_lines(result.proposal.questions, language):
+            self._say(report_text.QUESTION[language], "magenta", f"{question.place}: {question.message}")
             for candidate in question.candidates:
                 click.echo(f"    {printable(candidate)}")
-            click.echo(f"  {answer_word(language)}: {printable(question.answer)}")
-        for message in note_lines(notes, language):
-            self._say(level_word(FindingLevel.NOTE, language), _COLOURS[FindingLevel.NOTE], message)
-        for line in summary_lines(result, language):
+            click.echo(f"  {report_text.answer_word(language)}: {printable(question.answer)}")
+        for message in report_text.note_lines(notes, language):
+            self._say(report_text.level_word(FindingLevel.NOTE, language), _COLOURS[FindingLevel.NOTE], message)
+        for line in report_text.summary_lines(result, language):
             click.echo(line)
 
     def _say(self, label: str, colour: str, message: str) -> None:

@@ -18,20 +18,7 @@ from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import answer, is_attended
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.inventory.model.policy import ProvinceScheme
-from provisioner.operations.edit.init import (
-    EXAMPLE,
-    RELEASE,
-    RELEASE_SHA256,
-    Beginning,
-    FirstHost,
-    KeyAskers,
-    NewInventory,
-    NewPlaces,
-    OptionAnswer,
-    begin,
-    position_in_answers,
-    read_answers,
-)
+from provisioner.operations.edit import init as new_inventory
 
 _SHOWN = 80
 _SSH_PORT = "22"
@@ -68,7 +55,9 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--relay", "relays", multiple=True, metavar="[CARRIER/]ID@ADDRESS[:PORT]", help="A relay of a carrier.")
 @click.option("--user", default="", metavar="NAME", help="The login on the hosts: a normal user with sudo.")
 @click.option("--host-key", "known", multiple=True, metavar="HOST=KEY", help="A host's key, or its SHA256 fingerprint.")
-@click.option("--mediamtx-version", "version", default=RELEASE, show_default=True, help="The version of MediaMTX.")
+@click.option(
+    "--mediamtx-version", "version", default=new_inventory.RELEASE, show_default=True, help="The version of MediaMTX."
+)
 @click.option(
     "--mediamtx-source",
     "artefact",
@@ -103,7 +92,7 @@ def init(
     """
     invocation: Invocation = ctx.obj
     if prints:
-        click.echo(EXAMPLE, nl=False)
+        click.echo(new_inventory.EXAMPLE, nl=False)
         return 0
     if folder is None:
         raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
@@ -120,8 +109,8 @@ def init(
         raise
 
 
-def _read(ctx: click.Context, file: Path) -> dict[str, OptionAnswer]:
-    return read_answers(file, sorted(_answerable(ctx)))
+def _read(ctx: click.Context, file: Path) -> dict[str, new_inventory.OptionAnswer]:
+    return new_inventory.read_answers(file, sorted(_answerable(ctx)))
 
 
 def _answerable(ctx: click.Context) -> dict[str, click.Option]:
@@ -129,7 +118,7 @@ def _answerable(ctx: click.Context) -> dict[str, click.Option]:
     return {param.opts[0].lstrip("-"): param for param in options if param.name not in {"answers", "prints", "help"}}
 
 
-def _converted_answers(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[str, object]:
+def _converted_answers(ctx: click.Context, answers: Mapping[str, new_inventory.OptionAnswer]) -> dict[str, object]:
     """Return the file's values of options not on the command line.
 
     An invalid value raises `UsageError` with file and line.
@@ -151,15 +140,17 @@ def _converted_answers(ctx: click.Context, answers: Mapping[str, OptionAnswer]) 
     return converted
 
 
-def _raise_with_position(error: InventoryError | PolicyError | UsageError, answers: Mapping[str, OptionAnswer]) -> None:
+def _raise_with_position(
+    error: InventoryError | PolicyError | UsageError, answers: Mapping[str, new_inventory.OptionAnswer]
+) -> None:
     """Raise the error again with its answer's position, if known."""
     if isinstance(error, InventoryError) and error.problems:
-        placed = [(position_in_answers(answers, problem.message), problem) for problem in error.problems]
+        placed = [(new_inventory.position_in_answers(answers, problem.message), problem) for problem in error.problems]
         problems = tuple(
             replace(problem, message=f"{place}: {problem.message}") if place else problem for place, problem in placed
         )
         raise InventoryError(error.message, problems=problems, hint=error.hint, object=error.object) from None
-    if place := position_in_answers(answers, error.message):
+    if place := new_inventory.position_in_answers(answers, error.message):
         raise type(error)(f"{place}: {error.message}", hint=error.hint, object=error.object) from None
 
 
@@ -171,7 +162,7 @@ def _create_inventory(invocation: Invocation, folder: Path, vault_password: Path
     password = (vault_password or home / "vault" / beginning.id).absolute()
     if password.is_relative_to(root):
         raise UsageError(f"{password} is inside the inventory", hint="keep the vault's password outside of it")
-    created = begin(beginning, NewPlaces(root, password, configuration), today())
+    created = new_inventory.begin(beginning, new_inventory.NewPlaces(root, password, configuration), today())
     hosts = [beginning.centre.id, *(relay.id for relay in beginning.relays)]
     if invocation.json:
         print_document(InitDocument.made_of(created, hosts=len(hosts)).plain)
@@ -186,9 +177,9 @@ class _Questions:
     """Asks the person at the terminal for missing options."""
 
     def __init__(self, invocation: Invocation, root: Path) -> None:
-        self._invocation, self._askers = invocation, KeyAskers(invocation.env, root)
+        self._invocation, self._askers = invocation, new_inventory.KeyAskers(invocation.env, root)
 
-    def beginning(self, name: str, options: Document) -> Beginning:
+    def beginning(self, name: str, options: Document) -> new_inventory.Beginning:
         """Return the new inventory's content."""
         carriers = dict(self._named(options["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
         first = next(iter(carriers))
@@ -200,7 +191,7 @@ class _Questions:
         networks = options["networks"] or (
             self._answer("--management", "From where SSH to the hosts comes: a network"),
         )
-        return Beginning(
+        return new_inventory.Beginning(
             id=options["identifier"] or name,
             scheme=options["scheme"],
             carriers={carrier: label or carrier for carrier, label in carriers.items()},
@@ -213,14 +204,14 @@ class _Questions:
             relays=[self._relay_from(relay, user, host_keys, first) for relay in relays],
             version=options["version"],
             artefact=options["artefact"],
-            sha256=dict(_split_pairs(options["sums"], "--mediamtx-sha256")) or dict(RELEASE_SHA256),
+            sha256=dict(_split_pairs(options["sums"], "--mediamtx-sha256")) or dict(new_inventory.RELEASE_SHA256),
         )
 
     def _named(self, texts: Iterable[str], option: str, question: str) -> list[tuple[str, str]]:
         listed = list(texts) or [self._answer(option, question)]
         return [(text.partition("=")[0], text.partition("=")[2]) for text in listed]
 
-    def _relay_from(self, text: str, user: str, host_keys: Mapping[str, str], first: str) -> FirstHost:
+    def _relay_from(self, text: str, user: str, host_keys: Mapping[str, str], first: str) -> new_inventory.FirstHost:
         carrier, slash, rest = text.partition("/")
         relay = self._host_from(rest if slash else text, user, host_keys, (carrier if slash else first,), is_relay=True)
         if is_host_name(relay.address.lower()):
@@ -231,7 +222,7 @@ class _Questions:
 
     def _host_from(
         self, text: str, user: str, host_keys: Mapping[str, str], carriers: tuple[str, ...], *, is_relay: bool = False
-    ) -> FirstHost:
+    ) -> new_inventory.FirstHost:
         name, at, place = text.partition("@")
         address, digits = _split_host_and_port(place)
         port = int(digits) if digits.isascii() and digits.isdigit() else 0
@@ -240,10 +231,10 @@ class _Questions:
                 f"{printable(text, _SHOWN)} is no host",
                 hint="write ID@ADDRESS, or ID@ADDRESS:PORT; of IPv6 ID@[ADDRESS]:PORT",
             )
-        host = FirstHost(name, address, user, port, "", carriers[0] if is_relay else "")
+        host = new_inventory.FirstHost(name, address, user, port, "", carriers[0] if is_relay else "")
         return replace(host, host_key=self._key(host, carriers, host_keys.get(name, "")))
 
-    def _key(self, host: FirstHost, carriers: tuple[str, ...], named_key: str) -> str:
+    def _key(self, host: new_inventory.FirstHost, carriers: tuple[str, ...], named_key: str) -> str:
         """Return a host's named key, or its shown key once compared."""
         if named_key and not named_key.startswith("SHA256:"):
             return named_key
@@ -291,7 +282,7 @@ def _split_pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _ending_lines(created: NewInventory, root: Path, hosts: list[str]) -> list[str]:
+def _ending_lines(created: new_inventory.NewInventory, root: Path, hosts: list[str]) -> list[str]:
     lines = [f"wrote {file}" for file in created.files if not file.name.startswith(".")]
     if created.password:
         lines.append(f"wrote {created.password}: the vault's password; keep a copy of it in a safe")

@@ -28,13 +28,7 @@ from provisioner.inventory.model.hosts import OwnKeyStage
 from provisioner.operations.apply.run import Applied, RunOptions, approval_of
 from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import OwnKeyRequest
-from provisioner.operations.keys.relay_key import (
-    OwnKeyOutcome,
-    OwnKeyProgress,
-    begin_own_key,
-    cancel_own_key,
-    end_own_key,
-)
+from provisioner.operations.keys import relay_key
 from provisioner.operations.keys.rotation import (
     KeyChangeProgress,
     KeyChangeRequest,
@@ -66,13 +60,13 @@ _SHOWN: Final = 8
 _CENTRES_S: Final = 1.0
 
 
-def next_step_lines(progress: OwnKeyProgress, step: str, say: Translator = ENGLISH) -> Iterator[str]:
+def next_step_lines(progress: relay_key.OwnKeyProgress, step: str, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the progress and the next step."""
     yield from own_key_lines(progress, say)
     yield "  " + say(_ASKED[step], relay=progress.relay)
 
 
-def own_key_lines(progress: OwnKeyProgress, say: Translator = ENGLISH) -> Iterator[str]:
+def own_key_lines(progress: relay_key.OwnKeyProgress, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield the progress, with peers that have not moved."""
     next_key = progress.following
     if next_key is None:
@@ -97,7 +91,7 @@ def own_key_lines(progress: OwnKeyProgress, say: Translator = ENGLISH) -> Iterat
         yield "  " + say("not seen with it: {names}", names=some_of(sorted(progress.waiting), say))
 
 
-def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
+def own_key_ending(outcome: relay_key.OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     """Yield the last lines, worst first: failures, waits, results."""
     progress = outcome.progress
     failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
@@ -193,11 +187,11 @@ def rotate_relay(
     sessions = lambda: session_of(invocation)  # noqa: E731
     attendant = _OwnKeyTerminal(invocation, stop, dry_run=terms.dry_run, commits=commits, yes=yes)
     if finishes:
-        outcome = end_own_key(sessions, request, terms, attendant)
+        outcome = relay_key.end_own_key(sessions, request, terms, attendant)
     elif cancels:
-        outcome = cancel_own_key(sessions, request, terms, attendant)
+        outcome = relay_key.cancel_own_key(sessions, request, terms, attendant)
     else:
-        outcome = begin_own_key(sessions, request, terms, attendant, today())
+        outcome = relay_key.begin_own_key(sessions, request, terms, attendant, today())
     return _show_own_key(invocation, outcome, dry_run=terms.dry_run)
 
 
@@ -255,7 +249,7 @@ class StepTerminal:
 
 
 class _OwnKeyTerminal(StepTerminal):
-    def asks(self, progress: OwnKeyProgress, question: str) -> None:
+    def asks(self, progress: relay_key.OwnKeyProgress, question: str) -> None:
         """Show the progress and the next step; ask."""
         self._say(next_step_lines(progress, question, self._invocation.say))
         if not self._dry_run:
@@ -271,7 +265,7 @@ class _OwnKeyTerminal(StepTerminal):
         time.sleep(_CENTRES_S)
 
 
-def _show_own_key(invocation: Invocation, outcome: OwnKeyOutcome, *, dry_run: bool) -> int:
+def _show_own_key(invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, dry_run: bool) -> int:
     if invocation.json:
         more = {"dry_run": dry_run, "over": outcome.is_over, "unfinished": outcome.is_unfinished}
         done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}

@@ -23,17 +23,8 @@ from provisioner.cli.support.terminal import ListedWord, ValidPath, outlive_read
 from provisioner.desired.limit import parse_limits
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.integrations.notify.formats import NoticeDocument
+from provisioner.operations.nightly import notices as night_notices
 from provisioner.operations.nightly.night import NightOptions, night_document, notice_lines, run_night
-from provisioner.operations.nightly.notices import (
-    Sending,
-    SendingRow,
-    last_verification,
-    night_report_of,
-    refuse_unknown,
-    send_test,
-    switchboard,
-    tell_all,
-)
 from provisioner.operations.pipeline.session import Session, expect_hosts
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.questions.metrics import metrics_of, write_metrics
@@ -66,7 +57,7 @@ class _Terminal:
             click.echo("\n" + self._say("DRIFT"))
             terminal.print(plan_lines(planned.plan, terminal, say=self._say))
 
-    def notified(self, sendings: Sequence[Sending]) -> None:
+    def notified(self, sendings: Sequence[night_notices.Sending]) -> None:
         """Print the receivers."""
         if not self._invocation.json and sendings:
             click.echo("\n" + self._say("NOTICES"))
@@ -189,7 +180,7 @@ def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str],
     return write
 
 
-class TriedRow(SendingRow):
+class TriedRow(night_notices.SendingRow):
     """A receiver, the outcome of its notice, and the notice."""
 
     notice: NoticeDocument | None
@@ -222,16 +213,18 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
     if test is not None and (is_dry or receivers):
         raise UsageError("--test sends one receiver one message", hint="leave --dry-run and --receiver out")
     session = session_of(invocation)
-    board, run = switchboard(session), ""
+    board, run = night_notices.switchboard(session), ""
     for note in board.notes:
         print_warning(note, "", color=invocation.color)
-    sendings: tuple[Sending, ...]
+    sendings: tuple[night_notices.Sending, ...]
     if test is not None:
-        sendings = (send_test(board, test),)
+        sendings = (night_notices.send_test(board, test),)
     else:
-        refuse_unknown(board, receivers)
-        run, verification = last_verification(session)
-        sendings = tell_all(board, night_report_of(session, verification, run), only=receivers, dry=is_dry)
+        night_notices.refuse_unknown(board, receivers)
+        run, verification = night_notices.last_verification(session)
+        sendings = night_notices.tell_all(
+            board, night_notices.night_report_of(session, verification, run), only=receivers, dry=is_dry
+        )
     if invocation.json:
         listed = [TriedRow(**sending.row.plain, notice=sending.notice if is_dry else None) for sending in sendings]
         print_document(NotifyDocument(run=run, dry_run=is_dry, test=test is not None, notices=listed).plain)

@@ -29,17 +29,7 @@ from provisioner.cli.support.session import read_plan, session_of
 from provisioner.cli.support.terminal import Terminal, ValidPath, stdout_of
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.desired.limit import Limit, parse_limits
-from provisioner.operations.apply.saved_plan import (
-    REFERENCES,
-    PlanCheck,
-    PushedPlan,
-    check_digest,
-    check_saved,
-    fetch_plan,
-    maker_here,
-    push_plan,
-    read_plan_file,
-)
+from provisioner.operations.apply import saved_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.questions.compare import compare
@@ -128,10 +118,10 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
         StalePlanError: the file is no saved plan, or was changed.
     """
     if _DIGEST.fullmatch(expected):
-        result = check_digest(session, expected, limit, allow)
+        result = saved_plan.check_digest(session, expected, limit, allow)
     else:
         _refuse_check_options(expected, has_options=bool(limit.wanted or allow))
-        result = check_saved(session, read_plan_file(session, expected))
+        result = saved_plan.check_saved(session, saved_plan.read_plan_file(session, expected))
     _show_check(invocation, result)
     if result.planned.unreadable and not (result.saved and result.moved):
         return HostError.exit_code
@@ -153,7 +143,7 @@ def _is_file(name: str) -> bool:
         return False
 
 
-def _show_check(invocation: Invocation, result: PlanCheck) -> None:
+def _show_check(invocation: Invocation, result: saved_plan.PlanCheck) -> None:
     digest, planned = result.planned.plan.basis.digest, result.planned
     if invocation.json:
         document = PlanCheckDocument(
@@ -256,9 +246,9 @@ def _remote_options(command: F) -> F:
     command = click.option(
         "--refs",
         "place",
-        default=REFERENCES,
+        default=saved_plan.REFERENCES,
         metavar="PREFIX",
-        help=f"The refs of plans on the remote.  [default: {REFERENCES}]",
+        help=f"The refs of plans on the remote.  [default: {saved_plan.REFERENCES}]",
     )(command)
     return click.option("--remote", default="origin", metavar="NAME", help="The Git remote.  [default: origin]")(
         command
@@ -282,7 +272,7 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
     invocation.refuse_tracked_links(file)
     plan, content = read_plan(file)
     return _show_pushed(
-        invocation, push_plan(session_of(invocation), plan, content, remote, place), remote, "pushed to"
+        invocation, saved_plan.push_plan(session_of(invocation), plan, content, remote, place), remote, "pushed to"
     )
 
 
@@ -299,7 +289,9 @@ def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
     Example: provisioner -i DIR plan fetch --out plan.json
     """
     invocation.refuse_tracked_links(out)
-    return _show_pushed(invocation, fetch_plan(session_of(invocation), out, remote, place), remote, "fetched from")
+    return _show_pushed(
+        invocation, saved_plan.fetch_plan(session_of(invocation), out, remote, place), remote, "fetched from"
+    )
 
 
 class PushedDocument(Printed, name="plan-pushed", title="A plan at a remote"):
@@ -310,7 +302,7 @@ class PushedDocument(Printed, name="plan-pushed", title="A plan at a remote"):
     digest: Digest
 
 
-def _show_pushed(invocation: Invocation, plan: PushedPlan, remote: str, done: str) -> int:
+def _show_pushed(invocation: Invocation, plan: saved_plan.PushedPlan, remote: str, done: str) -> int:
     if invocation.json:
         print_document(PushedDocument.made_of(plan, remote=remote).plain)
     else:
@@ -382,7 +374,7 @@ def plan(
         return code_with_frozen(code, compared.frozen_in_limit)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
-        write_atomic(out, planned.text(session.seal_key, maker_here(session)), mode=0o600)
+        write_atomic(out, planned.text(session.seal_key, saved_plan.maker_here(session)), mode=0o600)
     older = _older_packages(invocation, session, planned)
     _show_planned(invocation, planned, PlanDocument, details=details, everything=everything, packages=older)
     if planned.plan.refused:

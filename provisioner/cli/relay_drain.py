@@ -28,15 +28,7 @@ from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both
 from provisioner.operations.apply.run import RunOptions, approval_of
-from provisioner.operations.drain.drain import (
-    DrainEnd,
-    DrainLook,
-    DrainOutcome,
-    DrainTerms,
-    SiteProof,
-    drain_relay,
-    write_all,
-)
+from provisioner.operations.drain import drain as draining
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, DrainUndone, drain_taken_back
 from provisioner.operations.pipeline.stages import Planned
@@ -50,7 +42,7 @@ _WAIT_S: Final = 5.0
 _NOT_UP: Final = 1
 
 
-def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
+def start_lines(look: draining.DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a drain's effects and cuts, before the question."""
     relay, to = look.request.relay, look.request.to
     sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
@@ -68,7 +60,7 @@ def start_lines(look: DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -
     yield "  " + say("until a site is released both relays pull its devices: twice the traffic, two sessions each")
 
 
-def _progress_lines(look: DrainLook, say: Translator) -> Iterator[str]:
+def _progress_lines(look: draining.DrainLook, say: Translator) -> Iterator[str]:
     relay, to = look.request.relay, look.request.to
     groups = (
         (look.unsigned, say("to be signed by all parties")),
@@ -82,7 +74,9 @@ def _progress_lines(look: DrainLook, say: Translator) -> Iterator[str]:
             yield f"  {state}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
 
 
-def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Translator = ENGLISH) -> Iterator[str]:
+def letting_go_lines(
+    look: draining.DrainLook, waves: Sequence[Sequence[str]], say: Translator = ENGLISH
+) -> Iterator[str]:
     """Yield the readers to be cut, before the question."""
     relay, to = look.request.relay, look.request.to
     sites = {name for wave in waves for name in wave}
@@ -100,7 +94,7 @@ def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Trans
         yield "  " + say("no reader has them at {relay} now", relay=relay)
 
 
-def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
+def proof_lines(proofs: Mapping[str, draining.SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield each site's verification over both relays."""
     for facility, proof in sorted(proofs.items()):
         values = {"facility": facility, "to": to}
@@ -117,7 +111,7 @@ def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGL
             yield say("{facility}: {paths} worse over {to}: {worse}", paths=paths, worse=some_of(worse, say), **values)
 
 
-def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
+def drain_ending(outcome: draining.DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     """Yield the last lines, worst first, each with the next step."""
     look, edits = outcome.look, outcome.begun
     relay, to = look.request.relay, look.request.to
@@ -136,33 +130,33 @@ def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: b
         yield say("next: {command}", command=f"provisioner hosts decommission {relay}")
 
 
-def _stop_lines(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
+def _stop_lines(outcome: draining.DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
     relay, to = look.request.relay, look.request.to
     back = f"provisioner facility move FACILITY --to {relay}"
     match outcome.end:
-        case DrainEnd.FAILED:
+        case draining.DrainEnd.FAILED:
             line = marked("a relay was not changed, see above; it is as before; correct the cause, then {command}")
             yield say(line, command=again)
-        case DrainEnd.WORSE:
+        case draining.DrainEnd.WORSE:
             look_at = f"provisioner verify --limit host={to}"
             yield say("paths came worse after {relay} had let go: look at {command}", relay=relay, command=look_at)
             rollback = f"provisioner rollback {relay}"
             yield "  " + say("{rollback} has them back there; {command}", rollback=rollback, command=back)
-        case DrainEnd.UNPROVED:
+        case draining.DrainEnd.UNPROVED:
             line = marked("{relay} keeps its sites: not all paths that {to} would serve alone are proved: {names}")
             yield say(line, relay=relay, to=to, names=some_of(look.leaving, say))
             yield "  " + say("let it come, and {command}; or give it back: {back}", command=again, back=back)
-        case DrainEnd.REFUSED:
+        case draining.DrainEnd.REFUSED:
             line = marked("a step was refused, see above; earlier steps stay; correct the cause, then {command}")
             yield say(line, command=again)
-        case DrainEnd.INTERRUPTED:
+        case draining.DrainEnd.INTERRUPTED:
             yield say("interrupted between two steps: {command} goes on", command=again)
-        case DrainEnd.DONE:
+        case draining.DrainEnd.DONE:
             pass
 
 
-def _next_step_lines(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
+def _next_step_lines(outcome: draining.DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
     yield from _unchanged_lines(outcome.begun, say)
     for facility in look.unsigned[:_MOST_PATHS]:
@@ -210,7 +204,7 @@ class DrainDocument(Printed, name="relay-drain", title="A drain of a relay"):
     relay: str = of("look", "request", "relay")
     to: str = of("look", "request", "to")
     dry_run: bool
-    end: DrainEnd
+    end: draining.DrainEnd
     refusal: str | None = of("refusal", "message", or_none=True)
     done: bool
     files: tuple[DrainedFile, ...]
@@ -227,7 +221,7 @@ class DrainDocument(Printed, name="relay-drain", title="A drain of a relay"):
     runs: tuple[str, ...]
 
 
-def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> DrainDocument:
+def drain_document(outcome: draining.DrainOutcome, *, dry_run: bool) -> DrainDocument:
     """Return a call's document."""
     look, edits = outcome.look, outcome.begun
     return DrainDocument.made_of(
@@ -287,9 +281,9 @@ def drain(
         committing(invocation.inventory)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
-        terms = DrainTerms(allowed, frozenset(unproved), options, dry_run=dry_run)
+        terms = draining.DrainTerms(allowed, frozenset(unproved), options, dry_run=dry_run)
         attendant = _Terminal(invocation, request, stop, dry_run=dry_run, commits=commits, yes=yes)
-        outcome = drain_relay(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
+        outcome = draining.drain_relay(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     if invocation.json:
@@ -310,7 +304,7 @@ class _Terminal(StepTerminal):
         self._request = request
         self._is_waiting = False
 
-    def begins(self, look: DrainLook, begun: DrainEdits) -> None:
+    def begins(self, look: draining.DrainLook, begun: DrainEdits) -> None:
         """Show progress and planned edits; ask."""
         self._say(start_lines(look, begun, self._invocation.say))
         self._say(line for edit in begun.edits for line in diff_lines(edit))
@@ -335,11 +329,11 @@ class _Terminal(StepTerminal):
             self._say((say("waiting for gateways at {to}: {names}", to=self._request.to, names=some_of(unseen, say)),))
         time.sleep(_WAIT_S)
 
-    def proved(self, proofs: Mapping[str, SiteProof]) -> None:
+    def proved(self, proofs: Mapping[str, draining.SiteProof]) -> None:
         """Show the proofs."""
         self._say(proof_lines(proofs, self._request.to, self._invocation.say))
 
-    def lets_go(self, look: DrainLook, waves: Sequence[Sequence[str]]) -> None:
+    def lets_go(self, look: draining.DrainLook, waves: Sequence[Sequence[str]]) -> None:
         """Show the readers to be cut; ask."""
         self._say(letting_go_lines(look, waves, self._invocation.say))
         self._ask_for_decision("Let them go?", "whether to let these sites go")
@@ -354,13 +348,13 @@ class _Terminal(StepTerminal):
         return VerifyOptions(say=lambda sentence: self._say((sentence,)), onlooker=FirstAnswerClock())
 
 
-def _exit_code_of(outcome: DrainOutcome) -> int:
+def _exit_code_of(outcome: draining.DrainOutcome) -> int:
     codes = [exit_code(applied.results) for applied in outcome.runs]
     if outcome.refusal is not None:
         codes.append(outcome.refusal.exit_code)
-    if outcome.end is DrainEnd.INTERRUPTED:
+    if outcome.end is draining.DrainEnd.INTERRUPTED:
         codes.append(INTERRUPTED)
-    if outcome.end in {DrainEnd.WORSE, DrainEnd.UNPROVED}:
+    if outcome.end in {draining.DrainEnd.WORSE, draining.DrainEnd.UNPROVED}:
         codes.append(_NOT_UP)
     if outcome.begun.faulty:
         codes.append(InventoryError.exit_code)
@@ -386,7 +380,7 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     commit = ""
     if undone.edits and not dry_run:
         checkout = committing(invocation.inventory) if commits else None
-        write_all(invocation.inventory, undone.edits)
+        draining.write_all(invocation.inventory, undone.edits)
         commit = committed(checkout, undone.edits, "all", f"{relay} is not emptied") if checkout else ""
     if invocation.json:
         files = [edit.path for edit in undone.edits]

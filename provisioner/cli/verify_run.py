@@ -20,14 +20,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.texts import code_with_frozen
 from provisioner.desired.limit import parse_limits
-from provisioner.operations.apply.verification import (
-    NoteError,
-    accept_pictures,
-    expect_verification,
-    record_verification,
-    refuse_job,
-    verify_with_memory,
-)
+from provisioner.operations.apply import verification
 from provisioner.operations.pipeline.session import Session, end_calls
 from provisioner.report.ci_formats import junit_report
 from provisioner.report.verify_html import html_page, verify_comment
@@ -126,7 +119,7 @@ def verify_and_record(invocation: Invocation, session: Session, request: Verific
         StateError: the acceptance cannot be recorded.
     """
     if request.accept:
-        refuse_job(session)
+        verification.refuse_job(session)
     onlooker = ResultSoFar(invocation)
     options = VerifyOptions(
         level=request.level,
@@ -138,13 +131,13 @@ def verify_and_record(invocation: Invocation, session: Session, request: Verific
         say=invocation.progress.remark,
         onlooker=onlooker,
     )
-    expect_verification(session, request.limits, options)
-    result = verify_with_memory(session, parse_limits(request.limits), options)
+    verification.expect_verification(session, request.limits, options)
+    result = verification.verify_with_memory(session, parse_limits(request.limits), options)
     end_calls(session)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
     accepted = None
     if request.accept:
-        result, accepted = accept_pictures(session, result, renew=request.renew)
+        result, accepted = verification.accept_pictures(session, result, renew=request.renew)
     fail_on, color, say = Verdict(request.fail_on), invocation.color, invocation.say
     unwritten = write_files(result, VerifyFiles(*request.files), fail_on, color=color, say=say)
     if invocation.json:
@@ -153,8 +146,8 @@ def verify_and_record(invocation: Invocation, session: Session, request: Verific
         # click removes the colours if they are not wanted.
         click.echo(text_report(result, detail=request.detail, color=True, say=say), nl=False, color=color)
     try:
-        record_verification(session, result, request.limits, accepted)
-    except NoteError as error:
+        verification.record_verification(session, result, request.limits, accepted)
+    except verification.NoteError as error:
         print_warning(error.message, error.hint, color=color, say=say)
     except StateError as error:
         if request.accept:

@@ -34,14 +34,7 @@ from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.question import ask, refuse_unattended
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.importing.contacts import erasure
-from provisioner.importing.contacts.checks import (
-    ContactsView,
-    ListRequest,
-    check_contacts,
-    consolidated_list,
-    lacks_representative,
-)
+from provisioner.importing.contacts import checks, erasure
 from provisioner.importing.contacts.erasure import Erasure, Person, SearchTerm
 from provisioner.importing.contacts.renewal import Renewal
 from provisioner.importing.contacts.store import in_order, provinces_in, read_contacts, valid_contacts, vault_id
@@ -76,8 +69,8 @@ def check(
     count = sum(len(file.contacts) for file in loaded.files.values())
     access.record("check", judged, count)
     at = loaded.places, loaded.broken, access.today, access.folder
-    view = ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
-    return _show_checked(invocation, sorted([*loaded.problems, *check_contacts(view)]), judged, count)
+    view = checks.ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
+    return _show_checked(invocation, sorted([*loaded.problems, *checks.check_contacts(view)]), judged, count)
 
 
 def _show_checked(invocation: Invocation, problems: Collection[Problem], judged: Collection[str], count: int) -> int:
@@ -362,9 +355,9 @@ def list_(
     served = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
     listed = [c for c in in_order(stored) if c.is_current(access.today) and c.facility in served]
     opened = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING)
-    without = [f for f in sorted(opened) if lacks_representative(stored, f, access.today)]
-    content = consolidated_list(
-        ListRequest(name, access.now, access.requester, purpose),
+    without = [f for f in sorted(opened) if checks.lacks_representative(stored, f, access.today)]
+    content = checks.consolidated_list(
+        checks.ListRequest(name, access.now, access.requester, purpose),
         listed,
         {f.id: f.name for f in facilities.values()},
         without,

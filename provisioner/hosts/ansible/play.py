@@ -27,25 +27,7 @@ from provisioner.base.secret import proof_of, seals_of
 from provisioner.base.text import printable
 from provisioner.desired.owner import NOTHING, owner_in
 from provisioner.desired.render.templates import HOST_PACKAGE, Templates
-from provisioner.hosts.ansible.early_start import (
-    CONFIG,
-    FAILURES,
-    HOSTS,
-    JUMPS,
-    MAX_WORKERS,
-    OUTCOME,
-    SAID,
-    WaitingAnsible,
-)
-from provisioner.hosts.ansible.ssh_config import (
-    ALONE,
-    KNOWN_HOSTS,
-    LINKS,
-    LONGEST_SOCKET,
-    OwnKey,
-    refuse_unsafe,
-    ssh_files,
-)
+from provisioner.hosts.ansible import early_start, ssh_config
 from provisioner.hosts.answers import LONGEST_ANSWER, read_json
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.identity import claims_of, with_owner
@@ -168,22 +150,22 @@ class Play:
         environment: Mapping[str, str],
         proofs: Proofs,
         *,
-        waiting: WaitingAnsible | None = None,
+        waiting: early_start.WaitingAnsible | None = None,
     ) -> None:
         for spec in specs:
-            refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
+            ssh_config.refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
         self._templates = {spec.side: templates.for_side(spec.side) for spec in specs}
         self._programs = {side: program_bundle(sided) for side, sided in self._templates.items()}
         self._proofs = proofs
         self._free = {spec.id: endpoint_of(spec) for spec in specs}
         self._ways = {spec.id: route_to(spec) for spec in specs}
         self._busy: set[int] = set()
-        self._keeps_workers = len(specs) <= MAX_WORKERS
+        self._keeps_workers = len(specs) <= early_start.MAX_WORKERS
         self._shares = self._keeps_workers
         self._number = 0
         self._since: dict[str, dict[str, int]] = {spec.id: {} for spec in specs}
         self._pipes: dict[str, int] = {}
-        self._ansible = waiting or WaitingAnsible(environment)
+        self._ansible = waiting or early_start.WaitingAnsible(environment)
         self._folder, self._child = self._ansible.folder, self._ansible.process
         try:
             self._lay_out(specs, environment)
@@ -278,7 +260,7 @@ class Play:
 
     def failure(self, host: str) -> HostAnswer | None:
         """Return why a host's worker ended; `None` if unknown."""
-        path = self._folder / FAILURES / host
+        path = self._folder / early_start.FAILURES / host
         return answer_in(host, _read_bounded(path), self._ways[host]) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
@@ -300,9 +282,9 @@ class Play:
             HostError: it did not work at all.
         """
         code = self._child.poll()
-        if code is None or (code == 0 and (self._folder / OUTCOME).exists()):
+        if code is None or (code == 0 and (self._folder / early_start.OUTCOME).exists()):
             return
-        output = _read_bounded(self._folder / SAID).decode(errors="replace").strip().splitlines()[-1:]
+        output = _read_bounded(self._folder / early_start.SAID).decode(errors="replace").strip().splitlines()[-1:]
         raise HostError(
             f"ansible-runner did not work: {_one_line(' '.join(output))}",
             hint="install provisioner again: ansible-core and ansible-runner come with it",
@@ -321,12 +303,12 @@ class Play:
 
     def _lay_out(self, specs: Sequence[CallTarget], environment: Mapping[str, str]) -> None:
         folder, key = self._folder, own_key(environment)
-        for name in ("boxes", "answers", LINKS, KNOWN_HOSTS):
+        for name in ("boxes", "answers", ssh_config.LINKS, ssh_config.KNOWN_HOSTS):
             (folder / name).mkdir(mode=0o700)
-        ssh, hosts = ssh_files(specs, folder, key), {}
+        ssh, hosts = ssh_config.ssh_files(specs, folder, key), {}
         for number, spec in enumerate(specs):
-            link = folder / LINKS / str(number)
-            self._shares = self._shares and len(f"{link}.{_MOST_SHARED}") <= LONGEST_SOCKET
+            link = folder / ssh_config.LINKS / str(number)
+            self._shares = self._shares and len(f"{link}.{_MOST_SHARED}") <= ssh_config.LONGEST_SOCKET
             hosts[spec.id] = {
                 "link": str(link),
                 "over": ssh.over.get(spec.id, ""),
@@ -337,19 +319,19 @@ class Play:
         variables = {
             "boxes": str(folder / "boxes"),
             "answers": str(folder / "answers"),
-            "alone": str(folder / ALONE),
+            "alone": str(folder / ssh_config.ALONE),
             "key": str(folder / KEY),
             "stays": self._keeps_workers,
         }
-        (folder / HOSTS).write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
-        (folder / CONFIG).write_text(ssh.config)
-        (folder / ALONE).write_text(ssh.alone)
+        (folder / early_start.HOSTS).write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+        (folder / early_start.CONFIG).write_text(ssh.config)
+        (folder / ssh_config.ALONE).write_text(ssh.alone)
         (folder / KEY).write_text(f" -i {shlex.quote(key.path)}" if key else "")
-        (folder / JUMPS).write_text(json.dumps(ssh.jumps))
+        (folder / early_start.JUMPS).write_text(json.dumps(ssh.jumps))
         for side, program in self._programs.items():
             (folder / f"program.{side}").write_bytes(program)
         for name, text in ssh.known_hosts.items():
-            (folder / KNOWN_HOSTS / name).write_text(text)
+            (folder / ssh_config.KNOWN_HOSTS / name).write_text(text)
 
     def _open_box(self, host: str) -> None:
         box = self._folder / "boxes" / host
@@ -394,7 +376,7 @@ def _one_line(text: str) -> str:
     return printable(" ".join(text.split()), _LONGEST_ERROR)
 
 
-def own_key(environment: Mapping[str, str]) -> OwnKey | None:
+def own_key(environment: Mapping[str, str]) -> ssh_config.OwnKey | None:
     """Return the key for logins; `None` allows all the agent's keys.
 
     ssh finds a certificate beside a private key (`id` and `id-cert.pub`), but not beside a public key.
@@ -404,4 +386,4 @@ def own_key(environment: Mapping[str, str]) -> OwnKey | None:
         return None
     path = os.path.abspath(named)  # noqa: PTH100 (a link to a key stays one)
     certificate = path.removesuffix(".pub") + "-cert.pub"
-    return OwnKey(path, certificate if path.endswith(".pub") and Path(certificate).exists() else None)
+    return ssh_config.OwnKey(path, certificate if path.endswith(".pub") and Path(certificate).exists() else None)

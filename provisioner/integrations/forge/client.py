@@ -16,32 +16,12 @@ from typing import Final
 
 import orjson
 
+from provisioner.base import http
 from provisioner.base.errors import NoticeError, UsageError
-from provisioner.base.http import (
-    Advice,
-    HttpAnswer,
-    HttpLimits,
-    ReachError,
-    Request,
-    exchange,
-    successful_answer,
-    try_often,
-)
 from provisioner.base.secret import Secret
 from provisioner.base.service import job_system
 from provisioner.base.text import checked_url, printable
-from provisioner.integrations.forge.dialects import (
-    PAGE,
-    Call,
-    CommitStatus,
-    Dialect,
-    Forgejo,
-    GitHub,
-    GitLab,
-    PostedComment,
-    account_in,
-    comments_in,
-)
+from provisioner.integrations.forge import dialects
 
 _COMMIT: Final = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _OWNED: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_.-]+$")
@@ -53,7 +33,7 @@ _HINTS: Final = {
     "url": "write --url with the address of its API, e.g. https://gitlab.example.com/api/v4",
 }
 _MOST_BYTES: Final = 16 * 1024 * 1024
-_ADVICE: Final = Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
+_ADVICE: Final = http.Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
 
 _REFUSED: Final = frozenset({400, 409, 422})
 _MOST_REFUSAL: Final = 64 * 1024
@@ -87,10 +67,10 @@ class ForgeProject:
     project: str
 
 
-_DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
-    ForgeKind.GITHUB: GitHub,
-    ForgeKind.GITLAB: GitLab,
-    ForgeKind.FORGEJO: Forgejo,
+_DIALECTS: Final[Mapping[ForgeKind, Callable[[str], dialects.Dialect]]] = {
+    ForgeKind.GITHUB: dialects.GitHub,
+    ForgeKind.GITLAB: dialects.GitLab,
+    ForgeKind.FORGEJO: dialects.Forgejo,
 }
 
 
@@ -105,14 +85,14 @@ class RefusedCallError(NoticeError):
 class ForgeClient:
     """A client of one project with its token."""
 
-    def __init__(self, place: ForgeProject, token: Secret, patience: HttpLimits) -> None:
+    def __init__(self, place: ForgeProject, token: Secret, patience: http.HttpLimits) -> None:
         self.place = place
-        self.dialect: Dialect = _DIALECTS[place.kind](place.project)
+        self.dialect: dialects.Dialect = _DIALECTS[place.kind](place.project)
         self._token = token
         self._patience = patience
         self.read_bytes = 0
 
-    def ask(self, call: Call) -> object:
+    def ask(self, call: dialects.Call) -> object:
         """Send a call; return its JSON answer, `None` if empty or accepted."""
         answer = self._send_call(call)
         self.read_bytes += len(answer.body)
@@ -129,40 +109,40 @@ class ForgeClient:
 
     def account(self) -> str:
         """Return the token's account, or "" if the forge does not tell."""
-        return account_in(self.ask(self.dialect.account()))
+        return dialects.account_in(self.ask(self.dialect.account()))
 
     def proof_of(self, number: int, key: str) -> str:
         """Return the token holder's proof for a key's comment."""
         message = f"comment\0{self.place.url}\0{self.place.project}\0{number}\0{key}"
         return hmac.digest(self._token.reveal().encode(), message.encode(), "sha256").hex()[:_PROOF_DIGITS]
 
-    def tell(self, call: Call) -> None:
+    def tell(self, call: dialects.Call) -> None:
         """Send a call and ignore the answer."""
         self._send_call(call)
 
-    def _send_call(self, call: Call) -> HttpAnswer:
+    def _send_call(self, call: dialects.Call) -> http.HttpAnswer:
         body = b"" if call.document is None else json.dumps(call.document, ensure_ascii=False).encode()
-        request = Request(
+        request = http.Request(
             call.method, f"{self.place.url}{call.path}", body, self.dialect.headers(self._token), most_bytes=_MOST_BYTES
         )
 
-        def attempt(seconds: float) -> HttpAnswer:
-            answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
+        def attempt(seconds: float) -> http.HttpAnswer:
+            answer = http.exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
             if answer.status in call.accepted:
                 return answer
             try:
-                return successful_answer(answer, _ADVICE)
-            except ReachError as error:
+                return http.successful_answer(answer, _ADVICE)
+            except http.ReachError as error:
                 reason = f"{error.reason}{self._words_in(answer)}"
-                raise ReachError(reason, error.hint, lasting=error.lasting, status=error.status) from None
+                raise http.ReachError(reason, error.hint, lasting=error.lasting, status=error.status) from None
 
         try:
-            return try_often(attempt, self._patience).value
-        except ReachError as error:
+            return http.try_often(attempt, self._patience).value
+        except http.ReachError as error:
             kind = RefusedCallError if error.status in _REFUSED else NoticeError
             raise self.refusal(error.reason, error.hint, kind) from None
 
-    def _words_in(self, answer: HttpAnswer) -> str:
+    def _words_in(self, answer: http.HttpAnswer) -> str:
         """Return a refusal's own words, in quotes, or empty."""
         try:
             document = orjson.loads(answer.body[:_MOST_REFUSAL])
@@ -300,7 +280,7 @@ def post_comment(client: ForgeClient, number: int, key: str, text: str, account:
     return Posted.EDITED
 
 
-def _own_comment(client: ForgeClient, number: int, key: str, account: str, proof: str) -> PostedComment | None:
+def _own_comment(client: ForgeClient, number: int, key: str, account: str, proof: str) -> dialects.PostedComment | None:
     """Return a key's oldest comment by an account or with a proof."""
     marker = f"<!-- provisioner:{key} "
     for page in range(1, _MOST_PAGES + 1):
@@ -309,12 +289,12 @@ def _own_comment(client: ForgeClient, number: int, key: str, account: str, proof
         except _TooMuchError:
             # Somebody's comments are that large: ours is written anew.
             break
-        for comment in comments_in(listed):
+        for comment in dialects.comments_in(listed):
             is_proved = bool(proof) and comment.body.startswith(f"{marker}{proof}")
             if is_proved or (comment.author == account and comment.body.startswith(marker)):
                 return comment
         # No forge sends a longer page. Fifty large ones would cost seconds; then our comment counts as missing.
-        is_page = isinstance(listed, list) and 0 < len(listed) <= PAGE
+        is_page = isinstance(listed, list) and 0 < len(listed) <= dialects.PAGE
         if not client.dialect.pages or not is_page or client.read_bytes > _MOST_BYTES:
             break
     return None
@@ -353,7 +333,7 @@ def _label_keys(client: ForgeClient, family: str, names: Collection[str]) -> dic
     return known
 
 
-def set_status(client: ForgeClient, status: CommitStatus) -> None:
+def set_status(client: ForgeClient, status: dialects.CommitStatus) -> None:
     """Set a commit's status."""
     client.tell(client.dialect.set_status(status))
 

@@ -13,16 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from provisioner.base.http import (
-    Advice,
-    HttpLimits,
-    ReachError,
-    Request,
-    ServerLogin,
-    exchange,
-    successful_answer,
-    try_often,
-)
+from provisioner.base import http
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document
 from provisioner.integrations.notify.mail import FIRST_LASTING, Letter, MailServer, mail_of, send_mail
@@ -33,7 +24,7 @@ from provisioner.inventory.model.receivers import Receiver, ReceiverKind, Receiv
 from provisioner.inventory.rules import View
 from provisioner.inventory.rules.receivers import faults_of
 
-_ADVICE: Final = Advice("receivers.yml", "the key or login in secrets/receivers.yml")
+_ADVICE: Final = http.Advice("receivers.yml", "the key or login in secrets/receivers.yml")
 TIMESTAMP: Final = "Provisioner-Timestamp"
 SIGNATURE: Final = "Provisioner-Signature"
 DELIVERY: Final = "Provisioner-Delivery"
@@ -104,7 +95,7 @@ def post(
     headers: Mapping[str, str],
     *,
     seconds: float,
-    login: ServerLogin | None = None,
+    login: http.ServerLogin | None = None,
     authorities: str = "",
     named: Collection[str] | None = None,
 ) -> int:
@@ -113,9 +104,9 @@ def post(
     The inventory's validation checked the address. The server may be silent for `seconds`. Empty `authorities`
     means the usual CA certificates. Hosts in `named` may have any address; `None` allows all addresses.
     """
-    request = Request("POST", url, body, headers, login, named=named)
-    return successful_answer(
-        exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE
+    request = http.Request("POST", url, body, headers, login, named=named)
+    return http.successful_answer(
+        http.exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE
     ).status
 
 
@@ -135,7 +126,7 @@ def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Map
     return {TIMESTAMP: timestamp, SIGNATURE: f"v1={mac}", DELIVERY: delivery}
 
 
-def deliver(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
+def deliver(outgoing: Outgoing, patience: http.HttpLimits) -> Delivered:
     """Send a notice, or raise `ReachError`."""
     match outgoing.receiver.kind:
         case ReceiverKind.WEBHOOK:
@@ -146,7 +137,7 @@ def deliver(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
             return _to_mail_server(outgoing, patience)
 
 
-def _deliver_to_webhook(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
+def _deliver_to_webhook(outgoing: Outgoing, patience: http.HttpLimits) -> Delivered:
     key, url = outgoing.secrets.key, outgoing.receiver.url
     if key is None or url is None:
         raise _incomplete()
@@ -156,10 +147,10 @@ def _deliver_to_webhook(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     def attempt(seconds: float) -> int:
         return post(url, body, headers, seconds=seconds, authorities=patience.authorities, named=patience.named)
 
-    return Delivered(try_often(attempt, patience).attempts)
+    return Delivered(http.try_often(attempt, patience).attempts)
 
 
-def _deliver_to_alertmanager(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
+def _deliver_to_alertmanager(outgoing: Outgoing, patience: http.HttpLimits) -> Delivered:
     url = outgoing.receiver.url
     if url is None:
         raise _incomplete()
@@ -171,10 +162,10 @@ def _deliver_to_alertmanager(outgoing: Outgoing, patience: HttpLimits) -> Delive
             address, body, {}, seconds=seconds, login=login, authorities=patience.authorities, named=patience.named
         )
 
-    return Delivered(try_often(attempt, patience).attempts)
+    return Delivered(http.try_often(attempt, patience).attempts)
 
 
-def _to_mail_server(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
+def _to_mail_server(outgoing: Outgoing, patience: http.HttpLimits) -> Delivered:
     receiver, secrets = outgoing.receiver, outgoing.secrets
     if receiver.server is None or receiver.port is None or secrets.sender is None or not secrets.addresses:
         raise _incomplete()
@@ -193,11 +184,11 @@ def _to_mail_server(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
         missed -= len(remaining) - len(refused)
         remaining = [address for address, code in refused.items() if code < FIRST_LASTING]
         if remaining:
-            raise ReachError("it takes some of the addresses later", "see the server's own log")
+            raise http.ReachError("it takes some of the addresses later", "see the server's own log")
 
     try:
-        attempts = try_often(attempt, patience).attempts
-    except ReachError as error:
+        attempts = http.try_often(attempt, patience).attempts
+    except http.ReachError as error:
         if missed == len(secrets.addresses):
             raise
         attempts = error.attempts
@@ -205,10 +196,10 @@ def _to_mail_server(outgoing: Outgoing, patience: HttpLimits) -> Delivered:
     return Delivered(attempts, note)
 
 
-def _incomplete() -> ReachError:
-    return ReachError("it is not complete", "run provisioner validate, which says what is missing", lasting=True)
+def _incomplete() -> http.ReachError:
+    return http.ReachError("it is not complete", "run provisioner validate, which says what is missing", lasting=True)
 
 
-def server_login(secrets: ReceiverSecrets) -> ServerLogin | None:
+def server_login(secrets: ReceiverSecrets) -> http.ServerLogin | None:
     """Return the login for a receiver's server, if any."""
-    return ServerLogin(secrets.username, secrets.password) if secrets.username and secrets.password else None
+    return http.ServerLogin(secrets.username, secrets.password) if secrets.username and secrets.password else None

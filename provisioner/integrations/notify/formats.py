@@ -16,17 +16,8 @@ from provisioner.base.document import Count, Day, Moment, Positive, Printed, Row
 from provisioner.base.language import Language, Translator, translator
 from provisioner.base.roles import Matter, Reach, ReaderRole
 from provisioner.base.text import Document, printable, start_of, utc_text
+from provisioner.integrations.notify import news as night_news
 from provisioner.integrations.notify.mail import Letter, counts_sentence, state_sentence, trial_sentence
-from provisioner.integrations.notify.news import (
-    NOTHING_KNOWN,
-    LastNotice,
-    NewsChange,
-    NewsItem,
-    NightNews,
-    NotifiedProblem,
-    scope_name,
-    worst_of_verdicts,
-)
 from provisioner.inventory.model.receivers import Receiver
 from provisioner.verify.document import SummaryRow
 from provisioner.verify.result import Cause, Finding, Layer, Verdict
@@ -45,13 +36,13 @@ _LONGEST_LABEL: Final = 200
 Labels = Mapping[str, str]
 _VERSION: Final = 1
 
-Turns = dict[NewsChange, Count]
+Turns = dict[night_news.NewsChange, Count]
 
 
 class ItemRow(Row):
     """An incident that began, continues or ended."""
 
-    turn: NewsChange
+    turn: night_news.NewsChange
     verdict: Verdict
     layer: Layer | None
     object: Said
@@ -104,7 +95,7 @@ class NoticeDocument(Printed, name="notice", title="A notice"):
     text: Said
 
 
-def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> NoticeDocument:
+def notice_document(news: night_news.NightNews, receiver: Receiver, letter: Letter) -> NoticeDocument:
     """Return the `notice` document for one receiver."""
     items = news.items[:_MOST_ITEMS]
     return NoticeDocument(
@@ -129,7 +120,7 @@ def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Noti
     )
 
 
-def _item_row(item: NewsItem, news: NightNews) -> ItemRow:
+def _item_row(item: night_news.NewsItem, news: night_news.NightNews) -> ItemRow:
     few = {"paths": item.paths[:_MOST_PATHS], "facilities": item.facilities[:_MOST_PATHS]}
     return ItemRow.made_of(item, nights=item.nights(news.day), paths_total=len(item.paths), **few)
 
@@ -146,7 +137,9 @@ def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Notice
     )
 
 
-def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:
+def alerts_of(
+    news: night_news.NightNews, before: Sequence[Labels], language: Language
+) -> tuple[list[Document], list[Labels]]:
     """Return alerts for an Alertmanager, and the labels of the active ones.
 
     `before` are labels of active alerts from earlier nights.
@@ -164,17 +157,20 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
     return [*active, *ended], labels
 
 
-def _numbers(news: NightNews, say: Translator) -> list[Document]:
+def _numbers(news: night_news.NightNews, say: Translator) -> list[Document]:
     """Return one alert per affected province, for receivers of numbers only."""
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
         _alert_document(fields | {"province": counts.province}, counts_sentence(counts.verdicts, say), "", news)
         for counts in news.provinces
-        if any(counts.turns[change] for change in (NewsChange.NEW, NewsChange.CHANGED, NewsChange.STANDING))
+        if any(
+            counts.turns[change]
+            for change in (night_news.NewsChange.NEW, night_news.NewsChange.CHANGED, night_news.NewsChange.STANDING)
+        )
     ]
 
 
-def _alert_of(item: NewsItem, news: NightNews, say: Translator) -> Document:
+def _alert_of(item: night_news.NewsItem, news: night_news.NightNews, say: Translator) -> Document:
     # No `scope`: by that the alerts of a watch hide each other, and a night's drift explains no cut line of now.
     labels = {
         "alertname": ALERT,
@@ -198,7 +194,7 @@ def _single_name(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ""
 
 
-def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) -> Document:
+def _alert_document(labels: Labels, summary: str, detail: str, news: night_news.NightNews) -> Document:
     annotations = {"summary": printable(summary), "description": printable(detail, _LONGEST_LABEL)}
     return {
         # Alertmanager drops a label without a value, so a later look-up would fail.
@@ -208,21 +204,21 @@ def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) 
     }
 
 
-def _merged_items(news: NightNews) -> list[NewsItem]:
+def _merged_items(news: night_news.NightNews) -> list[night_news.NewsItem]:
     """Merge items of one finding, whose paths may differ in turn."""
-    merged: dict[Finding, NewsItem] = {}
+    merged: dict[Finding, night_news.NewsItem] = {}
     for item in news.items:
-        if item.turn is NewsChange.BACK:
+        if item.turn is night_news.NewsChange.BACK:
             continue
         key = replace(item.finding, detail="")
         merged[key] = _joined(merged[key], item) if key in merged else item
     return list(merged.values())[:_MOST_ALERTS]
 
 
-def _joined(item: NewsItem, twin: NewsItem) -> NewsItem:
+def _joined(item: night_news.NewsItem, twin: night_news.NewsItem) -> night_news.NewsItem:
     return replace(
         item,
-        verdict=worst_of_verdicts([item.verdict, twin.verdict]),
+        verdict=night_news.worst_of_verdicts([item.verdict, twin.verdict]),
         paths=tuple(sorted({*item.paths, *twin.paths})),
         first=min(item.first, twin.first),
         provinces=tuple(sorted({*item.provinces, *twin.provinces})),
@@ -240,11 +236,11 @@ def trial_alert(inventory: str, receiver: str, at: datetime, language: Language)
     return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": utc_text(at), "endsAt": ends}]
 
 
-def receiver_record(news: NightNews, alerts: Sequence[Labels]) -> Document:
+def receiver_record(news: night_news.NightNews, alerts: Sequence[Labels]) -> Document:
     """Return a receiver's stored document: role, notified troubles and alerts."""
     return {
         "version": _VERSION,
-        "scope": scope_name(news.receiver_scope),
+        "scope": night_news.scope_name(news.receiver_scope),
         "known": {
             key: [problem.verdict.value, problem.cause.value, problem.first.isoformat()]
             for key, problem in news.notified.items()
@@ -253,16 +249,16 @@ def receiver_record(news: NightNews, alerts: Sequence[Labels]) -> Document:
     }
 
 
-def last_notice(document: Document | None) -> LastNotice:
+def last_notice(document: Document | None) -> night_news.LastNotice:
     """Parse a receiver's record; `NOTHING_KNOWN` if missing or not understood."""
     if document is None or document.get("version") != _VERSION:
-        return NOTHING_KNOWN
+        return night_news.NOTHING_KNOWN
     try:
         problems = {
-            str(key): NotifiedProblem(Verdict(verdict), Cause(cause), date.fromisoformat(first))
+            str(key): night_news.NotifiedProblem(Verdict(verdict), Cause(cause), date.fromisoformat(first))
             for key, (verdict, cause, first) in document["known"].items()
         }
         alerts = tuple({str(name): str(value) for name, value in labels.items()} for labels in document["alerts"])
-        return LastNotice(str(document["scope"]), problems, alerts)
+        return night_news.LastNotice(str(document["scope"]), problems, alerts)
     except (KeyError, TypeError, ValueError, AttributeError):
-        return NOTHING_KNOWN
+        return night_news.NOTHING_KNOWN

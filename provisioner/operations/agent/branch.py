@@ -16,31 +16,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from provisioner.base import git_remote, ssh_signature
 from provisioner.base.errors import NoticeError, StateError, UsageError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.git import Checkout, ask_git, checkout_of
-from provisioner.base.git_remote import (
-    RemoteAccess,
-    clear_leftovers,
-    commits_between,
-    fetch_branch,
-    give_reference,
-    is_ancestor,
-    make_tree,
-    open_clone,
-    raw_commit,
-    remove_tree,
-    take_reference,
-)
 from provisioner.base.secret import Secret
-from provisioner.base.ssh_signature import (
-    KINDS,
-    SignatureFormError,
-    is_made_by_its_key,
-    public_key_of,
-    signature_of,
-    unarmoured,
-)
 from provisioner.base.text import printable
 from provisioner.inventory.files.revision import lay_out_whole
 from provisioner.operations.agent.decision import Line, Tip
@@ -53,7 +33,7 @@ MAX_COMMIT_BYTES: Final = 1024 * 1024
 _SIGNATURE_HEADER: Final = b"gpgsig"
 _OTHER_HEADER: Final = b"gpgsig-sha256"
 _SIGNER_LINE: Final = re.compile(
-    rf"(\S+)\s+(?:(.+?)\s+)?((?:{'|'.join(map(re.escape, KINDS))})\s+[A-Za-z0-9+/]+=*)(?:\s+.*)?"
+    rf"(\S+)\s+(?:(.+?)\s+)?((?:{'|'.join(map(re.escape, ssh_signature.KINDS))})\s+[A-Za-z0-9+/]+=*)(?:\s+.*)?"
 )
 _SIGNER_OPTION: Final = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)', re.IGNORECASE)
 _MOMENT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?(Z?)")
@@ -118,18 +98,18 @@ class FollowedBranch:
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
-        self.clone: Checkout = open_clone(self.folder / "clone", self.settings.remote)
+        self.clone: Checkout = git_remote.open_clone(self.folder / "clone", self.settings.remote)
         self._signers: dict[str, str] = {}
 
     @property
-    def access(self) -> RemoteAccess:
+    def access(self) -> git_remote.RemoteAccess:
         """Access to the remote, with the token as it is now."""
         settings = self.settings
         if settings.git_token is None:
-            return RemoteAccess(settings.ssh_key, settings.known_hosts)
+            return git_remote.RemoteAccess(settings.ssh_key, settings.known_hosts)
         token = secret_in(settings.git_token, "token for the remote").reveal()
         login = base64.b64encode(f"{settings.git_user}:{token}".encode()).decode()
-        return RemoteAccess(settings.ssh_key, settings.known_hosts, Secret(f"Basic {login}"))
+        return git_remote.RemoteAccess(settings.ssh_key, settings.known_hosts, Secret(f"Basic {login}"))
 
     def fetch(self) -> str:
         """Fetch the branch; return its newest commit, empty without a branch.
@@ -139,8 +119,8 @@ class FollowedBranch:
             StateError: leftovers of a killed Git cannot be removed.
             UsageError: a file of secrets cannot be read, or Git cannot run.
         """
-        clear_leftovers(self.clone)
-        return fetch_branch(self.clone, self.access, self.settings.branch, TIP)
+        git_remote.clear_leftovers(self.clone)
+        return git_remote.fetch_branch(self.clone, self.access, self.settings.branch, TIP)
 
     def tip(self, commit: str, reached: str, signers: tuple[AllowedSigner, ...]) -> Tip:
         """Check a commit against the reached one and the allowed signers."""
@@ -148,7 +128,7 @@ class FollowedBranch:
         commits = [commit]
         comes_in = line is Line.AHEAD or (line is Line.APART and self.settings.goes_back and self.has(reached))
         if self.settings.each and comes_in:
-            commits = commits_between(self.clone, reached, commit, most=_MOST_SIGNED + 1, first_parent=True)
+            commits = git_remote.commits_between(self.clone, reached, commit, most=_MOST_SIGNED + 1, first_parent=True)
         if len(commits) > _MOST_SIGNED:
             return Tip(commit, line, f"stands on more than {_MOST_SIGNED} commits that would have to be signed")
         for ancestor in reversed(commits):
@@ -174,7 +154,7 @@ class FollowedBranch:
         self, commit: str, signers: tuple[AllowedSigner, ...], at: datetime | None = None
     ) -> CommitVerdict:
         try:
-            raw = raw_commit(self.clone, commit, MAX_COMMIT_BYTES)
+            raw = git_remote.raw_commit(self.clone, commit, MAX_COMMIT_BYTES)
         except UsageError:
             return CommitVerdict(objection=f"has more than {MAX_COMMIT_BYTES // 2**20} MiB of words")
         return judge_commit(raw, signers, at or self.clock())
@@ -186,7 +166,7 @@ class FollowedBranch:
         """
 
         def words_of(candidate: str) -> bytes:
-            return signed_words(raw_commit(self.clone, candidate, MAX_COMMIT_BYTES))
+            return signed_words(git_remote.raw_commit(self.clone, candidate, MAX_COMMIT_BYTES))
 
         present = [candidate for candidate in commits if candidate != commit and self.has(candidate)]
         return next((candidate for candidate in present if words_of(candidate) == words_of(commit)), "")
@@ -200,19 +180,19 @@ class FollowedBranch:
             return Line.FIRST
         if commit == reached:
             return Line.SAME
-        if is_ancestor(self.clone, reached, commit):
+        if git_remote.is_ancestor(self.clone, reached, commit):
             return Line.AHEAD
-        return Line.BEHIND if is_ancestor(self.clone, commit, reached) else Line.APART
+        return Line.BEHIND if git_remote.is_ancestor(self.clone, commit, reached) else Line.APART
 
     def newer(self, first: str, second: str) -> str:
         """Return the descendant of two commits; the first if unrelated."""
-        return second if is_ancestor(self.clone, first, second) else first
+        return second if git_remote.is_ancestor(self.clone, first, second) else first
 
     def between(self, reached: str, commit: str) -> list[str]:
         """Return commits between the reached one and another, without both."""
         if not reached:
             return []
-        return commits_between(self.clone, reached, commit, most=_MOST_SIGNED)[1:]
+        return git_remote.commits_between(self.clone, reached, commit, most=_MOST_SIGNED)[1:]
 
     def has(self, commit: str) -> bool:
         """Return whether the clone has a commit."""
@@ -236,7 +216,7 @@ class FollowedBranch:
         try:
             tree.parent.mkdir(mode=0o700, exist_ok=True)
             whole.unlink(missing_ok=True)
-            make_tree(self.clone, tree, commit)
+            git_remote.make_tree(self.clone, tree, commit)
             lay_out_whole(root, commit)
             replace_file(whole, laid)
         except OSError as error:
@@ -251,7 +231,7 @@ class FollowedBranch:
             commit = tree.name.removesuffix(_WHOLE)
             if commit not in commits and tree.is_dir():
                 trees.joinpath(f"{commit}{_WHOLE}").unlink(missing_ok=True)
-                remove_tree(self.clone, tree)
+                git_remote.remove_tree(self.clone, tree)
 
     # --- the reached commit in this machine's memory ----------------------------------------------
 
@@ -283,21 +263,21 @@ class FollowedBranch:
             NoticeError: the remote was not reached, or refuses.
             UsageError: Git cannot run.
         """
-        take_reference(self.clone, self.access, NOTES)
+        git_remote.take_reference(self.clone, self.access, NOTES)
         for commit, text in notes.items():
             if not replace_note(self.clone, NOTES, commit, text):
                 raise NoticeError(f"git makes no note on {commit[:12]}", hint="see whether the clone can be written to")
-        give_reference(self.clone, self.access, NOTES)
+        git_remote.give_reference(self.clone, self.access, NOTES)
 
     def pushed(self, reference: str) -> bool:
         """Copy a reference if the remote has it; errors as `push_notes`."""
-        take_reference(self.clone, self.access, reference)
+        git_remote.take_reference(self.clone, self.access, reference)
         return ask_git(self.clone, "rev-parse", "--verify", "--quiet", reference).code == 0
 
     def offer(self, commit: str, reference: str) -> None:
         """Push a commit as a reference; errors as `push_notes`."""
         ask_git(self.clone, "update-ref", reference, commit)
-        give_reference(self.clone, self.access, reference, replaces=True)
+        git_remote.give_reference(self.clone, self.access, reference, replaces=True)
 
 
 def allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
@@ -311,9 +291,9 @@ def allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
         if match is None:
             raise SignersFormError(f"line {number} is no NAMES [OPTIONS] KEY with a key of a known kind")
         try:
-            key = public_key_of(" ".join(match[3].split()))
+            key = ssh_signature.public_key_of(" ".join(match[3].split()))
             signer = _with_options(AllowedSigner(printable(match[1], _SHOWN), key.blob), match[2] or "")
-        except (SignatureFormError, ValueError) as error:
+        except (ssh_signature.SignatureFormError, ValueError) as error:
             raise SignersFormError(f"line {number} {error}") from None
         if signer is not None:
             signers.append(signer)
@@ -365,15 +345,15 @@ def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetim
         named = " as Git does it, once and below its committer" if is_odd else ""
         return CommitVerdict(objection=f"is not signed{named}")
     try:
-        signature = signature_of(unarmoured(armour))
-    except SignatureFormError as error:
+        signature = ssh_signature.signature_of(ssh_signature.unarmoured(armour))
+    except ssh_signature.SignatureFormError as error:
         return CommitVerdict(objection=f"has a signature that {error}")
     if signature.namespace != NAMESPACE.encode():
         return CommitVerdict(objection="has a signature that was made for something else than Git")
     of_key = [signer for signer in signers if signer.key == signature.key.blob]
     if not of_key:
         return CommitVerdict(objection=f"is signed by the key {signature.key.fingerprint}, no allowed signer's")
-    if not is_made_by_its_key(signature, message):
+    if not ssh_signature.is_made_by_its_key(signature, message):
         return CommitVerdict(objection=f"has a signature of {of_key[0].name} that is not over it")
     return _verdict_of_keys(of_key, now)
 

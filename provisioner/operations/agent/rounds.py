@@ -15,24 +15,7 @@ from typing import Final
 from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
 from provisioner.base.git import without_programs_of
 from provisioner.base.text import VIETNAM
-from provisioner.operations.agent.actions import (
-    PathsProof,
-    PlannedLook,
-    RunEnded,
-    apply_commit,
-    close_session,
-    correct_drift,
-    corrects_drift,
-    finish_run,
-    look_at_hosts,
-    moment,
-    offer_plan,
-    open_session,
-    prove,
-    run_of,
-    unfinished_run,
-    with_allowances,
-)
+from provisioner.operations.agent import actions
 from provisioner.operations.agent.branch import Believed, FollowedBranch, believed
 from provisioner.operations.agent.decision import (
     FINAL,
@@ -77,7 +60,7 @@ class RoundEnd:
     row: CommitRow | None = None
     reached: str = ""
     drifted: Mapping[str, tuple[Impact, ...]] = field(default_factory=dict)
-    proof: PathsProof | None = None
+    proof: actions.PathsProof | None = None
     problems: tuple[str, ...] = ()
     looked: bool = False
 
@@ -88,10 +71,10 @@ class _Work:
     believed: Believed
     rules: str
     unfinished: Unfinished | None = None
-    looked: PlannedLook | None = None
+    looked: actions.PlannedLook | None = None
     session: Session | None = None
-    runs: list[RunEnded] = field(default_factory=list)
-    proof: PathsProof | None = None
+    runs: list[actions.RunEnded] = field(default_factory=list)
+    proof: actions.PathsProof | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -106,7 +89,7 @@ class AgentRounds:
         tell: Callable[[str], None],
         stop: Callable[[], bool],
         still_leads: Callable[[], bool] = lambda: True,
-        clock: Callable[[], datetime] = moment,
+        clock: Callable[[], datetime] = actions.moment,
     ) -> None:
         self.settings = settings
         self.environment = environment
@@ -125,7 +108,7 @@ class AgentRounds:
         trusted = believed(self.settings)
         rows = {row.commit: row for row in read_commit_states(self.place)}
         work = _Work(rows, trusted, self.settings.rules(trusted.text))
-        run, work.unfinished = unfinished_run(self.place, self._clock())
+        run, work.unfinished = actions.unfinished_run(self.place, self._clock())
         commit = self._fetch_tip(work)
         reached = self._reached_commit(work)
         tip = self._judge_tip(commit, reached, work) if commit else None
@@ -244,14 +227,14 @@ class AgentRounds:
             case _:
                 raise ValueError(f"{step.act} ends a round")
 
-    def _plan_commit(self, commit: str, work: _Work) -> PlannedLook:
+    def _plan_commit(self, commit: str, work: _Work) -> actions.PlannedLook:
         self._close(work)
         try:
             work.session = self._session(commit)
         except ProvisionerError as error:
-            work.looked = PlannedLook(_not_laid_out(error))
+            work.looked = actions.PlannedLook(_not_laid_out(error))
             return work.looked
-        looked = with_allowances(self.branch, look_at_hosts(work.session, self.settings.inventory))
+        looked = actions.with_allowances(self.branch, actions.look_at_hosts(work.session, self.settings.inventory))
         work.problems += looked.notes
         work.looked = looked
         return looked
@@ -269,12 +252,12 @@ class AgentRounds:
             work.problems.append(f"run {run} is not finished: {doubt}: provisioner apply --abort")
             return replace(now, run=UnfinishedRun.OTHERS)
         self._tell(f"finishing run {run} of commit {commit[:12]}, which was cut off")
-        with open_session(self._session(commit)) as session:
-            done = finish_run(session, self._stop)
+        with actions.open_session(self._session(commit)) as session:
+            done = actions.finish_run(session, self._stop)
         self._note_run(done, work)
-        is_of_tip = now.tip is not None and now.tip.commit == commit and not corrects_drift(last)
-        stuck = now.stuck | set(done.worst) if corrects_drift(last) else now.stuck
-        if corrects_drift(last) and done.worst and commit in work.rows:
+        is_of_tip = now.tip is not None and now.tip.commit == commit and not actions.corrects_drift(last)
+        stuck = now.stuck | set(done.worst) if actions.corrects_drift(last) else now.stuck
+        if actions.corrects_drift(last) and done.worst and commit in work.rows:
             self._keep(work, replace(work.rows[commit], stuck=tuple(sorted(stuck))))
         return replace(
             now,
@@ -288,21 +271,21 @@ class AgentRounds:
     def _apply_commit(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         session, planned, saved = _plan_parts(work)
         self._tell(f"applying commit {step.commit[:12]} to {', '.join(step.hosts)}")
-        done = apply_commit(session, planned, saved, self._stop)
+        done = actions.apply_commit(session, planned, saved, self._stop)
         self._note_run(done, work)
         return replace(now, look=None, is_due=True, applied=True, failure=done.failure, postponed=done.postponed)
 
     def _correct_drift(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         session, planned, _ = _plan_parts(work)
         self._tell(f"correcting drift from commit {step.commit[:12]} on {', '.join(step.hosts)}")
-        done = correct_drift(session, planned, step.hosts, self._stop)
+        done = actions.correct_drift(session, planned, step.hosts, self._stop)
         self._note_run(done, work)
         stuck = now.stuck | set(done.worst)
         if done.worst and step.commit in work.rows:
             self._keep(work, replace(work.rows[step.commit], stuck=tuple(sorted(stuck))))
         return replace(now, look=None, is_due=True, corrected=True, stuck=stuck)
 
-    def _note_run(self, done: RunEnded, work: _Work) -> None:
+    def _note_run(self, done: actions.RunEnded, work: _Work) -> None:
         work.runs.append(done)
         outcome = done.failure or done.postponed or f"changed {', '.join(done.changed) or 'no host'}"
         self._tell(f"run {done.run}: {outcome}" if done.run else outcome)
@@ -312,9 +295,9 @@ class AgentRounds:
     def _prove(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         """Verify a commit; record it and the ones it contains as reached."""
         session, planned, _ = _plan_parts(work)
-        run = run_of(self.place, step.commit)
+        run = actions.run_of(self.place, step.commit)
         if run:
-            work.proof = prove(session, self.settings.proof_deadline, self._tell)
+            work.proof = actions.prove(session, self.settings.proof_deadline, self._tell)
         frozen = tuple(entry.facility.id for entry in planned.plan.frozen_in_limit)
         summary = (work.proof.words if work.proof else "no host had to change") + (
             f"; held: {', '.join(frozen)}" if frozen else ""
@@ -345,7 +328,7 @@ class AgentRounds:
         if (
             step.cause is CommitCause.APPROVALS
             and work.looked is not None
-            and (failure := offer_plan(self.branch, work.looked))
+            and (failure := actions.offer_plan(self.branch, work.looked))
         ):
             work.problems.append(failure)
         before = work.rows.get(step.commit)
@@ -397,11 +380,11 @@ class AgentRounds:
     @staticmethod
     def _close(work: _Work) -> None:
         if work.session is not None:
-            close_session(work.session)
+            actions.close_session(work.session)
             work.session = None
 
 
-def _correctable_impacts(looked: PlannedLook) -> frozenset[Impact]:
+def _correctable_impacts(looked: actions.PlannedLook) -> frozenset[Impact]:
     if looked.planned is None or looked.session is None:
         return frozenset()
     return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)

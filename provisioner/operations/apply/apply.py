@@ -17,18 +17,8 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
+from provisioner.operations.apply import execution
 from provisioner.operations.apply.approvals import plan_warrant, refuse_unapproved
-from provisioner.operations.apply.execution import (
-    by_host,
-    carried_out_here,
-    carry_out,
-    end_killed_runs,
-    holdings_after,
-    new_run,
-    remaining_changes,
-    unread_result,
-    with_program,
-)
 from provisioner.operations.apply.journal import RunLog, keyed_state_folder
 from provisioner.operations.apply.run import (
     USUAL,
@@ -88,7 +78,7 @@ def apply_plan(
     _refuse_by_policy(planned.plan, saved, stale, options.rollout)
     approvals = refuse_unapproved(session, planned, saved, options.folder, tuple(stale))
     live = planned.plan.basis.live
-    closed = end_killed_runs(session, planned.facts)
+    closed = execution.end_killed_runs(session, planned.facts)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
     jobs = [_apply_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
@@ -100,13 +90,15 @@ def apply_plan(
         cuts={job.spec.id: cut for job in jobs if (cut := cut_of(job.spec, job.changes))},
         warrant=plan_warrant(session, saved, options.folder),
     )
-    run = replace(new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
+    run = replace(execution.new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
     not_started = _results_not_started(planned, stale, reviewed=saved is not None)
     frozen = tuple(entry.facility for entry in planned.plan.frozen_in_limit)
     if not jobs:
         return Applied(run.id, not_started, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=frozen)
-    with carried_out_here(session, run.id) as lease:
-        applied = carry_out(session, run, jobs, intent, options, lease=lease, not_started=not_started, frozen=frozen)
+    with execution.carried_out_here(session, run.id) as lease:
+        applied = execution.carry_out(
+            session, run, jobs, intent, options, lease=lease, not_started=not_started, frozen=frozen
+        )
     return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 
@@ -135,7 +127,7 @@ def _apply_job(session: Session, spec: HostSpec, planned: Planned, expected: str
     files, facts = session.files[spec.id], planned.facts[spec.id]
     changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
     job = replace(planned_job(spec, files, facts, changes, session.state.hosts.values()), expected=expected)
-    return with_program(session, job, facts.machine["arch"]) if needs_program(spec, changes) else job
+    return execution.with_program(session, job, facts.machine["arch"]) if needs_program(spec, changes) else job
 
 
 def _results_not_started(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
@@ -179,7 +171,7 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
         # The plan's cuts are not known any more, so waves that have not started wait for a confirmation.
         options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
         progress = last.progress_by_facts({job.spec.id: job.facts for job in jobs if job.facts is not None})
-        applied = carry_out(
+        applied = execution.carry_out(
             session,
             last.run,
             jobs,
@@ -198,7 +190,7 @@ def _last_unfinished(session: Session, *, proved: bool = True) -> Iterator[tuple
     """Hold the last unfinished run, read again under its lease."""
     folder = keyed_state_folder(session)
     name = unfinished(folder, proved=proved).run.id
-    with carried_out_here(session, name) as lease:
+    with execution.carried_out_here(session, name) as lease:
         last = unfinished(folder, proved=proved)
         if last.run.id != name:
             raise UsageError(f"run {name} has ended meanwhile", hint="see provisioner history", object=name)
@@ -235,9 +227,13 @@ def _aborted(session: Session, last: Unfinished) -> Applied:
             for job in jobs
             if job.spec.id not in ended_hosts | set(last.progress.results)
         ]
-        applied = Applied(last.run.id, by_host([*done.results, *earlier, *remaining, *unreachable]), plan=last.run.plan)
+        applied = Applied(
+            last.run.id, execution.by_host([*done.results, *earlier, *remaining, *unreachable]), plan=last.run.plan
+        )
         log.write(JournalStep("", "run", "aborted"))
-        holdings = holdings_after(session, last.run.operation, done.results, remaining_changes(session, done.results))
+        holdings = execution.holdings_after(
+            session, last.run.operation, done.results, execution.remaining_changes(session, done.results)
+        )
         log.end("aborted", applied.document | {"journal": log.digest()}, holdings)
     finally:
         log.close()
@@ -261,7 +257,7 @@ def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostRe
     ]
     for spec in specs:
         if spec.id in errors:
-            unreachable.append(unread_result(spec.id, errors[spec.id]))
+            unreachable.append(execution.unread_result(spec.id, errors[spec.id]))
         elif spec.id in facts or spec.id in results:
             jobs.append(_resumed_job(session, spec, facts.get(spec.id), last))
     return jobs, unreachable
@@ -274,7 +270,7 @@ def _resumed_job(session: Session, spec: HostSpec, facts: HostFacts | None, last
     sibling_relays = relays_beside(spec, session.state.hosts.values())
     job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback, carrier=sibling_relays)
     ships = facts is not None and rollback is None and needs_program(spec, changes)
-    return with_program(session, job, facts.machine["arch"]) if facts is not None and ships else job
+    return execution.with_program(session, job, facts.machine["arch"]) if facts is not None and ships else job
 
 
 def _of_some(session: Session, applied: Applied) -> Applied:
@@ -349,9 +345,9 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         )
         for host, (target, _) in sorted(planned.hosts.items())
     ]
-    not_started = tuple(unread_result(host, error) for host, error in sorted(planned.unreadable.items()))
-    closed = end_killed_runs(session, planned.facts)
-    run = new_run(session, Operation.ROLLBACK, options, "")
+    not_started = tuple(execution.unread_result(host, error) for host, error in sorted(planned.unreadable.items()))
+    closed = execution.end_killed_runs(session, planned.facts)
+    run = execution.new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
         return Applied(run.id, not_started, closed=closed, held=tuple(session.held.values()))
     intent = Intent(
@@ -363,6 +359,6 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         max_failed=options.rollout.max_failed,
         cuts={host: cut_whole(host) for host in planned.hosts},
     )
-    with carried_out_here(session, run.id) as lease:
-        applied = carry_out(session, run, jobs, intent, options, lease=lease, not_started=not_started)
+    with execution.carried_out_here(session, run.id) as lease:
+        applied = execution.carry_out(session, run, jobs, intent, options, lease=lease, not_started=not_started)
     return replace(applied, closed=closed)

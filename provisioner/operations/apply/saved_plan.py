@@ -20,17 +20,7 @@ from provisioner.desired.limit import Limit
 from provisioner.inventory.files.revision import author_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.plan.saved.file import (
-    MAX_PLAN_BYTES,
-    PlanMaker,
-    Saved,
-    WrittenPlan,
-    moved_basis,
-    moved_hosts,
-    read_saved,
-    refuse_other,
-    written_plan,
-)
+from provisioner.plan.saved import file as saved_file
 from provisioner.record.state_folder import login, who
 
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
@@ -57,7 +47,7 @@ class PlanCheck:
     digest: str
     planned: Planned
     moved: tuple[tuple[str, str], ...]
-    saved: Saved | None
+    saved: saved_file.Saved | None
 
     @property
     def same(self) -> bool:
@@ -73,7 +63,7 @@ class PushedPlan:
     digest: str
 
 
-def maker_here(session: Session) -> PlanMaker:
+def maker_here(session: Session) -> saved_file.PlanMaker:
     """Return who makes a plan here, as ids of approvers.
 
     The accounts are this machine's user, the pipeline job's starter, and the commit's author. Only ids leave, since
@@ -82,40 +72,40 @@ def maker_here(session: Session) -> PlanMaker:
     here = who(session.environment)
     names = {here["user"], login(session.environment), *author_of(session.root)} - {""}
     approvers = {approver.id for approver in session.inventory.approvers if names & {approver.id, *approver.accounts}}
-    return PlanMaker(**here, approvers=tuple(sorted(approvers)))
+    return saved_file.PlanMaker(**here, approvers=tuple(sorted(approvers)))
 
 
-def read_plan_file(session: Session, name: str) -> Saved:
+def read_plan_file(session: Session, name: str) -> saved_file.Saved:
     """Read a file of `plan --out`, or raise `StalePlanError`."""
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise StalePlanError(f"{name} cannot be read", hint="make one: provisioner plan --out FILE") from None
-    return read_saved(text, name, session.seal_key)
+    return saved_file.read_saved(text, name, session.seal_key)
 
 
-def reviewed_plan(session: Session, name: str) -> Saved:
+def reviewed_plan(session: Session, name: str) -> saved_file.Saved:
     """Read a reviewed plan; a moved inventory raises `StalePlanError`."""
     saved = read_plan_file(session, name)
-    refuse_other(saved.basis, session.basis({}), name)
+    saved_file.refuse_other(saved.basis, session.basis({}), name)
     return saved
 
 
-def plan_again(session: Session, saved: Saved) -> Planned:
+def plan_again(session: Session, saved: saved_file.Saved) -> Planned:
     """Plan the hosts of a saved plan, with its allowances."""
     return make_plan(session, Limit({"host": frozenset(saved.hosts)}), allow=saved.basis.allow)
 
 
-def check_saved(session: Session, saved: Saved) -> PlanCheck:
+def check_saved(session: Session, saved: saved_file.Saved) -> PlanCheck:
     """Compare a saved plan with one made now."""
     planned = plan_again(session, saved)
     check = PlanCheck(saved.basis.digest, planned, (), saved)
     return check if check.same else PlanCheck(check.digest, planned, _moved(session, saved, planned), saved)
 
 
-def _moved(session: Session, saved: Saved, planned: Planned) -> tuple[tuple[str, str], ...]:
-    everywhere = [("", text) for text in moved_basis(saved.basis, session.basis({}))]
-    hosts = moved_hosts(saved, planned.plan, planned.host_items)
+def _moved(session: Session, saved: saved_file.Saved, planned: Planned) -> tuple[tuple[str, str], ...]:
+    everywhere = [("", text) for text in saved_file.moved_basis(saved.basis, session.basis({}))]
+    hosts = saved_file.moved_hosts(saved, planned.plan, planned.host_items)
     return (*everywhere, *((host, text) for host, items in hosts.items() for text in items))
 
 
@@ -126,7 +116,7 @@ def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str
     return check if check.same else PlanCheck(digest, planned, (("", _UNKNOWN),), None)
 
 
-def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, prefix: str) -> PushedPlan:
+def push_plan(session: Session, plan: saved_file.WrittenPlan, content: bytes, remote: str, prefix: str) -> PushedPlan:
     """Push a saved plan, replacing an older one for the same content.
 
     `place` is the location of plans at the remote.
@@ -170,16 +160,16 @@ def _checkout_or_error(session: Session) -> Checkout:
     return checkout
 
 
-def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
+def _plan_in(content: bytes, origin: str) -> saved_file.WrittenPlan | None:
     try:
-        return written_plan(content, origin)
+        return saved_file.written_plan(content, origin)
     except StalePlanError:
         return None
 
 
 def plan_blob(checkout: Checkout, reference: str) -> Ended:
     """Read a fetched plan's file with Git, or raise `UsageError`."""
-    return ask_git(checkout, "cat-file", "blob", f"{reference}:{_PLAN_FILE}", most_bytes=MAX_PLAN_BYTES)
+    return ask_git(checkout, "cat-file", "blob", f"{reference}:{_PLAN_FILE}", most_bytes=saved_file.MAX_PLAN_BYTES)
 
 
 def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:

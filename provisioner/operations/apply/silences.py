@@ -26,18 +26,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
+from provisioner.base import http
 from provisioner.base.errors import RECEIVERS, ProvisionerError
-from provisioner.base.http import (
-    Advice,
-    HttpAnswer,
-    HttpLimits,
-    ReachError,
-    Request,
-    ServerLogin,
-    exchange,
-    successful_answer,
-    try_often,
-)
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
 from provisioner.base.text import Document, msg, utc_text
 from provisioner.desired.spec import HostSpec, MediaPath
@@ -61,7 +51,7 @@ LONGEST_PATTERN: Final = 8_000
 _OF_A_HOST: Final = "host|site|device|path"
 _OF_A_SITE: Final = "site|device|path"
 _OF_A_DEVICE: Final = "site|device"
-_ADVICE: Final = Advice("receivers.yml", "the login in secrets/receivers.yml")
+_ADVICE: Final = http.Advice("receivers.yml", "the login in secrets/receivers.yml")
 _SILENCES: Final = "/api/v2/silences"
 _SILENCE: Final = "/api/v2/silence/"
 _ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -112,8 +102,8 @@ class SilencedServer:
 
     receiver: str
     url: str
-    login: ServerLogin | None
-    patience: HttpLimits
+    login: http.ServerLogin | None
+    patience: http.HttpLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +213,7 @@ class Silencer:
             made: list[Silence] = []
             try:
                 self._make_silences(server, host, made, end)
-            except ReachError as error:
+            except http.ReachError as error:
                 self._failed(host, server, error.reason)
                 return
             except Exception as error:  # noqa: BLE001 (a defect here may stop no change of a host)
@@ -235,7 +225,7 @@ class Silencer:
     def _make_silences(self, server: SilencedServer, host: str, made: list[Silence], end: float) -> None:
         for matchers in self._wanted.alerts[host]:
             if time.monotonic() > end:
-                raise ReachError(TOO_SLOW, "")
+                raise http.ReachError(TOO_SLOW, "")
             made.append(make_silence(server, matchers, self._text, datetime.now(UTC) + LASTS))
 
     def _note_silences(self, host: str, server: SilencedServer, made: list[Silence]) -> None:
@@ -296,7 +286,7 @@ class Silencer:
         try:
             for name in names:
                 end_silence(server, name)
-        except ReachError as error:
+        except http.ReachError as error:
             self._unended.add(server.receiver)
             self._warn(server.receiver, not_ended(server.receiver, error.reason))
 
@@ -304,7 +294,7 @@ class Silencer:
         for server, _ in self._wanted.servers:
             try:
                 self._renew_at(server)
-            except ReachError as error:
+            except http.ReachError as error:
                 self._warn(server.receiver, not_renewed(server.receiver, error.reason))
 
     def _renew_at(self, server: SilencedServer) -> None:
@@ -443,9 +433,9 @@ def _put_silence(
         **fields,
     }
     data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    silence_id = _answer_document(_sent_request(server, Request("POST", server.url.rstrip("/") + _SILENCES, data))).get(
-        "silenceID"
-    )
+    silence_id = _answer_document(
+        _sent_request(server, http.Request("POST", server.url.rstrip("/") + _SILENCES, data))
+    ).get("silenceID")
     if not isinstance(silence_id, str) or not _ID.fullmatch(silence_id):
         raise _misunderstood()
     return silence_id
@@ -455,10 +445,10 @@ def end_silence(server: SilencedServer, name: str) -> None:
     """End a silence, if it is active, or raise `ReachError`."""
     if not _ID.fullmatch(name):
         return
-    request = Request("DELETE", server.url.rstrip("/") + _SILENCE + name)
+    request = http.Request("DELETE", server.url.rstrip("/") + _SILENCE + name)
     try:
         _sent_request(replace(server, patience=replace(server.patience, attempts=1)), request, also=_NOT_THERE)
-    except ReachError:
+    except http.ReachError:
         # One that has ended is an error of the server's to Alertmanager.
         if _silence_state(server, name)[0] != _ENDED:
             _sent_request(server, request, also=_NOT_THERE)
@@ -466,7 +456,7 @@ def end_silence(server: SilencedServer, name: str) -> None:
 
 def _silence_state(server: SilencedServer, name: str) -> tuple[str, str]:
     """Return a silence's state and start; a missing one has ended."""
-    answer = _sent_request(server, Request("GET", server.url.rstrip("/") + _SILENCE + name), also=_NOT_THERE)
+    answer = _sent_request(server, http.Request("GET", server.url.rstrip("/") + _SILENCE + name), also=_NOT_THERE)
     if answer.status == _NOT_THERE:
         return _ENDED, ""
     document = _answer_document(answer)
@@ -477,17 +467,17 @@ def _silence_state(server: SilencedServer, name: str) -> tuple[str, str]:
     return state, begin
 
 
-def _sent_request(server: SilencedServer, request: Request, *, also: int = 0) -> HttpAnswer:
-    complete = Request(request.method, request.url, request.body, login=server.login, named=server.patience.named)
+def _sent_request(server: SilencedServer, request: http.Request, *, also: int = 0) -> http.HttpAnswer:
+    complete = http.Request(request.method, request.url, request.body, login=server.login, named=server.patience.named)
 
-    def attempt(seconds: float) -> HttpAnswer:
-        answer = exchange(complete, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
-        return answer if answer.status == also else successful_answer(answer, _ADVICE)
+    def attempt(seconds: float) -> http.HttpAnswer:
+        answer = http.exchange(complete, seconds=seconds, advice=_ADVICE, authorities=server.patience.authorities)
+        return answer if answer.status == also else http.successful_answer(answer, _ADVICE)
 
-    return try_often(attempt, server.patience).value
+    return http.try_often(attempt, server.patience).value
 
 
-def _answer_document(answer: HttpAnswer) -> Document:
+def _answer_document(answer: http.HttpAnswer) -> Document:
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -497,8 +487,8 @@ def _answer_document(answer: HttpAnswer) -> Document:
     return document
 
 
-def _misunderstood() -> ReachError:
-    return ReachError("it answers what no Alertmanager does", _NO_ANSWER, lasting=True)
+def _misunderstood() -> http.ReachError:
+    return http.ReachError("it answers what no Alertmanager does", _NO_ANSWER, lasting=True)
 
 
 def to_silence(
@@ -529,8 +519,8 @@ def _servers_and_warnings(
         transports = ReceiverTransports(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:
         return (), (none_silenced(error.message),)
-    usual = HttpLimits.of(session.environment)
-    patience = HttpLimits(_ATTEMPT_S, _TOTAL_S, _ATTEMPTS, _PAUSE_S, usual.authorities, usual.named)
+    usual = http.HttpLimits.of(session.environment)
+    patience = http.HttpLimits(_ATTEMPT_S, _TOTAL_S, _ATTEMPTS, _PAUSE_S, usual.authorities, usual.named)
     servers: list[tuple[SilencedServer, frozenset[str]]] = []
     warnings: list[str] = []
     listed = list(relays)

@@ -21,13 +21,7 @@ from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.signed import signed_content
-from provisioner.operations.apply.journal import (
-    ProofsSoFar,
-    changes_since,
-    expect_usual_time,
-    keyed_state_folder,
-    remember_looks,
-)
+from provisioner.operations.apply import journal
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id, paths_to_verify, verify_inventory
 from provisioner.operations.rollout.result import HostOutcome, HostResult
@@ -204,7 +198,7 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
 
     `paths` are memory names. An unreadable memory is ignored.
     """
-    folder = keyed_state_folder(session)
+    folder = journal.keyed_state_folder(session)
     try:
         read = each_memory(folder, paths)
         if read is None:
@@ -229,8 +223,8 @@ def verify_with_memory(session: Session, limit: Limit, options: VerifyOptions) -
     if recalled.unread:
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
     options = replace(options, memories=recalled.memories, forgot=forgot, references=accepted)
-    options = replace(options, changes=lambda since: changes_since(session, since))
-    proofs = ProofsSoFar(keyed_state_folder(session))
+    options = replace(options, changes=lambda since: journal.changes_since(session, since))
+    proofs = journal.ProofsSoFar(journal.keyed_state_folder(session))
     with without_collector():
         result = verify_inventory(session, limit, replace(options, keep=proofs.take))
     result = replace(result, looks=(*proofs.unwritten, *result.looks))
@@ -243,7 +237,7 @@ def _since_before(session: Session, result: VerifyResult) -> Mapping[str, PathSt
     failing = {path.path for path in result.paths if path.without_window is not Verdict.UP}
     provinces = sorted({path.partition("/")[0] for path in failing})
     try:
-        folder = keyed_state_folder(session)
+        folder = journal.keyed_state_folder(session)
         begin = result.started_at - REMEMBERED
         states = [read_since(folder, f"{province}/", result.started_at, begin) for province in provinces]
     except StateError:
@@ -259,7 +253,7 @@ def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, 
     sites = {path.rsplit("/", 2)[0] for path in paths}
     sibling_relays = {path.name for _, path in session.state.paths if path.name.rsplit("/", 2)[0] in sites}
     try:
-        read = read_references(keyed_state_folder(session), {*paths, *sibling_relays})
+        read = read_references(journal.keyed_state_folder(session), {*paths, *sibling_relays})
     except StateError:
         return {}
     return {path: references for path, document in read.documents.items() if (references := references_from(document))}
@@ -291,7 +285,7 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
 def expect_verification(session: Session, limit: tuple[str, ...], options: VerifyOptions) -> None:
     """Tell the watcher how long such a verification usually takes."""
     narrowed = _narrowed(options.sample.text if options.sample else None, options.level)
-    expect_usual_time(session, Operation.VERIFY, limit=(*limit, *narrowed))
+    journal.expect_usual_time(session, Operation.VERIFY, limit=(*limit, *narrowed))
 
 
 def record_verification(
@@ -326,14 +320,14 @@ def record_verification(
         checks=proof_of_facilities(session.state, contents, result),
         swept=swept_paths(result, whole=not narrowed),
     )
-    folder = keyed_state_folder(session)
+    folder = journal.keyed_state_folder(session)
     with closing(open_history(folder)) as history:
         head = history.end(run, ending)
     if accepted is not None:
         documents = {path: references_document(references) for path, references in accepted.references.items()}
         add_references(folder, documents, result.finished_at)
     try:
-        remember_looks(folder, result.looks, result.finished_at)
+        journal.remember_looks(folder, result.looks, result.finished_at)
     except StateError as error:
         message = f"this verification is recorded, and what it saw of paths is not remembered: {error.message}"
         raise NoteError(message, hint=error.hint, object=run.id) from None

@@ -24,32 +24,13 @@ from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import read_secrets
+from provisioner.inventory.model import hosts as host_models
 from provisioner.inventory.model.base import PublicKey
 from provisioner.inventory.model.facility import Facility
-from provisioner.inventory.model.hosts import (
-    Allocations,
-    JumpHost,
-    NextRelayKey,
-    OwnKeyStage,
-    Relay,
-    RelayAllocation,
-    Ssh,
-)
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.model.policy import Settings
 from provisioner.inventory.rules.lock import unfit_port
-from provisioner.operations.edit.file_edit import (
-    Edits,
-    EditsOfMany,
-    FileEdit,
-    all_checked_against_rules,
-    edit_file,
-    edited_file,
-    facility_file,
-    facility_named,
-    frame_of,
-    text_of_file,
-)
+from provisioner.operations.edit import file_edit
 
 _NEXT_KEY: Final = ("gateway", "next_key")
 _NAMED = 5
@@ -91,8 +72,8 @@ class KeyedHost:
     id: str
     carriers: tuple[str, ...]
     address: HostPlace
-    ssh: Ssh
-    jump: JumpHost | None
+    ssh: host_models.Ssh
+    jump: host_models.JumpHost | None
     file: Path
     place: KeyPath
 
@@ -115,8 +96,8 @@ class NewRecoveryKey:
 
 
 def key_changes_written(
-    edits: Edits, *, begins: Collection[str] = (), ends: Collection[str] = (), since: date
-) -> EditsOfMany:
+    edits: file_edit.Edits, *, begins: Collection[str] = (), ends: Collection[str] = (), since: date
+) -> file_edit.EditsOfMany:
     """Return edits that begin and end key changes of gateways.
 
     An end replaces the present key by the next one in one write: from then on the file names the new pair, whatever
@@ -126,7 +107,7 @@ def key_changes_written(
     changed = []
     for name in sorted({*begins, *ends}):
         site = loaded.facility(name)
-        text = text_of_file(facility_file(edits.root, site))
+        text = file_edit.text_of_file(file_edit.facility_file(edits.root, site))
         following = site.gateway.next_key if site.gateway else None
         if name in begins and following is None:
             after = text.with_values({_NEXT_KEY: {"since": since.isoformat()}})
@@ -134,21 +115,21 @@ def key_changes_written(
             after = text.without(_NEXT_KEY).with_values({("gateway", "public_key"): following.public_key})
         else:
             continue
-        changed.append(FileEdit(name, text.path, text.data, after.data))
-    return all_checked_against_rules(loaded, edits.root, changed, edits.today)
+        changed.append(file_edit.FileEdit(name, text.path, text.data, after.data))
+    return file_edit.all_checked_against_rules(loaded, edits.root, changed, edits.today)
 
 
-def key_changes_taken_back(edits: Edits, facilities: Iterable[str]) -> EditsOfMany:
+def key_changes_taken_back(edits: file_edit.Edits, facilities: Iterable[str]) -> file_edit.EditsOfMany:
     """Return edits that cancel key changes, or raise `InventoryError`."""
     loaded = edits.load()
     changed = []
     for name in sorted(set(facilities)):
-        text = text_of_file(facility_file(edits.root, loaded.facility(name)))
-        changed.append(FileEdit(name, text.path, text.data, text.without(_NEXT_KEY).data))
-    return all_checked_against_rules(loaded, edits.root, changed, edits.today)
+        text = file_edit.text_of_file(file_edit.facility_file(edits.root, loaded.facility(name)))
+        changed.append(file_edit.FileEdit(name, text.path, text.data, text.without(_NEXT_KEY).data))
+    return file_edit.all_checked_against_rules(loaded, edits.root, changed, edits.today)
 
 
-def with_next_key(edits: Edits, facility: str, key: str) -> FileEdit:
+def with_next_key(edits: file_edit.Edits, facility: str, key: str) -> file_edit.FileEdit:
     """Return an edit that records a gateway's next key.
 
     Raises:
@@ -182,7 +163,7 @@ def is_changing(facility: Facility) -> bool:
     return facility.gateway is not None and facility.gateway.next_key is not None
 
 
-def relay_named(inventory: Inventory, name: str) -> Relay:
+def relay_named(inventory: Inventory, name: str) -> host_models.Relay:
     """Return the relay of an id, or raise `UsageError`."""
     if name not in inventory.relays:
         hint = did_you_mean(name, inventory.relays, f"relays are: {', '.join(sorted(inventory.relays)) or 'none'}")
@@ -190,7 +171,7 @@ def relay_named(inventory: Inventory, name: str) -> Relay:
     return inventory.relays[name][1]
 
 
-def refuse_begin(inventory: Inventory, relay: Relay, port: int) -> None:
+def refuse_begin(inventory: Inventory, relay: host_models.Relay, port: int) -> None:
     """Refuse a change of a relay's own key that cannot begin.
 
     Raises:
@@ -215,7 +196,7 @@ def refuse_begin(inventory: Inventory, relay: Relay, port: int) -> None:
         raise UsageError(message, hint="finish that first: provisioner keys rotate --finish", object=relay.id)
 
 
-def _refuse_dialled(inventory: Inventory, relay: Relay, port: int) -> None:
+def _refuse_dialled(inventory: Inventory, relay: host_models.Relay, port: int) -> None:
     """Refuse a port that some gateways' lines may not pass.
 
     Until the change ends this port alone leads to the next key.
@@ -245,7 +226,7 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def refuse_changing(lock: Allocations, relay: str, action: str) -> None:
+def refuse_changing(lock: host_models.Allocations, relay: str, action: str) -> None:
     """Raise `PolicyError` for an action during a relay's key change.
 
     `what` is the action, e.g. `be emptied`.
@@ -258,18 +239,20 @@ def refuse_changing(lock: Allocations, relay: str, action: str) -> None:
         raise PolicyError(message, hint=f"{command} --finish; or take it back: {command} --cancel", object=relay)
 
 
-def with_own_next_key(lock: Allocations, relay: str, following: NextRelayKey | None) -> Allocations:
+def with_own_next_key(
+    lock: host_models.Allocations, relay: str, following: host_models.NextRelayKey | None
+) -> host_models.Allocations:
     """Return the lock with a relay's next key, or without one."""
     return _with_entry(lock, relay, lock.relays[relay].model_copy(update={"next_key": following}))
 
 
-def at_stage(lock: Allocations, relay: str, stage: OwnKeyStage) -> Allocations:
+def at_stage(lock: host_models.Allocations, relay: str, stage: host_models.OwnKeyStage) -> host_models.Allocations:
     """Return the lock with a relay's current key change at a stage."""
     following = lock.relays[relay].next_key
     return with_own_next_key(lock, relay, following.model_copy(update={"stage": stage})) if following else lock
 
 
-def with_key_taken(lock: Allocations, relay: str) -> Allocations:
+def with_key_taken(lock: host_models.Allocations, relay: str) -> host_models.Allocations:
     """Return the lock with a relay's next key as its own."""
     entry = lock.relays[relay]
     if entry.next_key is None:
@@ -278,24 +261,26 @@ def with_key_taken(lock: Allocations, relay: str) -> Allocations:
     return _with_entry(lock, relay, entry.model_copy(update=fields))
 
 
-def _with_entry(lock: Allocations, relay: str, entry: RelayAllocation) -> Allocations:
+def _with_entry(
+    lock: host_models.Allocations, relay: str, entry: host_models.RelayAllocation
+) -> host_models.Allocations:
     return lock.model_copy(update={"relays": {**lock.relays, relay: entry}})
 
 
-def wireguard_port_edit(root: Path, inventory: Inventory, relay: str, port: int) -> FileEdit:
+def wireguard_port_edit(root: Path, inventory: Inventory, relay: str, port: int) -> file_edit.FileEdit:
     """Return the edit that sets `wireguard_port`, or raise `InventoryError`.
 
     The next key's port becomes the relay's own.
     """
     carrier, current = inventory.relays[relay]
-    text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
+    text = file_edit.text_of_file(root / "carriers" / f"{carrier.id}.yml")
     at = ("relays", next(index for index, entry in enumerate(carrier.relays) if entry.id == relay))
     after = text.with_values({(*at, "wireguard_port"): port})
     if port in current.further_wireguard_ports:
         remaining = [entry for entry in current.further_wireguard_ports if entry != port]
         key_path = (*at, "further_wireguard_ports")
         after = after.with_values({key_path: remaining}) if remaining else after.without(key_path)
-    return FileEdit(relay, text.path, text.data, after.data)
+    return file_edit.FileEdit(relay, text.path, text.data, after.data)
 
 
 def blocking_peers(names: Iterable[str], leaves: Iterable[str]) -> tuple[str, ...]:
@@ -317,7 +302,7 @@ def set_gateway_key(
     """
     _refuse_no_key(key)
     loaded = load(root, today=today, cache=cache_of(root, environment))
-    site = facility_named(loaded, facility)
+    site = file_edit.facility_named(loaded, facility)
     if site.gateway is None:
         hint = "describe the router first: gateway: { lan: 192.168.1.0/24, lan_interface: br-lan }"
         raise UsageError(f"facility {facility} has no gateway", hint=hint, object=facility)
@@ -333,7 +318,7 @@ def set_gateway_key(
         message = f"facility {facility} has another key, {before[:_SHOWN_KEY]}…, and its tunnel would end"
         hint = "if its gateway was made anew add --replace"
         raise UsageError(message, hint=hint, object=facility)
-    return _write_gateway_key(root, facility_file(root, site), key, before)
+    return _write_gateway_key(root, file_edit.facility_file(root, site), key, before)
 
 
 def _keys_of_peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
@@ -347,20 +332,20 @@ def _keys_of_peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
 
 def _write_gateway_key(root: Path, path: Path, key: str, before: str) -> GatewayKey:
     by_hand = f"write it by hand: gateway: {{ public_key: {key} }}"
-    texts = edit_file(root, path, {("gateway", "public_key"): key}, by_hand)
+    texts = file_edit.edit_file(root, path, {("gateway", "public_key"): key}, by_hand)
     old_lines, new_lines = (text.decode("utf-8-sig").splitlines() for text in texts)
     lines = unified_diff(old_lines, new_lines, n=0, lineterm="")
     diff = tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
     return GatewayKey(path, key, before, diff)
 
 
-def keyed_host(edits: Edits, host: str) -> KeyedHost:
+def keyed_host(edits: file_edit.Edits, host: str) -> KeyedHost:
     """Return the host of an id; its vault does not matter.
 
     Raises:
         InventoryError: the inventory is invalid, or the host is identified by a host CA.
     """
-    base_inventory = frame_of(edits.load())
+    base_inventory = file_edit.frame_of(edits.load())
     keyed = _keyed_relay(edits.root, base_inventory, host) or _keyed_centre(edits.root, base_inventory, host)
     if keyed is None:
         hosts = sorted({*base_inventory.relays, *base_inventory.centres})
@@ -389,10 +374,10 @@ def _keyed_centre(root: Path, base_inventory: BaseInventory, host: str) -> Keyed
     return KeyedHost(host, carriers, centre.address, centre.ssh_to, centre.jump_to, file, ("ssh", "host_key"))
 
 
-def with_host_key(keyed: KeyedHost, host_key: str) -> FileEdit:
+def with_host_key(keyed: KeyedHost, host_key: str) -> file_edit.FileEdit:
     """Return the edit of a host's SSH key, or raise `InventoryError`."""
-    text = text_of_file(keyed.file)
-    return FileEdit(keyed.id, keyed.file, text.data, text.with_values({keyed.place: host_key}).data)
+    text = file_edit.text_of_file(keyed.file)
+    return file_edit.FileEdit(keyed.id, keyed.file, text.data, text.with_values({keyed.place: host_key}).data)
 
 
 def draw_recovery_key(
@@ -427,7 +412,7 @@ def draw_recovery_key(
     changes = _recovery_changes(settings, pair, vouched(digest_key, settings.id, pair.public_key))
     path = root / "inventory.yml"
     by_hand = "write the file as a mapping, a key a line, and run this again"
-    return NewRecoveryKey(pair, path, before, edited_file(path, changes, by_hand)[1])
+    return NewRecoveryKey(pair, path, before, file_edit.edited_file(path, changes, by_hand)[1])
 
 
 def _recovery_changes(settings: Settings, pair: RecoveryPair, seal: str) -> dict[KeyPath, object]:

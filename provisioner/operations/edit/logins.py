@@ -16,15 +16,9 @@ from provisioner.base.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt,
 from provisioner.inventory.files.edit import EditError, Flow, edited, removed, render_mapping
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader import secrets as secret_files
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.loader.secrets import (
-    CameraLogins,
-    LoadedSecrets,
-    owners_under_older_ids,
-    read_secrets,
-    vault_id_for,
-)
 from provisioner.inventory.loader.site import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.model.devices import accept_of
 from provisioner.inventory.model.facility import Facility
@@ -119,7 +113,7 @@ def _by_file(
     root: Path, passwords: VaultPasswords, devices: Sequence[str], today: date, environment: Mapping[str, str]
 ) -> _ByFile:
     loaded = load(root, today=today, cache=cache_of(root, environment))
-    secrets = read_secrets(root, passwords)
+    secrets = secret_files.read_secrets(root, passwords)
     by_file: dict[str, list[tuple[Facility, str]]] = {}
     for name in dict.fromkeys(devices):
         facility, device = device_named(loaded, name)
@@ -138,13 +132,13 @@ def _edits_accepting_old(request: LoginsRequest, by_file: _ByFile, edits: Edits)
     return tuple(login_accepted(edits.open(name), devices, until) for name, devices in sorted(by_site.items()))
 
 
-def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Sequence[Move]) -> str:
+def _owner_of(root: Path, secrets: secret_files.LoadedSecrets, facility: Facility, moves: Sequence[Move]) -> str:
     """Return the owner of a facility's vault file: `secrets/cameras/<province>`."""
     carriers = tuple(plan.carrier for plan in (facility.plan, facility.successor) if plan is not None)
     for carrier in (*carriers, ""):
         if owner := secrets.owners.get(carrier, {}).get(facility.id):
             return owner
-    for old, owner in owners_under_older_ids(secrets, moves, facility.id):
+    for old, owner in secret_files.owners_under_older_ids(secrets, moves, facility.id):
         hint = f"rename {old} to {facility.id} there first: ansible-vault edit {root / owner}.yml"
         raise InventoryError(f"the logins of {facility.id} still stand under {old}", hint=hint, object=old)
     shared = f"secrets/cameras/{facility.province}"
@@ -235,7 +229,7 @@ def _without_old_login(path: Path, text: bytes, facility: str, device: str) -> b
 
 def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
     _, _, *below = owner.split("/")
-    return vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
+    return secret_files.vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
 
 
 def _new_login(name: str, request: LoginsRequest, old: Credentials | None) -> Credentials:
@@ -275,7 +269,7 @@ def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
     document = parse(text, max_bytes=MAX_SECRETS_BYTES)
     try:
         if not document.faults:
-            logins: dict[str, dict[str, Credentials]] = validated(CameraLogins, document.value or {}).root
+            logins: dict[str, dict[str, Credentials]] = validated(secret_files.CameraLogins, document.value or {}).root
             return logins
     except ValidationError:
         pass

@@ -18,17 +18,8 @@ from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.hosts import Carrier
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.signed import unsigned_by
+from provisioner.operations.edit import file_edit
 from provisioner.operations.edit.facilities import backup_beside
-from provisioner.operations.edit.file_edit import (
-    Edits,
-    EditsOfMany,
-    FacilityText,
-    FileEdit,
-    all_checked_against_rules,
-    facility_file,
-    frame_of,
-    text_of_file,
-)
 from provisioner.operations.edit.keys import refuse_changing
 from provisioner.operations.edit.sign_off import claimed_by_all, refuse_claims
 
@@ -58,7 +49,7 @@ class DrainEdits:
         faulty: those of them whose own files are or would be invalid.
     """
 
-    edits: tuple[FileEdit, ...]
+    edits: tuple[file_edit.FileEdit, ...]
     stays: Mapping[str, str]
     faulty: frozenset[str] = frozenset()
 
@@ -74,7 +65,7 @@ class DrainUndone:
 
     relay: str
     to: str
-    edits: tuple[FileEdit, ...]
+    edits: tuple[file_edit.FileEdit, ...]
     sites: tuple[str, ...]
     stays: Mapping[str, str]
 
@@ -124,7 +115,7 @@ def refuse_pair(base_inventory: BaseInventory, request: DrainRequest) -> Carrier
     return carrier
 
 
-def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] = ()) -> DrainEdits:
+def drain_started(edits: file_edit.Edits, request: DrainRequest, frozen: Collection[str] = ()) -> DrainEdits:
     """Return the missing edits that let both relays carry the sites.
 
     Sites that hosts carry get a successor; others get the new relay at once. Frozen facilities (`held`) stay.
@@ -133,12 +124,12 @@ def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] =
         UsageError: the relays are no pair, or the agreement cannot be recorded.
     """
     loaded = edits.load()
-    base_inventory = frame_of(loaded)
+    base_inventory = file_edit.frame_of(loaded)
     carrier = refuse_pair(base_inventory, request)
     if request.source:
         refuse_claims(base_inventory, request.source)
     stays = {name: _FAULTY for name in frozen if name not in loaded.outlines}
-    changed: list[FileEdit] = []
+    changed: list[file_edit.FileEdit] = []
     for name, outline in loaded.outlines.items():
         if outline.successor is not None and outline.successor.relay == request.relay:
             stays[name] = msg(
@@ -165,19 +156,19 @@ def drain_started(edits: Edits, request: DrainRequest, frozen: Collection[str] =
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
 
 
-def _moving(base_inventory: BaseInventory, site: Facility, root: Path, request: DrainRequest) -> FileEdit:
-    text = text_of_file(facility_file(root, site))
+def _moving(base_inventory: BaseInventory, site: Facility, root: Path, request: DrainRequest) -> file_edit.FileEdit:
+    text = file_edit.text_of_file(file_edit.facility_file(root, site))
     after = (
         _with_successor(base_inventory, site, text, request)
         if site.carried_plans
         else _with_moved_plan(base_inventory, site, text, request)
     )
-    return FileEdit(site.id, text.path, text.data, after.data)
+    return file_edit.FileEdit(site.id, text.path, text.data, after.data)
 
 
 def _with_successor(
-    base_inventory: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest
-) -> FacilityText:
+    base_inventory: BaseInventory, site: Facility, text: file_edit.FacilityText, request: DrainRequest
+) -> file_edit.FacilityText:
     successor = site.successor or _moved_plan(site, request.to)
     if site.successor is not None and (not request.source or not unsigned_by(site, successor)):
         return text
@@ -196,8 +187,8 @@ def _with_successor(
 
 
 def _with_moved_plan(
-    base_inventory: BaseInventory, site: Facility, text: FacilityText, request: DrainRequest
-) -> FacilityText:
+    base_inventory: BaseInventory, site: Facility, text: file_edit.FacilityText, request: DrainRequest
+) -> file_edit.FacilityText:
     """Change a plan that hosts do not carry.
 
     Its parties sign anew, unless the facility is closed.
@@ -221,33 +212,35 @@ def _moved_plan(site: Facility, relay: str) -> ConnectionPlan:
     return ConnectionPlan.model_validate(fields | backup_beside(plan, plan.carrier, relay))
 
 
-def _mark_drain(root: Path, carrier: Carrier, request: DrainRequest) -> FileEdit:
+def _mark_drain(root: Path, carrier: Carrier, request: DrainRequest) -> file_edit.FileEdit:
     """Set `drain_to` in the carrier's file, for `status` and `validate`."""
-    text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
+    text = file_edit.text_of_file(root / "carriers" / f"{carrier.id}.yml")
     index = next(index for index, relay in enumerate(carrier.relays) if relay.id == request.relay)
     after = text.with_values({("relays", index, "drain_to"): request.to})
-    return FileEdit(request.relay, text.path, text.data, after.data)
+    return file_edit.FileEdit(request.relay, text.path, text.data, after.data)
 
 
-def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
+def drain_finished(edits: file_edit.Edits, facilities: Collection[str]) -> file_edit.EditsOfMany:
     """Return edits that make the facilities' successors their plans."""
     loaded = edits.load()
     changed = []
     for name in sorted(facilities):
-        text = text_of_file(facility_file(edits.root, loaded.facility(name)))
+        text = file_edit.text_of_file(file_edit.facility_file(edits.root, loaded.facility(name)))
         after = text.without(("plan",)).with_key(("successor",), "plan")
-        changed.append(FileEdit(name, text.path, text.data, after.data))
+        changed.append(file_edit.FileEdit(name, text.path, text.data, after.data))
     return _judged(edits, loaded, changed)
 
 
-def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> EditsOfMany:
-    return all_checked_against_rules(loaded, edits.root, [edit for edit in changed if edit.changed], edits.today)
+def _judged(edits: file_edit.Edits, loaded: Loaded, changed: Collection[file_edit.FileEdit]) -> file_edit.EditsOfMany:
+    return file_edit.all_checked_against_rules(
+        loaded, edits.root, [edit for edit in changed if edit.changed], edits.today
+    )
 
 
-def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
+def drain_taken_back(edits: file_edit.Edits, relay: str) -> DrainUndone:
     """Return edits that keep a relay's remaining sites."""
     loaded = edits.load()
-    relays = frame_of(loaded).relays
+    relays = file_edit.frame_of(loaded).relays
     if relay not in relays:
         hint = did_you_mean(relay, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
         raise UsageError(msg("there is no relay {relay}", printable(relay, _SHOWN)), hint=hint, object=relay)
@@ -258,23 +251,23 @@ def drain_taken_back(edits: Edits, relay: str) -> DrainUndone:
     for name, outline in sorted(loaded.outlines.items()):
         successor = outline.successor
         if outline.plan and outline.plan.relay == relay and successor and successor.relay == drained.drain_to:
-            text = text_of_file(facility_file(edits.root, loaded.facility(name)))
-            changed.append(FileEdit(name, text.path, text.data, text.without(("successor",)).data))
-    judged = all_checked_against_rules(loaded, edits.root, changed, edits.today)
+            text = file_edit.text_of_file(file_edit.facility_file(edits.root, loaded.facility(name)))
+            changed.append(file_edit.FileEdit(name, text.path, text.data, text.without(("successor",)).data))
+    judged = file_edit.all_checked_against_rules(loaded, edits.root, changed, edits.today)
     stays = dict.fromkeys(_faulty_facilities(edits, loaded, drained.drain_to), _FAULTY)
     stays |= {name: problems[0].message.partition(": ")[2] for name, problems in judged.refused.items()}
     index = next(index for index, candidate in enumerate(carrier.relays) if candidate.id == relay)
-    file = text_of_file(edits.root / "carriers" / f"{carrier.id}.yml")
-    mark = FileEdit(relay, file.path, file.data, file.without(("relays", index, "drain_to")).data)
+    file = file_edit.text_of_file(edits.root / "carriers" / f"{carrier.id}.yml")
+    mark = file_edit.FileEdit(relay, file.path, file.data, file.without(("relays", index, "drain_to")).data)
     sites = tuple(edit.facility for edit in judged.edits)
     # While a site stays behind, the word does too: the same command goes on.
     return DrainUndone(relay, drained.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)
 
 
-def _faulty_facilities(edits: Edits, loaded: Loaded, relay: str) -> Iterator[str]:
+def _faulty_facilities(edits: file_edit.Edits, loaded: Loaded, relay: str) -> Iterator[str]:
     """Yield facilities with invalid files that mention the other relay."""
     names = sorted(owner.removeprefix("facility/") for owner in loaded.broken if owner.startswith("facility/"))
     for name in names:
         files = (edits.root / "facilities").glob(f"*/{name}.yml")
-        if any(relay.encode() in text_of_file(file).data for file in files):
+        if any(relay.encode() in file_edit.text_of_file(file).data for file in files):
             yield name

@@ -14,15 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
-from provisioner.base.certificate import (
-    ReaderCertificate,
-    chain_in,
-    key_of,
-    new_certificate_key,
-    read_certificate,
-    self_signed,
-    signing_request,
-)
+from provisioner.base import certificate as x509
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.secret import Secret
@@ -61,9 +53,9 @@ class RelayCertificate:
 
     relay: str
     carrier: str
-    shown: ReaderCertificate | None
+    shown: x509.ReaderCertificate | None
     warn_days: int
-    following: ReaderCertificate | None = None
+    following: x509.ReaderCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +67,7 @@ class CertificateWritten:
         sites: pushing sites whose packages have to name a next certificate.
     """
 
-    shown: ReaderCertificate
+    shown: x509.ReaderCertificate
     files: tuple[Path, ...]
     sites: tuple[str, ...] = ()
 
@@ -102,17 +94,17 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
     return tuple(sorted(listed, key=lambda certificate: certificate.relay))
 
 
-def _present_certificate(entry: RelayAllocation | CentreAllocation | None) -> ReaderCertificate | None:
+def _present_certificate(entry: RelayAllocation | CentreAllocation | None) -> x509.ReaderCertificate | None:
     try:
-        return read_certificate(entry.certificates[0]) if entry and entry.certificates else None
+        return x509.read_certificate(entry.certificates[0]) if entry and entry.certificates else None
     except ValueError:
         return None
 
 
-def _next_certificate_of(entry: RelayAllocation | None) -> ReaderCertificate | None:
+def _next_certificate_of(entry: RelayAllocation | None) -> x509.ReaderCertificate | None:
     try:
         after = entry.next_certificate if entry else None
-        return read_certificate(after.certificates[0]) if after else None
+        return x509.read_certificate(after.certificates[0]) if after else None
     except ValueError:
         return None
 
@@ -137,19 +129,19 @@ def renew_certificate(
     target.refuse_next()
     moment = now or datetime.now(UTC)
     if not target.sites or at_once:
-        key = new_certificate_key()
-        made = self_signed(key, relay, target.address, moment, target.tls.days)
+        key = x509.new_certificate_key()
+        made = x509.self_signed(key, relay, target.address, moment, target.tls.days)
         # The key first: a certificate without its key is useless.
         vault = _store_key(session, target, key)
-        return CertificateWritten(read_certificate(made), (vault, _recorded(session, target, (made,))))
+        return CertificateWritten(x509.read_certificate(made), (vault, _recorded(session, target, (made,))))
     # One that a call drew which was ended before it wrote the lock goes on.
-    key = target.next_key or new_certificate_key()
-    made = self_signed(key, relay, target.address, moment, target.tls.days)
+    key = target.next_key or x509.new_certificate_key()
+    made = x509.self_signed(key, relay, target.address, moment, target.tls.days)
     vault = _store_carrier_secrets(
         session, target, {"next_certificate_keys": {**target.tidied.next_certificate_keys, relay: key}}
     )
     lock = _recorded_next(session, target, (made,), moment)
-    return CertificateWritten(read_certificate(made), (vault, lock), target.sites)
+    return CertificateWritten(x509.read_certificate(made), (vault, lock), target.sites)
 
 
 Carrying = Callable[[Session, Inventory, Collection[str]], Collection[str]]
@@ -178,7 +170,7 @@ def finish_certificate(
             target.entry.certificates and target.tidied != target.carrier_secrets
         ):  # a call was ended before it tidied the vault
             return CertificateWritten(
-                read_certificate(target.entry.certificates[0]), (_store_carrier_secrets(session, target),)
+                x509.read_certificate(target.entry.certificates[0]), (_store_carrier_secrets(session, target),)
             )
         target.refuse_none()
     else:
@@ -192,7 +184,7 @@ def finish_certificate(
             )
             raise PolicyError(f"{message} {', '.join(waiting)}", hint=hint, object=relay)
     chain = after.certificates if after else ()
-    if read_certificate(chain[0]).key not in {key_of(key) for key in (target.next_key, target.key) if key}:
+    if x509.read_certificate(chain[0]).key not in {x509.key_of(key) for key in (target.next_key, target.key) if key}:
         hint = f"take it back, and draw another one: provisioner certificate renew {relay} --cancel"
         message = f"the vault has no key of the certificate that {relay} is to show next"
         raise InventoryError(message, hint=hint, object=relay)
@@ -201,7 +193,7 @@ def finish_certificate(
     tidied = with_host_keys(target.carrier_secrets, _with_entry(target, {"certificates": chain}), {relay})
     if tidied != target.carrier_secrets:
         files.append(_store_carrier_secrets(session, target, dict(tidied)))
-    return CertificateWritten(read_certificate(chain[0]), tuple(files))
+    return CertificateWritten(x509.read_certificate(chain[0]), tuple(files))
 
 
 def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
@@ -209,7 +201,7 @@ def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
     target = _certificate_host(session, relay)
     if target.following is None and target.next_key is None:
         target.refuse_none()
-    present = read_certificate(target.entry.certificates[0]) if target.entry.certificates else None
+    present = x509.read_certificate(target.entry.certificates[0]) if target.entry.certificates else None
     if present is None:
         raise InventoryError(f"{relay} has no certificate yet", hint=_RUN_KEYS, object=relay)
     files = [_recorded(session, target, target.entry.certificates or ())] if target.following else []
@@ -227,7 +219,7 @@ def certificate_request(session: Session, relay: str) -> str:
     """
     target = _certificate_host(session, relay)
     key = target.next_key if target.following else None
-    return signing_request(key or target.key, relay, target.address)
+    return x509.signing_request(key or target.key, relay, target.address)
 
 
 def set_certificate(
@@ -243,9 +235,9 @@ def set_certificate(
     target = _certificate_host(session, relay)
     following = target.next_key if target.following else None
     try:
-        chain = chain_in(read_regular(file, most=_MOST_BYTES))
-        certificate = read_certificate(chain[0])
-        own_key = key_of(following or target.key)
+        chain = x509.chain_in(read_regular(file, most=_MOST_BYTES))
+        certificate = x509.read_certificate(chain[0])
+        own_key = x509.key_of(following or target.key)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name a PEM file") from None
     except ValueError as error:

@@ -15,33 +15,14 @@ from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.ssh_signature import SshHostKey
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import host_key_text
+from provisioner.hosts import bare_host, preparation
 from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.artefact import refusal_here
-from provisioner.hosts.bare_host import (
-    BareHost,
-    LoginProof,
-    bare_host_in,
-    is_user,
-    login_proof_in,
-    looking,
-    making,
-    proving,
-)
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import SCAN_S, host_key_of, is_host_key_line, may_be_declared_new, show_key_call
 from provisioner.hosts.keys import own_public_keys, public_keys_of
 from provisioner.hosts.observe import observe
-from provisioner.hosts.preparation import (
-    BareHostFacts,
-    ByHand,
-    Preparation,
-    Thing,
-    Wanted,
-    arch_of,
-    by_its_program,
-    preparation,
-)
 from provisioner.hosts.runner import FOREIGN_HINTS, CallOutcome, HostAnswer, HostCall, ShellScript
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.edit.keys import KeyedHost
@@ -72,9 +53,9 @@ class Prepared:
 
     called: CalledHost
     login: HostSpec
-    seen: BareHostFacts
-    wanted: Wanted
-    plan: Preparation
+    seen: preparation.BareHostFacts
+    wanted: preparation.Wanted
+    plan: preparation.Preparation
     is_proved: bool = False
 
     @property
@@ -122,7 +103,7 @@ class SystemRow(Row):
 class PreparedThing(Row):
     """A requirement of a host: present and future state."""
 
-    thing: Thing
+    thing: preparation.Thing
     before: str
     after: Known
 
@@ -136,7 +117,7 @@ class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready")
     system: SystemRow = of("seen", "host", "system")
     arch: str = of("seen", "host", "arch")
     steps: tuple[PreparedThing, ...] = of("plan", "steps")
-    by_hand: tuple[ByHand, ...]
+    by_hand: tuple[preparation.ByHand, ...]
     notes: tuple[str, ...]
     packages: tuple[str, ...] = of("plan", "deeds", "packages")
     dry_run: bool
@@ -160,16 +141,16 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
     """
     called = approached_host(session, host)
     spec = called.spec
-    if login and not is_user(login):
+    if login and not bare_host.is_user(login):
         raise UsageError(f"{login!r} is no user's name", hint="name a login that the host has: --user root")
     login_spec = spec if not login else replace(spec, ssh=spec.ssh.model_copy(update={"user": login}))
-    if not is_user(spec.ssh.user):
+    if not bare_host.is_user(spec.ssh.user):
         hint = "name a normal user in ssh.user, of small letters, digits, - and _"
         raise UsageError(f"{host}: its user is {spec.ssh.user!r}, which no system makes", hint=hint, object=host)
     login_keys = keys or own_public_keys(session.environment)
     facts = _bare_facts(session, spec, login_spec, login_keys)
     wanted = _wanted_state(session, called, login_keys, facts.host, are_named=bool(keys))
-    plan = preparation(facts, wanted)
+    plan = preparation.preparation(facts, wanted)
     if plan.lacks_key:
         several = "this machine's agent has several keys" if login_keys else "no key of this machine is known"
         hint = "name its public half: --key FILE.pub"
@@ -177,22 +158,24 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
     return Prepared(called, login_spec, facts, wanted, plan)
 
 
-def _bare_facts(session: Session, spec: HostSpec, login_spec: HostSpec, keys: tuple[str, ...]) -> BareHostFacts:
-    answer = _call(session, login_spec, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
+def _bare_facts(
+    session: Session, spec: HostSpec, login_spec: HostSpec, keys: tuple[str, ...]
+) -> preparation.BareHostFacts:
+    answer = _call(session, login_spec, bare_host.looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     is_shut = answer.outcome is CallOutcome.FAILED and login_spec.ssh.user == spec.ssh.user
     # A user that may call only our program reports through it what the host lacks.
     if is_shut and (facts := _facts(session, spec)) is not None:
-        return BareHostFacts(
-            by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True
+        return preparation.BareHostFacts(
+            preparation.by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True
         )
     bare = _bare_in(login_spec, answer)
     _refuse_foreign(spec, bare)
-    return BareHostFacts(
+    return preparation.BareHostFacts(
         bare, _logs_in(session, spec, login_spec, bare), proves=bare.has_identity and bool(_facts(session, spec))
     )
 
 
-def _logs_in(session: Session, spec: HostSpec, login_spec: HostSpec, bare: BareHost) -> bool:
+def _logs_in(session: Session, spec: HostSpec, login_spec: HostSpec, bare: bare_host.BareHost) -> bool:
     if login_spec.ssh.user == spec.ssh.user:
         return True
     if bare.account is None:
@@ -204,13 +187,13 @@ def _logs_in(session: Session, spec: HostSpec, login_spec: HostSpec, bare: BareH
 
 
 def _wanted_state(
-    session: Session, called: CalledHost, keys: tuple[str, ...], bare: BareHost, *, are_named: bool
-) -> Wanted:
+    session: Session, called: CalledHost, keys: tuple[str, ...], bare: bare_host.BareHost, *, are_named: bool
+) -> preparation.Wanted:
     inventory, spec = called.inventory, called.spec
     is_relay = spec.id in inventory.relays
-    fault = _source_fault(session, inventory, arch_of(bare)) if is_relay else ""
+    fault = _source_fault(session, inventory, preparation.arch_of(bare)) if is_relay else ""
     networks = inventory.ssh_sources(spec.id)
-    return Wanted(
+    return preparation.Wanted(
         spec.ssh.user, spec.ssh.port, keys, are_named, is_relay, networks, source_fault=fault, names=spec.names
     )
 
@@ -228,7 +211,7 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
     """
     spec, login_spec = before.called.spec, before.login
     if not before.plan.deeds.are_none:
-        script = making(spec.ssh.user, before.wanted.keys, before.plan.deeds, names=spec.names)
+        script = bare_host.making(spec.ssh.user, before.wanted.keys, before.plan.deeds, names=spec.names)
         bare = _bare_in(login_spec, _call(session, login_spec, script, _MAKE, MAKE_TIMEOUT_S), is_begun=True)
         _refuse_unfinished(spec, bare)
         _refuse_foreign(spec, bare)
@@ -236,7 +219,7 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
         bare = before.seen.host
     proof = _login_proof(session, spec)
     facts = replace(before.seen, host=bare, logs_in=proof.login == spec.ssh.user)
-    after = replace(before, seen=facts, plan=preparation(facts, before.wanted))
+    after = replace(before, seen=facts, plan=preparation.preparation(facts, before.wanted))
     if not after.plan.deeds.are_none:
         undone = ", ".join(step.before for step in after.plan.steps if step.after)
         hint = "run the same command again; if it stays so, see what undoes it there"
@@ -248,9 +231,9 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
     return replace(after, is_proved=True)
 
 
-def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> BareHost:
+def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> bare_host.BareHost:
     if answer.outcome is CallOutcome.ANSWERED:
-        return parsed(spec.id, wire.BareAnswer, answer.document, bare_host_in)
+        return parsed(spec.id, wire.BareAnswer, answer.document, bare_host.bare_host_in)
     raise _unanswered_error(spec, answer, is_begun=is_begun)
 
 
@@ -270,7 +253,7 @@ def _unanswered_error(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> 
     return HostError(f"{address} could not be looked at: {answer.error}", hint=hint, object=spec.id)
 
 
-def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
+def _refuse_unfinished(spec: HostSpec, bare: bare_host.BareHost) -> None:
     """Check that all begun steps succeeded."""
     if bare.failed == "owner":
         hint = "somebody works there: look again, with the same command"
@@ -282,18 +265,18 @@ def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
         raise HostError(f"{spec.id}: {failure}{complaint}", hint=f"{hint}; {resumption}", object=spec.id)
 
 
-def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
+def _refuse_foreign(spec: HostSpec, bare: bare_host.BareHost) -> None:
     owner = bare.owner
     if owner is not None and not may_be_declared_new(spec, owner):
         hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
         raise PolicyError(f"{spec.id} belongs to {owner.words}", hint=hint, object=spec.id)
 
 
-def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
+def _login_proof(session: Session, spec: HostSpec) -> bare_host.LoginProof:
     """Log in as the inventory's own user, or raise `HostError`."""
-    answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
+    answer = _call(session, spec, bare_host.proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     if answer.outcome is CallOutcome.ANSWERED:
-        return parsed(spec.id, wire.BareAnswer, answer.document, login_proof_in)
+        return parsed(spec.id, wire.BareAnswer, answer.document, bare_host.login_proof_in)
     hint = answer.hint or "see what its SSH server's log says of that login"
     message = f"{spec.id}: all is done there, and {spec.ssh.user} is not logged in: {answer.error}"
     raise HostError(message, hint=hint, object=spec.id)

@@ -22,16 +22,7 @@ from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.model.hosts import Allocations, NextRelayKey, OwnKeyStage
 from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.apply.run import Applied
-from provisioner.operations.edit.keys import (
-    OwnKeyRequest,
-    at_stage,
-    blocking_peers,
-    refuse_begin,
-    relay_named,
-    wireguard_port_edit,
-    with_key_taken,
-    with_own_next_key,
-)
+from provisioner.operations.edit import keys as key_edits
 from provisioner.operations.hosts.decommission import record_done
 from provisioner.operations.keys.rotation import KeyTerms, Sessions, StepAttendant, refuse_cutting_plan
 from provisioner.operations.pipeline.session import Session, called_host
@@ -140,7 +131,7 @@ def _progress_from(session: Session, relay: str, planned: Planned) -> OwnKeyProg
 
 
 def begin_own_key(
-    sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant, today: date
+    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant, today: date
 ) -> OwnKeyOutcome:
     """Begin or resume a relay's key change: add a key, tell centres.
 
@@ -150,12 +141,12 @@ def begin_own_key(
         LockedError: a host's change stays unconfirmed.
     """
     key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
-    relay, next_key = relay_named(key_change.session.inventory, request.relay), key_change.next_key
+    relay, next_key = key_edits.relay_named(key_change.session.inventory, request.relay), key_change.next_key
     if next_key is None:
         if not request.port:
             hint = "name a UDP port that lines pass: --port 51821; it becomes the relay's own one when the change ends"
             raise UsageError(f"at which port is {relay.id} to answer with its next key?", hint=hint, object=relay.id)
-        refuse_begin(key_change.session.inventory, relay, request.port)
+        key_edits.refuse_begin(key_change.session.inventory, relay, request.port)
     elif request.port not in {0, next_key.port}:
         message = f"{relay.id} answers with its next key at port {next_key.port} since {next_key.since.isoformat()}"
         raise UsageError(message, hint="leave --port out to go on; take it back with --cancel", object=relay.id)
@@ -170,7 +161,9 @@ def begin_own_key(
         key_change.make_key(port, next_key.since if next_key else today)
         if not key_change.apply({relay.id}):
             return key_change.unfinished()
-        key_change.write(at_stage(key_change.lock, relay.id, OwnKeyStage.MOVING), "packages and centres have it")
+        key_change.write(
+            key_edits.at_stage(key_change.lock, relay.id, OwnKeyStage.MOVING), "packages and centres have it"
+        )
     if not key_change.apply(key_change.centres):
         return key_change.unfinished()
     key_change.read_progress()
@@ -178,7 +171,7 @@ def begin_own_key(
 
 
 def end_own_key(
-    sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
+    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
 ) -> OwnKeyOutcome:
     """End a relay's key change after all peers use the next key.
 
@@ -196,13 +189,13 @@ def end_own_key(
         attendant.asks(key_change.outcome.progress, "finish")
         if terms.dry_run:
             return key_change.outcome
-        key_change.write(at_stage(key_change.lock, request.relay, OwnKeyStage.ENDING), "the change ends")
+        key_change.write(key_edits.at_stage(key_change.lock, request.relay, OwnKeyStage.ENDING), "the change ends")
     elif terms.dry_run:
         return key_change.outcome
     key_change.write_port(next_key.port)
     if not key_change.apply({request.relay}, ends=True):
         return key_change.unfinished()
-    key_change.write(with_key_taken(key_change.lock, request.relay), "the next key is its own one")
+    key_change.write(key_edits.with_key_taken(key_change.lock, request.relay), "the next key is its own one")
     key_change.record()
     key_change.read_progress()
     key_change.outcome.is_over = True
@@ -210,7 +203,7 @@ def end_own_key(
 
 
 def cancel_own_key(
-    sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
+    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
 ) -> OwnKeyOutcome:
     """Cancel a relay's key change: restore the present key, drop the next.
 
@@ -232,13 +225,14 @@ def cancel_own_key(
     if key_change.next_key is not None:
         if key_change.next_key.stage is OwnKeyStage.MOVING:
             key_change.write(
-                at_stage(key_change.lock, request.relay, OwnKeyStage.BEGUN), "packages have the present key again"
+                key_edits.at_stage(key_change.lock, request.relay, OwnKeyStage.BEGUN),
+                "packages have the present key again",
             )
         if not key_change.apply(key_change.centres):
             return key_change.unfinished()
         key_change.read_progress(until=lambda progress: not any(name.startswith("centre/") for name in progress.moved))
         key_change.refuse_moved()
-        key_change.write(with_own_next_key(key_change.lock, request.relay, None), "the change is taken back")
+        key_change.write(key_edits.with_own_next_key(key_change.lock, request.relay, None), "the change is taken back")
     if not key_change.apply({request.relay}, ends=True):
         return key_change.unfinished()
     key_change.read_progress()
@@ -249,16 +243,18 @@ def cancel_own_key(
 @dataclass
 class _OwnKeyChange:
     sessions: Sessions
-    request: OwnKeyRequest
+    request: key_edits.OwnKeyRequest
     terms: KeyTerms
     by: OwnKeyAttendant
     session: Session
     outcome: OwnKeyOutcome
 
     @classmethod
-    def opened(cls, sessions: Sessions, request: OwnKeyRequest, terms: KeyTerms, by: OwnKeyAttendant) -> _OwnKeyChange:
+    def opened(
+        cls, sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, by: OwnKeyAttendant
+    ) -> _OwnKeyChange:
         session = sessions()
-        relay_named(session.inventory, request.relay)
+        key_edits.relay_named(session.inventory, request.relay)
         for name in request.leaves:
             if name not in session.inventory.facilities:
                 raise UsageError(f"there is no facility {name} to be left", object=name)
@@ -299,7 +295,7 @@ class _OwnKeyChange:
             raise PolicyError(
                 f"{self.request.relay} does not answer with its next key", hint=hint, object=self.request.relay
             )
-        unmoved = blocking_peers(self.outcome.progress.waiting, self.request.leaves)
+        unmoved = key_edits.blocking_peers(self.outcome.progress.waiting, self.request.leaves)
         if unmoved:
             message = f"{len(unmoved)} of {self.request.relay} were not seen with its next key: {', '.join(unmoved)}"
             hint = (
@@ -310,7 +306,7 @@ class _OwnKeyChange:
             raise PolicyError(message, hint=hint, object=self.request.relay)
 
     def refuse_moved(self) -> None:
-        moved = blocking_peers(self.outcome.progress.moved, self.request.leaves)
+        moved = key_edits.blocking_peers(self.outcome.progress.moved, self.request.leaves)
         if moved:
             message = f"{len(moved)} of {self.request.relay} are there with its next key: {', '.join(moved)}"
             hint = (
@@ -347,7 +343,7 @@ class _OwnKeyChange:
         next_key = NextRelayKey(
             public_key=made.following, port=port, since=since, stage=OwnKeyStage.BEGUN, sealed_key=made.sealed_following
         )
-        self.write(with_own_next_key(self.lock, self.request.relay, next_key), "a next key")
+        self.write(key_edits.with_own_next_key(self.lock, self.request.relay, next_key), "a next key")
 
     def write(self, lock: Allocations, step: str) -> None:
         if lock != self.lock:
@@ -357,7 +353,7 @@ class _OwnKeyChange:
             self.by.written([path], f"key of {self.request.relay}: {step}")
 
     def write_port(self, port: int) -> None:
-        edit = wireguard_port_edit(self.session.root, self.session.inventory, self.request.relay, port)
+        edit = key_edits.wireguard_port_edit(self.session.root, self.session.inventory, self.request.relay, port)
         if edit.changed:
             edit.write(self.session.root)
             self.outcome.written.append(edit.path)

@@ -27,18 +27,8 @@ from provisioner.base.errors import (
 from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.base.text import did_you_mean
+from provisioner.integrations.notify import formats
 from provisioner.integrations.notify.delivery import Outgoing, ReceiverTransports, deliver
-from provisioner.integrations.notify.formats import (
-    Labels,
-    NoticeDocument,
-    Turns,
-    alerts_of,
-    last_notice,
-    notice_document,
-    receiver_record,
-    trial_alert,
-    trial_document,
-)
 from provisioner.integrations.notify.mail import letter_of, trial_letter
 from provisioner.integrations.notify.news import LastNotice, NightNews, NightReport, news_for, night_of, path_key
 from provisioner.inventory.loader.load import check
@@ -84,7 +74,7 @@ class Sending:
     turns: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
     hint: str = ""
-    notice: NoticeDocument | None = field(default=None, repr=False)
+    notice: formats.NoticeDocument | None = field(default=None, repr=False)
 
     @property
     def is_bad(self) -> bool:
@@ -108,7 +98,7 @@ class SendingRow(Row):
     outcome: SendOutcome
     """`faulty` is a receiver that could not be tried; the reason is in `message`."""
     attempts: Count
-    turns: Turns
+    turns: formats.Turns
     """Numbers of paths and hosts by their change since the receiver's last notice."""
     message: str
     hint: str
@@ -167,7 +157,7 @@ def switchboard(session: Session) -> Switchboard:
     except StateError as error:
         note = f"what receivers were told before cannot be read, so they are told all of it: {error.message}"
         return Switchboard(session, receivers, vault, {}, (note,))
-    last = {receiver.id: last_notice(read.documents.get(receiver.id)) for receiver in receivers}
+    last = {receiver.id: formats.last_notice(read.documents.get(receiver.id)) for receiver in receivers}
     notes = [f"receiver {name}: what it was told before is not what this program wrote" for name in read.unread]
     return Switchboard(session, receivers, vault, last, tuple(notes))
 
@@ -228,9 +218,9 @@ def _notify_receiver(
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     last = board.last.get(receiver.id, LastNotice())
     news = news_for(board.scope(receiver), night, last, board.province_of(receiver))
-    alerts, open_alerts = alerts_of(news, last.alerts, receiver.language)
+    alerts, open_alerts = formats.alerts_of(news, last.alerts, receiver.language)
     letter = letter_of(news, receiver.language)
-    notice = notice_document(news, receiver, letter)
+    notice = formats.notice_document(news, receiver, letter)
     is_alerted = receiver.kind is ReceiverKind.ALERTMANAGER
     sending = Sending(receiver, SendOutcome.NOTHING_NEW, turns=news.turns, notice=notice)
     if not (bool(alerts) if is_alerted else news.has_changed or receiver.heartbeat):
@@ -255,10 +245,13 @@ def _delivered(outgoing: Outgoing, sending: Sending, patience: HttpLimits) -> Se
     return replace(sending, outcome=SendOutcome.SENT, attempts=delivered.attempts, message=delivered.note)
 
 
-def _store_sent(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[Labels]) -> Sending:
+def _store_sent(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[formats.Labels]) -> Sending:
     try:
         keep_notice(
-            keyed_state_folder(board.session), sent.receiver.id, receiver_record(news, alerts), datetime.now(UTC)
+            keyed_state_folder(board.session),
+            sent.receiver.id,
+            formats.receiver_record(news, alerts),
+            datetime.now(UTC),
         )
     except StateError as error:
         message = f"it was told, and will be told the same again: {error.message}"
@@ -289,8 +282,8 @@ def send_test(board: Switchboard, name: str) -> Sending:
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     inventory, now = board.frame.settings.id, datetime.now(UTC)
     letter = trial_letter(inventory, receiver.language)
-    document = trial_document(inventory, receiver, letter)
-    alerts = trial_alert(inventory, receiver.id, now, receiver.language)
+    document = formats.trial_document(inventory, receiver, letter)
+    alerts = formats.trial_alert(inventory, receiver.id, now, receiver.language)
     delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
     outgoing = Outgoing(receiver, board.transports.secrets(receiver), now, delivery, document.plain, letter, alerts)
     patience = HttpLimits.of(board.session.environment)

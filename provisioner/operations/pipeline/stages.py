@@ -50,15 +50,8 @@ from provisioner.operations.rollout.job import meant_by, planned_job
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.change import Change, distinct_trust
 from provisioner.plan.diff import changes_of, frozen_on, with_live_logins
+from provisioner.plan.guards import policy_rules
 from provisioner.plan.guards.policy import TRUST, lacking_programs
-from provisioner.plan.guards.policy_rules import (
-    MOST_CHANGES,
-    PlanForRego,
-    rego_input,
-    rego_refusals,
-    rego_warnings,
-    too_large,
-)
 from provisioner.plan.plan import HostItems, Plan, items_of
 from provisioner.plan.saved.file import NOT_KNOWN, PlanMaker, saved_text
 from provisioner.verify.memory import Memories
@@ -139,8 +132,8 @@ def judged_by_rego(
     broken = [problem for problem in session.loaded.problems if problem.is_of_rego and problem.stops_plans]
     if not (inventory.rego or broken):
         return plan
-    if len(changing := plan.pending) > MOST_CHANGES:
-        return replace(plan, refused=(*plan.refused, too_large(len(changing))))
+    if len(changing := plan.pending) > policy_rules.MOST_CHANGES:
+        return replace(plan, refused=(*plan.refused, policy_rules.too_large(len(changing))))
     judgement = judge(inventory.rego, session.root, rego_input_of(plan, inventory, hosts, now))
     if problems := (*broken, *judgement.problems):
         message = f"the Rego rules of {session.root} cannot judge a plan: {counted(len(problems), 'problem')}"
@@ -148,8 +141,8 @@ def judged_by_rego(
     verdict = judgement.verdict
     return replace(
         plan,
-        refused=(*plan.refused, *rego_refusals(verdict)),
-        warnings=(*plan.warnings, *rego_warnings(verdict.warned)),
+        refused=(*plan.refused, *policy_rules.rego_refusals(verdict)),
+        warnings=(*plan.warnings, *policy_rules.rego_warnings(verdict.warned)),
         notes=(*plan.notes, verdict.words),
         rego=verdict,
     )
@@ -159,7 +152,9 @@ def rego_input_of(plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec
     """Return the Rego rules' input for a plan; as `judged_by_rego`."""
     cameras = {name: len(facility.cameras) for name, facility in inventory.facilities.items()}
     offline = plan.against is not None
-    return rego_input(PlanForRego(inventory.settings.id, plan.changes, hosts, cameras, offline=offline), now)
+    return policy_rules.rego_input(
+        policy_rules.PlanForRego(inventory.settings.id, plan.changes, hosts, cameras, offline=offline), now
+    )
 
 
 def refuse_foreign(errors: Mapping[str, HostError]) -> None:

@@ -15,18 +15,7 @@ from provisioner.base.text import did_you_mean, printable
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.load import load_settings
 from provisioner.inventory.model.policy import AgreedAvailability
-from provisioner.record.availability.measured import (
-    AgreedLevels,
-    GroupedBy,
-    GroupTimes,
-    Measured,
-    ShareRow,
-    Span,
-    facility_of,
-    group_times,
-    share_rows,
-    together,
-)
+from provisioner.record.availability import measured
 from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.verdicts import read_extent, read_span
 
@@ -44,9 +33,9 @@ class AvailabilityRequest:
         is_strict: whether to refuse a limit without records; else the result is empty.
     """
 
-    span: Span
+    span: measured.Span
     as_of: datetime
-    by: GroupedBy = GroupedBy.FACILITY
+    by: measured.GroupedBy = measured.GroupedBy.FACILITY
     limit: Limit = field(default_factory=Limit)
     before: bool = False
     is_strict: bool = True
@@ -62,8 +51,8 @@ class AvailabilityReport:
     """
 
     asked: AvailabilityRequest
-    rows: tuple[ShareRow, ...]
-    total: ShareRow
+    rows: tuple[measured.ShareRow, ...]
+    total: measured.ShareRow
     longest: timedelta
     place: StateFolder
     damaged: tuple[str, ...] = ()
@@ -87,11 +76,11 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
     if request.is_strict:
         _refuse_unknown(limit, now)
     before = earlier[0].times if earlier else None
-    agreed = AgreedLevels(policy.percent, policy.carriers, policy.facilities)
+    agreed = measured.AgreedLevels(policy.percent, policy.carriers, policy.facilities)
     return AvailabilityReport(
         request,
-        share_rows(request.by, now.times, agreed, before),
-        _total_row(now.times, AgreedLevels(policy.percent), before),
+        measured.share_rows(request.by, now.times, agreed, before),
+        _total_row(now.times, measured.AgreedLevels(policy.percent), before),
         longest,
         folder,
         tuple(sorted({*now.damaged, *(earlier[0].damaged if earlier else ())})),
@@ -99,18 +88,22 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
     )
 
 
-def _before(span: Span) -> Span:
-    return Span(span.begin - (span.until - span.begin), span.begin)
+def _before(span: measured.Span) -> measured.Span:
+    return measured.Span(span.begin - (span.until - span.begin), span.begin)
 
 
 def _total_row(
-    times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mapping[str, GroupTimes] | None
-) -> ShareRow:
+    times: Mapping[str, measured.GroupTimes],
+    agreed: measured.AgreedLevels,
+    before: Mapping[str, measured.GroupTimes] | None,
+) -> measured.ShareRow:
     """Return all groups together, without agreed levels if empty."""
     if not times:
-        return ShareRow(GroupedBy.ALL.value, 0, Measured())
-    earlier = None if before is None else {GroupedBy.ALL.value: together(before.values())}
-    (total,) = share_rows(GroupedBy.ALL, {GroupedBy.ALL.value: together(times.values())}, agreed, earlier)
+        return measured.ShareRow(measured.GroupedBy.ALL.value, 0, measured.Measured())
+    earlier = None if before is None else {measured.GroupedBy.ALL.value: measured.together(before.values())}
+    (total,) = measured.share_rows(
+        measured.GroupedBy.ALL, {measured.GroupedBy.ALL.value: measured.together(times.values())}, agreed, earlier
+    )
     return total
 
 
@@ -140,7 +133,7 @@ class _SpanRecords:
         provinces, carriers, facilities: those of all paths.
     """
 
-    times: Mapping[str, GroupTimes]
+    times: Mapping[str, measured.GroupTimes]
     provinces: frozenset[str] = frozenset()
     carriers: frozenset[str] = frozenset()
     facilities: frozenset[str] = frozenset()
@@ -148,10 +141,10 @@ class _SpanRecords:
 
 
 def _joined_records(parts: Sequence[_SpanRecords]) -> _SpanRecords:
-    times: dict[str, GroupTimes] = {}
+    times: dict[str, measured.GroupTimes] = {}
     for part in parts:
         for name, group in part.times.items():
-            times[name] = together((times[name], group)) if name in times else group
+            times[name] = measured.together((times[name], group)) if name in times else group
     return _SpanRecords(
         times,
         frozenset().union(*(part.provinces for part in parts)),
@@ -168,7 +161,7 @@ class _Piece:
     `newest` is its last entry.
     """
 
-    span: Span
+    span: measured.Span
     prefix: str
     newest: int | None = None
 
@@ -176,10 +169,10 @@ class _Piece:
 class _Reader:
     """Reads durations of states, by group of a limit's paths."""
 
-    def __init__(self, folder: StateFolder, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
+    def __init__(self, folder: StateFolder, longest: timedelta, limit: Limit, by: measured.GroupedBy) -> None:
         self._place, self._longest, self._limit, self._by = folder, longest, limit, by
 
-    def records(self, spans: Sequence[Span]) -> list[_SpanRecords]:
+    def records(self, spans: Sequence[measured.Span]) -> list[_SpanRecords]:
         """Return each span's records; many provinces are read in parallel."""
         pieces = [self._pieces_of(span) for span in spans]
         all_pieces = [piece for of_span in pieces for piece in of_span]
@@ -191,7 +184,7 @@ class _Reader:
             _joined_records([by_piece.get(piece) or self._read_piece(piece) for piece in of_span]) for of_span in pieces
         ]
 
-    def _pieces_of(self, span: Span) -> list[_Piece]:
+    def _pieces_of(self, span: measured.Span) -> list[_Piece]:
         if provinces := self._limit.wanted.get("province"):
             return [_Piece(span, f"{name}/") for name in sorted({*provinces, *self._limit.parts})]
         extent = read_extent(self._place, span, self._longest)
@@ -211,12 +204,12 @@ class _Reader:
         tables = looks.tables.values()
         takes = self._takes if self._limit.wanted.keys() - {"province"} else None
         return _SpanRecords(
-            group_times(self._by, tables, piece.span, self._longest, takes),
+            measured.group_times(self._by, tables, piece.span, self._longest, takes),
             frozenset(name for name, table in looks.tables.items() if table.paths),
             frozenset(carrier for table in tables for carrier in table.carriers),
-            frozenset(facility_of(path) for table in tables for path in table.paths),
+            frozenset(measured.facility_of(path) for table in tables for path in table.paths),
             tuple(looks.damaged),
         )
 
     def _takes(self, path: str, carrier: str) -> bool:
-        return self._limit.takes({"facility": (facility_of(path),), "carrier": (carrier,)})
+        return self._limit.takes({"facility": (measured.facility_of(path),), "carrier": (carrier,)})

@@ -28,19 +28,10 @@ from provisioner.inventory import rules
 from provisioner.inventory.files.layout import LOCK_NAME, File, layout_of, secret_files_of
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.files.revision import Tree, object_name, revision, tree_of
+from provisioner.inventory.loader import site as site_loader
 from provisioner.inventory.loader.frozen import partition
 from provisioner.inventory.loader.load import Loaded, check, digest_of, load
 from provisioner.inventory.loader.secrets import encrypted_bytes
-from provisioner.inventory.loader.site import (
-    MAX_ENCRYPTED_BYTES,
-    MAX_LOCK_BYTES,
-    Site,
-    bytes_of,
-    content_of,
-    read,
-    read_site,
-    validated_text,
-)
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
@@ -192,7 +183,7 @@ def _older_revision(
     layout = layout_of(folder)
     if layout.problems or {file.relative for file in layout.files} != set(moved) & tree.objects.keys():
         return None
-    sites = {f: read_site(f, session.today) for f in layout.files if f.model is Facility}
+    sites = {f: site_loader.read_site(f, session.today) for f in layout.files if f.model is Facility}
     base_inventory = _older_frame(new.frame, [f for f in layout.files if f.relative in _FRAME_FILES], moved, tree)
     if base_inventory is None or any(site.faults or _has_errors(site.problems) for site in sites.values()):
         return None
@@ -207,7 +198,7 @@ def _older_revision(
     texts = {site.outline.id: site.text for site in sites.values() if site.outline}
 
     def build(name: str) -> Facility:
-        return validated_text(Facility, texts[name]) if name in texts else new.build(name)
+        return site_loader.validated_text(Facility, texts[name]) if name in texts else new.build(name)
 
     return _Revision(base_inventory, outlines, contents, build)
 
@@ -219,7 +210,7 @@ def _older_frame(
     if LOCK_NAME in moved and LOCK_NAME not in tree.objects:
         changes["allocations"] = Allocations()
     for file in files:
-        content = read(file, bytes_of(file))
+        content = site_loader.read(file, site_loader.bytes_of(file))
         model = content.model
         if content.problems:
             return None
@@ -239,7 +230,7 @@ def _has_errors(problems: Iterable[Problem]) -> bool:
 
 
 def _older_outlines(
-    outlines: Mapping[str, Outline], sites: Iterable[Site], moved: Collection[str]
+    outlines: Mapping[str, Outline], sites: Iterable[site_loader.Site], moved: Collection[str]
 ) -> dict[str, Outline] | None:
     removed = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
     older = {name: outline for name, outline in outlines.items() if name not in removed}
@@ -250,16 +241,16 @@ def _older_outlines(
     return dict(sorted(older.items()))
 
 
-def _content_at(file: File, site: Site | None) -> str:
+def _content_at(file: File, site: site_loader.Site | None) -> str:
     if site is not None:
         return site.content
     data = _bytes_at(file.root, file.relative)
     digest = hashlib.sha256(data).hexdigest()
-    return content_of(read(file, data).text, digest) if file.model else digest
+    return site_loader.content_of(site_loader.read(file, data).text, digest) if file.model else digest
 
 
 def _bytes_at(root: Path, relative: str) -> bytes:
-    most = MAX_ENCRYPTED_BYTES if relative.startswith(_SECRETS) else MAX_LOCK_BYTES
+    most = site_loader.MAX_ENCRYPTED_BYTES if relative.startswith(_SECRETS) else site_loader.MAX_LOCK_BYTES
     return read_regular(root / relative, most=most)
 
 

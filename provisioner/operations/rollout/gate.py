@@ -19,16 +19,7 @@ from typing import Final
 
 from provisioner.base.text import counted
 from provisioner.hosts.answers import wire
-from provisioner.operations.rollout.affected import (
-    OWN_S,
-    listed_paths,
-    lost_at_switch,
-    more_than_chance,
-    own_causes,
-    readers_left,
-    undeclared_changes,
-    unnamed_streams,
-)
+from provisioner.operations.rollout import affected
 from provisioner.operations.rollout.affected_paths import Touched
 from provisioner.operations.rollout.answers import Watch
 
@@ -97,10 +88,10 @@ def decide(
 
     `unread` paths are not missed, but have to be read before a pass.
     """
-    if undeclared := undeclared_changes(touched, watch):
+    if undeclared := affected.undeclared_changes(touched, watch):
         return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])
-    unnamed = unnamed_streams(touched, watch)
-    if not touched.everything and (together := more_than_chance(unnamed, watch)):
+    unnamed = affected.unnamed_streams(touched, watch)
+    if not touched.everything and (together := affected.more_than_chance(unnamed, watch)):
         return Decision(GateVerdict.FAIL, f"undeclared change: {together}")
     return _Question(touched, watch, unnamed, elapsed_s, rules, unread=unread).decision()
 
@@ -126,14 +117,14 @@ class _Question:
         before = watch.before.sessions
         lost_before = set((before["paths"] if before else None) or ()) - set(watch.steady) - touched.direct
         self.must = ((watch.before.up & names - lost_before) | self.required) - touched.new
-        self.own = own_causes(touched, watch)
+        self.own = affected.own_causes(touched, watch)
         self.missing = {n for n in self.must - watch.up - self.unread if not self._is_excused(n)}
         self.new_missing = touched.new - watch.up - self.unread
         # The plan may be meant to bring up a named path: the gate waits for it as for a new one, and does not return
         # the host.
         self.dark = (touched.named & names) - self.must - touched.new - watch.up - self.unread
-        self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
-        self.left, self.nobody_reads = readers_left(touched, watch)
+        self.lost = {n: absence for n, absence in affected.lost_at_switch(unnamed, watch).items() if n not in self.own}
+        self.left, self.nobody_reads = affected.readers_left(touched, watch)
 
     def decision(self) -> Decision:
         """Return the gate's decision."""
@@ -224,7 +215,7 @@ class _Question:
         late = {n for n in self.missing if self.elapsed_s >= self._wait_end(self._dark_since(n))}
         if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
             return self._no_picture_text(sorted(late) + sorted(self.required & self.new_missing))
-        patience = max(self.rules.patience_s, OWN_S)
+        patience = max(self.rules.patience_s, affected.OWN_S)
         lasting = {n for n, absence in self.lost.items() if self.elapsed_s >= absence.since_s + patience}
         if len(lasting) > self._allowed_lost():
             return f"undeclared change: {self._lost_source_text(lasting)}"
@@ -286,7 +277,7 @@ class _Question:
         back = self.watch.back & set(self.unnamed)
         if back and not self.touched.everything:
             unnamed_paths = f"{counted(len(back), 'path')} that the plan does not name"
-            yield f"{unnamed_paths} reconnected meanwhile: {listed_paths(back)}"
+            yield f"{unnamed_paths} reconnected meanwhile: {affected.listed_paths(back)}"
         absent = {n: a for n, a in self.watch.absent.items() if n in self.unnamed}
         yield from (
             f"lost its source by itself: {name} ({self.own[name]})" for name in sorted(absent) if name in self.own
@@ -294,6 +285,6 @@ class _Question:
         for name in sorted(n for n in absent if n in self.lost):
             yield f"had a source before and has none now, as allowed: {name}"
         if later := {n for n, a in absent.items() if n not in self.own and not a.at_switch}:
-            yield f"{counted(len(later), 'path')} lost the source long after the switch: {listed_paths(later)}"
+            yield f"{counted(len(later), 'path')} lost the source long after the switch: {affected.listed_paths(later)}"
         if self.left:
             yield f"{counted(self.left, 'reader')} of paths that the plan does not name left meanwhile"

@@ -8,21 +8,10 @@ from provisioner.base.errors import HostError
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.operations.rollout import job as calls
 from provisioner.operations.rollout.answers import ChangeReport, ChangeState, CheckRefusal, parse_report
 from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
 from provisioner.operations.rollout.gate import GateVerdict
-from provisioner.operations.rollout.job import (
-    RETURN_S,
-    TRANSACTION_TIMEOUT_S,
-    Job,
-    RolloutOptions,
-    abort_call,
-    confirm_call,
-    first_call,
-    look_call,
-    look_seconds,
-    status_call,
-)
 from provisioner.operations.rollout.looks import Looks
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.operations.rollout.states import BACK, TABLE, Event, State, next_state
@@ -36,7 +25,7 @@ _UNCLEAR_ANSWERS = 3
 # From the arming a host waits so long at most, however often the switch is renewed (`dead_man.py`): then it has
 # returned. One that says later that it still waits is waited for no longer.
 _ARMED_S = 900.0
-_LONGEST_S = TRANSACTION_TIMEOUT_S + _ARMED_S + RETURN_S
+_LONGEST_S = calls.TRANSACTION_TIMEOUT_S + _ARMED_S + calls.RETURN_S
 
 # States that end a host's change, with its outcome. `armed` is not one: the host waits.
 _ENDS: Mapping[ChangeState, tuple[HostOutcome, NotStartedBecause | None]] = {
@@ -72,7 +61,13 @@ class HostChange:
     """
 
     def __init__(
-        self, job: Job, run_id: str, options: RolloutOptions, *, before: StartedHost | None = None, abort: str = ""
+        self,
+        job: calls.Job,
+        run_id: str,
+        options: calls.RolloutOptions,
+        *,
+        before: StartedHost | None = None,
+        abort: str = "",
     ) -> None:
         self.job, self.run_id, self.options = job, run_id, options
         self.result: HostResult | None = None
@@ -154,17 +149,17 @@ class HostChange:
         self._called = self.state
         match self.state:
             case State.STATUS | State.STATUS_BACK:
-                return status_call(job, run, options), _CALL_TIMEOUT_S
+                return calls.status_call(job, run, options), _CALL_TIMEOUT_S
             case State.START | State.START_BACK:
                 self._is_sent = True
-                return first_call(job, run, options), TRANSACTION_TIMEOUT_S
+                return calls.first_call(job, run, options), calls.TRANSACTION_TIMEOUT_S
             case State.LOOK:
-                return look_call(job, run, options, self._looks.order()), look_seconds(options)
+                return calls.look_call(job, run, options, self._looks.order()), calls.look_seconds(options)
             case State.ABORT:
-                return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
+                return calls.abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
             case _:
                 self._may_be_confirmed = True
-                return confirm_call(job, run, options, anew=self._looks.took_long), _CALL_TIMEOUT_S
+                return calls.confirm_call(job, run, options, anew=self._looks.took_long), _CALL_TIMEOUT_S
 
     def take(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
         """Take an answer; return journal steps and the next call's delay.
@@ -243,7 +238,7 @@ class HostChange:
     def _too_long_busy(self) -> bool:
         now = self.options.clock()
         self._busy_since = now if self._busy_since is None else self._busy_since
-        return now - self._busy_since > TRANSACTION_TIMEOUT_S
+        return now - self._busy_since > calls.TRANSACTION_TIMEOUT_S
 
     # --- answers that lead on -----------------------------------------------------------------------
 
@@ -323,7 +318,7 @@ class HostChange:
         if step == State.START:
             # It may have been armed as late as now.
             self._lost, self._heard = error, now
-        if now - self._heard > self.options.confirm_s + RETURN_S:
+        if now - self._heard > self.options.confirm_s + calls.RETURN_S:
             self._on(Event.UNKNOWN)
             cause = f"no new connection after the change; the host returns to last-good by itself: {error}"
             return self._set_result(HostOutcome.UNREACHABLE, cause), 0.0

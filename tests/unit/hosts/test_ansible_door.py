@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible import play
+from provisioner.hosts.ansible import early_start
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import WaitingAnsible
 from provisioner.hosts.runner import CallOutcome, HostCall
@@ -221,7 +221,7 @@ def test_a_host_whose_place_has_changed_is_called_at_its_new_one(runner: Ansible
 def test_hosts_that_outnumber_the_workers_are_all_called_and_no_play_stays(
     runner: AnsibleRunner, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(play, "MAX_WORKERS", 2)
+    monkeypatch.setattr(early_start, "MAX_WORKERS", 2)
     answers = runner.call([observation(f"host-{number}") for number in range(5)], timeout_s=60)
     assert {answer.outcome for answer in answers.values()} == {CallOutcome.UNREACHABLE}
     assert len(answers) == 5

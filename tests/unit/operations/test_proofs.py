@@ -14,7 +14,7 @@ import pytest
 from provisioner.base.errors import StateError
 from provisioner.base.text import Document
 from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
-from provisioner.operations.apply import execution, journal, verification
+from provisioner.operations.apply import execution, journal
 from provisioner.operations.apply.journal import ProofsSoFar, keyed_state_folder
 from provisioner.operations.pipeline import stages
 from provisioner.operations.pipeline.session import Session
@@ -56,7 +56,7 @@ def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch)
     program.touch()
     monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
-    monkeypatch.setattr(verification, "ProofsSoFar", partial(ProofsSoFar, every_s=every_s))
+    monkeypatch.setattr(journal, "ProofsSoFar", partial(ProofsSoFar, every_s=every_s))
     controller = Controller(folder, hosts)
     assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
     return controller

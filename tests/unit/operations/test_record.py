@@ -555,7 +555,7 @@ def test_a_run_whose_lease_a_database_let_go_starts_no_further_host(
     lost = TakenLease(is_held=lambda: False)
     killed.hosts.calls.clear()
     with monkeypatch.context() as patch:
-        patch.setattr("provisioner.operations.apply.apply.carried_out_here", lambda *_of: nullcontext(lost))
+        patch.setattr("provisioner.operations.apply.execution.carried_out_here", lambda *_of: nullcontext(lost))
         stopped = killed.run("apply", "--resume")
     assert stopped.code == 7
     assert "another process may carry the run out" in stopped.out + stopped.err
@@ -567,7 +567,9 @@ def test_a_run_whose_lease_a_database_let_go_starts_no_further_host(
 def test_a_run_that_two_processes_of_an_older_version_resumed_is_no_tampering(
     killed: RecordingController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioner.operations.apply.apply.carried_out_here", lambda *_of: nullcontext(TakenLease()))
+    monkeypatch.setattr(
+        "provisioner.operations.apply.execution.carried_out_here", lambda *_of: nullcontext(TakenLease())
+    )
     at_call(killed, 1, "--resume")
     killed.run("apply", "--resume")
     checked = killed.check("--hosts")
