@@ -27,16 +27,7 @@ from provisioner.operations.questions.overview import Overview, document_of, ove
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.pictures import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
-from provisioner.report.documents import (
-    KEYS,
-    MINUTES,
-    REPORT_LETTERS,
-    DocumentBasis,
-    Letterhead,
-    MinutesForm,
-    OfficialDocument,
-    letterhead_of,
-)
+from provisioner.report import documents as letters
 from provisioner.report.documents.official import short_digest
 from provisioner.report.exports import REPORTS, FacilityList, InventoryRow, export_document
 from provisioner.report.progress import CarrierIncidents, CarrierShares, incidents_of_document
@@ -54,7 +45,7 @@ class DocumentRequest:
     what: str
     file: Path | None
     folder: Path | None
-    letterhead: Letterhead
+    letterhead: letters.Letterhead
     force: bool
 
 
@@ -66,13 +57,14 @@ def document_request(
         if filled:
             raise UsageError("--fill fills in a document, and none is asked for", hint="add --docx FILE")
         return None
-    if name not in REPORT_LETTERS and name not in MINUTES:
-        hint = f"these have one: {', '.join([*REPORT_LETTERS, *MINUTES])}; --out FILE.xlsx is for every report"
+    if name not in letters.REPORT_LETTERS and name not in letters.MINUTES:
+        names = ", ".join([*letters.REPORT_LETTERS, *letters.MINUTES])
+        hint = f"these have one: {names}; --out FILE.xlsx is for every report"
         raise UsageError(f"{name} has no official document", hint=hint)
-    if folder is not None and (file is not None or name in REPORT_LETTERS):
+    if folder is not None and (file is not None or name in letters.REPORT_LETTERS):
         hint = "write --docx FILE; --docx-dir DIR is for many minutes, a file a facility"
         raise UsageError(f"{name} goes into one file" if file is None else "--docx and --docx-dir exclude", hint=hint)
-    return DocumentRequest(name, file, folder, letterhead_of(filled), force)
+    return DocumentRequest(name, file, folder, letters.letterhead_of(filled), force)
 
 
 def write_documents(
@@ -81,12 +73,12 @@ def write_documents(
     """Write the requested documents; return a line a result; or raise `UsageError`."""
     source = f"{view.inventory.settings.id}, {short_digest(view.loaded.digest)}"
     left_out = tuple(site.id for site in frozen)
-    basis = DocumentBasis(view.now, proof, view.evidence.runs, source, request.letterhead, left_out)
-    letter = REPORT_LETTERS.get(request.what)
+    basis = letters.DocumentBasis(view.now, proof, view.evidence.runs, source, request.letterhead, left_out)
+    letter = letters.REPORT_LETTERS.get(request.what)
     if letter and request.file:
         write_report(request.file, _docx_bytes(letter(listing, basis), basis), force=request.force)
         return [f"wrote {request.file}"]
-    form = MINUTES[request.what]
+    form = letters.MINUTES[request.what]
     refused = {site.facility.id: reason for site in listing.statuses if (reason := form.refusal(site, listing))}
     if request.file:
         status = _only_status(form, listing.statuses)
@@ -109,7 +101,7 @@ def write_documents(
     return [*lines, *(f"no {form.words} of {name}: {reason}" for name, reason in refused.items())]
 
 
-def _only_status(form: MinutesForm, statuses: Sequence[FacilityStatus]) -> FacilityStatus:
+def _only_status(form: letters.MinutesForm, statuses: Sequence[FacilityStatus]) -> FacilityStatus:
     if len(statuses) != 1:
         hint = "choose one: --limit facility=ID; or --docx-dir DIR for a file a facility"
         raise UsageError(f"{form.rule}, and {len(statuses)} are chosen", hint=hint)
@@ -118,9 +110,9 @@ def _only_status(form: MinutesForm, statuses: Sequence[FacilityStatus]) -> Facil
 
 def _files(
     chosen: Sequence[FacilityStatus],
-    form: MinutesForm,
+    form: letters.MinutesForm,
     listing: FacilityList,
-    basis: DocumentBasis,
+    basis: letters.DocumentBasis,
     advanced: Callable[[int], None],
 ) -> Iterator[RenderedFile]:
     """Yield each facility's file when it is written, to save memory."""
@@ -130,7 +122,7 @@ def _files(
         advanced(1)
 
 
-def _docx_bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
+def _docx_bytes(document: letters.OfficialDocument, basis: letters.DocumentBasis) -> bytes:
     # Only documents need this library.
     from provisioner.report.documents.docx import official_docx  # noqa: PLC0415
 
@@ -149,7 +141,7 @@ def _docx_bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
     "filled",
     multiple=True,
     metavar="KEY=TEXT",
-    help=f"Fill in a field of the document's head: {', '.join(KEYS)}.",
+    help=f"Fill in a field of the document's head: {', '.join(letters.KEYS)}.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @from_option

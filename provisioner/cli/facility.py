@@ -24,13 +24,7 @@ from provisioner.inventory.model.connection import Access, GatewaySystem, Party,
 from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.operations.edit import facilities as facility_edits
-from provisioner.operations.questions.next_step import (
-    Command,
-    FacilityStep,
-    Placeholder,
-    facility_step,
-    has_accepted_successor,
-)
+from provisioner.operations.questions import next_step
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _KINDS = ListedWord([kind.value for kind in FacilityKind])
@@ -60,7 +54,7 @@ def next_(ctx: click.Context, name: str) -> int:
     Example: provisioner -i DIR facility next kcl-bg-003
     """
     invocation = ctx.ensure_object(Invocation)
-    step = facility_step(invocation.inventory, name, invocation.env, now())
+    step = next_step.facility_step(invocation.inventory, name, invocation.env, now())
     if invocation.json:
         print_document(StepDocument.made_of(step, secrets_checked=not step.unchecked).plain)
         return 0
@@ -71,16 +65,16 @@ def next_(ctx: click.Context, name: str) -> int:
             return 0
         if code := _run_command(ctx, invocation, _filled_words(step.command)):
             return code
-        before, step = step, facility_step(invocation.inventory, name, invocation.env, now())
+        before, step = step, next_step.facility_step(invocation.inventory, name, invocation.env, now())
         if step.command == before.command:
             for line in _afterwards(step):
                 click.echo(line)
             return 0
 
 
-def _named(command: Command) -> list[str]:
+def _named(command: next_step.Command) -> list[str]:
     """Return a command's words; unknown ones in angle brackets."""
-    return [f"<{word.name}>" if isinstance(word, Placeholder) else word for word in command]
+    return [f"<{word.name}>" if isinstance(word, next_step.Placeholder) else word for word in command]
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_named)]
@@ -98,7 +92,7 @@ class StepDocument(Printed, name="facility-next", title="A facility's next step"
     secrets_checked: bool
 
 
-def _step_lines(step: FacilityStep) -> list[str]:
+def _step_lines(step: next_step.FacilityStep) -> list[str]:
     lines = [f"{step.facility}: {step.state}"]
     if step.unchecked:
         lines.append("secrets not checked: no vault password is set")
@@ -108,13 +102,13 @@ def _step_lines(step: FacilityStep) -> list[str]:
     return [*lines, *_afterwards(step)]
 
 
-def _afterwards(step: FacilityStep) -> list[str]:
+def _afterwards(step: next_step.FacilityStep) -> list[str]:
     lead = "then" if step.command else "when that is so"
     return [f"  {lead}: provisioner {_command_text(step.afterwards)}"] if step.afterwards else []
 
 
-def _command_text(command: Command) -> str:
-    return " ".join(word.name if isinstance(word, Placeholder) else word for word in command)
+def _command_text(command: next_step.Command) -> str:
+    return " ".join(word.name if isinstance(word, next_step.Placeholder) else word for word in command)
 
 
 def _run_command(ctx: click.Context, invocation: Invocation, arguments: Sequence[str]) -> int:
@@ -127,8 +121,11 @@ def _run_command(ctx: click.Context, invocation: Invocation, arguments: Sequence
     return code if isinstance(code, int) else 0
 
 
-def _filled_words(command: Command) -> list[str]:
-    words = (click.prompt(f"{w.name}: {w.question}", err=True) if isinstance(w, Placeholder) else w for w in command)
+def _filled_words(command: next_step.Command) -> list[str]:
+    words = (
+        click.prompt(f"{w.name}: {w.question}", err=True) if isinstance(w, next_step.Placeholder) else w
+        for w in command
+    )
     return [str(word) for word in words]
 
 
@@ -368,7 +365,7 @@ def move(
 
 def _refuse_unproved(invocation: Invocation, name: str) -> None:
     """Raise `PolicyError` unless the new connection is accepted."""
-    if not has_accepted_successor(invocation.inventory, name, invocation.env, now()):
+    if not next_step.has_accepted_successor(invocation.inventory, name, invocation.env, now()):
         message = f"the successor's connection of {name} is not accepted: its pictures would be cut"
         hint = "verify it twice, a day apart; with --unproved it is made the plan all the same"
         raise PolicyError(message, hint=hint, object=name)

@@ -47,17 +47,8 @@ from provisioner.plan.plan import Plan
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between_document, compare_plans
 from provisioner.plan.saved.file import PlanMaker
 from provisioner.record.lifecycle.site_packages import PackageStatus
+from provisioner.report import plan_markdown as markdown
 from provisioner.report.facilities import PackageRow, older_lines, package_rows
-from provisioner.report.plan_markdown import (
-    basis_lines,
-    between_comment,
-    head_of,
-    impact_of,
-    plan_comment,
-    reason_of,
-    verdict,
-    viewers_of,
-)
 
 _LONGEST = 200
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -196,7 +187,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
     if invocation.json:
         print_document(between_document(compared).plain)
     elif invocation.markdown:
-        click.echo(between_comment(compared, invocation.say), nl=False)
+        click.echo(markdown.between_comment(compared, invocation.say), nl=False)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(between_lines(compared, terminal, invocation.say))
@@ -205,7 +196,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
 
 def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -> Iterator[str]:
     """Yield a comparison of two plans."""
-    yield click.style(verdict(compared, say), fg=None if compared.is_same else "red", bold=True)
+    yield click.style(markdown.verdict(compared, say), fg=None if compared.is_same else "red", bold=True)
     trust = [moved for moved in compared.changes if moved.is_of_trust]
     other_changes = [moved for moved in compared.changes if not moved.is_of_trust]
     if trust:
@@ -213,13 +204,13 @@ def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -
     yield from _moved_lines(trust, terminal, say)
     yield from _moved_lines(other_changes, terminal, say)
     if compared.viewers:
-        before, after = viewers_of(compared)
+        before, after = markdown.viewers_of(compared)
         yield say("viewers dropped: {before} → {after}", before=before, after=after)
         for row in compared.viewers[:_MOST_MOVED]:
             where = say("{what} on {host}", what=printable(row.path), host=row.relay)
             yield f"  {where}: {row.before} → {row.after}"
         yield from _more(len(compared.viewers), say)
-    notes = [printable(line) for line in basis_lines(compared, say)]
+    notes = [printable(line) for line in markdown.basis_lines(compared, say)]
     if notes:
         yield say("beside the changes:")
     yield from (f"  {line}" for line in notes[:_MOST_MOVED])
@@ -232,8 +223,9 @@ def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -
 def _moved_lines(changes: list[MovedChange], terminal: Terminal, say: Translator) -> Iterator[str]:
     for moved in changes[:_MOST_MOVED]:
         sign, colour = _SIGNS[moved.turn]
-        head = f"  {click.style(sign, fg=colour, bold=True)} {printable(head_of(moved, say))} [{impact_of(moved, say)}]"
-        yield from terminal.below(head, printable(reason_of(moved, say)), 6)
+        change = f"{printable(markdown.head_of(moved, say))} [{markdown.impact_of(moved, say)}]"
+        head = f"  {click.style(sign, fg=colour, bold=True)} {change}"
+        yield from terminal.below(head, printable(markdown.reason_of(moved, say)), 6)
     yield from _more(len(changes), say)
 
 
@@ -403,7 +395,7 @@ def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything:
     if invocation.json:
         print_document(plan_in_parts(plan, everything=everything, model=CompareDocument))
     elif invocation.markdown:
-        click.echo(plan_comment(plan, invocation.say), nl=False)
+        click.echo(markdown.plan_comment(plan, invocation.say), nl=False)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))

@@ -15,22 +15,8 @@ from typing import Final
 from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
 from provisioner.base.git import without_programs_of
 from provisioner.base.text import VIETNAM
-from provisioner.operations.agent import actions
+from provisioner.operations.agent import actions, decision
 from provisioner.operations.agent.branch import Believed, FollowedBranch, believed
-from provisioner.operations.agent.decision import (
-    FINAL,
-    Act,
-    AgentStep,
-    CommitCause,
-    CommitRecord,
-    CommitState,
-    HostsLook,
-    Line,
-    Situation,
-    Tip,
-    UnfinishedRun,
-    decide,
-)
 from provisioner.operations.agent.settings import AgentSettings
 from provisioner.operations.apply.run import Unfinished
 from provisioner.operations.pipeline.session import Session
@@ -55,7 +41,7 @@ class RoundEnd:
         drifted: impacts of drift by host, the worst last.
     """
 
-    step: AgentStep
+    step: decision.AgentStep
     tip: str = ""
     row: CommitRow | None = None
     reached: str = ""
@@ -112,7 +98,7 @@ class AgentRounds:
         commit = self._fetch_tip(work)
         reached = self._reached_commit(work)
         tip = self._judge_tip(commit, reached, work) if commit else None
-        now = Situation(
+        now = decision.Situation(
             leads=True,
             tip=tip,
             reached=reached,
@@ -129,22 +115,22 @@ class AgentRounds:
         )
         return self._take_steps(now, work)
 
-    def _take_steps(self, now: Situation, work: _Work) -> RoundEnd:
+    def _take_steps(self, now: decision.Situation, work: _Work) -> RoundEnd:
         drifted: dict[str, tuple[Impact, ...]] = {}
-        step = AgentStep(Act.REST)
+        step = decision.AgentStep(decision.Act.REST)
         try:
             for _ in range(_MOST_STEPS):
-                step = decide(now)
+                step = decision.decide(now)
                 if not self._still_leads():
-                    step = AgentStep(Act.STAND_BY)
+                    step = decision.AgentStep(decision.Act.STAND_BY)
                 elif self._stop():
-                    step = AgentStep(Act.REST)
-                if step.act is Act.REPORT and now.look is not None:
+                    step = decision.AgentStep(decision.Act.REST)
+                if step.act is decision.Act.REPORT and now.look is not None:
                     drifted = {
                         host: tuple(sorted(drift.impacts, key=lambda i: i.rank))
                         for host, drift in now.look.changes.items()
                     }
-                if step.act in FINAL:
+                if step.act in decision.FINAL:
                     self._record(now, step, work)
                     break
                 now = self._take_step(now, step, work)
@@ -176,7 +162,9 @@ class AgentRounds:
         if reached and reached != remembered:
             self.branch.remember(reached)
         if reached and reached != recorded:
-            reached_row = self._commit_row(reached, work, CommitState.REACHED, proof="as this machine remembers it")
+            reached_row = self._commit_row(
+                reached, work, decision.CommitState.REACHED, proof="as this machine remembers it"
+            )
             self._keep(work, replace(reached_row, due=()))
         return reached
 
@@ -198,11 +186,11 @@ class AgentRounds:
             work.problems.append(f"{self.settings.remote} has no branch {self.settings.branch}")
         return commit
 
-    def _judge_tip(self, commit: str, reached: str, work: _Work) -> Tip:
+    def _judge_tip(self, commit: str, reached: str, work: _Work) -> decision.Tip:
         tip = self.branch.tip(commit, reached, work.believed.signers)
-        if tip.objection or tip.line is Line.SAME:
+        if tip.objection or tip.line is decision.Line.SAME:
             return tip
-        failed = [row.commit for row in work.rows.values() if row.state == CommitState.FAILED]
+        failed = [row.commit for row in work.rows.values() if row.state == decision.CommitState.FAILED]
         if not (twin := self.branch.twin(commit, failed)):
             return tip
         return replace(
@@ -211,18 +199,18 @@ class AgentRounds:
 
     # --- steps ------------------------------------------------------------------------------------
 
-    def _take_step(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+    def _take_step(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> decision.Situation:
         match step.act:
-            case Act.FINISH:
+            case decision.Act.FINISH:
                 return self._finish_run(now, work)
-            case Act.LOOK:
+            case decision.Act.LOOK:
                 looked = self._plan_commit(step.commit, work)
                 return replace(now, look=looked.look, corrects=_correctable_impacts(looked))
-            case Act.APPLY:
+            case decision.Act.APPLY:
                 return self._apply_commit(now, step, work)
-            case Act.CORRECT:
+            case decision.Act.CORRECT:
                 return self._correct_drift(now, step, work)
-            case Act.PROVE:
+            case decision.Act.PROVE:
                 return self._prove(now, step, work)
             case _:
                 raise ValueError(f"{step.act} ends a round")
@@ -239,7 +227,7 @@ class AgentRounds:
         work.looked = looked
         return looked
 
-    def _finish_run(self, now: Situation, work: _Work) -> Situation:
+    def _finish_run(self, now: decision.Situation, work: _Work) -> decision.Situation:
         """Finish a run that was cut off; return the new situation."""
         last = work.unfinished
         if last is None:
@@ -247,10 +235,10 @@ class AgentRounds:
         commit, run = last.run.commit, last.run.id
         if not self.branch.has(commit):
             work.problems.append(f"run {run} is of a commit that the remote has no more: provisioner apply --abort")
-            return replace(now, run=UnfinishedRun.OTHERS)
+            return replace(now, run=decision.UnfinishedRun.OTHERS)
         if doubt := self.branch.present_objection(commit, work.believed.signers, last.run.started):
             work.problems.append(f"run {run} is not finished: {doubt}: provisioner apply --abort")
-            return replace(now, run=UnfinishedRun.OTHERS)
+            return replace(now, run=decision.UnfinishedRun.OTHERS)
         self._tell(f"finishing run {run} of commit {commit[:12]}, which was cut off")
         with actions.open_session(self._session(commit)) as session:
             done = actions.finish_run(session, self._stop)
@@ -261,21 +249,21 @@ class AgentRounds:
             self._keep(work, replace(work.rows[commit], stuck=tuple(sorted(stuck))))
         return replace(
             now,
-            run=UnfinishedRun.NONE,
+            run=decision.UnfinishedRun.NONE,
             is_due=True,
             stuck=stuck,
             failure=done.failure if is_of_tip else "",
             postponed=done.postponed,
         )
 
-    def _apply_commit(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+    def _apply_commit(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> decision.Situation:
         session, planned, saved = _plan_parts(work)
         self._tell(f"applying commit {step.commit[:12]} to {', '.join(step.hosts)}")
         done = actions.apply_commit(session, planned, saved, self._stop)
         self._note_run(done, work)
         return replace(now, look=None, is_due=True, applied=True, failure=done.failure, postponed=done.postponed)
 
-    def _correct_drift(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+    def _correct_drift(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> decision.Situation:
         session, planned, _ = _plan_parts(work)
         self._tell(f"correcting drift from commit {step.commit[:12]} on {', '.join(step.hosts)}")
         done = actions.correct_drift(session, planned, step.hosts, self._stop)
@@ -292,7 +280,7 @@ class AgentRounds:
         if done.postponed:
             work.problems.append(done.postponed)
 
-    def _prove(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+    def _prove(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> decision.Situation:
         """Verify a commit; record it and the ones it contains as reached."""
         session, planned, _ = _plan_parts(work)
         run = actions.run_of(self.place, step.commit)
@@ -302,7 +290,9 @@ class AgentRounds:
         summary = (work.proof.words if work.proof else "no host had to change") + (
             f"; held: {', '.join(frozen)}" if frozen else ""
         )
-        row = replace(self._commit_row(step.commit, work, CommitState.REACHED, run=run, proof=summary), held=frozen)
+        row = replace(
+            self._commit_row(step.commit, work, decision.CommitState.REACHED, run=run, proof=summary), held=frozen
+        )
         between = self.branch.between(now.reached, step.commit)[:_MOST_WITHIN]
         unsettled = [commit for commit in between if not _is_settled(work.rows.get(commit))]
         within = [
@@ -312,21 +302,25 @@ class AgentRounds:
         self.branch.remember(step.commit)
         self._keep(work, row, *within)
         self._tell(f"reached commit {step.commit[:12]}: {summary}")
-        tip = replace(now.tip, line=Line.SAME) if now.tip else None
-        record = CommitRecord(step.commit, CommitState.REACHED)
+        tip = replace(now.tip, line=decision.Line.SAME) if now.tip else None
+        record = decision.CommitRecord(step.commit, decision.CommitState.REACHED)
         return replace(now, doubt="", reached=step.commit, known=record, tip=tip, is_due=False, stuck=frozenset())
 
     # --- records ----------------------------------------------------------------------------------
 
-    def _record(self, now: Situation, step: AgentStep, work: _Work) -> None:
+    def _record(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> None:
         """Record the tip's state if it is new."""
-        states = {Act.REFUSE: CommitState.REFUSED, Act.WAIT: CommitState.WAITING, Act.FAIL: CommitState.FAILED}
+        states = {
+            decision.Act.REFUSE: decision.CommitState.REFUSED,
+            decision.Act.WAIT: decision.CommitState.WAITING,
+            decision.Act.FAIL: decision.CommitState.FAILED,
+        }
         state = states.get(step.act)
         if now.tip is None or state is None or step.commit != now.tip.commit:
             return
         row = self._commit_row(step.commit, work, state, cause=step.cause, reason=step.reason)
         if (
-            step.cause is CommitCause.APPROVALS
+            step.cause is decision.CommitCause.APPROVALS
             and work.looked is not None
             and (failure := actions.offer_plan(self.branch, work.looked))
         ):
@@ -341,16 +335,16 @@ class AgentRounds:
         self,
         commit: str,
         work: _Work,
-        state: CommitState,
+        state: decision.CommitState,
         *,
-        cause: CommitCause | None = None,
+        cause: decision.CommitCause | None = None,
         reason: str = "",
         run: str = "",
         proof: str = "",
     ) -> CommitRow:
         receivers = (("notes",) if self.settings.notes else ()) + (("forge",) if self.settings.forge else ())
         at, last = self._clock(), reached_last(work.rows.values())
-        if state is CommitState.REACHED and last is not None:
+        if state is decision.CommitState.REACHED and last is not None:
             # A clock that was set back makes no older commit the one that was reached last.
             at = max(at, last.at + _NEXT)
         return CommitRow(
@@ -390,16 +384,16 @@ def _correctable_impacts(looked: actions.PlannedLook) -> frozenset[Impact]:
     return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)
 
 
-def _commit_record(row: CommitRow | None) -> CommitRecord | None:
+def _commit_record(row: CommitRow | None) -> decision.CommitRecord | None:
     """Return a commit's record; `None` if its words are unknown."""
-    if row is None or row.state not in set(CommitState):
+    if row is None or row.state not in set(decision.CommitState):
         return None
-    cause = CommitCause(row.cause) if row.cause in set(CommitCause) else None
-    return CommitRecord(row.commit, CommitState(row.state), cause, row.reason, row.rules)
+    cause = decision.CommitCause(row.cause) if row.cause in set(decision.CommitCause) else None
+    return decision.CommitRecord(row.commit, decision.CommitState(row.state), cause, row.reason, row.rules)
 
 
 def _is_settled(row: CommitRow | None) -> bool:
-    return row is not None and row.state in {CommitState.REACHED, CommitState.REFUSED}
+    return row is not None and row.state in {decision.CommitState.REACHED, decision.CommitState.REFUSED}
 
 
 def _plan_parts(work: _Work) -> tuple[Session, Planned, Saved]:
@@ -409,6 +403,6 @@ def _plan_parts(work: _Work) -> tuple[Session, Planned, Saved]:
     return looked.session, looked.planned, looked.saved
 
 
-def _not_laid_out(error: ProvisionerError) -> HostsLook:
+def _not_laid_out(error: ProvisionerError) -> decision.HostsLook:
     is_its_own = isinstance(error, UsageError)
-    return HostsLook(invalid=error.message) if is_its_own else HostsLook(closed=error.message)
+    return decision.HostsLook(invalid=error.message) if is_its_own else decision.HostsLook(closed=error.message)

@@ -23,24 +23,7 @@ from provisioner.inventory.model.receivers import Approver
 from provisioner.operations.edit.sign_off import made_signature
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
-from provisioner.plan.guards.approvals import (
-    APPROVAL_NAMESPACE,
-    MAX_APPROVAL_BYTES,
-    Approval,
-    ApprovalFormError,
-    ApprovalNeed,
-    Approved,
-    PlanToApprove,
-    VerifiedApproval,
-    approval_in,
-    approval_statement,
-    approval_text,
-    approved,
-    file_stem,
-    key_blob,
-    key_that_signed,
-    need_lines,
-)
+from provisioner.plan.guards import approvals as guard
 from provisioner.plan.saved.comparison import BetweenPlans, compare_plans
 from provisioner.plan.saved.file import MAX_PLAN_BYTES, Saved, WrittenPlan, warrant_bytes, written_plan
 from provisioner.record.entries import RecordedApproval, Run
@@ -71,7 +54,7 @@ class ApprovalFiles:
     """
 
     folder: Path | None = None
-    files: Mapping[str, Approval] = field(default_factory=dict)
+    files: Mapping[str, guard.Approval] = field(default_factory=dict)
     odd: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -92,7 +75,7 @@ class ApprovalRequest:
 class ApprovalMade:
     """A written approval, its file and signing key."""
 
-    approval: Approval
+    approval: guard.Approval
     file: Path
     key: SshPublicKey
 
@@ -121,10 +104,10 @@ def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
     for entry in entries:
         name = printable(entry.name, _SHOWN)
         try:
-            files[name] = approval_in(_bytes_of(entry))
+            files[name] = guard.approval_in(_bytes_of(entry))
         except OSError as error:
             invalid[name] = f"cannot be read: {error.strerror}"
-        except ApprovalFormError as error:
+        except guard.ApprovalFormError as error:
             invalid[name] = str(error)
     return ApprovalFiles(folder, files, invalid)
 
@@ -135,13 +118,13 @@ def _is_approval_file(name: str) -> bool:
 
 def _bytes_of(entry: os.DirEntry[str]) -> bytes:
     if entry.is_symlink():
-        raise ApprovalFormError("is a link, which is not followed")
-    return read_regular(entry.path, most=MAX_APPROVAL_BYTES)
+        raise guard.ApprovalFormError("is a link, which is not followed")
+    return read_regular(entry.path, most=guard.MAX_APPROVAL_BYTES)
 
 
 def stored_plan_name(meaning: str) -> str:
     """Return the file name of a plan kept beside its approvals."""
-    return f"{file_stem(meaning)}{_PLAN_ENDING}"
+    return f"{guard.file_stem(meaning)}{_PLAN_ENDING}"
 
 
 def refuse_unapproved(
@@ -160,13 +143,13 @@ def refuse_unapproved(
     if not needs:
         return ()
     if saved is None:
-        needed = "; ".join(need_lines(needs)[:_NAMED])
+        needed = "; ".join(guard.need_lines(needs)[:_NAMED])
         message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
         allowed = "".join(f"--allow {name}={number} " for name, number in sorted(planned.plan.basis.allow.items()))
         raise PolicyError(message, hint=_SAVE_FIRST.format(allowed=allowed))
     approvals = approval_files(session.root, named)
     inventory, runs = session.inventory.settings.id, _runs_approved_for(session, saved.basis.meaning)
-    subject = PlanToApprove(
+    subject = guard.PlanToApprove(
         inventory=inventory,
         meaning=saved.basis.meaning,
         terms=approval_terms(session.inventory),
@@ -175,7 +158,7 @@ def refuse_unapproved(
         used={_approval_of(approval, inventory): run.id for run in runs for approval in run.approvals},
         begun={run.id: run.started.replace(microsecond=0) for run in runs},
     )
-    result = approved(needs, approvals.files, subject)
+    result = guard.approved(needs, approvals.files, subject)
     if result.lacking:
         raise _missing_approvals_error(saved, approvals, result)
     return tuple(map(_recorded, result.counted))
@@ -189,17 +172,17 @@ def _runs_approved_for(session: Session, meaning: str) -> tuple[Run, ...]:
         return history.approved_runs(meaning)
 
 
-def _approval_of(recorded: RecordedApproval, inventory: str) -> Approval:
+def _approval_of(recorded: RecordedApproval, inventory: str) -> guard.Approval:
     at = datetime.fromisoformat(recorded.at)
-    return Approval(inventory, recorded.meaning, recorded.plan, recorded.approver, recorded.roles, at)
+    return guard.Approval(inventory, recorded.meaning, recorded.plan, recorded.approver, recorded.roles, at)
 
 
-def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[ApprovalNeed]:
+def _of_started(needs: Sequence[guard.ApprovalNeed], without: Sequence[str]) -> list[guard.ApprovalNeed]:
     of_others = (replace(need, hosts=tuple(host for host in need.hosts if host not in without)) for need in needs)
     return [need for need in of_others if need.hosts]
 
 
-def _missing_approvals_error(saved: Saved, approvals: ApprovalFiles, result: Approved) -> PolicyError:
+def _missing_approvals_error(saved: Saved, approvals: ApprovalFiles, result: guard.Approved) -> PolicyError:
     """Explain missing and rejected approvals, and changes since another plan's."""
     missing = list(dict.fromkeys(need.words for need in result.lacking))
     sentences = [f"the plan still has to be approved: {_first_few(missing)}"]
@@ -247,7 +230,7 @@ def _first_few(items: Sequence[str]) -> str:
     return "; ".join(items[:_NAMED]) + more
 
 
-def _recorded(signed: VerifiedApproval) -> RecordedApproval:
+def _recorded(signed: guard.VerifiedApproval) -> RecordedApproval:
     approval = signed.approval
     return RecordedApproval.made_of(approval, key=signed.key.fingerprint, at=approval.at_text)
 
@@ -273,7 +256,7 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
     return warrant_bytes(inventory, basis, newest)
 
 
-def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalRequest) -> Approval:
+def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalRequest) -> guard.Approval:
     """Return the approval to sign.
 
     Raises:
@@ -293,7 +276,7 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
         raise PolicyError(
             message, hint="make a plan that policy accepts (provisioner plan), and approve that", object=host
         )
-    return Approval(
+    return guard.Approval(
         inventory=session.inventory.settings.id,
         meaning=plan.basis.meaning,
         plan=plan.basis.digest,
@@ -303,12 +286,12 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
     )
 
 
-def sign(approval: Approval, key: Path, environment: Mapping[str, str]) -> bytes:
+def sign(approval: guard.Approval, key: Path, environment: Mapping[str, str]) -> bytes:
     """Sign an approval with `ssh-keygen -Y sign`, or raise `UsageError`."""
-    return made_signature(approval_statement(approval), key, APPROVAL_NAMESPACE, environment)
+    return made_signature(guard.approval_statement(approval), key, guard.APPROVAL_NAMESPACE, environment)
 
 
-def record_approval(session: Session, approval: Approval, signature: bytes, folder: Path | None) -> ApprovalMade:
+def record_approval(session: Session, approval: guard.Approval, signature: bytes, folder: Path | None) -> ApprovalMade:
     """Check an approval's signature and write its file.
 
     Raises:
@@ -316,22 +299,23 @@ def record_approval(session: Session, approval: Approval, signature: bytes, fold
     """
     try:
         made = replace(approval, signature=unarmoured(signature))
-        key = key_that_signed(made)
-    except (SignatureFormError, ApprovalFormError) as error:
-        fault = str(error) if isinstance(error, ApprovalFormError) else f"has a signature that {error}"
-        hint = (
-            f"sign what --statement prints, with -n {APPROVAL_NAMESPACE}, for the same plan, person, roles and moment"
-        )
+        key = guard.key_that_signed(made)
+    except (SignatureFormError, guard.ApprovalFormError) as error:
+        fault = str(error) if isinstance(error, guard.ApprovalFormError) else f"has a signature that {error}"
+        namespace = guard.APPROVAL_NAMESPACE
+        hint = f"sign what --statement prints, with -n {namespace}, for the same plan, person, roles and moment"
         raise UsageError(f"the approval {fault}", hint=hint) from None
     _refuse_key(session, made, key)
     file = (folder or session.root / FOLDER) / made.file_name
-    _write_file(file, approval_text(made).encode())
+    _write_file(file, guard.approval_text(made).encode())
     return ApprovalMade(made, file, key)
 
 
-def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None:
+def _refuse_key(session: Session, approval: guard.Approval, key: SshPublicKey) -> None:
     """Raise `UsageError` if a key does not approve as this person today."""
-    entries = [entry for entry in _approver_entries(session, approval.approver) if key_blob(entry.key) == key.blob]
+    entries = [
+        entry for entry in _approver_entries(session, approval.approver) if guard.key_blob(entry.key) == key.blob
+    ]
     if not entries:
         message = f"{key.fingerprint} is no key of {approval.approver} in signers.yml"
         raise UsageError(message, hint="sign by the key that stands there")

@@ -22,14 +22,7 @@ from provisioner.base.text import VIETNAM, did_you_mean
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model.hosts import (
-    Allocations,
-    Carrier,
-    CentreAllocation,
-    NextCertificate,
-    ReaderTls,
-    RelayAllocation,
-)
+from provisioner.inventory.model import hosts as host_models
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, HubSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import with_host_keys
@@ -94,14 +87,16 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
     return tuple(sorted(listed, key=lambda certificate: certificate.relay))
 
 
-def _present_certificate(entry: RelayAllocation | CentreAllocation | None) -> x509.ReaderCertificate | None:
+def _present_certificate(
+    entry: host_models.RelayAllocation | host_models.CentreAllocation | None,
+) -> x509.ReaderCertificate | None:
     try:
         return x509.read_certificate(entry.certificates[0]) if entry and entry.certificates else None
     except ValueError:
         return None
 
 
-def _next_certificate_of(entry: RelayAllocation | None) -> x509.ReaderCertificate | None:
+def _next_certificate_of(entry: host_models.RelayAllocation | None) -> x509.ReaderCertificate | None:
     try:
         after = entry.next_certificate if entry else None
         return x509.read_certificate(after.certificates[0]) if after else None
@@ -270,9 +265,9 @@ class _CertificateHost:
 
     inventory: Inventory
     secrets: Secrets
-    carrier: Carrier | None
-    tls: ReaderTls
-    entry: RelayAllocation | CentreAllocation
+    carrier: host_models.Carrier | None
+    tls: host_models.ReaderTls
+    entry: host_models.RelayAllocation | host_models.CentreAllocation
     address: IPv4Address
     host: str
 
@@ -286,8 +281,8 @@ class _CertificateHost:
         return with_host_keys(self.carrier_secrets, self.inventory.allocations, {self.host} if self.carrier else set())
 
     @property
-    def following(self) -> NextCertificate | None:
-        return self.entry.next_certificate if isinstance(self.entry, RelayAllocation) else None
+    def following(self) -> host_models.NextCertificate | None:
+        return self.entry.next_certificate if isinstance(self.entry, host_models.RelayAllocation) else None
 
     @property
     def next_key(self) -> Secret | None:
@@ -376,14 +371,14 @@ def _recorded(session: Session, target: _CertificateHost, chain: tuple[str, ...]
 
 def _recorded_next(session: Session, target: _CertificateHost, chain: tuple[str, ...], moment: datetime) -> Path:
     since = moment.astimezone(VIETNAM).date()
-    return _written(session, target, {"next_certificate": NextCertificate(certificates=chain, since=since)})
+    return _written(session, target, {"next_certificate": host_models.NextCertificate(certificates=chain, since=since)})
 
 
 def _written(session: Session, target: _CertificateHost, changes: Mapping[str, object]) -> Path:
     return write_lock(session.root, _with_entry(target, changes))
 
 
-def _with_entry(target: _CertificateHost, changes: Mapping[str, object]) -> Allocations:
+def _with_entry(target: _CertificateHost, changes: Mapping[str, object]) -> host_models.Allocations:
     lock = target.inventory.allocations
     entry = target.entry.model_copy(update=dict(changes))
     kind = "relays" if target.carrier else "centres"

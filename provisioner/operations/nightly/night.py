@@ -37,14 +37,7 @@ from provisioner.operations.apply.verification import (
     record_verification,
     verify_with_memory,
 )
-from provisioner.operations.nightly.notices import (
-    Sending,
-    SendingRow,
-    night_report_of,
-    problem_of,
-    switchboard,
-    tell_all,
-)
+from provisioner.operations.nightly import notices as night_notices
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan.document import DriftDocument, plan_document, plan_ending
@@ -145,7 +138,7 @@ class NightRun:
     result: VerifyResult | None = field(default=None, repr=False)
     document: VerifyDocument | None = field(default=None, repr=False)
     planned: Planned | None = field(default=None, repr=False)
-    sendings: tuple[Sending, ...] = ()
+    sendings: tuple[night_notices.Sending, ...] = ()
     notes: list[str] = field(default_factory=list)
     steps: list[StepResult] = field(default_factory=list)
     finished: datetime | None = None
@@ -225,7 +218,7 @@ class NightDocument(Printed, name="nightly", title="A night"):
     drifted: tuple[Said, ...] | None
     """The hosts that differ from the inventory; null if they were not compared."""
     steps: tuple[StepRow, ...]
-    notices: tuple[SendingRow, ...]
+    notices: tuple[night_notices.SendingRow, ...]
     notes: tuple[str, ...]
     ending: tuple[str, ...]
     """The last lines, worst first."""
@@ -268,12 +261,12 @@ def _step_row(step: StepResult) -> StepRow:
     return StepRow.made_of(step, message=message, hint=hint, seconds=round(step.seconds, 2))
 
 
-def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:
+def notice_lines(sendings: Sequence[night_notices.Sending]) -> tuple[str, ...]:
     """Return a line a receiver on its notice."""
     return tuple(_notice_line(sending) for sending in sendings)
 
 
-def _notice_line(sending: Sending) -> str:
+def _notice_line(sending: night_notices.Sending) -> str:
     counts = ", ".join(f"{number} {change}" for change, number in sending.turns.items() if number)
     tail = f": {sending.message}" if sending.message else f" ({counts})" if counts else ""
     return f"{sending.receiver.id} ({sending.receiver.kind}, {sending.receiver.role}): {sending.outcome}{tail}"
@@ -331,7 +324,7 @@ class NightWatcher(Protocol):
     def compared(self, planned: Planned) -> None:
         """Hosts were compared with the inventory."""
 
-    def notified(self, sendings: Sequence[Sending]) -> None:
+    def notified(self, sendings: Sequence[night_notices.Sending]) -> None:
         """Receivers were notified, or not."""
 
 
@@ -442,12 +435,12 @@ def _write_reports(night: NightRun) -> StepOutcome:
 def _notify_receivers(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     if not night.options.tells or night.document is None:
         return _SKIPPED
-    board = switchboard(session)
+    board = night_notices.switchboard(session)
     night.notes += board.notes
-    night_report = night_report_of(session, night.document, night.run, night.drifted)
-    night.sendings = tell_all(board, night_report)
+    night_report = night_notices.night_report_of(session, night.document, night.run, night.drifted)
+    night.sendings = night_notices.tell_all(board, night_report)
     watcher.notified(night.sendings)
-    if problem := problem_of(night.sendings):
+    if problem := night_notices.problem_of(night.sendings):
         raise problem
     return StepOutcome() if night.sendings else _SKIPPED
 

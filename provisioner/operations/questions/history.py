@@ -25,18 +25,10 @@ from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.apply.run import state_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id
+from provisioner.record import heads as held_heads
 from provisioner.record.chain import ChainReport, HistoryFault
 from provisioner.record.entries import Cut, Operation, Recorded, Run, genesis
 from provisioner.record.event_log import Event, EventLog
-from provisioner.record.heads import (
-    UNKNOWN_RUN_HINT,
-    HeadFault,
-    WitnessedHead,
-    Witnesses,
-    noted,
-    remembered,
-    unknown_runs,
-)
 from provisioner.record.retention import RetentionClass, prune, retention_classes
 from provisioner.record.seal import Head, public_key, record_keys
 from provisioner.record.state_folder import StateFolder, state_folder_of, who
@@ -179,11 +171,11 @@ class _Holders:
         self.unanswered: dict[str, HostError] = {}
         self.confirmed: dict[str, str] = {}
         self.epochs: dict[str, int] = {}
-        own_head = remembered(folder)
-        notes = noted(session.root, folder.inventory)
+        own_head = held_heads.remembered(folder)
+        notes = held_heads.noted(session.root, folder.inventory)
         self.notes = len(notes)
-        self.held = [WitnessedHead(f"this machine ({folder.remembered})", own_head)] if own_head else []
-        self.held += [WitnessedHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
+        self.held = [held_heads.WitnessedHead(f"this machine ({folder.remembered})", own_head)] if own_head else []
+        self.held += [held_heads.WitnessedHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
 
     def ask_hosts(self) -> None:
         """Ask all hosts for the entries in manifest and receipts."""
@@ -252,11 +244,11 @@ def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
         chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
         entries, names = runs.entries() if runs else ({}, frozenset[str]())
         epochs = runs.epochs() if runs else {}
-    record = Witnesses(place.inventory, entries, place.keys, options.lost)
+    record = held_heads.Witnesses(place.inventory, entries, place.keys, options.lost)
     of_others = map(_fault_of, record.lacking(holders.held))
     of_runs = (
-        HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
-        for host, message in unknown_runs(holders.confirmed, names)
+        HistoryFault(0, message, host, holders.confirmed[host], held_heads.UNKNOWN_RUN_HINT)
+        for host, message in held_heads.unknown_runs(holders.confirmed, names)
     )
     return HistoryCheck(
         chain.length,
@@ -315,7 +307,7 @@ def _no_record(folder: StateFolder) -> UsageError:
     return UsageError("no run was ever recorded here", hint=hint)
 
 
-def _fault_of(fault: HeadFault) -> HistoryFault:
+def _fault_of(fault: held_heads.HeadFault) -> HistoryFault:
     head = fault.held.head
     return HistoryFault(head.number, fault.message, fault.held.host, head.run, fault.hint)
 
@@ -360,6 +352,6 @@ def prune_expired(session: Session, now: datetime) -> tuple[RetentionClass, ...]
     return prune(keyed_state_folder(session), run, at, cut_at(retention, at))
 
 
-def _witnessed_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[WitnessedHead]:
+def _witnessed_heads(host: str, where: str, entries: Iterable[wire.RecordHead]) -> Iterator[held_heads.WitnessedHead]:
     heads = (Head(entry["run"], entry["sequence"], entry["head"], entry["seal"]) for entry in entries)
-    return (WitnessedHead(f"{host} ({where})", head, host) for head in heads)
+    return (held_heads.WitnessedHead(f"{host} ({where})", head, host) for head in heads)

@@ -12,17 +12,8 @@ from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.pipeline.session import Session
 from provisioner.plan.guards.reachability import firewall_text, problem_of
 from provisioner.plan.offline import placeholders
+from provisioner.plan.reach import statements as reach
 from provisioner.plan.reach.roads import INTERNET
-from provisioner.plan.reach.statements import (
-    ALL,
-    MANAGEMENT,
-    Reachability,
-    ReachCell,
-    ReachQuery,
-    StatementResult,
-    judged,
-    statements_of,
-)
 
 _LONGEST = 80
 
@@ -34,13 +25,13 @@ class ReachProof:
     `problems` are broken statements with their position; frozen facilities (`held`) are left out.
     """
 
-    cells: tuple[ReachCell, ...]
-    results: tuple[StatementResult, ...]
+    cells: tuple[reach.ReachCell, ...]
+    results: tuple[reach.StatementResult, ...]
     problems: tuple[Problem, ...]
     held: tuple[FrozenFacility, ...]
 
     @property
-    def about_nothing(self) -> tuple[StatementResult, ...]:
+    def about_nothing(self) -> tuple[reach.StatementResult, ...]:
         """The inventory's own statements that match no object."""
         return tuple(j for j in self.results if not j.cells and j.statement.place is not None)
 
@@ -57,12 +48,13 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
     """
     part = session.readable
     inventory = part.inventory
-    wanted = ReachQuery(
-        _checked_places(inventory, sources) or ALL.sources, _checked_places(inventory, targets) or ALL.targets
+    wanted = reach.ReachQuery(
+        _checked_places(inventory, sources) or reach.ALL.sources,
+        _checked_places(inventory, targets) or reach.ALL.targets,
     )
     state = desired_state(inventory, placeholders(inventory), part.held, session.today)
-    reachability = Reachability(inventory, state.hosts, firewall_text(session.templates))
-    results = tuple(judged(statements_of(inventory), reachability))
+    reachability = reach.Reachability(inventory, state.hosts, firewall_text(session.templates))
+    results = tuple(reach.judged(reach.statements_of(inventory), reachability))
     return ReachProof(
         cells=tuple(reachability.cells(wanted)),
         results=results,
@@ -73,18 +65,20 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
 
 def _checked_places(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
     """Raise `UsageError` for an unknown place."""
-    kinds = (INTERNET, MANAGEMENT, "centres", "relays", "sites")
+    kinds = (INTERNET, reach.MANAGEMENT, "centres", "relays", "sites")
     places = {
         *kinds,
         *(f"site/{facility}" for facility in inventory.facilities),
         *(f"province/{facility.province}" for facility in inventory.facilities.values()),
         *(f"relay/{relay}" for relay in inventory.relays),
         *(f"centre/{centre}" for centre in inventory.centres),
-        *(f"{MANAGEMENT}/{owner}" for owner in (*inventory.carriers, *inventory.centres)),
+        *(f"{reach.MANAGEMENT}/{owner}" for owner in (*inventory.carriers, *inventory.centres)),
     }
     for name in names:
         if name not in places:
             ask = which_was_meant(nearest(name, places))
-            hint = f"{ask} places are {', '.join(kinds)}, site/…, province/…, relay/…, centre/… and {MANAGEMENT}/…"
+            hint = (
+                f"{ask} places are {', '.join(kinds)}, site/…, province/…, relay/…, centre/… and {reach.MANAGEMENT}/…"
+            )
             raise UsageError(f"there is no place {printable(name, _LONGEST)}", hint=hint.lstrip())
     return names

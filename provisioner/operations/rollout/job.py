@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, identity_content, path_settings, program_path
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, units_of
+from provisioner.hosts.answers import wire
 from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import owner_to_mark
@@ -22,23 +23,6 @@ from provisioner.plan.change import HOST, OWNER, Action, Change, Impact, Resourc
 from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
 from provisioner.plan.guards.policy import needs_program
 from provisioner.plan.plan import program_sums
-
-if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
-    from provisioner_host.wire import (
-        AbortRequest,
-        ApplyRequest,
-        ChangeRequest,
-        ConfirmRequest,
-        FileToPut,
-        GateRequest,
-        LockoutCheck,
-        LookRequest,
-        PathToRead,
-        ProgramToInstall,
-        RecordHead,
-        RollbackRequest,
-        StatusRequest,
-    )
 
 CONFIRM_S = 60.0
 TRANSACTION_TIMEOUT_S = 240.0
@@ -135,7 +119,7 @@ class RolloutOptions:
     pause_after: str = ""
     apart: bool = False
     who: str = ""
-    record: RecordHead | None = None
+    record: wire.RecordHead | None = None
 
 
 class LookOrder(NamedTuple):
@@ -194,7 +178,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     if job.unproved:
         # It stays on the host whatever the result; a proved host has it and does not get it again.
         contents["identity"] = identity_content(job.spec)
-    request: ApplyRequest = {
+    request: wire.ApplyRequest = {
         "operation": "apply",
         **_common_request(job, run_id, options, begins=True),
         "files": {file.path: _file(number, file) for number, file in enumerate(job.files)},
@@ -211,7 +195,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved, warrant=job.warrant)
 
 
-def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:
+def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> wire.RollbackRequest:
     return {
         "operation": "rollback",
         **_common_request(job, run_id, options, begins=True),
@@ -232,7 +216,7 @@ def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) 
         order_fields |= {"wait_s": order.wait_s, "early_s": order.early_s}
     if order.since is not None:
         order_fields |= {"since": order.since, "first": order.at_once}
-    request: LookRequest = {"operation": "look", **_common_request(job, run_id, options), "gate": order_fields}
+    request: wire.LookRequest = {"operation": "look", **_common_request(job, run_id, options), "gate": order_fields}
     return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
 
 
@@ -243,7 +227,7 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool =
     """
     observed, contents = observe_request(job.spec, job.files)
     files = [file.path for file in job.files]
-    request: ConfirmRequest = {
+    request: wire.ConfirmRequest = {
         "operation": "confirm",
         **_common_request(job, run_id, options),
         "files": files,
@@ -254,13 +238,13 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool =
 
 def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
     """Return the call that rolls the host back at once."""
-    request: AbortRequest = {"operation": "abort", **_common_request(job, run_id, options), "cause": cause}
+    request: wire.AbortRequest = {"operation": "abort", **_common_request(job, run_id, options), "cause": cause}
     return HostCall(job.spec, request, unproved=job.unproved)
 
 
 def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """Return the call that asks for the run's outcome."""
-    request: StatusRequest = {"operation": "status", **_common_request(job, run_id, options)}
+    request: wire.StatusRequest = {"operation": "status", **_common_request(job, run_id, options)}
     return HostCall(job.spec, request, unproved=job.unproved)
 
 
@@ -316,7 +300,7 @@ def _digest(job: Job, secret: str) -> str:
     return keyed_digest(job.spec.digest_key, secret.encode())
 
 
-def _lockout(job: Job, options: RolloutOptions) -> LockoutCheck:
+def _lockout(job: Job, options: RolloutOptions) -> wire.LockoutCheck:
     firewall = job.spec.firewall
     return {
         "check": options.lockout_check,
@@ -329,7 +313,7 @@ def _existing(touched: Touched) -> list[MediaPath]:
     return [path for path in touched.read if path.name not in touched.new]
 
 
-def _look(job: Job, read: Iterable[MediaPath], absent: Iterable[MediaPath], deadline_s: float) -> GateRequest:
+def _look(job: Job, read: Iterable[MediaPath], absent: Iterable[MediaPath], deadline_s: float) -> wire.GateRequest:
     return {
         "address": str(job.spec.tunnel.address),
         "paths": [_path(path) for path in read],
@@ -341,7 +325,7 @@ def _look(job: Job, read: Iterable[MediaPath], absent: Iterable[MediaPath], dead
     }
 
 
-def _path(path: MediaPath) -> PathToRead:
+def _path(path: MediaPath) -> wire.PathToRead:
     source = path.source
     return {
         "name": path.name,
@@ -351,21 +335,21 @@ def _path(path: MediaPath) -> PathToRead:
     }
 
 
-def _file(number: int, file: RenderedFile) -> FileToPut:
+def _file(number: int, file: RenderedFile) -> wire.FileToPut:
     return {"content": str(number), "mode": file.mode, "owner": file.owner, "group": file.group}
 
 
-def _common_request(job: Job, run_id: str, options: RolloutOptions, *, begins: bool = False) -> ChangeRequest:
+def _common_request(job: Job, run_id: str, options: RolloutOptions, *, begins: bool = False) -> wire.ChangeRequest:
     spec = job.spec
     relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
-    program: ProgramToInstall | None = None
+    program: wire.ProgramToInstall | None = None
     if spec.media is not None:
         program = {
             "path": program_path(spec.media.artefact),
             "artefact": job.artefact is not None,
             "sha256": job.artefact_sha256,
         }
-    request: ChangeRequest = {
+    request: wire.ChangeRequest = {
         "run": run_id,
         "who": options.who,
         "confirm_s": options.confirm_s,
