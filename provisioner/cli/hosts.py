@@ -65,7 +65,7 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     session = session_of(invocation)
     invocation.refuse_tracked_links(*keys)
     before = preparation.see_prepare(session, host, login=login, keys=preparation.named_keys(keys))
-    tell_before(invocation, prepare_lines(before), asks=not yes or bool(before.plan.by_hand), dry_run=dry_run)
+    tell_before(invocation, _state_lines(before), asks=not yes or bool(before.plan.by_hand), dry_run=dry_run)
     does = not (before.plan.deeds.are_none or dry_run)
     if does:
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)
@@ -75,14 +75,9 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
         more = {"by_hand": after.plan.by_hand, "notes": after.plan.notes, "changed": changed, "ready": ready}
         print_document(preparation.PreparedDocument.made_of(before, dry_run=dry_run, **more).plain)
     else:
-        for line in prepare_ending(after, dry_run=dry_run, done=does):
+        for line in _prepare_ending(after, dry_run=dry_run, done=does):
             click.echo(printable(line))
     return HostError.exit_code if after.plan.by_hand else 0
-
-
-def prepare_lines(prepared: preparation.Prepared) -> tuple[str, ...]:
-    """Return the host's present and desired state, worst first."""
-    return tuple(_state_lines(prepared))
 
 
 def _state_lines(prepared: preparation.Prepared) -> Iterator[str]:
@@ -99,8 +94,7 @@ def _state_lines(prepared: preparation.Prepared) -> Iterator[str]:
         yield f"  note: {note}"
 
 
-def prepare_ending(after: preparation.Prepared, *, dry_run: bool, done: bool) -> tuple[str, ...]:
-    """Return the last lines: the result and the next step."""
+def _prepare_ending(after: preparation.Prepared, *, dry_run: bool, done: bool) -> tuple[str, ...]:
     host, plan = after.host, after.plan
     same = f"provisioner hosts prepare {host}{after.login_option}"
     if plan.by_hand:
@@ -383,7 +377,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     removal = ownership.see_decommission(session, host, allow=trusted)
     naming = packages_naming(session, host) if host in removal.called.inventory.relays else ()
     if not invocation.json:
-        for line in (*decommission_lines(removal), *_naming_lines(host, naming)):
+        for line in (*_decommission_lines(removal), *_naming_lines(host, naming)):
             click.echo(printable(line), err=not dry_run)
     notes: tuple[str, ...] = ()
     is_done = not (removal.is_bare or dry_run)
@@ -401,7 +395,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
         of_sites = {"named_by": named_by, "not_recorded": unknown}
         print_document(RemovedDocument.made_of(removal, files=files, **more, **of_sites).plain)
     else:
-        for line in decommission_ending(removal, notes, dry_run=dry_run):
+        for line in _decommission_ending(removal, notes, dry_run=dry_run):
             click.echo(printable(line))
     return 0
 
@@ -437,8 +431,7 @@ class RemovedDocument(Printed, name="hosts-decommission", title="A host taken ou
     """Sites of its carrier without a record of their package."""
 
 
-def decommission_lines(removal: ownership.Decommission) -> tuple[str, ...]:
-    """Return what is removed and what stays, before the question."""
+def _decommission_lines(removal: ownership.Decommission) -> tuple[str, ...]:
     if removal.is_bare:
         return ()
     lines = [f"{removal.host} is used by nothing any more; {removal.called.place}; taken off it:"]
@@ -463,8 +456,7 @@ def decommission_lines(removal: ownership.Decommission) -> tuple[str, ...]:
     return (*lines, "packages, the SSH user and what he may do by sudo stay")
 
 
-def decommission_ending(removal: ownership.Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
-    """Return the last lines: the result and the next step."""
+def _decommission_ending(removal: ownership.Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
     remaining = f"next: take its block out of {removal.file}, then provisioner allocate, validate and apply"
     if removal.is_bare:
         return (f"{removal.host} says that nothing is on it: there is nothing to take off", remaining)

@@ -60,8 +60,7 @@ _SHOWN: Final = 8
 _CENTRES_S: Final = 1.0
 
 
-def next_step_lines(progress: relay_key.OwnKeyProgress, step: str, say: Translator = ENGLISH) -> Iterator[str]:
-    """Yield the progress and the next step."""
+def _next_step_lines(progress: relay_key.OwnKeyProgress, step: str, say: Translator = ENGLISH) -> Iterator[str]:
     yield from own_key_lines(progress, say)
     yield "  " + say(_ASKED[step], relay=progress.relay)
 
@@ -91,8 +90,7 @@ def own_key_lines(progress: relay_key.OwnKeyProgress, say: Translator = ENGLISH)
         yield "  " + say("not seen with it: {names}", names=some_of(sorted(progress.waiting), say))
 
 
-def own_key_ending(outcome: relay_key.OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
-    """Yield the last lines, worst first: failures, waits, results."""
+def _own_key_ending(outcome: relay_key.OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     progress = outcome.progress
     failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
     if failed:
@@ -251,7 +249,7 @@ class StepTerminal:
 class _OwnKeyTerminal(StepTerminal):
     def asks(self, progress: relay_key.OwnKeyProgress, question: str) -> None:
         """Show the progress and the next step; ask."""
-        self._say(next_step_lines(progress, question, self._invocation.say))
+        self._say(_next_step_lines(progress, question, self._invocation.say))
         if not self._dry_run:
             self._ask_for_decision("Go on?", "whether to go on")
 
@@ -271,7 +269,7 @@ def _show_own_key(invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, d
         done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}
         print_document(OwnKeyDocument.made_of(outcome.progress, **more, **done).plain)
     else:
-        for line in own_key_ending(outcome, invocation.say, dry_run=dry_run):
+        for line in _own_key_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     codes = [exit_code(applied.results) for applied in outcome.runs]
     codes += [1] if outcome.is_unfinished else []
@@ -308,8 +306,7 @@ def progress_lines(progress: KeyChangeProgress, say: Translator = ENGLISH) -> It
         yield "  " + say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
 
 
-def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
-    """Yield the last lines, worst first: failures, waits, results."""
+def _rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     progress = outcome.progress
     for name, why in outcome.left_out.items():
         yield say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
@@ -533,7 +530,7 @@ def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool)
         }
         print_document(RotationDocument.made_of(outcome, dry_run=dry_run, sites=sites).plain)
     else:
-        for line in rotation_ending(outcome, invocation.say, dry_run=dry_run):
+        for line in _rotation_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     codes = [exit_code(applied.results) for applied in outcome.runs]
     codes += [1] if outcome.left_out else []

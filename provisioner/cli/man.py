@@ -92,8 +92,7 @@ def _option(text: str) -> str:
     return f"{bold(name)} {italic(value)}".replace("|", "|\\:") if value else bold(name)
 
 
-def synopsis(command: str, pieces: Iterable[str]) -> list[str]:
-    """Return a command's synopsis."""
+def _synopsis(command: str, pieces: Iterable[str]) -> list[str]:
     return [".PP", " ".join([bold(command), *_pieces(pieces)])]
 
 
@@ -168,7 +167,7 @@ def _page_text(lines: Iterator[str], name: str, version: str) -> str:
 
 def _front_page(program: click.Group, ctx: click.Context, names: list[str]) -> Iterator[str]:
     yield from _name("provisioner", program)
-    yield from [section("SYNOPSIS"), *synopsis("provisioner", program.collect_usage_pieces(ctx))]
+    yield from [section("SYNOPSIS"), *_synopsis("provisioner", program.collect_usage_pieces(ctx))]
     yield from [section("DESCRIPTION"), *_description(program)]
     options = "All options except --version may stand before or after the command. Each command has its own page."
     yield from paragraph(options)
@@ -196,7 +195,7 @@ def _command_page(command: click.Command, ctx: click.Context) -> Iterator[str]:
     below = _subcommands(command, ctx)
     itself = [(command, ctx)] if not below or getattr(command, "invoke_without_command", False) else []
     for subcommand, sub_ctx in [*itself, *below]:
-        yield from synopsis(sub_ctx.command_path, subcommand.collect_usage_pieces(sub_ctx))
+        yield from _synopsis(sub_ctx.command_path, subcommand.collect_usage_pieces(sub_ctx))
     yield from [section("DESCRIPTION"), *_description(command)]
     if below:
         yield section("COMMANDS")

@@ -71,8 +71,7 @@ def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> Non
         click.echo(line)
 
 
-def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
-    """Yield a line a path: its first relay and its backups."""
+def _reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
     rows = [
         (reading.path, _base(reading, 0), ", ".join(_base(reading, at) for at in range(1, len(reading.read_at))))
         for reading in readings
@@ -84,8 +83,7 @@ def _base(reading: ReadPath, at: int) -> str:
     return reading.read_at[at].url.removesuffix(f"/{reading.path}")
 
 
-def reading_ending(readings: Sequence[ReadPath], user: str) -> str:
-    """Return the last line."""
+def _reading_ending(readings: Sequence[ReadPath], user: str) -> str:
     twice = sum(len(reading.read_at) > 1 for reading in readings)
     return f"{counted(len(readings), 'path')}, {twice} of them at a second relay; log in as {user}"
 
@@ -134,8 +132,8 @@ def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str,
         summary = ReadingCounts(paths=len(listing.readings), at_two_relays=twice)
         print_document(ReadersDocument.made_of(listing, summary=summary).plain)
         return code_with_frozen(0, listing.held)
-    for line in reading_lines(listing.readings):
+    for line in _reading_lines(listing.readings):
         click.echo(line)
     print_frozen(listing.held, color=invocation.color, consequence="nothing is said of them")
-    click.echo(reading_ending(listing.readings, listing.user))
+    click.echo(_reading_ending(listing.readings, listing.user))
     return code_with_frozen(0, listing.held)

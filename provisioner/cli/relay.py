@@ -74,7 +74,7 @@ def replace(
         _refuse_filled(invocation, packages)
     replacement = see_replacement(session, relay, allow=allowed, is_recovery_lost=recovery_lost)
     if not invocation.json:
-        for line in replacement_lines(replacement, invocation.say):
+        for line in _replacement_lines(replacement, invocation.say):
             click.echo(printable(line), err=not dry_run)
     done: Replaced | None = None
     if not (replacement.is_alive or dry_run):
@@ -170,8 +170,7 @@ def _package_lines(replacement: Replacement, wrote: dict[str, str], say: Transla
         yield say("packages: {command}", command=f"provisioner site-package {' '.join(replacement.sites)} --out DIR")
 
 
-def replacement_lines(replacement: Replacement, say: Translator = ENGLISH) -> Iterator[str]:
-    """Yield a replacement's effects, worst first, before the question."""
+def _replacement_lines(replacement: Replacement, say: Translator = ENGLISH) -> Iterator[str]:
     if replacement.is_alive:
         return
     sites, paths = say.counted(len(replacement.sites), "site"), say.counted(len(replacement.paths), "path")
@@ -230,7 +229,7 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
     session, allowed = session_of(invocation), parse_allowances(allows)
     restoration = see_restoration(session, relay, allow=allowed)
     if not invocation.json:
-        for line in restoration_lines(restoration, invocation.say):
+        for line in _restoration_lines(restoration, invocation.say):
             click.echo(printable(line), err=not dry_run)
     if restoration.is_alive or dry_run:
         return _show_restored(invocation, restoration, None, dry_run=dry_run)
@@ -249,7 +248,7 @@ def _show_restored(invocation: Invocation, restoration: Restoration, done: Resto
     if invocation.json:
         print_document(RestoreDocument.made_of(restoration, done=done, dry_run=dry_run).plain)
         return 0
-    for line in restoration_ending(restoration, done, invocation.say, dry_run=dry_run):
+    for line in _restoration_ending(restoration, done, invocation.say, dry_run=dry_run):
         click.echo(printable(line))
     return 0
 
@@ -270,8 +269,7 @@ class RestoreDocument(Printed, name="relay-restore", title="A relay restored"):
     written: Path | None = of("done", "written", or_none=True)
 
 
-def restoration_lines(restoration: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:
-    """Return a restoration's effects, worst first, before the question."""
+def _restoration_lines(restoration: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:
     if restoration.is_alive:
         return ()
     sites, paths = say.counted(len(restoration.sites), "site"), say.counted(len(restoration.paths), "path")
@@ -303,10 +301,9 @@ def _reconnection_text(restoration: Restoration, say: Translator) -> str:
     return say("by the address that gateways send to, if that is the former one: no centre could say")
 
 
-def restoration_ending(
+def _restoration_ending(
     restoration: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool
 ) -> tuple[str, ...]:
-    """Return the last lines: the result and the next step."""
     relay = restoration.relay
     if restoration.is_alive:
         line = marked("{relay} is alive and has its key: a restore is not needed; see provisioner plan")

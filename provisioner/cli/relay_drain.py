@@ -42,8 +42,7 @@ _WAIT_S: Final = 5.0
 _NOT_UP: Final = 1
 
 
-def start_lines(look: draining.DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
-    """Yield a drain's effects and cuts, before the question."""
+def _start_lines(look: draining.DrainLook, edits: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
     relay, to = look.request.relay, look.request.to
     sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
     yield say("{relay} is emptied onto {to}: it carries {sites}, {paths}", relay=relay, to=to, sites=sites, paths=paths)
@@ -94,8 +93,7 @@ def letting_go_lines(
         yield "  " + say("no reader has them at {relay} now", relay=relay)
 
 
-def proof_lines(proofs: Mapping[str, draining.SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
-    """Yield each site's verification over both relays."""
+def _proof_lines(proofs: Mapping[str, draining.SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
     for facility, proof in sorted(proofs.items()):
         values = {"facility": facility, "to": to}
         if proof.is_given and proof.not_up:
@@ -111,8 +109,7 @@ def proof_lines(proofs: Mapping[str, draining.SiteProof], to: str, say: Translat
             yield say("{facility}: {paths} worse over {to}: {worse}", paths=paths, worse=some_of(worse, say), **values)
 
 
-def drain_ending(outcome: draining.DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
-    """Yield the last lines, worst first, each with the next step."""
+def _drain_ending(outcome: draining.DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     look, edits = outcome.look, outcome.begun
     relay, to = look.request.relay, look.request.to
     again = f"provisioner relay drain {relay} --to {to}"
@@ -221,8 +218,7 @@ class DrainDocument(Printed, name="relay-drain", title="A drain of a relay"):
     runs: tuple[str, ...]
 
 
-def drain_document(outcome: draining.DrainOutcome, *, dry_run: bool) -> DrainDocument:
-    """Return a call's document."""
+def _drain_document(outcome: draining.DrainOutcome, *, dry_run: bool) -> DrainDocument:
     look, edits = outcome.look, outcome.begun
     return DrainDocument.made_of(
         outcome,
@@ -287,9 +283,9 @@ def drain(
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     if invocation.json:
-        print_document(drain_document(outcome, dry_run=dry_run).plain)
+        print_document(_drain_document(outcome, dry_run=dry_run).plain)
     else:
-        for line in drain_ending(outcome, invocation.say, dry_run=dry_run):
+        for line in _drain_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     return _exit_code_of(outcome)
 
@@ -306,7 +302,7 @@ class _Terminal(StepTerminal):
 
     def begins(self, look: draining.DrainLook, begun: DrainEdits) -> None:
         """Show progress and planned edits; ask."""
-        self._say(start_lines(look, begun, self._invocation.say))
+        self._say(_start_lines(look, begun, self._invocation.say))
         self._say(line for edit in begun.edits for line in diff_lines(edit))
         if begun.edits and not self._dry_run:
             self._ask_for_decision("Write these files?", "whether to write these files")
@@ -331,7 +327,7 @@ class _Terminal(StepTerminal):
 
     def proved(self, proofs: Mapping[str, draining.SiteProof]) -> None:
         """Show the proofs."""
-        self._say(proof_lines(proofs, self._request.to, self._invocation.say))
+        self._say(_proof_lines(proofs, self._request.to, self._invocation.say))
 
     def lets_go(self, look: draining.DrainLook, waves: Sequence[Sequence[str]]) -> None:
         """Show the readers to be cut; ask."""
@@ -389,7 +385,7 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     else:
         for line in (
             *(line for edit in undone.edits for line in diff_lines(edit)),
-            *keep_ending(undone, invocation.say, dry_run=dry_run),
+            *_keep_ending(undone, invocation.say, dry_run=dry_run),
         ):
             click.echo(printable(line))
     return InventoryError.exit_code if undone.stays else 0
@@ -407,8 +403,7 @@ class KeepDocument(Printed, name="relay-keep", title="A cancelled drain"):
     commit: Known
 
 
-def keep_ending(undone: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
-    """Return the last lines, worst first, with the next step."""
+def _keep_ending(undone: DrainUndone, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
     values = {"relay": undone.relay, "to": undone.to}
     if not undone.to:
         return (say("{relay} is not being emptied: it has no drain to cancel", relay=undone.relay),)

@@ -170,8 +170,7 @@ class QuarantinedPath:
     login: str
 
 
-def no_rules() -> wire.FirewallAnswer:
-    """Return the answer of a host without our table."""
+def _no_rules() -> wire.FirewallAnswer:
     return {"present": False, "differences": []}
 
 
@@ -218,7 +217,7 @@ class HostFacts:
     installed: frozenset[str] = frozenset()
     units: Mapping[str, wire.UnitAnswer] = field(default_factory=dict)
     tunnel: wire.TunnelAnswer | None = None
-    firewall: wire.FirewallAnswer = field(default_factory=no_rules)
+    firewall: wire.FirewallAnswer = field(default_factory=_no_rules)
     armed: wire.Armed | None = None
     relay: wire.RelayAnswer | None = None
     runtime: wire.RuntimeAnswer | None = None

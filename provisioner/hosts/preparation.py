@@ -394,8 +394,7 @@ def _words(names: HostNames) -> frozenset[str]:
     return frozenset({f"{names.host_program} prove", f"{names.host_program} call"})
 
 
-def may_program(allowed: Collection[str], names: HostNames = ALONE) -> bool:
-    """Return whether a user's sudo rules allow our program."""
+def _may_program(allowed: Collection[str], names: HostNames = ALONE) -> bool:
     listed = [rule[1].split(",") for rule in map(_RULE.fullmatch, allowed) if rule is not None]
     return {command.strip() for commands in listed for command in commands} >= _words(names)
 
@@ -404,7 +403,7 @@ def _rule(facts: BareHostFacts, wanted: Wanted) -> str:
     """Return the new file of sudo rules; empty for no change."""
     host, names = facts.host, wanted.names
     everything, program = rule_for_all(wanted.user), rule_for_program(wanted.user, names)
-    may_call = may_program(host.allowed, names)
+    may_call = _may_program(host.allowed, names)
     if host.has_identity and facts.proves:
         is_ours = host.rule.strip() not in {"", program}
         return program if is_ours or not (may_all(host.allowed) or may_call) else ""
@@ -453,7 +452,7 @@ def _rule_step(host: BareHost, wanted: Wanted, rule: str) -> Step:
     user, names = wanted.user, wanted.names
     if may_all(host.allowed):
         now = f"{user} may do anything"
-    elif may_program(host.allowed, names):
+    elif _may_program(host.allowed, names):
         now = f"{user} may call provisioner's program, and nothing else of ours"
     else:
         now = f"{user} may not do what is needed"

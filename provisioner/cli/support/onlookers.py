@@ -194,7 +194,9 @@ class Progress:
         names = ", ".join(list(hosts)[:_MOST_NAMED]) + (
             f" + {len(hosts) - _MOST_NAMED}" if len(hosts) > _MOST_NAMED else ""
         )
-        self._log_and_print(lambda say: say("{what}: asked {hosts}", what=operation_words(operation, say), hosts=names))
+        self._log_and_print(
+            lambda say: say("{what}: asked {hosts}", what=_operation_words(operation, say), hosts=names)
+        )
         self._draw_or_start_ticker()
 
     def answered(self, operation: str, host: str, outcome: str) -> None:
@@ -205,7 +207,7 @@ class Progress:
             self._log_and_print(
                 lambda say: say(
                     "{what}: {host} {outcome} after {seconds} s",
-                    what=operation_words(operation, say),
+                    what=_operation_words(operation, say),
                     host=host,
                     outcome=outcome or "no answer",
                     seconds=f"{now - ended.since:.1f}",
@@ -360,7 +362,7 @@ def line_of(work: Underway, say: Translator, now: float) -> str:
 def _what(work: Underway, say: Translator) -> str:
     if work.wave is not None:
         return say("wave {name}", name=printable(work.wave_name))
-    return operation_words(next(iter(work.calls)), say)
+    return _operation_words(next(iter(work.calls)), say)
 
 
 def stage_words(work: StageWork, say: Translator, now: float) -> str:
@@ -390,8 +392,7 @@ def _time(seconds: float, say: Translator) -> str:
     return say("{minutes} min", minutes=round(seconds / _MINUTE))
 
 
-def operation_words(operation: str, say: Translator) -> str:
-    """Return an operation's name for people."""
+def _operation_words(operation: str, say: Translator) -> str:
     return _OPERATIONS.get(operation, _other)(say)
 
 

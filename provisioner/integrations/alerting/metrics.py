@@ -97,7 +97,7 @@ def night_sheet(
     for extent, ended in sorted(nights.items()):
         sheet.put(metric_catalogue.NIGHT_AT, ended.timestamp(), extent=extent)
     _put_counts(sheet, rows)
-    put_incidents(sheet, latest.incidents, rows)
+    _put_incidents(sheet, latest.incidents, rows)
     for host, answered in sorted(latest.answered.items()):
         sheet.put(metric_catalogue.HOST_ANSWERED, float(answered), host=host)
     for host, changes in sorted(latest.drift.items()):
@@ -138,8 +138,7 @@ def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
 # --- incidents ------------------------------------------------------------------------------------
 
 
-def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[SaidPath]) -> None:
-    """Put each incident's number of paths, and count those left out."""
+def _put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[SaidPath]) -> None:
     sizes: Counter[Labels] = Counter()
     for labels, size in incident_series(incidents, rows):
         sizes[labels] += size

@@ -218,7 +218,7 @@ class GitHub(IssuesDialect):
 
     def labels_in(self, answer: object) -> Mapping[str, str]:
         """Return an answer's labels by name."""
-        return {name: name for name in names_in(answer)}
+        return {name: name for name in _names_in(answer)}
 
     def make_label(self, name: str, colour: str) -> Call:
         """Make a label."""
@@ -311,8 +311,7 @@ def comments_in(answer: object) -> list[PostedComment]:
     ]
 
 
-def names_in(answer: object) -> list[str]:
-    """Return the names of a list of labels."""
+def _names_in(answer: object) -> list[str]:
     if not isinstance(answer, list):
         return []
     return [item["name"] for item in answer if isinstance(item, dict) and isinstance(item.get("name"), str)]

@@ -110,8 +110,7 @@ def post(
     ).status
 
 
-def body_of(document: object) -> bytes:
-    """Return a document's compact JSON."""
+def _body_of(document: object) -> bytes:
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -141,7 +140,7 @@ def _deliver_to_webhook(outgoing: Outgoing, patience: http.HttpLimits) -> Delive
     key, url = outgoing.secrets.key, outgoing.receiver.url
     if key is None or url is None:
         raise _incomplete()
-    body = body_of(outgoing.document)
+    body = _body_of(outgoing.document)
     headers = signed_headers(body, key, outgoing.at, outgoing.delivery)
 
     def attempt(seconds: float) -> int:
@@ -154,7 +153,7 @@ def _deliver_to_alertmanager(outgoing: Outgoing, patience: http.HttpLimits) -> D
     url = outgoing.receiver.url
     if url is None:
         raise _incomplete()
-    body, login = body_of(list(outgoing.alerts)), server_login(outgoing.secrets)
+    body, login = _body_of(list(outgoing.alerts)), server_login(outgoing.secrets)
 
     def attempt(seconds: float) -> int:
         address = url.rstrip("/") + _ALERTS_PATH

@@ -98,7 +98,7 @@ class MailServer:
 def letter_of(news: NightNews, language: Language) -> Letter:
     """Return news as a letter, worst first."""
     say = translator(language)
-    title = say("Night of {day}", day=written_day(news.day, say))
+    title = say("Night of {day}", day=_written_day(news.day, say))
     subject = f"[provisioner {news.inventory}] {title}: {_news_summary(news, say)}"
     parts = [_Part(title, tuple((line, ()) for line in _news_head_lines(news, say)))]
     parts += [part for change in NewsChange if (part := _items_part(news, change, say)).lines]
@@ -135,9 +135,9 @@ def _item_line(item: NewsItem, news: NightNews, say: Translator) -> str:
     subject = f"{say.word(item.layer)} {item.object}".lstrip()
     if item.turn is NewsChange.BACK:
         number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
-        before = say("before: {cause}", cause=cause_words(item.cause, say))
+        before = say("before: {cause}", cause=_cause_words(item.cause, say))
         return printable(f"{subject}: {number}{say('up again')} ({before})")
-    since = say("since {day}, night {number}", day=written_day(item.first, say), number=item.nights(news.day))
+    since = say("since {day}, night {number}", day=_written_day(item.first, say), number=item.nights(news.day))
     sentence = f"{subject}: {state_sentence(item, say)}"
     return printable(f"{sentence} ({since})" if item.first < news.day else sentence)
 
@@ -225,8 +225,7 @@ def trial_sentence(say: Translator) -> str:
     return say("This is a test message. There is no problem, and you need not act.")
 
 
-def written_day(day: date, say: Translator) -> str:
-    """Format a day."""
+def _written_day(day: date, say: Translator) -> str:
     return f"{day:%d/%m/%Y}" if say.language is Language.VI else day.isoformat()
 
 
@@ -241,15 +240,14 @@ def state_sentence(item: NewsItem, say: Translator) -> str:
     """Format an item's cause, number of paths and verdict."""
     number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
     verdict = f"{number}{say.word(item.verdict)}"
-    return f"{cause_words(item.cause, say)}: {verdict}" if item.cause else verdict
+    return f"{_cause_words(item.cause, say)}: {verdict}" if item.cause else verdict
 
 
 def _counted_paths(number: int, say: Translator) -> str:
     return say.counted(number, "path")
 
 
-def cause_words(cause: Cause, say: Translator) -> str:
-    """Translate a cause, also the unknown one."""
+def _cause_words(cause: Cause, say: Translator) -> str:
     return say("cause unknown") if cause is Cause.UNKNOWN else say.word(cause)
 
 

@@ -113,7 +113,7 @@ def correct_drift(session: Session, planned: Planned, hosts: Collection[str], st
     """Return some hosts to a commit's desired state; errors as `apply_commit`."""
     some = plan_of_some(session, planned, hosts, allow={})
     return _applied_and_ended(
-        session, some, saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop)
+        session, some, _saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop)
     )
 
 
@@ -348,7 +348,7 @@ def look_at_hosts(session: Session, inventory: str) -> PlannedLook:
         return PlannedLook(HostsLook(invalid=_first_message(session, error)))
     except (SecretsError, HostError) as error:
         return PlannedLook(HostsLook(closed=error.message), session)
-    return look_with_objections(session, planned, saved_of(session, planned))
+    return look_with_objections(session, planned, _saved_of(session, planned))
 
 
 def _first_message(session: Session, error: ProvisionerError) -> str:
@@ -396,8 +396,7 @@ def _drift_by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
     }
 
 
-def saved_of(session: Session, planned: Planned) -> Saved:
-    """Return a plan as `plan --out` saves it."""
+def _saved_of(session: Session, planned: Planned) -> Saved:
     return read_saved(planned.text(session.seal_key, maker_here(session)), _ORIGIN, session.seal_key)
 
 

@@ -122,8 +122,7 @@ def _bytes_of(entry: os.DirEntry[str]) -> bytes:
     return read_regular(entry.path, most=guard.MAX_APPROVAL_BYTES)
 
 
-def stored_plan_name(meaning: str) -> str:
-    """Return the file name of a plan kept beside its approvals."""
+def _stored_plan_name(meaning: str) -> str:
     return f"{guard.file_stem(meaning)}{_PLAN_ENDING}"
 
 
@@ -204,7 +203,7 @@ def _moved_since(approvals: ApprovalFiles, meaning: str, saved: Saved) -> str:
     if approvals.folder is None:
         return ""
     try:
-        path = approvals.folder / stored_plan_name(meaning)
+        path = approvals.folder / _stored_plan_name(meaning)
         if path.is_symlink():
             return ""
         before = written_plan(read_regular(path, most=MAX_PLAN_BYTES), path.name)
@@ -343,7 +342,7 @@ def _approver_entries(session: Session, person: str) -> list[Approver]:
 
 def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | None) -> Path:
     """Keep a plan, to explain later changes, or raise `UsageError`."""
-    file = (folder or session.root / FOLDER) / stored_plan_name(plan.basis.meaning)
+    file = (folder or session.root / FOLDER) / _stored_plan_name(plan.basis.meaning)
     _write_file(file, data)
     return file
 

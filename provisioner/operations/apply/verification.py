@@ -145,8 +145,7 @@ def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
     return outcome in {HostOutcome.APPLIED, HostOutcome.UNREACHABLE, HostOutcome.ROLLBACK_FAILED}
 
 
-def proof_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
-    """Return holdings of relays that a verification compared."""
+def _proof_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
     reports = {report.host: report for report in result.hosts if report.drift is not None}
     relays = ((spec, reports[spec.id]) for spec in state.hosts.values() if spec.relay and spec.id in reports)
     return tuple(
@@ -154,8 +153,7 @@ def proof_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult
     )
 
 
-def proof_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
-    """Return checks of facilities' pulled paths in a verification."""
+def _proof_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
     verdicts = {(verdict.relay, verdict.path): verdict for verdict in result.paths}
     return tuple(
         check
@@ -316,8 +314,8 @@ def record_verification(
         finished=result.finished_at,
         outcome=_OUTCOMES[exit_code(result)],
         document=verify_in_parts(result),
-        holdings=proof_of_hosts(session.state, contents, result),
-        checks=proof_of_facilities(session.state, contents, result),
+        holdings=_proof_of_hosts(session.state, contents, result),
+        checks=_proof_of_facilities(session.state, contents, result),
         swept=swept_paths(result, whole=not narrowed),
     )
     folder = journal.keyed_state_folder(session)

@@ -149,8 +149,7 @@ def _refuse_unready(planned: Planned, request: DrainRequest) -> None:
         raise PolicyError(f"{request.to} was never applied", hint=hint, object=request.to)
 
 
-def refuse_cutting(planned: Planned, relay: str, allowed: Collection[str]) -> None:
-    """Raise `PolicyError` if readers of facilities beside `allowed` are cut."""
+def _refuse_cutting(planned: Planned, relay: str, allowed: Collection[str]) -> None:
     cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and c.facility not in allowed]
     if cutting:
         names = sorted({f"{c.resource.value} {c.name}" for c in cutting})
@@ -258,7 +257,7 @@ def plan_of_relay(session: Session, relay: str, may_cut: Collection[str], allow:
     """
     planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
     planned.refuse_host(relay)
-    refuse_cutting(planned, relay, may_cut)
+    _refuse_cutting(planned, relay, may_cut)
     return planned
 
 

@@ -279,8 +279,7 @@ class NewInventory:
     commit: str
 
 
-def first_files(beginning: Beginning) -> dict[str, str]:
-    """Return the inventory's files by path."""
+def _first_files(beginning: Beginning) -> dict[str, str]:
     files = {
         "inventory.yml": _settings_file(beginning),
         "instructions.yml": _INSTRUCTIONS,
@@ -485,7 +484,7 @@ def _refuse_password(places: NewPlaces) -> None:
 
 
 def _write_draft(draft: Path, root: Path, beginning: Beginning, today: date) -> tuple[str, ...]:
-    files = first_files(beginning) | {".gitattributes": ATTRIBUTES, ".gitignore": IGNORED}
+    files = _first_files(beginning) | {".gitattributes": ATTRIBUTES, ".gitignore": IGNORED}
     for name, text in files.items():
         (draft / name).parent.mkdir(exist_ok=True)
         (draft / name).write_text(text, encoding="utf-8")

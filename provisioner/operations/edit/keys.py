@@ -158,8 +158,7 @@ def _refuse_no_key(key: str) -> None:
         ) from None
 
 
-def is_changing(facility: Facility) -> bool:
-    """Return whether the file has a key change of the gateway."""
+def _is_changing(facility: Facility) -> bool:
     return facility.gateway is not None and facility.gateway.next_key is not None
 
 
@@ -190,7 +189,7 @@ def refuse_begin(inventory: Inventory, relay: host_models.Relay, port: int) -> N
     if relay.drain_to or any(other_relay.drain_to == relay.id for _, other_relay in inventory.relays.values()):
         message = f"{relay.id} is just being emptied, or another relay onto it"
         raise UsageError(message, hint="finish that first: provisioner relay drain", object=relay.id)
-    sites = sorted(c.facility.id for c in inventory.connections if c.relay == relay.id and is_changing(c.facility))
+    sites = sorted(c.facility.id for c in inventory.connections if c.relay == relay.id and _is_changing(c.facility))
     if sites:
         message = f"gateways of {relay.id} are just changing their own keys: {_named(sites)}"
         raise UsageError(message, hint="finish that first: provisioner keys rotate --finish", object=relay.id)

@@ -133,8 +133,7 @@ def relay_facts(
     return unproved_facts[spec.id], True
 
 
-def centres_of(called: CalledHost) -> list[HostSpec]:
-    """Return the centres that read from a relay."""
+def _centres_of(called: CalledHost) -> list[HostSpec]:
     carrier, _ = called.inventory.relays[called.spec.id]
     return [spec for spec in called.others if spec.id in carrier.centres]
 
@@ -195,7 +194,7 @@ def see_replacement(
         hint = "take allocations.lock.yml back from Git as it was when that was made; or take everything of ours off"
         raise PolicyError(message, hint=f"{hint} it first: provisioner hosts decommission {relay}", object=relay)
     sites, paths = carried(inventory, relay)
-    centres = tuple(sorted(spec.id for spec in centres_of(called)))
+    centres = tuple(sorted(spec.id for spec in _centres_of(called)))
     return Replacement(called, former, is_new, bool(live_key) and live_key == former, sites, paths, centres)
 
 
@@ -257,7 +256,7 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
     inventory = called.inventory
     sealed = box_of(inventory.settings, inventory.allocations, relay)
     box_of_next(inventory.allocations, relay)
-    centres = centres_of(called)
+    centres = _centres_of(called)
     facts, errors = observe(
         [called.spec, *centres], dict.fromkeys([relay, *(c.id for c in centres)], ()), session.runner
     )

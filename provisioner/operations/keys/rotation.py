@@ -86,8 +86,7 @@ class KeyChangeProgress:
         return tuple(sorted(name for name, stage in self.stages.items() if stage in stages))
 
 
-def record_rotated(session: Session, facilities: Collection[str]) -> str:
-    """Record gateways' finished key changes; return a failure's reason, or empty."""
+def _record_rotated(session: Session, facilities: Collection[str]) -> str:
     document = {"schema": "provisioner/keys-rotated", "version": 1, "drawn": dict.fromkeys(sorted(facilities), "")}
     return record_run(session, Operation.ROTATE, of_facilities(facilities), document, session.secrets.digest_key)
 
@@ -119,14 +118,12 @@ def draw_psks(session: Session) -> tuple[Path, ...]:
     return _write_secrets(session, changing, with_next_psks)
 
 
-def tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Remove former pre-shared keys after a change; as `draw_psks`."""
+def _tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
     inventory = session.readable.inventory
     return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], tidied)
 
 
-def drop_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    """Remove next pre-shared keys of cancelled changes; as `draw_psks`."""
+def _drop_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
     inventory = session.readable.inventory
     return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], _without_next)
 
@@ -180,8 +177,7 @@ def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Co
     return tuple(sorted({*facilities, *of_carriers}))
 
 
-def changing_facilities(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
-    """Return the facilities whose key change is in progress."""
+def _changing_facilities(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
     return frozenset(
         name
         for name, facility in inventory.facilities.items()
@@ -374,7 +370,7 @@ def rotate_keys(
     if not terms.dry_run and draw_psks(session):  # a call that was ended between a file and the vault
         session = sessions()
     named = chosen_sites(session.readable.inventory, request.facilities, request.carriers)
-    sites = named or tuple(sorted(changing_facilities(session.readable.inventory, session.secrets)))
+    sites = named or tuple(sorted(_changing_facilities(session.readable.inventory, session.secrets)))
     progress = progress_of_keys(session, sites, allow=terms.allow)
     outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
     run = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
@@ -418,7 +414,7 @@ def keep_keys(
     if terms.dry_run:
         return run.outcome
     # The vault first: a file without a next key never has one in the vault that would count for another key.
-    vault = drop_psks(session, [edit.facility for edit in judged.edits])
+    vault = _drop_psks(session, [edit.facility for edit in judged.edits])
     run.save_edits(judged, vault)
     run.look_again()
     run.apply(also=sites)
@@ -552,8 +548,8 @@ class _RotationRun:
             if name in sites and name not in pending and unread.isdisjoint(progress.relays[name])
         ]
         if ended:
-            vault = tidy_psks(self.sessions(), ended)
-            if failure := record_rotated(self.sessions(), ended):
+            vault = _tidy_psks(self.sessions(), ended)
+            if failure := _record_rotated(self.sessions(), ended):
                 self.by.warns(failure)
             self.outcome.ended += ended
             self.outcome.written += vault

@@ -178,10 +178,9 @@ def package_statuses(
     return _package_statuses(wanted, records, evidence, today)
 
 
-def full_package_statuses(
+def _full_package_statuses(
     inventory: Inventory, records: Mapping[str, PackageRecord], evidence: Evidence, facilities: Iterable[Facility]
 ) -> tuple[PackageStatus, ...]:
-    """As `package_statuses`, by the packages' whole content."""
 
     def digest_of(facility: Facility) -> str:
         return package_digest(inventory, facility) if records.get(facility.id, NO_RECORD).handed else ""
@@ -250,7 +249,7 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
     """Return the sites of some hosts with an outdated package."""
     records, evidence = _known_packages(session)
     facilities = [site for name, site in session.served.facilities.items() if name in records]
-    statuses = full_package_statuses(session.served, records, evidence, facilities)
+    statuses = _full_package_statuses(session.served, records, evidence, facilities)
     return tuple(
         status
         for status in statuses
@@ -262,7 +261,7 @@ def facilities_up_to_date(session: Session, inventory: Inventory, facilities: Co
     """Return facilities whose gateways are known to have the present package."""
     records, evidence = _known_packages(session)
     sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
-    statuses = full_package_statuses(inventory, records, evidence, sites)
+    statuses = _full_package_statuses(inventory, records, evidence, sites)
     return frozenset(status.facility for status in statuses if status.state is PackageState.CURRENT)
 
 

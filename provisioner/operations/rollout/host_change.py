@@ -309,7 +309,9 @@ class HostChange:
         """Return why a plan does not fit the host any more."""
         if report.facts is None and report.cause:
             return f"another run has taken the host over: {report.cause}"
-        names = ", ".join(moved_facts(self.job.facts, report.facts)) or report.cause or "something the plan rests on"
+        then, now = self.job.facts, report.facts
+        moved = moved_items(items_of(then), items_of(now)) if then and now else []
+        names = ", ".join(moved) or report.cause or "something the plan rests on"
         return f"the host has moved since the plan was made: {names}"
 
     def _ask_again(self, error: str) -> tuple[list[JournalStep], float]:
@@ -378,8 +380,3 @@ class HostChange:
         if self._taken_back:
             detail["taken_back"] = True
         return [JournalStep(self.host, "end", outcome.value, detail)]
-
-
-def moved_facts(then: HostFacts | None, now: HostFacts | None) -> list[str]:
-    """Return a host's differences since the plan; empty if unknown."""
-    return moved_items(items_of(then), items_of(now)) if then and now else []

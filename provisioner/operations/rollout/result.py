@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from provisioner.base.document import Row, Seconds, form
 from provisioner.base.errors import worst_of
@@ -101,24 +101,23 @@ class EndClass(StrEnum):
     UNCHANGED = "unchanged"
 
 
-_REFUSALS = {
-    NotStartedBecause.CHECK: EndClass.REFUSED,
-    NotStartedBecause.LOCKED: EndClass.LOCKED,
-    NotStartedBecause.STALE: EndClass.STALE,
-    NotStartedBecause.LOCK_OUT: EndClass.LOCK_OUT,
-    NotStartedBecause.HOST: EndClass.UNKNOWN,
-    NotStartedBecause.FOREIGN: EndClass.FOREIGN,
-    NotStartedBecause.NODE: EndClass.NODE,
-    NotStartedBecause.HELD_BACK: EndClass.HELD_BACK,
+_CLASSES: Final[Mapping[NotStartedBecause | HostOutcome, tuple[EndClass, int]]] = {
+    NotStartedBecause.CHECK: (EndClass.REFUSED, 7),
+    NotStartedBecause.LOCKED: (EndClass.LOCKED, 9),
+    NotStartedBecause.STALE: (EndClass.STALE, 8),
+    NotStartedBecause.LOCK_OUT: (EndClass.LOCK_OUT, 6),
+    NotStartedBecause.HOST: (EndClass.UNKNOWN, 5),
+    NotStartedBecause.FOREIGN: (EndClass.FOREIGN, 6),
+    NotStartedBecause.NODE: (EndClass.NODE, 6),
+    NotStartedBecause.HELD_BACK: (EndClass.HELD_BACK, 0),
+    HostOutcome.ROLLBACK_FAILED: (EndClass.BROKEN, 11),
+    HostOutcome.ROLLED_BACK: (EndClass.RETURNED, 7),
+    HostOutcome.NOT_STARTED: (EndClass.REFUSED, 7),
+    HostOutcome.UNREACHABLE: (EndClass.UNKNOWN, 5),
+    HostOutcome.APPLIED: (EndClass.APPLIED, 0),
+    HostOutcome.UNCHANGED: (EndClass.UNCHANGED, 0),
 }
-_OUTCOMES = {
-    HostOutcome.ROLLBACK_FAILED: EndClass.BROKEN,
-    HostOutcome.ROLLED_BACK: EndClass.RETURNED,
-    HostOutcome.NOT_STARTED: EndClass.REFUSED,
-    HostOutcome.UNREACHABLE: EndClass.UNKNOWN,
-    HostOutcome.APPLIED: EndClass.APPLIED,
-    HostOutcome.UNCHANGED: EndClass.UNCHANGED,
-}
+"""Class in the last lines and exit code, by refusal, else by outcome."""
 _AN_APPLY: Mapping[EndClass, str] = {
     EndClass.BROKEN: (
         "a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
@@ -203,29 +202,13 @@ def exit_code(results: Sequence[HostResult], *further_codes: int) -> int:
 
     Hosts held or rolled back for another one's failure add no code.
     """
-    return worst_of(0, *further_codes, *(_host_code(result) for result in results))
+    return worst_of(0, *further_codes, *(_class_and_code(result)[1] for result in results))
 
 
-def _host_code(result: HostResult) -> int:
+def _class_and_code(result: HostResult) -> tuple[EndClass, int]:
     if result.went_back_for_others:
-        return 0
-    if result.refusal is not None:
-        refused = {
-            NotStartedBecause.STALE: 8,
-            NotStartedBecause.LOCKED: 9,
-            NotStartedBecause.LOCK_OUT: 6,
-            NotStartedBecause.HOST: 5,
-            NotStartedBecause.FOREIGN: 6,
-            NotStartedBecause.NODE: 6,
-            NotStartedBecause.HELD_BACK: 0,
-        }
-        return refused.get(result.refusal, 7)
-    return {
-        HostOutcome.ROLLBACK_FAILED: 11,
-        HostOutcome.ROLLED_BACK: 7,
-        HostOutcome.NOT_STARTED: 7,
-        HostOutcome.UNREACHABLE: 5,
-    }.get(result.outcome, 0)
+        return EndClass.TAKEN_BACK, 0
+    return _CLASSES[result.refusal or result.outcome]
 
 
 class StepRow(Row):
@@ -253,18 +236,11 @@ class HostRow(Row):
     """Paths of the plan without a picture: new paths, and paths without a picture before."""
 
 
-def end_class(result: HostResult) -> EndClass:
-    """Return a result's class for the last lines."""
-    if result.went_back_for_others:
-        return EndClass.TAKEN_BACK
-    return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
-
-
 def run_ending(end: RunEnd, *, going_back: bool = False) -> tuple[str, ...]:
     """Return the last sentences of a run or rollback, worst first."""
     by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
     for result in end.results:
-        by_class[end_class(result)].append(result.host)
+        by_class[_class_and_code(result)[0]].append(result.host)
     sentences = _A_ROLLBACK if going_back else _AN_APPLY
     order = sorted(sentences, key=_rollback_rank if going_back else list(EndClass).index)
     failed = [
