@@ -194,7 +194,7 @@ def see_releasable(session: Session, host: str) -> HostFacts:
 
 
 def release_host(session: Session, facts: HostFacts, actor: str, document: Document) -> str:
-    """Mark a host as released, if it is as in `facts`; return a record failure, or empty.
+    """Mark an unchanged host as released; return a record failure, or empty.
 
     Raises:
         UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
