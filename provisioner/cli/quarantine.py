@@ -23,7 +23,7 @@ from provisioner.operations.apply.apply import apply_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan.change import Resource
-from provisioner.plan.diff import Quarantined
+from provisioner.plan.diff.paths import Quarantined
 from provisioner.plan.document import QuarantinedRow
 
 

@@ -20,17 +20,12 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Change, pending
-from provisioner.plan.diff import (
-    Fleet,
-    changes_of,
-    former_keys,
-    frozen_on,
-    needs_of_sites,
-    overrides_ours,
-    policy_changes,
-    quarantined_on,
-    sites_of,
-)
+from provisioner.plan.diff import changes_of, needs_of_sites
+from provisioner.plan.diff.comparison import Fleet
+from provisioner.plan.diff.files import frozen_on, overrides_ours
+from provisioner.plan.diff.packages import former_keys, sites_of
+from provisioner.plan.diff.paths import quarantined_on
+from provisioner.plan.diff.trust import policy_changes
 from provisioner.plan.guards.approvals import HostTerms, approval_needs
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.guards.reachability import (

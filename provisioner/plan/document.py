@@ -28,7 +28,7 @@ from provisioner.base.text import Document, LongList, counted, msg, named, print
 from provisioner.inventory.model.policy import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
-from provisioner.plan.diff import SitePackageNeed
+from provisioner.plan.diff.packages import SitePackageNeed
 from provisioner.plan.guards.policy import TRUST
 from provisioner.plan.plan import FrozenInPlan, Plan, Totals, totals_of
 

@@ -24,8 +24,9 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Audience, Change, Impact, cut_by, pending
-from provisioner.plan.diff import Quarantined, SitePackageNeed
 from provisioner.plan.diff.comparison import owner_of_path
+from provisioner.plan.diff.packages import SitePackageNeed
+from provisioner.plan.diff.paths import Quarantined
 from provisioner.plan.guards.approvals import ApprovalNeed
 from provisioner.plan.guards.policy import PlanRefusal
 

@@ -15,7 +15,7 @@ from provisioner.desired.limit import Limit, refuse_all_shut, refuse_frozen, ref
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 from provisioner.hosts.facts import ElementSet, device_value, element_of
 from provisioner.plan.change import Change, Impact, Resource
-from provisioner.plan.diff import with_live_logins
+from provisioner.plan.diff.users import with_live_logins
 
 if TYPE_CHECKING:
     from provisioner.hosts.facts import HostFacts

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from provisioner.base.text import counted, msg, printable
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement
-from provisioner.plan.diff import quarantined_on
+from provisioner.plan.diff.paths import quarantined_on
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import Origins

@@ -14,7 +14,7 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome
-from provisioner.plan.diff import frozen_on
+from provisioner.plan.diff.files import frozen_on
 from provisioner.verify.result import (
     Cause,
     Finding,

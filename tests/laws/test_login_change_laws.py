@@ -14,7 +14,7 @@ from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import HostSpec, LoginChange, MediaPath, StreamSource
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts, QuarantinedPath
-from provisioner.plan.diff import with_live_logins
+from provisioner.plan.diff.users import with_live_logins
 from tests.unit.verify.world import PATHS, relay_spec
 
 FEW = settings(max_examples=200, deadline=None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.render.host import MEDIAMTX_FILE
 from provisioner.plan.change import Action, Resource
-from provisioner.plan.diff import quarantined_on
+from provisioner.plan.diff.paths import quarantined_on
 from provisioner_host.change import quarantine_trial
 from provisioner_host.change.quarantine_watch import with_refused_quarantined
 from provisioner_host.relay import quarantine

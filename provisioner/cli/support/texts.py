@@ -24,7 +24,7 @@ from provisioner.report.tables import some_of
 
 if TYPE_CHECKING:
     from provisioner.cli.support.terminal import Terminal
-    from provisioner.plan.diff import Quarantined
+    from provisioner.plan.diff.paths import Quarantined
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 """People compare a digest's beginning; documents have all of it."""

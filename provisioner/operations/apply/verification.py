@@ -26,7 +26,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run_id, paths_to_verify, verify_inventory
 from provisioner.operations.rollout.result import HostOutcome, HostResult
 from provisioner.plan.change import Action, Change, Resource, pending
-from provisioner.plan.diff import frozen_on
+from provisioner.plan.diff.files import frozen_on
 from provisioner.record.availability.path_state import PathState
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.heads import note_head

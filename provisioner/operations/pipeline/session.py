@@ -49,7 +49,7 @@ from provisioner.inventory.model.secrets import Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.nodes import NODES, routed_by
-from provisioner.plan.diff import with_live_logins
+from provisioner.plan.diff.users import with_live_logins
 from provisioner.plan.plan import Basis
 from provisioner.plan.saved.file import seal_key
 from provisioner.verify.paths import select

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, identity_content, path_settings, program_path
-from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, units_of
+from provisioner.desired.spec import NEXT, SITE, UNIT_MEDIAMTX, HostSpec, MediaPath, units_of
 from provisioner.hosts.answers import wire
 from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.facts import HostFacts
@@ -20,7 +20,8 @@ from provisioner.hosts.runner import HostCall, call_digest
 from provisioner.operations.rollout.affected_paths import Touched, touched_by
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.plan.change import HOST, OWNER, Action, Change, Impact, Resource
-from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
+from provisioner.plan.diff.comparison import sentinel_of
+from provisioner.plan.diff.files import restarts_silent
 from provisioner.plan.guards.policy import needs_program
 from provisioner.plan.plan import program_sums
 

@@ -6,54 +6,33 @@ from collections.abc import Iterable, Mapping
 
 from provisioner.base.text import msg
 from provisioner.desired.render.host import RenderedFile
-from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_NFT, UNIT_REVERT, UNIT_WG, HostSpec, units_of
+from provisioner.desired.spec import (
+    HostSpec,
+)
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
-from provisioner.plan.diff.comparison import Comparison, Fleet, canonical, sentinel_of
+from provisioner.plan.diff.comparison import Comparison, Fleet
 from provisioner.plan.diff.files import (
     file_changes,
     frozen_changes,
-    frozen_on,
-    overrides_ours,
-    restarts_silent,
     rule_changes,
     unit_changes,
 )
 from provisioner.plan.diff.packages import (
     SitePackageNeed,
-    former_keys,
     moved_endpoints,
     needs_of_relay,
     pushing_sites_of,
     sites_of,
 )
-from provisioner.plan.diff.paths import Quarantined, path_changes, quarantined_on, with_quarantine
+from provisioner.plan.diff.paths import (
+    path_changes,
+    with_quarantine,
+)
 from provisioner.plan.diff.peers import peer_changes
-from provisioner.plan.diff.trust import policy_changes, trust_changes
-from provisioner.plan.diff.users import with_live_logins
-
-__all__ = [
-    "UNIT_MEDIAMTX",
-    "UNIT_NFT",
-    "UNIT_REVERT",
-    "UNIT_WG",
-    "Fleet",
-    "Quarantined",
-    "SitePackageNeed",
-    "canonical",
-    "changes_of",
-    "former_keys",
-    "frozen_on",
-    "needs_of_sites",
-    "overrides_ours",
-    "policy_changes",
-    "quarantined_on",
-    "restarts_silent",
-    "sentinel_of",
-    "sites_of",
-    "units_of",
-    "with_live_logins",
-]
+from provisioner.plan.diff.trust import policy_changes as policy_changes
+from provisioner.plan.diff.trust import trust_changes
+from provisioner.plan.diff.users import with_live_logins as with_live_logins
 
 
 def changes_of(

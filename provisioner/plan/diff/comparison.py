@@ -233,6 +233,20 @@ class Comparison:
         names = self.pulled_from(network)
         return owner_of_path(names[0]) if names else ("", "")
 
+    def change(
+        self,
+        resource: Resource,
+        name: str,
+        action: Action,
+        impact: Impact,
+        reason: str,
+        *,
+        cut: Audience = NOBODY,
+        where: tuple[str, str] = ("", ""),
+    ) -> Change:
+        """Return a change of this host; `where` is its province and facility."""
+        return Change(self.spec.id, resource, name, action, impact, reason, cut, *where)
+
     def noop(self, resource: Resource, name: str, reason: str, where: tuple[str, str] = ("", "")) -> Change:
         """Return a no-op with its reason."""
         return Change(self.spec.id, resource, name, Action.NOOP, Impact.NONE, reason, NOBODY, *where)

@@ -83,14 +83,14 @@ def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Chang
     if live is None:
         impact, cut = _unread(comparison) if path == MEDIAMTX_FILE else (Impact.NONE, NOBODY)
         reason = "the host does not have it"
-        return Change(comparison.spec.id, Resource.FILE, path, Action.CREATE, impact, reason, cut)
+        return comparison.change(Resource.FILE, path, Action.CREATE, impact, reason, cut=cut)
     differing = file_differences(comparison.spec, file, live)
     if not differing:
         return comparison.noop(Resource.FILE, path, "same content, mode and owner")
     if path == comparison.spec.names.policy_file and differing == ["content"]:
         # A host cannot notice a reverted edit that it does not remember.
         if reason := _policy_to_store(comparison):
-            return Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
+            return comparison.change(Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
         return comparison.noop(
             Resource.FILE, path, "the policy that it was applied under; the next change writes the new one"
         )
@@ -102,7 +102,7 @@ def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Chang
         impact = Impact.HOT
         reason = msg("{reason}: new clients get another certificate, present ones are not cut", reason)
         reason += caution(comparison.spec.media.artefact.version)
-    change = Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
+    change = comparison.change(Resource.FILE, path, Action.UPDATE, impact, reason, cut=cut)
     return change._replace(of_strangers=differing == ["content"] and _adds_access(comparison, path, file))
 
 
@@ -182,17 +182,17 @@ def _unlisted_deletions(comparison: Comparison) -> Iterator[Change]:
             reason, impact = "we installed it, and it is not desired any more", Impact.NONE
             if path == MEDIAMTX_FILE:
                 reason, impact = "it is no hub any more: whoever reads there is cut", Impact.ALL
-            yield Change(comparison.spec.id, Resource.FILE, path, Action.DELETE, impact, reason)
+            yield comparison.change(Resource.FILE, path, Action.DELETE, impact, reason)
 
 
 def _program_change(comparison: Comparison, path: str) -> Change:
     program = comparison.facts.program
     if program is None or not program["present"]:
         reason = "MediaMTX is not installed in this version"
-        return Change(comparison.spec.id, Resource.FILE, path, Action.CREATE, Impact.NONE, reason)
+        return comparison.change(Resource.FILE, path, Action.CREATE, Impact.NONE, reason)
     if not program["whole"]:
         reason = "it is not the program that we installed"
-        return Change(comparison.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
+        return comparison.change(Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
     return comparison.noop(Resource.FILE, path, "it is the program that we installed")
 
 
@@ -207,7 +207,7 @@ def rule_changes(comparison: Comparison) -> Iterator[Change]:
     differences = [row for row in comparison.facts.firewall["differences"] if row["name"] not in frozen]
     if comparison.spec.firewall is not None and not comparison.facts.firewall["present"]:
         reason = msg("the host does not have it (chains, sets, elements and rules: {differences})", len(differences))
-        yield Change(comparison.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
+        yield comparison.change(Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
         return
     for difference in differences:
         yield _rule_change(comparison, difference)
@@ -228,7 +228,7 @@ def _rule_change(comparison: Comparison, difference: wire.DifferenceAnswer) -> C
             reason = _ASKING.get(action, reason).format(device=_onvif_device(comparison, address, port))
         case (element_set, None):
             reason = _NEW.get((element_set, action), reason)
-    return Change(comparison.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
+    return comparison.change(Resource.RULE, name, action, Impact.HOT, reason, where=where)
 
 
 def _device(comparison: Comparison, address: str, port: int) -> str:
@@ -291,7 +291,7 @@ def _unit_change(comparison: Comparison, name: str) -> Change:
     if state is None or file is None:
         impact = Impact.ALL if name == names.unit_wg and _other_key(comparison) else Impact.HOT
         reason = "; ".join([*(_other_key(comparison) if name == names.unit_wg else ()), "the host does not have it"])
-        return Change(comparison.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
+        return comparison.change(Resource.UNIT, name, Action.CREATE, impact, reason)
     hot: list[str] = _unit_faults(names, name, state)
     cutting: list[str] = []
     losing: tuple[Peer, ...] = ()
@@ -313,7 +313,7 @@ def _unit_change(comparison: Comparison, name: str) -> Change:
     if losing:
         impact, cut = Impact.ALL, comparison.everybody
     reason = "; ".join([*cutting, *hot])
-    return Change(comparison.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
+    return comparison.change(Resource.UNIT, name, Action.UPDATE, impact, reason, cut=cut)
 
 
 def _second_tunnel_faults(comparison: Comparison) -> tuple[list[str], tuple[Peer, ...]]:

@@ -192,15 +192,15 @@ def _path_change(comparison: Comparison, path: MediaPath, live: wire.PathAnswer 
     where = (path.province, path.facility)
     if live is None:
         reason = "the relay's file does not have it"
-        return Change(comparison.spec.id, Resource.PATH, path.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
+        return comparison.change(Resource.PATH, path.name, Action.CREATE, Impact.HOT, reason, where=where)
     settings = path_settings(path)
     if live["digest"] == keyed_digest(comparison.spec.digest_key, canonical(settings)):
         pushed = comparison.pushes_changed.get(path.name)
         if pushed is None:
             return comparison.noop(Resource.PATH, path.name, _SAME, where)
         cut = comparison.watching(path.name)
-        return Change(
-            comparison.spec.id, Resource.PATH, path.name, Action.UPDATE, Impact.PATH, pushed.reason, cut, *where
+        return comparison.change(
+            Resource.PATH, path.name, Action.UPDATE, Impact.PATH, pushed.reason, cut=cut, where=where
         )
     changed = _changed_settings(comparison, settings, live)
     impact = impact_of_path_settings(changed)
@@ -208,7 +208,7 @@ def _path_change(comparison: Comparison, path: MediaPath, live: wire.PathAnswer 
     reason = _update_reason(changed, settings, live)
     if impact is Impact.HOT and comparison.spec.relay is not None:
         reason += caution(comparison.spec.relay.artefact.version)
-    return Change(comparison.spec.id, Resource.PATH, path.name, Action.UPDATE, impact, reason, cut, *where)
+    return comparison.change(Resource.PATH, path.name, Action.UPDATE, impact, reason, cut=cut, where=where)
 
 
 def _changed_settings(comparison: Comparison, desired: Mapping[str, object], live: wire.PathAnswer) -> set[str]:
@@ -264,8 +264,8 @@ def _path_removal(comparison: Comparison, name: str, new_names: Mapping[str, str
             "its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while", renamed
         )
     cut = comparison.watching(name)
-    return Change(
-        comparison.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *owner_of_path(name)
+    return comparison.change(
+        Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut=cut, where=owner_of_path(name)
     )
 
 

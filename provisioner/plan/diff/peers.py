@@ -37,9 +37,7 @@ def peer_changes(comparison: Comparison) -> Iterator[Change]:
         else:
             reason = _reason_for_new(comparison, peer)
             where = _province_and_facility(comparison, peer)
-            yield Change(
-                comparison.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where
-            )
+            yield comparison.change(Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, where=where)
     for public_key in sorted(strangers):
         yield _foreign_peer_removal(comparison, public_key, strangers[public_key])
     yield from (_losing_key(comparison, peer) for peer in comparison.peers_losing_key if peer.name.startswith(SITE))
@@ -49,17 +47,7 @@ def _losing_key(comparison: Comparison, peer: Peer) -> Change:
     """Return the change of a site whose key stops working."""
     impact, cut = _impact_of_loss(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = "it has a key with which the relay answers no more: it is dark until its package is installed"
-    name = f"{LEFT}{peer.name.removeprefix(SITE)}"
-    return Change(
-        comparison.spec.id,
-        Resource.PEER,
-        name,
-        Action.UPDATE,
-        impact,
-        reason,
-        cut,
-        *_province_and_facility(comparison, peer),
-    )
+    return _peer_update(comparison, peer, impact, reason, cut)._replace(name=f"{LEFT}{peer.name.removeprefix(SITE)}")
 
 
 def _reason_for_new(comparison: Comparison, peer: Peer) -> str:
@@ -102,15 +90,8 @@ def _present_peer_change(comparison: Comparison, peer: Peer, live: wire.PeerAnsw
 
 
 def _peer_update(comparison: Comparison, peer: Peer, impact: Impact, reason: str, cut: Audience) -> Change:
-    return Change(
-        comparison.spec.id,
-        Resource.PEER,
-        peer.name,
-        Action.UPDATE,
-        impact,
-        reason,
-        cut,
-        *_province_and_facility(comparison, peer),
+    return comparison.change(
+        Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut=cut, where=_province_and_facility(comparison, peer)
     )
 
 
@@ -141,7 +122,7 @@ def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
             old,
             peer.public_key,
         )
-        return Change(comparison.spec.id, Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
+        return comparison.change(Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
     impact, cut = _impact_of_loss(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = msg("public key {old} → {public_key}", old, peer.public_key)
     return _peer_update(comparison, peer, impact, reason, cut)
@@ -164,7 +145,7 @@ def _foreign_peer_removal(comparison: Comparison, public_key: str, live: wire.Pe
             msg("no site, centre or relay has this key; it holds {allowed}", _listed(allowed)),
         )
         reason += (", " + msg("from which {where} is pulled", where[1])) if site else ""
-    return Change(comparison.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, *where)
+    return comparison.change(Resource.PEER, name, Action.DELETE, impact, reason, cut=cut, where=where)
 
 
 def _former(comparison: Comparison, public_key: str) -> str:
@@ -189,7 +170,7 @@ def _former_peer_removal(comparison: Comparison, public_key: str, live: wire.Pee
             facility,
         )
     name = f"former/{facility}/{public_key}"
-    return Change(comparison.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, province, facility)
+    return comparison.change(Resource.PEER, name, Action.DELETE, impact, reason, cut=cut, where=(province, facility))
 
 
 def _impact_of_loss(comparison: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:

@@ -24,28 +24,19 @@ def trust_changes(comparison: Comparison) -> Iterator[Change]:
     if desired is None:
         return
     before = _owner_before(comparison)
+    found: list[tuple[str, Action, str]] = []
     if before is not None:
-        yield _change(
-            comparison,
-            OWNER,
-            Action.UPDATE,
-            msg("{before} → this inventory{at}", _owner_words(before), _what_ends(comparison)),
-        )
-    if not comparison.facts.proved and before is None:
-        yield _change(
-            comparison,
-            HOST,
-            Action.CREATE,
-            msg("it has no proof that it was managed before: {desired}", _host_text(desired)),
-        )
-        return
-    if not comparison.facts.proved:
-        return
-    if live is None:
-        yield _change(comparison, FIRST, Action.CREATE, _host_text(desired))
-        return
-    for name, action, reason in (*_trust_differences(live, desired), *_key_differences(live.keys, desired.keys)):
-        yield _change(comparison, name, action, reason)
+        reason = msg("{before} → this inventory{at}", _owner_words(before), _what_ends(comparison))
+        found.append((OWNER, Action.UPDATE, reason))
+    if comparison.facts.proved and live is None:
+        found.append((FIRST, Action.CREATE, _host_text(desired)))
+    elif comparison.facts.proved and live is not None:
+        found += (*_trust_differences(live, desired), *_key_differences(live.keys, desired.keys))
+    elif before is None:
+        reason = msg("it has no proof that it was managed before: {desired}", _host_text(desired))
+        found.append((HOST, Action.CREATE, reason))
+    for name, action, reason in found:
+        yield comparison.change(Resource.TRUST, name, action, Impact.NONE, reason)
 
 
 def _owner_before(comparison: Comparison) -> Owner | None:
@@ -78,10 +69,6 @@ def _what_ends(comparison: Comparison) -> str:
         counted(viewers, "viewer"),
         counted(len(peers), "peer"),
     )
-
-
-def _change(comparison: Comparison, name: str, action: Action, reason: str) -> Change:
-    return Change(comparison.spec.id, Resource.TRUST, name, action, Impact.NONE, reason)
 
 
 def _host_text(trust: Trust) -> str:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
 from typing import Final, NamedTuple
 
@@ -229,8 +229,9 @@ def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ..
     return tuple(SitePort(Networks(addresses), port) for port, addresses in sorted(by_port.items()))
 
 
-def internet_but(networks: Sequence[Network]) -> Outside:
-    """Return the internet without some networks."""
+@lru_cache(maxsize=64)
+def internet_but(networks: tuple[Network, ...]) -> Outside:
+    """Return the internet without some networks; a plan asks for the same ones again."""
     return Outside(
         INTERNET, Networks(remainder for whole in EVERYWHERE for remainder in _network_without(whole, networks))
     )

@@ -18,8 +18,9 @@ from provisioner.hosts import answers
 from provisioner.hosts.ansible import play
 from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.operations.rollout.answers import ChangeState, CheckRefusal
-from provisioner.plan.diff import comparison, overrides_ours
+from provisioner.plan.diff import comparison
 from provisioner.plan.diff import files as plan_files
+from provisioner.plan.diff.files import overrides_ours
 from provisioner_host import bundle, main, wire
 from provisioner_host.machine import files as host_files
 from provisioner_host.machine import paths, stream_logins

@@ -15,7 +15,7 @@ import pytest
 from provisioner.desired.render.host import POLICY_FILE
 from provisioner.desired.trust import fingerprint, policy_of
 from provisioner.plan.change import Resource, distinct_trust
-from provisioner.plan.diff import policy_changes
+from provisioner.plan.diff.trust import policy_changes
 from provisioner.plan.plan import Plan
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 from tests import fleets, inventories, plans
