@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from provisioner.base.errors import Problem, Severity
+from provisioner.base.errors import Problem
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import is_between, msg
 from provisioner.inventory.files.positions import KeyPath
@@ -90,10 +90,8 @@ def approvers_have_keys_of_their_own(view: View) -> Iterator[Problem]:
             yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
         for number, carrier in enumerate(approver.carriers):
             if not view.knows(f"carrier/{carrier}"):
-                message, hint = (
-                    msg("there is no carrier {carrier}", carrier),
-                    "correct the id, or write the carrier's file",
-                )
+                message = msg("there is no carrier {carrier}", carrier)
+                hint = "correct the id, or write the carrier's file"
                 yield view.problem("signers", (*path, "carriers", number), "carrier-unknown", message, hint)
         try:
             key = public_key_of(approver.key)
@@ -136,7 +134,7 @@ def enough_people_can_approve(view: View) -> Iterator[Problem]:
                 message = msg("{asked}, and for hosts of {carrier} there is: {has}", demand, carrier, names)
                 hint = "add approvers to signers.yml, or ask for fewer; until then such plans cannot be applied"
                 path: KeyPath = ("policy", "approvals", "rules", index)
-                yield view.problem("inventory", path, "approvers-lacking", message, hint, severity=Severity.WARNING)
+                yield view.warning("inventory", path, "approvers-lacking", message, hint)
 
 
 def keys_are_of_existing_parties(view: View) -> Iterator[Problem]:
@@ -151,10 +149,8 @@ def keys_are_of_existing_parties(view: View) -> Iterator[Problem]:
             message = msg("the key of {office} ends on {until}, before it begins", key.office, key.until)
             yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
         if isinstance(key, CarrierKey) and not view.knows(f"carrier/{key.carrier}"):
-            message, hint = (
-                msg("there is no carrier {carrier}", key.carrier),
-                "correct the id, or write the carrier's file",
-            )
+            message = msg("there is no carrier {carrier}", key.carrier)
+            hint = "correct the id, or write the carrier's file"
             yield view.problem("signers", (*path, "carrier"), "carrier-unknown", message, hint)
         if isinstance(key, ProvinceKey):
             try:
@@ -239,7 +235,7 @@ def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
                 "let them sign what `provisioner sign-off … --statement` prints; policy.sign_offs: signed asks for it"
             )
             path: KeyPath = (name, "sign_offs")
-            yield view.problem(owner, path, "sign-off-claimed", message, hint, severity=Severity.WARNING)
+            yield view.warning(owner, path, "sign-off-claimed", message, hint)
 
 
 def withdrawals_are_of_existing_facilities(view: View) -> Iterator[Problem]:
@@ -247,12 +243,10 @@ def withdrawals_are_of_existing_facilities(view: View) -> Iterator[Problem]:
     keys = view.inventory.signing_keys
     for index, withdrawal in enumerate(keys.withdrawn if keys else ()):
         if withdrawal.facility not in view.outlines and f"facility/{withdrawal.facility}" not in view.broken:
-            message, hint = (
-                msg("there is no facility {facility}", withdrawal.facility),
-                "correct the id, or remove the entry",
-            )
+            message = msg("there is no facility {facility}", withdrawal.facility)
+            hint = "correct the id, or remove the entry"
             path: KeyPath = ("withdrawn", index, "facility")
-            yield view.problem("signers", path, "facility-unknown", message, hint, severity=Severity.WARNING)
+            yield view.warning("signers", path, "facility-unknown", message, hint)
 
 
 def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
-from provisioner.base.errors import Problem, Severity
+from provisioner.base.addresses import HostName, HostPlace
+from provisioner.base.errors import Problem
 from provisioner.base.text import counted, endpoint_text, msg, words_of_end
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model.facility import Operating
@@ -30,90 +29,59 @@ _RTSPS: Final = 8322
 """As in `desired.spec`, which this module must not import."""
 
 
-@dataclass(frozen=True, slots=True)
-class _JumpRoute:
-    """A jump host, and the hosts behind it.
-
-    Attributes:
-        owner: the file; `path` is the jump host's path in it.
-        hosts: the hosts behind it, with their addresses.
-        networks: the management networks of these hosts.
-        named: the carrier or centre of these networks, for messages.
-    """
-
-    owner: str
-    path: KeyPath
-    jump: JumpHost
-    hosts: tuple[tuple[str, HostPlace], ...]
-    networks: tuple[AnyNetwork, ...]
-    named: str
-
-
 def host_ids_are_unique(view: View) -> Iterator[Problem]:
     """Host ids are unique: relays and centres share one Ansible inventory."""
     places: dict[str, OwnerPath] = {}
-    for name, (owner, path), _ in _hosts(view):
-        if name in places:
-            first = view.where(places[name][0], *places[name][1], "id")
-            message = msg("the host id {name} is used twice; first in {first}", name, first)
+    for owner, path, host in view.hosts():
+        if host.id in places:
+            first = view.where(places[host.id][0], *places[host.id][1], "id")
+            message = msg("the host id {name} is used twice; first in {first}", host.id, first)
             yield view.problem(owner, (*path, "id"), "host-id-duplicate", message, "give one of the hosts another id")
-        places.setdefault(name, (owner, path))
-
-
-def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, HostPlace]]:
-    """Yield each relay and centre: id, position, address."""
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            yield relay.id, (f"carrier/{carrier.id}", ("relays", index)), relay.address
-    for centre in view.inventory.centres.values():
-        yield centre.id, (f"centre/{centre.id}", ()), centre.address
+        places.setdefault(host.id, (owner, path))
 
 
 def host_addresses_are_unique(view: View) -> Iterator[Problem]:
     """Host addresses are unique: otherwise one host is configured twice."""
     hosts: dict[HostPlace, str] = {}
-    for name, (owner, path), address in _hosts(view):
-        if address in hosts and hosts[address] != name:
-            message = msg("host {name}: {address} is also the address of {hosts}", name, address, hosts[address])
+    for owner, path, host in view.hosts():
+        first = hosts.setdefault(host.address, host.id)
+        if first != host.id:
+            message = msg("host {name}: {address} is also the address of {hosts}", host.id, host.address, first)
             yield view.problem(owner, (*path, "address"), "host-address-duplicate", message, "correct one of the two")
-        hosts.setdefault(address, name)
 
 
 def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
     """WireGuard endpoints are unique: packets to one endpoint reach one relay."""
     relays: dict[tuple[HostPlace, int], tuple[str, HostPlace]] = {}
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            for (key, host), port in product(relay.endpoints, relay.tunnel_ports):
-                endpoint = (host, port)
-                first_relay, address = relays.setdefault(endpoint, (relay.id, relay.address))
-                # Of two hosts at one address the rule above says it.
-                if first_relay != relay.id and address != relay.address:
-                    text = endpoint_text(*endpoint)
-                    message = msg(
-                        "relay {id}: {at} is also where peers of {other} send WireGuard", relay.id, text, first_relay
-                    )
-                    hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
-                    path = ("relays", index, key)
-                    yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
+    for owner, path, _, relay in view.relays():
+        for (key, host), port in product(relay.endpoints, relay.tunnel_ports):
+            endpoint = (host, port)
+            first_relay, address = relays.setdefault(endpoint, (relay.id, relay.address))
+            # Of two hosts at one address the rule above says it.
+            if first_relay != relay.id and address != relay.address:
+                text = endpoint_text(*endpoint)
+                message = msg(
+                    "relay {id}: {at} is also where peers of {other} send WireGuard", relay.id, text, first_relay
+                )
+                hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
+                yield view.problem(owner, (*path, key), "relay-endpoint-duplicate", message, hint)
 
 
 def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
     """SSH does not use a port of MediaMTX, which would not start."""
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            service = _OF_MEDIAMTX.get(relay.ssh.port)
-            if relay.ssh.port == _RTSPS and carrier.certificates:
-                service = "the relay's encrypted RTSP"
-            if service:
-                message = msg(
-                    "relay {id}: port {port} is that of {service}, so that SSH cannot have it",
-                    relay.id,
-                    relay.ssh.port,
-                    service,
-                )
-                path, hint = ("relays", index, "ssh", "port"), "let sshd listen on another port, and write that"
-                yield view.problem(f"carrier/{carrier.id}", path, "ssh-port-taken", message, hint)
+    for owner, path, carrier, relay in view.relays():
+        service = _OF_MEDIAMTX.get(relay.ssh.port)
+        if relay.ssh.port == _RTSPS and carrier.certificates:
+            service = "the relay's encrypted RTSP"
+        if service:
+            message = msg(
+                "relay {id}: port {port} is that of {service}, so that SSH cannot have it",
+                relay.id,
+                relay.ssh.port,
+                service,
+            )
+            hint = "let sshd listen on another port, and write that"
+            yield view.problem(owner, (*path, "ssh", "port"), "ssh-port-taken", message, hint)
 
 
 def hosts_have_a_recorded_key(view: View) -> Iterator[Problem]:
@@ -130,19 +98,10 @@ def hosts_have_a_recorded_key(view: View) -> Iterator[Problem]:
 
 def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
     """Yield hosts and jump hosts: position, name, SSH settings."""
-    for carrier in view.inventory.carriers.values():
-        owner, signs = f"carrier/{carrier.id}", carrier.host_ca
-        if carrier.jump is not None:
-            yield (owner, ("jump",)), msg("the jump host of {id}", carrier.id), carrier.jump.with_host_ca(signs).ssh
-        for index, relay in enumerate(carrier.relays):
-            yield (owner, ("relays", index)), relay.id, carrier.ssh_to(relay)
-            if relay.jump is not None:
-                path = (owner, ("relays", index, "jump"))
-                yield path, msg("the jump host of {id}", relay.id), relay.jump.with_host_ca(signs).ssh
-    for centre in view.inventory.centres.values():
-        yield (f"centre/{centre.id}", ()), centre.id, centre.ssh
-        if centre.jump is not None:
-            yield (f"centre/{centre.id}", ("jump",)), msg("the jump host of {id}", centre.id), centre.jump.ssh
+    yield from (((owner, path), relay.id, carrier.ssh_to(relay)) for owner, path, carrier, relay in view.relays())
+    yield from (((owner, ()), centre.id, centre.ssh) for owner, centre in view.centres())
+    for route in view.jump_routes():
+        yield (route.owner, route.path), msg("the jump host of {id}", route.of), route.jump.ssh
 
 
 def centres_exist(view: View) -> Iterator[Problem]:
@@ -151,10 +110,8 @@ def centres_exist(view: View) -> Iterator[Problem]:
         for index, centre in enumerate(carrier.centres):
             path = ("centres", index)
             if not view.knows(f"centre/{centre}"):
-                message, hint = (
-                    msg("centre {centre} has no file", centre),
-                    msg("write centres/{centre}.yml, or correct the name", centre),
-                )
+                message = msg("centre {centre} has no file", centre)
+                hint = msg("write centres/{centre}.yml, or correct the name", centre)
                 yield view.problem(f"carrier/{carrier.id}", path, "centre-unknown", message, hint)
             if centre in carrier.centres[:index]:
                 message = msg("centre {centre} is named twice", centre)
@@ -179,10 +136,8 @@ def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
     owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
     for owner, key, _, plan in view.plans():
         if not view.knows(f"carrier/{plan.carrier}"):
-            message, hint = (
-                msg("carrier {carrier} has no file", plan.carrier),
-                msg("write carriers/{carrier}.yml", plan.carrier),
-            )
+            message = msg("carrier {carrier} has no file", plan.carrier)
+            hint = msg("write carriers/{carrier}.yml", plan.carrier)
             yield view.problem(owner, (key, "carrier"), "carrier-unknown", message, hint)
         elif owners.get(plan.relay, plan.carrier) != plan.carrier:
             message = msg(
@@ -235,33 +190,26 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
     for _, facility in view.facilities():
         for relay_id in facility.relays:
             load[relay_id] += facility.paths
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            if load[relay.id] > relay.max_paths:
-                carried = counted(load[relay.id], "path")
-                message = msg(
-                    "relay {id} would carry {carried}; its max_paths is {max_paths}", relay.id, carried, relay.max_paths
-                )
-                hint = "move facilities to another relay, or raise max_paths if the host was measured to bear it"
-                path = ("relays", index, "max_paths")
-                yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)
+    for owner, path, _, relay in view.relays():
+        if load[relay.id] > relay.max_paths:
+            carried = counted(load[relay.id], "path")
+            message = msg(
+                "relay {id} would carry {carried}; its max_paths is {max_paths}", relay.id, carried, relay.max_paths
+            )
+            hint = "move facilities to another relay, or raise max_paths if the host was measured to bear it"
+            yield view.problem(owner, (*path, "max_paths"), "relay-over-capacity", message, hint)
 
 
 def certificates_last(view: View) -> Iterator[Problem]:
     """Certificates are renewed before readers refuse them."""
     lock = view.inventory.allocations
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            entry = lock.relays.get(relay.id)
-            if carrier.certificates and entry and not entry.certificates:
-                message, hint = (
-                    msg("relay {id}: no certificate is recorded that it could show readers", relay.id),
-                    RUN_KEYS,
-                )
-                path = ("relays", index)
-                yield view.problem(f"carrier/{carrier.id}", path, HOST_KEYS_MISSING, message, hint)
-            elif carrier.certificates and entry:
-                yield from _certificate_problems(view, "relays", relay.id, entry, carrier.certificates)
+    for owner, path, carrier, relay in view.relays():
+        entry = lock.relays.get(relay.id)
+        if carrier.certificates and entry and not entry.certificates:
+            message = msg("relay {id}: no certificate is recorded that it could show readers", relay.id)
+            yield view.problem(owner, path, HOST_KEYS_MISSING, message, RUN_KEYS)
+        elif carrier.certificates and entry:
+            yield from _certificate_problems(view, "relays", relay.id, entry, carrier.certificates)
     for centre in view.inventory.centres.values():
         at = lock.centres.get(centre.id)
         if centre.hub and at:
@@ -277,7 +225,7 @@ def _certificate_problems(
         message = msg("{host}: its recorded next certificate is invalid", host)
         hint = msg("take the file back from Git; or take it back: provisioner certificate renew {host} --cancel", host)
         next_path = (kind, host, "next_certificate")
-        yield view.problem("allocations", next_path, "certificate-broken", message, hint, severity=Severity.ERROR)
+        yield view.problem("allocations", next_path, "certificate-broken", message, hint)
     certificate = _certificate_or_none(entry.certificates[0]) if entry.certificates else None
     if entry.certificates and certificate is None:
         message = msg("{host}: its recorded certificate is invalid", host)
@@ -288,7 +236,7 @@ def _certificate_problems(
     if certificate and (end_text := words_of_end(certificate.until, tls.warn_days, noon)):
         message = msg("{host}: the certificate that it shows readers {words}", host, end_text)
         hint = msg("run `provisioner certificate renew {host}`, or have one signed, and apply", host)
-        yield view.problem("allocations", path, "certificate-ends", message, hint, severity=Severity.WARNING)
+        yield view.warning("allocations", path, "certificate-ends", message, hint)
 
 
 def _certificate_or_none(text: str) -> ReaderCertificate | None:
@@ -327,8 +275,7 @@ def _on_drained_relays(view: View) -> Iterator[Problem]:
         if to and not is_moving and facility.operating is not Operating.CLOSED:
             message = msg("its {key} is over {relay}, which is being emptied onto {to}", key, plan.relay, to)
             hint = msg("run provisioner relay drain {relay} --to {to}", plan.relay, to)
-            code = "plan-on-drained-relay"
-            yield view.problem(owner, (key, "relay"), code, message, hint, severity=Severity.WARNING)
+            yield view.warning(owner, (key, "relay"), "plan-on-drained-relay", message, hint)
         if plan.backup_relay in drained and facility.operating is not Operating.CLOSED:
             onto = drained[plan.backup_relay]
             message = msg(
@@ -337,8 +284,7 @@ def _on_drained_relays(view: View) -> Iterator[Problem]:
             hint = msg(
                 "name another one, or remove it: provisioner facility plan {id} --backup-relay NAME", facility.id
             )
-            code = "plan-on-drained-relay"
-            yield view.problem(owner, (key, "backup_relay"), code, message, hint, severity=Severity.WARNING)
+            yield view.warning(owner, (key, "backup_relay"), "plan-on-drained-relay", message, hint)
 
 
 def public_keys_are_unique(view: View) -> Iterator[Problem]:
@@ -389,7 +335,7 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     """Hosts let SSH in from their jump host, for the controller."""
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    for road in (candidate for candidate in _jump_routes(view) if candidate.hosts):
+    for road in (candidate for candidate in view.jump_routes() if candidate.hosts):
         source, key = road.jump.ssh_source, "inside" if road.jump.inside else "address"
         if source is None:
             message = msg(
@@ -405,7 +351,7 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
             "SSH comes from the jump host {seen}, which is in no management network of {named}: the "
             "first apply would lock it out",
             source,
-            road.named,
+            road.owner.partition("/")[2],
         )
         hint = msg(
             "add {seen}/{max_prefixlen} to management_networks, or write under jump.inside the "
@@ -416,34 +362,14 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
         yield view.problem(road.owner, (*road.path, key), "jump-outside-management", message, hint)
 
 
-def _jump_routes(view: View) -> Iterator[_JumpRoute]:
-    """Yield each jump host with the hosts behind it."""
-    for carrier in view.inventory.carriers.values():
-        owner, networks, named = f"carrier/{carrier.id}", carrier.management_networks, carrier.id
-        if carrier.jump is not None:
-            behind = tuple((relay.id, relay.address) for relay in carrier.relays if relay.jump is None)
-            yield _JumpRoute(owner, ("jump",), carrier.jump, behind, networks, named)
-        for index, relay in enumerate(carrier.relays):
-            if relay.jump is not None:
-                called = ((relay.id, relay.address),)
-                yield _JumpRoute(owner, ("relays", index, "jump"), relay.jump, called, networks, named)
-    for centre in view.inventory.centres.values():
-        if centre.jump is not None:
-            networks = view.inventory.ssh_sources(centre.id)
-            behind = ((centre.id, centre.address),)
-            yield _JumpRoute(f"centre/{centre.id}", ("jump",), centre.jump, behind, networks, centre.id)
-
-
 def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
     """A jump host is not its own host, nor in a pool."""
     pools = pools_of(view)
-    for road in _jump_routes(view):
-        for name, address in road.hosts:
-            if address in _addresses(road.jump):
-                message, hint = (
-                    msg("the jump host {address} is {name} itself", address, name),
-                    "write the host that SSH goes through",
-                )
+    for road in view.jump_routes():
+        for host in road.hosts:
+            if host.address in _addresses(road.jump):
+                message = msg("the jump host {address} is {name} itself", host.address, host.id)
+                hint = "write the host that SSH goes through"
                 yield view.problem(road.owner, (*road.path, "address"), "jump-is-the-host", message, hint)
         for address in _addresses(road.jump):
             for name, _, pool in pools:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from provisioner.base.errors import Problem, Severity
+from provisioner.base.errors import Problem
 from provisioner.base.text import msg
 from provisioner.inventory.allocate.allocation import (
     next_pool_carrier_of,
@@ -332,7 +332,7 @@ def sealed_keys(view: View) -> Iterator[Problem]:
         else:
             continue
         path = ("relays", name)
-        yield view.problem("allocations", path, "sealed-key-missing", message, RUN_KEYS, severity=Severity.WARNING)
+        yield view.warning("allocations", path, "sealed-key-missing", message, RUN_KEYS)
 
 
 def _lacking_keys(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[str]:
@@ -349,16 +349,13 @@ def further_ports_are_free(view: View) -> Iterator[Problem]:
 
     Our other ports are TCP, but the same number twice would be misread in rules and port lists.
     """
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            for number, port in enumerate(relay.further_wireguard_ports):
-                if reason := _why_not(relay, number, port):
-                    message = msg(
-                        "relay {id} cannot take WireGuard at port {port} as well: {why}", relay.id, port, reason
-                    )
-                    path = ("relays", index, "further_wireguard_ports", number)
-                    hint = "take it out, or write another one, e.g. 443"
-                    yield view.problem(f"carrier/{carrier.id}", path, "wireguard-port-unfit", message, hint)
+    for owner, path, _, relay in view.relays():
+        for number, port in enumerate(relay.further_wireguard_ports):
+            if reason := _why_not(relay, number, port):
+                message = msg("relay {id} cannot take WireGuard at port {port} as well: {why}", relay.id, port, reason)
+                hint = "take it out, or write another one, e.g. 443"
+                port_path = (*path, "further_wireguard_ports", number)
+                yield view.problem(owner, port_path, "wireguard-port-unfit", message, hint)
 
 
 def _why_not(relay: Relay, number: int, port: int) -> str:

@@ -121,6 +121,10 @@ class SecretsView:
         concerns = (facility,) if facility else ()
         return Problem(file, position.line, position.column, code, message, hint, owner, concerns=concerns)
 
+    def warning(self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str) -> Problem:
+        """Return a problem that does not make the secrets invalid."""
+        return replace(self.problem(owner, path, code, message, hint), severity=Severity.WARNING)
+
     @cached_property
     def sites_by_carrier(self) -> Mapping[str, tuple[LoginSite, ...]]:
         """Facilities of each carrier's plans."""
@@ -277,8 +281,9 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
             if device in strangers:
                 message = msg("facility {facility}: the login of {device} belongs to no device", facility, device)
                 hint = msg("remove it: ansible-vault edit {file}.yml", owner)
-                problem = view.problem(owner, (facility, device), "login-unused", message, hint)
-                yield replace(problem, severity=Severity.WARNING)
+                yield replace(
+                    view.problem(owner, (facility, device), "login-unused", message, hint), severity=Severity.WARNING
+                )
             elif misplaced:
                 message, hint = misplaced[0].format(device=device), misplaced[1]
                 yield view.problem(owner, (facility, device), "login-misplaced", message, hint, facility=facility)
@@ -287,8 +292,9 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
                     "facility {facility} is closed, and the login of {device} is still there", facility, device
                 )
                 hint = "remove it once every host was seen without the facility: see provisioner status"
-                problem = view.problem(owner, (facility, device), "login-unused", message, hint)
-                yield replace(problem, severity=Severity.WARNING)
+                yield replace(
+                    view.problem(owner, (facility, device), "login-unused", message, hint), severity=Severity.WARNING
+                )
 
 
 def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
@@ -311,8 +317,10 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
                     device,
                 )
                 hint = msg("remove it: provisioner secrets forget {facility}/{device}", facility, device)
-                problem = view.problem(owner, (facility, device, "old"), "login-old-unused", message, hint)
-                yield replace(problem, severity=Severity.WARNING)
+                yield replace(
+                    view.problem(owner, (facility, device, "old"), "login-old-unused", message, hint),
+                    severity=Severity.WARNING,
+                )
             elif device in site.changing and site.served_by and (facility, device) not in with_old:
                 message = msg(
                     "facility {facility}: either login of {device} is to be taken, and the old one is not kept",
@@ -442,7 +450,7 @@ def changes_are_finished(site: SiteView) -> Iterator[Problem]:
                 until,
             )
             hint = msg("finish the change: provisioner camera accept {id}/{device} --finish", site.facility.id, device)
-            yield site.problem((*path, "until"), "accept-over", message, hint, severity=Severity.WARNING)
+            yield site.warning((*path, "until"), "accept-over", message, hint)
 
 
 def changes_are_short(site: SiteView) -> Iterator[Problem]:
@@ -459,7 +467,7 @@ def changes_are_short(site: SiteView) -> Iterator[Problem]:
             hint = msg(
                 "name an earlier day: provisioner camera accept {id}/{device} --until DATE", site.facility.id, device
             )
-            yield site.problem((*path, "until"), "accept-too-long", message, hint, severity=Severity.WARNING)
+            yield site.warning((*path, "until"), "accept-too-long", message, hint)
 
 
 def _changes(site: SiteView) -> Iterator[tuple[KeyPath, str, str, date]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
@@ -17,7 +17,7 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model.connection import Access, relays_of
-from provisioner.inventory.model.hosts import JumpHost
+from provisioner.inventory.model.hosts import Centre, JumpHost, Relay
 from provisioner.inventory.rules.view import View
 
 WIDEST_MANAGEMENT = {4: 8, 6: 32}
@@ -56,17 +56,13 @@ def pools_are_complete(view: View) -> Iterator[Problem]:
             yield view.problem("inventory", ("pools", "carriers"), "pool-missing", message, hint)
     for carrier in view.inventory.settings.pools.carriers:
         if not view.knows(f"carrier/{carrier}"):
-            message, hint = (
-                msg("the pool of {carrier} belongs to no carrier", carrier),
-                msg("write carriers/{carrier}.yml", carrier),
-            )
+            message = msg("the pool of {carrier} belongs to no carrier", carrier)
+            hint = msg("write carriers/{carrier}.yml", carrier)
             yield view.problem("inventory", ("pools", "carriers", carrier), "carrier-unknown", message, hint)
     for name, path, network in pools_of(view):
         if network.prefixlen > _SMALLEST_POOL:
-            message, hint = (
-                msg("{name} {network} has no room for two addresses", name, network),
-                "write a network of /30 or larger",
-            )
+            message = msg("{name} {network} has no room for two addresses", name, network)
+            hint = "write a network of /30 or larger"
             yield view.problem("inventory", path, "pool-too-small", message, hint)
 
 
@@ -80,27 +76,18 @@ def pools_do_not_overlap(view: View) -> Iterator[Problem]:
 
 def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:
     """A pool, routed into tunnels, overlaps no carrier's or management network."""
-    for name, path, pool in pools_of(view):
-        for carrier in view.inventory.carriers.values():
-            for kind, networks in (
-                ("own network", carrier.own_networks),
-                ("management network", carrier.management_networks),
-            ):
-                for network in networks:
-                    if pool.overlaps(network) and network.prefixlen:
-                        message = msg(
-                            "{name} {pool} overlaps {id}'s {what} {network}", name, pool, carrier.id, kind, network
-                        )
-                        hint = "choose a network that the carrier does not use: a relay would lose its way to it"
-                        yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
-        for centre in view.inventory.centres.values():
-            for network in centre.management_networks:
-                if pool.overlaps(network) and network.prefixlen:
-                    message = msg(
-                        "{name} {pool} overlaps {id}'s management network {network}", name, pool, centre.id, network
-                    )
-                    hint = "choose a network that the centre does not use: it would lose its way to it"
-                    yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
+    used: list[tuple[str, str, AnyNetwork, str]] = []
+    for carrier in view.inventory.carriers.values():
+        hint = "choose a network that the carrier does not use: a relay would lose its way to it"
+        used += ((carrier.id, "own network", network, hint) for network in carrier.own_networks)
+        used += ((carrier.id, "management network", network, hint) for network in carrier.management_networks)
+    for centre in view.inventory.centres.values():
+        hint = "choose a network that the centre does not use: it would lose its way to it"
+        used += ((centre.id, "management network", network, hint) for network in centre.management_networks)
+    for (name, path, pool), (owner, kind, network, hint) in product(pools_of(view), used):
+        if pool.overlaps(network) and network.prefixlen:
+            message = msg("{name} {pool} overlaps {id}'s {what} {network}", name, pool, owner, kind, network)
+            yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
 
 
 def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
@@ -276,15 +263,11 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
     """A host's outer address is not in a pool, inside tunnels."""
     pools = pools_of(view)
     hint = "write the host's outer address, not its tunnel address"
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            for key, address in dict((("address", relay.address), *relay.endpoints)).items():
-                for name, pool in _around(address, pools):
-                    message = msg(
-                        "relay {id}: {key} {address} lies in {name} {pool}", relay.id, key, address, name, pool
-                    )
-                    path = ("relays", index, key)
-                    yield view.problem(f"carrier/{carrier.id}", path, "host-address-in-pool", message, hint)
+    for owner, path, _, relay in view.relays():
+        for key, address in dict((("address", relay.address), *relay.endpoints)).items():
+            for name, pool in _around(address, pools):
+                message = msg("relay {id}: {key} {address} lies in {name} {pool}", relay.id, key, address, name, pool)
+                yield view.problem(owner, (*path, key), "host-address-in-pool", message, hint)
     for centre in view.inventory.centres.values():
         for name, pool in _around(centre.address, pools):
             message = msg("address {address} lies in {name} {pool}", centre.address, name, pool)
@@ -308,24 +291,13 @@ def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
 
 def _named_hosts(view: View) -> Iterator[tuple[str, KeyPath, str, HostPlace]]:
     """Yield hosts and jump hosts: owner, path, name, address."""
-    for carrier in view.inventory.carriers.values():
-        owner = f"carrier/{carrier.id}"
-        if carrier.jump is not None:
-            yield owner, ("jump", "address"), msg("the jump host of {id}", carrier.id), carrier.jump.address
-        for index, relay in enumerate(carrier.relays):
-            yield owner, ("relays", index, "address"), msg("relay {id}", relay.id), relay.address
-            if relay.jump is not None:
-                path: KeyPath = ("relays", index, "jump", "address")
-                yield owner, path, msg("the jump host of {id}", relay.id), relay.jump.address
-    for centre in view.inventory.centres.values():
-        yield f"centre/{centre.id}", ("address",), msg("centre {id}", centre.id), centre.address
-        if centre.jump is not None:
-            yield (
-                f"centre/{centre.id}",
-                ("jump", "address"),
-                msg("the jump host of {id}", centre.id),
-                centre.jump.address,
-            )
+    yield from ((owner, (*path, "address"), _words(host), host.address) for owner, path, host in view.hosts())
+    for route in view.jump_routes():
+        yield route.owner, (*route.path, "address"), msg("the jump host of {id}", route.of), route.jump.address
+
+
+def _words(host: Relay | Centre) -> str:
+    return msg("relay {id}", host.id) if isinstance(host, Relay) else msg("centre {id}", host.id)
 
 
 def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
@@ -333,33 +305,27 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
 
     An endpoint in a management network is a warning: sites seldom reach the NOC's network.
     """
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            owner = f"carrier/{carrier.id}"
-            for key, endpoint in relay.endpoints:
-                path = ("relays", index, key)
-                if isinstance(endpoint, HostName):
+    for owner, path, _, relay in view.relays():
+        for key, endpoint in relay.endpoints:
+            if isinstance(endpoint, HostName):
+                continue
+            if kind := _unusable_reason(endpoint):
+                message = msg("relay {id}: WireGuard packets cannot reach {endpoint}, {kind}", relay.id, endpoint, kind)
+                hint = "write under endpoint the address at which sites and centres reach the relay"
+                yield view.problem(owner, (*path, key), "relay-endpoint-unusable", message, hint)
+            for holder, network in _narrow_management(view):
+                if endpoint not in network:
                     continue
-                if kind := _unusable_reason(endpoint):
-                    message = msg(
-                        "relay {id}: WireGuard packets cannot reach {endpoint}, {kind}", relay.id, endpoint, kind
-                    )
-                    hint = "write under endpoint the address at which sites and centres reach the relay"
-                    yield view.problem(owner, path, "relay-endpoint-unusable", message, hint)
-                for holder, network in _narrow_management(view):
-                    if endpoint not in network:
-                        continue
-                    message = msg(
-                        "relay {id}: sites are to send WireGuard to {endpoint}, which lies in {whose}'s "
-                        "management network {network}",
-                        relay.id,
-                        endpoint,
-                        holder,
-                        network,
-                    )
-                    hint = "if sites do not reach that network, write the relay's address for them under endpoint"
-                    code = "endpoint-in-management-network"
-                    yield view.problem(owner, path, code, message, hint, severity=Severity.WARNING)
+                message = msg(
+                    "relay {id}: sites are to send WireGuard to {endpoint}, which lies in {whose}'s "
+                    "management network {network}",
+                    relay.id,
+                    endpoint,
+                    holder,
+                    network,
+                )
+                hint = "if sites do not reach that network, write the relay's address for them under endpoint"
+                yield view.warning(owner, (*path, key), "endpoint-in-management-network", message, hint)
 
 
 def _narrow_management(view: View) -> Iterator[tuple[str, AnyNetwork]]:
@@ -373,21 +339,19 @@ def _narrow_management(view: View) -> Iterator[tuple[str, AnyNetwork]]:
 
 def named_endpoints_have_an_address(view: View) -> Iterator[Problem]:
     """An endpoint with a name has an address for centres."""
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            owner, at = f"carrier/{carrier.id}", ("relays", index)
-            if isinstance(relay.wireguard_endpoint, HostName) and relay.endpoint_address is None:
-                message = msg(
-                    "relay {id}: centres send WireGuard to an address, and {wireguard_endpoint} is a name",
-                    relay.id,
-                    relay.wireguard_endpoint,
-                )
-                hint = "write that address under endpoint_address; gateways go by the name"
-                yield view.problem(owner, (*at, relay.endpoints[0][0]), "relay-endpoint-unnumbered", message, hint)
-            elif relay.endpoint_address is not None and not isinstance(relay.wireguard_endpoint, HostName):
-                message = msg("relay {id}: endpoint_address is beside an address, and has no effect", relay.id)
-                hint = "remove it; or write under endpoint the name that gateways are to resolve"
-                yield view.problem(owner, (*at, "endpoint_address"), "relay-endpoint-twice", message, hint)
+    for owner, path, _, relay in view.relays():
+        if isinstance(relay.wireguard_endpoint, HostName) and relay.endpoint_address is None:
+            message = msg(
+                "relay {id}: centres send WireGuard to an address, and {wireguard_endpoint} is a name",
+                relay.id,
+                relay.wireguard_endpoint,
+            )
+            hint = "write that address under endpoint_address; gateways go by the name"
+            yield view.problem(owner, (*path, relay.endpoints[0][0]), "relay-endpoint-unnumbered", message, hint)
+        elif relay.endpoint_address is not None and not isinstance(relay.wireguard_endpoint, HostName):
+            message = msg("relay {id}: endpoint_address is beside an address, and has no effect", relay.id)
+            hint = "remove it; or write under endpoint the name that gateways are to resolve"
+            yield view.problem(owner, (*path, "endpoint_address"), "relay-endpoint-twice", message, hint)
 
 
 def _unusable_reason(address: AnyAddress) -> str:
@@ -429,20 +393,10 @@ def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Prob
 
 
 def _ssh_targets(view: View) -> Iterator[_Managed]:
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            jump, path = relay.jump or carrier.jump, ("relays", index)
-            yield (
-                f"carrier/{carrier.id}",
-                path,
-                msg("relay {id}", relay.id),
-                relay.address,
-                jump,
-                carrier.management_networks,
-            )
-    for centre in view.inventory.centres.values():
-        networks = view.inventory.ssh_sources(centre.id)
-        yield f"centre/{centre.id}", (), msg("centre {id}", centre.id), centre.address, centre.jump, networks
+    for owner, path, carrier, relay in view.relays():
+        yield owner, path, _words(relay), relay.address, relay.jump or carrier.jump, carrier.management_networks
+    for owner, centre in view.centres():
+        yield owner, (), _words(centre), centre.address, centre.jump, view.inventory.ssh_sources(centre.id)
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import combinations
 from typing import Final
 
-from provisioner.base.errors import Problem, Severity
+from provisioner.base.errors import Problem
 from provisioner.base.text import did_you_mean, is_between, local_time, msg, nearest, start_of, which_was_meant
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography.lookup import by_slug, merged_into
@@ -100,9 +100,7 @@ def managing_bodies_exist(view: View) -> Iterator[Problem]:
                 "managing_body is ubnd_huyen, and there are no districts since {districts_ended}", DISTRICTS_ENDED
             )
             hint = "write who runs it now: ubnd_xa (commune, ward or special zone) or ubnd_tinh"
-            yield view.problem(
-                owner, ("managing_body",), "managing-body-ended", message, hint, severity=Severity.WARNING
-            )
+            yield view.warning(owner, ("managing_body",), "managing-body-ended", message, hint)
 
 
 def province_name(view: View, facility: InProvince) -> str:
@@ -201,7 +199,7 @@ def _overdue_change(
     )
     if facility.successor and facility.successor.carrier in designated:
         hint = "when the successor's connection is accepted, make it the plan and remove successor"
-    yield view.problem(owner, ("plan", "carrier"), "carrier-change-due", message, hint, severity=Severity.WARNING)
+    yield view.warning(owner, ("plan", "carrier"), "carrier-change-due", message, hint)
 
 
 def _designated(view: View, facility: Outline) -> list[str]:
@@ -271,10 +269,8 @@ def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
     times = Counter(intent.id for intent in view.inventory.intents)
     for index, intent in enumerate(view.inventory.intents):
         if times[intent.id] > 1:
-            message, hint = (
-                msg("intent {id} is there {times} times", intent.id, times[intent.id]),
-                "give each intent an id of its own",
-            )
+            message = msg("intent {id} is there {times} times", intent.id, times[intent.id])
+            hint = "give each intent an id of its own"
             yield view.problem("intents", ("intents", index, "id"), "intent-twice", message, hint)
 
 
@@ -370,7 +366,7 @@ def windows_name_existing_objects(view: View) -> Iterator[Problem]:
                     path = ("windows", index, kind, number)
                     hint = "correct the id, or leave it out"
                     code = "maintenance-name-unknown"
-                    yield view.problem("maintenance", path, code, message, hint, severity=Severity.WARNING)
+                    yield view.warning("maintenance", path, code, message, hint)
 
 
 def _is_existing_target(view: View, kind: str, name: str) -> bool:
@@ -394,7 +390,7 @@ def windows_are_short(view: View) -> Iterator[Problem]:
             )
             hint = "announce the days on which somebody works; suspend or close a facility that is out of service"
             path = ("windows", index, "until")
-            yield view.problem("maintenance", path, "maintenance-too-long", message, hint, severity=Severity.WARNING)
+            yield view.warning("maintenance", path, "maintenance-too-long", message, hint)
 
 
 def windows_are_removed(view: View) -> Iterator[Problem]:
@@ -403,7 +399,7 @@ def windows_are_removed(view: View) -> Iterator[Problem]:
         if window.begin < window.until and window.is_over(start_of(view.today)):
             message = msg("{index} was over at {until}", _named(index), local_time(window.until))
             path, hint = ("windows", index, "until"), "remove the entry; Git remembers it"
-            yield view.problem("maintenance", path, "maintenance-over", message, hint, severity=Severity.WARNING)
+            yield view.warning("maintenance", path, "maintenance-over", message, hint)
 
 
 def windows_do_not_overlap(view: View) -> Iterator[Problem]:
@@ -415,7 +411,7 @@ def windows_do_not_overlap(view: View) -> Iterator[Problem]:
             )
             hint = "make one window of the two, or correct their moments"
             path = ("windows", second_number, "from")
-            yield view.problem("maintenance", path, "maintenance-overlaps", message, hint, severity=Severity.WARNING)
+            yield view.warning("maintenance", path, "maintenance-overlaps", message, hint)
 
 
 def _shared(first: MaintenanceWindow, second: MaintenanceWindow) -> str:

@@ -82,10 +82,8 @@ def _parts(prefix: str) -> list[str]:
 
 def moves_are_sound(view: View) -> Iterator[Problem]:
     """A moved id becomes another, existing id of its kind."""
-    olds, news = (
-        Counter(m.old for m in view.inventory.settings.moved),
-        Counter(m.new for m in view.inventory.settings.moved),
-    )
+    olds = Counter(m.old for m in view.inventory.settings.moved)
+    news = Counter(m.new for m in view.inventory.settings.moved)
     for index, move in enumerate(view.inventory.settings.moved):
         fault = _shape_fault(move) or _target_fault(view, move) or _source_fault(view, move) or _circle(view, move)
         if fault is None and (olds[move.old] > 1 or news[move.new] > 1):
@@ -158,7 +156,7 @@ def moves_end(view: View) -> Iterator[Problem]:
             )
             hint = "see with `provisioner plan` who still reads the old names; then remove the entry"
             path = ("moved", index, "until")
-            yield view.problem("inventory", path, "move-over", message, hint, severity=Severity.WARNING)
+            yield view.warning("inventory", path, "move-over", message, hint)
 
 
 def relays_hold_both_names(view: View) -> Iterator[Problem]:
@@ -360,7 +358,7 @@ def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:
         if survey is None:
             message = msg("the {key} is agreed, but there is no survey", key)
             hint = "add survey: what DIC, Health and the carrier found there"
-            yield site.problem((key, "state"), "survey-missing", message, hint, severity=Severity.WARNING)
+            yield site.warning((key, "state"), "survey-missing", message, hint)
             continue
         early = [sign_off for sign_off in plan.sign_offs if sign_off.signed_on < survey.surveyed_on]
         if early and key == "plan":
@@ -371,7 +369,7 @@ def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:
             )
             path = ("survey", "surveyed_on")
             hint = "correct one of the two days"
-            yield site.problem(path, "dates-in-disorder", message, hint, severity=Severity.WARNING)
+            yield site.warning(path, "dates-in-disorder", message, hint)
 
 
 def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
@@ -387,7 +385,7 @@ def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
             "blocked ({value}): {value_2} was due on {due}", blocked.reason.value, blocked.owner.value, blocked.due
         )
         hint = "write the next step and its date, or remove blocked if it is solved"
-        yield site.problem(("blocked", "due"), "block-overdue", message, hint, severity=Severity.WARNING)
+        yield site.warning(("blocked", "due"), "block-overdue", message, hint)
 
 
 def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
@@ -433,7 +431,7 @@ def pushing_sites_can_push(site: SiteView) -> Iterator[Problem]:
         message = "public_addresses is of sites that push, and the plan of this one says otherwise"
         hint = "remove it, or agree access: publish"
         path = ("gateway", "public_addresses")
-        yield site.problem(path, "public-addresses-unused", message, hint, severity=Severity.WARNING)
+        yield site.warning(path, "public-addresses-unused", message, hint)
 
 
 def pushing_sites_have_no_onvif(site: SiteView) -> Iterator[Problem]:
@@ -450,7 +448,7 @@ def pushing_sites_have_no_onvif(site: SiteView) -> Iterator[Problem]:
     for path, device in with_onvif:
         message = msg("{device} cannot be asked: no relay reaches a device of a site that pushes", device)
         hint = "remove onvif, or agree another access"
-        yield site.problem(path, "publish-not-asked", message, hint, severity=Severity.WARNING)
+        yield site.warning(path, "publish-not-asked", message, hint)
 
 
 SITE_RULES: tuple[SiteRule, ...] = (

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Final, NamedTuple
 
-from provisioner.base.errors import RECEIVERS, Problem, Severity
+from provisioner.base.errors import RECEIVERS, Problem
 from provisioner.base.roles import BOUND_TO, is_read
 from provisioner.base.text import counted, did_you_mean, is_loopback, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography.lookup import by_slug
 from provisioner.inventory.geography.province import SCHEMES, ProvinceError, provinces
 from provisioner.inventory.model.facility import Operating
-from provisioner.inventory.model.hosts import Centre
+from provisioner.inventory.model.hosts import Centre, Viewer
 from provisioner.inventory.model.receivers import MailSecurity, Receiver, ReceiverKind
 from provisioner.inventory.rules.view import View
 
@@ -157,14 +157,19 @@ def secret_faults_of(receiver: Receiver, present: Iterable[str]) -> Iterator[tup
 def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
     """Viewers' ids are unique: a viewer is one MediaMTX user everywhere."""
     first: dict[str, tuple[str, KeyPath]] = {}
-    for centre in view.inventory.centres.values():
+    for owner, path, _, viewer in _viewers(view):
+        first_owner, first_path = first.setdefault(viewer.id, (owner, path))
+        if (first_owner, first_path) != (owner, path):
+            position = view.where(first_owner, *first_path, "id")
+            message = msg("the viewer {id} is there twice; first in {place}", viewer.id, position)
+            yield view.problem(owner, (*path, "id"), "viewer-duplicate", message, "give one of the two another id")
+
+
+def _viewers(view: View) -> Iterator[tuple[str, KeyPath, Centre, Viewer]]:
+    """Yield each viewer with its file, its path there, and its centre."""
+    for owner, centre in view.centres():
         for index, viewer in enumerate(centre.viewers):
-            owner, path = f"centre/{centre.id}", ("viewers", index, "id")
-            if viewer.id in first:
-                position = view.where(first[viewer.id][0], *first[viewer.id][1])
-                message = msg("the viewer {id} is there twice; first in {place}", viewer.id, position)
-                yield view.problem(owner, path, "viewer-duplicate", message, "give one of the two another id")
-            first.setdefault(viewer.id, (owner, path))
+            yield owner, ("viewers", index), centre, viewer
 
 
 def read_prefixes_exist(view: View) -> Iterator[Problem]:
@@ -188,7 +193,7 @@ def read_prefixes_exist(view: View) -> Iterator[Problem]:
             )
             if is_read(prefix, other_prefixes):
                 message, hint = msg("{prefix} may be read by another line already", prefix), "leave one of the two out"
-                yield view.problem(owner, position, "read-prefix-twice", message, hint, severity=Severity.WARNING)
+                yield view.warning(owner, position, "read-prefix-twice", message, hint)
 
 
 def _read_prefixes(view: View) -> Iterator[_Given]:
@@ -239,51 +244,43 @@ def facilities_are_read_by_a_centre(view: View) -> Iterator[Problem]:
             "add {province} to reads of one of its centres, or `verify` cannot prove these paths at a centre", province
         )
         centre = reading[carrier][0].id
-        yield view.problem(
-            f"centre/{centre}", ("reads",), "facility-read-by-nobody", message, hint, severity=Severity.WARNING
-        )
+        yield view.warning(f"centre/{centre}", ("reads",), "facility-read-by-nobody", message, hint)
 
 
 def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
     """Viewers have networks at a hub; elsewhere they read from the centre."""
-    for centre in view.inventory.centres.values():
-        for index, viewer in enumerate(centre.viewers):
-            owner, path = f"centre/{centre.id}", ("viewers", index)
-            if centre.hub is not None and not viewer.networks:
-                message = msg("viewer {id} reads at a hub, but has no source network", viewer.id)
-                hint = "write networks: the networks that it comes from"
-                yield view.problem(owner, path, "viewer-without-networks", message, hint)
-            if centre.hub is None and viewer.networks:
-                message = msg(
-                    "viewer {id} has networks, and the centre is no hub: it comes from the centre itself", viewer.id
-                )
-                hint = "take networks out, or write hub"
-                yield view.problem(owner, (*path, "networks"), "viewer-networks-unused", message, hint)
-            for number, network in enumerate(viewer.networks):
-                if network.prefixlen < _WIDEST:
-                    message = msg("viewer {id} may come from {network}, which is nearly anybody", viewer.id, network)
-                    hint = msg("write the networks that it really has, /{widest} or narrower", _WIDEST)
-                    path_of_network: KeyPath = (*path, "networks", number)
-                    yield view.problem(owner, path_of_network, "viewer-network-open", message, hint)
+    for owner, path, centre, viewer in _viewers(view):
+        if centre.hub is not None and not viewer.networks:
+            message = msg("viewer {id} reads at a hub, but has no source network", viewer.id)
+            hint = "write networks: the networks that it comes from"
+            yield view.problem(owner, path, "viewer-without-networks", message, hint)
+        if centre.hub is None and viewer.networks:
+            message = msg(
+                "viewer {id} has networks, and the centre is no hub: it comes from the centre itself", viewer.id
+            )
+            hint = "take networks out, or write hub"
+            yield view.problem(owner, (*path, "networks"), "viewer-networks-unused", message, hint)
+        for number, network in enumerate(viewer.networks):
+            if network.prefixlen < _WIDEST:
+                message = msg("viewer {id} may come from {network}, which is nearly anybody", viewer.id, network)
+                hint = msg("write the networks that it really has, /{widest} or narrower", _WIDEST)
+                yield view.problem(owner, (*path, "networks", number), "viewer-network-open", message, hint)
 
 
 def hubs_can_serve(view: View) -> Iterator[Problem]:
     """A hub has its own host, a carrier, and free ports."""
     named = {centre for carrier in view.inventory.carriers.values() for centre in carrier.centres}
     unread = any(name.startswith("carrier/") for name in view.broken)
-    for centre in view.inventory.centres.values():
+    for owner, centre in view.centres():
         if centre.hub is None:
             continue
-        owner = f"centre/{centre.id}"
         if centre.shared:
             message = "a hub's MediaMTX has one set of names and ports: the host cannot be shared"
             hint = "remove shared, or give the hub a host of its own"
             yield view.problem(owner, ("hub",), "hub-shared", message, hint)
         if centre.id not in named and not unread:
-            message, hint = (
-                "no carrier names it, so that its hub would have no paths",
-                "name it under centres of a carrier",
-            )
+            message = "no carrier names it, so that its hub would have no paths"
+            hint = "name it under centres of a carrier"
             yield view.problem(owner, ("hub",), "hub-without-carriers", message, hint)
         if centre.ssh.port in _OF_HUB:
             message = msg("port {port} is the hub's MediaMTX's, so that SSH cannot have it", centre.ssh.port)

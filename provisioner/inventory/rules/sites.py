@@ -77,6 +77,10 @@ class SiteView:
         position = self.source.at(path)
         return Problem(position.file, position.line, position.column, code, text, hint, owner, severity)
 
+    def warning(self, path: KeyPath, code: str, message: str, hint: str) -> Problem:
+        """Return a problem that does not make the inventory invalid."""
+        return self.problem(path, code, message, hint, severity=Severity.WARNING)
+
     def plans(self) -> Iterator[tuple[str, ConnectionPlan]]:
         """Yield the plan and the successor, if any, with their keys."""
         if self.facility.plan:
@@ -245,7 +249,7 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
             )
             hint = "contract lower rates, leave out main streams, or a faster line"
             path = ("survey", "uplink", "upload_mbps")
-            yield site.problem(path, "uplink-over-capacity", message, hint, severity=Severity.WARNING)
+            yield site.warning(path, "uplink-over-capacity", message, hint)
         return
     # One open main stream would starve all other pictures of the site.
     needed = subs + max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays

@@ -6,16 +6,18 @@ Remaining problems are reported after the correction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
+from provisioner.base.addresses import AnyNetwork
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.geography.lookup import by_slug, is_inside
 from provisioner.inventory.geography.province import Province, ProvinceError
+from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay
 from provisioner.inventory.model.inventory import BaseInventory, InProvince
 from provisioner.inventory.model.orders import Designation
 from provisioner.inventory.model.policy import ProvinceScheme
@@ -50,6 +52,23 @@ OwnerPath = tuple[str, KeyPath]
 _Key = tuple[str, ProvinceScheme | None]
 
 
+class JumpRoute(NamedTuple):
+    """A jump host with the hosts behind it.
+
+    Attributes:
+        owner: its file; `path` is its path there.
+        of: the carrier or host that names it.
+        networks: the management networks of the hosts.
+    """
+
+    owner: str
+    path: KeyPath
+    of: str
+    jump: JumpHost
+    hosts: Sequence[Relay | Centre]
+    networks: tuple[AnyNetwork, ...]
+
+
 @dataclass(frozen=True)
 class View:
     """Argument of the rules across files.
@@ -82,10 +101,49 @@ class View:
         text = f"{owner.replace('/', ' ', 1)}: {message}"
         return Problem(position.file, position.line, position.column, code, text, hint, owner, severity, concerns)
 
+    def warning(
+        self, owner: str, path: KeyPath, code: str, message: str, hint: str, *, concerns: tuple[str, ...] = ()
+    ) -> Problem:
+        """Return a problem that does not make the inventory invalid."""
+        return self.problem(owner, path, code, message, hint, severity=Severity.WARNING, concerns=concerns)
+
     def where(self, owner: str, *path: str | int) -> str:
         """Return another object's position, for messages."""
         position = self.places.at(owner, *path)
         return f"{position.file}:{position.line}" if position.file else owner
+
+    def relays(self) -> Iterator[tuple[str, KeyPath, Carrier, Relay]]:
+        """Yield each relay with its file, its path there, and its carrier."""
+        for carrier in self.inventory.carriers.values():
+            for index, relay in enumerate(carrier.relays):
+                yield f"carrier/{carrier.id}", ("relays", index), carrier, relay
+
+    def centres(self) -> Iterator[tuple[str, Centre]]:
+        """Yield each centre with its file."""
+        for centre in self.inventory.centres.values():
+            yield f"centre/{centre.id}", centre
+
+    def hosts(self) -> Iterator[tuple[str, KeyPath, Relay | Centre]]:
+        """Yield each relay and centre with its file and its path there."""
+        yield from ((owner, path, relay) for owner, path, _, relay in self.relays())
+        yield from ((owner, (), centre) for owner, centre in self.centres())
+
+    def jump_routes(self) -> Iterator[JumpRoute]:
+        """Yield each jump host with the hosts behind it."""
+        for carrier in self.inventory.carriers.values():
+            if carrier.jump is not None:
+                jump, behind = carrier.jump.with_host_ca(carrier.host_ca), [r for r in carrier.relays if r.jump is None]
+                yield JumpRoute(
+                    f"carrier/{carrier.id}", ("jump",), carrier.id, jump, behind, carrier.management_networks
+                )
+        for owner, path, carrier, relay in self.relays():
+            if relay.jump is not None:
+                jump = relay.jump.with_host_ca(carrier.host_ca)
+                yield JumpRoute(owner, (*path, "jump"), relay.id, jump, [relay], carrier.management_networks)
+        for owner, centre in self.centres():
+            if centre.jump is not None:
+                networks = self.inventory.ssh_sources(centre.id)
+                yield JumpRoute(owner, ("jump",), centre.id, centre.jump, [centre], networks)
 
     def facilities(self) -> Iterator[tuple[str, Outline]]:
         """Yield each facility with its owner, sorted by id."""
