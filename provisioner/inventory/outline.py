@@ -7,7 +7,7 @@ The cache gives ten thousand outlines in a twentieth of the time of the faciliti
 from __future__ import annotations
 
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
@@ -28,7 +28,7 @@ from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.model.policy import ProvinceScheme
-from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content, unsigned_by
+from provisioner.inventory.signed import SignOffProof, agreed_on, proofs_of, signed_content, unsigned_by
 
 
 class PlanOutline(NamedTuple):
@@ -236,126 +236,3 @@ def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutlin
     backup = plan.backup_relay or ""
     unsigned = unsigned_by(facility, plan, content)
     return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs, content, day, backup, unsigned)
-
-
-PackedProof = tuple[str, str, str, str, str, str]
-"""A proof in JSON, which has lists for these tuples; it is only unpacked."""
-PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str, str, list[str]]
-"""A plan's outline in JSON; as `PackedProof`."""
-_Plans = tuple[PackedPlan | None, PackedPlan | None]
-_Gateway = tuple[bool, str | None, str | None]
-_Days = tuple[str, str, str, str]
-_Words = list[str]
-_Next = tuple[str | None, int]
-_Survey = tuple[str, int, int, int]
-PackedOutline = tuple[
-    str,
-    str,
-    str | None,
-    str,
-    *_Plans,
-    *_Gateway,
-    _Words,
-    int,
-    int,
-    bool,
-    str,
-    int,
-    str,
-    _Words,
-    *_Days,
-    str,
-    _Words,
-    *_Next,
-    _Words,
-    *_Survey,
-]
-"""An outline's values in JSON, in order; as `PackedProof`."""
-
-
-def packed(outline: Outline) -> list[object]:
-    """Return an outline as JSON values, without names to save space."""
-    plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
-    days = map(_written, outline[-13:-9])
-    following = outline.next_key, outline.relay_port, list(outline.public_addresses)
-    rest = outline.remarks, list(outline.changing_logins), *following, outline.survey_verdict or "", *outline[-3:]
-    return [*outline[:4], *plans, *outline[6:-13], *days, *rest]
-
-
-def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
-    return [*plan[:-3], _written(plan.agreed_on), plan.backup_relay, list(plan.unsigned)] if plan else None
-
-
-def _written(day: date | None) -> str:
-    return day.isoformat() if day else ""
-
-
-def unpacked(values: PackedOutline) -> Outline:
-    """Return the outline; other values raise `ValueError`, `TypeError` or `LookupError`."""
-    name, province, scheme, operating, plan, successor = values[:6]
-    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, onvif_devices = values[6:17]
-    confirmed, surveyed, opens, closed, remarks, changing, following, relay_port, public = values[17:26]
-    verdict, present, fit, missing = values[26:]
-    return Outline(
-        name,
-        province,
-        ProvinceScheme(scheme) if scheme else None,
-        _OPERATING[operating],
-        _unpacked_plan(plan),
-        _unpacked_plan(successor),
-        has_gateway,
-        key,
-        lan,
-        tuple(devices),
-        cameras,
-        paths,
-        protected,
-        _BODIES[body],
-        recorders,
-        rtsp_paths,
-        tuple(onvif_devices),
-        _day(confirmed),
-        _day(surveyed),
-        _day(opens),
-        _day(closed),
-        remarks,
-        tuple(changing),
-        following,
-        relay_port,
-        tuple(public),
-        _VERDICTS[verdict] if verdict else None,
-        present,
-        fit,
-        missing,
-    )
-
-
-def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
-    if not values:
-        return None
-    state, carrier, relay, access, listed, content, agreed, backup, missing = values
-    proofs = tuple([_unpacked_proof(tuple(proof)) for proof in listed])
-    unsigned = tuple([_PARTIES[party] for party in missing])
-    return PlanOutline(_STATES[state], carrier, relay, _ACCESS[access], proofs, content, _day(agreed), backup, unsigned)
-
-
-# A country's facilities are signed on the same few days, by the same few keys.
-@lru_cache(maxsize=4096)
-def _unpacked_proof(values: PackedProof) -> SignOffProof:
-    party, day, worth, inventory, key, fault = values
-    return SignOffProof(_PARTIES[party], day, _WORTHS[worth], inventory, key, fault)
-
-
-@lru_cache(maxsize=4096)
-def _day(written: str) -> date | None:
-    return date.fromisoformat(written) if written else None
-
-
-# An enumeration's own look-up takes as long as all the rest of an outline.
-_OPERATING = {member.value: member for member in Operating}
-_BODIES = {member.value: member for member in ManagingBody}
-_ACCESS = {member.value: member for member in Access}
-_STATES = {member.value: member for member in PlanState}
-_PARTIES = {member.value: member for member in Party}
-_VERDICTS = {member.value: member for member in SurveyVerdict}
-_WORTHS = {member.value: member for member in Worth}

@@ -29,14 +29,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import date
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pydantic
 import pydantic_core
 import yaml
-from pydantic_core import from_json
+from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 
 from provisioner import __version__
 from provisioner.base.errors import Problem, Severity
@@ -44,7 +45,7 @@ from provisioner.base.files import is_tracked_path, replace_file
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.site import Site, content_of, details_of
 from provisioner.inventory.model.facility import Facility
-from provisioner.inventory.outline import PackedOutline, packed, unpacked
+from provisioner.inventory.outline import Outline
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"
 _FORMAT: Final = 2
@@ -57,11 +58,25 @@ _PARTS: Final = 128
 _LONG: Final = 256 * 1024
 # More problems across files than these are looked for each time: somebody mends them first.
 _MOST_ACROSS: Final = 2_000
-_PackedProblem = tuple[int, int, str, str, str, str]
-_PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline, str]
-"""A row of JSON; JSON has lists for these tuples, so rows are only unpacked."""
-# A country's files are judged alike until the same few days.
-_day = lru_cache(maxsize=4096)(date.fromordinal)
+_CachedProblem = tuple[int, int, str, str, str, Severity]
+"""Line, column, code, message, hint and severity."""
+
+
+class _CachedSite(NamedTuple):
+    """A facility's file as the cache has it, in JSON without names to save space."""
+
+    relative: str
+    digest: str
+    since: date
+    before: date
+    problems: tuple[_CachedProblem, ...]
+    outline: Outline
+    content: str
+
+
+@cache
+def _cached_sites() -> TypeAdapter[list[_CachedSite]]:
+    return TypeAdapter(list[_CachedSite])
 
 
 @dataclass(frozen=True)
@@ -159,19 +174,18 @@ class CachedSites:
     def _read_outlines(self, part: int) -> dict[str, Site]:
         body = self._cache.read(f"outlines-{part:03}") if self._cache else None
         try:
-            return {row[0]: self._site(row) for row in from_json(body)} if body else {}
-        except (ValueError, TypeError, LookupError):
+            return {row.relative: self._site(row) for row in _cached_sites().validate_json(body)} if body else {}
+        except ValueError:
             return {}
 
-    def _site(self, row: _PackedSite) -> Site:
-        relative, digest, since, before, rows, outline, content = row
-        problems = tuple(self._problems(relative, outline[0], rows)) if rows else ()
-        return Site(digest, unpacked(outline), (), problems, _day(since), _day(before), content=content)
+    def _site(self, row: _CachedSite) -> Site:
+        problems = tuple(self._problems(row)) if row.problems else ()
+        return Site(row.digest, row.outline, (), problems, row.since, row.before, content=row.content)
 
-    def _problems(self, relative: str, name: str, rows: list[_PackedProblem]) -> Iterator[Problem]:
-        file = File(self._root, relative, f"facility/{name}", Facility)
-        for line, column, code, message, hint, severity in rows:
-            yield Problem(file.display_path, line, column, code, message, hint, file.owner, Severity(severity))
+    def _problems(self, row: _CachedSite) -> Iterator[Problem]:
+        file = File(self._root, row.relative, f"facility/{row.outline.id}", Facility)
+        for line, column, code, message, hint, severity in row.problems:
+            yield Problem(file.display_path, line, column, code, message, hint, file.owner, severity)
 
     def text(self, relative: str, digest: str) -> str | None:
         """Return the cached content of a facility's file, as JSON."""
@@ -348,8 +362,7 @@ def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> P
 def write_part(cache: Cache, part: int, sites: Mapping[str, Site]) -> None:
     """Write the valid facilities of one part of the cache."""
     storable = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
-    rows = json.dumps([_cached_row(relative, site) for relative, site in storable.items()], separators=(",", ":"))
-    cache.write(f"outlines-{part:03}", rows.encode("ascii"))
+    cache.write(f"outlines-{part:03}", to_json([_cached_row(relative, site) for relative, site in storable.items()]))
     texts = {name: (site.digest, site.text) for name, site in storable.items() if site.text}
     Texts(cache, f"texts-{part:03}").write(texts)
     details = {
@@ -367,9 +380,8 @@ def _is_fit(relative: str, site: Site) -> bool:
     return site.outline is not None and not site.faults and relative.isprintable()
 
 
-def _cached_row(relative: str, site: Site) -> list[object]:
+def _cached_row(relative: str, site: Site) -> _CachedSite:
     if site.outline is None:
         raise ValueError(f"{relative} is not understood")
-    rows = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.problems]
-    days = site.since.toordinal(), site.before.toordinal()
-    return [relative, site.digest, *days, rows, packed(site.outline), site.content]
+    problems = tuple((p.line, p.column, p.code, p.message, p.hint, p.severity) for p in site.problems)
+    return _CachedSite(relative, site.digest, site.since, site.before, problems, site.outline, site.content)
