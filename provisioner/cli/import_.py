@@ -31,6 +31,7 @@ from provisioner.importing.proposal.build import propose, provinces_of_contacts
 from provisioner.importing.proposal.proposal import Baseline, ContactsByProvince, ImportResult
 from provisioner.importing.report import text as report_text
 from provisioner.importing.report.document import import_document, report_sheet
+from provisioner.importing.report.messages import LEVELS
 from provisioner.importing.tables.files import InputFiles, read_input_files
 from provisioner.importing.write import ContactFiles, FacilityFiles, TemplateContent, filled_template, folder_for, write
 from provisioner.inventory.geography.lookup import by_slug
@@ -248,15 +249,16 @@ class _Import:
             click.echo(printable(line))
         weighty, notes = report_text.in_order_of_weight(result.proposal.findings)
         for level, message, hint in report_text.finding_lines(weighty, language):
-            self._say(report_text.level_word(level, language), _COLOURS[level], message)
-            click.echo(f"  {report_text.hint_word(language)}: {printable(hint)}")
-        for question in report_text.question_lines(result.proposal.questions, language):
-            self._say(report_text.QUESTION[language], "magenta", f"{question.place}: {question.message}")
-            for candidate in question.candidates:
+            self._say(LEVELS[language][level], _COLOURS[level], message)
+            click.echo(f"  {report_text.word('hint', language)}: {printable(hint)}")
+        for question in result.proposal.questions:
+            text = report_text.question_text(question, language)
+            self._say(report_text.QUESTION[language], "magenta", f"{text.place}: {text.message}")
+            for candidate in text.candidates:
                 click.echo(f"    {printable(candidate)}")
-            click.echo(f"  {report_text.answer_word(language)}: {printable(question.answer)}")
+            click.echo(f"  {report_text.word('answer', language)}: {printable(text.answer)}")
         for message in report_text.note_lines(notes, language):
-            self._say(report_text.level_word(FindingLevel.NOTE, language), _COLOURS[FindingLevel.NOTE], message)
+            self._say(LEVELS[language][FindingLevel.NOTE], _COLOURS[FindingLevel.NOTE], message)
         for line in report_text.summary_lines(result, language):
             click.echo(line)
 

@@ -82,12 +82,7 @@ class Limit:
     def takes_path(self, host: HostSpec | LeftOutHost, path: MediaPath | LeftOutPath) -> bool:
         """Return whether a path is selected."""
         return self.takes(
-            {
-                "carrier": host.carriers,
-                "province": (path.province,),
-                "facility": (path.facility,),
-                "host": (host.id,),
-            }
+            {"carrier": host.carriers, "province": (path.province,), "facility": (path.facility,), "host": (host.id,)}
         )
 
     def takes_frozen(self, facility: FrozenFacility, hosts: Collection[str] = ()) -> bool:

@@ -19,10 +19,7 @@ _FORMS: Final = {
     "at": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
 }
 _WORD, _PERSON = 64, 120
-_OTHER_USES: Final = {
-    "alone": "who has the host for itself alone",
-    "shared": "who shares the host with others",
-}
+_OTHER_USES: Final = {"alone": "who has the host for itself alone", "shared": "who shares the host with others"}
 """Prefix of a mark whose owner uses the host differently."""
 
 

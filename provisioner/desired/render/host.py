@@ -194,12 +194,7 @@ def _is_of_one_device(first: StreamSource, second: StreamSource) -> bool:
 
 def user_settings(user: User) -> dict[str, object]:
     """Return a user's entry in `authInternalUsers`."""
-    return {
-        "user": user.name,
-        "pass": user.secret_hash,
-        "ips": list(user.addresses),
-        "permissions": _permissions(user),
-    }
+    return {"user": user.name, "pass": user.secret_hash, "ips": list(user.addresses), "permissions": _permissions(user)}
 
 
 def _permissions(user: User) -> list[dict[str, str]]:

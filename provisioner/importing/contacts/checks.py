@@ -232,7 +232,7 @@ class _ContactRules:
         owner = f"contacts/{self.province}"
         position = self.view.places.at(owner, "contacts", self.number, name)
         text = f"contacts {self.province}: contact {self.number + 1} ({self.contact.facility}): {name}: {message}"
-        return Problem(position.file, position.line, position.column, code, text, hint, owner, severity)
+        return Problem(*position, code, text, hint, owner, severity)
 
 
 def _duplicate_problems(view: ContactsView, province: str, file: ContactsFile) -> Iterator[Problem]:
@@ -250,7 +250,7 @@ def _duplicate_problems(view: ContactsView, province: str, file: ContactsFile) -
             )
             hint = "keep one of the two"
             owner = f"contacts/{province}"
-            yield Problem(position.file, position.line, position.column, "contact-duplicate", message, hint, owner)
+            yield Problem(*position, "contact-duplicate", message, hint, owner)
 
 
 def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:

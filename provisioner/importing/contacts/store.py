@@ -396,9 +396,7 @@ class _ContactsPass:
             position = source.at(("province",))
             message = f"contacts {province}: the file is of {file.province}"
             hint = f"rename it to {file.province}.yml, or write province: {province}"
-            self.problems.append(
-                Problem(position.file, position.line, position.column, "contacts-file-misplaced", message, hint, owner)
-            )
+            self.problems.append(Problem(*position, "contacts-file-misplaced", message, hint, owner))
             return
         self.files[province] = file
 

@@ -40,12 +40,7 @@ def _stream(name: str, title: str) -> Iterator[Column]:
     suffix, key = (f" luồng {title}", f"{name}_") if name else ("", "")
     has_reads = bool(name)
     yield Column(
-        f"{key}size",
-        f"Độ phân giải{suffix}",
-        "" if name else "Phân giải",
-        picture_size,
-        safe_number,
-        asked=has_reads,
+        f"{key}size", f"Độ phân giải{suffix}", "" if name else "Phân giải", picture_size, safe_number, asked=has_reads
     )
     yield number(
         f"{key}fps", f"Khung hình/giây{suffix}", 120, f"FPS{suffix}|Số khung hình/giây{suffix}", asked=has_reads
@@ -300,11 +295,7 @@ SURVEYS = Form(
             "Đường truyền|Loại đường truyền Internet|Loại hình Internet",
             required=True,
         ),
-        Column(
-            "uplink_provider",
-            "Nhà cung cấp Internet",
-            "Nhà mạng|Nhà cung cấp|Nhà cung cấp dịch vụ Internet|ISP",
-        ),
+        Column("uplink_provider", "Nhà cung cấp Internet", "Nhà mạng|Nhà cung cấp|Nhà cung cấp dịch vụ Internet|ISP"),
         Column(
             "upload_mbps",
             "Tốc độ tải lên (Mbps)",

@@ -131,8 +131,7 @@ def _finding(problem: Problem, positions: _CellPositions) -> Finding:
     level = FindingLevel.ERROR if problem.severity is Severity.ERROR else FindingLevel.WARNING
     fills = (("message", problem.message.partition(": ")[2]), ("hint", problem.hint))
     return _finding_at(
-        positions.numbered[problem.line - 1] if problem.line else positions.find(()),
-        Remark(problem.code, level, fills),
+        positions.numbered[problem.line - 1] if problem.line else positions.find(()), Remark(problem.code, level, fills)
     )
 
 

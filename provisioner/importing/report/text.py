@@ -15,7 +15,7 @@ from provisioner.importing.proposal.answers import Candidate, Question, Question
 from provisioner.importing.proposal.contacts import ContactsDraft
 from provisioner.importing.proposal.edits import FacilityEdit, FieldChange
 from provisioner.importing.proposal.proposal import ImportResult
-from provisioner.importing.report.messages import LEVELS, wording
+from provisioner.importing.report.messages import wording
 from provisioner.importing.tables.files import InputFiles
 
 QUESTION: Mapping[Language, str] = {Language.EN: "question", Language.VI: "câu hỏi"}
@@ -223,24 +223,9 @@ def note_lines(notes: Mapping[str, list[Finding]], language: Language) -> Iterat
             yield _PHRASES[language]["notes_more"].format(count=len(listed) - len(first), code=code)
 
 
-def question_lines(questions: Iterable[Question], language: Language) -> Iterator[QuestionText]:
-    """Return the questions in words."""
-    return (question_text(question, language) for question in questions)
-
-
-def level_word(level: FindingLevel, language: Language) -> str:
-    """Return a level's name."""
-    return LEVELS[language][level]
-
-
-def hint_word(language: Language) -> str:
-    """Return the label of a hint."""
-    return _PHRASES[language]["hint"]
-
-
-def answer_word(language: Language) -> str:
-    """Return the label of an answer."""
-    return _PHRASES[language]["answer"]
+def word(name: str, language: Language) -> str:
+    """Return the label of a hint or an answer."""
+    return _PHRASES[language][name]
 
 
 def read_lines(inputs: InputFiles, language: Language) -> Iterator[str]:

@@ -364,9 +364,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
         )
         position = subject.source.at(())
         hint = "correct the ones that are listed first"
-        yield Problem(
-            position.file, position.line, position.column, "problems-not-listed", message, hint, subject.owner
-        )
+        yield Problem(*position, "problems-not-listed", message, hint, subject.owner)
 
 
 def label(owner: str, value: object, path: KeyPath) -> str:
@@ -447,7 +445,7 @@ class _Explanation:
         at_key = kind == "extra_forbidden" or self.is_key
         position = self.subject.source.at(about if kind == "missing" else path, key=at_key)
         text = f"{label(self.subject.owner, self.subject.value, about)}: {message}"
-        return Problem(position.file, position.line, position.column, code, text, hint, self.subject.owner)
+        return Problem(*position, code, text, hint, self.subject.owner)
 
     def _special_problem(self) -> tuple[str, str, str] | None:
         """Return the problem of a case with a rule of its own."""

@@ -65,11 +65,7 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
         "description": "A day: YYYY-MM-DD.",
         "examples": ["2021-05-10"],
     },
-    "ipv4": {
-        "pattern": f"^{_ADDRESS}$",
-        "description": "An IPv4 address.",
-        "examples": ["192.168.1.10"],
-    },
+    "ipv4": {"pattern": f"^{_ADDRESS}$", "description": "An IPv4 address.", "examples": ["192.168.1.10"]},
     "ipv4network": {
         "pattern": rf"^{_ADDRESS}(/([0-9]|[12][0-9]|3[0-2]|{_ADDRESS}))?$",
         "description": "An IPv4 network: its first address and its length.",

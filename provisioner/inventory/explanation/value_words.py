@@ -29,10 +29,7 @@ VALUE_WORDS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (FacilityKind.OTHER, "Khác | Loại khác"),
     (ManagingBody.UBND_TINH, "UBND tỉnh | UBND tỉnh/thành phố | UBND thành phố | Cấp tỉnh | Tỉnh"),
     (ManagingBody.UBND_HUYEN, "UBND huyện | UBND quận/huyện | UBND quận | UBND thị xã | Cấp huyện | Huyện"),
-    (
-        ManagingBody.UBND_XA,
-        "UBND xã | UBND xã/phường | UBND phường | UBND đặc khu | Cấp xã | Xã | Phường | Đặc khu",
-    ),
+    (ManagingBody.UBND_XA, "UBND xã | UBND xã/phường | UBND phường | UBND đặc khu | Cấp xã | Xã | Phường | Đặc khu"),
     (ManagingBody.QUAN_DOI, "Quân đội | Bộ Quốc phòng | Bộ CHQS tỉnh | Bộ Chỉ huy quân sự tỉnh | Quân khu"),
     (ManagingBody.CONG_AN, "Công an | Bộ Công an | Công an tỉnh"),
     (ManagingBody.DOANH_NGHIEP, "Doanh nghiệp | Công ty | Tư nhân"),
@@ -61,10 +58,7 @@ VALUE_WORDS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (SurveyVerdict.NEEDS_CAMERAS, "Cần bổ sung camera | Bổ sung camera | Thiếu camera | Cần lắp thêm | Lắp mới"),
     (SurveyVerdict.NEEDS_REPAIR, "Cần sửa chữa | Sửa chữa | Hỏng"),
     (SurveyVerdict.NEEDS_REPLACEMENT, "Cần thay thế thiết bị | Cần thay thế | Thay thế | Thay mới"),
-    (
-        SurveyVerdict.NEEDS_UPLINK,
-        "Cần đường truyền | Cần nâng cấp đường truyền | Cần nâng cấp Internet | Thiếu mạng",
-    ),
+    (SurveyVerdict.NEEDS_UPLINK, "Cần đường truyền | Cần nâng cấp đường truyền | Cần nâng cấp Internet | Thiếu mạng"),
     (SurveyVerdict.NOT_POSSIBLE, "Không kết nối được | Không thể kết nối | Không đạt"),
     (BlockReason.NO_COOPERATION, "Cơ sở chưa phối hợp | Không phối hợp | Chưa phối hợp | Không hợp tác"),
     (BlockReason.NO_CAMERAS, "Chưa có camera | Không có camera"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 KeyPath = tuple[str | int, ...]
 """Path to a value inside a file: keys and list indexes."""
@@ -37,8 +37,7 @@ class Marks:
         return Mark(1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """A file as the user would type it; unknown lines are 0."""
 
     file: str

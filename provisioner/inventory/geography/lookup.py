@@ -183,8 +183,7 @@ def _contradiction_error(name: str, code: str) -> ProvinceError:
     hint = f"if the list was made by {agreeing[0]}, read it so; otherwise " if agreeing else ""
     readings = "; ".join(_readings_text(name, code, scheme) for scheme in SCHEMES)
     return ContradictoryProvinceError(
-        f"the name {quoted(name)} and the code {code} disagree: {readings}",
-        hint=f"{hint}correct the name or the code",
+        f"the name {quoted(name)} and the code {code} disagree: {readings}", hint=f"{hint}correct the name or the code"
     )
 
 

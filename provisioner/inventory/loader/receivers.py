@@ -132,9 +132,7 @@ def _missing_secret_problems(
             position = places.at(RECEIVERS, RECEIVERS, index)
             hint = f"{vault.editing}: under receivers, {receiver.id}, write {content}"
             text = f"receivers: receiver {receiver.id}: {message}"
-            yield Problem(
-                position.file, position.line, position.column, "receiver-secret-missing", text, hint, RECEIVERS
-            )
+            yield Problem(*position, "receiver-secret-missing", text, hint, RECEIVERS)
 
 
 def _unfit_secret_problems(vault: ReceiversVault) -> Iterator[Problem]:
@@ -176,5 +174,5 @@ def _placed(
     vault: ReceiversVault, path: KeyPath, code: str, text: str, hint: str, *, severity: Severity = Severity.ERROR
 ) -> Problem:
     position = vault.source.at(path, key=severity is Severity.WARNING) if vault.source else None
-    file, line, column = (position.file, position.line, position.column) if position else ("", 0, 0)
+    file, line, column = position or ("", 0, 0)
     return Problem(file, line, column, code, text, hint, RECEIVERS, severity)

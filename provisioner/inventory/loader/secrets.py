@@ -307,9 +307,7 @@ def _logins_of(secrets: Secrets, carrier: str) -> Mapping[str, Mapping[str, Cred
 
 def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Problem:
     position = loaded.places.at(owner)
-    return Problem(
-        position.file, position.line, position.column, "move-unfinished", message, hint, owner, Severity.WARNING
-    )
+    return Problem(*position, "move-unfinished", message, hint, owner, Severity.WARNING)
 
 
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:
@@ -471,9 +469,7 @@ class _SecretsPass:
                 position = self.sources[file.owner].at((facility,), key=True)
                 message = msg("facility {facility} has logins in two files", facility)
                 hint = "keep them in the file of its province, or in its carrier's"
-                problem = Problem(
-                    position.file, position.line, position.column, "secret-duplicate", message, hint, file.owner
-                )
+                problem = Problem(*position, "secret-duplicate", message, hint, file.owner)
                 self.problems.append(replace(problem, concerns=(facility,)))
             cameras.setdefault(facility, logins)
             owners.setdefault(facility, file.owner)

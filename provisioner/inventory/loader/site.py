@@ -193,7 +193,7 @@ def _name_problems(file: File, model: Model, source: SourceFile) -> tuple[Proble
                 expected,
             )
             code = f"{file.kind}-file-misplaced"
-            problems.append(Problem(position.file, position.line, position.column, code, message, hint, file.owner))
+            problems.append(Problem(*position, code, message, hint, file.owner))
     return tuple(problems)
 
 

@@ -82,11 +82,7 @@ HOST_KEY_FORM = (
 )
 """Form of an SSH public key, as a regular expression."""
 
-HostKey = Annotated[
-    str,
-    StringConstraints(pattern=f"^{HOST_KEY_FORM}$", max_length=4096),
-    AfterValidator(_host_key),
-]
+HostKey = Annotated[str, StringConstraints(pattern=f"^{HOST_KEY_FORM}$", max_length=4096), AfterValidator(_host_key)]
 """An SSH public key of a host or CA. Types `sk-…` are in hardware tokens."""
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
@@ -301,9 +297,6 @@ IpNetwork = Annotated[AnyNetwork, PlainValidator(_as_network), _AS_TEXT, WithJso
 """A network of either family."""
 
 HostAddress = Annotated[
-    HostPlace,
-    PlainValidator(_as_host_place),
-    _AS_TEXT,
-    WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS, _NAME_SCHEMA]}),
+    HostPlace, PlainValidator(_as_host_place), _AS_TEXT, WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS, _NAME_SCHEMA]})
 ]
 """A host's address of either family, or its name."""

@@ -38,9 +38,7 @@ class MailSecurity(StrEnum):
 
 
 ReceiverUrl = Annotated[
-    str,
-    StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=500),
-    AfterValidator(checked_url),
+    str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=500), AfterValidator(checked_url)
 ]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$", max_length=253)]
 

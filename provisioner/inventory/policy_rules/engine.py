@@ -217,10 +217,7 @@ def _findings_in(file: str, line: int, values: Sequence[object]) -> Iterator[Reg
             yield RegoFinding(file, line, printable(value, _LONGEST))
         elif isinstance(value, Mapping) and _is_message(value):
             yield RegoFinding(
-                file,
-                line,
-                printable(value["message"], _LONGEST),
-                printable(value.get("hint", ""), _LONGEST),
+                file, line, printable(value["message"], _LONGEST), printable(value.get("hint", ""), _LONGEST)
             )
         else:
             yield None

@@ -61,13 +61,7 @@ class SiteView:
     outline: Outline | None = field(default=None, repr=False)
 
     def problem(
-        self,
-        path: KeyPath,
-        code: str,
-        message: str,
-        hint: str,
-        *,
-        severity: Severity = Severity.ERROR,
+        self, path: KeyPath, code: str, message: str, hint: str, *, severity: Severity = Severity.ERROR
     ) -> Problem:
         """Return a problem of this facility, with its position and name."""
         owner = f"facility/{self.facility.id}"
@@ -75,7 +69,7 @@ class SiteView:
         if self.source is None:
             return Problem("", 0, 0, code, text, hint, owner, severity)
         position = self.source.at(path)
-        return Problem(position.file, position.line, position.column, code, text, hint, owner, severity)
+        return Problem(*position, code, text, hint, owner, severity)
 
     def warning(self, path: KeyPath, code: str, message: str, hint: str) -> Problem:
         """Return a problem that does not make the inventory invalid."""

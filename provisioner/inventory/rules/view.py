@@ -99,7 +99,7 @@ class View:
         """Return a problem of an object, with its position and name."""
         position = self.places.at(owner, *path)
         text = f"{owner.replace('/', ' ', 1)}: {message}"
-        return Problem(position.file, position.line, position.column, code, text, hint, owner, severity, concerns)
+        return Problem(*position, code, text, hint, owner, severity, concerns)
 
     def warning(
         self, owner: str, path: KeyPath, code: str, message: str, hint: str, *, concerns: tuple[str, ...] = ()

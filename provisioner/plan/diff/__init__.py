@@ -6,29 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from provisioner.base.text import msg
 from provisioner.desired.render.host import RenderedFile
-from provisioner.desired.spec import (
-    HostSpec,
-)
+from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
 from provisioner.plan.diff.comparison import Comparison, Fleet
-from provisioner.plan.diff.files import (
-    file_changes,
-    frozen_changes,
-    rule_changes,
-    unit_changes,
-)
-from provisioner.plan.diff.packages import (
-    SitePackageNeed,
-    moved_endpoints,
-    needs_of_relay,
-    pushing_sites_of,
-    sites_of,
-)
-from provisioner.plan.diff.paths import (
-    path_changes,
-    with_quarantine,
-)
+from provisioner.plan.diff.files import file_changes, frozen_changes, rule_changes, unit_changes
+from provisioner.plan.diff.packages import SitePackageNeed, moved_endpoints, needs_of_relay, pushing_sites_of, sites_of
+from provisioner.plan.diff.paths import path_changes, with_quarantine
 from provisioner.plan.diff.peers import peer_changes
 from provisioner.plan.diff.trust import policy_changes as policy_changes
 from provisioner.plan.diff.trust import trust_changes

@@ -106,11 +106,7 @@ class Quarantined:
     @property
     def why(self) -> str:
         """The state in words."""
-        return msg(
-            "quarantined since {since_text}: {device} refuses its password",
-            self.since_text,
-            self.device,
-        )
+        return msg("quarantined since {since_text}: {device} refuses its password", self.since_text, self.device)
 
     @property
     def since_text(self) -> str:

@@ -120,7 +120,7 @@ def problem_of(places: Places, result: StatementResult) -> Problem:
     position = places.at(_OWNER if path else "inventory", *path)
     code = "intent-broken"
     named = f"intent/{statement.name}"
-    return Problem(position.file, position.line, position.column, code, sentence(result), hint_of(result), named)
+    return Problem(*position, code, sentence(result), hint_of(result), named)
 
 
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
@@ -174,9 +174,7 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
     def warning(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
         file_owner, path = at or (owner, block)
         position = places.at(file_owner, *path)
-        return Problem(
-            position.file, position.line, position.column, code, message, hint, f"host/{spec.id}", Severity.WARNING
-        )
+        return Problem(*position, code, message, hint, f"host/{spec.id}", Severity.WARNING)
 
     for fault in facts.faults:
         code, hint = CONDITIONS[fault.condition]
