@@ -41,7 +41,7 @@ RESTATED = (
     "hosts/answers.py",
     "hosts/runner.py",
     "hosts/unreachable.py",
-    "inventory/allocate/allocation.py",
+    "inventory/allocation.py",
     "inventory/explanation/problems.py",
     "inventory/files/layout.py",
     "inventory/files/yaml.py",
@@ -93,7 +93,7 @@ RESTATED_PARTS = {
         *("Condition", "_OPENS", "_beside", "_disk_faults", "_clock_faults", "_span"),
         *("other_firewalls", "ending_certificate"),
     ),
-    "inventory/geography/lookup.py": ("unit_today",),
+    "inventory/geography.py": ("unit_today",),
     "inventory/loader/load.py": ("valid_inventory", "_FilesPass", "_refuse_without_settings"),
     "inventory/policy_rules/references.py": ("_SCHEMA", "_WHY_NOT", "_Scope", "_why_not", "_A_KIND"),
     "operations/apply/silences.py": (

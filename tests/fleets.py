@@ -17,7 +17,7 @@ from provisioner.desired.render.site import Validity, valid_for
 from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
-from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.allocation import allocate
 from provisioner.inventory.model.devices import device_of
 from provisioner.inventory.model.hosts import NextCertificate
 from provisioner.inventory.model.inventory import Inventory

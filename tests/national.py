@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.files.yaml import parse
-from provisioner.inventory.geography.province import provinces
+from provisioner.inventory.geography import provinces
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.connection import Party, SignOff
 from provisioner.inventory.model.facility import Facility

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from provisioner.base.secret import host_digest_key
 from provisioner.base.vault import SECRETS_ID, carrier_vault_id, encrypt
-from provisioner.inventory.allocate.allocation import carrier_of, devices_of
+from provisioner.inventory.allocation import carrier_of, devices_of
 from provisioner.inventory.files.edit import render_mapping
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import Inventory

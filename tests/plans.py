@@ -13,7 +13,7 @@ from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
-from provisioner.inventory.allocate.allocation import devices_of
+from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.model.connection import Access
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory

@@ -12,8 +12,7 @@ from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.terminal import ListedWord
-from provisioner.inventory.geography.lookup import convert, find, read_province
-from provisioner.inventory.geography.province import SCHEMES, Province, provinces
+from provisioner.inventory.geography import SCHEMES, Province, convert, find, provinces, read_province
 
 _scheme = ListedWord(SCHEMES)
 

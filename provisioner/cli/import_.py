@@ -23,8 +23,7 @@ from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.terminal import ListedWord, ValidPath
-from provisioner.importing.dcim.client import DcimClient, read_server
-from provisioner.importing.dcim.objects import read_mapping
+from provisioner.importing.dcim import DcimClient, read_mapping, read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
@@ -34,8 +33,7 @@ from provisioner.importing.report.document import import_document, report_sheet
 from provisioner.importing.report.messages import LEVELS
 from provisioner.importing.tables.files import InputFiles, read_input_files
 from provisioner.importing.write import ContactFiles, FacilityFiles, TemplateContent, filled_template, folder_for, write
-from provisioner.inventory.geography.lookup import by_slug
-from provisioner.inventory.geography.province import SCHEMES, Province
+from provisioner.inventory.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load_partial
 from provisioner.inventory.model.inventory import Inventory

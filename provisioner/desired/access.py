@@ -1,6 +1,6 @@
 """Access modes: how a site's pictures reach its relay. Pure.
 
-Each mode is one row of `ACCESS`. Other tables with a row a mode: `inventory.allocate.NEEDS` (records in the lock),
+Each mode is one row of `ACCESS`. Other tables with a row a mode: `inventory.allocation.NEEDS` (records in the lock),
 `render.site.PACKAGES` (files of its site package), `verify.network.UNANSWERED` (meaning of a device's silence).
 
 `pull_portmap` gives a site one tunnel address, and each device a port of it. Any router with WireGuard and port

@@ -19,8 +19,7 @@ from provisioner.desired.names import side_of
 from provisioner.desired.required import digest_key_of_host, with_owner
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, Tunnel
 from provisioner.desired.trust import called_through, host_key_text
-from provisioner.inventory.geography.lookup import parts_of
-from provisioner.inventory.geography.province import SCHEMES
+from provisioner.inventory.geography import SCHEMES, parts_of
 from provisioner.inventory.model.facility import Connection, Facility, path_name
 from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh
 from provisioner.inventory.model.inventory import InProvince, Inventory

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from provisioner.desired.access import ACCESS, device_places, linked_site
 from provisioner.desired.required import secret_of
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath, ProbedDevice, StreamSource
-from provisioner.inventory.allocate.allocation import probed_devices_of
+from provisioner.inventory.allocation import probed_devices_of
 from provisioner.inventory.makes import behind, path_behind
 from provisioner.inventory.model.devices import Stream, StreamName, accept_of, device_of
 from provisioner.inventory.model.facility import Connection, Facility, path_name

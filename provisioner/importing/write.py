@@ -47,8 +47,7 @@ from provisioner.importing.forms.columns import (
 )
 from provisioner.importing.forms.forms import FORM_OF, FORMS
 from provisioner.importing.proposal.proposal import Proposal
-from provisioner.inventory.geography.lookup import by_slug
-from provisioner.inventory.geography.province import provinces
+from provisioner.inventory.geography import by_slug, provinces
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory

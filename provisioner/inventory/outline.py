@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
-from provisioner.inventory.allocate.allocation import devices_of, probed_devices_of
+from provisioner.inventory.allocation import devices_of, probed_devices_of
 from provisioner.inventory.model.base import Model, Slug, use_of
 from provisioner.inventory.model.connection import (
     Access,

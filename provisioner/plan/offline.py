@@ -17,7 +17,7 @@ from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, hub_set
 from provisioner.desired.spec import DesiredState, HostSpec, Peer, units_of
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts, no_frozen_parts
-from provisioner.inventory.allocate.allocation import devices_of
+from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.model.devices import Camera, StreamName
 from provisioner.inventory.model.facility import path_name
 from provisioner.inventory.model.inventory import Inventory

@@ -16,8 +16,7 @@ from markupsafe import Markup
 
 from provisioner.base.language import Language, Translator
 from provisioner.base.text import VIETNAM, percent, printable
-from provisioner.inventory.geography.lookup import by_slug
-from provisioner.inventory.geography.province import ProvinceError
+from provisioner.inventory.geography import ProvinceError, by_slug
 from provisioner.record.availability.measured import Measured, Span, total_of
 from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.record.lifecycle.pictures import STALE

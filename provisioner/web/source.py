@@ -26,7 +26,7 @@ from provisioner.base.language import Language
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.vietnamese import fold
-from provisioner.inventory.geography.province import ProvinceError
+from provisioner.inventory.geography import ProvinceError
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.devices import Camera
 from provisioner.inventory.model.facility import Facility

@@ -18,7 +18,7 @@ from typing import Any, Final
 from provisioner.base.secret import Secret
 from provisioner.base.vault import SECRETS_ID, VaultPasswords, encrypt
 from provisioner.inventory.files.edit import render_mapping, write_lock
-from provisioner.inventory.geography.province import provinces
+from provisioner.inventory.geography import provinces
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import InventorySecrets

@@ -15,7 +15,7 @@ from provisioner.desired.access import ACCESS, device_places
 from provisioner.desired.render.site import PACKAGES, render_site
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
-from provisioner.inventory.allocate.allocation import NEEDS, allocate
+from provisioner.inventory.allocation import NEEDS, allocate
 from provisioner.inventory.model.connection import Access
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory

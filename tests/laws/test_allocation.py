@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.allocation import allocate
 from provisioner.inventory.files.edit import render_lock
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.model.connection import Access

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.allocation import allocate
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
 from tests import fleets

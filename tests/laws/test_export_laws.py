@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from provisioner.base.text import indented_parts
 from provisioner.cli.config import document_schema
 from provisioner.cli.export import export
-from provisioner.inventory.geography.lookup import by_slug
-from provisioner.inventory.geography.province import SCHEMES, Province
+from provisioner.inventory.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.model.connection import BlockReason
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import InProvince

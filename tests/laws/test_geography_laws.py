@@ -11,8 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.vietnamese import fold, possible_readings
-from provisioner.inventory.geography.lookup import by_code, by_name, by_slug, convert, find, read_province, unit_today
-from provisioner.inventory.geography.province import SCHEMES, Province, ProvinceError, keys_of, provinces
+from provisioner.inventory.geography import (
+    SCHEMES,
+    Province,
+    ProvinceError,
+    by_code,
+    by_name,
+    by_slug,
+    convert,
+    find,
+    keys_of,
+    provinces,
+    read_province,
+    unit_today,
+)
 
 schemes = st.sampled_from(SCHEMES)
 units = st.sampled_from([province for scheme in SCHEMES for province in provinces(scheme)])

@@ -25,8 +25,7 @@ from provisioner.importing.grid import Cell, FileRefusedError, FindingLevel, Gri
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline, Proposal
 from provisioner.importing.report.messages import wording
-from provisioner.importing.tables.files import grids_of, sheets_of
-from provisioner.importing.tables.records import read_records
+from provisioner.importing.tables.files import grids_of, read_records, sheets_of
 from provisioner.importing.write import TemplateContent, decimal_text
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated

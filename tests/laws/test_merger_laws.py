@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.host import POLICY_FILE, RenderedFile
 from provisioner.desired.spec import DesiredState
-from provisioner.inventory.allocate.allocation import allocate
-from provisioner.inventory.geography.lookup import by_slug, merged_into, unit_today
-from provisioner.inventory.geography.province import provinces
+from provisioner.inventory.allocation import allocate
+from provisioner.inventory.geography import by_slug, merged_into, provinces, unit_today
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.plan.change import Action, Change, Impact, Resource

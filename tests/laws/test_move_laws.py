@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import InventoryError
-from provisioner.inventory.allocate.allocation import allocate, devices_of
+from provisioner.inventory.allocation import allocate, devices_of
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.policy import Move
 from provisioner.inventory.new_secrets import completed

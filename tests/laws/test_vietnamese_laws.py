@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.vietnamese import LegacyEncoding, clean, fold, legacy_encoding, read_legacy
-from provisioner.inventory.geography.province import provinces
+from provisioner.inventory.geography import provinces
 
 NAMES = sorted({province.name for scheme in ("gso-2021", "gso-2025") for province in provinces(scheme)})
 VIETNAMESE = "aàảãáạăằẳẵắặâầẩẫấậeèẻẽéẹêềểễếệiìỉĩíịoòỏõóọôồổỗốộơờởỡớợuùủũúụưừửữứựyỳỷỹýỵđĐÐ bcdghklmnpqrstvx"

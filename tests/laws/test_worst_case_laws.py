@@ -36,8 +36,7 @@ from provisioner.base.errors import NoticeError, ProvisionerError, UnreadableErr
 from provisioner.base.http import HttpAnswer, HttpLimits, ReachError, ServerLogin
 from provisioner.base.secret import Secret
 from provisioner.hosts import answers
-from provisioner.importing.dcim import client
-from provisioner.importing.dcim.objects import DcimMapping
+from provisioner.importing.dcim import DcimClient, DcimMapping, read_server
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline
 from provisioner.importing.tables.files import read_input_files
@@ -143,9 +142,9 @@ def read_netbox(data: bytes, _folder: Path, kind: str = "netbox") -> object:
     mapping = DcimMapping.model_validate(
         {"version": 1, "kind": kind, "url": "https://x.example", "devices": {"columns": columns}}, strict=False
     )
-    server = client.DcimClient(mapping, Secret("t"), HttpLimits())
-    with mock.patch.object(client.DcimClient, "_asked", return_value=HttpAnswer(200, data)):
-        inputs = client.read_server(server)
+    server = DcimClient(mapping, Secret("t"), HttpLimits())
+    with mock.patch.object(DcimClient, "_answer_to", return_value=HttpAnswer(200, data)):
+        inputs = read_server(server)
     return [finding.remark.code for finding in inputs.findings][:3], len(inputs.records)
 
 

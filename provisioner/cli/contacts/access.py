@@ -25,7 +25,7 @@ from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
 from provisioner.importing.contacts.erasure import LocatedContact
 from provisioner.importing.contacts.store import ROLE_LABELS, Contact, Role, contacts_folder, revealed, valid_contacts
-from provisioner.inventory.geography.province import UnknownProvinceError
+from provisioner.inventory.geography import UnknownProvinceError
 from provisioner.inventory.loader.load import load_partial
 from provisioner.inventory.model.inventory import Inventory
 

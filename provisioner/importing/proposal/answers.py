@@ -15,7 +15,7 @@ from provisioner.base.errors import UsageError
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.forms.values import site_identifier
 from provisioner.importing.grid import Cell, CellPosition
-from provisioner.importing.tables.records import ReadRow
+from provisioner.importing.tables.files import ReadRow
 
 _ANSWER = re.compile(r"(?:(?P<sheet>.+)!)?[A-Za-z]{0,3}(?P<row>[0-9]{1,6})=(?P<site>.+)")
 

@@ -20,7 +20,7 @@ from provisioner.importing.proposal.facility_registry import FacilityRegistry
 from provisioner.importing.proposal.proposal import Baseline, ContactsByProvince, Proposal
 from provisioner.importing.proposal.rule_check import check_edit
 from provisioner.importing.proposal.unmatched import unlisted_sites
-from provisioner.importing.tables.records import ReadRow, RowPlace
+from provisioner.importing.tables.files import ReadRow, RowPlace
 from provisioner.inventory.files.edit import EditError
 
 _MOST_ROUNDS = 20

@@ -25,9 +25,18 @@ from provisioner.importing.proposal.identity import (
     places_agree,
     without_one,
 )
-from provisioner.importing.tables.records import ReadRow
-from provisioner.inventory.geography.lookup import by_code, by_name, merged_into, read_province, similar
-from provisioner.inventory.geography.province import SCHEMES, ContradictoryProvinceError, Province, ProvinceError
+from provisioner.importing.tables.files import ReadRow
+from provisioner.inventory.geography import (
+    SCHEMES,
+    ContradictoryProvinceError,
+    Province,
+    ProvinceError,
+    by_code,
+    by_name,
+    merged_into,
+    read_province,
+    similar,
+)
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import Inventory
 

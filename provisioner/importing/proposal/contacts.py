@@ -10,7 +10,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.vietnamese import fold
 from provisioner.importing.contacts.store import PERSONAL_FIELDS, REQUIRED_FIELDS, Contact, Role
 from provisioner.importing.grid import Finding, Remark, error, warning
-from provisioner.importing.tables.records import ReadRow
+from provisioner.importing.tables.files import ReadRow
 from provisioner.inventory.model.facility import Facility, Operating
 
 _MISSING = {"title": "title-missing", "phone": "phone-empty", "email": "email-empty"}

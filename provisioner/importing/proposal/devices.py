@@ -14,7 +14,7 @@ from provisioner.importing.forms.choices import DeviceKind
 from provisioner.importing.forms.forms import CAMERAS
 from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft
-from provisioner.importing.tables.records import ReadRow
+from provisioner.importing.tables.files import ReadRow
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.renamed_ids import DEVICE_DIGITS, next_free
 

@@ -10,7 +10,7 @@ from typing import TypeGuard
 
 from provisioner.base.vietnamese import clean
 from provisioner.importing.grid import Finding, Remark, error
-from provisioner.importing.tables.records import ReadRow
+from provisioner.importing.tables.files import ReadRow
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import parse

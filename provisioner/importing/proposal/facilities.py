@@ -10,7 +10,7 @@ from provisioner.importing.forms.forms import FACILITIES
 from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft, FieldPath
 from provisioner.importing.proposal.identity import unit_part
-from provisioner.importing.tables.records import ReadRow
+from provisioner.importing.tables.files import ReadRow
 from provisioner.inventory.model.connection import Survey
 from provisioner.inventory.model.facility import Capacity, Facility, Location, Operating
 

@@ -13,7 +13,7 @@ from provisioner.importing.proposal.candidates import province_of
 from provisioner.importing.proposal.identity import Identity, Sameness, identity_of, places_agree, units_agree
 from provisioner.importing.proposal.proposal import Baseline
 from provisioner.importing.proposal.unmatched import Unplaced, UnplacedRows
-from provisioner.importing.tables.records import ReadRow, RowPlace
+from provisioner.importing.tables.files import ReadRow, RowPlace
 from provisioner.inventory.renamed_ids import facility_prefix, next_facility
 
 _REQUIRED = ("province", "name", "kind", "managing_body", "operating")

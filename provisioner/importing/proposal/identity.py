@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from provisioner.base.vietnamese import clean, fold
-from provisioner.inventory.geography.province import SCHEMES
+from provisioner.inventory.geography import SCHEMES
 
 _TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
 _LETTERS = str.maketrans({"ð": "đ", "ɖ": "đ"})

@@ -14,7 +14,7 @@ from provisioner.importing.proposal.candidates import InventorySites
 from provisioner.importing.proposal.contacts import ContactsDraft
 from provisioner.importing.proposal.edits import FacilityEdit
 from provisioner.importing.tables.files import InputFiles
-from provisioner.inventory.geography.province import Province
+from provisioner.inventory.geography import Province
 from provisioner.inventory.model.inventory import Inventory
 
 ContactsByProvince = Mapping[str, tuple[Contact, ...] | None]

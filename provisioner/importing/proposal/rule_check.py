@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from provisioner.base.errors import Problem, Severity
 from provisioner.importing.grid import Finding, FindingLevel, Remark
 from provisioner.importing.proposal.edits import FacilityEdit, FieldPath, WantedValue
-from provisioner.importing.tables.records import ReadRow
+from provisioner.importing.tables.files import ReadRow
 from provisioner.inventory import rules
 from provisioner.inventory.files.positions import KeyPath, Places, Position
 from provisioner.inventory.files.yaml import parse

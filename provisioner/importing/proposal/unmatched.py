@@ -16,7 +16,7 @@ from provisioner.importing.grid import CellPosition
 from provisioner.importing.proposal.answers import Candidate, Question, QuestionKind, Why
 from provisioner.importing.proposal.candidates import InventorySites, Likely, SiteIndex
 from provisioner.importing.proposal.identity import Identity
-from provisioner.importing.tables.records import ReadRow, RowPlace
+from provisioner.importing.tables.files import ReadRow, RowPlace
 
 _MOST_CANDIDATES = 5
 _ROW = "row "

@@ -33,7 +33,7 @@ from provisioner.base.vault import (
     opened_with,
     vault_id_of,
 )
-from provisioner.inventory.allocate.allocation import devices_of
+from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.edit import render_mapping
 from provisioner.inventory.files.layout import File, PlacesIn, secret_files_of

@@ -7,8 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from provisioner.base.addresses import AnyNetwork
-from provisioner.inventory.geography.lookup import by_slug, is_inside, unit_today
-from provisioner.inventory.geography.province import Province, ProvinceError, UnknownProvinceError
+from provisioner.inventory.geography import (
+    Province,
+    ProvinceError,
+    UnknownProvinceError,
+    by_slug,
+    is_inside,
+    unit_today,
+)
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility, MaintenanceWindow
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre, Relay, Viewer

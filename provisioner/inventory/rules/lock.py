@@ -8,7 +8,7 @@ from typing import Final
 
 from provisioner.base.errors import Problem
 from provisioner.base.text import msg
-from provisioner.inventory.allocate.allocation import (
+from provisioner.inventory.allocation import (
     next_pool_carrier_of,
     numbered,
     pool_carrier_of,

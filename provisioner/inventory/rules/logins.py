@@ -19,7 +19,7 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.base.private_text import path_as_read
 from provisioner.base.secret import Secret
 from provisioner.base.text import msg
-from provisioner.inventory.allocate.allocation import carrier_of, devices_of, next_carrier_of
+from provisioner.inventory.allocation import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.model.connection import ConnectionPlan
 from provisioner.inventory.model.devices import Camera

@@ -16,8 +16,14 @@ from typing import Final
 from provisioner.base.errors import Problem
 from provisioner.base.text import did_you_mean, is_between, local_time, msg, nearest, start_of, which_was_meant
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.geography.lookup import by_slug, merged_into
-from provisioner.inventory.geography.province import SCHEMES, AmbiguousProvinceError, ProvinceError, provinces
+from provisioner.inventory.geography import (
+    SCHEMES,
+    AmbiguousProvinceError,
+    ProvinceError,
+    by_slug,
+    merged_into,
+    provinces,
+)
 from provisioner.inventory.model.facility import MaintenanceWindow, Operating
 from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.model.orders import DISTRICTS_ENDED, Designation, Instruction, ManagingBody, Service

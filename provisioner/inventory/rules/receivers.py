@@ -11,8 +11,7 @@ from provisioner.base.errors import RECEIVERS, Problem
 from provisioner.base.roles import BOUND_TO, is_read
 from provisioner.base.text import counted, did_you_mean, is_loopback, msg
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.geography.lookup import by_slug
-from provisioner.inventory.geography.province import SCHEMES, ProvinceError, provinces
+from provisioner.inventory.geography import SCHEMES, ProvinceError, by_slug, provinces
 from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.model.hosts import Centre, Viewer
 from provisioner.inventory.model.receivers import MailSecurity, Receiver, ReceiverKind

@@ -15,8 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 from provisioner.base.addresses import AnyNetwork
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath, Places
-from provisioner.inventory.geography.lookup import by_slug, is_inside
-from provisioner.inventory.geography.province import Province, ProvinceError
+from provisioner.inventory.geography import Province, ProvinceError, by_slug, is_inside
 from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay
 from provisioner.inventory.model.inventory import BaseInventory, InProvince
 from provisioner.inventory.model.orders import Designation

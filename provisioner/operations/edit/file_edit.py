@@ -18,7 +18,7 @@ from provisioner.base.files import read_regular, write_atomic
 from provisioner.base.text import counted, did_you_mean, printable
 from provisioner.base.vietnamese import clean
 from provisioner.inventory import rules
-from provisioner.inventory.allocate.allocation import devices_of
+from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.files.edit import EditError, edited, removed, renamed
 from provisioner.inventory.files.layout import File, PlacesIn, object_files_of
 from provisioner.inventory.files.positions import KeyPath, Places, SourceFile

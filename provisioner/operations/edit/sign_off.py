@@ -21,7 +21,7 @@ from provisioner.base.ssh_signature import SignatureFormError, unarmoured
 from provisioner.base.text import printable
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.geography.province import ProvinceError
+from provisioner.inventory.geography import ProvinceError
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model.connection import ConnectionPlan, Party, PlanState, Signature, SignOff

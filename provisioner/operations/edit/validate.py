@@ -15,7 +15,7 @@ from pathlib import Path
 from provisioner.base.errors import RECEIVERS, Problem, Severity
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
-from provisioner.inventory.allocate.allocation import allocate as allocations_for
+from provisioner.inventory.allocation import allocate as allocations_for
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import valid_part

@@ -12,7 +12,7 @@ from pydantic import Field
 from provisioner.base.document import Count, Moment, Positive, Row, Said, of
 from provisioner.base.text import Document, counted, local_time, percent, printable
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.geography.province import Province
+from provisioner.inventory.geography import Province
 from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.inventory.geography.province import provinces
+from provisioner.inventory.geography import provinces
 
 
 def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -17,8 +17,7 @@ import pytest
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.cli.support.context import today
-from provisioner.importing.dcim.client import PAGE, DcimClient, read_server
-from provisioner.importing.dcim.objects import DcimMapping, DcimObject, read_mapping
+from provisioner.importing.dcim import PAGE, DcimClient, DcimMapping, DcimObject, read_mapping, read_server
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.grid import FileRefusedError
 from provisioner.inventory.loader.load import check, load

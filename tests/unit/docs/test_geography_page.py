@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 from provisioner.base.vietnamese import legacy_encoding
-from provisioner.inventory.geography.lookup import by_code
-from provisioner.inventory.geography.province import collisions
+from provisioner.inventory.geography import by_code, collisions
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/geography.md").read_text(encoding="utf-8")
 

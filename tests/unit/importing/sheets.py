@@ -15,8 +15,7 @@ from provisioner.importing.contacts.store import Contact
 from provisioner.importing.grid import Finding, FindingLevel
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline, Proposal
-from provisioner.importing.tables.files import grids_of, sheets_of
-from provisioner.importing.tables.records import read_records
+from provisioner.importing.tables.files import grids_of, read_records, sheets_of
 from provisioner.inventory.model.inventory import Inventory
 from tests import inventories as make
 

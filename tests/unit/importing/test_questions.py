@@ -15,8 +15,7 @@ from provisioner.importing.grid import FindingLevel
 from provisioner.importing.proposal.answers import QuestionKind, answered, read_answer
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline, Proposal
-from provisioner.importing.tables.files import grids_of, sheets_of
-from provisioner.importing.tables.records import read_records
+from provisioner.importing.tables.files import grids_of, read_records, sheets_of
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.facility import Facility

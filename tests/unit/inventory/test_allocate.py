@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import InventoryError
-from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.allocation import allocate
 from tests import inventories as make
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import InventoryError
-from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.allocation import allocate
 from provisioner.inventory.files.edit import render_lock, write_lock
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.load import load

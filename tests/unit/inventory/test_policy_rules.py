@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import VIETNAM
-from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.allocation import allocate
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory

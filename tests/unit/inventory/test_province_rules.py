@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import Problem, Severity
-from provisioner.inventory.geography.province import AmbiguousProvinceError
+from provisioner.inventory.geography import AmbiguousProvinceError
 from provisioner.inventory.model.policy import ProvinceScheme
 from tests import fleets
 from tests import inventories as make

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from provisioner.base.errors import InventoryError, Severity
-from provisioner.inventory.allocate.allocation import allocate
+from provisioner.inventory.allocation import allocate
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES
 from tests import inventories as make

@@ -21,7 +21,7 @@ from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
 from provisioner.base.errors import UsageError
-from provisioner.inventory.geography.lookup import by_slug
+from provisioner.inventory.geography import by_slug
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence

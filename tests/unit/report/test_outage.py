@@ -15,7 +15,7 @@ import pytest
 
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.geography.lookup import by_slug
+from provisioner.inventory.geography import by_slug
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outlined

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.inventory.geography.province import SCHEMES, provinces
+from provisioner.inventory.geography import SCHEMES, provinces
 from provisioner.web.app import asset
 from provisioner.web.texts import tiles
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import phonenumbers
 from phonenumbers import geocoder
 
-from provisioner.inventory.geography.lookup import by_name
-from provisioner.inventory.geography.province import provinces
+from provisioner.inventory.geography import by_name, provinces
 
 
 def test_every_area_code_is_of_the_province_that_the_numbering_plan_names() -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.inventory.geography.lookup import by_slug, convert, unit_today
-from provisioner.inventory.geography.province import AmbiguousProvinceError, UnknownProvinceError, UnknownSchemeError
+from provisioner.inventory.geography import (
+    AmbiguousProvinceError,
+    UnknownProvinceError,
+    UnknownSchemeError,
+    by_slug,
+    convert,
+    unit_today,
+)
 
 OLD, NEW = "gso-2021", "gso-2025"
 

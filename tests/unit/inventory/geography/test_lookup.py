@@ -6,13 +6,17 @@ import unicodedata
 
 import pytest
 
-from provisioner.inventory.geography.lookup import by_code, by_name, by_slug, find, read_province
-from provisioner.inventory.geography.province import (
+from provisioner.inventory.geography import (
     AmbiguousProvinceError,
     ContradictoryProvinceError,
     ProvinceError,
     UnknownProvinceError,
     UnknownSchemeError,
+    by_code,
+    by_name,
+    by_slug,
+    find,
+    read_province,
 )
 
 OLD, NEW = "gso-2021", "gso-2025"

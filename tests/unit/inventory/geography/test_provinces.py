@@ -10,8 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from provisioner.inventory.geography.lookup import merged_into
-from provisioner.inventory.geography.province import SCHEMES, UnknownSchemeError, collisions, provinces
+from provisioner.inventory.geography import SCHEMES, UnknownSchemeError, collisions, merged_into, provinces
 
 OLD, NEW = (provinces(scheme) for scheme in SCHEMES)
 

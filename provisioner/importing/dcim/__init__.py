@@ -1,1 +1,0 @@
-"""Imports from NetBox and Nautobot. Imports `tables`."""
