@@ -208,7 +208,7 @@ def test_a_folder_that_cannot_be_written_is_reported_and_the_command_can_be_repe
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("provisioner.importing.contacts.renewal.write_atomic", full)
+        patched.setattr("provisioner.importing.contacts.erasure.write_atomic", full)
         with pytest.raises(Exception, match=r"could not be renewed: .*No space left"):
             erase(folder, keys, PERSON, planned)
     assert snapshot(folder) == before
