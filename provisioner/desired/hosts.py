@@ -68,10 +68,8 @@ def apart(networks: Iterable[AnyNetwork]) -> tuple[AnyNetwork, ...]:
 
 
 def speaks_ipv6(networks: Iterable[AnyNetwork], addresses: Iterable[HostPlace | None]) -> bool:
-    """Return whether a host is, or may be, reached over IPv6.
-
-    A name may resolve to either family.
-    """
+    """Return whether a host is, or may be, reached over IPv6."""
+    # A name may resolve to either family.
     reached = (address is not None and not isinstance(address, IPv4Address) for address in addresses)
     return any(reached) or any(isinstance(network, IPv6Network) for network in networks)
 
@@ -366,10 +364,8 @@ def _relay_peers(
 
 
 def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Iterator[Peer]:
-    """Yield a site's peer, and during a key change the next one.
-
-    The host moves the allowed IPs to the next peer.
-    """
+    """Yield a site's peer, and during a key change the next one."""
+    # The host moves the allowed IPs to the next peer.
     facility, gateway = connection.facility, connection.gateway
     name = facility.id
     yield Peer(

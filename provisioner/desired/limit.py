@@ -51,10 +51,8 @@ class Limit:
     parts: frozenset[str] = frozenset()
 
     def by(self, scheme: str) -> Limit:
-        """Interpret names of provinces with an inventory's list.
-
-        Paths keep frozen slugs; a province of today means all provinces inside it.
-        """
+        """Interpret names of provinces with an inventory's list."""
+        # Paths keep frozen slugs; a province of today means all provinces inside it.
         named = self.wanted.get("province", ())
         return replace(self, parts=frozenset(part for slug in named for part in parts_of(slug, scheme)))
 
@@ -173,10 +171,8 @@ def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
 
 
 def shut_by(state: DesiredState, limit: Limit) -> tuple[LeftOutHost, ...]:
-    """Return the selected hosts that are left out.
-
-    A centre with carriers outside the limit does not count.
-    """
+    """Return the selected hosts that are left out."""
+    # A centre with carriers outside the limit does not count.
     return tuple(host for host in state.left_out.values() if _takes_left_out(limit, host))
 
 

@@ -135,10 +135,8 @@ ALONE: Final = HostNames()
 
 
 def side_of(inventory: str) -> str:
-    """Return an inventory's side: its id, or a hashed name.
-
-    Short ids have at most ten characters and hashed names eleven, so they never collide.
-    """
+    """Return an inventory's side: its id, or a hashed name."""
+    # Short ids have at most ten characters and hashed names eleven, so they never collide.
     if len(inventory) < _LONGEST_SIDE:
         return inventory
     made = base64.b32encode(hashlib.sha256(inventory.encode()).digest()).decode().lower()

@@ -114,10 +114,8 @@ def port_dialled(facility: Facility | Outline, relay: Relay) -> int:
 
 
 def had_tunnel(inventory: BaseInventory, facility: Facility | Outline) -> bool:
-    """Return whether a routed site had a tunnel to take down.
-
-    A pushing site's new package does so itself.
-    """
+    """Return whether a routed site had a tunnel to take down."""
+    # A pushing site's new package does so itself.
     routed = any(plan.access is Access.ROUTED for plan in facility.carried_plans)
     name = f"site/{facility.id}"
     return routed and any(s.object == name and s.tunnel_address for s in inventory.allocations.tombstones)

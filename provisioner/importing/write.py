@@ -244,10 +244,8 @@ def _cell_text(choice: Choice | None, value: object) -> str:
 
 
 def decimal_text(value: float) -> str:
-    """Return a number with a comma, never with exactly three decimals.
-
-    Three would be read as grouped thousands, so there are four.
-    """
+    """Return a number with a comma, never with exactly three decimals."""
+    # Three would be read as grouped thousands, so there are four.
     whole, _, rest = f"{value:f}".rstrip("0").rstrip(".").partition(".")
     return f"{whole},{rest}{'0' if len(rest) == _GROUP else ''}" if rest else whole
 

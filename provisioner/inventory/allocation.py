@@ -109,10 +109,8 @@ def pool_carrier_of(facility: Holder) -> str | None:
 
 
 def next_pool_carrier_of(facility: Holder) -> str | None:
-    """Return the next carrier of a second tunnel address during a change.
-
-    A successor over another relay of the same carrier keeps the address.
-    """
+    """Return the next carrier of a second tunnel address during a change."""
+    # A successor over another relay of the same carrier keeps the address.
     successor = facility.successor
     return (
         next_carrier_of(facility) if pool_carrier_of(facility) and successor and successor.access.has_tunnel else None
@@ -131,10 +129,8 @@ def probed_devices_of(facility: Facility) -> tuple[str, ...]:
 
 
 def ported(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the devices that get a port, by access mode.
-
-    Without a plan the access mode is unknown, so recorded ports do not become tombstones yet.
-    """
+    """Return the devices that get a port, by access mode."""
+    # Without a plan the access mode is unknown, so recorded ports do not become tombstones yet.
     return devices if any(needs.device_ports for needs in _needs_of(facility)) else ()
 
 
@@ -309,10 +305,8 @@ def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> Allocations:
 
 
 def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[str, ...]:
-    """Return protected objects, and recorded ones whose block was deleted.
-
-    Only an edit of the block removes a protection.
-    """
+    """Return protected objects, and recorded ones whose block was deleted."""
+    # Only an edit of the block removes a protection.
     protected: dict[str, bool] = {f"facility/{f.id}": f.protected for f in inventory.facilities.values()}
     protected |= {f"relay/{name}": relay.protected for name, (_, relay) in inventory.relays.items()}
     protected |= {f"centre/{name}": centre.protected for name, centre in inventory.centres.items()}

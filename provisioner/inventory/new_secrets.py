@@ -15,10 +15,8 @@ from provisioner.inventory.model.secrets import CarrierSecrets, HubSecrets, Next
 
 
 def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]]) -> Allocations:
-    """Return the lock with the keys that hosts reported. Pure.
-
-    A sealed key differs each time, so an existing one that fits stays.
-    """
+    """Return the lock with the keys that hosts reported. Pure."""
+    # A sealed key differs each time, so an existing one that fits stays.
     relays = {k: _with_new_keys(v, made[k]) if k in made else v for k, v in allocations.relays.items()}
     centres = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.centres.items()}
     return allocations.model_copy(update={"relays": relays, "centres": centres})
@@ -128,19 +126,15 @@ def with_next_psks(stored: CarrierSecrets, inventory: Inventory, facilities: Col
 
 
 def _host_keys(hosts: Iterable[str], stored: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:
-    """Return the existing digest keys of a carrier's hosts.
-
-    An unknown key is not generated: it would make the host's digests invalid.
-    """
+    """Return the existing digest keys of a carrier's hosts."""
+    # An unknown key is not generated: it would make the host's digests invalid.
     keys = {host: host_digest_key(digest_key, host) for host in hosts} if digest_key else {}
     return keys | {host: stored.host_keys[host] for host in hosts if host in stored.host_keys}
 
 
 def with_host_keys(stored: CarrierSecrets, lock: Allocations, relays: Collection[str]) -> CarrierSecrets:
-    """Make a next certificate's key present if the lock says so. Pure.
-
-    Only the lock says which certificate is present, so the key is right whenever this runs.
-    """
+    """Make a next certificate's key present if the lock says so. Pure."""
+    # Only the lock says which certificate is present, so the key is right whenever this runs.
     finished = {name: key for name in relays if (key := next_key_in_use(stored, lock.relays.get(name), name))}
     if not finished:
         return stored
@@ -156,10 +150,8 @@ def next_key_in_use(stored: CarrierSecrets, entry: RelayAllocation | None, relay
 
 
 def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocations:
-    """Return the lock with missing certificates of relays and hubs. Pure.
-
-    An existing certificate of the same key stays, whoever signed it. A host whose key is unreadable is left out.
-    """
+    """Return the lock with missing certificates of relays and hubs. Pure."""
+    # An existing certificate of the same key stays, whoever signed it. A host whose key is unreadable is left out.
     from provisioner.base.certificate import self_signed  # noqa: PLC0415 (it takes time)
 
     lock = inventory.allocations

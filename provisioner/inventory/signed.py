@@ -41,10 +41,8 @@ NAMESPACE: Final = "plan@provisioner"
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
-    """Return the signed content's hash, as `sha256:` and 64 hexadecimal digits.
-
-    It is the hash in an earlier version's form if the plan's sign-offs are in that form and fit the file.
-    """
+    """Return the signed content's hash, as `sha256:` and 64 hexadecimal digits."""
+    # It is the hash in an earlier version's form if the plan's sign-offs are in that form and fit the file.
     content = _hash_of(facility, plan, frozenset())
     signed = {sign_off.content for sign_off in plan.sign_offs}
     if not signed or content in signed:

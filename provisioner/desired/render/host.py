@@ -135,10 +135,8 @@ def path_settings(path: MediaPath) -> dict[str, object]:
 
 
 def path_lines(paths: Iterable[MediaPath]) -> str:
-    """Return the paths' lines in MediaMTX's file, as YAML flow mappings.
-
-    A country has two hundred thousand, so common parts of a device's streams are quoted once.
-    """
+    """Return the paths' lines in MediaMTX's file, as YAML flow mappings."""
+    # A country has two hundred thousand, so common parts of a device's streams are quoted once.
     by_device: dict[tuple[str, str], tuple[StreamSource, str]] = {}
     lines = []
     for path in paths:

@@ -138,18 +138,14 @@ def vault_id(province: str) -> str:
 
 
 def readable_with(passwords: VaultPasswords, province: str) -> VaultPasswords:
-    """Return passwords that may open a province's contacts: own, then common.
-
-    The password of `secrets` is never tried: a merging pipeline has it, and must not read contacts.
-    """
+    """Return passwords that may open a province's contacts: own, then common."""
+    # The password of `secrets` is never tried: a merging pipeline has it, and must not read contacts.
     return passwords.only(vault_id(province), CONTACTS_ID)
 
 
 def own_password(passwords: VaultPasswords, province: str) -> bytes:
-    """Return the province's own password for encryption, or raise `SecretsError`.
-
-    A common one could not be renewed for one person.
-    """
+    """Return the province's own password for encryption, or raise `SecretsError`."""
+    # A common one could not be renewed for one person.
     own_passwords = passwords.only(vault_id(province))
     if not own_passwords:
         raise _nothing_set(f"the contacts of {province}", province)

@@ -168,10 +168,8 @@ def safe_number(text: str) -> str:
 
 
 def safe_words(text: str) -> str:
-    """Return several words of letters for a report; else empty.
-
-    Passwords of letters alone are one word.
-    """
+    """Return several words of letters for a report; else empty."""
+    # Passwords of letters alone are one word.
     written = clean(text)
     if len(written) > _MOST_SHOWN or not all(
         c.isalpha() or c in " ,;/()." or unicodedata.combining(c) for c in written

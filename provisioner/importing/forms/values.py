@@ -399,10 +399,8 @@ def picture_size(cell: Cell) -> CellReading:
 
 
 def rtsp_path(cell: Cell) -> CellReading:
-    """Read an RTSP path without login, host and port.
-
-    The relay fills in `{username}` and `{password}`.
-    """
+    """Read an RTSP path without login, host and port."""
+    # The relay fills in `{username}` and `{password}`.
     text = cell.text.strip()
     if path_holds_login(text):
         return CellReading(None, (error("password-in-text"),))

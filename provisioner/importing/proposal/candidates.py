@@ -159,10 +159,8 @@ def _longest_phrase(words: list[str], index: int) -> str:
 
 
 def likeness_keys(name: str) -> frozenset[str]:
-    """Return keys of a name; similar names share one.
-
-    Such names have the same words in any order or abbreviation, or differ by a letter or by two swapped ones.
-    """
+    """Return keys of a name; similar names share one."""
+    # Such names have the same words in any order or abbreviation, or differ by a letter or by two swapped ones.
     parts = parted(name)
     fixed = f"{'+'.join(parts.kinds)}|{'+'.join(parts.counts)}|"
     letters = "".join(parts.own)

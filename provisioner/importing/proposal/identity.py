@@ -130,10 +130,8 @@ def unit_part(text: str) -> Part:
 
 @lru_cache(maxsize=_CACHED)
 def street_part(text: str) -> Part:
-    """Return a comparable number and street: sorted words without fillers.
-
-    Numbers keep their order: 12/3 is not 3/12.
-    """
+    """Return a comparable number and street: sorted words without fillers."""
+    # Numbers keep their order: 12/3 is not 3/12.
     words, marked = _folded_and_marked_words(_SHORT.sub(lambda match: _written_out(match[1], text), text))
     pairs = sorted(zip(words, marked or words, strict=True), key=_words_first)
     significant = [pair for pair in pairs if pair[0] not in _STREET_WORDS] or pairs
@@ -243,10 +241,8 @@ def is_typo(first: str, second: str) -> bool:
 
 
 def without_one(text: str) -> Iterator[str]:
-    """Yield a text, then the text without each of its letters.
-
-    Texts one typing error apart share a result.
-    """
+    """Yield a text, then the text without each of its letters."""
+    # Texts one typing error apart share a result.
     yield text
     for place in range(len(text)):
         yield text[:place] + text[place + 1 :]

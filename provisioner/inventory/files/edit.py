@@ -248,10 +248,8 @@ class _Batch:
         self._splices: list[_Splice] = []
 
     def is_apart(self, path: KeyPath) -> bool:
-        """Return whether a path is independent of all changes so far.
-
-        It must not be inside or around a changed path, nor the last entry of a collection that grows.
-        """
+        """Return whether a path is independent of all changes so far."""
+        # It must not be inside or around a changed path, nor the last entry of a collection that grows.
         above = [path[:length] for length in range(len(path))]
         if path in self._changed or path in self._around or not self._changed.isdisjoint(above):
             return False

@@ -89,10 +89,8 @@ class Tree:
 
 
 def keys_since(root: Path) -> Mapping[str, datetime]:
-    """Return the time of the first commit with each public key.
-
-    Uncommitted keys are left out. In a shallow clone, so are keys that its oldest commits already have.
-    """
+    """Return the time of the first commit with each public key."""
+    # Uncommitted keys are left out. In a shallow clone, so are keys that its oldest commits already have.
     checkout = checkout_of(root)
     if checkout is None:
         return {}

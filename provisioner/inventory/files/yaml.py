@@ -188,10 +188,8 @@ def _line_mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple
 
 @lru_cache(maxsize=16384)
 def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
-    """Parse a line: key, whether a scalar follows, scalar, bracketed collection.
-
-    `None` for a line without a key. Cached, since facilities' files have many equal lines.
-    """
+    """Parse a line: key, whether a scalar follows, scalar, bracketed collection."""
+    # `None` for a line without a key. Cached, since facilities' files have many equal lines.
     match = _ENTRY.fullmatch(text)
     if match is None:
         return None

@@ -249,10 +249,8 @@ class CachedSites:
 
 
 def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
-    """Return the cache in `$XDG_CACHE_HOME/provisioner/inventories`, or `None` if it is unusable.
-
-    PROVISIONER_NO_CACHE disables it. Any path to the same folder gives the same cache.
-    """
+    """Return the cache in `$XDG_CACHE_HOME/provisioner/inventories`, or `None` if it is unusable."""
+    # PROVISIONER_NO_CACHE disables it. Any path to the same folder gives the same cache.
     base = _base(env)
     code = None if env.get(DISABLED) or base is None else stamp()
     if base is None or code is None:

@@ -501,10 +501,8 @@ def _text_in(data: bytes) -> str | None:
 
 
 def _carrier_of_label(data: bytes) -> str | None:
-    """Return the carrier of the vault id in a file's first line.
-
-    Done here, since `provisioner.base.vault` imports more libraries.
-    """
+    """Return the carrier of the vault id in a file's first line."""
+    # Done here, since `provisioner.base.vault` imports more libraries.
     *_, label = data.partition(b"\n")[0].decode("utf-8", "replace").strip().split(";")
     return label.removeprefix(_CARRIERS_ID) if label.startswith(_CARRIERS_ID) else None
 

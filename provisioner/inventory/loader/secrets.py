@@ -346,10 +346,8 @@ def _encrypted(path: Path) -> bytes:
 
 
 def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords, vault_id: str = SECRETS_ID) -> bool:
-    """Encrypt and replace a file if its content changed.
-
-    A new salt would change the digest of an equal content. An existing file keeps its vault id.
-    """
+    """Encrypt and replace a file if its content changed."""
+    # A new salt would change the digest of an equal content. An existing file keeps its vault id.
     path = root / relative
     data = _encrypted(path) if path.is_file() else b""
     if is_encrypted(data) and (carrier_of_vault_id(vault_id_of(data)) is not None or vault_id != SECRETS_ID):

@@ -218,10 +218,8 @@ def content_of_value(value: object, digest: str) -> str:
 
 
 def validated(model: type[M], value: object) -> M:
-    """Validate a plain value with a model, or raise `ValidationError`.
-
-    JSON mode accepts texts for addresses, days and enums, without other conversions.
-    """
+    """Validate a plain value with a model, or raise `ValidationError`."""
+    # JSON mode accepts texts for addresses, days and enums, without other conversions.
     return validated_text(model, as_json(value))
 
 

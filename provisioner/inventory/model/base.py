@@ -120,10 +120,8 @@ Day = Annotated[
 
 
 def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
-    """Return a caching validator: sites are alike, and parsing is slow.
-
-    Invalid texts are not cached, so that each has its own error.
-    """
+    """Return a caching validator: sites are alike, and parsing is slow."""
+    # Invalid texts are not cached, so that each has its own error.
     cached: dict[str, object] = {}
 
     def validate_once(value: object, validate: ValidatorFunctionWrapHandler) -> object:

@@ -205,10 +205,8 @@ _Plan = TypeVar("_Plan", bound=OverRelays)
 
 
 def relays_of(plans: Sequence[_Plan]) -> Iterator[tuple[_Plan, str]]:
-    """Return a site's relays with their plan, each once.
-
-    A relay that always pulls is not a backup of another plan.
-    """
+    """Return a site's relays with their plan, each once."""
+    # A relay that always pulls is not a backup of another plan.
     pulling = {plan.relay for plan in plans}
     for plan in plans:
         yield plan, plan.relay

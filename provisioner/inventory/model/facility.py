@@ -95,10 +95,8 @@ class Connection:
 
     @property
     def is_first(self) -> bool:
-        """Whether stored states of its paths have the paths' own names.
-
-        A facility has one such connection.
-        """
+        """Whether stored states of its paths have the paths' own names."""
+        # A facility has one such connection.
         return self.plan is self.facility.plan and not self.is_backup
 
 

@@ -87,10 +87,8 @@ class BaseInventory(Model):
         return self.with_facilities_as(Inventory, facilities)
 
     def with_facilities_as(self, kind: type[F], facilities: Mapping[str, object]) -> F:
-        """Return this inventory with facilities, as an inventory of another class.
-
-        The lock is not parsed for that: the result reads it from this inventory on first use.
-        """
+        """Return this inventory with facilities, as an inventory of another class."""
+        # The lock is not parsed for that: the result reads it from this inventory on first use.
         fields = {"facilities": dict(facilities)}
         if _LOCK in self.__dict__:
             return cast("F", kind.model_construct(**dict(self) | fields))
@@ -130,10 +128,8 @@ class BaseInventory(Model):
         return (*sorted(relay.id for relay in carrier.relays), *sorted(set(carrier.centres) - foreign))
 
     def ssh_sources(self, host: str) -> tuple[AnyNetwork, ...]:
-        """Return the networks that SSH to a host may come from.
-
-        At a centre these include its carriers' management networks.
-        """
+        """Return the networks that SSH to a host may come from."""
+        # At a centre these include its carriers' management networks.
         if host in self.relays:
             return self.relays[host][0].management_networks
         of_carriers = (n for c in self.carriers.values() if host in c.centres for n in c.management_networks)

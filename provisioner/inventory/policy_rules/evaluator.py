@@ -71,10 +71,8 @@ def main() -> None:
 
 
 def _give_up(seconds: int) -> None:
-    """Limit this process's resources.
-
-    Memory is watched from outside: the library aborts at a limit.
-    """
+    """Limit this process's resources."""
+    # Memory is watched from outside: the library aborts at a limit.
     for resource_kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),

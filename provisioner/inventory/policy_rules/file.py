@@ -330,10 +330,8 @@ def fault_at(word: RegoWord, message: str, hint: str, code: str = "rego-form") -
 
 
 def _statements(words: Sequence[RegoWord]) -> Iterator[tuple[RegoWord, ...]]:
-    """Split words into statements, which start lines outside brackets.
-
-    An `else` belongs to the rule before it.
-    """
+    """Split words into statements, which start lines outside brackets."""
+    # An `else` belongs to the rule before it.
     statement: list[RegoWord] = []
     for word in words:
         if statement and word.depth == 0 and word.begins_line and word.text not in {"else", *")]}"}:

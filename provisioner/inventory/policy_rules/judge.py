@@ -248,10 +248,8 @@ def _problems_of_file(
     test: RegoFile | None,
     time_of: tuple[float, float] | None,
 ) -> Iterator[Problem]:
-    """Yield problems of a file of rules and its tests.
-
-    regopy runs only if there is time for it.
-    """
+    """Yield problems of a file of rules and its tests."""
+    # regopy runs only if there is time for it.
     module, faults = modules[file], static_faults(modules[file])
     listed = [problem_of(root, file, fault) for fault in faults]
     if test is not None:
@@ -275,10 +273,8 @@ def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[
 def evaluation_fault(
     modules: Sequence[RegoModule], judging: RegoModule, end: float, cpu_s: float
 ) -> tuple[int, Problem] | None:
-    """Return regopy's fault, with the index of its file, or `None`.
-
-    The rules are evaluated with an empty plan; faults that depend on a plan appear later.
-    """
+    """Return regopy's fault, with the index of its file, or `None`."""
+    # The rules are evaluated with an empty plan; faults that depend on a plan appear later.
     bounds = replace(CHECKED, cpu_s=cpu_s)
     names = sorted({rule.name for rule in judging.judging})
     names += [rule.name for module in modules if module.is_test for rule in module.tests]
@@ -367,10 +363,8 @@ def _verdict_or_problem(
 
 
 def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
-    """Run all tests of valid files, and find rules without a test.
-
-    A rule has a test if a passed test fails after the rule is renamed.
-    """
+    """Run all tests of valid files, and find rules without a test."""
+    # A rule has a test if a passed test fails after the rule is renamed.
     tests = {file.name: file for file in files if file.is_test}
     pairs = [(file, tests[file.name]) for file in sorted(files) if not file.is_test and file.name in tests]
     untested_files = [file for file in sorted(files) if not file.is_test and file.name not in tests]

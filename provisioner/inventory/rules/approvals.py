@@ -190,10 +190,8 @@ def _fingerprint(key: SigningKey) -> str:
 
 
 def signatures_are_of_the_parties(view: View) -> Iterator[Problem]:
-    """Sign-offs have valid signatures, if the policy requires them.
-
-    A signature must be for this inventory, by a key that its party had on that day.
-    """
+    """Sign-offs have valid signatures, if the policy requires them."""
+    # A signature must be for this inventory, by a key that its party had on that day.
     if "signers" in view.broken:
         return
     ring = KeyRing(view.inventory)

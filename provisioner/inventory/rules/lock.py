@@ -345,10 +345,8 @@ def _lacking_keys(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> 
 
 
 def further_ports_are_free(view: View) -> Iterator[Problem]:
-    """A relay's further ports, redirected to WireGuard, have no other use.
-
-    Our other ports are TCP, but the same number twice would be misread in rules and port lists.
-    """
+    """A relay's further ports, redirected to WireGuard, have no other use."""
+    # Our other ports are TCP, but the same number twice would be misread in rules and port lists.
     for owner, path, _, relay in view.relays():
         for number, port in enumerate(relay.further_wireguard_ports):
             if reason := _why_not(relay, number, port):

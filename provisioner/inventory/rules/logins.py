@@ -298,10 +298,8 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
 
 
 def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
-    """During a change the vault has both logins, later one.
-
-    One of two files is enough, while a device changes its carrier.
-    """
+    """During a change the vault has both logins, later one."""
+    # One of two files is enough, while a device changes its carrier.
     with_old = {
         (name, device) for name, logins, _ in _by_facility(view) for device, login in logins.items() if login.old
     }
@@ -338,10 +336,8 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
 
 
 def _misplaced_reason(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str] | None:
-    """Return why logins do not belong into a file, or `None`.
-
-    The message has a `{device}`; the second value is the hint.
-    """
+    """Return why logins do not belong into a file, or `None`."""
+    # The message has a `{device}`; the second value is the hint.
     folder, _, province = owner.rpartition("/")
     if site.province != province:
         hint = msg("move its logins to {folder}/{province}.yml", folder, site.province)

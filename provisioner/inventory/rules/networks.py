@@ -127,10 +127,8 @@ def routed_networks_keep_clear(view: View) -> Iterator[Problem]:
 
 
 def routed_lans_are_the_carriers(view: View) -> Iterator[Problem]:
-    """A LAN without a tunnel is unique, in its carrier's routed networks.
-
-    A relay distinguishes sites by their tunnels, and these sites only by their addresses.
-    """
+    """A LAN without a tunnel is unique, in its carrier's routed networks."""
+    # A relay distinguishes sites by their tunnels, and these sites only by their addresses.
     spans: dict[str, list[_RoutedLan]] = defaultdict(list)
     for owner, facility in view.facilities():
         lan = IPv4Network(facility.lan) if facility.lan else None
@@ -301,10 +299,8 @@ def _words(host: Relay | Centre) -> str:
 
 
 def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
-    """Sites and centres can reach a relay's WireGuard endpoint.
-
-    An endpoint in a management network is a warning: sites seldom reach the NOC's network.
-    """
+    """Sites and centres can reach a relay's WireGuard endpoint."""
+    # An endpoint in a management network is a warning: sites seldom reach the NOC's network.
     for owner, path, _, relay in view.relays():
         for key, endpoint in relay.endpoints:
             if isinstance(endpoint, HostName):

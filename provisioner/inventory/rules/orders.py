@@ -245,10 +245,8 @@ def _deadlines(index: int, order: Instruction) -> Iterator[tuple[KeyPath, date]]
 
 
 def instructions_refer_to_existing_objects(view: View) -> Iterator[Problem]:
-    """Orders refer to earlier orders and existing facilities.
-
-    Of two orders of one day the later one in the file counts as later, as in `deadlines`.
-    """
+    """Orders refer to earlier orders and existing facilities."""
+    # Of two orders of one day the later one in the file counts as later, as in `deadlines`.
     earlier: dict[str, tuple[date, int]] = {}
     for index, order in enumerate(view.inventory.instructions):
         earlier.setdefault(order.ref, (order.issued_on, index))
@@ -358,10 +356,8 @@ def windows_are_about_something(view: View) -> Iterator[Problem]:
 
 
 def windows_name_existing_objects(view: View) -> Iterator[Problem]:
-    """A window names existing objects; otherwise the work raises alarms.
-
-    A warning only: an announced window must not block the removal of a facility or host.
-    """
+    """A window names existing objects; otherwise the work raises alarms."""
+    # A warning only: an announced window must not block the removal of a facility or host.
     for index, window in enumerate(view.inventory.maintenance):
         if window.is_over(start_of(view.today)):
             continue

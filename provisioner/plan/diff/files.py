@@ -346,10 +346,8 @@ def _names(peers: Sequence[Peer]) -> str:
 
 
 def overrides_ours(spec: HostSpec, path: str) -> bool:
-    """Return whether a drop-in overrides only our units, so apply removes it.
-
-    The on-host program decides the same. A file in `service.d` is for all services, and no plan changes it.
-    """
+    """Return whether a drop-in overrides only our units, so apply removes it."""
+    # The on-host program decides the same. A file in `service.d` is for all services, and no plan changes it.
     file, ours = PurePosixPath(path), f"{spec.names.ours}-"
     return file.parent.name.startswith(ours) or file.name.startswith(ours)
 

@@ -159,10 +159,8 @@ def _other_endpoint(comparison: Comparison, site: str) -> str:
 
 
 def _other_name(comparison: Comparison) -> str:
-    """Return the change of the relay's dialled name, or an empty text.
-
-    A host stores its endpoint with the facts that it is trusted by (`Trust`).
-    """
+    """Return the change of the relay's dialled name, or an empty text."""
+    # A host stores its endpoint with the facts that it is trusted by (`Trust`).
     applied, wanted = comparison.facts.trust, comparison.spec.trust
     if applied is None or wanted is None or not rewrites(comparison, TRUST_FILE):
         return ""

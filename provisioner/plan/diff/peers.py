@@ -61,10 +61,8 @@ def _reason_for_new(comparison: Comparison, peer: Peer) -> str:
 
 
 def _old_key(comparison: Comparison, peer: Peer, strangers: Mapping[str, wire.PeerAnswer]) -> str | None:
-    """Return the unwanted live peer with this peer's address, if any.
-
-    It does not count if another facility is behind it.
-    """
+    """Return the unwanted live peer with this peer's address, if any."""
+    # It does not count if another facility is behind it.
     addresses = {str(network) for network in peer.allowed_ips}
     # A hub pulls from relays, which are not facilities: those are behind them.
     pulled_from = () if peer.name.startswith(_RELAY) else addresses

@@ -40,10 +40,8 @@ def trust_changes(comparison: Comparison) -> Iterator[Change]:
 
 
 def _owner_before(comparison: Comparison) -> Owner | None:
-    """Return the owner before the next apply, if it is a takeover.
-
-    A proved host without a mark is ours, as earlier versions left no mark, unless a takeover is recorded.
-    """
+    """Return the owner before the next apply, if it is a takeover."""
+    # A proved host without a mark is ours, as earlier versions left no mark, unless a takeover is recorded.
     mark, new_owner = comparison.facts.owner, comparison.spec.owner
     if new_owner is None or (mark is not None and mark.is_same(new_owner) and not mark.released):
         return None

@@ -84,10 +84,8 @@ def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) 
 
 
 def adds_access(live: object, desired: object) -> bool:
-    """Return whether live users only have more than desired: strangers, rights, addresses.
-
-    A second entry of a desired user counts as another password, which is no mere addition.
-    """
+    """Return whether live users only have more than desired: strangers, rights, addresses."""
+    # A second entry of a desired user counts as another password, which is no mere addition.
     now, wanted = _users_by_name(live), _users_by_name(desired)
     return all(
         len(now.get(name, ())) == len(entries) and all(map(_has_all, now[name], entries))

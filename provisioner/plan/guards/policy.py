@@ -163,10 +163,8 @@ def refusals_of(
 
 
 def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int]) -> str:
-    """Return the next step for a refused saved plan: a new plan.
-
-    The hint has the former and the missing allowances.
-    """
+    """Return the next step for a refused saved plan: a new plan."""
+    # The hint has the former and the missing allowances.
     hints = [refusal.hint for refusal in refusals if not refusal.allow]
     allowances = {name: f"{name}={number}" for name, number in allowed.items()}
     allowances |= {refusal.allow.partition("=")[0]: refusal.allow for refusal in refusals if refusal.allow}

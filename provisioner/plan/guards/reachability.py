@@ -152,10 +152,8 @@ def deaf_to_neighbours(rules: str, sources: Iterable[SshOrigin]) -> bool:
 
 
 def outside_of(limit: Limit, pending: Iterable[Change]) -> tuple[Change, ...]:
-    """Return changes of chosen hosts outside a limit by province or facility.
-
-    Changes without a facility (files, units, other rules) belong to the host.
-    """
+    """Return changes of chosen hosts outside a limit by province or facility."""
+    # Changes without a facility (files, units, other rules) belong to the host.
     if not limit.by_site:
         return ()
     return tuple(change for change in pending if not _takes_change(limit, change))

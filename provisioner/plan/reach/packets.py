@@ -403,10 +403,8 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
 
 
 def hears_neighbours(ruleset: Ruleset) -> bool:
-    """Return whether `input` accepts neighbour discovery from any sender.
-
-    Without it the host is unreachable over IPv6.
-    """
+    """Return whether `input` accepts neighbour discovery from any sender."""
+    # Without it the host is unreachable over IPv6.
     return all(_accepts_neighbours(ruleset, kind) for kind in _NEIGHBOURS)
 
 
@@ -423,10 +421,8 @@ def _accepts_neighbours(ruleset: Ruleset, kind: str) -> bool:
 
 
 def _fits_neighbour(statement: Statement, kind: str) -> bool | None:
-    """Return whether a statement fits neighbour discovery; `None` if partly.
-
-    Such packets have no tracked state and no ports.
-    """
+    """Return whether a statement fits neighbour discovery; `None` if partly."""
+    # Such packets have no tracked state and no ports.
     match statement.lastgroup:
         case "icmp":
             return statement["icmp_family"] == "icmpv6" and kind in re.split(r"[ ,]+", statement["types"].strip())

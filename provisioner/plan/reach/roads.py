@@ -287,10 +287,8 @@ def of_relay(spec: HostSpec) -> tuple[Service, ...]:
 
 
 def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
-    """Return the ports of a host's service.
-
-    Video may have two (encrypted or not), the tunnel more.
-    """
+    """Return the ports of a host's service."""
+    # Video may have two (encrypted or not), the tunnel more.
     if service is Service.TUNNEL and spec.firewall is not None and spec.firewall.wireguard_port:
         return spec.firewall.tunnel_ports
     if service is Service.VIDEO and spec.firewall is not None:
@@ -299,10 +297,8 @@ def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
 
 
 def _at_ports(service: Service, outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the combined result for a service with several ports.
-
-    A reader may use any port, so one is enough. A gateway dials a particular one.
-    """
+    """Return the combined result for a service with several ports."""
+    # A reader may use any port, so one is enough. A gateway dials a particular one.
     if service is Service.TUNNEL:
         return together(outcomes)
     return min(outcomes, key=lambda result: _ORDER.index(result.reach))
@@ -472,10 +468,8 @@ def host_to_internet(host: RuledHost, program: Program, service: Service) -> Out
 
 
 def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Outcome:
-    """Judge traffic from a relay's program to its own MediaMTX.
-
-    The API is on loopback only.
-    """
+    """Judge traffic from a relay's program to its own MediaMTX."""
+    # The API is on loopback only.
     addresses = _own(relay) if service is Service.VIDEO else _LOOPBACK
     port = _port(relay.spec, service)
     return outcome(
