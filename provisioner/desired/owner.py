@@ -28,13 +28,11 @@ class Owner:
     """Owner of a host, from its mark; an unknown owner lacks `inventory`.
 
     Attributes:
-        inventory: the inventory's id.
         key: a public fingerprint of the inventory's key for the host; no secret follows from it.
         at: time of the mark, in UTC by the host's clock, to the second; empty if unknown.
         host: the host's id in that inventory.
         run: the last confirmed run.
         who: the person of that run.
-        released: whether the owner released the host.
         shape: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing,
             else empty.
     """

@@ -240,7 +240,6 @@ class Firewall:
         reader_ports: RTSP ports, on a relay its own, on a centre those of its relays.
         hub: on a hub, its readers' address, ports and networks.
         routed: on a relay, networks of devices without a tunnel.
-        publishers: on a relay, networks of pushing sites.
         speaks_ipv6: whether the host uses IPv6, or a name, which may resolve to it.
     """
 

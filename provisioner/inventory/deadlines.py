@@ -38,7 +38,6 @@ class Duty:
     """An order that binds a facility, with the facility's deadline.
 
     Attributes:
-        order: the order.
         before: the first day that is too late.
         place: path of the order's day in instructions.yml.
         is_opening: whether `before` is the facility's opening day, which is later than the order's day.

@@ -77,10 +77,8 @@ class Outline(NamedTuple):
         plan: its plan; `successor` is the next connection's.
         has_gateway: whether the file has a gateway; `public_key` and `lan` are the gateway's.
         devices: recorders, and cameras with an address of their own, sorted.
-        cameras: the number of cameras.
         paths: the number of paths, one a stream.
         protected: as in its file; so is `managing_body`.
-        recorders: the number of recorders.
         rtsp_paths: RTSP paths and queries of the file, one a line, as read; empty if all are the makes'.
         public_addresses: addresses that a pushing site comes from, if known.
         next_key: the gateway's next key during a change; empty until it is reported.

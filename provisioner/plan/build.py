@@ -52,7 +52,6 @@ class Observed:
         unreadable: errors of the hosts without facts.
         before: an older revision to compare with; its protections count.
         unproved: unreadable hosts that did not prove that they were managed before.
-        places: positions in the inventory's files, if available.
         served_elsewhere: number of served paths outside `state`, without changes.
     """
 

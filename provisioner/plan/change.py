@@ -132,7 +132,6 @@ class HostCut:
     Attributes:
         everything: whether it may cut every path of a relay, or all reading of a centre.
         facilities: facilities with all their paths at the relay.
-        paths: further paths of the relay.
         relays: of a centre, relays that it temporarily cannot read from.
     """
 

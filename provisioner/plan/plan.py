@@ -138,7 +138,6 @@ class Plan:
         unreadable: errors of unreadable hosts, whose changes are missing.
         unproved: unreadable hosts that did not prove that they were managed before; they got no request.
         site_packages: sites that need a new package after the apply.
-        notes: further information, e.g. about missing checks.
         warnings: warnings of the machines, with positions in the inventory's files.
         lacking: needed programs that an apply from here cannot ship, with the reason.
         against: the revision of a comparison without hosts; such a plan cannot be applied and has no readers.

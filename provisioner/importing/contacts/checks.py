@@ -71,8 +71,6 @@ class ContactsView:
     """The input of the rules.
 
     Attributes:
-        files: contacts by province.
-        provinces: the provinces to check.
         broken: provinces with unreadable contacts, which are not checked.
         unread: facilities with unreadable files; their contacts are not orphans.
     """

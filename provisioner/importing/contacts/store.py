@@ -187,7 +187,6 @@ class LoadedContacts:
     """The content of some provinces' files.
 
     Attributes:
-        files: the readable files, by province.
         problems: sorted by position, without values.
         broken: provinces with a malformed file.
     """

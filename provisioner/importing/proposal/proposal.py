@@ -29,7 +29,6 @@ class Baseline:
         inventory: its readable part.
         broken: owners of malformed files.
         default: the province of rows without one.
-        today: the day in Vietnam.
     """
 
     inventory: Inventory

@@ -109,7 +109,6 @@ class Header:
 
     Attributes:
         first_row: a header may have two levels, and the template's hidden keys above it.
-        columns: the known columns by place.
         texts: the texts, also of unknown columns.
     """
 

@@ -139,10 +139,8 @@ class ParsedFile:
     """A parsed file whose errors are explained.
 
     Attributes:
-        source: the file.
         owner: the object it describes, e.g. `facility/kcl-bg-001`.
         value: the plain value that was validated.
-        schema: the type for the validation.
         secret: whether messages must not contain values or unknown keys.
     """
 

@@ -67,10 +67,9 @@ class Loaded:
         rule_problems: problems that rules find in single files.
         contents: computes the content digest of each file, by path.
         facilities: builds the facilities by id; ten thousand take seconds.
-        facility: builds one facility of `outlines`.
         survey: reads the survey of one facility of `outlines`; `name` reads its name.
         digests: the SHA-256 of each file's bytes, by path.
-        known_across: returns the cached problems across files, or finds them; the key is a digest of all inputs.
+        problems_across: returns the cached problems across files, or finds them; the key is a digest of all inputs.
     """
 
     today: date

@@ -86,7 +86,6 @@ class LoadedSecrets:
     """Content of the encrypted files.
 
     Attributes:
-        secrets: all readable secrets.
         owners: the file with a facility's logins, e.g. `secrets/cameras/bac-giang`, by carrier. Shared files are
             under the empty name.
         broken: invalid files, unopened files, and facilities (`facility/ID`) with invalid logins.

@@ -49,7 +49,6 @@ class FileContent:
     """Content of one file.
 
     Attributes:
-        digest: the SHA-256 of its bytes.
         text: its content as JSON; empty if it is no strict YAML, as `value`.
         model: its content, typed; `None` if it does not fit.
     """
@@ -93,7 +92,6 @@ class Site(NamedTuple):
         digest: the SHA-256 of its bytes; empty if unreadable.
         outline: facts for the rest of the inventory; `None` if the file is invalid.
         faults: why it is invalid, or that it is misplaced.
-        problems: problems that rules on single files find.
         since: the first day with the same problems; `before` is the first day after them.
         text: its content as JSON; empty if invalid or from the cache.
         content: the SHA-256 of its content, without comments and order of keys.

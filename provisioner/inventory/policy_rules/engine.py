@@ -49,7 +49,6 @@ class RegoAnswer:
     Attributes:
         value: the value, as in JSON.
         error: why there is no value.
-        is_defined: whether there is a value.
         is_unevaluable: whether the text cannot be evaluated at all, whatever the query.
     """
 

@@ -113,7 +113,6 @@ class _Chain:
     """A name with its steps, e.g. `input.changes[_].impact`.
 
     Attributes:
-        base: the name.
         steps: fields with their words; `None` for an index other than a text.
         begin: index of the name's word.
         end: index of the next word.

@@ -92,10 +92,8 @@ class SecretsView:
     """Arguments of the rules on secrets.
 
     Attributes:
-        frame: the inventory without facilities.
         sites: the facilities, sorted by id.
         cameras_of: reads a facility's cameras, if needed.
-        secrets: all readable secrets.
         places: positions by owner, e.g. `secrets/cameras/bac-giang`.
         owners: the file with a facility's logins, by carrier (empty if shared).
         broken: invalid or unopened files, also of the inventory; their content is unknown.

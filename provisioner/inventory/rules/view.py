@@ -57,7 +57,6 @@ class JumpRoute(NamedTuple):
     Attributes:
         owner: its file; `path` is its path there.
         of: the carrier or host that names it.
-        networks: the management networks of the hosts.
     """
 
     owner: str

@@ -64,7 +64,6 @@ class Approval:
 
     Attributes:
         plan: the digest of the read plan; other plans with the same `meaning` are approved, too.
-        roles: the person's roles, sorted.
         at: the signing time, by the signer's clock.
         signature: in base64; empty before signing.
     """
@@ -122,7 +121,6 @@ class HostTerms:
     """Approval terms of a host's last apply.
 
     Attributes:
-        carriers: the host's carriers; a centre may have several.
         remembered: the terms, or `None` without approvals.
         is_known: whether the host remembers them; a new host does not.
     """
@@ -167,7 +165,6 @@ class Approved:
     """Result of a plan's approvals.
 
     Attributes:
-        lacking: unmet needs.
         counted: approvals that count, sorted by person.
         aside: reasons why other approvals do not count, by file name.
         of_others: valid approvals of other plans, newest first.
@@ -184,7 +181,6 @@ class PlanToApprove:
     """A plan, for its approvals.
 
     Attributes:
-        terms: the inventory's terms, if any.
         makers: ids of approvers who made the plan.
         used: the run that used an unsigned approval.
         begun: start times of this plan's runs; an older approval counts as used by the run.

@@ -41,7 +41,6 @@ class Effect:
         lost: number of paths that no relay serves afterwards.
         paths: number of all paths, lost and served.
         cut_whole: hosts on which every path reconnects, sorted.
-        viewers: number of cut live readers.
         frozen: end and reason of the freeze window, or empty.
     """
 
@@ -114,8 +113,6 @@ class PlanInQuestion:
 
     Attributes:
         served: all paths that relays serve in the desired state, also of hosts outside the plan.
-        uncounted: hosts with unknown readers.
-        protected: ids of protected facilities.
         protected_keys: protected relays and centres by their tunnel's public key.
         unproved: hosts that did not prove themselves and were not asked.
         served_elsewhere: number of further served paths without changes.

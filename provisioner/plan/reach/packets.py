@@ -150,7 +150,6 @@ class NetPacket:
     Attributes:
         sources: any address of these networks; for the host's own packets, all networks.
         targets: any address of these networks; for packets to the host itself, all networks.
-        port: the target port.
         protocol: `tcp`, `udp` or `icmp`.
         came_by: the incoming interface; empty for one that rules do not name.
         leaves_by: the outgoing interface; empty for one that rules do not name.

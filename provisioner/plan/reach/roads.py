@@ -79,7 +79,6 @@ class Sites:
 
     Attributes:
         name: as in statements, `site/kcl-bg-001`; for all sites of a relay `sites of RELAY`.
-        facilities: the facilities.
         networks: their addresses in the relay's tunnel; without a tunnel the routed networks around them.
         cameras: addresses of their devices.
         asked: ONVIF addresses of their devices.

@@ -42,7 +42,6 @@ class ReachCell(NamedTuple):
 
     Attributes:
         source: e.g. `centre/btttt`, as `target`.
-        program: the sending program, if known.
         by: the deciding rules.
         hosts: the managed hosts on the route.
     """
@@ -161,7 +160,6 @@ class StatementResult(NamedTuple):
 
     Attributes:
         cells: number of its cells; 0 if its places do not exist.
-        broken: cells that break it.
     """
 
     statement: Statement

@@ -87,7 +87,6 @@ class BetweenPlans:
     Attributes:
         changes: differing changes: trust first, then the worst first.
         viewers: differing numbers of cut readers, which are in no digest.
-        beside: other differences.
     """
 
     first: WrittenPlan

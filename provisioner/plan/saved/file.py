@@ -65,10 +65,8 @@ class WrittenPlan:
 
     Attributes:
         basis: its basis, with the file's digest.
-        changes: its pending changes.
         commit: the inventory's commit; empty outside Git.
         refused: its refusals: policy, host and sentence.
-        unreadable: errors of unreadable hosts.
     """
 
     basis: Basis
@@ -101,7 +99,6 @@ class Saved:
 
     Attributes:
         rows: its pending changes by host.
-        seen: its view of each host.
         refused: the policies that refused it.
     """
 
