@@ -109,10 +109,6 @@ def _fill_in_cell(cell: Cell, content: str | int, style: CellStyle) -> None:
     if line != "":
         cell.value = neutral(line) if isinstance(line, str) else line
         cell.data_type = _TYPE[is_text]
-    _apply_cached_style(cell, style, is_text=is_text)
-
-
-def _apply_cached_style(cell: Cell, style: CellStyle, *, is_text: bool) -> None:
     looks = _LOOKS.setdefault(cell.parent, {})
     look = looks.get((style, is_text))
     if look is None:

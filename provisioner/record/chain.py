@@ -309,24 +309,18 @@ class _Chain:
             yield "it was keyed when it was written, and its seal is gone"
         self.runs.add(row.run)
         self.changes = self.changes or row.operation in CHANGING
-        self._check_clock(row)
-        if row.step == EntryKind.ENDED:
-            self.ended.add(row.number)
-            yield from _ending_faults(self._connection, row, cast("EndedContent", plain), self._cut, self._lists)
-            yield from self._row_seal_faults(row)
-
-    def _row_seal_faults(self, row: _EntryRow) -> Iterator[str]:
-        by_rows = row_seals(self._connection, row.inventory, row.number, self._keys)
-        is_keyed = self._proofs.latest is SealVerdict.GENUINE
-        if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
-            yield "a seal of what it kept of paths is not by the key of the entry"
-
-    def _check_clock(self, row: _EntryRow) -> None:
         at = moment(row.at)
         if self._last_at is not None and at < self._last_at - _CLOCKS_DIFFER:
             message = f"it says {moment_text(at)}, the entry before {moment_text(self._last_at)}: a clock was set back"
             self.remarks.append(HistoryFault(row.number, message))
         self._last_at = at
+        if row.step == EntryKind.ENDED:
+            self.ended.add(row.number)
+            yield from _ending_faults(self._connection, row, cast("EndedContent", plain), self._cut, self._lists)
+            by_rows = row_seals(self._connection, row.inventory, row.number, self._keys)
+            is_keyed = self._proofs.latest is SealVerdict.GENUINE
+            if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
+                yield "a seal of what it kept of paths is not by the key of the entry"
 
 
 class _Proofs:

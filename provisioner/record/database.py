@@ -85,19 +85,15 @@ def bring_up(connection: Connection) -> None:
         metadata.create_all(connection)
         connection.execute(insert(migrations).values(version_num=REVISION))
     elif revision != REVISION:
-        _migrate(connection)
+        # Alembic is needed only once for each database and release.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "head")
     if connection.scalar(select(schema.c.version)) is None:
         connection.execute(insert(schema).values(version=SCHEMA))
-
-
-def _migrate(connection: Connection) -> None:
-    # Alembic is needed only once for each database and release.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS))
-    command.upgrade(config, "head")
 
 
 class Database:

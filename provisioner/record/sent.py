@@ -171,15 +171,11 @@ def keep_commit_states(folder: StateFolder, rows: Collection[CommitRow]) -> None
     database = made_database(folder)
     with closing(database), database.writing() as connection:
         for row in rows:
-            _replace_commit(connection, folder.inventory, row)
-
-
-def _replace_commit(connection: Connection, inventory: str, row: CommitRow) -> None:
-    conditions = commit_states.c.inventory == inventory, commit_states.c.revision == row.commit
-    connection.execute(delete(commit_states).where(*conditions))
-    content = canonical_text(row.document | {"due": list(row.due)})
-    values = {"revision": row.commit, "at": row.at, "by_itself": row.state == REACHED and not row.within}
-    connection.execute(insert(commit_states).values(inventory=inventory, content=content, **values))
+            conditions = commit_states.c.inventory == folder.inventory, commit_states.c.revision == row.commit
+            connection.execute(delete(commit_states).where(*conditions))
+            content = canonical_text(row.document | {"due": list(row.due)})
+            values = {"revision": row.commit, "at": row.at, "by_itself": row.state == REACHED and not row.within}
+            connection.execute(insert(commit_states).values(inventory=folder.inventory, content=content, **values))
 
 
 def _commit_row(commit: object, at: datetime | None, content: object) -> CommitRow | None:

@@ -270,7 +270,10 @@ class _Reader:
         marks, causes = _row_bytes(marks), _row_bytes(causes)
         if self._place.keys.secret is not None:
             packed = PackedProvince(province, name, marks, causes)
-            self._check_seal(seal, seal_message(self._place.inventory, packed, run, number, at))
+            verdict = self._place.keys.judge_seal(seal, seal_message(self._place.inventory, packed, run, number, at))
+            if verdict is SealVerdict.FALSE:
+                raise ValueError("its seal is false")
+            self._looks.unproved += verdict is not SealVerdict.GENUINE
         listing = self._path_list(name)
         plane = plane_of(marks, len(listing.paths))
         if plane.translate(None, _POSSIBLE):
@@ -278,12 +281,6 @@ class _Reader:
         if not self._with_causes:
             return Sweep(at, run, listing, plane, b"")
         return Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths)))
-
-    def _check_seal(self, seal: str, message: str) -> None:
-        verdict = self._place.keys.judge_seal(seal, message)
-        if verdict is SealVerdict.FALSE:
-            raise ValueError("its seal is false")
-        self._looks.unproved += verdict is not SealVerdict.GENUINE
 
     def _path_list(self, name: str) -> PathList:
         if name not in self._listings:

@@ -48,7 +48,8 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
         UsageError: the folder has other content, or cannot be written.
     """
     try:
-        _refuse_other(folder)
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+            raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / _MARK).touch()
         written = set()
@@ -66,11 +67,6 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
         hint = "make room or correct the folder's permissions, then run the command again"
         raise UsageError(f"pages cannot be written into {folder}: {error.strerror}", hint=hint) from error
     return len(written)
-
-
-def _refuse_other(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")
 
 
 def number_of(board: Board) -> int:

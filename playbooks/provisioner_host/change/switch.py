@@ -191,7 +191,11 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
     if change.differs(paths.MEDIAMTX_FILE) or change.misowned(paths.MEDIAMTX_FILE):
         state = facts["units"].get(paths.UNIT_MEDIAMTX)
         running = state is not None and state["active"] == "active"
-        _put_relay_file(change, stagger=running and not restart)
+        if running and not restart:
+            quarantine_trial.prove(change)
+            _put_in_steps(change)
+        relay.wait_for_gap()
+        change.put(paths.MEDIAMTX_FILE)
     if is_silent(change):
         units.restart_silent(paths.UNIT_MEDIAMTX)
     elif restart:
@@ -204,14 +208,6 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
     change.put(paths.MEDIAMTX_FILE)  # a write within a second of the last reload is lost: once more
     if not relay.wait_for(sentinel, 5):
         raise Failed("MediaMTX has not read its new file")
-
-
-def _put_relay_file(change: ApplyTransaction, *, stagger: bool) -> None:
-    if stagger:
-        quarantine_trial.prove(change)
-        _put_in_steps(change)
-    relay.wait_for_gap()
-    change.put(paths.MEDIAMTX_FILE)
 
 
 def _put_in_steps(change: ApplyTransaction) -> None:

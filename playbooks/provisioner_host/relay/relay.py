@@ -395,13 +395,9 @@ def _await_sockets(
     text = scrub(log.read().decode(errors="replace"))
     if why := sandbox.not_started(text):
         raise Failed(f"MediaMTX could not be tried with its new file: {why}")
-    text = _error_of(text)
-    raise Failed(f"MediaMTX refuses its new file: {text}" if refused else f"MediaMTX does not open its sockets: {text}")
-
-
-def _error_of(text: str) -> str:
     errors = [line for line in text.splitlines() if "ERR" in line]
-    return (errors or text.splitlines() or ["it said nothing"])[-1][-400:]
+    text = (errors or text.splitlines() or ["it said nothing"])[-1][-400:]
+    raise Failed(f"MediaMTX refuses its new file: {text}" if refused else f"MediaMTX does not open its sockets: {text}")
 
 
 def _accepts_connections(address: tuple[str, int]) -> bool:

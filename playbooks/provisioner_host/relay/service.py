@@ -99,7 +99,10 @@ def evidence(before: Spent) -> ServiceAnswer:
         "files": _open_files(pid),
         "most_files": _most_files(pid),
         "listens": is_listening,
-        "lacked_files": not is_listening and _lacked_files(),
+        "lacked_files": not is_listening
+        and bool(
+            units.journal(f"--since=-{_HOUR_S}s", f"--grep={_NO_FILES}", "--lines=1", f"_SYSTEMD_UNIT={UNIT_MEDIAMTX}")
+        ),
         "seconds": round(now.at - before.at, 2) if is_same else 0.0,
         "ran_s": round(max(0.0, now.ran - before.ran), 2) if is_same else 0.0,
         "waited_s": round(max(0.0, now.waited - before.waited), 2) if is_same else 0.0,
@@ -121,13 +124,6 @@ def _recent_restarts() -> tuple[int, str]:
     )
     exits = _EXITED.findall(found)
     return sum(_SCHEDULED in line for line in found.splitlines()), ", ".join(exits[-1]) if exits else ""
-
-
-def _lacked_files() -> bool:
-    """Return whether MediaMTX lacked files within the last hour."""
-    return bool(
-        units.journal(f"--since=-{_HOUR_S}s", f"--grep={_NO_FILES}", "--lines=1", f"_SYSTEMD_UNIT={UNIT_MEDIAMTX}")
-    )
 
 
 def _open_files(pid: int) -> int:

@@ -128,7 +128,11 @@ def prepare() -> None:
         Failed: a user of that name has uid 0, or SELinux labels cannot be set.
     """
     for name in reversed(paths.USERS):
-        _make_user(name)
+        entry = run(["getent", "passwd", name], check=False)
+        if entry.returncode != 0:
+            run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name])
+        elif entry.stdout.split(":")[2:3] == ["0"]:
+            raise Failed(f"the user {name} of this host is root: remove it, it is made anew")
     files.folder(paths.RUN, 0o700)
     files.folder(paths.ETC, 0o750, group="root" if SIDE else paths.USER)
     files.folder(paths.KEYS, 0o700)
@@ -143,14 +147,6 @@ def store_controller_key(folder: Path) -> None:
     key_file = folder / "files/identity"
     if key_file.exists():
         files.write(paths.IDENTITY, key_file.read_bytes(), mode=0o600)
-
-
-def _make_user(name: str) -> None:
-    entry = run(["getent", "passwd", name], check=False)
-    if entry.returncode != 0:
-        run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name])
-    elif entry.stdout.split(":")[2:3] == ["0"]:
-        raise Failed(f"the user {name} of this host is root: remove it, it is made anew")
 
 
 def make_keys(request: KeysRequest, folder: Path) -> KeysAnswer:

@@ -68,14 +68,10 @@ def check(conf: Path, psk_file: Path) -> None:
     with interface.private(spliced(conf, psk_file)) as text:
         if _READ in run(["wg", "setconf", scratch_name, text], check=False).stderr:
             return
-        _check_on_scratch(scratch_name, text)
-
-
-def _check_on_scratch(name: str, text: str) -> None:
-    with scratch() as namespace:
-        if namespace.run(["ip", "link", "add", name, "type", "wireguard"], check=False).returncode != 0:
-            namespace.run(["wireguard-go", name])
-        namespace.run(["wg", "setconf", name, text])
+        with scratch() as namespace:
+            if namespace.run(["ip", "link", "add", scratch_name, "type", "wireguard"], check=False).returncode != 0:
+                namespace.run(["wireguard-go", scratch_name])
+            namespace.run(["wg", "setconf", scratch_name, text])
 
 
 def exists() -> bool:

@@ -159,7 +159,10 @@ def progress_of_facility(facility: Outline, evidence: Evidence) -> FacilityProgr
     if facility.operating is Operating.STANDBY:
         state, since = FacilityState.SUSPENDED, None
     elif facility.operating is Operating.CLOSED:
-        left_on = _left_on(facility, evidence)
+        reports = evidence.words
+        plans = [plan for plan in (facility.plan, facility.successor) if plan and plan.agreed]
+        hosts = sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})
+        left_on = tuple(host for host in hosts if host not in reports or reports[host].may_hold(facility.id))
         state = FacilityState.DECOMMISSIONING if left_on else FacilityState.CLOSED
         since = facility.closed_on if left_on else _removed_since(facility, evidence)
     elif furthest is FacilityState.ACCEPTED and facility.operating is Operating.OPEN:
@@ -178,19 +181,7 @@ def _state_steps(facility: Outline, evidence: Evidence) -> dict[FacilityState, S
     return steps
 
 
-def _left_on(facility: Outline, evidence: Evidence) -> tuple[str, ...]:
-    reports = evidence.words
-    hosts = _hosts_to_see(facility, evidence)
-    return tuple(host for host in hosts if host not in reports or reports[host].may_hold(facility.id))
-
-
 # --- closing --------------------------------------------------------------------------------------
-
-
-def _hosts_to_see(facility: Outline, evidence: Evidence) -> list[str]:
-    """Return a closed facility's hosts, even those that left the inventory."""
-    plans = [plan for plan in (facility.plan, facility.successor) if plan and plan.agreed]
-    return sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})
 
 
 def _removed_since(facility: Outline, evidence: Evidence) -> Since:

@@ -187,7 +187,12 @@ def letterhead_of(filled: Sequence[str]) -> Letterhead:
     texts: dict[str, list[str]] = defaultdict(list)
     for pair in filled:
         key, equals, text = pair.partition("=")
-        _refuse_unknown(key, equals)
+        keys = f"the keys are: {', '.join(KEYS)}"
+        if key not in KEYS:
+            message = f"--fill {printable(key, 80)!r}: there is no such key"
+            raise UsageError(message, hint=did_you_mean(key, KEYS, keys))
+        if not equals:
+            raise UsageError(f"--fill {key} says nothing", hint=f"write --fill {key}=TEXT; {keys}")
         texts[key].append(_checked_line(key, text))
     for key, listed in texts.items():
         if len(listed) > 1 and key not in _LIST_KEYS:
@@ -200,15 +205,6 @@ def letterhead_of(filled: Sequence[str]) -> Letterhead:
         addressees=tuple(texts.get("to", ())),
         recipients=tuple(texts.get("recipient", ())),
     )
-
-
-def _refuse_unknown(key: str, equals: str) -> None:
-    keys = f"the keys are: {', '.join(KEYS)}"
-    if key not in KEYS:
-        message = f"--fill {printable(key, 80)!r}: there is no such key"
-        raise UsageError(message, hint=did_you_mean(key, KEYS, keys))
-    if not equals:
-        raise UsageError(f"--fill {key} says nothing", hint=f"write --fill {key}=TEXT; {keys}")
 
 
 def _checked_line(key: str, text: str) -> str:

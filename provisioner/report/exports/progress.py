@@ -63,11 +63,9 @@ def _report_lines(report: ProgressReport) -> Iterator[str]:
     yield ""
     yield from _group_table("managing body", report.by_managing_body, report.total, reasons)
     yield ""
-    yield from _survey_table(report)
-    yield from _remark_lines(report)
-
-
-def _remark_lines(report: ProgressReport) -> Iterator[str]:
+    names = ("province", "surveyed", "registered of present", "fit", "missing", "recorders")
+    rows = [_surveyed(group, group.key) for group in report.by_province]
+    yield from text_table(names, [*rows, _surveyed(report.total, TOTAL_NAME)], numbers=True)
     claimed = [(status.facility.id, status.claimed) for status in report.listed if status.claimed]
     warnings = list(warning_lines(report.listed))
     if claimed or warnings or report.closed:
@@ -116,13 +114,6 @@ def _with_unknown(text: str, unknown: int, total: int) -> str:
 
 def _short(moment: datetime | None) -> str:
     return short(moment) if moment else "-"
-
-
-def _survey_table(report: ProgressReport) -> Iterator[str]:
-    """Yield the surveys' counts beside the registered cameras."""
-    names = ("province", "surveyed", "registered of present", "fit", "missing", "recorders")
-    rows = [_surveyed(group, group.key) for group in report.by_province]
-    yield from text_table(names, [*rows, _surveyed(report.total, TOTAL_NAME)], numbers=True)
 
 
 def _surveyed(group: Group, name: str) -> list[str]:
