@@ -20,7 +20,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn, TypeGuard, TypeVar, cast
+from typing import Any, NoReturn, TypeGuard, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -39,6 +39,7 @@ from sqlalchemy import (
     UniqueConstraint,
     type_coerce,
 )
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import NullType, TypeEngine
 
 from provisioner.base.errors import StateError
@@ -257,190 +258,99 @@ schema = Table("provisioner_schema", metadata, Column("version", Integer, primar
 migrations = Table("provisioner_migrations", metadata, Column("version_num", String(32), primary_key=True))
 """Alembic's table: the revision of these tables (`record.database`)."""
 
-entries = Table(
-    "provisioner_entries",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("number", NumberColumn, primary_key=True, autoincrement=False),
-    Column("run", TextColumn(63), nullable=False),
-    Column("step", TextColumn(15), nullable=False),
-    Column("operation", TextColumn(31), nullable=False),
-    Column("at", MomentColumn, nullable=False),
-    Column("content", _LongText, nullable=False),
-    Column("previous", TextColumn(71), nullable=False),
-    Column("hash", TextColumn(71), nullable=False),
+_Columns = Mapping[str, type[TypeEngine[Any]] | TypeEngine[Any] | Column[Any]]
+
+
+def _table(name: str, keys: _Columns, *parts: _Columns | SchemaItem) -> Table:
+    """Make a table of inventories' rows; a column given as such may be null."""
+    columns: list[Column[Any]] = [Column("inventory", _NAME, primary_key=True)]
+    columns += [Column(key, kind, primary_key=True, autoincrement=False) for key, kind in keys.items()]
+    for part in parts:
+        for of, kind in part.items() if isinstance(part, Mapping) else ():
+            columns.append(kind if isinstance(kind, Column) else Column(of, kind, nullable=False))
+    rules = (part for part in parts if not isinstance(part, Mapping))
+    return Table(f"provisioner_{name}", metadata, *columns, *rules)
+
+
+_NAME, _HASH = TextColumn(63), TextColumn(71)
+
+entries = _table(
+    "entries",
+    {"number": NumberColumn},
+    {"run": _NAME, "step": TextColumn(15), "operation": TextColumn(31), "at": MomentColumn},
+    {"content": _LongText, "previous": _HASH, "hash": _HASH},
     UniqueConstraint("inventory", "run", "step", name="provisioner_entries_once"),
     UniqueConstraint("inventory", "previous", name="provisioner_entries_one_chain"),
 )
 
-seals = Table(
-    "provisioner_seals",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("number", NumberColumn, primary_key=True, autoincrement=False),
-    Column("seal", _LongText, nullable=False),
-    Column("signature", _LongText, nullable=False),
-)
+seals = _table("seals", {"number": NumberColumn}, {"seal": _LongText, "signature": _LongText})
 
-documents = Table(
-    "provisioner_documents",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("run", TextColumn(63), primary_key=True),
-    Column("packed", LargeBinary, nullable=False),
-)
+documents = _table("documents", {"run": _NAME}, {"packed": LargeBinary})
 
-checks = Table(
-    "provisioner_checks",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("number", NumberColumn, primary_key=True, autoincrement=False),
-    Column("facility", TextColumn(63), primary_key=True),
-    Column("relay", TextColumn(63), primary_key=True),
-    Column("content", TextColumn(71), nullable=False),
-    Column("at", MomentColumn, nullable=False),
-    Column("pulled", CountColumn, nullable=False),
-    Column("checked", CountColumn, nullable=False),
-    Column("proved", CountColumn, nullable=False),
+checks = _table(
+    "checks",
+    {"number": NumberColumn, "facility": _NAME, "relay": _NAME},
+    {"content": _HASH, "at": MomentColumn, "pulled": CountColumn, "checked": CountColumn, "proved": CountColumn},
     Index("provisioner_checks_by_content", "inventory", "facility", "content", "at", "pulled", "proved", "number"),
     Index("provisioner_checks_by_relay", "inventory", "facility", "relay", "number"),
 )
 
-holdings = Table(
-    "provisioner_holdings",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("host", TextColumn(63), primary_key=True),
-    Column("number", NumberColumn, primary_key=True, autoincrement=False),
-    Column("at", MomentColumn, nullable=False),
-    Column("held", TextColumn(71)),
-    Column("exact", Boolean, nullable=False),
+holdings = _table(
+    "holdings",
+    {"host": _NAME, "number": NumberColumn},
+    {"at": MomentColumn, "held": Column("held", _HASH), "exact": Boolean},
 )
 
-held = Table(
-    "provisioner_held",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("digest", TextColumn(71), primary_key=True),
-    Column("facility", TextColumn(63), primary_key=True),
-    Column("content", TextColumn(71), nullable=False),
+held = _table("held", {"digest": _HASH, "facility": _NAME}, {"content": _HASH})
+
+path_memories = _table(
+    "path_memories", {"path": TextColumn(255)}, {"at": MomentColumn, "content": _LongText, "seal": _LongText}
 )
 
-path_memories = Table(
-    "provisioner_path_memories",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("path", TextColumn(255), primary_key=True),
-    Column("at", MomentColumn, nullable=False),
-    Column("content", _LongText, nullable=False),
-    Column("seal", _LongText, nullable=False),
-)
-
-view_references = Table(
-    "provisioner_view_references",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("number", NumberColumn, primary_key=True, autoincrement=False),
-    Column("path", TextColumn(255), nullable=False),
-    Column("at", MomentColumn, nullable=False),
-    Column("content", _LongText, nullable=False),
-    Column("seal", _LongText, nullable=False),
+view_references = _table(
+    "view_references",
+    {"number": NumberColumn},
+    {"path": TextColumn(255), "at": MomentColumn, "content": _LongText, "seal": _LongText},
     Index("provisioner_view_references_by_path", "inventory", "path", "number"),
 )
 
-path_lists = Table(
-    "provisioner_path_lists",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("digest", TextColumn(71), primary_key=True),
-    Column("packed", LargeBinary, nullable=False),
-)
+path_lists = _table("path_lists", {"digest": _HASH}, {"packed": LargeBinary})
 
-verdicts = Table(
-    "provisioner_verdicts",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("province", TextColumn(63), primary_key=True),
-    Column("at", MomentColumn, primary_key=True, autoincrement=False),
-    Column("number", NumberColumn, primary_key=True, autoincrement=False),
-    Column("run", TextColumn(63), nullable=False),
-    Column("paths", TextColumn(71), nullable=False),
-    Column("marks", LargeBinary, nullable=False),
-    Column("causes", LargeBinary, nullable=False),
-    Column("seal", _LongText, nullable=False),
+verdicts = _table(
+    "verdicts",
+    {"province": _NAME, "at": MomentColumn, "number": NumberColumn},
+    {"run": _NAME, "paths": _HASH, "marks": LargeBinary, "causes": LargeBinary, "seal": _LongText},
     Index("provisioner_verdicts_by_entry", "inventory", "number"),
 )
 
 # No longer read or written: earlier versions need it, and revision 4 drops it.
-Table(
-    "provisioner_month_sums",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("province", TextColumn(63), primary_key=True),
-    Column("begin", MomentColumn, primary_key=True, autoincrement=False),
-    Column("until", MomentColumn, nullable=False),
-    Column("since", MomentColumn, nullable=False),
-    Column("rows", NumberColumn, nullable=False),
-    Column("newest", NumberColumn, nullable=False),
-    Column("of", TextColumn(71), nullable=False),
-    Column("packed", LargeBinary, nullable=False),
-    Column("seal", _LongText, nullable=False),
+_table(
+    "month_sums",
+    {"province": _NAME, "begin": MomentColumn},
+    {"until": MomentColumn, "since": MomentColumn, "rows": NumberColumn, "newest": NumberColumn},
+    {"of": _HASH, "packed": LargeBinary, "seal": _LongText},
 )
 
-events = Table(
-    "provisioner_events",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("run", TextColumn(63), primary_key=True),
-    Column("sequence", NumberColumn, primary_key=True, autoincrement=False),
-    Column("at", MomentColumn, nullable=False),
-    Column("host", TextColumn(63), nullable=False),
-    Column("step", TextColumn(63), nullable=False),
-    Column("before", _LongText),
-    Column("after", _LongText),
+events = _table(
+    "events",
+    {"run": _NAME, "sequence": NumberColumn},
+    {"at": MomentColumn, "host": _NAME, "step": _NAME},
+    {name: Column(name, _LongText) for name in ("before", "after")},
 )
 
-notices = Table(
-    "provisioner_notices",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("receiver", TextColumn(63), primary_key=True),
-    Column("at", MomentColumn, nullable=False),
-    Column("packed", LargeBinary, nullable=False),
-    Column("seal", _LongText, nullable=False),
-)
+notices = _table("notices", {"receiver": _NAME}, {"at": MomentColumn, "packed": LargeBinary, "seal": _LongText})
 """The last notice of each receiver; outside the chain, and replaced by the next one."""
 
-leases = Table(
-    "provisioner_leases",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("name", TextColumn(63), primary_key=True),
-    Column("content", _LongText, nullable=False),
-)
+leases = _table("leases", {"name": _NAME}, {"content": _LongText})
 """The holder's text for each lease; the lease itself is a lock of the server."""
 
-commit_states = Table(
-    "provisioner_commit_states",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("revision", TextColumn(64), primary_key=True),
-    Column("at", MomentColumn, nullable=False),
-    Column("by_itself", Boolean, nullable=False),
-    Column("content", _LongText, nullable=False),
+commit_states = _table(
+    "commit_states", {"revision": TextColumn(64)}, {"at": MomentColumn, "by_itself": Boolean, "content": _LongText}
 )
 """The state of each followed commit; outside the chain, and replaced by the next one.
 
 `by_itself` marks commits that were reached, and not with a newer one.
 """
 
-host_epochs = Table(
-    "provisioner_host_epochs",
-    metadata,
-    Column("inventory", TextColumn(63), primary_key=True),
-    Column("host", TextColumn(63), primary_key=True),
-    Column("number", NumberColumn, nullable=False),
-    Column("run", TextColumn(63), nullable=False),
-    Column("at", MomentColumn, nullable=False),
-)
+host_epochs = _table("host_epochs", {"host": _NAME}, {"number": NumberColumn, "run": _NAME, "at": MomentColumn})
 """The epoch of each host and the run that took it: a host refuses runs with a lower number."""
