@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from alembic import op
 from sqlalchemy import (
@@ -18,12 +19,17 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 revision: Final = "1"
 down_revision: Final = None
 
 _ID, _HASH, _PATH = String(63), String(71), String(255)
+_NUMBER, _COUNT, _FLAG, _TEXT, _BYTES = BigInteger(), Integer(), Boolean(), Text(), LargeBinary()
+_Kinds = Mapping[str, TypeEngine[Any]]
+_OWNER: Final[_Kinds] = {"inventory": _ID}
+_NULLABLE: Final = frozenset({"held", "before", "after"})
 
 
 def upgrade() -> None:
@@ -31,155 +37,65 @@ def upgrade() -> None:
     _tables().create_all(op.get_bind())
 
 
-def _key(name: str, kind: TypeEngine[str] | TypeEngine[int]) -> Column[object]:
-    return Column(name, kind, primary_key=True, autoincrement=False)
-
-
-def _is(name: str, kind: TypeEngine[str] | TypeEngine[int] | TypeEngine[bool] | TypeEngine[bytes]) -> Column[object]:
-    return Column(name, kind, nullable=False)
-
-
 def _tables() -> MetaData:
     metadata = MetaData()
-    Table("provisioner_schema", metadata, _key("version", Integer()))
-    Table(
-        "provisioner_entries",
-        metadata,
-        _key("inventory", _ID),
-        _key("number", BigInteger()),
-        _is("run", _ID),
-        _is("step", String(15)),
-        _is("operation", String(31)),
-        _is("at", BigInteger()),
-        _is("content", Text()),
-        _is("previous", _HASH),
-        _is("hash", _HASH),
+    Table("provisioner_schema", metadata, Column("version", _COUNT, primary_key=True, autoincrement=False))
+
+    def table(name: str, keys: _Kinds, columns: _Kinds, *rules: SchemaItem) -> None:
+        parts = [Column(key, kind, primary_key=True, autoincrement=False) for key, kind in {**_OWNER, **keys}.items()]
+        parts += [Column(of, kind, nullable=of in _NULLABLE) for of, kind in columns.items()]
+        Table(f"provisioner_{name}", metadata, *parts, *rules)
+
+    by_content = ("inventory", "facility", "content", "at", "pulled", "proved", "number")
+    table(
+        "entries",
+        {"number": _NUMBER},
+        {
+            "run": _ID,
+            "step": String(15),
+            "operation": String(31),
+            "at": _NUMBER,
+            "content": _TEXT,
+            "previous": _HASH,
+            "hash": _HASH,
+        },
         UniqueConstraint("inventory", "run", "step", name="provisioner_entries_once"),
         UniqueConstraint("inventory", "previous", name="provisioner_entries_one_chain"),
     )
-    sealed = [_key("inventory", _ID), _key("number", BigInteger()), _is("seal", Text()), _is("signature", Text())]
-    Table("provisioner_seals", metadata, *sealed)
-    Table("provisioner_documents", metadata, _key("inventory", _ID), _key("run", _ID), _is("packed", LargeBinary()))
-    Table(
-        "provisioner_checks",
-        metadata,
-        _key("inventory", _ID),
-        _key("number", BigInteger()),
-        _key("facility", _ID),
-        _key("relay", _ID),
-        _is("content", _HASH),
-        _is("at", BigInteger()),
-        _is("pulled", Integer()),
-        _is("checked", Integer()),
-        _is("proved", Integer()),
-        Index("provisioner_checks_by_content", "inventory", "facility", "content", "at", "pulled", "proved", "number"),
+    table("seals", {"number": _NUMBER}, {"seal": _TEXT, "signature": _TEXT})
+    table("documents", {"run": _ID}, {"packed": _BYTES})
+    table(
+        "checks",
+        {"number": _NUMBER, "facility": _ID, "relay": _ID},
+        {"content": _HASH, "at": _NUMBER, "pulled": _COUNT, "checked": _COUNT, "proved": _COUNT},
+        Index("provisioner_checks_by_content", *by_content),
         Index("provisioner_checks_by_relay", "inventory", "facility", "relay", "number"),
     )
-    Table(
-        "provisioner_holdings",
-        metadata,
-        _key("inventory", _ID),
-        _key("host", _ID),
-        _key("number", BigInteger()),
-        _is("at", BigInteger()),
-        Column("held", _HASH),
-        _is("exact", Boolean()),
-    )
-    Table(
-        "provisioner_held",
-        metadata,
-        _key("inventory", _ID),
-        _key("digest", _HASH),
-        _key("facility", _ID),
-        _is("content", _HASH),
-    )
-    Table(
-        "provisioner_path_memories",
-        metadata,
-        _key("inventory", _ID),
-        _key("path", _PATH),
-        _is("at", BigInteger()),
-        _is("content", Text()),
-        _is("seal", Text()),
-    )
-    Table(
-        "provisioner_view_references",
-        metadata,
-        _key("inventory", _ID),
-        _key("number", BigInteger()),
-        _is("path", _PATH),
-        _is("at", BigInteger()),
-        _is("content", Text()),
-        _is("seal", Text()),
+    table("holdings", {"host": _ID, "number": _NUMBER}, {"at": _NUMBER, "held": _HASH, "exact": _FLAG})
+    table("held", {"digest": _HASH, "facility": _ID}, {"content": _HASH})
+    table("path_memories", {"path": _PATH}, {"at": _NUMBER, "content": _TEXT, "seal": _TEXT})
+    table(
+        "view_references",
+        {"number": _NUMBER},
+        {"path": _PATH, "at": _NUMBER, "content": _TEXT, "seal": _TEXT},
         Index("provisioner_view_references_by_path", "inventory", "path", "number"),
     )
-    packed = _is("packed", LargeBinary())
-    Table("provisioner_path_lists", metadata, _key("inventory", _ID), _key("digest", _HASH), packed)
-    _verdicts(metadata)
-    _secondary_tables(metadata)
-    return metadata
-
-
-def _verdicts(metadata: MetaData) -> None:
-    Table(
-        "provisioner_verdicts",
-        metadata,
-        _key("inventory", _ID),
-        _key("province", _ID),
-        _key("at", BigInteger()),
-        _key("number", BigInteger()),
-        _is("run", _ID),
-        _is("paths", _HASH),
-        _is("marks", LargeBinary()),
-        _is("causes", LargeBinary()),
-        _is("seal", Text()),
+    table("path_lists", {"digest": _HASH}, {"packed": _BYTES})
+    table(
+        "verdicts",
+        {"province": _ID, "at": _NUMBER, "number": _NUMBER},
+        {"run": _ID, "paths": _HASH, "marks": _BYTES, "causes": _BYTES, "seal": _TEXT},
         Index("provisioner_verdicts_by_entry", "inventory", "number"),
     )
-    Table(
-        "provisioner_month_sums",
-        metadata,
-        _key("inventory", _ID),
-        _key("province", _ID),
-        _key("begin", BigInteger()),
-        _is("until", BigInteger()),
-        _is("since", BigInteger()),
-        _is("rows", BigInteger()),
-        _is("newest", BigInteger()),
-        _is("of", _HASH),
-        _is("packed", LargeBinary()),
-        _is("seal", Text()),
+    numbers = dict.fromkeys(("until", "since", "rows", "newest"), _NUMBER)
+    packed: _Kinds = {"of": _HASH, "packed": _BYTES, "seal": _TEXT}
+    table("month_sums", {"province": _ID, "begin": _NUMBER}, {**numbers, **packed})
+    table(
+        "events",
+        {"run": _ID, "sequence": _NUMBER},
+        {"at": _NUMBER, "host": _ID, "step": _ID, "before": _TEXT, "after": _TEXT},
     )
-
-
-def _secondary_tables(metadata: MetaData) -> None:
-    Table(
-        "provisioner_events",
-        metadata,
-        _key("inventory", _ID),
-        _key("run", _ID),
-        _key("sequence", BigInteger()),
-        _is("at", BigInteger()),
-        _is("host", _ID),
-        _is("step", _ID),
-        Column("before", Text()),
-        Column("after", Text()),
-    )
-    Table(
-        "provisioner_notices",
-        metadata,
-        _key("inventory", _ID),
-        _key("receiver", _ID),
-        _is("at", BigInteger()),
-        _is("packed", LargeBinary()),
-        _is("seal", Text()),
-    )
-    Table("provisioner_leases", metadata, _key("inventory", _ID), _key("name", _ID), _is("content", Text()))
-    Table(
-        "provisioner_commit_states",
-        metadata,
-        _key("inventory", _ID),
-        _key("revision", String(64)),
-        _is("at", BigInteger()),
-        _is("by_itself", Boolean()),
-        _is("content", Text()),
-    )
+    table("notices", {"receiver": _ID}, {"at": _NUMBER, "packed": _BYTES, "seal": _TEXT})
+    table("leases", {"name": _ID}, {"content": _TEXT})
+    table("commit_states", {"revision": String(64)}, {"at": _NUMBER, "by_itself": _FLAG, "content": _TEXT})
+    return metadata
