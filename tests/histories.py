@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import make_url, text
 
 from provisioner.base.text import Document
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.database import open_database
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.path_memory import each_memory

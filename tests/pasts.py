@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
-from provisioner.record.availability.path_state import PathState, after
-from provisioner.record.availability.verdict_table import StoredVerdict
+from provisioner.record.availability.path_state import PathState, StoredVerdict, after
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.lifecycle.evidence import (
     ACCEPTANCE,

@@ -14,7 +14,7 @@ from provisioner.inventory.model.devices import StreamName
 from provisioner.inventory.model.facility import path_name
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.signed import signed_content
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.entries import Ending, FacilityCheck, Operation, Run
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history

@@ -25,7 +25,7 @@ from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
 from provisioner.operations.questions.overview import Overview, document_of, overview
 from provisioner.record.availability.measured import GroupedBy, Span
-from provisioner.record.lifecycle.pictures import Freshness, freshness
+from provisioner.record.lifecycle.state import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report import documents as letters
 from provisioner.report.documents.official import short_digest

@@ -15,7 +15,7 @@ from typing import NotRequired, TypedDict, cast
 
 from provisioner.base.document import Digest, Row
 from provisioner.base.text import Document, aware, canonical_text
-from provisioner.record.availability.verdict_table import SweptPaths
+from provisioner.record.availability.path_state import SweptPaths
 
 
 class EntryKind(StrEnum):

@@ -37,7 +37,6 @@ from provisioner.record.entries import (
 )
 from provisioner.record.lifecycle.evidence import Content, Evidence, LastCheck, Proof, ProvedAt, Verification
 from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay, PackageRecord
-from provisioner.record.state_queries import HoldingsQuery
 from provisioner.record.tables import (
     DAMAGE,
     checks,
@@ -49,6 +48,7 @@ from provisioner.record.tables import (
     stored,
     unpacked,
 )
+from provisioner.record.verdicts import HoldingsQuery
 
 _INNER_CHECKS = checks.alias("later")
 _Value = TypeVar("_Value")

@@ -14,8 +14,7 @@ from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
 from provisioner.record.availability.measured import AgreedLevel
 from provisioner.record.lifecycle.evidence import ProvedAt
-from provisioner.record.lifecycle.pictures import Pictures
-from provisioner.record.lifecycle.state import FacilityState, Since
+from provisioner.record.lifecycle.state import FacilityState, Pictures, Since
 from provisioner.record.lifecycle.status import OpeningRisk, OpeningWarning
 
 TOTAL_LABEL = "Tổng cộng"

@@ -8,7 +8,7 @@ chain: the next verification needs a row of it, and replaces the row. A row of `
 accepts a camera's picture, and names the run that says who did.
 
 `verdicts` is laid out for the most frequent queries. A row has one run's verdicts on a whole province in two bytes a
-path (`availability.verdict_table`), in the order of its list in `path_lists`. The `ended` entry covers the row.
+path (`availability.path_state`), in the order of its list in `path_lists`. The `ended` entry covers the row.
 
 Whoever can write the database's file can put any value in any column. An unreadable row is damage of the record, not a
 defect of this program.

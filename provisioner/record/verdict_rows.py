@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Connection, insert, select
 
 from provisioner.base.text import canonical_json, canonical_parts, canonical_text
-from provisioner.record.availability.verdict_table import ABSENT, PathList, SweptPaths, mark_of
+from provisioner.record.availability.path_state import ABSENT, PathList, SweptPaths, mark_of
 from provisioner.record.database import has_table
 from provisioner.record.entries import digest, moment_text
 from provisioner.record.seal import RecordKeys, SealVerdict

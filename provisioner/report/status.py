@@ -21,9 +21,16 @@ from provisioner.base.text import VIETNAM, Document, LongList, local_time, print
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model.facility import Operating
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Evidence, Proof, Verification
-from provisioner.record.lifecycle.pictures import STALE_HOURS, Freshness, Pictures, freshness
 from provisioner.record.lifecycle.reasons import Reason
-from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Since
+from provisioner.record.lifecycle.state import (
+    STALE_HOURS,
+    ConnectionProgress,
+    FacilityState,
+    Freshness,
+    Pictures,
+    Since,
+    freshness,
+)
 from provisioner.record.lifecycle.status import DrainProgress, FacilityStatus
 from provisioner.report.facilities import (
     DutyRow,

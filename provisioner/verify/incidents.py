@@ -13,8 +13,7 @@ from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
 from provisioner.base.text import counted, msg
-from provisioner.record.availability.path_state import PathState, after
-from provisioner.record.availability.verdict_table import StoredVerdict
+from provisioner.record.availability.path_state import PathState, StoredVerdict, after
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import (
     IMPERFECT,

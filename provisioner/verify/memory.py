@@ -21,8 +21,7 @@ from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document
 from provisioner.hosts.answers import read, wire
 from provisioner.record.availability import path_state
-from provisioner.record.availability.path_state import PathState
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import PathState, StoredVerdict, SweptPaths
 from provisioner.verify.result import INFERRED, Cause, Finding, Layer, PathLook, PathVerdict, Verdict, VerifyResult
 
 _WORTH: Final = ("quarantined", "down", "unknown", "degraded", "up")

@@ -19,7 +19,7 @@ from provisioner.base.text import VIETNAM, percent, printable
 from provisioner.inventory.geography import ProvinceError, by_slug
 from provisioner.record.availability.measured import Measured, Span, total_of
 from provisioner.record.availability.path_state import WorstOfDay
-from provisioner.record.lifecycle.pictures import STALE
+from provisioner.record.lifecycle.state import STALE
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Cause
 from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow

@@ -19,7 +19,7 @@ from typing import Final
 
 from provisioner.base.secret import Secret
 from provisioner.record.availability.measured import Span
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.entries import Cut, Ending, Operation, Run
 from provisioner.record.retention import prune, retention_classes
 from provisioner.record.seal import record_keys

@@ -19,16 +19,20 @@ from provisioner.record.availability.measured import (
     measured,
     total_of,
 )
-from provisioner.record.availability.path_state import PathState, WorstOfDay, after, nights, since
-from provisioner.record.availability.verdict_table import (
+from provisioner.record.availability.path_state import (
     ABSENT,
     MARKS,
     VERDICTS,
     LookTable,
     PathList,
+    PathState,
     StoredVerdict,
     Sweep,
+    WorstOfDay,
+    after,
     mark_of,
+    nights,
+    since,
     table_of,
     verdict_of_mark,
 )

@@ -32,8 +32,7 @@ from provisioner.record.availability.measured import (
     together,
 )
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
-from provisioner.record.lifecycle.pictures import freshness
-from provisioner.record.lifecycle.state import FacilityState
+from provisioner.record.lifecycle.state import FacilityState, freshness
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead
 from provisioner.report.documents.docx import official_docx

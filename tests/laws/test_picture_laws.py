@@ -13,8 +13,7 @@ from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import outline_of
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import Ending, FacilityCheck, Operation
-from provisioner.record.lifecycle.pictures import AHEAD, STALE, freshness, pictures_of
-from provisioner.record.lifecycle.state import progress_of_facility
+from provisioner.record.lifecycle.state import AHEAD, STALE, freshness, pictures_of, progress_of_facility
 from provisioner.report.status import freshness_label, freshness_line
 from tests import histories
 from tests import inventories as make

@@ -18,8 +18,7 @@ from pydantic import BeforeValidator
 from provisioner.base.document import Day, Row, of
 from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, nearest, which_was_meant
-from provisioner.base.vault import VaultPasswords
-from provisioner.base.vault_password import outside_of
+from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts.access_log import AccessRecord, record, system_user

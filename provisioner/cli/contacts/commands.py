@@ -15,7 +15,7 @@ from provisioner.base.document import Count, Moment, Ordered, Printed, ProblemRo
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.files import refuse_existing, write_private
 from provisioner.base.text import counted
-from provisioner.base.vault_password import refuse_proposed_password
+from provisioner.base.vault import refuse_proposed_password
 from provisioner.cli.contacts.access import (
     ContactRow,
     PlaceRow,

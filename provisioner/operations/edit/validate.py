@@ -146,8 +146,7 @@ def _problems_of_secrets(
     if not any(environment.get(name, "").strip() for name in _PASSWORDS):
         return (_not_checked(),)
     # Without passwords the libraries behind the vault are not needed, and they take their time.
-    from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
-    from provisioner.base.vault_password import outside_of  # noqa: PLC0415
+    from provisioner.base.vault import VaultPasswords, outside_of  # noqa: PLC0415
     from provisioner.inventory.loader import receivers, secrets  # noqa: PLC0415
 
     passwords = outside_of(VaultPasswords.from_environment(environment).for_secrets(), root)

@@ -28,7 +28,7 @@ from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING,
 from provisioner.inventory.rules.lock import is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, public_text
 from provisioner.record import history_at
-from provisioner.record.availability.verdict_table import UP
+from provisioner.record.availability.path_state import UP
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import accumulate, compress, pairwise
 from typing import Final
 
-from provisioner.record.availability.verdict_table import ABSENT, HIGHEST_LEVEL, VERDICTS, LookTable
+from provisioner.record.availability.path_state import ABSENT, HIGHEST_LEVEL, VERDICTS, LookTable
 
 LONGEST_STANDING: Final = timedelta(hours=26)
 """The default of the longest time for which a check counts: from one night to the next, and two hours."""

@@ -1,17 +1,272 @@
-"""The state of a path, its start, and the last nights. Pure.
+"""Checks of paths over many nights, in columns; a path's state and its start. Pure.
 
-`after` adds one check; `since` takes all recorded checks at once. A night is a day of Vietnam's calendar.
+A sweep is one run's verdicts on a province, in two planes with a byte per path. A path's column has a byte per sweep.
+Most sweeps have the same paths, so their planes are joined unchanged.
+
+A verdict is stored for years in two bytes. The first byte, the mark, has the verdict in its three lowest bits and an
+open maintenance window in the fourth. The upper four are the level. The second byte indexes the cause in a list of
+words stored beside it, so that renaming a cause later does not change the past. An unchecked path is `ABSENT`.
+
+`after` adds one check to a state; `since` takes all recorded checks at once. A night is a day of Vietnam's calendar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from functools import cached_property
+from itertools import pairwise
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from provisioner.base.text import VIETNAM
-from provisioner.record.availability.verdict_table import ABSENT, VERDICTS, LookTable, StoredVerdict, verdict_of_mark
+
+VERDICTS: Final = ("up", "degraded", "down", "quarantined", "unknown")
+"""The verdicts; a mark stores the index, so the order must never change. Maintenance is a flag, not a verdict."""
+UP: Final = VERDICTS[0]
+ABSENT: Final = 0xFF
+HIGHEST_LEVEL: Final = 15
+
+_MAINTENANCE: Final = 0b1000
+MARKS: Final = frozenset(
+    place | flag | level << 4
+    for place in range(len(VERDICTS))
+    for flag in (0, _MAINTENANCE)
+    for level in range(HIGHEST_LEVEL + 1)
+)
+"""Every mark of a check."""
+_PLACES: Final = {verdict: place for place, verdict in enumerate(VERDICTS)}
+_NOTHING: Final = bytes([ABSENT])
+_ALL_BYTES: Final = 256
+_OWN_WORDS: Final = _ALL_BYTES - 1
+OTHER: Final = "another cause"
+"""Replaces causes beyond those that a byte can distinguish; so many never occurred."""
+_T = TypeVar("_T")
+Move = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVerdict:
+    """One check of a path, as kept.
+
+    `verdict` is one of `VERDICTS`, regardless of a maintenance window; `cause` is in the words of that day.
+    """
+
+    verdict: str
+    cause: str = ""
+    level: int = 0
+    maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SweptPaths:
+    """One run's verdicts on paths.
+
+    `carriers` are of all paths that the run knew; `whole` tells whether these are all of their provinces.
+    """
+
+    verdicts: Mapping[str, StoredVerdict]
+    carriers: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = True
+
+
+UNREAD: Final = StoredVerdict("unknown", "record damaged")
+"""Replaces a check with a damaged record."""
+
+
+class ByPath(Mapping[str, _T], Generic[_T]):
+    """Values by path.
+
+    Attributes:
+        damaged: the unreadable records; their checks are unknown.
+        unproved: the number of records that the open vault's key does not prove.
+        carriers: the last carrier of each path.
+    """
+
+    def __init__(
+        self,
+        values_by_path: Mapping[str, _T],
+        damaged: Sequence[str] = (),
+        unproved: int = 0,
+        carriers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._of = values_by_path
+        self.damaged = tuple(damaged)
+        self.unproved = unproved
+        self.carriers: Mapping[str, str] = carriers or {}
+
+    def __getitem__(self, path: str) -> _T:
+        return self._of[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of)
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+
+@dataclass(frozen=True, slots=True)
+class PathList:
+    """The paths of a province, sorted, and the carrier of each."""
+
+    paths: tuple[str, ...]
+    carriers: tuple[str, ...]
+
+    def within(self, prefix: str) -> range:
+        """Return the indexes of the paths with a prefix."""
+        first = bisect_left(self.paths, prefix)
+        if not prefix:
+            return range(len(self.paths))
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        return range(first, bisect_left(self.paths, after, first))
+
+
+class Sweep(NamedTuple):
+    """One run's verdicts on a province.
+
+    Attributes:
+        at: the run's end, in microseconds since 1970.
+        order: orders runs that ended at the same time.
+        marks: a byte per path.
+        causes: a byte per path, an index into `words`; or empty.
+    """
+
+    at: int
+    order: str
+    listing: PathList
+    marks: bytes
+    causes: bytes
+    words: tuple[str, ...] = ("",)
+
+
+@dataclass(frozen=True)
+class LookTable:
+    """All checks of some paths, earliest sweep first.
+
+    Attributes:
+        carriers: the last carrier of each path.
+        moments: the time of each sweep, in microseconds since 1970.
+        marks: a byte per path and sweep, sweep after sweep.
+        causes: likewise, indexes into `words`; or empty.
+    """
+
+    paths: tuple[str, ...]
+    carriers: tuple[str, ...]
+    moments: tuple[int, ...]
+    marks: bytes = field(repr=False)
+    causes: bytes = field(repr=False)
+    words: tuple[str, ...] = ("",)
+
+    def column(self, index: int) -> bytes:
+        """Return the marks of one path."""
+        return self.marks[index :: len(self.paths)]
+
+    def cause_column(self, index: int) -> bytes:
+        """Return the causes of one path."""
+        return self.causes[index :: len(self.paths)]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The index of each path."""
+        return {path: index for index, path in enumerate(self.paths)}
+
+    def until(self, at: int) -> int:
+        """Return the number of sweeps until a time, inclusive."""
+        return bisect_left(self.moments, at + 1)
+
+
+def mark_of(stored: StoredVerdict) -> int:
+    """Return the mark of a verdict; an invalid one raises ValueError."""
+    if stored.verdict not in _PLACES or not 0 <= stored.level <= HIGHEST_LEVEL:
+        raise ValueError("a look has a verdict and a level")
+    return _PLACES[stored.verdict] | (_MAINTENANCE if stored.maintenance else 0) | stored.level << 4
+
+
+def verdict_of_mark(mark: int, cause: str) -> StoredVerdict:
+    """Return the verdict of a mark; an invalid one raises ValueError."""
+    if mark not in MARKS:
+        raise ValueError("no look has this mark")
+    return StoredVerdict(VERDICTS[mark & 0b111], cause, mark >> 4, bool(mark & _MAINTENANCE))
+
+
+def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = True) -> LookTable:
+    """Join one province's sweeps, in any order, for paths with a prefix."""
+    ordered = sorted(sweeps, key=lambda sweep: (sweep.at, sweep.order))
+    if not ordered:
+        return LookTable((), (), (), b"", b"")
+    listings = {id(sweep.listing): sweep.listing for sweep in reversed(ordered)}
+    ranges = {list_id: listing.within(prefix) for list_id, listing in listings.items()}
+    paths, carriers = _latest_carriers(listings, ranges)
+    moves = {list_id: _byte_moves(listing, ranges[list_id], paths) for list_id, listing in listings.items()}
+    marks = b"".join(
+        _with_moved_columns(sweep.marks, moves[id(sweep.listing)], len(paths), _NOTHING) for sweep in ordered
+    )
+    moments = tuple(sweep.at for sweep in ordered)
+    if not with_causes:
+        return LookTable(paths, carriers, moments, marks, b"")
+    texts = _CauseTexts()
+    causes = b"".join(
+        _with_moved_columns(texts.common(sweep), moves[id(sweep.listing)], len(paths), b"\0") for sweep in ordered
+    )
+    return LookTable(paths, carriers, moments, marks, causes, tuple(texts.places))
+
+
+def _latest_carriers(
+    listings: Mapping[int, PathList], ranges: Mapping[int, range]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return all paths of the lists with their last carriers, sorted.
+
+    `listings` come latest first. `ranges` has the indexes of the wanted paths in each list.
+    """
+    sections = [(listing, slice(ranges[list_id].start, ranges[list_id].stop)) for list_id, listing in listings.items()]
+    if len(sections) == 1:
+        ((listing, section),) = sections
+        return listing.paths[section], listing.carriers[section]
+    carriers: dict[str, str] = {}
+    for listing, section in reversed(sections):
+        carriers |= zip(listing.paths[section], listing.carriers[section], strict=True)
+    paths = tuple(sorted(carriers))
+    return paths, tuple(carriers[path] for path in paths)
+
+
+def _byte_moves(listing: PathList, cut: range, paths: Sequence[str]) -> tuple[Move, ...]:
+    """Return which bytes of a sweep go where, in the fewest pieces."""
+    if listing.paths[cut.start : cut.stop] == paths:
+        return ((slice(cut.start, cut.stop), slice(0, len(paths))),)
+    index_of = {path: index for index, path in enumerate(paths)}
+    goes = [(index, index_of[listing.paths[index]]) for index in cut]
+    breaks = [i for i, (first, second) in enumerate(pairwise(goes), 1) if second[1] != first[1] + 1]
+    pieces = pairwise([0, *breaks, len(goes)])
+    return tuple(
+        (slice(goes[a][0], goes[b - 1][0] + 1), slice(goes[a][1], goes[b - 1][1] + 1)) for a, b in pieces if b > a
+    )
+
+
+def _with_moved_columns(plane: bytes, moves: Sequence[Move], width: int, nothing: bytes) -> bytes:
+    if len(moves) == 1 and moves[0][1] == slice(0, width):
+        return plane[moves[0][0]]
+    spread = bytearray(nothing * width)
+    for source, target in moves:
+        spread[target] = plane[source]
+    return bytes(spread)
+
+
+class _CauseTexts:
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {"": 0}
+        self._known: dict[tuple[str, ...], bytes] = {}
+
+    def common(self, sweep: Sweep) -> bytes:
+        if sweep.words not in self._known:
+            places = bytes(map(self._number_of, sweep.words))
+            self._known[sweep.words] = places.ljust(_ALL_BYTES, b"\0")
+        return sweep.causes.translate(self._known[sweep.words])
+
+    def _number_of(self, cause: str) -> int:
+        is_room = cause in self.places or len(self.places) < _OWN_WORDS
+        return self.places.setdefault(cause if is_room else OTHER, len(self.places))
+
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: Final = {"up": 0, "degraded": 1, "down": 2, "quarantined": 2, "unknown": 3}

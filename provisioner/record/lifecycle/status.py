@@ -18,8 +18,14 @@ from provisioner.inventory.model.connection import Blocked, ClaimedConnection, S
 from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.outline import Outline, OutlinedInventory, PlanOutline, Remarks
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
-from provisioner.record.lifecycle.pictures import Pictures, pictures_of
-from provisioner.record.lifecycle.state import ConnectionProgress, FacilityProgress, FacilityState, progress_of_facility
+from provisioner.record.lifecycle.state import (
+    ConnectionProgress,
+    FacilityProgress,
+    FacilityState,
+    Pictures,
+    pictures_of,
+    progress_of_facility,
+)
 
 LEAD_DAYS = 14
 """The days before its opening from which an unconnected site is a warning. Survey, agreement, installing a gateway, and

@@ -18,7 +18,7 @@ from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import day_label, label, mbps_label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt
-from provisioner.record.lifecycle.pictures import Freshness
+from provisioner.record.lifecycle.state import Freshness
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.documents.official import (
     DOTS,

@@ -16,7 +16,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.text import VIETNAM
 from provisioner.operations.questions.availability import AvailabilityRequest, availability_of
 from provisioner.record.availability.measured import GroupedBy, Measured, Span
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.database import REVISION, open_database, revision_of
 from provisioner.record.entries import Cut, Ending, Operation
 from provisioner.record.retention import prune

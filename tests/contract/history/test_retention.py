@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.entries import Cut, Operation
 from provisioner.record.retention import prune, retention_classes
 from provisioner.record.seal import record_keys

@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.base.errors import StateError
 from provisioner.record.availability.measured import Span, total_of
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.seal import record_keys
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import find_history, open_history

@@ -20,9 +20,9 @@ from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
 from provisioner.operations.questions import availability
 from provisioner.record import verdicts
-from provisioner.record.availability.verdict_table import StoredVerdict
+from provisioner.record.availability.path_state import StoredVerdict
 from provisioner.record.state_folder import StateFolder, state_folder_of
-from provisioner.record.state_queries import ReadLooks
+from provisioner.record.verdicts import ReadLooks
 from tests.histories import record_verdicts
 from tests.unit.docs.pages import fences, text_of
 

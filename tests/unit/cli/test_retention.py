@@ -13,7 +13,7 @@ import pytest
 
 from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
-from provisioner.record.availability.verdict_table import StoredVerdict, SweptPaths
+from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.entries import Ending, Operation, Run
 from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import open_history

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from provisioner.record.availability.verdict_table import StoredVerdict
+from provisioner.record.availability.path_state import StoredVerdict
 from provisioner.record.state_folder import state_folder_of
 from tests.histories import record_verdicts
 from tests.unit.cli.test_status import NOW, Story, document, past, story

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from provisioner.operations.apply import execution
-from provisioner.record.availability.verdict_table import UNREAD
+from provisioner.record.availability.path_state import UNREAD
 from provisioner.record.state_folder import state_folder_of
 from provisioner.record.verdicts import read_since
 from tests.histories import record_verdicts

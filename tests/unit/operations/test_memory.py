@@ -16,7 +16,7 @@ from provisioner.inventory.outline import outline_of
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import stages
 from provisioner.record.entries import Operation
-from provisioner.record.lifecycle.pictures import pictures_of
+from provisioner.record.lifecycle.state import pictures_of
 from provisioner.record.state_folder import state_folder_of
 from tests.inventories import load_inventory
 from tests.watched import WatchedHosts

@@ -17,7 +17,7 @@ from provisioner.operations.apply import execution
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import Evidence
-from provisioner.record.lifecycle.pictures import pictures_of
+from provisioner.record.lifecycle.state import pictures_of
 from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import History, find_history
 from tests.inventories import load_inventory

@@ -25,7 +25,7 @@ from provisioner.inventory.geography import by_slug
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outlined
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
-from provisioner.record.lifecycle.pictures import freshness
+from provisioner.record.lifecycle.state import freshness
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead, letterhead_of
 from provisioner.report.documents import progress as progress_document

@@ -22,8 +22,7 @@ from provisioner.inventory.outline import outlined
 from provisioner.inventory.signed import signed_content
 from provisioner.record.entries import FacilityCheck
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, ProvedAt
-from provisioner.record.lifecycle.pictures import freshness
-from provisioner.record.lifecycle.state import FacilityState
+from provisioner.record.lifecycle.state import FacilityState, freshness
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history

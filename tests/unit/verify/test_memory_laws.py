@@ -10,9 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.record.availability.path_state import PathState
+from provisioner.record.availability.path_state import PathState, StoredVerdict
 from provisioner.record.availability.path_state import after as after_check
-from provisioner.record.availability.verdict_table import StoredVerdict
 from provisioner.verify.memory import (
     MOST_KEYS,
     MOST_PAST,
