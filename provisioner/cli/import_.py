@@ -18,8 +18,6 @@ from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords, outside_of
-from provisioner.base.vault_password import outside_of
-from provisioner.cli.dcim import dcim_client
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.output import print_document

@@ -36,7 +36,6 @@ from provisioner.cli.support.question import ask, refuse_unattended
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts import checks, erasure
 from provisioner.importing.contacts.erasure import Erasure, Person, Renewal, SearchTerm
-from provisioner.importing.contacts.renewal import Renewal
 from provisioner.importing.contacts.store import in_order, provinces_in, read_contacts, valid_contacts, vault_id
 from provisioner.inventory.model.facility import Facility, Operating
 

@@ -26,7 +26,6 @@ from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import did_you_mean
 from provisioner.base.vault import VaultPasswords, outside_of
-from provisioner.base.vault_password import outside_of
 from provisioner.desired.limit import HostLogin, Limit, chosen_hosts, host_logins, key_hosts, names_of_frozen, shut_by
 from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.render.templates import Templates, load_templates

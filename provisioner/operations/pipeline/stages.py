@@ -49,7 +49,7 @@ from provisioner.operations.pipeline.session import Observing, Session, expect_c
 from provisioner.operations.rollout.job import meant_by, planned_job
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.change import Change, distinct_trust
-from provisioner.plan.diff import changes_of, frozen_on, with_live_logins
+from provisioner.plan.diff import changes_of
 from provisioner.plan.diff.files import frozen_on
 from provisioner.plan.diff.users import with_live_logins
 from provisioner.plan.guards import policy_rules

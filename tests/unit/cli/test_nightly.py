@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provisioner.record.availability.verdict_table import StoredVerdict
 
 from provisioner.base.text import VIETNAM
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
 from provisioner.operations.nightly import night as nightly_run
-from provisioner.operations.nightly import run as nightly_run
 from provisioner.record.availability.path_state import StoredVerdict
 from provisioner.record.entries import Operation
 from provisioner.record.leases import FILE, LeaseHolder, night_lease
