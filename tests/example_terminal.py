@@ -50,6 +50,11 @@ class ExampleTerminal:
         folder = self.root / "inventories"
         return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
+    def uncommitted(self) -> str:
+        """What Git says of the inventory's files that differ from the last commit."""
+        argv = ["git", "status", "--porcelain", "--", "inventories"]
+        return subprocess.run(argv, cwd=self.root, check=True, capture_output=True, text=True, timeout=30).stdout
+
     def changed(self) -> list[str]:
         """The hosts that were changed, in their order."""
         return [host for operation, host in self.hosts.calls if operation == "apply"]

@@ -13,6 +13,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -309,7 +310,7 @@ def committing(path: Path) -> Checkout:
         raise UsageError(f"{checkout.top} has hooks that a commit runs", hint=_BY_HAND)
     if setting_of(checkout, "commit.gpgSign").lower() in {"true", "yes", "on", "1"}:
         raise UsageError("your Git signs commits", hint=_BY_HAND)
-    _person(checkout)
+    _persons(checkout)
     return checkout
 
 
@@ -327,8 +328,7 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
         _git_output(checkout, "read-tree", parent or "--empty", index=index)
         _stage_entries(checkout, entries, index)
         tree = _git_output(checkout, "write-tree", index=index)
-    name, email = _person(checkout)
-    settings = ["-c", f"user.name={name}", "-c", f"user.email={email}"]
+    settings = [word for setting in _persons(checkout) for word in ("-c", setting)]
     parents = ["-p", parent] if parent else []
     commit = run_git(checkout, *settings, "commit-tree", tree, *parents, stdin=message.encode(), hint=_BY_HAND)
     made = commit.decode().strip()
@@ -387,9 +387,16 @@ def _hook_test(checkout: Checkout) -> Callable[[str], bool]:
     return is_hook
 
 
-def _person(checkout: Checkout) -> tuple[str, str]:
-    """Return the committer's name and address, or raise `UsageError`."""
-    name, email = setting_of(checkout, "user.name"), setting_of(checkout, "user.email")
-    if not name or not email:
+def _persons(checkout: Checkout) -> list[str]:
+    """Return Git's settings for author and committer, from its environment variables or its configuration.
+
+    Raises:
+        UsageError: a name or an address is in neither.
+    """
+    settings = {}
+    for person, part in product(("author", "committer"), ("name", "email")):
+        variable = f"GIT_{person}_{part}".upper()
+        settings[f"{person}.{part}"] = os.environ.get(variable) or setting_of(checkout, f"user.{part}")
+    if not all(settings.values()):
         raise UsageError("Git does not know who you are", hint='git config --global user.name "…", and user.email')
-    return name, email
+    return [f"{key}={value}" for key, value in settings.items()]

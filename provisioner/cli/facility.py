@@ -44,8 +44,9 @@ _OF_FACILITY = in_order(
 
 @click.command("next")
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--commit", "commits", is_flag=True, help="Commit the files that each step writes, and no other ones.")
 @click.pass_context
-def next_(ctx: click.Context, name: str) -> int:
+def next_(ctx: click.Context, name: str, *, commits: bool) -> int:
     """Show the next step of a facility, and its command.
 
     In a terminal the command offers to run the step, asks for missing values, and goes on until a step needs another
@@ -63,7 +64,8 @@ def next_(ctx: click.Context, name: str) -> int:
             click.echo(line)
         if not step.command or not is_attended(invocation) or not click.confirm("Run it now?", err=True):
             return 0
-        if code := _run_command(ctx, invocation, _filled_words(step.command)):
+        words = _filled_words(step.command)
+        if code := _run_command(ctx, invocation, [*words, "--commit"] if commits and _commits(ctx, words) else words):
             return code
         before, step = step, next_step.facility_step(invocation.inventory, name, invocation.env, now())
         if step.command == before.command:
@@ -119,6 +121,16 @@ def _run_command(ctx: click.Context, invocation: Invocation, arguments: Sequence
         [*options, *arguments], prog_name="provisioner", standalone_mode=False, obj=invocation.configuration
     )
     return code if isinstance(code, int) else 0
+
+
+def _commits(ctx: click.Context, words: Sequence[str]) -> bool:
+    """Whether the command that begins with these words has `--commit`."""
+    command: click.Command | None = ctx.find_root().command
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(ctx, word)
+    return command is not None and any(option.name == "commits" for option in command.params)
 
 
 def _filled_words(command: next_step.Command) -> list[str]:

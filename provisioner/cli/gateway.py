@@ -9,12 +9,13 @@ import click
 
 from provisioner.base.document import Printed, Truth, absent, of, ungiven
 from provisioner.base.errors import StateError, UsageError
+from provisioner.base.git import Checkout
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.texts import diff_lines, edits_of
+from provisioner.cli.support.texts import checkout_for, commit_option, commit_written, diff_lines, edits_of
 from provisioner.operations.edit.keys import GatewayKey, set_gateway_key, with_next_key
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_installed
 
@@ -57,8 +58,9 @@ class InstalledDocument(Printed, name="gateway-installed", title="Packages insta
     is_flag=True,
     help="Record it as the next key; the present one stays until the gateway uses it.",
 )
+@commit_option
 @click.pass_obj
-def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, follows: bool) -> int:
+def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, follows: bool, commits: bool) -> int:
     """Write a gateway's public key into its facility's file.
 
     KEY is the key that the package's install.sh printed; `-` reads standard input. The rest of the file stays as it is.
@@ -70,24 +72,26 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, 
     if follows and replaces:
         raise UsageError("--next keeps the present key, and --replace ends it", hint="give one of them")
     text = _piped_line() if key == "-" else key
-    env = invocation.env
+    env, checkout = invocation.env, checkout_for(invocation, commits=commits)
     if follows:
-        return _write_next_key(invocation, facility, text.strip())
+        return _write_next_key(invocation, checkout, facility, text.strip())
     written = set_gateway_key(
         invocation.inventory, facility, text.strip(), replaces=replaces, today=today(), environment=env
     )
+    commit_written(invocation, checkout, [written.path] if written.diff else [], f"{facility}: the gateway's key")
     if invocation.json:
         keys = {"public_key": written.key, "before": written.before or None}
         print_document(GatewayKeyDocument.made_of(written, facility=facility, written=written.diff, **keys).plain)
         return 0
-    for line in _lines(facility, written):
+    for line in _lines(facility, written, checkout):
         click.echo(line)
     return 0
 
 
-def _write_next_key(invocation: Invocation, facility: str, key: str) -> int:
+def _write_next_key(invocation: Invocation, checkout: Checkout | None, facility: str, key: str) -> int:
     edit = with_next_key(edits_of(invocation), facility, key)
     edit.write(invocation.inventory)
+    commit_written(invocation, checkout, [edit.path] if edit.changed else [], f"{facility}: the gateway's next key")
     if invocation.json:
         print_document(
             GatewayKeyDocument(facility=facility, file=edit.path, next_public_key=key, written=edit.changed).plain
@@ -120,7 +124,7 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
     if invocation.json:
         print_document(InstalledDocument(facilities=names, as_desired=as_desired, recorded=not failure).plain)
     elif not failure:
-        click.echo(f"recorded as installed: {', '.join(names)}; next: provisioner status")
+        click.echo(f"recorded as installed: {', '.join(names)}; next: provisioner facility next {names[0]}")
     return StateError.exit_code if failure else 0
 
 
@@ -137,11 +141,12 @@ def _piped_line() -> str:
     return lines[-1]
 
 
-def _lines(facility: str, written: GatewayKey) -> list[str]:
+def _lines(facility: str, written: GatewayKey, checkout: Checkout | None) -> list[str]:
     if not written.diff:
         return [f"{written.path}: {facility} has this key already"]
+    last = "plan" if checkout else "validate, then commit"
     return [
         f"{written.path}:",
         *(f"  {line}" for line in written.diff),
-        f"the key of {facility}'s gateway is noted; next: provisioner validate, then commit",
+        f"the key of {facility}'s gateway is noted; next: provisioner {last}",
     ]

@@ -22,7 +22,18 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved_error
+from provisioner.cli.support.texts import (
+    checkout_for,
+    commit_option,
+    commit_written,
+    committed,
+    diff_lines,
+    edit_options,
+    edits_of,
+    refuse_both,
+    unproved_error,
+    written_line,
+)
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
 from provisioner.operations.hosts import decommission as ownership
@@ -155,7 +166,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     if edit.changed and not dry_run:
         checkout = committing(invocation.inventory) if commits else None
         edit.write(invocation.inventory)
-        commit = committed(checkout, [edit], str(edit.path), f"Host key of {host}") if checkout else ""
+        commit = committed(checkout, {edit.path: edit.after}, f"Host key of {host}") if checkout else ""
     _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)
     return 0
 
@@ -250,9 +261,10 @@ hosts.add_command(scan_key)
 
 @hosts.command()
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
+@commit_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
-def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
+def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int:
     """Record that this inventory takes a host over from its owner.
 
     The command shows the owner and its last change, and writes them into allocations.lock.yml. The host does not
@@ -262,7 +274,7 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
 
     Example: provisioner -i DIR hosts adopt relay-viettel-1
     """
-    session = session_of(invocation)
+    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
     adoption = ownership.see_owner(session, host)
     document = AdoptedDocument.made_of(adoption, written=not adoption.is_recorded).plain
     if adoption.owner is not None:
@@ -271,8 +283,14 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
         if adoption.owner is not None:
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
         path, failure = ownership.record_adoption(session, adoption, document)
-        _say(invocation, f"wrote {path}: commit it")
+        _say(invocation, written_line(path, checkout))
         _warn(invocation, failure)
+        commit_written(
+            invocation,
+            checkout,
+            [path],
+            f"{host} is to be taken over" if adoption.owner else f"{host}: its take-over is done",
+        )
     if invocation.json:
         print_document(document)
     else:

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator
 
 from provisioner.base.document import HeldRow, Known, Messages, Printed, of
 from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
+from provisioner.base.git import Checkout
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
 from provisioner.base.text import counted, named, printable
@@ -26,7 +27,14 @@ from provisioner.cli.support.output import print_document, print_error_line, pri
 from provisioner.cli.support.question import is_attended
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
-from provisioner.cli.support.texts import code_with_frozen, print_frozen
+from provisioner.cli.support.texts import (
+    checkout_for,
+    code_with_frozen,
+    commit_option,
+    commit_written,
+    print_frozen,
+    written_line,
+)
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
@@ -126,8 +134,9 @@ keys.add_command(status)
 
 @keys.command()
 @click.option("--allow", "allows", multiple=True, metavar="trust=NUMBER", help="Confirm this number of new hosts.")
+@commit_option
 @click.pass_obj
-def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
+def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> int:
     """Create the keys of relays and centres, and the vault's secrets.
 
     Hosts create their private keys and passwords and keep them. Public keys and hashes go into allocations.lock.yml,
@@ -142,17 +151,18 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
 
     Example: provisioner -i DIR keys init --allow trust=3
     """
-    session = session_of(invocation)
+    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
     made = init_keys(session, allow=parse_allowances(allows), actor=who_text(who(invocation.env)))
     document = KeysDocument.model_validate(made).plain
     if invocation.json:
         print_document(document)
     else:
-        _print_made_keys(made, invocation)
+        _print_made_keys(made, invocation, checkout)
     if (made.hosts or made.drawn or made.drawn_to_push) and (
         failure := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
     ):
         print_warning(failure, UNRECORDED_HINT, color=invocation.color)
+    commit_written(invocation, checkout, made.written, f"keys of {counted(len(made.hosts), 'host')}")
     failed = PolicyError if made.foreign else HostError
     return code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
 
@@ -180,9 +190,9 @@ class KeysDocument(Printed, name="keys", title="Keys made"):
     held: tuple[HeldRow, ...]
 
 
-def _print_made_keys(made: KeysMade, invocation: Invocation) -> None:
+def _print_made_keys(made: KeysMade, invocation: Invocation, checkout: Checkout | None) -> None:
     for path in made.written:
-        click.echo(f"wrote {path}: commit it")
+        click.echo(written_line(path, checkout))
     for file, vault_id in made.shut.items():
         hint = f"whoever has a password for the vault id {vault_id} runs this, too"
         print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
@@ -196,8 +206,9 @@ def _print_made_keys(made: KeysMade, invocation: Invocation) -> None:
 @keys.command()
 @click.option("--replace", "replaces", is_flag=True, help="Replace the present recovery key.")
 @click.option("--check", "checks", is_flag=True, help="Try a private half on every relay's box, without changes.")
+@commit_option
 @click.pass_obj
-def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
+def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: bool) -> int:
     """Create the recovery key, for new hardware in place of a lost relay.
 
     The public half goes into inventory.yml. The command prints the private half once, in four lines with a checksum
@@ -212,7 +223,9 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
     """
     if replaces and checks:
         raise UsageError("--replace makes a new key, and --check tries the one there is", hint="give one of them")
-    session = session_of(invocation)
+    if commits and checks:
+        raise UsageError("--check changes no file", hint="leave --commit out")
+    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
     if checks:
         return _show_recovery_trial(invocation, session, recovery_pair(invocation))
     env = invocation.env
@@ -225,8 +238,9 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
         for line in on_paper(new.pair.private_key):
             click.echo(line)
     new.write(invocation.inventory)
-    for sentence in _recovery_ending(new):
+    for sentence in _recovery_ending(new, checkout):
         click.echo(sentence, err=True)
+    commit_written(invocation, checkout, [new.path], "a recovery key")
     return 0
 
 
@@ -263,12 +277,12 @@ class RecoveryCheck(Printed, name="keys-recovery-check", title="A recovery key t
     errors: Messages
 
 
-def _recovery_ending(new: NewRecoveryKey) -> tuple[str, ...]:
+def _recovery_ending(new: NewRecoveryKey, checkout: Checkout | None) -> tuple[str, ...]:
     """Return what to do with the private half, and then."""
     sentences = ["these four lines are shown once: write them down and lock them away, apart from the vault's password"]
     if new.before:
         sentences.append("keep the former ones until keys init has sealed every relay's key anew")
-    sentences.append(f"wrote {new.path}: commit it; next: provisioner keys init, then keys recovery --check")
+    sentences.append(f"{written_line(new.path, checkout)}; next: provisioner keys init, then keys recovery --check")
     return tuple(sentences)
 
 
@@ -302,6 +316,8 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
     if not (made.written or made.unreadable or made.shut):
         for_whom = " for all others" if made.held else ""
         sentences.append(f"nothing to make{for_whom}: every key and secret is there")
+    if not (made.unreadable or made.shut):
+        sentences.append("next: provisioner plan")
     return tuple(sentences)
 
 
@@ -316,8 +332,16 @@ def secrets() -> None:
 @click.option(
     "--accept-old-until", type=DAY, metavar="DATE", help="The last day on which the present login is valid too."
 )
+@commit_option
 @click.pass_obj
-def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None) -> int:
+def set_(
+    invocation: Invocation,
+    devices: tuple[str, ...],
+    username: str,
+    accept_old_until: datetime | None,
+    *,
+    commits: bool,
+) -> int:
     """Set the login of cameras and recorders in their encrypted file.
 
     The command asks for the password twice, without echo; without a terminal it reads one line of standard input. All
@@ -329,12 +353,14 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
 
     Example: provisioner -i DIR secrets set kcl-bg-001/nvr-1 --username viewer
     """
-    session = session_of(invocation)
+    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
     until = accept_old_until.date() if accept_old_until else None
     request = LoginsRequest(devices, _password(invocation), username, until)
     env = invocation.env
     written = set_logins(invocation.inventory, session.passwords, request, today=today(), environment=env)
     files = written.files
+    changed = [file.file for file in files if file.changed] + [edit.path for edit in written.accepted if edit.changed]
+    commit_written(invocation, checkout, changed, f"logins of {', '.join(devices)}")
     if invocation.json:
         print_document(LoginsDocument.model_validate(written).plain)
         return 0
@@ -342,8 +368,9 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
         click.echo(_login_line(file))
     for edit in written.accepted:
         click.echo(f"{edit.path}: either login is taken until {until}")
-    if any(file.changed for file in files):
-        click.echo("next: provisioner validate, commit, then provisioner plan")
+    if changed:
+        commit = "" if checkout else ", commit"
+        click.echo(f"next: provisioner validate{commit}, then provisioner plan")
     return 0
 
 

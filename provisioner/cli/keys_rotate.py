@@ -23,7 +23,7 @@ from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_be
 from provisioner.cli.support.results import applied_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stderr_of
-from provisioner.cli.support.texts import diff_lines, edits_of, refuse_both
+from provisioner.cli.support.texts import commit_option, diff_lines, edits_of, refuse_both
 from provisioner.inventory.model.hosts import OwnKeyStage
 from provisioner.operations.apply.run import Applied, RunOptions, approval_of
 from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
@@ -403,7 +403,7 @@ class RotationDocument(Printed, name="keys-rotate", title="Changes of gateways' 
 )
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--approval", default="", metavar="TEXT", help="The reference of the approval, for the record.")
-@click.option("--commit", "commits", is_flag=True, help="Commit the edited files, and no other ones.")
+@commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
@@ -467,7 +467,7 @@ def rotate(
 
 @click.command()
 @click.argument("facilities", nargs=-1, required=True, metavar="FACILITY…", shell_complete=facilities_like)
-@click.option("--commit", "commits", is_flag=True, help="Commit the edited files, and no other ones.")
+@commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj

@@ -20,7 +20,16 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import IF_NEW, listed, proof_line, unproved_error
+from provisioner.cli.support.texts import (
+    IF_NEW,
+    checkout_for,
+    commit_option,
+    commit_written,
+    listed,
+    proof_line,
+    refuse_both,
+    unproved_error,
+)
 from provisioner.desired.render.site import USUAL_DAYS, valid_for
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.hosts.replace import (
@@ -208,10 +217,13 @@ relay.add_command(replace)
 @relay.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
 @click.option("--allow", "allows", multiple=True, metavar="trust=1", help="Confirm new hardware.")
+@commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without reading a key or changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
-def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
+def restore(
+    invocation: Invocation, relay: str, allows: tuple[str, ...], *, commits: bool, dry_run: bool, yes: bool
+) -> int:
     """Restore a dead relay's tunnel key onto new hardware: no new packages.
 
     First write the new hardware's address and SSH host key into the carrier's file. The command shows the sites that go
@@ -226,6 +238,8 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
 
     Example: provisioner -i DIR relay restore relay-viettel-1 --allow trust=1
     """
+    refuse_both(dry_run=dry_run, commits=commits)
+    checkout = checkout_for(invocation, commits=commits)
     session, allowed = session_of(invocation), parse_allowances(allows)
     restoration = see_restoration(session, relay, allow=allowed)
     if not invocation.json:
@@ -241,14 +255,18 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
         session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env))
     )
     _record(invocation, session, restoration.called, RestoreDocument.made_of(restoration, done=done, dry_run=False))
-    return _show_restored(invocation, restoration, done, dry_run=False)
+    code = _show_restored(invocation, restoration, done, dry_run=False, commits=commits)
+    commit_written(invocation, checkout, [done.written] if done.written else [], f"{relay} restored")
+    return code
 
 
-def _show_restored(invocation: Invocation, restoration: Restoration, done: Restored | None, *, dry_run: bool) -> int:
+def _show_restored(
+    invocation: Invocation, restoration: Restoration, done: Restored | None, *, dry_run: bool, commits: bool = False
+) -> int:
     if invocation.json:
         print_document(RestoreDocument.made_of(restoration, done=done, dry_run=dry_run).plain)
         return 0
-    for line in _restoration_ending(restoration, done, invocation.say, dry_run=dry_run):
+    for line in _restoration_ending(restoration, done, invocation.say, dry_run=dry_run, commits=commits):
         click.echo(printable(line))
     return 0
 
@@ -302,7 +320,12 @@ def _reconnection_text(restoration: Restoration, say: Translator) -> str:
 
 
 def _restoration_ending(
-    restoration: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool
+    restoration: Restoration,
+    done: Restored | None,
+    say: Translator = ENGLISH,
+    *,
+    dry_run: bool,
+    commits: bool = False,
 ) -> tuple[str, ...]:
     relay = restoration.relay
     if restoration.is_alive:
@@ -312,7 +335,8 @@ def _restoration_ending(
         more = " --allow trust=1" if restoration.is_new else ""
         command = f"provisioner relay restore {relay}{more}"
         return (say("no changes were made; to make them: {command}", command=command),)
-    wrote = (say("wrote {file}: commit it", file=done.written),) if done.written else ()
+    line = marked("wrote {file}") if commits else marked("wrote {file}: commit it")
+    wrote = (say(line, file=done.written),) if done.written else ()
     has = marked("{relay} has its tunnel's key again; its paths are cut until it is applied, which trusts it anew")
     command = f"provisioner apply --limit host={relay} --allow trust=1"
     return (*wrote, say(has, relay=relay), say("next: {command}", command=command))

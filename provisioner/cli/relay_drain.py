@@ -26,7 +26,7 @@ from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_error
 from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both
+from provisioner.cli.support.texts import commit_option, committed, diff_lines, edit_options, edits_of, refuse_both
 from provisioner.operations.apply.run import RunOptions, approval_of
 from provisioner.operations.drain import drain as draining
 from provisioner.operations.edit.file_edit import FileEdit
@@ -238,7 +238,7 @@ def _drain_document(outcome: draining.DrainOutcome, *, dry_run: bool) -> DrainDo
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--unproved", multiple=True, metavar="FACILITY", help="Move this site before it is proved.")
 @click.option("--approval", default="", metavar="TEXT", help="The reference of the approval, for the record.")
-@click.option("--commit", "commits", is_flag=True, help="Commit the edited files, and no other ones.")
+@commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
@@ -377,7 +377,9 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     if undone.edits and not dry_run:
         checkout = committing(invocation.inventory) if commits else None
         draining.write_all(invocation.inventory, undone.edits)
-        commit = committed(checkout, undone.edits, "all", f"{relay} is not emptied") if checkout else ""
+        commit = (
+            committed(checkout, {e.path: e.after for e in undone.edits}, f"{relay} is not emptied") if checkout else ""
+        )
     if invocation.json:
         files = [edit.path for edit in undone.edits]
         written = bool(files) and not dry_run

@@ -21,6 +21,7 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import read_plan, session_of, write_report
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
+from provisioner.cli.support.texts import checkout_for, commit_option, commit_written
 from provisioner.inventory.model.connection import Party
 from provisioner.inventory.signed import NAMESPACE, signed_content
 from provisioner.operations.edit.sign_off import (
@@ -137,6 +138,7 @@ class _Chosen(TypedDict):
     metavar="FILE",
     help="Sign with the party's key, through ssh-keygen; a .pub file for a key in an agent.",
 )
+@commit_option
 @click.pass_obj
 def sign_off(
     invocation: Invocation,
@@ -152,6 +154,7 @@ def sign_off(
     all_parties: bool,
     reads: bool,
     out: Path | None,
+    commits: bool,
 ) -> int:
     """Record in a facility's file that the parties agreed to its plan.
 
@@ -168,7 +171,7 @@ def sign_off(
     Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
     if reads or out:
-        if any((parties, all_parties, source, shown, signature, key, day)) or not reads:
+        if any((parties, all_parties, source, shown, signature, key, day, commits)) or not reads:
             raise UsageError("--show and --out take nothing else but --successor", hint="sign afterwards")
         return show_plan(invocation, facility, successor=successor, out=out)
     if not source:
@@ -180,6 +183,7 @@ def sign_off(
     parties = tuple(party.value for party in Party) if all_parties else parties
     plan, signed_on = "successor" if successor else "plan", day.date() if day else today()
     agreement = Agreement(facility, plan, parties, signed_on, source)
+    checkout = checkout_for(invocation, commits=commits)
     if shown:
         text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env)
         _show_statement(invocation, SignOffDocument, agreement, text, NAMESPACE)
@@ -187,6 +191,7 @@ def sign_off(
     made = _agreement_signature(invocation, agreement, signature, key)
     env = invocation.env
     signed = record_agreement(invocation.inventory, agreement, today=today(), signature=made, environment=env)
+    commit_written(invocation, checkout, [signed.path], f"{facility}: {plan} signed by {', '.join(parties)}")
     _report_agreement(invocation, agreement, signed)
     return 0
 
@@ -228,6 +233,7 @@ def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Sign
         click.echo(f"all three have signed: the {agreement.plan} of {agreement.facility} is agreed")
     if signed.missing:
         click.echo(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")
+    click.echo(f"next: provisioner facility next {agreement.facility}")
 
 
 class SignOffDocument(Printed, name="sign-off", title="A sign-off"):

@@ -17,7 +17,14 @@ from provisioner.base.language import Translator
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, problem_lines
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import code_with_frozen, print_frozen
+from provisioner.cli.support.texts import (
+    checkout_for,
+    code_with_frozen,
+    commit_option,
+    commit_written,
+    print_frozen,
+    written_line,
+)
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
 from provisioner.operations.edit.validate import allocate as record_allocations
 from provisioner.operations.edit.validate import validate as check_all
@@ -161,22 +168,25 @@ class AllocateDocument(Printed, name="allocate", title="An allocation"):
 
 
 @click.command()
+@commit_option
 @click.pass_obj
-def allocate(invocation: Invocation) -> int:
+def allocate(invocation: Invocation, *, commits: bool) -> int:
     """Assign tunnel addresses, ports and prefixes to new objects.
 
     The command writes allocations.lock.yml only and contacts no host. Recorded addresses never move; retired ones are
-    not reused. Commit the file.
+    not reused.
 
     Example: provisioner -i DIR allocate
     """
+    checkout = checkout_for(invocation, commits=commits)
     allocation = record_allocations(invocation.inventory, invocation.env, today=today())
+    commit_written(invocation, checkout, [allocation.path] if allocation.path else [], "addresses of new objects")
     if invocation.json:
         print_document(AllocateDocument.made_of(allocation, file=allocation.path or "").plain)
         return code_with_frozen(0, allocation.held)
     for verb, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
         for item in items:
             click.echo(f"{verb} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
-    click.echo(f"wrote {allocation.path}: commit it" if allocation.path else "nothing to allocate")
+    click.echo(written_line(allocation.path, checkout) if allocation.path else "nothing to allocate")
     print_frozen(allocation.held, color=invocation.color, consequence="what is recorded stays as it is")
     return code_with_frozen(0, allocation.held)

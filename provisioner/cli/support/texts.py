@@ -45,6 +45,9 @@ class Writing:
     message: str
 
 
+commit_option = click.option("--commit", "commits", is_flag=True, help="Commit the written files, and no other ones.")
+
+
 def edit_options(command: F) -> F:
     """Add the options of editing commands."""
     command = click.option("--commit", "commits", is_flag=True, help="Commit the file, and no other one.")(command)
@@ -68,7 +71,7 @@ def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int
     if not dry_run and edit.changed:
         checkout = committing(invocation.inventory) if writing.commits else None
         edit.write(invocation.inventory)
-        commit = committed(checkout, [edit], str(edit.path), writing.message) if checkout else ""
+        commit = committed(checkout, {edit.path: edit.after}, writing.message) if checkout else ""
     if invocation.json:
         written = edit.changed and not dry_run
         print_document(EditDocument.made_of(edit, written=written, commit=commit).plain)
@@ -121,12 +124,36 @@ def refuse_both(*, dry_run: bool, commits: bool) -> None:
         raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
 
 
-def committed(checkout: Checkout, edits: Iterable[FileEdit], written: str, message: str) -> str:
-    """Commit written edits; return the id; or raise `UsageError`."""
+def checkout_for(invocation: Invocation, *, commits: bool) -> Checkout | None:
+    """Return the checkout if the command commits; raise `UsageError` if that is impossible."""
+    return committing(invocation.inventory) if commits else None
+
+
+def commit_written(invocation: Invocation, checkout: Checkout | None, files: Iterable[Path], message: str) -> None:
+    """Commit files that a command wrote, if there is a checkout; print the commit's id; or raise `UsageError`."""
+    contents = {file: file.read_bytes() for file in files} if checkout else {}
+    if checkout and contents:
+        commit = committed(checkout, contents, message)
+        click.echo(f"committed as {commit[:12]}: {message}", err=invocation.json)
+
+
+def written_line(file: Path, checkout: Checkout | None) -> str:
+    """Return the line for a written file, with what is left to do."""
+    return f"wrote {file}" if checkout else f"wrote {file}: commit it"
+
+
+def committed(checkout: Checkout, contents: Mapping[Path, bytes], message: str) -> str:
+    """Commit written files; return the id.
+
+    Raises:
+        UsageError: Git refuses; the message says that the files are written.
+    """
     try:
-        return commit_files(checkout, {edit.path: edit.after for edit in edits}, message)
+        return commit_files(checkout, contents, message)
     except UsageError as error:
-        raise UsageError(f"{written} is written, and not committed: {error}", hint=error.hint) from error
+        raise UsageError(
+            f"{', '.join(map(str, contents))} is written, and not committed: {error}", hint=error.hint
+        ) from error
 
 
 def frozen_lines(

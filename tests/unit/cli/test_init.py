@@ -127,19 +127,23 @@ def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camer
         code, out, err = call(*words)
         assert code == 0, out + err
         assert CANARY not in out + err
+        status = ["git", "-C", str(tmp_path / "first"), "status", "--porcelain"]
+        assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == "", words
         return out
 
     place = ("198.51.100.0/27", "Annex 1", "y", "y")
     out = typed(["init", "first"], "viettel", "bac-ninh", "deploy", "c-hn@203.0.113.31", "r-1@203.0.113.11", *place)
     assert out.endswith("next: provisioner keys init --allow trust=2\n")
-    typed(["keys", "init", "--allow", "trust=2"])
-    out = typed(["facility", "add", "--province", "bac-ninh"], "Trường A", "school", "ubnd_tinh")
+    typed(["keys", "init", "--allow", "trust=2", "--commit"])
+    out = typed(["facility", "add", "--province", "bac-ninh", "--commit"], "Trường A", "school", "ubnd_tinh")
     assert out.endswith("next: provisioner facility next kcl-bn-001\n")
     device = ["--zone", "san", "--address", "192.168.1.20", "--make", "hikvision", "--sub", "640x360"]
-    typed(["camera", "add", "kcl-bn-001", *device])
-    out = typed(["facility", "next", "kcl-bn-001"], "y", "y", "01/BB", "y", "y", "y", "viewer", "y", str(packages))
+    typed(["camera", "add", "kcl-bn-001", *device, "--commit"])
+    out = typed(
+        ["facility", "next", "kcl-bn-001", "--commit"], "y", "y", "01/BB", "y", "y", "y", "viewer", "y", str(packages)
+    )
     assert out.splitlines()[-1] == "  then: provisioner gateway set-key kcl-bn-001 KEY"
-    typed(["gateway", "set-key", "kcl-bn-001", make.public_key("one")])
+    typed(["gateway", "set-key", "kcl-bn-001", make.public_key("one"), "--commit"])
     out = typed(["facility", "next", "kcl-bn-001"], "n")
     assert out.splitlines()[1:] == [
         "next: r-1, c-hn were never applied",
