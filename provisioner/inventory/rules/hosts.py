@@ -107,15 +107,17 @@ def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
 def centres_exist(view: View) -> Iterator[Problem]:
     """A carrier's centres have files, and each is named once."""
     for carrier in view.inventory.carriers.values():
+        named = set[str]()
         for index, centre in enumerate(carrier.centres):
             path = ("centres", index)
             if not view.knows(f"centre/{centre}"):
                 message = msg("centre {centre} has no file", centre)
                 hint = msg("write centres/{centre}.yml, or correct the name", centre)
                 yield view.problem(f"carrier/{carrier.id}", path, "centre-unknown", message, hint)
-            if centre in carrier.centres[:index]:
+            if centre in named:
                 message = msg("centre {centre} is named twice", centre)
                 yield view.problem(f"carrier/{carrier.id}", path, "centre-duplicate", message, "name it once")
+            named.add(centre)
 
 
 def centres_are_managed_from_somewhere(view: View) -> Iterator[Problem]:

@@ -261,10 +261,7 @@ def _named(kind: str, name: str) -> str:
 
 
 def _position_of(view: View, kind: str, name: str) -> OwnerPath:
-    if kind == "centre":
-        return f"centre/{name}", ()
-    carrier, relay = view.inventory.relays[name]
-    return f"carrier/{carrier.id}", ("relays", carrier.relays.index(relay))
+    return (f"centre/{name}", ()) if kind == "centre" else view.relay_places[name]
 
 
 def _obsolete_entries(view: View) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
-from itertools import combinations, product
+from itertools import product
 from typing import NamedTuple
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
@@ -18,7 +18,7 @@ from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model.connection import Access, relays_of
 from provisioner.inventory.model.hosts import Centre, JumpHost, Relay
-from provisioner.inventory.rules.view import View
+from provisioner.inventory.rules.view import View, overlapping_pairs
 
 WIDEST_MANAGEMENT = {4: 8, 6: 32}
 """Minimum prefix length by family; for IPv6 a whole provider's."""
@@ -68,10 +68,15 @@ def pools_are_complete(view: View) -> Iterator[Problem]:
 
 def pools_do_not_overlap(view: View) -> Iterator[Problem]:
     """Pools do not overlap: WireGuard cannot route one address to two peers."""
-    for (name, _, pool), (other_name, path, other_pool) in combinations(pools_of(view), 2):
-        if pool.overlaps(other_pool):
-            message = msg("{other_name} {other} overlaps {name} {one}", other_name, other_pool, name, pool)
-            yield view.problem("inventory", path, "pool-overlap", message, "choose separate networks")
+    pools = pools_of(view)
+    spans = (
+        ("", int(pool.network_address), int(pool.broadcast_address) + 1, index)
+        for index, (_, _, pool) in enumerate(pools)
+    )
+    for first, second in overlapping_pairs(spans):
+        (name, _, pool), (other_name, path, other_pool) = pools[first], pools[second]
+        message = msg("{other_name} {other} overlaps {name} {one}", other_name, other_pool, name, pool)
+        yield view.problem("inventory", path, "pool-overlap", message, "choose separate networks")
 
 
 def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import cache
-from itertools import combinations
+from math import inf
 from typing import Final
 
 from provisioner.base.errors import Problem
@@ -29,7 +29,7 @@ from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.model.orders import DISTRICTS_ENDED, Designation, Instruction, ManagingBody, Service
 from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.inventory.outline import Outline
-from provisioner.inventory.rules.view import View
+from provisioner.inventory.rules.view import View, overlapping_pairs
 
 _OF_HOSTS = frozenset({Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER})
 _OF_SITES = frozenset({Service.CAMERAS, Service.ONVIF, Service.OTHER})
@@ -140,25 +140,19 @@ def designations_are_periods(view: View) -> Iterator[Problem]:
             )
             path = ("designations", index, "until")
             yield view.problem("designations", path, "designation-period", message, "correct one of the two days")
-    for (_, earlier), (index, later) in combinations(listed, 2):
-        if _overlap(earlier, later):
-            message = msg(
-                "{province} is designated to {carrier} twice for the same days", later.province, later.carrier
-            )
-            spot = ("designations", index)
-            yield view.problem("designations", spot, "designation-duplicate", message, "leave one of the two out")
-
-
-def _overlap(first: Designation, second: Designation) -> bool:
-    if (first.province, first.province_scheme, first.carrier) != (
-        second.province,
-        second.province_scheme,
-        second.carrier,
-    ):
-        return False
-    return (first.until is None or second.since <= first.until) and (
-        second.until is None or first.since <= second.until
+    spans = (
+        ((one.province, one.province_scheme, one.carrier), one.since.toordinal(), _day_after(one), index)
+        for index, one in listed
     )
+    for _, index in overlapping_pairs(spans):
+        later = listed[index][1]
+        message = msg("{province} is designated to {carrier} twice for the same days", later.province, later.carrier)
+        spot = ("designations", index)
+        yield view.problem("designations", spot, "designation-duplicate", message, "leave one of the two out")
+
+
+def _day_after(designation: Designation) -> float:
+    return designation.until.toordinal() + 1 if designation.until else inf
 
 
 def carriers_are_designated(view: View) -> Iterator[Problem]:
@@ -406,14 +400,18 @@ def windows_are_removed(view: View) -> Iterator[Problem]:
 
 def windows_do_not_overlap(view: View) -> Iterator[Problem]:
     """Windows of one object do not overlap."""
-    for (first_number, first), (second_number, second) in combinations(enumerate(view.inventory.maintenance), 2):
-        if first.begin < second.until and second.begin < first.until and (shared := _shared(first, second)):
-            message = msg(
-                "{second} overlaps with number {first} over {shared}", _named(second_number), first_number + 1, shared
-            )
-            hint = "make one window of the two, or correct their moments"
-            path = ("windows", second_number, "from")
-            yield view.warning("maintenance", path, "maintenance-overlaps", message, hint)
+    windows = view.inventory.maintenance
+    spans = (
+        (name, window.begin.timestamp(), window.until.timestamp(), index)
+        for index, window in enumerate(windows)
+        for name in [*window.names, *(["everything"] if window.everything else [])]
+    )
+    for first, second in overlapping_pairs(spans):
+        shared = _shared(windows[first], windows[second])
+        message = msg("{second} overlaps with number {first} over {shared}", _named(second), first + 1, shared)
+        hint = "make one window of the two, or correct their moments"
+        path = ("windows", second, "from")
+        yield view.warning("maintenance", path, "maintenance-overlaps", message, hint)
 
 
 def _shared(first: MaintenanceWindow, second: MaintenanceWindow) -> str:

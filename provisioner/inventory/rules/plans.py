@@ -170,7 +170,7 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
         for carrying in facility.relays:
             once[carrying] += facility.paths
             more[carrying] += _more_paths(moves, facility)
-    for carrier, relay in view.inventory.relays.values():
+    for _, relay in view.inventory.relays.values():
         both = once[relay.id] + more[relay.id]
         if once[relay.id] <= relay.max_paths < both:
             carried = counted(both, "path")
@@ -181,8 +181,8 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
                 relay.max_paths,
             )
             hint = "move fewer ids at a time, or raise max_paths if the host was measured to bear it"
-            path = ("relays", carrier.relays.index(relay), "max_paths")
-            yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)
+            owner, path = view.relay_places[relay.id]
+            yield view.problem(owner, (*path, "max_paths"), "relay-over-capacity", message, hint)
 
 
 def _more_paths(moves: tuple[Move, ...], facility: Outline) -> int:

@@ -177,6 +177,7 @@ def read_prefixes_exist(view: View) -> Iterator[Problem]:
     facilities |= {part for move in view.inventory.settings.moved for part in (move.old, move.new)}
     unread = any(owner.startswith("facility/") for owner in view.broken)
     for centre, path, prefixes in _read_prefixes(view):
+        every, earlier = frozenset(prefixes), set[str]()
         for index, prefix in enumerate(prefixes):
             position, owner = (*path, index), f"centre/{centre.id}"
             choices = facilities if "/" in prefix else _slugs()
@@ -186,13 +187,11 @@ def read_prefixes_exist(view: View) -> Iterator[Problem]:
                     message = msg("reads names {prefix}, which is no province", prefix)
                 hint = did_you_mean(prefix, sorted(choices), "write a province's slug, or province/facility")
                 yield view.problem(owner, position, "read-prefix-unknown", message, hint)
-            other_prefixes = (
-                *prefixes[:index],
-                *(facility for facility in prefixes[index + 1 :] if facility != prefix),
-            )
-            if is_read(prefix, other_prefixes):
+            is_covered = "/" in prefix and prefix.partition("/")[0] in every
+            if is_covered or prefix in earlier:
                 message, hint = msg("{prefix} may be read by another line already", prefix), "leave one of the two out"
                 yield view.warning(owner, position, "read-prefix-twice", message, hint)
+            earlier.add(prefix)
 
 
 def _read_prefixes(view: View) -> Iterator[_Given]:
@@ -210,9 +209,10 @@ def _slugs() -> frozenset[str]:
 def viewers_read_what_their_centre_reads(view: View) -> Iterator[Problem]:
     """A viewer reads at most what its centre may read."""
     for centre in view.inventory.centres.values():
+        readable = frozenset(centre.reads)
         for number, viewer in enumerate(centre.viewers if centre.reads else ()):
             for index, prefix in enumerate(viewer.reads):
-                if not is_read(prefix, centre.reads):
+                if readable.isdisjoint({prefix, prefix.partition("/")[0]}):
                     message = msg("viewer {id} would read {prefix}, which the centre itself may not", viewer.id, prefix)
                     hint = msg("add {prefix} to the centre's reads, or take it from the viewer's", prefix)
                     path = ("viewers", number, "reads", index)

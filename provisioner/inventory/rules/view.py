@@ -6,7 +6,7 @@ Remaining problems are reported after the correction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -201,6 +201,12 @@ class View:
     def _today(self) -> dict[_Key, Province | ProvinceError]:
         return {}
 
+    @cached_property
+    def relay_places(self) -> dict[str, OwnerPath]:
+        """File and position of each relay."""
+        carriers = self.inventory.carriers.values()
+        return {r.id: (f"carrier/{c.id}", ("relays", index)) for c in carriers for index, r in enumerate(c.relays)}
+
     def once_here(self, facility: str) -> bool:
         """Return whether a facility exists or existed, i.e. is no typo."""
         lock = self.inventory.allocations
@@ -217,6 +223,24 @@ class View:
         kind, _, name = owner.partition("/")
         listing = self.inventory.carriers if kind == "carrier" else self.inventory.centres
         return name in listing or owner in self.broken
+
+
+def overlapping_pairs(spans: Iterable[tuple[Hashable, float, float, int]]) -> list[tuple[int, int]]:
+    """Return the numbers of entries of one key whose spans overlap, lower number first.
+
+    Each entry is paired with the one before it that ends last: all pairs of a hostile file would be too many.
+
+    Args:
+        spans: key, begin, first value after the end, number.
+    """
+    pairs, last = set(), dict[Hashable, tuple[float, int]]()
+    for key, begin, end, number in sorted(spans, key=lambda span: (*span[1:3], span[3])):
+        last_end, last_number = last.get(key, (begin, number))
+        if begin < last_end:
+            pairs.add((min(number, last_number), max(number, last_number)))
+        if end > last_end or key not in last:
+            last[key] = end, number
+    return sorted(pairs)
 
 
 def without_consequences(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date
+import time
+from collections import Counter
+from datetime import date, timedelta
 from ipaddress import IPv4Network
+from itertools import combinations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from provisioner.base.errors import InventoryError, Severity
 from provisioner.inventory.allocation import allocate
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES
+from provisioner.inventory.rules.view import overlapping_pairs
 from tests import inventories as make
+from tests.hostile import MERGE_REQUEST
 
 MAIN = {"sub": {"width": 640, "height": 360}, "main": {"width": 1920, "height": 1080}}
 
@@ -231,6 +238,49 @@ def test_each_rule_finds_what_it_is_for(changes: dict[str, Any], code: str) -> N
 def test_two_designations_one_after_the_other_do_not_overlap() -> None:
     periods = [make.designation(until="2021-05-07"), make.designation(since="2021-05-08")]
     assert codes(complete(carriers=BOTH, designations=periods)) == []
+
+
+@MERGE_REQUEST
+def test_a_file_of_nothing_but_hosts_or_centres_is_judged_in_time() -> None:
+    relays = [make.relay(f"relay-{number}", number % 250) for number in range(6_000)]
+    centres = tuple(f"centre-{number}" for number in range(30_000))
+    inventory = make.inventory(carriers=[make.carrier(relays=relays)])
+    viettel = inventory.carriers["viettel"].model_copy(update={"centres": centres})
+    begun = time.process_time()
+    problems = Counter(codes(inventory.model_copy(update={"carriers": {"viettel": viettel}})))
+    assert time.process_time() - begun < 4.0
+    assert problems["centre-unknown"] == len(centres)
+    assert problems["allocation-missing"] >= len(relays)
+
+
+SPANS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(1, 5)), max_size=8)
+
+
+@given(SPANS)
+def test_whatever_overlaps_has_a_pair_and_each_pair_overlaps(drawn: list[tuple[str, int, int]]) -> None:
+    spans = [(key, begin, begin + length, number) for number, (key, begin, length) in enumerate(drawn)]
+    every = {
+        (one[3], other[3])
+        for one, other in combinations(spans, 2)
+        if one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
+    }
+    pairs = overlapping_pairs(spans)
+    assert set(pairs) <= every
+    assert {number for pair in pairs for number in pair} == {number for pair in every for number in pair}
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("apart", [False, True], ids=["all at once", "one after the other"])
+def test_a_file_of_nothing_but_periods_is_judged_in_time(*, apart: bool) -> None:
+    """As many as a file of 1 MiB has: of each two of them it would be 98 million."""
+    first = date(1900, 1, 1)
+    days = [(first + timedelta(number if apart else 0)).isoformat() for number in range(14_000)]
+    periods = [make.designation(since=day, **({"until": day} if apart else {})) for day in days]
+    inventory = complete(carriers=BOTH, designations=periods)
+    begun = time.process_time()
+    problems = Counter(codes(inventory))
+    assert problems["designation-duplicate"] == (0 if apart else len(days) - 1)
+    assert time.process_time() - begun < 2.0
 
 
 @pytest.mark.parametrize(("day", "held"), [(6, True), (8, True), (9, False)])
