@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +229,51 @@ def test_the_words_of_a_forge_are_short_and_printable_and_have_no_token(forge: F
     assert code == 14
     assert "\x1b" not in err
     assert len(err) < 600
+
+
+@contextmanager
+def answering(status: int, place: str, asked: list[str]) -> Iterator[str]:
+    """A server that leads each request elsewhere, and keeps what it was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def lead(self) -> None:
+            asked.append(f"{self.command} {self.path} {self.headers}")
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Location", place + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = lead  # noqa: N815 (the library's own words)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("words", [("comment", "-"), ("labels", "-"), ("status", "success", "all up")])
+def test_a_forge_that_leads_elsewhere_takes_the_token_and_the_text_nowhere(
+    call: Any, status: int, words: tuple[str, ...]
+) -> None:
+    there: list[str] = []
+    asked: list[str] = []
+    with answering(200, "", there) as elsewhere, answering(status, elsewhere, asked) as place:
+        led = dict.fromkeys(("CI_API_V4_URL", "GITHUB_API_URL"), f"{place}/api")
+        code, _, err = call("forge", *words, stdin=json.dumps(document()), **led)
+    assert code == 14
+    assert f"it answers {status}: a redirect is not followed" in err
+    assert asked
+    assert there == []
 
 
 def test_another_token_is_refused_with_what_to_look_at(forge: Forge, call: Any) -> None:
