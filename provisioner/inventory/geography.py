@@ -364,6 +364,11 @@ def _slugs(scheme: str) -> dict[str, Province]:
     return {province.slug: province for province in provinces(scheme)}
 
 
+def is_slug(slug: str, scheme: str) -> bool:
+    """Return whether a province has this slug; an error with its hint costs more."""
+    return slug in _slugs(scheme)
+
+
 def by_name(text: str, scheme: str) -> Province:
     """Return the province of a name, an alias or a slug.
 

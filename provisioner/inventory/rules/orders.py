@@ -14,7 +14,7 @@ from math import inf
 from typing import Final
 
 from provisioner.base.errors import Problem
-from provisioner.base.text import did_you_mean, is_between, local_time, msg, nearest, start_of, which_was_meant
+from provisioner.base.text import is_between, local_time, msg, start_of
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import (
     SCHEMES,
@@ -64,7 +64,7 @@ def _unknown_province_problems(
     hint = (
         _other_scheme_hint(slug, other_scheme, frozen=owner.startswith("facility/"))
         if other_scheme
-        else _likeness(slug, scheme)
+        else view.did_you_mean(slug, _slugs(scheme), "write the province's slug, e.g. bac-giang", most=1)
     )
     message = msg("{slug} is not a province of the scheme {value}", repr(slug), scheme.value)
     yield view.problem(owner, path, "province-unknown", message, hint)
@@ -76,10 +76,6 @@ def _other_scheme_hint(slug: str, scheme: str, *, frozen: bool) -> str:
         return msg("{key} and leave it as it is: a facility's slug is frozen at registration", key)
     heir = merged_into(by_slug(slug, scheme)).slug
     return msg("{key}, or name the province of today, {heir}", key, heir) if heir != slug else key
-
-
-def _likeness(slug: str, scheme: ProvinceScheme) -> str:
-    return which_was_meant(nearest(slug, sorted(_slugs(scheme)), most=1)) or "write the province's slug, e.g. bac-giang"
 
 
 @cache
@@ -281,7 +277,7 @@ def intents_name_existing_objects(view: View) -> Iterator[Problem]:
                 kind, slash, name = end.partition("/")
                 if slash and not _is_existing_place(view, kind, name):
                     message = msg("intent {id}: {kind} {of} does not exist", intent.id, kind, name)
-                    hint = did_you_mean(name, sorted(_ids_of(view, kind)), "correct the id, or leave it out")
+                    hint = view.did_you_mean(name, _ids_of(view, kind), "correct the id, or leave it out")
                     path = ("intents", index, action, key, number)
                     yield view.problem("intents", path, "intent-name-unknown", message, hint)
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from provisioner.base.errors import RECEIVERS, Problem
 from provisioner.base.roles import BOUND_TO, is_read
-from provisioner.base.text import counted, did_you_mean, is_loopback, msg
+from provisioner.base.text import counted, is_loopback, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import SCHEMES, ProvinceError, by_slug, provinces
 from provisioner.inventory.model.facility import Operating
@@ -92,7 +92,7 @@ def _absent_province(receiver: Receiver, slug: str, view: View) -> ReceiverFault
             (candidate for candidate in SCHEMES if any(p.slug == slug for p in provinces(candidate))), None
         )
         slugs = (province.slug for province in provinces(scheme))
-        hint = did_you_mean(slug, slugs, "write the province's slug, e.g. bac-giang")
+        hint = view.did_you_mean(slug, slugs, "write the province's slug, e.g. bac-giang")
         if other_scheme:
             hint = msg("it is one of {other}: write province_scheme: {other_2} beside it", other_scheme, other_scheme)
         message = msg("{slug} is not a province of the scheme {value}", repr(slug), scheme.value)
@@ -103,14 +103,14 @@ def _absent_province(receiver: Receiver, slug: str, view: View) -> ReceiverFault
 def _absent_carrier(_receiver: Receiver, name: str, view: View) -> ReceiverFault | None:
     if view.knows(f"carrier/{name}"):
         return None
-    hint = did_you_mean(name, view.inventory.carriers, msg("write carriers/{name}.yml, or correct the name", name))
+    hint = view.did_you_mean(name, view.inventory.carriers, msg("write carriers/{name}.yml, or correct the name", name))
     return ReceiverFault(("carrier",), "carrier-unknown", msg("carrier {name} has no file", name), hint)
 
 
 def _absent_facility(_receiver: Receiver, name: str, view: View) -> ReceiverFault | None:
     if name in view.outlines or f"facility/{name}" in view.broken:
         return None
-    hint = did_you_mean(name, view.outlines, "correct the id, or take the receiver out with its facility")
+    hint = view.did_you_mean(name, view.outlines, "correct the id, or take the receiver out with its facility")
     return ReceiverFault(("facility",), "facility-unknown", msg("facility {name} does not exist", name), hint)
 
 
@@ -185,7 +185,7 @@ def read_prefixes_exist(view: View) -> Iterator[Problem]:
                 message = msg("reads names {prefix}, and there is no such facility", prefix)
                 if "/" not in prefix:
                     message = msg("reads names {prefix}, which is no province", prefix)
-                hint = did_you_mean(prefix, sorted(choices), "write a province's slug, or province/facility")
+                hint = view.did_you_mean(prefix, choices, "write a province's slug, or province/facility")
                 yield view.problem(owner, position, "read-prefix-unknown", message, hint)
             is_covered = "/" in prefix and prefix.partition("/")[0] in every
             if is_covered or prefix in earlier:

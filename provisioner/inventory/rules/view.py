@@ -10,12 +10,14 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import count
 from typing import Final, NamedTuple, TypeVar
 
 from provisioner.base.addresses import AnyNetwork
 from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import nearest, which_was_meant
 from provisioner.inventory.files.positions import KeyPath, Places
-from provisioner.inventory.geography import Province, ProvinceError, by_slug, is_inside
+from provisioner.inventory.geography import Province, ProvinceError, by_slug, is_inside, is_slug
 from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay
 from provisioner.inventory.model.inventory import BaseInventory, InProvince
 from provisioner.inventory.model.orders import Designation
@@ -23,6 +25,8 @@ from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
 
 _Root = TypeVar("_Root")
+_MOST_HINTS: Final = 100
+"""Searches for similar words: each compares a word with all facilities."""
 _OF_A_PLAN: Final = frozenset({"allocation-missing", "carrier-not-designated", "sign-off-stale"})
 
 IN_ONE_FILE: Final[Mapping[str, frozenset[str]]] = {
@@ -177,10 +181,8 @@ class View:
 
     def _province_or_none(self, key: _Key) -> Province | None:
         if key not in self._provinces:
-            try:
-                self._provinces[key] = by_slug(key[0], self.inventory.scheme_of(key[1]))
-            except ProvinceError:
-                self._provinces[key] = None
+            scheme = self.inventory.scheme_of(key[1])
+            self._provinces[key] = by_slug(key[0], scheme) if is_slug(key[0], scheme) else None
         return self._provinces[key]
 
     @cached_property
@@ -200,6 +202,15 @@ class View:
     @cached_property
     def _today(self) -> dict[_Key, Province | ProvinceError]:
         return {}
+
+    def did_you_mean(self, word: str, choices: Iterable[str], otherwise: str, *, most: int = 3) -> str:
+        """Return a hint with similar words, for the first words without a match."""
+        close = nearest(word, sorted(choices), most=most) if next(self._hints) < _MOST_HINTS else ()
+        return which_was_meant(close) or otherwise
+
+    @cached_property
+    def _hints(self) -> Iterator[int]:
+        return count()
 
     @cached_property
     def relay_places(self) -> dict[str, OwnerPath]:

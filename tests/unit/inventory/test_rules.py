@@ -253,6 +253,20 @@ def test_a_file_of_nothing_but_hosts_or_centres_is_judged_in_time() -> None:
     assert problems["allocation-missing"] >= len(relays)
 
 
+@MERGE_REQUEST
+def test_a_file_of_nothing_but_unknown_names_is_judged_in_time() -> None:
+    """Each was compared with all names, letter by letter, to ask which one was meant."""
+    periods = [make.designation(f"bac-gian{number}") for number in range(5_000)]
+    reads = tuple(f"bac-gian{number}" for number in range(20_000))
+    inventory = complete(carriers=BOTH, designations=periods)
+    centre = inventory.centres["centre"].model_copy(update={"reads": reads})
+    begun = time.process_time()
+    problems = make.check(inventory.model_copy(update={"centres": {"centre": centre}}))
+    assert time.process_time() - begun < 4.0
+    assert Counter(problem.code for problem in problems)["read-prefix-unknown"] == len(reads)
+    assert any("did you mean" in (problem.hint or "") for problem in problems)
+
+
 SPANS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(1, 5)), max_size=8)
 
 
