@@ -40,7 +40,6 @@ if TYPE_CHECKING:
         SessionsAnswer,
     )
 
-_LIST = "/v3/paths/list?itemsPerPage=1000000"
 _CAMERA = "element cameras "
 _DOORS = ("element management ", "element management_v6 ", "element centres ")
 _LOG_S = 60
@@ -207,7 +206,7 @@ def sessions(*, answers: bool = True) -> SessionsAnswer:
 
 
 def _paths() -> dict[str, SessionAnswer]:
-    listed = relay.api(_LIST)["items"]
+    listed = relay.api(relay.PATHS)["items"]
     readers = relay.readers_of(listed)
     return {
         p["name"]: _session_of_path(p, readers.get(p["name"], []))

@@ -117,21 +117,13 @@ def _refused_logins(tried: Tried, started: float) -> set[str]:
     """Return the refused logins; logins without a timely answer pass."""
     until = time.monotonic() + _PATIENCE_S
     while True:
-        accepted = {login for login, names in tried.items() if names & _flowing_paths()}
+        accepted = {login for login, names in tried.items() if names & (relay.flowing_paths() or set())}
         counts = refused_of(_relay_log(started), tried)
         refused = {login for login, count in counts.items() if count and login not in accepted}
         settled = {login for login in refused if counts[login] >= len(tried[login])} | accepted
         if settled >= tried.keys() or time.monotonic() >= until:
             return refused
         time.sleep(_PAUSE_S)
-
-
-def _flowing_paths() -> set[str]:
-    try:
-        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
-        return {str(item["name"]) for item in listed if item.get("available")}
-    except (Failed, OSError, KeyError, TypeError):
-        return set()
 
 
 def _relay_log(since: float) -> list[str]:

@@ -166,7 +166,7 @@ def _quarantine_refused(to_quarantine: Mapping[str, frozenset[str]]) -> list[str
         return []
     if relay.gap_left() > 0:
         return None
-    text = with_refused_quarantined(live, to_quarantine, _flowing_paths(), leases.moment())
+    text = with_refused_quarantined(live, to_quarantine, relay.flowing_paths(), leases.moment())
     _rewrite(text)
     return sorted(name for name, _ in pulled - quarantine.pulled_in(text))
 
@@ -185,14 +185,6 @@ def with_refused_quarantined(
         if login not in to_quarantine or (name not in to_quarantine[login] if flowing is None else name in flowing)
     }
     return quarantine.without(quarantine.whole(live), refused, stays)
-
-
-def _flowing_paths() -> set[str] | None:
-    try:
-        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
-        return {str(item["name"]) for item in listed if item.get("available")}
-    except (Failed, OSError, KeyError, TypeError):
-        return None
 
 
 def _rewrite(text: str) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from provisioner_host.look.rtsp_talk import Login
     from provisioner_host.wire import ArrivalAnswer, DeliveryAnswer, FlowAnswer, PathToRead, RelayDeliveriesAnswer
 
-_PATHS = "/v3/paths/list?itemsPerPage=1000000"
 _EVERY_S = 1.0
 # A visit to a large relay takes minutes: of those, a look every so often is enough.
 _LATER_S, _SOON_S = 5.0, 30.0
@@ -145,7 +144,7 @@ def sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
 def _received_bytes(paths: Collection[str]) -> dict[str, int]:
     """Return bytes by available path; a new pull starts at 0."""
     try:
-        listed = relay.api(_PATHS)["items"]
+        listed = relay.api(relay.PATHS)["items"]
         available = [item for item in listed if item.get("name") in paths and item.get("available")]
         return {str(item["name"]): int(item.get("inboundBytes") or 0) for item in available}
     except (Failed, OSError, KeyError, TypeError, ValueError, AttributeError):

@@ -433,7 +433,7 @@ def _version() -> str:
 def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], str]:
     """Return MediaMTX's path states, and its error or an empty string."""
     try:
-        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
+        listed = relay.api(relay.PATHS)["items"]
     except (Failed, OSError, KeyError) as error:
         return {}, scrub(str(error)) or "no answer"
     return {item["name"]: _state(item) for item in listed if item["name"] in paths}, ""

@@ -26,7 +26,6 @@ from urllib.parse import unquote
 
 from provisioner_host.machine import confined, paths, patterns, sandbox
 from provisioner_host.machine.files import keyed_digest
-from provisioner_host.machine.shell import Failed
 from provisioner_host.machine.stream_logins import forgotten
 from provisioner_host.onvif import ask, digest, messages
 from provisioner_host.relay import relay
@@ -206,7 +205,7 @@ def command(addresses: Iterable[str], until: float) -> list[str]:
 
 def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
     """Return by device the login that yields a picture now."""
-    available = _flowing_paths()
+    available = relay.flowing_paths() or ()
     flowing = {device["name"]: [path for path in device["paths"] if path in available] for device in devices}
     sources = relay.sources({path for path_names in flowing.values() for path in path_names})
     logins: dict[str, _Login] = {}
@@ -215,14 +214,6 @@ def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
             if path in sources and (login := _login(sources[path], device, key)):
                 logins[device["name"]] = login
     return logins
-
-
-def _flowing_paths() -> set[str]:
-    try:
-        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
-        return {str(item["name"]) for item in listed if item.get("available")}
-    except (Failed, OSError, KeyError, TypeError, AttributeError):
-        return set()
 
 
 def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
 WRITE_GAP_S = 1.6
 PATH_LINE = pattern(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
+PATHS = "/v3/paths/list?itemsPerPage=1000000"
+"""Lists all paths at once: each page walks them all."""
 # A path's name goes in as it was asked for: with a line's end in it, it would be a second question, with our login.
 _ASKED = pattern(r"/[!-~]+")
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
@@ -241,6 +243,14 @@ def reader_sessions() -> list[dict[str, Any]]:
     return listed
 
 
+def flowing_paths() -> set[str] | None:
+    """Return the paths that have a stream, or `None` if unknown."""
+    try:
+        return {str(item["name"]) for item in api(PATHS)["items"] if item.get("available")}
+    except (Failed, OSError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> RuntimeAnswer | None:
     """Return the running relay's version, start, sentinel and viewers by path.
 
@@ -248,7 +258,7 @@ def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> Ru
     """
     try:
         info = api("/v3/info")
-        listed = api("/v3/paths/list?itemsPerPage=1000000")["items"]
+        listed = api(PATHS)["items"]
     except (Failed, FileNotFoundError, KeyError):
         return None
     names = [item["name"] for item in listed]
