@@ -733,7 +733,7 @@ RELAY_FAULTS: Final = (
         "killed every 12 s",
         _VIETTEL,
         killed(_VIETTEL, 12),
-        expected=Expected(("down", "unknown", "degraded"), ("relay restarts",), ("relay",), _VIETTEL),
+        expected=Expected(("down", "unknown", "degraded", "finding"), ("relay restarts",), ("relay",), _VIETTEL),
         real=True,
         settle_s=40,
     ),
