@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.hosts.answers import wire
-from provisioner.operations.rollout.affected import chance_of, undeclared_changes
+from provisioner.operations.rollout.affected import chance_of, expected_sites, undeclared_changes
 from provisioner.operations.rollout.affected_paths import Served, Touched, touched_by, touched_names
 from provisioner.operations.rollout.answers import GateResult, Look, Watch, paths_in
 from provisioner.operations.rollout.gate import WATCH_S, Decision, GateRules, GateVerdict, decide
@@ -24,6 +27,7 @@ SPEC = state({f"kcl-bg-{n:03}": 2 for n in range(1, 6)}).hosts[HOST]
 PULLED = tuple(path for path in SPEC.paths if not path.on_demand)
 NAMES = [path.name for path in PULLED]
 SERVED = touched_names(SPEC, (), ()).served
+FACILITIES = sorted({path.facility for path in PULLED})
 BOTH = Touched(read=PULLED[:2], named=frozenset(NAMES[:2]), direct=frozenset(NAMES[:2]), served=SERVED)
 # A plan that names no path of the relay.
 NOTHING = Touched(served=SERVED)
@@ -490,18 +494,19 @@ def test_a_site_that_drops_with_the_switch_and_comes_back_may_have_done_so_by_it
     assert follow(NOTHING, (0, sessions(0, one_site)), (3, sessions(3)))[-1].verdict is GateVerdict.PASS
 
 
-def test_after_an_incident_more_may_reconnect_by_themselves() -> None:
-    young = {name: stream("2021-05-02T23:59:40Z", 9, flowed=True) for name in NAMES}
+@given(young=st.integers(0, len(NAMES)), lost_sites=st.integers(2, 5))
+def test_so_many_sites_may_reconnect_as_chance_explains_by_the_rate_before(young: int, lost_sites: int) -> None:
+    old = {name: stream("2021-05-02T23:59:40Z", 9, flowed=True) for name in NAMES[:young]}
+    dropped = again(*(next(n for n in NAMES if SERVED.paths[n].facility == f) for f in FACILITIES[:lost_sites]))
     watch = watched(
-        GateResult(sessions=sessions(-0.5, young)),
-        (0, GateResult(sessions=sessions(0, young | again(NAMES[0], NAMES[2], NAMES[4])))),
+        GateResult(sessions=sessions(-0.5, old)),
+        (0, GateResult(sessions=sessions(0, old | dropped))),
     )
-    assert decide(NOTHING, watch, 0.5, RULES).verdict is GateVerdict.WAIT
-    old = watched(
-        GateResult(sessions=sessions(-0.5)),
-        (0, GateResult(sessions=sessions(0, again(NAMES[0], NAMES[2], NAMES[4])))),
-    )
-    assert decide(NOTHING, old, 0.5, RULES).verdict is GateVerdict.FAIL
+    # Two reconnections a minute of each young path, over half a second of the switch and one more.
+    rate = max(0.05, 2 * young / len(NAMES))
+    expected = expected_sites(Counter(SERVED.paths[n].facility for n in NAMES), rate, 1.5 / 60)
+    is_chance = chance_of(lost_sites, expected) >= 1e-5
+    assert decide(NOTHING, watch, 0.5, RULES).verdict is (GateVerdict.WAIT if is_chance else GateVerdict.FAIL)
 
 
 DROPPED = (NAMES[0], NAMES[2], NAMES[4])

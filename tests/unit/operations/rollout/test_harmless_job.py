@@ -1,0 +1,91 @@
+"""Which jobs are harmless: the next wave begins beside them, so a change that may cut a picture is never one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.desired.render.host import TUNNEL_FILE
+from provisioner.operations.rollout.job import Job
+from provisioner.plan.change import HOST, Action, Change, Impact, Resource
+from tests.unit.operations.rollout.world import Controller, state
+
+RELAY = "relay-viettel-1"
+
+
+def _job() -> Job:
+    """A relay that has what it should, and a path that is pulled on demand, without a viewer."""
+    controller, desired = Controller(), state({"kcl-bg-001": 2})
+    controller.apply(desired)
+    (job,) = (one for one in controller.jobs(desired, rollback="") if one.spec.id == RELAY)
+    assert job.spec.relay is not None
+    relay = replace(job.spec.relay, paths=tuple(p._replace(on_demand=p.name == IDLE) for p in job.spec.paths))
+    return _with_live(replace(job, spec=replace(job.spec, relay=relay), rollback=None), on_demand=True, viewed=False)
+
+
+def _with_live(job: Job, *, on_demand: bool, viewed: bool) -> Job:
+    """The same relay, whose live paths are pulled on demand or not, and the idle one is viewed or not."""
+    assert job.facts is not None
+    assert job.facts.relay is not None
+    assert job.facts.runtime is not None
+    live = job.facts.relay["paths"].items()
+    listed = {name: {**path, "settings": {**path["settings"], "sourceOnDemand": on_demand}} for name, path in live}
+    changed: dict[str, Any] = {
+        "relay": {**job.facts.relay, "paths": listed},
+        "runtime": {**job.facts.runtime, "viewers": {IDLE: 1} if viewed else {}},
+    }
+    return replace(job, facts=replace(job.facts, **changed))
+
+
+def change(resource: Resource, name: str, impact: Impact, action: Action = Action.UPDATE) -> Change:
+    return Change(RELAY, resource, name, action, impact, "")
+
+
+IDLE = "bac-giang/kcl-bg-001/cam-01/sub"
+PATH = change(Resource.PATH, IDLE, Impact.PATH)
+JOB = _job()
+CHANGES = {
+    "a device's rule": (change(Resource.RULE, "element cameras 100.64.0.4 . 10554", Impact.HOT, Action.CREATE), True),
+    "a file": (change(Resource.FILE, "/etc/provisioner/owner.json", Impact.NONE), True),
+    "an idle path": (PATH, True),
+    "a rule of all": (change(Resource.RULE, "input/ssh", Impact.HOT), False),
+    "people's network": (change(Resource.RULE, "element management 198.51.100.0/27", Impact.HOT), False),
+    "the tunnel": (change(Resource.FILE, TUNNEL_FILE, Impact.HOT), False),
+    "everything": (change(Resource.UNIT, "provisioner-mediamtx.service", Impact.ALL), False),
+    "a path that is pulled": (change(Resource.PATH, IDLE.replace("cam-01", "cam-02"), Impact.PATH), False),
+    "a new path": (PATH._replace(action=Action.CREATE), False),
+    "a path that cuts": (PATH._replace(cut={RELAY: {IDLE: 1}}), False),
+    "a path of nobody": (PATH._replace(name="nowhere"), False),
+    "a host key": (change(Resource.TRUST, HOST, Impact.NONE), False),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_alone_is_harmless_or_not(name: str) -> None:
+    change, is_harmless = CHANGES[name]
+    assert replace(JOB, changes=(change,)).is_harmless is is_harmless
+
+
+@given(names=st.sets(st.sampled_from(sorted(CHANGES))), rollback=st.sampled_from([None, "", "run-1"]))
+def test_a_job_is_harmless_if_each_of_its_changes_is_and_it_takes_nothing_back(
+    names: set[str], rollback: str | None
+) -> None:
+    job = replace(JOB, changes=tuple(CHANGES[name][0] for name in sorted(names)), rollback=rollback)
+    assert job.is_harmless is (rollback is None and bool(names) and all(CHANGES[name][1] for name in names))
+
+
+@pytest.mark.parametrize("on_demand", [True, False])
+@pytest.mark.parametrize("viewed", [True, False])
+def test_a_path_is_idle_if_it_is_pulled_on_demand_for_nobody_now(*, on_demand: bool, viewed: bool) -> None:
+    job = _with_live(replace(JOB, changes=(PATH,)), on_demand=on_demand, viewed=viewed)
+    assert job.is_harmless is (on_demand and not viewed)
+
+
+def test_what_is_not_known_of_a_host_makes_no_change_harmless() -> None:
+    assert JOB.facts is not None
+    for facts in (replace(JOB.facts, relay=None), replace(JOB.facts, runtime=None), None):
+        assert not replace(JOB, changes=(PATH,), facts=facts).is_harmless
