@@ -33,7 +33,8 @@ from provisioner.plan.guards.approvals import (
     approval_text,
     approved,
 )
-from provisioner.plan.saved.file import WrittenPlan, written_plan
+from provisioner.plan.plan import Basis
+from provisioner.plan.saved.file import WarrantError, WrittenPlan, warrant_bytes, warrant_in, written_plan
 from tests import fleets, inventories
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.plans import KEY, World
@@ -417,3 +418,33 @@ def test_a_key_that_stands_twice_is_no_approval() -> None:
     text = approval_text(signed("noc-1", "noc")).replace('"version": 1', '"version": 1, "version": 1')
     with pytest.raises(ApprovalFormError):
         approval_in(text.encode())
+
+
+# --- a warrant: what a node is told of a plan and of its approvals ------------------------------------
+
+_BASIS = Basis("", "t", {}, planned={"relay-1": "p"}, desired={"relay-1": "d"}, requests={"relay-1": {"apply": "r"}})
+_WARRANT = json.loads(warrant_bytes("example", _BASIS, [signed("an", "noc")]))
+
+
+def test_a_warrant_is_read_as_it_was_written() -> None:
+    warrant = warrant_in(json.dumps(_WARRANT).encode())
+    assert (warrant.inventory, warrant.approvals) == ("example", (signed("an", "noc"),))
+    assert warrant.basis.requests == _BASIS.requests
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schema": "provisioner/plan"}, "is of another form"),
+        ({"version": _WARRANT["version"] - 1}, "is of another form"),
+        ({"approvals": _WARRANT["approvals"] * 101}, "is of another form"),
+        ({"approvals": ["{}"]}, "has an approval that"),
+        ({"allow": {"restart": True}}, "is not as such are"),
+        ({"held": [1]}, "is not as such are"),
+        ({"templates": "t" * 9 * 2**20}, "is larger than any is"),
+    ],
+)
+def test_what_is_no_warrant_is_told_so(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(WarrantError, match=words):
+        warrant_in(json.dumps(_WARRANT | changes).encode())
+    assert warrant_in(json.dumps(_WARRANT | {"approvals": _WARRANT["approvals"] * 100}).encode())

@@ -36,8 +36,10 @@ from provisioner.verify.reference import (
     lasting,
     likeness_to_itself,
     move_shows,
+    references_by_site,
     references_document,
     references_from,
+    references_of_neighbours,
 )
 from provisioner.verify.result import PathLook, Verdict
 
@@ -337,3 +339,20 @@ def test_one_look_is_no_alarm() -> None:
     often_at_once = Suspicion("view", NIGHT, NIGHT + timedelta(minutes=5), 9)
     three_nights = Suspicion("view", NIGHT, NIGHT + timedelta(days=2), 3)
     assert [lasting(one) for one in (once, often_at_once, three_nights)] == [False, False, True]
+
+
+PLACES = st.tuples(st.sampled_from(["p/f", "p/g"]), st.sampled_from("abc"), st.sampled_from(["main", "sub"]))
+
+
+@given(listed=st.dictionaries(PLACES, st.lists(VIEWS, min_size=1, max_size=2)), place=PLACES)
+def test_the_neighbours_of_a_camera_are_the_other_cameras_of_its_site(
+    listed: dict[tuple[str, str, str], list[PictureView]], place: tuple[str, str, str]
+) -> None:
+    references = {key: tuple(Reference(view, NOON) for view in views) for key, views in listed.items()}
+    found = references_of_neighbours(
+        "/".join(place), "f", references_by_site({"/".join(k): r for k, r in references.items()})
+    )
+    site, camera, _ = place
+    assert {(name, one) for name, of in found.items() for one in of} == {
+        (f"f/{other}", one) for (at, other, _), of in references.items() for one in of if at == site and other != camera
+    }

@@ -1,4 +1,4 @@
-"""Which jobs are harmless: the next wave begins beside them, so a change that may cut a picture is never one."""
+"""What a wave waits for: jobs that may cut a picture, and looks until nobody answers them any more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.desired.render.host import TUNNEL_FILE
-from provisioner.operations.rollout.job import Job
+from provisioner.operations.rollout.answers import Look
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.operations.rollout.job import RETURN_S, Job, RolloutOptions
+from provisioner.operations.rollout.looks import Looks
 from provisioner.plan.change import HOST, Action, Change, Impact, Resource
 from tests.unit.operations.rollout.world import Controller, state
 
@@ -89,3 +92,34 @@ def test_what_is_not_known_of_a_host_makes_no_change_harmless() -> None:
     assert JOB.facts is not None
     for facts in (replace(JOB.facts, relay=None), replace(JOB.facts, runtime=None), None):
         assert not replace(JOB, changes=(PATH,), facts=facts).is_harmless
+
+
+# --- looks that nobody answers --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("patience_s", [10.0, RETURN_S, 200.0])
+def test_looks_are_in_vain_once_the_first_unanswered_one_is_older_than_the_gates_patience(patience_s: float) -> None:
+    now = [100.0]
+    looks = Looks(JOB, RolloutOptions(clock=lambda: now[0], gate=GateRules(patience_s=patience_s)))
+    longest_s = max(patience_s, RETURN_S)
+    for _ in range(2):
+        assert not looks.are_in_vain
+        looks.order()
+        now[0] += longest_s
+        assert not looks.are_in_vain
+        # Another one is asked for: the first still counts.
+        looks.order()
+        now[0] += 0.1
+        assert looks.are_in_vain
+        looks.take(Look(), now[0])
+
+
+def test_where_no_gate_decides_no_look_is_in_vain_and_none_has_a_verdict() -> None:
+    now = [100.0]
+    centre = replace(JOB, spec=replace(JOB.spec, relay=None))
+    for job, gate in ((JOB, None), (centre, GateRules())):
+        looks = Looks(job, RolloutOptions(clock=lambda: now[0], gate=gate))
+        looks.order()
+        assert looks.take(Look(), now[0]) is None
+        now[0] += 1e6
+        assert not looks.are_in_vain
