@@ -522,7 +522,13 @@ def test_where_nothing_is_said_a_claim_is_enough_as_before(tmp_path: Path) -> No
 def test_a_claim_for_a_party_that_has_a_key_does_not_go_unsaid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = inventory(tmp_path, {"signers.yml": {"version": 1, "dic": [key("dic")]}}, policy="claimed")
+    # Of the others only another province's office and another carrier have a key.
+    elsewhere = {"health": [key("health", province="quang-nam")], "carriers": [key("carrier", carrier="vnpt")]}
+    files = {
+        "signers.yml": {"version": 1, "dic": [key("dic")], **elsewhere},
+        "carriers/vnpt.yml": make.carrier("vnpt", 21),
+    }
+    root = inventory(tmp_path, files, policy="claimed")
     assert sign(root, "dic") == 0
     for party in ("dic", "health", "carrier"):
         assert run(["-i", str(root), "sign-off", "kcl-bg-001", "--by", party, *ON], {}) == 0
