@@ -107,6 +107,7 @@ class _Expected(_Strict):
     level: int
     cause: str
     passed: list[int] | None = None
+    detail: str = ""
 
 
 class _Incident(_Strict):
@@ -342,6 +343,7 @@ def test_evidence_gives_these_verdicts_and_incidents(path: Path) -> None:
             path_verdict.path,
             path_verdict.detail,
         )
+        assert expectation.detail in path_verdict.detail
         if expectation.passed is not None:
             assert list(path_verdict.passed) == expectation.passed, path_verdict.path
     incidents = [
