@@ -10,7 +10,7 @@ from provisioner.desired.state import desired_state
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.change import Change, Resource
-from provisioner.plan.offline import facts_of_revision, placeholders
+from provisioner.plan.offline import comparison_gaps, facts_of_revision, placeholders
 from provisioner.plan.plan import Basis, Plan
 from tests import fleets, inventories
 from tests.plans import EVERYTHING, NOW, World, of
@@ -100,3 +100,23 @@ def test_what_the_older_revision_protects_is_protected_though_the_same_edit_unpr
     (refusal,) = compared(before, after).refused
     assert (refusal.policy, refusal.value) == ("protected", 2)
     assert "kcl-bg-001" in refusal.message
+
+
+MEANINGS = {
+    "secrets/cameras/bac-giang.yml": "paths of bac-giang whose login is another one reconnect",
+    "secrets/carriers/viettel.yml": "reader secrets or pre-shared keys of viettel may be others",
+    "secrets/digest-key.yml": "digests of files are made with another key",
+}
+CONTENTS = st.dictionaries(st.sampled_from(sorted(MEANINGS)), st.sampled_from([b"a", b"b"]))
+
+
+@given(old=CONTENTS, new=CONTENTS)
+def test_each_encrypted_file_that_differs_is_named_with_what_it_may_change(
+    old: dict[str, bytes], new: dict[str, bytes]
+) -> None:
+    said = list(comparison_gaps(old, new, ()))[1:]
+    differ = sorted(path for path in MEANINGS if old.get(path) != new.get(path))
+    assert len(said) == len(differ)
+    for path, line in zip(differ, said, strict=True):
+        word = "changed" if path in old and path in new else "is new" if path in new else "is gone"
+        assert line.startswith(f"{path} {word}, and the vault was not opened: {MEANINGS[path]}")
