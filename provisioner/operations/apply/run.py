@@ -17,16 +17,9 @@ from provisioner.base.document import HeldRow, Printed, Row, Said, form, of
 from provisioner.base.errors import PolicyError, StalePlanError, StateError, UsageError
 from provisioner.base.text import Document, canonical_text
 from provisioner.hosts.facts import HostFacts
+from provisioner.operations.rollout import result
 from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.job import TRANSACTION_TIMEOUT_S, RolloutOptions
-from provisioner.operations.rollout.result import (
-    HostOutcome,
-    HostResult,
-    HostRow,
-    NotStartedBecause,
-    RunEnd,
-    outcome_of,
-)
 from provisioner.operations.rollout.waves import RunProgress, Wave
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
 from provisioner.plan.plan import Basis
@@ -123,7 +116,7 @@ class _Enacted(Printed):
     plan: Annotated[str, form(pattern="^(sha256:[0-9a-f]{64})?$")]
     """The digest of the applied plan."""
     outcome: Literal["applied", "rolled-back", "partial", "nothing-to-do"]
-    hosts: tuple[HostRow, ...] = of("results")
+    hosts: tuple[result.HostRow, ...] = of("results")
     run: Said
 
 
@@ -135,7 +128,7 @@ class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
 
 
 @dataclass(frozen=True)
-class Applied(RunEnd):
+class Applied(result.RunEnd):
     """A run's result.
 
     Attributes:
@@ -150,7 +143,7 @@ class Applied(RunEnd):
     @property
     def outcome(self) -> str:
         """The outcome of the whole."""
-        return outcome_of(self.results)
+        return result.outcome_of(self.results)
 
     @property
     def document(self) -> Document:
@@ -360,7 +353,7 @@ def _is_paused(events: Sequence[Event]) -> bool:
 
 def progress_of(events: Iterable[Event]) -> RunProgress:
     """Return a run's finished hosts, and progress of started ones."""
-    results: dict[str, HostResult] = {}
+    results: dict[str, result.HostResult] = {}
     started: dict[str, StartedHost] = {}
     for event in events:
         if event.host and event.step == "end":
@@ -399,13 +392,13 @@ def _updated_host(host: StartedHost, event: Event) -> StartedHost:
             return host
 
 
-def _result_of(event: Event) -> HostResult:
+def _result_of(event: Event) -> result.HostResult:
     refusal, seconds = event.detail.get("refusal"), event.detail.get("seconds")
-    return HostResult(
+    return result.HostResult(
         event.host,
-        HostOutcome(event.state),
+        result.HostOutcome(event.state),
         str(event.detail.get("cause", "")),
-        refusal=NotStartedBecause(str(refusal)) if refusal else None,
+        refusal=result.NotStartedBecause(str(refusal)) if refusal else None,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         wave=str(event.detail.get("wave", "")),
         taken_back=event.detail.get("taken_back") is True,
