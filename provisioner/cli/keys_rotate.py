@@ -25,6 +25,7 @@ from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stderr_of
 from provisioner.cli.support.texts import commit_option, diff_lines, edits_of, refuse_both
 from provisioner.inventory.model.hosts import OwnKeyStage
+from provisioner.operations.apply.apply import StepTerms
 from provisioner.operations.apply.run import Applied, RunOptions, approval_of
 from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import OwnKeyRequest
@@ -34,7 +35,6 @@ from provisioner.operations.keys.rotation import (
     KeyChangeRequest,
     KeyOutcome,
     KeyStage,
-    KeyTerms,
     keep_keys,
     rotate_keys,
 )
@@ -167,7 +167,7 @@ class OwnKeyDocument(OwnKeyRow, _Rotation, name="keys-rotate-relay", title="A ch
 def rotate_relay(
     invocation: Invocation,
     request: OwnKeyRequest,
-    terms: KeyTerms,
+    terms: StepTerms,
     stop: Stop,
     *,
     finishes: bool,
@@ -455,7 +455,7 @@ def rotate(
         committing(invocation.inventory)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
-        terms = KeyTerms(parse_allowances(allows), options, dry_run=dry_run)
+        terms = StepTerms(parse_allowances(allows), options, dry_run=dry_run)
         if relay:
             relay_request = OwnKeyRequest(relay, port or 0, leaves)
             ends = {"finishes": finishes, "cancels": cancels}
@@ -482,7 +482,7 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
     if commits:
         committing(invocation.inventory)
     with stoppable() as stop:
-        terms = KeyTerms(options=RunOptions(stop=stop), dry_run=dry_run)
+        terms = StepTerms(options=RunOptions(stop=stop), dry_run=dry_run)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=0)
         request = KeyChangeRequest(facilities)
         outcome = keep_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
@@ -491,7 +491,7 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
 
 class _Terminal(StepTerminal):
     def __init__(
-        self, invocation: Invocation, stop: Stop, terms: KeyTerms, *, commits: bool, yes: bool, wait_s: int
+        self, invocation: Invocation, stop: Stop, terms: StepTerms, *, commits: bool, yes: bool, wait_s: int
     ) -> None:
         super().__init__(invocation, stop, dry_run=terms.dry_run, commits=commits, yes=yes)
         self._until = time.monotonic() + wait_s

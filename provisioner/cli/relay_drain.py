@@ -277,7 +277,7 @@ def drain(
         committing(invocation.inventory)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
-        terms = draining.DrainTerms(allowed, frozenset(unproved), options, dry_run=dry_run)
+        terms = draining.DrainTerms(allowed, options, dry_run=dry_run, unproved=frozenset(unproved))
         attendant = _Terminal(invocation, request, stop, dry_run=dry_run, commits=commits, yes=yes)
         outcome = draining.drain_relay(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     if outcome.refusal is not None:

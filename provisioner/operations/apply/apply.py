@@ -5,10 +5,11 @@ A rollback is a transaction with the same checks, gate and switch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from provisioner.base.errors import HostError, PolicyError, StalePlanError, UsageError
 from provisioner.base.text import counted, did_you_mean
@@ -51,6 +52,10 @@ _NEW_HOST = (
 )
 
 
+Sessions = Callable[[], Session]
+"""Makes a new session: an older one does not know later edits."""
+
+
 @dataclass(frozen=True)
 class RollbackPlan:
     """A planned rollback: each host's run to undo, and its state's time."""
@@ -58,6 +63,32 @@ class RollbackPlan:
     hosts: Mapping[str, tuple[str, datetime]]
     facts: Mapping[str, HostFacts]
     unreadable: Mapping[str, HostError]
+
+
+@dataclass(frozen=True)
+class StepTerms:
+    """Raised policy limits (`allow`), run options, and `dry_run` of a change in several steps."""
+
+    allow: Mapping[str, int] = field(default_factory=dict)
+    options: RunOptions = field(default_factory=RunOptions)
+    dry_run: bool = False
+
+
+class StepAttendant(Protocol):
+    """Observer of steps, asked before each."""
+
+    def applies(self, planned: Planned) -> None:
+        """Show the plan; ask."""
+
+    def applied(self, applied: Applied) -> None:
+        """Hosts were changed, or not."""
+
+    def warns(self, sentence: str) -> None:
+        """Show a problem that does not stop the change."""
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether somebody asked to stop."""
 
 
 def apply_plan(

@@ -21,8 +21,8 @@ from provisioner.desired.spec import NEXT, RTSP_PORT, SITE
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import unsigned_by
-from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.run import Applied, RunOptions
+from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, apply_plan
+from provisioner.operations.apply.run import Applied
 from provisioner.operations.apply.verification import record_verification, verify_with_memory
 from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, drain_finished, drain_started, refuse_pair
@@ -163,9 +163,6 @@ _RANKS: Mapping[Verdict, int] = {Verdict.UP: 2, Verdict.DEGRADED: 1}
 _UP = _RANKS[Verdict.UP]
 _TUNNEL = next(level.number for level in LEVELS if level.check is tunnel_check)
 _SHARES = (0.1, 0.5, 1.0)
-
-Sessions = Callable[[], Session]
-"""Makes a new session: an older one does not know later edits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +312,7 @@ class DrainEnd(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-class Attendant(Protocol):
+class Attendant(StepAttendant, Protocol):
     """Observer of a drain; it may refuse a step with an exception."""
 
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
@@ -323,12 +320,6 @@ class Attendant(Protocol):
 
     def written(self, edits: Sequence[FileEdit], message: str) -> None:
         """Files were written."""
-
-    def applies(self, planned: Planned) -> None:
-        """Show the new relay's plan; ask."""
-
-    def applied(self, applied: Applied) -> None:
-        """A relay was changed, or not."""
 
     def waits(self, unseen: Sequence[str]) -> None:
         """Wait some seconds for gateways."""
@@ -342,29 +333,16 @@ class Attendant(Protocol):
     def cuts(self, planned: Planned) -> None:
         """Show the old relay's plan."""
 
-    def warns(self, sentence: str) -> None:
-        """Show a problem that does not stop the drain."""
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether somebody asked to stop."""
-
     @property
     def verify_options(self) -> VerifyOptions:
         """Options of verifications."""
 
 
 @dataclass(frozen=True)
-class DrainTerms:
-    """Raised policy limits (`allow`), run options, and `dry_run` of a drain.
+class DrainTerms(StepTerms):
+    """Terms of a drain; `unproved` are facilities moved without proof."""
 
-    `unproved` are facilities moved without proof.
-    """
-
-    allow: Mapping[str, int]
     unproved: frozenset[str] = frozenset()
-    options: RunOptions = field(default_factory=RunOptions)
-    dry_run: bool = False
 
 
 @dataclass

@@ -20,11 +20,11 @@ from provisioner.desired.spec import LEFT, SITE
 from provisioner.hosts.keys import make_next_key
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.model.hosts import Allocations, NextRelayKey, OwnKeyStage
-from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, apply_plan
 from provisioner.operations.apply.run import Applied
 from provisioner.operations.edit import keys as key_edits
 from provisioner.operations.hosts.decommission import record_done
-from provisioner.operations.keys.rotation import KeyTerms, Sessions, StepAttendant, refuse_cutting_plan
+from provisioner.operations.keys.rotation import refuse_cutting_plan
 from provisioner.operations.pipeline.session import Session, called_host
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.rollout.result import HostOutcome
@@ -131,7 +131,7 @@ def _progress_from(session: Session, relay: str, planned: Planned) -> OwnKeyProg
 
 
 def begin_own_key(
-    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant, today: date
+    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: StepTerms, attendant: OwnKeyAttendant, today: date
 ) -> OwnKeyOutcome:
     """Begin or resume a relay's key change: add a key, tell centres.
 
@@ -171,7 +171,7 @@ def begin_own_key(
 
 
 def end_own_key(
-    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
+    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: StepTerms, attendant: OwnKeyAttendant
 ) -> OwnKeyOutcome:
     """End a relay's key change after all peers use the next key.
 
@@ -203,7 +203,7 @@ def end_own_key(
 
 
 def cancel_own_key(
-    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, attendant: OwnKeyAttendant
+    sessions: Sessions, request: key_edits.OwnKeyRequest, terms: StepTerms, attendant: OwnKeyAttendant
 ) -> OwnKeyOutcome:
     """Cancel a relay's key change: restore the present key, drop the next.
 
@@ -244,14 +244,14 @@ def cancel_own_key(
 class _OwnKeyChange:
     sessions: Sessions
     request: key_edits.OwnKeyRequest
-    terms: KeyTerms
+    terms: StepTerms
     by: OwnKeyAttendant
     session: Session
     outcome: OwnKeyOutcome
 
     @classmethod
     def opened(
-        cls, sessions: Sessions, request: key_edits.OwnKeyRequest, terms: KeyTerms, by: OwnKeyAttendant
+        cls, sessions: Sessions, request: key_edits.OwnKeyRequest, terms: StepTerms, by: OwnKeyAttendant
     ) -> _OwnKeyChange:
         session = sessions()
         key_edits.relay_named(session.inventory, request.relay)

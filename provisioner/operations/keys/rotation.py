@@ -29,8 +29,8 @@ from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
-from provisioner.operations.apply.apply import apply_plan
-from provisioner.operations.apply.run import Applied, RunOptions
+from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, apply_plan
+from provisioner.operations.apply.run import Applied
 from provisioner.operations.edit.file_edit import Edits, EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import key_changes_taken_back, key_changes_written
 from provisioner.operations.hosts.decommission import record_run
@@ -266,9 +266,6 @@ def by_relay(progress: KeyChangeProgress, sites: Iterable[str]) -> dict[str, tup
     return {relay: tuple(of_relay) for relay, of_relay in sorted(names.items())}
 
 
-Sessions = Callable[[], Session]
-"""Makes a new session: an older one does not know later edits."""
-
 _DONE = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 _NEXT_KEY = f"key of {NEXT}"
 
@@ -283,15 +280,6 @@ class KeyChangeRequest:
     facilities: tuple[str, ...] = ()
     carriers: tuple[str, ...] = ()
     begins: bool = True
-
-
-@dataclass(frozen=True)
-class KeyTerms:
-    """Raised policy limits (`allow`), run options, and `dry_run` of a key change."""
-
-    allow: Mapping[str, int] = field(default_factory=dict)
-    options: RunOptions = field(default_factory=RunOptions)
-    dry_run: bool = False
 
 
 @dataclass
@@ -310,23 +298,6 @@ class KeyOutcome:
     runs: list[Applied] = field(default_factory=list)
     interrupted: bool = False
     written: list[Path] = field(default_factory=list)
-
-
-class StepAttendant(Protocol):
-    """Observer of steps, asked before each."""
-
-    def applies(self, planned: Planned) -> None:
-        """Show the plan; ask."""
-
-    def applied(self, applied: Applied) -> None:
-        """Hosts were changed, or not."""
-
-    def warns(self, sentence: str) -> None:
-        """Show a problem that does not stop the change."""
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether somebody asked to stop."""
 
 
 class KeyAttendant(StepAttendant, Protocol):
@@ -359,7 +330,7 @@ def refuse_cutting_plan(planned: Planned, relay: str, *, spare: Callable[[Change
 
 
 def rotate_keys(
-    sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: KeyTerms, attendant: KeyAttendant
+    sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: StepTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
     """Take all possible steps of gateways' key changes; a repeated call resumes.
 
@@ -388,7 +359,7 @@ def rotate_keys(
 
 
 def keep_keys(
-    sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: KeyTerms, attendant: KeyAttendant
+    sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: StepTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
     """Cancel key changes: relays forget the next keys.
 
@@ -426,7 +397,7 @@ class _RotationRun:
     sessions: Sessions
     edits: Edits
     sites: Collection[str]
-    terms: KeyTerms
+    terms: StepTerms
     by: KeyAttendant
     outcome: KeyOutcome
     session: Session
