@@ -32,28 +32,38 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Replacement:
-    """A planned replacement of a relay.
+class _NewHardware:
+    """Hardware in a relay's place, which the inventory names already.
 
     Attributes:
         is_new: whether it is unproved, as new hardware.
-        is_alive: whether it runs with that key, so needs no replacement.
-        paths: paths cut until their site's package is installed.
-        centres: its reading centres, which learn the new key with the next apply.
+        is_alive: whether it runs with the relay's key already.
+        paths: paths cut until their site's package is installed, or until the next apply.
     """
 
     called: CalledHost
-    former: str
     is_new: bool
     is_alive: bool
     sites: tuple[str, ...]
     paths: tuple[str, ...]
-    centres: tuple[str, ...]
 
     @property
     def relay(self) -> str:
         """The relay's id."""
         return self.called.spec.id
+
+
+@dataclass(frozen=True)
+class Replacement(_NewHardware):
+    """A planned replacement of a relay.
+
+    Attributes:
+        former: the relay's key in the lock.
+        centres: its reading centres, which learn the new key with the next apply.
+    """
+
+    former: str
+    centres: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,32 +80,19 @@ class Replaced:
 
 
 @dataclass(frozen=True)
-class Restoration:
+class Restoration(_NewHardware):
     """A planned restoration of a relay's key.
 
     Attributes:
-        is_new: whether the host is unproved, as new hardware.
-        is_alive: whether it runs with that key already.
-        paths: paths cut until the next apply.
         moved: the change of the gateways' target address, by a centre; empty without one.
         seen_by: the centre that knows this address, or empty.
         goes_by: the relay's host name for gateways; empty if they have an address.
     """
 
-    called: CalledHost
     public_key: str
-    is_new: bool
-    is_alive: bool
-    sites: tuple[str, ...]
-    paths: tuple[str, ...]
     moved: str
     seen_by: str
     goes_by: str = ""
-
-    @property
-    def relay(self) -> str:
-        """The relay's id."""
-        return self.called.spec.id
 
 
 @dataclass(frozen=True)
@@ -195,7 +192,8 @@ def see_replacement(
         raise PolicyError(message, hint=f"{hint} it first: provisioner hosts decommission {relay}", object=relay)
     sites, paths = carried(inventory, relay)
     centres = tuple(sorted(spec.id for spec in _centres_of(called)))
-    return Replacement(called, former, is_new, bool(live_key) and live_key == former, sites, paths, centres)
+    is_alive = bool(live_key) and live_key == former
+    return Replacement(called, is_new, is_alive, sites, paths, former, centres)
 
 
 def _refuse_restorable(inventory: Inventory, relay: str) -> None:
@@ -269,7 +267,7 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
     sites, paths = carried(inventory, relay)
     named = inventory.relays[relay][1].named_endpoint
     moved, seen_by = endpoint_moved(inventory, relay, sealed.public_key, centres, facts)
-    return Restoration(called, sealed.public_key, is_new, bool(live_key), sites, paths, moved, seen_by, named)
+    return Restoration(called, is_new, bool(live_key), sites, paths, sealed.public_key, moved, seen_by, named)
 
 
 def restore_relay(
