@@ -22,12 +22,11 @@ from provisioner.inventory.renamed_ids import moved_secrets
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostOutcome
-from provisioner.operations.rollout.waves import apply
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.plan import Basis
 from provisioner_host.relay import relay as host_relay
 from tests import fleets, inventories
-from tests.simulated import SimulatedHost, SimulatedHosts
+from tests.simulated import SimulatedHost, SimulatedHosts, apply
 
 NOW = datetime(2021, 5, 9, 3, 0, tzinfo=UTC)
 KEY = Secret("key-of-seals")

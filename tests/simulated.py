@@ -35,7 +35,11 @@ from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_REVERT, HostSpec, Media
 from provisioner.hosts.answers import wire
 from provisioner.hosts.identity import may_be_declared_new, with_owner
 from provisioner.hosts.observe import observe_request
-from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall, call_digest, call_refusal
+from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall, HostRunner, call_digest, call_refusal
+from provisioner.operations.rollout.dispatcher import JournalStep
+from provisioner.operations.rollout.job import Job, RolloutOptions
+from provisioner.operations.rollout.result import HostResult
+from provisioner.operations.rollout.waves import roll_out
 from provisioner_host.change import apply as host_apply
 from provisioner_host.machine import files as host_files
 from provisioner_host.machine import units as host_units
@@ -762,3 +766,21 @@ def _state(host: SimulatedHost) -> dict[str, Any]:
 def _put(host: SimulatedHost, state: dict[str, Any]) -> None:
     for name in _STATE:
         setattr(host, name, copy.deepcopy(state[name]))
+
+
+class MemoryJournal:
+    """A journal in memory, for hosts in memory."""
+
+    def __init__(self) -> None:
+        self.steps: list[JournalStep] = []
+
+    def write(self, step: JournalStep) -> None:
+        """Write a step."""
+        self.steps.append(step)
+
+
+def apply(
+    jobs: Sequence[Job], run_id: str, runner: HostRunner, options: RolloutOptions | None = None
+) -> tuple[HostResult, ...]:
+    """Change the hosts of the jobs, by default with the usual options."""
+    return roll_out(jobs, run_id, runner, options or RolloutOptions(), MemoryJournal()).results

@@ -14,10 +14,9 @@ from provisioner.hosts.runner import HostRunner
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout.job import Job
 from provisioner.operations.rollout.result import HostOutcome
-from provisioner.operations.rollout.waves import apply
 from provisioner.plan.change import Action, Resource
 from provisioner.plan.diff import changes_of
-from tests.simulated import SimulatedHosts
+from tests.simulated import SimulatedHosts, apply
 
 from .deployment import Deployment
 from .test_verify import all_up, verified

@@ -16,7 +16,6 @@ import pytest
 
 from provisioner.hosts.observe import observe
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout.dispatcher import MemoryJournal
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import Job, RolloutOptions, status_call
 from provisioner.operations.rollout.result import HostOutcome
@@ -24,6 +23,7 @@ from provisioner.operations.rollout.waves import roll_out
 from provisioner.plan.change import Action
 from provisioner.plan.diff import changes_of
 from tests import inventories
+from tests.simulated import MemoryJournal
 
 from .deployment import Deployment
 from .direct import DirectRunner

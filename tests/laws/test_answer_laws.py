@@ -13,7 +13,6 @@ from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model.hosts import SealedKey
-from provisioner.operations.rollout.dispatcher import MemoryJournal
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions
 from provisioner.operations.rollout.result import HostOutcome, HostResult
@@ -23,7 +22,7 @@ from provisioner.plan.plan import items_of
 from provisioner.verify.evidence import parse_evidence
 from tests import fleets, inventories
 from tests.odd import ODDITIES, OddHosts, Oddity, odd_document
-from tests.simulated import SimulatedHosts
+from tests.simulated import MemoryJournal, SimulatedHosts
 from tests.unit.operations.rollout.world import Controller, state
 from tests.unit.verify.world import CENTRE, RELAY, documents
 

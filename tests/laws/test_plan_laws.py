@@ -12,13 +12,12 @@ from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
 from provisioner.operations.rollout.job import Job
 from provisioner.operations.rollout.result import HostOutcome
-from provisioner.operations.rollout.waves import apply
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.diff import changes_of
 from provisioner.plan.document import plan_document, plan_in_parts
 from provisioner.plan.plan import Basis, Plan
 from tests import fleets, inventories
-from tests.simulated import SimulatedHosts
+from tests.simulated import SimulatedHosts, apply
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CANARY = "canary-Mật:khẩu@/#?%$G1"

@@ -67,17 +67,6 @@ class Journal(Protocol):
         """Write a step."""
 
 
-class MemoryJournal:
-    """A journal in memory, for hosts in memory."""
-
-    def __init__(self) -> None:
-        self.steps: list[JournalStep] = []
-
-    def write(self, step: JournalStep) -> None:
-        """Write a step."""
-        self.steps.append(step)
-
-
 @dataclass(order=True)
 class _QueuedCall:
     at: float

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from provisioner.desired.names import CANARY, LATER
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostAnswer, HostRunner
-from provisioner.operations.rollout.dispatcher import Dispatcher, Journal, JournalStep, MemoryJournal, StartedHost
+from provisioner.operations.rollout.dispatcher import Dispatcher, Journal, JournalStep, StartedHost
 from provisioner.operations.rollout.host_change import HostChange
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
@@ -362,19 +362,6 @@ def _in_turn_by_carrier(relays: Sequence[HostSpec]) -> list[HostSpec]:
 
 def _never() -> bool:
     return False
-
-
-def apply(
-    jobs: Sequence[Job],
-    run_id: str,
-    runner: HostRunner,
-    options: RolloutOptions | None = None,
-    *,
-    journal: Journal | None = None,
-    stop: Callable[[], bool] = _never,
-) -> tuple[HostResult, ...]:
-    """Change the hosts of the jobs; a single host never raises."""
-    return roll_out(jobs, run_id, runner, options or RolloutOptions(), journal or MemoryJournal(), stop=stop).results
 
 
 def roll_out(

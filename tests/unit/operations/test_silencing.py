@@ -19,13 +19,14 @@ from provisioner.operations.apply import journal, silences
 from provisioner.operations.apply.journal import changes_since
 from provisioner.operations.apply.silences import LabelMatcher, SilencedServer, Silencer, SilenceText, ToSilence
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout.dispatcher import JournalStep, MemoryJournal
+from provisioner.operations.rollout.dispatcher import JournalStep
 from provisioner.record.event_log import EventLog
 from provisioner.record.store import find_history
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.processes import free_port
 from tests.recorded import RecordingController, recording_controller
 from tests.silences import SilencesInMemory, silences_served
+from tests.simulated import MemoryJournal
 from tests.sinks import drip, web_sink
 
 from .test_record import KilledError, close_facility

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.operations.rollout.dispatcher import JournalStep, MemoryJournal, StartedHost
+from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
 from provisioner.operations.rollout.result import HostOutcome, HostResult, outcome_of
 from provisioner.operations.rollout.waves import roll_out
 from tests.hostile import RELAY
 from tests.odd import OddHosts
+from tests.simulated import MemoryJournal
 from tests.unit.operations.rollout.world import Controller, state
 
 ODD, OTHER = "relay-viettel-1", "centre"

@@ -10,12 +10,11 @@ import pytest
 from provisioner.hosts.ansible.play import answer_of
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.operations.rollout.dispatcher import MemoryJournal
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause, exit_code
 from provisioner.operations.rollout.waves import Rollout, roll_out
 from tests import fleets
 from tests.odd import OddHosts, nested
-from tests.simulated import NO_SESSIONS, peer_session
+from tests.simulated import NO_SESSIONS, MemoryJournal, peer_session
 from tests.unit.operations.rollout.world import Controller, state
 
 RELAY, CENTRE = "relay-viettel-1", "centre"

@@ -11,7 +11,6 @@ from typing import Any
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
 from provisioner.operations.apply.run import progress_of
-from provisioner.operations.rollout.dispatcher import MemoryJournal
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostResult
 from provisioner.operations.rollout.waves import Rollout, RunProgress, Wave, roll_out
@@ -19,7 +18,7 @@ from provisioner.plan.change import Action
 from provisioner.plan.diff import changes_of
 from provisioner.record.event_log import Event
 from tests import fleets, inventories
-from tests.simulated import SimulatedHosts
+from tests.simulated import MemoryJournal, SimulatedHosts
 
 
 @dataclass
