@@ -11,7 +11,7 @@ import click
 from pydantic import BeforeValidator
 
 from provisioner.base.document import Day, InOrder, Moment, Ordered, OrNull, Printed, Row, of
-from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
+from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import msg, printable
@@ -43,7 +43,6 @@ from provisioner.operations.rollout.result import HostOutcome, exit_code
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
 
-_FINE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 _STAGES: Final = {
     OwnKeyStage.BEGUN: marked("packages and centres have the present key"),
     OwnKeyStage.MOVING: marked("packages and centres have the next key"),
@@ -92,7 +91,7 @@ def own_key_lines(progress: relay_key.OwnKeyProgress, say: Translator = ENGLISH)
 
 def _own_key_ending(outcome: relay_key.OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     progress = outcome.progress
-    failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
+    failed = [r.host for run in outcome.runs for r in run.results if not r.is_as_desired]
     if failed:
         yield say("not applied: {names}; the same command goes on from there", names=some_of(failed, say))
     elif outcome.is_unfinished:
@@ -271,10 +270,8 @@ def _show_own_key(invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, d
     else:
         for line in _own_key_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
-    codes = [exit_code(applied.results) for applied in outcome.runs]
-    codes += [1] if outcome.is_unfinished else []
-    codes += [INTERRUPTED] if outcome.interrupted else []
-    return worst_of(0, *codes)
+    results = [result for applied in outcome.runs for result in applied.results]
+    return exit_code(results, int(outcome.is_unfinished), INTERRUPTED * outcome.interrupted)
 
 
 _STAGE_WORDS: Final = {
@@ -292,11 +289,6 @@ _LOOK_S: Final = 3.0
 _LONGEST_WAIT_S: Final = 24 * 3600
 
 
-def stage_words(stage: KeyStage, say: Translator = ENGLISH) -> str:
-    """Return a key change's stage in words."""
-    return say(_STAGE_WORDS[stage])
-
-
 def progress_lines(progress: KeyChangeProgress, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a line for each stage, and for each unchanged gateway."""
     for stage, label in _STAGE_WORDS.items():
@@ -310,7 +302,7 @@ def _rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run:
     progress = outcome.progress
     for name, why in outcome.left_out.items():
         yield say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
-    failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
+    failed = [r.host for run in outcome.runs for r in run.results if not r.is_as_desired]
     if failed:
         yield say("not applied: {names}; the same command goes on from there", names=some_of(failed, say))
     if dry_run:
@@ -532,7 +524,5 @@ def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool)
     else:
         for line in _rotation_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
-    codes = [exit_code(applied.results) for applied in outcome.runs]
-    codes += [1] if outcome.left_out else []
-    codes += [INTERRUPTED] if outcome.interrupted else []
-    return worst_of(0, *codes)
+    results = [result for applied in outcome.runs for result in applied.results]
+    return exit_code(results, int(bool(outcome.left_out)), INTERRUPTED * outcome.interrupted)

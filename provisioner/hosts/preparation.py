@@ -36,7 +36,6 @@ _NO_SHELLS: Final = ("nologin", "false")
 _INSTALLERS: Final = {"apt-get": "apt", "dnf": "dnf"}
 _RULE: Final = re.compile(r"\((?:ALL|root)(?: : \w+)?\) (?:[A-Z]+: ?)*?NOPASSWD: (?:[A-Z]+: ?)*(.*)")
 _HEAD: Final = "# Written by `provisioner hosts prepare`, which writes it anew.\n"
-_FFMPEG: Final = "ffmpeg"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, drain_finished, drain_started, refuse_pair
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.network import tunnel_check
@@ -518,7 +517,7 @@ class _DrainRun:
         applied = apply_plan(session, planned, options=self.terms.options)
         self.outcome.runs.append(applied)
         self.by.applied(applied)
-        if all(result.outcome in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} for result in applied.results):
+        if all(result.is_as_desired for result in applied.results):
             return True
         self.outcome.end = DrainEnd.INTERRUPTED if applied.ended == "interrupted" else DrainEnd.FAILED
         return False

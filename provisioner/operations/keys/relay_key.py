@@ -27,13 +27,10 @@ from provisioner.operations.hosts.decommission import record_done
 from provisioner.operations.keys.rotation import refuse_cutting_plan
 from provisioner.operations.pipeline.session import Session, called_host
 from provisioner.operations.pipeline.stages import Planned, make_plan
-from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Change, Resource
 from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Operation
 from provisioner.record.state_folder import who, who_text
-
-_DONE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 
 _LOOKS: Final = 5
 """Reads of centres after a key change: they send handshakes within a second."""
@@ -392,7 +389,7 @@ class _OwnKeyChange:
         self.by.applied(applied)
         self.outcome.interrupted = applied.ended == "interrupted"
         self.session = self.sessions()
-        return not self.outcome.interrupted and all(result.outcome in _DONE for result in applied.results)
+        return not self.outcome.interrupted and all(result.is_as_desired for result in applied.results)
 
     def record(self) -> None:
         document = {"schema": "provisioner/keys-rotated", "version": 1, "relay": self.request.relay, "drawn": {}}

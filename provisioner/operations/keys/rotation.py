@@ -36,7 +36,6 @@ from provisioner.operations.edit.keys import key_changes_taken_back, key_changes
 from provisioner.operations.hosts.decommission import record_run
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan, plan_of_some
-from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Change, Impact, Resource
 from provisioner.plan.guards.policy import TRUST
 from provisioner.record import history_at
@@ -266,7 +265,6 @@ def by_relay(progress: KeyChangeProgress, sites: Iterable[str]) -> dict[str, tup
     return {relay: tuple(of_relay) for relay, of_relay in sorted(names.items())}
 
 
-_DONE = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 _NEXT_KEY = f"key of {NEXT}"
 
 

@@ -80,7 +80,12 @@ class HostResult:
     def is_failure(self) -> bool:
         """Whether it counts as a failed host."""
         for_others = self.refusal is NotStartedBecause.HELD_BACK or self.went_back_for_others
-        return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not for_others
+        return not self.is_as_desired and not for_others
+
+    @property
+    def is_as_desired(self) -> bool:
+        """Whether the host has its desired state now."""
+        return self.outcome in {HostOutcome.APPLIED, HostOutcome.UNCHANGED}
 
 
 class EndClass(StrEnum):
