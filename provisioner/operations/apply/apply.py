@@ -67,7 +67,7 @@ class RollbackPlan:
 
 @dataclass(frozen=True)
 class StepTerms:
-    """Raised policy limits (`allow`), run options, and `dry_run` of a change in several steps."""
+    """Terms of a stepwise change: raised limits (`allow`), run options, `dry_run`."""
 
     allow: Mapping[str, int] = field(default_factory=dict)
     options: RunOptions = field(default_factory=RunOptions)
