@@ -15,7 +15,7 @@ from provisioner.base.language import marked
 from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.question import ask, refuse_unattended
 from provisioner.cli.support.results import code_of, ending_lines, host_line, note_lines, run_options_of, show_applied
 from provisioner.cli.support.terminal import stderr_of
@@ -104,8 +104,9 @@ def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Appli
         label = _ROLLBACK_WORDS.get(result.outcome)
         for line in (host_line(result, say(label) if label else "", say), *note_lines(result, say)):
             click.echo(line, color=invocation.color)
-    for line in (*frozen_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)):
-        click.echo(line, color=invocation.color)
+    echo_lines(
+        (*frozen_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)), color=invocation.color
+    )
 
 
 class ReturnedRow(HostRow):

@@ -13,7 +13,7 @@ from provisioner.base.document import AsGiven, Printed, Row, of
 from provisioner.base.errors import UsageError
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.session import session_of
 from provisioner.operations.hosts import certificates as certificate_files
 from provisioner.operations.questions.packages import facilities_up_to_date
@@ -156,8 +156,7 @@ def _show_certificate(
         return 0
     for path in written.files:
         click.echo(f"wrote {path}")
-    for line in _ending_lines(relay, written, became):
-        click.echo(line)
+    echo_lines(_ending_lines(relay, written, became))
     return 0
 
 

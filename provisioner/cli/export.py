@@ -17,7 +17,7 @@ from provisioner.base.text import counted, local_time
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.options import from_option, limit_option, span_of, until_option, warn_of_damage
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.session import overview_of, write_report, write_tree
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
@@ -226,8 +226,7 @@ def _run_export(
     if proof is not None:
         click.echo(freshness_line(proof))
     click.echo(f"as of: {local_time(view.now)}, by the evidence of {counted(view.evidence.runs, 'run')}\n")
-    for line in report.lines(counts):
-        click.echo(line)
+    echo_lines(report.lines(counts))
     for number, line in enumerate(wrote):
         click.echo(line if number else f"\n{line}")
     print_frozen(frozen, color=invocation.color, consequence="not counted")

@@ -16,7 +16,7 @@ from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like, hosts_like, provinces_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import field_options, in_order
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
 from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish_edit
@@ -60,8 +60,7 @@ def next_(ctx: click.Context, name: str, *, commits: bool) -> int:
         print_document(StepDocument.made_of(step, secrets_checked=not step.unchecked).plain)
         return 0
     while True:
-        for line in _step_lines(step):
-            click.echo(line)
+        echo_lines(_step_lines(step))
         if not step.command or not is_attended(invocation) or not click.confirm("Run it now?", err=True):
             return 0
         words = _filled_words(step.command)
@@ -69,8 +68,7 @@ def next_(ctx: click.Context, name: str, *, commits: bool) -> int:
             return code
         before, step = step, next_step.facility_step(invocation.inventory, name, invocation.env, now())
         if step.command == before.command:
-            for line in _afterwards(step):
-                click.echo(line)
+            echo_lines(_afterwards(step))
             return 0
 
 

@@ -13,7 +13,7 @@ from provisioner.base.git import Checkout
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import checkout_for, commit_option, commit_written, diff_lines, edits_of
 from provisioner.operations.edit.keys import GatewayKey, set_gateway_key, with_next_key
@@ -83,8 +83,7 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, 
         keys = {"public_key": written.key, "before": written.before or None}
         print_document(GatewayKeyDocument.made_of(written, facility=facility, written=written.diff, **keys).plain)
         return 0
-    for line in _lines(facility, written, checkout):
-        click.echo(line)
+    echo_lines(_lines(facility, written, checkout))
     return 0
 
 

@@ -15,7 +15,7 @@ from provisioner.base.errors import HostError
 from provisioner.base.text import Document, counted, local_time, printable
 from provisioner.cli.support.completion import checks_and_runs_like
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
@@ -97,8 +97,7 @@ def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
         of_check = {"command": "verify", "ok": not check.faults, "seals": seals, "unanswered": unanswered}
         print_document(CheckDocument.made_of(check, **of_check).plain)
     else:
-        for line in _check_lines(check):
-            click.echo(line)
+        echo_lines(_check_lines(check))
     if check.closed:
         message = f"the seals of entries were not checked: {check.closed}"
         print_warning(message, "set the vault's password, as for apply", color=invocation.color)

@@ -18,7 +18,7 @@ from provisioner.base.text import counted, endpoint_text, named, printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
@@ -86,8 +86,7 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
         more = {"by_hand": after.plan.by_hand, "notes": after.plan.notes, "changed": changed, "ready": ready}
         print_document(preparation.PreparedDocument.made_of(before, dry_run=dry_run, **more).plain)
     else:
-        for line in _prepare_ending(after, dry_run=dry_run, done=does):
-            click.echo(printable(line))
+        echo_lines(map(printable, _prepare_ending(after, dry_run=dry_run, done=does)))
     return HostError.exit_code if after.plan.by_hand else 0
 
 
@@ -230,8 +229,7 @@ def _show_scanned(
     if not edit.changed:
         click.echo(printable(f"{edit.path}: {keyed.id} has this key already: {_key_text(key)}"))
         return
-    for line in diff_lines(edit):
-        click.echo(line)
+    echo_lines(diff_lines(edit))
     click.echo(printable(f"{keyed.id}: {_key_text(key)}"))
     if commit:
         click.echo(f"committed as {commit[:12]}")
@@ -395,8 +393,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     removal = ownership.see_decommission(session, host, allow=trusted)
     naming = packages_naming(session, host) if host in removal.called.inventory.relays else ()
     if not invocation.json:
-        for line in (*_decommission_lines(removal), *_naming_lines(host, naming)):
-            click.echo(printable(line), err=not dry_run)
+        echo_lines(map(printable, (*_decommission_lines(removal), *_naming_lines(host, naming))), err=not dry_run)
     notes: tuple[str, ...] = ()
     is_done = not (removal.is_bare or dry_run)
     if is_done:
@@ -413,8 +410,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
         of_sites = {"named_by": named_by, "not_recorded": unknown}
         print_document(RemovedDocument.made_of(removal, files=files, **more, **of_sites).plain)
     else:
-        for line in _decommission_ending(removal, notes, dry_run=dry_run):
-            click.echo(printable(line))
+        echo_lines(map(printable, _decommission_ending(removal, notes, dry_run=dry_run)))
     return 0
 
 

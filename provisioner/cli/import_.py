@@ -20,7 +20,7 @@ from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.importing.dcim import DcimClient, read_mapping, read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
@@ -242,8 +242,7 @@ class _Import:
         if self.invocation.json:
             print_document(import_document(result, language).plain)
             return
-        for line in report_text.read_lines(result.inputs, language):
-            click.echo(printable(line))
+        echo_lines(map(printable, report_text.read_lines(result.inputs, language)))
         weighty, notes = report_text.in_order_of_weight(result.proposal.findings)
         for level, message, hint in report_text.finding_lines(weighty, language):
             self._say(LEVELS[language][level], _COLOURS[level], message)
@@ -256,8 +255,7 @@ class _Import:
             click.echo(f"  {report_text.word('answer', language)}: {printable(text.answer)}")
         for message in report_text.note_lines(notes, language):
             self._say(LEVELS[language][FindingLevel.NOTE], _COLOURS[FindingLevel.NOTE], message)
-        for line in report_text.summary_lines(result, language):
-            click.echo(line)
+        echo_lines(report_text.summary_lines(result, language))
 
     def _say(self, label: str, colour: str, message: str) -> None:
         styled = click.style(f"{label}:", fg=colour, bold=True)

@@ -23,7 +23,7 @@ from provisioner.base.text import counted, named, printable
 from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotate
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, print_error_line, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning
 from provisioner.cli.support.question import is_attended
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
@@ -106,8 +106,7 @@ def status(invocation: Invocation, relay: str) -> int:
     if invocation.json:
         print_document(key_ages_document(ages, now, days).plain)
         return 0
-    for line in key_age_lines(ages, now, invocation.say):
-        click.echo(printable(line))
+    echo_lines(map(printable, key_age_lines(ages, now, invocation.say)))
     return 0
 
 
@@ -199,8 +198,7 @@ def _print_made_keys(made: KeysMade, invocation: Invocation, checkout: Checkout 
     print_frozen(made.held, color=invocation.color, consequence="nothing was made, and what there is stays")
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")
-    for line in keys_ending(made):
-        click.echo(line)
+    echo_lines(keys_ending(made))
 
 
 @keys.command()
@@ -235,8 +233,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: b
         private_key = on_paper(new.pair.private_key)
         print_document(RecoveryDocument.made_of(new, private_key=private_key).plain)
     else:
-        for line in on_paper(new.pair.private_key):
-            click.echo(line)
+        echo_lines(on_paper(new.pair.private_key))
     new.write(invocation.inventory)
     for sentence in _recovery_ending(new, checkout):
         click.echo(sentence, err=True)

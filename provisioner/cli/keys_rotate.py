@@ -18,7 +18,7 @@ from provisioner.base.text import msg, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning
 from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_before
 from provisioner.cli.support.results import applied_lines
 from provisioner.cli.support.session import session_of
@@ -210,8 +210,7 @@ class StepTerminal:
     def applied(self, applied: Applied) -> None:
         """Show the outcome of each host."""
         if not self._invocation.json:
-            for line in applied_lines(applied, self._invocation.say):
-                click.echo(line, err=True, color=self._invocation.color)
+            echo_lines(applied_lines(applied, self._invocation.say), err=True, color=self._invocation.color)
 
     def warns(self, sentence: str) -> None:
         """Print a warning on standard error."""
@@ -268,8 +267,7 @@ def _show_own_key(invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, d
         done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}
         print_document(OwnKeyDocument.made_of(outcome.progress, **more, **done).plain)
     else:
-        for line in _own_key_ending(outcome, invocation.say, dry_run=dry_run):
-            click.echo(printable(line))
+        echo_lines(map(printable, _own_key_ending(outcome, invocation.say, dry_run=dry_run)))
     results = [result for applied in outcome.runs for result in applied.results]
     return exit_code(results, int(outcome.is_unfinished), INTERRUPTED * outcome.interrupted)
 
@@ -522,7 +520,6 @@ def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool)
         }
         print_document(RotationDocument.made_of(outcome, dry_run=dry_run, sites=sites).plain)
     else:
-        for line in _rotation_ending(outcome, invocation.say, dry_run=dry_run):
-            click.echo(printable(line))
+        echo_lines(map(printable, _rotation_ending(outcome, invocation.say, dry_run=dry_run)))
     results = [result for applied in outcome.runs for result in applied.results]
     return exit_code(results, int(bool(outcome.left_out)), INTERRUPTED * outcome.interrupted)

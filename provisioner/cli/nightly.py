@@ -17,7 +17,7 @@ from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.options import deadline_option, fail_on_option, limit_option, picture_option
-from provisioner.cli.support.output import print_document, print_warning, problem_lines
+from provisioner.cli.support.output import echo_lines, print_document, print_warning, problem_lines
 from provisioner.cli.support.session import refuse_unread_metrics, session_of
 from provisioner.cli.support.terminal import ListedWord, ValidPath, outlive_readers, stdout_of
 from provisioner.desired.limit import parse_limits
@@ -61,8 +61,7 @@ class _Terminal:
         """Print the receivers."""
         if not self._invocation.json and sendings:
             click.echo("\n" + self._say("NOTICES"))
-            for line in notice_lines(sendings):
-                click.echo(printable(line))
+            echo_lines(map(printable, notice_lines(sendings)))
 
 
 @click.command()
@@ -142,8 +141,7 @@ def nightly(
         print_document(night_document(night))
         return night.code
     for step in night.steps:
-        for line in problem_lines(getattr(step.error, "problems", ()), say):
-            click.echo(line, err=True, color=invocation.color)
+        echo_lines(problem_lines(getattr(step.error, "problems", ()), say), err=True, color=invocation.color)
     click.echo("\n" + say("THE NIGHT"))
     for line in night.ending or (say("all paths up, no drift"),):
         click.echo(printable(say.restated(line)))
@@ -229,8 +227,7 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
         listed = [TriedRow(**sending.row.plain, notice=sending.notice if is_dry else None) for sending in sendings]
         print_document(NotifyDocument(run=run, dry_run=is_dry, test=test is not None, notices=listed).plain)
     else:
-        for line in notice_lines(sendings) or ("no receiver: write receivers.yml",):
-            click.echo(printable(line))
+        echo_lines(map(printable, notice_lines(sendings) or ("no receiver: write receivers.yml",)))
         for sending in sendings if is_dry else ():
             if sending.outcome == "would-send" and sending.notice:
                 click.echo(f"\n--- to {sending.receiver.id}: {printable(sending.notice.subject)}")

@@ -12,7 +12,7 @@ from provisioner.base.text import counted, printable
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import print_document, print_warning, problem_lines
+from provisioner.cli.support.output import echo_lines, print_document, print_warning, problem_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
@@ -58,17 +58,14 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
 
 
 def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
-    for line in matrix_lines(proof.cells, why=why):
-        click.echo(line)
+    echo_lines(matrix_lines(proof.cells, why=why))
     click.echo("")
     for result in proof.about_nothing:
         message = f"intent {result.statement.name} is about nothing that is there: {result.statement.words}"
         print_warning(message, "remove it from intents.yml, or correct what it names", color=invocation.color)
     print_frozen(proof.held, color=invocation.color, consequence="nothing is said of them")
-    for line in problem_lines(proof.problems):
-        click.echo(line, err=True, color=invocation.color)
-    for line in ending_lines(proof.cells, proof.results):
-        click.echo(line)
+    echo_lines(problem_lines(proof.problems), err=True, color=invocation.color)
+    echo_lines(ending_lines(proof.cells, proof.results))
 
 
 def _reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
@@ -132,8 +129,7 @@ def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str,
         summary = ReadingCounts(paths=len(listing.readings), at_two_relays=twice)
         print_document(ReadersDocument.made_of(listing, summary=summary).plain)
         return code_with_frozen(0, listing.held)
-    for line in _reading_lines(listing.readings):
-        click.echo(line)
+    echo_lines(_reading_lines(listing.readings))
     print_frozen(listing.held, color=invocation.color, consequence="nothing is said of them")
     click.echo(_reading_ending(listing.readings, listing.user))
     return code_with_frozen(0, listing.held)

@@ -16,7 +16,7 @@ from provisioner.cli.relay_drain import drain, keep
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
@@ -83,8 +83,7 @@ def replace(
         _refuse_filled(invocation, packages)
     replacement = see_replacement(session, relay, allow=allowed, is_recovery_lost=recovery_lost)
     if not invocation.json:
-        for line in _replacement_lines(replacement, invocation.say):
-            click.echo(printable(line), err=not dry_run)
+        echo_lines(map(printable, _replacement_lines(replacement, invocation.say)), err=not dry_run)
     done: Replaced | None = None
     if not (replacement.is_alive or dry_run):
         trusted = allowed.get(TRUST, 0)
@@ -102,8 +101,7 @@ def replace(
     if invocation.json:
         print_document(ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run).plain)
     else:
-        for line in _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run):
-            click.echo(printable(line))
+        echo_lines(map(printable, _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run)))
     return 0
 
 
@@ -243,8 +241,7 @@ def restore(
     session, allowed = session_of(invocation), parse_allowances(allows)
     restoration = see_restoration(session, relay, allow=allowed)
     if not invocation.json:
-        for line in _restoration_lines(restoration, invocation.say):
-            click.echo(printable(line), err=not dry_run)
+        echo_lines(map(printable, _restoration_lines(restoration, invocation.say)), err=not dry_run)
     if restoration.is_alive or dry_run:
         return _show_restored(invocation, restoration, None, dry_run=dry_run)
     trusted = allowed.get(TRUST, 0)
@@ -266,8 +263,8 @@ def _show_restored(
     if invocation.json:
         print_document(RestoreDocument.made_of(restoration, done=done, dry_run=dry_run).plain)
         return 0
-    for line in _restoration_ending(restoration, done, invocation.say, dry_run=dry_run, commits=commits):
-        click.echo(printable(line))
+    lines = _restoration_ending(restoration, done, invocation.say, dry_run=dry_run, commits=commits)
+    echo_lines(map(printable, lines))
     return 0
 
 

@@ -23,7 +23,7 @@ from provisioner.cli.keys_rotate import StepTerminal
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, print_error
+from provisioner.cli.support.output import echo_lines, print_document, print_error
 from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import commit_option, committed, diff_lines, edit_options, edits_of, refuse_both
@@ -285,8 +285,7 @@ def drain(
     if invocation.json:
         print_document(_drain_document(outcome, dry_run=dry_run).plain)
     else:
-        for line in _drain_ending(outcome, invocation.say, dry_run=dry_run):
-            click.echo(printable(line))
+        echo_lines(map(printable, _drain_ending(outcome, invocation.say, dry_run=dry_run)))
     return _exit_code_of(outcome)
 
 

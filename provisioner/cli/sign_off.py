@@ -17,7 +17,7 @@ from provisioner.base.text import named, printable
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import read_plan, session_of, write_report
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
@@ -73,8 +73,7 @@ def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Pa
     elif out is not None:
         click.echo(f"wrote {out}")
     else:
-        for line in sheet_text(plan_sheet(wanted.facility, wanted.plan, names, invocation.say)):
-            click.echo(line)
+        echo_lines(sheet_text(plan_sheet(wanted.facility, wanted.plan, names, invocation.say)))
     return 0
 
 

@@ -15,7 +15,7 @@ from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, 
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, problem_lines
+from provisioner.cli.support.output import echo_lines, print_document, problem_lines
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import (
     checkout_for,
@@ -83,8 +83,9 @@ def validate(
     else:
         # Errors first, so that hundreds of warnings do not hide them.
         listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
-        for line in (*problem_lines(listed, invocation.say), _summary_line(validation, invocation.say)):
-            click.echo(line, color=invocation.color)
+        echo_lines(
+            (*problem_lines(listed, invocation.say), _summary_line(validation, invocation.say)), color=invocation.color
+        )
     return InventoryError.exit_code if validation.errors else 0
 
 

@@ -16,7 +16,7 @@ from provisioner.base.processes import without_collector
 from provisioner.base.text import counted, local_time, printable
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.options import LEVELS, deadline_option, fail_on_option, limit_option, picture_option
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
@@ -185,8 +185,7 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
 
     def print_news(news: News) -> None:
         if not invocation.json:
-            for line in _news_lines(news):
-                click.echo(printable(line))
+            echo_lines(map(printable, _news_lines(news)))
         for warning in news.warnings:
             print_warning(warning, "provisioner validate lists what is wrong", color=invocation.color)
 

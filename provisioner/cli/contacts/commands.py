@@ -31,7 +31,7 @@ from provisioner.cli.contacts.access import (
 )
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document, problem_lines
+from provisioner.cli.support.output import echo_lines, print_document, problem_lines
 from provisioner.cli.support.question import ask, refuse_unattended
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts import checks, erasure
@@ -79,8 +79,7 @@ def _show_checked(invocation: Invocation, problems: Collection[Problem], judged:
         of_check = {"provinces": judged, "contacts": count, "problems": problems}
         print_document(CheckDocument(ok=not errors, **of_check).plain)
         return code
-    for line in problem_lines(problems):
-        click.echo(line, color=invocation.color)
+    echo_lines(problem_lines(problems), color=invocation.color)
     click.echo(
         _summary(errors, len(problems) - errors, f"{counted(count, 'contact')} in {counted(len(judged), 'province')}")
     )
@@ -270,8 +269,7 @@ def _show_erased(invocation: Invocation, planned: Erasure, finished: tuple[str, 
     print_records(planned.contacts, show=False)
     click.echo(f"erased {counted(len(planned.contacts), 'record')}")
     for renewal in planned.renewals:
-        for line in _renewal_lines(renewal):
-            click.echo(line)
+        echo_lines(_renewal_lines(renewal))
     if planned.related:
         related = counted(planned.related, "other record")
         click.echo(f"{related} with the same phone, e-mail or name: look with find")

@@ -27,6 +27,12 @@ def print_document(document: Mapping[str, object]) -> None:
     click.echo()
 
 
+def echo_lines(lines: Iterable[str], *, err: bool = False, color: bool | None = None) -> None:
+    """Print lines, on standard error with `err`."""
+    for line in lines:
+        click.echo(line, err=err, color=color)
+
+
 def log(line: str) -> None:
     """Print a service's line with the time on standard error."""
     click.echo(f"{local_time(now())}  {printable(line)}", err=True)

@@ -12,7 +12,7 @@ from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import RolloutChoices
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.operations.apply.run import Applied, RunOptions, approval_of
 from provisioner.operations.rollout.gate import GateRules
@@ -78,8 +78,7 @@ def show_applied(invocation: Invocation, applied: Applied) -> int:
     if invocation.json:
         print_document(applied.document)
     else:
-        for line in applied_lines(applied, invocation.say):
-            click.echo(line, color=invocation.color)
+        echo_lines(applied_lines(applied, invocation.say), color=invocation.color)
     incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
     return code_with_frozen(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
 

@@ -18,7 +18,7 @@ from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_document, problem_lines
+from provisioner.cli.support.output import echo_lines, print_document, problem_lines
 from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.report.tables import some_of
 
@@ -79,14 +79,11 @@ def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int
     if not edit.changed:
         click.echo(f"{edit.path}: {edit.facility} is so already")
         return 0
-    for line in diff_lines(edit):
-        click.echo(line)
-    for line in problem_lines(edit.warnings):
-        click.echo(line, err=True, color=invocation.color)
+    echo_lines(diff_lines(edit))
+    echo_lines(problem_lines(edit.warnings), err=True, color=invocation.color)
     if commit:
         click.echo(f"committed as {commit[:12]}: {writing.message}")
-    for line in _edit_ending(edit, dry_run=dry_run):
-        click.echo(line)
+    echo_lines(_edit_ending(edit, dry_run=dry_run))
     return 0
 
 
@@ -180,8 +177,7 @@ def print_frozen(
     frozen: Sequence[FrozenFacility], *, color: bool | None, consequence: str, say: Translator = ENGLISH
 ) -> None:
     """Print frozen facilities on standard error."""
-    for line in frozen_lines(frozen, consequence, say):
-        click.echo(line, err=True, color=color)
+    echo_lines(frozen_lines(frozen, consequence, say), err=True, color=color)
 
 
 def code_with_frozen(code: int, frozen: Sequence[object]) -> int:
