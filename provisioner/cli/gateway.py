@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -14,12 +13,11 @@ from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import echo_lines, print_document, print_warning
+from provisioner.cli.support.question import piped_text
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import checkout_for, commit_option, commit_written, diff_lines, edits_of
 from provisioner.operations.edit.keys import GatewayKey, set_gateway_key, with_next_key
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_installed
-
-_MOST_BYTES = 4096
 
 
 @click.group(cls=NamedGroup)
@@ -129,14 +127,9 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
 
 def _piped_line() -> str:
     """Return the last line of standard input, or raise `UsageError`."""
-    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    try:
-        lines = data.decode().split()
-    except UnicodeDecodeError:
-        lines = []
-    if len(data) > _MOST_BYTES or not lines:
-        hint = "send it what the package prints on the gateway"
-        raise UsageError("standard input has no key", hint=hint)
+    lines = piped_text().split()
+    if not lines:
+        raise UsageError("standard input has no key", hint="send it what the package prints on the gateway")
     return lines[-1]
 
 

@@ -5,7 +5,6 @@ Private halves and passwords are typed without echo or read from standard input;
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -24,7 +23,7 @@ from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotat
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning
-from provisioner.cli.support.question import is_attended
+from provisioner.cli.support.question import is_attended, piped_text
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
 from provisioner.cli.support.texts import (
@@ -51,7 +50,6 @@ from provisioner.record.state_folder import who, who_text
 from provisioner.report.facilities import key_age_lines, key_ages_document
 
 _TRIES = 3
-_MOST_BYTES = 4096
 _PIPE = "send it one line, e.g. from a password manager; a password never stands among a command's words"
 
 
@@ -63,12 +61,8 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
     """
     if is_attended(invocation):
         return pair_of(b"".join(_typed_line(number) for number in range(1, LINES + 1)))
-    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    try:
-        text = data.decode("ascii")
-    except UnicodeDecodeError:
-        text = ""
-    if len(data) > _MOST_BYTES or not text.strip():
+    text = piped_text("ascii")
+    if not text.strip():
         hint = f"send it the {LINES} lines that keys recovery printed; they never stand among a command's words"
         raise UsageError("standard input has no recovery key", hint=hint)
     return from_paper(text)
@@ -376,12 +370,8 @@ def _password(invocation: Invocation) -> Secret:
     if is_attended(invocation):
         typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
         return Secret(typed)
-    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    try:
-        text = data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        text = ""
-    if not text or not text.isprintable() or len(data) > _MOST_BYTES:
+    text = piped_text().removesuffix("\n").removesuffix("\r")
+    if not text or not text.isprintable():
         raise UsageError("standard input is not one line with a password", hint=_PIPE)
     return Secret(text)
 

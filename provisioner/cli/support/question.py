@@ -18,6 +18,8 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation
 
+_MOST_PIPED = 4096
+
 
 class Stop:
     """Whether somebody asked to stop, as a call."""
@@ -134,6 +136,15 @@ def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry
             click.echo(printable(line), err=not dry_run)
         else:
             invocation.progress.remark(line)
+
+
+def piped_text(encoding: str = "utf-8") -> str:
+    """Return the text on standard input; empty if it is too long or not decodable."""
+    data = sys.stdin.buffer.read(_MOST_PIPED + 1)
+    try:
+        return data.decode(encoding) if len(data) <= _MOST_PIPED else ""
+    except UnicodeDecodeError:
+        return ""
 
 
 def ask(question: str) -> None:
