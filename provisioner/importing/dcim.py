@@ -40,7 +40,6 @@ from provisioner.importing.grid import MAX_ROWS, Cell, CellPosition, CellState, 
 from provisioner.importing.tables.files import InputFiles, read_records
 from provisioner.importing.tables.sheet_reader import SheetTables, Table, TableRow
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
-from provisioner.inventory.files.layout import PlacesIn
 from provisioner.inventory.files.positions import SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
@@ -172,7 +171,7 @@ def read_mapping(path: Path) -> DcimMapping:
         data = read_regular(path, most=_MOST_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name the file of the mapping") from None
-    source = SourceFile(str(path), data, PlacesIn)
+    source = SourceFile(str(path), data)
     document = parse(data, max_bytes=_MOST_BYTES)
     if document.faults:
         fault = document.faults[0]

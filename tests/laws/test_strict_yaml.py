@@ -15,16 +15,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.files.edit import render_mapping
-from provisioner.inventory.files.layout import File, PlacesIn, locate
-from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.files.layout import File
+from provisioner.inventory.files.positions import KeyPath, PlacesIn
 from provisioner.inventory.files.yaml import (
-    GAVE_UP,
-    MAX_DEPTH,
     MAX_FAULTS,
+    NOT_PLAIN,
     Document,
     parse,
     read_carefully,
-    read_quickly,
+    read_lines,
     resolve,
 )
 from provisioner.inventory.loader.load import check, load
@@ -65,15 +64,15 @@ def test_any_text_that_looks_like_yaml_gives_a_value_or_faults_with_places(text:
 
 @given(YAMLISH | st.dictionaries(KEYS, plain, max_size=5).map(render_mapping))
 def test_the_quick_way_reads_what_the_careful_way_reads_or_gives_up(text: str) -> None:
-    careful, quick = read_carefully(text.encode()), read_quickly(text.encode(), MAX_DEPTH)
-    if quick is not GAVE_UP:
+    careful, quick = read_carefully(text.encode()), read_lines(text)
+    if quick is not NOT_PLAIN:
         assert careful.faults == ()
         assert repr(quick) == repr(careful.value)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, plain, min_size=1, max_size=5), st.data())
-def test_a_place_is_the_same_whether_one_is_looked_up_or_all_are_marked(
+def test_a_place_is_the_same_whether_it_is_asked_for_first_or_after_others(
     mapping: dict[str, Any], data: st.DataObject
 ) -> None:
     text = render_mapping(mapping).encode()
@@ -82,7 +81,7 @@ def test_a_place_is_the_same_whether_one_is_looked_up_or_all_are_marked(
     asked = PlacesIn(text)
     for above, below, key in data.draw(st.lists(st.tuples(paths, beyond, st.booleans()), min_size=1, max_size=6)):
         path = (*above, *below)
-        assert locate(text, path, key=key) == asked.nearest(path, key=key)
+        assert PlacesIn(text).nearest(path, key=key) == asked.nearest(path, key=key)
 
 
 def paths_in(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -94,7 +93,7 @@ def paths_in(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 
 @given(st.binary(max_size=300) | YAMLISH.map(str.encode), st.lists(KEYS | st.integers(0, 3), max_size=4))
 def test_a_place_in_any_bytes_is_a_place(data: bytes, path: list[str | int]) -> None:
-    mark = locate(data, tuple(path))
+    mark = PlacesIn(data).nearest(tuple(path))
     assert mark.line >= 1
     assert mark.column >= 1
 

@@ -25,7 +25,6 @@ from provisioner.base.vietnamese import fold
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
 from provisioner.inventory.files.edit import scalar
-from provisioner.inventory.files.layout import PlacesIn
 from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
@@ -347,7 +346,7 @@ class _ContactsPass:
             )
         elif data is not None:
             plain = open_contacts(data, self.passwords, province, name=str(path))
-            self._read_contacts(province, SourceFile(str(path), plain, PlacesIn))
+            self._read_contacts(province, SourceFile(str(path), plain))
         if len(self.problems) > before:
             self.broken.add(province)
 

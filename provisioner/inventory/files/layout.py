@@ -1,34 +1,16 @@
-"""Files of an inventory's folder, and positions of values in a file.
-
-The files are those of docs/start/first-inventory.md. Positions are found lazily, since most problems are near a file's
-start.
-"""
+"""Files of an inventory's folder, as docs/start/first-inventory.md has them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from yaml import CSafeLoader, YAMLError
-from yaml.events import (
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
-
 from provisioner.base.errors import REGO_RULES, Problem
 from provisioner.base.files import open_regular
 from provisioner.base.text import msg
-from provisioner.inventory.files.positions import KeyPath, Mark, Marks
-from provisioner.inventory.files.yaml import MAX_DEPTH, NextEvent, mark_of
 from provisioner.inventory.model.base import Model
 from provisioner.inventory.model.facility import Facility, Maintenance
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
@@ -37,9 +19,6 @@ from provisioner.inventory.model.policy import Settings
 from provisioner.inventory.model.receivers import Receivers, Signers
 from provisioner.inventory.policy_rules.file import is_rego_name
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_STARTS = (MappingStartEvent, SequenceStartEvent)
-_ENDS = (MappingEndEvent, SequenceEndEvent)
 LOCK_NAME = "allocations.lock.yml"
 VAULT_MARK = b"$ANSIBLE_VAULT;"
 """Start of an encrypted file. Here, since `provisioner.base.vault` imports more libraries."""
@@ -73,23 +52,6 @@ _LAYOUT_HINT = (
     " receivers.yml, carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml,"
     " policy/<rules>.rego and policy/<rules>_test.rego, and encrypted ones under secrets/ and contacts/"
 )
-
-
-class PlacesIn:
-    """Positions of one file's values, read no further than needed."""
-
-    def __init__(self, data: bytes) -> None:
-        self._values: dict[KeyPath, Mark] = {}
-        self._keys: dict[KeyPath, Mark] = {}
-        self._unread = _places(data)
-
-    def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """Return the position of a value or key, or its closest parent."""
-        positions = self._keys if key else self._values
-        while path not in positions and (entry := next(self._unread, None)):
-            at, mark, is_key = entry
-            (self._keys if is_key else self._values).setdefault(at, mark)
-        return Marks(self._values, self._keys).nearest(path, key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,96 +125,6 @@ class _Fault(Enum):
     DEEP = auto()
     UNREADABLE = auto()
     LINK = auto()
-
-
-# --- places in a file ------------------------------------------------------------------------------
-
-
-def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
-    """Return the position of a value or key, or its closest parent."""
-    return mark_of(_nearest_event(data, path, key=key))
-
-
-def _nearest_event(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
-    """Return the event of a value or its closest parent, or `None`."""
-    nearest: Event | None = None
-    next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
-    with suppress(YAMLError):  # the file ends there; what was found is the nearest
-        for event in _events(next_event, path, key=key):
-            nearest = event
-    return nearest
-
-
-def _events(next_event: NextEvent, path: KeyPath, *, key: bool) -> Iterator[Event | None]:
-    """Yield the document's event, then that of each value along the path."""
-    next_event()
-    if type(next_event()) is not DocumentStartEvent:
-        return
-    event = next_event()
-    yield event
-    for position, part in enumerate(path, start=1):
-        if type(event) is not (MappingStartEvent if isinstance(part, str) else SequenceStartEvent):
-            return
-        pair = _entry(next_event, part) if isinstance(part, str) else _item(next_event, part)
-        if pair is None:
-            return
-        at_key, event = pair
-        yield at_key if key and position == len(path) else event
-
-
-def _places(data: bytes) -> Iterator[tuple[KeyPath, Mark, bool]]:
-    """Yield each value and key in order: path, position, whether a key."""
-    next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
-    with suppress(YAMLError):
-        next_event()
-        if type(next_event()) is DocumentStartEvent:
-            yield from _places_below(next_event(), (), next_event)
-
-
-def _places_below(event: Event | None, path: KeyPath, next_event: NextEvent) -> Iterator[tuple[KeyPath, Mark, bool]]:
-    """Yield values and keys below an event: path, position, whether a key."""
-    yield path, mark_of(event), False
-    if len(path) >= MAX_DEPTH:
-        _skip_node(event, next_event)
-    elif type(event) is SequenceStartEvent:
-        position = 0
-        while type(event := next_event()) is not SequenceEndEvent:
-            yield from _places_below(event, (*path, position), next_event)
-            position += 1
-    elif type(event) is MappingStartEvent:
-        while type(event := next_event()) is not MappingEndEvent:
-            _skip_node(event, next_event)
-            below = (*path, str(getattr(event, "value", "")))
-            yield below, mark_of(event), True
-            yield from _places_below(next_event(), below, next_event)
-
-
-def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None] | None:
-    """Return a key and its value, or `None` at the mapping's end."""
-    while type(event := next_event()) is not MappingEndEvent:
-        if type(event) is ScalarEvent and event.value == name:
-            return event, next_event()
-        _skip_node(event, next_event)
-        _skip_node(next_event(), next_event)
-    return None
-
-
-def _item(next_event: NextEvent, index: int) -> tuple[Event | None, Event | None] | None:
-    """Return an item twice, as it has no key, or `None`."""
-    position = 0
-    while type(event := next_event()) is not SequenceEndEvent:
-        if position == index:
-            return event, event
-        _skip_node(event, next_event)
-        position += 1
-    return None
-
-
-def _skip_node(event: Event | None, next_event: NextEvent) -> None:
-    open_levels = int(isinstance(event, _STARTS))
-    while open_levels:
-        event = next_event()
-        open_levels += isinstance(event, _STARTS) - isinstance(event, _ENDS)
 
 
 # --- files of a folder -----------------------------------------------------------------------------

@@ -1,40 +1,89 @@
-"""Positions of values in the inventory's files, for problems."""
+"""Positions of values in the inventory's files, for problems.
+
+They are found lazily, since most problems are near a file's start.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
+from yaml import CSafeLoader, YAMLError
+from yaml.events import (
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from provisioner.inventory.files.yaml import BYTE_ORDER_MARK, MAX_DEPTH, Mark, mark_of
+
 KeyPath = tuple[str | int, ...]
 """Path to a value inside a file: keys and list indexes."""
+_NextEvent = Callable[[], Event | None]
+"""libyaml's next event; `None` after the end of the stream."""
+_STARTS = (MappingStartEvent, SequenceStartEvent)
+_ENDS = (MappingEndEvent, SequenceEndEvent)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A 1-based position."""
+class PlacesIn:
+    """Positions of one file's values, read no further than needed."""
 
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """Positions of one file's values and keys."""
-
-    values: Mapping[KeyPath, Mark]
-    keys: Mapping[KeyPath, Mark]
+    def __init__(self, data: bytes) -> None:
+        self._values: dict[KeyPath, Mark] = {}
+        self._keys: dict[KeyPath, Mark] = {}
+        self._unread = _places(data)
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
         """Return the position of a value or key, or its closest parent."""
-        if key and path in self.keys:
-            return self.keys[path]
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.values:
-                return self.values[path[:length]]
-        return Mark(1, 1)
+        positions = self._keys if key else self._values
+        while path not in positions and (entry := next(self._unread, None)):
+            at, mark, is_key = entry
+            (self._keys if is_key else self._values).setdefault(at, mark)
+        if path in positions:
+            return positions[path]
+        above = (path[:length] for length in range(len(path), -1, -1))
+        return next((self._values[parent] for parent in above if parent in self._values), Mark(1, 1))
+
+
+def _places(data: bytes) -> Iterator[tuple[KeyPath, Mark, bool]]:
+    """Yield each value and key in order: path, position, whether a key."""
+    next_event = CSafeLoader(data.removeprefix(BYTE_ORDER_MARK)).get_event
+    with suppress(YAMLError):
+        next_event()
+        if type(next_event()) is DocumentStartEvent:
+            yield from _places_below(next_event(), (), next_event)
+
+
+def _places_below(event: Event | None, path: KeyPath, next_event: _NextEvent) -> Iterator[tuple[KeyPath, Mark, bool]]:
+    """Yield values and keys below an event: path, position, whether a key."""
+    yield path, mark_of(event), False
+    if len(path) >= MAX_DEPTH:
+        _skip_node(event, next_event)
+    elif type(event) is SequenceStartEvent:
+        position = 0
+        while type(event := next_event()) is not SequenceEndEvent:
+            yield from _places_below(event, (*path, position), next_event)
+            position += 1
+    elif type(event) is MappingStartEvent:
+        while type(event := next_event()) is not MappingEndEvent:
+            _skip_node(event, next_event)
+            below = (*path, str(getattr(event, "value", "")))
+            yield below, mark_of(event), True
+            yield from _places_below(next_event(), below, next_event)
+
+
+def _skip_node(event: Event | None, next_event: _NextEvent) -> None:
+    open_levels = int(isinstance(event, _STARTS))
+    while open_levels:
+        event = next_event()
+        open_levels += isinstance(event, _STARTS) - isinstance(event, _ENDS)
 
 
 class Position(NamedTuple):
@@ -46,13 +95,6 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
-
-
-class Nearest(Protocol):
-    """Positions in one file: `Marks`, or a class that searches on demand."""
-
-    def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """Return the position of a value or key, or its closest parent."""
 
 
 class Located(Protocol):
@@ -72,12 +114,10 @@ class SourceFile:
 
     display_path: str
     data: bytes = field(repr=False)
-    mark: Callable[[bytes], Nearest] = field(repr=False, compare=False)
 
     @cached_property
-    def marks(self) -> Nearest:
-        """All positions in this file."""
-        return self.mark(self.data)
+    def _places(self) -> PlacesIn:
+        return PlacesIn(self.data)
 
     @cached_property
     def _lines(self) -> list[str]:
@@ -85,12 +125,12 @@ class SourceFile:
 
     def word_at(self, path: KeyPath) -> str:
         """Return a number, truth value or null as written in this file."""
-        mark = self.marks.nearest(path)
+        mark = self._places.nearest(path)
         return re.split(r"[\s,\[\]{}]", self._lines[mark.line - 1][mark.column - 1 :], maxsplit=1)[0]
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Return the position of a value, by parsing the file again."""
-        mark = self.marks.nearest(path, key=key)
+        mark = self._places.nearest(path, key=key)
         return Position(self.display_path, mark.line, mark.column)
 
 

@@ -4,38 +4,24 @@ The rules are those of YAML 1.2's core schema, with known traps removed: anchors
 keys and second documents are faults with a position. A number with a leading zero (`08`), a sexagesimal (`1:30`) and
 `no`, `yes`, `on`, `off` remain texts. No input ends in a traceback, and the time is proportional to the length.
 
-The fastest of three readers that can read a file is used. `read_lines` understands files in which each line has its
-meaning by itself: block mappings and sequences, collections in brackets on one line, plain scalars, quoted ones without
-escapes, comments. Most files of an inventory are like that. `read_quickly` uses libyaml's events, without explaining
-faults. The events take four fifths of its time. Both give up on anything unusual, and the slow reader finds the faults.
-A law in the tests compares the results of all three.
+`read_lines` understands files in which each line has its meaning by itself: block mappings and sequences, collections
+in brackets on one line, plain scalars, quoted ones without escapes, comments. Most files of an inventory are like that.
+It gives up on anything unusual; then `read_carefully` reads libyaml's events and explains faults. A law in the tests
+compares the results of both.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import yaml
-from yaml import CSafeLoader, YAMLError
-from yaml.events import (
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
 
 from provisioner.base.errors import Problem
 from provisioner.base.private_text import is_private
 from provisioner.base.text import msg
-from provisioner.inventory.files.positions import Mark
 
 Scalar = str | int | float | bool | None
 
@@ -74,10 +60,6 @@ _LONGEST_KEY: Final = 127
 _MOST_DIRECTIVES: Final = 64
 """libyaml compares each one with all the others."""
 
-NextEvent = Callable[[], Event | None]
-"""libyaml's next event; `None` after the end of the stream."""
-GAVE_UP: Final = object()
-"""Result of `read_quickly` for a file that the slow reader must read. `None` is a value."""
 MAX_BYTES = 4 * 1024 * 1024
 """Default maximum size."""
 MAX_DEPTH = 32
@@ -86,7 +68,7 @@ _LARGE: Final = 64 * 1024
 _BYTES_A_VALUE: Final = 4
 """Each value may have an error, which takes time to explain. A short camera has 77 bytes for a weight of 17."""
 _TOO_MANY: Final = "the file has more values than any inventory needs"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 """Line ends of YAML that editors do not show. A key behind one, after a comment, is hidden from reviewers."""
 MAX_FAULTS = 100
@@ -99,12 +81,15 @@ _TEMPLATE_HINT = (
 )
 
 
+class Mark(NamedTuple):
+    """A 1-based position."""
+
+    line: int
+    column: int
+
+
 class _NotPlain(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
     """`read_lines` cannot read this text."""
-
-
-class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
-    """`read_quickly` cannot read this text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,75 +323,6 @@ def _index_after(text: str, at: int, closing: str) -> tuple[int, bool]:
     return match.end(1), match[1] == closing
 
 
-# --- event by event --------------------------------------------------------------------------------
-
-
-def read_quickly(data: bytes, max_depth: int) -> object:
-    """Return the value of a file with one mapping, or GAVE_UP.
-
-    `data` has no byte order mark.
-    """
-    plain = read_lines(data.decode())
-    if plain is not NOT_PLAIN:
-        return plain
-    try:
-        next_event = CSafeLoader(data).get_event
-        next_event()
-        start = next_event()
-        if type(start) is not DocumentStartEvent or start.version or start.tags:
-            return GAVE_UP
-        value = _parsed_document(next_event, max_depth)
-        next_event()
-        return value if type(next_event()) is StreamEndEvent else GAVE_UP
-    except (_GiveUp, YAMLError):
-        return GAVE_UP
-
-
-def _parsed_document(next_event: NextEvent, max_depth: int) -> object:
-    first = next_event()
-    if type(first) is not MappingStartEvent or first.anchor is not None or first.tag is not None:
-        raise _GiveUp
-    return _event_mapping(next_event, max_depth - 1)
-
-
-def _event_mapping(next_event: NextEvent, levels: int) -> dict[str, object]:
-    entries: dict[str, object] = {}
-    while True:
-        event = next_event()
-        if type(event) is not ScalarEvent:
-            if type(event) is MappingEndEvent:
-                return entries
-            raise _GiveUp
-        key = event.value
-        if key in entries or key == "<<" or event.anchor is not None or event.tag is not None:
-            raise _GiveUp
-        event = next_event()
-        if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
-            entries[key] = event.value if event.style else resolve(event.value)
-        else:
-            entries[key] = _event_collection(event, next_event, levels)
-
-
-def _event_collection(event: Event | None, next_event: NextEvent, levels: int) -> object:
-    if type(event) is not MappingStartEvent and type(event) is not SequenceStartEvent:
-        raise _GiveUp  # an alias, or a scalar with an anchor or a tag
-    if event.anchor is not None or event.tag is not None or not levels:
-        raise _GiveUp
-    return (_event_mapping if type(event) is MappingStartEvent else _event_sequence)(next_event, levels - 1)
-
-
-def _event_sequence(next_event: NextEvent, levels: int) -> list[object]:
-    items: list[object] = []
-    while True:
-        event = next_event()
-        if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
-            items.append(event.value if event.style else resolve(event.value))
-        elif type(event) is SequenceEndEvent:
-            return items
-        else:
-            items.append(_event_collection(event, next_event, levels))
-
-
 # --- with faults -----------------------------------------------------------------------------------
 
 
@@ -416,8 +332,8 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
         text = _checked_utf8(data, max_bytes)
     except _Stop as stop:
         return Document(None, (stop.fault,))
-    quick = read_quickly(text, MAX_DEPTH)
-    document = Document(quick) if quick is not GAVE_UP else read_carefully(text)
+    plain = read_lines(text.decode())
+    document = Document(plain) if plain is not NOT_PLAIN else read_carefully(text)
     if len(data) > _LARGE and not document.faults and _size_of(document.value) > len(data) // _BYTES_A_VALUE:
         return Document(None, (Problem("", 1, 1, "yaml-too-large", _TOO_MANY, "split it"),))
     return document
@@ -468,7 +384,7 @@ def _checked_utf8(data: bytes, max_bytes: int) -> bytes:
     if text.count("\n%") > _MOST_DIRECTIVES:
         line, column = _line_column(text[: text.index("\n%") + 1].encode())
         raise _Stop(Problem("", line, column, *_DIRECTIVE))
-    return text.encode() if data.startswith(_BYTE_ORDER_MARK) else data
+    return text.encode() if data.startswith(BYTE_ORDER_MARK) else data
 
 
 def _line_column(before: bytes) -> tuple[int, int]:
@@ -543,15 +459,16 @@ class _Reader:
             self._add_fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
 
     def _read_node(self, event: yaml.Event | None, depth: int) -> object:
+        if isinstance(event, yaml.ScalarEvent):
+            self._check_properties(event)
+            return event.value if event.style else resolve(event.value)
         if isinstance(event, yaml.AliasEvent):
             self._add_fault(
                 event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *"
             )
             return None
-        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+        if isinstance(event, yaml.CollectionStartEvent):
             self._check_properties(event)
-        if isinstance(event, yaml.ScalarEvent):
-            return event.value if event.style else resolve(event.value)
         if depth >= MAX_DEPTH:
             message = msg("more than {max_depth} levels of nesting", MAX_DEPTH)
             raise _Stop(_at(event, "yaml-depth", message, "a facility file needs seven levels"))
@@ -567,14 +484,15 @@ class _Reader:
 
     def _read_mapping(self, depth: int) -> dict[str, object]:
         entries: dict[str, object] = {}
-        first: dict[str, int] = {}
+        first: dict[str, yaml.Event | None] = {}
         while not isinstance(event := self._next_event(), yaml.MappingEndEvent):
             key = self._read_key(event, depth)
             if key in entries:
                 named = "a key" if is_private(key) else msg("the key {key}", repr(key))
-                message = msg("{named} stands twice; the first one is in line {first}", named, first[key])
+                line = mark_of(first[key]).line
+                message = msg("{named} stands twice; the first one is in line {first}", named, line)
                 self._add_fault(event, "key-duplicate", message, "remove one of the two")
-            first.setdefault(key, mark_of(event).line)
+            first.setdefault(key, event)
             entries[key] = self._read_node(self._next_event(), depth)
         return entries
 

@@ -22,7 +22,7 @@ from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
-from provisioner.inventory.files.layout import VAULT_MARK, File, PlacesIn, layout_of, leads_out
+from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.loader.cache import Cache, CachedSites, part_of
 from provisioner.inventory.loader.parallel import sites_of
@@ -304,7 +304,7 @@ class _FilesPass:
         digest = hashlib.sha256(data).hexdigest()
         text = self.cached_sites.other(file.relative, digest)
         if text is not None:
-            self.sources[file.owner] = SourceFile(file.display_path, data, PlacesIn)
+            self.sources[file.owner] = SourceFile(file.display_path, data)
             if file.model is Allocations:
                 self.lock = text
             else:

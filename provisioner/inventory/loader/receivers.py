@@ -17,7 +17,7 @@ from provisioner.base.files import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.vault import Opener, VaultPasswords, is_encrypted, vault_id_of
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
-from provisioner.inventory.files.layout import RECEIVERS_SECRETS, File, PlacesIn
+from provisioner.inventory.files.layout import RECEIVERS_SECRETS, File
 from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
@@ -64,7 +64,7 @@ def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
     if opened is None:
         vault_id = vault_id_of(data)
         return ReceiversVault(shut=f"{RECEIVERS_SECRETS} stayed shut: it is encrypted for the vault id {vault_id}")
-    return _receivers_in(file, SourceFile(file.display_path, opened, PlacesIn))
+    return _receivers_in(file, SourceFile(file.display_path, opened))
 
 
 def _receivers_in(file: File, source: SourceFile) -> ReceiversVault:

@@ -36,7 +36,7 @@ from provisioner.base.vault import (
 from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.edit import render_mapping
-from provisioner.inventory.files.layout import File, PlacesIn, secret_files_of
+from provisioner.inventory.files.layout import File, secret_files_of
 from provisioner.inventory.files.positions import KeyPath, Located, Places, Position, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.cache import Cache
@@ -425,7 +425,7 @@ class _SecretsPass:
         if (carrier := carrier_of_vault_id(vault_id_of(data))) is not None:
             self.labels[file.owner] = carrier
         if isinstance(opened, bytes):
-            self._take_content(file, SourceFile(file.display_path, opened, PlacesIn))
+            self._take_content(file, SourceFile(file.display_path, opened))
         else:
             self._take_stand_ins(file, opened)
 
@@ -570,7 +570,7 @@ def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | Non
 
 def checked_facts(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
     """Return an opened file's facts, or `None` (as `facts_of`, or invalid)."""
-    model, _ = understood(file, SourceFile(file.display_path, plain, PlacesIn), explained=False)
+    model, _ = understood(file, SourceFile(file.display_path, plain), explained=False)
     return facts_of(model, rtsp_paths) if model is not None else None
 
 
@@ -589,7 +589,7 @@ class _Closed:
     @cached_property
     def _opened(self) -> SourceFile:
         plain = self.opener.opened(encrypted_bytes(self.file), name=self.file.display_path)
-        return SourceFile(self.file.display_path, plain or b"", PlacesIn)
+        return SourceFile(self.file.display_path, plain or b"")
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Return the position of a value."""

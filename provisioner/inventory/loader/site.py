@@ -19,7 +19,7 @@ from provisioner.base.files import open_regular
 from provisioner.base.text import canonical_json, msg
 from provisioner.inventory import rules
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
-from provisioner.inventory.files.layout import LOCK_NAME, File, PlacesIn, locate
+from provisioner.inventory.files.layout import LOCK_NAME, File
 from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.model.base import Model
@@ -81,8 +81,7 @@ class OnDisk:
             data = b""
         if hashlib.sha256(data).hexdigest() != self.digest:
             return Position(self.display_path, 0, 0)
-        mark = locate(data, path, key=key)
-        return Position(self.display_path, mark.line, mark.column)
+        return SourceFile(self.display_path, data).at(path, key=key)
 
 
 class Site(NamedTuple):
@@ -149,7 +148,7 @@ def read(file: File, data: bytes) -> FileContent:
     """
     if file.model is None:
         raise ValueError(msg("{relative} is encrypted", file.relative))
-    source = SourceFile(file.display_path, data, PlacesIn)
+    source = SourceFile(file.display_path, data)
     document = parse(data, max_bytes=max_bytes(file))
     text = "" if document.faults else as_json(document.value)
     problems: tuple[Problem, ...] = ()

@@ -20,7 +20,7 @@ from provisioner.base.vietnamese import clean
 from provisioner.inventory import rules
 from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.files.edit import EditError, edited, removed, renamed
-from provisioner.inventory.files.layout import File, PlacesIn, object_files_of
+from provisioner.inventory.files.layout import File, object_files_of
 from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
 from provisioner.inventory.files.yaml import MAX_BYTES, parse
 from provisioner.inventory.loader.cache import cache_of
@@ -411,7 +411,7 @@ def _problems_after(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today
             is_understood = False
             continue
         outlines[edit.facility] = site.outline
-        sources[owner] = SourceFile(file.display_path, edit.after, PlacesIn)
+        sources[owner] = SourceFile(file.display_path, edit.after)
         broken.discard(owner)
     if loaded.frame is None or not is_understood:
         return problems

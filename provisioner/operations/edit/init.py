@@ -31,8 +31,7 @@ from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, host_key_of, show_key_call
 from provisioner.hosts.runner import HostRunner
 from provisioner.inventory.files.edit import scalar
-from provisioner.inventory.files.layout import PlacesIn
-from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.files.positions import KeyPath, PlacesIn
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.model.hosts import Ssh
 from provisioner.operations.edit.validate import allocate

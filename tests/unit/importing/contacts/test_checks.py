@@ -11,7 +11,6 @@ import pytest
 from provisioner.base.errors import Severity
 from provisioner.importing.contacts.checks import ContactsView, check_contacts
 from provisioner.importing.contacts.store import Contact, ContactsFile, render_contacts
-from provisioner.inventory.files.layout import PlacesIn
 from provisioner.inventory.files.positions import Places, SourceFile
 from tests import inventories
 
@@ -29,7 +28,7 @@ def view(*listed: Contact, facilities: list[dict[str, Any]] | None = None, **cha
         "files": {"bac-giang": ContactsFile(version=1, province="bac-giang", contacts=listed)},
         "facilities": known,
         "provinces": frozenset({"bac-giang"}),
-        "places": Places({"contacts/bac-giang": SourceFile("contacts/bac-giang.yml", text, PlacesIn)}),
+        "places": Places({"contacts/bac-giang": SourceFile("contacts/bac-giang.yml", text)}),
         "broken": frozenset(),
         "today": TODAY,
         "folder": FOLDER,
