@@ -94,7 +94,7 @@ RESTATED_PARTS = {
         *("other_firewalls", "ending_certificate"),
     ),
     "inventory/geography.py": ("unit_today",),
-    "inventory/loader/load.py": ("valid_inventory", "_FilesPass", "_refuse_without_settings"),
+    "inventory/loader/load.py": ("invalid", "_FilesPass", "_refuse_without_settings"),
     "inventory/policy_rules/references.py": ("_SCHEMA", "_WHY_NOT", "_Scope", "_why_not", "_A_KIND"),
     "operations/apply/silences.py": (
         *("changing", "not_silenced", "none_silenced", "not_renewed", "not_ended", "outlasting"),

@@ -33,19 +33,8 @@ _OF_POLICY = ("limit ", "freeze ", "signing: ", "approval: ", "protected ", "Reg
 _SHARED = ("program", *_OF_POLICY)
 """Changes of the whole inventory, counted once for all hosts."""
 _DANGER = (
-    OWNER,
-    HOST,
-    "address",
-    "host key",
-    "SSH user",
-    "SSH port",
-    "jump host",
-    "key of ",
-    "program",
-    "signing: ",
-    "approval: ",
-    "Rego rules ",
-    FIRST,
+    *(OWNER, HOST, "address", "host key", "SSH user", "SSH port", "jump host", "key of "),
+    *("program", "signing: ", "approval: ", "Rego rules ", FIRST),
 )
 
 _FORMER = "former/"

@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provisioner.base.errors import InventoryError, Problem
+from provisioner.base.errors import Problem
 from provisioner.base.frozen import FrozenFacility
-from provisioner.base.text import counted, msg
 from provisioner.inventory import rules
-from provisioner.inventory.loader.load import Loaded, refuse_invalid, valid_inventory
+from provisioner.inventory.loader.load import Loaded, invalid, refuse_invalid, valid_inventory
 from provisioner.inventory.loader.load import check as check_inventory
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.renamed_ids import old_facilities
@@ -84,7 +83,7 @@ def frozen_facilities(loaded: Loaded, root: Path, *, tolerate: Collection[str] =
             break
     if of_files or across:
         valid_inventory(loaded, root, tolerate=tolerate)
-        raise _invalid(root, (*of_files, *across))
+        raise invalid(root, (*of_files, *across))
     return {name: _frozen_facility(name, listed, loaded, base_inventory) for name, listed in sorted(errors.items())}
 
 
@@ -108,15 +107,6 @@ def _without(loaded: Loaded, base_inventory: BaseInventory, errors: Errors) -> r
     outlines = {name: outline for name, outline in loaded.outlines.items() if name not in errors}
     broken = loaded.broken | {f"facility/{name}" for name in errors}
     return rules.View(base_inventory, outlines, loaded.places, loaded.today, broken)
-
-
-def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
-    count = counted(len(problems), "problem")
-    return InventoryError(
-        msg("the inventory {root} is invalid: {count}", root, count),
-        problems=problems,
-        hint="correct the places listed",
-    )
 
 
 def _frozen_facility(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic_core import from_json
 
@@ -39,12 +39,11 @@ from provisioner.inventory.loader.site import (
 )
 from provisioner.inventory.model.base import Model
 from provisioner.inventory.model.connection import Survey
-from provisioner.inventory.model.facility import Facility, Maintenance
+from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
-from provisioner.inventory.model.orders import Designations, Instructions, Intents
 from provisioner.inventory.model.policy import Settings
-from provisioner.inventory.model.receivers import Receivers, Signers
+from provisioner.inventory.model.receivers import Signers
 from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.policy_rules.file import MOST_BYTES, MOST_FILES, RegoFile
 from provisioner.inventory.rules.view import without_consequences
@@ -54,6 +53,14 @@ _CARRIERS_ID = "secrets-"
 
 M = TypeVar("M", bound=Model)
 _SETTINGS: Final = "inventory.yml"
+_LISTS: Final = {
+    "instructions": "instructions",
+    "designations": "designations",
+    "maintenance": "windows",
+    "intents": "intents",
+    "receivers": "receivers",
+}
+"""The inventory's fields from files with one list, and the list's key in the file."""
 
 
 @dataclass(frozen=True)
@@ -189,13 +196,15 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     """Return the loaded inventory; `InventoryError` has every problem of an invalid one."""
     errors = [p for p in check(loaded) if p.stops and p.code not in tolerate]
     if errors or loaded.inventory is None:
-        count = counted(len(errors), "problem")
-        raise InventoryError(
-            msg("the inventory {root} is invalid: {count}", root, count),
-            problems=tuple(errors),
-            hint="correct the places listed",
-        )
+        raise invalid(root, errors)
     return loaded.inventory
+
+
+def invalid(root: Path, problems: Iterable[Problem]) -> InventoryError:
+    """Return the error of an inventory with these problems."""
+    listed = tuple(problems)
+    message = msg("the inventory {root} is invalid: {count}", root, counted(len(listed), "problem"))
+    return InventoryError(message, problems=listed, hint="correct the places listed")
 
 
 def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> None:
@@ -461,21 +470,16 @@ class _FilesPass:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
         if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
             return None
-        instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
-        signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
-        receivers, intents = self.parsed.get("receivers"), self.parsed.get("intents")
+        signers = self.parsed.get("signers")
+        lists: dict[str, Any] = {owner: getattr(self.parsed.get(owner), key, ()) for owner, key in _LISTS.items()}
         base_inventory = BaseInventory.model_construct(
             settings=settings,
-            instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
-            designations=designations.designations if isinstance(designations, Designations) else (),
             carriers=self._by_id(Carrier),
             centres=self._by_id(Centre),
             allocations=lock,
             signing_keys=signers if isinstance(signers, Signers) else None,
-            maintenance=maintenance.windows if isinstance(maintenance, Maintenance) else (),
-            intents=intents.intents if isinstance(intents, Intents) else (),
-            receivers=receivers.receivers if isinstance(receivers, Receivers) else (),
             rego=tuple(sorted(self.rego)),
+            **lists,
         )
         if (text := self.lock) is not None:
             base_inventory.read_later(lambda: validated_text(Allocations, text))

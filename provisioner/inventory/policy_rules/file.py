@@ -39,23 +39,8 @@ PACKAGE: Final = "provisioner"
 _PLACED: Final = re.compile(r"(deny|warn|plan)_at_[0-9]+")
 KEYWORDS: Final = frozenset(
     [
-        "as",
-        "contains",
-        "data",
-        "default",
-        "else",
-        "every",
-        "false",
-        "if",
-        "import",
-        "in",
-        "input",
-        "not",
-        "null",
-        "package",
-        "some",
-        "true",
-        "with",
+        *("as", "contains", "data", "default", "else", "every", "false", "if", "import", "in", "input", "not"),
+        *("null", "package", "some", "true", "with"),
     ]
 )
 _FORM: Final = "the form that rules have: provisioner policy --help"

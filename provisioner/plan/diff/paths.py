@@ -32,42 +32,14 @@ READ = "1.20.1"
 # A path's only settings that change under its readers' feet without a reconnect.
 _HOT_PATH_SETTINGS = frozenset(
     {
-        "forward",
-        "record",
-        "recordPath",
-        "recordFormat",
-        "recordPartDuration",
-        "recordMaxPartSize",
-        "recordSegmentDuration",
-        "recordDeleteAfter",
+        *("forward", "record", "recordPath", "recordFormat", "recordDeleteAfter"),
+        *("recordPartDuration", "recordMaxPartSize", "recordSegmentDuration"),
     }
 )
+_OF_HTTP = ("", "Address", "AllowOrigins", "Encryption", "ServerCert", "ServerKey", "TrustedProxies")
 # Settings whose change restarts no server, or one without viewers.
 _HOT_SETTINGS = frozenset(
-    {
-        "api",
-        "apiAddress",
-        "apiAllowOrigins",
-        "apiEncryption",
-        "apiServerCert",
-        "apiServerKey",
-        "apiTrustedProxies",
-        "authInternalUsers",
-        "playback",
-        "playbackAddress",
-        "playbackAllowOrigins",
-        "playbackEncryption",
-        "playbackServerCert",
-        "playbackServerKey",
-        "playbackTrustedProxies",
-        "pprof",
-        "pprofAddress",
-        "pprofAllowOrigins",
-        "pprofEncryption",
-        "pprofServerCert",
-        "pprofServerKey",
-        "pprofTrustedProxies",
-    }
+    ["authInternalUsers", *(f"{server}{part}" for server in ("api", "playback", "pprof") for part in _OF_HTTP)]
 )
 # Servers of other protocols: each restarts alone, and cuts readers of that protocol only.
 _OTHER_SERVERS = ("hls", "moq", "rtmp", "srt", "webrtc")
