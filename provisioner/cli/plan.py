@@ -48,7 +48,7 @@ from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedCha
 from provisioner.plan.saved.file import PlanMaker
 from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.report import plan_markdown as markdown
-from provisioner.report.facilities import PackageRow, older_lines, package_rows
+from provisioner.report.facilities import PackageRow, older_lines, package_row
 
 _LONGEST = 200
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -440,7 +440,9 @@ def _show_planned(
     packages: Sequence[PackageStatus] | None = None,
 ) -> None:
     if invocation.json:
-        of_sites: Document = {} if packages is None else {"packages": [row.plain for row in package_rows(packages)]}
+        of_sites: Document = (
+            {} if packages is None else {"packages": [package_row(package).plain for package in packages]}
+        )
         print_document(plan_in_parts(planned.plan, everything=everything, model=model) | of_sites)
         return
     _show_plan(invocation, planned.plan, details=details, everything=everything)

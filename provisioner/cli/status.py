@@ -26,7 +26,7 @@ from provisioner.record.availability.measured import GroupedBy, missed
 from provisioner.record.lifecycle.reasons import Grounds, reasons
 from provisioner.record.lifecycle.status import FacilityStatus, drains_in_progress
 from provisioner.report.availability import AvailabilityDocument, availability_lines, availability_row
-from provisioner.report.facilities import change_lines, package_lines, package_rows
+from provisioner.report.facilities import change_lines, package_lines, package_row
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _show_status(invocation: Invocation, facilities: tuple[str, ...], limits: tu
             explained,
             files=overview,
             drains=drains,
-            packages=package_rows(packages),
+            packages=[*map(package_row, packages)],
             key_changes={name: bool(key) for name, key in changing.items()},
             unreadable=overview.unreadable,
             unsealed_relays=overview.unsealed,

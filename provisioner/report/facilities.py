@@ -23,7 +23,7 @@ from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin
 from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
 from provisioner.record.lifecycle.state import STEPS, FacilityState, Since
 from provisioner.record.lifecycle.status import FacilityStatus, OpeningRisk
-from provisioner.report.tables import some_of
+from provisioner.report.tables import some_of, text_table
 
 _KINDS: Final = {
     KeyKind.GATEWAY: marked("gateway's key"),
@@ -77,11 +77,8 @@ class WholeFacilities:
 def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a table of keys, and the due ones below, worst first."""
     today = now.astimezone(VIETNAM).date()
-    rows = [(say("owner"), say("key"), say("origin"), say("age"), say("next due"))]
-    rows += [_key_age_row(age, now, today, say) for age in ages]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    names = (say("owner"), say("key"), say("origin"), say("age"), say("next due"))
+    yield from text_table(names, [_key_age_row(age, now, today, say) for age in ages], numbers=False)
     yield from _key_age_ending(ages, today, say)
 
 
@@ -327,35 +324,35 @@ def since_text(since: Since) -> str | None:
     return str(since) if since else None
 
 
+_PACKAGE_LINES: Final = {
+    PackageState.HANDED_OUT: marked(
+        "{sites}: a package was handed out that is not known to be installed: {names}; once it is: {command}"
+    ),
+    PackageState.EXPIRED: marked(
+        "{sites}: the package that was handed out expired, and is not known to be installed: {names}; the next one"
+        " is: {command}"
+    ),
+    PackageState.NOT_RECORDED: marked(
+        "{sites}: which package is installed there is not recorded: {names}; the next one is: {command}"
+    ),
+}
+
+
 def package_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield lines about packages: outdated, uninstalled, expired, unrecorded."""
     listed = list(packages)
     yield from older_lines(listed, say)
-    waiting = [package.facility for package in listed if package.state is PackageState.HANDED_OUT]
-    if waiting:
-        yield say(
-            "{sites}: a package was handed out that is not known to be installed: {names}; once it is: {command}",
-            sites=say.counted(len(waiting), "site"),
-            names=some_of(waiting, say),
-            command=f"provisioner gateway installed {' '.join(waiting[:_MOST_SITES])}",
-        )
-    expired = [package.facility for package in listed if package.state is PackageState.EXPIRED]
-    if expired:
-        yield say(
-            "{sites}: the package that was handed out expired, and is not known to be installed: {names}; the next one"
-            " is: {command}",
-            sites=say.counted(len(expired), "site"),
-            names=some_of(expired, say),
-            command=f"provisioner site-package {' '.join(expired[:_MOST_SITES])} --out DIR",
-        )
-    unknown = [package.facility for package in listed if package.state is PackageState.NOT_RECORDED]
-    if unknown:
-        yield say(
-            "{sites}: which package is installed there is not recorded: {names}; the next one is: {command}",
-            sites=say.counted(len(unknown), "site"),
-            names=some_of(unknown, say),
-            command=f"provisioner site-package {' '.join(unknown[:_MOST_SITES])} --out DIR",
-        )
+    for state, line in _PACKAGE_LINES.items():
+        names = [package.facility for package in listed if package.state is state]
+        first = " ".join(names[:_MOST_SITES])
+        installed = state is PackageState.HANDED_OUT
+        command = f"gateway installed {first}" if installed else f"site-package {first} --out DIR"
+        if names:
+            yield say(line, **_of_sites(names, f"provisioner {command}", say))
+
+
+def _of_sites(names: Sequence[str], command: str, say: Translator) -> dict[str, str]:
+    return {"sites": say.counted(len(names), "site"), "names": some_of(names, say), "command": command}
 
 
 def older_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
@@ -365,11 +362,7 @@ def older_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) ->
         if package.state is PackageState.OLDER:
             older[package.former].append(package.facility)
     for former, names in sorted(older.items()):
-        values = {
-            "sites": say.counted(len(names), "site"),
-            "names": some_of(names, say),
-            "command": f"provisioner site-package {' '.join(names[:_MOST_SITES])} --out DIR",
-        }
+        values = _of_sites(names, f"provisioner site-package {' '.join(names[:_MOST_SITES])} --out DIR", say)
         if former:
             yield say(
                 "{sites} may carry a package that names {relays} as it is not any more: {names}; next: {command}",
@@ -411,12 +404,8 @@ class PackageRow(Row):
     """The next command."""
 
 
-def package_rows(packages: Iterable[PackageStatus]) -> list[PackageRow]:
-    """Make a row of each site's package."""
-    return [_package(package) for package in packages]
-
-
-def _package(package: PackageStatus) -> PackageRow:
+def package_row(package: PackageStatus) -> PackageRow:
+    """Make the row of a site's package."""
     handed = package.handed and HandedOutRow.made_of(
         package.handed, relays=[named.relay for named in package.handed.relays]
     )

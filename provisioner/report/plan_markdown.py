@@ -351,36 +351,38 @@ def _frozen_lines(plan: Plan, say: Translator) -> Iterator[str]:
     if frozen:
         facilities = say.counted(len(frozen), "facility")
         yield "- " + say("**HELD: {facilities} with errors**: hosts keep their state", facilities=facilities)
-    for entry in frozen[:_REFUSALS]:
-        place = f" ({code(entry.facility.place)})" if entry.facility.place else ""
-        yield f"  - {code(entry.facility.id)}: {code(say.restated(entry.facility.reason), _REASON)}{place}"
-    if len(frozen) > _REFUSALS:
-        more = say.counted(len(frozen) - _REFUSALS, "facility")
-        yield "  - " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
-    if frozen:
+    places = (f" ({code(entry.facility.place)})" if entry.facility.place else "" for entry in frozen)
+    lines = [
+        f"  - {code(entry.facility.id)}: {code(say.restated(entry.facility.reason), _REASON)}{place}"
+        for entry, place in zip(frozen, places, strict=True)
+    ]
+    more = say.counted(len(frozen) - _REFUSALS, "facility")
+    yield from _limited(
+        lines, "  - " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
+    )
+
+
+def _limited(lines: Sequence[str], more: str) -> Iterator[str]:
+    """Yield the first lines, `more` if there are others, and an empty line."""
+    yield from lines[:_REFUSALS]
+    if len(lines) > _REFUSALS:
+        yield more
+    if lines:
         yield ""
 
 
 def _refusal_lines(plan: Plan, say: Translator) -> Iterator[str]:
-    for refusal in plan.refused[:_REFUSALS]:
-        message, hint = say.restated(refusal.message), say.restated(refusal.hint)
-        yield f"- **{refusal.policy}**: {code(message, _REASON)}; {code(hint, _REASON)}"
-    if len(plan.refused) > _REFUSALS:
-        more = say.counted(len(plan.refused) - _REFUSALS, "reason")
-        yield "- " + say("… and {number} more", number=more)
-    if plan.refused:
-        yield ""
+    texts = [(code(say.restated(one.message), _REASON), code(say.restated(one.hint), _REASON)) for one in plan.refused]
+    lines = [f"- **{one.policy}**: {'; '.join(text)}" for one, text in zip(plan.refused, texts, strict=True)]
+    more = say.counted(len(lines) - _REFUSALS, "reason")
+    yield from _limited(lines, "- " + say("… and {number} more", number=more))
 
 
 def _approval_lines(plan: Plan, say: Translator) -> Iterator[str]:
-    lines = need_lines(plan.approvals)
+    lines = [f"  - {code(say.restated(line), _REASON)}" for line in need_lines(plan.approvals)]
     if lines:
         yield "- " + say("**To be approved** before it is applied, by:")
-    yield from (f"  - {code(say.restated(line), _REASON)}" for line in lines[:_REFUSALS])
-    if len(lines) > _REFUSALS:
-        yield "  - " + say("… and {number} more", number=len(lines) - _REFUSALS)
-    if lines:
-        yield ""
+    yield from _limited(lines, "  - " + say("… and {number} more", number=len(lines) - _REFUSALS))
 
 
 def _totals_table(noun: str, rows: Sequence[tuple[str, TotalsRow]], say: Translator, *, viewers: bool) -> Iterator[str]:
@@ -408,17 +410,13 @@ def _cells(name: str, row: TotalsRow, say: Translator, *, viewers: bool) -> str:
 
 
 def _site_package_lines(plan: Plan, say: Translator) -> Iterator[str]:
-    causes = packages_by_cause(plan.site_packages)
-    for (relay, reason), names in list(causes.items())[:_REFUSALS]:
-        head = say(
-            "**{sites} of {relay}: a new site package**", sites=say.counted(len(names), "site"), relay=code(relay, 70)
-        )
-        yield f"- {head}: {code(say.restated(reason), _REASON)}: {_hosts(names, say)}"
-    if len(causes) > _REFUSALS:
-        more = say.counted(len(causes) - _REFUSALS, "cause")
-        yield "- " + say("… and {causes} more of new site packages", causes=more)
-    if causes:
-        yield ""
+    lines = []
+    for (relay, reason), names in packages_by_cause(plan.site_packages).items():
+        sites, where = say.counted(len(names), "site"), code(relay, 70)
+        head = say("**{sites} of {relay}: a new site package**", sites=sites, relay=where)
+        lines.append(f"- {head}: {code(say.restated(reason), _REASON)}: {_hosts(names, say)}")
+    more = say.counted(len(lines) - _REFUSALS, "cause")
+    yield from _limited(lines, "- " + say("… and {causes} more of new site packages", causes=more))
 
 
 def _quarantine_lines(plan: Plan, say: Translator) -> Iterator[str]:
@@ -426,14 +424,12 @@ def _quarantine_lines(plan: Plan, say: Translator) -> Iterator[str]:
     if paths:
         line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))
         yield f"- **{line}**"
-    for entry in paths[:_REFUSALS]:
-        where = say("{what} on {host}", what=code(entry.path), host=code(entry.host))
-        yield f"  - {where}: {code(say.restated(entry.why), _REASON)}"
-    if len(paths) > _REFUSALS:
-        more = say.counted(len(paths) - _REFUSALS, "path")
-        yield "  - " + say("… and {paths} more: `provisioner quarantine list` lists them", paths=more)
-    if paths:
-        yield ""
+    places = (say("{what} on {host}", what=code(entry.path), host=code(entry.host)) for entry in paths)
+    lines = [
+        f"  - {place}: {code(say.restated(entry.why), _REASON)}" for entry, place in zip(paths, places, strict=True)
+    ]
+    more = say.counted(len(paths) - _REFUSALS, "path")
+    yield from _limited(lines, "  - " + say("… and {paths} more: `provisioner quarantine list` lists them", paths=more))
 
 
 def _left_out_lines(plan: Plan, say: Translator) -> Iterator[str]:

@@ -6,6 +6,7 @@ the content's digest covers them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import label
 from provisioner.report.documents.official import address_text
-from provisioner.report.tables import page_template
+from provisioner.report.tables import page_template, text_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,9 @@ def _party_text(party: Party, say: Translator) -> str:
 
 
 def _recorders(facility: Facility, say: Translator) -> SheetTable:
-    rows = [(recorder.id, _device(recorder), str(_channels(facility, recorder))) for recorder in facility.recorders]
+    used = Counter(camera.recorder for camera in facility.cameras)
+    rows = [(recorder.id, _device(recorder), str(used[recorder.id])) for recorder in facility.recorders]
     return SheetTable(say("Recorders"), (say("Recorder"), say("Device"), say("Channels in use")), rows)
-
-
-def _channels(facility: Facility, recorder: Recorder) -> int:
-    return sum(camera.recorder == recorder.id for camera in facility.cameras)
 
 
 def _cameras(facility: Facility, say: Translator) -> SheetTable:
@@ -138,14 +136,9 @@ def sheet_text(sheet: PlanSheet) -> list[str]:
     width = max(len(name) for name, _ in sheet.facts)
     lines = [printable(sheet.title), "", *(printable(f"{name:{width}}  {value}") for name, value in sheet.facts)]
     for table in sheet.tables:
-        lines += ["", table.title, *_columns([table.columns, *table.rows])]
+        lines += ["", table.title, *map(printable, text_table(table.columns, table.rows, numbers=False))]
     lines += ["", sheet.note, ""]
     return [*lines, *(printable(f"{party}: {signed or '……………………'}") for party, signed in sheet.parties)]
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [printable("  ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip()) for row in rows]
 
 
 def sheet_page(facility: Facility, plan: ConnectionPlan, names: PlanNames) -> str:
