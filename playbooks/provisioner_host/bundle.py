@@ -76,7 +76,6 @@ def tell_owner() -> None:
 
 
 def _mark_of(owner_file: str, *others: str) -> str:
-    """Return a mark on one line; empty without files of an owner."""
     if not any(os.path.lexists(path) for path in (owner_file, *others)):
         return ""
     return " ".join(_first_bytes(owner_file, _LONGEST_MARK).decode("ascii", "replace").split()) or "unmarked"
@@ -271,7 +270,6 @@ def _store(stream: _Counted, bundle: IO[bytes], mac: hmac.HMAC | None = None) ->
 
 
 def _is_stored_sealed(stream: _Counted, key: bytes, seal: bytes, bundle: IO[bytes]) -> bool:
-    """Store a sealed bundle; return whether the seal is valid."""
     mac = hmac.new(key, b"call\0", "sha256")
     if seal:
         _store(stream, bundle, mac)
@@ -337,7 +335,6 @@ def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
 
 
 def _is_name(path: str, name: str) -> bool:
-    """Return whether a bundle may have this file."""
     if (path, name) == ("", "request.json"):
         return True
     stem, dot, ending = name.partition(".")

@@ -79,8 +79,6 @@ class RunningChange(Protocol):
 
 
 # --- requests -------------------------------------------------------------------------------------
-
-
 class RecordHead(TypedDict):
     """An entry of the controller's record of runs, stored on hosts."""
 
@@ -490,8 +488,6 @@ Request = (
 )
 
 # --- facts ----------------------------------------------------------------------------------------
-
-
 SelinuxState = Literal["enforcing", "permissive", "off"]
 
 
@@ -891,8 +887,6 @@ class KeysAnswer(TypedDict):
 
 
 # --- evidence about paths -------------------------------------------------------------------------
-
-
 class TrackAnswer(TypedDict, total=False):
     """A track in MediaMTX's words; null if unknown."""
 
@@ -1496,7 +1490,6 @@ class FlowLookAnswer(TypedDict):
 
 
 # --- a change -------------------------------------------------------------------------------------
-
 Outcome = Literal[
     "armed", "stale", "locked", "busy", "refused", "not-started", "applied", "rolled-back", "rollback-failed"
 ]

@@ -236,8 +236,6 @@ def _last_word(done: Ended) -> str:
 
 
 # --- place and owner --------------------------------------------------------------------------------
-
-
 def _git_folder_at(folder: Path) -> Path | None:
     """Return what `.git` in a folder is or names, or `None`."""
     dot_git = folder / _DOT_GIT
@@ -253,7 +251,6 @@ def _git_folder_at(folder: Path) -> Path | None:
 
 
 def _named_in(pointer: Path) -> Path | None:
-    """Return the folder that a worktree's or submodule's `.git` names."""
     if not pointer.is_file():
         return None
     with pointer.open(encoding="utf-8") as stream:
@@ -289,8 +286,6 @@ def _trusted_folders(checkout: Checkout) -> Iterator[str]:
 
 
 # --- commits of single files -----------------------------------------------------------------------
-
-
 def committing(path: Path) -> Checkout:
     """Return a file's checkout if a commit is possible here.
 

@@ -253,8 +253,6 @@ def _checked(reference: str) -> str:
 
 
 # --- clones ----------------------------------------------------------------------------------------
-
-
 def open_clone(folder: Path, url: str) -> Checkout:
     """Open a folder's clone, made if missing; set its remote to `url`.
 

@@ -134,7 +134,6 @@ def path_holds_login(path: str) -> bool:
 
 
 def _is_short_login(low: str) -> bool:
-    """Return whether a path has both `u=` and `p=`, a login."""
     keys = {match[1]: match[2] for match in _SHORT_KEY.finditer(low)}
     return bool(keys.keys() & {"u", "n"} and keys.get("p"))
 
@@ -215,7 +214,6 @@ def _without_markup(text: str) -> str:
 
 
 def _is_ordinary(word: str) -> bool:
-    """Return whether a word is usual: an address, a range, a sum."""
     if _EMAIL.fullmatch(word) or _ORDINARY.fullmatch(word):
         return True
     return word.endswith("?") and not _looks_made_up(word[:-1])

@@ -71,8 +71,6 @@ def vouched(digest_key: Secret, inventory: str, public_key: str) -> str:
 
 
 # --- on paper ----------------------------------------------------------------------------------------
-
-
 def on_paper(private_key: Secret) -> tuple[str, ...]:
     """Return the printed private half, eight bytes a line: `1: 9F2K …`."""
     key = base64.b64decode(private_key.reveal())
@@ -130,8 +128,6 @@ def _grouped(data: bytes) -> str:
 
 
 # --- boxes -----------------------------------------------------------------------------------------
-
-
 def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, public_key: str) -> Secret:
     """Return a box's private key in base64, or raise `BoxError`."""
     data = base64.b64decode(box)

@@ -139,8 +139,6 @@ def ssh_text(data: bytes) -> bytes:
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
 def public_key_of(line: str) -> SshPublicKey:
     """Parse a line `ssh-ed25519 AAAA…`, or raise `SignatureFormError`."""
     kind, _, encoded = line.partition(" ")
@@ -253,8 +251,6 @@ def _signature_numbers(key: SshPublicKey, data: bytes) -> tuple[bytes, ...]:
 
 
 # --- proving --------------------------------------------------------------------------------------
-
-
 def is_made_by_its_key(signature: SshSignature, message: bytes) -> bool:
     """Return whether a signature's own key signed the message in its namespace.
 
@@ -282,8 +278,6 @@ def _algorithm_of(signature: SshSignature) -> str:
 
 
 # --- fingerprints ----------------------------------------------------------------------------------
-
-
 def fingerprint_of(host_key: str) -> str:
     """Return `SHA256:…`, as `ssh-keygen -l` prints it; empty if invalid."""
     try:

@@ -265,7 +265,6 @@ def canonical_parts(document: Mapping[str, object]) -> Iterator[str]:
 
 
 def _listed(items: LongList, text: Callable[[object], str], between: str, ends: tuple[str, str]) -> Iterator[str]:
-    """Yield a list's text, some hundred items at a time."""
     each, is_first = iter(items), True
     while some := list(islice(each, _ITEMS_A_PART)):
         yield (ends[0] if is_first else between) + between.join(map(text, some))

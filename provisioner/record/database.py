@@ -213,8 +213,6 @@ def _refuse_other_version(connection: Connection, folder: StateFolder, revision:
 
 
 # --- SQLite and PostgreSQL ------------------------------------------------------------------------
-
-
 def _engine_of(folder: StateFolder) -> Engine:
     if folder.file:
         url = URL.create(_SQLITE, database=str(folder.file))
@@ -311,8 +309,6 @@ def _database_errors(folder: StateFolder, verb: str) -> Iterator[None]:
 
 
 # --- the newest entry ------------------------------------------------------------------------------
-
-
 def append(connection: Connection, folder: StateFolder, entry: Entry) -> Head:
     """Append an entry to an inventory's record in a `writing` transaction.
 
@@ -365,8 +361,6 @@ def _is_whole(connection: Connection, inventory: str, head: Head, keys: RecordKe
 
 
 # --- entries as others keep them ------------------------------------------------------------------
-
-
 def head_at(connection: Connection, inventory: str, number: int) -> Head | None:
     """Return an entry's head, or `None` if there is no such number."""
     query = select(entries.c.run, entries.c.number, entries.c.hash)

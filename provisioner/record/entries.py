@@ -250,8 +250,6 @@ def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
 
 
 # --- text and hash --------------------------------------------------------------------------------
-
-
 def digest(text: str) -> str:
     """Return a text's hash: `sha256:` and 64 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -131,7 +131,6 @@ def add_step(connection: Connection, folder: StateFolder, run: str, event: Event
 
 
 def _number_and_seal_after(folder: StateFolder, run: str, sequence: object, outcome: object) -> tuple[int, str]:
-    """Return the next step's number, and the last one's seal if readable."""
     if not isinstance(sequence, int):
         raise _damaged(folder, run, 1, "has a number that is none")
     try:
@@ -141,7 +140,6 @@ def _number_and_seal_after(folder: StateFolder, run: str, sequence: object, outc
 
 
 def _select_steps(inventory: str, run: str) -> Select[object, object, object, object, object]:
-    """Select the steps of a run with their stored, untyped values."""
     # A step has one of the two; with both, one would never be read.
     of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)
     outcome = stored(case(of_begun, of_done))

@@ -72,8 +72,6 @@ class _Checked:
 
 
 # --- facilities ------------------------------------------------------------------------------------
-
-
 def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> Evidence:
     """Return all evidence; `acceptance` separates the first and the accepting proof."""
     is_look = entries.c.operation.not_in(
@@ -176,7 +174,6 @@ def _time_us(table: FromClause) -> ColumnElement[int]:
 def _of_earliest_check(
     column: ColumnElement[_Value], inventory: str, spans: Subquery, *when: ColumnElement[bool]
 ) -> ScalarSelect[_Value]:
-    """Select a column of a content's earliest matching, first recorded check."""
     query = select(column).where(_INNER_CHECKS.c.inventory == inventory, _same_content(_INNER_CHECKS, spans), *when)
     return query.order_by(_INNER_CHECKS.c.at, _INNER_CHECKS.c.number).limit(1).scalar_subquery()
 
@@ -204,8 +201,6 @@ def _is_fully_proved(table: FromClause) -> ColumnElement[bool]:
 
 
 # --- keys and packages -----------------------------------------------------------------------------
-
-
 def keys_drawn(connection: Connection, inventory: str, field: str) -> dict[str, datetime]:
     """Return when each facility's current key was drawn, as far as recorded.
 

@@ -79,8 +79,6 @@ class HeadFault:
 
 
 # --- entries that left on purpose ------------------------------------------------------------------
-
-
 def latest_cut(connection: Connection, inventory: str, keys: RecordKeys) -> Cut:
     """Return the latest times of all entries that record a cut."""
     cuts = list(_whole_cuts(connection, inventory, keys))
@@ -109,8 +107,6 @@ def _is_whole(connection: Connection, inventory: str, keys: RecordKeys, entry: _
 
 
 # --- this machine's newest entry -------------------------------------------------------------------
-
-
 def remembered(folder: StateFolder) -> Head | None:
     """Return this machine's newest entry, or `None` if unreadable."""
     if folder.remembered is None:
@@ -137,8 +133,6 @@ def _make_folder(folder: Path) -> None:
 
 
 # --- a head as a line of text ---------------------------------------------------------------------
-
-
 def head_text(head: Head, inventory: str) -> str:
     """Return a head and its inventory as a line of JSON."""
     return json.dumps({"history": inventory, **asdict(head)}, sort_keys=True)
@@ -159,8 +153,6 @@ def head_in(text: str, inventory: str) -> Head | None:
 
 
 # --- Git notes -------------------------------------------------------------------------------------
-
-
 def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit: str, head: Head | None) -> str:
     """Append an entry to the commit's Git note if `environment` says so.
 
@@ -237,8 +229,6 @@ def _git_output(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 
 # --- heads that others hold ------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Witnesses:
     """The record with which held entries are compared.

@@ -112,8 +112,6 @@ def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
 
 
 # --- leases ----------------------------------------------------------------------------------------
-
-
 @contextmanager
 def night_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
     """Hold the lease of an inventory's night.
@@ -150,8 +148,6 @@ def _take_lease(folder: StateFolder, name: str, holder: LeaseHolder) -> Iterator
 
 
 # --- a file ---------------------------------------------------------------------------------------
-
-
 @contextmanager
 def _lease_in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     with _locked_file(file, inventory, name) as stream:
@@ -219,8 +215,6 @@ def _unusable(file: Path, error: OSError) -> StateError:
 
 
 # --- a server -------------------------------------------------------------------------------------
-
-
 @contextmanager
 def _lease_on_server(database: Database, inventory: str, name: str, holder: LeaseHolder) -> Iterator[TakenLease]:
     key = int.from_bytes(hashlib.sha256(f"provisioner/{name}/{inventory}".encode()).digest()[:8], "big", signed=True)
@@ -261,14 +255,11 @@ def _replace_holder(connection: Connection, inventory: str, name: str, holder: L
 
 
 # --- who ------------------------------------------------------------------------------------------
-
-
 def _text(holder: LeaseHolder) -> bytes:
     return json.dumps({name: getattr(holder, name) for name in _FIELDS}, ensure_ascii=False).encode()
 
 
 def _holder_in(content: bytes) -> LeaseHolder | None:
-    """Parse the holder's text; `None` if it is invalid or cleared."""
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):

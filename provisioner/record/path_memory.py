@@ -60,8 +60,6 @@ class ReadReferences:
 
 
 # --- memories --------------------------------------------------------------------------------------
-
-
 def each_memory(folder: StateFolder, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
     """Yield memories on demand; a rejected row gives `None`."""
     database = open_database(folder, create=False)
@@ -152,8 +150,6 @@ def _memory_message(inventory: str, path: str, text: str) -> str:
 
 
 # --- references -----------------------------------------------------------------------------------
-
-
 def read_references(folder: StateFolder, paths: Collection[str]) -> ReadReferences:
     """Return the references of paths; empty without a history."""
     database = open_database(folder, create=False)
@@ -212,8 +208,6 @@ def _reference_message(inventory: str, number: int, path: str, text: str) -> str
 
 
 # --- both -----------------------------------------------------------------------------------------
-
-
 def _document(folder: StateFolder, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
     """Return a row's document, or `None` for a rejected row."""
     if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:

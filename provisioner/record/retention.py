@@ -99,8 +99,6 @@ def _whole(value: object) -> int:
 
 
 # --- leaving --------------------------------------------------------------------------------------
-
-
 def prune(folder: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[RetentionClass, ...]:
     """Remove data older than a cut, all or nothing, and record that.
 

@@ -86,8 +86,6 @@ class CommitRow:
 
 
 # --- notices ---------------------------------------------------------------------------------------
-
-
 def read_notices(folder: StateFolder, receivers: Collection[str]) -> ReadNotices:
     """Return the last notice of each receiver; empty without a history."""
     database = open_database(folder, create=False)
@@ -137,8 +135,6 @@ def _seal_message(inventory: str, receiver: str, packed: bytes) -> str:
 
 
 # --- states of commits -----------------------------------------------------------------------------
-
-
 def read_commit_states(folder: StateFolder) -> tuple[CommitRow, ...]:
     """Return the states of commits, latest first; empty without a history."""
     database = open_database(folder, create=False)

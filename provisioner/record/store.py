@@ -160,7 +160,6 @@ class History:
             connection.execute(insert(held), rows)
 
     # --- reading ----------------------------------------------------------------------------------
-
     def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
         """Return the runs, latest start first; an unreadable entry raises."""
         past = self.past(limit)

@@ -73,8 +73,6 @@ class DamagedRecordError(StateError):
 
 
 # --- reading ---------------------------------------------------------------------------------------
-
-
 def entry_name(number: object) -> str:
     """Return an entry's number for people, whatever its stored type."""
     return str(number) if isinstance(number, int) else "of no number"
@@ -157,8 +155,6 @@ def _items(value: object) -> list[object]:
 
 
 # --- columns ---------------------------------------------------------------------------------------
-
-
 def microseconds(moment: datetime) -> int:
     """Return a time as the tables store it."""
     return (moment - _EPOCH) // _MICROSECOND
@@ -249,8 +245,6 @@ def stored(column: ColumnElement[_Value]) -> ColumnElement[object]:
 
 
 # --- tables ----------------------------------------------------------------------------------------
-
-
 metadata = MetaData()
 
 schema = Table("provisioner_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))

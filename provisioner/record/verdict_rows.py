@@ -98,8 +98,6 @@ def _sha(content: bytes) -> str:
 
 
 # --- writing --------------------------------------------------------------------------------------
-
-
 def pack_sweep(
     connection: Connection, folder: StateFolder, run: str, at: datetime, swept: SweptPaths | None
 ) -> PackedSweep:
@@ -166,8 +164,6 @@ def keep_sweep(connection: Connection, folder: StateFolder, number: int, sweep: 
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
 def read_listing(connection: Connection, inventory: str, name: str) -> PathList | None:
     """Return a list of paths by digest; `None` if missing or changed."""
     conditions = path_lists.c.inventory == inventory, path_lists.c.digest == name

@@ -22,8 +22,6 @@ def agreed_percent(level: float | None) -> str:
 
 
 # --- text -----------------------------------------------------------------------------------------
-
-
 def availability_lines(
     noun: str,
     rows: Sequence[ShareRow],
@@ -132,8 +130,6 @@ def _more(rows: Sequence[ShareRow]) -> str:
 
 
 # --- document -------------------------------------------------------------------------------------
-
-
 class TimesRow(Row):
     """Seconds of paths by verdict, and their share."""
 

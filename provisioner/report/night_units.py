@@ -171,7 +171,6 @@ def unit_word(text: str) -> str:
 
 
 def _quoted_word(text: str) -> str:
-    """Quote a word of a unit if needed, without specifiers."""
     plain = _specifier_free(text)
     if re.fullmatch(r"[A-Za-z0-9/_.,:=%+@$-]+", plain):
         return plain

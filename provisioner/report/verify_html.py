@@ -94,7 +94,6 @@ def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
 
 
 def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict | None, Incident]]:
-    """Return the incidents with the worst verdict of their paths, if any."""
     by_name = {p.path: p for p in result.paths}
     return [(worst_of(by_name[name] for name in i.paths) if i.paths else None, i) for i in result.incidents]
 

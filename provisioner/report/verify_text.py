@@ -394,12 +394,10 @@ def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str,
 
 
 def _is_for_whoever_reads(path: PathVerdict) -> bool:
-    """Return whether a verdict needs action in its own line."""
     return path.cause is not Cause.NOT_ASKED and not _failed_once(path)
 
 
 def _failed_once(path: PathVerdict) -> bool:
-    """Return whether a path failed once, without confirmation."""
     return path.verdict is Verdict.UNKNOWN and path.standing is not None
 
 

@@ -275,7 +275,6 @@ class _Answers:
 
 
 def _language_and_page(path: str) -> tuple[Language, str]:
-    """Return language and page of an address; Vietnamese by default."""
     language, _, page = path.lstrip("/").partition("/")
     if language not in set(Language):
         return Language.VI, page if "/" in path.lstrip("/") else ""

@@ -461,7 +461,6 @@ class SessionIdentification:
         return answer
 
     def _started_sign_in(self, sealed: str) -> _StartedSignIn | None:
-        """Open the sealed sign-in; `None` if invalid or too old."""
         try:
             return _StartedSignIn(*json.loads(self._seal.decrypt(sealed.encode(), ttl=_BEGUN_S)))
         except InvalidToken:
@@ -610,7 +609,6 @@ def claims_of(
 
 
 def _token_key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
-    """Return the key that a token names, or the only key."""
     all_keys = jwt.PyJWKSet.from_dict(keys).keys
     name = header.get("kid")
     chosen = [key for key in all_keys if (key.key_id == name if name is not None else len(all_keys) == 1)]

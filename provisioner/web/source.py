@@ -371,7 +371,6 @@ def build_board(
 
 
 def _dated(path: BoardPath, state: PathState | None) -> BoardPath:
-    """Set the start of a path's verdict from the history, if known."""
     start = state.since_as(path.would_be or path.verdict) if state else None
     return replace(path, since=start) if start else path
 

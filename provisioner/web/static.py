@@ -132,5 +132,4 @@ class _ProvincePast:
 
 
 def _facility(path: str) -> str:
-    """Return the prefix of the facility's paths."""
     return path.rsplit("/", 2)[0] + "/"

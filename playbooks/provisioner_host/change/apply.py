@@ -126,7 +126,6 @@ def _look(change: ApplyTransaction) -> gate.LookBefore:
 
 
 def _stale_reason(change: ApplyTransaction, facts: FactsAnswer, before: gate.LookBefore) -> str | None:
-    """Return why the plan is stale (empty: other facts), or `None`."""
     if facts["live_digest"] != change.request["expected_live_digest"]:
         return ""
     hangs = not switch.is_silent(change) and _relay_hangs(facts, before)
@@ -211,7 +210,6 @@ def _owned_or_saved(state: dict[str, Any]) -> list[str]:
 
 
 def _affected_paths(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the paths that differ between the states, and removed ones."""
     saved = next((f["content"] for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
     then = relay.describe(quarantine.whole((generation / saved).read_text()) if saved else "", "")["paths"]
     now = relay.describe(relay.read_file(), "")["paths"]

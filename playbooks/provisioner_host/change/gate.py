@@ -265,7 +265,6 @@ def _digest(value: object) -> str:
 
 
 def _changed_paths() -> list[str]:
-    """Return the paths that differ between the relay's file and last-good."""
     try:
         saved = last_good.state_of(LAST_GOOD)["files"]
         copy = next((f["content"] for f in saved if Path(f["path"]) == MEDIAMTX_FILE), None)
@@ -329,7 +328,6 @@ def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
 
 
 def _reads_of(request: GateRequest, samples: _Samples) -> dict[str, ReadAnswer]:
-    """Read the paths, except stalled ones."""
     from provisioner_host.look import probe  # noqa: PLC0415 (the same)
 
     stalled = samples.still()

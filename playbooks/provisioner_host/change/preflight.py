@@ -129,7 +129,6 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
 
 
 def _refuse_folders(wanted: Iterable[str]) -> None:
-    """Raise `Failed` if a folder is at a wanted file's path."""
     for path in wanted:
         if Path(path).is_dir():
             raise Failed(f"{path} is a folder, and a file of ours belongs there: move it away, and plan again")

@@ -185,8 +185,6 @@ def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
 
 
 # --- the relay ------------------------------------------------------------------------------------
-
-
 def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool) -> None:
     if change.differs(paths.MEDIAMTX_FILE) or change.misowned(paths.MEDIAMTX_FILE):
         state = facts["units"].get(paths.UNIT_MEDIAMTX)

@@ -91,7 +91,6 @@ class Transaction:
         return str(paths.RECEIPTS / f"{self.run_id}.json")
 
     # --- ends that change nothing, or nothing that stays ------------------------------------------
-
     def refused(self, error: Failed) -> ChangeAnswer:
         """End the run before the switch, with the host unchanged."""
         leases.release(self.run_id)

@@ -126,7 +126,6 @@ class _Device:
 
 
 def _parse_reply(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
-    """Parse a reply; raise `Unreadable` or `RefusedLogin`."""
     if reply.status in _NO_SOAP:
         raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
     if reply.status in {_UNAUTHORIZED, _FORBIDDEN}:

@@ -225,8 +225,6 @@ def _body_without_chunks(body: bytes) -> bytes:
 
 
 # --- requests -------------------------------------------------------------------------------------
-
-
 def envelope(body: str, header: str = "") -> bytes:
     """Return a SOAP request."""
     return (
@@ -259,8 +257,6 @@ def username_token(user: str, password: str, created: float, nonce: bytes) -> st
 
 
 # --- answers --------------------------------------------------------------------------------------
-
-
 def elements_in(body: bytes) -> list[Element]:
     """Return an answer's elements in order of their end.
 

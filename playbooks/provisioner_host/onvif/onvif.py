@@ -201,8 +201,6 @@ def command(addresses: Iterable[str], until: float) -> list[str]:
 
 
 # --- logins ---------------------------------------------------------------------------------------
-
-
 def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
     """Return by device the login that yields a picture now."""
     available = relay.flowing_paths() or ()
@@ -217,7 +215,6 @@ def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
 
 
 def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
-    """Return the login in a device's source, or `None`."""
     head = source.partition("://")[2].partition("/")[0]
     written, at, endpoint = head.rpartition("@")
     if not at or endpoint.rpartition(":")[0] != device["address"]:
@@ -277,8 +274,6 @@ def _forget_oldest(folder: Path) -> None:
 
 
 # --- what comes back ------------------------------------------------------------------------------
-
-
 def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountAnswer]]:
     """Yield valid answers, one per turn; skip other lines."""
     waiting = set(range(count))

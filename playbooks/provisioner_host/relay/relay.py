@@ -51,8 +51,6 @@ class NoSuchPage(Failed):
 
 
 # --- the file -------------------------------------------------------------------------------------
-
-
 def describe(content: str, key: str) -> RelayAnswer:
     """Return a relay file's settings and paths without secrets.
 
@@ -190,8 +188,6 @@ def _setting_value(name: str, text: str, key: str) -> Any:
 
 
 # --- the Control API ------------------------------------------------------------------------------
-
-
 def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
     """Call the Control API on loopback.
 
@@ -330,8 +326,6 @@ def log(since_s: float) -> str:
 
 
 # --- trying a file --------------------------------------------------------------------------------
-
-
 def check(program: Path, conf: Path) -> None:
     """Start this MediaMTX with a file in a scratch namespace.
 

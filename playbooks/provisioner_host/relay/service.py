@@ -75,7 +75,6 @@ def _thread_times(pid: int) -> Iterator[tuple[int, int]]:
 
 
 def _machine_ticks() -> list[int]:
-    """Return the machine's ticks by kind, without those of guests."""
     with contextlib.suppress(OSError, ValueError):
         line = (_PROC / "stat").read_text(encoding="ascii").partition("\n")[0]
         return [int(field) for field in line.split()[1 : _STOLEN + 1]]
@@ -118,7 +117,6 @@ def _shown(wanted: str) -> dict[str, str]:
 
 
 def _recent_restarts() -> tuple[int, str]:
-    """Return systemd's automatic restarts within an hour, and the last end."""
     found = units.journal(
         f"--since=-{_HOUR_S}s", f"MESSAGE_ID={_RESTART}", f"MESSAGE_ID={_EXIT}", f"UNIT={UNIT_MEDIAMTX}"
     )
@@ -133,7 +131,6 @@ def _open_files(pid: int) -> int:
 
 
 def _most_files(pid: int) -> int:
-    """Return the process's limit of open files; 0 if unknown."""
     with contextlib.suppress(OSError):
         limit = _LIMIT.search((_PROC / str(pid) / "limits").read_text(encoding="ascii"))
         return int(limit[1]) if limit else 0

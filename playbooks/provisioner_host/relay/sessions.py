@@ -80,7 +80,6 @@ def added(names: Iterable[str]) -> AddedAnswer | None:
 
 
 def _entry_of(user: Mapping[str, Any]) -> UserRightsAnswer:
-    """Return a user's rights without the password."""
     rights = {f"{p['action']} {p.get('path') or ''}".rstrip() for p in user.get("permissions") or ()}
     networks = {str(ipaddress.ip_network(network, strict=False)) for network in user.get("ips") or ()}
     return {"user": str(user["user"]), "rights": sorted(rights), "ips": sorted(networks)}
@@ -177,8 +176,6 @@ def _sessions(number: int) -> str:
 
 
 # --- sessions that the firewall lets go on ----------------------------------------------------------
-
-
 def ssh_from_outside(port: int, networks: list[str]) -> list[str]:
     """Return peers of open SSH connections outside the allowed networks."""
     try:
@@ -251,7 +248,6 @@ def _message_in(line: str) -> str:
 
 
 def _valid_address(text: str) -> str:
-    """Return the address of `ADDRESS:PORT`, or empty if it is invalid."""
     try:
         return str(ipaddress.ip_address(_written(text)))
     except ValueError:

@@ -186,7 +186,6 @@ def _message(line: str, level: str) -> str | None:
 
 
 def _log_entry(line: str, level: str) -> dict[str, Any]:
-    """Parse a log line; return an empty entry for other levels."""
     try:
         entry: Any = json.loads(line)
     except ValueError:

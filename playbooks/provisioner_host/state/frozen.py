@@ -111,8 +111,6 @@ def put_back(texts: Texts, frozen: FrozenLines, key: str) -> dict[str, str]:
 
 
 # --- MediaMTX's file ------------------------------------------------------------------------------
-
-
 def _frozen_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, FrozenLine]:
     """Return frozen paths by name, or by a frozen peer's address."""
     owners = _owners(peers)
@@ -167,7 +165,6 @@ def _frozen_users(text: str, lines: Mapping[str, FrozenLine]) -> tuple[dict[str,
 
 
 def _pushed_path(user: Mapping[str, Any]) -> str:
-    """Return the path of a site's user, or an empty string."""
     rights = user.get("permissions")
     right = rights[0] if isinstance(rights, list) and len(rights) == 1 else {}
     is_his = isinstance(right, dict) and right.get("action") == "publish"
@@ -247,8 +244,6 @@ def sentinel_of(text: str, key: str) -> str:
 
 
 # --- the tunnel -----------------------------------------------------------------------------------
-
-
 def _frozen_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock, ...], tuple[PeerBlock, ...]]:
     peers = revocable_texts.peers_in(text) if text else []
     names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
@@ -283,8 +278,6 @@ def _networks(peers: Iterable[PeerBlock]) -> set[str]:
 
 
 # --- the rules, and what is trusted ---------------------------------------------------------------
-
-
 def _frozen_elements(
     text: str, frozen_peers: Iterable[PeerBlock], other_peers: Iterable[PeerBlock], lines: Mapping[str, FrozenLine]
 ) -> dict[str, tuple[str, ...]]:
@@ -335,7 +328,6 @@ def _frozen_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
 
 
 def _trust_part(name: str, text: str) -> dict[str, Any]:
-    """Return the `keys` or `ports` of the trust file."""
     try:
         document = json.loads(text or "{}")
     except ValueError:
@@ -370,8 +362,6 @@ def answer_of(texts: Texts, without: Texts, frozen: FrozenLines, key: str, uncle
 
 
 # --- on this host ---------------------------------------------------------------------------------
-
-
 def live_texts() -> dict[str, str]:
     """Return the host's files, MediaMTX's including its quarantined paths."""
     return {path: quarantine.whole(text) for path in FILES if (text := _text(Path(path))) is not None}

@@ -278,7 +278,6 @@ def x25519(scalar: bytes, point: bytes) -> bytes:
 
 
 def _step(u: int, x2: int, z2: int, x3: int, z3: int) -> tuple[int, int, int, int]:
-    """One step of the Montgomery ladder, with the RFC's variable names."""
     a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
     aa, bb = a * a % _PRIME, b * b % _PRIME
     da, cb, e = d * a % _PRIME, c * b % _PRIME, aa - bb

@@ -96,8 +96,6 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 
 # --- going back -----------------------------------------------------------------------------------
-
-
 def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = True) -> None:
     """Restore a saved state, by default last-good.
 
@@ -248,7 +246,6 @@ def _restore_relay(before: dict[str, Any], changed: list[str], *, relay_changed:
 
 
 def _end_sessions(read_before: str) -> None:
-    """End sessions that the restored state does not allow."""
     if units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
         return
     try:
@@ -309,7 +306,6 @@ def _restore_manifest(folder: Path, state: dict[str, Any]) -> None:
 
 
 # --- generations ----------------------------------------------------------------------------------
-
 KEPT = 3
 
 
@@ -392,8 +388,6 @@ def programs_of_generations() -> set[str]:
 
 
 # --- receipts -------------------------------------------------------------------------------------
-
-
 def receipt(run_id: str, outcome: str, cause: str, steps: list[StepAnswer], **more: Any) -> None:
     """Write the receipt of a run: the result of record.
 

@@ -59,8 +59,6 @@ def _text(path: Path) -> str:
 
 
 # --- when a change is confirmed ---------------------------------------------------------------------
-
-
 def bury(run_id: str, moved_names: Collection[str]) -> list[str]:
     """Remove revoked parts from all saved states; return notes for people.
 
@@ -151,7 +149,6 @@ def _holdings(texts: RevocableTexts) -> revocable_texts.Names | None:
 
 
 def _read_tombstones() -> Tombstones | None:
-    """Return the tombstones, or `None`; raise `Failed` if damaged."""
     tombstones = files.read_json(paths.TOMBSTONES)
     if isinstance(tombstones, dict) and all(isinstance(tombstones.get(kind), dict) for kind in _KINDS):
         return {"peers": tombstones["peers"], "paths": tombstones["paths"], "users": tombstones["users"]}
@@ -202,8 +199,6 @@ def _ssh_notes(before: RevocableTexts, current: RevocableTexts) -> list[str]:
 
 
 # --- cleaning a saved state -------------------------------------------------------------------------
-
-
 def remove_revoked(folder: Path, current: RevocableTexts, tombstones: Tombstones) -> None:
     """Remove revoked parts from a saved state; save their names with it.
 
@@ -234,8 +229,6 @@ def left_out(folder: Path) -> dict[str, list[str]]:
 
 
 # --- when a state is returned to --------------------------------------------------------------------
-
-
 def free_of_revoked(generation: Path, wanted: Mapping[str, str], key: str) -> list[str]:
     """Clean the state that a rollback returns to; return notes.
 

@@ -142,8 +142,6 @@ def without(
 
 
 # --- the tunnel -----------------------------------------------------------------------------------
-
-
 def _head_and_peers(text: str) -> tuple[list[str], list[PeerBlock]]:
     head, *blocks = re.split(r"\n(?=\n# [^\n]*\n\[Peer\]\n)", text)
     if not all(_HEAD_LINE.fullmatch(line) for line in head.splitlines()):
@@ -221,8 +219,6 @@ def psk_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 # --- the relay ------------------------------------------------------------------------------------
-
-
 def _relay_without_revoked(text: str, current: str, tombstones: Tombstones, changed_names: dict[str, list[str]]) -> str:
     """Return a saved relay file without revoked paths and users."""
     if not text:
@@ -334,8 +330,6 @@ def places_of(lines: Iterable[str]) -> set[str]:
 
 
 # --- the rules ------------------------------------------------------------------------------------
-
-
 def ssh_in(rules: str) -> tuple[int | None, list[str]]:
     """Return SSH's port (`None` in foreign rules) and allowed networks."""
     port, sets = _SSH.search(rules), elements_in(rules)
@@ -380,7 +374,6 @@ def _networks_by_length(networks: Iterable[str]) -> dict[int, set[int]]:
 
 
 def _is_within(element: str, networks: Mapping[int, set[int]]) -> bool:
-    """Return whether a device (`address . port`) is in a network."""
     try:
         address = int(IPv4Address(element.partition(" ")[0]))
     except ValueError:

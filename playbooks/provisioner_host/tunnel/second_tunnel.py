@@ -35,8 +35,6 @@ class FollowingKey(NamedTuple):
 
 
 # --- what is installed ----------------------------------------------------------------------------
-
-
 def wanted(link: Mapping[str, Any]) -> FollowingKey | None:
     """Return the next key in a tunnel's file, or `None`."""
     following = link.get("following")
@@ -62,8 +60,6 @@ def public_key_of(path: Path) -> str:
 
 
 # --- keys -----------------------------------------------------------------------------------------
-
-
 def refuse_keys(link: Path) -> None:
     """Raise `Failed` if this host lacks a tunnel file's next key."""
     following = of_file(link)
@@ -126,8 +122,6 @@ def forget_keys(before: FollowingKey | None) -> bool:
 
 
 # --- the interface --------------------------------------------------------------------------------
-
-
 def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
     """Create the second tunnel without key, port and peers, if missing.
 
@@ -205,8 +199,6 @@ def dumped() -> list[str] | None:
 
 
 # --- who is where ---------------------------------------------------------------------------------
-
-
 def moved_of(first: Mapping[str, int], second: Mapping[str, int]) -> frozenset[str]:
     """Return public keys with the later handshake on the second tunnel. Pure."""
     return frozenset(key for key, at in second.items() if key_change.is_next(at, first.get(key, 0)))

@@ -357,7 +357,6 @@ def _values_between(text: str, literals: Sequence[str]) -> tuple[str, ...] | Non
 
 
 def _values_by_name(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Yield the values by name; a repeated name needs equal values."""
     agreed: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):
         if agreed.setdefault(name, value) != value:

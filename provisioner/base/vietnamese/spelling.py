@@ -18,7 +18,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 # --- the form that is kept, and the key that is compared --------------------------------------------
-
 _D = str.maketrans({"đ": "d", "ð": "d", "ɖ": "d"})
 """Letters like đ without a decomposition; ð is the lower case of Ð (U+00D0)."""
 
@@ -68,7 +67,6 @@ def _visible(text: str) -> str:
 
 
 # --- syllables -------------------------------------------------------------------------------------
-
 _ONSETS = "ngh|ng|nh|gh|gi|kh|ph|qu|th|tr|ch|b|c|d|đ|g|h|k|l|m|n|p|r|s|t|v|x"
 _OPEN = (
     "a ai ao au ay âu ây e eo ê êu i ia iêu iu o oa oai oao oay oe oeo oi ô ôi ơ ơi u ua uây uê ui uôi uơ uy uya uyu"
@@ -174,7 +172,6 @@ def _places(rime: str) -> set[int]:
 
 
 # --- texts in another encoding ---------------------------------------------------------------------
-
 _PROOF = 3
 _WORD = re.compile(r"[^\x00-\x40\x5b-\x60\x7b-\x7f]+")
 """Runs of letters and non-ASCII characters: any sign may be a letter."""
@@ -237,7 +234,6 @@ def possible_readings(text: str) -> tuple[Legacy, ...]:
 
 
 def _score(words: list[str], read: Callable[[str], str]) -> int:
-    """Return how many words a reading makes syllables; 0 without clear gain."""
     pairs = [(syllable(word), syllable(read(word)), word) for word in words if any(map(str.isalpha, read(word)))]
     # A lone sign is a vowel in some encoding (a half is ẵ in TCVN3), so it is no proof.
     proved = any(new and not old and (new.onset or len(word) >= _PROOF) for old, new, word in pairs)
@@ -251,8 +247,6 @@ def _read(text: str, encoding: LegacyEncoding) -> str:
 
 
 # --- UTF-8 that was read byte by byte -------------------------------------------------------------
-
-
 def _bytes_by_character(page: str) -> dict[str, int]:
     """Return a code page's upper half; undefined bytes map to control characters."""
     table = {}
@@ -291,7 +285,6 @@ def _latin(reading: str) -> str | None:
 
 
 # --- one byte a letter ----------------------------------------------------------------------------
-
 _TCVN3 = {
     "¡¢£¤¥¦§": "ĂÂÊÔƠƯĐ",
     "¨©ª«¬\u00ad®": "ăâêôơưđ",
@@ -332,7 +325,6 @@ def _windows_1258(text: str) -> str:
 
 
 # --- VNI: a letter and the sign for its marks -----------------------------------------------------
-
 _VNI_TONES = {"ù": "\u0301", "ø": "\u0300", "û": "\u0309", "õ": "\u0303", "ï": "\u0323"}
 _VNI_HATS = dict(zip("âáàåãä", ("", *_VNI_TONES.values()), strict=True))
 _VNI_BOWS = dict(zip("êéèúüë", ("", *_VNI_TONES.values()), strict=True))

@@ -157,8 +157,6 @@ def _rendering_reasons(grounds: Grounds) -> Iterator[Reason]:
 
 
 # --- evidence -------------------------------------------------------------------------------------
-
-
 def _moment_and_run(proof: ProvedAt) -> str:
     return msg("{at} (run {run})", local_time(proof.at), proof.run)
 
@@ -297,8 +295,6 @@ def _claim_reasons(grounds: Grounds) -> Iterator[Reason]:
 
 
 # --- orders and obstacles -------------------------------------------------------------------------
-
-
 def _duty_reasons(grounds: Grounds) -> Iterator[Reason]:
     connected_at = grounds.standing.connected_at
     operating = grounds.facility.operating

@@ -175,7 +175,6 @@ def _proved_since(
 
 
 def _reported_package(handed: Sequence[HandedPackage], proof: ProvedAt, digest: str) -> int | None:
-    """Return the package that an installation reports: the last with its content."""
     matches = [
         index for index, package in enumerate(handed) if package.digest == digest and package.shown.at <= proof.at
     ]

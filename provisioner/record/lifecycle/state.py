@@ -185,8 +185,6 @@ def _state_steps(facility: Outline, evidence: Evidence) -> dict[FacilityState, S
 
 
 # --- closing --------------------------------------------------------------------------------------
-
-
 def _removed_since(facility: Outline, evidence: Evidence) -> Since:
     moments = [proof.at for (name, _), proof in evidence.without.items() if name == facility.id]
     return max(moments) if moments else facility.closed_on

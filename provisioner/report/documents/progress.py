@@ -148,7 +148,6 @@ def _obstacle_blocks(total: Group) -> Iterator[Block]:
 
 
 # --- the annex ------------------------------------------------------------------------------------
-
 _LISTED: Final = (
     TableColumn("STT", 10, is_centred=True),
     TableColumn("Cơ sở", 45),

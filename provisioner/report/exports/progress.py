@@ -25,8 +25,6 @@ def _count(listing: FacilityList) -> ProgressReport:
 
 
 # --- document --------------------------------------------------------------------------------------
-
-
 class CountedRow(FacilityRow):
     """A facility of the report on progress."""
 
@@ -53,8 +51,6 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
 
 
 # --- text ------------------------------------------------------------------------------------------
-
-
 def _report_lines(report: ProgressReport) -> Iterator[str]:
     reasons = [reason for reason in BlockReason if reason in report.total.blocked]
     yield from _group_table("province", report.by_province, report.total, reasons)
@@ -106,7 +102,6 @@ def _cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> list[str]
 
 
 def _with_unknown(text: str, unknown: int, total: int) -> str:
-    """Return a count in words, with the number of unknown ones."""
     if unknown and unknown == total:
         return "unknown"
     return f"{text} ({unknown} unknown)" if unknown else text
@@ -122,8 +117,6 @@ def _surveyed(group: Group, name: str) -> list[str]:
 
 
 # --- pages -----------------------------------------------------------------------------------------
-
-
 def _progress_pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
     reasons = [reason for reason in BlockReason if reason in report.total.blocked]
     by_body = {body.value: label(body) for body in ManagingBody}
