@@ -22,7 +22,7 @@ from pathlib import Path
 import polib
 
 from provisioner.base.errors import Severity
-from provisioner.base.language.messages import Language, catalogue_file
+from provisioner.base.language import Language, catalogue_file
 from provisioner.base.text import plural_of
 from provisioner.inventory.model.connection import BlockReason
 from provisioner.inventory.policy_rules.judge import RegoTestEnd

@@ -11,8 +11,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.language import ENGLISH, Language, translator
-from provisioner.base.language.messages import Restatement, catalogue_of, values_in
+from provisioner.base.language import ENGLISH, Language, Restatement, catalogue_of, translator, values_in
 from provisioner.base.text import Sentence, filled, msg, places_of
 
 VI = translator(Language.VI)

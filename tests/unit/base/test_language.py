@@ -13,8 +13,7 @@ from pathlib import Path
 import polib
 import pytest
 
-from provisioner.base.language import ENGLISH, Language, UnknownLanguageError, language_of, translator
-from provisioner.base.language.messages import catalogue_file
+from provisioner.base.language import ENGLISH, Language, UnknownLanguageError, catalogue_file, language_of, translator
 from provisioner.base.text import places_of
 from provisioner.inventory.model.connection import BlockReason
 from provisioner.record.labels import LABELS

@@ -6,8 +6,7 @@ import unicodedata
 
 import pytest
 
-from provisioner.base.vietnamese import LegacyEncoding, legacy_encoding, possible_readings, read_legacy
-from provisioner.base.vietnamese.spelling import syllable
+from provisioner.base.vietnamese import LegacyEncoding, legacy_encoding, possible_readings, read_legacy, syllable
 
 MOTTO = "Cộng hòa xã hội chủ nghĩa Việt Nam", "Độc lập - Tự do - Hạnh phúc"
 

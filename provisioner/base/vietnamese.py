@@ -1,4 +1,6 @@
-"""Vietnamese spelling: cleaned text, comparison keys, text in wrong encodings. Pure.
+"""Vietnamese text: cleaned, compared, and read from wrong encodings. Pure.
+
+It is outside `geography`, because spreadsheet import and the inventory must fold with the same function.
 
 Provinces' spreadsheets still hold text for fonts of the 1990s (TCVN3, VNI, VISCII), where Latin letters or signs stand
 for Vietnamese letters, and CSV files opened in a wrong encoding. This module never changes such a text: a person
