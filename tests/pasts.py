@@ -122,7 +122,7 @@ def read(recorded: Sequence[Past]) -> Evidence:
     words = {holding.host: HostReport(shown, holding.held, holding.exact) for shown, holding in seen}
     for past in recorded:
         for host in past.hosts if past.ending is None else ():
-            if host not in words or words[host].shown.at <= past.run.started:
+            if host not in words or words[host].observed.at <= past.run.started:
                 words[host] = HostReport(ProvedAt(past.run.started, past.run.id), None, exact=False)
     carried: dict[tuple[str, str], dict[str, ProvedAt]] = {}
     holders: dict[str, frozenset[str]] = {}
@@ -158,7 +158,7 @@ def _verification(past: Past) -> Verification:
 
 def _latest(verifications: Sequence[Verification]) -> Verification | None:
     """The one that ended last; of two of one moment that which was recorded last."""
-    ordered = sorted(verifications, key=lambda one: one.shown.at)
+    ordered = sorted(verifications, key=lambda one: one.observed.at)
     return ordered[-1] if ordered else None
 
 

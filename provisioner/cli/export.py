@@ -250,17 +250,17 @@ def _last_incidents(view: Overview) -> CarrierIncidents | None:
     from provisioner.verify.document import recorded_verification  # noqa: PLC0415
 
     verified = view.evidence.looked_at_all or view.evidence.verified
-    document = document_of(view, verified.shown.run) if verified else None
+    document = document_of(view, verified.observed.run) if verified else None
     if verified is None or not document:
         return None
     hosts = {relay: carrier.id for relay, (carrier, _) in view.inventory.relays.items()}
     try:
         return incidents_of_document(recorded_verification(document), verified, hosts)
     except UnreadableError:
-        source = f"what run {verified.shown.run} left in {view.place.text}"
+        source = f"what run {verified.observed.run} left in {view.place.text}"
         message = f"{source} cannot be counted: it is no document of a verification"
         hint = "verify again, the latest one counts; provisioner history verify checks the record"
-        raise StateError(message, hint=hint, object=verified.shown.run) from None
+        raise StateError(message, hint=hint, object=verified.observed.run) from None
 
 
 def _shares(invocation: Invocation, view: Overview, span: Span, limit: Limit) -> CarrierShares | None:

@@ -94,7 +94,7 @@ def _show_status(invocation: Invocation, facilities: tuple[str, ...], limits: tu
 
 
 def _warn_of_inventory(invocation: Invocation, overview: Overview) -> None:
-    if overview.errors and not overview.held:
+    if overview.errors and not overview.frozen:
         errors = counted(len(overview.errors), "error")
         message = msg("the inventory has {errors}: hosts stay as they are until it has no error", errors)
         print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)

@@ -66,7 +66,7 @@ class _Checked:
 
     def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
         by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
-        for (facility, _), check in sorted(self.latest.items(), key=lambda pair: pair[1].shown):
+        for (facility, _), check in sorted(self.latest.items(), key=lambda pair: pair[1].observed):
             by_facility[facility][check.relay] = check
         return {name: tuple(by_relay[relay] for relay in sorted(by_relay)) for name, by_relay in by_facility.items()}
 

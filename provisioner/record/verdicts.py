@@ -108,7 +108,7 @@ class HoldingsQuery:
         for span in sorted(self._holding_spans, key=lambda span: span.last):
             last[span.host] = HostReport(span.last, span.held, span.exact)
         for host, began in self._hosts_of_unfinished_runs():
-            if host not in last or last[host].shown.at <= began.at:
+            if host not in last or last[host].observed.at <= began.at:
                 last[host] = HostReport(began, None, exact=False)
         return dict(sorted(last.items()))
 
@@ -206,7 +206,7 @@ class HoldingsQuery:
             .limit(1)
         )
         row = self._connection.execute(query).first()
-        return ProvedAt(moment(row.moment), row.run) if row else self.words[host].shown
+        return ProvedAt(moment(row.moment), row.run) if row else self.words[host].observed
 
 
 def read_looks(

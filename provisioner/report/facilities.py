@@ -305,7 +305,7 @@ def facility_values(status: FacilityStatus, name: str) -> Document:
         "connected_at": since_text(lifecycle.connected_at),
         "cameras_up": pictures.up if pictures.look else None,
         "cameras_down": pictures.down if pictures.look else None,
-        "looked_at": pictures.look and pictures.look.shown.at,
+        "looked_at": pictures.look and pictures.look.observed.at,
         "last_proved": pictures.last_proved and pictures.last_proved.at,
         "down_since": pictures.down_since and pictures.down_since.at,
         "surveyed_cameras": None if facility.survey_verdict is None else facility,
@@ -378,8 +378,8 @@ def older_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) ->
 class HandedOutRow(Row):
     """The last package handed out."""
 
-    at: Moment = of("shown", "at")
-    run: str = of("shown", "run")
+    at: Moment = of("observed", "at")
+    run: str = of("observed", "run")
     by: str
     relays: tuple[Said, ...]
     takes_down: bool

@@ -341,7 +341,7 @@ def incidents_of_document(
         for carrier in carriers:
             counts[carrier][incident.cause.value] += 1
     by_carrier = {carrier: dict(sorted(causes.items())) for carrier, causes in sorted(counts.items())}
-    return CarrierIncidents(verified.shown.run, verified.shown.at, verified.limit, by_carrier)
+    return CarrierIncidents(verified.observed.run, verified.observed.at, verified.limit, by_carrier)
 
 
 def scorecard(

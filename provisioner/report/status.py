@@ -152,7 +152,7 @@ def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
 def _age_text(fresh: Freshness, age: timedelta, say: Translator) -> str:
     if age >= timedelta():
         return say("{age} ago", age=_age_parts(age, say))
-    at = local_time(fresh.verified.shown.at) if fresh.verified else ""
+    at = local_time(fresh.verified.observed.at) if fresh.verified else ""
     if fresh.is_ahead:
         return say("at {at}, later than this report, so a clock is wrong", at=at)
     return say("at {at}, later than this report", at=at)
@@ -160,20 +160,20 @@ def _age_text(fresh: Freshness, age: timedelta, say: Translator) -> str:
 
 def _run_text(verification: Verification, say: Translator) -> str:
     if verification.limit:
-        return say("run {run}, limited to {limit}", run=verification.shown.run, limit=" ".join(verification.limit))
-    return say("run {run}", run=verification.shown.run)
+        return say("run {run}, limited to {limit}", run=verification.observed.run, limit=" ".join(verification.limit))
+    return say("run {run}", run=verification.observed.run)
 
 
 def freshness_label(fresh: Freshness) -> str:
     """Return the age in Vietnamese, for spreadsheets."""
     if fresh.verified is None or fresh.age is None:
         return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
-    at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
+    at = f"{fresh.verified.observed.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
     age = f"{_age_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
     if fresh.is_ahead:
         age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
     limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""
-    line = f"lần kiểm tra gần nhất: {age} (lúc {at}, {fresh.verified.shown.run}{limit})"
+    line = f"lần kiểm tra gần nhất: {age} (lúc {at}, {fresh.verified.observed.run}{limit})"
     if fresh.is_stale:
         return f"{line}, ĐÃ CŨ QUÁ {STALE_HOURS} GIỜ, không rõ hiện camera nào có hình"
     return f"{line}; {fresh.unseen}/{fresh.carried} cơ sở chưa rõ hiện trạng" if fresh.unseen else line
@@ -191,8 +191,8 @@ def _age_parts(age: timedelta, say: Translator) -> str:
 class VerificationRow(Row):
     """The latest verification."""
 
-    run: Said = of("shown", "run")
-    at: Moment = of("shown", "at")
+    run: Said = of("observed", "run")
+    at: Moment = of("observed", "at")
     """The time of its end, with Vietnam's zone."""
     age_s: int
     """Seconds until the report's moment."""
@@ -215,7 +215,7 @@ class ProofRow(Row):
 def proof_row(fresh: Freshness) -> ProofRow:
     """Make the row about the age of a report's proof."""
     last = fresh.verified and VerificationRow.made_of(
-        fresh.verified, age_s=int((fresh.now - fresh.verified.shown.at).total_seconds())
+        fresh.verified, age_s=int((fresh.now - fresh.verified.observed.at).total_seconds())
     )
     return ProofRow.made_of(fresh, last_verification=last)
 
@@ -378,9 +378,9 @@ class LastCheckRow(Row):
     """The latest verification on a relay, with numbers of paths: pulled, checked, and up at level 7."""
 
     relay: Said
-    at: Moment = of("shown", "at")
+    at: Moment = of("observed", "at")
     """A time with Vietnam's zone."""
-    run: Said = of("shown", "run")
+    run: Said = of("observed", "run")
     pulled: Count
     checked: Count
     proved: Count

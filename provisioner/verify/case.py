@@ -187,7 +187,7 @@ class Case:
         return NO_ENDS if since_s > max(0.0, longest_s - silent_s) + _STEADY_S else ends
 
     @property
-    def said(self) -> wire.DeviceReplyAnswer | None:
+    def reply(self) -> wire.DeviceReplyAnswer | None:
         """The device's answer to a request for its picture, if any."""
         return self.relay.closer.said.get(self.device)
 

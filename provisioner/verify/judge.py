@@ -337,7 +337,7 @@ def _verdict_of_case(
         verdict, finding = Verdict.QUARANTINED, quarantine.finding
     judged = _verdict(case.target, verdict, checks, finding, checked_at)
     judged = replace(judged, picture=report_of(case), settings=tuple(_settings_in_use(case)))
-    judged = with_illness(judged, case.illness, case.said)
+    judged = with_illness(judged, case.illness, case.reply)
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_requested(
             judged, msg("good up to level {number}; the levels above were not asked for", levels[-1].number)

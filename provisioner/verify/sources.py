@@ -118,7 +118,7 @@ def redirect_check(case: Case) -> Check | None:
 
 def _answered(case: Case) -> str:
     """Return the device's redirect to another place, if any."""
-    redirect = printable(case.said.get("redirect", "") if case.said else "", _SHOWN)
+    redirect = printable(case.reply.get("redirect", "") if case.reply else "", _SHOWN)
     return "" if redirect == _endpoint_text(case.device) else redirect
 
 

@@ -282,9 +282,9 @@ def _cause_by_offer(case: Case) -> tuple[Cause, str] | None:
 
 def _cause_by_answer(case: Case) -> tuple[Cause, str] | None:
     """Return the cause in the device's own answer, if any."""
-    if case.said is None:
+    if case.reply is None:
         return None
-    cause, text = _KINDS.get(case.said["kind"]) or _by_rtsp_answer(case.said)
+    cause, text = _KINDS.get(case.reply["kind"]) or _by_rtsp_answer(case.reply)
     return (cause, f"{case.where} {text}") if cause is not Cause.NONE else None
 
 

@@ -116,7 +116,7 @@ def test_nothing_is_up_and_down_at_once_and_connected_says_neither(recorded: lis
 def test_without_a_new_look_nothing_comes_up_with_time(recorded: list[Past], now: datetime, later: int) -> None:
     evidence = read(on_relay(recorded))
     # What a clock that is ahead saw says nothing until then: from the last look on there is no other.
-    now = max([now, *(check.shown.at for checks in evidence.checks.values() for check in checks)])
+    now = max([now, *(check.observed.at for checks in evidence.checks.values() for check in checks)])
     before, after = (pictures_of(outline_of(AGREED), evidence, now + hours * HOUR) for hours in (0, later))
     assert after.up <= before.up
     assert (after.last_proved, after.down_since) == (before.last_proved, before.down_since)

@@ -42,7 +42,7 @@ Turns = dict[night_news.NewsChange, Count]
 class ItemRow(Row):
     """An incident that began, continues or ended."""
 
-    turn: night_news.NewsChange
+    turn: night_news.NewsChange = of("change")
     verdict: Verdict
     layer: Layer | None
     object: Said
@@ -208,7 +208,7 @@ def _merged_items(news: night_news.NightNews) -> list[night_news.NewsItem]:
     """Merge items of one finding, whose paths may differ in turn."""
     merged: dict[Finding, night_news.NewsItem] = {}
     for item in news.items:
-        if item.turn is night_news.NewsChange.BACK:
+        if item.change is night_news.NewsChange.BACK:
             continue
         key = replace(item.finding, detail="")
         merged[key] = _joined(merged[key], item) if key in merged else item

@@ -133,7 +133,7 @@ def _items_part(news: NightNews, change: NewsChange, say: Translator) -> _Part:
 
 def _item_line(item: NewsItem, news: NightNews, say: Translator) -> str:
     subject = f"{say.word(item.layer)} {item.object}".lstrip()
-    if item.turn is NewsChange.BACK:
+    if item.change is NewsChange.BACK:
         number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
         before = say("before: {cause}", cause=_cause_words(item.cause, say))
         return printable(f"{subject}: {number}{say('up again')} ({before})")
@@ -149,7 +149,7 @@ def _item_details(item: NewsItem, say: Translator) -> Iterator[str]:
         yield printable(", ".join(named))
     if item.detail:
         yield say("evidence: {detail}", detail=say.restated(printable(item.detail, _LONGEST_DETAIL)))
-    if item.turn is not NewsChange.BACK and item.cause.next_step:
+    if item.change is not NewsChange.BACK and item.cause.next_step:
         yield say("next: {step}", step=say(item.cause.next_step))
 
 

@@ -286,7 +286,7 @@ class NewsItem(WithFinding):
     """A present or ended fault with its paths.
 
     Attributes:
-        turn: the change since the last notice.
+        change: the change since the last notice.
         verdict: the worst of its paths; `up` if ended.
         finding: the fault; if ended, the facility or host with the former cause. Evidence only for receivers
             who may see a site's network.
@@ -294,7 +294,7 @@ class NewsItem(WithFinding):
         hosts: the relays of its paths.
     """
 
-    turn: NewsChange
+    change: NewsChange
     verdict: Verdict
     finding: Finding
     paths: tuple[str, ...]
@@ -351,7 +351,7 @@ class NightNews:
 
     def of(self, change: NewsChange) -> tuple[NewsItem, ...]:
         """Return the items of a turn."""
-        return tuple(item for item in self.items if item.turn is change)
+        return tuple(item for item in self.items if item.change is change)
 
 
 def scope_name(receiver_scope: ReaderScope) -> str:
@@ -367,7 +367,7 @@ ProvinceOf = Callable[[str], str]
 class _ComparedItem:
     """An item of the night with its change."""
 
-    turn: NewsChange
+    change: NewsChange
     night_item: NightItem
     place: Whereabouts
     known: NotifiedProblem
@@ -394,7 +394,7 @@ def news_for(receiver_scope: ReaderScope, night: NightReport, last: LastNotice, 
     mended = {name: problem for name, problem in before.items() if name.startswith(ITSELF) and name not in present}
     # This receiver gets no more notices about paths that moved to another carrier.
     own_keys = {night_item.key for night_item, _ in counted} | carried.keys() | mended.keys()
-    problems = carried | {item.night_item.key: item.known for item in turned if item.turn is not NewsChange.BACK}
+    problems = carried | {item.night_item.key: item.known for item in turned if item.change is not NewsChange.BACK}
     return NightNews(
         receiver_scope=receiver_scope,
         inventory=night.inventory,
@@ -457,10 +457,10 @@ def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[New
     """Group compared items by change and finding; return news in order."""
     by_turn: dict[NewsChange, list[_ComparedItem]] = defaultdict(list)
     for item in turned:
-        by_turn[item.turn].append(item)
+        by_turn[item.change].append(item)
     groups: dict[_Key, list[_ComparedItem]] = defaultdict(list)
     for item in by_turn.pop(NewsChange.BACK, ()):
-        groups[item.turn, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(
+        groups[item.change, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(
             item
         )
     for change, items in by_turn.items():
@@ -483,7 +483,7 @@ def _news_item_of(key: _Key, items: Sequence[_ComparedItem], places: _Places) ->
     in_order = sorted(items, key=lambda item: item.night_item.key)
     details = [] if is_back else [detail for item in in_order if (detail := places.detail(item))]
     return NewsItem(
-        turn=change,
+        change=change,
         verdict=Verdict.UP if is_back else worst_of_verdicts(item.night_item.verdict for item in items),
         finding=replace(finding, detail=details[0]) if details else finding,
         paths=tuple(sorted(item.night_item.name for item in items if item.night_item.is_path)),
@@ -506,7 +506,7 @@ def _mended(mended: Mapping[str, NotifiedProblem]) -> tuple[NewsItem, ...]:
 
 
 def _news_order(item: NewsItem) -> tuple[int, int, int, str, str]:
-    return list(NewsChange).index(item.turn), item.finding.rank, -len(item.paths), item.object, item.cause
+    return list(NewsChange).index(item.change), item.finding.rank, -len(item.paths), item.object, item.cause
 
 
 def worst_of_verdicts(verdicts: Iterable[Verdict]) -> Verdict:
@@ -524,7 +524,7 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 def _counts_by_change(
     turned: Iterable[_ComparedItem], mended: Mapping[str, NotifiedProblem] | None = None
 ) -> dict[str, int]:
-    counts = Counter(item.turn for item in turned)
+    counts = Counter(item.change for item in turned)
     counts[NewsChange.BACK] += len(mended or ())
     return {change.value: counts[change] for change in NewsChange}
 

@@ -89,7 +89,7 @@ class Overview:
         return frozen_facilities(self.loaded, self.root, tolerate=_TOLERATED)
 
     @cached_property
-    def held(self) -> tuple[FrozenFacility, ...]:
+    def frozen(self) -> tuple[FrozenFacility, ...]:
         """Frozen facilities; empty if other errors stop all."""
         if not self.errors:
             return ()
@@ -132,7 +132,7 @@ class Overview:
         relays = self.inventory.relays
         return tuple(
             facility
-            for facility in self.held
+            for facility in self.frozen
             if (not names or facility.id in names) and limit.takes_frozen(facility, relays)
         )
 

@@ -115,7 +115,7 @@ class HostReport:
         exact: whether everything else was as desired, too, so that no other facility has remains there.
     """
 
-    shown: ProvedAt
+    observed: ProvedAt
     held: Mapping[str, str] | None
     exact: bool
 
@@ -128,7 +128,7 @@ class HostReport:
 class Verification:
     """One verification, whatever its result; `limit` is empty for everything."""
 
-    shown: ProvedAt
+    observed: ProvedAt
     began: datetime
     limit: tuple[str, ...] = ()
 
@@ -137,7 +137,7 @@ class Verification:
 class LastCheck:
     """The latest verification of a facility on one relay, as `FacilityCheck`."""
 
-    shown: ProvedAt
+    observed: ProvedAt
     relay: str
     content: str
     pulled: int

@@ -181,14 +181,14 @@ def _left_on_host(facility: str, host: str, evidence: Evidence) -> str:
         return msg(
             "what {host} holds is not known: a change of it began at {shown} and its end was not seen",
             host,
-            _moment_and_run(report.shown),
+            _moment_and_run(report.observed),
         )
     if facility in report.held:
-        return msg("{host} still held something of it at {shown}", host, _moment_and_run(report.shown))
+        return msg("{host} still held something of it at {shown}", host, _moment_and_run(report.observed))
     return msg(
         "{host} was not as desired at {shown}, so that something of it may be left there",
         host,
-        _moment_and_run(report.shown),
+        _moment_and_run(report.observed),
     )
 
 
@@ -228,7 +228,7 @@ def _progress_reasons(progress: ConnectionProgress, grounds: Grounds) -> Iterato
             else (", " + msg("{checked} {are} checked", check.checked, were(check.checked)))
         )
         yield Reason(
-            msg("at the last verification {of}{left}, at {shown}", counts, unchecked, _moment_and_run(check.shown))
+            msg("at the last verification {of}{left}, at {shown}", counts, unchecked, _moment_and_run(check.observed))
         )
     else:
         yield Reason("the signed content was never verified")
@@ -256,7 +256,7 @@ def _relay_reasons(progress: ConnectionProgress, relay: str, grounds: Grounds) -
             msg(
                 "what {relay} holds now is not known: a change of it began at {shown}",
                 relay,
-                _moment_and_run(report.shown),
+                _moment_and_run(report.observed),
             )
         )
     elif report.held.get(grounds.facility.id) != progress.content[1]:
@@ -264,7 +264,7 @@ def _relay_reasons(progress: ConnectionProgress, relay: str, grounds: Grounds) -
             msg(
                 "by the last word {relay} does not hold it as signed any more, at {shown}",
                 relay,
-                _moment_and_run(report.shown),
+                _moment_and_run(report.observed),
             )
         )
 

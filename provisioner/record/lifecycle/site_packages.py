@@ -43,7 +43,7 @@ class HandedPackage:
         until: the last day for its installation, if any is recorded.
     """
 
-    shown: ProvedAt
+    observed: ProvedAt
     by: str
     relays: tuple[NamedRelay, ...]
     digest: str
@@ -176,7 +176,7 @@ def _proved_since(
 
 def _reported_package(handed: Sequence[HandedPackage], proof: ProvedAt, digest: str) -> int | None:
     matches = [
-        index for index, package in enumerate(handed) if package.digest == digest and package.shown.at <= proof.at
+        index for index, package in enumerate(handed) if package.digest == digest and package.observed.at <= proof.at
     ]
     return matches[-1] if matches else None
 
@@ -192,12 +192,14 @@ def _proving_checks(
     package = record.handed[index]
     meant = [_reported_package(record.handed, proof, digest) for proof, digest in record.installed]
     latest_rows = max((entry for entry in meant if entry is not None and entry < index), default=None)
-    if latest_rows is None and connected is not None and connected.at <= record.handed[0].shown.at:
+    if latest_rows is None and connected is not None and connected.at <= record.handed[0].observed.at:
         return []
     before = {
         (entry.relay, entry.public_key) for former in record.handed[latest_rows or 0 : index] for entry in former.relays
     }
     new = {entry.relay for entry in package.relays if (entry.relay, entry.public_key) not in before}
     return [
-        entry.shown for entry in checks if entry.relay in new and entry.proved and entry.shown.at > package.shown.at
+        entry.observed
+        for entry in checks
+        if entry.relay in new and entry.proved and entry.observed.at > package.observed.at
     ]

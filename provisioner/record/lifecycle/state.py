@@ -97,7 +97,7 @@ class ConnectionProgress:
         """The latest verification of the signed content, if any."""
         checks = self.evidence.checks.get(self.facility.id, ())
         matching = (check for check in checks if check.content == self.content[1] and check.relay in self.relays)
-        return max(matching, key=lambda check: check.shown, default=None)
+        return max(matching, key=lambda check: check.observed, default=None)
 
     @property
     def steps(self) -> dict[FacilityState, Since]:
@@ -256,7 +256,7 @@ class Freshness:
     @property
     def age(self) -> timedelta | None:
         """The time since the latest verification ended, if any."""
-        return self.now - self.verified.shown.at if self.verified else None
+        return self.now - self.verified.observed.at if self.verified else None
 
     @property
     def is_ahead(self) -> bool:
@@ -286,7 +286,7 @@ def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Picture
     return Pictures(
         cameras=facility.cameras,
         carried=bool(progresses),
-        look=max(looks, key=lambda check: (check.proved, check.shown), default=None),
+        look=max(looks, key=lambda check: (check.proved, check.observed), default=None),
         last_proved=max(proofs, default=None),
         down_since=_down_since(facility.id, last, evidence, max(proofs)) if progresses and proofs else None,
     )
@@ -295,8 +295,8 @@ def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Picture
 def _is_of_now(check: LastCheck, evidence: Evidence, now: datetime) -> bool:
     """Return whether a check is young, plausible and not superseded."""
     of_all = evidence.looked_at_all
-    superseded = of_all is not None and check.shown.at < of_all.began
-    return -AHEAD <= now - check.shown.at <= STALE and not superseded
+    superseded = of_all is not None and check.observed.at < of_all.began
+    return -AHEAD <= now - check.observed.at <= STALE and not superseded
 
 
 def _down_since(

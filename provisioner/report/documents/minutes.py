@@ -222,7 +222,7 @@ def _pictures_text(status: FacilityStatus) -> str:
     if pictures.look is None:
         return "chưa rõ"
     down = f", mất hình từ {day_label(pictures.down_since.at)}" if pictures.down_since else ""
-    return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {moment_in_words(pictures.look.shown.at)})"
+    return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {moment_in_words(pictures.look.observed.at)})"
 
 
 def refuse_survey(status: FacilityStatus) -> str:

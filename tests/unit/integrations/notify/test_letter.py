@@ -96,7 +96,7 @@ def test_what_is_wrong_with_a_device_itself_is_said_beside_its_paths_and_when_it
     news = news_for(VIETTEL, night((GOOD, clock)), NOTHING_KNOWN, province_of)
     last = LastNotice(scope_name(VIETTEL), news.notified)
     again = news_for(VIETTEL, night((GOOD, clock), 1), last, province_of)
-    assert (again.has_changed, [item.turn for item in again.items]) == (False, [NewsChange.STANDING])
+    assert (again.has_changed, [item.change for item in again.items]) == (False, [NewsChange.STANDING])
     unasked = replace(night((GOOD,), 2), probed_devices=frozenset())
     silent = news_for(VIETTEL, unasked, last, province_of)
     assert (silent.has_changed, silent.items, silent.notified) == (False, (), news.notified)
