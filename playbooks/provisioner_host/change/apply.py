@@ -25,19 +25,12 @@ from provisioner_host.state.removed import free_of_revoked
 from provisioner_host.tunnel import second_tunnel, tunnel
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import (
-        ApplyRequest,
-        ChangeAnswer,
-        FactsAnswer,
-        GateRequest,
-        LockoutCheck,
-        RollbackRequest,
-    )
+    from provisioner_host import wire
 
 BARE = "the state before run {} is the one before its first apply, which nobody approved: apply a plan instead"
 
 
-def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
+def apply(request: wire.ApplyRequest, folder: Path) -> wire.ChangeAnswer:
     """Change the host to the request's state and await confirmation.
 
     The answer's `outcome` is `armed`, `stale`, `locked`, `refused` (the host is unchanged), `rolled-back` or
@@ -47,7 +40,7 @@ def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
     return _under_lock(change, lambda: _run_apply(change))
 
 
-def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
+def rollback(request: wire.RollbackRequest, folder: Path) -> wire.ChangeAnswer:
     """Return to the state before run `target` and await confirmation.
 
     The answer is that of an apply; `affected` names the paths that differ between the two states.
@@ -56,7 +49,7 @@ def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
     return _under_lock(change, lambda: _run_rollback(change, request))
 
 
-def _under_lock(change: Transaction, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
+def _under_lock(change: Transaction, work: Callable[[], wire.ChangeAnswer]) -> wire.ChangeAnswer:
     try:
         with leases.lock(change.run_id):
             return begin(change) or work()
@@ -67,7 +60,7 @@ def _under_lock(change: Transaction, work: Callable[[], ChangeAnswer]) -> Change
         return change.answer("refused", words_of(error))
 
 
-def _run_apply(change: ApplyTransaction) -> ChangeAnswer:
+def _run_apply(change: ApplyTransaction) -> wire.ChangeAnswer:
     """Prepare, check, arm the dead-man switch, then change the host."""
     arms_early = False
     try:
@@ -125,14 +118,14 @@ def _look(change: ApplyTransaction) -> gate.LookBefore:
     return gate.LookBefore(change.request["gate"], answers=not switch.is_silent(change))
 
 
-def _stale_reason(change: ApplyTransaction, facts: FactsAnswer, before: gate.LookBefore) -> str | None:
+def _stale_reason(change: ApplyTransaction, facts: wire.FactsAnswer, before: gate.LookBefore) -> str | None:
     if facts["live_digest"] != change.request["expected_live_digest"]:
         return ""
     hangs = not switch.is_silent(change) and _relay_hangs(facts, before)
     return f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more" if hangs else None
 
 
-def _relay_hangs(facts: FactsAnswer, before: gate.LookBefore) -> bool:
+def _relay_hangs(facts: wire.FactsAnswer, before: gate.LookBefore) -> bool:
     """Return whether MediaMTX runs but does not answer.
 
     Only a restart helps, which cuts all viewers, so the plan must announce it. If the plan does so, MediaMTX was not
@@ -143,11 +136,11 @@ def _relay_hangs(facts: FactsAnswer, before: gate.LookBefore) -> bool:
     return runs and before.sessions["paths"] is None
 
 
-def _owned(change: ApplyTransaction, facts: FactsAnswer) -> list[str]:
+def _owned(change: ApplyTransaction, facts: wire.FactsAnswer) -> list[str]:
     return sorted({*change.wanted, *((facts["manifest"] or {}).get("files", ()))})
 
 
-def _state(facts: FactsAnswer) -> last_good.LiveState:
+def _state(facts: wire.FactsAnswer) -> last_good.LiveState:
     return last_good.LiveState(facts["units"], firewall=facts["firewall"]["present"])
 
 
@@ -157,7 +150,7 @@ def _health(change: ApplyTransaction) -> last_good.LiveState:
     return health(request["units"], request["peers"], request["sentinel"], rules=rules)
 
 
-def _run_rollback(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
+def _run_rollback(change: Transaction, request: wire.RollbackRequest) -> wire.ChangeAnswer:
     """Restore an earlier state, after the same checks as an apply."""
     target = _generation_of(request["target"])
     if target is None:
@@ -217,11 +210,11 @@ def _affected_paths(generation: Path, state: dict[str, Any]) -> tuple[list[str],
     return affected, sorted(set(now) - set(then))
 
 
-def _differing(request: GateRequest | None, names: set[str]) -> GateRequest | None:
+def _differing(request: wire.GateRequest | None, names: set[str]) -> wire.GateRequest | None:
     return request and {**request, "paths": [path for path in request["paths"] if path["name"] in names]}
 
 
-def _check_saved_files(change: Transaction, ssh: LockoutCheck, generation: Path, state: dict[str, Any]) -> None:
+def _check_saved_files(change: Transaction, ssh: wire.LockoutCheck, generation: Path, state: dict[str, Any]) -> None:
     """Check saved rules, tunnel and relay files beside the live state."""
     saved = {f["path"]: generation / f["content"] for f in state["files"]}
     if rules := saved.get(str(paths.NFT_FILE)):

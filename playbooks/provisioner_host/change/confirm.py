@@ -18,20 +18,12 @@ from provisioner_host.relay import quarantine, relay
 from provisioner_host.state import dead_man, frozen, keys, last_good, leases, removed
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import (
-        AbortRequest,
-        Armed,
-        ChangeAnswer,
-        ChangeParts,
-        ConfirmRequest,
-        LookRequest,
-        StatusRequest,
-    )
+    from provisioner_host import wire
 
 _LOCK_S = 20.0
 
 
-def look(request: LookRequest, folder: Path) -> ChangeAnswer:
+def look(request: wire.LookRequest, folder: Path) -> wire.ChangeAnswer:
     """Renew the switch over a new connection, then look at the paths.
 
     The controller decides the gate. The answer's `outcome` is `armed`, or the result of an ended change.
@@ -50,7 +42,7 @@ def look(request: LookRequest, folder: Path) -> ChangeAnswer:
     return change.answer("armed", after=change.step("look", lambda: gate.look(request["gate"], switched=True)))
 
 
-def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
+def confirm(request: wire.ConfirmRequest, folder: Path) -> wire.ChangeAnswer:
     """Make a change persistent, as the controller has connected anew.
 
     Another run's change is not confirmed, and an unhealthy change is rolled back. The answer brings the host's facts
@@ -105,7 +97,7 @@ def _persist_rollback(change: Transaction, target: str) -> None:
     last_good.restore_carriers(folder)
 
 
-def _store_generation(change: Transaction, armed: Armed, state: last_good.LiveState | None) -> None:
+def _store_generation(change: Transaction, armed: wire.Armed, state: last_good.LiveState | None) -> None:
     """Keep the former state as a generation and save the new one.
 
     Failures become notes and undo nothing.
@@ -163,14 +155,14 @@ def _forget_programs(change: Transaction) -> None:
         Path(text).unlink(missing_ok=True)
 
 
-def abort(request: AbortRequest, folder: Path) -> ChangeAnswer:
+def abort(request: wire.AbortRequest, folder: Path) -> wire.ChangeAnswer:
     """Return to last-good at once, as the gate or a person decided."""
     change = Transaction(request, folder)
     with leases.lock(change.run_id, wait_s=_LOCK_S):
         return _ended_result(change) or change.back(request["cause"])
 
 
-def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
+def status(request: wire.StatusRequest, folder: Path) -> wire.ChangeAnswer:
     """Return a run's status: waiting, applied, rolled back or never started."""
     change = Transaction(request, folder)
     with contextlib.ExitStack() as stack:
@@ -182,15 +174,15 @@ def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
         return {**answer, "lease": leases.holder(), "generations": last_good.generations()}
 
 
-def _parts_of_receipt(run_id: str) -> ChangeParts:
+def _parts_of_receipt(run_id: str) -> wire.ChangeParts:
     receipt: dict[str, Any] = last_good.receipt_of(run_id) or {}
-    parts: ChangeParts = {"affected": receipt.get("affected") or [], "removed": receipt.get("removed") or []}
+    parts: wire.ChangeParts = {"affected": receipt.get("affected") or [], "removed": receipt.get("removed") or []}
     if receipt.get("before"):
         parts["before"] = receipt["before"]
     return parts
 
 
-def _ended_result(change: Transaction) -> ChangeAnswer | None:
+def _ended_result(change: Transaction) -> wire.ChangeAnswer | None:
     """Return the result of an ended change, or `None` if it waits.
 
     The receipt has it. If the receipt is unreadable, the manifest tells whether the run was confirmed. The caller holds
@@ -218,7 +210,7 @@ def _ended_result(change: Transaction) -> ChangeAnswer | None:
             return change.answer("rolled-back", cause)
         return change.answer("not-started", "nothing is known of this run here")
     cause = str(receipt.get("cause", ""))
-    parts: ChangeParts = {"receipt": str(paths.RECEIPTS / f"{change.run_id}.json")}
+    parts: wire.ChangeParts = {"receipt": str(paths.RECEIPTS / f"{change.run_id}.json")}
     if receipt["outcome"] == "refused":
         parts["refusal"] = lockout.refusal_in(cause)
     return change.answer(receipt["outcome"], cause, **parts)

@@ -29,16 +29,7 @@ from provisioner_host.state import last_good
 from provisioner_host.tunnel import tunnel
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import (
-        GateRequest,
-        LookAnswer,
-        ReadAnswer,
-        RelayEvidenceAnswer,
-        RulesAnswer,
-        SampleAnswer,
-        SessionAnswer,
-        SessionsAnswer,
-    )
+    from provisioner_host import wire
 
 _CAMERA = "element cameras "
 _DOORS = ("element management ", "element management_v6 ", "element centres ")
@@ -53,10 +44,10 @@ _LONGEST_WAIT_S = 5.0
 _SOON_S = 0.1
 
 
-_STILL: ReadAnswer = {"error": "no frame: nothing comes from its source", "status": None}
+_STILL: wire.ReadAnswer = {"error": "no frame: nothing comes from its source", "status": None}
 
 
-def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
+def look(request: wire.GateRequest | None, *, switched: bool = False) -> wire.LookAnswer:
     """Return paths, readers and peers for the gate.
 
     The request's `paths` are read for a key frame; of its `away` paths only the cameras' ports are tried. Failures are
@@ -77,11 +68,11 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
     waited_s = max(0.0, time.monotonic() - since)
     now = _sessions_now(switched=switched)
     relay_ = _gather_evidence(request, switched=switched, early=early) if _asks(request) else None
-    looked: LookAnswer = {"sessions": now, "relay": relay_, "waited_s": waited_s}
+    looked: wire.LookAnswer = {"sessions": now, "relay": relay_, "waited_s": waited_s}
     return looked if first is None else {**looked, "first": first}
 
 
-def _sessions_now(*, switched: bool) -> SessionsAnswer:
+def _sessions_now(*, switched: bool) -> wire.SessionsAnswer:
     now = sessions()
     if switched:
         now["changed"] = _changed_paths()
@@ -97,19 +88,19 @@ class _EarlyReads:
         seen: samples begun after the reads; they show whether paths still flow at the moment.
     """
 
-    def __init__(self, request: GateRequest) -> None:
+    def __init__(self, request: wire.GateRequest) -> None:
         self.reads = _reads_of(request, _samples_of(request, followed=True))
         self.unit, self.errors = units.active(UNIT_MEDIAMTX), _errors(request)
         self.seen = _samples_of(request, followed=False)
 
 
-def _errors(request: GateRequest) -> dict[str, list[str]]:
+def _errors(request: wire.GateRequest) -> dict[str, list[str]]:
     read, absent = ([path["name"] for path in listed] for listed in (request["paths"], request["away"]))
     errors = source_log.last_errors(read, _LOG_S) if read else {}
     return errors | (source_log.last_errors(absent, _TRIES_S) if absent else {})
 
 
-def _asks(request: GateRequest) -> bool:
+def _asks(request: wire.GateRequest) -> bool:
     return bool(request["paths"] or request["away"])
 
 
@@ -119,8 +110,8 @@ class LookBefore:
     If the relay does not answer (`answers`), no path is read.
     """
 
-    def __init__(self, request: GateRequest | None, *, answers: bool) -> None:
-        self._relay: RelayEvidenceAnswer | None = None
+    def __init__(self, request: wire.GateRequest | None, *, answers: bool) -> None:
+        self._relay: wire.RelayEvidenceAnswer | None = None
         self._error: BaseException | None = None
         gate_request = request if request and answers and _asks(request) else None
         self._reading = threading.Thread(target=self._read, args=(gate_request,)) if gate_request else None
@@ -129,7 +120,7 @@ class LookBefore:
             self._reading.start()
         self.sessions = sessions(answers=answers)
 
-    def _read(self, request: GateRequest) -> None:
+    def _read(self, request: wire.GateRequest) -> None:
         try:
             self._relay = _gather_evidence(request, switched=False)
         except BaseException as error:  # noqa: BLE001 (it is raised where the look ends)
@@ -145,7 +136,7 @@ class LookBefore:
         if self._reading:
             self._reading.join()
 
-    def end(self) -> LookAnswer:
+    def end(self) -> wire.LookAnswer:
         """Return the look with the present sessions, or raise its error."""
         self.wait()
         if self._error is not None:
@@ -153,7 +144,7 @@ class LookBefore:
         return latest({"sessions": self.sessions, "relay": self._relay})
 
 
-def latest(before: LookAnswer) -> LookAnswer:
+def latest(before: wire.LookAnswer) -> wire.LookAnswer:
     """Update a look's sessions, and mark the paths that flowed since."""
     earlier = before["sessions"]
     try:
@@ -171,12 +162,12 @@ def latest(before: LookAnswer) -> LookAnswer:
     return {**before, "sessions": {**earlier, "paths": paths, "at": at, "over_s": max(0.0, at - since)}}
 
 
-def sessions(*, answers: bool = True) -> SessionsAnswer:
+def sessions(*, answers: bool = True) -> wire.SessionsAnswer:
     """Return every path with source and readers, all peers, and the rules.
 
     `paths` and `started` are `None` if no relay answers; with `answers` false it is not asked.
     """
-    now: SessionsAnswer = {
+    now: wire.SessionsAnswer = {
         "at": 0.0,
         "over_s": 0.0,
         "started": None,
@@ -205,7 +196,7 @@ def sessions(*, answers: bool = True) -> SessionsAnswer:
     return now
 
 
-def _paths() -> dict[str, SessionAnswer]:
+def _paths() -> dict[str, wire.SessionAnswer]:
     listed = relay.api(relay.PATHS)["items"]
     readers = relay.readers_of(listed)
     return {
@@ -215,7 +206,7 @@ def _paths() -> dict[str, SessionAnswer]:
     }
 
 
-def _session_of_path(item: dict[str, Any], readers: list[str]) -> SessionAnswer:
+def _session_of_path(item: dict[str, Any], readers: list[str]) -> wire.SessionAnswer:
     """Return a path's state, without `online`, which dead cameras keep (1.20.1)."""
     since, received = stream_of(item)
     return {
@@ -227,7 +218,7 @@ def _session_of_path(item: dict[str, Any], readers: list[str]) -> SessionAnswer:
     }
 
 
-def _rule_digests() -> RulesAnswer | None:
+def _rule_digests() -> wire.RulesAnswer | None:
     """Return digests of our table, other tables and the tunnel's routes."""
     try:
         listed = json.loads(run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
@@ -274,12 +265,14 @@ def _changed_paths() -> list[str]:
         return []
 
 
-def _stands_still(first: SampleAnswer | None, second: SampleAnswer | None) -> bool:
+def _stands_still(first: wire.SampleAnswer | None, second: wire.SampleAnswer | None) -> bool:
     both = first is not None and second is not None
     return both and first["available"] and second["available"] and second["inbound_bytes"] == first["inbound_bytes"]  # type: ignore[index]
 
 
-def _gather_evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None = None) -> RelayEvidenceAnswer:
+def _gather_evidence(
+    request: wire.GateRequest, *, switched: bool, early: _EarlyReads | None = None
+) -> wire.RelayEvidenceAnswer:
     """Gather evidence of levels 4 and 5, which also show relay failures.
 
     After a switch, stalled streams are not read but sampled again: a read would take its whole timeout.
@@ -316,7 +309,7 @@ def _gather_evidence(request: GateRequest, *, switched: bool, early: _EarlyReads
     }
 
 
-def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
+def _samples_of(request: wire.GateRequest, *, followed: bool) -> _Samples:
     """Sample the read paths; with `followed`, until all flow."""
     from provisioner_host.look import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
 
@@ -327,7 +320,7 @@ def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
     return samples
 
 
-def _reads_of(request: GateRequest, samples: _Samples) -> dict[str, ReadAnswer]:
+def _reads_of(request: wire.GateRequest, samples: _Samples) -> dict[str, wire.ReadAnswer]:
     from provisioner_host.look import probe  # noqa: PLC0415 (the same)
 
     stalled = samples.still()
@@ -341,12 +334,12 @@ class _Samples:
     """A first and a last sample of paths."""
 
     def __init__(
-        self, names: Iterable[str], take: Callable[[], tuple[dict[str, SampleAnswer], str]], longest_s: float
+        self, names: Iterable[str], take: Callable[[], tuple[dict[str, wire.SampleAnswer], str]], longest_s: float
     ) -> None:
         self._names, self._take, self._longest_s = tuple(names), take, longest_s
         self._until = time.monotonic() + longest_s
         self.first, self.error = take()
-        self.last: dict[str, SampleAnswer] = {}
+        self.last: dict[str, wire.SampleAnswer] = {}
 
     def follow(self, *, at_once: bool = False) -> None:
         """Sample until all paths flow or the time is over.
@@ -366,7 +359,7 @@ class _Samples:
                 return
             pause = max(_SOON_S, 1.5 * pause)
 
-    def still(self) -> dict[str, ReadAnswer]:
+    def still(self) -> dict[str, wire.ReadAnswer]:
         """Return the read results of stalled paths."""
         return {n: _STILL for n in self._names if _stands_still(self.first.get(n), self.last.get(n))}
 

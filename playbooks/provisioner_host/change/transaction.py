@@ -18,15 +18,7 @@ from provisioner_host.state import dead_man, last_good, leases, removed
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from provisioner_host.wire import (
-        ApplyRequest,
-        ChangeAnswer,
-        ChangeParts,
-        ChangeRequest,
-        FileToPut,
-        Outcome,
-        StepAnswer,
-    )
+    from provisioner_host import wire
 
 _Done = TypeVar("_Done")
 
@@ -38,10 +30,10 @@ class Transaction:
     """One run on this host, with its steps and its way back."""
 
     # No dataclass: to import what makes one takes longer than most steps.
-    def __init__(self, request: ChangeRequest, folder: Path) -> None:
+    def __init__(self, request: wire.ChangeRequest, folder: Path) -> None:
         self.request = request
         self.folder = folder
-        self.steps: list[StepAnswer] = []
+        self.steps: list[wire.StepAnswer] = []
         self.notes: list[str] = []
 
     @property
@@ -72,7 +64,7 @@ class Transaction:
         finally:
             self.steps.append({"name": name, "seconds": round(time.monotonic() - started, 3)})
 
-    def answer(self, outcome: Outcome, cause: str = "", **parts: Unpack[ChangeParts]) -> ChangeAnswer:
+    def answer(self, outcome: wire.Outcome, cause: str = "", **parts: Unpack[wire.ChangeParts]) -> wire.ChangeAnswer:
         """Return the answer to the controller."""
         return {
             "outcome": outcome,
@@ -91,13 +83,13 @@ class Transaction:
         return str(paths.RECEIPTS / f"{self.run_id}.json")
 
     # --- ends that change nothing, or nothing that stays ------------------------------------------
-    def refused(self, error: Failed) -> ChangeAnswer:
+    def refused(self, error: Failed) -> wire.ChangeAnswer:
         """End the run before the switch, with the host unchanged."""
         leases.release(self.run_id)
         receipt = self.receipt("refused", str(error))
         return self.answer("refused", str(error), refusal=lockout.refusal_of(error), receipt=receipt)
 
-    def back(self, cause: str) -> ChangeAnswer:
+    def back(self, cause: str) -> wire.ChangeAnswer:
         """Return to last-good now; on failure the dead-man switch tries on."""
         cause = scrub(cause)
         try:
@@ -122,15 +114,15 @@ class ApplyTransaction(Transaction):
         ended: notes on ended sessions.
     """
 
-    request: ApplyRequest
+    request: wire.ApplyRequest
 
-    def __init__(self, request: ApplyRequest, folder: Path) -> None:
+    def __init__(self, request: wire.ApplyRequest, folder: Path) -> None:
         super().__init__(request, folder)
         self.had_programs: frozenset[str] = frozenset()
         self.ended: list[str] = []
 
     @property
-    def wanted(self) -> Mapping[str, FileToPut]:
+    def wanted(self) -> Mapping[str, wire.FileToPut]:
         """The desired files by path: mode, owner, group, name in the bundle."""
         return self.request["files"]
 
@@ -169,7 +161,7 @@ def _is_overdue() -> None:
         files.write_json(paths.ARMED, {**armed, "due": 0.0})
 
 
-def begin(change: Transaction) -> ChangeAnswer | None:
+def begin(change: Transaction) -> wire.ChangeAnswer | None:
     """Take the lease; return an answer if the run must end.
 
     An expired change that its watcher did not revert is reverted here. `Locked` is raised if another run has the lease.

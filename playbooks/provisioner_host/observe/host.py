@@ -18,21 +18,13 @@ from provisioner_host.state import dead_man, frozen, keys, last_good, leases
 from provisioner_host.tunnel import key_change, tunnel
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import (
-        DifferenceAnswer,
-        FactsAnswer,
-        Manifest,
-        ObserveRequest,
-        ProgramAnswer,
-        RelayAnswer,
-        RuntimeAnswer,
-    )
+    from provisioner_host import wire
 
 _TABLE = " ".join(("table", *paths.TABLE))
 _PROGRAM = pattern(r"mediamtx-(.+)-[0-9a-f]+")
 
 
-def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> FactsAnswer:
+def observe(request: wire.ObserveRequest, folder: Path, *, runtime: bool = True) -> wire.FactsAnswer:
     """Return the host's facts.
 
     The request names the desired files, units and program. `files/nft` in the folder is the intended firewall; it is
@@ -40,9 +32,9 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
     part of the live digest, is left out.
     """
     key = request["digest_key"]
-    manifest: Manifest | None = files.read_json(paths.MANIFEST)
+    manifest: wire.Manifest | None = files.read_json(paths.MANIFEST)
     owned = sorted({*request["files"], *(manifest or {}).get("files", ())})
-    facts: FactsAnswer = {
+    facts: wire.FactsAnswer = {
         "host": machine.machine(),
         "missing_programs": machine.missing_programs(),
         "manifest": manifest,
@@ -77,7 +69,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
     return facts
 
 
-def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
+def observe_host(request: wire.ObserveRequest, folder: Path) -> wire.FactsAnswer:
     """Return the facts, with disks, clock, routes and ports."""
     began = time.time()
     facts = observe(request, folder)
@@ -93,7 +85,7 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
     return facts
 
 
-def _rule_differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
+def _rule_differences(intended: Path, live: firewall.Items | None) -> list[wire.DifferenceAnswer]:
     if not intended.exists():
         return [] if live is None else [{"name": _TABLE, "action": "delete"}]
     if shutil.which("nft", path=PATH) is None:
@@ -104,7 +96,7 @@ def _rule_differences(intended: Path, live: firewall.Items | None) -> list[Diffe
     return firewall.differences(firewall.intended(intended), live)
 
 
-def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
+def program(path: Path, manifest: wire.Manifest | None) -> wire.ProgramAnswer:
     """Return whether MediaMTX is installed and intact, and its version."""
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
@@ -120,7 +112,7 @@ def _version(path: Path) -> str:
     return named[1] if named else ""
 
 
-def _relay_file(key: str, frozen_parts: frozen.FrozenParts) -> RelayAnswer | None:
+def _relay_file(key: str, frozen_parts: frozen.FrozenParts) -> wire.RelayAnswer | None:
     """Return the relay's file without frozen parts, with the whole file's sentinel."""
     try:
         content = frozen_parts.relay_file(paths.MEDIAMTX_FILE.read_bytes())
@@ -128,11 +120,11 @@ def _relay_file(key: str, frozen_parts: frozen.FrozenParts) -> RelayAnswer | Non
         return None
     # Under a keyed digest: what is kept says no more of the file than the facts do.
     digest = files.keyed_digest(key, content)
-    described: RelayAnswer = cached("relay", digest, lambda: relay.describe(content.decode(errors="replace"), key))
+    described: wire.RelayAnswer = cached("relay", digest, lambda: relay.describe(content.decode(errors="replace"), key))
     return {**described, "sentinel": frozen_parts.sentinel or described["sentinel"]}
 
 
-def _add_quarantine(facts: FactsAnswer, frozen_parts: frozen.FrozenParts, key: str) -> None:
+def _add_quarantine(facts: wire.FactsAnswer, frozen_parts: frozen.FrozenParts, key: str) -> None:
     """Add the quarantine; other facts ignore it, so plans stay valid."""
     live, path = quarantine.live_file(), str(paths.MEDIAMTX_FILE)
     listed = quarantine.answer_of(live, key)
@@ -146,7 +138,7 @@ def _add_quarantine(facts: FactsAnswer, frozen_parts: frozen.FrozenParts, key: s
         runtime["sentinel"] = frozen_parts.sentinel or quarantine.sentinel_in(quarantine.whole(live))
 
 
-def _relay_runtime() -> RuntimeAnswer | None:
+def _relay_runtime() -> wire.RuntimeAnswer | None:
     names: list[str] = []
 
     def note(listed: list[dict[str, Any]]) -> None:
@@ -161,7 +153,7 @@ def _relay_runtime() -> RuntimeAnswer | None:
     return now
 
 
-def live_digest(facts: FactsAnswer, live: firewall.Items | None, key: str) -> str:
+def live_digest(facts: wire.FactsAnswer, live: firewall.Items | None, key: str) -> str:
     """Return the digest of the facts that a plan depends on.
 
     It omits viewers, endpoints, handshakes, counters, dynamic set elements and process ids.

@@ -31,15 +31,7 @@ from provisioner_host.onvif import ask, digest, messages
 from provisioner_host.relay import relay
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import (
-        AccountAnswer,
-        AccountOutcome,
-        AskingRequest,
-        AskingTurn,
-        DeviceClockAnswer,
-        DeviceToAsk,
-        MediaProfileAnswer,
-    )
+    from provisioner_host import wire
 
 
 FOR_S = 3600.0
@@ -62,7 +54,7 @@ _LIMITS = (
     "Nice=10",
     "SystemCallFilter=setpriority",
 )
-_OUTCOMES: Mapping[str, AccountOutcome] = {
+_OUTCOMES: Mapping[str, wire.AccountOutcome] = {
     one: one for one in ("told", "silent", "wrong answer", "login refused", "login refused before")
 }
 LATELY = "within the hour"
@@ -129,7 +121,7 @@ def _digest(salt: bytes, login: str) -> bytes:
     return hashlib.sha256(salt + login.encode("utf-8", "surrogateescape")).digest()
 
 
-def query_devices(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, AccountAnswer]:
+def query_devices(devices: Sequence[wire.DeviceToAsk], key: str, until: float) -> dict[str, wire.AccountAnswer]:
     """Query devices; return their data by name.
 
     Args:
@@ -137,7 +129,7 @@ def query_devices(devices: Sequence[DeviceToAsk], key: str, until: float) -> dic
         key: key of the digests that name refused logins.
         until: the deadline on the monotonic clock.
     """
-    answers: dict[str, AccountAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
+    answers: dict[str, wire.AccountAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
     logins = _logins(devices, key)
     listed = [device for device in devices if device["name"] in logins]
     requests = [_request_for(device, logins[device["name"]]) for device in listed]
@@ -162,7 +154,7 @@ def query_devices(devices: Sequence[DeviceToAsk], key: str, until: float) -> dic
     return answers
 
 
-def _request_for(device: DeviceToAsk, login: _Login) -> AskingTurn:
+def _request_for(device: wire.DeviceToAsk, login: _Login) -> wire.AskingTurn:
     again = device.get("again", False)
     withheld = lately(login.written) or (_refused(login).exists() and not again)
     without_profiles = _refused(login, _PROFILES).exists() and not again
@@ -175,13 +167,13 @@ def _request_for(device: DeviceToAsk, login: _Login) -> AskingTurn:
 
 
 def _query_confined(
-    requests: Sequence[AskingTurn], until: float, take_answers: Callable[[Iterator[bytes]], bool]
+    requests: Sequence[wire.AskingTurn], until: float, take_answers: Callable[[Iterator[bytes]], bool]
 ) -> str:
     """Run the confined part; drop its error text, which may contain logins."""
     if refusal := sandbox.refusal():
         return refusal
     modules = confined.sources(_SHIPPED)
-    request: AskingRequest = {"devices": list(requests), "at_once": _AT_ONCE, "until": until}
+    request: wire.AskingRequest = {"devices": list(requests), "at_once": _AT_ONCE, "until": until}
     argv = command((device_request["address"] for device_request in requests), until)
     try:
         error = confined.run(argv, modules, json.dumps(request).encode(), until + _GRACE_S, take_answers)
@@ -201,7 +193,7 @@ def command(addresses: Iterable[str], until: float) -> list[str]:
 
 
 # --- logins ---------------------------------------------------------------------------------------
-def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
+def _logins(devices: Sequence[wire.DeviceToAsk], key: str) -> dict[str, _Login]:
     """Return by device the login that yields a picture now."""
     available = relay.flowing_paths() or ()
     flowing = {device["name"]: [path for path in device["paths"] if path in available] for device in devices}
@@ -214,7 +206,7 @@ def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
     return logins
 
 
-def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
+def _login(source: str, device: wire.DeviceToAsk, key: str) -> _Login | None:
     head = source.partition("://")[2].partition("/")[0]
     written, at, endpoint = head.rpartition("@")
     if not at or endpoint.rpartition(":")[0] != device["address"]:
@@ -228,7 +220,7 @@ def _refused(login: _Login, suffix: str = "") -> Path:
     return paths.ONVIF_REFUSED / f"{login.name}{suffix}"
 
 
-def _remember(login: _Login, answer: AccountAnswer) -> None:
+def _remember(login: _Login, answer: wire.AccountAnswer) -> None:
     """Store a refusal, and delete it once the login is accepted."""
     outcome = answer["outcome"]
     if outcome == "login refused" or (answer.get("tried") and outcome != "told"):
@@ -250,7 +242,7 @@ def _keep(refusal: Path) -> None:
     refusal.touch(mode=0o600)
 
 
-def _without_login(answer: AccountAnswer, login: _Login) -> AccountAnswer:
+def _without_login(answer: wire.AccountAnswer, login: _Login) -> wire.AccountAnswer:
     """Empty the words of an answer that contain the device's password."""
 
     def without_password(text: str) -> str:
@@ -274,7 +266,7 @@ def _forget_oldest(folder: Path) -> None:
 
 
 # --- what comes back ------------------------------------------------------------------------------
-def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountAnswer]]:
+def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, wire.AccountAnswer]]:
     """Yield valid answers, one per turn; skip other lines."""
     waiting = set(range(count))
     for line in lines:
@@ -286,13 +278,13 @@ def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountA
                 yield turn, checked
 
 
-def _checked_answer(answer: dict[str, Any]) -> AccountAnswer:
+def _checked_answer(answer: dict[str, Any]) -> wire.AccountAnswer:
     """Check and return an answer.
 
     Raises:
         KeyError, TypeError, ValueError: a part is invalid.
     """
-    account: AccountAnswer = {"outcome": _OUTCOMES[answer["outcome"]]}
+    account: wire.AccountAnswer = {"outcome": _OUTCOMES[answer["outcome"]]}
     if "detail" in answer:
         account["detail"] = _printable(answer["detail"], _LONGEST_DETAIL)
     if "clock" in answer:
@@ -316,7 +308,7 @@ def _printable(text: object, longest: int) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text[:longest])
 
 
-def _clock(clock: dict[str, Any]) -> DeviceClockAnswer:
+def _clock(clock: dict[str, Any]) -> wire.DeviceClockAnswer:
     before, after = (float(_finite_number(clock[name])) for name in ("before", "after"))
     utc, shown = (None if clock[name] is None else int(_finite_number(clock[name])) for name in ("utc", "shown"))
     return {"before": round(before, 1), "after": round(after, 1), "utc": utc, "shown": shown}
@@ -328,7 +320,7 @@ def _finite_number(value: object) -> float:
     return value
 
 
-def _profile(profile: dict[str, Any]) -> MediaProfileAnswer:
+def _profile(profile: dict[str, Any]) -> wire.MediaProfileAnswer:
     width, height = (min(int(_finite_number(profile[side])), _LARGEST) for side in ("width", "height"))
     names = [_printable(name, messages.LONGEST_WORD) for name in profile["names"][:_MOST_NAMED]]
     return {"there": profile["there"] is True, "width": width, "height": height, "names": names}

@@ -26,16 +26,7 @@ from provisioner_host.machine.shell import Failed, run
 from provisioner_host.state import dead_man, leases
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import (
-        KeysAnswer,
-        KeysRequest,
-        OwnerToMark,
-        ReleaseAnswer,
-        ReleaseRequest,
-        RemoveRequest,
-        SealedKeyAnswer,
-        SealOrder,
-    )
+    from provisioner_host import wire
 
 
 _LOCK_S = 20.0
@@ -64,19 +55,19 @@ def beside() -> list[dict[str, Any]]:
     return [mark for mark in marks if isinstance(mark, dict)][:_MOST_BESIDE]
 
 
-def claim(owner: OwnerToMark | None, *, run: str, who: str) -> None:
+def claim(owner: wire.OwnerToMark | None, *, run: str, who: str) -> None:
     """Write the owner mark after a confirmed change, replacing any former owner."""
     if owner is not None:
         _write(owner, run, who)
 
 
-def claim_first(owner: OwnerToMark | None, *, who: str) -> None:
+def claim_first(owner: wire.OwnerToMark | None, *, who: str) -> None:
     """Write the owner mark if the host is unmarked."""
     if owner is not None and not paths.OWNER.exists():
         _write(owner, _last_run(), who)
 
 
-def release(request: ReleaseRequest, _folder: Path) -> ReleaseAnswer:
+def release(request: wire.ReleaseRequest, _folder: Path) -> wire.ReleaseAnswer:
     """Release the host for another inventory; its services keep running.
 
     Raises:
@@ -93,7 +84,7 @@ def release(request: ReleaseRequest, _folder: Path) -> ReleaseAnswer:
     return {"released": True}
 
 
-def refuse_changed(request: ReleaseRequest | RemoveRequest, deed: str) -> None:
+def refuse_changed(request: wire.ReleaseRequest | wire.RemoveRequest, deed: str) -> None:
     """Raise `Failed` if another inventory owns the host, or its mark or run is new.
 
     Each of these calls ends the mark that it names, so a kept copy of the call does nothing.
@@ -109,7 +100,7 @@ def _last_run() -> str:
     return str((files.read_json(paths.MANIFEST) or {}).get("run") or "")
 
 
-def _write(owner: OwnerToMark, run: str, who: str, *, released: bool = False) -> None:
+def _write(owner: wire.OwnerToMark, run: str, who: str, *, released: bool = False) -> None:
     document = {
         "inventory": owner["inventory"],
         "key": owner["key"],
@@ -149,7 +140,7 @@ def store_controller_key(folder: Path) -> None:
         files.write(paths.IDENTITY, key_file.read_bytes(), mode=0o600)
 
 
-def make_keys(request: KeysRequest, folder: Path) -> KeysAnswer:
+def make_keys(request: wire.KeysRequest, folder: Path) -> wire.KeysAnswer:
     """Create missing keys; return public key and hashes, no secrets.
 
     It also stores the controller's key and the host program, for later proofs, and the owner mark if the host has none.
@@ -167,7 +158,7 @@ def make_keys(request: KeysRequest, folder: Path) -> KeysAnswer:
     if restored_key or not paths.WG_KEY.exists():
         files.write(paths.WG_KEY, (restored_key or run(["wg", "genkey"]).stdout).encode(), mode=0o600)
     private_key = paths.WG_KEY.read_text()
-    answer: KeysAnswer = {"public_key": _public_key(private_key)}
+    answer: wire.KeysAnswer = {"public_key": _public_key(private_key)}
     if request["relay"]:
         answer["api_hash"] = _password_hash(paths.API_PASSWORD)
         answer["probe_hash"] = _password_hash(paths.PROBE_PASSWORD)
@@ -220,7 +211,7 @@ def _password_hash(path: Path) -> str:
     return "sha256:" + base64.b64encode(digest).decode()
 
 
-def seal(private_key: str, public_key: str, order: SealOrder) -> SealedKeyAnswer:
+def seal(private_key: str, public_key: str, order: wire.SealOrder) -> wire.SealedKeyAnswer:
     """Seal a tunnel's private key (base64), or raise `Failed`."""
     recovery = base64.b64decode(order["recovery"])
     drawn = os.urandom(_SIZE)
