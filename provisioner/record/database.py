@@ -349,7 +349,7 @@ def _newest_entry(connection: Connection, folder: StateFolder) -> Head | None:
     except DAMAGE:
         pass
     raise DamagedRecordError(
-        f"the history in {folder.text} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded",
+        f"the history in {folder.text} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded"
     )
 
 

@@ -32,14 +32,7 @@ from provisioner.verify.result import (
 )
 
 # The worst first, as people read a list of problems.
-SEVERITY = (
-    Verdict.DOWN,
-    Verdict.UNKNOWN,
-    Verdict.DEGRADED,
-    Verdict.QUARANTINED,
-    Verdict.MAINTENANCE,
-    Verdict.UP,
-)
+SEVERITY = (Verdict.DOWN, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.QUARANTINED, Verdict.MAINTENANCE, Verdict.UP)
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
 _WIDTH = {Language.EN: 8, Language.VI: 11}

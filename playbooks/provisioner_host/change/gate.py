@@ -14,14 +14,7 @@ from provisioner_host.firewall import firewall
 from provisioner_host.look import reach
 from provisioner_host.machine import units
 from provisioner_host.machine.files import canonical
-from provisioner_host.machine.paths import (
-    LAST_GOOD,
-    MEDIAMTX_FILE,
-    PROBE_TABLE,
-    SENTINEL_PREFIX,
-    TABLE,
-    UNIT_MEDIAMTX,
-)
+from provisioner_host.machine.paths import LAST_GOOD, MEDIAMTX_FILE, PROBE_TABLE, SENTINEL_PREFIX, TABLE, UNIT_MEDIAMTX
 from provisioner_host.machine.shell import Failed, run, scrub
 from provisioner_host.relay import quarantine, relay, source_log
 from provisioner_host.relay.streams import recent_streams, stream_of

@@ -61,12 +61,7 @@ class _Device:
         except RefusedLogin:
             self.account["outcome"] = "login refused" if self._asked["login"] else "login refused before"
             return self.account
-        self.account |= {
-            "outcome": "told",
-            "model": plate.model,
-            "serial": plate.serial,
-            "firmware": plate.firmware,
-        }
+        self.account |= {"outcome": "told", "model": plate.model, "serial": plate.serial, "firmware": plate.firmware}
         if self._asked["profile"]:
             self._ask_profile(self._asked["profile"])
         return self.account

@@ -22,12 +22,7 @@ from provisioner_host.state.revocable_texts import RevocableTexts, Unclear
 if TYPE_CHECKING:
     from provisioner_host.wire import Tombstones
 
-_FILES = {
-    "relay": paths.MEDIAMTX_FILE,
-    "tunnel": paths.WG_FILE,
-    "psks": paths.PSK_FILE,
-    "rules": paths.NFT_FILE,
-}
+_FILES = {"relay": paths.MEDIAMTX_FILE, "tunnel": paths.WG_FILE, "psks": paths.PSK_FILE, "rules": paths.NFT_FILE}
 _LEFT_OUT = "left-out.json"
 _MOST_TOMBSTONES = 20_000
 _NAMED = 5

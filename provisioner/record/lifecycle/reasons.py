@@ -98,10 +98,7 @@ def _plan_reasons(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[
     )
     for index, sign_off in stale_sign_offs(grounds.facility, plan):
         text = msg(
-            "{parties} signed another content of the {key} on {signed_on}",
-            sign_off.by.words,
-            key,
-            sign_off.signed_on,
+            "{parties} signed another content of the {key} on {signed_on}", sign_off.by.words, key, sign_off.signed_on
         )
         yield grounds.written(text, key, "sign_offs", index, "content")
     missing = ", ".join(party.words for party in missing_parties(plan))

@@ -195,11 +195,7 @@ def _acceptance_content(
 
 
 def _sign_off_table(plan: ConnectionPlan, letterhead: Letterhead, carrier: str) -> OfficialTable:
-    columns = (
-        TableColumn("Bên thống nhất", 65),
-        TableColumn("Ngày", 30, is_centred=True),
-        TableColumn("Văn bản", 70),
-    )
+    columns = (TableColumn("Bên thống nhất", 65), TableColumn("Ngày", 30, is_centred=True), TableColumn("Văn bản", 70))
     return OfficialTable(columns, [_sign_off(sign_off, letterhead, carrier) for sign_off in plan.sign_offs])
 
 

@@ -19,13 +19,7 @@ from provisioner.record.availability.measured import ShareRow
 from provisioner.record.labels import NO_PLAN_LABEL, day_label, label, moment_label, up_label
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Proof, ProvedAt
 from provisioner.record.lifecycle.status import FacilityStatus
-from provisioner.report.availability import (
-    AgreedTimesRow,
-    agreed_percent,
-    agreed_times,
-    availability_ending,
-    span_line,
-)
+from provisioner.report.availability import AgreedTimesRow, agreed_percent, agreed_times, availability_ending, span_line
 from provisioner.report.facilities import FacilityReader
 from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
