@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from provisioner.inventory.files.positions import Places
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.load import load, valid_inventory
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.connection import Party, Survey
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
@@ -27,6 +28,25 @@ from provisioner.inventory.signed import signed_content
 
 TODAY = date(2021, 5, 9)
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+@dataclass(frozen=True)
+class WholeFacilities:
+    """Loaded facilities as a `FacilityReader`."""
+
+    by_id: Mapping[str, Facility]
+
+    def name(self, facility: str, /) -> str:
+        """Return its name."""
+        return self.by_id[facility].name
+
+    def survey(self, facility: str, /) -> Survey | None:
+        """Return its survey."""
+        return self.by_id[facility].survey
+
+    def facility(self, facility: str, /) -> Facility:
+        """Return the whole facility."""
+        return self.by_id[facility]
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = ()) -> Inventory:

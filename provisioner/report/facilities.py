@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final, Protocol
 
@@ -53,25 +52,6 @@ class FacilityReader(Protocol):
 
     def facility(self, facility: str, /) -> Facility:
         """Return the whole facility."""
-
-
-@dataclass(frozen=True)
-class WholeFacilities:
-    """Loaded facilities as a `FacilityReader`."""
-
-    by_id: Mapping[str, Facility]
-
-    def name(self, facility: str, /) -> str:
-        """Return its name."""
-        return self.by_id[facility].name
-
-    def survey(self, facility: str, /) -> Survey | None:
-        """Return its survey."""
-        return self.by_id[facility].survey
-
-    def facility(self, facility: str, /) -> Facility:
-        """Return the whole facility."""
-        return self.by_id[facility]
 
 
 def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:

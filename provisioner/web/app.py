@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach
-from provisioner.web.filters import Filters, Links, read_filters
+from provisioner.web.filters import Links, read_filters
 from provisioner.web.pages import (
     POLICY,
     CallCard,
@@ -166,11 +166,17 @@ def make_app(served: ServedPages) -> Starlette:
             Route("/events", pages.events),
             Route("/assets/{name}", _asset),
             Route(below, pages.language),
-            Route(f"{below}/", partial(pages.page, _overview)),
+            Route(f"{below}/", partial(pages.page, lambda sheet, _: overview_page(sheet))),
             Route(f"{below}/incidents", partial(pages.page, _incidents)),
             Route(f"{below}/facilities", partial(pages.page, _facilities)),
-            Route(f"{below}/facilities/{{id}}", partial(pages.page, _facility)),
-            Route(f"{below}/provinces/{{slug}}", partial(pages.page, _province)),
+            Route(
+                f"{below}/facilities/{{id}}",
+                partial(pages.page, lambda sheet, of: facility_page(sheet, of.path_params["id"])),
+            ),
+            Route(
+                f"{below}/provinces/{{slug}}",
+                partial(pages.page, lambda sheet, of: province_page(sheet, of.path_params["slug"])),
+            ),
             Route(f"{below}/contacts/{{id}}", pages.contacts),
         ],
         middleware=[Middleware(Guard, names=served.names, secure=served.secure)],
@@ -202,7 +208,7 @@ class _Answers:
     def page(self, make: Callable[[PageSheet, Request], str | None], request: Request) -> Response:
         """Return a page; hidden objects get the answer of missing ones."""
         sheet = self._page_sheet(request, self._served.door.user(request))
-        html = make(sheet, request)
+        html = make(sheet, request) if request.path_params["language"] in set(Language) else None
         return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
 
     def contacts(self, request: Request) -> Response:
@@ -290,36 +296,12 @@ def _asset(request: Request) -> Response:
     return Response(asset(name), media_type=ASSETS[name], headers=lasting)
 
 
-def _overview(sheet: PageSheet, request: Request) -> str | None:
-    return overview_page(sheet) if _is_language(request) else None
-
-
 def _incidents(sheet: PageSheet, request: Request) -> str | None:
-    return incidents_page(sheet, _choice(request)) if _may_list(sheet, request) else None
+    return incidents_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
 
 
 def _facilities(sheet: PageSheet, request: Request) -> str | None:
-    return facilities_page(sheet, _choice(request)) if _may_list(sheet, request) else None
-
-
-def _may_list(sheet: PageSheet, request: Request) -> bool:
-    return sheet.sees_facilities and _is_language(request)
-
-
-def _choice(request: Request) -> Filters:
-    return read_filters(request.query_params)
-
-
-def _facility(sheet: PageSheet, request: Request) -> str | None:
-    return facility_page(sheet, request.path_params["id"]) if _is_language(request) else None
-
-
-def _province(sheet: PageSheet, request: Request) -> str | None:
-    return province_page(sheet, request.path_params["slug"]) if _is_language(request) else None
-
-
-def _is_language(request: Request) -> bool:
-    return request.path_params["language"] in set(Language)
+    return facilities_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
 
 
 def _nobody(_: Request, error: Exception) -> Response:

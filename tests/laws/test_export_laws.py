@@ -38,7 +38,6 @@ from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis,
 from provisioner.report.documents.docx import official_docx
 from provisioner.report.documents.official import OfficialTable
 from provisioner.report.exports import REPORTS, FacilityList, InventoryRow, export_document
-from provisioner.report.facilities import WholeFacilities
 from provisioner.report.progress import (
     LISTED_ZONES,
     CarrierShares,
@@ -54,6 +53,7 @@ from provisioner.report.progress import (
 )
 from tests import inventories as make
 from tests.histories import content
+from tests.inventories import WholeFacilities
 from tests.pasts import Past, pasts, read
 
 SCHEMA = jsonschema.Draft202012Validator(document_schema("export"))

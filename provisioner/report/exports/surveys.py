@@ -25,7 +25,7 @@ from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import day_label, label, mbps_label
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.facilities import FacilityReader, SurveyedCameras, WholeFacilities, device_words
+from provisioner.report.facilities import FacilityReader, SurveyedCameras, device_words
 from provisioner.report.progress import (
     LISTED_ZONES,
     Cover,
@@ -218,7 +218,8 @@ def _minutes_document(facilities: tuple[Outline, ...], listing: FacilityList) ->
 def _facility_with_devices(outline: Outline, files: FacilityReader) -> MinutesRow:
     facility = files.facility(outline.id)
     devices = [_device_row(facility, camera) for camera in facility.cameras]
-    return MinutesRow(**_facility(outline, WholeFacilities({outline.id: facility})), devices=devices)
+    head = {"facility": facility.id, "name": facility.name, "province": facility.province}
+    return MinutesRow(**head, survey=facility.survey, devices=devices)
 
 
 def _device_row(facility: Facility, camera: Camera) -> DeviceRow:

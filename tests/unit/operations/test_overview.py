@@ -21,8 +21,8 @@ from provisioner.operations.questions.overview import Overview, overview
 from provisioner.record.lifecycle.state import FacilityState
 from provisioner.record.lifecycle.status import statuses
 from provisioner.report.exports import REPORTS, FacilityList
-from provisioner.report.facilities import WholeFacilities
 from provisioner.report.status import status_document
+from tests.inventories import WholeFacilities
 from tests.national import TODAY, Country, generate
 
 NOW = datetime(2021, 6, 15, 8, tzinfo=VIETNAM)

@@ -32,9 +32,9 @@ from provisioner.report.documents import progress as progress_document
 from provisioner.report.documents.docx import official_docx
 from provisioner.report.documents.official import OfficialDocument, Passage
 from provisioner.report.exports import FacilityList
-from provisioner.report.facilities import WholeFacilities
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST
+from tests.inventories import WholeFacilities
 from tests.unit.report import test_outage as may
 
 ORDER = {

@@ -27,11 +27,11 @@ from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from provisioner.report.exports import REPORTS, FacilityList, InventoryRow, export_document
-from provisioner.report.facilities import WholeFacilities
 from provisioner.report.progress import progress
 from provisioner.report.status import freshness_label, freshness_line, status_document, status_lines
 from tests import histories
 from tests import inventories as make
+from tests.inventories import WholeFacilities
 
 PROVINCE = "thai-nguyen"
 NIGHTS = [datetime(2021, 5, day, 0, 10, tzinfo=VIETNAM) for day in (9, 10, 11, 12)]
