@@ -36,7 +36,6 @@ _LONGEST_WAIT_S = 5.0
 # Most cameras send a picture in this time; of those that have not is sampled again, ever later.
 _SOON_S = 0.1
 
-
 _STILL: wire.ReadAnswer = {"error": "no frame: nothing comes from its source", "status": None}
 
 

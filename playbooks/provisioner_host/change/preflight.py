@@ -24,7 +24,6 @@ from provisioner_host.tunnel import second_tunnel, tunnel
 if TYPE_CHECKING:
     from provisioner_host.wire import FactsAnswer, ProgramToInstall
 
-
 _GZIP = b"\x1f\x8b"
 MOST_UNPACKED = 256 * 1024 * 1024
 """Four times the size of MediaMTX."""

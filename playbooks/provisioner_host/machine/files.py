@@ -25,7 +25,6 @@ from provisioner_host.machine import paths
 if TYPE_CHECKING:
     from provisioner_host.wire import DiskAnswer, FileAnswer
 
-
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _OURS = (paths.STATE, paths.ETC, paths.LIB, paths.RUN)
 # Where a probe keeps what it works with, and where the reasons of sources are read from.

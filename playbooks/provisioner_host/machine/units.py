@@ -20,7 +20,6 @@ from provisioner_host.machine.shell import PATH, Failed, run
 if TYPE_CHECKING:
     from provisioner_host.wire import SelinuxState, UnitAnswer
 
-
 _ENFORCE = Path("/sys/fs/selinux/enforce")
 _RESTORECON = "restorecon"
 

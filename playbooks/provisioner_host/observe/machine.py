@@ -26,7 +26,6 @@ from provisioner_host.tunnel import tunnel
 if TYPE_CHECKING:
     from provisioner_host.wire import DefaultRouteAnswer, MachineAnswer, PortAnswer, PortsToTake, SystemAnswer
 
-
 NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run")
 # Where the kernel has no WireGuard.
 NEEDED_WITHOUT_KERNEL = "wireguard-go"

@@ -33,7 +33,6 @@ from provisioner_host.relay import relay
 if TYPE_CHECKING:
     from provisioner_host import wire
 
-
 FOR_S = 3600.0
 """How long a try counts."""
 _SALT = 16

@@ -21,7 +21,6 @@ from provisioner_host.machine.shell import Failed, run
 if TYPE_CHECKING:
     from provisioner_host.wire import ServiceAnswer
 
-
 _PROC = Path("/proc")
 _FIELDS = "MainPID,NRestarts,ExecMainStartTimestampMonotonic"
 # systemd's messages of an automatic restart and of a process that ended (`journalctl --catalog`).

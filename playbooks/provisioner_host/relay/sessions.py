@@ -22,7 +22,6 @@ from provisioner_host.relay import quarantine, relay
 if TYPE_CHECKING:
     from provisioner_host.wire import AddedAnswer, PublishingAnswer, PusherAnswer, ReaderAnswer, UserRightsAnswer
 
-
 _ID = pattern(r"[0-9a-fA-F-]{36}")
 # Read again until so long after the first look: a reader who was let in at the last moment shows a little later.
 _PATIENCE_S = 10.0

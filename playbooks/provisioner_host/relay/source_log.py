@@ -25,7 +25,6 @@ from provisioner_host.relay import relay
 if TYPE_CHECKING:
     from provisioner_host.wire import EndpointAnswer, SourcesAnswer, StreamEndsAnswer
 
-
 _SOURCE = pattern(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
 _VERSION = pattern(r"^v?(\d{1,4})\.(\d{1,4})\.")
 _TIMESTAMP = pattern(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:\d\d)")

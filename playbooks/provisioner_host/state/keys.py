@@ -28,7 +28,6 @@ from provisioner_host.state import dead_man, leases
 if TYPE_CHECKING:
     from provisioner_host import wire
 
-
 _LOCK_S = 20.0
 _WORD, _PERSON = 64, 120
 _MOST_BESIDE = 20

@@ -26,7 +26,6 @@ from provisioner_host.tunnel import interface
 if TYPE_CHECKING:
     from provisioner_host.wire import GatewayEvidenceAnswer
 
-
 _KEY, _PLACE = "PublicKey = ", "Endpoint = "
 # On tmpfs; what is older leads nowhere: gateways behind carriers' address translation move.
 _KEPT_S = 7 * 86400
