@@ -20,7 +20,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, TypeGuard, TypeVar, cast
+from typing import NoReturn, TypeGuard, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -252,16 +252,20 @@ schema = Table("provisioner_schema", metadata, Column("version", Integer, primar
 migrations = Table("provisioner_migrations", metadata, Column("version_num", String(32), primary_key=True))
 """Alembic's table: the revision of these tables (`record.database`)."""
 
-_Columns = Mapping[str, type[TypeEngine[Any]] | TypeEngine[Any] | Column[Any]]
+_Columns = Mapping[str, object]
+
+
+def _kind(kind: object) -> TypeEngine[object]:
+    return cast("TypeEngine[object]", kind)
 
 
 def _table(name: str, keys: _Columns, *parts: _Columns | SchemaItem) -> Table:
     """Make a table of inventories' rows; a column given as such may be null."""
-    columns: list[Column[Any]] = [Column("inventory", _NAME, primary_key=True)]
-    columns += [Column(key, kind, primary_key=True, autoincrement=False) for key, kind in keys.items()]
+    columns: list[SchemaItem] = [Column("inventory", _NAME, primary_key=True)]
+    columns += [Column(key, _kind(kind), primary_key=True, autoincrement=False) for key, kind in keys.items()]
     for part in parts:
         for of, kind in part.items() if isinstance(part, Mapping) else ():
-            columns.append(kind if isinstance(kind, Column) else Column(of, kind, nullable=False))
+            columns.append(kind if isinstance(kind, Column) else Column(of, _kind(kind), nullable=False))
     rules = (part for part in parts if not isinstance(part, Mapping))
     return Table(f"provisioner_{name}", metadata, *columns, *rules)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from alembic import op
 from sqlalchemy import (
@@ -27,7 +27,7 @@ down_revision: Final = None
 
 _ID, _HASH, _PATH = String(63), String(71), String(255)
 _NUMBER, _COUNT, _FLAG, _TEXT, _BYTES = BigInteger(), Integer(), Boolean(), Text(), LargeBinary()
-_Kinds = Mapping[str, TypeEngine[Any]]
+_Kinds = Mapping[str, TypeEngine[str] | TypeEngine[int] | TypeEngine[bool] | TypeEngine[bytes]]
 _OWNER: Final[_Kinds] = {"inventory": _ID}
 _NULLABLE: Final = frozenset({"held", "before", "after"})
 
