@@ -13,25 +13,10 @@ from typing import Final
 
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.text import local_time
+from provisioner.report import verify_text
 from provisioner.report.plan_markdown import Comment, cell, code
 from provisioner.report.status import since_words
 from provisioner.report.tables import page_template
-from provisioner.report.verify_text import (
-    SEVERITY,
-    Total,
-    next_words,
-    picture_word,
-    picture_words,
-    proof_sentence,
-    scope_lines,
-    seconds_of,
-    sentence,
-    settings_under_change,
-    total_of,
-    totals_by,
-    verify_ending,
-    worst_of,
-)
 from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
@@ -53,49 +38,49 @@ class _Facility:
     name: str
     province: str
     worst: Verdict
-    total: Total
+    total: verify_text.Total
     paths: Sequence[PathVerdict]
 
 
 def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
     """Return the page: ids and verdicts, no personal names or secrets."""
     complete = len(result.paths) <= MOST_LISTED
-    total = total_of("", result.paths)
+    total = verify_text.total_of("", result.paths)
     return page_template("verify.html.j2").render(
         result=result,
         say=say,
-        sentence=sentence(result, say),
+        sentence=verify_text.sentence(result, say),
         as_of=local_time(result.finished_at),
-        seconds=seconds_of(result),
+        seconds=verify_text.seconds_of(result),
         verdicts=total.verdicts(*_ALWAYS),
         total=total,
         share=f"{100 * total.up / total.paths:.1f}".rstrip("0").rstrip(".") if total.paths else "0",
         incidents=_with_verdicts(result),
         totals=[
-            (say("Carrier"), totals_by(result.paths, lambda p: p.carrier)),
-            (say("Province"), totals_by(result.paths, lambda p: p.province)),
+            (say("Carrier"), verify_text.totals_by(result.paths, lambda p: p.carrier)),
+            (say("Province"), verify_text.totals_by(result.paths, lambda p: p.province)),
         ],
         hosts=sorted(result.hosts, key=lambda h: (h.outcome == "answered" and h.drift == (), h.host)),
         drift_listed=_DRIFT_LISTED,
         facilities=_facility_groups(result.paths, complete=complete),
         complete=complete,
         levels=LEVELS,
-        scope=tuple(scope_lines(result, say)),
+        scope=tuple(verify_text.scope_lines(result, say)),
         maintenance=tuple(path for path in result.paths if path.maintenance)[:MOST_LISTED],
-        settings=settings_under_change(result.paths, say),
+        settings=verify_text.settings_under_change(result.paths, say),
         local_time=local_time,
         since_words=since_words,
-        next_words=next_words,
+        next_words=verify_text.next_words,
         row_of=lambda incident: in_a_row(result, incident),
-        proof=lambda path: proof_sentence(path, result.finished_at, say),
-        picture_words=picture_words,
-        picture_word=picture_word,
+        proof=lambda path: verify_text.proof_sentence(path, result.finished_at, say),
+        picture_words=verify_text.picture_words,
+        picture_word=verify_text.picture_word,
     )
 
 
 def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict | None, Incident]]:
     by_name = {p.path: p for p in result.paths}
-    return [(worst_of(by_name[name] for name in i.paths) if i.paths else None, i) for i in result.incidents]
+    return [(verify_text.worst_of(by_name[name] for name in i.paths) if i.paths else None, i) for i in result.incidents]
 
 
 def _facility_groups(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facility]:
@@ -106,8 +91,10 @@ def _facility_groups(paths: Sequence[PathVerdict], *, complete: bool) -> list[_F
     for (province, name), group in groups.items():
         listed = group if complete else [p for p in group if p.verdict is not Verdict.UP]
         if listed:
-            facilities.append(_Facility(name, province, worst_of(group), total_of(name, group), listed))
-    return sorted(facilities, key=lambda f: (SEVERITY.index(f.worst), f.province, f.name))
+            facilities.append(
+                _Facility(name, province, verify_text.worst_of(group), verify_text.total_of(name, group), listed)
+            )
+    return sorted(facilities, key=lambda f: (verify_text.SEVERITY.index(f.worst), f.province, f.name))
 
 
 def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
@@ -116,8 +103,8 @@ def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
     page.must(_head_lines(result, say))
     page.must(_frozen_lines(result, say))
     page.must(_change_lines(result, say))
-    page.must(_totals_table(say("carrier"), totals_by(result.paths, lambda path: path.carrier), say))
-    page.must(_totals_table(say("province"), totals_by(result.paths, lambda path: path.province), say))
+    page.must(_totals_table(say("carrier"), verify_text.totals_by(result.paths, lambda path: path.carrier), say))
+    page.must(_totals_table(say("province"), verify_text.totals_by(result.paths, lambda path: path.province), say))
     by_name = {path.path: path for path in result.paths}
     incidents = [
         _incident_line(incident, [by_name[name] for name in incident.paths], say) for incident in result.incidents
@@ -131,12 +118,16 @@ def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
 
 
 def _head_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
-    yield f"### {say('Verification: {sentence}', sentence=sentence(result, say))}"
+    yield f"### {say('Verification: {sentence}', sentence=verify_text.sentence(result, say))}"
     yield ""
-    values = {"at": local_time(result.finished_at), "seconds": seconds_of(result), "engine": code(result.engine)}
+    values = {
+        "at": local_time(result.finished_at),
+        "seconds": verify_text.seconds_of(result),
+        "engine": code(result.engine),
+    }
     yield say("As of {at} (took {seconds} s), engine {engine}.", **values)
     yield ""
-    lines = [*scope_lines(result, say), *verify_ending(result, say)]
+    lines = [*verify_text.scope_lines(result, say), *verify_text.verify_ending(result, say)]
     yield from (f"- {code(line, _DETAIL)}" for line in lines)
     if lines:
         yield ""
@@ -156,7 +147,7 @@ def _frozen_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
 
 
 def _change_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
-    settings = settings_under_change(result.paths, say)
+    settings = verify_text.settings_under_change(result.paths, say)
     if not settings:
         return
     yield f"**{say('Settings under change')}**"
@@ -167,10 +158,12 @@ def _change_lines(result: VerifyResult, say: Translator) -> Iterator[str]:
     yield ""
 
 
-def _totals_table(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
+def _totals_table(noun: str, totals: Sequence[verify_text.Total], say: Translator) -> Iterator[str]:
     if not totals:
         return
-    other_verdicts = [v for v in SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)]
+    other_verdicts = [
+        v for v in verify_text.SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)
+    ]
     columns = (Verdict.UP, *other_verdicts)
     yield f"| {noun} | {say('paths')} | {' | '.join(say.word(verdict) for verdict in columns)} |"
     yield f"|---|--:|{'--:|' * len(columns)}"
@@ -185,7 +178,7 @@ def _totals_table(noun: str, totals: Sequence[Total], say: Translator) -> Iterat
 
 
 def _incident_line(incident: Incident, paths: Sequence[PathVerdict], say: Translator) -> str:
-    verdict = say.word(worst_of(paths)) if paths else say("warning")
+    verdict = say.word(verify_text.worst_of(paths)) if paths else say("warning")
     count = f", {say.counted(len(paths), 'path')}" if paths else ""
     listed, more = ", ".join(code(path.path, 80) for path in paths[:_LISTED]), len(paths) - _LISTED
     listed = say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
@@ -197,10 +190,10 @@ def _incident_line(incident: Incident, paths: Sequence[PathVerdict], say: Transl
 
 
 def _worst_first(path: PathVerdict) -> tuple[int, str]:
-    return SEVERITY.index(path.verdict), path.path
+    return verify_text.SEVERITY.index(path.verdict), path.path
 
 
 def _row(path: PathVerdict, result: VerifyResult, say: Translator) -> str:
     level = str(path.finding.level or "")
-    proof = proof_sentence(path, result.finished_at, say)
+    proof = verify_text.proof_sentence(path, result.finished_at, say)
     return f"| {cell(path.path, 100)} | {say.word(path.verdict)} | {say.word(path.cause)} | {level} | {proof} |"

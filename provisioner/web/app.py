@@ -28,19 +28,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach
+from provisioner.web import pages
 from provisioner.web.filters import Links, read_filters
-from provisioner.web.pages import (
-    POLICY,
-    CallCard,
-    PageSheet,
-    contacts_page,
-    facilities_page,
-    facility_page,
-    incidents_page,
-    overview_page,
-    province_page,
-    sentence_page,
-)
 from provisioner.web.readers import Identification, NobodyError, SignInError, WebUser, role_name, whereabouts_of
 from provisioner.web.source import MOST_LISTENERS, Feed
 from provisioner.web.texts import page_translator
@@ -49,7 +38,7 @@ LONGEST_ADDRESS: Final = 2048
 MOST_HEADERS: Final = 100
 _METHODS: Final = ("GET", "HEAD")
 _HEADERS: Final = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "Content-Security-Policy": f"{pages.POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -58,7 +47,7 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-Contacts = Callable[[str, str, WebUser], Sequence[CallCard]]
+Contacts = Callable[[str, str, WebUser], Sequence[pages.CallCard]]
 """Returns a facility's contacts and records the user's request."""
 
 ASSETS: Final = {
@@ -147,7 +136,7 @@ class ServedPages:
 
 def make_app(served: ServedPages) -> Starlette:
     """Return the server's application."""
-    pages = _Answers(served)
+    answers = _Answers(served)
 
     @contextlib.asynccontextmanager
     async def watch_feed(_: Starlette) -> AsyncIterator[None]:
@@ -161,26 +150,26 @@ def make_app(served: ServedPages) -> Starlette:
     below = "/{language:str}"
     app = Starlette(
         routes=[
-            Route("/", pages.front),
+            Route("/", answers.front),
             *served.further,
-            Route("/events", pages.events),
+            Route("/events", answers.events),
             Route("/assets/{name}", _asset),
-            Route(below, pages.language),
-            Route(f"{below}/", partial(pages.page, lambda sheet, _: overview_page(sheet))),
-            Route(f"{below}/incidents", partial(pages.page, _incidents)),
-            Route(f"{below}/facilities", partial(pages.page, _facilities)),
+            Route(below, answers.language),
+            Route(f"{below}/", partial(answers.page, lambda sheet, _: pages.overview_page(sheet))),
+            Route(f"{below}/incidents", partial(answers.page, _incidents)),
+            Route(f"{below}/facilities", partial(answers.page, _facilities)),
             Route(
                 f"{below}/facilities/{{id}}",
-                partial(pages.page, lambda sheet, of: facility_page(sheet, of.path_params["id"])),
+                partial(answers.page, lambda sheet, of: pages.facility_page(sheet, of.path_params["id"])),
             ),
             Route(
                 f"{below}/provinces/{{slug}}",
-                partial(pages.page, lambda sheet, of: province_page(sheet, of.path_params["slug"])),
+                partial(answers.page, lambda sheet, of: pages.province_page(sheet, of.path_params["slug"])),
             ),
-            Route(f"{below}/contacts/{{id}}", pages.contacts),
+            Route(f"{below}/contacts/{{id}}", answers.contacts),
         ],
         middleware=[Middleware(Guard, names=served.names, secure=served.secure)],
-        exception_handlers={HTTPException: pages.failed, NobodyError: _nobody, SignInError: _sign_in},
+        exception_handlers={HTTPException: answers.failed, NobodyError: _nobody, SignInError: _sign_in},
         lifespan=watch_feed,
     )
     app.router.redirect_slashes = False
@@ -205,7 +194,7 @@ class _Answers:
         named = request.path_params["language"]
         return RedirectResponse(f"{named}/", 302, _NO_STORE) if named in set(Language) else self._absent(sheet)
 
-    def page(self, make: Callable[[PageSheet, Request], str | None], request: Request) -> Response:
+    def page(self, make: Callable[[pages.PageSheet, Request], str | None], request: Request) -> Response:
         """Return a page; hidden objects get the answer of missing ones."""
         sheet = self._page_sheet(request, self._served.door.user(request))
         html = make(sheet, request) if request.path_params["language"] in set(Language) else None
@@ -224,8 +213,8 @@ class _Answers:
         except ProvisionerError:
             t = page_translator(sheet.links.language)
             sentence = t("The contacts cannot be opened now: provisioner contacts check tells whoever runs this why.")
-            return HTMLResponse(sentence_page(sheet, t("Who to call"), sentence), 503, _NO_STORE)
-        html = contacts_page(sheet, facility.id, cards)
+            return HTMLResponse(pages.sentence_page(sheet, t("Who to call"), sentence), 503, _NO_STORE)
+        html = pages.contacts_page(sheet, facility.id, cards)
         return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
 
     async def events(self, request: Request) -> Response:
@@ -255,18 +244,18 @@ class _Answers:
             return PlainTextResponse("there is nothing here\n", status, _NO_STORE)
         return self._absent(self._page_sheet(request, user))
 
-    def _absent(self, sheet: PageSheet) -> Response:
+    def _absent(self, sheet: pages.PageSheet) -> Response:
         t = page_translator(sheet.links.language)
         sentence = t("This page does not exist, or your role may not see it.")
-        return HTMLResponse(sentence_page(sheet, t("No such page"), sentence), 404, _NO_STORE)
+        return HTMLResponse(pages.sentence_page(sheet, t("No such page"), sentence), 404, _NO_STORE)
 
-    def _page_sheet(self, request: Request, user: WebUser) -> PageSheet:
+    def _page_sheet(self, request: Request, user: WebUser) -> pages.PageSheet:
         served = self._served
         board = served.feed.of(user)
         language, page = _language_and_page(request.url.path)
         scope = user.scope
         facility = board.by_id.get(request.path_params.get("id", ""))
-        return PageSheet(
+        return pages.PageSheet(
             board=board,
             links=Links(language, page, query=request.url.query, stamp=self._stamp),
             now=served.clock(),
@@ -296,12 +285,12 @@ def _asset(request: Request) -> Response:
     return Response(asset(name), media_type=ASSETS[name], headers=lasting)
 
 
-def _incidents(sheet: PageSheet, request: Request) -> str | None:
-    return incidents_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
+def _incidents(sheet: pages.PageSheet, request: Request) -> str | None:
+    return pages.incidents_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
 
 
-def _facilities(sheet: PageSheet, request: Request) -> str | None:
-    return facilities_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
+def _facilities(sheet: pages.PageSheet, request: Request) -> str | None:
+    return pages.facilities_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
 
 
 def _nobody(_: Request, error: Exception) -> Response:

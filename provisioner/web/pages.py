@@ -22,20 +22,8 @@ from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.record.lifecycle.state import STALE
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Cause
+from provisioner.web import filters
 from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow
-from provisioner.web.filters import (
-    FACILITIES,
-    INCIDENTS,
-    NOT_CARRIED,
-    OVERVIEW,
-    PAGE_SIZE,
-    Filters,
-    Links,
-    choose_facilities,
-    choose_incidents,
-    layers_of,
-    part_of,
-)
 from provisioner.web.source import NIGHTS, Past, days_until, strip
 from provisioner.web.texts import age, at_time, page_translator, tiles, words_of
 
@@ -57,7 +45,7 @@ class PageWords:
     """Formats a page's values in its language."""
 
     board: Board
-    links: Links
+    links: filters.Links
     now: datetime
 
     @cached_property
@@ -203,7 +191,7 @@ class PageSheet:
     """
 
     board: Board
-    links: Links
+    links: filters.Links
     now: datetime
     past: Past
     live: bool = False
@@ -218,7 +206,11 @@ class PageSheet:
         wording = PageWords(self.board, self.links, self.now)
         other_language = next(language for language in Language if language is not self.links.language)
         t = wording.t
-        named = [(t("Overview"), OVERVIEW), (t("Incidents"), INCIDENTS), (t("Facilities"), FACILITIES)]
+        named = [
+            (t("Overview"), filters.OVERVIEW),
+            (t("Incidents"), filters.INCIDENTS),
+            (t("Facilities"), filters.FACILITIES),
+        ]
         menu = named if self.sees_facilities else named[:1]
         return _template(template).render(
             board=self.board,
@@ -266,7 +258,7 @@ def overview_page(sheet: PageSheet) -> str:
     placed = tiles(board.scheme)
 
     def address(verdict: str) -> str:
-        return sheet.links.to(FACILITIES, verdict=verdict)
+        return sheet.links.to(filters.FACILITIES, verdict=verdict)
 
     return sheet.made(
         "overview",
@@ -282,10 +274,10 @@ def overview_page(sheet: PageSheet) -> str:
     )
 
 
-def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
+def incidents_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of chosen incidents."""
     words = PageWords(sheet.board, sheet.links, sheet.now)
-    part, rows = part_of(choose_incidents(sheet.board, choice), choice.page, size)
+    part, rows = filters.part_of(filters.choose_incidents(sheet.board, choice), choice.page, size)
     return sheet.made(
         "incidents",
         words.t("Incidents"),
@@ -294,16 +286,16 @@ def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> 
         part=part,
         shown=rows,
         verdicts=_verdicts(words),
-        layers=[(layer, words.words["Layer"].get(layer, layer)) for layer in layers_of(sheet.board.incidents)],
+        layers=[(layer, words.words["Layer"].get(layer, layer)) for layer in filters.layers_of(sheet.board.incidents)],
         **_lists(sheet),
-        page_address=lambda number: sheet.links.to(INCIDENTS, **choice.at(number)),
+        page_address=lambda number: sheet.links.to(filters.INCIDENTS, **choice.at(number)),
     )
 
 
-def facilities_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
+def facilities_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of chosen facilities."""
     words = PageWords(sheet.board, sheet.links, sheet.now)
-    part, rows = part_of(choose_facilities(sheet.board, choice), choice.page, size)
+    part, rows = filters.part_of(filters.choose_facilities(sheet.board, choice), choice.page, size)
     return sheet.made(
         "facilities",
         words.t("Facilities"),
@@ -311,10 +303,10 @@ def facilities_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) ->
         choice=choice,
         part=part,
         shown=rows,
-        verdicts=[*_verdicts(words), (NOT_CARRIED, words.t("not carried"))],
+        verdicts=[*_verdicts(words), (filters.NOT_CARRIED, words.t("not carried"))],
         sorts=[("worst", words.t("worst first")), ("name", words.t("name")), ("since", words.t("longest first"))],
         **_lists(sheet),
-        page_address=lambda number: sheet.links.to(FACILITIES, **choice.at(number)),
+        page_address=lambda number: sheet.links.to(filters.FACILITIES, **choice.at(number)),
     )
 
 
@@ -330,14 +322,14 @@ def _lists(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
     }
 
 
-def province_page(sheet: PageSheet, slug: str, size: int = PAGE_SIZE) -> str | None:
+def province_page(sheet: PageSheet, slug: str, size: int = filters.PAGE_SIZE) -> str | None:
     """Return a province's page; `None` if the board lacks the province."""
     group = sheet.board.provinces.get(slug)
     if group is None:
         return None
-    choice = Filters(province=slug)
-    incidents = choose_incidents(sheet.board, choice)
-    facilities = choose_facilities(sheet.board, choice)
+    choice = filters.Filters(province=slug)
+    incidents = filters.choose_incidents(sheet.board, choice)
+    facilities = filters.choose_facilities(sheet.board, choice)
     return sheet.made(
         "province",
         group.name,

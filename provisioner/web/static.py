@@ -15,17 +15,10 @@ from provisioner.base.language import Language
 from provisioner.base.service import Stage, at_stage
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
+from provisioner.web import pages
 from provisioner.web.app import ASSETS, asset
 from provisioner.web.board import Board
 from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links
-from provisioner.web.pages import (
-    PageSheet,
-    facilities_page,
-    facility_page,
-    incidents_page,
-    overview_page,
-    province_page,
-)
 from provisioner.web.source import Past
 
 _SUFFIX: Final = ".html"
@@ -80,25 +73,25 @@ def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, byt
     for name in ASSETS:
         yield f"assets/{name}", asset(name)
     province_past = _ProvincePast(past)
-    sheets = [PageSheet(board, Links(language, suffix=_SUFFIX), now, province_past) for language in Language]
+    sheets = [pages.PageSheet(board, Links(language, suffix=_SUFFIX), now, province_past) for language in Language]
     for sheet in sheets:
-        yield _file(sheet, "index", overview_page(sheet))
-        yield _file(sheet, INCIDENTS, incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
-        yield _file(sheet, FACILITIES, facilities_page(_at(sheet, FACILITIES), Filters(), size=0))
+        yield _file(sheet, "index", pages.overview_page(sheet))
+        yield _file(sheet, INCIDENTS, pages.incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
+        yield _file(sheet, FACILITIES, pages.facilities_page(_at(sheet, FACILITIES), Filters(), size=0))
         for slug in board.provinces:
             page = f"provinces/{slug}"
-            yield _file(sheet, page, province_page(_at(sheet, page), slug, size=0) or "")
+            yield _file(sheet, page, pages.province_page(_at(sheet, page), slug, size=0) or "")
     # One facility after the other in both languages: the nights of its province are read once.
     for facility, sheet in product(sorted(board.facilities, key=lambda row: (row.folder, row.id)), sheets):
         page = f"{FACILITIES}/{facility.id}"
-        yield _file(sheet, page, facility_page(_at(sheet, page), facility.id) or "")
+        yield _file(sheet, page, pages.facility_page(_at(sheet, page), facility.id) or "")
 
 
-def _at(sheet: PageSheet, page: str) -> PageSheet:
+def _at(sheet: pages.PageSheet, page: str) -> pages.PageSheet:
     return replace(sheet, links=replace(sheet.links, page=page))
 
 
-def _file(sheet: PageSheet, page: str, html: str) -> tuple[str, bytes]:
+def _file(sheet: pages.PageSheet, page: str, html: str) -> tuple[str, bytes]:
     return f"{sheet.links.language.value}/{page}{_SUFFIX}", html.encode()
 
 

@@ -38,17 +38,7 @@ from docx.shared import Mm, Pt
 from provisioner.base.spreadsheet import steady_zip
 from provisioner.base.text import printable
 from provisioner.base.vietnamese import clean
-from provisioner.report.documents.official import (
-    DOTS,
-    Annex,
-    Block,
-    DocumentKind,
-    Letterhead,
-    OfficialDocument,
-    OfficialTable,
-    PassageRole,
-    day_in_words,
-)
+from provisioner.report.documents import official
 
 _TWIPS_PER_MM = 1440 / 25.4
 _BORDER = '<w:{side} w:val="single" w:sz="4" w:space="0" w:color="000000"/>'
@@ -104,11 +94,11 @@ class ParagraphLook:
 _CENTRE: Final = ParagraphLook(stand=Stand.CENTRE)
 _BODY: Final = ParagraphLook(first_mm=10, after=6, line=1.15)
 _LOOKS: Final = {
-    PassageRole.CONTENT: _BODY,
-    PassageRole.TITLE: replace(_BODY, is_bold=True, stays=True),
-    PassageRole.NOTE: replace(_BODY, is_italic=True, stand=Stand.LEFT),
-    PassageRole.FORM: replace(_BODY, stand=Stand.LEFT),
-    PassageRole.LAST: replace(_BODY, stays=True),
+    official.PassageRole.CONTENT: _BODY,
+    official.PassageRole.TITLE: replace(_BODY, is_bold=True, stays=True),
+    official.PassageRole.NOTE: replace(_BODY, is_italic=True, stand=Stand.LEFT),
+    official.PassageRole.FORM: replace(_BODY, stand=Stand.LEFT),
+    official.PassageRole.LAST: replace(_BODY, stays=True),
 }
 _CELL: Final = ParagraphLook(points=11, stand=Stand.LEFT, before=1, after=1)
 
@@ -198,14 +188,14 @@ def _table_xml(widths_mm: Sequence[int], properties: str, rows: str) -> str:
     return f"<w:tbl>{head}{rows}</w:tbl>"
 
 
-def parts_of(document: OfficialDocument) -> Iterator[str]:
+def parts_of(document: official.OfficialDocument) -> Iterator[str]:
     """Yield a document's paragraphs and tables, without its annexes."""
     head = document.letterhead
     yield bare_table(_HEAD, _head_rows(document))
     yield paragraph(document.kind.title, replace(_CENTRE, is_bold=True, before=18, stays=True))
     yield paragraph(document.subject, replace(_CENTRE, is_bold=True, stays=True))
     yield rule(_third_of(document.subject, _WITHIN), _WITHIN, after=12)
-    if document.kind is DocumentKind.REPORT:
+    if document.kind is official.DocumentKind.REPORT:
         yield from _addressee_paragraphs(head.addressees)
     yield from _block_paragraphs(document.blocks)
     if document.signers:
@@ -217,18 +207,18 @@ def parts_of(document: OfficialDocument) -> Iterator[str]:
         yield bare_table(_halves(), [(_recipient_paragraphs(document), _signature(head))])
 
 
-def _head_rows(document: OfficialDocument) -> Iterator[tuple[str, str]]:
+def _head_rows(document: official.OfficialDocument) -> Iterator[tuple[str, str]]:
     head = document.letterhead
     above, issuer = replace(_CENTRE, points=12), replace(_CENTRE, points=12, is_bold=True)
-    parent = head.parent or ("" if head.issuer else DOTS)
-    name = (head.issuer or DOTS).upper()
+    parent = head.parent or ("" if head.issuer else official.DOTS)
+    name = (head.issuer or official.DOTS).upper()
     left = (paragraph(parent.upper(), above) if parent else "") + paragraph(name, issuer)
     right = paragraph("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", replace(_CENTRE, points=13, is_bold=True))
     right += paragraph("Độc lập - Tự do - Hạnh phúc", replace(_CENTRE, is_bold=True))
     yield left + rule(_third_of(name, _HEAD[0]), _HEAD[0]), right + rule(_MOTTO_MM, _HEAD[1])
     number = paragraph(f"Số: {_document_number(document)}", replace(_CENTRE, points=13, before=4))
-    when = f"{head.place or DOTS}, {day_in_words(head.dated)}"
-    dated = document.kind is DocumentKind.REPORT
+    when = f"{head.place or official.DOTS}, {official.day_in_words(head.dated)}"
+    dated = document.kind is official.DocumentKind.REPORT
     yield number, paragraph(when if dated else "", replace(_CENTRE, is_italic=True, before=4))
 
 
@@ -239,7 +229,7 @@ def _third_of(text: str, within_mm: int) -> float:
 
 def _addressee_paragraphs(names: Sequence[str]) -> Iterator[str]:
     if len(names) < 2:  # noqa: PLR2004 (one is in one line with the words)
-        yield paragraph(f"Kính gửi: {names[0] if names else DOTS}", replace(_CENTRE, after=12))
+        yield paragraph(f"Kính gửi: {names[0] if names else official.DOTS}", replace(_CENTRE, after=12))
         return
     line = replace(_BODY, first_mm=45, after=0)
     yield paragraph("Kính gửi:", line)
@@ -264,22 +254,22 @@ def _party(name: str) -> str:
     return title + paragraph("(Ký, ghi rõ họ tên)", replace(look, is_italic=True)) + _BLANK * 4
 
 
-def _recipient_paragraphs(document: OfficialDocument) -> str:
+def _recipient_paragraphs(document: official.OfficialDocument) -> str:
     first = "Các bên ký tên" if document.signers else "Như trên"
-    lines = [first, *(document.letterhead.recipients or (DOTS,))]
+    lines = [first, *(document.letterhead.recipients or (official.DOTS,))]
     look = ParagraphLook(points=11, stand=Stand.LEFT)
     title = paragraph("Nơi nhận:", replace(look, points=12, is_bold=True, is_italic=True))
     listed = (paragraph(f"- {line};", look) for line in lines)
     return "".join([title, *listed, paragraph("- Lưu: VT, ……", look)])
 
 
-def _signature(head: Letterhead) -> str:
+def _signature(head: official.Letterhead) -> str:
     bold = replace(_CENTRE, is_bold=True, stays=True)
-    position = [paragraph(line.strip().upper(), bold) for line in (head.position or DOTS).split("/")]
-    return "".join([*position, *([_BLANK] * 4), paragraph(head.signer or DOTS, replace(bold, stays=False))])
+    position = [paragraph(line.strip().upper(), bold) for line in (head.position or official.DOTS).split("/")]
+    return "".join([*position, *([_BLANK] * 4), paragraph(head.signer or official.DOTS, replace(bold, stays=False))])
 
 
-def annex_parts(document: OfficialDocument, annex: Annex, number: int) -> Iterator[str]:
+def annex_parts(document: official.OfficialDocument, annex: official.Annex, number: int) -> Iterator[str]:
     """Yield an annex's paragraphs and tables; a single annex has number 0."""
     bold = replace(_CENTRE, is_bold=True, stays=True)
     yield paragraph(f"Phụ lục {_ROMAN[number]}".strip(), bold)
@@ -287,29 +277,29 @@ def annex_parts(document: OfficialDocument, annex: Annex, number: int) -> Iterat
     head = document.letterhead
     kind = document.kind.title.capitalize()
     issuer = f" của {head.issuer}" if head.issuer else ""
-    with_what = f"(Kèm theo {kind} số {_document_number(document)} {day_in_words(head.dated)}{issuer})"
+    with_what = f"(Kèm theo {kind} số {_document_number(document)} {official.day_in_words(head.dated)}{issuer})"
     yield paragraph(with_what, replace(_CENTRE, points=13, is_italic=True, stays=True))
     yield rule(60, _ACROSS, after=8)
     yield from _block_paragraphs(annex.blocks)
 
 
-def _document_number(document: OfficialDocument) -> str:
+def _document_number(document: official.OfficialDocument) -> str:
     number, symbol = document.letterhead.number, f"{document.kind.symbol}-……"
     if "/" in number:
         return number
     return f"{number or '……'}/{symbol}"
 
 
-def _block_paragraphs(blocks: Iterable[Block]) -> Iterator[str]:
+def _block_paragraphs(blocks: Iterable[official.Block]) -> Iterator[str]:
     for block in blocks:
-        if isinstance(block, OfficialTable):
+        if isinstance(block, official.OfficialTable):
             yield _official_table(block)
             yield paragraph("", replace(_CENTRE, points=6))
         else:
             yield paragraph(block.text, _LOOKS[block.role])
 
 
-def _official_table(table: OfficialTable) -> str:
+def _official_table(table: official.OfficialTable) -> str:
     looks = [replace(_CELL, stand=Stand.CENTRE if column.is_centred else Stand.LEFT) for column in table.columns]
     bold = [replace(look, is_bold=True) for look in looks]
     header = [paragraph(column.name, replace(_CELL, stand=Stand.CENTRE, is_bold=True)) for column in table.columns]
@@ -322,7 +312,7 @@ def _cells(row: Sequence[str | int], looks: Sequence[ParagraphLook]) -> list[str
     return [paragraph(str(cell), look) for cell, look in zip(row, looks, strict=True)]
 
 
-def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
+def official_docx(document: official.OfficialDocument, as_of: datetime) -> bytes:
     """Return a document's file, the same bytes for the same moment."""
     file = docx.Document()
     _prepare_file(file)
@@ -399,7 +389,7 @@ def _begin_annex(file: DocxFile) -> Section:
     return section
 
 
-def _set_title_and_date(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
+def _set_title_and_date(file: DocxFile, document: official.OfficialDocument, as_of: datetime) -> None:
     """Set the file's title and date, without the user's name."""
     moment = as_of.astimezone(UTC).replace(tzinfo=None)
     properties = file.core_properties

@@ -12,19 +12,8 @@ from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.documents import official
 from provisioner.report.documents.minutes import DocumentBasis
-from provisioner.report.documents.official import (
-    LINE_OF_DOTS,
-    Annex,
-    Block,
-    DocumentKind,
-    OfficialDocument,
-    OfficialTable,
-    Passage,
-    PassageRole,
-    TableColumn,
-    moment_in_words,
-)
 from provisioner.report.exports.report import FacilityList
 from provisioner.report.progress import Group, ProgressReport, progress
 
@@ -32,7 +21,7 @@ MOST_LISTED: Final = 2000
 """Above this number, the annex lists only facilities that need work."""
 
 _GROUP_COLUMNS: Final = tuple(
-    TableColumn(name, width, is_centred=True)
+    official.TableColumn(name, width, is_centred=True)
     for name, width in (
         ("Tổng số cơ sở", 16),
         ("Đã khảo sát", 16),
@@ -46,49 +35,49 @@ _GROUP_COLUMNS: Final = tuple(
 )
 
 
-def progress_report(listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
+def progress_report(listing: FacilityList, basis: DocumentBasis) -> official.OfficialDocument:
     """Return the report on all facilities of a list."""
     report = progress(listing.statuses, lambda status: listing.slug(status.facility))
     names = listing.province_names
     alone = f" tại {names[report.by_province[0].key]}" if len(report.by_province) == 1 else ""
-    return OfficialDocument(
-        kind=DocumentKind.REPORT,
+    return official.OfficialDocument(
+        kind=official.DocumentKind.REPORT,
         subject=f"Tiến độ kết nối camera giám sát các cơ sở cách ly tập trung{alone}",
         letterhead=basis.letterhead,
         blocks=tuple(_report_blocks(report, listing, basis)),
-        annexes=(Annex("Danh sách cơ sở cách ly tập trung", tuple(_facility_blocks(report, listing))),),
+        annexes=(official.Annex("Danh sách cơ sở cách ly tập trung", tuple(_facility_blocks(report, listing))),),
     )
 
 
-def _report_blocks(report: ProgressReport, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
+def _report_blocks(report: ProgressReport, listing: FacilityList, basis: DocumentBasis) -> Iterator[official.Block]:
     yield from _orders(report.listed)
-    yield Passage(f"Tính đến {moment_in_words(basis.as_of)}, kết quả như sau:")
-    yield Passage("1. Kết quả khảo sát và kết nối", PassageRole.TITLE)
-    yield from map(Passage, _result_lines(report))
-    yield Passage("2. Hiện trạng hình ảnh", PassageRole.TITLE)
-    yield from map(Passage, _picture_lines(report.total))
-    yield Passage("3. Tổng hợp theo địa bàn, doanh nghiệp và cơ quan quản lý", PassageRole.TITLE)
+    yield official.Passage(f"Tính đến {official.moment_in_words(basis.as_of)}, kết quả như sau:")
+    yield official.Passage("1. Kết quả khảo sát và kết nối", official.PassageRole.TITLE)
+    yield from map(official.Passage, _result_lines(report))
+    yield official.Passage("2. Hiện trạng hình ảnh", official.PassageRole.TITLE)
+    yield from map(official.Passage, _picture_lines(report.total))
+    yield official.Passage("3. Tổng hợp theo địa bàn, doanh nghiệp và cơ quan quản lý", official.PassageRole.TITLE)
     provinces, bodies = listing.province_names, {body.value: label(body) for body in ManagingBody}
     if len(report.by_province) > 1:
         yield _group_table("Tỉnh/Thành phố", report.by_province, report.total, provinces)
     carriers = {group.key: _carrier(listing, group.key) for group in report.by_carrier}
     yield _group_table("Doanh nghiệp", report.by_carrier, report.total, carriers)
     yield _group_table("Cơ quan quản lý", report.by_managing_body, report.total, bodies)
-    yield Passage("4. Vướng mắc", PassageRole.TITLE)
+    yield official.Passage("4. Vướng mắc", official.PassageRole.TITLE)
     yield from _obstacle_blocks(report.total)
-    yield Passage("5. Kiến nghị, đề xuất", PassageRole.TITLE)
-    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
-    yield Passage(f"{basis.sentence} Danh sách cơ sở tại Phụ lục kèm theo.", PassageRole.NOTE)
+    yield official.Passage("5. Kiến nghị, đề xuất", official.PassageRole.TITLE)
+    yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
+    yield official.Passage(f"{basis.sentence} Danh sách cơ sở tại Phụ lục kèm theo.", official.PassageRole.NOTE)
 
 
 def _carrier(listing: FacilityList, carrier: str) -> str:
     return listing.carriers.get(carrier, carrier) or NO_PLAN_LABEL
 
 
-def _orders(listed: Sequence[FacilityStatus]) -> Iterator[Block]:
+def _orders(listed: Sequence[FacilityStatus]) -> Iterator[official.Block]:
     orders = {duty.order.ref: duty.order for status in listed for duty in status.duties}
     for order in sorted(orders.values(), key=lambda item: (item.issued_on, item.ref)):
-        yield Passage(f"Căn cứ văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer});")
+        yield official.Passage(f"Căn cứ văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer});")
 
 
 def _result_lines(report: ProgressReport) -> Iterator[str]:
@@ -126,10 +115,10 @@ def _picture_lines(total: Group) -> Iterator[str]:
         yield f"- Cơ sở không đủ hình lâu nhất: từ {day_label(total.down_since)}."
 
 
-def _group_table(name: str, groups: Sequence[Group], total: Group, names: Mapping[str, str]) -> OfficialTable:
-    columns = (TableColumn(name, 35), *_GROUP_COLUMNS)
+def _group_table(name: str, groups: Sequence[Group], total: Group, names: Mapping[str, str]) -> official.OfficialTable:
+    columns = (official.TableColumn(name, 35), *_GROUP_COLUMNS)
     rows = [_counts(group, names[group.key]) for group in groups]
-    return OfficialTable(columns, rows, _counts(total, TOTAL_LABEL))
+    return official.OfficialTable(columns, rows, _counts(total, TOTAL_LABEL))
 
 
 def _counts(group: Group, name: str) -> tuple[str | int, ...]:
@@ -138,48 +127,53 @@ def _counts(group: Group, name: str) -> tuple[str | int, ...]:
     return (name, group.facilities, *connection, group.blocked_in_all, group.overdue, group.up)
 
 
-def _obstacle_blocks(total: Group) -> Iterator[Block]:
+def _obstacle_blocks(total: Group) -> Iterator[official.Block]:
     if not total.blocked:
-        yield Passage("Không có cơ sở nào được ghi nhận vướng mắc.")
+        yield official.Passage("Không có cơ sở nào được ghi nhận vướng mắc.")
         return
-    columns = (TableColumn("Vướng mắc", 125), TableColumn("Số cơ sở", 40, is_centred=True))
+    columns = (official.TableColumn("Vướng mắc", 125), official.TableColumn("Số cơ sở", 40, is_centred=True))
     rows = [(label(reason), total.blocked[reason]) for reason in BlockReason if reason in total.blocked]
-    yield OfficialTable(columns, rows, (TOTAL_LABEL, total.blocked_in_all))
+    yield official.OfficialTable(columns, rows, (TOTAL_LABEL, total.blocked_in_all))
 
 
 # --- the annex ------------------------------------------------------------------------------------
 _LISTED: Final = (
-    TableColumn("STT", 10, is_centred=True),
-    TableColumn("Cơ sở", 45),
-    TableColumn("Tỉnh/Thành phố", 22),
-    TableColumn("Doanh nghiệp", 19),
-    TableColumn("Trạng thái", 22),
-    TableColumn("Kết nối lần đầu", 20, is_centred=True),
-    TableColumn("Hoàn thành trước ngày", 21, is_centred=True),
-    TableColumn("So với thời hạn", 17),
-    TableColumn("Số camera", 16, is_centred=True),
-    TableColumn("Hiện có hình", 16, is_centred=True),
-    TableColumn("Vướng mắc; việc tiếp theo", 44),
+    official.TableColumn("STT", 10, is_centred=True),
+    official.TableColumn("Cơ sở", 45),
+    official.TableColumn("Tỉnh/Thành phố", 22),
+    official.TableColumn("Doanh nghiệp", 19),
+    official.TableColumn("Trạng thái", 22),
+    official.TableColumn("Kết nối lần đầu", 20, is_centred=True),
+    official.TableColumn("Hoàn thành trước ngày", 21, is_centred=True),
+    official.TableColumn("So với thời hạn", 17),
+    official.TableColumn("Số camera", 16, is_centred=True),
+    official.TableColumn("Hiện có hình", 16, is_centred=True),
+    official.TableColumn("Vướng mắc; việc tiếp theo", 44),
 )
-_OF_ONE_PROVINCE: Final = (_LISTED[0], TableColumn("Cơ sở", 52), *_LISTED[3:-1], TableColumn(_LISTED[-1].name, 59))
+_OF_ONE_PROVINCE: Final = (
+    _LISTED[0],
+    official.TableColumn("Cơ sở", 52),
+    *_LISTED[3:-1],
+    official.TableColumn(_LISTED[-1].name, 59),
+)
 """Without the province, which is in the heading."""
 
 
-def _facility_blocks(report: ProgressReport, listing: FacilityList) -> Iterator[Block]:
+def _facility_blocks(report: ProgressReport, listing: FacilityList) -> Iterator[official.Block]:
     listed = report.listed
     if len(listed) > MOST_LISTED:
         listed = tuple(status for status in listed if _is_open(status))
         few = listed[:MOST_LISTED]
         cut = f"; chỉ in {MOST_LISTED} cơ sở đầu" if len(listed) > MOST_LISTED else ""
-        yield Passage(
+        yield official.Passage(
             f"Chỉ liệt kê {len(listed)} cơ sở chưa kết nối hoặc hiện không đủ hình{cut};"
             " danh sách đầy đủ có trong bảng tính kèm theo.",
-            PassageRole.NOTE,
+            official.PassageRole.NOTE,
         )
         listed = few
     alone = len(report.by_province) == 1
     rows = [_row(number, entry, listing, alone=alone) for number, entry in enumerate(listed, start=1)]
-    yield OfficialTable(_OF_ONE_PROVINCE if alone else _LISTED, rows)
+    yield official.OfficialTable(_OF_ONE_PROVINCE if alone else _LISTED, rows)
 
 
 def _is_open(status: FacilityStatus) -> bool:

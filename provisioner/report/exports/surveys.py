@@ -11,15 +11,7 @@ from typing import Annotated
 
 from provisioner.base.document import Count, Day, Row, Said, form, of
 from provisioner.base.text import Document, counted
-from provisioner.inventory.model.connection import (
-    LoginState,
-    Party,
-    RtspState,
-    Survey,
-    SurveyVerdict,
-    UplinkAddress,
-    UplinkKind,
-)
+from provisioner.inventory.model import connection
 from provisioner.inventory.model.devices import Camera, Zone
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import Outline
@@ -51,10 +43,10 @@ COVER_LABELS = {
 class UplinkRow(Row):
     """A site's line."""
 
-    kind: UplinkKind
+    kind: connection.UplinkKind
     provider: str | None
     upload_mbps: float | None
-    address: UplinkAddress | None
+    address: connection.UplinkAddress | None
     router: str | None
 
 
@@ -62,13 +54,13 @@ class SurveyRow(Row):
     """Cameras in a survey."""
 
     surveyed_on: Day
-    by: tuple[Party, ...]
+    by: tuple[connection.Party, ...]
     uplink: UplinkRow
-    rtsp: RtspState | None
-    logins: LoginState | None
+    rtsp: connection.RtspState | None
+    logins: connection.LoginState | None
     cameras: SurveyedCameras
     gaps: tuple[Zone, ...]
-    verdict: SurveyVerdict
+    verdict: connection.SurveyVerdict
     obstacles: str | None
     advice: str | None
 
@@ -137,20 +129,20 @@ def _surveys_document(report: Surveys, listing: FacilityList) -> Document:
 
 
 def _surveys_lines(report: Surveys) -> Iterator[str]:
-    verdicts = [verdict for verdict in SurveyVerdict if verdict in report.total.verdicts]
+    verdicts = [verdict for verdict in connection.SurveyVerdict if verdict in report.total.verdicts]
     names = ("province", "facilities", "surveyed", *(verdict.value for verdict in verdicts), "missing", "cameras fit")
     rows = [_survey_group_cells(group, group.key, verdicts) for group in report.by_province]
     yield from text_table(names, [*rows, _survey_group_cells(report.total, TOTAL_NAME, verdicts)], numbers=True)
 
 
-def _survey_group_cells(group: SurveyGroup, name: str, verdicts: Sequence[SurveyVerdict]) -> list[str]:
+def _survey_group_cells(group: SurveyGroup, name: str, verdicts: Sequence[connection.SurveyVerdict]) -> list[str]:
     counts = [str(group.verdicts.get(verdict, 0)) for verdict in verdicts]
     cameras = f"{group.cameras_fit}/{group.cameras_present}"
     return [name, str(group.facilities), str(group.surveyed), *counts, str(group.missing), cameras]
 
 
 def _surveys_pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
-    by_verdict = [(label(verdict), 14, partial(_with_verdict, verdict)) for verdict in SurveyVerdict]
+    by_verdict = [(label(verdict), 14, partial(_with_verdict, verdict)) for verdict in connection.SurveyVerdict]
     columns: tuple[SheetColumn[SurveyGroup], ...] = (
         ("Tỉnh/Thành phố", 26, lambda group: listing.province_names[group.key]),
         ("Tổng số cơ sở", 10, lambda group: group.facilities),
@@ -167,12 +159,12 @@ def _surveys_pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
     )
 
 
-def _with_verdict(verdict: SurveyVerdict, group: SurveyGroup) -> int:
+def _with_verdict(verdict: connection.SurveyVerdict, group: SurveyGroup) -> int:
     return group.verdicts.get(verdict, 0)
 
 
 def _survey_columns(listing: FacilityList) -> list[SheetColumn[Outline]]:
-    def found(cell: Callable[[Survey], str | int], facility: Outline, otherwise: str = "") -> str | int:
+    def found(cell: Callable[[connection.Survey], str | int], facility: Outline, otherwise: str = "") -> str | int:
         survey = listing.files.survey(facility.id)
         return cell(survey) if survey else otherwise
 
@@ -253,7 +245,7 @@ def _survey_minutes_row(facility: Outline) -> list[str]:
 def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tuple[Page, ...]:
     wholes = (listing.files.facility(facility.id) for facility in facilities if facility.survey_verdict)
     surveyed = [(facility, facility.survey) for facility in wholes if facility.survey]
-    minutes: tuple[SheetColumn[tuple[Facility, Survey]], ...] = (
+    minutes: tuple[SheetColumn[tuple[Facility, connection.Survey]], ...] = (
         ("Mã cơ sở", 16, lambda pair: pair[0].id),
         ("Cơ sở", 34, lambda pair: pair[0].name),
         ("Tỉnh/Thành phố", 18, lambda pair: listing.province_of(pair[0]).name),
