@@ -11,20 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, TypeVar, cast
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    FromClause,
-    Label,
-    ScalarSelect,
-    Subquery,
-    and_,
-    case,
-    func,
-    select,
-    type_coerce,
-)
+import sqlalchemy as sa
 
 from provisioner.record.entries import (
     OF_KEYS,
@@ -72,12 +59,12 @@ class _Checked:
 
 
 # --- facilities ------------------------------------------------------------------------------------
-def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> Evidence:
+def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -> Evidence:
     """Return all evidence; `acceptance` separates the first and the accepting proof."""
     is_look = entries.c.operation.not_in(
         [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES, *OF_KEYS)]
     )
-    ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory, is_look)
+    ended = sa.select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory, is_look)
     runs = {row.number: row.run for row in connection.execute(ended)}
     checked = _checks_of(connection, inventory, acceptance, runs)
     verifications = tuple(_latest_verifications(connection, inventory))
@@ -100,11 +87,11 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
     )
 
 
-def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Verification]:
+def _latest_verifications(connection: sa.Connection, inventory: str) -> Iterator[Verification]:
     """Yield the ended verifications, latest first, through the first without limit."""
     columns = stored(entries.c.number), stored(entries.c.content)
     ended = entries.c.operation == Operation.VERIFY.value, entries.c.step == EntryKind.ENDED.value
-    query = select(*columns).where(entries.c.inventory == inventory, *ended)
+    query = sa.select(*columns).where(entries.c.inventory == inventory, *ended)
     for number, content in connection.execute(query.order_by(entries.c.at.desc(), entries.c.number.desc())):
         entry = entry_content(content, number)
         if entry["step"] != EntryKind.ENDED.value:
@@ -117,12 +104,12 @@ def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Ve
             return
 
 
-def _checks_of(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
+def _checks_of(connection: sa.Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
     proofs: dict[Content, Proof] = {}
     declined: dict[Content, ProvedAt] = {}
     latest: dict[Content, LastCheck] = {}
     spans = _check_spans(inventory)
-    for row in connection.execute(select(spans, *_content_columns(spans, inventory, acceptance))):
+    for row in connection.execute(sa.select(spans, *_content_columns(spans, inventory, acceptance))):
         content = row.facility, row.content
         if row.first is not None:
             proofs[content] = Proof(
@@ -139,11 +126,13 @@ def _checks_of(connection: Connection, inventory: str, acceptance: timedelta, ru
     return _Checked(proofs, declined, latest)
 
 
-def _content_columns(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
+def _content_columns(
+    spans: sa.Subquery, inventory: str, acceptance: timedelta
+) -> Iterator[sa.Label[int] | sa.Label[str]]:
     at, number, fully_proved = _time_us(_INNER_CHECKS), _INNER_CHECKS.c.number, _is_fully_proved(_INNER_CHECKS)
     accepting = fully_proved, at >= spans.c.first + acceptance // timedelta(microseconds=1)
     # A facility that was never fully up declines from its first check on.
-    failed = _INNER_CHECKS.c.proved < _INNER_CHECKS.c.checked, at > func.coalesce(spans.c.last, spans.c.oldest - 1)
+    failed = _INNER_CHECKS.c.proved < _INNER_CHECKS.c.checked, at > sa.func.coalesce(spans.c.last, spans.c.oldest - 1)
     columns = {
         "first_entry": _of_earliest_check(number, inventory, spans, fully_proved, at == spans.c.first),
         "last_entry": _of_earliest_check(number, inventory, spans, fully_proved, at == spans.c.last),
@@ -158,27 +147,27 @@ def _content_columns(spans: Subquery, inventory: str, acceptance: timedelta) -> 
         yield _of_newest_check(_INNER_CHECKS.c[name], inventory, spans).label(name)
 
 
-def _check_spans(inventory: str) -> Subquery:
+def _check_spans(inventory: str) -> sa.Subquery:
     at = _time_us(checks)
-    fully_proved = case((_is_fully_proved(checks), at))
-    spans = func.min(fully_proved).label("first"), func.max(fully_proved).label("last")
-    all_of_it = func.min(at).label("oldest"), func.max(at).label("newest")
+    fully_proved = sa.case((_is_fully_proved(checks), at))
+    spans = sa.func.min(fully_proved).label("first"), sa.func.max(fully_proved).label("last")
+    all_of_it = sa.func.min(at).label("oldest"), sa.func.max(at).label("newest")
     columns = checks.c.facility, checks.c.content
-    return select(*columns, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*columns).subquery()
+    return sa.select(*columns, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*columns).subquery()
 
 
-def _time_us(table: FromClause) -> ColumnElement[int]:
-    return type_coerce(table.c.at, BigInteger)
+def _time_us(table: sa.FromClause) -> sa.ColumnElement[int]:
+    return sa.type_coerce(table.c.at, sa.BigInteger)
 
 
 def _of_earliest_check(
-    column: ColumnElement[_Value], inventory: str, spans: Subquery, *when: ColumnElement[bool]
-) -> ScalarSelect[_Value]:
-    query = select(column).where(_INNER_CHECKS.c.inventory == inventory, _same_content(_INNER_CHECKS, spans), *when)
+    column: sa.ColumnElement[_Value], inventory: str, spans: sa.Subquery, *when: sa.ColumnElement[bool]
+) -> sa.ScalarSelect[_Value]:
+    query = sa.select(column).where(_INNER_CHECKS.c.inventory == inventory, _same_content(_INNER_CHECKS, spans), *when)
     return query.order_by(_INNER_CHECKS.c.at, _INNER_CHECKS.c.number).limit(1).scalar_subquery()
 
 
-def _of_newest_check(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> ScalarSelect[_Value]:
+def _of_newest_check(column: sa.ColumnElement[_Value], inventory: str, spans: sa.Subquery) -> sa.ScalarSelect[_Value]:
     """Select a column of a content's latest check, or the worst tie.
 
     The order is the index's: with any other, SQLite walks over all checks to avoid sorting one.
@@ -189,19 +178,19 @@ def _of_newest_check(column: ColumnElement[_Value], inventory: str, spans: Subqu
         _time_us(_INNER_CHECKS) == spans.c.newest,
     )
     order = _INNER_CHECKS.c.at, _INNER_CHECKS.c.pulled, _INNER_CHECKS.c.proved, _INNER_CHECKS.c.number
-    return select(column).where(*when).order_by(*order).limit(1).scalar_subquery()
+    return sa.select(column).where(*when).order_by(*order).limit(1).scalar_subquery()
 
 
-def _same_content(left: FromClause, right: FromClause) -> ColumnElement[bool]:
-    return and_(left.c.facility == right.c.facility, left.c.content == right.c.content)
+def _same_content(left: sa.FromClause, right: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(left.c.facility == right.c.facility, left.c.content == right.c.content)
 
 
-def _is_fully_proved(table: FromClause) -> ColumnElement[bool]:
-    return and_(table.c.pulled > 0, table.c.proved == table.c.pulled)
+def _is_fully_proved(table: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.pulled > 0, table.c.proved == table.c.pulled)
 
 
 # --- keys and packages -----------------------------------------------------------------------------
-def keys_drawn(connection: Connection, inventory: str, field: str) -> dict[str, datetime]:
+def keys_drawn(connection: sa.Connection, inventory: str, field: str) -> dict[str, datetime]:
     """Return when each facility's current key was drawn, as far as recorded.
 
     `what` is `PRE_SHARED` or `TO_PUSH`: the name in a run's document that lists facilities. A facility has its own time
@@ -211,7 +200,7 @@ def keys_drawn(connection: Connection, inventory: str, field: str) -> dict[str, 
     ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
     conditions = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
     columns = (stored(entries.c.at), stored(documents.c.packed))
-    query = select(*columns).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
+    query = sa.select(*columns).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
     drawn: dict[str, datetime] = {}
     for at, packed in connection.execute(query):
         try:
@@ -230,7 +219,7 @@ def _parsed_time(time_text: object) -> datetime:
     return when.astimezone(UTC)
 
 
-def package_records(connection: Connection, inventory: str) -> tuple[dict[str, PackageRecord], tuple[str, ...]]:
+def package_records(connection: sa.Connection, inventory: str) -> tuple[dict[str, PackageRecord], tuple[str, ...]]:
     """Return each site's recorded packages, and the runs with unreadable ones."""
     handed: dict[str, list[HandedPackage]] = defaultdict(list)
     installed: dict[str, list[tuple[ProvedAt, str]]] = defaultdict(list)
@@ -240,7 +229,9 @@ def package_records(connection: Connection, inventory: str) -> tuple[dict[str, P
     conditions = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
     columns = (stored(entries.c.number), stored(entries.c.run), stored(entries.c.at), stored(entries.c.content))
     query = (
-        select(*columns, stored(documents.c.packed)).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
+        sa.select(*columns, stored(documents.c.packed))
+        .where(*ended, *conditions)
+        .order_by(entries.c.at, entries.c.number)
     )
     for number, run, at, content, packed in connection.execute(query):
         try:

@@ -22,23 +22,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn, TypeGuard, TypeVar, cast
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ColumnElement,
-    Dialect,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    type_coerce,
-)
+import sqlalchemy as sa
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import NullType, TypeEngine
 
@@ -167,28 +151,28 @@ def moment(micros: int) -> datetime:
     return _EPOCH + micros * _MICROSECOND
 
 
-class MomentColumn(TypeDecorator[datetime]):
+class MomentColumn(sa.TypeDecorator[datetime]):
     """A time as whole microseconds since 1970, the same in every database."""
 
-    impl = BigInteger
+    impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
         """Convert a time; without a zone it raises TypeError."""
         return None if value is None else microseconds(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
         """Return a time in UTC."""
         return None if value is None else moment(value)
 
 
-class TextColumn(TypeDecorator[str]):
+class TextColumn(sa.TypeDecorator[str]):
     """A checked text: SQLite stores any type in any column."""
 
-    impl = String
+    impl = sa.String
     cache_ok = True
 
-    def process_result_value(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
+    def process_result_value(self, value: object, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
         """Return a text; another type raises TypeError."""
         if value is not None and not isinstance(value, str):
             raise TypeError("a text was expected")
@@ -205,7 +189,7 @@ class TextColumn(TypeDecorator[str]):
 class _LongText(TextColumn):
     """A text of any length and content; its readers check it."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
     @staticmethod
@@ -213,13 +197,13 @@ class _LongText(TextColumn):
         return isinstance(text, str)
 
 
-class NumberColumn(TypeDecorator[int]):
+class NumberColumn(sa.TypeDecorator[int]):
     """A checked whole number."""
 
-    impl = BigInteger
+    impl = sa.BigInteger
     cache_ok = True
 
-    def process_result_value(self, value: object, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
+    def process_result_value(self, value: object, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
         """Return a number; another type raises TypeError."""
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
@@ -231,25 +215,27 @@ class CountColumn(NumberColumn):
 
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[int]:
         """Return the database's type for it."""
-        return dialect.type_descriptor(Integer())
+        return dialect.type_descriptor(sa.Integer())
 
 
 _Value = TypeVar("_Value")
 
 
-def stored(column: ColumnElement[_Value]) -> ColumnElement[object]:
+def stored(column: sa.ColumnElement[_Value]) -> sa.ColumnElement[object]:
     """Return a column with its stored, untyped value."""
-    return type_coerce(column, cast("TypeEngine[object]", NullType()))
+    return sa.type_coerce(column, cast("TypeEngine[object]", NullType()))
 
 
 # --- tables ----------------------------------------------------------------------------------------
-metadata = MetaData()
+metadata = sa.MetaData()
 
-schema = Table("provisioner_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+schema = sa.Table(
+    "provisioner_schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False)
+)
 
-migrations = Table("provisioner_migrations", metadata, Column("version_num", String(32), primary_key=True))
+migrations = sa.Table("provisioner_migrations", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
 """Alembic's table: the revision of these tables (`record.database`)."""
 
 _Columns = Mapping[str, object]
@@ -259,15 +245,15 @@ def _kind(kind: object) -> TypeEngine[object]:
     return cast("TypeEngine[object]", kind)
 
 
-def _table(name: str, keys: _Columns, *parts: _Columns | SchemaItem) -> Table:
+def _table(name: str, keys: _Columns, *parts: _Columns | SchemaItem) -> sa.Table:
     """Make a table of inventories' rows; a column given as such may be null."""
-    columns: list[SchemaItem] = [Column("inventory", _NAME, primary_key=True)]
-    columns += [Column(key, _kind(kind), primary_key=True, autoincrement=False) for key, kind in keys.items()]
+    columns: list[SchemaItem] = [sa.Column("inventory", _NAME, primary_key=True)]
+    columns += [sa.Column(key, _kind(kind), primary_key=True, autoincrement=False) for key, kind in keys.items()]
     for part in parts:
         for of, kind in part.items() if isinstance(part, Mapping) else ():
-            columns.append(kind if isinstance(kind, Column) else Column(of, _kind(kind), nullable=False))
+            columns.append(kind if isinstance(kind, sa.Column) else sa.Column(of, _kind(kind), nullable=False))
     rules = (part for part in parts if not isinstance(part, Mapping))
-    return Table(f"provisioner_{name}", metadata, *columns, *rules)
+    return sa.Table(f"provisioner_{name}", metadata, *columns, *rules)
 
 
 _NAME, _HASH = TextColumn(63), TextColumn(71)
@@ -277,26 +263,26 @@ entries = _table(
     {"number": NumberColumn},
     {"run": _NAME, "step": TextColumn(15), "operation": TextColumn(31), "at": MomentColumn},
     {"content": _LongText, "previous": _HASH, "hash": _HASH},
-    UniqueConstraint("inventory", "run", "step", name="provisioner_entries_once"),
-    UniqueConstraint("inventory", "previous", name="provisioner_entries_one_chain"),
+    sa.UniqueConstraint("inventory", "run", "step", name="provisioner_entries_once"),
+    sa.UniqueConstraint("inventory", "previous", name="provisioner_entries_one_chain"),
 )
 
 seals = _table("seals", {"number": NumberColumn}, {"seal": _LongText, "signature": _LongText})
 
-documents = _table("documents", {"run": _NAME}, {"packed": LargeBinary})
+documents = _table("documents", {"run": _NAME}, {"packed": sa.LargeBinary})
 
 checks = _table(
     "checks",
     {"number": NumberColumn, "facility": _NAME, "relay": _NAME},
     {"content": _HASH, "at": MomentColumn, "pulled": CountColumn, "checked": CountColumn, "proved": CountColumn},
-    Index("provisioner_checks_by_content", "inventory", "facility", "content", "at", "pulled", "proved", "number"),
-    Index("provisioner_checks_by_relay", "inventory", "facility", "relay", "number"),
+    sa.Index("provisioner_checks_by_content", "inventory", "facility", "content", "at", "pulled", "proved", "number"),
+    sa.Index("provisioner_checks_by_relay", "inventory", "facility", "relay", "number"),
 )
 
 holdings = _table(
     "holdings",
     {"host": _NAME, "number": NumberColumn},
-    {"at": MomentColumn, "held": Column("held", _HASH), "exact": Boolean},
+    {"at": MomentColumn, "held": sa.Column("held", _HASH), "exact": sa.Boolean},
 )
 
 held = _table("held", {"digest": _HASH, "facility": _NAME}, {"content": _HASH})
@@ -309,16 +295,16 @@ view_references = _table(
     "view_references",
     {"number": NumberColumn},
     {"path": TextColumn(255), "at": MomentColumn, "content": _LongText, "seal": _LongText},
-    Index("provisioner_view_references_by_path", "inventory", "path", "number"),
+    sa.Index("provisioner_view_references_by_path", "inventory", "path", "number"),
 )
 
-path_lists = _table("path_lists", {"digest": _HASH}, {"packed": LargeBinary})
+path_lists = _table("path_lists", {"digest": _HASH}, {"packed": sa.LargeBinary})
 
 verdicts = _table(
     "verdicts",
     {"province": _NAME, "at": MomentColumn, "number": NumberColumn},
-    {"run": _NAME, "paths": _HASH, "marks": LargeBinary, "causes": LargeBinary, "seal": _LongText},
-    Index("provisioner_verdicts_by_entry", "inventory", "number"),
+    {"run": _NAME, "paths": _HASH, "marks": sa.LargeBinary, "causes": sa.LargeBinary, "seal": _LongText},
+    sa.Index("provisioner_verdicts_by_entry", "inventory", "number"),
 )
 
 # No longer read or written: earlier versions need it, and revision 4 drops it.
@@ -326,24 +312,24 @@ _table(
     "month_sums",
     {"province": _NAME, "begin": MomentColumn},
     {"until": MomentColumn, "since": MomentColumn, "rows": NumberColumn, "newest": NumberColumn},
-    {"of": _HASH, "packed": LargeBinary, "seal": _LongText},
+    {"of": _HASH, "packed": sa.LargeBinary, "seal": _LongText},
 )
 
 events = _table(
     "events",
     {"run": _NAME, "sequence": NumberColumn},
     {"at": MomentColumn, "host": _NAME, "step": _NAME},
-    {name: Column(name, _LongText) for name in ("before", "after")},
+    {name: sa.Column(name, _LongText) for name in ("before", "after")},
 )
 
-notices = _table("notices", {"receiver": _NAME}, {"at": MomentColumn, "packed": LargeBinary, "seal": _LongText})
+notices = _table("notices", {"receiver": _NAME}, {"at": MomentColumn, "packed": sa.LargeBinary, "seal": _LongText})
 """The last notice of each receiver; outside the chain, and replaced by the next one."""
 
 leases = _table("leases", {"name": _NAME}, {"content": _LongText})
 """The holder's text for each lease; the lease itself is a lock of the server."""
 
 commit_states = _table(
-    "commit_states", {"revision": TextColumn(64)}, {"at": MomentColumn, "by_itself": Boolean, "content": _LongText}
+    "commit_states", {"revision": TextColumn(64)}, {"at": MomentColumn, "by_itself": sa.Boolean, "content": _LongText}
 )
 """The state of each followed commit; outside the chain, and replaced by the next one.
 
