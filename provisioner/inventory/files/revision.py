@@ -208,7 +208,7 @@ def _commit_named(checkout: Checkout, name: str) -> str:
     try:
         return _object(checkout, f"{name}^{{commit}}")
     except UsageError:
-        base = re.split("[~^]", name, maxsplit=1)[0]
+        base = re.sub("[~^][~^0-9]*$", "", name)
         history = (
             ask_git(checkout, "rev-list", "--end-of-options", f"{base}^{{commit}}", "--") if base != name else None
         )

@@ -233,6 +233,8 @@ def test_a_name_that_no_commit_has_gets_the_hint_that_fits(repository: Repositor
     assert judged(top, "elsewhere") == (f"git says of {top}: it has no such revision", NAMED)
     behind = f"git says of {top}: proposed~999 is before its first commit"
     assert judged(top, "proposed~999") == (behind, "`git log --oneline proposed` lists the commits that there are")
+    said, hint = judged(top, "proposed^{tree}")
+    assert ("tree type" in said, hint) == (True, NAMED)
     shutil.copytree(top, tmp_path / "cut")
     (tmp_path / "cut/.git/objects" / first[:2] / first[2:]).unlink()
     assert judged(tmp_path / "cut", "proposed~1")[1] == FSCK
