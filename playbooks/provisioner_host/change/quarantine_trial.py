@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from provisioner_host.change.transaction import OPERATION_S
-from provisioner_host.look import device_probe
 from provisioner_host.machine import paths
 from provisioner_host.machine.files import write
 from provisioner_host.machine.patterns import pattern
@@ -90,8 +89,12 @@ def prove(change: ApplyTransaction) -> None:
     started, since = time.time(), leases.moment()
     _write_trial_file(change, without_logins(wanted, tried.keys(), since, tried))
     refused = _refused_logins(tried, started)
-    sources = {line.login: line.source for line in quarantine.lines_in(wanted)} if refused else {}
-    if refused := refused - device_probe.try_logins({login: sources[login] for login in refused}):
+    if refused:
+        from provisioner_host.look import device_probe  # noqa: PLC0415 (few changes try a login, and each would wait)
+
+        sources = {line.login: line.source for line in quarantine.lines_in(wanted)}
+        refused -= device_probe.try_logins({login: sources[login] for login in refused})
+    if refused:
         text = without_logins(wanted, refused, since)
         staged.write_bytes(text.encode("utf-8", "surrogateescape"))
         change.request["sentinel"] = quarantine.sentinel_in(text)
