@@ -37,6 +37,8 @@ _SMALL = 56
 _TIMESTAMP_BYTES = 12
 # A lost packet is not an answer that is not given; a gateway's kernel gives a refusal a second to one asker.
 _TRIES = 4
+# A line that loses every second packet must not lose all full ones by chance.
+_FULL_TIMES = 3
 _PAUSE_S = 0.8
 _AT_ONCE = 200
 _NEVER_FRAGMENT = (socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER, IP_PMTUDISC_PROBE
@@ -152,7 +154,8 @@ class _Asking:
             for address, sequence in sorted(open_ - self._heard):
                 # One that cannot leave is one that is not answered.
                 with contextlib.suppress(OSError):
-                    self._link.sendto(self._questions[sequence], (address, 0))
+                    for _ in range(_FULL_TIMES if sequence == _FULL_WORD else 1):
+                        self._link.sendto(self._questions[sequence], (address, 0))
             self._listen_for_replies(open_, min(until, time.monotonic() + _PAUSE_S))
             if open_ <= self._heard or time.monotonic() >= until:
                 break
