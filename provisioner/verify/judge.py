@@ -57,7 +57,7 @@ from provisioner.verify.result import (
     Verdict,
 )
 from provisioner.verify.sources import quarantine_check
-from provisioner.verify.stream import centre_check, read_check, relay_check
+from provisioner.verify.stream import NO_FRAME, centre_check, read_check, relay_check
 
 _NO_EVIDENCE = "no evidence"
 _NO_MEMORIES: Memories = MappingProxyType({})
@@ -380,8 +380,13 @@ def _verdict_and_finding(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Find
 
 def _root(broken: Sequence[Finding]) -> Finding:
     stopped = (s for s in broken if s.cause is Cause.RELAY_STOPPED)
-    worse = (s for s in broken if s.cause not in IMPERFECT)
+    worse = (s for s in broken if not _has_picture(s))
     return next(stopped, None) or next(worse, broken[0])
+
+
+def _has_picture(finding: Finding) -> bool:
+    """Return whether there is a picture with this failure: of damage to all pictures the read has no frame."""
+    return finding.cause in IMPERFECT and finding.detail != NO_FRAME
 
 
 def _verdict_of_failure(picture: Sequence[Check]) -> Verdict:
@@ -389,7 +394,7 @@ def _verdict_of_failure(picture: Sequence[Check]) -> Verdict:
     if not picture or (picture[0].passed is False and not any(c.passed for c in picture)):
         return Verdict.DOWN
     broken = [c for c in picture if c.passed is False]
-    if any(c.finding and c.finding.cause not in IMPERFECT for c in broken):
+    if any(c.finding and not _has_picture(c.finding) for c in broken):
         return Verdict.DOWN
     if all(c.passed is not None for c in picture):
         return Verdict.DEGRADED

@@ -48,6 +48,8 @@ _KINDS: dict[str, tuple[Cause, str]] = {
     "tls": (Cause.WRONG_ANSWER, "is encrypted (RTSPS) and no RTSP: inventory or map have the wrong port"),
     "other": (Cause.WRONG_ANSWER, "answers and is no RTSP: another service has the port"),
 }
+NO_FRAME = "all of its pictures are damaged: none could be decoded"
+"""Of a stream without a picture that can be shown."""
 _STATUS = re.compile(r"^bad status code: \d{3}\b")
 _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
@@ -351,8 +353,10 @@ def _unread_check(case: Case, read: Read) -> Check:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
     if stops(case):
         return source_failure(case, Cause.SILENT, _STOPPED)
-    detail = msg("a reader got no picture: {words}", words.of_read(None, read.error))
-    return site_line_check(case) or failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
+    cause, detail = Cause.CORRUPT, NO_FRAME
+    if not words.is_damaged(read.error):
+        cause, detail = Cause.UNKNOWN, msg("a reader got no picture: {words}", words.of_read(None, read.error))
+    return site_line_check(case) or failed(Layer.PICTURE, case.target.path.name, cause, detail)
 
 
 def _undecodable_check(case: Case, read: Read) -> Check | None:

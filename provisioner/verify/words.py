@@ -45,6 +45,7 @@ _READS = _table(
         (r"connection reset|broken pipe|end of file|immediate exit", "the stream was cut off"),
         (r"operation not permitted|permission denied", "this host's own rules do not let the reader out"),
         (r"said too much", "the stream is damaged: the decoder complains without end"),
+        (r"\Adamaged: ", "its pictures are damaged, and the decoder complains of all"),
         (
             r"matches no streams|not contain any stream|not find codec|not determine format|no frame: nothing comes",
             "no picture that could be decoded came",
@@ -117,6 +118,11 @@ def of_read(status: int | None, error: str) -> str:
     if status is not None:
         return of_status(status)
     return _first_match(_READS, error) or "the reader ended without a picture"
+
+
+def is_damaged(error: str) -> bool:
+    """Return whether the decoder complained of a stream without a decoded picture."""
+    return "said too much" in error or error.startswith("damaged: ")
 
 
 def other_codec(error: str) -> str:

@@ -548,6 +548,18 @@ def test_a_decoder_that_dies_is_told_by_its_end_and_not_as_a_stream_that_gave_no
 
 
 @CAMERA
+def test_a_stream_whose_pictures_are_all_damaged_is_told_as_such(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaint = "echo '[h264 @ 0x5] error while decoding MB 1 2' >&2"
+    monkeypatch.setattr(batch_decoder, "command", _dying("cat >/dev/null", complaint))
+    for ends in (False, True):
+        with FilmServer({PATH: filmed("key frames each second")}, ends=ends) as server:
+            read = looked_at(server, [PATH], QUICK, read_s=5)[PATH]
+        assert (read.get("error"), read.get("timed_out")) == ("damaged: no picture was decoded", False)
+
+
+@CAMERA
 def test_of_a_decoder_that_dies_in_a_look_nothing_is_measured(
     filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,7 @@ def _depacketizer_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pi
     return Depacketizer(track.codec, track.payload_type)
 
 
+_DAMAGED = "damaged: no picture was decoded"
 _KEY_PICTURE: LookToTake = {"seconds": 0.0, "most_s": 0.0, "keys": 0, "every": True}
 # Decoders show a picture when the next one has come: a loop as long as a look shows in its first and its last.
 _LONGER_S = 0.3
@@ -737,8 +738,8 @@ class _Read:
         """Read again after an empty decoding, until the timeout."""
         left_s = self._begun + self._patient_s - time.monotonic()
         if self._why or self.is_second or left_s <= 0:
-            # If a decoder failed by itself, nobody waited in vain.
-            why = batch.last or self._why
+            # If a decoder failed by itself, or complained, nobody waited in vain.
+            why = batch.last or ("" if batch.is_clean else _DAMAGED) or self._why
             self._report_failure(why or f"no answer within {self._patient_s:g} s", None, timed_out=not why)
         else:
             if not self.is_over:
