@@ -433,6 +433,7 @@ def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
 ) -> None:
     monkeypatch.setattr(stream_reader, "_RARE_S", 1.0)
     monkeypatch.setattr(stream_reader, "_SENDS_S", 0.3)
+    monkeypatch.setattr(stream_reader, "_ALIVE_S", 0.3)
     keyless = _keys_apart(filmed("one key frame"), 3, 30)
     with FilmServer({PATH: keyless, "silent": replace(keyless, pictures=keyless.pictures[:2])}) as camera:
         reads = looked_at(camera, [PATH, "silent"], LONGER, read_s=1)
@@ -442,6 +443,8 @@ def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
     # Who stops is not waited for longer.
     assert reads["silent"]["timed_out"]
     assert reads["silent"]["error"] == "no answer within 1 s"
+    # A relay ends a session that says nothing for a minute.
+    assert any(asked.startswith("GET_PARAMETER") for asked in camera.asked)
 
 
 def test_where_many_streams_bring_nothing_none_is_waited_for_longer(
@@ -551,12 +554,27 @@ def test_a_decoder_that_dies_is_told_by_its_end_and_not_as_a_stream_that_gave_no
 def test_a_stream_whose_pictures_are_all_damaged_is_told_as_such(
     filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    film = filmed("key frames each second")
     complaint = "echo '[h264 @ 0x5] error while decoding MB 1 2' >&2"
     monkeypatch.setattr(batch_decoder, "command", _dying("cat >/dev/null", complaint))
     for ends in (False, True):
-        with FilmServer({PATH: filmed("key frames each second")}, ends=ends) as server:
+        with FilmServer({PATH: film}, ends=ends) as server:
             read = looked_at(server, [PATH], QUICK, read_s=5)[PATH]
         assert (read.get("error"), read.get("timed_out")) == ("damaged: no picture was decoded", False)
+    # Key pictures whose first part never comes.
+    cut = replace(
+        film,
+        pictures=tuple(
+            replace(
+                picture,
+                units=tuple(u[:1] + bytes((u[1] & 127,)) + u[2:] if u[0] & 31 == 5 else u for u in picture.units),
+            )
+            for picture in film.pictures
+        ),
+    )
+    with FilmServer({PATH: cut}) as server:
+        read = looked_at(server, [PATH], QUICK, read_s=5)[PATH]
+    assert (read.get("error"), read.get("timed_out")) == ("damaged: no picture was decoded", False)
 
 
 @CAMERA

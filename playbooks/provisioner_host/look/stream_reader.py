@@ -74,6 +74,8 @@ class LookedStream:
         self.key_frames = KeyFrames()
         self.keys = 0
         """The number of key pictures so far."""
+        self.cut = 0
+        """The number of pictures without their beginning."""
 
     @property
     def every(self) -> bool:
@@ -107,6 +109,7 @@ class LookedStream:
         for picture in self._depacketizer.packet(packet):
             self.key_frames.picture(now, picture.ticks, key=picture.key)
             if not picture.is_begun:
+                self.cut += 1
                 blocks += self._cut_picture(picture)
             elif picture.key or self._pictures:
                 blocks += self._add_picture(picture, now)
@@ -208,6 +211,8 @@ def _depacketizer_of(track: VideoTrack) -> Depacketizer | JpegPictures | Mpeg4Pi
     return Depacketizer(track.codec, track.payload_type)
 
 
+# A reader that comes in the middle of a picture lacks one beginning.
+_MANY_CUT = 3
 _DAMAGED = "damaged: no picture was decoded"
 _KEY_PICTURE: LookToTake = {"seconds": 0.0, "most_s": 0.0, "keys": 0, "every": True}
 # Decoders show a picture when the next one has come: a loop as long as a look shows in its first and its last.
@@ -580,6 +585,8 @@ class _Read:
             self._reads.ready.register(self._socket, selectors.EVENT_READ, lambda: self.guarded(self._receive))
         if self._played is None and self._talk.is_playing:
             self._played = now
+        if self._talk.is_playing and now - self._spoke > _ALIVE_S:
+            self._send_request(self._talk.stay())
         if self.since is None or self._stream is None:
             if now - self._begun > (patient_s := self._waits_s(now)):
                 self._report_failure(f"no answer within {round(patient_s, 1):g} s", None, timed_out=True)
@@ -587,8 +594,6 @@ class _Read:
             self.not_run(_NO_TIME)
         elif now >= self._end_time(self.since, self._stream):
             self.end(now)
-        elif now - self._spoke > _ALIVE_S:
-            self._send_request(self._talk.stay())
 
     def is_late(self, now: float) -> bool:
         """Return whether its key picture is waited for longer than usual."""
@@ -665,6 +670,8 @@ class _Read:
     def _report_failure(self, error: str, status: int | None, *, timed_out: bool = False) -> None:
         if self._stream is not None and self._stream.keys and (missing := self._stream.missing_sets):
             error, timed_out = f"no parameter sets: {', '.join(missing)}", False
+        elif self._stream is not None and not self._stream.keys and self._stream.cut >= _MANY_CUT:
+            error, timed_out = _DAMAGED, False
         if timed_out and self._patient_s < self._reads.read_s:
             self.not_run(_NO_TIME)
         else:
