@@ -230,7 +230,8 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
 def _origin_check(case: Case) -> Check:
     """Check whose picture it is, or whether a changed line explains it."""
     drifted = drifted_check(case) if is_pulled_elsewhere(case.target.path, case.facts) else None
-    return drifted or origin_check(case)
+    found = drifted or origin_check(case)
+    return (site_line_check(case) or found) if found.passed is None else found
 
 
 def _pushed_failure(case: Case) -> Check:
