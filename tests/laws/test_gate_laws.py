@@ -109,6 +109,7 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_a_host_tells(count: i
             paths = {n: {**p, "since": "2021-05-03"} if n in back else p for n, p in paths.items()}
             sessions: wire.SessionsAnswer = {**NO_SESSIONS, "started": "started", "paths": _in_order(paths, order)}
             watch = watch.after(GateResult(frozenset(names[:3]) - lost, sessions=sessions), at)
+            assert not watch.back & watch.absent.keys()
         decisions.append(decide(touched, watch, 41, RULES))
     assert decisions[0] == decisions[1]
 

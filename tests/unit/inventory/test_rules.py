@@ -233,6 +233,10 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
 def test_each_rule_finds_what_it_is_for(changes: dict[str, Any], code: str) -> None:
     plain: dict[str, Any] = {"carriers": BOTH} | changes
     assert code in codes(complete(**plain))
+    # What comes before it, right or closed, hides nothing.
+    before = [make.facility("kcl-aa-001"), make.facility("kcl-aa-002", operating="closed")]
+    listed = plain.get("facilities", [make.facility()])
+    assert code in codes(complete(**plain | {"facilities": [*before, *listed]}))
 
 
 def test_two_designations_one_after_the_other_do_not_overlap() -> None:
