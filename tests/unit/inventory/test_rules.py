@@ -101,6 +101,7 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         ({"designations": [make.designation("bac-gian")]}, "province-unknown"),
         ({"designations": [make.designation(carrier="fpt"), make.designation()]}, "carrier-unknown"),
         ({"designations": []}, "carrier-not-designated"),
+        ({"facilities": [make.facility("kcl-qn-001", province="quang-nam")]}, "carrier-not-designated"),
         ({"designations": [make.designation(until="2021-05-08")]}, "carrier-not-designated"),
         ({"designations": [make.designation(since="2021-05-10")]}, "carrier-not-designated"),
         ({"designations": [make.designation(), make.designation()]}, "designation-duplicate"),
