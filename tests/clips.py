@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -145,8 +144,3 @@ def look_at(path: Path, look: wire.LookToTake = QUICK) -> wire.PictureAnswer:
     picture = look_at_film(film_in(path), PictureLook(look))
     assert picture, path
     return read(wire.PictureAnswer, checked_picture(picture))
-
-
-def has_ffmpeg() -> bool:
-    """Whether clips can be made here."""
-    return shutil.which("ffmpeg") is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from provisioner.base.frozen import FrozenFacility
@@ -164,11 +164,6 @@ def _dials(name: str, mode: str) -> bool:
 
 def _dialling(name: str) -> dict[str, object]:
     return {"gateway": inventories.facility(name)["gateway"] | {"relay_port": 443}}
-
-
-def without_refusals(planned: Planned) -> Planned:
-    """A plan as if nothing held it back."""
-    return replace(planned, plan=replace(planned.plan, refused=()))
 
 
 def paths_in(host: SimulatedHost) -> set[str]:

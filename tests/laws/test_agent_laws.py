@@ -27,7 +27,6 @@ from provisioner.plan.change import Impact
 
 TIP, OLD = "t" * 40, "o" * 40
 HOSTS = ("relay-a", "relay-b", "centre")
-CHANGES_HOSTS = frozenset({Act.APPLY, Act.CORRECT, Act.FINISH})
 
 objections = st.sampled_from(
     [

@@ -11,8 +11,6 @@ from tests.hostile import MERGE_REQUEST
 from tests.unit.cli.test_plan import RELAY, Terminal, call  # noqa: F401 (the fixture)
 from tests.unit.operations.rollout.world import state
 
-_WIDER = "management_networks: [198.51.100.0/27, 192.0.2.7/32]"
-
 
 @pytest.fixture
 def stranger(call: Terminal) -> Terminal:  # noqa: F811

@@ -161,7 +161,6 @@ def test_wireguard_is_reached_at_every_port_that_the_relay_offers_and_what_is_lo
     assert tunnel_cells(elsewhere)["internet"][0] is CellReach.PART
 
 
-PULLS = {"services": ["cameras"], "programs": ["relay"]}
 INTENTS: list[tuple[dict[str, Any], bool]] = [
     ({"allow": {"from": ["management/vnpt"], "to": [f"relay/{OTHER}"], "services": ["ssh"]}}, True),
     ({"allow": {"from": ["management/vnpt"], "to": [f"relay/{RELAY}"], "services": ["ssh"]}}, False),
