@@ -32,7 +32,7 @@ from provisioner.operations.apply.run import (
 )
 from provisioner.operations.apply.silences import Silencer, to_silence
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.pipeline.stages import Planned, refuse_foreign
+from provisioner.operations.pipeline.stages import Planned, new_run, refuse_foreign
 from provisioner.operations.rollout.dispatcher import JournalStep
 from provisioner.operations.rollout.job import Job, RolloutOptions, planned_job, relays_beside
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
@@ -121,7 +121,10 @@ def apply_plan(
         cuts={job.spec.id: cut for job in jobs if (cut := cut_of(job.spec, job.changes))},
         warrant=plan_warrant(session, saved, options.folder),
     )
-    run = replace(execution.new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
+    run = replace(
+        new_run(session, Operation.APPLY, plan=planned.plan.basis.digest, approval=options.approval),
+        approvals=approvals,
+    )
     not_started = _results_not_started(planned, stale, reviewed=saved is not None)
     frozen = tuple(entry.facility for entry in planned.plan.frozen_in_limit)
     if not jobs:
@@ -378,7 +381,7 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
     ]
     not_started = tuple(execution.unread_result(host, error) for host, error in sorted(planned.unreadable.items()))
     closed = execution.end_killed_runs(session, planned.facts)
-    run = execution.new_run(session, Operation.ROLLBACK, options, "")
+    run = new_run(session, Operation.ROLLBACK, approval=options.approval)
     if not jobs:
         return Applied(run.id, not_started, closed=closed, held=tuple(session.held.values()))
     intent = Intent(

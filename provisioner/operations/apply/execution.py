@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from provisioner import __version__
 from provisioner.base.errors import HostError, LockedError, StateError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.hosts.artefact import fetch
@@ -33,7 +32,6 @@ from provisioner.operations.apply.run import (
 from provisioner.operations.apply.silences import Silencer, ToSilence, to_silence
 from provisioner.operations.apply.verification import contents_of, proved_by_change
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.pipeline.stages import new_run_id
 from provisioner.operations.rollout.dispatcher import JournalStep
 from provisioner.operations.rollout.job import Job, RolloutOptions, relays_beside
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause, outcome_of
@@ -170,22 +168,6 @@ def unread_result(host: str, error: HostError) -> HostResult:
 def by_host(results: Iterable[HostResult]) -> tuple[HostResult, ...]:
     """Sort results by host id."""
     return tuple(sorted(results, key=lambda result: result.host))
-
-
-def new_run(session: Session, operation: Operation, options: RunOptions, plan: str, limit: tuple[str, ...] = ()) -> Run:
-    """Return a new run with caller, approval and inventory."""
-    people = who(session.environment) | ({"approval": options.approval} if options.approval else {})
-    return Run(
-        id=new_run_id(),
-        operation=operation,
-        started=datetime.now(UTC),
-        commit=session.commit,
-        digest=session.digest,
-        who=people,
-        tool=__version__,
-        plan=plan,
-        limit=limit,
-    )
 
 
 def with_program(session: Session, job: Job, arch: str) -> Job:

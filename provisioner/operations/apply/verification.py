@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from provisioner import __version__
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.processes import without_collector
 from provisioner.base.text import counted
@@ -23,12 +22,12 @@ from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.signed import signed_content
 from provisioner.operations.apply import journal
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.pipeline.stages import new_run_id, paths_to_verify, verify_inventory
+from provisioner.operations.pipeline.stages import new_run, new_run_id, paths_to_verify, verify_inventory
 from provisioner.operations.rollout.result import HostOutcome, HostResult
 from provisioner.plan.change import Action, Change, Resource, pending
 from provisioner.plan.diff.files import frozen_on
 from provisioner.record.availability.path_state import PathState
-from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
+from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation
 from provisioner.record.heads import note_head
 from provisioner.record.path_memory import add_references, each_memory, read_references
 from provisioner.record.state_folder import who
@@ -300,16 +299,8 @@ def record_verification(
     scope = result.scope
     sample = scope.sample.asked if scope.sample else None
     contents, narrowed = contents_of(session.served), (*limit, *_narrowed(sample, scope.level))
-    run = Run(
-        id=accepted.run if accepted else new_run_id(),
-        operation=Operation.VERIFY,
-        started=result.started_at,
-        commit=session.commit,
-        digest=session.digest,
-        who=who(session.environment),
-        tool=__version__,
-        limit=narrowed,
-    )
+    name = accepted.run if accepted else ""
+    run = new_run(session, Operation.VERIFY, run=name, started=result.started_at, limit=narrowed)
     ending = Ending(
         finished=result.finished_at,
         outcome=_OUTCOMES[exit_code(result)],

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from provisioner import __version__
 from provisioner.base.errors import HostError, PolicyError, StateError
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, named
@@ -29,11 +28,11 @@ from provisioner.inventory.model.hosts import Adopted, Allocations
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.edit.keys import refuse_changing
 from provisioner.operations.pipeline.session import CalledHost, Session, called_host
-from provisioner.operations.pipeline.stages import new_run_id, refuse_foreign
+from provisioner.operations.pipeline.stages import new_run, refuse_foreign
 from provisioner.plan.guards.policy import TRUST
-from provisioner.record.entries import Ending, Operation, Run, of_hosts
+from provisioner.record.entries import Ending, Operation, of_hosts
 from provisioner.record.seal import record_keys
-from provisioner.record.state_folder import state_folder_of, who
+from provisioner.record.state_folder import state_folder_of
 
 UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
 RELEASE_TIMEOUT_S = 60.0
@@ -107,16 +106,7 @@ def record_run(
     from provisioner.record import heads, store  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    run = Run(
-        id=new_run_id(),
-        operation=operation,
-        started=now,
-        commit=session.commit,
-        digest=session.digest,
-        who=who(session.environment),
-        tool=__version__,
-        limit=limit,
-    )
+    run = new_run(session, operation, started=now, limit=limit)
     inventory = load_settings(session.root).id
     try:
         keys = record_keys(digest_key, session.environment, inventory)

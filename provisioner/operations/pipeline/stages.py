@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
+from provisioner import __version__
 from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
@@ -56,6 +57,8 @@ from provisioner.plan.guards import policy_rules
 from provisioner.plan.guards.policy import TRUST, lacking_programs
 from provisioner.plan.plan import HostItems, Plan, items_of
 from provisioner.plan.saved.file import NOT_KNOWN, PlanMaker, saved_text
+from provisioner.record.entries import Operation, Run
+from provisioner.record.state_folder import who
 from provisioner.verify.memory import Memories
 from provisioner.verify.path_history import EVERYTHING, Timepiece, VerifyOptions, Window, last_proof
 from provisioner.verify.paths import select
@@ -303,6 +306,30 @@ def _joined(first: _Asked[T], second: _Asked[T]) -> _Asked[T]:
 def new_run_id() -> str:
     """Return a run's id: its start, and random digits."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
+
+
+def new_run(
+    session: Session,
+    operation: Operation,
+    *,
+    run: str = "",
+    started: datetime | None = None,
+    plan: str = "",
+    approval: str = "",
+    limit: tuple[str, ...] = (),
+) -> Run:
+    """Return a run of the session's inventory and caller, by default a new one of now."""
+    return Run(
+        id=run or new_run_id(),
+        operation=operation,
+        started=started or datetime.now(UTC),
+        commit=session.commit,
+        digest=session.digest,
+        who=who(session.environment) | ({"approval": approval} if approval else {}),
+        tool=__version__,
+        plan=plan,
+        limit=limit,
+    )
 
 
 def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFile, ...]]:

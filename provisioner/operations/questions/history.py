@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from provisioner import __version__
 from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
 from provisioner.base.text import Document, counted, did_you_mean, printable
 from provisioner.hosts.answers import wire
@@ -24,14 +23,14 @@ from provisioner.inventory.model.policy import Retention
 from provisioner.operations.apply.journal import keyed_state_folder
 from provisioner.operations.apply.run import state_of
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.pipeline.stages import new_run_id
+from provisioner.operations.pipeline.stages import new_run
 from provisioner.record import heads as held_heads
 from provisioner.record.chain import ChainReport, HistoryFault
-from provisioner.record.entries import Cut, Operation, Recorded, Run, genesis
+from provisioner.record.entries import Cut, Operation, Recorded, genesis
 from provisioner.record.event_log import Event, EventLog
 from provisioner.record.retention import RetentionClass, prune, retention_classes
 from provisioner.record.seal import Head, public_key, record_keys
-from provisioner.record.state_folder import StateFolder, state_folder_of, who
+from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import History, find_history
 from provisioner.record.tables import DamagedRecordError
 
@@ -340,15 +339,7 @@ def prune_expired(session: Session, now: datetime) -> tuple[RetentionClass, ...]
     if retention == Retention():
         raise UsageError("policy.retention is not set: all records stay", hint=_RETENTION_HINT)
     at = now.astimezone(UTC)
-    run = Run(
-        id=new_run_id(),
-        operation=Operation.PRUNE,
-        started=at,
-        commit=session.commit,
-        digest=session.digest,
-        who=who(session.environment),
-        tool=__version__,
-    )
+    run = new_run(session, Operation.PRUNE, started=at)
     return prune(keyed_state_folder(session), run, at, cut_at(retention, at))
 
 
