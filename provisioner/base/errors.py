@@ -117,7 +117,7 @@ class Problem:
         return self.object.partition("/")[0] == REGO_RULES
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """`file:line:column`, as far as known."""
         parts = [self.file or "inventory"]
         if self.line:

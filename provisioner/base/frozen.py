@@ -49,11 +49,11 @@ class FrozenFacility:
         return self.problems[0].line if self.problems else 0
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """File and line, as far as they are known."""
         return f"{self.file}:{self.line}" if self.file and self.line else self.file
 
     @property
     def text(self) -> str:
         """The facility, the reason and the position, in one line."""
-        return msg("{id} is held: {reason}", self.id, self.reason) + (f" ({self.place})" if self.place else "")
+        return msg("{id} is held: {reason}", self.id, self.reason) + (f" ({self.position})" if self.position else "")

@@ -244,5 +244,5 @@ def _left_out_lines(plan: Plan, terminal: Terminal, say: Translator) -> Iterator
     for note in plan.notes:
         yield from terminal.below(say("note"), say.restated(note), 2)
     for warning in plan.warnings:
-        text = f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.place})"
+        text = f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.position})"
         yield from terminal.below(say("note"), text, 2)

@@ -56,7 +56,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, call_times: tuple[datetime, datet
     if facts.missing_programs:
         raise lacks(spec.id, facts.machine["os"], facts.missing_programs)
     if cause := _frozen_conflict(spec, facts.held):
-        hint = f"mend {', '.join(facility.place or facility.id for facility in spec.held)}; the other hosts go on"
+        hint = f"mend {', '.join(facility.position or facility.id for facility in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
     faults = findings(facts.disks, facts.clock, *call_times)
     ending = ending_certificate(spec.id, spec.media.certificate if spec.media else None, call_times[1])

@@ -351,7 +351,7 @@ def _frozen_lines(plan: Plan, say: Translator) -> Iterator[str]:
     if frozen:
         facilities = say.counted(len(frozen), "facility")
         yield "- " + say("**HELD: {facilities} with errors**: hosts keep their state", facilities=facilities)
-    places = (f" ({code(entry.facility.place)})" if entry.facility.place else "" for entry in frozen)
+    places = (f" ({code(entry.facility.position)})" if entry.facility.position else "" for entry in frozen)
     lines = [
         f"  - {code(entry.facility.id)}: {code(say.restated(entry.facility.reason), _REASON)}{place}"
         for entry, place in zip(frozen, places, strict=True)
@@ -444,7 +444,8 @@ def _left_out_lines(plan: Plan, say: Translator) -> Iterator[str]:
         sentences.append(say("**Not read**, their changes are not in the plan: {hosts}", hosts=hosts))
     sentences += [code(say.restated(note), _REASON) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
     warnings = (
-        f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.place})" for warning in plan.warnings
+        f"{say.restated(warning.message)}; {say.restated(warning.hint)} ({warning.position})"
+        for warning in plan.warnings
     )
     sentences += [code(text, _REASON) for text in islice(warnings, _REFUSALS)]
     for line in sentences:

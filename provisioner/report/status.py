@@ -355,7 +355,7 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
         if fields:
             yield printable(f"  - {owner}: {', '.join(f'{name} {value}' for name, value in fields.items())}")
     for problem in explained.problems:
-        yield f"  {say.word(problem.severity)}: {problem.place}: {say.restated(problem.message)}"
+        yield f"  {say.word(problem.severity)}: {problem.position}: {say.restated(problem.message)}"
     yield f"  {say('next')}: {say.restated(explained.status.next)}"
 
 
@@ -497,7 +497,7 @@ def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explai
         {
             "failing": [_failing(path, path_state) for path, path_state in sorted(why.failing.items())],
             "why": why.reasons,
-            "problems": [f"{p.place}: {p.message}" for p in why.problems],
+            "problems": [f"{p.position}: {p.message}" for p in why.problems],
         }
         if why
         else {}

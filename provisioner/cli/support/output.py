@@ -54,7 +54,7 @@ def problem_lines(problems: Iterable[Problem], say: Translator = ENGLISH) -> Ite
     """Yield `error: file:line:column: message` and the hint of each problem."""
     for problem in problems:
         severity = click.style(f"{say.word(problem.severity)}:", fg=_COLOURS[problem.severity], bold=True)
-        position = f"{problem.place}: " if problem.file else ""
+        position = f"{problem.position}: " if problem.file else ""
         yield f"{severity} {printable(position + say.restated(problem.message))}"
         if problem.hint:
             yield f"  {hint_line(problem.hint, say)}"

@@ -167,8 +167,8 @@ def frozen_lines(
     yield click.style(line, fg="red", bold=True)
     for facility in frozen:
         yield f"  {facility.id}: {printable(say.restated(facility.reason))}"
-        if facility.place:
-            yield f"    {printable(facility.place)}"
+        if facility.position:
+            yield f"    {printable(facility.position)}"
         if facility.hint:
             yield f"    {say('hint')}: {printable(say.restated(facility.hint))}"
 

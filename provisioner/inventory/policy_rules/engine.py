@@ -68,7 +68,7 @@ class RegoFinding:
     hint: str = ""
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """Position of the rule."""
         return f"{self.file}:{self.line}" if self.line else self.file
 

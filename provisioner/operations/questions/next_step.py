@@ -78,7 +78,7 @@ def _next_step(overview: Overview, status: FacilityStatus, errors: Collection[Pr
     site = status.facility
     problems = [problem for problem in errors if site.id in problem.facilities]
     if broken := [problem for problem in problems if problem.code not in _STEPS | _SIGNED_ANEW]:
-        return f"correct its file: {broken[0].message} ({broken[0].place})", (), ()
+        return f"correct its file: {broken[0].message} ({broken[0].position})", (), ()
     if site.operating.is_carried and not _is_waiting(status):
         signed = overview.inventory.settings.policy.sign_offs is SignOffs.SIGNED
         step = _plan_step(site, signed=signed) or _lock_step(overview, site, problems, errors)

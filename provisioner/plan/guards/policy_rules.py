@@ -131,10 +131,10 @@ def _moment(now: datetime) -> RegoMoment:
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
     """Return refusals: what rules deny, and rules without a result."""
     denied = (
-        PlanRefusal(REGO, f"{finding.place}: {finding.message}", finding.hint or _hint(finding))
+        PlanRefusal(REGO, f"{finding.position}: {finding.message}", finding.hint or _hint(finding))
         for finding in verdict.denied
     )
-    failed = (PlanRefusal(REGO, f"{finding.place}: {finding.message}", finding.hint) for finding in verdict.failed)
+    failed = (PlanRefusal(REGO, f"{finding.position}: {finding.message}", finding.hint) for finding in verdict.failed)
     return (*failed, *denied)
 
 
@@ -168,5 +168,6 @@ def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:
 
 def _hint(finding: RegoFinding) -> str:
     return msg(
-        "change what the plan does; or the rule at {place}, in a change of its own that somebody reviews", finding.place
+        "change what the plan does; or the rule at {place}, in a change of its own that somebody reviews",
+        finding.position,
     )

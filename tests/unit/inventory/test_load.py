@@ -218,7 +218,7 @@ def test_a_name_of_any_bytes_can_be_reported(tmp_path: Path) -> None:
     with open(name, "wb") as stream:  # noqa: PTH123 (a name that is no text)
         stream.write(b"a: 1\n")
     for problem in load(root, today=make.TODAY).problems:
-        problem.place.encode()
+        problem.position.encode()
 
 
 def test_a_lock_written_beside_its_inventory_is_read_back(tmp_path: Path) -> None:

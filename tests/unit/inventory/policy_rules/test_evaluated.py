@@ -55,12 +55,12 @@ def test_a_plan_is_judged_by_every_file_and_each_message_has_its_rule() -> None:
         "hosts": [{"id": "relay-1", "counts": {"impact": "all"}}],
     }
     verdict = judge.judge(page_files(), ROOT, plan).verdict
-    assert [(one.place, one.message) for one in verdict.denied] == [
+    assert [(one.position, one.message) for one in verdict.denied] == [
         ("policy/cameras.rego:5", "kcl-bg-009 is new and has 1 camera; it needs two"),
         ("policy/elections.rego:8", "bac-giang votes this week, and 2 of its facilities would change"),
         ("policy/evening.rego:10", "relay-1: every reader would reconnect between 18:00 and 23:00"),
     ]
-    assert [one.place for one in verdict.warned] == ["policy/evening.rego:17"]
+    assert [one.position for one in verdict.warned] == ["policy/evening.rego:17"]
     assert verdict.words == "4 Rego rules of 3 files judged this plan: 3 deny, 1 warn, 0 failed"
 
 
