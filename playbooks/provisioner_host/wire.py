@@ -174,7 +174,7 @@ class RemoveRequest(TypedDict):
 
 
 class ReleaseRequest(TypedDict):
-    """Mark the host as released by its owner; `run` and `marked` as in `RemoveRequest`."""
+    """Mark the host as released; `run` and `marked` as in `RemoveRequest`."""
 
     operation: Literal["release"]
     owner: OwnerToMark

@@ -383,7 +383,7 @@ def _hook_test(checkout: Checkout) -> Callable[[str], bool]:
 
 
 def _persons(checkout: Checkout) -> list[str]:
-    """Return Git's settings for author and committer, from its environment variables or its configuration.
+    """Return Git's settings for author and committer; its environment variables count first.
 
     Raises:
         UsageError: a name or an address is in neither.

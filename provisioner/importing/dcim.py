@@ -1,4 +1,4 @@
-"""Imports from NetBox and Nautobot: the mapping of objects to rows, and the client.
+"""Imports from NetBox and Nautobot: mapping of objects to rows; client.
 
 The mapping names the server, and the fields of its objects with our columns' values. Each object is a row.
 

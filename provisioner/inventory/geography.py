@@ -1,4 +1,4 @@
-"""The provinces of 2021 (63 units) and of 2025 (34 units), and their search by code, slug or name.
+"""The 63 provinces of 2021 and 34 of 2025, and their search.
 
 Each old unit became part of one new unit. A code or a name needs its list: seven codes mean another province in the
 other list, and the same name means other territory. A unit's type (city or province) can change and is in no slug.
@@ -365,7 +365,7 @@ def _slugs(scheme: str) -> dict[str, Province]:
 
 
 def is_slug(slug: str, scheme: str) -> bool:
-    """Return whether a province has this slug; an error with its hint costs more."""
+    """Return whether a province has this slug, without an error's cost."""
     return slug in _slugs(scheme)
 
 

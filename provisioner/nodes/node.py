@@ -269,7 +269,7 @@ class NodeRules:
 
 
 def _refusal_without_program(call: CarriedCall) -> str:
-    """Return why a call for ssh-keyscan or a shell is refused, or empty."""
+    """Return the refusal of a call for ssh-keyscan or shell, or empty."""
     if call.files or call.artefact_sha256:
         return "it brings files that go nowhere"
     is_known = call.request in (_SCRIPT_REQUESTS if call.script else ({"operation": SHOW_KEY},))

@@ -246,7 +246,7 @@ def _kind(kind: object) -> TypeEngine[object]:
 
 
 def _table(name: str, keys: _Columns, *parts: _Columns | SchemaItem) -> sa.Table:
-    """Make a table of inventories' rows; a column given as such may be null."""
+    """Make a table of inventories' rows; given columns may be null."""
     columns: list[SchemaItem] = [sa.Column("inventory", _NAME, primary_key=True)]
     columns += [sa.Column(key, _kind(kind), primary_key=True, autoincrement=False) for key, kind in keys.items()]
     for part in parts:

@@ -363,7 +363,7 @@ def _frozen_lines(plan: Plan, say: Translator) -> Iterator[str]:
 
 
 def _limited(lines: Sequence[str], more: str) -> Iterator[str]:
-    """Yield the first lines, `more` if there are others, and an empty line."""
+    """Yield the first lines, `more` for others, and an empty line."""
     yield from lines[:_REFUSALS]
     if len(lines) > _REFUSALS:
         yield more

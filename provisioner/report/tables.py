@@ -45,7 +45,7 @@ def page_of(
     *,
     is_numbered: bool = False,
 ) -> Page:
-    """Make a sheet with a row per item; the total replaces the first cell."""
+    """Make a sheet, one row per item; `total` replaces the first cell."""
     number = [("STT", 6)] if is_numbered else []
     rows = [
         (*([count] if is_numbered else ()), *(cell(item) for *_, cell in columns))

@@ -385,7 +385,7 @@ def _root(broken: Sequence[Finding]) -> Finding:
 
 
 def _has_picture(finding: Finding) -> bool:
-    """Return whether there is a picture with this failure: of damage to all pictures the read has no frame."""
+    """Return whether a failed read had a picture, by its frame."""
     return finding.cause in IMPERFECT and finding.detail != NO_FRAME
 
 

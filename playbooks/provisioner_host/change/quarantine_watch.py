@@ -120,7 +120,7 @@ class Watcher:
             _say(f"path {path} is quarantined: its device refuses the password")
 
     def _try(self, logins: set[str]) -> None:
-        """Try refused logins once; whoever takes its login has not refused the password."""
+        """Try refused logins once; a device that takes one refused nothing."""
         sources = {line.login: line.source for line in quarantine.lines_in(quarantine.live_file()) if not line.since}
         taken = device_probe.try_logins({login: sources[login] for login in logins if login in sources})
         self.refusals.forget(taken)

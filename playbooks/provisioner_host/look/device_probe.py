@@ -197,7 +197,7 @@ def _rtsp_targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathTo
 
 
 def try_logins(sources: Mapping[str, str]) -> set[str]:
-    """Try refused logins once, each with one of its sources; return those that their devices take.
+    """Try each refused login once; return those that their devices take.
 
     MediaMTX proves a login once a connection: a device that calls the challenge stale refuses it by the same status as
     a wrong password. What a device takes is remembered for `logins_taken`.
@@ -213,7 +213,7 @@ def try_logins(sources: Mapping[str, str]) -> set[str]:
 
 
 def logins_taken(paths: Collection[str]) -> list[EndpointAnswer]:
-    """Return the devices of pulled paths that took their login when the quarantine unit tried it."""
+    """Return pulled paths' devices that took the login of the quarantine unit."""
     lines = quarantine.lines_in(quarantine.live_file()) if LOGINS_TAKEN.exists() else ()
     logins = {line.login for line in lines if line.name in paths and not line.since}
     devices = (quarantine.device_of(login).split(":") for login in logins if onvif.lately(login, LOGINS_TAKEN))
@@ -221,7 +221,7 @@ def logins_taken(paths: Collection[str]) -> list[EndpointAnswer]:
 
 
 def _takes_login(source: str, until: float) -> bool:
-    """Return whether a device takes a source's login; whoever redirects may be refused elsewhere."""
+    """Return whether a device takes a source's login; follow no redirect."""
     login, _, tail = source.partition("://")[2].partition("/")
     user, _, password = login.rpartition("@")[0].partition(":")
     endpoint = quarantine.device_of(login)

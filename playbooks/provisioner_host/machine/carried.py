@@ -246,7 +246,7 @@ def _check_object(value: object, shape: str, position: str) -> None:
 
 
 def _check_form(value: Any, form: re.Pattern[str], position: str) -> None:
-    """Raise `_OddError` if a text, or one of a list, has another form."""
+    """Raise `_OddError` if a text or list has another form."""
     if not all(form.fullmatch(text) for text in (value if isinstance(value, list) else [value])):
         raise _OddError(f"has {position} of another form than any")
 

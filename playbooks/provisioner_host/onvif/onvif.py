@@ -82,7 +82,7 @@ class _Login(NamedTuple):
 
 
 def note(login: str, folder: Path | None = None) -> None:
-    """Record a try of a login, by default a failed or unanswered one by ONVIF.
+    """Record a try of a login, by default a failed ONVIF one.
 
     `login` has user, password, address and port, as in the relay's file.
     """

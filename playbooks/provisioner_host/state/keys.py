@@ -84,7 +84,7 @@ def release(request: wire.ReleaseRequest, _folder: Path) -> wire.ReleaseAnswer:
 
 
 def refuse_changed(request: wire.ReleaseRequest | wire.RemoveRequest, deed: str) -> None:
-    """Raise `Failed` if another inventory owns the host, or its mark or run is new.
+    """Raise `Failed` if the host's owner, mark or run is another.
 
     Each of these calls ends the mark that it names, so a kept copy of the call does nothing.
     """

@@ -139,7 +139,7 @@ def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry
 
 
 def piped_text(encoding: str = "utf-8") -> str:
-    """Return the text on standard input; empty if it is too long or not decodable."""
+    """Return standard input's text; empty if too long or not decodable."""
     data = sys.stdin.buffer.read(_MOST_PIPED + 1)
     try:
         return data.decode(encoding) if len(data) <= _MOST_PIPED else ""

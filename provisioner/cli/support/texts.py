@@ -122,12 +122,12 @@ def refuse_both(*, dry_run: bool, commits: bool) -> None:
 
 
 def checkout_for(invocation: Invocation, *, commits: bool) -> Checkout | None:
-    """Return the checkout if the command commits; raise `UsageError` if that is impossible."""
+    """Return the checkout of a command that commits, or raise `UsageError`."""
     return committing(invocation.inventory) if commits else None
 
 
 def commit_written(invocation: Invocation, checkout: Checkout | None, files: Iterable[Path], message: str) -> None:
-    """Commit files that a command wrote, if there is a checkout; print the commit's id; or raise `UsageError`."""
+    """Commit and print written files in a checkout, or raise `UsageError`."""
     contents = {file: file.read_bytes() for file in files} if checkout else {}
     if checkout and contents:
         commit = committed(checkout, contents, message)
@@ -135,7 +135,7 @@ def commit_written(invocation: Invocation, checkout: Checkout | None, files: Ite
 
 
 def written_line(file: Path, checkout: Checkout | None) -> str:
-    """Return the line for a written file, with what is left to do."""
+    """Return a written file's line, with the remaining step."""
     return f"wrote {file}" if checkout else f"wrote {file}: commit it"
 
 

@@ -330,12 +330,12 @@ def _unit(unit: str, names: HostNames, templates: Templates, networks: Sequence[
 
 
 def _device_networks(spec: HostSpec) -> list[str]:
-    """Return the networks of a relay's devices: the tunnel's pools, and sites without a tunnel."""
+    """Return networks of a relay's devices: tunnel pools, and sites without tunnel."""
     return [str(network) for network in (*spec.tunnel.routes, *(spec.firewall.routed if spec.firewall else ()))]
 
 
 def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """Render MediaMTX's unit, with the networks that it may use: devices, publishers, and a hub's readers."""
+    """Render MediaMTX's unit, with networks of devices, publishers and a hub's readers."""
     networks = _device_networks(spec)
     if spec.firewall is not None:
         networks += map(str, spec.firewall.publishers)

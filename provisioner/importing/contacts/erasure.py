@@ -1,4 +1,4 @@
-"""Search for a person's records, their erasure, and the renewal of the password.
+"""A person's records: search and erasure; renewal of the password.
 
 A person is searched by phone, e-mail or name. Erasure removes the current records. Git keeps earlier versions of the
 file: erasing a person helps only if no password opens them any more, so the province's password is renewed.

@@ -1,4 +1,4 @@
-"""Files of an import: their bytes, grids and tables, and the values of their rows.
+"""Files of an import: bytes, grids, tables, and values of rows.
 
 CSV comes as Excel writes it: any Unicode encoding and separator. Other kinds of files are refused by name; no other
 error is raised. No inventory is needed.

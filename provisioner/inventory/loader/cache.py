@@ -63,7 +63,7 @@ _CachedProblem = tuple[int, int, str, str, str, Severity]
 
 
 class _CachedSite(NamedTuple):
-    """A facility's file as the cache has it, in JSON without names to save space."""
+    """A facility's file in the cache, as JSON without names."""
 
     relative: str
     digest: str

@@ -204,7 +204,7 @@ class View:
         return {}
 
     def did_you_mean(self, word: str, choices: Iterable[str], otherwise: str, *, most: int = 3) -> str:
-        """Return a hint with similar words, for the first words without a match."""
+        """Return a hint with similar words, for the first unknown words."""
         close = nearest(word, sorted(choices), most=most) if next(self._hints) < _MOST_HINTS else ()
         return which_was_meant(close) or otherwise
 
@@ -237,7 +237,7 @@ class View:
 
 
 def overlapping_pairs(spans: Iterable[tuple[Hashable, float, float, int]]) -> list[tuple[int, int]]:
-    """Return the numbers of entries of one key whose spans overlap, lower number first.
+    """Return numbers of one key's entries with overlapping spans, lower first.
 
     Each entry is paired with the one before it that ends last: all pairs of a hostile file would be too many.
 

@@ -318,7 +318,7 @@ def new_run(
     approval: str = "",
     limit: tuple[str, ...] = (),
 ) -> Run:
-    """Return a run of the session's inventory and caller, by default a new one of now."""
+    """Return a run of the session's inventory and caller, now by default."""
     return Run(
         id=run or new_run_id(),
         operation=operation,

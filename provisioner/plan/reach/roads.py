@@ -230,7 +230,7 @@ def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ..
 
 @lru_cache(maxsize=64)
 def internet_but(networks: tuple[Network, ...]) -> Outside:
-    """Return the internet without some networks; a plan asks for the same ones again."""
+    """Return the internet without some networks; a plan repeats the same ones."""
     return Outside(
         INTERNET, Networks(remainder for whole in EVERYWHERE for remainder in _network_without(whole, networks))
     )

@@ -1,4 +1,4 @@
-"""Checks of paths over many nights, in columns; a path's state and its start. Pure.
+"""Checks of paths over many nights; a path's state and start. Pure.
 
 A sweep is one run's verdicts on a province, in two planes with a byte per path. A path's column has a byte per sweep.
 Most sweeps have the same paths, so their planes are joined unchanged.
