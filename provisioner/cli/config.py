@@ -56,7 +56,7 @@ _IN: Final[Mapping[str, str]] = {
     "cli.sign_off": "approve plan-sheet sign-off",
     "cli.support.texts": "facility-edit",
     "cli.validate": "allocate validate",
-    "cli.verify": "watch",
+    "cli.watch": "watch",
     "importing.report.document": "import",
     "integrations.notify.formats": "notice",
     "inventory.policy_rules.document": "policy-input",

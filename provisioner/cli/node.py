@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -15,10 +15,9 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import log, print_document
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.terminal import ValidPath
-
-if TYPE_CHECKING:
-    from provisioner.nodes.settings import NodeSettings
-
+from provisioner.nodes.broker import BrokerRequest, write_broker_folder
+from provisioner.nodes.envelope import is_carrier, make_exchange_key, read_exchange_key
+from provisioner.nodes.settings import NodeService, NodeSettings, node_settings
 
 _MOST_DAYS: Final = 825
 _DAYS: Final = 397
@@ -50,9 +49,6 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
 
     Example: provisioner node run /etc/provisioner-node/vnpt/node.toml
     """
-    from provisioner.nodes.envelope import read_exchange_key  # noqa: PLC0415 (its libraries take their time)
-    from provisioner.nodes.settings import NodeService, node_settings  # noqa: PLC0415
-
     settings = node_settings(file)
     line = read_exchange_key(settings.key).public.line
     if checks:
@@ -97,8 +93,6 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
 
     Example: provisioner node key /etc/provisioner-node/vnpt/node.key --make
     """
-    from provisioner.nodes.envelope import make_exchange_key, read_exchange_key  # noqa: PLC0415
-
     key = make_exchange_key(file) if makes else read_exchange_key(file)
     _print_key(invocation, key.public.line)
     return 0
@@ -129,9 +123,6 @@ def node_broker(
 
     Example: provisioner node broker /etc/provisioner-broker --place broker.example.com --carrier vnpt
     """
-    from provisioner.nodes.broker import BrokerRequest, write_broker_folder  # noqa: PLC0415
-    from provisioner.nodes.envelope import is_carrier  # noqa: PLC0415
-
     if unsound := [carrier for carrier in carriers if not is_carrier(carrier)]:
         hint = "write ids of the inventory, e.g. vnpt"
         raise UsageError(f"{printable(unsound[0], 80)} is no carrier's id", hint=hint)

@@ -222,7 +222,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Look": {
         "status": ("provisioner.cli.status", "status", "Show the state of facilities and their deadlines."),
         "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
-        "watch": ("provisioner.cli.verify", "watch", "Check every few seconds that every path flows."),
+        "watch": ("provisioner.cli.watch", "watch", "Check every few seconds that every path flows."),
         "drift": ("provisioner.cli.plan", "drift", "Check whether hosts match the inventory."),
         "availability": ("provisioner.cli.status", "availability", "Show the share of time in which paths were up."),
         "export": ("provisioner.cli.export", "export", "Count progress; write the ministry's documents."),
