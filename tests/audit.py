@@ -79,8 +79,6 @@ def _locked(line: str) -> Locked:
 
 
 # --- licences -------------------------------------------------------------------------------------
-
-
 def licence_of(package: metadata.PackageMetadata) -> str:
     """What a package says its licence is, as an SPDX expression as far as it can be one."""
     if "License-Expression" in package:
@@ -142,7 +140,6 @@ def licence_faults(packages: Sequence[Locked]) -> Iterator[str]:
 
 
 # --- vulnerabilities ------------------------------------------------------------------------------
-
 Ask = Callable[[dict[str, Any]], Any]
 
 

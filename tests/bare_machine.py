@@ -169,7 +169,6 @@ class BareMachine:
         return self.read("done").splitlines()
 
     # --- as a carrier of calls sees it --------------------------------------------------------------
-
     def read_script(self, call: HostCall) -> HostAnswer:
         """Let a login's shell read a script."""
         assert call.script is not None

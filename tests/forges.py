@@ -137,7 +137,6 @@ class Forge:
         self.notes.append(Note(len(self.notes) + 1, author, body))
 
     # --- answers ----------------------------------------------------------------------------------
-
     def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
         """What it answers to a call that its token may make."""
         parts = urlsplit(target)

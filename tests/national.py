@@ -130,7 +130,6 @@ def _parts(total: int, weights: Sequence[float]) -> list[int]:
 
 
 # --- one facility ---------------------------------------------------------------------------------
-
 _STAGES_WITH_CAMERAS: Final = (*("connected",) * 14, "proposed", "standby", "closed")
 _STAGES_WITHOUT: Final = ("registered", "surveyed", "blocked")
 _SHARE_WITHOUT: Final = 0.15
@@ -305,8 +304,6 @@ def _signing_keys(share: Province, country: Country) -> dict[Party, Ed25519Priva
 
 
 # --- the rest of the folder -----------------------------------------------------------------------
-
-
 def _write_settings(root: Path, shares: Sequence[Province], country: Country) -> None:
     relays = {carrier: list(_relays(carrier, shares, country.streams_a_relay + _ROOM)) for carrier in _CARRIERS}
     documents: dict[str, Any] = {

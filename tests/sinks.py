@@ -168,8 +168,6 @@ def web_sink(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[We
 
 
 # --- mail -----------------------------------------------------------------------------------------
-
-
 @dataclass
 class MailSink:
     """A mail server that keeps what it takes.
@@ -269,8 +267,6 @@ class _OnAFreePort(Controller):
 
 
 # --- certificates ---------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Certified:
     """A server's certificate, and the file with the authority that made it."""

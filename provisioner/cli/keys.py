@@ -326,12 +326,7 @@ def secrets() -> None:
 @commit_option
 @click.pass_obj
 def set_(
-    invocation: Invocation,
-    devices: tuple[str, ...],
-    username: str,
-    accept_old_until: datetime | None,
-    *,
-    commits: bool,
+    invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None, *, commits: bool
 ) -> int:
     """Set the login of cameras and recorders in their encrypted file.
 

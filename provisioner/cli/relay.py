@@ -317,12 +317,7 @@ def _reconnection_text(restoration: Restoration, say: Translator) -> str:
 
 
 def _restoration_ending(
-    restoration: Restoration,
-    done: Restored | None,
-    say: Translator = ENGLISH,
-    *,
-    dry_run: bool,
-    commits: bool = False,
+    restoration: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool, commits: bool = False
 ) -> tuple[str, ...]:
     relay = restoration.relay
     if restoration.is_alive:

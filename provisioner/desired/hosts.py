@@ -75,8 +75,6 @@ def speaks_ipv6(networks: Iterable[AnyNetwork], addresses: Iterable[HostPlace | 
 
 
 # --- hubs ------------------------------------------------------------------------------------------
-
-
 def hub_service(
     inventory: Inventory, secrets: Secrets, centre: Centre, hub: Hub, connections: Iterable[Connection]
 ) -> HubService:
@@ -180,8 +178,6 @@ def relay_certificate(
 
 
 # --- centres ---------------------------------------------------------------------------------------
-
-
 def centre_host(
     inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection] = ()
 ) -> HostSpec:
@@ -272,8 +268,6 @@ def _sent_to(relay: Relay) -> AnyAddress:
 
 
 # --- relays ----------------------------------------------------------------------------------------
-
-
 def relay_host(
     inventory: Inventory,
     secrets: Secrets,

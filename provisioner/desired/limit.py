@@ -224,8 +224,6 @@ def _closed_vault(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsEr
 
 
 # --- hosts that are left out -----------------------------------------------------------------------
-
-
 def left_out_relay(
     inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, connections: Iterable[Connection]
 ) -> LeftOutHost | None:
@@ -283,8 +281,6 @@ def _left_out_paths(inventory: Inventory, connection: Connection) -> Iterator[Le
 
 
 # --- logins and keys -------------------------------------------------------------------------------
-
-
 def host_logins(inventory: Inventory) -> dict[str, HostLogin]:
     """Return the logins of all relays and centres, by id."""
     relays = {

@@ -78,8 +78,6 @@ class ReadingList:
 
 
 # --- users -----------------------------------------------------------------------------------------
-
-
 def centre_user(centre: str) -> str:
     """Return the user name of a centre at every relay."""
     return f"centre-{centre}"
@@ -107,8 +105,6 @@ def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv
 
 
 # --- readers at centres ----------------------------------------------------------------------------
-
-
 def readings(
     inventory: Inventory, centre: str, limit: Limit, reads: Sequence[str] = (), hub: Hub | None = None
 ) -> Iterator[ReadPath]:
@@ -188,8 +184,6 @@ def _centre_and_viewer(inventory: Inventory, centre: str, viewer: str) -> tuple[
 
 
 # --- sites that push -------------------------------------------------------------------------------
-
-
 def publish_password(key: Secret, path: str) -> Secret:
     """Return the password for a pushed path: 256 bits, safe in URLs."""
     made = hmac.new(key.reveal().encode(), _PURPOSE + path.encode(), hashlib.sha256).digest()

@@ -145,8 +145,6 @@ def _filled(source: str, artefact: MediamtxArtefact, arch: str) -> str:
 
 
 # --- local files ------------------------------------------------------------------------------------
-
-
 def _local(named: str, environment: Mapping[str, str]) -> Path:
     """Return the named file if in an allowed folder; touch no other."""
     folders = [Path(name) for name in environment.get(FOLDERS, "").split(":") if name.startswith("/")]
@@ -225,8 +223,6 @@ def _other_checksum(origin: str) -> HostError:
 
 
 # --- downloads --------------------------------------------------------------------------------------
-
-
 def _cache_folder(environment: Mapping[str, str]) -> Path:
     base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
     folder = Path(base) / "provisioner/mediamtx"

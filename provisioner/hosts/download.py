@@ -138,8 +138,6 @@ def _copy_body(answer: requests.Response, stream: IO[bytes]) -> None:
 
 
 # --- which addresses --------------------------------------------------------------------------------
-
-
 def _addresses(host: str, port: int, mirrors: Mirrors) -> list[str]:
     """Return a host's addresses, all public unless the host is named."""
     try:

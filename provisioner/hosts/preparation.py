@@ -303,8 +303,6 @@ def preparation(facts: BareHostFacts, wanted: Wanted) -> Preparation:
 
 
 # --- refusals ---------------------------------------------------------------------------------------
-
-
 def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[ByHand]:
     """Return reasons that prevent any preparation."""
     user = wanted.user
@@ -355,8 +353,6 @@ def _sshd_by_hand(host: BareHost) -> Iterator[ByHand]:
 
 
 # --- steps ------------------------------------------------------------------------------------------
-
-
 def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], tuple[ByHand, ...]]:
     """Return packages to install, and manual work for the others."""
     if family is None:
@@ -412,8 +408,6 @@ def _rule(facts: BareHostFacts, wanted: Wanted) -> str:
 
 
 # --- in words ---------------------------------------------------------------------------------------
-
-
 def _packages_step(host: BareHost, deeds: Deeds, by_hand: Collection[ByHand]) -> Step:
     half = ", some half installed" if host.is_half_installed else ""
     if not deeds.packages:

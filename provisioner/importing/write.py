@@ -170,8 +170,6 @@ class ContactFiles:
 
 
 # --- the workbook ----------------------------------------------------------------------------------
-
-
 def _survey_row(facility: Facility) -> dict[str, object]:
     survey, blocked = facility.survey, facility.blocked
     if survey is None:
@@ -357,8 +355,6 @@ def _labels(choice: Choice | None) -> str:
 
 
 # --- the proposal ----------------------------------------------------------------------------------
-
-
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
     """Return the folder of contacts; a missing named one raises `UsageError`."""
     try:

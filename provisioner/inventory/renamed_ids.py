@@ -75,8 +75,6 @@ def _earlier_names(before: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 # --- the lock -------------------------------------------------------------------------------------
-
-
 def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Allocations:
     """Return the lock with moved entries under new ids; unchanged if possible.
 
@@ -131,8 +129,6 @@ def _renamed_mark(mark: str, renamed: Mapping[str, str]) -> str:
 
 
 # --- secrets --------------------------------------------------------------------------------------
-
-
 def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Secrets:
     """Return the secrets with moved entries under new ids."""
     if not moves:
@@ -179,8 +175,6 @@ def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], existing: Coll
 
 
 # --- the next free id ------------------------------------------------------------------------------
-
-
 def facility_prefix(province: str) -> str:
     """Return `kcl-` and the initials of a province's slug."""
     return "kcl-" + "".join(syllable[0] for syllable in province.split("-"))

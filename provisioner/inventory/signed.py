@@ -147,8 +147,6 @@ def agreed_on(facility: Facility, plan: ConnectionPlan, content: str = "") -> da
 
 
 # --- signatures -----------------------------------------------------------------------------------
-
-
 class Worth(StrEnum):
     """Validity of a sign-off by its own file, whosever the key."""
 

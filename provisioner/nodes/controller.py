@@ -108,7 +108,6 @@ class NodeRunner(OpenRunner):
         self._mailbox.close()
 
     # --- a unit -------------------------------------------------------------------------------------
-
     def _unit_answers(
         self, carrier: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str]
     ) -> Iterator[HostAnswer]:
@@ -194,7 +193,6 @@ class NodeRunner(OpenRunner):
         self._mailbox.send(carrier, seal_envelope(header, payload, self._key, node))
 
     # --- reports ------------------------------------------------------------------------------------
-
     def _start_listener(self) -> None:
         with self._lock:
             if self._closed.is_set():

@@ -226,7 +226,6 @@ class JetStreamMailbox:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- the connection -----------------------------------------------------------------------------
-
     def _open_client(self) -> Client:
         with self._lock:
             if self._is_closed:

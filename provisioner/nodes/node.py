@@ -381,7 +381,6 @@ class Node:
         self._parts.reaches(self._is_reached)
 
     # --- what comes ---------------------------------------------------------------------------------
-
     def _process_message(self, message: bytes) -> None:
         try:
             header, payload = open_envelope(message, self._parts.key, self._parts.controllers)
@@ -480,7 +479,6 @@ class Node:
         thread.start()
 
     # --- a unit -------------------------------------------------------------------------------------
-
     def _run_unit(self, carrying: _Carrying, unit: CallUnit) -> None:
         missing = {call.spec.id for call in unit.calls}
         error = "the node's run ended without an answer"
@@ -578,7 +576,6 @@ class Node:
             self._parts.mailbox.send(header.reply, sealed)
 
     # --- storage ------------------------------------------------------------------------------------
-
     @contextmanager
     def _open_session(self, header: EnvelopeHeader) -> Iterator[OpenRunner]:
         name = (header.sender, header.session)

@@ -62,7 +62,6 @@ def placeholders(inventory: Inventory) -> Secrets:
 
 
 # --- a host that is as a revision says ------------------------------------------------------------
-
 Files = Mapping[str, tuple[RenderedFile, ...]]
 
 
@@ -225,8 +224,6 @@ def _path(spec: HostSpec, settings: dict[str, object]) -> wire.PathAnswer:
 
 
 # --- rules ----------------------------------------------------------------------------------------
-
-
 def _rule_file_differences(old: str, new: str) -> list[wire.DifferenceAnswer]:
     old_items, new_items = (dict(_rule_items(parse_ruleset(text))) if text else {} for text in (old, new))
     differing = (
@@ -252,8 +249,6 @@ def _rule_items(rules: Ruleset) -> Iterator[tuple[str, object]]:
 
 
 # --- unknown facts --------------------------------------------------------------------------------
-
-
 def comparison_gaps(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving: Sequence[str]) -> Iterator[str]:
     """Yield what the comparison cannot know.
 

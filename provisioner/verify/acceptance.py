@@ -149,8 +149,6 @@ def _refusal_of_neighbour_view(view: PictureView, neighbours: Mapping[str, Refer
 
 
 # --- a whole verification -------------------------------------------------------------------------
-
-
 def acceptances(
     result: VerifyResult,
     references_by_path: Mapping[str, References],

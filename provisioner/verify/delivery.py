@@ -69,11 +69,7 @@ def stopped_check(case: Case) -> Check | None:
     if _is_of_site(case):
         return None
     sent_s, silent_s = picture["packets"]["arrived_s"], _end_s(picture)
-    detail = msg(
-        "it sent {came_s} s of picture, then no picture for {nothing_s} s",
-        f"{sent_s:.0f}",
-        f"{silent_s:.0f}",
-    )
+    detail = msg("it sent {came_s} s of picture, then no picture for {nothing_s} s", f"{sent_s:.0f}", f"{silent_s:.0f}")
     return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, detail)
 
 
@@ -159,8 +155,6 @@ def _waits_for_key(case: Case) -> bool:
 
 
 # --- from the site --------------------------------------------------------------------------------
-
-
 def received_check(case: Case) -> Check:
     """Check that a stream reaches its relay in full, to the end."""
     return site_line_check(case) or stopped_check(case) or _short_delivery_check(case)
@@ -185,10 +179,7 @@ def _short_delivery_check(case: Case) -> Check:
         if not _is_late(picture):
             # Pictures at uneven steps from one camera alone: some do that by themselves.
             return PASSED
-        detail = msg(
-            "{part} came from it, while the other streams of its site come in full",
-            part,
-        )
+        detail = msg("{part} came from it, while the other streams of its site come in full", part)
         return failed(case.device_layer, case.device_name, Cause.STARVED, detail)
     if not _is_late(picture) and not short and not _is_disordered(case):
         return PASSED
@@ -239,8 +230,6 @@ def _are_disordered(arrivals: Iterable[wire.ArrivalAnswer]) -> bool:
 
 
 # --- to the centre --------------------------------------------------------------------------------
-
-
 def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     """Check that a stream reaches a centre in full, for all readers."""
     relay, name, deliveries = case.target.relay.id, case.target.path.name, case.relay.deliveries
@@ -258,9 +247,7 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     ):
         if _slow_at(case, centre, sessions, centre_picture):
             detail = msg(
-                "{there} was read at {id}: its readers are too slow",
-                _delivered_text(centre_picture),
-                centre.id,
+                "{there} was read at {id}: its readers are too slow", _delivered_text(centre_picture), centre.id
             )
             return failed(Layer.HOST, centre.id, Cause.STARVED, detail)
         if _is_congested(case, centre, sessions, centre_picture):

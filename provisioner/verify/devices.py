@@ -274,12 +274,7 @@ def _other_device_proof(device: ProbedDevice, account: DeviceAccount, owners: Ma
     if device.serial and serial and _normalized(device.serial) != _normalized(serial):
         owner = owners.get(_normalized(serial))
         if owner is not None and owner != device.name:
-            return msg(
-                "it reports serial number {serial} of {owner}, not {serial_2}",
-                serial,
-                owner,
-                device.serial,
-            )
+            return msg("it reports serial number {serial} of {owner}, not {serial_2}", serial, owner, device.serial)
         return msg(
             "it reports serial number {serial}, not {serial_2}: it was replaced, or another device has its address",
             serial,
@@ -336,10 +331,7 @@ def _lacking_text(missing: Sequence[str], account: DeviceAccount) -> str:
     lacking = ", ".join(missing)
     if not account.detail:
         return msg("it does not tell {lacking}", lacking)
-    return msg(
-        "it does not tell {lacking}: its user lacks the right to see its media profiles",
-        lacking,
-    )
+    return msg("it does not tell {lacking}: its user lacks the right to see its media profiles", lacking)
 
 
 def _wanted_facts(device: ProbedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:
@@ -410,8 +402,6 @@ def _span_text(off_s: int) -> str:
 
 
 # --- effects on paths -----------------------------------------------------------------------------
-
-
 def by_device(reports: Iterable[DeviceReport]) -> Mapping[tuple[str, str], DeviceReport]:
     """Return reports by relay and device."""
     return {(report.relay, report.name): report for report in reports}

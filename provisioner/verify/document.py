@@ -374,8 +374,6 @@ class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
 
 
 # --- read ------------------------------------------------------------------------------------------
-
-
 def recorded_verification(document: object) -> VerifyDocument:
     """Parse a recorded verification of this version or an older one.
 
@@ -406,8 +404,6 @@ def finding_of(row: PathRow | IncidentRow) -> Finding:
 
 
 # --- made ------------------------------------------------------------------------------------------
-
-
 def verify_document(result: VerifyResult) -> VerifyDocument:
     """Return the document of a verification."""
     return _without_paths(result).model_copy(update={"paths": tuple(_path(p, result) for p in result.paths)})
@@ -427,10 +423,7 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
             "finished_at": result.finished_at,
             "summary": summary_of(path.verdict for path in result.paths),
             "scope": ScopeRow.made_of(
-                scope,
-                level=scope.level or HIGHEST.number,
-                measured=measured,
-                not_reached=len(result.paths) - measured,
+                scope, level=scope.level or HIGHEST.number, measured=measured, not_reached=len(result.paths) - measured
             ),
             "memory": MemoryRow(used=not result.forgot, reason=result.forgot),
             "level_names": {str(level.number): level.name for level in LEVELS},

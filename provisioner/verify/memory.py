@@ -173,8 +173,6 @@ def _stored_verdict(path: PathVerdict) -> StoredVerdict:
 
 
 # --- one look more --------------------------------------------------------------------------------
-
-
 def after(memory: PathMemory, look: PathLook) -> PathMemory:
     """Add a look; parallel commands may add looks in any order."""
     cause = look.finding.cause if look.finding else Cause.NONE
@@ -248,8 +246,6 @@ def _updated_suspicions(previous: Iterable[Suspicion], look: PathLook) -> tuple[
 
 
 # --- its document ---------------------------------------------------------------------------------
-
-
 def memory_document(memory: PathMemory) -> Document:
     """Return a memory in plain values, with seconds since 1970."""
     failing = memory.failing

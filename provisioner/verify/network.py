@@ -77,12 +77,10 @@ _REFUSED_ON_THE_WAY: Final = "a rule of the carrier's network or of the site's r
 UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: Unreached(
-            silent=(Cause.PORT_MAP_OR_CAMERA, _NO_PORT_OR_SILENT),
-            unmapped=(Cause.PORT_MAP_MISSING, _NO_PORT_MAPPED),
+            silent=(Cause.PORT_MAP_OR_CAMERA, _NO_PORT_OR_SILENT), unmapped=(Cause.PORT_MAP_MISSING, _NO_PORT_MAPPED)
         ),
         Access.ROUTED: Unreached(
-            silent=(Cause.CARRIER_OR_CAMERA, _NOT_LED_OR_SILENT),
-            unmapped=(Cause.FOREIGN_FIREWALL, _REFUSED_ON_THE_WAY),
+            silent=(Cause.CARRIER_OR_CAMERA, _NOT_LED_OR_SILENT), unmapped=(Cause.FOREIGN_FIREWALL, _REFUSED_ON_THE_WAY)
         ),
         Access.PULL_NAT_MAP: Unreached(
             silent=(Cause.ADDRESS_MAP_OR_CAMERA, _NO_ADDRESS_OR_SILENT),
@@ -390,9 +388,7 @@ def _no_route_check(case: Case, where: str) -> Check:
         return _blocked_check(case, where)
     if icmp is not None and icmp["code"] in _PROHIBITED:
         detail = msg(
-            "the gateway {sender} forbids {where}: a rule that is not of the site package",
-            icmp["sender"],
-            where,
+            "the gateway {sender} forbids {where}: a rule that is not of the site package", icmp["sender"], where
         )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
     if (icmp is not None and icmp["code"] == _NO_NETWORK) or _site_is_dark(case):
@@ -408,9 +404,7 @@ def _unroutable_check(case: Case, where: str) -> Check:
         if _is_own(case, case.device):
             return _blocked_check(case, where)
         detail = msg(
-            "{sender} forbids {where}: a rule of the carrier's network or of the site's router",
-            icmp["sender"],
-            where,
+            "{sender} forbids {where}: a rule of the carrier's network or of the site's router", icmp["sender"], where
         )
         return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
     if icmp is not None and icmp["code"] == _NO_HOST and not _is_own(case, case.device):

@@ -372,8 +372,6 @@ def last_proof(memory: PathMemory) -> LastProof | None:
 
 
 # --- failures -------------------------------------------------------------------------------------
-
-
 def _before(memory: PathMemory, at: datetime) -> PathMemory:
     """Return the memory without a failure that is too old to count."""
     failing = memory.failing
@@ -414,8 +412,6 @@ def moment_of(verdict: PathVerdict) -> datetime:
 
 
 # --- flapping -------------------------------------------------------------------------------------
-
-
 def _count_changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime, explains: Explains) -> int:
     """Count recent unexplained changes between up and down."""
     recent = [past for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]

@@ -27,7 +27,6 @@ from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S, H
 from provisioner.verify.result import Cause, Finding, Layer, PictureReport, SuspectSign
 
 # --- thresholds -----------------------------------------------------------------------------------
-
 # In rooms without light half of all pixels are at most this light; under infrared light no room is as dark. Cameras
 # that wrongly claim the full range have black at 16.
 _DARK_MEDIAN: Final = 24
@@ -209,8 +208,6 @@ def _faults(
 
 
 # --- one picture ----------------------------------------------------------------------------------
-
-
 def is_dark(scene: wire.SceneAnswer) -> bool:
     """Return whether it is too dark to judge the picture."""
     return scene["median"] <= _DARK_MEDIAN and scene["gradient_p99"] < _DARK_EDGES
@@ -265,8 +262,6 @@ def is_still(picture: wire.PictureAnswer, noise: float | None) -> bool:
 
 
 # --- a stream -------------------------------------------------------------------------------------
-
-
 def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Finding | None:
     """Return a fault if a key packet repeats: no sensor does that."""
     keys = picture["packets"]["keys"]
@@ -275,11 +270,7 @@ def repetition(picture: wire.PictureAnswer, earlier: Collection[str]) -> Finding
         detail = msg("{again} of {keys} key pictures are repetitions, byte for byte", repeated, len(keys))
         return Finding(Cause.PICTURE_REPEATS, detail=detail)
     if repeated_keys := set(keys) & set(earlier):
-        detail = msg(
-            "{known} of {keys} key pictures came before, byte for byte",
-            len(repeated_keys),
-            len(keys),
-        )
+        detail = msg("{known} of {keys} key pictures came before, byte for byte", len(repeated_keys), len(keys))
         return Finding(Cause.PICTURE_REPEATS, detail=detail)
     return None
 

@@ -116,8 +116,6 @@ References = tuple[Reference, ...]
 
 
 # --- distances ------------------------------------------------------------------------------------
-
-
 def distance(first: PictureView, second: PictureView) -> float:
     """Return the distance of two views: 0 equal, 1 like chance."""
     return _distance_of_pairs(zip(first.edges, second.edges, strict=True))
@@ -195,8 +193,6 @@ def references_of_neighbours(path: str, facility: str, sites: SiteReferences) ->
 
 
 # --- judgement ------------------------------------------------------------------------------------
-
-
 class ViewDoubt(StrEnum):
     """Suspicions of a view."""
 
@@ -457,7 +453,6 @@ def lasting(suspicion: Suspicion) -> bool:
 
 
 # --- their document -------------------------------------------------------------------------------
-
 VERSION: Final = 1
 
 

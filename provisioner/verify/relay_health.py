@@ -102,9 +102,7 @@ def _lacking_files(relay: RelayEvidence, service: wire.ServiceAnswer) -> str:
     refused = any(_NO_FILES.search(line) for lines in relay.errors.values() for line in lines)
     if refused or (service["most_files"] and service["files"] >= _FULL * service["most_files"]):
         return msg(
-            "its MediaMTX has {files} of {most_files} files open (LimitNOFILE)",
-            service["files"],
-            service["most_files"],
+            "its MediaMTX has {files} of {most_files} files open (LimitNOFILE)", service["files"], service["most_files"]
         )
     return ""
 
@@ -122,8 +120,6 @@ def _processor_wait_text(service: wire.ServiceAnswer) -> str:
 
 
 # --- access ---------------------------------------------------------------------------------------
-
-
 def foreign_access(spec: HostSpec, facts: HostFacts | None) -> tuple[Finding, ...]:
     """Return the finding of users and paths that the inventory lacks."""
     if spec.relay is None or facts is None:

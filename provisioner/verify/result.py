@@ -673,14 +673,7 @@ class VerifyResult:
 # Mildest first: each fails together with those after it. Unchecked paths may be down.
 _FAILURES = (Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.QUARANTINED, Verdict.DOWN)
 
-COUNTED = (
-    Verdict.UP,
-    Verdict.DEGRADED,
-    Verdict.DOWN,
-    Verdict.UNKNOWN,
-    Verdict.MAINTENANCE,
-    Verdict.QUARANTINED,
-)
+COUNTED = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN, Verdict.MAINTENANCE, Verdict.QUARANTINED)
 """The verdicts in the order of documents."""
 
 

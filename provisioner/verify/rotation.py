@@ -139,8 +139,6 @@ def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToC
 
 
 # --- samples --------------------------------------------------------------------------------------
-
-
 def share_of(text: str) -> Share:
     """Parse a sample's size: `10%`, `0.1`, `500`.
 

@@ -310,8 +310,6 @@ def _sample(options: VerifyOptions, chosen: Chosen | None) -> CameraSample | Non
 
 
 # --- looking --------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class _Round:
     """One visit to hosts, with its own verdict on each path.
@@ -520,9 +518,7 @@ class _HostVisits:
         sites = references_by_site(references)
 
         def judge_relay(
-            targets: Sequence[PathToCheck],
-            evidence: Mapping[str, HostEvidence],
-            drift: Mapping[str, Sequence[Change]],
+            targets: Sequence[PathToCheck], evidence: Mapping[str, HostEvidence], drift: Mapping[str, Sequence[Change]]
         ) -> SeparateVerdicts:
             facts = {host: answer.facts for host, answer in evidence.items() if answer.facts is not None}
             judged = judge_each(
@@ -716,8 +712,6 @@ def _end_of(started: datetime, options: VerifyOptions) -> datetime | None:
 
 
 # --- results --------------------------------------------------------------------------------------
-
-
 def _with_wrong_clocks(hosts: Iterable[HostReport]) -> frozenset[str]:
     return frozenset(host.host for host in hosts if any(f.cause is Cause.CLOCK_OFF for f in host.findings))
 

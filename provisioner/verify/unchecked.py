@@ -15,16 +15,7 @@ from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.diff.files import frozen_on
-from provisioner.verify.result import (
-    Cause,
-    Finding,
-    HostReport,
-    Incident,
-    Layer,
-    PathVerdict,
-    Verdict,
-    VerifyResult,
-)
+from provisioner.verify.result import Cause, Finding, HostReport, Incident, Layer, PathVerdict, Verdict, VerifyResult
 
 _SEPARATORS = 3  # province/facility/camera/stream
 

@@ -258,7 +258,6 @@ class PathStates:
         return self._relays[host].targets
 
     # --- looks ------------------------------------------------------------------------------------
-
     def look(self, look: FlowLook) -> None:
         """Record a look at a relay."""
         relay = self._relays.get(look.host)
@@ -317,7 +316,6 @@ class PathStates:
         return memory if look is None else _without_middle_look(after(memory, look))
 
     # --- visits -----------------------------------------------------------------------------------
-
     def to_visit(self, host: str, now: datetime) -> tuple[PathToCheck, ...]:
         """Return a relay's paths whose sites are due for a visit.
 
@@ -363,7 +361,6 @@ class PathStates:
         return min([relay.asked + pause, *(moment for moment in moments if moment > relay.asked)])
 
     # --- results ----------------------------------------------------------------------------------
-
     def view(self, now: datetime) -> WatchView:
         """Return the present state."""
         counts: Counter[tuple[str, str, Verdict]] = Counter()

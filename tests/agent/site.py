@@ -56,7 +56,6 @@ class Site:
     remote: str = ""
 
     # --- what people do ---------------------------------------------------------------------------
-
     def edit(self, path: str, old: str, new: str) -> None:
         file = self.person / path
         text = file.read_text(encoding="utf-8")
@@ -90,7 +89,6 @@ class Site:
         return out + err
 
     # --- the agent --------------------------------------------------------------------------------
-
     @property
     def environment(self) -> dict[str, str]:
         return {
@@ -120,7 +118,6 @@ class Site:
         return self.rounds(more).round(due=due, again=again)
 
     # --- what is seen -----------------------------------------------------------------------------
-
     def row(self, commit: str) -> CommitRow:
         (row,) = [row for row in read_commit_states(state_folder_of(self.environment, ID)) if row.commit == commit]
         return row

@@ -89,8 +89,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 # --- children of children -------------------------------------------------------------------------
-
-
 def adopt_orphans() -> None:
     """Become the parent of every process below that loses its own, so that its time is counted here."""
     libc = ctypes.CDLL(None, use_errno=True)

@@ -69,8 +69,6 @@ def _relays(cameras: int) -> dict[str, list[str]]:
 
 
 # --- one facility ---------------------------------------------------------------------------------
-
-
 class _Facility:
     """One facility's file and logins: one in two has a recorder, the others' cameras stand alone."""
 
@@ -143,8 +141,6 @@ def _login(chance: random.Random) -> dict[str, str]:
 
 
 # --- the rest of the folder -----------------------------------------------------------------------
-
-
 def _write_settings(root: Path, relays: Mapping[str, list[str]]) -> None:
     root.mkdir(parents=True, exist_ok=True)
     known = {province.slug for province in provinces("gso-2021")}

@@ -130,8 +130,6 @@ class World:
 
 
 # --- a relay --------------------------------------------------------------------------------------
-
-
 @cache
 def relay_of(count: int, number: int) -> tuple[tuple[MediaPath, ...], Served]:
     """So many paths at sites of one to twelve cameras, one device each; one of several such relays."""
@@ -306,8 +304,6 @@ def _brief(outage: Outage, rng: random.Random) -> Outage:
 
 
 # --- what a host answers --------------------------------------------------------------------------
-
-
 def _flows(world: World, camera: Camera) -> bool:
     """Whether a camera's stream flows from before the first look to the switch."""
     outages = (*camera.outages, *world.site_outages[camera.site])
@@ -479,8 +475,6 @@ def _heard_of(world: World, site: int, now_s: float) -> int:
 
 
 # --- a change -------------------------------------------------------------------------------------
-
-
 def confirmed(world: World, rules: GateRules = _RULES) -> bool:
     """Whether the gate lets a change pass."""
     return decision_of(world, rules).verdict is GateVerdict.PASS
@@ -519,8 +513,6 @@ def _look(world: World, now_s: float, read: Sequence[str], away: Iterable[str]) 
 
 
 # --- the curve ------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What became of the changes of relays of one size and one rate."""

@@ -96,7 +96,6 @@ class _Country:
         self.edited = 0
 
     # --- the country --------------------------------------------------------------------------
-
     def generate(self) -> None:
         """Write the country in a checkout with two commits, and a sheet of its cameras."""
         wanted = self.wanted
@@ -133,7 +132,6 @@ class _Country:
         self._git("checkout", "-q", "--", ".")
 
     # --- edits --------------------------------------------------------------------------------
-
     def _paths(self) -> Iterator[Path]:
         """Facilities' files, another one first after each edit."""
         paths = sorted(self.root.glob("facilities/*/*.yml"))
@@ -163,7 +161,6 @@ class _Country:
         self._own([sys.executable, "-c", _SIGN, str(path)])
 
     # --- measuring ----------------------------------------------------------------------------
-
     def measure(self) -> Iterator[Figure]:
         """The figures of all tasks, then the memory of each."""
         tasks = self._tasks()

@@ -118,8 +118,6 @@ def _read(stream: str, look: LookToTake) -> ReadAnswer:
 
 
 # --- costs ----------------------------------------------------------------------------------------
-
-
 def measure(runs: int, progress: Callable[[str], None]) -> Part:
     """What a night's looks cost a relay a path: levels 5 and 6 are one read, beside a decoding of the same seconds."""
     started = tuple(_measured(_start)[1] for _ in range(runs))

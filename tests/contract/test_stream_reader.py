@@ -220,7 +220,6 @@ def test_pictures_of_older_codecs_are_decoded(codec: str, tmp_path: Path) -> Non
 
 
 # --- what ends early ------------------------------------------------------------------------------
-
 EARLY: LookToTake = {**QUICK, "early": {"fps": 10, "least_kbps": None}}
 LONG = ("-preset", "veryfast", "-t", "6", "-g", "10", "-bf", "0")
 
@@ -284,8 +283,6 @@ def test_who_is_sure_makes_room_for_who_waits(long_film: Film) -> None:
 
 
 # --- what is wrong ----------------------------------------------------------------------------------
-
-
 def _without(lost: int) -> Callable[[int, bytes], bytes | None]:
     return lambda number, packet: None if number == lost else packet
 
@@ -678,8 +675,6 @@ def test_whatever_a_relay_answers_ends_its_own_look_alone(
 
 
 # --- through a relay ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["key frames each second", "out of order", "h265"])
 def test_a_relay_hands_on_the_pictures_of_its_camera(
     name: str, filmed: Callable[[str], Film], start_relay: StartRelay
@@ -711,8 +706,6 @@ def test_a_relay_that_refuses_the_login_says_so(start_relay: StartRelay) -> None
 
 
 # --- in one visit ----------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
     """The confined part, run as whoever runs the tests."""

@@ -203,8 +203,6 @@ def _read(
 
 
 # --- the process --------------------------------------------------------------------------------------
-
-
 class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     """A process a call."""
 

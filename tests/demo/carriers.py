@@ -72,7 +72,6 @@ class CarriersStory:
             end(process, stretched(20))
 
     # --- parts ------------------------------------------------------------------------------------
-
     def _carrier(self) -> None:
         self._screen.part("A carrier that lets nobody in")
         self._screen.say(
@@ -203,7 +202,6 @@ class CarriersStory:
         checks.all_up(self.deployment.run("verify").stdout, PATHS - 2)
 
     # --- means ------------------------------------------------------------------------------------
-
     def _inside(self) -> list[str]:
         """The words by which a program of this machine runs in the network of the node's machine."""
         process = docker("inspect", "--format", "{{.State.Pid}}", self._machine).stdout.strip()

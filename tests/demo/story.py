@@ -122,7 +122,6 @@ class Story:
             self.pages.end()
 
     # --- parts ------------------------------------------------------------------------------------
-
     def _inventory(self) -> None:
         self._screen.part("An inventory in Git")
         self._screen.say(
@@ -296,7 +295,6 @@ class Story:
         raise DemoError(f"{UNPLUGGED.id} is plugged in again, but not all paths came up")
 
     # --- means ------------------------------------------------------------------------------------
-
     def _make_plan(self, *words: str) -> dict[str, Any]:
         self.deployment.run("plan", "--out", str(self._plan), *words)
         document: dict[str, Any] = json.loads(self._plan.read_text(encoding="utf-8"))

@@ -81,7 +81,6 @@ class Deployment:
         }
 
     # --- the scratch repository -------------------------------------------------------------------
-
     def prepare(self) -> None:
         """Copy the inventory, fill in addresses and keys, encrypt the cameras' logins, and commit."""
         shutil.copytree(_SOURCE, self.root)
@@ -186,7 +185,6 @@ class Deployment:
         inventories.sign_file(path)
 
     # --- the commands -----------------------------------------------------------------------------
-
     def run(
         self, *words: str, check: bool = True, timeout: float = 240, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:

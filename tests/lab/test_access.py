@@ -69,8 +69,6 @@ def at_gateway(deployment: Deployment, command: str) -> Callable[[], object]:
 
 
 # --- one address a device -------------------------------------------------------------------------
-
-
 @pytest.fixture
 def mapped(deployment: Deployment) -> Iterator[Deployment]:
     with changed(deployment, "pull_nat_map") as with_map:
@@ -159,7 +157,6 @@ def knock(deployment: Deployment, address: str, port: int) -> dict[str, Any]:
 
 
 # --- the carrier's own network --------------------------------------------------------------------
-
 _CARRIER: Final = """
 table ip lab_carrier
 delete table ip lab_carrier

@@ -148,8 +148,6 @@ def volume(path: Path, place: str) -> tuple[str, str]:
 
 
 # --- each way to install it -------------------------------------------------------------------------
-
-
 def test_the_wheel_is_at_work(bare: Path, shared: Path, deployment: Deployment, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -242,8 +240,6 @@ def test_the_image_is_a_node_at_work(loaded: str, deployment: Deployment, tmp_pa
 
 
 # --- the Debian package, and its agent under systemd --------------------------------------------------
-
-
 class Remote:
     """The repository that the agent follows, on the agent's machine, and who merges into it from here."""
 

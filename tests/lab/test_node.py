@@ -81,8 +81,6 @@ def test_where_the_broker_is_gone_its_hosts_alone_are_unknown(node: NodeOfTheLab
 
 
 # --- the carrier's own approvals ---------------------------------------------------------------------
-
-
 @NODE
 def test_a_host_is_changed_by_what_its_carriers_people_signed_and_by_nothing_else(
     node: NodeOfTheLab, tmp_path: Path
@@ -134,8 +132,6 @@ def test_a_host_is_changed_by_what_its_carriers_people_signed_and_by_nothing_els
 
 
 # --- host keys ----------------------------------------------------------------------------------------
-
-
 @NODE
 def test_a_new_inventory_compares_the_host_keys_that_its_carriers_node_sees(node: NodeOfTheLab) -> None:
     deployment, lab = node.deployment, node.deployment.lab

@@ -165,7 +165,6 @@ def test_a_rendered_lock_reads_back_as_it_was(chosen: Sites) -> None:
 
 
 # --- prefixes -------------------------------------------------------------------------------------
-
 MODES = [mode.value for mode in Access]
 CARRIERS = ["viettel", "vnpt"]
 

@@ -87,7 +87,6 @@ def judged(own: ApprovalTerms, *approvals: Approval, **changes: Any) -> Approved
 
 
 # --- rebases --------------------------------------------------------------------------------------
-
 HARMLESS = ("a name", "an order", "a designation", "a commit", "applied elsewhere", "a name elsewhere")
 HARMFUL = ("a camera there", "a camera elsewhere", "another make", "an allowance", "a limit", "a facility less")
 
@@ -162,8 +161,6 @@ def test_the_rebases_of_these_laws_are_other_plans_by_their_digests() -> None:
 
 
 # --- who counts -----------------------------------------------------------------------------------
-
-
 def test_a_good_approval_counts_and_is_told_with_its_key() -> None:
     result = judged(terms(entry("noc-1", "noc")), signed("noc-1", "noc"))
     assert (result.lacking, result.aside) == ((), {})
@@ -358,8 +355,6 @@ def test_no_rule_asks_for_nobody() -> None:
 
 
 # --- files ----------------------------------------------------------------------------------------
-
-
 def test_an_approval_is_read_as_it_was_written() -> None:
     approval = signed("noc-1", "noc", "security")
     assert approval_in(approval_text(approval).encode()) == approval
@@ -421,7 +416,6 @@ def test_a_key_that_stands_twice_is_no_approval() -> None:
 
 
 # --- a warrant: what a node is told of a plan and of its approvals ------------------------------------
-
 _BASIS = Basis("", "t", {}, planned={"relay-1": "p"}, desired={"relay-1": "d"}, requests={"relay-1": {"apply": "r"}})
 _WARRANT = json.loads(warrant_bytes("example", _BASIS, [signed("an", "noc")]))
 

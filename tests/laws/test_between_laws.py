@@ -145,8 +145,6 @@ def test_the_meaning_is_what_is_done_and_nothing_else(harmless: set[str], harmfu
 
 
 # --- what a file says -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "path",
     [

@@ -105,7 +105,6 @@ def test_a_contact_of_a_facility_that_cannot_be_read_is_not_nobodys(
 
 
 # --- the table ------------------------------------------------------------------------------------
-
 CODES = sorted({*IN_ONE_FILE, *(code for _, code in ANYWHERE), *(c for codes in IN_ONE_FILE.values() for c in codes)})
 problems = st.lists(
     st.builds(

@@ -185,8 +185,6 @@ def test_zones_add_up_and_what_nobody_looked_at_is_unknown(facilities: dict[str,
 
 
 # --- the table of reports -------------------------------------------------------------------------
-
-
 def _province_of(facility: InProvince) -> Province:
     return by_slug(facility.province, SCHEMES[0])
 
@@ -261,8 +259,6 @@ def test_every_report_is_counted_and_shown_in_all_ways(
 
 
 # --- official documents ---------------------------------------------------------------------------
-
-
 def _basis(listed: tuple[FacilityStatus, ...]) -> DocumentBasis:
     fresh = freshness(NO_EVIDENCE, NOW, (status.pictures for status in listed))
     return DocumentBasis(NOW, fresh, 0, "x", Letterhead())

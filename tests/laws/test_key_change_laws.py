@@ -114,8 +114,6 @@ def test_what_is_held_is_taken_out_with_both_keys_and_put_back_byte_for_byte(
 
 
 # --- which pre-shared key counts ------------------------------------------------------------------
-
-
 def inventory_of(public_key: str, next_key: str | None, *, changing: bool) -> object:
     facility = fleets.facility("kcl-bg-001", 1)
     facility["gateway"]["public_key"] = public_key

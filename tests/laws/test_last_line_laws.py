@@ -94,7 +94,6 @@ def test_no_change_is_said_of_hosts_that_were_read_and_of_no_others(plan: Plan) 
 
 
 # --- runs -----------------------------------------------------------------------------------------
-
 _WORDS = {
     "broken": "could not return to last-good",
     "returned": "failed and returned",
@@ -181,8 +180,6 @@ def test_a_rollback_names_who_did_not_go_back_first(kinds: list[str]) -> None:
 
 
 # --- keys and verifications -----------------------------------------------------------------------
-
-
 @MANY
 @given(silent=st.sets(st.sampled_from(HOSTS)), written=st.booleans(), shut=st.booleans(), held=st.booleans())
 def test_keys_init_says_first_whose_keys_are_not_made(

@@ -52,7 +52,6 @@ def path_of(name: str, province: str = "bac-giang") -> str:
 
 
 # --- what a facility's file may become ------------------------------------------------------------
-
 Change = Callable[[str], Any]
 CHANGES: dict[str, Change] = {
     "right": make.facility,
@@ -323,7 +322,6 @@ def test_nothing_of_secrets_and_contacts_is_kept_nor_of_files_with_faults(tmp_pa
 
 
 # --- no input gives a traceback --------------------------------------------------------------------
-
 OTHER_FILES = [
     *("inventory.yml", "instructions.yml", "designations.yml", "allocations.lock.yml", "carriers/viettel.yml"),
     *("centres/centre.yml", path_of("kcl-bg-001"), "secrets/inventory.yml", "contacts/bac-giang.yml", "stray.yml"),
@@ -356,8 +354,6 @@ def test_whatever_stands_in_a_file_validate_answers(
 
 
 # --- several processes ----------------------------------------------------------------------------
-
-
 @contextmanager
 def forked(*, safe: bool = True) -> Iterator[None]:
     with mock.patch.object(parallel, "can_fork", return_value=safe):

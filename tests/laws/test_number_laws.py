@@ -80,7 +80,6 @@ def test_every_correction_is_a_sentence(field: str, text: str) -> None:
 
 
 # --- files of an inventory ------------------------------------------------------------------------
-
 FILES = {
     path: (EXAMPLE / path).read_text(encoding="utf-8")
     for path in (
@@ -122,7 +121,6 @@ def test_whatever_stands_in_a_file_is_a_problem_with_its_place(
 
 
 # --- sheets, hosts, saved plans -------------------------------------------------------------------
-
 READERS: dict[str, Callable[[Cell], object]] = {
     "day": values.read_day,
     "whole": values.whole(0, 100),
@@ -163,7 +161,6 @@ def test_a_read_saved_is_one_or_none(text: str) -> None:
 
 
 # --- the command line -----------------------------------------------------------------------------
-
 _TOO_LONG = "x" * 5_000
 _ZERO = "a\0b"
 

@@ -64,8 +64,6 @@ def restored(country: Path) -> None:
 
 
 # --- edits ----------------------------------------------------------------------------------------
-
-
 def agreed(root: Path, number: int) -> Path:
     paths = sorted(root.glob("facilities/*/*.yml"))
     fit = [p for p in paths if "state: agreed" in (text := p.read_text("utf-8")) and "operating: open" in text]
@@ -167,8 +165,6 @@ WHOLE: tuple[Edit, ...] = (protected, managed_from_elsewhere, under_other_limits
 
 
 # --- the law --------------------------------------------------------------------------------------
-
-
 def documents(root: Path, against: str = "HEAD", limit: Limit | None = None) -> tuple[str | None, str]:
     """Of the part and of the whole; an error is its words."""
     env = {"XDG_CACHE_HOME": str(root.parent.parent / "cache")}

@@ -29,7 +29,6 @@ NAMES = ("kcl-bg-1", "kcl-bg-10", "kcl-bg-2")
 fleets = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3), min_size=1, max_size=3)
 
 # --- counting -------------------------------------------------------------------------------------
-
 # Six paths of three devices: two streams of a camera, three channels of a recorder, and one on its own.
 LOGINS = {
     "p/s/cam-01/sub": "u:1@10.91.0.1:10554",
@@ -132,8 +131,6 @@ def test_a_line_that_is_no_line_of_ours_counts_nothing(line: str) -> None:
 
 
 # --- the file -------------------------------------------------------------------------------------
-
-
 def world_of(fleet: dict[str, int], password: str = plans.PASSWORD) -> tuple[plans.World, SimulatedHost]:
     world = plans.World()
     world.apply(plans.of(fleet), password=password)
@@ -274,7 +271,6 @@ def test_no_secret_is_told_of_what_is_out(fleet: dict[str, int]) -> None:
 
 
 # --- a new login ----------------------------------------------------------------------------------
-
 settings_of_path = st.fixed_dictionaries(
     {"login": st.sampled_from(sorted(set(LOGINS.values()))), "demand": st.booleans()}
 )

@@ -146,8 +146,6 @@ def test_what_lasts_was_seen_by_several_checks_in_a_row_over_an_hour(checks: lis
 
 
 # --- cases ----------------------------------------------------------------------------------------
-
-
 def test_another_view_is_moved_and_that_of_another_camera_is_swapped() -> None:
     own, other, third = scene(1), scene(2), scene(3)
     assert distance(own, other) > FAR

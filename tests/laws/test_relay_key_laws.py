@@ -108,7 +108,6 @@ def test_the_change_leads_from_one_valid_lock_to_another_and_back() -> None:
 
 
 # --- where each peer is ---------------------------------------------------------------------------
-
 KEYS = [inventories.public_key(f"peer {number}") for number in range(4)]
 MEMBERS = tuple(FilePeer(f"site/{n}", key, (f"10.91.{n}.1/32", f"10.99.{n}.0/24")) for n, key in enumerate(KEYS))
 heard = st.dictionaries(st.sampled_from(KEYS), st.integers(0, 4))

@@ -36,8 +36,6 @@ def box(private: bytes, recovery: bytes, inventory: str = "i", host: str = "h") 
 
 
 # --- the arithmetic -------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("scalar", "point", "product"),
     [
@@ -88,8 +86,6 @@ def test_hkdf_is_that_of_the_library(secret: bytes, salt: bytes, info: bytes, si
 
 
 # --- boxes ----------------------------------------------------------------------------------------
-
-
 @settings(max_examples=40, deadline=None)
 @given(private=KEYS, recovery=KEYS, inventory=SLUGS, host=SLUGS)
 def test_who_has_the_recovery_key_has_the_sealed_one(
@@ -153,8 +149,6 @@ def test_what_a_host_made_up_opens_to_an_error_and_nothing_else(data: bytes, rec
 
 
 # --- on paper -------------------------------------------------------------------------------------
-
-
 @given(private=KEYS)
 def test_what_is_written_down_is_read_as_the_same_key(private: bytes) -> None:
     pair = pair_of(private)

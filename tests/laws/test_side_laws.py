@@ -111,8 +111,6 @@ def test_a_module_that_does_not_say_once_of_which_side_it_is_is_none(name: str) 
 
 
 # --- the rules ------------------------------------------------------------------------------------
-
-
 def shared(inventory: str = "viettel", **more: Any) -> HostSpec:
     """A shared centre as one inventory has it."""
     plain = inventories.inventory(

@@ -201,8 +201,6 @@ def test_what_is_good_again_is_no_cause_any_more(said: Cause, silence: Cause) ->
 
 
 # --- flapping -------------------------------------------------------------------------------------
-
-
 @given(st.lists(st.sampled_from([Verdict.UP, Verdict.DOWN, Verdict.UNKNOWN]), max_size=20), st.booleans())
 def test_flapping_is_so_many_changes_in_the_window_and_never_what_is_not_up(
     shown: list[Verdict],
@@ -260,8 +258,6 @@ def test_changes_of_before_the_window_do_not_count() -> None:
 
 
 # --- maintenance ----------------------------------------------------------------------------------
-
-
 @given(verdicts, moments, moments, moments, st.sampled_from(["facility", "relay", "centre", "carrier", "all", "other"]))
 def test_a_window_hides_nothing_outside_of_it(
     verdict: Verdict, begin: datetime, until: datetime, at: datetime, about: str
@@ -295,7 +291,6 @@ def test_failures_in_a_window_begin_nothing(shown: list[Verdict]) -> None:
 
 
 # --- streams of one camera ----------------------------------------------------------------------------
-
 doubts = st.lists(st.sampled_from([*ViewDoubt, "frozen"]), max_size=3, unique=True).map(
     lambda words: tuple(ToLookAt(str(word), NOW, 3, f"as {word} looks") for word in words)
 )

@@ -99,8 +99,6 @@ def cases_of(text: str) -> list[tuple[str, str, str]]:
 
 
 # --- JUnit ----------------------------------------------------------------------------------------
-
-
 @FEW
 @given(result=results(), fail_on=st.sampled_from([Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.DOWN]))
 def test_a_case_fails_iff_the_command_does(result: VerifyResult, fail_on: Verdict) -> None:
@@ -152,8 +150,6 @@ def _path(number: int, **changes: Any) -> PathVerdict:
 
 
 # --- Markdown -------------------------------------------------------------------------------------
-
-
 @FEW
 @given(result=results())
 def test_nothing_that_a_host_wrote_is_markup(result: VerifyResult) -> None:

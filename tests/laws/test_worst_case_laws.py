@@ -88,8 +88,6 @@ class Cost(NamedTuple):
 
 
 # --- what readers make of bytes ----------------------------------------------------------------------
-
-
 def read_sheet(data: bytes, folder: Path) -> object:
     """As `import` does, up to records."""
     path = folder / "province.xlsx"
@@ -275,7 +273,6 @@ READERS: Final[Mapping[str, Callable[[bytes, Path], object]]] = {
 
 
 # --- XLSX --------------------------------------------------------------------------------------------
-
 _MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"
@@ -455,7 +452,6 @@ XLSX: Final[dict[str, Case]] = {
 
 
 # --- CSV ---------------------------------------------------------------------------------------------
-
 _HEADER: Final = "Mã cơ sở,Mã camera,Khu vực,Hãng,Địa chỉ IP,Độ phân giải luồng phụ\n"
 _CONTACTS: Final = "Mã cơ sở,Họ và tên,Chức vụ,SĐT,Email\n"
 
@@ -564,7 +560,6 @@ IMPORT: Final[dict[str, Case]] = {
 
 
 # --- YAML --------------------------------------------------------------------------------------------
-
 _HEAD: Final = "version: 1\nid: kcl-bg-001\nprovince: bac-giang\n"
 
 
@@ -649,7 +644,6 @@ YAML: Final[dict[str, Case]] = {
 
 
 # --- facilities ----------------------------------------------------------------------------------------
-
 _SITE: Final = f"{_HEAD}name: A\nkind: school\nmanaging_body: ubnd_tinh\noperating: open\n"
 _CAMERA: Final = (
     "id: cam-{0}, zone: san, make: hikvision, address: 10.0.{1}.{2}, streams: {{sub: {{width: 64, height: 36}}}}"
@@ -695,7 +689,6 @@ FACILITY: Final[dict[str, Case]] = {
 
 
 # --- JSON, and pages of a NetBox -----------------------------------------------------------------------
-
 JSON: Final[dict[str, Case]] = {
     "deep lists": _filled("", "["),
     "deep objects": _filled("", '{"a":'),
@@ -762,7 +755,6 @@ FORGE: Final[dict[str, Case]] = {
 
 
 # --- Rego ----------------------------------------------------------------------------------------------
-
 _REGO: Final = "package provisioner.x\n\nimport rego.v1\n\n"
 _RULE: Final = 'deny contains m if {{\n\t{}\n\tm := "x"\n}}\n'
 LOOP: Final = _RULE.format(f'regex.match("^(a+)+$", "{"a" * 40}b")')
@@ -798,8 +790,6 @@ REGO: Final[dict[str, Case]] = {
 
 
 # --- what receivers of notices answer ------------------------------------------------------------------
-
-
 def _headed(head: bytes, piece: bytes, end: bytes = b"\r\n\r\n{}") -> Case:
     """An answer whose head has a piece as often as it goes into the answer."""
     return lambda _: b"HTTP/1.1 " + head + b"\r\n" + piece * ((MOST_BYTES - 100) // len(piece)) + end
@@ -865,7 +855,6 @@ SMTP: Final[dict[str, Case]] = {
 
 
 # --- what devices send -----------------------------------------------------------------------------------
-
 _OK: Final = b"HTTP/1.1 200 OK\r\n\r\n"
 _PROFILES: Final = b"<Envelope><Body><GetProfilesResponse>"
 
@@ -931,8 +920,6 @@ RTSP: Final[dict[str, Case]] = {
 
 
 # --- Git's trees -------------------------------------------------------------------------------------------
-
-
 class _Objects:
     """Loose objects of a repository, packed into a zip."""
 
@@ -1052,8 +1039,6 @@ CASES: Final[Mapping[str, Mapping[str, Case]]] = {
 
 
 # --- how they are measured ---------------------------------------------------------------------------------
-
-
 def measured(form: str, name: str) -> Cost:
     """What a case takes in a process that is forked for it."""
     data = CASES[form][name](Random(_SEED))  # noqa: S311 (it draws examples)

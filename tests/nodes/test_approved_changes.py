@@ -124,8 +124,6 @@ def house(tmp_path: Path) -> House:
 
 
 # --- as people use it -----------------------------------------------------------------------------
-
-
 def test_what_nobody_approved_is_refused_at_the_node_and_the_others_go_on(house: House) -> None:
     house.drift()
     done = house.run("apply", "--yes")
@@ -186,8 +184,6 @@ def test_what_no_plan_is_of_is_refused(house: House) -> None:
 
 
 # --- what others make of it -------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def approved(tmp_path_factory: pytest.TempPathFactory) -> CarriedCall:
     """A change that noc-1 approved, as the node has it."""
@@ -353,8 +349,6 @@ def test_an_approval_of_another_inventory_is_refused(approved: CarriedCall) -> N
 
 
 # --- the whole call -------------------------------------------------------------------------------
-
-
 def leaves(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The place of each value of a document that is no list and no object, and of each that is empty."""
     if isinstance(value, dict | list) and value:
@@ -426,8 +420,6 @@ def test_a_confirmation_writes_down_what_was_approved(confirmed: tuple[CarriedCa
 
 
 # --- used up --------------------------------------------------------------------------------------
-
-
 def test_an_approval_is_used_up_by_the_run_that_began_with_it(house: House) -> None:
     house.drift()
     file = house.plan()
@@ -620,8 +612,6 @@ def test_a_lifted_quarantine_is_not_carried_and_no_plan_is_promised_for_it(appro
 
 
 # --- keys -----------------------------------------------------------------------------------------
-
-
 def keys_call(approved: CarriedCall, **parts: Any) -> CarriedCall:
     request = {"operation": "keys", "relay": True, "who": "noc", **parts}
     program = approved.files[approved.request["files"][HOST_PROGRAM]["content"]]
@@ -672,8 +662,6 @@ def test_mediamtx_is_one_that_people_approved_or_that_the_file_names(approved: C
 
 
 # --- what is remembered -----------------------------------------------------------------------------
-
-
 def test_what_is_remembered_outlives_the_node(tmp_path: Path) -> None:
     at = datetime.now(UTC).replace(microsecond=0)
     memory = ApprovalMemory(tmp_path / "memory", at)

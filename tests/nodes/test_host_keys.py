@@ -114,8 +114,6 @@ def test_who_is_behind_a_jump_host_is_not_asked(asker: OpenRunner, shown: Shown)
 
 
 # --- at the node ------------------------------------------------------------------------------------
-
-
 @NODE
 @pytest.mark.parametrize(
     ("place", "carriers"),
@@ -160,8 +158,6 @@ def test_what_else_a_unit_asks_goes_on_beside_it(shown: Shown, tmp_path: Path) -
 
 
 # --- what hosts and nodes say -------------------------------------------------------------------------
-
-
 @NODE
 @pytest.mark.parametrize(
     "printed",

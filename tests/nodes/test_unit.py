@@ -122,8 +122,6 @@ def test_what_a_node_says_of_failures_is_printable() -> None:
 
 
 # --- the release before -----------------------------------------------------------------------------
-
-
 def test_a_node_of_now_reads_what_a_controller_of_before_packed() -> None:
     unit = unit_in((CASES / "unit-of-before.bin").read_bytes())
     first, second, third = unit.calls

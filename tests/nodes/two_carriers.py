@@ -67,7 +67,6 @@ class Carriers:
         }
 
     # --- what runs --------------------------------------------------------------------------------
-
     def start_node(self, carrier: str) -> None:
         """Start a carrier's node."""
         words = ["node", "run", str(self.folder / carrier / "node.toml")]

@@ -224,8 +224,6 @@ def test_a_removal_stops_all_that_runs(tmp_path: Path) -> None:
 
 
 # --- units ----------------------------------------------------------------------------------------
-
-
 def test_systemd_finds_nothing_wrong_with_the_units_of_an_inventory(tmp_path: Path) -> None:
     assert shutil.which("systemd-analyze"), "systemd-analyze is missing: apt-get install systemd"
     paths = []

@@ -111,8 +111,6 @@ def packages_of(release: Path) -> dict[int, Path]:
 
 
 # --- the whole ----------------------------------------------------------------------------------------
-
-
 def test_a_release_has_everything_and_sums_that_fit(release: Path) -> None:
     subprocess.run(["sha256sum", "--strict", "--quiet", "--check", "SHA256SUMS"], cwd=release, check=True)
     listed = {line.split()[1] for line in (release / "SHA256SUMS").read_text(encoding="utf-8").splitlines()}
@@ -143,8 +141,6 @@ def test_the_bills_of_materials_are_valid_and_complete(release: Path) -> None:
 
 
 # --- Debian's package ---------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("number", sorted(SUITES))
 def test_a_debian_package_runs_and_leaves_nothing_when_it_goes(release: Path, number: int) -> None:
     package = packages_of(release)[number]
@@ -204,8 +200,6 @@ def test_lintian_has_nothing_to_say(release: Path) -> None:
 
 
 # --- what is not for this machine ------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_locked_package_has_a_wheel_wherever_it_is_promised(tmp_path: Path, python: str, machine: str) -> None:
@@ -231,8 +225,6 @@ def test_a_package_for_another_machine_has_its_programs_and_none_of_ours(release
 
 
 # --- the bundle ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("number", sorted(SUITES))
 def test_the_bundle_installs_and_runs_without_a_network(release: Path, number: int) -> None:
     (bundle,) = release.glob("*-offline-*.tar")
@@ -257,8 +249,6 @@ def test_the_bundle_installs_and_runs_without_a_network(release: Path, number: i
 
 
 # --- the image ----------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def loaded(release: Path) -> Iterator[str]:
     """The image as a user gets it: loaded from its file. A release leaves none behind."""

@@ -120,8 +120,6 @@ def _rate_control(camera: Camera) -> list[str]:
 
 
 # --- the picture ----------------------------------------------------------------------------------
-
-
 def _graph(shot: Shot, folder: Path, rate: float, random: Random) -> tuple[list[str], str]:
     night, trouble = shot.night, shot.trouble
     drawn, frozen = trouble.fault in _DRAWN, trouble.fault in FROZEN
@@ -317,8 +315,6 @@ def _light(shot: Shot, scene: Scene, random: Random) -> Canvas:
 
 
 # --- what moves in it -----------------------------------------------------------------------------
-
-
 def _moving(night: Night, random: Random) -> Sequence[tuple[str, Canvas, tuple[str, str]]]:
     """Layers with their own transparency: a name, two bytes a pixel, and how each is laid over the picture."""
     layers: list[tuple[str, Canvas, tuple[str, str]]] = []
@@ -384,8 +380,6 @@ def _clock(place: Path, shot: Shot) -> list[str]:
 
 
 # --- the stream -----------------------------------------------------------------------------------
-
-
 def _units(stream: bytes, rate: float) -> tuple[Unit, ...]:
     units: list[Unit] = []
     parts: list[bytes] = []

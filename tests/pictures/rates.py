@@ -180,8 +180,6 @@ def _picture(look: Look) -> wire.PictureAnswer | None:
 
 
 # --- figures --------------------------------------------------------------------------------------
-
-
 class Healthy(TypedDict):
     """What came of healthy nights: false alarms by their cause, suspicions by their kind."""
 
@@ -328,8 +326,6 @@ def _counted_together(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 # --- the page's tables ----------------------------------------------------------------------------
-
-
 def share(count: int, of: int) -> str:
     """A share in percent; what is less than the whole never reads as the whole."""
     return f"{math.floor(1000 * count / of) / 10:.3g}" if of else "-"

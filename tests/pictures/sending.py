@@ -109,8 +109,6 @@ def _with_noise(unit: Unit, random: Random) -> Unit:
 
 
 # --- the camera -----------------------------------------------------------------------------------
-
-
 class SimulatedCamera:
     """An RTSP server on loopback: whoever plays gets the packets that were put in, as fast as they go, then the end."""
 

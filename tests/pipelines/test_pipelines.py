@@ -49,7 +49,6 @@ class House:
     runs: list[Run] = field(default_factory=list)
 
     # --- what people do ---------------------------------------------------------------------------
-
     def propose(self) -> None:
         """Push a branch with one camera on another channel, agreed by all, and open a merge request of it."""
         git(self.person, "checkout", "-q", "-B", "request", "origin/main")
@@ -119,7 +118,6 @@ class House:
         )
 
     # --- what the forge runs ----------------------------------------------------------------------
-
     def on_request(self) -> bool:
         return self._run("merge_request_event", "request", f"{REQUEST}merge")
 
@@ -189,7 +187,6 @@ class House:
         }
 
     # --- what is seen -----------------------------------------------------------------------------
-
     def comment(self, key: str = "plan") -> str:
         (note,) = [one for one in self.forge.notes if one.body.startswith(f"<!-- provisioner:{key} -->")]
         return note.body
@@ -253,8 +250,6 @@ def built(
 
 
 # --- the whole way --------------------------------------------------------------------------------
-
-
 def test_a_request_is_told_planned_merged_applied_and_proved(every: House) -> None:
     every.propose()
     assert every.on_request(), every.program.said
@@ -334,8 +329,6 @@ def test_the_night_is_run_with_its_reports(house: House) -> None:
 
 
 # --- where people approve -------------------------------------------------------------------------
-
-
 def test_a_merge_is_applied_once_people_have_signed_its_plan_in_the_request(house: House) -> None:
     people_approve(house)
     house.propose()
@@ -375,8 +368,6 @@ def people_approve(house: House) -> None:
 
 
 # --- what a request may not -----------------------------------------------------------------------
-
-
 @MERGE_REQUEST
 def test_the_jobs_that_read_a_request_have_nothing_to_give_away(every: House) -> None:
     every.propose()
@@ -426,8 +417,6 @@ def test_files_of_a_request_that_would_run_are_data(house: House) -> None:
 
 
 # --- without a forge ------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[House]:
     with ExitStack() as stack:

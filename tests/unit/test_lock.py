@@ -31,9 +31,8 @@ def normal(name: str) -> str:
 
 NAMES = {normal(package.name) for package in LOCKED}
 
+
 # --- what is locked -------------------------------------------------------------------------------
-
-
 def test_every_package_is_locked_once_and_with_hashes() -> None:
     assert len(NAMES) == len(LOCKED)
     assert [package.name for package in LOCKED if not package.hashes] == []
@@ -85,7 +84,6 @@ def test_nothing_else_installs_packages_of_python() -> None:
 
 
 # --- what setup refuses ---------------------------------------------------------------------------
-
 EMPTY_HASH = hashlib.sha256(b"").hexdigest()
 
 
@@ -168,8 +166,6 @@ def test_a_package_that_would_run_its_own_setup_is_not_installed_even_with_its_h
 
 
 # --- the audit ------------------------------------------------------------------------------------
-
-
 def clean(question: dict[str, Any]) -> Any:
     return {"results": [{} for _ in question["queries"]]}
 

@@ -206,8 +206,6 @@ def _has_read() -> bool:
 
 
 # --- the log --------------------------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def _open_relay_log() -> Iterator[IO[bytes]]:
     since = time.time() - _PAST_S

@@ -358,8 +358,6 @@ def _answer(
 
 
 # --- a process of its own -------------------------------------------------------------------------
-
-
 class Batch(NamedTuple):
     """A decoding process and the pipe with its answers."""
 

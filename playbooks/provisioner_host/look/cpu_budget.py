@@ -31,10 +31,7 @@ class CpuBudget:
     """
 
     def __init__(
-        self,
-        cores: float | None,
-        used_s: Callable[[], float] = used_cpu_s,
-        clock: Callable[[], float] = time.monotonic,
+        self, cores: float | None, used_s: Callable[[], float] = used_cpu_s, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._cores, self._cpu_s, self._clock = cores, used_s, clock
         self._begun, self._before = clock(), used_s()

@@ -89,8 +89,6 @@ class SnapshotThread:
 
 
 # --- a relay --------------------------------------------------------------------------------------
-
-
 class RelayWatch:
     """A recording of a relay's streams; empty until it ends."""
 
@@ -213,8 +211,6 @@ def _delivery(samples: list[tuple[float, ReaderSession]], links: list[CountedLin
 
 
 # --- a centre -------------------------------------------------------------------------------------
-
-
 class CentreWatch:
     """A recording of a centre's connections to relays; empty until it ends."""
 
@@ -241,8 +237,6 @@ def incoming(logins: Iterable[Login]) -> Iterator[CentreWatch]:
 
 
 # --- connections ----------------------------------------------------------------------------------
-
-
 def _arrivals(snapshots: list[Snapshot], peers: Collection[tuple[str, int]] | None) -> list[ArrivalAnswer]:
     connections = {ends for snapshot in snapshots for ends in snapshot.links if peers is None or ends[2:] in peers}
     return [

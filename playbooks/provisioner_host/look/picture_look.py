@@ -28,10 +28,7 @@ MOST_LINE = 2_000
 _BETWEEN_S = 1.9
 # Luma, and two planes of colour at a quarter of its pixels.
 _LUMA = picture_measures.WIDTH * picture_measures.HEIGHT
-_SIZES = (
-    _LUMA * 3 // 2,
-    picture_measures.EXACT_WIDTH * picture_measures.EXACT_HEIGHT,
-)
+_SIZES = (_LUMA * 3 // 2, picture_measures.EXACT_WIDTH * picture_measures.EXACT_HEIGHT)
 
 # From the beginning of a line: what a stream says of itself may stand anywhere else.
 _DECODER = pattern(r"^\[(?:h264|hevc) @ 0x[0-9a-f]+\] (.*)")
@@ -40,7 +37,7 @@ _DECODER = pattern(r"^\[(?:h264|hevc) @ 0x[0-9a-f]+\] (.*)")
 _HARMLESS = pattern(
     r"(?:SEI type|Unknown SEI|unknown SEI|Skipping NAL|Unhandled NAL|Increasing reorder|Reinit context|"
     r"number of reference frames|mmco: unref short|VPS|SPS unavailable|truncating|Overread|no frame!|"
-    r"PPS changed|data partitioning|Invalid VCL NAL without|co located POCs)",
+    r"PPS changed|data partitioning|Invalid VCL NAL without|co located POCs)"
 )
 
 

@@ -77,8 +77,6 @@ class Packet:
 
 
 # --- pictures -------------------------------------------------------------------------------------
-
-
 def scene_of(small: bytes, exact: bytes, colours: bytes = b"") -> SceneAnswer:
     """Return the measures of a picture, from its averaged and exact form.
 
@@ -246,8 +244,6 @@ def _edge_sharpness(exact: bytes) -> float:
 
 
 # --- packets --------------------------------------------------------------------------------------
-
-
 def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
     """Return the measures of packets in order of arrival.
 

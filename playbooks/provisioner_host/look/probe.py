@@ -155,8 +155,6 @@ def _facts_or_error(request: ObserveRequest, folder: Path, spans: Spans) -> tupl
 
 
 # --- a relay --------------------------------------------------------------------------------------
-
-
 def _probe_relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
     """Return a relay's evidence: samples, reads, devices, tunnel, service."""
     installed = firewall.installed_places()
@@ -521,8 +519,6 @@ def _after(name: str) -> SampleAnswer | None:
 
 
 # --- a centre -------------------------------------------------------------------------------------
-
-
 def _probe_centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
     """Return a centre's evidence: reads from relays, and its tunnel."""
     installed = firewall.installed_places()

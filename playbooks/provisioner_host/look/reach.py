@@ -138,23 +138,12 @@ def again(connected: list[DeviceEvidenceAnswer], timeout_s: float, mark: int = 0
 
 def live_tunnel(key: str) -> TunnelAnswer:
     """Return the live tunnel, empty if it is down."""
-    down: TunnelAnswer = {
-        "public_key": "",
-        "listen_port": 0,
-        "addresses": [],
-        "routes": [],
-        "mtu": 0,
-        "peers": {},
-    }
+    down: TunnelAnswer = {"public_key": "", "listen_port": 0, "addresses": [], "routes": [], "mtu": 0, "peers": {}}
     return tunnel.live(key) or down
 
 
 def wait_for_keepalive(
-    before: TunnelAnswer,
-    key: str,
-    devices: list[PathToProbe],
-    connected: list[DeviceEvidenceAnswer],
-    started: float,
+    before: TunnelAnswer, key: str, devices: list[PathToProbe], connected: list[DeviceEvidenceAnswer], started: float
 ) -> TunnelAnswer:
     """Return the tunnel after a wait for silent peers.
 

@@ -71,8 +71,6 @@ Turn = tuple[str, str]
 
 
 # --- root's part ----------------------------------------------------------------------------------
-
-
 class ReadTimes:
     """Limits of reads: number in parallel, seconds until a key frame, deadline.
 
@@ -121,10 +119,7 @@ def read_all(
 
 
 def _read_confined(
-    logins: Mapping[str, Login],
-    request: bytes,
-    times: ReadTimes,
-    done: Callable[[int, ReadAnswer], bool],
+    logins: Mapping[str, Login], request: bytes, times: ReadTimes, done: Callable[[int, ReadAnswer], bool]
 ) -> str:
     """Run the reads; return the confined program's error output.
 
@@ -225,8 +220,6 @@ def _line(text: object) -> str:
 
 
 # --- the confined part ----------------------------------------------------------------------------
-
-
 def serve(request: ReadersRequest) -> None:
     """Read the requested streams; print a line per read."""
     import ctypes  # noqa: PLC0415 (root's part does without it)

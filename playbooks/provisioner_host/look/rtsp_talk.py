@@ -167,7 +167,6 @@ class Talk:
                     yield request, b""
 
     # --- questions --------------------------------------------------------------------------------
-
     def _request_bytes(self, method: str, address: str, fields: Mapping[str, str] | None = None) -> bytes:
         self._number, self._method, self._asked, self._fields = self._number + 1, method, address, dict(fields or {})
         lines = {"CSeq": str(self._number), "User-Agent": AGENT, **self._fields}
@@ -186,7 +185,6 @@ class Talk:
         return f"Basic {base64.b64encode(':'.join(self._login).encode()).decode()}"
 
     # --- answers ----------------------------------------------------------------------------------
-
     def _next_answer(self) -> tuple[int, dict[str, str], str] | None:
         """Return the next answer's status, lower-case fields and body, once complete."""
         # A head is read once, however many pieces its body comes in.

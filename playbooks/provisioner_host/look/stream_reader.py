@@ -432,7 +432,6 @@ class _Read:
         """Whether it has its own decoder."""
 
     # --- the connection ---------------------------------------------------------------------------
-
     def guarded(self, act: Callable[..., None], *arguments: object) -> None:
         """Call a function; errors end only this stream."""
         try:
@@ -547,7 +546,6 @@ class _Read:
             self._socket = None
 
     # --- the stream -------------------------------------------------------------------------------
-
     def _take_packet(self, packet: bytes, now: float) -> None:
         """Take an RTP packet; pass its pictures to the decoder."""
         self._came_at = now
@@ -666,7 +664,6 @@ class _Read:
                 self._socket.shutdown(socket.SHUT_WR)
 
     # --- what comes of it -------------------------------------------------------------------------
-
     def _report_failure(self, error: str, status: int | None, *, timed_out: bool = False) -> None:
         if self._stream is not None and self._stream.keys and (missing := self._stream.missing_sets):
             error, timed_out = f"no parameter sets: {', '.join(missing)}", False

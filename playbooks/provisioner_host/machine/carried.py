@@ -216,8 +216,6 @@ def digest(request: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
 
 
 # --- keys and kinds -------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=1)
 def _parsed_shapes() -> dict[str, dict[str, tuple[bool, str]]]:
     shapes: dict[str, dict[str, tuple[bool, str]]] = {}
@@ -316,8 +314,6 @@ _WORDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true
 
 
 # --- names of things of ours ----------------------------------------------------------------------
-
-
 def _meant_for(request: dict[str, Any], ours: str) -> None:
     """Raise `_OddError` if a request names foreign runs, files or units."""
     for key in ("run", "target"):

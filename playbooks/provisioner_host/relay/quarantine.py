@@ -182,8 +182,6 @@ def sentinel_in(text: str) -> str:
 
 
 # --- on this host ---------------------------------------------------------------------------------
-
-
 def live_file() -> str:
     """Return the live file with its marks; empty if it is missing."""
     return _read(paths.MEDIAMTX_FILE)

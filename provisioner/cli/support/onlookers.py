@@ -164,7 +164,6 @@ class Progress:
             self._log.close()
 
     # --- messages -------------------------------------------------------------------------------------
-
     def stage_started(self, stage: Stage, total: int) -> None:
         """A stage begins."""
         if stage in FORKING and not self._work.calls:
@@ -240,7 +239,6 @@ class Progress:
                 click.echo(printable(render(self._say)), err=True)
 
     # --- display --------------------------------------------------------------------------------------
-
     def _draw_or_start_ticker(self) -> None:
         if self._form is ProgressForm.NOTHING:
             return

@@ -125,8 +125,6 @@ def _environment(texts: tuple[tuple[str, str], ...]) -> jinja2.Environment:
 
 
 # --- paths and users -------------------------------------------------------------------------------
-
-
 def path_settings(path: MediaPath) -> dict[str, object]:
     """Return a path's settings for MediaMTX."""
     if path.source is None:
@@ -204,8 +202,6 @@ def _permissions(user: User) -> list[dict[str, str]]:
 
 
 # --- files -----------------------------------------------------------------------------------------
-
-
 def program_path(artefact: MediamtxArtefact) -> str:
     """Return MediaMTX's path, with version and checksum, so upgrades never overwrite."""
     sums = "".join(artefact.sha256[arch][:6] for arch in sorted(artefact.sha256))

@@ -50,8 +50,6 @@ _FIGURE = re.compile(r'(<figure class="qr" data-text="([^"]*)">)')
 
 
 # --- codes -----------------------------------------------------------------------------------------
-
-
 def code_svg(text: str) -> str:
     """Return a code as an SVG element."""
     return _qr(text).svg_inline(omitsize=True, border=_QUIET, svgclass=None, lineclass=None)
@@ -68,8 +66,6 @@ def code_rows(text: str) -> list[list[bool]]:
 
 
 # --- the PDF ---------------------------------------------------------------------------------------
-
-
 def sheet_pdf(page: str) -> bytes:
     """Return a rendered sheet as a PDF; its figures become codes.
 

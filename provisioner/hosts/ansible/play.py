@@ -176,7 +176,6 @@ class Play:
         self._ansible.tell_hosts()
 
     # --- calls --------------------------------------------------------------------------------------
-
     def takes(self, spec: CallTarget) -> bool:
         """Return whether a worker waits for a call to this host."""
         return self._free.get(spec.id) == endpoint_of(spec) and self.alive
@@ -264,7 +263,6 @@ class Play:
         return answer_in(host, _read_bounded(path), self._ways[host]) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
-
     @property
     def alive(self) -> bool:
         """Whether Ansible runs."""

@@ -86,8 +86,6 @@ class ContactsView:
 
 
 # --- the list --------------------------------------------------------------------------------------
-
-
 def consolidated_list(
     request: ListRequest, contacts: Iterable[Contact], facilities: Mapping[str, str], without: Iterable[str]
 ) -> bytes:
@@ -161,8 +159,6 @@ def _set_page_layout(sheet: Worksheet, header: int, last: int, mark: str) -> Non
 
 
 # --- the rules -------------------------------------------------------------------------------------
-
-
 def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
     """Return every problem of the contacts, sorted by position."""
     problems: list[Problem] = []

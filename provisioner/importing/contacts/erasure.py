@@ -239,8 +239,6 @@ def _flush_folder(folder: Path) -> None:
 
 
 # --- what stands against a renewal ----------------------------------------------------------------
-
-
 def _source_that_opens(data: bytes, passwords: VaultPasswords, province: str, file: Path) -> tuple[Path, bytes]:
     own_passwords, name = passwords.only(vault_id(province)), vault_id(province)
     for _, path in own_passwords.sources:
@@ -403,8 +401,6 @@ class Erasure:
 
 
 # --- search ----------------------------------------------------------------------------------------
-
-
 def search_term(text: str) -> SearchTerm:
     """Parse a phone number, an e-mail address or a name.
 
@@ -481,8 +477,6 @@ def _phone_of(contact: Contact) -> Secret | None:
 
 
 # --- erasure ---------------------------------------------------------------------------------------
-
-
 def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:
     """Finish an interrupted erasure; return the provinces with a renewed password."""
     with locked(folder):

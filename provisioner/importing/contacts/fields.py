@@ -240,8 +240,6 @@ def visible(text: str) -> str:
 
 
 # --- e-mail addresses ------------------------------------------------------------------------------
-
-
 def read_email(value: object) -> FieldReading:
     """Read one e-mail address, also with `mailto:` or a name before `<…>`.
 
@@ -298,8 +296,6 @@ def _is_reserved(text: str) -> bool:
 
 
 # --- lines and names -------------------------------------------------------------------------------
-
-
 def read_line(value: object) -> FieldReading:
     """Read one line of text: NFC, single spaces. Never raises."""
     if value is None:
@@ -325,8 +321,6 @@ def read_name(value: object) -> FieldReading:
 
 
 # --- phone numbers ---------------------------------------------------------------------------------
-
-
 def read_phone(value: object) -> FieldReading:
     """Read one phone number, as text or as the spreadsheet's number.
 

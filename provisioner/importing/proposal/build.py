@@ -151,7 +151,6 @@ class _Attempt:
                     self.findings += [f for f in of_row if f.remark.code in _LACKING]
 
     # --- contacts ---------------------------------------------------------------------------------
-
     def _take_contacts(self) -> None:
         named: dict[str, list[tuple[ReadRow, str]]] = {}
         for facility, listed in self.rows_of(FormKind.CONTACTS).items():
@@ -177,7 +176,6 @@ class _Attempt:
                 draft.want(row, ("contact_confirmed_on",), "full_name", self.baseline.today.isoformat())
 
     # --- files ------------------------------------------------------------------------------------
-
     def _add_edit(self, draft: FacilityDraft) -> None:
         """Add a draft's edit, with the findings of the inventory's rules."""
         if not draft.wanted_values:
@@ -211,7 +209,6 @@ class _Attempt:
         return with_errors | self._bad
 
     # --- questions --------------------------------------------------------------------------------
-
     def rows_matched_by_name(self) -> frozenset[RowPlace]:
         """Return rows without a site's id whose change a person confirms."""
         bare = self._registry.bare.items()

@@ -205,7 +205,6 @@ class SiteIndex:
         return identity.ward.key if identity.ward and identity.scheme == self._scheme else ""
 
     # --- candidates by key ------------------------------------------------------------------------
-
     @cached_property
     def _sites_by_key(self) -> dict[tuple[str, ...], list[str]]:
         keys: dict[tuple[str, ...], list[str]] = {}
@@ -237,7 +236,6 @@ class SiteIndex:
         return places
 
     # --- what an identity is, and may be ----------------------------------------------------------
-
     def same(self, identity: Identity) -> list[str]:
         """Return the sites with the same identity."""
         near = self._sites_by_name.get(identity.name.key, _ByWard()).near(self._ward(identity))

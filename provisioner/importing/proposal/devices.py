@@ -100,7 +100,6 @@ class DeviceDraft:
         return DeviceKind(named)
 
     # --- recorders --------------------------------------------------------------------------------
-
     def _process_recorder(self, row: ReadRow) -> None:
         for key in _OF_CAMERAS_ONLY:
             if row.get(key) is not None:
@@ -170,7 +169,6 @@ class DeviceDraft:
         return True
 
     # --- cameras ----------------------------------------------------------------------------------
-
     def _process_camera(self, row: ReadRow, kind: DeviceKind) -> None:
         recorder = self._recorder_of(row) if kind is DeviceKind.CHANNEL else None
         if kind is DeviceKind.CHANNEL and recorder is None:

@@ -255,8 +255,6 @@ def _same_value(old: object, new: object) -> bool:
 
 
 # --- the edit -------------------------------------------------------------------------------------
-
-
 def _differences(old: object, new: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
     """Yield the fewest places to set values, in the model's order."""
     if isinstance(old, dict) and isinstance(new, dict) and not set(old) - set(new):

@@ -44,7 +44,6 @@ class FacilityRegistry:
     _questioned: dict[str, ReadRow] = field(default_factory=dict)
 
     # --- rows of the sheet of facilities ----------------------------------------------------------
-
     def register(self, rows: Iterable[ReadRow]) -> Iterator[tuple[ReadRow, str]]:
         """Yield each valid row with its facility; given ids come first."""
         first_rows: dict[str, ReadRow] = {}
@@ -208,7 +207,6 @@ class FacilityRegistry:
         self._unsound |= {fold(str(row.get(key))) for key in ("facility_id", "name") if row.get(key)}
 
     # --- rows of the other sheets -----------------------------------------------------------------
-
     def find(self, row: ReadRow) -> str | None:
         """Return the facility of another sheet's row; `None` with a finding."""
         facility_id, name = row.text("facility_id"), row.text("facility_name")

@@ -175,8 +175,6 @@ def _tones_last(word: str) -> str:
 
 
 # --- how far two are the same ----------------------------------------------------------------------------
-
-
 def names_agree(first: Part, second: Part) -> Sameness:
     """Compare two names; different or lost marks leave the result open."""
     if first.key != second.key:

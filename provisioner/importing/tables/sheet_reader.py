@@ -338,7 +338,6 @@ class _TableReader:
         self.findings.append(Finding(position, remark))
 
     # --- rows -------------------------------------------------------------------------------------
-
     def _body_rows(self) -> Sequence[int]:
         numbers = self.filled.numbers
         end = len(numbers) if self.end is None else bisect_left(numbers, self.end)
@@ -414,7 +413,6 @@ class _TableReader:
         )
 
     # --- columns ----------------------------------------------------------------------------------
-
     def _judge_columns(self, places: Mapping[str, int]) -> None:
         """Report columns that are not read, without their values."""
         read_columns = set(places.values())

@@ -136,8 +136,6 @@ def _put_paths(sheet: MetricSheet, rows: Iterable[SaidPath]) -> None:
 
 
 # --- incidents ------------------------------------------------------------------------------------
-
-
 def _put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[SaidPath]) -> None:
     sizes: Counter[Labels] = Counter()
     for labels, size in incident_series(incidents, rows):

@@ -74,8 +74,6 @@ def _alert(
 
 
 # --- what a watch tells -----------------------------------------------------------------------------
-
-
 def _watch_records() -> Iterator[Document]:
     # A cause may change while a thing is broken: the alert stays the same one.
     yield _record(
@@ -178,8 +176,6 @@ def _alerts_of_the_watch() -> Iterator[Document]:
 
 
 # --- what the nights left -----------------------------------------------------------------------------
-
-
 def _night_records() -> Iterator[Document]:
     yield _record(
         "provisioner:night_age_seconds",
@@ -275,8 +271,6 @@ def _night_alerts() -> Iterator[Document]:
 
 
 # --- what agents tell ---------------------------------------------------------------------------------
-
-
 def _agent_alerts() -> Iterator[Document]:
     """Yield alerts from the leading agent; other agents' data is old."""
     leading = "and on (inventory, instance) provisioner_agent_leads == 1"

@@ -449,7 +449,6 @@ def _compared_item(
 
 
 # --- one notice for one fault ---------------------------------------------------------------------
-
 _Key = tuple[NewsChange, Finding]
 
 
@@ -519,8 +518,6 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 
 
 # --- numbers --------------------------------------------------------------------------------------
-
-
 def _counts_by_change(
     turned: Iterable[_ComparedItem], mended: Mapping[str, NotifiedProblem] | None = None
 ) -> dict[str, int]:

@@ -159,8 +159,6 @@ class ParsedFile:
 
 
 # --- corrections -----------------------------------------------------------------------------------
-
-
 def ask(field: str, kind: str) -> str:
     """Say which kind of value to write."""
     return msg("write {what} for {field}", kind, field) if field else msg("write {what}", kind)
@@ -297,8 +295,6 @@ def _write(field: str, value: object) -> str:
 
 
 # --- types that paths lead to ----------------------------------------------------------------------
-
-
 def schema_at(schema: object, path: KeyPath) -> object:
     """Return the type at a path, without `Annotated` and `None`."""
     current = _without_optional(schema)
@@ -345,8 +341,6 @@ def is_indoors(zone: str) -> bool:
 
 
 # --- problems --------------------------------------------------------------------------------------
-
-
 def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
     """Yield a problem for each of pydantic's errors, up to a limit."""
     # A list that is too short because of its items is explained by these, one by one.

@@ -78,8 +78,6 @@ class _EditedNode:
 
 
 # --- whole files -----------------------------------------------------------------------------------
-
-
 def render_mapping(mapping: Mapping[str, object]) -> str:
     """Return a mapping as YAML, unsorted, with ids as unquoted keys."""
     return "".join(f"{line}\n" for line in _yaml_lines(mapping, "")) or "{}\n"
@@ -136,8 +134,6 @@ def write_lock(root: Path, allocations: Allocations) -> Path:
 
 
 # --- values set ------------------------------------------------------------------------------------
-
-
 def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return a file with values set.
 
@@ -438,8 +434,6 @@ def _is_day(text: str) -> bool:
 
 
 # --- entries removed and renamed -------------------------------------------------------------------
-
-
 def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return a file (strict YAML) without one mapping entry or list item.
 

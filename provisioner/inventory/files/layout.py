@@ -128,8 +128,6 @@ class _Fault(Enum):
 
 
 # --- files of a folder -----------------------------------------------------------------------------
-
-
 def layout_of(root: Path) -> Layout:
     """List an inventory's visible files; contacts/ only has to be encrypted."""
     files: list[File] = []

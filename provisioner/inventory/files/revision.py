@@ -86,8 +86,6 @@ class Tree:
 
 
 # --- ages of keys ----------------------------------------------------------------------------------
-
-
 def keys_since(root: Path) -> Mapping[str, datetime]:
     """Return the time of the first commit with each public key."""
     # Uncommitted keys are left out. In a shallow clone, so are keys that its oldest commits already have.
@@ -132,8 +130,6 @@ def _git_output(checkout: Checkout, *arguments: str) -> bytes:
 
 
 # --- older states ----------------------------------------------------------------------------------
-
-
 def commit_of(root: Path) -> str:
     """Return the commit of an inventory's checkout; empty outside Git."""
     try:

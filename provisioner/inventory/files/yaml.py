@@ -127,8 +127,6 @@ def _as_number(text: str) -> str | int | float:
 
 
 # --- line by line ----------------------------------------------------------------------------------
-
-
 def read_lines(text: str) -> object:
     """Return the value of a file with one mapping, or NOT_PLAIN."""
     if re.search(_ODD, text):  # made when it is needed first: that takes as long as all the others
@@ -230,8 +228,6 @@ def _sequence_item(text: str, levels: int) -> object:
 
 
 # --- collections in brackets ----------------------------------------------------------------------
-
-
 def _read_flow(text: str, levels: int) -> object:
     """Read the collection at a text's start; only a comment may follow."""
     if levels and (pairs := _pairs(text)):
@@ -324,8 +320,6 @@ def _index_after(text: str, at: int, closing: str) -> tuple[int, bool]:
 
 
 # --- with faults -----------------------------------------------------------------------------------
-
-
 def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Document:
     """Parse one file; a file of more than `max_bytes` is not read."""
     try:

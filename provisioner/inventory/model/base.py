@@ -229,7 +229,6 @@ def inner_model(field: FieldInfo) -> type[Model] | None:
 
 
 # --- addresses of either family, and host names ------------------------------------------------------
-
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 

@@ -27,8 +27,6 @@ class Party(StrEnum):
 
 
 # --- survey ---------------------------------------------------------------------------------------
-
-
 class UplinkKind(StrEnum):
     """The kind of a facility's line to the Internet."""
 
@@ -113,8 +111,6 @@ class Survey(Model):
 
 
 # --- plan -----------------------------------------------------------------------------------------
-
-
 class Access(StrEnum):
     """The way of a site's pictures to its relay: pulled in one of several ways, or pushed by the site."""
 
@@ -216,8 +212,6 @@ def relays_of(plans: Sequence[_Plan]) -> Iterator[tuple[_Plan, str]]:
 
 
 # --- what stands in the way -----------------------------------------------------------------------
-
-
 class BlockReason(StrEnum):
     """Reasons that a facility cannot be connected yet, as provinces reported them."""
 

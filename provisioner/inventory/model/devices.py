@@ -135,8 +135,6 @@ class DeviceAccept(Model):
 
 
 # --- cameras, recorders, streams ------------------------------------------------------------------
-
-
 class Stream(Model):
     """Contracted values of a stream. Level 5 compares the decoded frame with codec and size."""
 

@@ -298,7 +298,6 @@ class Centre(Model):
 
 
 # --- the lock --------------------------------------------------------------------------------------
-
 SHORTEST_PREFIX: Final = 24
 LONGEST_PREFIX: Final = 29
 """Range of a site's prefix length: for 254 to 6 devices."""

@@ -94,8 +94,6 @@ class Designations(Model):
 
 
 # --- intents -----------------------------------------------------------------------------------------
-
-
 class Service(StrEnum):
     """A service of a host or a site.
 

@@ -107,7 +107,6 @@ class VaultedReceivers(Model):
 
 
 # --- keys --------------------------------------------------------------------------------------------
-
 _KINDS = r"ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
 SignerKey = Annotated[str, StringConstraints(pattern=rf"^({_KINDS}) [A-Za-z0-9+/]+={{0,2}}$", max_length=4096)]
 """An SSH public key without its comment, which usually names a person."""

@@ -158,8 +158,6 @@ def _counts_as_failed(result: HostResult) -> bool:
 
 
 # --- the proof ------------------------------------------------------------------------------------
-
-
 def run_of(folder: StateFolder, commit: str) -> str:
     """Return the agent's last run that applied a commit, or empty."""
     history = find_history(folder)

@@ -199,7 +199,6 @@ class FollowedBranch:
         return ask_git(self.clone, "cat-file", "-e", f"{commit}^{{commit}}").code == 0
 
     # --- laying out -------------------------------------------------------------------------------
-
     def laid_out(self, commit: str) -> Path:
         """Check a commit out, once and completely; return the inventory's folder.
 
@@ -234,7 +233,6 @@ class FollowedBranch:
                 git_remote.remove_tree(self.clone, tree)
 
     # --- the reached commit in this machine's memory ----------------------------------------------
-
     def remembered(self) -> str:
         """Return the reached commit in this machine's memory, or empty."""
         try:
@@ -255,7 +253,6 @@ class FollowedBranch:
             raise StateError(f"{self.folder}/reached cannot be written: {error.strerror}", hint="make room") from None
 
     # --- at the remote ----------------------------------------------------------------------------
-
     def push_notes(self, notes: Mapping[str, str]) -> None:
         """Push Git notes on commits.
 

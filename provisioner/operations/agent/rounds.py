@@ -150,7 +150,6 @@ class AgentRounds:
         )
 
     # --- known commits ----------------------------------------------------------------------------
-
     def _reached_commit(self, work: _Work) -> str:
         """Return the last reached commit, the newer of history and own memory.
 
@@ -198,7 +197,6 @@ class AgentRounds:
         )
 
     # --- steps ------------------------------------------------------------------------------------
-
     def _take_step(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> decision.Situation:
         match step.act:
             case decision.Act.FINISH:
@@ -307,7 +305,6 @@ class AgentRounds:
         return replace(now, doubt="", reached=step.commit, known=record, tip=tip, is_due=False, stuck=frozenset())
 
     # --- records ----------------------------------------------------------------------------------
-
     def _record(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> None:
         """Record the tip's state if it is new."""
         states = {
@@ -365,7 +362,6 @@ class AgentRounds:
         work.rows |= {row.commit: row for row in rows}
 
     # --- sessions ---------------------------------------------------------------------------------
-
     def _session(self, commit: str) -> Session:
         root: Path = self.branch.laid_out(commit)
         environment = without_programs_of(self.environment, self.branch.folder.resolve())

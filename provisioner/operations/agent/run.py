@@ -73,7 +73,6 @@ class Agent:
         self._said = ""
 
     # --- a single round ---------------------------------------------------------------------------
-
     def once(self) -> RoundEnd:
         """Do one round under the lease and wait for its reports.
 
@@ -90,7 +89,6 @@ class Agent:
         return end
 
     # --- for ever ---------------------------------------------------------------------------------
-
     def run(self, stop: threading.Event) -> None:
         """Follow the branch until stopped; a run stops at a safe point.
 
@@ -167,7 +165,6 @@ class Agent:
             self._woken.wait(min(remaining_s, 0.5))
 
     # --- how it is --------------------------------------------------------------------------------
-
     def _note_round(self, end: RoundEnd) -> None:
         now = moment()
         row = end.row
@@ -204,7 +201,6 @@ class Agent:
             self._notice.status(line)
 
     # --- what listens -----------------------------------------------------------------------------
-
     @contextmanager
     def _web_server(self) -> Iterator[None]:
         if not self.settings.listen:

@@ -194,7 +194,6 @@ class Silencer:
                 self._journal.write(step)
 
     # --- before a wave --------------------------------------------------------------------------------
-
     def _begin_silences(self, hosts: object) -> None:
         named = [str(host) for host in hosts] if isinstance(hosts, Sequence) else []
         cut = [host for host in named if self._wanted.alerts.get(host)]
@@ -252,7 +251,6 @@ class Silencer:
         return self._wanted.text
 
     # --- while it goes on -----------------------------------------------------------------------------
-
     def _renew_guarded(self) -> None:
         try:
             self._keep_silences()

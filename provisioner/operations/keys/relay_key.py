@@ -277,7 +277,6 @@ class _OwnKeyChange:
         return self.outcome
 
     # --- refusals -----------------------------------------------------------------------------
-
     def existing_next_key(self) -> NextRelayKey:
         """Return the next key in the lock; without one raise `UsageError`."""
         if self.next_key is None:
@@ -313,7 +312,6 @@ class _OwnKeyChange:
             raise PolicyError(message, hint=hint, object=self.request.relay)
 
     # --- steps --------------------------------------------------------------------------------
-
     def read_progress(self, *, until: Callable[[OwnKeyProgress], bool] | None = None) -> None:
         self.session = self.sessions()
         for number in range(_LOOKS if until else 1):

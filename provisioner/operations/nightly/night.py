@@ -384,8 +384,6 @@ def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
 
 
 # --- the steps ------------------------------------------------------------------------------------
-
-
 def _verify_night(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     expect_verification(session, night.options.limits, night.options.verification)
     result = verify_with_memory(session, night.options.limit, night.options.verification)
@@ -468,8 +466,6 @@ def _keep(session: Session, night: NightRun) -> StepOutcome:
 
 
 # --- files ----------------------------------------------------------------------------------------
-
-
 def _folder(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -172,8 +172,6 @@ def refuse_foreign(errors: Mapping[str, HostError]) -> None:
 
 
 # --- plan and apply -------------------------------------------------------------------------------
-
-
 def make_plan(
     session: Session,
     limit: Limit,
@@ -339,8 +337,6 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
 
 
 # --- verify ---------------------------------------------------------------------------------------
-
-
 class PathsToVerify(NamedTuple):
     """Names of a verification's paths, and of their memories."""
 
@@ -417,8 +413,6 @@ def _with_frozen(session: Session, limit: Limit, result: VerifyResult, read: Map
 
 
 # --- keys and site packages -----------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class KeysMade:
     """Result of `keys init`: written files, hosts, failures, closed files.

@@ -97,8 +97,6 @@ def _digest_key_or_none(session: Session) -> Secret | None:
 
 
 # --- what somebody says ---------------------------------------------------------------------------
-
-
 def record_installed(session: Session, facilities: Sequence[str], *, as_desired: bool) -> str:
     """Record that packages were installed; return why that failed, or empty.
 
@@ -151,8 +149,6 @@ def _takes_down(inventory: Inventory, name: str) -> bool:
 
 
 # --- how they stand -------------------------------------------------------------------------------
-
-
 def read_packages(folder: StateFolder) -> Mapping[str, PackageRecord]:
     """Return the record of packages by facility."""
     history = history_at(folder)

@@ -37,8 +37,6 @@ _REFUSED = "its device refuses the password: quarantined"
 
 
 # --- configuration --------------------------------------------------------------------------------
-
-
 def undeclared_changes(touched: Touched, watch: Watch) -> tuple[str, ...]:
     """Return differences outside the plan: relay restarts, paths, peers, rules."""
     before, after = watch.before.sessions, watch.last
@@ -106,8 +104,6 @@ def _rule_changes(touched: Touched, before: wire.SessionsAnswer, after: wire.Ses
 
 
 # --- streams --------------------------------------------------------------------------------------
-
-
 def unnamed_streams(touched: Touched, watch: Watch) -> dict[str, wire.SessionAnswer]:
     """Return the steady paths outside the change."""
     touches = touched.direct | touched.named
@@ -185,8 +181,6 @@ def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
 
 
 # --- the moment -----------------------------------------------------------------------------------
-
-
 def more_than_chance(unnamed: Mapping[str, wire.SessionAnswer], watch: Watch) -> str:
     """Return the loss at the switch that chance does not explain.
 
@@ -253,8 +247,6 @@ def listed_paths(names: Collection[str]) -> str:
 
 
 # --- readers --------------------------------------------------------------------------------------
-
-
 def readers_left(touched: Touched, watch: Watch) -> tuple[int, bool]:
     """Return the readers lost on untouched paths, and whether all are gone."""
     before, after = watch.before.sessions, watch.last

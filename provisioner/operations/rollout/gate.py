@@ -171,7 +171,6 @@ class _Question:
         return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
 
     # --- absent paths -----------------------------------------------------------------------------
-
     def _too_many_missing(self) -> bool:
         return len(self.missing) > self._allowed()
 
@@ -210,7 +209,6 @@ class _Question:
         return sorted(n for n in excusable if n not in self.own)[:_PORTS]
 
     # --- vain waits -------------------------------------------------------------------------------
-
     def _failure_cause(self) -> str:
         late = {n for n in self.missing if self.elapsed_s >= self._wait_end(self._dark_since(n))}
         if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
@@ -267,7 +265,6 @@ class _Question:
         return f"{name} ({reason})" if reason else name
 
     # --- what a person should know ----------------------------------------------------------------
-
     def _gate_notes(self) -> Iterable[str]:
         """Yield what a person should know of paths that are not up."""
         yield from (f"new, and gives no picture: {self._why(name)}" for name in sorted(self.new_missing))

@@ -241,7 +241,6 @@ class HostChange:
         return now - self._busy_since > calls.TRANSACTION_TIMEOUT_S
 
     # --- answers that lead on -----------------------------------------------------------------------
-
     def _after_arming(self, report: ChangeReport) -> list[JournalStep]:
         self._has_waited = True
         self._looks.begin(report, self._heard, is_waited_for=self.is_waited_for)
@@ -286,7 +285,6 @@ class HostChange:
         return JournalStep(self.host, "gate", "failed", {"cause": cause})
 
     # --- final answers, and missing ones -------------------------------------------------------------
-
     def _end_by_report(self, call_state: State, report: ChangeReport) -> list[JournalStep]:
         """Set the result by the report that ended the change."""
         outcome, refusal = _ENDS[report.state]

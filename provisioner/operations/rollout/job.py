@@ -168,8 +168,6 @@ def meant_by(job: Job) -> dict[str, str]:
 
 
 # --- the calls ------------------------------------------------------------------------------------
-
-
 def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """Return the call that changes the host and leaves it armed."""
     if job.rollback is not None:

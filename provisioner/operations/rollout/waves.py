@@ -151,7 +151,6 @@ class WaveProgress:
                 self._process_answer(answer)
 
     # --- waves --------------------------------------------------------------------------------------
-
     def _resume_waves(self, progress: RunProgress) -> None:
         started_waves = [number for number, wave in enumerate(self._left) if set(wave.hosts) & set(progress.started)]
         for wave in self._left[: started_waves[-1] + 1] if started_waves else ():
@@ -221,7 +220,6 @@ class WaveProgress:
         return self._too_many(self._failed_hosts(before=None if wave.is_taken_up else wave))
 
     # --- hosts --------------------------------------------------------------------------------------
-
     def _start_hosts(self, stop: Callable[[], bool]) -> None:
         for number, wave in enumerate(self._open):
             if not wave.waiting or stop() or self._is_given_up(wave):
@@ -303,7 +301,6 @@ class WaveProgress:
         self._calls.send(change)
 
     # --- failures -----------------------------------------------------------------------------------
-
     def _failed_hosts(self, *, before: _OpenWave | None = None) -> list[str]:
         """Return failed hosts, or only those of waves before one."""
         failed = sorted(host for host, result in self.results.items() if result.is_failure)

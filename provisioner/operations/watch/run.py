@@ -171,7 +171,6 @@ class PathWatch:
         self._ended = False
 
     # --- state ------------------------------------------------------------------------------------
-
     def view(self) -> WatchView:
         """Return the present state."""
         with self._lock:
@@ -187,7 +186,6 @@ class PathWatch:
         return sheet.families()
 
     # --- the loop ---------------------------------------------------------------------------------
-
     def run(self, stop: threading.Event, tell: Callable[[News], None], *, until_s: float | None = None) -> None:
         """Watch until stopped or for `until_s`; pending calls are abandoned.
 

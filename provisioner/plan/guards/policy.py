@@ -216,8 +216,6 @@ def _hint(name: str, value: int) -> str:
 
 
 # --- limits ---------------------------------------------------------------------------------------
-
-
 def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect:
     changing, lost, freeze = pending(subject.changes), lost_paths(subject), frozen_at(policy, now)
     return Effect(
@@ -248,8 +246,6 @@ def lost_paths(subject: PlanInQuestion) -> set[str]:
 
 
 # --- what no number allows ------------------------------------------------------------------------
-
-
 def _unknown_viewer_refusals(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     cutting = {c.host for c in pending(subject.changes) if c.impact.rank >= Impact.PATH.rank}
     for host in sorted(cutting & subject.uncounted):

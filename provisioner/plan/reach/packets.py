@@ -399,8 +399,6 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
 
 
 # --- neighbour discovery --------------------------------------------------------------------------
-
-
 def hears_neighbours(ruleset: Ruleset) -> bool:
     """Return whether `input` accepts neighbour discovery from any sender."""
     # Without it the host is unreachable over IPv6.

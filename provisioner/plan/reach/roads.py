@@ -272,8 +272,6 @@ def _named(hop: Hop, *, accepted: bool) -> tuple[str, ...]:
 
 
 # --- hops -----------------------------------------------------------------------------------------
-
-
 def other_port(spec: HostSpec) -> int:
     """Return a port that stands for all unused ones."""
     used = {path.source.port for path in spec.paths if path.source is not None} | {spec.ssh.port}
@@ -386,8 +384,6 @@ def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, 
 
 
 # --- roads ----------------------------------------------------------------------------------------
-
-
 def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outcome:
     """Judge traffic from outside to a host."""
     ports, networks = _ports(host.spec, service), outside.networks

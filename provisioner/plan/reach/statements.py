@@ -201,7 +201,6 @@ class Reachability:
                     yield ReachCell(flow.source, flow.program, flow.target, service, outcome.reach, outcome.by, hosts)
 
     # --- places
-
     def _province(self, facility: str) -> str:
         entry = self._inventory.facilities.get(facility)
         return entry.province if entry else ""
@@ -245,7 +244,6 @@ class Reachability:
         return of_each
 
     # --- ways
-
     def _wanted_flows(self, wanted: ReachQuery) -> Iterator[_Flow]:
         yield from self._flows_from_outside(wanted)
         yield from self._flows_from_centres(wanted)

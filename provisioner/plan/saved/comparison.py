@@ -185,8 +185,6 @@ def _moved_viewers(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedAud
 
 
 # --- what else moved ------------------------------------------------------------------------------
-
-
 def _other_differences(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBeside]:
     old, new = first.basis, second.basis
     for subject, before, after in (
@@ -234,8 +232,6 @@ def _refusals_by_subject(plan: WrittenPlan) -> dict[str, str]:
 
 
 # --- the document ---------------------------------------------------------------------------------
-
-
 class PlanRow(Row):
     """One of the two plans."""
 

@@ -342,8 +342,6 @@ def _saved_plan_in(document: Document) -> Saved:
 
 
 # --- stale ----------------------------------------------------------------------------------------
-
-
 def refuse_other(saved: Basis, now: Basis, origin: str) -> None:
     """Refuse a plan of another inventory, other templates or another version.
 

@@ -110,7 +110,6 @@ class RelayHosts:
         return tuple(int(each["State"]["Pid"]) for each in found)
 
     # --- start --------------------------------------------------------------------------------------
-
     def _create(self) -> None:
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self._record.project, "-f", str(self.ssh_key)],
@@ -185,8 +184,6 @@ def _cpu_seconds(pid: int) -> float:
 
 
 # --- the machine's limit ------------------------------------------------------------------------------
-
-
 def room_for_hosts() -> int:
     """Tell how many hosts fit beside what runs: each systemd watches files, and the kernel limits watchers a user."""
     limit = int(_INOTIFY.read_text(encoding="ascii"))

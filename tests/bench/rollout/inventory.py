@@ -83,7 +83,6 @@ class Inventory:
         write_lock(self.root, recorded(lock, {CENTRE: {"public_key": inventories.public_key(CENTRE)}}))
 
     # --- documents ----------------------------------------------------------------------------------
-
     def _varying(self) -> dict[str, Any]:
         """The files that the change touches, in the present variant."""
         first = {_site(relay, 1): relay for relay in self._hosts.names}

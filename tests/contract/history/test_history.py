@@ -155,8 +155,6 @@ def test_a_history_of_a_newer_version_is_left_alone(history: History) -> None:
 
 
 # --- the chain ------------------------------------------------------------------------------------
-
-
 def test_what_nobody_touched_is_whole(history: History) -> None:
     fill(history)
     chain = history.verify_chain()
@@ -251,7 +249,6 @@ def test_who_reads_for_long_hinders_nobody_who_writes(history: History) -> None:
 
 
 # --- keys -----------------------------------------------------------------------------------------
-
 KEYS = record_keys(Secret("digest-key"), {}, "test")
 OTHER_KEYS = record_keys(Secret("another-digest-key"), {}, "test")
 
@@ -344,8 +341,6 @@ def test_a_clock_that_was_set_back_is_remarked_and_no_fault(history: History) ->
 
 
 # --- steps ----------------------------------------------------------------------------------------
-
-
 def steps(place: StateFolder) -> EventLog:
     """A journal of three steps by who has the key."""
     log = EventLog(replace(place, keys=KEYS))
@@ -382,7 +377,6 @@ def test_a_step_that_somebody_changed_is_not_proved(place: StateFolder, statemen
 
 
 # --- several processes at once --------------------------------------------------------------------
-
 _WRITER = """
 import sys
 from pathlib import Path

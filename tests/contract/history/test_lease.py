@@ -143,8 +143,6 @@ def test_a_failure_inside_gives_the_lease_back(place: StateFolder) -> None:
 
 
 # --- what receivers were told ---------------------------------------------------------------------
-
-
 def test_a_notice_replaces_the_one_before_and_no_other_receivers(sealed: StateFolder) -> None:
     assert read_notices(sealed, ["noc"]) == ReadNotices()
     for number in range(3):

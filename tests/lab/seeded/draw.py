@@ -63,8 +63,6 @@ class Drawn:
 
 
 # --- a camera -------------------------------------------------------------------------------------
-
-
 def _says(at: Place, verdicts: tuple[str, ...], *causes: str, layers: tuple[str, ...] = _OF_STREAM) -> Expected:
     return Expected(verdicts, causes, layers, at.id if not at.device.is_recorder else at.gateway.facility)
 
@@ -217,8 +215,6 @@ CAMERA_KINDS: Final = (
 
 
 # --- a recorder -----------------------------------------------------------------------------------
-
-
 def _of_recorder(at: Place, drawn: Drawn) -> Drawn:
     """The same of a whole recorder: its name, and its layer."""
     expected = replace(drawn.expected, layers=("recorder",), object=f"{at.gateway.facility}/{at.device.id}")
@@ -229,8 +225,6 @@ RECORDER_KINDS: Final = (_off, _unplugged, _password, _answers, _shut)
 
 
 # --- a site ---------------------------------------------------------------------------------------
-
-
 def _at_site(site: Gateway, verdicts: tuple[str, ...], *causes: str, layers: tuple[str, ...]) -> Expected:
     return Expected(verdicts, causes, layers, site.facility)
 
@@ -319,8 +313,6 @@ SITE_KINDS: Final = (_tunnel, _uplink, _narrow, _loss, _mtu, _lan, _forwards, _a
 
 
 # --- a relay --------------------------------------------------------------------------------------
-
-
 def _at_relay(relay: str, verdicts: tuple[str, ...], *causes: str, layers: tuple[str, ...]) -> Expected:
     return Expected(verdicts, causes, layers, relay)
 
@@ -401,8 +393,6 @@ RELAY_KINDS: Final = (_stopped, _killed, _files, _user, _path)
 
 
 # --- the draw -------------------------------------------------------------------------------------
-
-
 def drawn(seed: int, count: int) -> tuple[Fault, ...]:
     """Draw faults; the same for the same seed, and the first of more are those of fewer."""
     draw = Random(f"faults {seed}")  # noqa: S311 - no secret

@@ -43,8 +43,6 @@ _RELAY_WAN: Final = "eth1"
 
 
 # --- cameras --------------------------------------------------------------------------------------
-
-
 def _camera(
     name: str, camera: str, *how: Step, expected: Expected, kind: str = "*", real: bool = False, settle_s: float = 18
 ) -> Fault:
@@ -320,7 +318,6 @@ CAMERAS: Final = (
 )
 
 # --- recorders ------------------------------------------------------------------------------------
-
 _NVR = f"{_BG2}/cam-01"
 
 
@@ -377,9 +374,8 @@ RECORDERS: Final = (
     ),
 )
 
+
 # --- sites ----------------------------------------------------------------------------------------
-
-
 def _site(name: str, site: str, *how: Step, expected: Expected, paths: str = "*", settle_s: float = 20) -> Fault:
     claim = (_GATEWAY[site].relay, site)
     return Fault(name, f"site {site}", (f"*/{site}/{paths}",), how, expected, claim, settle_s=settle_s)
@@ -510,9 +506,8 @@ SITES: Final = (
     ),
 )
 
+
 # --- relays ---------------------------------------------------------------------------------------
-
-
 def _relay(
     name: str, relay: str, *how: Step, expected: Expected, paths: str = "*", settle_s: float = 15, real: bool = False
 ) -> Fault:
@@ -747,9 +742,8 @@ RELAY_FAULTS: Final = (
     ),
 )
 
+
 # --- centres --------------------------------------------------------------------------------------
-
-
 def _centre(name: str, *how: Step, expected: Expected, paths: str = "*", settle_s: float = 12) -> Fault:
     return Fault(name, f"centre {CENTRE.name}", (paths,), how, expected, (), settle_s=settle_s)
 
@@ -779,7 +773,6 @@ CENTRES: Final = (
 )
 
 # --- two at once ----------------------------------------------------------------------------------
-
 DOUBLES: Final = (
     _site(
         "a camera is off behind a tunnel that is down",
@@ -805,7 +798,6 @@ DOUBLES: Final = (
 )
 
 # --- healthy --------------------------------------------------------------------------------------
-
 HEALTHY: Final = (
     _healthy("a dark room", f"{_BG1}/cam-01", Picture.DARK),
     _healthy("a still corridor with its noise", f"{_BG1}/cam-02", Picture.CORRIDOR),

@@ -169,8 +169,6 @@ def test_commands_and_names_of_files_are_the_same_on_both_sides() -> None:
 
 
 # --- the glossary ---------------------------------------------------------------------------------
-
-
 def glossary() -> dict[str, list[str]]:
     rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \| [^|]+ \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     return {english: vietnamese.split(" / ") for english, vietnamese in rows if english != "English"}
@@ -212,8 +210,6 @@ def test_states_are_called_as_in_spreadsheets() -> None:
 
 
 # --- speaking -------------------------------------------------------------------------------------
-
-
 def test_the_option_comes_before_the_environment_and_english_after_all() -> None:
     assert language_of(None, {}) is Language.EN
     assert language_of(None, {"LANG": "vi_VN.UTF-8", "LC_ALL": "vi_VN.UTF-8"}) is Language.EN

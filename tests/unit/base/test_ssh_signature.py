@@ -43,8 +43,6 @@ def holds(encoded: str, message: bytes = MESSAGE) -> bool:
 
 
 # --- as ssh-keygen has it -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", make.KINDS)
 def test_what_ssh_keygen_signs_is_of_its_key_and_of_nothing_else(kind: str) -> None:
     encoded = unarmoured(make.armoured(MESSAGE, "office", kind))
@@ -87,8 +85,6 @@ def test_a_tokens_signature_counts_only_if_somebody_touched_it() -> None:
 
 
 # --- what is refused ------------------------------------------------------------------------------
-
-
 @MERGE_REQUEST
 @given(at=st.integers(0, len(base64.b64decode(GOOD)) - 1), bit=st.integers(0, 7))
 def test_a_signature_with_one_other_bit_is_none(at: int, bit: int) -> None:

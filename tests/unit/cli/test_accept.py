@@ -182,8 +182,6 @@ def test_a_camera_that_becomes_a_channel_has_no_login_to_change_any_more(
 
 
 # --- pictures -------------------------------------------------------------------------------------
-
-
 def test_the_picture_of_before_is_kept_beside_the_new_one_and_needs_no_signature(call: Terminal) -> None:
     words = ("--sub", "1280x720/h265@20", "--accept-old-until", UNTIL.isoformat())
     assert call("camera", "replace", "kcl-bg-001/cam-01", *words)[0] == 0

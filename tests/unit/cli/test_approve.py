@@ -72,8 +72,6 @@ def planned(call: Terminal, name: str = "plan.json", *words: str) -> dict[str, A
 
 
 # --- who is needed --------------------------------------------------------------------------------
-
-
 def test_a_plan_says_who_has_to_approve_it_in_every_form(call: Terminal) -> None:
     call.other_channel()
     plan = planned(call)
@@ -135,8 +133,6 @@ def test_an_inventory_that_asks_nobody_is_as_before(asked_of_nobody: Terminal) -
 
 
 # --- what was approved ----------------------------------------------------------------------------
-
-
 def test_an_approval_outlives_a_rebase_that_leaves_the_plan_equal(call: Terminal) -> None:
     call.other_channel()
     planned(call)
@@ -251,8 +247,6 @@ def test_two_people_are_needed_where_every_reader_reconnects(call: Terminal) -> 
 
 
 # --- the rules themselves -------------------------------------------------------------------------
-
-
 @MERGE_REQUEST
 @pytest.mark.parametrize(
     "edit",
@@ -306,8 +300,6 @@ def test_hosts_remember_who_approves_once_it_is_applied(call: Terminal) -> None:
 
 
 # --- who made the plan ----------------------------------------------------------------------------
-
-
 def test_who_made_the_plan_is_known_by_an_account_and_is_not_the_only_one(call: Terminal) -> None:
     git(call.root, "-c", "user.name=A", "-c", "user.email=noc.one@example.com", "commit", "-qm", "B", "--allow-empty")
     write_signers(call, *(signer(p, accounts="[noc.one]") if p == "noc-1" else signer(p) for p in PEOPLE))
@@ -325,8 +317,6 @@ def test_who_made_the_plan_is_known_by_an_account_and_is_not_the_only_one(call: 
 
 
 # --- approve itself -------------------------------------------------------------------------------
-
-
 def test_a_plan_that_is_refused_or_changes_nothing_is_not_approved(call: Terminal) -> None:
     approvals = sorted(call.file("approvals").iterdir())
     planned(call)
@@ -414,8 +404,6 @@ def test_nobody_is_asked_where_nobody_is(call: Terminal) -> None:
 
 
 # --- what lies in the folder ----------------------------------------------------------------------
-
-
 @MERGE_REQUEST
 def test_what_lies_in_the_folder_stops_nothing_is_not_followed_and_is_said(call: Terminal, tmp_path: Path) -> None:
     canary = "Hoa5mai-of-the-canary"
@@ -475,8 +463,6 @@ def test_approvals_come_from_a_folder_that_is_named(call: Terminal, tmp_path: Pa
 
 
 # --- validate -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("entries", "code", "found"),
     [

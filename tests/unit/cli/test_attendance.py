@@ -52,8 +52,6 @@ def piped(env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[st
 
 
 # --- a real terminal --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("columns", [80, 120])
 def test_rows_are_drawn_over_each_other_and_nothing_of_them_is_left(columns: int, tmp_path: Path) -> None:
     terminal = PseudoTerminal(argv(*PLAN), environment(tmp_path), columns=columns)
@@ -92,8 +90,6 @@ def test_an_interrupt_leaves_no_row_and_ends_with_130(tmp_path: Path) -> None:
 
 
 # --- where there is no terminal -------------------------------------------------------------------------------
-
-
 def test_a_pipeline_gets_plain_lines_and_a_document_stands_alone(tmp_path: Path) -> None:
     text = piped(environment(tmp_path), *PLAN)
     assert (text.returncode, "\x1b" in text.stderr) == (0, False)
@@ -130,8 +126,6 @@ def test_quiet_leaves_warnings_and_errors(terminal: ExampleTerminal) -> None:
 
 
 # --- the log --------------------------------------------------------------------------------------------------
-
-
 def test_the_log_has_what_was_done_and_when_and_only_its_owner_reads_it(terminal: ExampleTerminal) -> None:
     log = terminal.root / "log.txt"
     log.touch(mode=0o644)
@@ -238,8 +232,6 @@ def test_a_disk_that_is_full_ends_no_command(tmp_path: Path, monkeypatch: pytest
 
 
 # --- streams that are closed ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("closed", "words", "code"), [("2>&-", "-i nowhere", 3), (">&- 2>&- <&-", f"-i {EXAMPLE}", 0)])
 def test_a_stream_that_the_caller_closed_changes_no_exit_code(
     closed: str, words: str, code: int, tmp_path: Path

@@ -152,8 +152,6 @@ def test_bash_itself_completes(tmp_path: Path) -> None:
 
 
 # --- real shells, and recorded runs --------------------------------------------------------------------
-
-
 def recorded(state: Path) -> list[str]:
     """The ids of two runs that are recorded of the example, the newest first."""
     begun = datetime(2021, 6, 15, 1, tzinfo=UTC)

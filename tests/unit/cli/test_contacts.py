@@ -77,8 +77,6 @@ def shows_nothing(*texts: str) -> bool:
 
 
 # --- check ----------------------------------------------------------------------------------------
-
-
 def test_check_of_good_contacts(program: Program) -> None:
     assert program("check") == (0, "valid: 5 contacts in 2 provinces\n", "")
     assert program("check", "--province", "hai-duong", output="json").document == {
@@ -130,8 +128,6 @@ def test_check_of_one_province_needs_its_password_alone(program: Program, tmp_pa
 
 
 # --- list -----------------------------------------------------------------------------------------
-
-
 def test_list_writes_who_has_a_duty_today(program: Program, tmp_path: Path) -> None:
     out = tmp_path / "list.xlsx"
     found = program("list", "--province", "bac-giang", "--out", str(out), "--requester", "Sở TT&TT", *FOR)
@@ -200,8 +196,6 @@ def test_contacts_may_lie_elsewhere(program: Program, tmp_path: Path) -> None:
 
 
 # --- find -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "text", [book.PHONE, "0300.777.001", book.EMAIL.upper(), book.NAME, "hoang yen", "NGUYEN THI HOANG YEN canary"]
 )
@@ -271,8 +265,6 @@ def test_who_is_not_found_is_not_named(program: Program) -> None:
 
 
 # --- erase ----------------------------------------------------------------------------------------
-
-
 def test_erase_removes_the_person_and_says_what_is_left_to_do(program: Program, tmp_path: Path) -> None:
     found = program("erase", book.PHONE, "--yes", *FOR)
     keys = tmp_path / "keys"
@@ -355,8 +347,6 @@ def test_erase_with_a_program_says_exactly_what_to_do(program: Program, tmp_path
 
 
 # --- the access log -------------------------------------------------------------------------------
-
-
 def test_each_access_leaves_a_line_without_the_person(program: Program, tmp_path: Path) -> None:
     program("check")
     program("list", "--province", "bac-giang", "--out", str(tmp_path / "l.xlsx"), "--requester", "Bộ", *FOR)
@@ -419,8 +409,6 @@ def test_without_a_log_nothing_is_shown_and_nothing_is_done(program: Program, tm
 
 
 # --- the rest -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("output", ["text", "json"])
 @pytest.mark.parametrize(
     "broken",

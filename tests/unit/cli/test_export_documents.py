@@ -154,7 +154,6 @@ def test_no_document_opens_contacts(story: Story, tmp_path: Path) -> None:
 
 
 # --- scorecard ------------------------------------------------------------------------------------
-
 _TIMES = dict.fromkeys(("started_at", "finished_at"), "2021-06-12T18:01:00Z")
 
 

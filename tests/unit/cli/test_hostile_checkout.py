@@ -236,8 +236,6 @@ def test_the_commit_is_that_of_the_checkout_whatever_repository_lies_in_it(plant
 
 
 # --- the vault's passwords --------------------------------------------------------------------------
-
-
 def read_with(checkout: HostileCheckout, password: Path | str) -> Done:
     more = {"ANSIBLE_VAULT_IDENTITY_LIST": "", "ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
     return checkout.run("validate", more=more)
@@ -319,8 +317,6 @@ def test_git_is_not_asked_about_another_users_checkout_unless_it_is_trusted(chec
 
 
 # --- what is kept between runs ----------------------------------------------------------------------
-
-
 @MERGE_REQUEST
 @pytest.mark.parametrize("how", ["the folder", "a file in it", "a link to it"])
 def test_a_history_that_git_has_is_not_believed(checkout: HostileCheckout, how: str) -> None:
@@ -438,8 +434,6 @@ def test_folders_that_are_nested_without_end_are_told_in_a_sentence(checkout: Ho
 
 
 # --- other users of this machine --------------------------------------------------------------------
-
-
 @LOCAL_USER
 @pytest.mark.parametrize("kind", ["a link to nowhere", "a link to a folder", "a file", "a folder"])
 def test_what_others_put_beside_the_private_folder_is_left_alone(tmp_path: Path, kind: str) -> None:

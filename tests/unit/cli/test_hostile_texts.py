@@ -35,8 +35,6 @@ def assert_harmless(text: str) -> None:
 
 
 # --- all texts --------------------------------------------------------------------------------------
-
-
 @given(st.text())
 def test_what_is_shown_is_printable_but_for_our_colours_and_the_ends_of_lines(text: str) -> None:
     assert_harmless(without_controls(text))
@@ -86,8 +84,6 @@ def test_no_colour_that_is_not_ours_comes_through(capsys: pytest.CaptureFixture[
 
 
 # --- the program as it is called --------------------------------------------------------------------
-
-
 @pytest.fixture
 def inventory(tmp_path: Path) -> Path:
     """A copy of the example."""

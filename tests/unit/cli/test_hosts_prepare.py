@@ -55,8 +55,6 @@ def own_mark(terminal: Terminal) -> str:
 
 
 # --- what is said, and what is done -----------------------------------------------------------------
-
-
 def test_a_dry_run_says_all_of_it_and_changes_nothing(bare: Known) -> None:
     call, machine, words = bare  # noqa: F811
     before = machine.files()
@@ -187,8 +185,6 @@ def test_of_an_inventory_that_has_no_keys_yet_the_next_command_is_keys_init(
 
 
 # --- what is refused --------------------------------------------------------------------------------
-
-
 def test_nobody_is_there_to_answer(bare: Known) -> None:
     call, machine, words = bare  # noqa: F811
     before = machine.files()
@@ -318,8 +314,6 @@ def test_what_is_no_public_key_is_refused_and_not_repeated(bare: Known) -> None:
 
 
 # --- what goes wrong half way -----------------------------------------------------------------------
-
-
 def test_packages_that_cannot_be_had_are_an_error_and_the_same_command_goes_on(bare: Known) -> None:
     call, machine, words = bare  # noqa: F811
     machine.write("complaint", f"E: Unable to locate package ffmpeg{ESCAPES}\n")

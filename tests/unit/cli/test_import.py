@@ -186,8 +186,6 @@ def test_an_edit_of_what_was_signed_asks_for_new_sign_offs(desk: Desk) -> None:
 
 
 # --- contacts -------------------------------------------------------------------------------------
-
-
 def test_without_the_password_a_dry_run_warns_and_a_write_ends_with_12(desk: Desk) -> None:
     there: Rows = [made.CONTACT_HEADER, made.contact_row(name="Vũ Mẫu")]
     assert desk.run(desk.sheet("there.xlsx", {"Đầu mối": there}), "--write") == 0
@@ -235,7 +233,6 @@ def test_an_empty_cell_takes_nothing_from_a_contact(desk: Desk) -> None:
 
 
 # --- what is never shown --------------------------------------------------------------------------
-
 SECRET = "Canary-9x!Pass"
 PERSON = ("Nguyễn Canary Yến", "0300 777 001", "300777001", "canary-yen@example.com", "Canary")
 
@@ -313,8 +310,6 @@ def test_of_a_wrong_phone_number_the_last_three_digits_are_shown(desk: Desk) -> 
 
 
 # --- template and way back ------------------------------------------------------------------------
-
-
 def test_a_filled_template_read_back_changes_nothing(desk: Desk) -> None:
     assert desk.run(desk.sheet("a.xlsx", clean_sheets()), "--write") == 0
     before = desk.tree()
@@ -344,8 +339,6 @@ def test_an_empty_template_needs_no_inventory_and_has_nothing_in_it(tmp_path: Pa
 
 
 # --- wrong usage, and what goes wrong while writing -----------------------------------------------
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

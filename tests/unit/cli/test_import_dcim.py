@@ -325,8 +325,6 @@ def test_an_address_of_several_lines_is_one_line() -> None:
 
 
 # --- servers that are no good ---------------------------------------------------------------------
-
-
 def client_of(url: str) -> DcimClient:
     plain = {"version": 1, "kind": "netbox", "url": url, "sites": {"columns": {"facility_id": "slug"}}}
     mapping = DcimMapping.model_validate_json(json.dumps(plain))
@@ -395,8 +393,6 @@ def test_a_server_that_is_away_changes_nothing(desk: Desk) -> None:
 
 
 # --- mappings that are no good --------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -278,8 +278,6 @@ def test_the_password_goes_to_no_place_of_others(call: Call, tmp_path: Path) -> 
 
 
 # --- hosts of carriers that have a node ------------------------------------------------------------------
-
-
 SECOND = (
     *("--carrier", "vnpt=VNPT", "--province", "da-nang=vnpt", "--relay", "vnpt/relay-2@203.0.113.12"),
     *("--host-key", f"relay-2={KEY}"),
@@ -340,8 +338,6 @@ def test_what_no_host_can_be_called_by_is_asked_of_nobody(call: Call, tmp_path: 
 
 
 # --- answers out of a file -------------------------------------------------------------------------------
-
-
 def answers(tmp_path: Path, old: str = "", new: str = "") -> str:
     """The example of a file of answers, with an edit."""
     assert old in EXAMPLE

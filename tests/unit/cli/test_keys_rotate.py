@@ -84,8 +84,6 @@ def stages(document: dict[str, Any]) -> dict[str, str]:
 
 
 # --- the whole way --------------------------------------------------------------------------------
-
-
 def test_a_key_is_changed_step_by_step_and_the_site_s_address_goes_where_its_gateway_is(call: KeyTerminal) -> None:
     site, before = SITES[0], call.holders()
     old, old_psk = call.gateway(site)["public_key"], call.psks()
@@ -175,8 +173,6 @@ def test_a_package_of_a_changing_gateway_changes_nothing_by_its_first_step(call:
 
 
 # --- taken back, and refused ----------------------------------------------------------------------
-
-
 def test_a_change_is_taken_back_as_long_as_the_gateway_has_its_present_key(call: KeyTerminal) -> None:
     before, file = call.holders(), call.file(PATHS[SITES[0]]).read_bytes()
     code, out, err = call(*ROTATE, SITES[0], "--yes")
@@ -219,8 +215,6 @@ def test_what_cannot_be_a_next_key_is_refused_and_nothing_is_written(call: KeyTe
 
 
 # --- interrupted ----------------------------------------------------------------------------------
-
-
 class Killed(BaseException):
     """The process is gone: nothing of it runs any more."""
 

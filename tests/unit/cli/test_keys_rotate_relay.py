@@ -93,8 +93,6 @@ def begun(call: RelayKeyTerminal) -> dict[str, Any]:
 
 
 # --- the whole way --------------------------------------------------------------------------------
-
-
 def test_a_relay_changes_its_key_in_two_calls_and_nobody_is_told_a_key_that_does_not_answer(
     call: RelayKeyTerminal,
 ) -> None:
@@ -176,8 +174,6 @@ def test_a_private_key_is_nowhere_but_on_the_relay(call: RelayKeyTerminal) -> No
 
 
 # --- killed, and taken up -------------------------------------------------------------------------
-
-
 class Killed(BaseException):
     """The controller is no more."""
 
@@ -252,8 +248,6 @@ def test_what_a_killed_call_left_unconfirmed_is_not_told_to_anybody_before_it_is
 
 
 # --- taken back -----------------------------------------------------------------------------------
-
-
 def test_it_is_taken_back_unless_somebody_is_there_with_the_next_key(call: RelayKeyTerminal) -> None:
     before = call.lock
     begun(call)
@@ -291,8 +285,6 @@ def test_a_site_that_may_be_dark_is_left(call: RelayKeyTerminal) -> None:
 
 
 # --- what is refused ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -78,7 +78,6 @@ def called(capsys: pytest.CaptureFixture[str], env: Mapping[str, str], *argument
 
 
 # --- status and validate --------------------------------------------------------------------------
-
 COMMANDS = {
     "status": ("status",),
     "why": ("status", "--why"),
@@ -171,8 +170,6 @@ def test_every_mistake_is_explained_in_vietnamese(
 
 
 # --- verify ---------------------------------------------------------------------------------------
-
-
 def test_reports_of_a_verification_are_as_kept_in_vietnamese(
     golden_tree: Callable[[str, Mapping[str, bytes]], None],
 ) -> None:
@@ -213,8 +210,6 @@ def test_columns_stand_under_each_other(say: Translator) -> None:
 
 
 # --- plan -----------------------------------------------------------------------------------------
-
-
 def _plans() -> dict[str, Plan]:
     """Plans with every kind of change and everything else that a plan says."""
     sites = {"kcl-bg-001": 2, "kcl-bg-002": 1}

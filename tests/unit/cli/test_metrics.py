@@ -58,8 +58,6 @@ def lines(text: str, name: str) -> list[str]:
 
 
 # --- metrics --------------------------------------------------------------------------------------
-
-
 def test_metrics_of_the_last_verification_are_printed_and_written(
     verified: RecordingController, tmp_path: Path
 ) -> None:
@@ -176,7 +174,6 @@ def _no_room(_descriptor: int) -> None:
 
 
 # --- monitoring -----------------------------------------------------------------------------------
-
 FILES = ["alertmanager.yml", "grafana-dashboard.json", "prometheus.yml", "provisioner-rules.yml"]
 
 
@@ -225,8 +222,6 @@ def test_a_receiver_that_cannot_be_is_refused(
 
 
 # --- watch ----------------------------------------------------------------------------------------
-
-
 def watched(controller: RecordingController, *words: str) -> Printed:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "_SHORTEST_S", 1)

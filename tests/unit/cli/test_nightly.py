@@ -110,8 +110,6 @@ def outcomes(document: dict[str, Any]) -> dict[str, str]:
 
 
 # --- a night --------------------------------------------------------------------------------------
-
-
 def test_a_night_in_which_all_is_well_says_so_and_tells_nobody(nights: Nights) -> None:
     sink = nights.web("noc", "ministry")
     printed = nights.run()
@@ -186,8 +184,6 @@ def test_an_alertmanager_is_sent_what_stands_every_night_and_what_ended(nights: 
 
 
 # --- nothing hides anything -----------------------------------------------------------------------
-
-
 def test_a_webhook_that_fails_loses_nothing_and_is_told_after_the_next_night(nights: Nights) -> None:
     sink = nights.web("noc", "ministry", status(404), status(200))
     other = nights.web("viettel", "carrier", carrier="viettel")
@@ -285,8 +281,6 @@ def test_of_what_a_limit_leaves_out_nothing_is_said_and_nothing_forgotten(nights
 
 
 # --- metrics ----------------------------------------------------------------------------------------
-
-
 def test_metrics_are_those_of_this_night(nights: Nights) -> None:
     file = nights.controller.folder / "example.prom"
     file.write_text("of the night before", encoding="utf-8")
@@ -352,8 +346,6 @@ def test_a_file_that_no_exporter_reads_is_refused_before_anything_is_done(
 
 
 # --- the lease ------------------------------------------------------------------------------------
-
-
 def test_a_second_night_is_refused_with_who_runs_the_first_and_since_when(nights: Nights) -> None:
     holder = LeaseHolder("noc@relay-1 (gitlab:noc#7)", "4711", "2021-05-20 01:30:00 +07:00")
     with night_lease(nights.controller.place, holder):
@@ -374,8 +366,6 @@ def test_the_lease_of_a_process_that_is_gone_is_taken_over(nights: Nights) -> No
 
 
 # --- receivers ------------------------------------------------------------------------------------
-
-
 def test_receivers_with_errors_are_told_of_and_the_verification_stands(nights: Nights) -> None:
     nights.web("noc", "ministry")
     nights.hosts.silent = {CAMERA}
@@ -463,8 +453,6 @@ def everything_below(folder: Path) -> Iterator[str]:
 
 
 # --- notify ---------------------------------------------------------------------------------------
-
-
 def notified(nights: Nights, *words: str) -> tuple[int, dict[str, Any]]:
     printed = nights.controller.run("--output", "json", "notify", *words)
     return printed.code, printed.document
@@ -545,8 +533,6 @@ def test_what_receivers_were_told_survives_a_record_that_somebody_wrote_into(nig
 
 
 # --- units ----------------------------------------------------------------------------------------
-
-
 def test_a_unit_is_printed_and_nothing_else_is_done(nights: Nights) -> None:
     service = nights.controller.run("nightly", "--print-units", "service")
     timer = nights.controller.run("nightly", "--print-units", "timer", "--at", "02:10")

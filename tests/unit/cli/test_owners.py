@@ -61,8 +61,6 @@ def assert_untouched(call: Terminal, before: dict[str, SimulatedHost]) -> None: 
 
 
 # --- a take-over that nobody adopted --------------------------------------------------------------
-
-
 @MERGE_REQUEST
 @TAKEOVERS
 @pytest.mark.parametrize(
@@ -160,8 +158,6 @@ def test_a_mark_that_somebody_made_up_reaches_no_terminal_as_it_is(call: Termina
 
 
 # --- adopting ------------------------------------------------------------------------------------
-
-
 @TAKEOVERS
 def test_what_was_adopted_is_planned_as_a_change_of_trust_and_is_ours_once_it_is_applied(
     call: Terminal,  # noqa: F811
@@ -232,8 +228,6 @@ def test_there_is_nothing_to_adopt_of_a_host_that_is_ours_or_new(call: Terminal)
 
 
 # --- letting go -----------------------------------------------------------------------------------
-
-
 def test_a_host_that_was_released_goes_on_and_another_inventory_takes_it_on_its_word(call: Terminal) -> None:  # noqa: F811
     before = as_they_are(call)[RELAY]
     assert call("hosts", "release", RELAY)[0] == 2, "nobody is there to say so"
@@ -276,8 +270,6 @@ def test_verify_names_whose_host_it_is_and_proves_nothing_of_its_paths(call: Ter
 
 
 # --- what the history has of it -------------------------------------------------------------------
-
-
 def recorded_in(call: Terminal) -> list[tuple[str, list[str]]]:  # noqa: F811
     """What was done to hosts by name, by the history, the last first."""
     done = ("keys", "adopt", "release", "decommission")

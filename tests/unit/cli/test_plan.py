@@ -40,8 +40,6 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 # --- exit codes -----------------------------------------------------------------------------------
-
-
 def test_no_change_ends_with_0_and_a_change_with_10_where_it_is_asked_for(call: Terminal) -> None:
     assert call("plan", "--exit-code")[0] == 0
     assert call("drift")[0] == 0
@@ -103,8 +101,6 @@ def test_a_limit_that_leaves_changes_of_a_chosen_host_out_is_6_with_their_names(
 
 
 # --- saved plans ----------------------------------------------------------------------------------
-
-
 def test_a_saved_plan_is_private_and_applies_as_it_was_reviewed(call: Terminal) -> None:
     call.other_channel()
     assert call("plan", "--out", "plan.json")[0] == 0
@@ -167,8 +163,6 @@ def test_hosts_that_moved_are_named_with_what_moved_and_the_others_apply(call: T
 
 
 # --- --check --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("by", ["digest", "file"])
 def test_check_is_0_while_the_plan_is_the_same_and_8_with_what_moved_after(call: Terminal, by: str) -> None:
     call.other_channel()
@@ -234,8 +228,6 @@ def test_wrong_usage_ends_with_2(call: Terminal) -> None:
 
 
 # --- protected ------------------------------------------------------------------------------------
-
-
 def test_a_protected_facility_is_not_closed_nor_deleted_until_it_is_unprotected(call: Terminal) -> None:
     path = "facilities/bac-giang/kcl-bg-002.yml"
     call.edit(path, "operating: open", "operating: open\nprotected: true")
@@ -257,8 +249,6 @@ def test_a_protected_facility_is_not_closed_nor_deleted_until_it_is_unprotected(
 
 
 # --- moved ----------------------------------------------------------------------------------------
-
-
 def test_a_facility_gets_another_id_and_nobody_is_cut(call: Terminal) -> None:
     old, new = "kcl-bg-001", "kcl-bg-101"
     folder = call.root / EXAMPLE / "facilities/bac-giang"
@@ -291,8 +281,6 @@ def test_a_facility_gets_another_id_and_nobody_is_cut(call: Terminal) -> None:
 
 
 # --- freeze ---------------------------------------------------------------------------------------
-
-
 def test_a_freeze_refuses_changes_and_no_empty_plan(call: Terminal) -> None:
     call.edit(
         "inventory.yml",
@@ -310,8 +298,6 @@ def test_a_freeze_refuses_changes_and_no_empty_plan(call: Terminal) -> None:
 
 
 # --- offline --------------------------------------------------------------------------------------
-
-
 def test_two_revisions_are_compared_with_no_host_asked_and_no_vault(call: Terminal) -> None:
     call.other_channel()
     call.edit("secrets/cameras/bac-giang.yml", "\n", "\n\n")
@@ -341,8 +327,6 @@ def test_an_older_revision_that_is_broken_is_told_so(call: Terminal) -> None:
 
 
 # --- outputs --------------------------------------------------------------------------------------
-
-
 def test_an_older_revision_that_breaks_a_rule_and_cannot_be_rendered_is_invalid(call: Terminal) -> None:
     call.edit("carriers/viettel.yml", "centres: [centre-hn]", "centres: [elsewhere]")
     git(call.root, "add", "inventories")
@@ -376,8 +360,6 @@ def test_details_lists_every_change_and_all_the_no_ops_too(call: Terminal) -> No
 
 
 # --- last lines -----------------------------------------------------------------------------------
-
-
 def test_drift_with_an_unreadable_host_says_so_last_and_no_change_of_the_others_alone(call: Terminal) -> None:
     call.hosts.hosts[RELAY].reachable = False
     for command in ("drift", "plan"):
@@ -421,8 +403,6 @@ def test_a_check_without_all_hosts_calls_nothing_stale(call: Terminal) -> None:
 
 
 # --- a saved plan that is refused -----------------------------------------------------------------
-
-
 def test_a_saved_plan_that_is_stale_and_refused_says_both_and_ends_with_8(call: Terminal) -> None:
     call.limit_viewers()
     call.other_channel()
@@ -453,8 +433,6 @@ def test_the_hint_of_a_saved_plan_takes_the_allowance_to_a_new_plan(call: Termin
 
 
 # --- what overrides units -------------------------------------------------------------------------
-
-
 def test_what_overrides_a_unit_of_ours_is_planned_and_gone_after_an_apply(call: Terminal) -> None:
     call.hosts.hosts[RELAY].overriding = ["/run/systemd/system/provisioner-mediamtx.service.d/x.conf"]
     code, document = call.document("drift")
@@ -475,8 +453,6 @@ def test_what_changes_every_service_of_a_machine_is_told_and_no_change_of_ours(c
 
 
 # --- a relay that hangs ---------------------------------------------------------------------------
-
-
 def test_a_relay_that_does_not_answer_is_restarted_by_the_plan_that_says_so(call: Terminal) -> None:
     call.hosts.hosts[RELAY].silent = True
     code, document = call.document("drift")
@@ -506,8 +482,6 @@ def test_a_relay_that_hangs_after_its_plan_was_reviewed_is_not_restarted_by_it(c
 
 
 # --- a relay that stands in for a dead one --------------------------------------------------------
-
-
 def test_a_relay_in_a_dead_one_s_place_names_the_sites_that_need_a_package(call: Terminal) -> None:
     lock = call.root / EXAMPLE / "allocations.lock.yml"
     lines = lock.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -531,8 +505,6 @@ def test_a_relay_in_a_dead_one_s_place_names_the_sites_that_need_a_package(call:
 
 
 # --- what an apply would not have -----------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
@@ -563,8 +535,6 @@ def test_where_the_program_is_on_the_hosts_nobody_asks_for_it_here(call: Termina
 
 
 # --- what is wrong with a host itself ---------------------------------------------------------------
-
-
 def test_a_full_disk_a_clock_that_is_off_and_another_firewall_are_told_before_anything_is_applied(
     call: Terminal,
 ) -> None:

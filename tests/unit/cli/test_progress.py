@@ -28,9 +28,8 @@ from tests.pseudo_terminal import Screen
 
 VI = translator(Language.VI)
 
+
 # --- in words ---------------------------------------------------------------------------------------
-
-
 def test_rows_say_how_far_it_is_who_is_waited_for_why_and_how_long_it_may_take() -> None:
     work = Underway()
     work.expected = Expected(62.0, 5)
@@ -139,8 +138,6 @@ def test_no_name_moves_the_cursor_or_leaves_its_row(hosts: Sequence[str], column
 
 
 # --- when, and to whom --------------------------------------------------------------------------------
-
-
 class Terminal(StringIO):
     """A stream that is a terminal."""
 
@@ -280,8 +277,6 @@ def test_a_terminal_that_is_gone_ends_no_call(monkeypatch: pytest.MonkeyPatch) -
 
 
 # --- calls to hosts -------------------------------------------------------------------------------------
-
-
 class Three(OpenRunner):
     """A runner of which the second host never answers."""
 
@@ -341,7 +336,6 @@ def test_whoever_watches_is_told_of_each_host_once_and_of_silent_ones_at_the_end
 
 
 # --- time left -------------------------------------------------------------------------------------------
-
 MOMENT = datetime(2021, 6, 15, tzinfo=UTC)
 
 

@@ -88,8 +88,6 @@ def test_status_has_no_word_on_a_key_that_is_sealed(sealed: tuple[Terminal, Reco
 
 
 # --- keys recovery --------------------------------------------------------------------------------
-
-
 def test_a_recovery_key_is_shown_once_and_only_its_public_half_is_written(call: Terminal) -> None:  # noqa: F811
     before = call.file("inventory.yml").read_text(encoding="utf-8")
     code, out, err = call("keys", "recovery")
@@ -132,8 +130,6 @@ def test_nothing_is_made_without_the_vault(call: Terminal) -> None:  # noqa: F81
 
 
 # --- keys init ------------------------------------------------------------------------------------
-
-
 def test_relays_seal_and_centres_do_not(call: Terminal) -> None:  # noqa: F811
     call("keys", "recovery")
     code, document = call.document("keys", "init")
@@ -208,8 +204,6 @@ def test_a_box_of_another_key_than_was_asked_for_is_that_hosts_error(
 
 
 # --- keys recovery --check ------------------------------------------------------------------------
-
-
 def test_a_paper_is_tried_without_a_vault_and_without_a_host(
     sealed: tuple[Terminal, RecoveryPair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,8 +243,6 @@ def test_who_types_it_is_asked_line_by_line_and_again_for_a_mistyped_one(
 
 
 # --- relay restore --------------------------------------------------------------------------------
-
-
 def test_new_hardware_has_the_key_again_and_the_next_apply_brings_every_path_back(
     sealed: tuple[Terminal, RecoveryPair], monkeypatch: pytest.MonkeyPatch
 ) -> None:

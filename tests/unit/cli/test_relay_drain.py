@@ -147,8 +147,6 @@ def _two_relays(terminal: DrainTerminal, model: Path) -> None:
 
 
 # --- the whole way --------------------------------------------------------------------------------
-
-
 def test_a_relay_is_emptied_by_the_same_command_and_what_waits_is_listed_each_time(call: DrainTerminal) -> None:
     code, first = call.document(*DRAIN, "--yes", *SIGNED)
     assert (code, first["unseen"], first["moved"], first["done"]) == (0, SITES, [], False)
@@ -225,8 +223,6 @@ def test_where_the_policy_asks_for_signatures_minutes_are_no_word(call: DrainTer
 
 
 # --- taken back ---------------------------------------------------------------------------------------
-
-
 def test_a_drain_that_is_half_done_is_taken_back_and_what_moved_stays(call: DrainTerminal) -> None:
     before = call.files()
     assert call("relay", "keep", OLD)[1] == f"{OLD} is not being emptied: it has no drain to cancel\n"
@@ -282,8 +278,6 @@ def test_a_site_whose_file_has_errors_holds_no_other_one_and_is_not_forgotten(ca
 
 
 # --- proof ----------------------------------------------------------------------------------------
-
-
 def test_what_comes_worse_over_the_new_relay_keeps_its_site_and_no_other_one(call: DrainTerminal) -> None:
     call.both()
     call.pictures.verdicts[NEW, "bac-giang/kcl-bg-001/cam-03/sub"] = Verdict.DOWN
@@ -347,8 +341,6 @@ def test_a_verification_that_cannot_be_recorded_is_told_and_holds_nothing_up(cal
 
 
 # --- refused, nothing changed ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -458,8 +450,6 @@ def test_a_relay_that_is_too_small_is_refused_before_anything_is_written(call: D
 
 
 # --- others' facilities ---------------------------------------------------------------------------
-
-
 def test_a_site_with_errors_stays_and_hides_no_other_one(call: DrainTerminal) -> None:
     call.edit("facilities/bac-giang/kcl-bg-002.yml", "operating: open", "operating: opne")
     code, document = call.document(*DRAIN, "--yes", *SIGNED)
@@ -493,8 +483,6 @@ def test_a_site_that_goes_to_another_carrier_is_left_to_that(call: DrainTerminal
 
 
 # --- interrupted ----------------------------------------------------------------------------------
-
-
 class Killed(BaseException):
     """The process is gone: nothing of it runs any more."""
 

@@ -131,8 +131,6 @@ def of_shape(name: str) -> pytest.MarkDecorator:
 
 
 # --- a backup relay -------------------------------------------------------------------------------
-
-
 @of_shape("backup")
 def test_a_site_with_a_backup_relay_has_one_key_of_each_and_the_other_relay_is_not_touched(call: ShapeTerminal) -> None:
     before, other = call.package(BACKED), copy.deepcopy(call.hosts.hosts[BACKUP].files)
@@ -173,8 +171,6 @@ def test_both_relays_of_a_site_change_their_keys_at_once_and_each_waits_for_its_
 
 
 # --- an address of each device's own --------------------------------------------------------------
-
-
 @of_shape("mapped")
 def test_a_site_that_maps_addresses_moves_with_all_of_its_prefix(call: ShapeTerminal) -> None:
     first = begun(call)
@@ -188,8 +184,6 @@ def test_a_site_that_maps_addresses_moves_with_all_of_its_prefix(call: ShapeTerm
 
 
 # --- sites that push ------------------------------------------------------------------------------
-
-
 @of_shape("pushing")
 def test_nothing_happens_to_a_site_that_pushes(call: ShapeTerminal) -> None:
     before = call.package(PUSHING)
@@ -216,8 +210,6 @@ def test_nothing_happens_to_a_site_that_pushes(call: ShapeTerminal) -> None:
 
 
 # --- a hub ----------------------------------------------------------------------------------------
-
-
 @of_shape("hub")
 def test_a_hub_reads_on_by_the_same_file_and_its_viewers_are_not_cut(call: ShapeTerminal) -> None:
     hub = call.hosts.hosts[CENTRE]

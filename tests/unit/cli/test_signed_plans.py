@@ -84,8 +84,6 @@ def resign(plain: Any) -> str:
 
 
 # --- the way of a signature -----------------------------------------------------------------------
-
-
 def test_a_plan_that_three_keys_signed_is_agreed(signed: Path) -> None:
     assert problems(signed) == []
     (facility,) = load(signed, today=make.TODAY).facilities().values()
@@ -186,8 +184,6 @@ def test_cached_signatures_are_held_against_todays_keys(signed: Path, tmp_path: 
 
 
 # --- what a merge request's author tries ----------------------------------------------------------
-
-
 @MERGE_REQUEST
 @pytest.mark.parametrize("party", PARTIES)
 def test_nobody_signs_for_a_party_by_word_alone_where_signatures_are_asked_for(signed: Path, party: str) -> None:
@@ -511,8 +507,6 @@ def test_the_program_that_signs_is_told_no_password_of_ours(tmp_path: Path, monk
 
 
 # --- claimed --------------------------------------------------------------------------------------
-
-
 def test_where_nothing_is_said_a_claim_is_enough_as_before(tmp_path: Path) -> None:
     root = make.write_inventory(tmp_path)
     assert codes(root) == []

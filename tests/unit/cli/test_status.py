@@ -311,8 +311,6 @@ def test_the_next_carrier_is_taken_even_where_the_old_one_never_worked(
 
 
 # --- export ---------------------------------------------------------------------------------------
-
-
 def sheets(path: Path) -> dict[str, list[list[Any]]]:
     book = load_workbook(io.BytesIO(path.read_bytes()))
     return {sheet.title: [[cell.value for cell in row] for row in sheet.iter_rows()] for sheet in book.worksheets}
@@ -445,8 +443,6 @@ def test_no_export_opens_contacts(story: Story, tmp_path: Path, capsys: pytest.C
 
 
 # --- words ----------------------------------------------------------------------------------------
-
-
 def test_every_value_that_a_report_may_show_has_a_vietnamese_word() -> None:
     covers = {Cover: {cover.value: word for cover, word in COVER_LABELS.items()}}
     for values, words in (LABELS | covers).items():
@@ -475,8 +471,6 @@ def test_the_words_are_those_of_the_importers_template() -> None:
 
 
 # --- schemas --------------------------------------------------------------------------------------
-
-
 def test_the_documents_are_as_their_schemas_say(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     closed = EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml"
     text = closed.read_text(encoding="utf-8").replace("operating: open", "operating: closed\nclosed_on: 2021-06-11")

@@ -80,8 +80,6 @@ def _pages_of(folder: str) -> list[str]:
 
 
 # --- links ----------------------------------------------------------------------------------------
-
-
 def _tokens(page: str) -> Iterator[Token]:
     for token in _MARKDOWN.parse(text_of(page)):
         yield token
@@ -120,8 +118,6 @@ def test_every_relative_link_leads_somewhere(page: str) -> None:
 
 
 # --- names in backticks -----------------------------------------------------------------------------
-
-
 def _words(page: str) -> Iterator[str]:
     """The words of a page's code spans."""
     for token in _tokens(page):

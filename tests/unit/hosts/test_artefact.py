@@ -148,8 +148,6 @@ def refused(source: str, environment: Mapping[str, str], digest: str = "0" * 64)
 
 
 # --- mirrors ----------------------------------------------------------------------------------------
-
-
 def test_a_mirror_is_asked_once_and_then_the_cache_has_it(mirror: Mirror) -> None:
     for _ in range(2):
         path = fetch(artefact(mirror.address()), "amd64", mirror.environment())
@@ -182,7 +180,6 @@ def test_an_architecture_without_a_checksum_is_refused() -> None:
 
 
 # --- what it is built for ---------------------------------------------------------------------------
-
 # The first 20 bytes of an ELF file by elf(5): 64 bits, little-endian, an executable, then e_machine.
 AMD64, ARM64 = (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + struct.pack("<H", machine) for machine in (62, 183))
 
@@ -428,8 +425,6 @@ def test_a_cache_of_another_user_is_not_used(mirror: Mirror) -> None:
 
 
 # --- local files ------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder of artefacts of this machine, with the program; a secret file lies beside it."""
@@ -474,8 +469,6 @@ def test_a_pipe_in_the_folder_is_not_waited_for(folder: Path) -> None:
 
 
 # --- what the host unpacks --------------------------------------------------------------------------
-
-
 def archive_of(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:

@@ -92,8 +92,6 @@ def test_each_operation_of_a_host_stands_in_the_table_with_its_own_request_files
 
 
 # --- a bundle -------------------------------------------------------------------------------------
-
-
 def entry(
     name: str, content: bytes = b"x", kind: bytes = tarfile.REGTYPE, link: str = ""
 ) -> tuple[tarfile.TarInfo, bytes]:
@@ -146,7 +144,6 @@ def test_nothing_but_a_bundle_s_own_files_is_unpacked(tmp_path: Path, hostile: t
 
 
 # --- a request ------------------------------------------------------------------------------------
-
 OBSERVE: dict[str, Any] = {
     "operation": "observe",
     "digest_key": "k",
@@ -292,8 +289,6 @@ def test_a_digest_is_of_all_but_what_may_differ() -> None:
 
 
 # --- what is large --------------------------------------------------------------------------------
-
-
 @pytest.mark.soak
 def test_calls_for_ten_thousand_cameras_of_six_hundred_facilities_are_far_below_each_bound() -> None:
     carrier = inventories.carrier(relays=[inventories.relay("relay-viettel-1", 11, max_paths=40_000)])

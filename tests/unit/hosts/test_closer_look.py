@@ -25,8 +25,6 @@ OWN = "inet provisioner_probe"
 
 
 # --- what a device says ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("answer", "hung_up", "kind", "status", "media"),
     [
@@ -83,8 +81,6 @@ def test_a_device_is_asked_for_its_own_stream_and_for_nothing_that_ends_a_line(s
 
 
 # --- who ended a connection -----------------------------------------------------------------------
-
-
 @given(st.binary(max_size=64))
 def test_whatever_the_kernel_keeps_of_an_error_is_a_message_or_none(error: bytes) -> None:
     icmp = reach.icmp_in(error)
@@ -103,8 +99,6 @@ def test_a_message_of_icmp_is_read_with_its_sender() -> None:
 
 
 # --- gateways -------------------------------------------------------------------------------------
-
-
 def _packet(message: bytes) -> bytes:
     return b"\x45" + bytes(19) + message
 
@@ -125,7 +119,6 @@ def test_only_answers_to_our_own_questions_count(us: int, other: int) -> None:
 
 
 # --- what drops -----------------------------------------------------------------------------------
-
 OUT = 'oif "wg-prov" ip saddr 100.64.0.1 ip daddr 100.64.0.5 ip protocol tcp tcp sport 52208 tcp dport 10554'
 IN = 'iif "wg-prov" ip saddr 100.64.0.5 ip daddr 100.64.0.1 ip protocol tcp tcp sport 10554 tcp dport 52208'
 
@@ -179,7 +172,6 @@ def test_whatever_a_trace_says_is_a_few_drops_or_none(lines: list[str]) -> None:
 
 
 # --- with real packets ----------------------------------------------------------------------------
-
 RELAY, SITE = "100.64.0.1", "100.64.0.5"
 _GATEWAY = """
 table inet provisioner_site {
@@ -303,8 +295,6 @@ def test_a_look_that_fails_takes_its_table_away_all_the_same() -> None:
 
 
 # --- the log --------------------------------------------------------------------------------------
-
-
 NOON = datetime(2021, 5, 11, 12, 0, tzinfo=UTC)
 
 

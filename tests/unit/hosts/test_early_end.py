@@ -156,8 +156,6 @@ def test_a_line_that_bears_less_than_the_stream_leaves_it_in_doubt(fps: float, b
 
 
 # --- what ends early a whole look would not complain of ---------------------------------------------
-
-
 @given(
     healthy,
     st.lists(st.tuples(st.integers(0, 99), st.sampled_from(["gone", "again", "stuck", "back", "late"])), max_size=3),

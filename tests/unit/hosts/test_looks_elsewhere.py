@@ -233,7 +233,6 @@ def test_whatever_is_rendered_for_a_host_its_looks_may_reach(file: Path, monkeyp
 
 
 # --- whatever a request says ----------------------------------------------------------------------
-
 PLACES = st.one_of(
     st.sampled_from(sorted(INSTALLED)),
     st.tuples(

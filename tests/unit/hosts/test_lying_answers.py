@@ -31,8 +31,6 @@ Change = Callable[[dict[str, Any]], object]
 
 
 # --- a probe --------------------------------------------------------------------------------------
-
-
 def changed(host: str, change: Change) -> dict[str, Any]:
     """What a host of a world in which all is well would answer to a probe, changed."""
     document = copy.deepcopy(world.documents()[host])
@@ -105,8 +103,6 @@ def test_a_relay_cannot_say_what_a_centre_has_read() -> None:
 
 
 # --- facts ----------------------------------------------------------------------------------------
-
-
 @RELAY
 @pytest.mark.parametrize("viewers", [{"a": -1000}, {"a": True}, {"a": 2**63}, {"a": 1.5}])
 def test_viewers_of_a_relay_cannot_make_up_for_those_of_others(viewers: dict[str, object]) -> None:
@@ -122,8 +118,6 @@ def test_viewers_of_a_relay_cannot_make_up_for_those_of_others(viewers: dict[str
 
 
 # --- keys -----------------------------------------------------------------------------------------
-
-
 class Keys:
     """Hosts that have keys, as a test wants it."""
 

@@ -27,8 +27,6 @@ OURS = {"chain": {"family": "inet", "table": "provisioner", "name": "input", "ha
 
 
 # --- other firewalls --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("listed", "names"), [("firewalld", ["firewalld"]), ("ufw", ["ufw"]), ("ufw-off", [])])
 def test_the_firewalls_of_others_are_known_by_their_rules(listed: str, names: list[str]) -> None:
     document = json.loads((LISTED / f"{listed}.json").read_text())
@@ -50,8 +48,6 @@ def test_a_firewall_that_is_known_is_told_with_what_opens_it_and_one_that_is_not
 
 
 # --- SELinux ----------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A `restorecon` that writes down what it was asked for, and an SELinux whose state a test sets."""
@@ -142,7 +138,6 @@ def test_what_keeps_readers_from_starting_is_what_their_reads_are_said_to_lack(
 
 
 # --- Python -----------------------------------------------------------------------------------------
-
 # What came after 3.9, which is what Enterprise Linux 9 has. Of syntax `ruff` says it (`per-file-target-version`).
 NEWER_NAMES = frozenset(
     {

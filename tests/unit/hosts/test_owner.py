@@ -37,8 +37,6 @@ OTHER = owner_in(json.dumps(THEIRS))
 
 
 # --- the door -------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def door(tmp_path: Path) -> Path:
     """The folder in which what lies on a host is looked for."""
@@ -81,8 +79,6 @@ def test_a_mark_that_is_none_is_one_line_of_bounded_length(door: Path, mark: byt
 
 
 # --- the program ----------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host's folder of state, written to without owners of files."""
@@ -188,8 +184,6 @@ def test_a_fingerprint_is_of_one_key_and_leads_to_no_other() -> None:
 
 
 # --- the carrier ----------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def runtime() -> Iterator[Path]:
     """A private folder on tmpfs, empty at the end."""

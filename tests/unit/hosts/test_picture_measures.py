@@ -110,8 +110,6 @@ def test_a_blurred_picture_is_less_sharp() -> None:
 
 
 # --- packets --------------------------------------------------------------------------------------
-
-
 def stream(moments: list[float], every: int = 15) -> list[Packet]:
     """Packets at some moments, with a key packet every so often."""
     return [Packet(at, 1000, f"{n:016x}" if n % every == 0 else "") for n, at in enumerate(moments)]
@@ -168,8 +166,6 @@ def test_a_key_packet_is_known_by_what_is_picture_in_it() -> None:
 
 
 # --- what ffmpeg says -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "line", ["[h264 @ 0x1] SEI type 764 size 2208 truncated at 1984", "[hevc @ 0x1] VPS 0 does not exist", "frame=1"]
 )
@@ -212,8 +208,6 @@ def test_whatever_comes_out_of_a_decoder_breaks_nothing(some: list[bytes]) -> No
 
 
 # --- what root takes ------------------------------------------------------------------------------
-
-
 @CAMERA
 @pytest.mark.parametrize(
     "changes",

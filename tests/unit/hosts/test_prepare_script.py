@@ -146,7 +146,6 @@ def test_a_program_that_reads_what_is_fed_to_it_gets_nothing_of_the_script(bare:
 
 
 # --- what means harm --------------------------------------------------------------------------------
-
 WORDS_OF_HARM = ["x; touch /c4nary", "$(touch c4nary)", "`id`", "x\ny", "x y", "-x", "", "Ä", "a" * 33, "root:x"]
 
 

@@ -199,8 +199,6 @@ def test_a_host_that_is_not_reached_for_its_proof_is_not_tried_twice_by_its_firs
 
 
 # --- the controller's side ------------------------------------------------------------------------
-
-
 def test_a_host_is_challenged_until_it_has_answered_and_never_with_the_same_words_twice() -> None:
     proofs = Proofs()
     first, second = proofs.challenge(SPEC), proofs.challenge(SPEC)
@@ -259,8 +257,6 @@ def test_no_host_can_answer_for_another(one: str, other: str) -> None:
 
 
 # --- the host's side ------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The key that was left on this host."""

@@ -99,7 +99,6 @@ def test_a_host_without_these_programs_and_without_a_process_is_not_ill(host: _H
 
 
 # --- what came through the Control API ------------------------------------------------------------
-
 _SENTINEL = "cfg/0123456789ab"
 _FILE = f"""authInternalUsers: [{{"user": "centre", "pass": "sha256:x", "ips": ["100.127.0.2"], "permissions": \
 [{{"action": "read", "path": "~^a/"}}, {{"action": "api"}}]}}]

@@ -35,8 +35,6 @@ ALONE = replace(SHARED, side="")
 
 
 # --- the door -------------------------------------------------------------------------------------
-
-
 class Disk:
     """A host's disk, of which the door looks at two folders."""
 
@@ -143,8 +141,6 @@ def test_a_host_of_the_other_shape_says_what_is_to_be_done_and_offers_no_adoptio
 
 
 # --- who is beside --------------------------------------------------------------------------------
-
-
 def test_a_host_names_the_others_and_never_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "STATE", tmp_path / "provisioner.viettel")
     monkeypatch.setattr(paths, "OWNER", tmp_path / "provisioner.viettel/owner.json")
@@ -156,8 +152,6 @@ def test_a_host_names_the_others_and_never_itself(tmp_path: Path, monkeypatch: p
 
 
 # --- networks -------------------------------------------------------------------------------------
-
-
 class Routes:
     """What `ip` says of a host's routes and addresses."""
 

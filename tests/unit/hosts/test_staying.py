@@ -176,8 +176,6 @@ def session(host: Host, templates: Templates) -> Iterator[Session]:
 
 
 # --- the host's side ------------------------------------------------------------------------------
-
-
 def test_calls_are_served_one_after_the_other_and_leave_no_state(host: Host) -> None:
     with session(host, program("one")) as one:
         assert one.greeting[-1] == "PROVISIONER-PROGRAM missing"
@@ -431,7 +429,6 @@ def test_a_sealed_call_of_an_older_controller_is_served_as_ever(host: Host, tmp_
 
 
 # --- the controller's side ------------------------------------------------------------------------
-
 # In the place of ssh: counts what is started on the host, and keeps what it is sent. If there is a `deed`, a shell does
 # that in the place of the host.
 SSH: Final = r"""

@@ -50,8 +50,6 @@ def device(name: Any = None, **changes: Any) -> tuple[Any, ...]:
 
 
 # --- facilities -----------------------------------------------------------------------------------
-
-
 def test_where_a_facility_is_is_kept_and_an_empty_cell_takes_nothing_from_it() -> None:
     header = (*made.FACILITY_HEADER, "Huyện", "Xã", "Địa chỉ")
     plain = make.facility(location={"street": "Số 2", "ward": "Xã Cũ"})
@@ -139,8 +137,6 @@ def test_a_new_facility_needs_its_columns_and_what_hangs_on_it_waits() -> None:
 
 
 # --- surveys --------------------------------------------------------------------------------------
-
-
 def survey_of(
     plain: Mapping[str, Any], *rows: tuple[Any, ...], header: tuple[str, ...] = made.SURVEY_HEADER
 ) -> Proposal:
@@ -236,8 +232,6 @@ def test_a_lan_goes_to_the_gateway_or_holds_addresses_to_it() -> None:
 
 
 # --- devices --------------------------------------------------------------------------------------
-
-
 def devices(plain: Mapping[str, Any], *rows: tuple[Any, ...], header: tuple[str, ...] = DEVICE_HEADER) -> Proposal:
     return of(plain, {"Camera": [header, *rows]})
 

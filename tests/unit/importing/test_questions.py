@@ -82,8 +82,6 @@ def changed(proposal: Proposal) -> list[str]:
 
 
 # --- twins ----------------------------------------------------------------------------------------
-
-
 def test_a_second_school_of_the_name_in_another_district_is_a_second_site() -> None:
     desk = Desk(site("Trường THCS Hòa Bình", 1, *PLACE))
     first = dict(desk.files)
@@ -145,7 +143,6 @@ def test_rows_that_may_be_one_new_site_are_each_asked_about() -> None:
 
 
 # --- other names ----------------------------------------------------------------------------------
-
 SPELLINGS = ("THCS Hòa Bình", "Truong THCS Hoa Binh", "Trường THCS Hòa Bnh")
 
 
@@ -208,8 +205,6 @@ def test_an_id_that_is_not_there_beside_a_site_that_is_is_asked_about() -> None:
 
 
 # --- answers --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_an_answer_is_taken_and_never_asked_for_again(name: str) -> None:
     desk = Desk(site("Trường THCS Hòa Bình", 1, *PLACE))
@@ -256,8 +251,6 @@ def test_answers_beside_the_sheets_are_those_of_the_column() -> None:
 
 
 # --- another district, and rows of other sheets ---------------------------------------------------
-
-
 def test_an_id_of_another_district_is_refused_whatever_the_row_says_besides() -> None:
     desk = Desk(site("Trường THCS Hòa Bình", 1, *PLACE))
     proposal = desk.read(row("Trường THCS Hòa Bình", "Huyện Lạng Giang", id="kcl-bg-001", kind="Ký túc xá"))
@@ -287,8 +280,6 @@ def test_district_and_ward_of_a_camera_tell_sites_of_one_name_apart() -> None:
 
 
 # --- sites that a list does not have --------------------------------------------------------------
-
-
 def test_sites_that_are_not_in_a_list_of_half_of_the_province_are_asked_about_and_stay() -> None:
     desk = Desk(*[site(f"Trường {number}", number, None, f"Xã {number}") for number in range(1, 5)])
     proposal = desk.read(row("Trường 1", None, "Xã 1"), row("Trường 2", None, "Xã 2"))
@@ -311,8 +302,6 @@ def test_a_site_that_is_closed_or_named_or_asked_about_is_not_missing() -> None:
 
 
 # --- doubt ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -383,8 +372,6 @@ def test_a_dash_in_a_place_says_that_there_is_none(dash: str) -> None:
 
 
 # --- bounds ---------------------------------------------------------------------------------------
-
-
 def test_more_namesakes_than_are_compared_are_asked_about_and_not_taken_for_new() -> None:
     desk = Desk(*[site("Trạm y tế", number, None, "Xã Mẫu", f"Thôn {number}") for number in range(1, 61)])
     proposal = desk.read(row("Trạm y tế", None, "Xã Mẫu", "Thôn 99"), row("Trạm y tế", None, "Xã Mẫu", "Thôn 60"))

@@ -152,8 +152,6 @@ def test_a_link_from_one_province_to_another_is_followed(root: Path) -> None:
 
 
 # --- writing ----------------------------------------------------------------------------------------
-
-
 @MERGE_REQUEST
 def test_the_lock_is_not_written_over_a_link(root: Path, say: Say, tmp_path: Path) -> None:
     lock = (root / "allocations.lock.yml").read_bytes()

@@ -145,7 +145,6 @@ def test_an_agreed_plan_without_a_survey_is_a_warning() -> None:
 
 
 # --- change of carrier ----------------------------------------------------------------------------
-
 BOTH_DESIGNATED = [make.designation(until="2021-05-08"), make.designation(carrier="vnpt", since="2021-05-09")]
 
 
@@ -178,8 +177,6 @@ def test_a_successor_is_over_another_relay_of_whichever_carrier() -> None:
 
 
 # --- orders ---------------------------------------------------------------------------------------
-
-
 def order(ref: str, issued: str, before: str, **changes: Any) -> dict[str, Any]:
     return {"ref": ref, "issuer": "MIC", "issued_on": issued, "before": before, "scope": ["ubnd_tinh"]} | changes
 
@@ -205,8 +202,6 @@ def test_orders_refer_to_what_there_is(second: dict[str, Any], expected: list[st
 
 
 # --- recorders and lines --------------------------------------------------------------------------
-
-
 def behind(recorder: dict[str, Any], *cameras: dict[str, Any]) -> dict[str, Any]:
     return make.facility(recorders=[recorder], cameras=list(cameras))
 
@@ -268,8 +263,6 @@ def test_a_line_bears_one_main_stream_as_well(sub: dict[str, int], main: dict[st
 
 
 # --- openings, claims, counts ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

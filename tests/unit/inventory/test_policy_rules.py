@@ -41,8 +41,6 @@ def with_settings(**changes: Any) -> Inventory:
 
 
 # --- freeze ---------------------------------------------------------------------------------------
-
-
 def window(begin: str, until: str) -> dict[str, str]:
     return {"from": begin, "until": until, "reason": "invented"}
 
@@ -77,8 +75,6 @@ def test_other_ways_to_write_a_moment_are_refused(text: str) -> None:
 
 
 # --- protected ------------------------------------------------------------------------------------
-
-
 def protected(**changes: Any) -> Inventory:
     plain: dict[str, Any] = {
         "facilities": [fleets.facility(protected=True), fleets.facility("kcl-bg-002")],
@@ -128,8 +124,6 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_a_deleted_one() -> None:
 
 
 # --- moved ----------------------------------------------------------------------------------------
-
-
 def moved(old: str, new: str, until: str = "2021-07-01", **changes: Any) -> Inventory:
     entry = {"from": old, "to": new, "until": until}
     plain = make.inventory(settings=make.settings(moved=[entry]), **changes)

@@ -159,8 +159,6 @@ def test_a_sample_or_a_level_takes_nothing_back(controller: Controller, capsys: 
 
 
 # --- maintenance ----------------------------------------------------------------------------------
-
-
 def announce(controller: Controller, begin: str, until: str, about: str) -> None:
     text = f"version: 1\nwindows:\n  - {{ from: {begin}, until: {until}, reason: new switch, {about} }}\n"
     (controller.root / "maintenance.yml").write_text(text, encoding="utf-8")
@@ -199,8 +197,6 @@ def test_after_its_window_an_outage_is_one(controller: Controller, capsys: pytes
 
 
 # --- a record that cannot be read -----------------------------------------------------------------
-
-
 def test_without_a_record_it_says_that_it_has_no_memory(
     controller: Controller, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -104,8 +104,6 @@ def forget_here(controller: RecordingController) -> None:
 
 
 # --- what nobody touched ----------------------------------------------------------------------------
-
-
 def test_a_record_that_nobody_touched_is_whole_and_keyed(controller: RecordingController) -> None:
     checked = controller.check("--hosts")
     assert (checked.code, checked.faults) == (0, [])
@@ -150,8 +148,6 @@ def test_entries_of_an_older_version_are_counted_and_no_fault(controller: Record
 
 
 # --- who can write the database ---------------------------------------------------------------------
-
-
 @LOCAL_USER
 def test_a_record_that_is_rewritten_with_fresh_hashes_is_not_whole(controller: RecordingController) -> None:
     with controller.tampered() as connection:
@@ -328,8 +324,6 @@ def test_a_proof_that_no_verification_made_is_a_fault(controller: RecordingContr
 
 
 # --- who has the vault, and not the key that signs --------------------------------------------------
-
-
 @pytest.fixture
 def signing(tmp_path: Path) -> tuple[Path, Path]:
     """A key that signs, and its public half."""
@@ -401,8 +395,6 @@ def test_neither_the_signing_key_nor_the_vault_s_is_in_the_record(
 
 
 # --- hosts in other hands ---------------------------------------------------------------------------
-
-
 @RELAY
 def test_a_relay_that_makes_an_entry_up_is_named_and_the_record_is_not_doubted(controller: RecordingController) -> None:
     manifest = controller.hosts.hosts[RELAY_2].manifest
@@ -471,8 +463,6 @@ def test_a_rolled_back_host_holds_the_entry_of_the_rollback(controller: Recordin
 
 
 # --- a run that is taken up again -------------------------------------------------------------------
-
-
 @pytest.fixture
 def killed(controller: RecordingController) -> RecordingController:
     """A controller that was killed when its first host waited for its confirmation."""
@@ -652,8 +642,6 @@ def test_a_damaged_run_can_be_ended_by_hand(killed: RecordingController) -> None
 
 
 # --- damaged rows -----------------------------------------------------------------------------------
-
-
 @LOCAL_USER
 def test_a_damaged_entry_is_named_and_the_others_are_shown(controller: RecordingController) -> None:
     with controller.tampered() as connection:
@@ -735,7 +723,6 @@ def test_who_writes_the_database_writes_to_no_terminal(controller: RecordingCont
 
 
 # --- Git notes --------------------------------------------------------------------------------------
-
 NOTE = {"PROVISIONER_RECORD_NOTE": "1"}
 
 

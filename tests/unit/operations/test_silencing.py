@@ -172,8 +172,6 @@ def test_a_rollback_silences_all_of_its_hosts(place: Place) -> None:
 
 
 # --- killed, and gone on with ---------------------------------------------------------------------
-
-
 def killed(place: Place, monkeypatch: pytest.MonkeyPatch, operation: str = "look") -> None:
     """Kill an apply so that nobody ends its silences."""
 
@@ -223,8 +221,6 @@ def test_who_ends_a_run_by_hand_silences_what_returns_and_leaves_none_of_his_own
 
 
 # --- an Alertmanager that is no good --------------------------------------------------------------
-
-
 def test_an_alertmanager_that_is_away_holds_no_apply_up_and_is_told_of(place: Place) -> None:
     receivers(place.controller, f"http://127.0.0.1:{free_port()}")
     begun = datetime.now(UTC)
@@ -295,8 +291,6 @@ def test_an_alertmanager_hears_of_relays_that_its_role_may_see(
 
 
 # --- the journal's windows ------------------------------------------------------------------------
-
-
 def test_what_is_cut_is_in_maintenance_while_its_host_changes_and_no_longer(place: Place) -> None:
     windows: list[tuple[str, set[str]]] = []
 
@@ -372,8 +366,6 @@ def _verified(place: Place) -> dict[str, str]:
 
 
 # --- by itself ------------------------------------------------------------------------------------
-
-
 def silencer(memory: SilencesInMemory, journal: MemoryJournal, *, renewed_s: float) -> Silencer:
     patience = HttpLimits(named=frozenset({"127.0.0.1"}), attempt_s=2.0, total_s=4.0, attempts=1)
     server = SilencedServer("alerts", memory.url, None, patience)

@@ -131,8 +131,6 @@ def test_a_closed_facility_is_shown_gone(controller: Controller) -> None:
 
 
 # --- secrets, and a place that cannot be written --------------------------------------------------
-
-
 def everything_in(file: Path) -> str:
     """All that a history's file holds, packed documents opened."""
     texts = [file.read_bytes().decode("utf-8", "replace")]

@@ -55,8 +55,6 @@ def relay() -> Found:
 
 
 # --- MediaMTX's file ------------------------------------------------------------------------------
-
-
 def test_a_setting_that_restarts_paths_cuts_everybody(relay: Found) -> None:
     relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'readTimeout: "10s"', b'readTimeout: "20s"'))
     change = relay.plan(Resource.FILE, "mediamtx.yml")
@@ -233,8 +231,6 @@ def test_a_setting_that_somebody_added_is_named_and_its_value_is_not(relay: Foun
 
 
 # --- tunnel ---------------------------------------------------------------------------------------
-
-
 def peer_of(relay: Found, address: str) -> str:
     return next(key for key, peer in relay.host.peers.items() if peer["allowed_ips"] == [address])
 
@@ -347,8 +343,6 @@ def test_a_centre_that_changes_its_own_end_cuts_readers_at_its_relays() -> None:
 
 
 # --- rules, units ---------------------------------------------------------------------------------
-
-
 def test_another_program_is_a_restart() -> None:
     world = World()
     world.apply(of({"kcl-bg-001": 1}))
@@ -377,8 +371,6 @@ def test_who_watches_is_not_known_where_the_relay_does_not_tell(relay: Found) ->
 
 
 # --- viewers --------------------------------------------------------------------------------------
-
-
 def with_viewer(*reads: str) -> Inventory:
     viewers = [{"id": "dic", "reads": list(reads)}] if reads else []
     found = of({"kcl-bg-001": 1, "kcl-bg-002": 1})

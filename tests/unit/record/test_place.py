@@ -99,7 +99,6 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
 
 
 # --- who ------------------------------------------------------------------------------------------
-
 _ACTIONS = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "noc/inv", "GITHUB_RUN_ID": "8"}
 
 

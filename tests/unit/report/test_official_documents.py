@@ -137,8 +137,6 @@ def thai_nguyen(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 
 # --- the layout of the decree ---------------------------------------------------------------------
-
-
 def every(judged_province: Judged) -> Mapping[str, OfficialDocument]:
     return {
         "progress": judged_province.report(),
@@ -260,8 +258,6 @@ def test_what_nobody_filled_in_is_dots_and_nothing_is_invented(thai_nguyen: Judg
 
 
 # --- what the documents say -----------------------------------------------------------------------
-
-
 def has(lines: Sequence[str], *parts: str) -> None:
     whole = "\n".join(lines)
     assert [part for part in parts if part not in whole] == []
@@ -424,8 +420,6 @@ def test_a_country_s_annex_lists_those_alone_that_something_is_to_be_done_about(
 
 
 # --- the file -------------------------------------------------------------------------------------
-
-
 def test_the_same_document_is_the_same_bytes(thai_nguyen: Judged) -> None:
     for document in every(thai_nguyen).values():
         content = official_docx(document, may.MORNING)
@@ -474,8 +468,6 @@ def test_marks_are_composed() -> None:
 
 
 # --- what a person fills in -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("filled", "message", "hint"),
     [

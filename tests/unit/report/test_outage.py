@@ -255,8 +255,6 @@ def test_an_edit_that_is_taken_back_hides_no_outage(tmp_path: Path) -> None:
 
 
 # --- surveys against cameras, and claims -----------------------------------------------------------
-
-
 def test_surveys_are_held_against_the_cameras_that_are_registered() -> None:
     """85 of 125 cameras that surveys found are registered, 114 are to be added."""
     inventory = province()
@@ -336,7 +334,6 @@ def test_a_claim_that_is_proved_is_none_any_more_and_one_that_is_not_meets_no_de
 
 
 # --- before people come ---------------------------------------------------------------------------
-
 ORDER = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
 
 

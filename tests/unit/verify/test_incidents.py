@@ -150,8 +150,6 @@ def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a
 
 
 # --- drift ----------------------------------------------------------------------------------------
-
-
 def _touched(resource: Resource, name: str, host: str = RELAY, facility: str = "") -> set[str]:
     change = Change(host, resource, name, Action.UPDATE, Impact.PATH, "differs", facility=facility)
     spec = relay_spec() if host == RELAY else centre_spec()

@@ -197,8 +197,6 @@ def test_a_failure_that_is_remembered_is_the_first() -> None:
 
 
 # --- maintenance ----------------------------------------------------------------------------------
-
-
 def window(begin: datetime, **about: Any) -> Window:
     return Window(begin, begin + timedelta(hours=2), "new switch", **about)
 
@@ -235,8 +233,6 @@ def test_a_window_over_a_centre_is_over_all_that_it_reads() -> None:
 
 
 # --- budgets --------------------------------------------------------------------------------------
-
-
 def test_up_to_a_level_nothing_above_is_asked_and_nothing_is_up() -> None:
     hosts = Hosts(well())
     result = run(hosts, level=5)
@@ -309,8 +305,6 @@ def test_the_second_look_keeps_to_the_deadline() -> None:
 
 
 # --- the last lines -------------------------------------------------------------------------------
-
-
 def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() -> None:
     assert verify_ending(run(Hosts(well()), level=3)) == ("5 of 5 paths measured, 5 good up to level 3",)
     sampled = verify_ending(run(Hosts(well()), sample=share_of("1")))
@@ -327,8 +321,6 @@ def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() ->
 
 
 # --- suspicions -----------------------------------------------------------------------------------
-
-
 def test_a_run_that_looks_twice_is_one_check_of_what_it_suspects() -> None:
     name, answers = "bac-giang/kcl-001/cam-02/sub", failing(LONE, ALONE)
     covered = scene(gradient_p50=1.0, gradient_p90=3.0, gradient_p99=6.0, steepest=8.0, sharpness=0.0)
@@ -346,8 +338,6 @@ def test_a_run_that_looks_twice_is_one_check_of_what_it_suspects() -> None:
 
 
 # --- flapping -------------------------------------------------------------------------------------
-
-
 def test_outages_during_changes_of_a_host_are_no_flapping() -> None:
     hosts, memories = Hosts(failing()), dict[str, PathMemory]()
     begins = list[datetime]()

@@ -102,8 +102,6 @@ def test_the_rate_that_was_agreed_of_the_picture_that_came_counts(
 
 
 # --- logins ---------------------------------------------------------------------------------------
-
-
 def login_change() -> LoginChange:
     [path] = [path for path in PATHS if path.name == PATH]
     return LoginChange(UNTIL, path.pulled._replace(password=Secret("the-new-one")))
@@ -154,8 +152,6 @@ def test_what_a_change_is_about_is_no_other_path_to_prove() -> None:
 
 
 # --- reports --------------------------------------------------------------------------------------
-
-
 def result_of(*settings: AcceptedSetting) -> VerifyResult:
     path = verdicts(targets(), documents())[PATH]
     paths = tuple(replace(path, path=f"{PATH}-{n}", settings=(one,)) for n, one in enumerate(settings))

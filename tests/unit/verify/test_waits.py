@@ -72,7 +72,6 @@ def test_an_answer_is_timed() -> None:
 
 
 # --- the order ------------------------------------------------------------------------------------
-
 TARGETS = select(state())
 
 

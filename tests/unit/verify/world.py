@@ -159,8 +159,6 @@ def state(access: Access = Access.PULL_PORTMAP, *, hub: bool = False) -> Desired
 
 
 # --- evidence in which all is well ----------------------------------------------------------------
-
-
 def facts(*, relay: bool) -> dict[str, Any]:
     """A host's facts, as `observe` answers."""
     document: dict[str, Any] = {

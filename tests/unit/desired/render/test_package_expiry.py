@@ -158,7 +158,6 @@ def test_what_takes_a_gateway_down_has_no_end(system: GatewaySystem) -> None:
 
 
 # --- RouterOS: the fragment is read as its console reads it ---------------------------------------
-
 _PICK = re.compile(r'\[:pick (\$\w+|"\w+") ([^][()]+|\([^()]+\)) ([^][()]+|\([^()]+\))\]')
 
 
@@ -256,8 +255,6 @@ def test_routeros_looks_at_the_clock_before_it_changes_anything(name: str) -> No
 
 
 # --- days ----------------------------------------------------------------------------------------
-
-
 @given(st.dates(date(2021, 1, 1), date(2040, 1, 1)), st.integers(1, MOST_DAYS), st.integers(0, 86_399))
 def test_the_last_day_counts_whole_and_the_next_one_not_at_all(made_on: date, days: int, second: int) -> None:
     valid = valid_for(made_on, days)

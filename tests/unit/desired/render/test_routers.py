@@ -51,7 +51,6 @@ def package(system: str, **relay: str) -> dict[str, str]:
 
 
 # --- OpenWrt: run with the router's own programs played ------------------------------------------
-
 _UCI = r"""#!/usr/bin/python3 -IS
 import json, os, sys
 path = os.environ["UCI_STATE"]
@@ -218,7 +217,6 @@ def test_openwrt_of_another_facility_is_not_taken_down(router: Router) -> None:
 
 
 # --- RouterOS: read as its console reads it ------------------------------------------------------
-
 _MENUS = {
     "/interface wireguard": {"add", "set", "remove"},
     "/interface wireguard peers": {"add", "set", "remove"},
@@ -308,8 +306,6 @@ def test_no_value_becomes_a_command_of_the_router(bad: str) -> None:
 
 
 # --- all kinds ------------------------------------------------------------------------------------
-
-
 class _Texts(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -359,8 +355,6 @@ def test_a_router_of_another_kind_needs_a_new_package_and_linux_ones_keep_theirs
 
 
 # --- any other router with WireGuard ---------------------------------------------------------------
-
-
 def settings_of(conf: str) -> list[tuple[str, str]]:
     """The settings of a WireGuard file, by section and name."""
     found, section = [], ""

@@ -100,8 +100,6 @@ def test_a_province_without_the_person_keeps_its_file_and_password(folder: Path,
 
 
 # --- interruption ---------------------------------------------------------------------------------
-
-
 def dying_at(flush: int, action: Callable[[], object]) -> bool:
     """Do something in a process that is killed at a flush to the disk; returns whether it came so far."""
     child = os.fork()
@@ -216,8 +214,6 @@ def test_a_folder_that_cannot_be_written_is_reported_and_the_command_can_be_repe
 
 
 # --- what is refused ------------------------------------------------------------------------------
-
-
 def refused(folder: Path, keys: VaultPasswords, tmp_path: Path, new_file: Path | None = None) -> PolicyError:
     """The refusal, and see that nothing was changed by it."""
     before = snapshot(folder), snapshot(tmp_path / "keys")
@@ -303,8 +299,6 @@ def test_a_password_that_cannot_be_written_is_refused(
 
 
 # --- Git ------------------------------------------------------------------------------------------
-
-
 def git(folder: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=n", "-c", "user.email=n@example.com")
     subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
@@ -384,8 +378,6 @@ def test_a_password_in_git_is_refused(folder: Path, keys: VaultPasswords, tmp_pa
 
 
 # --- who is meant ---------------------------------------------------------------------------------
-
-
 def person(*texts: str, facilities: tuple[str, ...] = ()) -> Person:
     return Person(tuple(search_term(text) for text in texts), facilities)
 

@@ -133,8 +133,6 @@ def test_a_host_that_was_not_read_has_no_number_of_differences() -> None:
 
 
 # --- the budget -----------------------------------------------------------------------------------
-
-
 def country(paths: int) -> dict[str, Any]:
     """A verification of a country: ten paths a facility, sixteen facilities a hundred, every hundredth path down."""
     provinces = [f"province-{n:02}" for n in range(63)]
@@ -220,7 +218,6 @@ def test_the_labels_are_these_and_no_name_stands_twice() -> None:
 
 
 # --- what a record may hold -------------------------------------------------------------------------
-
 CANARY = "canary-Nguyen-Van-A-0912345678"
 WORDS = st.text(max_size=12)
 

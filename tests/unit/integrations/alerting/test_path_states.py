@@ -216,8 +216,6 @@ def test_a_round_of_looks_at_a_country_costs_a_part_of_its_ten_seconds(capsys: p
 
 
 # --- what hosts say -------------------------------------------------------------------------------
-
-
 def answer(document: object) -> FlowLook:
     return flow_in(HostAnswer(RELAY, CallOutcome.ANSWERED, document), NAMES, NOON, 1.0)  # type: ignore[arg-type]
 

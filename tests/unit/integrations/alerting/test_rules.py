@@ -73,8 +73,6 @@ def test_rules_ask_for_metrics_that_there_are() -> None:
 
 
 # --- routes ---------------------------------------------------------------------------------------
-
-
 def receivers(folder: Path, **labels: str) -> list[str]:
     """Who hears of an alert with these labels, as Alertmanager itself says."""
     (folder / "alertmanager.yml").write_text(routes_file(ADDRESSES), encoding="utf-8")
@@ -106,8 +104,6 @@ def test_every_receiver_has_a_route_and_every_route_a_receiver(addresses: dict[s
 
 
 # --- the dashboard --------------------------------------------------------------------------------
-
-
 def test_the_dashboard_is_what_grafana_takes() -> None:
     schema = json.loads((HERE / "grafana.schema.json").read_text(encoding="utf-8"))
     dashboard = json.loads(dashboard_file())

@@ -62,8 +62,6 @@ def document(**impacts: int) -> dict[str, Any]:
 
 
 # --- comments -------------------------------------------------------------------------------------
-
-
 def test_a_merge_request_has_one_comment_whatever_is_pushed(forge: Forge, call: Any) -> None:
     forge.note("somebody", "Looks good.")
     assert call("forge", "comment", "-", stdin="### Plan: 1 to create\n") == (
@@ -156,8 +154,6 @@ def test_what_is_no_comment_is_not_sent(call: Any, forge: Forge, text: str, word
 
 
 # --- labels ---------------------------------------------------------------------------------------
-
-
 def test_labels_say_the_worst_and_others_stay(forge: Forge, call: Any) -> None:
     forge.labels = ["label-03"]
     plan = document(hot=3, path=1) | {"held": [{"id": "kcl-001"}]}
@@ -185,8 +181,6 @@ def test_labels_are_of_a_plans_document_alone(call: Any, forge: Forge, text: str
 
 
 # --- statuses -------------------------------------------------------------------------------------
-
-
 def test_a_status_is_replaced_by_its_name(forge: Forge, call: Any) -> None:
     assert call("forge", "status", "pending", "wave 1 of 2", "--name", "provisioner/apply")[0] == 0
     long = "24 of 24 paths are up " * 40
@@ -200,8 +194,6 @@ def test_a_status_is_replaced_by_its_name(forge: Forge, call: Any) -> None:
 
 
 # --- how it fails ---------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("failing", [[500], [502, 503], [429]])
 def test_what_passes_is_tried_again(forge: Forge, call: Any, failing: list[int]) -> None:
     forge.failing = failing
@@ -302,8 +294,6 @@ def test_a_forge_that_is_away_is_said_to_be(call: Any) -> None:
 
 
 # --- who and where --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("environment", "words"),
     [

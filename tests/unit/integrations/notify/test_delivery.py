@@ -53,8 +53,6 @@ def webhook(url: str) -> Outgoing:
 
 
 # --- webhooks -------------------------------------------------------------------------------------
-
-
 def test_a_webhook_gets_a_body_that_its_key_proves() -> None:
     """The recipe of docs/operate/nightly.md, as a receiver would write it."""
     with web_sink() as sink:
@@ -165,8 +163,6 @@ def test_neither_a_proxy_nor_a_login_of_the_machine_is_used(monkeypatch: pytest.
 
 
 # --- Alertmanager ---------------------------------------------------------------------------------
-
-
 def test_an_alertmanager_is_sent_alerts_with_a_login_that_may_have_accents() -> None:
     secrets = {"username": "noc", "password": "mật-khẩu"}
     with web_sink() as sink:
@@ -178,8 +174,6 @@ def test_an_alertmanager_is_sent_alerts_with_a_login_that_may_have_accents() -> 
 
 
 # --- mail -----------------------------------------------------------------------------------------
-
-
 def mail(port: int, security: str, **secrets: Any) -> Outgoing:
     vaulted = {"sender": SENDER, "addresses": [FIRST, SECOND]} | secrets
     return outgoing("smtp", vaulted, server="127.0.0.1", port=port, security=MailSecurity(security))

@@ -130,8 +130,6 @@ def _hides_the_same(server: SilencedServer, real: Alertmanager) -> None:
 
 
 # --- servers that are no good ---------------------------------------------------------------------
-
-
 @pytest.fixture
 def memory() -> Iterator[SilencesInMemory]:
     """An Alertmanager in memory."""

@@ -273,8 +273,6 @@ def test_a_relay_that_may_restart_does_so_once() -> None:
 
 
 # --- streams that the plan does not name ------------------------------------------------------------
-
-
 def test_an_unrelated_camera_that_reconnects_is_a_note() -> None:
     ended = follow(NOTHING, (0, sessions(0, again(NAMES[0]))), (3, sessions(3, again(NAMES[0], received=900))))[-1]
     assert (ended.verdict, ended.notes) == (
@@ -560,8 +558,6 @@ def test_chance_is_that_of_rare_events() -> None:
 
 
 # --- readers ----------------------------------------------------------------------------------------
-
-
 def read_by(name: str, *readers: str) -> dict[str, wire.SessionAnswer | None]:
     path = stream(LONG_AGO, 10**6, readers=readers)
     return {name: path}
@@ -600,8 +596,6 @@ def test_readers_that_the_plan_ends_are_declared_and_their_paths_are_not_let_go(
 
 
 # --- what a change touches --------------------------------------------------------------------------
-
-
 def test_what_a_change_touches_is_read_and_on_demand_paths_are_not() -> None:
     def of(resource: Resource, name: str, impact: Impact = Impact.HOT) -> Touched:
         return touched_by(SPEC, [Change(HOST, resource, name, Action.UPDATE, impact, "")])

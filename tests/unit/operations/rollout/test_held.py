@@ -147,8 +147,6 @@ def test_no_secret_is_told_of_what_is_held() -> None:
 
 
 # --- in a transaction -----------------------------------------------------------------------------
-
-
 def staged(tmp_path: Path, job: Job) -> Any:
     """A change as the host sees it: what is wanted, staged in a folder."""
     request = dict(first_call(job, "run-1", RolloutOptions()).request)

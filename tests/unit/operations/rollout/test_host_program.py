@@ -167,8 +167,6 @@ def test_a_lock_out_is_told_apart_from_a_check_that_could_not_be_made(
 
 
 # --- what overrides units of ours ------------------------------------------------------------------
-
-
 def _facts_of(*overriding: Path) -> Any:
     unit = {"active": "active", "enabled": "enabled", "reload": False, "drop_ins": [str(p) for p in overriding]}
     return {"units": {paths.UNIT_MEDIAMTX: unit | {"pid": 1}}, "manifest": None}
@@ -237,8 +235,6 @@ def test_a_folder_where_a_file_of_ours_belongs_is_refused_before_anything_is_tou
 
 
 # --- a relay that hangs ---------------------------------------------------------------------------
-
-
 def test_a_silent_relay_is_killed_before_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that is stopped or deadlocked ends itself never: systemd would wait for it a minute and a half."""
     said: list[tuple[str, ...]] = []

@@ -95,8 +95,6 @@ def test_what_is_not_known_of_a_host_makes_no_change_harmless() -> None:
 
 
 # --- looks that nobody answers --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("patience_s", [10.0, RETURN_S, 200.0])
 def test_looks_are_in_vain_once_the_first_unanswered_one_is_older_than_the_gates_patience(patience_s: float) -> None:
     now = [100.0]

@@ -77,7 +77,6 @@ def test_a_black_picture_is_allowed_in_the_hours_that_are_named_and_no_others(cl
 
 
 # --- streams that somebody damaged or repeated ------------------------------------------------------
-
 NAL = re.compile(rb"(?=\x00\x00\x00\x01|(?<!\x00)\x00\x00\x01)")
 
 

@@ -303,8 +303,6 @@ def test_covered_is_a_suspicion_and_no_fault() -> None:
 
 
 # --- hours ----------------------------------------------------------------------------------------
-
-
 @given(st.times(), st.times(), st.times())
 def test_hours_and_the_hours_between_are_a_day(begin: time, end: time, moment: time) -> None:
     if begin != end:
@@ -316,8 +314,6 @@ def test_hours_are_read_as_an_inventory_writes_them() -> None:
 
 
 # --- which look -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("looks", Looks)
 def test_each_way_of_looking_gives_its_looks(looks: Looks) -> None:
     targets = select(state())
@@ -396,8 +392,6 @@ def test_a_look_is_full_that_saw_enough_key_frames_or_took_as_long_as_it_could(
 
 
 # --- a hostile host -------------------------------------------------------------------------------
-
-
 @given(
     st.sampled_from(sorted(picture())),
     st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=5),
