@@ -18,15 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from provisioner.base import processes
 from provisioner.base.errors import UsageError
-from provisioner.base.processes import (
-    Ended,
-    OutputTooLongError,
-    StillRunningError,
-    run_quietly,
-    search_path,
-    small_environment,
-)
 
 _DOT_GIT: Final = ".git"
 _POINTER: Final = "gitdir:"
@@ -134,7 +127,7 @@ def run_git(checkout: Checkout, *arguments: str, hint: str, stdin: bytes = b"", 
 
 def ask_git(
     checkout: Checkout, *arguments: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES, index: Path | None = None
-) -> Ended:
+) -> processes.Ended:
     """Run a Git command; paths are literal and relative to the top.
 
     `index` names another index than the checkout's own.
@@ -168,7 +161,7 @@ def setting_of(checkout: Checkout, name: str) -> str:
 
 def environment_outside(checkout: Checkout) -> dict[str, str]:
     """Return a small environment whose PATH avoids the checkout."""
-    return small_environment(without_programs_of(os.environ, checkout.top))
+    return processes.small_environment(without_programs_of(os.environ, checkout.top))
 
 
 def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[str, str]:
@@ -182,8 +175,8 @@ def without_programs_of(caller: Mapping[str, str], proposed: Path) -> Mapping[st
 
     if "PATH" not in caller:
         return caller
-    outside = [entry for entry in search_path(caller).split(":") if not is_in_checkout(entry)]
-    return {**caller, "PATH": ":".join(outside) or search_path({})}
+    outside = [entry for entry in processes.search_path(caller).split(":") if not is_in_checkout(entry)]
+    return {**caller, "PATH": ":".join(outside) or processes.search_path({})}
 
 
 def links_of(path: Path) -> Iterator[Path]:
@@ -214,23 +207,25 @@ def _config_home() -> dict[str, str]:
     return {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]} if "XDG_CONFIG_HOME" in os.environ else {}
 
 
-def _run_git(argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int) -> Ended:
+def _run_git(
+    argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int
+) -> processes.Ended:
     home = {"HOME": os.environ["HOME"]} if "HOME" in os.environ else {}
     environment = environment_outside(checkout) | home | extra
     try:
-        return run_quietly(argv, environment, stdin=stdin, timeout_s=_TIMEOUT_S, most_bytes=most_bytes)
+        return processes.run_quietly(argv, environment, stdin=stdin, timeout_s=_TIMEOUT_S, most_bytes=most_bytes)
     except OSError:
         raise UsageError("git cannot be run", hint="install git; the revision is read with it") from None
-    except StillRunningError:
+    except processes.StillRunningError:
         hint = "run `git fsck` there, and try again when the machine is idle"
         raise UsageError(f"git took over {_TIMEOUT_S} s for {checkout.top}", hint=hint) from None
-    except OutputTooLongError:
+    except processes.OutputTooLongError:
         hint = "look at that revision with Git itself before anything is done with it"
         message = f"git answers more about {checkout.top} than any inventory holds"
         raise UsageError(message, hint=hint) from None
 
 
-def _last_word(done: Ended) -> str:
+def _last_word(done: processes.Ended) -> str:
     line = (done.said.decode(errors="replace").strip().splitlines() or ["it has no such revision"])[-1]
     return "".join(c if c.isprintable() else "?" for c in line)
 
@@ -335,10 +330,13 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
 
 def begin_repository(folder: Path) -> None:
     """Make a repository whose hook refuses unencrypted secrets, or raise `UsageError`."""
-    environment = small_environment(os.environ) | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    environment = processes.small_environment(os.environ) | {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
     argv = ["git", "init", "--quiet", "--initial-branch=main", "--template=", str(folder.resolve())]
     try:
-        done = run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES_SHORT)
+        done = processes.run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES_SHORT)
     except OSError:
         raise UsageError("git cannot be run", hint="install git") from None
     if done.code != 0:

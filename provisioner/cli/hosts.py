@@ -15,6 +15,7 @@ from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.git import committing
 from provisioner.base.ssh_signature import SshHostKey
 from provisioner.base.text import counted, endpoint_text, named, printable
+from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
@@ -22,18 +23,6 @@ from provisioner.cli.support.output import echo_lines, print_document, print_war
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import (
-    checkout_for,
-    commit_option,
-    commit_written,
-    committed,
-    diff_lines,
-    edit_options,
-    edits_of,
-    refuse_both,
-    unproved_error,
-    written_line,
-)
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
 from provisioner.operations.hosts import decommission as ownership
@@ -140,7 +129,7 @@ def _first_contact(after: preparation.Prepared) -> str:
 @click.option(
     "--host-key", "compared", metavar="HOST=SHA256:…", help="The key or its fingerprint, as read on the host."
 )
-@edit_options
+@texts.edit_options
 @click.pass_obj
 def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run: bool, commits: bool) -> int:
     """Read a host's SSH key, and write it into its file after you compared it.
@@ -152,8 +141,8 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
 
     Example: provisioner -i DIR hosts scan-key relay-viettel-1
     """
-    refuse_both(dry_run=dry_run, commits=commits)
-    keyed = keyed_host(edits_of(invocation), host)
+    texts.refuse_both(dry_run=dry_run, commits=commits)
+    keyed = keyed_host(texts.edits_of(invocation), host)
     named_key = _named_fingerprint(host, compared)
     if preparation.is_host_key(named_key):
         key = SshHostKey(named_key)
@@ -165,7 +154,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     if edit.changed and not dry_run:
         checkout = committing(invocation.inventory) if commits else None
         edit.write(invocation.inventory)
-        commit = committed(checkout, {edit.path: edit.after}, f"Host key of {host}") if checkout else ""
+        commit = texts.committed(checkout, {edit.path: edit.after}, f"Host key of {host}") if checkout else ""
     _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)
     return 0
 
@@ -229,7 +218,7 @@ def _show_scanned(
     if not edit.changed:
         click.echo(printable(f"{edit.path}: {keyed.id} has this key already: {_key_text(key)}"))
         return
-    echo_lines(diff_lines(edit))
+    echo_lines(texts.diff_lines(edit))
     click.echo(printable(f"{keyed.id}: {_key_text(key)}"))
     if commit:
         click.echo(f"committed as {commit[:12]}")
@@ -259,7 +248,7 @@ hosts.add_command(scan_key)
 
 @hosts.command()
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
-@commit_option
+@texts.commit_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int:
@@ -272,7 +261,7 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int
 
     Example: provisioner -i DIR hosts adopt relay-viettel-1
     """
-    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
+    session, checkout = session_of(invocation), texts.checkout_for(invocation, commits=commits)
     adoption = ownership.see_owner(session, host)
     document = AdoptedDocument.made_of(adoption, written=not adoption.is_recorded).plain
     if adoption.owner is not None:
@@ -281,9 +270,9 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int
         if adoption.owner is not None:
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
         path, failure = ownership.record_adoption(session, adoption, document)
-        _say(invocation, written_line(path, checkout))
+        _say(invocation, texts.written_line(path, checkout))
         _warn(invocation, failure)
-        commit_written(
+        texts.commit_written(
             invocation,
             checkout,
             [path],
@@ -399,7 +388,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     if is_done:
         if removal.facts is None:
             hint = "if this host is meant, and was being taken out of service, add --allow trust=1"
-            raise unproved_error(host, hint)
+            raise texts.unproved_error(host, hint)
         make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
         notes = ownership.decommission(session, removal, trusted=trusted.get(TRUST, 0))
     if invocation.json:

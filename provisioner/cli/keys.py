@@ -20,20 +20,13 @@ from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_
 from provisioner.base.secret import Secret
 from provisioner.base.text import counted, named, printable
 from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotate
+from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning
 from provisioner.cli.support.question import is_attended, piped_text
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
-from provisioner.cli.support.texts import (
-    checkout_for,
-    code_with_frozen,
-    commit_option,
-    commit_written,
-    print_frozen,
-    written_line,
-)
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
@@ -127,7 +120,7 @@ keys.add_command(status)
 
 @keys.command()
 @click.option("--allow", "allows", multiple=True, metavar="trust=NUMBER", help="Confirm this number of new hosts.")
-@commit_option
+@texts.commit_option
 @click.pass_obj
 def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> int:
     """Create the keys of relays and centres, and the vault's secrets.
@@ -144,7 +137,7 @@ def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> i
 
     Example: provisioner -i DIR keys init --allow trust=3
     """
-    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
+    session, checkout = session_of(invocation), texts.checkout_for(invocation, commits=commits)
     made = init_keys(session, allow=parse_allowances(allows), actor=who_text(who(invocation.env)))
     document = KeysDocument.model_validate(made).plain
     if invocation.json:
@@ -155,9 +148,9 @@ def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> i
         failure := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
     ):
         print_warning(failure, UNRECORDED_HINT, color=invocation.color)
-    commit_written(invocation, checkout, made.written, f"keys of {counted(len(made.hosts), 'host')}")
+    texts.commit_written(invocation, checkout, made.written, f"keys of {counted(len(made.hosts), 'host')}")
     failed = PolicyError if made.foreign else HostError
-    return code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
+    return texts.code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
 
 
 Drawn = Annotated[dict[str, Literal[""]], BeforeValidator(lambda names: dict.fromkeys(names, ""))]
@@ -185,11 +178,11 @@ class KeysDocument(Printed, name="keys", title="Keys made"):
 
 def _print_made_keys(made: KeysMade, invocation: Invocation, checkout: Checkout | None) -> None:
     for path in made.written:
-        click.echo(written_line(path, checkout))
+        click.echo(texts.written_line(path, checkout))
     for file, vault_id in made.shut.items():
         hint = f"whoever has a password for the vault id {vault_id} runs this, too"
         print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
-    print_frozen(made.held, color=invocation.color, consequence="nothing was made, and what there is stays")
+    texts.print_frozen(made.held, color=invocation.color, consequence="nothing was made, and what there is stays")
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")
     echo_lines(keys_ending(made))
@@ -198,7 +191,7 @@ def _print_made_keys(made: KeysMade, invocation: Invocation, checkout: Checkout 
 @keys.command()
 @click.option("--replace", "replaces", is_flag=True, help="Replace the present recovery key.")
 @click.option("--check", "checks", is_flag=True, help="Try a private half on every relay's box, without changes.")
-@commit_option
+@texts.commit_option
 @click.pass_obj
 def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: bool) -> int:
     """Create the recovery key, for new hardware in place of a lost relay.
@@ -217,7 +210,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: b
         raise UsageError("--replace makes a new key, and --check tries the one there is", hint="give one of them")
     if commits and checks:
         raise UsageError("--check changes no file", hint="leave --commit out")
-    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
+    session, checkout = session_of(invocation), texts.checkout_for(invocation, commits=commits)
     if checks:
         return _show_recovery_trial(invocation, session, recovery_pair(invocation))
     env = invocation.env
@@ -231,7 +224,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: b
     new.write(invocation.inventory)
     for sentence in _recovery_ending(new, checkout):
         click.echo(sentence, err=True)
-    commit_written(invocation, checkout, [new.path], "a recovery key")
+    texts.commit_written(invocation, checkout, [new.path], "a recovery key")
     return 0
 
 
@@ -273,7 +266,9 @@ def _recovery_ending(new: NewRecoveryKey, checkout: Checkout | None) -> tuple[st
     sentences = ["these four lines are shown once: write them down and lock them away, apart from the vault's password"]
     if new.before:
         sentences.append("keep the former ones until keys init has sealed every relay's key anew")
-    sentences.append(f"{written_line(new.path, checkout)}; next: provisioner keys init, then keys recovery --check")
+    sentences.append(
+        f"{texts.written_line(new.path, checkout)}; next: provisioner keys init, then keys recovery --check"
+    )
     return tuple(sentences)
 
 
@@ -323,7 +318,7 @@ def secrets() -> None:
 @click.option(
     "--accept-old-until", type=DAY, metavar="DATE", help="The last day on which the present login is valid too."
 )
-@commit_option
+@texts.commit_option
 @click.pass_obj
 def set_(
     invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None, *, commits: bool
@@ -339,14 +334,14 @@ def set_(
 
     Example: provisioner -i DIR secrets set kcl-bg-001/nvr-1 --username viewer
     """
-    session, checkout = session_of(invocation), checkout_for(invocation, commits=commits)
+    session, checkout = session_of(invocation), texts.checkout_for(invocation, commits=commits)
     until = accept_old_until.date() if accept_old_until else None
     request = LoginsRequest(devices, _password(invocation), username, until)
     env = invocation.env
     written = set_logins(invocation.inventory, session.passwords, request, today=today(), environment=env)
     files = written.files
     changed = [file.file for file in files if file.changed] + [edit.path for edit in written.accepted if edit.changed]
-    commit_written(invocation, checkout, changed, f"logins of {', '.join(devices)}")
+    texts.commit_written(invocation, checkout, changed, f"logins of {', '.join(devices)}")
     if invocation.json:
         print_document(LoginsDocument.model_validate(written).plain)
         return 0

@@ -29,15 +29,7 @@ from provisioner.operations.apply.apply import StepTerms
 from provisioner.operations.apply.run import Applied, RunOptions, approval_of
 from provisioner.operations.edit.file_edit import EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import OwnKeyRequest
-from provisioner.operations.keys import relay_key
-from provisioner.operations.keys.rotation import (
-    KeyChangeProgress,
-    KeyChangeRequest,
-    KeyOutcome,
-    KeyStage,
-    keep_keys,
-    rotate_keys,
-)
+from provisioner.operations.keys import relay_key, rotation
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.operations.rollout.result import HostOutcome, exit_code
 from provisioner.plan.guards.policy import parse_allowances
@@ -273,21 +265,27 @@ def _show_own_key(invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, d
 
 
 _STAGE_WORDS: Final = {
-    KeyStage.SEEN: marked("handshake with the next key: relays remove the former one"),
-    KeyStage.ENDING: marked("the new key is in the file; a relay may still have the former one"),
-    KeyStage.STAGED: marked("relays have both keys; no handshake with the next one yet"),
-    KeyStage.UNSTAGED: marked("the next key is recorded; a relay does not have it yet"),
-    KeyStage.UNREPORTED: marked("the gateway's next key is not recorded yet"),
-    KeyStage.NONE: marked("no rotation begun yet"),
-    KeyStage.UNREAD: marked("not known: a relay could not be read"),
+    rotation.KeyStage.SEEN: marked("handshake with the next key: relays remove the former one"),
+    rotation.KeyStage.ENDING: marked("the new key is in the file; a relay may still have the former one"),
+    rotation.KeyStage.STAGED: marked("relays have both keys; no handshake with the next one yet"),
+    rotation.KeyStage.UNSTAGED: marked("the next key is recorded; a relay does not have it yet"),
+    rotation.KeyStage.UNREPORTED: marked("the gateway's next key is not recorded yet"),
+    rotation.KeyStage.NONE: marked("no rotation begun yet"),
+    rotation.KeyStage.UNREAD: marked("not known: a relay could not be read"),
 }
 _MOST_WAITING: Final = 5
-_UNFINISHED: Final = (KeyStage.UNREPORTED, KeyStage.UNSTAGED, KeyStage.STAGED, KeyStage.SEEN, KeyStage.ENDING)
+_UNFINISHED: Final = (
+    rotation.KeyStage.UNREPORTED,
+    rotation.KeyStage.UNSTAGED,
+    rotation.KeyStage.STAGED,
+    rotation.KeyStage.SEEN,
+    rotation.KeyStage.ENDING,
+)
 _LOOK_S: Final = 3.0
 _LONGEST_WAIT_S: Final = 24 * 3600
 
 
-def progress_lines(progress: KeyChangeProgress, say: Translator = ENGLISH) -> Iterator[str]:
+def progress_lines(progress: rotation.KeyChangeProgress, say: Translator = ENGLISH) -> Iterator[str]:
     """Yield a line for each stage, and for each unchanged gateway."""
     for stage, label in _STAGE_WORDS.items():
         if names := progress.at(stage):
@@ -296,7 +294,7 @@ def progress_lines(progress: KeyChangeProgress, say: Translator = ENGLISH) -> It
         yield "  " + say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
 
 
-def _rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
+def _rotation_ending(outcome: rotation.KeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     progress = outcome.progress
     for name, why in outcome.left_out.items():
         yield say("left as it is: {facility}: {reason}", facility=name, reason=say.restated(why))
@@ -321,24 +319,24 @@ def _rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run:
         yield say("no rotation of a gateway's key is in progress")
 
 
-def _waiting_lines(progress: KeyChangeProgress, say: Translator) -> Iterator[str]:
-    if names := progress.at(KeyStage.UNREPORTED):
+def _waiting_lines(progress: rotation.KeyChangeProgress, say: Translator) -> Iterator[str]:
+    if names := progress.at(rotation.KeyStage.UNREPORTED):
         package = f"provisioner site-package {' '.join(names[:_MOST_WAITING])} --out DIR"
         line = marked(
             "{sites} without a reported key: {names}; hand its package out ({package}), and record"
             " the printed key: provisioner gateway set-key FACILITY KEY --next"
         )
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say), package=package)
-    if names := progress.at(KeyStage.UNSTAGED):
+    if names := progress.at(rotation.KeyStage.UNSTAGED):
         line = marked("{sites} whose next key a relay has still to learn: {names}; the same command goes on")
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say))
-    if names := progress.at(KeyStage.STAGED):
+    if names := progress.at(rotation.KeyStage.STAGED):
         line = marked(
             "{sites} may change to the next key: {names}; on the gateway: change-key.sh switch, of its package; then"
             " provisioner keys rotate --finish"
         )
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say))
-    if names := progress.at(KeyStage.SEEN, KeyStage.ENDING):
+    if names := progress.at(rotation.KeyStage.SEEN, rotation.KeyStage.ENDING):
         line = marked("{sites} with the next key, and the former one still there: {names}; the same command goes on")
         yield say(line, sites=say.counted(len(names), "site"), names=some_of(names, say))
 
@@ -346,7 +344,7 @@ def _waiting_lines(progress: KeyChangeProgress, say: Translator) -> Iterator[str
 class SiteKeyRow(Row):
     """The state of a change of a gateway's key."""
 
-    stage: KeyStage
+    stage: rotation.KeyStage
     relays: tuple[str, ...]
 
 
@@ -440,7 +438,7 @@ def rotate(
         raise UsageError("a relay's own key is changed by itself", hint="leave facilities, --carrier and --wait out")
     if not (facilities or carriers or finishes or relay):
         raise UsageError("whose keys?", hint="name facilities, or --carrier CARRIER; --finish goes on with all")
-    request = KeyChangeRequest(facilities, carriers, begins=not finishes)
+    request = rotation.KeyChangeRequest(facilities, carriers, begins=not finishes)
     if commits:
         committing(invocation.inventory)
     with stoppable() as stop:
@@ -451,7 +449,7 @@ def rotate(
             ends = {"finishes": finishes, "cancels": cancels}
             return rotate_relay(invocation, relay_request, terms, stop, commits=commits, yes=yes, **ends)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=wait_s)
-        outcome = rotate_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
+        outcome = rotation.rotate_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
@@ -474,8 +472,8 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
     with stoppable() as stop:
         terms = StepTerms(options=RunOptions(stop=stop), dry_run=dry_run)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=0)
-        request = KeyChangeRequest(facilities)
-        outcome = keep_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
+        request = rotation.KeyChangeRequest(facilities)
+        outcome = rotation.keep_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
@@ -487,7 +485,7 @@ class _Terminal(StepTerminal):
         self._until = time.monotonic() + wait_s
         self._is_waiting = False
 
-    def begins(self, progress: KeyChangeProgress, edits: EditsOfMany) -> None:
+    def begins(self, progress: rotation.KeyChangeProgress, edits: EditsOfMany) -> None:
         """Show progress and planned edits; ask."""
         self._say(progress_lines(progress, self._invocation.say))
         self._say(line for edit in edits.edits for line in diff_lines(edit))
@@ -512,7 +510,7 @@ class _Terminal(StepTerminal):
         return not self._stop()
 
 
-def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool) -> int:
+def _show_outcome(invocation: Invocation, outcome: rotation.KeyOutcome, *, dry_run: bool) -> int:
     if invocation.json:
         progress = outcome.progress
         sites = {

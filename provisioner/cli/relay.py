@@ -13,6 +13,7 @@ from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
 from provisioner.cli.keys import recovery_pair
 from provisioner.cli.relay_drain import drain, keep
+from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
@@ -20,16 +21,6 @@ from provisioner.cli.support.output import echo_lines, print_document, print_war
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import (
-    IF_NEW,
-    checkout_for,
-    commit_option,
-    commit_written,
-    listed,
-    proof_line,
-    refuse_both,
-    unproved_error,
-)
 from provisioner.desired.render.site import USUAL_DAYS, valid_for
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.hosts.replace import (
@@ -88,7 +79,7 @@ def replace(
     if not (replacement.is_alive or dry_run):
         trusted = allowed.get(TRUST, 0)
         if replacement.is_new and not trusted:
-            raise unproved_error(relay, IF_NEW)
+            raise texts.unproved_error(relay, texts.IF_NEW)
         make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
         done = replace_relay(session, replacement, trusted=trusted, actor=who_text(who(invocation.env)))
         document = ReplaceDocument.made_of(replacement, done=done, packages={}, dry_run=False)
@@ -182,8 +173,8 @@ def _replacement_lines(replacement: Replacement, say: Translator = ENGLISH) -> I
         return
     sites, paths = say.counted(len(replacement.sites), "site"), say.counted(len(replacement.paths), "path")
     dark = say("dark until somebody has installed a new package there: {sites}", sites=sites)
-    yield f"{dark}{listed(replacement.sites, say)}"
-    yield f"{say('cut until then: {paths}', paths=paths)}{listed(replacement.paths, say)}"
+    yield f"{dark}{texts.listed(replacement.sites, say)}"
+    yield f"{say('cut until then: {paths}', paths=paths)}{texts.listed(replacement.paths, say)}"
     place = replacement.called.place
     if replacement.is_new:
         yield say("{place}, without a proof of identity, like new hardware, creates new keys:", place=place)
@@ -215,7 +206,7 @@ relay.add_command(replace)
 @relay.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
 @click.option("--allow", "allows", multiple=True, metavar="trust=1", help="Confirm new hardware.")
-@commit_option
+@texts.commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without reading a key or changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
@@ -236,8 +227,8 @@ def restore(
 
     Example: provisioner -i DIR relay restore relay-viettel-1 --allow trust=1
     """
-    refuse_both(dry_run=dry_run, commits=commits)
-    checkout = checkout_for(invocation, commits=commits)
+    texts.refuse_both(dry_run=dry_run, commits=commits)
+    checkout = texts.checkout_for(invocation, commits=commits)
     session, allowed = session_of(invocation), parse_allowances(allows)
     restoration = see_restoration(session, relay, allow=allowed)
     if not invocation.json:
@@ -246,14 +237,14 @@ def restore(
         return _show_restored(invocation, restoration, None, dry_run=dry_run)
     trusted = allowed.get(TRUST, 0)
     if restoration.is_new and not trusted:
-        raise unproved_error(relay, IF_NEW)
+        raise texts.unproved_error(relay, texts.IF_NEW)
     make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
     done = restore_relay(
         session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env))
     )
     _record(invocation, session, restoration.called, RestoreDocument.made_of(restoration, done=done, dry_run=False))
     code = _show_restored(invocation, restoration, done, dry_run=False, commits=commits)
-    commit_written(invocation, checkout, [done.written] if done.written else [], f"{relay} restored")
+    texts.commit_written(invocation, checkout, [done.written] if done.written else [], f"{relay} restored")
     return code
 
 
@@ -288,7 +279,7 @@ def _restoration_lines(restoration: Restoration, say: Translator = ENGLISH) -> t
     if restoration.is_alive:
         return ()
     sites, paths = say.counted(len(restoration.sites), "site"), say.counted(len(restoration.paths), "path")
-    names = listed(restoration.sites, say)
+    names = texts.listed(restoration.sites, say)
     if restoration.moved:
         moved = {"moved": say.restated(restoration.moved), "centre": restoration.seen_by}
         address = marked(
@@ -299,8 +290,8 @@ def _restoration_lines(restoration: Restoration, say: Translator = ENGLISH) -> t
     else:
         again = say("connected again without a visit: {sites}", sites=sites)
         lines = [f"{again}{names}", f"  {_reconnection_text(restoration, say)}"]
-    lines.append(f"{say('cut until the next apply: {paths}', paths=paths)}{listed(restoration.paths, say)}")
-    lines.append(proof_line(restoration.called.place, say, is_new=restoration.is_new))
+    lines.append(f"{say('cut until the next apply: {paths}', paths=paths)}{texts.listed(restoration.paths, say)}")
+    lines.append(texts.proof_line(restoration.called.place, say, is_new=restoration.is_new))
     key = say("the tunnel's key {key}, out of its box in allocations.lock.yml", key=restoration.public_key)
     passwords = say("passwords of its API and of the probe, made there anew; their hashes go into the lock")
     lines += [f"  {key}", f"  {passwords}"]

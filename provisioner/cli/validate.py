@@ -14,17 +14,10 @@ from provisioner import __version__
 from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, Truth, of
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
+from provisioner.cli.support import texts
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import echo_lines, print_document, problem_lines
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.cli.support.texts import (
-    checkout_for,
-    code_with_frozen,
-    commit_option,
-    commit_written,
-    print_frozen,
-    written_line,
-)
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
 from provisioner.operations.edit.validate import allocate as record_allocations
 from provisioner.operations.edit.validate import validate as check_all
@@ -169,7 +162,7 @@ class AllocateDocument(Printed, name="allocate", title="An allocation"):
 
 
 @click.command()
-@commit_option
+@texts.commit_option
 @click.pass_obj
 def allocate(invocation: Invocation, *, commits: bool) -> int:
     """Assign tunnel addresses, ports and prefixes to new objects.
@@ -179,15 +172,15 @@ def allocate(invocation: Invocation, *, commits: bool) -> int:
 
     Example: provisioner -i DIR allocate
     """
-    checkout = checkout_for(invocation, commits=commits)
+    checkout = texts.checkout_for(invocation, commits=commits)
     allocation = record_allocations(invocation.inventory, invocation.env, today=today())
-    commit_written(invocation, checkout, [allocation.path] if allocation.path else [], "addresses of new objects")
+    texts.commit_written(invocation, checkout, [allocation.path] if allocation.path else [], "addresses of new objects")
     if invocation.json:
         print_document(AllocateDocument.made_of(allocation, file=allocation.path or "").plain)
-        return code_with_frozen(0, allocation.held)
+        return texts.code_with_frozen(0, allocation.held)
     for verb, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
         for item in items:
             click.echo(f"{verb} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
-    click.echo(written_line(allocation.path, checkout) if allocation.path else "nothing to allocate")
-    print_frozen(allocation.held, color=invocation.color, consequence="what is recorded stays as it is")
-    return code_with_frozen(0, allocation.held)
+    click.echo(texts.written_line(allocation.path, checkout) if allocation.path else "nothing to allocate")
+    texts.print_frozen(allocation.held, color=invocation.color, consequence="what is recorded stays as it is")
+    return texts.code_with_frozen(0, allocation.held)

@@ -16,41 +16,12 @@ from provisioner.base.addresses import AnyAddress, AnyNetwork, HostPlace
 from provisioner.base.errors import InventoryError
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, content_key, identity_key, mediamtx_hash
+from provisioner.desired import required, spec
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.names import side_of
 from provisioner.desired.paths import media_paths, probed_devices
 from provisioner.desired.readers import centre_user, networks_of, own_users, publishers, viewer_user
-from provisioner.desired.required import (
-    carrier_secrets,
-    centre_address,
-    digest_key_of_host,
-    encryption_of,
-    recorded,
-    relay_allocation,
-    secret_of,
-)
 from provisioner.desired.sites import next_psk, present_psk
-from provisioner.desired.spec import (
-    KEEPALIVE_S,
-    NEXT,
-    RTSP_PORT,
-    RTSPS_PORT,
-    SITE,
-    Firewall,
-    HostKind,
-    HostSpec,
-    HubAccess,
-    HubPath,
-    HubService,
-    MediaPath,
-    Peer,
-    ReaderEncryption,
-    RelayService,
-    SecondKey,
-    Tunnel,
-    User,
-    reader_ports,
-)
 from provisioner.inventory.model.facility import Connection, path_name
 from provisioner.inventory.model.hosts import Carrier, Centre, Hub, Relay
 from provisioner.inventory.model.inventory import Inventory
@@ -77,40 +48,40 @@ def speaks_ipv6(networks: Iterable[AnyNetwork], addresses: Iterable[HostPlace | 
 # --- hubs ------------------------------------------------------------------------------------------
 def hub_service(
     inventory: Inventory, secrets: Secrets, centre: Centre, hub: Hub, connections: Iterable[Connection]
-) -> HubService:
+) -> spec.HubService:
     """Return the desired MediaMTX of a hub.
 
     `connections` are those of all relays; other carriers' are ignored. Errors are as of `relay_host`.
     """
-    entry = recorded(inventory.allocations.centres.get(centre.id), "its tunnel address", centre.id, "allocate")
-    hub_secrets = secret_of(secrets.hubs, centre.id, "secrets of its hub")
+    entry = required.recorded(inventory.allocations.centres.get(centre.id), "its tunnel address", centre.id, "allocate")
+    hub_secrets = required.secret_of(secrets.hubs, centre.id, "secrets of its hub")
     networks = sorted({network for viewer in centre.viewers for network in viewer.networks})
-    key = recorded(hub_secrets.certificate_key, "the key of its certificate", centre.id, "keys init")
-    return HubService(
+    key = required.recorded(hub_secrets.certificate_key, "the key of its certificate", centre.id, "keys init")
+    return spec.HubService(
         hub.address,
         (*own_users(entry, centre.id, hub.address), *_viewer_users(hub_secrets, centre)),
         tuple(_paths(inventory, secrets, centre, connections)),
         inventory.settings.mediamtx,
-        encryption_of(hub.reader_tls, key, entry.certificates, centre.id),
+        required.encryption_of(hub.reader_tls, key, entry.certificates, centre.id),
         tuple(networks),
     )
 
 
-def hub_access(hub: HubService) -> HubAccess:
+def hub_access(hub: spec.HubService) -> spec.HubAccess:
     """Return the address and networks of a hub's readers."""
-    return HubAccess(hub.address, reader_ports(hub.tls), hub.networks)
+    return spec.HubAccess(hub.address, spec.reader_ports(hub.tls), hub.networks)
 
 
-def _viewer_users(hub_secrets: HubSecrets, centre: Centre) -> Iterator[User]:
+def _viewer_users(hub_secrets: HubSecrets, centre: Centre) -> Iterator[spec.User]:
     for viewer in sorted(centre.viewers, key=lambda v: v.id):
-        password = secret_of(hub_secrets.viewers, viewer.id, "password of a viewer")
+        password = required.secret_of(hub_secrets.viewers, viewer.id, "password of a viewer")
         networks = tuple(map(str, viewer.networks))
-        yield User(viewer_user(viewer.id), mediamtx_hash(password), networks, "read", viewer.reads)
+        yield spec.User(viewer_user(viewer.id), mediamtx_hash(password), networks, "read", viewer.reads)
 
 
 def _paths(
     inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection]
-) -> Iterator[HubPath]:
+) -> Iterator[spec.HubPath]:
     """Yield each readable path once, at the relay that always pulls it."""
     relays = {
         relay.id: (_source_head(inventory, secrets, carrier, relay, centre), _fingerprint(secrets, inventory, relay.id))
@@ -118,7 +89,7 @@ def _paths(
         if centre.id in carrier.centres
         for relay in carrier.relays
     }
-    paths: dict[str, HubPath] = {}
+    paths: dict[str, spec.HubPath] = {}
     # A backup relay comes last: it pulls for readers alone.
     for connection in sorted(connections, key=lambda c: c.is_backup):
         if connection.relay not in relays:
@@ -127,7 +98,7 @@ def _paths(
         for name in _path_names(inventory, connection):
             if name not in paths and may_read(name, centre.reads):
                 source = Secret(f"{head}/{quote(name)}")
-                paths[name] = HubPath(
+                paths[name] = spec.HubPath(
                     name, connection.facility.province, connection.facility.id, connection.relay, source, fingerprint
                 )
     yield from (paths[name] for name in sorted(paths))
@@ -144,9 +115,9 @@ def _path_names(inventory: Inventory, connection: Connection) -> Iterator[str]:
 
 def _source_head(inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, centre: Centre) -> str:
     """Return a source URL's start: the relay, and the centre's login there."""
-    password = secret_of(carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret")
-    scheme, port = ("rtsps", RTSPS_PORT) if carrier.reader_tls else ("rtsp", RTSP_PORT)
-    address = relay_allocation(inventory, relay).tunnel_address
+    password = required.secret_of(required.carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret")
+    scheme, port = ("rtsps", spec.RTSPS_PORT) if carrier.reader_tls else ("rtsp", spec.RTSP_PORT)
+    address = required.relay_allocation(inventory, relay).tunnel_address
     return f"{scheme}://{centre_user(centre.id)}:{quote(password.reveal(), safe='')}@{address}:{port}"
 
 
@@ -156,31 +127,33 @@ def _fingerprint(secrets: Secrets, inventory: Inventory, relay: str) -> str:
     return encryption.fingerprint if encryption else ""
 
 
-def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory) -> ReaderEncryption | None:
+def relay_encryption(
+    secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory
+) -> spec.ReaderEncryption | None:
     """Return a relay's encryption for readers, if its carrier requires it."""
     return relay_certificate(secrets, carrier, relay, inventory) if carrier.reader_tls else None
 
 
 def relay_certificate(
     secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory
-) -> ReaderEncryption | None:
+) -> spec.ReaderEncryption | None:
     """Return a relay's certificate for readers and pushing sites, if any.
 
     A missing or invalid certificate raises `InventoryError`, a missing key `SecretsError`.
     """
     if carrier.certificates is None:
         return None
-    stored, entry = carrier_secrets(secrets, carrier.id), relay_allocation(inventory, relay)
-    key = next_key_in_use(stored, entry, relay.id) or secret_of(
+    stored, entry = required.carrier_secrets(secrets, carrier.id), required.relay_allocation(inventory, relay)
+    key = next_key_in_use(stored, entry, relay.id) or required.secret_of(
         stored.certificate_keys, relay.id, "key of its certificate"
     )
-    return encryption_of(carrier.certificates, key, entry.certificates, relay.id)
+    return required.encryption_of(carrier.certificates, key, entry.certificates, relay.id)
 
 
 # --- centres ---------------------------------------------------------------------------------------
 def centre_host(
     inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection] = ()
-) -> HostSpec:
+) -> spec.HostSpec:
     """Return the desired state of a centre.
 
     `connections` are those of all relays, for a hub. Errors are as of `relay_host`.
@@ -191,21 +164,21 @@ def centre_host(
     )
     pools = inventory.settings.pools
     hub = hub_service(inventory, secrets, centre, centre.hub, connections) if centre.hub else None
-    return HostSpec(
+    return spec.HostSpec(
         id=centre.id,
-        kind=HostKind.CENTRE,
+        kind=spec.HostKind.CENTRE,
         carriers=tuple(carrier.id for carrier in carriers),
         address=centre.address,
         ssh=centre.ssh_to,
         jump=centre.jump_to,
-        digest_key=content_key(digest_key_of_host(secrets, centre.id)),
-        identity=identity_key(digest_key_of_host(secrets, centre.id)),
-        tunnel=Tunnel(
-            address=centre_address(inventory, centre),
+        digest_key=content_key(required.digest_key_of_host(secrets, centre.id)),
+        identity=identity_key(required.digest_key_of_host(secrets, centre.id)),
+        tunnel=spec.Tunnel(
+            address=required.centre_address(inventory, centre),
             listen_port=None,
             routes=tuple(pools.carriers[carrier.id] for carrier in carriers),
             peers=tuple(
-                _relay_as_peer(inventory, carrier_secrets(secrets, carrier.id), relay, centre)
+                _relay_as_peer(inventory, required.carrier_secrets(secrets, carrier.id), relay, centre)
                 for carrier in carriers
                 for relay in sorted(carrier.relays, key=lambda r: r.id)
             ),
@@ -213,7 +186,9 @@ def centre_host(
         firewall=_guard(inventory, centre, carriers, hub_access(hub) if hub else None),
         side=side_of(inventory.settings.id) if centre.shared else "",
         readers={
-            carrier.id: secret_of(carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret")
+            carrier.id: required.secret_of(
+                required.carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret"
+            )
             for carrier in carriers
         },
         reads=centre.reads,
@@ -222,13 +197,17 @@ def centre_host(
     )
 
 
-def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hub: HubAccess | None) -> Firewall:
+def _guard(
+    inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hub: spec.HubAccess | None
+) -> spec.Firewall:
     """Return a centre's firewall; its relays' managers may use SSH, too."""
     networks = inventory.ssh_sources(centre.id)
-    return Firewall(
+    return spec.Firewall(
         management_networks=apart(networks),
         ssh_port=centre.ssh.port,
-        relays=tuple(sorted(relay_allocation(inventory, relay).tunnel_address for c in carriers for relay in c.relays)),
+        relays=tuple(
+            sorted(required.relay_allocation(inventory, relay).tunnel_address for c in carriers for relay in c.relays)
+        ),
         reader_ports=_read_at(carriers),
         hub=hub,
         speaks_ipv6=speaks_ipv6(networks, [centre.address]),
@@ -238,21 +217,25 @@ def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hu
 def _read_at(carriers: Sequence[Carrier]) -> tuple[int, ...]:
     """Return the relays' ports for a centre's checks, encrypted if available."""
     encrypted = {carrier.reader_tls is not None for carrier in carriers}
-    return tuple(port for port, kind in ((RTSP_PORT, False), (RTSPS_PORT, True)) if kind in encrypted) or (RTSP_PORT,)
+    return tuple(port for port, kind in ((spec.RTSP_PORT, False), (spec.RTSPS_PORT, True)) if kind in encrypted) or (
+        spec.RTSP_PORT,
+    )
 
 
-def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centre: Centre) -> Peer:
-    allocation = relay_allocation(inventory, relay)
+def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centre: Centre) -> spec.Peer:
+    allocation = required.relay_allocation(inventory, relay)
     announced = allocation.announced_key
-    return Peer(
+    return spec.Peer(
         name=f"relay/{relay.id}",
-        public_key=recorded(
+        public_key=required.recorded(
             announced.public_key if announced else allocation.public_key, "its public key", relay.id, "keys init"
         ),
-        psk=secret_of(secret_of(secrets.centre_psks, relay.id, "pre-shared keys"), centre.id, "pre-shared key"),
+        psk=required.secret_of(
+            required.secret_of(secrets.centre_psks, relay.id, "pre-shared keys"), centre.id, "pre-shared key"
+        ),
         allowed_ips=(IPv4Network(allocation.tunnel_address),),
         endpoint=(_sent_to(relay), announced.port if announced else relay.wireguard_port),
-        keepalive_s=KEEPALIVE_S,
+        keepalive_s=spec.KEEPALIVE_S,
     )
 
 
@@ -276,38 +259,38 @@ def relay_host(
     connections: Iterable[Connection],
     *,
     today: date | None = None,
-) -> HostSpec:
+) -> spec.HostSpec:
     """Return the desired state of a relay.
 
     `today` is the day for settings under change; `None` ignores changes. A missing allocation or key raises
     `InventoryError`, whose hint has the command. A secret that the vault lacks raises `SecretsError`.
     """
-    allocation = relay_allocation(inventory, relay)
+    allocation = required.relay_allocation(inventory, relay)
     port, second_key, changing = allocation.own_port(relay.wireguard_port), allocation.second_key, allocation.next_key
-    own_secrets = carrier_secrets(secrets, carrier.id)
+    own_secrets = required.carrier_secrets(secrets, carrier.id)
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
-    centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
+    centre_addresses = {c.id: required.centre_address(inventory, c) for c in centres}
     tls = relay_encryption(secrets, carrier, relay, inventory)
     devices = tuple(device for c in served for device in probed_devices(inventory, c, today))
     paths = sorted((p for c in served for p in media_paths(inventory, secrets, c, today)), key=attrgetter("name"))
-    return HostSpec(
+    return spec.HostSpec(
         id=relay.id,
-        kind=HostKind.RELAY,
+        kind=spec.HostKind.RELAY,
         carriers=(carrier.id,),
         address=relay.address,
         ssh=carrier.ssh_to(relay),
         jump=carrier.jump_to(relay),
-        digest_key=content_key(digest_key_of_host(secrets, relay.id)),
-        identity=identity_key(digest_key_of_host(secrets, relay.id)),
-        tunnel=Tunnel(
+        digest_key=content_key(required.digest_key_of_host(secrets, relay.id)),
+        identity=identity_key(required.digest_key_of_host(secrets, relay.id)),
+        tunnel=spec.Tunnel(
             address=allocation.tunnel_address,
             listen_port=port,
             routes=(inventory.settings.pools.carriers[carrier.id], inventory.settings.pools.centres),
             peers=_relay_peers(inventory, own_secrets, relay, served, centres),
-            following=SecondKey(second_key.public_key, second_key.port) if second_key else None,
+            following=spec.SecondKey(second_key.public_key, second_key.port) if second_key else None,
         ),
-        firewall=Firewall(
+        firewall=spec.Firewall(
             management_networks=apart(carrier.management_networks),
             ssh_port=relay.ssh.port,
             wireguard_port=port,
@@ -317,12 +300,12 @@ def relay_host(
             centres=tuple(sorted(centre_addresses.values())),
             cameras=_device_addresses(paths),
             onvif=tuple(sorted((device.address, device.port) for device in devices)),
-            reader_ports=reader_ports(tls),
+            reader_ports=spec.reader_ports(tls),
             routed=tuple(sorted(carrier.routed_networks)),
             speaks_ipv6=speaks_ipv6(carrier.management_networks, (relay.address, *(p for _, p in relay.endpoints))),
             publishers=networks_of(carrier),
         ),
-        relay=RelayService(
+        relay=spec.RelayService(
             address=allocation.tunnel_address,
             users=(
                 *own_users(allocation, relay.id, allocation.tunnel_address),
@@ -340,16 +323,16 @@ def relay_host(
 
 def _relay_peers(
     inventory: Inventory, secrets: CarrierSecrets, relay: Relay, served: list[Connection], centres: list[Centre]
-) -> tuple[Peer, ...]:
-    psks = secret_of(secrets.centre_psks, relay.id, "pre-shared keys")
+) -> tuple[spec.Peer, ...]:
+    psks = required.secret_of(secrets.centre_psks, relay.id, "pre-shared keys")
     of_centres = (
-        Peer(
+        spec.Peer(
             name=f"centre/{centre.id}",
-            public_key=recorded(
+            public_key=required.recorded(
                 inventory.allocations.centres[centre.id].public_key, "its public key", centre.id, "keys init"
             ),
-            psk=secret_of(psks, centre.id, f"pre-shared key with {relay.id}"),
-            allowed_ips=(IPv4Network(centre_address(inventory, centre)),),
+            psk=required.secret_of(psks, centre.id, f"pre-shared key with {relay.id}"),
+            allowed_ips=(IPv4Network(required.centre_address(inventory, centre)),),
         )
         for centre in centres
     )
@@ -357,37 +340,37 @@ def _relay_peers(
     return (*of_centres, *(peer for connection in tunnelled for peer in _site_peers(inventory, secrets, connection)))
 
 
-def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Iterator[Peer]:
+def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Iterator[spec.Peer]:
     """Yield a site's peer, and during a key change the next one."""
     # The host moves the allowed IPs to the next peer.
     facility, gateway = connection.facility, connection.gateway
     name = facility.id
-    yield Peer(
-        name=f"{SITE}{name}",
-        public_key=recorded(gateway.public_key, "gateway.public_key", name, f"site-package {name}"),
+    yield spec.Peer(
+        name=f"{spec.SITE}{name}",
+        public_key=required.recorded(gateway.public_key, "gateway.public_key", name, f"site-package {name}"),
         psk=present_psk(secrets, facility),
         allowed_ips=ACCESS[connection.plan.access].allowed_ips(linked_site(inventory, connection)),
     )
     if gateway.next_key is not None and gateway.next_key.public_key is not None:
-        yield Peer(f"{NEXT}{name}", gateway.next_key.public_key, next_psk(secrets, facility), ())
+        yield spec.Peer(f"{spec.NEXT}{name}", gateway.next_key.public_key, next_psk(secrets, facility), ())
 
 
-def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[User]:
+def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[spec.User]:
     """Yield the users of centres, and of their viewers without a hub."""
     of_viewers = []
     for centre in centres:
-        secret = secret_of(secrets.readers, centre.id, "reader secret")
-        yield User(centre_user(centre.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", centre.reads)
+        secret = required.secret_of(secrets.readers, centre.id, "reader secret")
+        yield spec.User(centre_user(centre.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", centre.reads)
         # At a hub they read from the hub.
         for viewer in centre.viewers if centre.hub is None else ():
-            secret = secret_of(secrets.viewers, viewer.id, "password of a viewer")
+            secret = required.secret_of(secrets.viewers, viewer.id, "password of a viewer")
             of_viewers.append(
-                User(viewer_user(viewer.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", viewer.reads)
+                spec.User(viewer_user(viewer.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", viewer.reads)
             )
     yield from sorted(of_viewers, key=attrgetter("name"))
 
 
-def _device_addresses(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
+def _device_addresses(paths: Iterable[spec.MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
     pulled = ((path, path.source) for path in paths if path.source is not None)
     addresses = {(path.facility, path.device): (source.address, source.port) for path, source in pulled}
     return tuple(sorted(set(addresses.values()), key=lambda address: (int(address[0]), address[1])))

@@ -21,19 +21,10 @@ from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.base.text import did_you_mean, endpoint_text, printable
+from provisioner.desired import spec
 from provisioner.desired.limit import Limit, names_of_frozen
 from provisioner.desired.paths import pulled_by_site
 from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of, served_certificate
-from provisioner.desired.spec import (
-    ANYWHERE,
-    RTSP_PORT,
-    RTSPS_PORT,
-    MediaPath,
-    PushedStream,
-    PushEnd,
-    PushEndpoint,
-    User,
-)
 from provisioner.inventory.model.connection import ConnectionPlan, relays_of
 from provisioner.inventory.model.facility import Facility, path_name
 from provisioner.inventory.model.hosts import Carrier, Centre, CentreAllocation, Hub, ReaderTls, RelayAllocation, Viewer
@@ -93,7 +84,9 @@ def publisher_user(path: str) -> str:
     return f"publish-{path.replace('/', '.')}"
 
 
-def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv4Address) -> tuple[User, User]:
+def own_users(
+    entry: RelayAllocation | CentreAllocation, host: str, address: IPv4Address
+) -> tuple[spec.User, spec.User]:
     """Return the users whose passwords are made on the host.
 
     Only root's probe may use the API, which can run commands. `address` is where the probe reads. A hash that is not
@@ -101,7 +94,7 @@ def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv
     """
     api = recorded(entry.api_hash, "its API password's hash", host, "keys init")
     probe = recorded(entry.probe_hash, "its probe password's hash", host, "keys init")
-    return User("api", api, ("127.0.0.1",), "api"), User("probe", probe, (str(address),), "read")
+    return spec.User("api", api, ("127.0.0.1",), "api"), spec.User("probe", probe, (str(address),), "read")
 
 
 # --- readers at centres ----------------------------------------------------------------------------
@@ -141,7 +134,7 @@ def readings(
 def _url_start(tls: ReaderTls | None, address: IPv4Address) -> str:
     """Return a URL's start, encrypted if required."""
     strict = tls is not None and tls.encryption == "strict"
-    scheme, port = ("rtsps", RTSPS_PORT) if strict else ("rtsp", RTSP_PORT)
+    scheme, port = ("rtsps", spec.RTSPS_PORT) if strict else ("rtsp", spec.RTSP_PORT)
     return f"{scheme}://{endpoint_text(address, port)}"
 
 
@@ -194,12 +187,12 @@ def networks_of(carrier: Carrier) -> tuple[IPv4Network, ...]:
     """Return the networks that may push to a carrier's relays."""
     if carrier.publishers is None:
         return ()
-    return tuple(sorted(set(carrier.publishers.networks))) or (ANYWHERE,)
+    return tuple(sorted(set(carrier.publishers.networks))) or (spec.ANYWHERE,)
 
 
 def publishers(
-    carrier: Carrier, secrets: CarrierSecrets, facilities: Mapping[str, Facility], paths: Iterable[MediaPath]
-) -> Iterator[User]:
+    carrier: Carrier, secrets: CarrierSecrets, facilities: Mapping[str, Facility], paths: Iterable[spec.MediaPath]
+) -> Iterator[spec.User]:
     """Yield the users that push paths to a relay, in path order.
 
     `facilities` are the relay's, by id. A site's key that the vault lacks raises `SecretsError`.
@@ -211,7 +204,7 @@ def publishers(
             addresses = tuple(map(str, gateway.public_addresses)) if gateway else ()
             password = publish_password(site_key(secrets, path.facility), path.name)
             name, hashed = publisher_user(path.name), mediamtx_hash(password)
-            yield User(name, hashed, addresses or anywhere, "publish", publishes=path.name)
+            yield spec.User(name, hashed, addresses or anywhere, "publish", publishes=path.name)
 
 
 def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
@@ -219,21 +212,21 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
     return secret_of(secrets.publish_keys, facility, "publish key")
 
 
-def push_places(inventory: BaseInventory, facility: Facility | Outline) -> tuple[PushEndpoint, ...]:
+def push_places(inventory: BaseInventory, facility: Facility | Outline) -> tuple[spec.PushEndpoint, ...]:
     """Return the relays that a facility pushes to; `InventoryError` without certificate."""
     plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
     return tuple(_push_endpoint(inventory, relay_id) for plan, relay_id in relays_of(plans) if plan.access.is_pushed)
 
 
-def _push_endpoint(inventory: BaseInventory, relay_id: str) -> PushEndpoint:
+def _push_endpoint(inventory: BaseInventory, relay_id: str) -> spec.PushEndpoint:
     _, relay = inventory.relays[relay_id]
     entry = relay_allocation(inventory, relay)
     served, after = served_certificate(entry.certificates, relay.id), entry.next_certificate
     following = served_certificate(after.certificates, relay.id).fingerprint if after else ""
-    return PushEndpoint(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), served.fingerprint, following)
+    return spec.PushEndpoint(relay.id, (relay.wireguard_endpoint, spec.RTSPS_PORT), served.fingerprint, following)
 
 
-def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -> tuple[PushedStream, ...]:
+def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -> tuple[spec.PushedStream, ...]:
     """Return the streams that a gateway pulls and pushes, sorted by path.
 
     During a change of carrier each stream is pushed to both relays. A relay without certificate raises
@@ -244,11 +237,11 @@ def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -
     keys = [site_key(carrier_secrets(secrets, carrier), facility.id) for carrier in carriers]
     at = list(zip(push_places(inventory, facility), keys, strict=True))
     return tuple(
-        PushedStream(
+        spec.PushedStream(
             path,
             device,
             source,
-            tuple(PushEnd(place, publisher_user(path), publish_password(key, path)) for place, key in at),
+            tuple(spec.PushEnd(place, publisher_user(path), publish_password(key, path)) for place, key in at),
         )
         for path, device, source in sorted(pulled_by_site(secrets, connections[0]))
     )

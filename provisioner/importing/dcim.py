@@ -20,18 +20,9 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from provisioner.base import http
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.files import read_regular
-from provisioner.base.http import (
-    Advice,
-    HttpAnswer,
-    HttpLimits,
-    ReachError,
-    Request,
-    exchange,
-    successful_answer,
-    try_often,
-)
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, checked_url
 from provisioner.importing.forms.columns import Form, FormKind
@@ -229,7 +220,7 @@ PAGE: Final = 100
 _MOST_CALLS: Final = 500
 _READINGS: Final = 3
 _MOST_ANSWERED: Final = 8 * 1024 * 1024
-_ADVICE: Final = Advice("the mapping", "the token")
+_ADVICE: Final = http.Advice("the mapping", "the token")
 _ID: Final = re.compile(r"[0-9]{1,18}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LISTS: Final[Mapping[DcimKind, Mapping[FormKind, str]]] = {
     DcimKind.NETBOX: {FormKind.FACILITIES: "dcim/sites", FormKind.CAMERAS: "dcim/devices"},
@@ -245,7 +236,7 @@ class DcimClient:
 
     mapping: DcimMapping
     token: Secret = field(repr=False)
-    patience: HttpLimits
+    patience: http.HttpLimits
 
     def objects(self, kind: FormKind, chosen: ObjectMapping) -> tuple[DcimObject, ...]:
         """Return the mapped objects, each once, in the server's order.
@@ -289,7 +280,7 @@ class DcimClient:
         try:
             answer = self._answer_to(url)
             document = json.loads(answer.body)
-        except ReachError as failure:
+        except http.ReachError as failure:
             raise FileRefusedError(error("dcim-unreachable", cause=failure.reason)) from None
         except (ValueError, RecursionError):
             raise FileRefusedError(error("dcim-odd")) from None
@@ -302,15 +293,15 @@ class DcimClient:
         """The server's name in findings."""
         return urlsplit(self.mapping.url).netloc
 
-    def _answer_to(self, url: str) -> HttpAnswer:
+    def _answer_to(self, url: str) -> http.HttpAnswer:
         headers = {"Authorization": f"Token {self.token.reveal()}", "Accept": "application/json"}
-        request = Request("GET", url, headers=headers, most_bytes=_MOST_ANSWERED)
+        request = http.Request("GET", url, headers=headers, most_bytes=_MOST_ANSWERED)
 
-        def attempt(seconds: float) -> HttpAnswer:
-            answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self.patience.authorities)
-            return successful_answer(answer, _ADVICE)
+        def attempt(seconds: float) -> http.HttpAnswer:
+            answer = http.exchange(request, seconds=seconds, advice=_ADVICE, authorities=self.patience.authorities)
+            return http.successful_answer(answer, _ADVICE)
 
-        return try_often(attempt, self.patience).value
+        return http.try_often(attempt, self.patience).value
 
 
 def read_server(client: DcimClient) -> InputFiles:

@@ -21,17 +21,8 @@ from provisioner.base.errors import InventoryError, LockedError, ProvisionerErro
 from provisioner.base.files import write_atomic
 from provisioner.base.spreadsheet import BODY, EXAMPLE, HEADER, REMARK, TEXT_FORMAT, TITLE, landscape, put, saved
 from provisioner.base.vault import VaultPasswords
+from provisioner.importing.contacts import store
 from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
-from provisioner.importing.contacts.store import (
-    PERSONAL_FIELDS,
-    Contact,
-    contacts_folder,
-    file_of,
-    own_password,
-    revealed,
-    valid_contacts,
-    write_contacts,
-)
 from provisioner.importing.forms import choices
 from provisioner.importing.forms.choices import Choice, DeviceKind
 from provisioner.importing.forms.columns import (
@@ -80,7 +71,7 @@ class TemplateContent:
 
     inventory: Inventory
     province: str
-    contacts: tuple[Contact, ...] = ()
+    contacts: tuple[store.Contact, ...] = ()
 
     @property
     def _facilities(self) -> tuple[Facility, ...]:
@@ -146,7 +137,7 @@ class ContactFiles:
 
     def open(
         self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
-    ) -> dict[str, tuple[Contact, ...]]:
+    ) -> dict[str, tuple[store.Contact, ...]]:
         """Return the contacts of provinces, after recording the access.
 
         `now` is in Vietnam's time, `action` for the access log. `to_write` requires an own password for each province.
@@ -156,11 +147,11 @@ class ContactFiles:
             InventoryError: a file is malformed.
             PolicyError: the access cannot be recorded.
         """
-        contacts: dict[str, tuple[Contact, ...]] = {}
+        contacts: dict[str, tuple[store.Contact, ...]] = {}
         for province in sorted(provinces):
             if to_write:
-                own_password(self.passwords, province)
-            loaded = valid_contacts(self.folder, self.passwords, [province]) if self.folder.is_dir() else None
+                store.own_password(self.passwords, province)
+            loaded = store.valid_contacts(self.folder, self.passwords, [province]) if self.folder.is_dir() else None
             file = loaded.files.get(province) if loaded else None
             contacts[province] = file.contacts if file else ()
         requester = self.requester or system_user()
@@ -222,8 +213,8 @@ def _camera_row(camera: Camera) -> dict[str, object]:
     return row
 
 
-def _contact(contact: Contact) -> dict[str, object]:
-    personal = {key: revealed(getattr(contact, key)) for key in PERSONAL_FIELDS}
+def _contact(contact: store.Contact) -> dict[str, object]:
+    personal = {key: store.revealed(getattr(contact, key)) for key in store.PERSONAL_FIELDS}
     days = {"valid_from": contact.valid_from, "valid_to": contact.valid_to}
     return {"facility_id": contact.facility, "role": contact.role, **personal, **days}
 
@@ -358,7 +349,7 @@ def _labels(choice: Choice | None) -> str:
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
     """Return the folder of contacts; a missing named one raises `UsageError`."""
     try:
-        return contacts_folder(chosen, env, inventory)
+        return store.contacts_folder(chosen, env, inventory)
     except UsageError:
         if chosen or env.get("PROVISIONER_CONTACTS"):
             raise
@@ -381,7 +372,7 @@ def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> t
     for path, edit in edits.items():
         _refuse_moved(path, edit.before)
     planned = [str(path) for path in edits]
-    planned += [str(file_of(contacts.folder, province)) for province in drafts]
+    planned += [str(store.file_of(contacts.folder, province)) for province in drafts]
     written: list[str] = []
     try:
         for path, edit in edits.items():
@@ -389,8 +380,8 @@ def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> t
             write_atomic(path, edit.after.decode(), within=files.root)
             written.append(str(path))
         for province, draft in drafts.items():
-            write_contacts(contacts.folder, province, draft.contacts, contacts.passwords, expected=draft.known)
-            written.append(str(file_of(contacts.folder, province)))
+            store.write_contacts(contacts.folder, province, draft.contacts, contacts.passwords, expected=draft.known)
+            written.append(str(store.file_of(contacts.folder, province)))
     except ProvisionerError as failure:
         if written:
             raise _half_done_error(failure, written, planned) from failure

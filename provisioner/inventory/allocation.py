@@ -16,18 +16,10 @@ from typing import Final, NamedTuple, Protocol
 
 from provisioner.base.errors import InventoryError, Problem
 from provisioner.base.text import msg
+from provisioner.inventory.model import hosts
 from provisioner.inventory.model.connection import Access
 from provisioner.inventory.model.devices import device_of
 from provisioner.inventory.model.facility import Facility, Operating
-from provisioner.inventory.model.hosts import (
-    SHORTEST_PREFIX,
-    Allocations,
-    CentreAllocation,
-    RelayAllocation,
-    SiteAllocation,
-    SuccessorAllocation,
-    Tombstone,
-)
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.renamed_ids import moved_lock
 
@@ -220,23 +212,23 @@ def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
     return (address for address in network.hosts() if int(address) & 0xFF)
 
 
-def tombstones_of(inventory: Inventory, frozen: Collection[str] = ()) -> tuple[Tombstone, ...]:
+def tombstones_of(inventory: Inventory, frozen: Collection[str] = ()) -> tuple[hosts.Tombstone, ...]:
     """Return all tombstones; frozen facilities (`frozen`) get no new ones."""
     return tuple(
         chain(inventory.allocations.tombstones, _host_tombstones(inventory), _site_tombstones(inventory, frozen))
     )
 
 
-def _host_tombstones(inventory: Inventory) -> Iterator[Tombstone]:
+def _host_tombstones(inventory: Inventory) -> Iterator[hosts.Tombstone]:
     """Yield the addresses of removed relays and centres."""
     lock = inventory.allocations
     for name, relay in lock.relays.items():
         if name not in inventory.relays:
             address = relay.tunnel_address
-            yield Tombstone(object=f"relay/{name}", pool=_pool_of(inventory, address), tunnel_address=address)
+            yield hosts.Tombstone(object=f"relay/{name}", pool=_pool_of(inventory, address), tunnel_address=address)
     for name, centre in lock.centres.items():
         if name not in inventory.centres:
-            yield Tombstone(object=f"centre/{name}", pool=CENTRES, tunnel_address=centre.tunnel_address)
+            yield hosts.Tombstone(object=f"centre/{name}", pool=CENTRES, tunnel_address=centre.tunnel_address)
 
 
 def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
@@ -245,7 +237,7 @@ def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
     return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
 
 
-def _site_tombstones(inventory: Inventory, frozen: Collection[str]) -> Iterator[Tombstone]:
+def _site_tombstones(inventory: Inventory, frozen: Collection[str]) -> Iterator[hosts.Tombstone]:
     """Yield addresses, prefixes and ports that sites no longer need."""
     for name, site in inventory.allocations.sites.items():
         if name in frozen:
@@ -256,29 +248,29 @@ def _site_tombstones(inventory: Inventory, frozen: Collection[str]) -> Iterator[
         for allocation in (site, site.successor):
             pool = f"carriers/{allocation.carrier}" if allocation else ""
             if allocation and allocation.carrier not in carriers:
-                yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=allocation.tunnel_address)
+                yield hosts.Tombstone(object=f"site/{name}", pool=pool, tunnel_address=allocation.tunnel_address)
             if allocation and allocation.prefix and allocation.carrier not in prefix_carriers:
-                yield Tombstone(object=f"site/{name}", pool=pool, prefix=allocation.prefix)
+                yield hosts.Tombstone(object=f"site/{name}", pool=pool, prefix=allocation.prefix)
         if facility is None:
             continue
         pool = f"site/{name}"
         for device in sorted(set(site.ports) - set(ported(facility, devices_of(facility)))):
-            yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
+            yield hosts.Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
         for device in sorted(set(site.device_onvif_ports) - set(ported(facility, probed_devices_of(facility)))):
-            yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.device_onvif_ports[device])
+            yield hosts.Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.device_onvif_ports[device])
         # A removed prefix takes its numbers along.
         numbers = numbered(facility, devices_of(facility))
         for device in sorted(set(site.device_numbers) - set(numbers)) if numbers else ():
-            yield Tombstone(object=f"site/{name}/{device}", pool=pool, number=site.device_numbers[device])
+            yield hosts.Tombstone(object=f"site/{name}/{device}", pool=pool, number=site.device_numbers[device])
 
 
-def tombstone_order(tombstone: Tombstone) -> tuple[str, int, int, int, str]:
+def tombstone_order(tombstone: hosts.Tombstone) -> tuple[str, int, int, int, str]:
     """Return a tombstone's sort key."""
     address = tombstone.tunnel_address or (tombstone.prefix.network_address if tombstone.prefix else 0)
     return tombstone.pool, int(address), tombstone.port or 0, tombstone.number or 0, tombstone.object
 
 
-def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> Allocations:
+def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> hosts.Allocations:
     """Return the complete lock of an inventory.
 
     Entries of frozen facilities (`frozen`) stay unchanged. A used-up pool or range of ports raises `InventoryError`.
@@ -299,7 +291,7 @@ def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> Allocations:
     tombstones = tuple(sorted(work.tombstones, key=tombstone_order))
     marks = protected_marks(inventory, lock.protected)
     adopted = {host: owner for host, owner in (lock.adopted or {}).items() if host in relays or host in centres}
-    return Allocations(
+    return hosts.Allocations(
         relays=relays, centres=centres, sites=sites, tombstones=tombstones, protected=marks, adopted=adopted or None
     )
 
@@ -319,7 +311,7 @@ class _Allocation:
     """One run of `allocate`."""
 
     inventory: Inventory
-    tombstones: tuple[Tombstone, ...]
+    tombstones: tuple[hosts.Tombstone, ...]
 
     def __post_init__(self) -> None:
         lock = self.inventory.allocations
@@ -331,35 +323,35 @@ class _Allocation:
         )
         self.problems: list[Problem] = []
 
-    def relay_allocations(self) -> dict[str, RelayAllocation]:
+    def relay_allocations(self) -> dict[str, hosts.RelayAllocation]:
         old = self.inventory.allocations.relays
-        allocations: dict[str, RelayAllocation] = {}
+        allocations: dict[str, hosts.RelayAllocation] = {}
         for name, (carrier, _) in sorted(self.inventory.relays.items()):
             if name in old:
                 allocations[name] = old[name]
             elif address := self._next_address(f"carriers/{carrier.id}", f"relay/{name}"):
-                allocations[name] = RelayAllocation(tunnel_address=address)
+                allocations[name] = hosts.RelayAllocation(tunnel_address=address)
         return allocations
 
-    def centre_allocations(self) -> dict[str, CentreAllocation]:
+    def centre_allocations(self) -> dict[str, hosts.CentreAllocation]:
         old = self.inventory.allocations.centres
-        allocations: dict[str, CentreAllocation] = {}
+        allocations: dict[str, hosts.CentreAllocation] = {}
         for name in sorted(self.inventory.centres):
             if name in old:
                 allocations[name] = old[name]
             elif address := self._next_address(CENTRES, f"centre/{name}"):
-                allocations[name] = CentreAllocation(tunnel_address=address)
+                allocations[name] = hosts.CentreAllocation(tunnel_address=address)
         return allocations
 
-    def site_allocations(self) -> dict[str, SiteAllocation]:
-        allocations: dict[str, SiteAllocation] = {}
+    def site_allocations(self) -> dict[str, hosts.SiteAllocation]:
+        allocations: dict[str, hosts.SiteAllocation] = {}
         for name, facility in sorted(self.inventory.facilities.items()):
             carrier, next_carrier = pool_carrier_of(facility), next_pool_carrier_of(facility)
             if carrier and (address := self._site_address(facility, carrier)):
                 next_address = self._site_address(facility, next_carrier) if next_carrier else None
                 ports, onvif_ports = self._device_ports(facility)
                 length, numbers = self._prefix_and_numbers(facility)
-                allocations[name] = SiteAllocation(
+                allocations[name] = hosts.SiteAllocation(
                     carrier=carrier,
                     tunnel_address=address,
                     ports=ports,
@@ -372,11 +364,11 @@ class _Allocation:
 
     def _successor_allocation(
         self, facility: Facility, carrier: str | None, address: IPv4Address | None, length: int
-    ) -> SuccessorAllocation | None:
+    ) -> hosts.SuccessorAllocation | None:
         if carrier is None or address is None:
             return None
         prefix = self._prefix(facility, carrier, length)
-        return SuccessorAllocation(carrier=carrier, tunnel_address=address, prefix=prefix)
+        return hosts.SuccessorAllocation(carrier=carrier, tunnel_address=address, prefix=prefix)
 
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
         old = self.inventory.allocations.sites.get(facility.id)
@@ -428,7 +420,7 @@ class _Allocation:
         removed = {tombstone.number for tombstone in self.tombstones if tombstone.pool == f"site/{facility.id}"}
         devices = numbered(facility, devices_of(facility))
         used = removed | set(recorded.values())
-        free = (number for number in range(1, _devices_in(SHORTEST_PREFIX) + 1) if number not in used)
+        free = (number for number in range(1, _devices_in(hosts.SHORTEST_PREFIX) + 1) if number not in used)
         numbers = {device: recorded.get(device) or next(free, 0) for device in devices}
         last = max(numbers.values(), default=0)
         prefix = next(
@@ -439,8 +431,10 @@ class _Allocation:
             ),
             None,
         )
-        lengths = range(self.inventory.settings.pools.site_prefix_length, SHORTEST_PREFIX - 1, -1)
-        length = prefix.prefixlen if prefix else next((n for n in lengths if _devices_in(n) >= last), SHORTEST_PREFIX)
+        lengths = range(self.inventory.settings.pools.site_prefix_length, hosts.SHORTEST_PREFIX - 1, -1)
+        length = (
+            prefix.prefixlen if prefix else next((n for n in lengths if _devices_in(n) >= last), hosts.SHORTEST_PREFIX)
+        )
         if 0 in numbers.values() or last > _devices_in(length):
             reason = msg(
                 "its prefix of /{length} has room for {length_2} devices, those that it had included",

@@ -12,17 +12,8 @@ from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocation import devices_of, probed_devices_of
+from provisioner.inventory.model import connection
 from provisioner.inventory.model.base import Model, Slug, use_of
-from provisioner.inventory.model.connection import (
-    Access,
-    Blocked,
-    ClaimedConnection,
-    ConnectionPlan,
-    Party,
-    PlanState,
-    SurveyVerdict,
-    relays_of,
-)
 from provisioner.inventory.model.devices import Camera, Recorder, accept_of
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
@@ -39,27 +30,27 @@ class PlanOutline(NamedTuple):
         unsigned: parties that have not signed this content.
     """
 
-    state: PlanState
+    state: connection.PlanState
     carrier: str
     relay: str
-    access: Access
+    access: connection.Access
     proofs: tuple[SignOffProof, ...] = ()
     content: str = ""
     agreed_on: date | None = None
     backup_relay: str = ""
-    unsigned: tuple[Party, ...] = ()
+    unsigned: tuple[connection.Party, ...] = ()
 
     @property
     def agreed(self) -> bool:
         """Whether the plan's state is agreed."""
-        return self.state is PlanState.AGREED
+        return self.state is connection.PlanState.AGREED
 
 
 class Remarks(Model):
     """A facility's block and claims, and the fields for reports."""
 
-    blocked: Blocked | None = None
-    claimed_connection: ClaimedConnection | None = None
+    blocked: connection.Blocked | None = None
+    claimed_connection: connection.ClaimedConnection | None = None
     fields: dict[str, bool | int | str] | None = None
     """The facility's fields with `Use(status=True)`."""
     devices: dict[Slug, dict[str, bool | int | str]] | None = None
@@ -116,7 +107,7 @@ class Outline(NamedTuple):
     next_key: str | None = None
     relay_port: int = 0
     public_addresses: tuple[str, ...] = ()
-    survey_verdict: SurveyVerdict | None = None
+    survey_verdict: connection.SurveyVerdict | None = None
     present: int = 0
     fit: int = 0
     missing: int = 0
@@ -136,7 +127,7 @@ class Outline(NamedTuple):
     @property
     def relays(self) -> tuple[str, ...]:
         """The relays that carry it, one a connection."""
-        return tuple(relay for _, relay in relays_of(self.carried_plans))
+        return tuple(relay for _, relay in connection.relays_of(self.carried_plans))
 
     @property
     def rendered(self) -> bool:
@@ -226,7 +217,7 @@ def _in_status(model: type[Model]) -> set[str]:
     return {name for name, field in model.model_fields.items() if use_of(field).status}
 
 
-def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutline | None:
+def _plan_outline(facility: Facility, plan: connection.ConnectionPlan | None) -> PlanOutline | None:
     if plan is None:
         return None
     content = signed_content(facility, plan)

@@ -28,13 +28,7 @@ from provisioner.hosts.call_target import target_digest
 from provisioner.hosts.identity import SHOW_KEY
 from provisioner.hosts.runner import call_digest
 from provisioner.nodes.unit import CarriedCall
-from provisioner.plan.guards.approvals import (
-    Approval,
-    ApprovalFormError,
-    approval_statement,
-    key_that_signed,
-    moment_text,
-)
+from provisioner.plan.guards import approvals
 from provisioner.plan.saved.file import Warrant, WarrantError, warrant_in
 
 _AHEAD: Final = timedelta(minutes=5)
@@ -303,8 +297,8 @@ def _refusal_of_apply(
     last = memory.changes.get(host)
     if last is not None and at < last.at:
         return (
-            f"what was approved at {moment_text(at)} is older than what was carried to it last, of"
-            f" {moment_text(last.at)}: have the plan approved anew"
+            f"what was approved at {approvals.moment_text(at)} is older than what was carried to it last, of"
+            f" {approvals.moment_text(last.at)}: have the plan approved anew"
         ), memory
     admitted = AdmittedChange(at, run, warrant.basis.requests[host]["confirm"], _owner_of(call))
     used = {**memory.used, **{_id_of(approval): run for approval in counted.values()}}
@@ -351,15 +345,15 @@ class _Now:
 
 def _valid_approvals(
     warrant: Warrant, rules: ApprovalRules, now: _Now
-) -> tuple[dict[tuple[str, bytes], Approval], list[str]]:
+) -> tuple[dict[tuple[str, bytes], approvals.Approval], list[str]]:
     """Return the newest valid approvals, and reasons against the others."""
-    counted: dict[tuple[str, bytes], Approval] = {}
+    counted: dict[tuple[str, bytes], approvals.Approval] = {}
     not_counted = []
     meaning = warrant.basis.meaning
     for approval in warrant.approvals:
         try:
-            key = key_that_signed(approval)
-        except ApprovalFormError as error:
+            key = approvals.key_that_signed(approval)
+        except approvals.ApprovalFormError as error:
             not_counted.append(f"that of {_clean(approval.approver)} {error}")
             continue
         whose = approval.approver, key.blob
@@ -370,16 +364,18 @@ def _valid_approvals(
     return counted, not_counted
 
 
-def _id_of(approval: Approval) -> str:
+def _id_of(approval: approvals.Approval) -> str:
     """Return an approval's id from its statement, which may have several signatures."""
-    return hashlib.sha256(approval_statement(approval)).hexdigest()
+    return hashlib.sha256(approvals.approval_statement(approval)).hexdigest()
 
 
 def _clean(text: str) -> str:
     return printable(text, _SHOWN)
 
 
-def _refusal_of_approval(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: _Now) -> str:
+def _refusal_of_approval(
+    approval: approvals.Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: _Now
+) -> str:
     if (approval.inventory, approval.meaning) != (rules.inventory, meaning):
         return "is of another plan"
     if not any((approver.id, approver.key.blob) == (approval.approver, key.blob) for approver in rules.approvers):
@@ -387,13 +383,13 @@ def _refusal_of_approval(approval: Approval, key: SshPublicKey, meaning: str, ru
     return _refusal_of_time(approval, rules, now)
 
 
-def _refusal_of_time(approval: Approval, rules: ApprovalRules, now: _Now) -> str:
+def _refusal_of_time(approval: approvals.Approval, rules: ApprovalRules, now: _Now) -> str:
     if approval.at > now.at + _AHEAD:
         return f"is of {approval.at_text}, which is yet to come"
     if now.at >= approval.at + timedelta(hours=rules.valid_hours):
         return f"is of {approval.at_text}: the node's file lets it count for {rules.valid_hours} h"
     if approval.at < now.memory.since:
-        return f"is of {approval.at_text}, and the node remembers since {moment_text(now.memory.since)} alone"
+        return f"is of {approval.at_text}, and the node remembers since {approvals.moment_text(now.memory.since)} alone"
     if now.memory.used.get(_id_of(approval), now.run) != now.run:
         return f"is of {approval.at_text}, and run {_clean(now.memory.used[_id_of(approval)])} has used it up"
     started = now.memory.plans.get(approval.meaning)

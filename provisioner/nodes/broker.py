@@ -25,17 +25,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.files import make_own_folder, replace_file, write_atomic
 from provisioner.base.secret import Secret
 from provisioner.base.text import canonical_json
-from provisioner.nodes.envelope import (
-    API,
-    CONTROLLER,
-    DOMAIN,
-    REPORTS,
-    REPORTS_SUBJECT,
-    UNITS,
-    UNITS_SUBJECT,
-    inbox_of,
-    node_name,
-)
+from provisioner.nodes import envelope
 
 AUTHORITY_DAYS: Final = 3650
 _COMMON_NAME: Final = "authority of the broker"
@@ -192,18 +182,20 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
 
     `listen` is `ADDRESS:PORT`.
     """
-    users = [_user(CONTROLLER, _controller_publishes(carriers), [f"{inbox_of(CONTROLLER)}.>"])]
+    users = [
+        _user(envelope.CONTROLLER, _controller_publishes(carriers), [f"{envelope.inbox_of(envelope.CONTROLLER)}.>"])
+    ]
     users += [
         _user(
-            node_name(carrier),
+            envelope.node_name(carrier),
             [
-                *_api_forms(f"CONSUMER.MSG.NEXT.{UNITS}.{node_name(carrier)}"),
-                f"$JS.ACK.{UNITS}.{node_name(carrier)}.>",
-                f"{REPORTS_SUBJECT}.*.*",
+                *_api_forms(f"CONSUMER.MSG.NEXT.{envelope.UNITS}.{envelope.node_name(carrier)}"),
+                f"$JS.ACK.{envelope.UNITS}.{envelope.node_name(carrier)}.>",
+                f"{envelope.REPORTS_SUBJECT}.*.*",
             ],
-            [f"{inbox_of(node_name(carrier))}.>"],
+            [f"{envelope.inbox_of(envelope.node_name(carrier))}.>"],
             # A carrier's own broker delivers messages only if the whole subscription is permitted.
-            [f"{REPORTS_SUBJECT}.{other}.*" for other in carriers if other != carrier],
+            [f"{envelope.REPORTS_SUBJECT}.{other}.*" for other in carriers if other != carrier],
         )
         for carrier in carriers
     ]
@@ -211,7 +203,7 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
         "# The broker between a controller and the nodes of carriers. Written by `provisioner node broker`.",
         f"listen: {_quoted(listen)}",
         "jetstream {",
-        f"  domain: {DOMAIN}",
+        f"  domain: {envelope.DOMAIN}",
         f"  store_dir: {_quoted(files.store)}",
         f"  max_file_store: {_STORE_BYTES}",
         "}",
@@ -247,13 +239,17 @@ def _quoted(text: str) -> str:
 
 
 def _controller_publishes(carriers: Sequence[str]) -> list[str]:
-    subjects = [f"STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
-    subjects += [f"CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
-    subjects += [f"CONSUMER.CREATE.{UNITS}.>", f"CONSUMER.CREATE.{REPORTS}.>", f"CONSUMER.MSG.NEXT.{REPORTS}.*"]
+    subjects = [f"STREAM.CREATE.{stream}" for stream in (envelope.UNITS, envelope.REPORTS)]
+    subjects += [f"CONSUMER.DURABLE.CREATE.{envelope.UNITS}.{envelope.node_name(carrier)}" for carrier in carriers]
+    subjects += [
+        f"CONSUMER.CREATE.{envelope.UNITS}.>",
+        f"CONSUMER.CREATE.{envelope.REPORTS}.>",
+        f"CONSUMER.MSG.NEXT.{envelope.REPORTS}.*",
+    ]
     return [
         *(form for subject in subjects for form in _api_forms(subject)),
-        f"$JS.ACK.{REPORTS}.>",
-        f"{UNITS_SUBJECT}.*",
+        f"$JS.ACK.{envelope.REPORTS}.>",
+        f"{envelope.UNITS_SUBJECT}.*",
     ]
 
 
@@ -262,7 +258,7 @@ def _api_forms(subject: str) -> tuple[str, str]:
 
     The broker maps one to the other before it checks permissions.
     """
-    return f"{API}.{subject}", f"$JS.API.{subject}"
+    return f"{envelope.API}.{subject}", f"$JS.API.{subject}"
 
 
 def write_broker_folder(request: BrokerRequest, now: datetime) -> list[str]:
@@ -318,8 +314,8 @@ def _write_certified(folder: Path, name: str, certified: CertifiedKey) -> None:
 
 def _ends(request: BrokerRequest) -> Iterator[tuple[str, Sequence[str]]]:
     yield _BROKER, request.places
-    yield CONTROLLER, ()
-    yield from ((node_name(carrier), ()) for carrier in request.carriers)
+    yield envelope.CONTROLLER, ()
+    yield from ((envelope.node_name(carrier), ()) for carrier in request.carriers)
 
 
 def _issued_by(

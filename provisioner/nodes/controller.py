@@ -19,15 +19,7 @@ from provisioner import __version__
 from provisioner.base.errors import HostError
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
-from provisioner.nodes.envelope import (
-    EnvelopeError,
-    EnvelopeHeader,
-    EnvelopeKind,
-    ExchangeKey,
-    PublicExchangeKey,
-    open_envelope,
-    seal_envelope,
-)
+from provisioner.nodes import envelope
 from provisioner.nodes.jetstream import Mailbox, MailboxError
 from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_unit, report_in
 
@@ -72,7 +64,11 @@ class NodeRunner(OpenRunner):
     """Carries calls to carriers' hosts through their nodes."""
 
     def __init__(
-        self, mailbox: Mailbox, key: ExchangeKey, nodes: Mapping[str, PublicExchangeKey], pace: NodePace | None = None
+        self,
+        mailbox: Mailbox,
+        key: envelope.ExchangeKey,
+        nodes: Mapping[str, envelope.PublicExchangeKey],
+        pace: NodePace | None = None,
     ) -> None:
         self._mailbox, self._key, self._nodes, self._pace = mailbox, key, nodes, pace or NodePace()
         self._senders = {node.name: node for node in nodes.values()}
@@ -100,7 +96,7 @@ class NodeRunner(OpenRunner):
         self._closed.set()
         for carrier in sorted(self._used):
             try:
-                self._send(EnvelopeKind.END, carrier, _NO_UNIT, b"")
+                self._send(envelope.EnvelopeKind.END, carrier, _NO_UNIT, b"")
             except MailboxError:
                 continue
         if self._listener is not None:
@@ -171,15 +167,15 @@ class NodeRunner(OpenRunner):
         """Send or query a unit; return an error and a hint."""
         try:
             self._start_listener()
-            kind = EnvelopeKind.UNIT if payload else EnvelopeKind.ASK
+            kind = envelope.EnvelopeKind.UNIT if payload else envelope.EnvelopeKind.ASK
             self._send(kind, carrier, unit, payload, begin_by if payload else 0.0)
         except HostError as error:
             return error.message, error.hint or ""
         return "", ""
 
-    def _send(self, kind: EnvelopeKind, carrier: str, unit: str, payload: bytes, until: float = 0.0) -> None:
+    def _send(self, kind: envelope.EnvelopeKind, carrier: str, unit: str, payload: bytes, until: float = 0.0) -> None:
         node = self._nodes[carrier]
-        header = EnvelopeHeader(
+        header = envelope.EnvelopeHeader(
             kind=kind,
             carrier=carrier,
             sender=self._key.public.name,
@@ -190,7 +186,7 @@ class NodeRunner(OpenRunner):
             until=until,
             reply=self._mailbox.own,
         )
-        self._mailbox.send(carrier, seal_envelope(header, payload, self._key, node))
+        self._mailbox.send(carrier, envelope.seal_envelope(header, payload, self._key, node))
 
     # --- reports ------------------------------------------------------------------------------------
     def _start_listener(self) -> None:
@@ -215,12 +211,12 @@ class NodeRunner(OpenRunner):
     def _pass_report_on(self, message: bytes) -> None:
         """Pass a report to its waiter; ignore invalid and foreign ones."""
         try:
-            header, payload = open_envelope(message, self._key, self._senders)
-        except EnvelopeError:
+            header, payload = envelope.open_envelope(message, self._key, self._senders)
+        except envelope.EnvelopeError:
             return
         with self._lock:
             waiting = self._waiting.get(header.unit)
-        if waiting is None or header.kind is not EnvelopeKind.REPORT or header.session != self._session:
+        if waiting is None or header.kind is not envelope.EnvelopeKind.REPORT or header.session != self._session:
             return
         if header.sender != self._nodes[waiting.carrier].name:
             return

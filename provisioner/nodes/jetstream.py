@@ -36,18 +36,7 @@ from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableEr
 
 from provisioner.base.errors import HostError
 from provisioner.base.text import printable
-from provisioner.nodes.envelope import (
-    CONTROLLER,
-    DOMAIN,
-    REPORTS,
-    REPORTS_SUBJECT,
-    UNITS,
-    UNITS_SUBJECT,
-    Joiner,
-    cut,
-    inbox_of,
-    node_name,
-)
+from provisioner.nodes import envelope
 
 T = TypeVar("T")
 _CONNECT_S: Final = 5.0
@@ -171,8 +160,8 @@ class JetStreamMailbox:
             MailboxError: it was not accepted.
         """
         client, subject = self._open_client(), self._end.subject_of(to)
-        for part in cut(message):
-            self._run(self._publish(client.jetstream(domain=DOMAIN), subject, part), _SEND_S + 1)
+        for part in envelope.cut(message):
+            self._run(self._publish(client.jetstream(domain=envelope.DOMAIN), subject, part), _SEND_S + 1)
 
     async def _publish(self, stream: JetStreamContext, subject: str, part: bytes) -> None:
 
@@ -255,7 +244,7 @@ class JetStreamMailbox:
                 connect_timeout=int(_CONNECT_S),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=1,
-                inbox_prefix=inbox_of(self._end.name),
+                inbox_prefix=envelope.inbox_of(self._end.name),
                 error_cb=failed,
             )
         )
@@ -269,7 +258,7 @@ class JetStreamMailbox:
         first_failure.cancel()
         client = await dialling
         try:
-            await self._end.prepare(client.jetstream(domain=DOMAIN))
+            await self._end.prepare(client.jetstream(domain=envelope.DOMAIN))
         except BaseException:
             await client.close()
             raise
@@ -288,12 +277,12 @@ class JetStreamMailbox:
 
     async def _read(self, client: Client) -> None:
         """Receive messages while connected; report errors and retry."""
-        joiner, subscription = Joiner(), None
+        joiner, subscription = envelope.Joiner(), None
         while not client.is_closed:
             before = self._refusals
             try:
                 if subscription is None:
-                    stream = client.jetstream(domain=DOMAIN)
+                    stream = client.jetstream(domain=envelope.DOMAIN)
                     subscription = await stream.pull_subscribe_bind(self._end.own, stream=self._end.stream)
                 for message in await subscription.fetch(1, timeout=_FETCH_S):
                     self._refusal = None
@@ -358,19 +347,30 @@ def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMail
     async def make_streams_and_consumers(stream: JetStreamContext) -> None:
         await _make_streams(stream)
         for carrier in carriers:
-            await _make_consumer(stream, UNITS, node_name(carrier), f"{UNITS_SUBJECT}.{carrier}", lasts=True)
-        await _make_consumer(stream, REPORTS, consumer, f"{REPORTS_SUBJECT}.*.{consumer}", lasts=False)
+            await _make_consumer(
+                stream, envelope.UNITS, envelope.node_name(carrier), f"{envelope.UNITS_SUBJECT}.{carrier}", lasts=True
+            )
+        await _make_consumer(
+            stream, envelope.REPORTS, consumer, f"{envelope.REPORTS_SUBJECT}.*.{consumer}", lasts=False
+        )
 
     return JetStreamMailbox(
-        broker, _End(CONTROLLER, consumer, REPORTS, lambda to: f"{UNITS_SUBJECT}.{to}", make_streams_and_consumers)
+        broker,
+        _End(
+            envelope.CONTROLLER,
+            consumer,
+            envelope.REPORTS,
+            lambda to: f"{envelope.UNITS_SUBJECT}.{to}",
+            make_streams_and_consumers,
+        ),
     )
 
 
 async def _make_streams(stream: JetStreamContext) -> None:
 
     for name, subject, retention in (
-        (UNITS, f"{UNITS_SUBJECT}.*", RetentionPolicy.WORK_QUEUE),
-        (REPORTS, f"{REPORTS_SUBJECT}.*.*", RetentionPolicy.LIMITS),
+        (envelope.UNITS, f"{envelope.UNITS_SUBJECT}.*", RetentionPolicy.WORK_QUEUE),
+        (envelope.REPORTS, f"{envelope.REPORTS_SUBJECT}.*.*", RetentionPolicy.LIMITS),
     ):
         await stream.add_stream(
             StreamConfig(
@@ -407,5 +407,7 @@ def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
     async def prepare(_: JetStreamContext) -> None:
         return
 
-    name = node_name(carrier)
-    return JetStreamMailbox(broker, _End(name, name, UNITS, lambda to: f"{REPORTS_SUBJECT}.{carrier}.{to}", prepare))
+    name = envelope.node_name(carrier)
+    return JetStreamMailbox(
+        broker, _End(name, name, envelope.UNITS, lambda to: f"{envelope.REPORTS_SUBJECT}.{carrier}.{to}", prepare)
+    )

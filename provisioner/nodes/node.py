@@ -29,17 +29,8 @@ from provisioner.desired.names import HostNames
 from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.identity import SHOW_KEY, is_show_key
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner, call_refusal
+from provisioner.nodes import envelope
 from provisioner.nodes.approvals import NodeApprovals, to_carry
-from provisioner.nodes.envelope import (
-    EnvelopeError,
-    EnvelopeHeader,
-    EnvelopeKind,
-    ExchangeKey,
-    PublicExchangeKey,
-    is_carrier,
-    open_envelope,
-    seal_envelope,
-)
 from provisioner.nodes.jetstream import Mailbox, MailboxError
 from provisioner.nodes.unit import (
     CallUnit,
@@ -221,7 +212,7 @@ class NodeRules:
     def refusal(self, call: CarriedCall) -> str:
         """Return why a call is refused, or empty."""
         host = call.spec
-        if not is_carrier(host.id) or host.carriers != (self.carrier,):
+        if not envelope.is_carrier(host.id) or host.carriers != (self.carrier,):
             return f"it is no host of {self.carrier} alone"
         for place in [host.address, *([host.jump.address] if host.jump else [])]:
             if not self._is_within(place):
@@ -280,7 +271,7 @@ def _refusal_without_program(call: CarriedCall) -> str:
 class _Carrying:
     """A unit begun since the node's start."""
 
-    header: EnvelopeHeader
+    header: envelope.EnvelopeHeader
     answers: list[HostAnswer] = field(default_factory=list)
     state: UnitState = UnitState.GOING
     reported: float = 0.0
@@ -316,8 +307,8 @@ class NodeParts:
     """
 
     mailbox: Mailbox
-    key: ExchangeKey
-    controllers: Mapping[str, PublicExchangeKey]
+    key: envelope.ExchangeKey
+    controllers: Mapping[str, envelope.PublicExchangeKey]
     rules: NodeRules
     begun: StartedUnits
     runner: Callable[[], OpenRunner]
@@ -383,20 +374,20 @@ class Node:
     # --- what comes ---------------------------------------------------------------------------------
     def _process_message(self, message: bytes) -> None:
         try:
-            header, payload = open_envelope(message, self._parts.key, self._parts.controllers)
-        except EnvelopeError as error:
+            header, payload = envelope.open_envelope(message, self._parts.key, self._parts.controllers)
+        except envelope.EnvelopeError as error:
             self._parts.tell(f"a message is passed over: {error}")
             return
         if header.carrier != self._parts.rules.carrier:
             self._parts.tell(f"a message is passed over: it is for the node of {header.carrier}")
-        elif header.kind is EnvelopeKind.END:
+        elif header.kind is envelope.EnvelopeKind.END:
             self._end_session(header)
-        elif header.kind is EnvelopeKind.ASK:
+        elif header.kind is envelope.EnvelopeKind.ASK:
             self._report_known(header)
-        elif header.kind is EnvelopeKind.UNIT and not self._report_known(header):
+        elif header.kind is envelope.EnvelopeKind.UNIT and not self._report_known(header):
             self._process_unit(header, payload)
 
-    def _report_known(self, header: EnvelopeHeader) -> bool:
+    def _report_known(self, header: envelope.EnvelopeHeader) -> bool:
         """Report a begun unit; return whether it was begun."""
         if (carrying := self._unit_of_sender(header)) is not None:
             self._send_report(header, carrying.state, list(carrying.answers))
@@ -406,7 +397,7 @@ class Node:
             return False
         return True
 
-    def _process_unit(self, header: EnvelopeHeader, payload: bytes) -> None:
+    def _process_unit(self, header: envelope.EnvelopeHeader, payload: bytes) -> None:
         _, refusal = self._refused.get(header.unit, (0.0, ""))
         if reason := refusal or self._untimely_reason(header):
             self._refuse_unit(header, reason)
@@ -422,14 +413,14 @@ class Node:
             except (UnitError, ProvisionerError) as error:
                 self._refuse_unit(header, str(error))
 
-    def _unit_of_sender(self, header: EnvelopeHeader) -> _Carrying | None:
+    def _unit_of_sender(self, header: envelope.EnvelopeHeader) -> _Carrying | None:
         with self._lock:
             carrying = self._units.get(header.unit)
         # Other writers of units must not learn of this one.
         same = carrying is not None and carrying.header.sender == header.sender
         return carrying if same else None
 
-    def _untimely_reason(self, header: EnvelopeHeader) -> str:
+    def _untimely_reason(self, header: envelope.EnvelopeHeader) -> str:
         """Return why a unit comes too late or too early, or empty."""
         now = time.time()
         if now > header.until:
@@ -456,14 +447,14 @@ class Node:
         needed = {call.artefact_sha256 for call in unit.calls if call.content is None and call.artefact_sha256}
         return frozenset(needed - self._parts.artefacts.names) if needed else frozenset()
 
-    def _refuse_unit(self, header: EnvelopeHeader, reason: str, lacks: frozenset[str] = frozenset()) -> None:
+    def _refuse_unit(self, header: envelope.EnvelopeHeader, reason: str, lacks: frozenset[str] = frozenset()) -> None:
         # A refusal is final: a unit must not start after a report of its refusal.
         if header.unit not in self._refused:
             self._parts.tell(f"unit {header.unit[:8]} is refused: {reason}")
         self._refused[header.unit] = (time.monotonic(), reason)
         self._send_report(header, UnitState.REFUSED, reason=reason, lacks=lacks)
 
-    def _start_unit(self, header: EnvelopeHeader, unit: CallUnit) -> None:
+    def _start_unit(self, header: envelope.EnvelopeHeader, unit: CallUnit) -> None:
         if reason := version_gap(__version__, unit.version):
             raise UnitError(reason)
         self._parts.begun.add(header.unit, time.time())
@@ -494,7 +485,7 @@ class Node:
         self._add_answers(carrying, unanswered, UnitState.OVER)
         self._parts.tell(f"unit {carrying.header.unit[:8]} is over" + (f": {error}" if missing else ""))
 
-    def _answers(self, header: EnvelopeHeader, unit: CallUnit) -> Iterator[HostAnswer]:
+    def _answers(self, header: envelope.EnvelopeHeader, unit: CallUnit) -> Iterator[HostAnswer]:
         """Yield the answers of a unit's calls, refusals first."""
         allowed = []
         for call in unit.calls:
@@ -549,7 +540,7 @@ class Node:
 
     def _send_report(
         self,
-        header: EnvelopeHeader,
+        header: envelope.EnvelopeHeader,
         state: UnitState,
         answers: Iterable[HostAnswer] = (),
         *,
@@ -558,8 +549,8 @@ class Node:
     ) -> None:
         controller = self._parts.controllers[header.sender]
         report = UnitReport(state, tuple(answers), reason, __version__, self._parts.artefacts.names, lacks)
-        written = EnvelopeHeader(
-            kind=EnvelopeKind.REPORT,
+        written = envelope.EnvelopeHeader(
+            kind=envelope.EnvelopeKind.REPORT,
             carrier=header.carrier,
             sender=self._parts.key.public.name,
             recipient=controller.name,
@@ -572,12 +563,12 @@ class Node:
                 carrying.reported = time.monotonic()
         # The controller asks again for a lost report.
         with suppress(MailboxError):
-            sealed = seal_envelope(written, pack_report(report), self._parts.key, controller)
+            sealed = envelope.seal_envelope(written, pack_report(report), self._parts.key, controller)
             self._parts.mailbox.send(header.reply, sealed)
 
     # --- storage ------------------------------------------------------------------------------------
     @contextmanager
-    def _open_session(self, header: EnvelopeHeader) -> Iterator[OpenRunner]:
+    def _open_session(self, header: envelope.EnvelopeHeader) -> Iterator[OpenRunner]:
         name = (header.sender, header.session)
         with self._lock:
             if (session := self._sessions.get(name)) is None:
@@ -590,7 +581,7 @@ class Node:
                 session.units -= 1
                 session.used = time.monotonic()
 
-    def _end_session(self, header: EnvelopeHeader) -> None:
+    def _end_session(self, header: envelope.EnvelopeHeader) -> None:
         with self._lock:
             if (session := self._sessions.get((header.sender, header.session))) is not None:
                 session.is_over = True

@@ -26,16 +26,9 @@ from provisioner.plan.diff.files import frozen_on, overrides_ours
 from provisioner.plan.diff.packages import former_keys, sites_of
 from provisioner.plan.diff.paths import quarantined_on
 from provisioner.plan.diff.trust import policy_changes
+from provisioner.plan.guards import reachability
 from provisioner.plan.guards.approvals import HostTerms, approval_needs
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
-from provisioner.plan.guards.reachability import (
-    broken_intents,
-    deaf_to_neighbours,
-    host_warnings,
-    locked_out,
-    outside_of,
-    required_sources,
-)
 from provisioner.plan.plan import Basis, FrozenInPlan, Plan, desired_digest, planned_digest
 
 _NOTED = 5
@@ -77,7 +70,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     read_hosts = [spec for spec in observed.hosts if spec.id in facts]
     changes = changes_of_all(read_hosts, files, facts, now, fleet)
     changing = pending(changes)
-    outside = outside_of(limit, changing)
+    outside = reachability.outside_of(limit, changing)
     uncounted = frozenset(spec.id for spec in read_hosts if spec.media and not facts[spec.id].counted)
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in changing:
@@ -88,7 +81,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         *_outside_refusals(outside),
         *(refusal for spec in read_hosts if spec.id in by_host for refusal in _lock_out_refusals(observed, spec)),
         *(refusal for spec in read_hosts if spec.id in by_host for refusal in _network_conflicts(spec, facts[spec.id])),
-        *broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
+        *reachability.broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
     ]
     frozen = _frozen_in_plan(observed, limit, read_hosts)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
@@ -259,13 +252,13 @@ def _rendered(observed: Observed) -> dict[str, HostSpec]:
 def _lock_out_refusals(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
     if spec.firewall is None:
         return
-    sources = [*required_sources(spec.firewall.management_networks, observed.facts[spec.id].ssh_peer)]
+    sources = [*reachability.required_sources(spec.firewall.management_networks, observed.facts[spec.id].ssh_peer)]
     file = f"carriers/{spec.carriers[0]}.yml" if spec.relay else f"centres/{spec.id}.yml"
-    for source in locked_out(_rules(observed, spec), spec.ssh.port, sources):
+    for source in reachability.locked_out(_rules(observed, spec), spec.ssh.port, sources):
         message = msg("{id}: its new rules would refuse new SSH connections from {who}", spec.id, source.who)
         hint = msg("add it to management_networks of {file}, if SSH is to come from there", file)
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
-    if deaf_to_neighbours(_rules(observed, spec), sources):
+    if reachability.deaf_to_neighbours(_rules(observed, spec), sources):
         message = msg(
             "{id}: its new rules would drop neighbour discovery (ICMPv6): it could not be reached over IPv6", spec.id
         )
@@ -322,7 +315,7 @@ def _plan_notes(
 def _warnings(observed: Observed, read: Iterable[HostSpec]) -> Iterator[Problem]:
     places = observed.places or Places({})
     for spec in read:
-        yield from host_warnings(observed.inventory, places, spec, observed.facts[spec.id])
+        yield from reachability.host_warnings(observed.inventory, places, spec, observed.facts[spec.id])
 
 
 def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:

@@ -23,22 +23,11 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from provisioner.base.errors import StateError
 from provisioner.base.files import make_own_folder, refuse_link
 from provisioner.base.text import canonical_text, printable
+from provisioner.record import tables
 from provisioner.record.entries import EndedContent, EntryKind, Run, StartContent, genesis, linked
 from provisioner.record.seal import Head, RecordKeys, SealVerdict
 from provisioner.record.state_folder import VARIABLE, StateFolder
-from provisioner.record.tables import (
-    DAMAGE,
-    PRUNED_SCHEMA,
-    SCHEMA,
-    DamagedRecordError,
-    entries,
-    entry_name,
-    metadata,
-    migrations,
-    schema,
-    seals,
-    stored,
-)
+from provisioner.record.tables import PRUNED_SCHEMA
 
 REVISION: Final = "2"
 """The revision of `record.tables`; each has a module in `record/migrations/versions`."""
@@ -69,9 +58,13 @@ class Entry:
 def revision_of(connection: Connection) -> str | None:
     """Return the revision of a database's tables, or `None` without tables."""
     inspector = inspect(connection)
-    if not inspector.has_table(entries.name):
+    if not inspector.has_table(tables.entries.name):
         return None
-    number = connection.scalar(select(migrations.c.version_num)) if inspector.has_table(migrations.name) else None
+    number = (
+        connection.scalar(select(tables.migrations.c.version_num))
+        if inspector.has_table(tables.migrations.name)
+        else None
+    )
     return BEFORE if number is None else str(number)
 
 
@@ -82,8 +75,8 @@ def bring_up(connection: Connection) -> None:
     """
     revision = revision_of(connection)
     if revision is None:
-        metadata.create_all(connection)
-        connection.execute(insert(migrations).values(version_num=REVISION))
+        tables.metadata.create_all(connection)
+        connection.execute(insert(tables.migrations).values(version_num=REVISION))
     elif revision != REVISION:
         # Alembic is needed only once for each database and release.
         from alembic import command  # noqa: PLC0415
@@ -92,8 +85,8 @@ def bring_up(connection: Connection) -> None:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS))
         command.upgrade(config, "head")
-    if connection.scalar(select(schema.c.version)) is None:
-        connection.execute(insert(schema).values(version=SCHEMA))
+    if connection.scalar(select(tables.schema.c.version)) is None:
+        connection.execute(insert(tables.schema).values(version=tables.SCHEMA))
 
 
 class Database:
@@ -203,9 +196,9 @@ def _refuse_other_version(connection: Connection, folder: StateFolder, revision:
             f" this program knows them up to {REVISION}",
             hint="install the version of provisioner that other machines with this history have",
         )
-    version = connection.scalar(select(schema.c.version))
-    if version not in {SCHEMA, PRUNED_SCHEMA}:
-        supported = f"{SCHEMA} and {PRUNED_SCHEMA}"
+    version = connection.scalar(select(tables.schema.c.version))
+    if version not in {tables.SCHEMA, PRUNED_SCHEMA}:
+        supported = f"{tables.SCHEMA} and {PRUNED_SCHEMA}"
         raise StateError(
             f"the history in {folder.text} is of another version ({version}; this program's are {supported})",
             hint="use the version of provisioner that wrote it last",
@@ -285,8 +278,10 @@ def _damage_errors(folder: StateFolder) -> Iterator[None]:
         yield
     except SQLAlchemyError:  # some are of two kinds
         raise
-    except DAMAGE:
-        raise DamagedRecordError(f"the history in {folder.text} is damaged: a row of it cannot be read") from None
+    except tables.DAMAGE:
+        raise tables.DamagedRecordError(
+            f"the history in {folder.text} is damaged: a row of it cannot be read"
+        ) from None
 
 
 @contextmanager
@@ -322,7 +317,7 @@ def append(connection: Connection, folder: StateFolder, entry: Entry) -> Head:
     run = entry.run
     row = {"inventory": folder.inventory, "number": number, "run": run.id, "step": entry.step.value, "at": entry.at}
     chained = {"content": text, "previous": previous, "hash": linked(previous, text)}
-    connection.execute(insert(entries).values(**row, operation=run.operation.value, **chained))
+    connection.execute(insert(tables.entries).values(**row, operation=run.operation.value, **chained))
     return _store_seal(connection, folder, Head(run.id, number, chained["hash"]))
 
 
@@ -331,14 +326,19 @@ def _store_seal(connection: Connection, folder: StateFolder, head: Head) -> Head
     seal, signature = folder.keys.seal(message), folder.keys.sign(message)
     if seal or signature:
         key_columns = {"inventory": folder.inventory, "number": head.number}
-        connection.execute(insert(seals).values(**key_columns, seal=seal, signature=signature))
+        connection.execute(insert(tables.seals).values(**key_columns, seal=seal, signature=signature))
     return Head(head.run, head.number, head.hash, seal)
 
 
 def _newest_entry(connection: Connection, folder: StateFolder) -> Head | None:
     """Return the newest entry, checked with its hash and its seal."""
-    number = stored(entries.c.number)
-    newest = select(number).where(entries.c.inventory == folder.inventory).order_by(entries.c.number.desc()).limit(1)
+    number = tables.stored(tables.entries.c.number)
+    newest = (
+        select(number)
+        .where(tables.entries.c.inventory == folder.inventory)
+        .order_by(tables.entries.c.number.desc())
+        .limit(1)
+    )
     row = connection.execute(newest).first()
     if row is None:
         return None
@@ -346,16 +346,17 @@ def _newest_entry(connection: Connection, folder: StateFolder) -> Head | None:
         head = head_at(connection, folder.inventory, cast("int", row[0]))
         if head is not None and _is_whole(connection, folder.inventory, head, folder.keys):
             return head
-    except DAMAGE:
+    except tables.DAMAGE:
         pass
-    raise DamagedRecordError(
-        f"the history in {folder.text} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded"
+    raise tables.DamagedRecordError(
+        f"the history in {folder.text} is damaged: its newest entry ({tables.entry_name(row[0])}) is not as it was"
+        " recorded"
     )
 
 
 def _is_whole(connection: Connection, inventory: str, head: Head, keys: RecordKeys) -> bool:
-    conditions = entries.c.inventory == inventory, entries.c.number == head.number
-    row = connection.execute(select(entries.c.previous, entries.c.content).where(*conditions)).one()
+    conditions = tables.entries.c.inventory == inventory, tables.entries.c.number == head.number
+    row = connection.execute(select(tables.entries.c.previous, tables.entries.c.content).where(*conditions)).one()
     sealed = keys.judge_seal(head.seal, head.message(inventory))
     return linked(row.previous, row.content) == head.hash and sealed is not SealVerdict.FALSE
 
@@ -363,8 +364,10 @@ def _is_whole(connection: Connection, inventory: str, head: Head, keys: RecordKe
 # --- entries as others keep them ------------------------------------------------------------------
 def head_at(connection: Connection, inventory: str, number: int) -> Head | None:
     """Return an entry's head, or `None` if there is no such number."""
-    query = select(entries.c.run, entries.c.number, entries.c.hash)
-    row = connection.execute(query.where(entries.c.inventory == inventory, entries.c.number == number)).first()
+    query = select(tables.entries.c.run, tables.entries.c.number, tables.entries.c.hash)
+    row = connection.execute(
+        query.where(tables.entries.c.inventory == inventory, tables.entries.c.number == number)
+    ).first()
     if row is None:
         return None
     return Head(row.run, row.number, row.hash, seals_of(connection, inventory, number).get(row.number, ("", ""))[0])
@@ -372,8 +375,12 @@ def head_at(connection: Connection, inventory: str, number: int) -> Head | None:
 
 def heads_of(connection: Connection, inventory: str) -> dict[int, Head]:
     """Return the heads of all well-formed entries by number."""
-    query = select(stored(entries.c.run), stored(entries.c.number), stored(entries.c.hash))
-    rows = connection.execute(query.where(entries.c.inventory == inventory)).all()
+    query = select(
+        tables.stored(tables.entries.c.run),
+        tables.stored(tables.entries.c.number),
+        tables.stored(tables.entries.c.hash),
+    )
+    rows = connection.execute(query.where(tables.entries.c.inventory == inventory)).all()
     sealed = seals_of(connection, inventory)
     return {
         number: Head(run, number, name, sealed.get(number, ("", ""))[0])
@@ -384,11 +391,15 @@ def heads_of(connection: Connection, inventory: str) -> dict[int, Head]:
 
 def seals_of(connection: Connection, inventory: str, number: int | None = None) -> Mapping[int, tuple[str, str]]:
     """Return seal and signature of sealed entries, or of one."""
-    if not has_table(connection, seals):
+    if not has_table(connection, tables.seals):
         return {}
-    query = select(stored(seals.c.number), stored(seals.c.seal), stored(seals.c.signature))
-    query = query.where(seals.c.inventory == inventory)
-    rows = connection.execute(query if number is None else query.where(seals.c.number == number)).all()
+    query = select(
+        tables.stored(tables.seals.c.number),
+        tables.stored(tables.seals.c.seal),
+        tables.stored(tables.seals.c.signature),
+    )
+    query = query.where(tables.seals.c.inventory == inventory)
+    rows = connection.execute(query if number is None else query.where(tables.seals.c.number == number)).all()
     return {
         sealed: (str(seal), str(signature))
         for sealed, seal, signature in rows

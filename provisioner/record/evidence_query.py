@@ -13,6 +13,7 @@ from typing import Final, TypeVar, cast
 
 import sqlalchemy as sa
 
+from provisioner.record import tables
 from provisioner.record.entries import (
     OF_KEYS,
     OF_PACKAGES,
@@ -24,20 +25,10 @@ from provisioner.record.entries import (
 )
 from provisioner.record.lifecycle.evidence import Content, Evidence, LastCheck, Proof, ProvedAt, Verification
 from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay, PackageRecord
-from provisioner.record.tables import (
-    DAMAGE,
-    checks,
-    documents,
-    entries,
-    entry_content,
-    moment,
-    plain_object,
-    stored,
-    unpacked,
-)
+from provisioner.record.tables import documents, moment
 from provisioner.record.verdicts import HoldingsQuery
 
-_INNER_CHECKS = checks.alias("later")
+_INNER_CHECKS = tables.checks.alias("later")
 _Value = TypeVar("_Value")
 PRE_SHARED: Final = "drawn"
 TO_PUSH: Final = "drawn_to_push"
@@ -61,10 +52,12 @@ class _Checked:
 # --- facilities ------------------------------------------------------------------------------------
 def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -> Evidence:
     """Return all evidence; `acceptance` separates the first and the accepting proof."""
-    is_look = entries.c.operation.not_in(
+    is_look = tables.entries.c.operation.not_in(
         [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES, *OF_KEYS)]
     )
-    ended = sa.select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory, is_look)
+    ended = sa.select(tables.entries.c.number, tables.entries.c.run).where(
+        tables.entries.c.inventory == inventory, is_look
+    )
     runs = {row.number: row.run for row in connection.execute(ended)}
     checked = _checks_of(connection, inventory, acceptance, runs)
     verifications = tuple(_latest_verifications(connection, inventory))
@@ -89,11 +82,13 @@ def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -
 
 def _latest_verifications(connection: sa.Connection, inventory: str) -> Iterator[Verification]:
     """Yield the ended verifications, latest first, through the first without limit."""
-    columns = stored(entries.c.number), stored(entries.c.content)
-    ended = entries.c.operation == Operation.VERIFY.value, entries.c.step == EntryKind.ENDED.value
-    query = sa.select(*columns).where(entries.c.inventory == inventory, *ended)
-    for number, content in connection.execute(query.order_by(entries.c.at.desc(), entries.c.number.desc())):
-        entry = entry_content(content, number)
+    columns = tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)
+    ended = tables.entries.c.operation == Operation.VERIFY.value, tables.entries.c.step == EntryKind.ENDED.value
+    query = sa.select(*columns).where(tables.entries.c.inventory == inventory, *ended)
+    for number, content in connection.execute(
+        query.order_by(tables.entries.c.at.desc(), tables.entries.c.number.desc())
+    ):
+        entry = tables.entry_content(content, number)
         if entry["step"] != EntryKind.ENDED.value:
             raise ValueError("an entry is of the step that its row says")
         recorded = recorded_of(None, cast("EndedContent", entry))
@@ -148,12 +143,17 @@ def _content_columns(
 
 
 def _check_spans(inventory: str) -> sa.Subquery:
-    at = _time_us(checks)
-    fully_proved = sa.case((_is_fully_proved(checks), at))
+    at = _time_us(tables.checks)
+    fully_proved = sa.case((_is_fully_proved(tables.checks), at))
     spans = sa.func.min(fully_proved).label("first"), sa.func.max(fully_proved).label("last")
     all_of_it = sa.func.min(at).label("oldest"), sa.func.max(at).label("newest")
-    columns = checks.c.facility, checks.c.content
-    return sa.select(*columns, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*columns).subquery()
+    columns = tables.checks.c.facility, tables.checks.c.content
+    return (
+        sa.select(*columns, *spans, *all_of_it)
+        .where(tables.checks.c.inventory == inventory)
+        .group_by(*columns)
+        .subquery()
+    )
 
 
 def _time_us(table: sa.FromClause) -> sa.ColumnElement[int]:
@@ -196,18 +196,18 @@ def keys_drawn(connection: sa.Connection, inventory: str, field: str) -> dict[st
     `what` is `PRE_SHARED` or `TO_PUSH`: the name in a run's document that lists facilities. A facility has its own time
     there if it differs from the run's.
     """
-    kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
-    ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
-    conditions = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
-    columns = (stored(entries.c.at), stored(documents.c.packed))
-    query = sa.select(*columns).where(*ended, *conditions).order_by(entries.c.at, entries.c.number)
+    kinds = tables.entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
+    ended = tables.entries.c.inventory == inventory, kinds, tables.entries.c.step == EntryKind.ENDED.value
+    conditions = documents.c.inventory == tables.entries.c.inventory, documents.c.run == tables.entries.c.run
+    columns = (tables.stored(tables.entries.c.at), tables.stored(documents.c.packed))
+    query = sa.select(*columns).where(*ended, *conditions).order_by(tables.entries.c.at, tables.entries.c.number)
     drawn: dict[str, datetime] = {}
     for at, packed in connection.execute(query):
         try:
-            times = plain_object(unpacked(packed)).get(field, {})
+            times = tables.plain_object(tables.unpacked(packed)).get(field, {})
             for facility, time_text in times.items() if isinstance(times, dict) else ():
                 drawn[str(facility)] = _parsed_time(time_text) if time_text else moment(at)  # type: ignore[arg-type]
-        except DAMAGE:
+        except tables.DAMAGE:
             continue
     return drawn
 
@@ -224,20 +224,25 @@ def package_records(connection: sa.Connection, inventory: str) -> tuple[dict[str
     handed: dict[str, list[HandedPackage]] = defaultdict(list)
     installed: dict[str, list[tuple[ProvedAt, str]]] = defaultdict(list)
     damaged = []
-    kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_PACKAGES))
-    ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
-    conditions = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
-    columns = (stored(entries.c.number), stored(entries.c.run), stored(entries.c.at), stored(entries.c.content))
+    kinds = tables.entries.c.operation.in_(sorted(kind.value for kind in OF_PACKAGES))
+    ended = tables.entries.c.inventory == inventory, kinds, tables.entries.c.step == EntryKind.ENDED.value
+    conditions = documents.c.inventory == tables.entries.c.inventory, documents.c.run == tables.entries.c.run
+    columns = (
+        tables.stored(tables.entries.c.number),
+        tables.stored(tables.entries.c.run),
+        tables.stored(tables.entries.c.at),
+        tables.stored(tables.entries.c.content),
+    )
     query = (
-        sa.select(*columns, stored(documents.c.packed))
+        sa.select(*columns, tables.stored(documents.c.packed))
         .where(*ended, *conditions)
-        .order_by(entries.c.at, entries.c.number)
+        .order_by(tables.entries.c.at, tables.entries.c.number)
     )
     for number, run, at, content, packed in connection.execute(query):
         try:
-            entry = entry_content(content, number)
+            entry = tables.entry_content(content, number)
             recorded_at = ProvedAt(moment(at), str(run))  # type: ignore[arg-type]
-            of_sites = plain_object(unpacked(packed))["packages"]
+            of_sites = tables.plain_object(tables.unpacked(packed))["packages"]
             for facility, package in _package_items(of_sites):
                 if entry["operation"] == Operation.INSTALLED.value:
                     installed[facility].append((recorded_at, _text(package["digest"])))
@@ -245,7 +250,7 @@ def package_records(connection: sa.Connection, inventory: str) -> tuple[dict[str
                     _add_package(
                         handed[facility], _handed_package(recorded_at, str(entry["who"].get(_BY, "")), package)
                     )
-        except DAMAGE:
+        except tables.DAMAGE:
             damaged.append(str(run)[:_SHOWN])
     names = sorted(handed.keys() | installed.keys())
     return {name: PackageRecord(tuple(handed[name]), tuple(installed[name])) for name in names}, tuple(damaged)

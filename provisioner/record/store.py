@@ -10,6 +10,7 @@ from typing import cast
 from sqlalchemy import Connection, func, insert, select
 
 from provisioner.base.errors import StateError
+from provisioner.record import tables
 from provisioner.record.chain import ChainReport, checked
 from provisioner.record.database import Database, Entry, append, head_at, heads_of, made_database, open_database
 from provisioner.record.entries import (
@@ -32,20 +33,7 @@ from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence
 from provisioner.record.lifecycle.site_packages import PackageRecord
 from provisioner.record.seal import Head
 from provisioner.record.state_folder import StateFolder
-from provisioner.record.tables import (
-    DAMAGE,
-    DamagedRecordError,
-    checks,
-    documents,
-    entries,
-    entry_content,
-    entry_name,
-    held,
-    holdings,
-    plain_object,
-    stored,
-    unpacked,
-)
+from provisioner.record.tables import documents
 from provisioner.record.verdict_rows import keep_sweep, pack_sweep, packed_document
 
 _NAMED = 5
@@ -96,8 +84,12 @@ class History:
             StateError: its outcome is recorded already.
         """
         with self._database.writing() as connection:
-            of_run = entries.c.inventory == self._mine, entries.c.run == run.id, entries.c.step == EntryKind.ENDED
-            if connection.scalar(select(entries.c.number).where(*of_run)) is not None:
+            of_run = (
+                tables.entries.c.inventory == self._mine,
+                tables.entries.c.run == run.id,
+                tables.entries.c.step == EntryKind.ENDED,
+            )
+            if connection.scalar(select(tables.entries.c.number).where(*of_run)) is not None:
                 raise StateError(f"run {run.id} has ended already", hint="see provisioner history", object=run.id)
             sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
             document = None if ending.document is None else packed_document(ending.document)
@@ -112,7 +104,7 @@ class History:
             if ending.checks:
                 names = ("facility", "relay", "content", "at", "pulled", "checked", "proved")
                 rows = [key_columns | {name: getattr(check, name) for name in names} for check in ending.checks]
-                connection.execute(insert(checks), rows)
+                connection.execute(insert(tables.checks), rows)
             for holding in ending.holdings:
                 self._store_holding(connection, holding)
                 columns = {
@@ -121,7 +113,7 @@ class History:
                     "held": holding.frozen_digest,
                     "exact": holding.exact,
                 }
-                connection.execute(insert(holdings).values(**key_columns, **columns))
+                connection.execute(insert(tables.holdings).values(**key_columns, **columns))
         return self._remember_head(head, lost)
 
     def take_epochs(self, run: str, on_hosts: Mapping[str, int], at: datetime) -> dict[str, int]:
@@ -141,7 +133,7 @@ class History:
         last = remembered(self.place)
         try:
             return last if last is not None and head_at(connection, self._mine, last.number) != last else None
-        except DAMAGE:
+        except tables.DAMAGE:
             return last
 
     def _remember_head(self, head: Head, lost: Head | None) -> Head:
@@ -152,35 +144,41 @@ class History:
 
     def _store_holding(self, connection: Connection, holding: Holding) -> None:
         key_columns = {"inventory": self._mine, "digest": holding.frozen_digest}
-        query = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.frozen_digest)
+        query = select(tables.held.c.digest).where(
+            tables.held.c.inventory == self._mine, tables.held.c.digest == holding.frozen_digest
+        )
         if holding.held and connection.execute(query.limit(1)).first() is None:
             rows = [
                 key_columns | {"facility": facility, "content": content} for facility, content in holding.held.items()
             ]
-            connection.execute(insert(held), rows)
+            connection.execute(insert(tables.held), rows)
 
     # --- reading ----------------------------------------------------------------------------------
     def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
         """Return the runs, latest start first; an unreadable entry raises."""
         past = self.past(limit)
         if past.damaged:
-            raise DamagedRecordError(f"the history in {self.place.text} is damaged: {_entries(past.damaged)}")
+            raise tables.DamagedRecordError(f"the history in {self.place.text} is damaged: {_entries(past.damaged)}")
         return past.runs
 
     def past(self, limit: int | None = None) -> ReadRuns:
         """Return the readable runs, and name the unreadable entries."""
-        latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
-        latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
-        conditions = entries.c.inventory == self._mine, entries.c.run.in_(latest)
-        query = select(stored(entries.c.number), stored(entries.c.content)).where(*conditions)
+        latest = (
+            select(tables.entries.c.run).where(tables.entries.c.inventory == self._mine).group_by(tables.entries.c.run)
+        )
+        latest = latest.order_by(func.max(tables.entries.c.number).desc()).limit(limit)
+        conditions = tables.entries.c.inventory == self._mine, tables.entries.c.run.in_(latest)
+        query = select(tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)).where(
+            *conditions
+        )
         started: dict[str, StartContent] = {}
         ended: dict[str, EndedContent] = {}
         damaged: list[object] = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    content = entry_content(raw, number)
-                except DAMAGE:
+                    content = tables.entry_content(raw, number)
+                except tables.DAMAGE:
                     damaged.append(number)
                     continue
                 if content["step"] == EntryKind.BEGUN:
@@ -189,58 +187,62 @@ class History:
                     ended[content["run"]] = cast("EndedContent", content)
         runs = (recorded_of(started.get(run), ended.get(run)) for run in started.keys() | ended.keys())
         ordered = sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True)
-        return ReadRuns(tuple(ordered), tuple(entry_name(number) for number in damaged))
+        return ReadRuns(tuple(ordered), tuple(tables.entry_name(number) for number in damaged))
 
     def changing(self, since: datetime) -> tuple[Recorded, ...]:
         """Return the readable changing runs, open or ended since a time."""
-        condition = entries.c.inventory == self._mine
-        ended_runs = select(entries.c.run).where(
-            condition, entries.c.step == EntryKind.ENDED.value, entries.c.at < since
+        condition = tables.entries.c.inventory == self._mine
+        ended_runs = select(tables.entries.c.run).where(
+            condition, tables.entries.c.step == EntryKind.ENDED.value, tables.entries.c.at < since
         )
-        query = select(stored(entries.c.number), stored(entries.c.content))
-        query = query.where(condition, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended_runs))
+        query = select(tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content))
+        query = query.where(
+            condition, tables.entries.c.step == EntryKind.BEGUN.value, tables.entries.c.run.not_in(ended_runs)
+        )
         runs: list[Recorded] = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    runs.append(recorded_of(cast("StartContent", entry_content(raw, number)), None))
-                except DAMAGE:
+                    runs.append(recorded_of(cast("StartContent", tables.entry_content(raw, number)), None))
+                except tables.DAMAGE:
                     continue
         return tuple(runs)
 
     def approved_runs(self, meaning: str) -> tuple[Run, ...]:
         """Return the runs with approvals of this meaning; an unreadable entry raises."""
-        query = select(stored(entries.c.number), stored(entries.c.content)).where(
-            entries.c.inventory == self._mine,
-            entries.c.step == EntryKind.BEGUN.value,
-            entries.c.content.contains(meaning, autoescape=True),
+        query = select(tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)).where(
+            tables.entries.c.inventory == self._mine,
+            tables.entries.c.step == EntryKind.BEGUN.value,
+            tables.entries.c.content.contains(meaning, autoescape=True),
         )
         runs = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    runs.append(recorded_of(cast("StartContent", entry_content(raw, number)), None).run)
-                except DAMAGE:
-                    message = f"the history in {self.place.text} is damaged: {_entries((entry_name(number),))}"
-                    raise DamagedRecordError(message) from None
+                    runs.append(recorded_of(cast("StartContent", tables.entry_content(raw, number)), None).run)
+                except tables.DAMAGE:
+                    message = f"the history in {self.place.text} is damaged: {_entries((tables.entry_name(number),))}"
+                    raise tables.DamagedRecordError(message) from None
         return tuple(run for run in runs if any(approval.meaning == meaning for approval in run.approvals))
 
     def document(self, run: str) -> dict[str, object] | None:
         """Return a run's JSON document, or `None`; an unreadable one raises."""
-        packed = stored(documents.c.packed)
+        packed = tables.stored(documents.c.packed)
         query = select(packed).where(documents.c.inventory == self._mine, documents.c.run == run)
         with self._database.reading() as connection:
             row = connection.execute(query).first()
         try:
-            return None if row is None else plain_object(unpacked(row[0]))
-        except DAMAGE:
+            return None if row is None else tables.plain_object(tables.unpacked(row[0]))
+        except tables.DAMAGE:
             message = f"the history in {self.place.text} is damaged: the document of run {run} cannot be read"
-            raise DamagedRecordError(message, object=run) from None
+            raise tables.DamagedRecordError(message, object=run) from None
 
     def head_of(self, run: str) -> Head | None:
         """Return the head of a run's first entry, or `None`."""
-        step = entries.c.step == EntryKind.BEGUN.value
-        query = select(entries.c.number).where(entries.c.inventory == self._mine, entries.c.run == run, step)
+        step = tables.entries.c.step == EntryKind.BEGUN.value
+        query = select(tables.entries.c.number).where(
+            tables.entries.c.inventory == self._mine, tables.entries.c.run == run, step
+        )
         with self._database.reading() as connection:
             number = connection.scalar(query)
             return None if number is None else head_at(connection, self._mine, number)
@@ -266,7 +268,7 @@ class History:
             records, damaged = package_records(connection, self._mine)
         if damaged:
             message = f"the history in {self.place.text} is damaged: run {damaged[0]} cannot be read"
-            raise DamagedRecordError(message, object=damaged[0])
+            raise tables.DamagedRecordError(message, object=damaged[0])
         return records
 
     def psks_drawn(self) -> Mapping[str, datetime]:

@@ -20,22 +20,9 @@ from typing import Final, TypeVar, cast
 from sqlalchemy import BigInteger, Connection, Select, Subquery, and_, func, or_, select, type_coerce
 
 from provisioner.base.text import printable, start_of
+from provisioner.record.availability import path_state
 from provisioner.record.availability.measured import LONGEST_STANDING, Measured, Span, measured
-from provisioner.record.availability.path_state import (
-    ABSENT,
-    MARKS,
-    UNREAD,
-    ByPath,
-    LookTable,
-    PathList,
-    PathState,
-    Strip,
-    Sweep,
-    mark_of,
-    nights,
-    since,
-    table_of,
-)
+from provisioner.record.availability.path_state import since
 from provisioner.record.database import has_table, open_database
 from provisioner.record.entries import EntryKind, StartContent, recorded_of
 from provisioner.record.lifecycle.evidence import Content, HostReport, ProvedAt
@@ -59,7 +46,7 @@ _Sight = tuple[str, str | None, bool]
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 _COLUMNS: Final = ("province", "at", "number", "run", "paths", "marks", "causes", "seal")
 _SHOWN: Final = 63
-_POSSIBLE: Final = bytes(sorted(MARKS | {ABSENT}))
+_POSSIBLE: Final = bytes(sorted(path_state.MARKS | {path_state.ABSENT}))
 _T = TypeVar("_T")
 
 
@@ -80,18 +67,18 @@ class ReadLooks:
     open vault's key does not prove.
     """
 
-    tables: dict[str, LookTable] = field(default_factory=dict)
+    tables: dict[str, path_state.LookTable] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
     unproved: int = 0
 
-    def by_path(self, reader: Callable[[LookTable], Mapping[str, _T]]) -> ByPath[_T]:
+    def by_path(self, reader: Callable[[path_state.LookTable], Mapping[str, _T]]) -> path_state.ByPath[_T]:
         """Return a function's results for all provinces, by path."""
         results: dict[str, _T] = {}
         carriers: dict[str, str] = {}
         for table in self.tables.values():
             results |= reader(table)
             carriers |= zip(table.paths, table.carriers, strict=True)
-        return ByPath(results, sorted(self.damaged), self.unproved, carriers)
+        return path_state.ByPath(results, sorted(self.damaged), self.unproved, carriers)
 
 
 class HoldingsQuery:
@@ -254,8 +241,8 @@ class _Reader:
     def __init__(self, connection: Connection, folder: StateFolder, looks: ReadLooks, *, with_causes: bool) -> None:
         self._connection, self._place, self._looks = connection, folder, looks
         self._with_causes = with_causes
-        self._listings: dict[str, PathList | None] = {}
-        self._sweeps: dict[str, list[Sweep]] = defaultdict(list)
+        self._listings: dict[str, path_state.PathList | None] = {}
+        self._sweeps: dict[str, list[path_state.Sweep]] = defaultdict(list)
         self._lost: dict[str, list[int]] = defaultdict(list)
 
     def add_row(self, province: object, at: object, number: object, *rest: object) -> None:
@@ -269,7 +256,7 @@ class _Reader:
         else:
             self._sweeps[str(province)].append(sweep)
 
-    def _sweep_in(self, *row: object) -> Sweep:
+    def _sweep_in(self, *row: object) -> path_state.Sweep:
         province, at, number, run, name, marks, causes, seal = row
         if not (isinstance(province, str) and isinstance(name, str) and isinstance(run, str) and isinstance(seal, str)):
             raise TypeError("texts were expected")
@@ -287,10 +274,10 @@ class _Reader:
         if plane.translate(None, _POSSIBLE):
             raise ValueError("no look has such a mark")
         if not self._with_causes:
-            return Sweep(at, run, listing, plane, b"")
-        return Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths)))
+            return path_state.Sweep(at, run, listing, plane, b"")
+        return path_state.Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths)))
 
-    def _path_list(self, name: str) -> PathList:
+    def _path_list(self, name: str) -> path_state.PathList:
         if name not in self._listings:
             self._listings[name] = read_listing(self._connection, self._place.inventory, name)
         listing = self._listings[name]
@@ -303,12 +290,19 @@ class _Reader:
             sweeps = self._sweeps[province]
             newest = max(sweeps, key=lambda sweep: (sweep.at, sweep.order)).listing
             sweeps += [_unread(at, newest) for at in self._lost[province]]
-            self._looks.tables[province] = table_of(sweeps, prefix, with_causes=self._with_causes)
+            self._looks.tables[province] = path_state.table_of(sweeps, prefix, with_causes=self._with_causes)
 
 
-def _unread(at: int, listing: PathList) -> Sweep:
+def _unread(at: int, listing: path_state.PathList) -> path_state.Sweep:
     width = len(listing.paths)
-    return Sweep(at, "", listing, bytes([mark_of(UNREAD)]) * width, b"\1" * width, ("", UNREAD.cause))
+    return path_state.Sweep(
+        at,
+        "",
+        listing,
+        bytes([path_state.mark_of(path_state.UNREAD)]) * width,
+        b"\1" * width,
+        ("", path_state.UNREAD.cause),
+    )
 
 
 def _row_bytes(value: object) -> bytes:
@@ -324,7 +318,7 @@ _PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
 
 def read_since(
     folder: StateFolder, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
-) -> ByPath[PathState]:
+) -> path_state.ByPath[path_state.PathState]:
     """Return the state of each path and its start.
 
     `as_of` returns the state as known at that time. Checks before `begin` are not read: an older state is at least that
@@ -333,16 +327,16 @@ def read_since(
     return read_looks(folder, prefix, begin, as_of).by_path(lambda table: since(table, as_of))
 
 
-def read_nights(folder: StateFolder, prefix: str, last: date, number: int) -> ByPath[Strip]:
+def read_nights(folder: StateFolder, prefix: str, last: date, number: int) -> path_state.ByPath[path_state.Strip]:
     """Return each path's days, earliest first, by Vietnam's calendar."""
     first = start_of(last - timedelta(days=number - 1))
     looks = read_looks(folder, prefix, first, start_of(last + timedelta(days=1)))
-    return looks.by_path(lambda table: nights(table, last, number))
+    return looks.by_path(lambda table: path_state.nights(table, last, number))
 
 
 def read_availability(
     folder: StateFolder, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING
-) -> ByPath[Measured]:
+) -> path_state.ByPath[Measured]:
     """Return how long each path had which verdict within a span."""
     return read_span(folder, prefix, span, longest).by_path(lambda table: measured(table, span, longest))
 

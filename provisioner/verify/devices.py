@@ -21,24 +21,9 @@ from provisioner.base.errors import UnreadableError
 from provisioner.base.text import msg
 from provisioner.desired.spec import ProbedDevice
 from provisioner.hosts.answers import wire
+from provisioner.verify import result
 from provisioner.verify.paths import PathToCheck
-from provisioner.verify.result import (
-    NO_ANSWER,
-    NOT_ASKED,
-    NOT_RUN,
-    REFUSED,
-    REFUSED_BEFORE,
-    SILENT,
-    TOLD,
-    Cause,
-    DeviceAccount,
-    DeviceReport,
-    DeviceState,
-    Finding,
-    Layer,
-    PathVerdict,
-    Verdict,
-)
+from provisioner.verify.result import SILENT
 
 Device = tuple[str, int]
 
@@ -46,22 +31,28 @@ _MOST_OFF_S: Final = 30.0
 # Vietnam's, without summer time: what a picture's clock has to show, beside UTC.
 _ZONE_S: Final = 7 * 3600
 _SECONDS_SAID, _MINUTES_SAID = 120, 7200
-_Fault = tuple[Cause, str]
-_NOT_ASKED: Final = DeviceAccount(NOT_ASKED)
+_Fault = tuple[result.Cause, str]
+_NOT_ASKED: Final = result.DeviceAccount(result.NOT_ASKED)
 # Relays cut what devices say (`LONGEST_WORD` of `onvif.messages`).
 _LONGEST_WORD: Final = 100
 # No picture is larger.
 _LARGEST: Final = 65_535
 
-Accounts = Mapping[str, Mapping[str, DeviceAccount]]
+Accounts = Mapping[str, Mapping[str, result.DeviceAccount]]
 """Accounts by relay and device."""
 
 
 # What another device than the agreed one answers in its place.
 _OF_ANOTHER = frozenset(
     {
-        *(Cause.WRONG_PASSWORD, Cause.NO_SUCH_STREAM, Cause.PICTURE_DIFFERS, Cause.WRONG_ANSWER, Cause.CAMERA_REFUSES),
-        *(Cause.SILENT, Cause.UNKNOWN, Cause.REDIRECTED),
+        *(
+            result.Cause.WRONG_PASSWORD,
+            result.Cause.NO_SUCH_STREAM,
+            result.Cause.PICTURE_DIFFERS,
+            result.Cause.WRONG_ANSWER,
+            result.Cause.CAMERA_REFUSES,
+        ),
+        *(result.Cause.SILENT, result.Cause.UNKNOWN, result.Cause.REDIRECTED),
     }
 )
 
@@ -162,7 +153,7 @@ def chain_name(chain: wire.DropAnswer | wire.BaseChainAnswer) -> str:
 
 def device_reports(
     targets: Sequence[PathToCheck], rounds: Sequence[Accounts], unsure: frozenset[str] = frozenset()
-) -> tuple[DeviceReport, ...]:
+) -> tuple[result.DeviceReport, ...]:
     """Return reports of the asked devices of paths, sorted by name.
 
     `rounds` are the accounts of each visit, in order; the last one counts. The clocks of devices at relays in
@@ -195,27 +186,27 @@ def _account_requests(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _
     return requests
 
 
-def _last(accounts: Sequence[DeviceAccount]) -> DeviceAccount:
+def _last(accounts: Sequence[result.DeviceAccount]) -> result.DeviceAccount:
     """Return the last successful account, else the first failed one."""
-    successful = [account for account in accounts if account.outcome == TOLD]
+    successful = [account for account in accounts if account.outcome == result.TOLD]
     return (
         successful[-1]
         if successful
-        else next((failed for failed in accounts if failed.outcome != NOT_ASKED), _NOT_ASKED)
+        else next((failed for failed in accounts if failed.outcome != result.NOT_ASKED), _NOT_ASKED)
     )
 
 
 def _device_report(
-    request: _AccountRequest, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool
-) -> DeviceReport:
+    request: _AccountRequest, account: result.DeviceAccount, owners: Mapping[str, str], *, knows_time: bool
+) -> result.DeviceReport:
     device = request.device
-    owner = _owner_beside(request, account, owners) if account.outcome == TOLD else ""
+    owner = _owner_beside(request, account, owners) if account.outcome == result.TOLD else ""
     another = _misled(device, account, owner) if owner else ""
-    another = another or (_other_device_proof(device, account, owners) if account.outcome == TOLD else "")
+    another = another or (_other_device_proof(device, account, owners) if account.outcome == result.TOLD else "")
     clock = account.clock if knows_time else None
     off = (None, None) if clock is None else (_off_s(clock, clock["utc"], 0), _off_s(clock, clock["shown"], _ZONE_S))
-    layer = Layer.CAMERA if request.target.path.device == request.target.path.camera else Layer.RECORDER
-    return DeviceReport(
+    layer = result.Layer.CAMERA if request.target.path.device == request.target.path.camera else result.Layer.RECORDER
+    return result.DeviceReport(
         facility=device.facility,
         province=device.province,
         device=device.device,
@@ -230,13 +221,13 @@ def _device_report(
         clock_off_s=off[0],
         shown_off_s=off[1],
         findings=tuple(
-            Finding(cause, layer, device.name, text) for cause, text in _device_faults(device, account, off)
+            result.Finding(cause, layer, device.name, text) for cause, text in _device_faults(device, account, off)
         ),
         misled=bool(owner),
     )
 
 
-def _owner_beside(request: _AccountRequest, account: DeviceAccount, owners: Mapping[str, str]) -> str:
+def _owner_beside(request: _AccountRequest, account: result.DeviceAccount, owners: Mapping[str, str]) -> str:
     """Return the site's other device with the reported serial number, if any."""
     device, path = request.device, request.target.path
     if not (device.serial and account.serial and path.access.has_tunnel):
@@ -245,7 +236,7 @@ def _owner_beside(request: _AccountRequest, account: DeviceAccount, owners: Mapp
     return owner if owner.partition("/")[0] == path.facility and owner != device.name else ""
 
 
-def _misled(device: ProbedDevice, account: DeviceAccount, owner: str) -> str:
+def _misled(device: ProbedDevice, account: result.DeviceAccount, owner: str) -> str:
     """Return the proof of a wrong port map."""
     return msg(
         "the gateway leads its port to {owner}: serial number {serial} answers, not {serial_2}",
@@ -255,20 +246,20 @@ def _misled(device: ProbedDevice, account: DeviceAccount, owner: str) -> str:
     )
 
 
-def _device_state(device: ProbedDevice, account: DeviceAccount, *, another: bool) -> DeviceState:
-    if account.outcome in {NOT_ASKED, NOT_RUN}:
-        return DeviceState.NOT_ASKED
-    if account.outcome in {REFUSED, REFUSED_BEFORE}:
-        return DeviceState.LOGIN_REFUSED
+def _device_state(device: ProbedDevice, account: result.DeviceAccount, *, another: bool) -> result.DeviceState:
+    if account.outcome in {result.NOT_ASKED, result.NOT_RUN}:
+        return result.DeviceState.NOT_ASKED
+    if account.outcome in {result.REFUSED, result.REFUSED_BEFORE}:
+        return result.DeviceState.LOGIN_REFUSED
     if another:
-        return DeviceState.ANOTHER
+        return result.DeviceState.ANOTHER
     lacks = (device.serial and not account.serial) or (device.model and not account.model)
-    if account.outcome != TOLD or lacks:
-        return DeviceState.NOT_TOLD
-    return DeviceState.AS_AGREED if device.serial or device.model else DeviceState.NOT_COMPARED
+    if account.outcome != result.TOLD or lacks:
+        return result.DeviceState.NOT_TOLD
+    return result.DeviceState.AS_AGREED if device.serial or device.model else result.DeviceState.NOT_COMPARED
 
 
-def _other_device_proof(device: ProbedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
+def _other_device_proof(device: ProbedDevice, account: result.DeviceAccount, owners: Mapping[str, str]) -> str:
     """Return the proof of another device; empty if there is none."""
     serial, model = account.serial, account.model
     if device.serial and serial and _normalized(device.serial) != _normalized(serial):
@@ -299,16 +290,16 @@ def _plain(model: str) -> str:
     return "".join(_normalized(model).split())
 
 
-def _why_not(account: DeviceAccount) -> str:
+def _why_not(account: result.DeviceAccount) -> str:
     """Return why a device gave no account; empty if it did."""
     outcome, detail = account.outcome, account.detail or "no details are known"
-    if outcome in {TOLD, NOT_ASKED}:
+    if outcome in {result.TOLD, result.NOT_ASKED}:
         return ""
-    if outcome == REFUSED_BEFORE and account.detail:
+    if outcome == result.REFUSED_BEFORE and account.detail:
         return "its login was refused or not answered by ONVIF within the last hour, and is not tried in it again"
-    if outcome in {REFUSED, REFUSED_BEFORE}:
+    if outcome in {result.REFUSED, result.REFUSED_BEFORE}:
         return "the device accepts the login for pictures and refuses it for ONVIF, which is not tried again by itself"
-    if outcome == NOT_RUN:
+    if outcome == result.NOT_RUN:
         return msg("it could not be asked by ONVIF: {detail}", detail)
     if outcome == SILENT:
         return msg("it does not answer ONVIF: {detail}", detail)
@@ -316,25 +307,25 @@ def _why_not(account: DeviceAccount) -> str:
 
 
 def _device_faults(
-    device: ProbedDevice, account: DeviceAccount, off: tuple[int | None, int | None]
+    device: ProbedDevice, account: result.DeviceAccount, off: tuple[int | None, int | None]
 ) -> Iterator[_Fault]:
-    if account.outcome in {SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE}:
-        yield Cause.ACCOUNT_LACKING, _why_not(account)
-    elif account.outcome == TOLD:
+    if account.outcome in {SILENT, result.NO_ANSWER, result.REFUSED, result.REFUSED_BEFORE}:
+        yield result.Cause.ACCOUNT_LACKING, _why_not(account)
+    elif account.outcome == result.TOLD:
         if lacking := [field for field, is_there in _wanted_facts(device, account) if not is_there]:
-            yield Cause.ACCOUNT_LACKING, _lacking_text(lacking, account)
+            yield result.Cause.ACCOUNT_LACKING, _lacking_text(lacking, account)
         yield from _profile_faults(device, account)
     yield from _clock_faults(*off)
 
 
-def _lacking_text(missing: Sequence[str], account: DeviceAccount) -> str:
+def _lacking_text(missing: Sequence[str], account: result.DeviceAccount) -> str:
     lacking = ", ".join(missing)
     if not account.detail:
         return msg("it does not tell {lacking}", lacking)
     return msg("it does not tell {lacking}: its user lacks the right to see its media profiles", lacking)
 
 
-def _wanted_facts(device: ProbedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:
+def _wanted_facts(device: ProbedDevice, account: result.DeviceAccount) -> Iterator[tuple[str, bool]]:
     if device.model:
         yield "model", bool(account.model)
     if device.serial:
@@ -343,7 +334,7 @@ def _wanted_facts(device: ProbedDevice, account: DeviceAccount) -> Iterator[tupl
         yield "media profiles", account.profile is not None
 
 
-def _profile_faults(device: ProbedDevice, account: DeviceAccount) -> Iterator[_Fault]:
+def _profile_faults(device: ProbedDevice, account: result.DeviceAccount) -> Iterator[_Fault]:
     profile = account.profile
     if not device.profile or profile is None:
         return
@@ -351,13 +342,13 @@ def _profile_faults(device: ProbedDevice, account: DeviceAccount) -> Iterator[_F
     if not profile["there"]:
         names = ", ".join(profile["names"]) or "none"
         detail = msg("it has no media profile {profile}; the first that it has: {names}", device.profile, names)
-        yield Cause.PROFILE_DIFFERS, detail
+        yield result.Cause.PROFILE_DIFFERS, detail
     elif device.size and all(size) and size not in {device.size, device.former_size}:
         is_set, agreed = (f"{width}x{height}" for width, height in (size, device.size))
         detail = msg(
             "its media profile {profile} is set to {is_set}, and {agreed} was agreed", device.profile, is_set, agreed
         )
-        yield Cause.PROFILE_DIFFERS, detail
+        yield result.Cause.PROFILE_DIFFERS, detail
 
 
 def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> int | None:
@@ -373,9 +364,9 @@ def _off_s(clock: wire.DeviceClockAnswer, moment: int | None, zone_s: int) -> in
 
 def _clock_faults(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[_Fault]:
     if utc_off_s is not None and abs(utc_off_s) > _MOST_OFF_S:
-        yield Cause.DEVICE_CLOCK_OFF, _clock_text(utc_off_s)
+        yield result.Cause.DEVICE_CLOCK_OFF, _clock_text(utc_off_s)
     elif shown_off_s is not None and abs(shown_off_s) > _MOST_OFF_S:
-        yield Cause.DEVICE_CLOCK_OFF, _zone_text(shown_off_s)
+        yield result.Cause.DEVICE_CLOCK_OFF, _zone_text(shown_off_s)
 
 
 def _clock_text(off_s: int) -> str:
@@ -402,23 +393,23 @@ def _span_text(off_s: int) -> str:
 
 
 # --- effects on paths -----------------------------------------------------------------------------
-def by_device(reports: Iterable[DeviceReport]) -> Mapping[tuple[str, str], DeviceReport]:
+def by_device(reports: Iterable[result.DeviceReport]) -> Mapping[tuple[str, str], result.DeviceReport]:
     """Return reports by relay and device."""
     return {(report.relay, report.name): report for report in reports}
 
 
 def with_account(
-    verdict: PathVerdict, target: PathToCheck, reports: Mapping[tuple[str, str], DeviceReport]
-) -> PathVerdict:
+    verdict: result.PathVerdict, target: PathToCheck, reports: Mapping[tuple[str, str], result.DeviceReport]
+) -> result.PathVerdict:
     """Degrade a verdict if the picture comes from another device than agreed.
 
     The detail keeps other causes of degradation. A path that is down or unknown stays so. If the gateway leads the port
     to another device of the site, what that one refuses is no fault of the path's own device.
     """
     report = reports.get((target.relay.id, f"{target.path.facility}/{target.path.device}"))
-    if report is None or report.state is not DeviceState.ANOTHER:
+    if report is None or report.state is not result.DeviceState.ANOTHER:
         return verdict
-    flows = verdict.verdict in {Verdict.UP, Verdict.DEGRADED}
+    flows = verdict.verdict in {result.Verdict.UP, result.Verdict.DEGRADED}
     if report.misled and (flows or verdict.cause in _OF_ANOTHER):
         return _with_wrong_map(verdict, report)
     if not flows:
@@ -428,19 +419,21 @@ def with_account(
     )
     return replace(
         verdict,
-        verdict=Verdict.DEGRADED,
-        finding=Finding(Cause.ANOTHER_DEVICE, report.layer, report.name, f"{report.detail}{other_cause}"),
+        verdict=result.Verdict.DEGRADED,
+        finding=result.Finding(result.Cause.ANOTHER_DEVICE, report.layer, report.name, f"{report.detail}{other_cause}"),
     )
 
 
-def _with_wrong_map(verdict: PathVerdict, report: DeviceReport) -> PathVerdict:
-    is_quarantined = verdict.verdict is Verdict.QUARANTINED
+def _with_wrong_map(verdict: result.PathVerdict, report: result.DeviceReport) -> result.PathVerdict:
+    is_quarantined = verdict.verdict is result.Verdict.QUARANTINED
     detail = report.detail
     if is_quarantined:
         detail = msg("{detail}; then provisioner quarantine lift", detail)
-    is_good = verdict.verdict is Verdict.UP
+    is_good = verdict.verdict is result.Verdict.UP
     return replace(
         verdict,
-        verdict=Verdict.DEGRADED if is_good else verdict.verdict,
-        finding=Finding(Cause.PORT_MAP_WRONG, Layer.SITE, report.name, detail, verdict.finding.level),
+        verdict=result.Verdict.DEGRADED if is_good else verdict.verdict,
+        finding=result.Finding(
+            result.Cause.PORT_MAP_WRONG, result.Layer.SITE, report.name, detail, verdict.finding.level
+        ),
     )

@@ -34,6 +34,7 @@ from provisioner.base.text import msg
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.change import Change, Resource, pending
+from provisioner.verify import result
 from provisioner.verify.case import Case, Check
 from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, device_of, is_pulled_elsewhere, origins_of
@@ -44,18 +45,6 @@ from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
 from provisioner.verify.reference import References, SiteReferences, references_of_neighbours
 from provisioner.verify.relay_health import illness_of, with_illness
-from provisioner.verify.result import (
-    IMPERFECT,
-    NEW,
-    NO_FINDING,
-    OLD,
-    AcceptedSetting,
-    Cause,
-    Finding,
-    Layer,
-    PathVerdict,
-    Verdict,
-)
 from provisioner.verify.sources import quarantine_check
 from provisioner.verify.stream import NO_FRAME, centre_check, read_check, relay_check
 
@@ -187,8 +176,8 @@ class SeparateVerdicts(NamedTuple):
         quarantined: replace the verdicts of the same paths.
     """
 
-    verdicts: tuple[PathVerdict, ...]
-    quarantined: tuple[PathVerdict, ...]
+    verdicts: tuple[result.PathVerdict, ...]
+    quarantined: tuple[result.PathVerdict, ...]
 
 
 def judge(
@@ -199,7 +188,7 @@ def judge(
     *,
     max_level: int | None = None,
     once: Collection[str] = (),
-) -> tuple[PathVerdict, ...]:
+) -> tuple[result.PathVerdict, ...]:
     """Return the verdicts of one look, sorted by name.
 
     Args:
@@ -288,7 +277,7 @@ def _elsewhere(spec: HostSpec, evidence: HostEvidence, drifted: Collection[str])
     return frozenset(path.name for path in paths if is_pulled_elsewhere(path, evidence.facts))
 
 
-def put_together(judged: Iterable[SeparateVerdicts], targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
+def put_together(judged: Iterable[SeparateVerdicts], targets: Sequence[PathToCheck]) -> tuple[result.PathVerdict, ...]:
     """Combine all verdicts of a look by object, sorted by name."""
     parts = list(judged)
     verdicts, quarantined = (
@@ -301,61 +290,71 @@ def put_together(judged: Iterable[SeparateVerdicts], targets: Sequence[PathToChe
     )
 
 
-def is_proved(verdict: PathVerdict) -> bool:
+def is_proved(verdict: result.PathVerdict) -> bool:
     """Return whether a path is up, apart from drift."""
     # A picture without light is judged by no level of its own.
     is_dark = verdict.picture is not None and verdict.picture.state == State.DARK.value
     needed = {level.number for level in LEVELS if level.subject is not Subject.HOST}
     passed = needed - ({PICTURES} if is_dark else set()) <= set(verdict.passed)
-    return passed or verdict.verdict is Verdict.UP
+    return passed or verdict.verdict is result.Verdict.UP
 
 
-def not_reached(target: PathToCheck, detail: str) -> PathVerdict:
+def not_reached(target: PathToCheck, detail: str) -> result.PathVerdict:
     """Return the verdict on a path that this run left out."""
-    return _not_requested(_verdict(target, Verdict.UNKNOWN, (), None, None), detail)
+    return _not_requested(_verdict(target, result.Verdict.UNKNOWN, (), None, None), detail)
 
 
-def _not_requested(verdict: PathVerdict, detail: str) -> PathVerdict:
-    finding = replace(verdict.finding, cause=Cause.NOT_ASKED, detail=detail)
-    return replace(verdict, verdict=Verdict.UNKNOWN, finding=finding)
+def _not_requested(verdict: result.PathVerdict, detail: str) -> result.PathVerdict:
+    finding = replace(verdict.finding, cause=result.Cause.NOT_ASKED, detail=detail)
+    return replace(verdict, verdict=result.Verdict.UNKNOWN, finding=finding)
 
 
-def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:
+def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> result.PathVerdict:
     unreachable = host is not None and host.outcome is CallOutcome.UNREACHABLE
-    cause = Cause.HOST_UNREACHABLE if unreachable else Cause.CANNOT_CHECK if host else Cause.NOT_CHECKED
+    cause = (
+        result.Cause.HOST_UNREACHABLE
+        if unreachable
+        else result.Cause.CANNOT_CHECK
+        if host
+        else result.Cause.NOT_CHECKED
+    )
     detail = (host.error if host else "") or _NO_EVIDENCE
-    return _verdict(target, Verdict.UNKNOWN, (), Finding(cause, Layer.HOST, target.relay.id, detail), None)
+    return _verdict(
+        target, result.Verdict.UNKNOWN, (), result.Finding(cause, result.Layer.HOST, target.relay.id, detail), None
+    )
 
 
 def _verdict_of_case(
     case: Case, levels: Sequence[Level], checked_at: datetime, quarantine: Check | None = None
-) -> PathVerdict:
+) -> result.PathVerdict:
     checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in levels)
     checks = tuple(checked for checked in checks if checked.check.applies)
     verdict, finding = _verdict_and_finding(checks)
     if quarantine is not None:
-        verdict, finding = Verdict.QUARANTINED, quarantine.finding
+        verdict, finding = result.Verdict.QUARANTINED, quarantine.finding
     judged = _verdict(case.target, verdict, checks, finding, checked_at)
     judged = replace(judged, picture=report_of(case), settings=tuple(_settings_in_use(case)))
     judged = with_illness(judged, case.illness, case.reply)
-    if verdict is Verdict.UP and len(levels) < len(LEVELS):
+    if verdict is result.Verdict.UP and len(levels) < len(LEVELS):
         return _not_requested(
             judged, msg("good up to level {number}; the levels above were not asked for", levels[-1].number)
         )
     return judged
 
 
-def _settings_in_use(case: Case) -> Iterator[AcceptedSetting]:
+def _settings_in_use(case: Case) -> Iterator[result.AcceptedSetting]:
     """Yield the settings under change, with the one that a picture confirms."""
     path, frame = case.target.path, case.frame
     if (change := path.login_change) is not None:
         has_picture = bool(frame or case.flowed)
-        in_use = NEW if change.done else OLD
-        yield AcceptedSetting("login", f"{path.facility}/{path.device}", change.until, in_use if has_picture else "")
+        in_use = result.NEW if change.done else result.OLD
+        yield result.AcceptedSetting(
+            "login", f"{path.facility}/{path.device}", change.until, in_use if has_picture else ""
+        )
     if (former := path.former) is not None:
         is_new, is_old = frame == (path.codec, path.width, path.height), frame == former[1:4]
-        in_use = "" if is_new == is_old else NEW if is_new else OLD
-        yield AcceptedSetting("picture", f"{path.facility}/{path.camera}", former.until, in_use)
+        in_use = "" if is_new == is_old else result.NEW if is_new else result.OLD
+        yield result.AcceptedSetting("picture", f"{path.facility}/{path.camera}", former.until, in_use)
 
 
 def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
@@ -363,59 +362,59 @@ def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
     return quarantine if quarantine is not None and level.subject is Subject.PICTURE else level.check(case)
 
 
-def _verdict_and_finding(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Finding | None]:
+def _verdict_and_finding(checks: Sequence[_CheckedLevel]) -> tuple[result.Verdict, result.Finding | None]:
     """Return the verdict of a case's checks, and its cause."""
     failures = [(level.subject, c.finding) for level, c in checks if c.passed is False and c.finding]
     broken = [finding for subject, finding in failures if subject is not Subject.HOST]
     not_checked = next((c.finding for _, c in checks if c.passed is None), None)
     if broken:
         verdict = _verdict_of_failure([c for level, c in checks if level.subject is Subject.PICTURE])
-        return verdict, not_checked if verdict is Verdict.UNKNOWN else _root(broken)
+        return verdict, not_checked if verdict is result.Verdict.UNKNOWN else _root(broken)
     if not_checked is not None:
-        return Verdict.UNKNOWN, not_checked
+        return result.Verdict.UNKNOWN, not_checked
     if failures:
-        return Verdict.DEGRADED, failures[0][1]
-    return Verdict.UP, None
+        return result.Verdict.DEGRADED, failures[0][1]
+    return result.Verdict.UP, None
 
 
-def _root(broken: Sequence[Finding]) -> Finding:
-    stopped = (s for s in broken if s.cause is Cause.RELAY_STOPPED)
+def _root(broken: Sequence[result.Finding]) -> result.Finding:
+    stopped = (s for s in broken if s.cause is result.Cause.RELAY_STOPPED)
     worse = (s for s in broken if not _has_picture(s))
     return next(stopped, None) or next(worse, broken[0])
 
 
-def _has_picture(finding: Finding) -> bool:
+def _has_picture(finding: result.Finding) -> bool:
     """Return whether a failed read had a picture, by its frame."""
-    return finding.cause in IMPERFECT and finding.detail != NO_FRAME
+    return finding.cause in result.IMPERFECT and finding.detail != NO_FRAME
 
 
-def _verdict_of_failure(picture: Sequence[Check]) -> Verdict:
+def _verdict_of_failure(picture: Sequence[Check]) -> result.Verdict:
     """Return the verdict of a failed link or picture."""
     if not picture or (picture[0].passed is False and not any(c.passed for c in picture)):
-        return Verdict.DOWN
+        return result.Verdict.DOWN
     broken = [c for c in picture if c.passed is False]
     if any(c.finding and not _has_picture(c.finding) for c in broken):
-        return Verdict.DOWN
+        return result.Verdict.DOWN
     if all(c.passed is not None for c in picture):
-        return Verdict.DEGRADED
+        return result.Verdict.DEGRADED
     # It flows into the relay, or was seen, so it is not down; how far it comes was not checked.
-    return Verdict.UNKNOWN if picture[0].passed or broken else Verdict.DOWN
+    return result.Verdict.UNKNOWN if picture[0].passed or broken else result.Verdict.DOWN
 
 
 def _verdict(
     target: PathToCheck,
-    verdict: Verdict,
+    verdict: result.Verdict,
     checks: Sequence[_CheckedLevel],
-    finding: Finding | None,
+    finding: result.Finding | None,
     checked_at: datetime | None,
-) -> PathVerdict:
+) -> result.PathVerdict:
     of_level = (replace(finding, level=level.number) for level, c in checks if finding and c.finding is finding)
     unbroken = list(takewhile(lambda checked: checked.check.passed, checks))
-    return PathVerdict(
+    return result.PathVerdict(
         *target.names,
         verdict=verdict,
         level=unbroken[-1].level.number if unbroken else 0,
-        finding=next(of_level, finding or NO_FINDING),
+        finding=next(of_level, finding or result.NO_FINDING),
         checked_at=checked_at,
         passed=tuple(level.number for level, c in checks if c.passed),
     )

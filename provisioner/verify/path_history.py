@@ -28,29 +28,13 @@ from typing import Final, Protocol
 
 from provisioner.base.text import local_time, msg
 from provisioner.plan.change import HostCut
+from provisioner.verify import result
 from provisioner.verify.judge import HIGHEST
 from provisioner.verify.memory import REMEMBERED_FOR, Failing, Memories, PastVerdict, PathMemory, after
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import TELLING, References, ViewDoubt, lasting
-from provisioner.verify.result import (
-    INFERRED,
-    Cause,
-    Finding,
-    Incident,
-    InMaintenance,
-    LastingFailure,
-    LastProof,
-    Layer,
-    PathLook,
-    PathVerdict,
-    PictureReport,
-    Scope,
-    SuspectSign,
-    ToLookAt,
-    Verdict,
-)
 from provisioner.verify.rotation import Share, content_of
 
 APART: Final = timedelta(seconds=60)
@@ -62,12 +46,23 @@ FLAPPING_WINDOW: Final = timedelta(hours=48)
 _OUTAGE: Final = 2
 """The changes of one outage: its begin and its end."""
 
-_GOOD_OR_BAD = frozenset({Verdict.UP, Verdict.DOWN})
+_GOOD_OR_BAD = frozenset({result.Verdict.UP, result.Verdict.DOWN})
 # They last until somebody changes what is configured.
 _OF_CONFIGURATION = frozenset(
     {
-        *(Cause.WRONG_PASSWORD, Cause.NO_SUCH_STREAM, Cause.FIREWALL, Cause.FOREIGN_FIREWALL, Cause.DRIFT),
-        *(Cause.NOT_FORWARDED, Cause.PORT_MAP_WRONG, Cause.PUBLISHER_REFUSED, Cause.ANOTHER_CERTIFICATE),
+        *(
+            result.Cause.WRONG_PASSWORD,
+            result.Cause.NO_SUCH_STREAM,
+            result.Cause.FIREWALL,
+            result.Cause.FOREIGN_FIREWALL,
+            result.Cause.DRIFT,
+        ),
+        *(
+            result.Cause.NOT_FORWARDED,
+            result.Cause.PORT_MAP_WRONG,
+            result.Cause.PUBLISHER_REFUSED,
+            result.Cause.ANOTHER_CERTIFICATE,
+        ),
     }
 )
 
@@ -132,7 +127,7 @@ class Onlooker(Protocol):
     def answered(self, host: str, outcome: str, seconds: float) -> None:
         """Report that a host answered or timed out."""
 
-    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[result.Incident]) -> None:
         """Report what is certain by now; each incident once."""
 
 
@@ -145,7 +140,7 @@ class NoOnlooker:
     def answered(self, host: str, outcome: str, seconds: float) -> None:
         """Do nothing."""
 
-    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[result.Incident]) -> None:
         """Do nothing."""
 
 
@@ -202,7 +197,7 @@ class VerifyOptions:
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
     onlooker: Onlooker = _NOBODY
-    keep: Callable[[Sequence[PathLook]], None] | None = None
+    keep: Callable[[Sequence[result.PathLook]], None] | None = None
 
 
 EVERYTHING = VerifyOptions()
@@ -227,17 +222,17 @@ def window_meanwhile(
     return max(around, key=lambda window: window.until, default=None)
 
 
-def in_window(verdict: PathVerdict, window: Window | None) -> PathVerdict:
+def in_window(verdict: result.PathVerdict, window: Window | None) -> result.PathVerdict:
     """Return the verdict in a window, with the original one; else unchanged."""
     if window is None:
         return verdict
-    maintenance = InMaintenance(window.begin, window.until, window.reason, verdict.verdict)
-    return replace(verdict, verdict=Verdict.MAINTENANCE, maintenance=maintenance)
+    maintenance = result.InMaintenance(window.begin, window.until, window.reason, verdict.verdict)
+    return replace(verdict, verdict=result.Verdict.MAINTENANCE, maintenance=maintenance)
 
 
 def look_of(
-    verdict: PathVerdict, target: PathToCheck, *, maintenance: bool, since: datetime | None = None
-) -> PathLook | None:
+    verdict: result.PathVerdict, target: PathToCheck, *, maintenance: bool, since: datetime | None = None
+) -> result.PathLook | None:
     """Return a verdict of `judge` for the memory; `None` without a look.
 
     `since` is the start of its run.
@@ -248,17 +243,17 @@ def look_of(
     return replace(look, path=target.remembered_as, since=since)
 
 
-def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
-    picture = verdict.picture or PictureReport("")
-    return PathLook(
+def _look(verdict: result.PathVerdict, content: str, *, maintenance: bool) -> result.PathLook:
+    picture = verdict.picture or result.PictureReport("")
+    return result.PathLook(
         path=verdict.path,
         at=moment_of(verdict),
         verdict=verdict.verdict,
-        finding=None if verdict.cause in {Cause.NONE, Cause.NOT_ASKED} else verdict.finding,
+        finding=None if verdict.cause in {result.Cause.NONE, result.Cause.NOT_ASKED} else verdict.finding,
         proved=verdict.passed,
         content=content,
-        complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
-        full=picture.full and verdict.verdict is Verdict.UP,
+        complete=verdict.verdict is result.Verdict.UP and verdict.level == HIGHEST.number,
+        full=picture.full and verdict.verdict is result.Verdict.UP,
         keys=picture.keys,
         suspects=_suspicions_of(picture),
         noise=picture.noise,
@@ -266,14 +261,16 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
     )
 
 
-def _suspicions_of(picture: PictureReport) -> frozenset[str] | None:
+def _suspicions_of(picture: result.PictureReport) -> frozenset[str] | None:
     """Return a look's suspicions; `None` if it could not be judged."""
     if not picture.seconds or (picture.state != State.GOOD.value and not picture.seen):
         return None
     return frozenset(sign.kind for sign in picture.seen)
 
 
-def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathVerdict]) -> PathVerdict:
+def with_lasting(
+    verdict: result.PathVerdict, memory: PathMemory, looks: Sequence[result.PathVerdict]
+) -> result.PathVerdict:
     """Add lasting suspicions: found in several checks, spread in time."""
     if not memory.suspects and not any(look.picture and look.picture.seen for look in looks):
         return verdict
@@ -281,18 +278,19 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
     checked = [replace(look, since=checked[0].at) for look in checked]
     signs = {suspect.kind: suspect for look in looks if look.picture for suspect in look.picture.seen}
     lasts = (suspect for suspect in remembered(memory, checked).suspects if lasting(suspect))
-    lasted = [(suspect, signs.get(suspect.kind, SuspectSign(suspect.kind, suspect.kind))) for suspect in lasts]
+    lasted = [(suspect, signs.get(suspect.kind, result.SuspectSign(suspect.kind, suspect.kind))) for suspect in lasts]
     return replace(
-        verdict, to_look_at=tuple(ToLookAt(s.word, suspect.first, suspect.checks, s.detail) for suspect, s in lasted)
+        verdict,
+        to_look_at=tuple(result.ToLookAt(s.word, suspect.first, suspect.checks, s.detail) for suspect, s in lasted),
     )
 
 
-def with_camera_suspicions(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
+def with_camera_suspicions(verdicts: Sequence[result.PathVerdict]) -> tuple[result.PathVerdict, ...]:
     """Give a camera's streams the most specific suspicion of its view.
 
     A lens is covered or not. In little light a small stream may only show that the view differs.
     """
-    views: dict[tuple[str, str], list[tuple[int, str, ToLookAt]]] = defaultdict(list)
+    views: dict[tuple[str, str], list[tuple[int, str, result.ToLookAt]]] = defaultdict(list)
     for verdict in verdicts:
         for doubt in verdict.to_look_at:
             if doubt.word in TELLING:
@@ -304,11 +302,13 @@ def with_camera_suspicions(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict
     )
 
 
-def _camera(verdict: PathVerdict) -> tuple[str, str]:
+def _camera(verdict: result.PathVerdict) -> tuple[str, str]:
     return verdict.facility, verdict.camera
 
 
-def _with_sibling_doubt(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> PathVerdict:
+def _with_sibling_doubt(
+    verdict: result.PathVerdict, rank: int, path: str, telling: result.ToLookAt
+) -> result.PathVerdict:
     detail = msg("{detail}, by its stream {path}", telling.detail, path.rpartition("/")[2])
     return replace(
         verdict,
@@ -319,17 +319,17 @@ def _with_sibling_doubt(verdict: PathVerdict, rank: int, path: str, telling: ToL
     )
 
 
-def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
+def needs_second_look(verdict: result.PathVerdict, memory: PathMemory) -> bool:
     """Return whether a failure is new and needs a second look."""
     at = verdict.checked_at
-    if verdict.verdict is not Verdict.DOWN or at is None:
+    if verdict.verdict is not result.Verdict.DOWN or at is None:
         return False
     return not _confirms(_before(memory.as_of(at), at).failing, at)
 
 
 def settled(
-    looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope, explains: Explains = _unexplained
-) -> PathVerdict:
+    looks: Sequence[result.PathVerdict], memory: PathMemory, scope: result.Scope, explains: Explains = _unexplained
+) -> result.PathVerdict:
     """Return the verdict on a path from this run's looks and memory.
 
     There has to be a look; `looks` are in order.
@@ -341,34 +341,34 @@ def settled(
     past = memory.as_of(at)
     if scope.once:
         return _verdict_of_look(last, past)
-    if last.verdict is Verdict.DOWN:
+    if last.verdict is result.Verdict.DOWN:
         return _with_proof(_failed_verdict(last, looks, past), past)
-    if last.verdict is Verdict.UP and (changes := _count_changes(looks, past, at, explains)) >= FLAPPING_CHANGES:
+    if last.verdict is result.Verdict.UP and (changes := _count_changes(looks, past, at, explains)) >= FLAPPING_CHANGES:
         return _with_proof(_flapping_verdict(last, past, changes), past)
-    return last if last.verdict is Verdict.UP else _with_proof(last, past)
+    return last if last.verdict is result.Verdict.UP else _with_proof(last, past)
 
 
-def _verdict_of_look(look: PathVerdict, memory: PathMemory) -> PathVerdict:
+def _verdict_of_look(look: result.PathVerdict, memory: PathMemory) -> result.PathVerdict:
     """Return the verdict of one look, without the past."""
-    failure = LastingFailure(moment_of(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    failure = result.LastingFailure(moment_of(look), 1, confirmed=True) if look.verdict is result.Verdict.DOWN else None
     verdict = replace(look, standing=failure)
-    return verdict if look.verdict is Verdict.UP else _with_proof(verdict, memory)
+    return verdict if look.verdict is result.Verdict.UP else _with_proof(verdict, memory)
 
 
-def _shows(look: PathVerdict) -> bool:
-    return look.checked_at is not None and look.verdict is not Verdict.UNKNOWN
+def _shows(look: result.PathVerdict) -> bool:
+    return look.checked_at is not None and look.verdict is not result.Verdict.UNKNOWN
 
 
-def _with_proof(verdict: PathVerdict, memory: PathMemory) -> PathVerdict:
+def _with_proof(verdict: result.PathVerdict, memory: PathMemory) -> result.PathVerdict:
     return replace(verdict, last_proof=last_proof(memory))
 
 
-def last_proof(memory: PathMemory) -> LastProof | None:
+def last_proof(memory: PathMemory) -> result.LastProof | None:
     """Return the last proof of the highest proved level, if any."""
     if not memory.proofs:
         return None
     level = max(memory.proofs)
-    return LastProof(level, memory.proofs[level])
+    return result.LastProof(level, memory.proofs[level])
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -383,7 +383,9 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
     return failing is not None and at - failing.state.since >= APART
 
 
-def _failed_verdict(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
+def _failed_verdict(
+    last: result.PathVerdict, looks: Sequence[result.PathVerdict], memory: PathMemory
+) -> result.PathVerdict:
     """Return a failed path as down, or as not yet confirmed."""
     at = moment_of(last)
     path_looks = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
@@ -393,18 +395,18 @@ def _failed_verdict(last: PathVerdict, looks: Sequence[PathVerdict], memory: Pat
     finding, confirmed = failing.finding, _confirms(failing, at)
     return replace(
         last,
-        verdict=Verdict.DOWN if confirmed else Verdict.UNKNOWN,
+        verdict=result.Verdict.DOWN if confirmed else result.Verdict.UNKNOWN,
         finding=finding if confirmed else replace(finding, detail=_unconfirmed(finding, at)),
-        standing=LastingFailure(failing.state.since, failing.state.looks, confirmed),
+        standing=result.LastingFailure(failing.state.since, failing.state.looks, confirmed),
     )
 
 
-def _unconfirmed(finding: Finding, at: datetime) -> str:
+def _unconfirmed(finding: result.Finding, at: datetime) -> str:
     once = msg("failed once at {at}, not yet confirmed", local_time(at))
     return msg("{detail} ({once})", finding.detail, once) if finding.detail else once
 
 
-def moment_of(verdict: PathVerdict) -> datetime:
+def moment_of(verdict: result.PathVerdict) -> datetime:
     """Return the time of a verdict's look."""
     if verdict.checked_at is None:
         raise TypeError("a look has a moment")
@@ -412,7 +414,7 @@ def moment_of(verdict: PathVerdict) -> datetime:
 
 
 # --- flapping -------------------------------------------------------------------------------------
-def _count_changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime, explains: Explains) -> int:
+def _count_changes(looks: Sequence[result.PathVerdict], memory: PathMemory, at: datetime, explains: Explains) -> int:
     """Count recent unexplained changes between up and down."""
     recent = [past for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
     present = [PastVerdict(look.checked_at, look.verdict, look.cause) for look in looks if look.checked_at]
@@ -424,27 +426,27 @@ def _count_changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetim
     return sum(count for cause, count in causes.items() if count > _OUTAGE and cause not in _OF_CONFIGURATION)
 
 
-def _cause_of_change(pair: tuple[PastVerdict, PastVerdict]) -> Cause:
+def _cause_of_change(pair: tuple[PastVerdict, PastVerdict]) -> result.Cause:
     """Return an outage's cause; all inferred causes are one."""
-    cause = next(past.cause for past in pair if past.verdict is Verdict.DOWN)
-    return Cause.UNKNOWN if cause in INFERRED else cause
+    cause = next(past.cause for past in pair if past.verdict is result.Verdict.DOWN)
+    return result.Cause.UNKNOWN if cause in result.INFERRED else cause
 
 
-def _flapping_verdict(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
+def _flapping_verdict(verdict: result.PathVerdict, memory: PathMemory, changes: int) -> result.PathVerdict:
     last = memory.finding
     last_cause = "; " + msg("the last time it was down: {value}", last.cause.value) if last and last.cause.value else ""
-    base = last if last and last.layer else Finding(Cause.FLAPPING, Layer.STREAM, verdict.path)
+    base = last if last and last.layer else result.Finding(result.Cause.FLAPPING, result.Layer.STREAM, verdict.path)
     detail = msg(
         "it is up now, and changed {changes} times between up and down in {flapping_window} h{was}",
         changes,
         int(FLAPPING_WINDOW.total_seconds() // 3600),
         last_cause,
     )
-    finding = replace(base, cause=Cause.FLAPPING, detail=detail, level=0)
-    return replace(verdict, verdict=Verdict.DEGRADED, finding=finding)
+    finding = replace(base, cause=result.Cause.FLAPPING, detail=detail, level=0)
+    return replace(verdict, verdict=result.Verdict.DEGRADED, finding=finding)
 
 
-def remembered(memory: PathMemory, looks: Iterable[PathLook]) -> PathMemory:
+def remembered(memory: PathMemory, looks: Iterable[result.PathLook]) -> PathMemory:
     """Add a run's looks to the memory."""
     for look in looks:
         memory = after(memory, look)

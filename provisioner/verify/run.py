@@ -23,6 +23,7 @@ from provisioner.desired.spec import HostSpec, ReaderEncryption
 from provisioner.hosts.facts import HostFacts, ending_certificate, engine_name, findings, other_firewalls
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
 from provisioner.plan.change import Change, pending
+from provisioner.verify import path_history, requests, result
 from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts, paths_by_incident
@@ -36,56 +37,11 @@ from provisioner.verify.judge import (
     put_together,
 )
 from provisioner.verify.memory import NOTHING
-from provisioner.verify.path_history import (
-    APART,
-    EVERYTHING,
-    FLAPPING_WINDOW,
-    Onlooker,
-    Timepiece,
-    VerifyOptions,
-    Window,
-    in_window,
-    look_of,
-    moment_of,
-    needs_second_look,
-    settled,
-    window_meanwhile,
-    window_over,
-    with_camera_suspicions,
-    with_lasting,
-)
+from provisioner.verify.path_history import APART
 from provisioner.verify.paths import PathToCheck, with_logins_in_use
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import references_by_site
 from provisioner.verify.relay_health import foreign_access, relay_findings
-from provisioner.verify.requests import (
-    ObserveCall,
-    ProbeLimits,
-    first_of_each_relay,
-    looks_at,
-    paths_by_host,
-    probe_calls,
-    taking_turns,
-)
-from provisioner.verify.result import (
-    CameraSample,
-    Cause,
-    DeviceAccount,
-    DeviceReport,
-    Finding,
-    HostReport,
-    HostWait,
-    Incident,
-    Layer,
-    PathLook,
-    PathVerdict,
-    Scope,
-    Verdict,
-    VerifyResult,
-    Waits,
-    host_wait,
-    together,
-)
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 
 if TYPE_CHECKING:
@@ -97,7 +53,7 @@ Compare = Callable[[HostFacts], Iterable[Change]]
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
-_USUAL_LIMITS = ProbeLimits()
+_USUAL_LIMITS = requests.ProbeLimits()
 # Of a deadline: what the way there and back and the facts may take, at most; the rest is the probe's.
 _OVERHEAD_S = 20.0
 _OVERHEAD_SHARE = 0.25
@@ -106,8 +62,15 @@ _SHORTEST_LOOK_S: Final = 10.0
 # Below this level no path is read; at this level only paths on demand, since no picture is required.
 _LOWEST_READ: Final = 4
 # What hosts and devices say themselves is certain, though another visit looks at the paths again.
-_SAID: Final = frozenset({Cause.HOST_UNREACHABLE, Cause.RELAY_STOPPED, Cause.CAMERA_REFUSES, Cause.WRONG_PASSWORD})
-_FAILED: Final = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
+_SAID: Final = frozenset(
+    {
+        result.Cause.HOST_UNREACHABLE,
+        result.Cause.RELAY_STOPPED,
+        result.Cause.CAMERA_REFUSES,
+        result.Cause.WRONG_PASSWORD,
+    }
+)
+_FAILED: Final = frozenset({result.Verdict.DOWN, result.Verdict.QUARANTINED})
 # So many incidents are told before the end, and counts alone so often.
 _MOST_TOLD: Final = 20
 _TOLD_EVERY_S: Final = 10.0
@@ -130,8 +93,8 @@ class StoredAnswer:
     evidence: HostEvidence
     facts: HostFacts | None = None
     drift: tuple[Change, ...] | None = None
-    accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    accounts: Mapping[str, result.DeviceAccount] = field(default_factory=dict)
+    findings: tuple[result.Finding, ...] = ()
     read: frozenset[str] | None = None
     refused: frozenset[str] = frozenset()
 
@@ -244,12 +207,12 @@ def verify(
     targets: Sequence[PathToCheck],
     runner: HostRunner,
     *,
-    observe: Mapping[str, ObserveCall],
+    observe: Mapping[str, requests.ObserveCall],
     compare: Compare,
-    watch: Timepiece,
-    limits: ProbeLimits = _USUAL_LIMITS,
-    options: VerifyOptions = EVERYTHING,
-) -> VerifyResult:
+    watch: path_history.Timepiece,
+    limits: requests.ProbeLimits = _USUAL_LIMITS,
+    options: path_history.VerifyOptions = path_history.EVERYTHING,
+) -> result.VerifyResult:
     """Check paths on their relays and from their centres.
 
     There has to be a path (`paths.select` refuses an empty set), and `watch` needs a time zone.
@@ -266,7 +229,7 @@ def verify(
     second = replace(visits, changes=options.changes(started)).second_look(measured, first)
     rounds = [first, *([second] if second else [])]
     # Only paths that changed often need the earlier ones.
-    earlier = cache(partial(options.changes, started - FLAPPING_WINDOW))
+    earlier = cache(partial(options.changes, started - path_history.FLAPPING_WINDOW))
     windows = _Windows(options.windows, options.changes(started), earlier)
     hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
@@ -274,7 +237,9 @@ def verify(
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
     verdicts = list(
-        with_camera_suspicions([_settled_verdict(target, rounds, options, windows, reports) for target in measured])
+        path_history.with_camera_suspicions(
+            [_settled_verdict(target, rounds, options, windows, reports) for target in measured]
+        )
     )
     measured_keys = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [
@@ -284,7 +249,7 @@ def verify(
     ]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     incidents = incidents_of(verdicts)
-    return VerifyResult(
+    return result.VerifyResult(
         engine=engine_name([_version(one.facts) for one in hosts if one.facts]),
         started_at=started,
         finished_at=rounds[-1].at,
@@ -295,18 +260,18 @@ def verify(
             *of_devices(_outside_windows(devices, measured, windows, first)),
         ),
         hosts=hosts,
-        scope=Scope(options.level, _sample(options, chosen), options.deadline_s, options.once),
+        scope=result.Scope(options.level, _sample(options, chosen), options.deadline_s, options.once),
         forgot=options.forgot,
         looks=tuple(_path_looks(measured, rounds, windows)),
-        waits=together(one.waits for one in rounds),
+        waits=result.together(one.waits for one in rounds),
         devices=devices if visits.asks else (),
     )
 
 
-def _sample(options: VerifyOptions, chosen: Chosen | None) -> CameraSample | None:
+def _sample(options: path_history.VerifyOptions, chosen: Chosen | None) -> result.CameraSample | None:
     if options.sample is None or chosen is None:
         return None
-    return CameraSample(options.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
+    return result.CameraSample(options.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -323,18 +288,18 @@ class _Round:
     started: datetime
     at: datetime
     host_answers: Mapping[str, StoredAnswer]
-    verdicts: Mapping[tuple[str, str], PathVerdict]
-    waits: Waits
+    verdicts: Mapping[tuple[str, str], result.PathVerdict]
+    waits: result.Waits
     read_once: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
     kept: frozenset[tuple[str, str]] = frozenset()
 
     @property
-    def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
+    def accounts(self) -> Mapping[str, Mapping[str, result.DeviceAccount]]:
         """Devices' accounts by relay and device."""
         return {host: answer.accounts for host, answer in self.host_answers.items() if answer.read is not None}
 
-    def of(self, target: PathToCheck) -> PathVerdict | None:
+    def of(self, target: PathToCheck) -> result.PathVerdict | None:
         """Return the verdict on a path, if visited."""
         return self.verdicts.get((target.path.name, target.relay.id))
 
@@ -353,32 +318,34 @@ class _Round:
     def with_second(self, second: _Round) -> _Round:
         """Add a second visit, whose verdicts replace the first's."""
         verdicts, stored = {**self.verdicts, **second.verdicts}, self.kept - second.verdicts.keys() | second.kept
-        return replace(self, at=second.at, verdicts=verdicts, waits=together((self.waits, second.waits)), kept=stored)
+        return replace(
+            self, at=second.at, verdicts=verdicts, waits=result.together((self.waits, second.waits)), kept=stored
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
     """Maintenance windows: declared, of hosts' changes, and of the last days."""
 
-    declared: Sequence[Window] = ()
-    changes: Sequence[Window] = ()
-    earlier: Callable[[], Sequence[Window]] = tuple
+    declared: Sequence[path_history.Window] = ()
+    changes: Sequence[path_history.Window] = ()
+    earlier: Callable[[], Sequence[path_history.Window]] = tuple
 
-    def over(self, target: PathToCheck, visit: _Round, at: datetime | None = None) -> Window | None:
+    def over(self, target: PathToCheck, visit: _Round, at: datetime | None = None) -> path_history.Window | None:
         """Return the window of a path during a visit.
 
         A change may have cut the path at any moment of the visit.
         """
-        declared = window_over(target, self.declared, at or visit.at)
-        return declared or window_meanwhile(target, self.changes, visit.started, visit.at)
+        declared = path_history.window_over(target, self.declared, at or visit.at)
+        return declared or path_history.window_meanwhile(target, self.changes, visit.started, visit.at)
 
     def meanwhile(self, target: PathToCheck, started: datetime, until: datetime) -> bool:
         """Return whether a path was in a window between two times."""
-        return window_meanwhile(target, (*self.declared, *self.changes), started, until) is not None
+        return path_history.window_meanwhile(target, (*self.declared, *self.changes), started, until) is not None
 
     def explain(self, target: PathToCheck, before: datetime, at: datetime) -> bool:
         """Return whether a path's change between two earlier times has a reason."""
-        return window_meanwhile(target, (*self.declared, *self.earlier()), before, at) is not None
+        return path_history.window_meanwhile(target, (*self.declared, *self.earlier()), before, at) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,15 +353,15 @@ class _HostVisits:
     """Visits to hosts from `since` until `end`, with windows of changes."""
 
     runner: HostRunner
-    observe: Mapping[str, ObserveCall]
+    observe: Mapping[str, requests.ObserveCall]
     compare: Compare
-    watch: Timepiece
-    limits: ProbeLimits
-    options: VerifyOptions
+    watch: path_history.Timepiece
+    limits: requests.ProbeLimits
+    options: path_history.VerifyOptions
     since: datetime
     end: datetime | None
     so_far: _SoFar
-    changes: Sequence[Window] = ()
+    changes: Sequence[path_history.Window] = ()
 
     def first_look(self, targets: Sequence[PathToCheck]) -> _Round:
         """Visit all hosts of some paths, and judge the paths.
@@ -434,15 +401,17 @@ class _HostVisits:
         skipped.
         """
         started, left_s = self.watch.now(), self._left_s()
-        ordered = by_need(targets, self.options.memories) if left_s is not None else taking_turns(targets)
+        ordered = by_need(targets, self.options.memories) if left_s is not None else requests.taking_turns(targets)
         requested = [_with_answering_centres(self._with_requested_centres(target), before) for target in ordered]
         limits = self._probe_limits(left_s, ordered)
         limits = replace(limits, once=read_once, asks=limits.asks and before is None)
-        limits = replace(limits, tried=first_of_each_relay(target for target in requested if limits.is_once(target)))
-        calls = probe_calls(requested, self.observe, limits, read=self._reads)
+        limits = replace(
+            limits, tried=requests.first_of_each_relay(target for target in requested if limits.is_once(target))
+        )
+        calls = requests.probe_calls(requested, self.observe, limits, read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
-        self.options.onlooker.hosts_called(paths_by_host(requested))
+        self.options.onlooker.hosts_called(requests.paths_by_host(requested))
         read_once = frozenset(target.path.name for target in requested if self._reads and limits.is_once(target))
         timed = _TimedAnswers(self.runner, self.options.onlooker, self.watch)
         stored = set[tuple[str, str]]()
@@ -453,9 +422,9 @@ class _HostVisits:
         for number, answer in enumerate(timed.of(calls, timeout_s), 1):
             gathered.take(answer)
             if answer.outcome is CallOutcome.UNREACHABLE:
-                finding = Finding(Cause.HOST_UNREACHABLE, Layer.HOST, answer.host, answer.error)
+                finding = result.Finding(result.Cause.HOST_UNREACHABLE, result.Layer.HOST, answer.host, answer.error)
                 names = (target.path.name for target in targets if target.relay.id == answer.host)
-                self.so_far.note(Incident(finding, tuple(names)))
+                self.so_far.note(result.Incident(finding, tuple(names)))
             if number < len(calls):
                 self.so_far.tell(every_s=_TOLD_EVERY_S)
         # A runner that lost a host has not heard of it: that is no evidence either.
@@ -488,9 +457,9 @@ class _HostVisits:
         Another visit looks at failing paths in `later`.
         """
         by_path = {(target.path.name, target.relay.id): target for target in targets}
-        looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.options.windows, self.changes)
+        looks, windows = dict[tuple[str, str], result.PathLook](), _Windows(self.options.windows, self.changes)
 
-        def is_excused(verdict: PathVerdict) -> bool:
+        def is_excused(verdict: result.PathVerdict) -> bool:
             return windows.meanwhile(by_path[verdict.path, verdict.relay], started, self.watch.now())
 
         self.so_far.take(judged, targets, later, is_excused)
@@ -498,8 +467,8 @@ class _HostVisits:
             return
         for verdict in judged.verdicts:
             target = by_path[verdict.path, verdict.relay]
-            is_up = verdict.verdict is Verdict.UP
-            look = look_of(verdict, target, maintenance=False, since=self.since) if is_up else None
+            is_up = verdict.verdict is result.Verdict.UP
+            look = path_history.look_of(verdict, target, maintenance=False, since=self.since) if is_up else None
             # The verdict on a path in a window depends on the window's end.
             if look and not windows.meanwhile(target, started, look.at):
                 looks[verdict.path, verdict.relay] = look
@@ -545,7 +514,9 @@ class _HostVisits:
         """
         failing = [target for target in targets if not self.options.once and self._failed_once(target, first)]
         # Of a host that took longer nothing is looked at again.
-        failed_at = max((moment_of(first.verdicts[t.path.name, t.relay.id]) for t in failing), default=first.at)
+        failed_at = max(
+            (path_history.moment_of(first.verdicts[t.path.name, t.relay.id]) for t in failing), default=first.at
+        )
         wait_s = (failed_at + APART - self.watch.now()).total_seconds()
         if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
             return None
@@ -562,7 +533,7 @@ class _HostVisits:
         verdict = first.of(target)
         if verdict is None or _Windows(self.options.windows, self.changes).over(target, first):
             return False
-        return needs_second_look(verdict, self.options.memories.get(target.remembered_as, NOTHING))
+        return path_history.needs_second_look(verdict, self.options.memories.get(target.remembered_as, NOTHING))
 
     @property
     def _reads(self) -> bool:
@@ -578,7 +549,7 @@ class _HostVisits:
         to_its_end = self.options.level is None or self.options.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
 
-    def _probe_limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
+    def _probe_limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> requests.ProbeLimits:
         again = self.options.asks_again
         early = self.options.looks is Looks.QUICK
         limits = replace(self.limits, looks=self._looks_to_take(targets), early=early, asks=self.asks, asks_again=again)
@@ -593,27 +564,29 @@ class _HostVisits:
         """Return the picture looks, if their level is requested."""
         if self.options.level is not None and self.options.level < PICTURES:
             return {}
-        return looks_at(targets, self.options.looks, self.watch.now(), self.options.memories)
+        return requests.looks_at(targets, self.options.looks, self.watch.now(), self.options.memories)
 
 
 class _SoFar:
     """The certain part of the result, told while the run goes on."""
 
-    def __init__(self, onlooker: Onlooker, watch: Timepiece, since: datetime, of_paths: int) -> None:
+    def __init__(
+        self, onlooker: path_history.Onlooker, watch: path_history.Timepiece, since: datetime, of_paths: int
+    ) -> None:
         self._onlooker, self._watch, self._since, self._of_paths = onlooker, watch, since, of_paths
         self._up, self._told_up, self._told_s = defaultdict[str, set[str]](set), 0, 0.0
-        self._known, self._new = set[tuple[Layer | None, str, Cause]](), list[Incident]()
+        self._known, self._new = set[tuple[result.Layer | None, str, result.Cause]](), list[result.Incident]()
 
     def take(
         self,
         judged: SeparateVerdicts,
         targets: Sequence[PathToCheck],
         later: frozenset[str],
-        is_excused: Callable[[PathVerdict], bool],
+        is_excused: Callable[[result.PathVerdict], bool],
     ) -> None:
         """Take verdicts; of the paths in `later` only some causes are certain."""
         for verdict in judged.verdicts:
-            if verdict.verdict is Verdict.UP:
+            if verdict.verdict is result.Verdict.UP:
                 self._up[verdict.relay].add(verdict.path)
         other = {(verdict.path, verdict.relay): verdict for verdict in judged.quarantined}
         every = (other.get((verdict.path, verdict.relay), verdict) for verdict in judged.verdicts)
@@ -626,7 +599,7 @@ class _SoFar:
         for incident in incidents_of(paths_by_incident(certain, targets)) if certain else ():
             self.note(incident)
 
-    def note(self, incident: Incident) -> None:
+    def note(self, incident: result.Incident) -> None:
         """Take a certain incident, unless it is known."""
         key = incident.layer, incident.object, incident.cause
         if key not in self._known and len(self._known) < _MOST_TOLD:
@@ -679,21 +652,21 @@ def _of_before(before: _Round | None) -> Mapping[str, HostEvidence]:
 class _TimedAnswers:
     """Answers with their times; `at` is the time of the last."""
 
-    def __init__(self, runner: HostRunner, onlooker: Onlooker, watch: Timepiece) -> None:
+    def __init__(self, runner: HostRunner, onlooker: path_history.Onlooker, watch: path_history.Timepiece) -> None:
         self._runner, self._onlooker, self._watch = runner, onlooker, watch
-        self.waits = Waits()
+        self.waits = result.Waits()
         self.at: datetime | None = None
 
     def of(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
         """Yield each answer as it arrives."""
-        started, waits = time.monotonic(), dict[str, HostWait]()
+        started, waits = time.monotonic(), dict[str, result.HostWait]()
         for answer in self._timed_answers(calls, timeout_s):
             seconds = time.monotonic() - started
             has_answered = answer.outcome is CallOutcome.ANSWERED
-            waits[answer.host] = host_wait(answer.host, answer.document, seconds if has_answered else None)
+            waits[answer.host] = result.host_wait(answer.host, answer.document, seconds if has_answered else None)
             self._onlooker.answered(answer.host, answer.outcome.value, seconds)
             yield answer
-        self.waits = Waits(asked_s=time.monotonic() - started, hosts=waits)
+        self.waits = result.Waits(asked_s=time.monotonic() - started, hosts=waits)
 
     def _timed_answers(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
         if not isinstance(self._runner, OpenRunner):
@@ -707,18 +680,18 @@ class _TimedAnswers:
         self.at = self._watch.now()
 
 
-def _end_of(started: datetime, options: VerifyOptions) -> datetime | None:
+def _end_of(started: datetime, options: path_history.VerifyOptions) -> datetime | None:
     return started + timedelta(seconds=options.deadline_s) if options.deadline_s is not None else None
 
 
 # --- results --------------------------------------------------------------------------------------
-def _with_wrong_clocks(hosts: Iterable[HostReport]) -> frozenset[str]:
-    return frozenset(host.host for host in hosts if any(f.cause is Cause.CLOCK_OFF for f in host.findings))
+def _with_wrong_clocks(hosts: Iterable[result.HostReport]) -> frozenset[str]:
+    return frozenset(host.host for host in hosts if any(f.cause is result.Cause.CLOCK_OFF for f in host.findings))
 
 
 def _outside_windows(
-    devices: Iterable[DeviceReport], targets: Iterable[PathToCheck], windows: _Windows, visit: _Round
-) -> Iterable[DeviceReport]:
+    devices: Iterable[result.DeviceReport], targets: Iterable[PathToCheck], windows: _Windows, visit: _Round
+) -> Iterable[result.DeviceReport]:
     """Yield devices outside maintenance windows."""
     inside = {f"{target.path.facility}/{target.path.device}" for target in targets if windows.over(target, visit)}
     return (report for report in devices if report.name not in inside)
@@ -727,28 +700,32 @@ def _outside_windows(
 def _settled_verdict(
     target: PathToCheck,
     rounds: Sequence[_Round],
-    options: VerifyOptions,
+    options: path_history.VerifyOptions,
     windows: _Windows,
-    reports: Mapping[tuple[str, str], DeviceReport],
-) -> PathVerdict:
+    reports: Mapping[tuple[str, str], result.DeviceReport],
+) -> result.PathVerdict:
     visits = [(visit, verdict) for visit in rounds if (verdict := visit.of(target)) is not None]
     looks = [verdict for _, verdict in visits]
     last, newest = visits[-1]
     window = windows.over(target, last, newest.checked_at or rounds[-1].at)
     # Inside a window each path is checked once, and that check decides.
-    scope = Scope(once=options.once or window is not None)
+    scope = result.Scope(once=options.once or window is not None)
     memory = options.memories.get(target.remembered_as, NOTHING)
-    final = with_lasting(settled(looks, memory, scope, partial(windows.explain, target)), memory, looks)
-    return in_window(with_account(final, target, reports), window)
+    final = path_history.with_lasting(
+        path_history.settled(looks, memory, scope, partial(windows.explain, target)), memory, looks
+    )
+    return path_history.in_window(with_account(final, target, reports), window)
 
 
-def _outside_sample(target: PathToCheck, options: VerifyOptions) -> PathVerdict:
+def _outside_sample(target: PathToCheck, options: path_history.VerifyOptions) -> result.PathVerdict:
     """Return an unrequested path as unknown, even in a maintenance window."""
     memory = options.memories.get(target.remembered_as, NOTHING)
-    return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
+    return path_history.settled([not_reached(target, "it is not in this week's sample")], memory, result.Scope())
 
 
-def _path_looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _Windows) -> Iterable[PathLook]:
+def _path_looks(
+    targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _Windows
+) -> Iterable[result.PathLook]:
     for visit in rounds:
         for target in targets:
             verdict = visit.of(target)
@@ -756,25 +733,30 @@ def _path_looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], window
                 continue
             window = windows.over(target, visit)
             since, in_maintenance = rounds[0].started, window is not None
-            if verdict and (look := look_of(verdict, target, maintenance=in_maintenance, since=since)):
+            if verdict and (look := path_history.look_of(verdict, target, maintenance=in_maintenance, since=since)):
                 yield look
 
 
-def _report(host_answers: StoredAnswer, times: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
+def _report(
+    host_answers: StoredAnswer, times: tuple[datetime, datetime], tls: ReaderEncryption | None
+) -> result.HostReport:
     evidence, facts = host_answers.evidence, host_answers.facts
     faults = (
         *findings(evidence.disks, evidence.clock, *times),
         *other_firewalls(facts.firewalls if facts else ()),
         *ending_certificate(evidence.host, tls, times[1]),
     )
-    return HostReport(
+    return result.HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=host_answers.drift,
         findings=(
             *host_answers.findings,
-            *(Finding(Cause(fault.condition), Layer.HOST, evidence.host, fault.detail) for fault in faults),
+            *(
+                result.Finding(result.Cause(fault.condition), result.Layer.HOST, evidence.host, fault.detail)
+                for fault in faults
+            ),
         ),
         facts=facts,
     )

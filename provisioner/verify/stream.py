@@ -9,22 +9,13 @@ from provisioner.desired.spec import RTSP_PORT, RTSPS_PORT, HostSpec
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
-from provisioner.verify import words
+from provisioner.verify import sources, words
 from provisioner.verify.case import PASSED, READ_TIMEOUT_S, Case, Check, failed, not_checked
 from provisioner.verify.delivery import delivered_check, ends_early, is_short, rare_key_check, received_check, stops
 from provisioner.verify.devices import chain_name
 from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, is_pulled_elsewhere
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.sources import (
-    ANEW,
-    began_anew,
-    drifted_check,
-    origin_check,
-    pushed_check,
-    redirect_check,
-    unpushed,
-)
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -104,7 +95,7 @@ def relay_check(case: Case) -> Check:
     if case.relay.api_error:
         return _api_silent(case)
     if case.target.path.access.is_pushed:
-        return _unlisted_check(case) if _is_unlisted(case) else pushed_check(case)
+        return _unlisted_check(case) if _is_unlisted(case) else sources.pushed_check(case)
     if _ends_again(case) and not _is_unlisted(case):
         return _breaks_off(case)
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
@@ -147,8 +138,8 @@ def _pulled_check(case: Case) -> Check:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second["available"] and second["online"] and case.flowed:
         return _origin_check(case)
-    if began_anew(first, second):
-        return not_checked(case.target.relay.id, ANEW)
+    if sources.began_anew(first, second):
+        return not_checked(case.target.relay.id, sources.ANEW)
     detail = "the device sends no data" if second["available"] else "the relay gets no stream of it"
     return source_failure(case, Cause.SILENT if second["available"] else Cause.UNKNOWN, detail)
 
@@ -224,19 +215,19 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     """
     if case.target.path.access.is_pushed:
         return _pushed_failure(case)
-    return drifted_check(case) or redirect_check(case) or _source_failure(case, otherwise, detail)
+    return sources.drifted_check(case) or sources.redirect_check(case) or _source_failure(case, otherwise, detail)
 
 
 def _origin_check(case: Case) -> Check:
     """Check whose picture it is, or whether a changed line explains it."""
-    drifted = drifted_check(case) if is_pulled_elsewhere(case.target.path, case.facts) else None
-    found = drifted or origin_check(case)
+    drifted = sources.drifted_check(case) if is_pulled_elsewhere(case.target.path, case.facts) else None
+    found = drifted or sources.origin_check(case)
     return (site_line_check(case) or found) if found.passed is None else found
 
 
 def _pushed_failure(case: Case) -> Check:
     failure = _cause_by_offer(case)
-    return failed(Layer.STREAM, case.target.path.name, *failure) if failure else unpushed(case)
+    return failed(Layer.STREAM, case.target.path.name, *failure) if failure else sources.unpushed(case)
 
 
 def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:

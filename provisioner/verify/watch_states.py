@@ -21,19 +21,10 @@ from typing import Final
 from provisioner.base.errors import UnreadableError
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.verify import words
+from provisioner.verify import path_history, words
 from provisioner.verify.incidents import incidents_of, paths_by_incident
 from provisioner.verify.memory import NOTHING, PathMemory, after
-from provisioner.verify.path_history import (
-    APART,
-    FLAPPING_WINDOW,
-    Window,
-    in_window,
-    look_of,
-    moment_of,
-    settled,
-    window_over,
-)
+from provisioner.verify.path_history import APART
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Incident, Layer, PathVerdict, Scope, Verdict
 
@@ -226,11 +217,11 @@ def counted(
 class PathStates:
     """The pulled paths of some relays; on-demand paths flow only for readers."""
 
-    def __init__(self, targets: Sequence[PathToCheck], windows: Sequence[Window]) -> None:
+    def __init__(self, targets: Sequence[PathToCheck], windows: Sequence[path_history.Window]) -> None:
         self._relays: dict[str, _Relay] = {}
         self.replace_targets(targets, windows)
 
-    def replace_targets(self, targets: Sequence[PathToCheck], windows: Sequence[Window]) -> None:
+    def replace_targets(self, targets: Sequence[PathToCheck], windows: Sequence[path_history.Window]) -> None:
         """Use another inventory; remaining paths keep their state."""
         by_host: dict[str, dict[str, PathToCheck]] = {}
         for target in targets:
@@ -244,7 +235,7 @@ class PathStates:
                 relay = replace(old, targets=of_host, counts=counts, paths=remaining)
             self._relays[host] = relay
 
-    def replace_windows(self, windows: Sequence[Window]) -> None:
+    def replace_windows(self, windows: Sequence[path_history.Window]) -> None:
         """Use other maintenance windows."""
         self._windows = windows
 
@@ -290,17 +281,17 @@ class PathStates:
 
     def _failed(self, relay: _Relay, target: PathToCheck, verdict: PathVerdict) -> None:
         previous = relay.paths.get(target.path.name) or _WatchedPath(verdict)
-        final = settled([verdict], previous.memory, _SCOPE)
+        final = path_history.settled([verdict], previous.memory, _SCOPE)
         relay.paths[target.path.name] = _WatchedPath(final, self._memory_after(previous.memory, verdict, target))
 
     def _record_flow(self, relay: _Relay, target: PathToCheck, at: datetime) -> None:
         """Record that a path flows; forget it once it is steady."""
         previous = relay.paths[target.path.name]
         verdict = verdict_on(target, Verdict.UP, at, NO_FINDING)
-        final = settled([verdict], previous.memory, _SCOPE)
+        final = path_history.settled([verdict], previous.memory, _SCOPE)
         last = previous.memory.last
         if last is not None and last.verdict is Verdict.UP:
-            if at - last.at > FLAPPING_WINDOW:
+            if at - last.at > path_history.FLAPPING_WINDOW:
                 del relay.paths[target.path.name]
             else:
                 relay.paths[target.path.name] = replace(previous, verdict=final)
@@ -311,8 +302,8 @@ class PathStates:
 
     def _memory_after(self, memory: PathMemory, verdict: PathVerdict, target: PathToCheck) -> PathMemory:
         at = verdict.checked_at
-        maintenance = at is not None and window_over(target, self._windows, at) is not None
-        look = look_of(verdict, target, maintenance=maintenance)
+        maintenance = at is not None and path_history.window_over(target, self._windows, at) is not None
+        look = path_history.look_of(verdict, target, maintenance=maintenance)
         return memory if look is None else _without_middle_look(after(memory, look))
 
     # --- visits -----------------------------------------------------------------------------------
@@ -390,14 +381,14 @@ class PathStates:
             and _is_new(state, relay.visited)
         ):
             verdict = replace(verdict, verdict=Verdict.UNKNOWN)
-        window = None if state.flowed else window_over(relay.targets[name], self._windows, now)
-        return in_window(verdict, window)
+        window = None if state.flowed else path_history.window_over(relay.targets[name], self._windows, now)
+        return path_history.in_window(verdict, window)
 
     def _silence_incident(self, host: str, relay: _Relay, now: datetime) -> Iterator[Incident]:
         """Yield the incident of a relay that is silent for a minute."""
         if relay.silent_since is None or relay.asked is None or relay.asked - relay.silent_since < APART:
             return
-        if all(window_over(target, self._windows, now) for target in relay.targets.values()):
+        if all(path_history.window_over(target, self._windows, now) for target in relay.targets.values()):
             return
         yield Incident(Finding(relay.cause, Layer.HOST, host, relay.error), tuple(sorted(relay.targets)))
 
@@ -416,7 +407,9 @@ def _is_new(state: _WatchedPath, visited: datetime | None) -> bool:
     """Return whether a fault still needs a visit."""
     failing = state.memory.failing
     if failing is None:
-        return state.quarantine is None and (visited is None or moment_of(state.verdict) - visited > VISIT_AGAIN)
+        return state.quarantine is None and (
+            visited is None or path_history.moment_of(state.verdict) - visited > VISIT_AGAIN
+        )
     return failing.state.looks >= _LOOKS_BEFORE_VISIT and (visited is None or visited < failing.state.since)
 
 

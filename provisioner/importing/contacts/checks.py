@@ -18,14 +18,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.spreadsheet import HEADER, PLAIN, REMARK, TITLE, CellStyle, landscape, put, saved
 from provisioner.base.vietnamese import fold
-from provisioner.importing.contacts.fields import (
-    FieldProblem,
-    FieldReading,
-    read_email,
-    read_line,
-    read_name,
-    read_phone,
-)
+from provisioner.importing.contacts import fields
 from provisioner.importing.contacts.store import ROLE_LABELS, Contact, ContactsFile, Role, file_of, revealed
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model.facility import Facility, Operating
@@ -44,13 +37,13 @@ _COLUMNS = (
 )
 _LAST = get_column_letter(len(_COLUMNS))
 _HEADING = CellStyle(bold=True, border=False)
-_READERS: dict[str, Callable[[object], FieldReading]] = {
-    "full_name": read_name,
-    "title": read_line,
-    "phone": read_phone,
-    "email": read_email,
-    "note": read_line,
-    "source": read_line,
+_READERS: dict[str, Callable[[object], fields.FieldReading]] = {
+    "full_name": fields.read_name,
+    "title": fields.read_line,
+    "phone": fields.read_phone,
+    "email": fields.read_email,
+    "note": fields.read_line,
+    "source": fields.read_line,
 }
 _FORMS = {"phone": "phone-form", "email": "email-form"}
 _WORDS = {"full_name": "full name", "title": "title", "phone": "phone", "email": "e-mail"}
@@ -196,7 +189,7 @@ class _ContactRules:
                 yield self._problem(name, problem.code, *problem.wording(), problem.severity)
             if reading.value is not None and reading.value != secret:
                 code = _FORMS.get(name, "text-form")
-                yield self._problem(name, code, *FieldProblem(code).wording())
+                yield self._problem(name, code, *fields.FieldProblem(code).wording())
         if self.contact.phone is None and self.contact.email is None:
             message = "there is neither a phone number nor an e-mail address"
             yield self._problem("full_name", "contact-unreachable", message, "add one of them, or remove the contact")

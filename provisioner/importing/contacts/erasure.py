@@ -32,20 +32,8 @@ from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted, is_program, opened_with, read_password
 from provisioner.base.vietnamese import fold
+from provisioner.importing.contacts import store
 from provisioner.importing.contacts.fields import read_email, read_phone
-from provisioner.importing.contacts.store import (
-    Contact,
-    ContactsFile,
-    file_of,
-    locked,
-    pending,
-    provinces_in,
-    readable_with,
-    render_contacts,
-    revealed,
-    valid_contacts,
-    vault_id,
-)
 
 _MOST_BYTES: Final = 1024 * 1024 * 1024
 """The limit for all commits' trees together; a province's contacts alone take a thousandth of it."""
@@ -118,7 +106,7 @@ def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password
         PolicyError: not possible, or the old password would still open something; the hint gives the next step.
         SecretsError: a password cannot be read.
     """
-    file = file_of(folder, province)
+    file = store.file_of(folder, province)
     data = file.read_bytes()
     source, password = _source_that_opens(data, passwords, province, file)
     if new_password_file is None:
@@ -139,12 +127,12 @@ def renew(renewal: Renewal, plain: bytes) -> None:
         InventoryError: a file cannot be written; after `finish`, the same call continues.
         SecretsError: the caller's password cannot be read.
     """
-    name = vault_id(renewal.province)
+    name = store.vault_id(renewal.province)
     try:
         if renewal.source is None:
             _replace(renewal, plain, _password_of_caller(renewal))
             return
-        waiting = pending(renewal.source)
+        waiting = store.pending(renewal.source)
         _write_new(waiting, random.token_urlsafe(_RANDOM_BYTES).encode() + b"\n", renewal.source)
         _replace(renewal, plain, read_password(waiting, name, {}))
         _switch(renewal.source)
@@ -162,9 +150,9 @@ def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) ->
     """
     done = []
     for province in provinces:
-        for _, named in passwords.only(vault_id(province)).sources:
+        for _, named in passwords.only(store.vault_id(province)).sources:
             source = named.resolve()
-            if pending(source).exists() and _finish(file_of(folder, province), source, province):
+            if store.pending(source).exists() and _finish(store.file_of(folder, province), source, province):
                 done.append(province)
     return tuple(done)
 
@@ -173,14 +161,14 @@ def _finish(file: Path, source: Path, province: str) -> bool:
     """Continue after the last step; return whether the new password applies."""
     for draft in file.parent.glob(f".{file.name}.????????"):
         draft.unlink()  # the new file, before it had its name
-    data, name = file.read_bytes(), vault_id(province)
-    if _opens(data, pending(source), name, file):
+    data, name = file.read_bytes(), store.vault_id(province)
+    if _opens(data, store.pending(source), name, file):
         _switch(source)
         return True
     if not _opens(data, source, name, file):
         hint = f"take {file} back from Git, or the password's file from a backup"
-        raise SecretsError(f"{file}: neither {source} nor {pending(source)} opens it", hint=hint, object=province)
-    pending(source).unlink()
+        raise SecretsError(f"{file}: neither {source} nor {store.pending(source)} opens it", hint=hint, object=province)
+    store.pending(source).unlink()
     return False
 
 
@@ -193,11 +181,11 @@ def _opens(data: bytes, source: Path, name: str, file: Path) -> bool:
 
 def _password_of_caller(renewal: Renewal) -> bytes:
     path = renewal.new_password_file
-    return read_password(path, vault_id(renewal.province), {}) if path else b""
+    return read_password(path, store.vault_id(renewal.province), {}) if path else b""
 
 
 def _replace(renewal: Renewal, plain: bytes, password: bytes) -> None:
-    text = encrypt(plain, password, vault_id(renewal.province))
+    text = encrypt(plain, password, store.vault_id(renewal.province))
     if opened_with(text.encode(), password, name=str(renewal.file)) != plain:
         raise InventoryError(f"{renewal.file}: what was encrypted does not open again", hint="nothing was changed")
     write_atomic(renewal.file, text, mode=0o600)
@@ -226,7 +214,7 @@ def _switch(source: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    pending(source).replace(source)
+    store.pending(source).replace(source)
     _flush_folder(source.parent)
 
 
@@ -240,7 +228,7 @@ def _flush_folder(folder: Path) -> None:
 
 # --- what stands against a renewal ----------------------------------------------------------------
 def _source_that_opens(data: bytes, passwords: VaultPasswords, province: str, file: Path) -> tuple[Path, bytes]:
-    own_passwords, name = passwords.only(vault_id(province)), vault_id(province)
+    own_passwords, name = passwords.only(store.vault_id(province)), store.vault_id(province)
     for _, path in own_passwords.sources:
         password = read_password(path, name, passwords.env)
         if opened_with(data, password, name=str(file)) is not None:
@@ -256,8 +244,8 @@ def _source_that_opens(data: bytes, passwords: VaultPasswords, province: str, fi
 def _refuse_unwritable(source: Path, province: str) -> None:
     elsewhere = (
         f"make a new password in your store, write it into a file of mode 0600, run the command with"
-        f" --new-password-file FILE, then put it in the place of the old one for {vault_id(province)} and destroy the"
-        " old one and its versions in the store"
+        f" --new-password-file FILE, then put it in the place of the old one for {store.vault_id(province)} and destroy"
+        " the old one and its versions in the store"
     )
     if is_program(source):
         raise PolicyError(f"{source} is a program: it cannot be given a new password", hint=elsewhere, object=province)
@@ -276,17 +264,17 @@ def _refuse_shared(folder: Path, province: str, passwords: VaultPasswords, sourc
     """Refuse a password that also opens something else."""
     for known_id, path in passwords.sources:
         same = path == source or path.resolve() == source.resolve()
-        if known_id != vault_id(province) and (same or _plain(path) == password):
+        if known_id != store.vault_id(province) and (same or _plain(path) == password):
             _raise_shared(f"the vault id {known_id}", province)
-    for other_province in provinces_in(folder):
-        file = file_of(folder, other_province)
+    for other_province in store.provinces_in(folder):
+        file = store.file_of(folder, other_province)
         if other_province != province and opened_with(file.read_bytes(), password, name=str(file)) is not None:
             _raise_shared(f"the contacts of {other_province}", province)
 
 
 def _raise_shared(owner: str, province: str) -> None:
     raise PolicyError(
-        f"the password of {vault_id(province)} is that of {owner} as well",
+        f"the password of {store.vault_id(province)} is that of {owner} as well",
         hint=f"give {owner} another password first: ansible-vault rekey",
         object=province,
     )
@@ -309,7 +297,7 @@ def _refuse_readable(
             hint="take that version out of Git's history everywhere, then run the command again",
             object=province,
         )
-    remaining = [(name, path) for name, path in readable_with(passwords, province).sources if path != source]
+    remaining = [(name, path) for name, path in store.readable_with(passwords, province).sources if path != source]
     for known_id, path in remaining:
         password = read_password(path, known_id, passwords.env)
         if any(_version_opens(version, password, file) for version in versions):
@@ -329,12 +317,12 @@ def _version_opens(version: bytes, password: bytes, file: Path) -> bool:
 
 def _refuse_used_password(new_file: Path, province: str, passwords: VaultPasswords) -> None:
     """Refuse a new password that is already in use."""
-    new = read_password(new_file, vault_id(province), {})
+    new = read_password(new_file, store.vault_id(province), {})
     in_use: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != new_file}
     for path, password in in_use.items():
         if password == new:
             raise PolicyError(f"{new_file} holds the password of {path}", hint="make a new one", object=province)
-    for known_id, path in passwords.only(vault_id(province)).sources:
+    for known_id, path in passwords.only(store.vault_id(province)).sources:
         if path != new_file and read_password(path, known_id, passwords.env) == new:
             raise PolicyError(
                 f"{new_file} holds the password that {path} gives", hint="make a new one", object=province
@@ -350,7 +338,7 @@ class LocatedContact:
     """A contact and its province."""
 
     province: str
-    contact: Contact
+    contact: store.Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,12 +350,12 @@ class SearchTerm:
     email: str
     name: str
 
-    def names(self, contact: Contact, *, exact: bool) -> bool:
+    def names(self, contact: store.Contact, *, exact: bool) -> bool:
         """Return whether a contact matches; `exact` excludes parts of a name."""
         if self.phone:
             return contact.phone is not None and _phone_of(contact) == self.phone
         if self.email:
-            return revealed(contact.email).casefold() == self.email
+            return store.revealed(contact.email).casefold() == self.email
         name = fold(contact.full_name.reveal())
         return name == self.name or (not exact and f"-{self.name}-" in f"-{name}-")
 
@@ -417,7 +405,7 @@ def search_term(text: str) -> SearchTerm:
 
 
 def find(
-    files: Mapping[str, ContactsFile],
+    files: Mapping[str, store.ContactsFile],
     terms: Collection[SearchTerm],
     *,
     facilities: Collection[str] = (),
@@ -446,7 +434,7 @@ def refuse_several_people(matches: Collection[LocatedContact], terms: Collection
         raise UsageError("several people may bear this name: the records share no phone and no e-mail", hint=hint)
 
 
-def related(files: Mapping[str, ContactsFile], matches: Collection[LocatedContact]) -> int:
+def related(files: Mapping[str, store.ContactsFile], matches: Collection[LocatedContact]) -> int:
     """Return how many other records share a phone, e-mail or name."""
     marks = {mark for match in matches for mark in _phone_and_email(match.contact)}
     marks |= {fold(match.contact.full_name.reveal()) for match in matches}
@@ -463,7 +451,7 @@ def _person_groups(matches: Iterable[LocatedContact]) -> Iterator[set[str]]:
     yield from groups
 
 
-def _phone_and_email(contact: Contact) -> Iterator[str]:
+def _phone_and_email(contact: store.Contact) -> Iterator[str]:
     phone = _phone_of(contact)
     if phone:
         yield phone.reveal()
@@ -471,7 +459,7 @@ def _phone_and_email(contact: Contact) -> Iterator[str]:
         yield contact.email.reveal().casefold()
 
 
-def _phone_of(contact: Contact) -> Secret | None:
+def _phone_of(contact: store.Contact) -> Secret | None:
     """Return a contact's phone in E.164, if it can be read."""
     return read_phone(contact.phone.reveal()).value or contact.phone if contact.phone else None
 
@@ -479,8 +467,8 @@ def _phone_of(contact: Contact) -> Secret | None:
 # --- erasure ---------------------------------------------------------------------------------------
 def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:
     """Finish an interrupted erasure; return the provinces with a renewed password."""
-    with locked(folder):
-        return finish(folder, passwords, provinces_in(folder))
+    with store.locked(folder):
+        return finish(folder, passwords, store.provinces_in(folder))
 
 
 def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_password_file: Path | None) -> Erasure:
@@ -492,7 +480,7 @@ def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_pa
         UsageError: the records may be of several people.
         PolicyError: a password cannot be renewed.
     """
-    files = valid_contacts(folder, passwords).files
+    files = store.valid_contacts(folder, passwords).files
     contacts = find(files, person.terms, facilities=person.facilities, exact=True)
     refuse_several_people(contacts, person.terms, placed=bool(person.facilities))
     provinces = sorted({contact.province for contact in contacts})
@@ -510,8 +498,8 @@ def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Eras
         LockedError: another process is changing the contacts, or has changed them.
         InventoryError: a file cannot be written.
     """
-    with locked(folder):
-        files = valid_contacts(folder, passwords).files
+    with store.locked(folder):
+        files = store.valid_contacts(folder, passwords).files
         if find(files, person.terms, facilities=person.facilities, exact=True) != planned.contacts:
             hint = "run the command again and look at what it finds now"
             raise LockedError("the contacts were changed while you were asked", hint=hint)
@@ -519,6 +507,6 @@ def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Eras
             renew(renewal, _without(files[renewal.province], renewal.province, planned.contacts))
 
 
-def _without(file: ContactsFile, province: str, erased: Collection[LocatedContact]) -> bytes:
+def _without(file: store.ContactsFile, province: str, erased: Collection[LocatedContact]) -> bytes:
     rest = [contact for contact in file.contacts if LocatedContact(province, contact) not in erased]
-    return render_contacts(province, rest).encode()
+    return store.render_contacts(province, rest).encode()

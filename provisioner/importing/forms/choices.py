@@ -15,16 +15,7 @@ from provisioner.base.vietnamese import fold
 from provisioner.importing.contacts.store import ROLE_LABELS, Role
 from provisioner.inventory import makes
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
-from provisioner.inventory.model.connection import (
-    BlockOwner,
-    BlockReason,
-    LoginState,
-    Party,
-    RtspState,
-    SurveyVerdict,
-    UplinkAddress,
-    UplinkKind,
-)
+from provisioner.inventory.model import connection
 from provisioner.inventory.model.devices import Codec, Make, StreamName, Zone
 from provisioner.inventory.model.facility import FacilityKind, Operating
 from provisioner.inventory.model.orders import ManagingBody
@@ -102,14 +93,14 @@ ROLES = _choice(
         (Role.CARRIER, "Doanh nghiệp | Viettel | VNPT | Nhà mạng"),
     )
 )
-PARTIES = _choice_of(Party)
-UPLINKS = _choice_of(UplinkKind)
-UPLINK_ADDRESSES = _choice_of(UplinkAddress)
-RTSP = _choice_of(RtspState)
-LOGINS = _choice_of(LoginState)
-VERDICTS = _choice_of(SurveyVerdict)
-OBSTACLES = _choice_of(BlockReason)
-OWNERS = _choice_of(BlockOwner)
+PARTIES = _choice_of(connection.Party)
+UPLINKS = _choice_of(connection.UplinkKind)
+UPLINK_ADDRESSES = _choice_of(connection.UplinkAddress)
+RTSP = _choice_of(connection.RtspState)
+LOGINS = _choice_of(connection.LoginState)
+VERDICTS = _choice_of(connection.SurveyVerdict)
+OBSTACLES = _choice_of(connection.BlockReason)
+OWNERS = _choice_of(connection.BlockOwner)
 ZONES = _choice_of(Zone)
 DEVICES = _choice(
     (

@@ -13,14 +13,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
-from provisioner.base.private_text import (
-    holds_login,
-    holds_markup,
-    holds_personal_data,
-    path_holds_login,
-    states_login,
-    unknown_references,
-)
+from provisioner.base import private_text
 from provisioner.base.vietnamese import clean, fold
 from provisioner.importing.contacts.fields import FieldReading, read_line
 from provisioner.importing.forms.choices import NO_OBSTACLE, OBSTACLES, YES_NO, Choice, YesNo, word_key
@@ -141,13 +134,13 @@ def line(cell: Cell) -> CellReading:
 
 def _unfit_reason(text: str) -> str:
     """Return why a text must not be taken over, or empty."""
-    if states_login(text):
+    if private_text.states_login(text):
         return "password-in-text"
-    if holds_personal_data(text):
+    if private_text.holds_personal_data(text):
         return "personal-in-text"
-    if holds_markup(text):
+    if private_text.holds_markup(text):
         return "markup-in-text"
-    return "text-like-a-password" if holds_login(text) else ""
+    return "text-like-a-password" if private_text.holds_login(text) else ""
 
 
 def certain(cell: Cell) -> CellReading:
@@ -402,7 +395,7 @@ def rtsp_path(cell: Cell) -> CellReading:
     """Read an RTSP path without login, host and port."""
     # The relay fills in `{username}` and `{password}`.
     text = cell.text.strip()
-    if path_holds_login(text):
+    if private_text.path_holds_login(text):
         return CellReading(None, (error("password-in-text"),))
-    fits = _RTSP_PATH.fullmatch(text) and not unknown_references(text)
+    fits = _RTSP_PATH.fullmatch(text) and not private_text.unknown_references(text)
     return CellReading(text) if fits else CellReading(None, (error("rtsp-path-form"),))

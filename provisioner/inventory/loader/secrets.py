@@ -15,42 +15,22 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, RootModel, ValidationError
 
+from provisioner.base import vault
 from provisioner.base.errors import Problem, SecretsError, Severity
 from provisioner.base.files import read_regular, write_atomic
 from provisioner.base.processes import in_parallel
 from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import msg
-from provisioner.base.vault import (
-    SECRETS_ID,
-    Opener,
-    VaultPasswords,
-    carrier_of_vault_id,
-    carrier_vault_id,
-    decrypt,
-    encrypt,
-    is_encrypted,
-    opened_with,
-    vault_id_of,
-)
+from provisioner.base.vault import opened_with
 from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.edit import render_mapping
 from provisioner.inventory.files.layout import File, secret_files_of
 from provisioner.inventory.files.positions import KeyPath, Located, Places, Position, SourceFile
 from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader import cached_secrets
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.cached_secrets import (
-    SHUT,
-    CachedFile,
-    CachedSecrets,
-    Known,
-    ShutByPassword,
-    carrier_secrets_of,
-    facts_of,
-    holds_for,
-    logins_of,
-)
 from provisioner.inventory.loader.site import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.devices import Camera
@@ -64,7 +44,7 @@ _OF_A_KEY: Final = 2
 """Length of the location in pydantic's error about a facility's id: the id, and a mark for keys."""
 _SHARED = ""
 """Name of the logins that all carriers share."""
-_Opened = tuple[bytes | CachedFile]
+_Opened = tuple[bytes | cached_secrets.CachedFile]
 _MANY = 8
 """Number of files from which other processes help."""
 _OF_SOME: Final = frozenset(
@@ -168,7 +148,7 @@ def _faults(file: File, faults: Iterable[Problem]) -> Iterator[Problem]:
         yield replace(fault, file=file.display_path, message=message, object=file.owner)
 
 
-def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
+def read_secrets(root: Path, passwords: vault.VaultPasswords) -> LoadedSecrets:
     """Open and read all files under secrets/ that have a password.
 
     If no password is set, one does not fit, or a file is damaged, `SecretsError` is raised.
@@ -178,7 +158,7 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
 
 def read_names(
     root: Path,
-    passwords: VaultPasswords,
+    passwords: vault.VaultPasswords,
     base_inventory: BaseInventory,
     sites: Mapping[str, LoginSite],
     cache: Cache | None,
@@ -309,7 +289,7 @@ def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Prob
     return Problem(*position, "move-unfinished", message, hint, owner, Severity.WARNING)
 
 
-def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:
+def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: vault.VaultPasswords) -> bool:
     """Write `secrets/inventory.yml`, encrypted; return whether it changed.
 
     Without a readable password it raises `SecretsError`.
@@ -317,24 +297,24 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: Va
     return _write(root, "secrets/inventory.yml", secrets, passwords)
 
 
-def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
+def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: vault.VaultPasswords) -> bool:
     """Write `secrets/carriers/<carrier>.yml`, encrypted, as `write_inventory_secrets`."""
     vault_id = vault_id_for(carrier, passwords)
     return _write(root, f"secrets/carriers/{carrier}.yml", secrets, passwords, vault_id)
 
 
-def vault_id_for(carrier: str, passwords: VaultPasswords) -> str:
+def vault_id_for(carrier: str, passwords: vault.VaultPasswords) -> str:
     """Return a new carrier file's vault id: its own if usable."""
-    own_id = carrier_vault_id(carrier)
-    return own_id if passwords.knows(own_id) else SECRETS_ID
+    own_id = vault.carrier_vault_id(carrier)
+    return own_id if passwords.knows(own_id) else vault.SECRETS_ID
 
 
-def carriers_apart(root: Path, passwords: VaultPasswords, carriers: Iterable[str]) -> frozenset[str]:
+def carriers_apart(root: Path, passwords: vault.VaultPasswords, carriers: Iterable[str]) -> frozenset[str]:
     """Return carriers whose file has, or will get, its own vault id."""
     carriers_with_own_logins = set()
     for carrier in carriers:
-        path, own_id = root / "secrets" / "carriers" / f"{carrier}.yml", carrier_vault_id(carrier)
-        vault_id = vault_id_of(_encrypted(path)) if path.is_file() else None
+        path, own_id = root / "secrets" / "carriers" / f"{carrier}.yml", vault.carrier_vault_id(carrier)
+        vault_id = vault.vault_id_of(_encrypted(path)) if path.is_file() else None
         if vault_id == own_id or (vault_id is None and passwords.knows(own_id)):
             carriers_with_own_logins.add(carrier)
     return frozenset(carriers_with_own_logins)
@@ -344,18 +324,22 @@ def _encrypted(path: Path) -> bytes:
     return read_regular(path, most=MAX_ENCRYPTED_BYTES)
 
 
-def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords, vault_id: str = SECRETS_ID) -> bool:
+def _write(
+    root: Path, relative: str, secrets: Model, passwords: vault.VaultPasswords, vault_id: str = vault.SECRETS_ID
+) -> bool:
     """Encrypt and replace a file if its content changed."""
     # A new salt would change the digest of an equal content. An existing file keeps its vault id.
     path = root / relative
     data = _encrypted(path) if path.is_file() else b""
-    if is_encrypted(data) and (carrier_of_vault_id(vault_id_of(data)) is not None or vault_id != SECRETS_ID):
-        vault_id = vault_id_of(data)
+    if vault.is_encrypted(data) and (
+        vault.carrier_of_vault_id(vault.vault_id_of(data)) is not None or vault_id != vault.SECRETS_ID
+    ):
+        vault_id = vault.vault_id_of(data)
     values = {key: _with_revealed_secrets(value) for key, value in sorted(secrets) if value or key not in _OF_SOME}
     text = (_HEADER.format(vault_id=vault_id) + render_mapping(values)).encode()
-    if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
+    if vault.is_encrypted(data) and vault.decrypt(data, passwords, name=str(path)) == text:
         return False
-    write_atomic(path, encrypt(text, passwords.password(vault_id), vault_id), mode=0o600, within=root)
+    write_atomic(path, vault.encrypt(text, passwords.password(vault_id), vault_id), mode=0o600, within=root)
     return True
 
 
@@ -378,9 +362,9 @@ def encrypted_bytes(file: File) -> bytes:
 
 
 class _SecretsPass:
-    def __init__(self, root: Path, passwords: VaultPasswords) -> None:
+    def __init__(self, root: Path, passwords: vault.VaultPasswords) -> None:
         self.root = root
-        self.opener = Opener(passwords)
+        self.opener = vault.Opener(passwords)
         self.problems: list[Problem] = []
         self.sources: dict[str, Located] = {}
         self.owners: dict[str, dict[str, str]] = {}
@@ -415,31 +399,31 @@ class _SecretsPass:
         return encrypted_bytes(file)
 
     def _read_file(self, file: File, data: bytes) -> None:
-        if not is_encrypted(data):
+        if not vault.is_encrypted(data):
             self.broken.add(file.owner)
             return  # `load` reports it: that needs no password
         opened = self._opened(file, data)
         if opened is None:
-            self.shut[file.owner] = vault_id_of(data)
+            self.shut[file.owner] = vault.vault_id_of(data)
             return
-        if (carrier := carrier_of_vault_id(vault_id_of(data))) is not None:
+        if (carrier := vault.carrier_of_vault_id(vault.vault_id_of(data))) is not None:
             self.labels[file.owner] = carrier
         if isinstance(opened, bytes):
             self._take_content(file, SourceFile(file.display_path, opened))
         else:
             self._take_stand_ins(file, opened)
 
-    def _opened(self, file: File, data: bytes) -> bytes | CachedFile | None:
+    def _opened(self, file: File, data: bytes) -> bytes | cached_secrets.CachedFile | None:
         return self.opener.opened(data, name=file.display_path)
 
-    def _take_stand_ins(self, file: File, facts: CachedFile) -> None:
+    def _take_stand_ins(self, file: File, facts: cached_secrets.CachedFile) -> None:
         """Take stand-ins for a file's content."""
         self.sources[file.owner] = _Closed(self.opener, file)
         kind, name = kind_of(file)
         if kind == "cameras":
-            self._keep_logins(logins_of(facts), file, file.carrier or _SHARED)
+            self._keep_logins(cached_secrets.logins_of(facts), file, file.carrier or _SHARED)
         elif kind == "carriers":
-            self.carriers[name] = carrier_secrets_of(facts)
+            self.carriers[name] = cached_secrets.carrier_secrets_of(facts)
         else:
             self.digest_key = Secret("-")
 
@@ -479,12 +463,12 @@ class NamesPass(_SecretsPass):
     """One pass for the rules alone, with known facts instead of secrets."""
 
     def __init__(
-        self, root: Path, passwords: VaultPasswords, rtsp_paths: Mapping[str, str], cache: Cache | None
+        self, root: Path, passwords: vault.VaultPasswords, rtsp_paths: Mapping[str, str], cache: Cache | None
     ) -> None:
         super().__init__(root, passwords)
         self.rtsp_paths = rtsp_paths
-        self.known = CachedSecrets(cache)
-        self.taken: dict[str, tuple[bytes, CachedFile]] = {}
+        self.known = cached_secrets.CachedSecrets(cache)
+        self.taken: dict[str, tuple[bytes, cached_secrets.CachedFile]] = {}
         """Valid facts of a file, with its first line, so that it is not read and hashed again."""
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
@@ -500,7 +484,7 @@ class NamesPass(_SecretsPass):
         cached = self.taken.get(file.relative)
         return cached[0] if cached else super()._bytes(file)
 
-    def _opened(self, file: File, data: bytes) -> bytes | CachedFile | None:
+    def _opened(self, file: File, data: bytes) -> bytes | cached_secrets.CachedFile | None:
         if (cached := self.taken.get(file.relative)) is not None:
             return cached[1]
         digest = hashlib.sha256(data).hexdigest()
@@ -508,20 +492,20 @@ class NamesPass(_SecretsPass):
         def facts_or_content(password: bytes) -> _Opened | None:
             """Return facts or the content; `None` if the file stays closed."""
             previous = self.known.look(password, file.relative, digest)
-            if isinstance(previous, CachedFile) and holds_for(previous, self.rtsp_paths):
+            if isinstance(previous, cached_secrets.CachedFile) and cached_secrets.holds_for(previous, self.rtsp_paths):
                 return (previous,)
-            if isinstance(previous, ShutByPassword):
+            if isinstance(previous, cached_secrets.ShutByPassword):
                 return None
             plain = opened_with(data, password, name=file.display_path)
             if plain is None:
-                self.known.learn(password, file.relative, digest, SHUT)
+                self.known.learn(password, file.relative, digest, cached_secrets.SHUT)
                 return None
             if (facts := checked_facts(file, plain, self.rtsp_paths)) is None:
                 return (plain,)
             self.known.learn(password, file.relative, digest, facts)
             return (facts,)
 
-        opened = self.opener.opened_by(vault_id_of(data), facts_or_content)
+        opened = self.opener.opened_by(vault.vault_id_of(data), facts_or_content)
         return super()._opened(file, data) if opened is None else opened[0]
 
     def _look_ahead(self, files: Sequence[File]) -> None:
@@ -534,19 +518,21 @@ class NamesPass(_SecretsPass):
     def _opening_task(self, file: File) -> OpeningTask | None:
         """Return a file for a helper, unless its result is cached."""
         data = encrypted_bytes(file)
-        if not is_encrypted(data) or (password := self.opener.first_password(vault_id_of(data))) is None:
+        if not vault.is_encrypted(data) or (password := self.opener.first_password(vault.vault_id_of(data))) is None:
             return None
         digest = hashlib.sha256(data).hexdigest()
         facts = self.known.look(password, file.relative, digest)
-        if isinstance(facts, ShutByPassword):
+        if isinstance(facts, cached_secrets.ShutByPassword):
             return None
-        if facts is not None and holds_for(facts, self.rtsp_paths):
+        if facts is not None and cached_secrets.holds_for(facts, self.rtsp_paths):
             self.taken[file.relative] = data.partition(b"\n")[0], facts
             return None
         return OpeningTask(file, digest, len(data), password)
 
 
-def checked_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, str]) -> list[Known | None]:
+def checked_in_parallel(
+    tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, str]
+) -> list[cached_secrets.Known | None]:
     """Return each file's facts. Empty for few files, or without other processes."""
     if len(tasks) < _MANY:
         return []
@@ -556,7 +542,7 @@ def checked_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, s
     return [done.get(task) for task in tasks]
 
 
-def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | None:
+def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> cached_secrets.Known | None:
     """Return a file's facts; `None` leaves any problem to the main process."""
     data = encrypted_bytes(task.file)
     if hashlib.sha256(data).hexdigest() != task.digest:
@@ -565,20 +551,20 @@ def _check_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | Non
         plain = opened_with(data, task.password, name=task.file.display_path)
     except SecretsError:
         return None
-    return SHUT if plain is None else checked_facts(task.file, plain, rtsp_paths)
+    return cached_secrets.SHUT if plain is None else checked_facts(task.file, plain, rtsp_paths)
 
 
-def checked_facts(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
+def checked_facts(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> cached_secrets.CachedFile | None:
     """Return an opened file's facts, or `None` (as `facts_of`, or invalid)."""
     model, _ = understood(file, SourceFile(file.display_path, plain), explained=False)
-    return facts_of(model, rtsp_paths) if model is not None else None
+    return cached_secrets.facts_of(model, rtsp_paths) if model is not None else None
 
 
 @dataclass(frozen=True)
 class _Closed:
     """A file that is opened again to find a position."""
 
-    opener: Opener
+    opener: vault.Opener
     file: File
 
     @property

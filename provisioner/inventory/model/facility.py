@@ -13,15 +13,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from provisioner.inventory.model import connection
 from provisioner.inventory.model.base import Day, FileSlug, Model, Positive, Slug, Text, Use, Version
-from provisioner.inventory.model.connection import (
-    Blocked,
-    ClaimedConnection,
-    ConnectionPlan,
-    Gateway,
-    Survey,
-    relays_of,
-)
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.model.policy import Moment, ProvinceScheme
@@ -83,9 +76,9 @@ class Connection:
     """
 
     facility: Facility
-    plan: ConnectionPlan
+    plan: connection.ConnectionPlan
     relay: str
-    gateway: Gateway
+    gateway: connection.Gateway
     successor: bool
 
     @property
@@ -129,16 +122,16 @@ class Facility(Model):
     """The day since which a notice tells people that cameras record here."""
     contact_confirmed_on: Day | None = None
     """The day on which the DIC's list named a current representative. Only contacts/ has the name."""
-    survey: Survey | None = None
-    plan: ConnectionPlan | None = None
-    successor: ConnectionPlan | None = None
+    survey: connection.Survey | None = None
+    plan: connection.ConnectionPlan | None = None
+    successor: connection.ConnectionPlan | None = None
     """The next connection, over another relay or carrier. Both connections serve until the next one is accepted."""
-    claimed_connection: ClaimedConnection | None = None
+    claimed_connection: connection.ClaimedConnection | None = None
     """A connection made without this program. It is a statement that no run has proved."""
-    blocked: Blocked | None = None
+    blocked: connection.Blocked | None = None
     protected: bool = False
     """Protection of its paths against removal; remove this setting first, in a change of its own."""
-    gateway: Gateway | None = None
+    gateway: connection.Gateway | None = None
     recorders: tuple[Recorder, ...] = ()
     cameras: tuple[Camera, ...] = ()
 
@@ -149,10 +142,12 @@ class Facility(Model):
         gateway = self.gateway if plans else None
         if gateway is None:
             return ()
-        return tuple(Connection(self, p, relay, gateway, p is self.successor) for p, relay in relays_of(plans))
+        return tuple(
+            Connection(self, p, relay, gateway, p is self.successor) for p, relay in connection.relays_of(plans)
+        )
 
     @property
-    def carried_plans(self) -> tuple[ConnectionPlan, ...]:
+    def carried_plans(self) -> tuple[connection.ConnectionPlan, ...]:
         """The plans of its connections."""
         if not self.operating.is_carried or self.gateway is None:
             return ()

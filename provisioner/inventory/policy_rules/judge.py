@@ -18,25 +18,9 @@ from typing import Final
 from provisioner.base.document import schema_of_document
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import msg
+from provisioner.inventory.policy_rules import engine
 from provisioner.inventory.policy_rules.document import RegoInput, RegoMoment
-from provisioner.inventory.policy_rules.engine import (
-    CHECKED,
-    JUDGED,
-    MOST_CPU_S,
-    MOST_SECONDS,
-    TESTED,
-    RegoAnswer,
-    RegoFailureError,
-    RegoQuery,
-    RegoShares,
-    RegoTextFaultError,
-    RegoUnloadedError,
-    RegoVerdict,
-    ask_rego,
-    failed_verdict,
-    is_installed,
-    verdict_of,
-)
+from provisioner.inventory.policy_rules.engine import MOST_CPU_S, ask_rego, is_installed
 from provisioner.inventory.policy_rules.file import (
     FOLDER,
     MOST_FILES,
@@ -104,7 +88,7 @@ class _Replacement:
 class RegoJudgement:
     """The rules' verdict on a plan, or the problems that prevent one."""
 
-    verdict: RegoVerdict
+    verdict: engine.RegoVerdict
     problems: tuple[Problem, ...] = ()
 
 
@@ -219,7 +203,7 @@ def _rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) ->
     if not is_installed():
         message = msg("the rules of {folder} cannot be evaluated: regopy is not installed", FOLDER)
         yield Problem(str(root / FOLDER), 0, 0, NOT_INSTALLED, message, _EVALUATOR, FOLDER)
-    modules, end = {file: file.module for file in files}, time.monotonic() + MOST_SECONDS
+    modules, end = {file: file.module for file in files}, time.monotonic() + engine.MOST_SECONDS
     rules = {file.name: file for file in files if not file.is_test}
     tests = {file.name: file for file in files if file.is_test}
     for name, file in tests.items():
@@ -228,7 +212,7 @@ def _rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) ->
             yield problem_of(
                 root, file, Problem("", 1, 1, "rego-form", msg("there are no rules {name} for these tests", name), hint)
             )
-    shares = RegoShares(len(rules), MOST_CPU_S)
+    shares = engine.RegoShares(len(rules), MOST_CPU_S)
     for name, file in rules.items():
         test = tests.get(name)
         with shares.next_share() as cpu_s:
@@ -275,19 +259,19 @@ def evaluation_fault(
 ) -> tuple[int, Problem] | None:
     """Return regopy's fault, with the index of its file, or `None`."""
     # The rules are evaluated with an empty plan; faults that depend on a plan appear later.
-    bounds = replace(CHECKED, cpu_s=cpu_s)
+    bounds = replace(engine.CHECKED, cpu_s=cpu_s)
     names = sorted({rule.name for rule in judging.judging})
     names += [rule.name for module in modules if module.is_test for rule in module.tests]
     texts = [cases_of(module).text if module.is_test else module.text for module in modules]
     try:
         answers = ask_rego(
-            texts, [RegoQuery(f"data.{judging.package}.{name}") for name in names], [EMPTY], bounds.until(end)
+            texts, [engine.RegoQuery(f"data.{judging.package}.{name}") for name in names], [EMPTY], bounds.until(end)
         )
-    except RegoTextFaultError as error:
+    except engine.RegoTextFaultError as error:
         return error.text, text_fault(modules[error.text], error)
-    except RegoUnloadedError as error:
+    except engine.RegoUnloadedError as error:
         return 0, unloaded_fault(error)
-    except RegoFailureError as error:
+    except engine.RegoFailureError as error:
         return 0, Problem(
             "", 0, 0, "rego-form", msg("it cannot be evaluated: {error}", error), "make the rules simpler"
         )
@@ -295,12 +279,12 @@ def evaluation_fault(
     return (0, unevaluable_fault(unevaluable)) if unevaluable else None
 
 
-def unloaded_fault(error: RegoUnloadedError) -> Problem:
+def unloaded_fault(error: engine.RegoUnloadedError) -> Problem:
     """Return the fault of a missing system library."""
     return Problem("", 0, 0, NOT_INSTALLED, msg("it cannot be evaluated: {error}", error), _LIBRARIES)
 
 
-def text_fault(module: RegoModule, error: RegoTextFaultError) -> Problem:
+def text_fault(module: RegoModule, error: engine.RegoTextFaultError) -> Problem:
     """Return the fault of an invalid text."""
     before = module.text.encode()[: error.offset].decode(errors="replace")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
@@ -314,7 +298,7 @@ def text_fault(module: RegoModule, error: RegoTextFaultError) -> Problem:
     )
 
 
-def unevaluable_fault(answer: RegoAnswer) -> Problem:
+def unevaluable_fault(answer: engine.RegoAnswer) -> Problem:
     """Return the fault of a file that cannot be evaluated."""
     return Problem("", 0, 0, "rego-form", msg("it cannot be evaluated: {error}", answer.error), "correct the rule")
 
@@ -330,7 +314,7 @@ def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object])
     problems = [
         problem for problem in rego_problems(files, root, evaluates=False) if problem.severity is Severity.ERROR
     ]
-    verdict, end = RegoVerdict(), time.monotonic() + MOST_SECONDS
+    verdict, end = engine.RegoVerdict(), time.monotonic() + engine.MOST_SECONDS
     for file in sorted(files):
         if problems or file.is_test:
             continue
@@ -344,22 +328,22 @@ def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object])
 
 def _verdict_or_problem(
     file: RegoFile, root: Path, document: Mapping[str, object], end: float
-) -> RegoVerdict | Problem:
+) -> engine.RegoVerdict | Problem:
     module = file.module
     text, rules_by_name = module.text_with_rule_names()
     try:
-        queries = [RegoQuery(f"data.{module.package}.{name}") for name in rules_by_name]
-        answers = ask_rego([text], queries, [document], JUDGED.until(end))
-    except RegoTextFaultError as error:
+        queries = [engine.RegoQuery(f"data.{module.package}.{name}") for name in rules_by_name]
+        answers = ask_rego([text], queries, [document], engine.JUDGED.until(end))
+    except engine.RegoTextFaultError as error:
         return problem_of(root, file, text_fault(module, error))
-    except RegoUnloadedError as error:
+    except engine.RegoUnloadedError as error:
         return problem_of(root, file, unloaded_fault(error))
-    except RegoFailureError as error:
-        return failed_verdict(file.path, module.judging, str(error))
+    except engine.RegoFailureError as error:
+        return engine.failed_verdict(file.path, module.judging, str(error))
     unevaluable = next((answer for answer in answers if answer.is_unevaluable), None)
     if unevaluable is not None:
         return problem_of(root, file, unevaluable_fault(unevaluable))
-    return verdict_of(file.path, tuple(rules_by_name.values()), answers)
+    return engine.verdict_of(file.path, tuple(rules_by_name.values()), answers)
 
 
 def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
@@ -368,7 +352,7 @@ def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
     tests = {file.name: file for file in files if file.is_test}
     pairs = [(file, tests[file.name]) for file in sorted(files) if not file.is_test and file.name in tests]
     untested_files = [file for file in sorted(files) if not file.is_test and file.name not in tests]
-    end = time.monotonic() + MOST_SECONDS
+    end = time.monotonic() + engine.MOST_SECONDS
     results = [test for pair in pairs for test in _test_results(*pair, end)]
     results += [
         RegoTest(file.path, rule.head.line, rule.name, RegoTestEnd.UNTESTED)
@@ -395,7 +379,7 @@ def _test_results(file: RegoFile, test: RegoFile, end: float) -> Iterator[RegoTe
             yield RegoTest(file.path, rule.head.line, rule.name, RegoTestEnd.UNTESTED, "no test fails without it")
 
 
-def _passed(answer: RegoAnswer) -> bool:
+def _passed(answer: engine.RegoAnswer) -> bool:
     return answer.is_defined and answer.value is True
 
 
@@ -405,38 +389,38 @@ class _PlannedTests:
 
     module: RegoModule
     cases: RegoCases
-    plans: tuple[RegoAnswer, ...]
+    plans: tuple[engine.RegoAnswer, ...]
     end: float
 
     @classmethod
     def from_modules(cls, rules: RegoModule, tests: RegoModule, end: float) -> _PlannedTests:
         cases = cases_of(tests)
-        queries = [RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
+        queries = [engine.RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
         answers = iter(_answers([rules.text, cases.text], queries, [EMPTY], end))
-        plans = (next(answers) if case.plan else RegoAnswer(EMPTY, is_defined=True) for case in cases.cases)
+        plans = (next(answers) if case.plan else engine.RegoAnswer(EMPTY, is_defined=True) for case in cases.cases)
         return cls(tests, cases, tuple(plans), end)
 
-    def answers(self, text: str) -> tuple[RegoAnswer, ...]:
+    def answers(self, text: str) -> tuple[engine.RegoAnswer, ...]:
         """Return the tests' results for some text of the rules."""
         queries = [
-            RegoQuery(f"data.{self.module.package}.{test_case.rule.name}", number)
+            engine.RegoQuery(f"data.{self.module.package}.{test_case.rule.name}", number)
             for number, test_case in enumerate(self.cases.cases)
         ]
         raw_answers = _answers([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
         return tuple(
-            answer if plan.is_defined else RegoAnswer(error=plan.error or "its plan has no value")
+            answer if plan.is_defined else engine.RegoAnswer(error=plan.error or "its plan has no value")
             for plan, answer in zip(self.plans, raw_answers, strict=True)
         )
 
 
 def _answers(
-    texts: Sequence[str], queries: Sequence[RegoQuery], documents: Sequence[object], end: float
-) -> tuple[RegoAnswer, ...]:
+    texts: Sequence[str], queries: Sequence[engine.RegoQuery], documents: Sequence[object], end: float
+) -> tuple[engine.RegoAnswer, ...]:
     """Evaluate queries before a deadline; a failure is each query's result."""
     try:
-        return ask_rego(texts, queries, documents, TESTED.until(end))
-    except RegoTextFaultError as error:
+        return ask_rego(texts, queries, documents, engine.TESTED.until(end))
+    except engine.RegoTextFaultError as error:
         reason = msg("it is no Rego: {message}", error.message)
-    except RegoFailureError as error:
+    except engine.RegoFailureError as error:
         reason = str(error)
-    return tuple(RegoAnswer(error=reason) for _ in queries)
+    return tuple(engine.RegoAnswer(error=reason) for _ in queries)

@@ -11,15 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from provisioner.base import private_text
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.private_text import (
-    holds_made_up_word,
-    holds_markup,
-    holds_personal_data,
-    path_holds_login,
-    states_login,
-    unknown_references,
-)
 from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model.base import Model
@@ -77,13 +70,13 @@ PRIVATE_TEXTS: Final = frozenset(finding[0] for finding in _PRIVATE)
 # Texts repeat: makes, models and what surveys say of hundreds of sites.
 @lru_cache(maxsize=4096)
 def _text_finding(text: str) -> _Finding | None:
-    if states_login(text):
+    if private_text.states_login(text):
         return _PASSWORD
-    if holds_personal_data(text):
+    if private_text.holds_personal_data(text):
         return _PERSON
-    if holds_made_up_word(text):
+    if private_text.holds_made_up_word(text):
         return _ODD
-    return _MARKUP if holds_markup(text) else None
+    return _MARKUP if private_text.holds_markup(text) else None
 
 
 def _is_private(text: str) -> bool:
@@ -92,9 +85,9 @@ def _is_private(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _path_finding(path: str) -> _Finding | None:
-    if path_holds_login(path):
+    if private_text.path_holds_login(path):
         return _PATH
-    if unknown := unknown_references(path):
+    if unknown := private_text.unknown_references(path):
         # The text between the braces may itself be a password.
         message = msg("the RTSP path has an unknown placeholder, {times}", counted(len(unknown), "time"))
         hint = "write {username} or {password}, which stand for the login in secrets/; other braces as %7B and %7D"
@@ -167,7 +160,7 @@ def downloads_need_no_login(view: View) -> Iterator[Problem]:
     source = view.inventory.settings.mediamtx.source
     # `{version}` and `{arch}` are what an address there refers to.
     address = source.partition("://")[2].replace("{version}", "").replace("{arch}", "")
-    if address and path_holds_login(address):
+    if address and private_text.path_holds_login(address):
         message = "mediamtx.source holds a login that is written out (it is not repeated here)"
         hint = msg("name a mirror without a login, or file: and a path. {git}change the password of the mirror", _GIT)
         yield view.problem("inventory", ("mediamtx", "source"), "password-in-path", message, hint)

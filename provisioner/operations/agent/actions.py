@@ -16,19 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from provisioner.base.errors import (
-    HostError,
-    InventoryError,
-    ListedProblemsError,
-    NoticeError,
-    PolicyError,
-    ProvisionerError,
-    RenderError,
-    SecretsError,
-    StalePlanError,
-    StateError,
-    UsageError,
-)
+from provisioner.base import errors
 from provisioner.base.http import HttpLimits
 from provisioner.base.text import counted
 from provisioner.desired.limit import Limit
@@ -86,7 +74,7 @@ def unfinished_run(folder: StateFolder, now: datetime) -> tuple[UnfinishedRun, U
     """
     try:
         last = unfinished(folder, proved=False)
-    except UsageError:
+    except errors.UsageError:
         return UnfinishedRun.NONE, None
     if last.run.who.get("approval", "").startswith(MARK):
         return UnfinishedRun.OURS, last
@@ -99,7 +87,7 @@ def finish_run(session: Session, stop: Callable[[], bool]) -> RunEnded:
     """Resume an agent's run; abort it if the program has changed."""
     try:
         return ended(resume(session, RunOptions(stop=stop)))
-    except StalePlanError:
+    except errors.StalePlanError:
         applied = abort(session)
         return replace(ended(applied), failure="", postponed="an earlier version's run was ended; hosts are as before")
 
@@ -125,7 +113,7 @@ def corrects_drift(run: Unfinished) -> bool:
 def _applied_and_ended(session: Session, planned: Planned, saved: Saved, options: RunOptions) -> RunEnded:
     try:
         return ended(apply_plan(session, planned, saved=saved, options=options))
-    except (PolicyError, StalePlanError, HostError) as error:
+    except (errors.PolicyError, errors.StalePlanError, errors.HostError) as error:
         return RunEnded(postponed=error.message)
 
 
@@ -185,12 +173,12 @@ def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> Pa
     """Verify every path and record it; a failure only changes the words."""
     try:
         result = verify_with_memory(session, Limit(), VerifyOptions(deadline_s=deadline_s, say=say))
-    except ProvisionerError as error:
+    except errors.ProvisionerError as error:
         return PathsProof(f"not verified: {error.message}", good=False)
     unrecorded = ""
     try:
         record_verification(session, result)
-    except (StateError, NoteError) as error:
+    except (errors.StateError, NoteError) as error:
         unrecorded = f"; not recorded: {error.message}"
     number: Mapping[Verdict, int] = {v: sum(path.verdict is v for path in result.paths) for v in Verdict}
     excused = number[Verdict.UP] + number[Verdict.MAINTENANCE]
@@ -291,7 +279,7 @@ class CommitReports:
             return
         try:
             self._branch.push_notes({row.commit: note_of(row, self._settings.inventory) for row in rows})
-        except ProvisionerError as error:
+        except errors.ProvisionerError as error:
             self._tell(f"the remote has no notes of {counted(len(rows), 'commit')} yet: {error.message}")
             return
         for row in rows:
@@ -306,7 +294,7 @@ class CommitReports:
             except RefusedCallError as error:
                 # GitLab refuses a state that the commit has already.
                 self._tell(f"the forge refused the state of commit {row.commit[:12]}: {error.message}")
-            except ProvisionerError as error:
+            except errors.ProvisionerError as error:
                 self._tell(f"the forge was not told of commit {row.commit[:12]}, and will be again: {error.message}")
                 return
             self._done.put((row, FORGE))
@@ -342,15 +330,15 @@ def look_at_hosts(session: Session, inventory: str) -> PlannedLook:
             reason = f"it holds the inventory {inventory_id}, and this agent follows {inventory}"
             return PlannedLook(HostsLook(invalid=reason))
         planned = make_plan(session, Limit())
-    except (InventoryError, RenderError, UsageError) as error:
+    except (errors.InventoryError, errors.RenderError, errors.UsageError) as error:
         return PlannedLook(HostsLook(invalid=_first_message(session, error)))
-    except (SecretsError, HostError) as error:
+    except (errors.SecretsError, errors.HostError) as error:
         return PlannedLook(HostsLook(closed=error.message), session)
     return look_with_objections(session, planned, _saved_of(session, planned))
 
 
-def _first_message(session: Session, error: ProvisionerError) -> str:
-    problems = error.problems if isinstance(error, ListedProblemsError) else ()
+def _first_message(session: Session, error: errors.ProvisionerError) -> str:
+    problems = error.problems if isinstance(error, errors.ListedProblemsError) else ()
     if not problems:
         return error.message
     # The agent's copy is in a folder of its own: name files by their place in the inventory.
@@ -365,12 +353,12 @@ def look_with_objections(session: Session, planned: Planned, saved: Saved) -> Pl
     objections = [Objection(refusal.policy, refusal.message, refusal.allow) for refusal in planned.plan.refused]
     try:
         planned.refuse_foreign()
-    except PolicyError as error:
+    except errors.PolicyError as error:
         objections.append(Objection(FOREIGN, error.message))
     lacking: tuple[str, ...] = ()
     try:
         refuse_unapproved(session, planned, saved, None)
-    except (PolicyError, UsageError) as error:
+    except (errors.PolicyError, errors.UsageError) as error:
         lacking = (error.message,)
     look = HostsLook(
         changes=_drift_by_host(planned.plan.pending),
@@ -412,7 +400,7 @@ def with_allowances(branch: FollowedBranch, looked: PlannedLook) -> PlannedLook:
             return looked
         refuse_other(pushed.basis, session.basis({}), "the plan that was pushed")
         renewed = look_with_objections(session, plan_again(session, pushed), pushed)
-    except (NoticeError, StalePlanError, UsageError, HostError) as error:
+    except (errors.NoticeError, errors.StalePlanError, errors.UsageError, errors.HostError) as error:
         return PlannedLook(looked.look, session, looked.planned, looked.saved, (error.message,))
     return renewed if renewed.look.changes else looked
 
@@ -428,7 +416,7 @@ def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
             return ""
         text = planned.text(session.seal_key, maker_here(session))
         branch.offer(plan_commit(branch.clone, saved.basis.digest, text.encode()), plan_reference(session))
-    except (NoticeError, UsageError) as error:
+    except (errors.NoticeError, errors.UsageError) as error:
         return f"the plan was not pushed: {error.message}"
     return ""
 
@@ -439,7 +427,7 @@ def _pushed_plan(branch: FollowedBranch, session: Session) -> Saved | None:
     if not branch.pushed(reference):
         return None
     blob = plan_blob(branch.clone, reference)
-    with suppress(StalePlanError, UnicodeDecodeError):
+    with suppress(errors.StalePlanError, UnicodeDecodeError):
         return read_saved(blob.output.decode(), reference, session.seal_key) if blob.code == 0 else None
     return None
 

@@ -16,16 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Metric as Family
 
-from provisioner.base.errors import (
-    ApplyError,
-    HostError,
-    InventoryError,
-    LockedError,
-    NoticeError,
-    PolicyError,
-    ProvisionerError,
-    worst_of,
-)
+from provisioner.base import errors
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.base.service import ServiceNotice
@@ -118,10 +109,10 @@ class Agent:
                 if lease.before is not None:
                     self._mention(f"takes over: the agent of {lease.before.text} ended without a word")
                 self._lead_until_stopped(lease, stop)
-        except LockedError as error:
+        except errors.LockedError as error:
             self._view = replace(self._view, leads=False)
             self._mention(f"stands by: {error.message}")
-        except ProvisionerError as error:
+        except errors.ProvisionerError as error:
             self._note_failure(error)
         self._pause(stop, _STAND_BY_S)
 
@@ -143,7 +134,7 @@ class Agent:
                     next_look = time.monotonic() + self.settings.hosts_every
                 self._note_round(end)
                 tidings.tell()
-            except ProvisionerError as error:
+            except errors.ProvisionerError as error:
                 self._note_failure(error)
             finally:
                 self._begun = None
@@ -188,7 +179,7 @@ class Agent:
         if end.drifted:
             self._mention(f"drift from {end.reached[:12]} that is left to people: {', '.join(sorted(end.drifted))}")
 
-    def _note_failure(self, error: ProvisionerError) -> None:
+    def _note_failure(self, error: errors.ProvisionerError) -> None:
         self._view = replace(self._view, failures=self._view.failures + 1)
         hint = f"; {error.hint}" if error.hint else ""
         self._mention(f"this round could not be done: {error.message}{hint}")
@@ -263,10 +254,10 @@ def status_line(end: RoundEnd) -> str:
 
 
 _CODES: Final[Mapping[str, int]] = {
-    CommitCause.INVENTORY: InventoryError.exit_code,
-    CommitCause.HOSTS: HostError.exit_code,
-    CommitCause.RUN: LockedError.exit_code,
-    CommitCause.APPLY: ApplyError.exit_code,
+    CommitCause.INVENTORY: errors.InventoryError.exit_code,
+    CommitCause.HOSTS: errors.HostError.exit_code,
+    CommitCause.RUN: errors.LockedError.exit_code,
+    CommitCause.APPLY: errors.ApplyError.exit_code,
 }
 """Exit codes of unreached commits by cause; `PolicyError`'s for others."""
 _DRIFTED: Final = 10
@@ -276,14 +267,16 @@ def code_of(end: RoundEnd) -> int:
     """Return the exit code of a single round."""
     row = end.row
     if end.step.act is Act.STAND_BY or end.step.cause is CommitCause.RUN:
-        return LockedError.exit_code
+        return errors.LockedError.exit_code
     if row is None:
-        return NoticeError.exit_code
+        return errors.NoticeError.exit_code
     if row.state != CommitState.REACHED:
-        return _CODES.get(row.cause, PolicyError.exit_code)
+        return _CODES.get(row.cause, errors.PolicyError.exit_code)
     is_unknown = end.step.cause is CommitCause.HOSTS
     if end.step.cause is CommitCause.SIGNATURE:
-        return PolicyError.exit_code
+        return errors.PolicyError.exit_code
     not_up = end.proof is not None and not end.proof.good
-    frozen_code = InventoryError.exit_code * bool(row.held)
-    return worst_of(frozen_code, HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))
+    frozen_code = errors.InventoryError.exit_code * bool(row.held)
+    return errors.worst_of(
+        frozen_code, errors.HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up)
+    )

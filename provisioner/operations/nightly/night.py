@@ -18,16 +18,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from provisioner.base import errors
 from provisioner.base.document import Count, Moment, Printed, Row, Said, Seconds, of
-from provisioner.base.errors import (
-    HostError,
-    InventoryError,
-    ProvisionerError,
-    ReportError,
-    StateError,
-    rank_of,
-    worst_of,
-)
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
 from provisioner.base.text import Document, local_iso
 from provisioner.desired.limit import Limit
@@ -86,7 +78,7 @@ class StepResult:
 
     step: NightStep
     outcome: StepOutcome
-    error: ProvisionerError | None = None
+    error: errors.ProvisionerError | None = None
     seconds: float = 0.0
 
     @property
@@ -147,7 +139,7 @@ class NightRun:
     @property
     def code(self) -> int:
         """The exit code of the worst step."""
-        return worst_of(*(step.outcome.code for step in self.steps))
+        return errors.worst_of(*(step.outcome.code for step in self.steps))
 
     @property
     def is_complete(self) -> bool:
@@ -166,27 +158,27 @@ class NightRun:
     @property
     def ending(self) -> tuple[str, ...]:
         """The last lines, worst step first, notes last."""
-        by_rank = sorted(self.steps, key=lambda step: rank_of(step.outcome.code))
+        by_rank = sorted(self.steps, key=lambda step: errors.rank_of(step.outcome.code))
         return (*(line for step in by_rank for line in step.lines), *(f"note: {note}" for note in self.notes))
 
 
-def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerError | None]:
+def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, errors.ProvisionerError | None]:
     """Run a step; any exception is its failure alone."""
     try:
         return work(), None
-    except ProvisionerError as error:
+    except errors.ProvisionerError as error:
         return StepOutcome(error.exit_code, state=StepState.FAILED), error
     except Exception as error:  # noqa: BLE001 (a defect in one step loses nothing of another one)
         defect = _defect_error(error)
         return StepOutcome(defect.exit_code, state=StepState.FAILED), defect
 
 
-def _defect_error(error: Exception) -> ProvisionerError:
+def _defect_error(error: Exception) -> errors.ProvisionerError:
     """Return a defect's location, without the exception's words, which may quote values."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
     hint = "this is a defect of provisioner: report it with this line, which names no inventory value"
-    return ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
+    return errors.ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
 
 
 class StepRow(Row):
@@ -291,7 +283,7 @@ def keep_night(environment: Mapping[str, str], night: NightRun) -> None:
         replace_file(file, text.encode())
     except OSError as error:
         hint = "make room, or give yourself the folder; until then this night counts as one that did not happen"
-        raise StateError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
+        raise errors.StateError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _moments(night: NightRun) -> Document:
@@ -309,7 +301,7 @@ def last_night(file: Path) -> Document:
 
 
 _CHANGES: Final = 10
-_HELD: Final = InventoryError.exit_code
+_HELD: Final = errors.InventoryError.exit_code
 _SKIPPED: Final = StepOutcome(state=StepState.SKIPPED)
 _PAGE: Final = "verify.html"
 _FULL_HINT: Final = "make room there, or name another folder with --report; the verification itself is kept"
@@ -363,7 +355,7 @@ def _inventory_id(session: Session) -> str:
     if base_inventory is None:
         problems = tuple(problem for problem in session.loaded.problems if problem.stops)
         message = f"the inventory {session.root} cannot be understood"
-        raise InventoryError(message, problems=problems, hint="run: provisioner validate")
+        raise errors.InventoryError(message, problems=problems, hint="run: provisioner validate")
     return base_inventory.settings.id
 
 
@@ -376,7 +368,7 @@ def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
     holder = this_process(environment, night.started)
     try:
         lease = stack.enter_context(night_lease(state_folder_of(environment, night.inventory), holder))
-    except StateError as error:
+    except errors.StateError as error:
         night.notes.append(f"there is no lease, and another night may run beside this one: {error.message}")
         return
     if lease.before:
@@ -390,7 +382,7 @@ def _verify_night(session: Session, night: NightRun, watcher: NightWatcher) -> S
     night.result, night.document = result, verify_document(result)
     watcher.verified(result)
     code = exit_code(result, night.options.fail_on)
-    return StepOutcome(worst_of(code, _HELD) if result.held else code, night.options.ending(result))
+    return StepOutcome(errors.worst_of(code, _HELD) if result.held else code, night.options.ending(result))
 
 
 def _record(session: Session, night: NightRun) -> StepOutcome:
@@ -412,11 +404,11 @@ def _compare_hosts(session: Session, night: NightRun, watcher: NightWatcher) -> 
     night.planned = planned
     watcher.compared(planned)
     codes = (
-        HostError.exit_code if planned.unreadable else 0,
+        errors.HostError.exit_code if planned.unreadable else 0,
         _HELD if planned.plan.frozen_in_limit else 0,
         0 if planned.plan.is_empty else _CHANGES,
     )
-    code = worst_of(*codes)
+    code = errors.worst_of(*codes)
     return StepOutcome(code, plan_ending(planned.plan, judged=False) if code else ())
 
 
@@ -456,7 +448,7 @@ def _conclude(session: Session, night: NightRun) -> None:
     for work in (lambda: _report_night(night), lambda: _keep(session, night)):
         outcome, error = tried(work)
         if error is not None:
-            step = NightStep.RECORD if isinstance(error, StateError) else NightStep.REPORT
+            step = NightStep.RECORD if isinstance(error, errors.StateError) else NightStep.REPORT
             night.steps.append(StepResult(step, outcome, error))
 
 
@@ -470,7 +462,7 @@ def _folder(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
-        raise ReportError(f"the folder {folder} cannot be made: {error.strerror}", hint=_FULL_HINT) from None
+        raise errors.ReportError(f"the folder {folder} cannot be made: {error.strerror}", hint=_FULL_HINT) from None
     return folder
 
 
@@ -499,4 +491,4 @@ def _write_text(file: Path, text: str) -> None:
     try:
         replace_file(file, text.encode(), mode=0o640)
     except OSError as error:
-        raise ReportError(f"{file} cannot be written: {error.strerror}", hint=_FULL_HINT) from None
+        raise errors.ReportError(f"{file} cannot be written: {error.strerror}", hint=_FULL_HINT) from None

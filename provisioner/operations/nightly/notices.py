@@ -14,16 +14,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from provisioner.base import errors
 from provisioner.base.document import Count, Row, Said, of
-from provisioner.base.errors import (
-    RECEIVERS,
-    NoticeError,
-    ProvisionerError,
-    Severity,
-    StateError,
-    UnreadableError,
-    UsageError,
-)
 from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.base.text import did_you_mean
@@ -154,7 +146,7 @@ def switchboard(session: Session) -> Switchboard:
     vault = open_receivers(session.root, session.passwords)
     try:
         read = read_notices(keyed_state_folder(session), [receiver.id for receiver in receivers])
-    except StateError as error:
+    except errors.StateError as error:
         note = f"what receivers were told before cannot be read, so they are told all of it: {error.message}"
         return Switchboard(session, receivers, vault, {}, (note,))
     last = {receiver.id: formats.last_notice(read.documents.get(receiver.id)) for receiver in receivers}
@@ -164,11 +156,13 @@ def switchboard(session: Session) -> Switchboard:
 
 def _refuse_broken(session: Session) -> None:
     """Raise `NoticeError` with every problem if the receivers are not known."""
-    problems = [p for p in check(session.loaded) if p.object == RECEIVERS and p.severity is Severity.ERROR]
-    if RECEIVERS in session.loaded.broken or any(p.code == "receiver-duplicate" for p in problems):
+    problems = [
+        p for p in check(session.loaded) if p.object == errors.RECEIVERS and p.severity is errors.Severity.ERROR
+    ]
+    if errors.RECEIVERS in session.loaded.broken or any(p.code == "receiver-duplicate" for p in problems):
         message = "nobody was told: receivers.yml has errors"
         hint = "correct the places listed; then tell them: provisioner notify"
-        raise NoticeError(message, problems=tuple(sorted(problems)), hint=hint)
+        raise errors.NoticeError(message, problems=tuple(sorted(problems)), hint=hint)
 
 
 def night_report_of(
@@ -181,7 +175,7 @@ def night_report_of(
     listed = [path_key(path.name, host.id) for host, path in state.paths]
     inventory = session.inventory.settings.id
     states: dict[str, PathState] = {}
-    with suppress(StateError):
+    with suppress(errors.StateError):
         states.update(read_since(keyed_state_folder(session)))
 
     def since(path: str, verdict: Verdict) -> datetime | None:
@@ -253,7 +247,7 @@ def _store_sent(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequ
             formats.receiver_record(news, alerts),
             datetime.now(UTC),
         )
-    except StateError as error:
+    except errors.StateError as error:
         message = f"it was told, and will be told the same again: {error.message}"
         return replace(sent, message=message, hint=error.hint)
     return sent
@@ -271,7 +265,7 @@ def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
     for name in names:
         if name not in ids:
             hint = did_you_mean(name, ids, f"receivers are: {', '.join(ids) or 'none; write receivers.yml'}")
-            raise UsageError(f"there is no receiver {name}", hint=hint, object=name)
+            raise errors.UsageError(f"there is no receiver {name}", hint=hint, object=name)
 
 
 def send_test(board: Switchboard, name: str) -> Sending:
@@ -305,7 +299,7 @@ def last_verification(session: Session) -> tuple[str, VerifyDocument]:
                 if is_whole and (document := verification_of(history, recorded.run.id)) is not None:
                     return recorded.run.id, document
     hint = "verify first: provisioner nightly, or provisioner verify"
-    raise UsageError("no verification is recorded, so that there is nothing to tell", hint=hint)
+    raise errors.UsageError("no verification is recorded, so that there is nothing to tell", hint=hint)
 
 
 def verification_of(history: History, run: str) -> VerifyDocument | None:
@@ -313,12 +307,12 @@ def verification_of(history: History, run: str) -> VerifyDocument | None:
     document = history.document(run)
     try:
         return None if document is None else recorded_verification(document)
-    except UnreadableError as error:
+    except errors.UnreadableError as error:
         message = f"a verification in {history.place.text} is not as this program records them: {error}"
-        raise StateError(message, hint="provisioner history verify says whether it was changed") from None
+        raise errors.StateError(message, hint="provisioner history verify says whether it was changed") from None
 
 
-def problem_of(sendings: Sequence[Sending]) -> ProvisionerError | None:
+def problem_of(sendings: Sequence[Sending]) -> errors.ProvisionerError | None:
     """Return the error for receivers without notice, if any."""
     bad = [sending for sending in sendings if sending.is_bad]
     if not bad:
@@ -326,4 +320,4 @@ def problem_of(sendings: Sequence[Sending]) -> ProvisionerError | None:
     first = bad[0]
     more = f", and {len(bad) - 1} more" if bad[1:] else ""
     message = f"receiver {first.receiver.id} was not told{more}: {first.message}"
-    return NoticeError(message, hint=f"{first.hint}; {_LATER}", object=first.receiver.id)
+    return errors.NoticeError(message, hint=f"{first.hint}; {_LATER}", object=first.receiver.id)

@@ -21,16 +21,8 @@ from provisioner.inventory.rules import GATEWAY_KEY_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.record import history_at
 from provisioner.record.entries import Operation, of_facilities
+from provisioner.record.lifecycle import site_packages
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
-from provisioner.record.lifecycle.site_packages import (
-    NO_RECORD,
-    NamedRelay,
-    PackageRecord,
-    PackageState,
-    PackageStatus,
-    WantedPackage,
-    package_status,
-)
 from provisioner.record.state_folder import StateFolder, state_folder_of
 
 if TYPE_CHECKING:
@@ -76,13 +68,18 @@ def _package_document(inventory: Inventory, name: str, *, takes_down: bool, unti
 _TAKEN_DOWN = "taken-down"
 
 
-def _named(inventory: BaseInventory, facility: Facility | Outline) -> tuple[NamedRelay, ...]:
+def _named(inventory: BaseInventory, facility: Facility | Outline) -> tuple[site_packages.NamedRelay, ...]:
     tunnels = [
-        NamedRelay(end.relay, end.public_key, endpoint_text(*end.endpoint), str(end.relay_address), str(end.address))
+        site_packages.NamedRelay(
+            end.relay, end.public_key, endpoint_text(*end.endpoint), str(end.relay_address), str(end.address)
+        )
         for end in link_ends(inventory, facility)
     ]
     pushed = push_places(inventory, facility)
-    return (*tunnels, *(NamedRelay(end.relay, end.fingerprint, endpoint_text(*end.endpoint), "", "") for end in pushed))
+    return (
+        *tunnels,
+        *(site_packages.NamedRelay(end.relay, end.fingerprint, endpoint_text(*end.endpoint), "", "") for end in pushed),
+    )
 
 
 def _digest_key_or_none(session: Session) -> Secret | None:
@@ -112,7 +109,7 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
     documents: dict[str, Document] = {}
     for name in facilities:
         _refuse_unknown(inventory, records, name)
-        handed = records.get(name, NO_RECORD).handed
+        handed = records.get(name, site_packages.NO_RECORD).handed
         if not handed and not as_desired:
             hint = (
                 f"hand one out: provisioner site-package {name} --out DIR; or, if it has what the inventory says now:"
@@ -137,7 +134,7 @@ def _recorded(session: Session, operation: Operation, packages: Mapping[str, Doc
     return record_run(session, operation, of_facilities(packages), document, key)
 
 
-def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], name: str) -> None:
+def _refuse_unknown(inventory: Inventory, records: Mapping[str, site_packages.PackageRecord], name: str) -> None:
     if name not in inventory.facilities and name not in records:
         hint = did_you_mean(name, inventory.facilities, "name the id in its file")
         raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
@@ -149,7 +146,7 @@ def _takes_down(inventory: Inventory, name: str) -> bool:
 
 
 # --- how they stand -------------------------------------------------------------------------------
-def read_packages(folder: StateFolder) -> Mapping[str, PackageRecord]:
+def read_packages(folder: StateFolder) -> Mapping[str, site_packages.PackageRecord]:
     """Return the record of packages by facility."""
     history = history_at(folder)
     if history is None:
@@ -160,12 +157,12 @@ def read_packages(folder: StateFolder) -> Mapping[str, PackageRecord]:
 
 def package_statuses(
     inventory: BaseInventory,
-    records: Mapping[str, PackageRecord],
+    records: Mapping[str, site_packages.PackageRecord],
     evidence: Evidence,
     facilities: Iterable[Facility | Outline],
     *,
     today: date | None = None,
-) -> tuple[PackageStatus, ...]:
+) -> tuple[site_packages.PackageStatus, ...]:
     """Compare facilities' recorded packages with the desired, by their relays.
 
     Facilities without a need for a package, or not ready for one, are left out. `today` checks expiry, if given.
@@ -175,56 +172,61 @@ def package_statuses(
 
 
 def _full_package_statuses(
-    inventory: Inventory, records: Mapping[str, PackageRecord], evidence: Evidence, facilities: Iterable[Facility]
-) -> tuple[PackageStatus, ...]:
+    inventory: Inventory,
+    records: Mapping[str, site_packages.PackageRecord],
+    evidence: Evidence,
+    facilities: Iterable[Facility],
+) -> tuple[site_packages.PackageStatus, ...]:
 
     def digest_of(facility: Facility) -> str:
-        return package_digest(inventory, facility) if records.get(facility.id, NO_RECORD).handed else ""
+        return package_digest(inventory, facility) if records.get(facility.id, site_packages.NO_RECORD).handed else ""
 
     wanted = ((facility.id, _wanted_package(inventory, facility, digest_of)) for facility in facilities)
     return _package_statuses(wanted, records, evidence, None)
 
 
 def _package_statuses(
-    wanted_packages: Iterable[tuple[str, WantedPackage | None]],
-    records: Mapping[str, PackageRecord],
+    wanted_packages: Iterable[tuple[str, site_packages.WantedPackage | None]],
+    records: Mapping[str, site_packages.PackageRecord],
     evidence: Evidence,
     today: date | None,
-) -> tuple[PackageStatus, ...]:
+) -> tuple[site_packages.PackageStatus, ...]:
     standings = []
     for name, wanted in wanted_packages:
-        record = records.get(name, NO_RECORD)
+        record = records.get(name, site_packages.NO_RECORD)
         if wanted is None or (not wanted.relays and not record.handed):
             continue
         checks, connected = evidence.checks.get(name, ()), evidence.connected.get(name)
-        standings.append(package_status(name, record, wanted, checks, connected, today=today))
+        standings.append(site_packages.package_status(name, record, wanted, checks, connected, today=today))
     return tuple(standings)
 
 
-def _wanted_package(inventory: BaseInventory, facility: S, digest_of: Callable[[S], str]) -> WantedPackage | None:
+def _wanted_package(
+    inventory: BaseInventory, facility: S, digest_of: Callable[[S], str]
+) -> site_packages.WantedPackage | None:
     """Return a facility's desired package; `None` if it cannot have one yet."""
     if facility.operating is Operating.CLOSED:
-        return WantedPackage(())
+        return site_packages.WantedPackage(())
     # The relays of a carrier with an unreadable file are unknown.
     if not inventory.relays.keys() >= {relay for _, relay in relays_of(facility.carried_plans)}:
         return None
     try:
         if had_tunnel(inventory, facility):
-            return WantedPackage(())
+            return site_packages.WantedPackage(())
         relays = _named(inventory, facility)
-        return WantedPackage(relays, digest_of(facility)) if relays else None
+        return site_packages.WantedPackage(relays, digest_of(facility)) if relays else None
     except InventoryError:
         return None
 
 
-def packages_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
+def packages_naming(session: Session, relay: str) -> tuple[site_packages.PackageStatus, ...]:
     """Return sites whose gateways may still name a relay, or are unknown."""
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     carrier, _ = inventory.relays[relay]
     records, evidence = _known_packages(session)
     statuses = package_statuses(inventory, records, evidence, inventory.facilities.values())
     removed = [
-        package_status(name, record, WantedPackage(()), (), None)
+        site_packages.package_status(name, record, site_packages.WantedPackage(()), (), None)
         for name, record in records.items()
         if name not in inventory.facilities and record.handed
     ]
@@ -234,14 +236,14 @@ def packages_naming(session: Session, relay: str) -> tuple[PackageStatus, ...]:
         for status in (*statuses, *removed)
         if relay in status.former
         or (
-            status.state is PackageState.NOT_RECORDED
+            status.state is site_packages.PackageState.NOT_RECORDED
             and (plan := plans[status.facility])
             and plan.carrier == carrier.id
         )
     )
 
 
-def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageStatus, ...]:
+def older_packages(session: Session, hosts: Collection[str]) -> tuple[site_packages.PackageStatus, ...]:
     """Return the sites of some hosts with an outdated package."""
     records, evidence = _known_packages(session)
     facilities = [site for name, site in session.served.facilities.items() if name in records]
@@ -249,7 +251,7 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
     return tuple(
         status
         for status in statuses
-        if status.state is PackageState.OLDER and not {*status.wanted, *status.former}.isdisjoint(hosts)
+        if status.state is site_packages.PackageState.OLDER and not {*status.wanted, *status.former}.isdisjoint(hosts)
     )
 
 
@@ -258,10 +260,10 @@ def facilities_up_to_date(session: Session, inventory: Inventory, facilities: Co
     records, evidence = _known_packages(session)
     sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
     statuses = _full_package_statuses(inventory, records, evidence, sites)
-    return frozenset(status.facility for status in statuses if status.state is PackageState.CURRENT)
+    return frozenset(status.facility for status in statuses if status.state is site_packages.PackageState.CURRENT)
 
 
-def _known_packages(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
+def _known_packages(session: Session) -> tuple[Mapping[str, site_packages.PackageRecord], Evidence]:
     folder = state_folder_of(session.environment, load_settings(session.root).id)
     records = read_packages(folder)
     if not records:

@@ -20,14 +20,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Final
 
-from provisioner.base.ssh_signature import (
-    MAX_BYTES,
-    SignatureFormError,
-    SshPublicKey,
-    is_made_by_its_key,
-    public_key_of,
-    signature_of,
-)
+from provisioner.base import ssh_signature
 from provisioner.base.text import VIETNAM, counted, msg, named, strict_json
 from provisioner.desired.trust import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model.policy import ApprovedChanges
@@ -37,7 +30,7 @@ APPROVAL_NAMESPACE: Final = "approval@provisioner"
 """Namespace of the signature. One for a sign-off, a file or a commit is invalid here."""
 
 SCHEMA: Final = "provisioner/approval"
-MAX_APPROVAL_BYTES: Final = 4 * MAX_BYTES
+MAX_APPROVAL_BYTES: Final = 4 * ssh_signature.MAX_BYTES
 _SLUG: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _LONGEST: Final = 100
 _MOST_ROLES: Final = 20
@@ -135,7 +128,7 @@ class VerifiedApproval:
     """An approval that counts for a need, and its key."""
 
     approval: Approval
-    key: SshPublicKey
+    key: ssh_signature.SshPublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,24 +252,24 @@ def _approval_in(plain: dict[str, object]) -> Approval:
 
 
 def _checked_text(name: str, value: object) -> str:
-    longest = 2 * MAX_BYTES if name == "signature" else _LONGEST
+    longest = 2 * ssh_signature.MAX_BYTES if name == "signature" else _LONGEST
     if not isinstance(value, str) or len(value) > longest or not _FORMS[name].fullmatch(value):
         raise ValueError("a text has another form")
     return value
 
 
-def key_that_signed(approval: Approval) -> SshPublicKey:
+def key_that_signed(approval: Approval) -> ssh_signature.SshPublicKey:
     """Return an approval's key, of whichever person.
 
     An invalid signature, or one for another purpose or text, raises `ApprovalFormError`.
     """
     try:
-        signature = signature_of(approval.signature)
-    except SignatureFormError as error:
+        signature = ssh_signature.signature_of(approval.signature)
+    except ssh_signature.SignatureFormError as error:
         raise ApprovalFormError(f"has a signature that {error}") from None
     if signature.namespace != APPROVAL_NAMESPACE.encode():
         raise ApprovalFormError(f"has a signature that was made for something else than {APPROVAL_NAMESPACE}")
-    if not is_made_by_its_key(signature, approval_statement(approval)):
+    if not ssh_signature.is_made_by_its_key(signature, approval_statement(approval)):
         raise ApprovalFormError("has a signature that is of another text")
     return signature.key
 
@@ -353,7 +346,7 @@ def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan:
     return Approved(tuple(lacking), counted, not_counted, tuple(newest))
 
 
-def _verified_key(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
+def _verified_key(approval: Approval, plan: PlanToApprove) -> ssh_signature.SshPublicKey:
     """Return the key of this inventory's valid approval, or raise `ApprovalFormError`."""
     if approval.inventory != plan.inventory:
         raise ApprovalFormError(f"is of the inventory {approval.inventory}, not of {plan.inventory}")
@@ -429,8 +422,8 @@ def _entries(terms: ApprovalTerms, verified: VerifiedApproval) -> list[TermsAppr
 def key_blob(line: str) -> bytes:
     """Return a key's blob for comparison; empty if invalid."""
     try:
-        return public_key_of(line).blob
-    except SignatureFormError:
+        return ssh_signature.public_key_of(line).blob
+    except ssh_signature.SignatureFormError:
         return b""
 
 

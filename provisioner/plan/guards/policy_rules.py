@@ -14,16 +14,7 @@ from typing import Final
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import VIETNAM, Document, aware, counted, msg
 from provisioner.desired.spec import HostSpec
-from provisioner.inventory.policy_rules.document import (
-    RegoCarrier,
-    RegoChange,
-    RegoCounts,
-    RegoFacility,
-    RegoHost,
-    RegoInput,
-    RegoMoment,
-    RegoProvince,
-)
+from provisioner.inventory.policy_rules import document
 from provisioner.inventory.policy_rules.engine import RegoFinding, RegoVerdict
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
 from provisioner.plan.guards.policy import PlanRefusal
@@ -62,13 +53,13 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
     by_facility = _changes_by_name(changing, lambda change: (change.facility,) if change.facility else ())
     by_province = _changes_by_name(changing, lambda change: (change.province,) if change.facility else ())
     not_new = {c.facility for c in plan.changes if c.resource is Resource.PATH and c.action is not Action.CREATE}
-    return RegoInput(
+    return document.RegoInput(
         now=_moment(now),
         inventory=plan.inventory,
         offline=plan.offline,
         summary=_counts(changing),
         hosts=[
-            RegoHost(
+            document.RegoHost(
                 id=host,
                 kind="relay" if host in plan.hosts and plan.hosts[host].relay else "centre",
                 carriers=carriers.get(host, []),
@@ -77,13 +68,15 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
             )
             for host, changes in by_host.items()
         ],
-        carriers=[RegoCarrier(id=carrier, counts=_counts(changes)) for carrier, changes in by_carrier.items()],
+        carriers=[document.RegoCarrier(id=carrier, counts=_counts(changes)) for carrier, changes in by_carrier.items()],
         provinces=[
-            RegoProvince(id=name, facilities=len({change.facility for change in changes}), counts=_counts(changes))
+            document.RegoProvince(
+                id=name, facilities=len({change.facility for change in changes}), counts=_counts(changes)
+            )
             for name, changes in by_province.items()
         ],
         facilities=[
-            RegoFacility(
+            document.RegoFacility(
                 id=name,
                 province=changes[0].province,
                 carriers=sorted({carrier for change in changes for carrier in carriers.get(change.host, ())}),
@@ -106,9 +99,9 @@ def _changes_by_name(changes: Iterable[Change], names_of: _Of) -> dict[str, list
     return dict(sorted(listed.items()))
 
 
-def _counts(changes: Sequence[Change]) -> RegoCounts:
+def _counts(changes: Sequence[Change]) -> document.RegoCounts:
     actions = Counter(change.action for change in changes)
-    return RegoCounts(
+    return document.RegoCounts(
         create=actions[Action.CREATE],
         update=actions[Action.UPDATE],
         delete=actions[Action.DELETE],
@@ -117,15 +110,15 @@ def _counts(changes: Sequence[Change]) -> RegoCounts:
     )
 
 
-def _change(change: Change, carriers: Sequence[str]) -> RegoChange:
+def _change(change: Change, carriers: Sequence[str]) -> document.RegoChange:
     kinds = {"resource": change.resource.value, "action": change.action.value, "impact": change.impact.value}
-    return RegoChange.made_of(change, **kinds, carriers=carriers)
+    return document.RegoChange.made_of(change, **kinds, carriers=carriers)
 
 
-def _moment(now: datetime) -> RegoMoment:
+def _moment(now: datetime) -> document.RegoMoment:
     local = aware(now).astimezone(VIETNAM)
     at, date = local.isoformat(timespec="seconds"), local.date().isoformat()
-    return RegoMoment.made_of(local, at=at, date=date, weekday=_WEEKDAYS[local.weekday()])
+    return document.RegoMoment.made_of(local, at=at, date=date, weekday=_WEEKDAYS[local.weekday()])
 
 
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:

@@ -17,32 +17,24 @@ from typing import Final, NamedTuple
 from provisioner.desired.render.host import RELAY_USER
 from provisioner.desired.spec import ANYWHERE, API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, User
 from provisioner.inventory.model.orders import Program, Service
-from provisioner.plan.reach.packets import (
-    EVERYBODY,
-    NetPacket,
-    Network,
-    Networks,
-    Ruleset,
-    Ruling,
-    parse_ruleset,
-    rulings,
-)
+from provisioner.plan.reach import packets
+from provisioner.plan.reach.packets import rulings
 
 INTERNET: Final = "internet"
-EVERYWHERE: Final[tuple[Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+EVERYWHERE: Final[tuple[packets.Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 _SITE: Final = "site/"
 
 OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
 """Possible services at every relay; one for pushing sites also has `publish`."""
 OF_CENTRE: Final = (Service.SSH, Service.OTHER)
 OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
-_LOOPBACK: Final = Networks((IPv4Network("127.0.0.1/32"),))
+_LOOPBACK: Final = packets.Networks((IPv4Network("127.0.0.1/32"),))
 _LO: Final = "lo"
 _UNUSED: Final = (9, 13, 17, 19, 37)
 """Ports that we do not use; one that no device uses stands for all others."""
 
-_ALLOWED: Final = Ruling(accepted=True, rule="allowed IPs")
-_FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
+_ALLOWED: Final = packets.Ruling(accepted=True, rule="allowed IPs")
+_FOREIGN: Final = packets.Ruling(accepted=False, rule="no peer has that address")
 
 
 class RuledHost:
@@ -52,9 +44,9 @@ class RuledHost:
         self.spec, self._text = spec, text
 
     @cached_property
-    def rules(self) -> Ruleset:
+    def rules(self) -> packets.Ruleset:
         """Its rules; `RenderError` unless of our templates' form."""
-        return parse_ruleset(self._text(self.spec))
+        return packets.parse_ruleset(self._text(self.spec))
 
 
 @dataclass(frozen=True)
@@ -62,14 +54,14 @@ class Outside:
     """Senders without a tunnel: the internet, or management networks."""
 
     name: str
-    networks: Networks
+    networks: packets.Networks
 
 
 @dataclass(frozen=True, slots=True)
 class SitePort:
     """A port of some addresses at sites."""
 
-    networks: Networks
+    networks: packets.Networks
     port: int
 
 
@@ -87,7 +79,7 @@ class Sites:
 
     name: str
     facilities: frozenset[str]
-    networks: Networks
+    networks: packets.Networks
     cameras: tuple[SitePort, ...]
     asked: tuple[SitePort, ...]
     interface: str = ""
@@ -117,7 +109,7 @@ class Hop(NamedTuple):
     """
 
     where: str
-    rulings: frozenset[Ruling]
+    rulings: frozenset[packets.Ruling]
 
 
 class Outcome(NamedTuple):
@@ -165,7 +157,7 @@ class RelaySites:
         }
 
     @cached_property
-    def pushing_sources(self) -> Mapping[str, Networks]:
+    def pushing_sources(self) -> Mapping[str, packets.Networks]:
         """Source networks of pushing sites: the addresses of their logins."""
         firewall, media = self._spec.firewall, self._spec.relay
         facilities = {path.name: path.facility for path in self._spec.paths if path.access.is_pushed}
@@ -178,7 +170,8 @@ class RelaySites:
                     ANYWHERE
                 }
         return {
-            name: Networks(anywhere if ANYWHERE in networks else sorted(networks)) for name, networks in sources.items()
+            name: packets.Networks(anywhere if ANYWHERE in networks else sorted(networks))
+            for name, networks in sources.items()
         }
 
     @property
@@ -201,7 +194,7 @@ class RelaySites:
             self._named[name] = Sites(
                 name,
                 frozenset(chosen),
-                Networks(collapse_addresses(network for facility in chosen for network in networks[facility])),
+                packets.Networks(collapse_addresses(network for facility in chosen for network in networks[facility])),
                 _site_ports(endpoint for facility in chosen for endpoint in self._cameras.get(facility, ())),
                 _site_ports(endpoint for facility in chosen for endpoint in self._onvif.get(facility, ())),
                 "" if routed else self._spec.names.tunnel,
@@ -225,18 +218,18 @@ def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ..
         if address not in networks:
             networks[address] = IPv4Network(address)
         by_port[port].append(networks[address])
-    return tuple(SitePort(Networks(addresses), port) for port, addresses in sorted(by_port.items()))
+    return tuple(SitePort(packets.Networks(addresses), port) for port, addresses in sorted(by_port.items()))
 
 
 @lru_cache(maxsize=64)
-def internet_but(networks: tuple[Network, ...]) -> Outside:
+def internet_but(networks: tuple[packets.Network, ...]) -> Outside:
     """Return the internet without some networks; a plan repeats the same ones."""
     return Outside(
-        INTERNET, Networks(remainder for whole in EVERYWHERE for remainder in _network_without(whole, networks))
+        INTERNET, packets.Networks(remainder for whole in EVERYWHERE for remainder in _network_without(whole, networks))
     )
 
 
-def _network_without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
+def _network_without(whole: packets.Network, networks: Sequence[packets.Network]) -> Iterator[packets.Network]:
     """Yield the rest of a network without others."""
     inside = next((n for n in networks if n.version == whole.version and n.overlaps(whole)), None)
     if inside is None:
@@ -318,11 +311,11 @@ def _protocol(service: Service) -> str:
     return "udp" if service is Service.TUNNEL else "tcp"
 
 
-def _chain(host: RuledHost, chain: str, packet: NetPacket) -> Hop:
+def _chain(host: RuledHost, chain: str, packet: packets.NetPacket) -> Hop:
     return Hop(f"{host.spec.id} {chain}", rulings(host.rules, chain, packet))
 
 
-def _tunnel_hop(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
+def _tunnel_hop(host: RuledHost, peer: str, networks: Sequence[packets.Network]) -> Hop:
     """Return WireGuard's verdict: only the allowed IPs of a peer pass."""
     allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
     inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
@@ -331,17 +324,17 @@ def _tunnel_hop(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
     )
 
 
-def _login_hop(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
+def _login_hop(host: RuledHost, sources: Sequence[packets.Network], action: str = "read") -> Hop:
     """Return MediaMTX's verdict: a login works from its addresses only."""
     media = host.spec.media
     users = [user for user in media.users if user.action == action] if media else []
     listed = [(_of_whom(user), network) for user in users for network in _networks_of(user)]
     matches = [(name, allowed, source) for name, allowed in listed for source in sources if allowed.overlaps(source)]
-    accepted = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in matches}
+    accepted = {packets.Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in matches}
     covered = {
         source for _, allowed, source in matches if source.version == allowed.version and source.subnet_of(allowed)
     }
-    refused = set() if covered.issuperset(sources) else {Ruling(accepted=False, rule="no login")}
+    refused = set() if covered.issuperset(sources) else {packets.Ruling(accepted=False, rule="no login")}
     return Hop(f"{host.spec.id} MediaMTX", frozenset(accepted | refused))
 
 
@@ -354,10 +347,10 @@ def _networks_of(user: User) -> Sequence[IPv4Network]:
 
 
 def _arrival_hops(
-    host: RuledHost, service: Service, sources: Networks, came_by: str, at: int | None = None
+    host: RuledHost, service: Service, sources: packets.Networks, came_by: str, at: int | None = None
 ) -> Iterator[Hop]:
     port = at or _port(host.spec, service)
-    yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
+    yield _chain(host, "input", packets.NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
     if service is Service.VIDEO:
         yield _login_hop(host, sources)
     if service is Service.PUBLISH:
@@ -369,18 +362,20 @@ def _user(host: RuledHost, program: Program) -> str:
 
 
 def _leaves(
-    host: RuledHost, program: Program, targets: Networks, port: int, *, interface: str, protocol: str = "tcp"
+    host: RuledHost, program: Program, targets: packets.Networks, port: int, *, interface: str, protocol: str = "tcp"
 ) -> Hop:
     user = _user(host, program)
     return _chain(
-        host, "output", NetPacket(targets=targets, port=port, protocol=protocol, leaves_by=interface, user=user)
+        host, "output", packets.NetPacket(targets=targets, port=port, protocol=protocol, leaves_by=interface, user=user)
     )
 
 
-def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, ways: tuple[str, str]) -> Hop:
+def _through(
+    relay: RuledHost, sources: packets.Networks, targets: packets.Networks, port: int, ways: tuple[str, str]
+) -> Hop:
     """Return a relay's verdict on packets forwarded between two interfaces (`ways`)."""
     came_by, leaves_by = ways
-    return _chain(relay, "forward", NetPacket(sources, targets, port, came_by=came_by, leaves_by=leaves_by))
+    return _chain(relay, "forward", packets.NetPacket(sources, targets, port, came_by=came_by, leaves_by=leaves_by))
 
 
 # --- roads ----------------------------------------------------------------------------------------
@@ -389,7 +384,7 @@ def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outc
     ports, networks = _ports(host.spec, service), outside.networks
     if service is Service.PUBLISH:
         # Sites push over IPv4; no service listens there over IPv6.
-        networks = Networks(network for network in networks if isinstance(network, IPv4Network)) or networks
+        networks = packets.Networks(network for network in networks if isinstance(network, IPv4Network)) or networks
     return _at_ports(service, (outcome([*_arrival_hops(host, service, networks, "", port)]) for port in ports))
 
 
@@ -504,11 +499,11 @@ def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites
     )
 
 
-def _elsewhere(host: RuledHost) -> Networks:
+def _elsewhere(host: RuledHost) -> packets.Networks:
     """Return all networks except routed ones, where sites are."""
     routed = host.spec.firewall.routed if host.spec.firewall else ()
-    return Networks(n for n in internet_but(routed).networks if n.version == 4) if routed else EVERYBODY  # noqa: PLR2004
+    return packets.Networks(n for n in internet_but(routed).networks if n.version == 4) if routed else packets.EVERYBODY  # noqa: PLR2004
 
 
-def _own(host: RuledHost) -> Networks:
-    return Networks((IPv4Network(host.spec.tunnel.address),))
+def _own(host: RuledHost) -> packets.Networks:
+    return packets.Networks((IPv4Network(host.spec.tunnel.address),))

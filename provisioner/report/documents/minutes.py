@@ -20,34 +20,19 @@ from provisioner.record.labels import day_label, label, mbps_label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt
 from provisioner.record.lifecycle.state import Freshness
 from provisioner.record.lifecycle.status import FacilityStatus
-from provisioner.report.documents.official import (
-    DOTS,
-    LINE_OF_DOTS,
-    Block,
-    DocumentKind,
-    Letterhead,
-    OfficialDocument,
-    OfficialTable,
-    Passage,
-    PassageRole,
-    TableColumn,
-    address_text,
-    day_in_words,
-    moment_in_words,
-    short_digest,
-)
+from provisioner.report.documents import official
 from provisioner.report.documents.plan_sheet import PlanNames, PlanSheet
 from provisioner.report.exports.report import FacilityList
 from provisioner.report.facilities import device_words
 from provisioner.report.status import FacilityProof, freshness_label, proof_of_facility
 
 _CAMERA_COLUMNS: Final = (
-    TableColumn("STT", 12, is_centred=True),
-    TableColumn("Mã camera", 25),
-    TableColumn("Khu vực", 38),
-    TableColumn("Vị trí", 40),
-    TableColumn("Thiết bị", 30),
-    TableColumn("Luồng hình", 20, is_centred=True),
+    official.TableColumn("STT", 12, is_centred=True),
+    official.TableColumn("Mã camera", 25),
+    official.TableColumn("Khu vực", 38),
+    official.TableColumn("Vị trí", 40),
+    official.TableColumn("Thiết bị", 30),
+    official.TableColumn("Luồng hình", 20, is_centred=True),
 )
 _FACILITY = label(BlockOwner.FACILITY)
 _PLAN_WIDTH_MM = 165
@@ -69,7 +54,7 @@ class DocumentBasis:
     proof: Freshness
     runs: int
     source: str
-    letterhead: Letterhead
+    letterhead: official.Letterhead
     held: tuple[str, ...] = ()
 
     @property
@@ -77,14 +62,14 @@ class DocumentBasis:
         """The basis in words, for the end of the content."""
         frozen = f" Chưa tính, do tệp dữ liệu có lỗi: {', '.join(self.held)}." if self.held else ""
         return (
-            f"Số liệu tính đến {moment_in_words(self.as_of)} (giờ Việt Nam), theo {self.runs} lần chạy đã ghi nhận;"
-            f" {freshness_label(self.proof)}. Dữ liệu: {self.source}.{frozen}"
+            f"Số liệu tính đến {official.moment_in_words(self.as_of)} (giờ Việt Nam), theo {self.runs} lần chạy đã ghi"
+            f" nhận; {freshness_label(self.proof)}. Dữ liệu: {self.source}.{frozen}"
         )
 
 
-def camera_table(facility: Facility) -> OfficialTable:
+def camera_table(facility: Facility) -> official.OfficialTable:
     """Return the table of registered cameras."""
-    return OfficialTable(
+    return official.OfficialTable(
         _CAMERA_COLUMNS, [_camera_row(n, facility, camera) for n, camera in enumerate(facility.cameras, start=1)]
     )
 
@@ -95,57 +80,61 @@ def _camera_row(number: int, facility: Facility, camera: Camera) -> tuple[str | 
     return number, camera.id, label(camera.zone), camera.location or "", device_words(facility, camera), size
 
 
-def party_name(party: Party, letterhead: Letterhead, carrier: str = "") -> str:
+def party_name(party: Party, letterhead: official.Letterhead, carrier: str = "") -> str:
     """Return a party's full name."""
     if party is Party.DIC:
         return letterhead.dic
     return label(Party.HEALTH) if party is Party.HEALTH else f"{label(Party.CARRIER)} {carrier}".strip()
 
 
-def signers_of(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "") -> tuple[str, ...]:
+def signers_of(parties: Sequence[Party], letterhead: official.Letterhead, carrier: str = "") -> tuple[str, ...]:
     """Return the words above each signature: parties in order, then the facility."""
     names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
     return tuple(f"Đại diện {name}" for name in (*names, _FACILITY))
 
 
-def meeting(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "") -> Iterator[Block]:
+def meeting(parties: Sequence[Party], letterhead: official.Letterhead, carrier: str = "") -> Iterator[official.Block]:
     """Yield the participants, with space for names."""
-    yield Passage("Thành phần tham dự:")
+    yield official.Passage("Thành phần tham dự:")
     names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
     for name in names:
-        yield Passage(f"- Ông/Bà {DOTS}, chức vụ {DOTS}, đại diện {name};", PassageRole.FORM)
-    yield Passage(f"- Ông/Bà {DOTS}, chức vụ {DOTS}, đại diện {_FACILITY}.", PassageRole.FORM)
+        yield official.Passage(
+            f"- Ông/Bà {official.DOTS}, chức vụ {official.DOTS}, đại diện {name};", official.PassageRole.FORM
+        )
+    yield official.Passage(
+        f"- Ông/Bà {official.DOTS}, chức vụ {official.DOTS}, đại diện {_FACILITY}.", official.PassageRole.FORM
+    )
 
 
-def facility_lines(facility: Facility, address: str) -> Iterator[Block]:
+def facility_lines(facility: Facility, address: str) -> Iterator[official.Block]:
     """Yield the description of a facility."""
-    yield Passage(f"- Tên cơ sở: {facility.name} (mã: {facility.id}).")
-    yield Passage(f"- Địa chỉ: {address}.")
-    yield Passage(f"- Loại hình: {label(facility.kind)}; cơ quan quản lý: {label(facility.managing_body)}.")
+    yield official.Passage(f"- Tên cơ sở: {facility.name} (mã: {facility.id}).")
+    yield official.Passage(f"- Địa chỉ: {address}.")
+    yield official.Passage(f"- Loại hình: {label(facility.kind)}; cơ quan quản lý: {label(facility.managing_body)}.")
     capacity = facility.capacity
     if capacity:
         rooms = f", {capacity.rooms} phòng" if capacity.rooms else ""
         floors = f", {capacity.floors} tầng" if capacity.floors else ""
-        yield Passage(f"- Quy mô: {capacity.people} người{rooms}{floors}.")
+        yield official.Passage(f"- Quy mô: {capacity.people} người{rooms}{floors}.")
 
 
-def closing() -> Iterator[Block]:
+def closing() -> Iterator[official.Block]:
     """Yield the last words of minutes."""
-    yield Passage(
+    yield official.Passage(
         "Biên bản được lập thành …… bản có giá trị như nhau, mỗi bên giữ …… bản; các bên đã đọc lại,"
         " thống nhất nội dung và ký tên dưới đây.",
-        PassageRole.LAST,
+        official.PassageRole.LAST,
     )
 
 
-def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
+def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> official.OfficialDocument:
     """Return the record of acceptance; a facility without one raises ValueError."""
     facility, proved = listing.files.facility(status.facility.id), proof_of_facility(status, listing.evidence)
     if not proved.is_accepted or proved.proof is None or facility.plan is None:
         raise ValueError(f"{facility.id}: {proved.refusal}")
     carrier = listing.carriers.get(facility.plan.carrier, facility.plan.carrier)
-    return OfficialDocument(
-        kind=DocumentKind.MINUTES,
+    return official.OfficialDocument(
+        kind=official.DocumentKind.MINUTES,
         subject=f"Nghiệm thu kết nối camera giám sát tại {facility.name}",
         letterhead=basis.letterhead,
         blocks=tuple(_acceptance_content(proved, facility, facility.plan, listing, basis)),
@@ -155,58 +144,68 @@ def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: Docu
 
 def _acceptance_content(
     proved: FacilityProof, facility: Facility, plan: ConnectionPlan, listing: FacilityList, basis: DocumentBasis
-) -> Iterator[Block]:
+) -> Iterator[official.Block]:
     status, letterhead = proved.status, basis.letterhead
     carrier = listing.carriers.get(plan.carrier, plan.carrier)
-    address = address_text(facility, listing.province_of(facility).name)
-    yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
-    yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
+    address = official.address_text(facility, listing.province_of(facility).name)
+    yield official.Passage(
+        f"Thời gian: …… giờ …… phút, {official.day_in_words(letterhead.dated)}.", official.PassageRole.FORM
+    )
+    yield official.Passage(f"Địa điểm: {letterhead.place or official.DOTS}.")
     yield from meeting(tuple(Party), letterhead, carrier)
-    yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
+    yield official.Passage("1. Thông tin cơ sở", official.PassageRole.TITLE)
     yield from facility_lines(facility, address)
-    yield Passage(f"- Đã đăng ký: {len(facility.cameras)} camera, {len(facility.recorders)} đầu ghi.")
-    yield Passage("2. Căn cứ", PassageRole.TITLE)
+    yield official.Passage(f"- Đã đăng ký: {len(facility.cameras)} camera, {len(facility.recorders)} đầu ghi.")
+    yield official.Passage("2. Căn cứ", official.PassageRole.TITLE)
     for duty in status.duties:
         order = duty.order
-        yield Passage(
+        yield official.Passage(
             f"- Văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer}):"
             f" hoàn thành trước ngày {day_label(duty.before)}."
         )
-    yield Passage(f"- Phương án kết nối qua doanh nghiệp {carrier}, các bên đã thống nhất:")
+    yield official.Passage(f"- Phương án kết nối qua doanh nghiệp {carrier}, các bên đã thống nhất:")
     yield _sign_off_table(plan, letterhead, carrier)
-    yield Passage("3. Kết quả kiểm chứng", PassageRole.TITLE)
-    yield Passage(
+    yield official.Passage("3. Kết quả kiểm chứng", official.PassageRole.TITLE)
+    yield official.Passage(
         f"Toàn bộ {len(facility.cameras)} camera có hình tại trung tâm giám sát (khung hình giải mã được) trong từng"
         f" lần kiểm chứng dưới đây; hai lần đầu cách nhau ít nhất {ACCEPTANCE_HOURS} giờ:"
     )
     if proved.proof:
         yield _proof_table(proved.proof)
     in_time = f"; {label(status.timeliness).lower()}" if status.duty else ""
-    yield Passage(f"- Kết nối lần đầu: {day_label(status.standing.connected_at)}{in_time}.")
-    yield Passage(f"- Hiện trạng khi lập biên bản: {_pictures_text(status)}.")
-    yield Passage("4. Danh sách camera", PassageRole.TITLE)
+    yield official.Passage(f"- Kết nối lần đầu: {day_label(status.standing.connected_at)}{in_time}.")
+    yield official.Passage(f"- Hiện trạng khi lập biên bản: {_pictures_text(status)}.")
+    yield official.Passage("4. Danh sách camera", official.PassageRole.TITLE)
     yield camera_table(facility)
-    yield Passage("5. Kết luận", PassageRole.TITLE)
-    yield Passage("Ý kiến của các bên:", PassageRole.FORM)
-    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
-    content = short_digest(signed_content(facility, plan))
-    yield Passage(f"{basis.sentence} Mã nội dung phương án: {content}.", PassageRole.NOTE)
+    yield official.Passage("5. Kết luận", official.PassageRole.TITLE)
+    yield official.Passage("Ý kiến của các bên:", official.PassageRole.FORM)
+    yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
+    content = official.short_digest(signed_content(facility, plan))
+    yield official.Passage(f"{basis.sentence} Mã nội dung phương án: {content}.", official.PassageRole.NOTE)
     yield from closing()
 
 
-def _sign_off_table(plan: ConnectionPlan, letterhead: Letterhead, carrier: str) -> OfficialTable:
-    columns = (TableColumn("Bên thống nhất", 65), TableColumn("Ngày", 30, is_centred=True), TableColumn("Văn bản", 70))
-    return OfficialTable(columns, [_sign_off(sign_off, letterhead, carrier) for sign_off in plan.sign_offs])
+def _sign_off_table(plan: ConnectionPlan, letterhead: official.Letterhead, carrier: str) -> official.OfficialTable:
+    columns = (
+        official.TableColumn("Bên thống nhất", 65),
+        official.TableColumn("Ngày", 30, is_centred=True),
+        official.TableColumn("Văn bản", 70),
+    )
+    return official.OfficialTable(columns, [_sign_off(sign_off, letterhead, carrier) for sign_off in plan.sign_offs])
 
 
-def _sign_off(sign_off: SignOff, letterhead: Letterhead, carrier: str) -> tuple[str, str, str]:
+def _sign_off(sign_off: SignOff, letterhead: official.Letterhead, carrier: str) -> tuple[str, str, str]:
     return party_name(sign_off.by, letterhead, carrier), day_label(sign_off.signed_on), sign_off.source
 
 
-def _proof_table(proof: Proof) -> OfficialTable:
-    columns = (TableColumn("Lần kiểm chứng", 60), TableColumn("Thời điểm", 40, is_centred=True), TableColumn("Mã", 65))
+def _proof_table(proof: Proof) -> official.OfficialTable:
+    columns = (
+        official.TableColumn("Lần kiểm chứng", 60),
+        official.TableColumn("Thời điểm", 40, is_centred=True),
+        official.TableColumn("Mã", 65),
+    )
     rows = [("Lần đầu đủ hình", proof.first), ("Đủ hình lần nữa (nghiệm thu)", proof.again), ("Gần nhất", proof.last)]
-    return OfficialTable(columns, [_proved(title, moment) for title, moment in rows if moment])
+    return official.OfficialTable(columns, [_proved(title, moment) for title, moment in rows if moment])
 
 
 def _proved(title: str, moment: ProvedAt) -> tuple[str, str, str]:
@@ -218,7 +217,8 @@ def _pictures_text(status: FacilityStatus) -> str:
     if pictures.look is None:
         return "chưa rõ"
     down = f", mất hình từ {day_label(pictures.down_since.at)}" if pictures.down_since else ""
-    return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {moment_in_words(pictures.look.observed.at)})"
+    at = official.moment_in_words(pictures.look.observed.at)
+    return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {at})"
 
 
 def refuse_survey(status: FacilityStatus) -> str:
@@ -226,13 +226,13 @@ def refuse_survey(status: FacilityStatus) -> str:
     return "" if status.facility.survey_verdict else "no survey of it is written down"
 
 
-def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
+def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> official.OfficialDocument:
     """Return a survey's minutes; a facility without one raises ValueError."""
     facility = listing.files.facility(status.facility.id)
     if facility.survey is None:
         raise ValueError(f"{facility.id}: {refuse_survey(status)}")
-    return OfficialDocument(
-        kind=DocumentKind.MINUTES,
+    return official.OfficialDocument(
+        kind=official.DocumentKind.MINUTES,
         subject=f"Khảo sát hiện trạng hệ thống camera tại {facility.name}",
         letterhead=basis.letterhead,
         blocks=tuple(_survey_content(facility, facility.survey, listing, basis)),
@@ -240,28 +240,33 @@ def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: Documen
     )
 
 
-def _survey_content(facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
+def _survey_content(
+    facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis
+) -> Iterator[official.Block]:
     letterhead = basis.letterhead
-    address = address_text(facility, listing.province_of(facility).name)
-    yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(survey.surveyed_on)}.", PassageRole.FORM)
-    yield Passage(f"Địa điểm: {letterhead.place or f'{facility.name}, {address}'}.")
+    address = official.address_text(facility, listing.province_of(facility).name)
+    yield official.Passage(
+        f"Thời gian: …… giờ …… phút, {official.day_in_words(survey.surveyed_on)}.", official.PassageRole.FORM
+    )
+    yield official.Passage(f"Địa điểm: {letterhead.place or f'{facility.name}, {address}'}.")
     yield from meeting(survey.by, letterhead)
-    yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
+    yield official.Passage("1. Thông tin cơ sở", official.PassageRole.TITLE)
     yield from facility_lines(facility, address)
-    yield Passage("2. Kết quả khảo sát", PassageRole.TITLE)
-    yield OfficialTable(
-        (TableColumn("Nội dung", 65), TableColumn("Hiện trạng", 100)), tuple(_survey_rows(survey, facility.blocked))
+    yield official.Passage("2. Kết quả khảo sát", official.PassageRole.TITLE)
+    yield official.OfficialTable(
+        (official.TableColumn("Nội dung", 65), official.TableColumn("Hiện trạng", 100)),
+        tuple(_survey_rows(survey, facility.blocked)),
     )
     if facility.cameras:
-        yield Passage("3. Camera đã đăng ký tại thời điểm lập biên bản", PassageRole.TITLE)
+        yield official.Passage("3. Camera đã đăng ký tại thời điểm lập biên bản", official.PassageRole.TITLE)
         yield camera_table(facility)
-    yield Passage(f"{'4' if facility.cameras else '3'}. Kết luận", PassageRole.TITLE)
-    yield Passage(f"Kết quả: {label(survey.verdict)}.")
+    yield official.Passage(f"{'4' if facility.cameras else '3'}. Kết luận", official.PassageRole.TITLE)
+    yield official.Passage(f"Kết quả: {label(survey.verdict)}.")
     if survey.advice:
-        yield Passage(f"Đề xuất: {survey.advice}")
-    yield Passage("Ý kiến của các bên:", PassageRole.FORM)
-    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
-    yield Passage(f"Biên bản được lập từ dữ liệu {basis.source}.", PassageRole.NOTE)
+        yield official.Passage(f"Đề xuất: {survey.advice}")
+    yield official.Passage("Ý kiến của các bên:", official.PassageRole.FORM)
+    yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
+    yield official.Passage(f"Biên bản được lập từ dữ liệu {basis.source}.", official.PassageRole.NOTE)
     yield from closing()
 
 
@@ -273,21 +278,21 @@ def _survey_rows(survey: Survey, blocked: Blocked | None) -> Iterator[tuple[str,
     yield "Khu vực thiếu camera", ", ".join(label(zone) for zone in survey.gaps) or "Không ghi nhận"
     provider = f" ({uplink.provider})" if uplink.provider else ""
     yield "Đường truyền", f"{label(uplink.kind)}{provider}"
-    yield "Tốc độ tải lên", DOTS if uplink.upload_mbps is None else f"{mbps_label(uplink.upload_mbps)} Mbps"
-    yield "Địa chỉ IP của đường truyền", label(uplink.address) or DOTS
-    yield "Thiết bị định tuyến", uplink.router or DOTS
-    yield "Luồng RTSP của thiết bị", label(survey.rtsp) or DOTS
-    yield "Tài khoản thiết bị", label(survey.logins) or DOTS
+    yield "Tốc độ tải lên", official.DOTS if uplink.upload_mbps is None else f"{mbps_label(uplink.upload_mbps)} Mbps"
+    yield "Địa chỉ IP của đường truyền", label(uplink.address) or official.DOTS
+    yield "Thiết bị định tuyến", uplink.router or official.DOTS
+    yield "Luồng RTSP của thiết bị", label(survey.rtsp) or official.DOTS
+    yield "Tài khoản thiết bị", label(survey.logins) or official.DOTS
     reason = f"{label(blocked.reason)} (từ ngày {day_label(blocked.since)})" if blocked else ""
     yield "Vướng mắc", "; ".join(filter(None, (reason, survey.obstacles))) or "Không ghi nhận"
 
 
 def plan_minutes(
-    facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
-) -> OfficialDocument:
+    facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: official.Letterhead
+) -> official.OfficialDocument:
     """Return the minutes of a plan or successor, to be signed."""
-    return OfficialDocument(
-        kind=DocumentKind.MINUTES,
+    return official.OfficialDocument(
+        kind=official.DocumentKind.MINUTES,
         subject=f"Thống nhất phương án kết nối camera giám sát tại {facility.name}",
         letterhead=letterhead,
         blocks=tuple(_plan_content(facility, plan, names, sheet, letterhead)),
@@ -296,22 +301,26 @@ def plan_minutes(
 
 
 def _plan_content(
-    facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
-) -> Iterator[Block]:
-    yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
-    yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
+    facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: official.Letterhead
+) -> Iterator[official.Block]:
+    yield official.Passage(
+        f"Thời gian: …… giờ …… phút, {official.day_in_words(letterhead.dated)}.", official.PassageRole.FORM
+    )
+    yield official.Passage(f"Địa điểm: {letterhead.place or official.DOTS}.")
     yield from meeting(tuple(Party), letterhead, names.carrier)
-    yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
-    yield from facility_lines(facility, address_text(facility, names.province))
-    yield Passage("2. Phương án kết nối", PassageRole.TITLE)
-    columns = (TableColumn("Nội dung", 45), TableColumn("Phương án", _PLAN_WIDTH_MM - 45))
+    yield official.Passage("1. Thông tin cơ sở", official.PassageRole.TITLE)
+    yield from facility_lines(facility, official.address_text(facility, names.province))
+    yield official.Passage("2. Phương án kết nối", official.PassageRole.TITLE)
+    columns = (official.TableColumn("Nội dung", 45), official.TableColumn("Phương án", _PLAN_WIDTH_MM - 45))
     # The place stands above, and the digest below.
-    yield OfficialTable(columns, list(sheet.facts[1:-1]))
+    yield official.OfficialTable(columns, list(sheet.facts[1:-1]))
     for number, table in enumerate(sheet.tables, start=3):
-        yield Passage(f"{number}. {table.title}", PassageRole.TITLE)
+        yield official.Passage(f"{number}. {table.title}", official.PassageRole.TITLE)
         width = _PLAN_WIDTH_MM // len(table.columns)
-        yield OfficialTable([TableColumn(name, width) for name in table.columns], table.rows)
-    yield Passage(f"{len(sheet.tables) + 3}. Ý kiến của các bên", PassageRole.TITLE)
-    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
-    yield Passage(f"Mã nội dung phương án: {signed_content(facility, plan)}. {sheet.note}", PassageRole.NOTE)
+        yield official.OfficialTable([official.TableColumn(name, width) for name in table.columns], table.rows)
+    yield official.Passage(f"{len(sheet.tables) + 3}. Ý kiến của các bên", official.PassageRole.TITLE)
+    yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
+    yield official.Passage(
+        f"Mã nội dung phương án: {signed_content(facility, plan)}. {sheet.note}", official.PassageRole.NOTE
+    )
     yield from closing()

@@ -16,27 +16,17 @@ from provisioner.inventory.model.devices import Camera, Zone
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import Outline
 from provisioner.record.labels import day_label, label, mbps_label
+from provisioner.report import progress
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import FacilityReader, SurveyedCameras, device_words
-from provisioner.report.progress import (
-    LISTED_ZONES,
-    Cover,
-    SurveyGroup,
-    Surveys,
-    ZoneCover,
-    ZoneGroup,
-    Zones,
-    surveys,
-    zones,
-)
 from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
 
 COVER_LABELS = {
-    Cover.COVERED: "Có camera",
-    Cover.PLANNED: "Thiếu khi khảo sát, nay đã bố trí",
-    Cover.GAP: "Thiếu camera",
-    Cover.NO_CAMERA: "Không có camera, khảo sát không ghi là thiếu",
-    Cover.UNKNOWN: "Chưa khảo sát",
+    progress.Cover.COVERED: "Có camera",
+    progress.Cover.PLANNED: "Thiếu khi khảo sát, nay đã bố trí",
+    progress.Cover.GAP: "Thiếu camera",
+    progress.Cover.NO_CAMERA: "Không có camera, khảo sát không ghi là thiếu",
+    progress.Cover.UNKNOWN: "Chưa khảo sát",
 }
 
 
@@ -90,7 +80,7 @@ class MinutesRow(SurveyedRow):
     devices: tuple[DeviceRow, ...]
 
 
-_ListedZone = Annotated[Zone, form(enum=[zone.value for zone in LISTED_ZONES])]
+_ListedZone = Annotated[Zone, form(enum=[zone.value for zone in progress.LISTED_ZONES])]
 
 
 class ZoneRow(Row):
@@ -113,14 +103,14 @@ class LackingRow(Row):
     province: Said = of("facility", "province")
     zone: _ListedZone
     cameras: Count
-    cover: Cover
+    cover: progress.Cover
 
 
-def _count_surveys(listing: FacilityList) -> Surveys:
-    return surveys(listing.facilities, listing.slug)
+def _count_surveys(listing: FacilityList) -> progress.Surveys:
+    return progress.surveys(listing.facilities, listing.slug)
 
 
-def _surveys_document(report: Surveys, listing: FacilityList) -> Document:
+def _surveys_document(report: progress.Surveys, listing: FacilityList) -> Document:
     return {
         "total": report.total,
         "by_province": report.by_province,
@@ -128,22 +118,24 @@ def _surveys_document(report: Surveys, listing: FacilityList) -> Document:
     }
 
 
-def _surveys_lines(report: Surveys) -> Iterator[str]:
+def _surveys_lines(report: progress.Surveys) -> Iterator[str]:
     verdicts = [verdict for verdict in connection.SurveyVerdict if verdict in report.total.verdicts]
     names = ("province", "facilities", "surveyed", *(verdict.value for verdict in verdicts), "missing", "cameras fit")
     rows = [_survey_group_cells(group, group.key, verdicts) for group in report.by_province]
     yield from text_table(names, [*rows, _survey_group_cells(report.total, TOTAL_NAME, verdicts)], numbers=True)
 
 
-def _survey_group_cells(group: SurveyGroup, name: str, verdicts: Sequence[connection.SurveyVerdict]) -> list[str]:
+def _survey_group_cells(
+    group: progress.SurveyGroup, name: str, verdicts: Sequence[connection.SurveyVerdict]
+) -> list[str]:
     counts = [str(group.verdicts.get(verdict, 0)) for verdict in verdicts]
     cameras = f"{group.cameras_fit}/{group.cameras_present}"
     return [name, str(group.facilities), str(group.surveyed), *counts, str(group.missing), cameras]
 
 
-def _surveys_pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
+def _surveys_pages(report: progress.Surveys, listing: FacilityList) -> tuple[Page, ...]:
     by_verdict = [(label(verdict), 14, partial(_with_verdict, verdict)) for verdict in connection.SurveyVerdict]
-    columns: tuple[SheetColumn[SurveyGroup], ...] = (
+    columns: tuple[SheetColumn[progress.SurveyGroup], ...] = (
         ("Tỉnh/Thành phố", 26, lambda group: listing.province_names[group.key]),
         ("Tổng số cơ sở", 10, lambda group: group.facilities),
         ("Đã khảo sát", 10, lambda group: group.surveyed),
@@ -159,7 +151,7 @@ def _surveys_pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
     )
 
 
-def _with_verdict(verdict: connection.SurveyVerdict, group: SurveyGroup) -> int:
+def _with_verdict(verdict: connection.SurveyVerdict, group: progress.SurveyGroup) -> int:
     return group.verdicts.get(verdict, 0)
 
 
@@ -283,39 +275,39 @@ SURVEY_MINUTES = Report(
 """The report with the content of survey minutes."""
 
 
-def _counted_zones(listing: FacilityList) -> Zones:
-    return zones(listing.files.facility(facility.id) for facility in listing.facilities)
+def _counted_zones(listing: FacilityList) -> progress.Zones:
+    return progress.zones(listing.files.facility(facility.id) for facility in listing.facilities)
 
 
-def _zones_document(report: Zones, _listing: FacilityList) -> Document:
+def _zones_document(report: progress.Zones, _listing: FacilityList) -> Document:
     by_zone = [ZoneRow(zone=group.zone, facilities=group.facilities, **group.covers) for group in report.by_zone]
     return {"by_zone": by_zone, "lacking": report.lacking}
 
 
-def _zones_lines(report: Zones) -> Iterator[str]:
-    names = ("zone", "facilities", *(cover.value.replace("_", " ") for cover in Cover))
+def _zones_lines(report: progress.Zones) -> Iterator[str]:
+    names = ("zone", "facilities", *(cover.value.replace("_", " ") for cover in progress.Cover))
     rows = [
-        [group.zone.value, str(group.facilities), *(str(group.covers[cover]) for cover in Cover)]
+        [group.zone.value, str(group.facilities), *(str(group.covers[cover]) for cover in progress.Cover)]
         for group in report.by_zone
     ]
     yield from text_table(names, rows, numbers=True)
     yield ""
     gaps: dict[str, list[str]] = {}
     for zone_cover in report.lacking:
-        if zone_cover.cover is Cover.GAP:
+        if zone_cover.cover is progress.Cover.GAP:
             gaps.setdefault(zone_cover.facility.id, []).append(zone_cover.zone.value)
     for facility, names_of_zones in gaps.items():
         yield f"{facility}: no camera at {', '.join(names_of_zones)}"
 
 
-def _zones_pages(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
+def _zones_pages(report: progress.Zones, listing: FacilityList) -> tuple[Page, ...]:
     by_cover = [(words, 18, partial(_with_cover, cover)) for cover, words in COVER_LABELS.items()]
-    by_zone: tuple[SheetColumn[ZoneGroup], ...] = (
+    by_zone: tuple[SheetColumn[progress.ZoneGroup], ...] = (
         ("Khu vực", 32, lambda group: label(group.zone)),
         ("Tổng số cơ sở", 10, lambda group: group.facilities),
         *by_cover,
     )
-    lacking: tuple[SheetColumn[ZoneCover], ...] = (
+    lacking: tuple[SheetColumn[progress.ZoneCover], ...] = (
         ("Mã cơ sở", 16, lambda cover: cover.facility.id),
         ("Cơ sở", 34, lambda cover: cover.facility.name),
         ("Tỉnh/Thành phố", 18, lambda cover: listing.province_of(cover.facility).name),
@@ -328,7 +320,7 @@ def _zones_pages(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
     )
 
 
-def _with_cover(cover: Cover, group: ZoneGroup) -> int:
+def _with_cover(cover: progress.Cover, group: progress.ZoneGroup) -> int:
     return group.covers[cover]
 
 
