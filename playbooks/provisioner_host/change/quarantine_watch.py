@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from threading import Thread
 from typing import IO
@@ -35,6 +36,7 @@ _IDLE_S, _DUE_S = 5.0, 0.5
 _HALT_S = 300
 _BLOCK, _LONGEST = 1 << 16, 1 << 20
 _WHO = "quarantine"
+_FEW_PATHS = 2
 
 
 def watch() -> None:
@@ -120,9 +122,15 @@ class Watcher:
             _say(f"path {path} is quarantined: its device refuses the password")
 
     def _try(self, logins: set[str]) -> None:
-        """Try refused logins once; a device that takes one refused nothing."""
-        sources = {line.login: line.source for line in quarantine.lines_in(quarantine.live_file()) if not line.since}
-        taken = device_probe.try_logins({login: sources[login] for login in logins if login in sources})
+        """Try refused logins once; a device that takes one refused nothing.
+
+        Devices lock out after some tries: a login of more than two paths was tried by each of them already.
+        """
+        pulled = [line for line in quarantine.lines_in(quarantine.live_file()) if not line.since]
+        paths_of = Counter(line.login for line in pulled if not line.on_demand)
+        taken = device_probe.try_logins(
+            {line.login: line.source for line in pulled if line.login in logins and paths_of[line.login] <= _FEW_PATHS}
+        )
         self.refusals.forget(taken)
         self.refusals.confirmed.update(logins - taken)
 

@@ -25,6 +25,7 @@ from provisioner.base.private_text import is_private
 from provisioner.base.text import are, counted, msg, nearest
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model.base import HOST_KEY_FORM
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -60,12 +61,12 @@ PATTERN_HINTS = {
     r"^[a-z0-9]+(-[a-z0-9]+)*$": "an id is lower-case letters, digits and single hyphens, e.g. kcl-bg-001",
     r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$": "a WireGuard public key is the 44 characters that `wg pubkey` prints",
     r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$": "letters, digits, '_', '.', ':' and '-' only",
-    r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$": (
+    f"^{HOST_KEY_FORM}$": (
         "type and key without host name or comment, as `ssh-keyscan` prints them: ssh-ed25519 AAAA…"
     ),
     r"^[0-9a-f]{64}$": "a SHA-256 checksum is 64 hexadecimal digits, as `sha256sum` prints it",
     r"^1\.(20\.[1-9]\d*|21\.\d+)$": "versions 1.20.1 and later of 1.20 and 1.21 are supported, e.g. 1.21.0",
-    r"^(release|https?://\S+|file:\S+)$": "write release, an https:// address, or file: and a path",
+    r"^(release|https://\S+|file:\S+)$": "write release, an https:// address, or file: and a path",
     r"^/[\x21-\x7e]*$": "an RTSP path begins with '/' and holds no spaces or accents",
     r"^[a-z][a-z0-9._-]{0,14}$": "an interface's name on the gateway, e.g. br-lan",
     r"^[^\x00-\x1f\x7f]+$": "write one line of text",

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pydantic_core import from_json
 
 from provisioner.base.errors import REGO_RULES, InventoryError, Problem, Severity
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import counted, msg
+from provisioner.base.text import Document, counted, msg
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
@@ -471,7 +471,7 @@ class _FilesPass:
         if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
             return None
         signers = self.parsed.get("signers")
-        lists: dict[str, Any] = {owner: getattr(self.parsed.get(owner), key, ()) for owner, key in _LISTS.items()}
+        lists: Document = {owner: getattr(self.parsed.get(owner), key, ()) for owner, key in _LISTS.items()}
         base_inventory = BaseInventory.model_construct(
             settings=settings,
             carriers=self._by_id(Carrier),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cli import verify
+from provisioner.cli import watch
 from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.operations.questions.metrics import RecordedMetrics
 from tests.alarms import checked, wait_for
@@ -224,7 +224,7 @@ def test_a_receiver_that_cannot_be_is_refused(
 # --- watch ----------------------------------------------------------------------------------------
 def watched(controller: RecordingController, *words: str) -> Printed:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verify, "_SHORTEST_S", 1)
+        patch.setattr(watch, "_SHORTEST_S", 1)
         return controller.run("watch", "--for", "3", *words)
 
 

@@ -89,7 +89,7 @@ def test_a_package_is_recorded_without_a_secret_and_then_said_to_be_installed(de
     assert one["command"] == f"provisioner gateway installed {ONE}"
     assert any(line.startswith("1 site: a package was handed out") for line in desk.lines())
     code, out, _ = desk.call("gateway", "installed", ONE)
-    assert (code, out) == (0, f"recorded as installed: {ONE}; next: provisioner status\n")
+    assert (code, out) == (0, f"recorded as installed: {ONE}; next: provisioner facility next {ONE}\n")
     one = desk.standing(ONE)
     assert (one["standing"], one["installed_at"] is not None, one["command"]) == ("current", True, None)
     desk.hand_out(ONE)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from provisioner.cli.config import DOCUMENTS, document_schema
 from provisioner.cli.main import run
+from provisioner.inventory.explanation.problems import PATTERN_HINTS
 from provisioner.inventory.explanation.schema import KINDS, schema_of
+from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.secrets import CarrierSecrets, InventorySecrets
 
 EDITORS = (Path(__file__).parents[3] / "docs/start/editors.md").read_text(encoding="utf-8")
 
@@ -53,3 +57,16 @@ def test_what_does_not_exist_or_cannot_be_written_is_wrong_usage(
     (tmp_path / "file").touch()
     assert run(["schema", "--out", str(tmp_path / "file/x")], {}) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_every_hint_of_a_form_is_one_of_a_field_that_there_is() -> None:
+    def patterns_in(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (text for key, text in node.items() if key == "pattern" and isinstance(text, str))
+            yield from node.get("patternProperties", ())
+        for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from patterns_in(value)
+
+    models: tuple[type[Model], ...] = (*KINDS.values(), InventorySecrets, CarrierSecrets)
+    patterns = {pattern for model in models for pattern in patterns_in(model.model_json_schema())}
+    assert set(PATTERN_HINTS) - patterns == set()
