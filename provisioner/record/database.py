@@ -79,12 +79,11 @@ def bring_up(connection: Connection) -> None:
         connection.execute(insert(tables.migrations).values(version_num=REVISION))
     elif revision != REVISION:
         # Alembic is needed only once for each database and release.
-        from alembic import command  # noqa: PLC0415
-        from alembic.config import Config  # noqa: PLC0415
+        from alembic import command, config  # noqa: PLC0415
 
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(MIGRATIONS))
-        command.upgrade(config, "head")
+        migration = config.Config(attributes={"connection": connection})
+        migration.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(migration, "head")
     if connection.scalar(select(tables.schema.c.version)) is None:
         connection.execute(insert(tables.schema).values(version=tables.SCHEMA))
 

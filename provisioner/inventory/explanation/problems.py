@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -84,6 +85,7 @@ PATTERN_HINTS = {
 }
 MAX_PROBLEMS = 100
 """More problems in one file are one mistake repeated."""
+_NOT_LISTED, _LISTED_FIRST = "problems-not-listed", "correct the ones that are listed first"
 
 _SINGULAR = {
     "cameras": "camera",
@@ -349,15 +351,27 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
     for detail in details[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()
     if (unlisted := len(details) - MAX_PROBLEMS) > 0:
-        message = msg(
-            "{owner}: {more_problems} {are} not listed",
-            subject.owner.replace("/", " ", 1),
-            counted(unlisted, "more problem"),
-            are(unlisted),
-        )
         position = subject.source.at(())
-        hint = "correct the ones that are listed first"
-        yield Problem(*position, "problems-not-listed", message, hint, subject.owner)
+        message = _unlisted_message(subject.owner.replace("/", " ", 1), unlisted)
+        yield Problem(*position, _NOT_LISTED, message, _LISTED_FIRST, subject.owner)
+
+
+def listed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return sorted problems, of each code in a file up to a limit, with the number of the others."""
+    alike: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    for problem in sorted(problems):
+        alike[problem.file, problem.code].append(problem)
+    shown = [problem for group in alike.values() for problem in group[:MAX_PROBLEMS]]
+    for (file, _), group in alike.items():
+        if unlisted := group[MAX_PROBLEMS:]:
+            message = _unlisted_message(file or unlisted[0].object, len(unlisted))
+            shown.append(replace(unlisted[0], code=_NOT_LISTED, message=message, hint=_LISTED_FIRST))
+    return tuple(sorted(shown))
+
+
+def _unlisted_message(owner: str, number: int) -> str:
+    more_problems = counted(number, "more problem")
+    return msg("{owner}: {more_problems} {are} not listed", owner, more_problems, are(number))
 
 
 def label(owner: str, value: object, path: KeyPath) -> str:

@@ -22,6 +22,7 @@ from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import Document, counted, msg
 from provisioner.inventory import rules
+from provisioner.inventory.explanation.problems import listed
 from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.loader.cache import Cache, CachedSites, part_of
@@ -202,9 +203,9 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
 
 def invalid(root: Path, problems: Iterable[Problem]) -> InventoryError:
     """Return the error of an inventory with these problems."""
-    listed = tuple(problems)
-    message = msg("the inventory {root} is invalid: {count}", root, counted(len(listed), "problem"))
-    return InventoryError(message, problems=listed, hint="correct the places listed")
+    every = tuple(problems)
+    message = msg("the inventory {root} is invalid: {count}", root, counted(len(every), "problem"))
+    return InventoryError(message, problems=listed(every), hint="correct the places listed")
 
 
 def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> None:

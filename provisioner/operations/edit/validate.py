@@ -16,6 +16,7 @@ from provisioner.base.errors import RECEIVERS, Problem, Severity
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.inventory.allocation import allocate as allocations_for
+from provisioner.inventory.explanation.problems import listed
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import valid_part
@@ -98,7 +99,7 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     """
     cache = cache_of(root, environment) if cached else None
     loaded = load(root, today=today, cache=cache)
-    problems = problems_of(root, loaded, environment, cache)
+    problems = listed(problems_of(root, loaded, environment, cache))
     has_signers = bool(loaded.frame and loaded.frame.signers)
     return Validation(problems, _counts_in_inventory(loaded), _sign_offs(loaded), has_signers)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.errors import Problem
+from provisioner.base.errors import Problem, Severity
+from provisioner.inventory.explanation.problems import listed
 from provisioner.inventory.loader.load import load
 from tests import inventories as make
 
@@ -132,3 +133,14 @@ def test_very_many_mistakes_in_one_file_end_with_a_word_about_the_rest(tmp_path:
     assert [p.message for p in problems if p.code == "problems-not-listed"] == [
         "facility kcl-bg-001: 200 more problems are not listed"
     ]
+
+
+def test_of_many_alike_the_first_are_listed_and_the_others_are_counted() -> None:
+    alike = [Problem("carriers/viettel.yml", line, 1, "unknown-province", "no such province") for line in range(1, 501)]
+    other = Problem("inventory.yml", 9, 1, "unknown-centre", "no such centre", severity=Severity.WARNING)
+    shown = listed([*reversed(alike), other])
+    assert shown[:100] == tuple(alike[:100])
+    assert (shown[100].line, shown[100].code) == (101, "problems-not-listed")
+    assert shown[100].message == "carriers/viettel.yml: 400 more problems are not listed"
+    assert shown[101:] == (other,)
+    assert listed(shown) == shown
