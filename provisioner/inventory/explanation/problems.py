@@ -364,7 +364,7 @@ def listed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     shown = [problem for group in alike.values() for problem in group[:MAX_PROBLEMS]]
     for (file, _), group in alike.items():
         if unlisted := group[MAX_PROBLEMS:]:
-            message = _unlisted_message(file or unlisted[0].object, len(unlisted))
+            message = _unlisted_message(unlisted[0].object.replace("/", " ", 1) or file, len(unlisted))
             shown.append(replace(unlisted[0], code=_NOT_LISTED, message=message, hint=_LISTED_FIRST))
     return tuple(sorted(shown))
 
