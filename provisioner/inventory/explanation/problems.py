@@ -357,7 +357,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
 
 
 def listed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return sorted problems, of each code in a file up to a limit, with the number of the others."""
+    """Return sorted problems: of those alike the first, and their number."""
     alike: dict[tuple[str, str], list[Problem]] = defaultdict(list)
     for problem in sorted(problems):
         alike[problem.file, problem.code].append(problem)
