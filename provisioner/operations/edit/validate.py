@@ -42,11 +42,14 @@ class Validation:
     """Result of a full check, with problems sorted by position.
 
     Attributes:
+        problems: those that are listed; `errors` and `warnings` count the others, too.
         counts: numbers of declared objects; `paths` are those that hosts are to carry.
         sign_offs: of agreed plans: how many are `signed` with a key, how many `claimed`.
     """
 
     problems: tuple[Problem, ...]
+    errors: int
+    warnings: int
     counts: Mapping[str, int]
     sign_offs: Mapping[str, int]
     has_signers: bool
@@ -55,16 +58,6 @@ class Validation:
     def ok(self) -> bool:
         """Whether there is no error."""
         return not self.errors
-
-    @property
-    def errors(self) -> int:
-        """Number of errors."""
-        return sum(problem.severity is Severity.ERROR for problem in self.problems)
-
-    @property
-    def warnings(self) -> int:
-        """Number of warnings."""
-        return len(self.problems) - self.errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +92,17 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     """
     cache = cache_of(root, environment) if cached else None
     loaded = load(root, today=today, cache=cache)
-    problems = listed(problems_of(root, loaded, environment, cache))
+    problems = problems_of(root, loaded, environment, cache)
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
     has_signers = bool(loaded.frame and loaded.frame.signers)
-    return Validation(problems, _counts_in_inventory(loaded), _sign_offs(loaded), has_signers)
+    return Validation(
+        listed(problems),
+        errors,
+        len(problems) - errors,
+        _counts_in_inventory(loaded),
+        _sign_offs(loaded),
+        has_signers,
+    )
 
 
 def _counts_in_inventory(loaded: Loaded) -> dict[str, int]:
