@@ -386,10 +386,11 @@ def _persons(checkout: Checkout) -> list[str]:
     Raises:
         UsageError: a name or an address is in neither.
     """
-    settings = {}
-    for person, part in product(("author", "committer"), ("name", "email")):
-        variable = f"GIT_{person}_{part}".upper()
-        settings[f"{person}.{part}"] = os.environ.get(variable) or setting_of(checkout, f"user.{part}")
+    own = {part: setting_of(checkout, f"user.{part}") for part in ("name", "email")}
+    settings = {
+        f"{person}.{part}": os.environ.get(f"GIT_{person}_{part}".upper()) or own[part]
+        for person, part in product(("author", "committer"), own)
+    }
     if not all(settings.values()):
         raise UsageError("Git does not know who you are", hint='git config --global user.name "…", and user.email')
     return [f"{key}={value}" for key, value in settings.items()]

@@ -12,7 +12,6 @@ import click
 
 from provisioner.base.document import Known, Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
-from provisioner.base.git import committing
 from provisioner.base.ssh_signature import SshHostKey
 from provisioner.base.text import counted, endpoint_text, named, printable
 from provisioner.cli.support import texts
@@ -152,7 +151,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     edit = with_host_key(keyed, key.host_key)
     commit = ""
     if edit.changed and not dry_run:
-        checkout = committing(invocation.inventory) if commits else None
+        checkout = texts.checkout_for(invocation, commits=commits)
         edit.write(invocation.inventory)
         commit = texts.committed(checkout, {edit.path: edit.after}, f"Host key of {host}") if checkout else ""
     _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)

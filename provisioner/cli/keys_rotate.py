@@ -23,7 +23,7 @@ from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_be
 from provisioner.cli.support.results import applied_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stderr_of
-from provisioner.cli.support.texts import commit_option, diff_lines, edits_of, refuse_both
+from provisioner.cli.support.texts import checkout_for, commit_option, diff_lines, edits_of, refuse_both
 from provisioner.inventory.model.hosts import OwnKeyStage
 from provisioner.operations.apply.apply import StepTerms
 from provisioner.operations.apply.run import Applied, RunOptions, approval_of
@@ -439,8 +439,7 @@ def rotate(
     if not (facilities or carriers or finishes or relay):
         raise UsageError("whose keys?", hint="name facilities, or --carrier CARRIER; --finish goes on with all")
     request = rotation.KeyChangeRequest(facilities, carriers, begins=not finishes)
-    if commits:
-        committing(invocation.inventory)
+    checkout_for(invocation, commits=commits)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = StepTerms(parse_allowances(allows), options, dry_run=dry_run)
@@ -467,8 +466,7 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
     Example: provisioner -i DIR keys keep kcl-bg-001
     """
     refuse_both(dry_run=dry_run, commits=commits)
-    if commits:
-        committing(invocation.inventory)
+    checkout_for(invocation, commits=commits)
     with stoppable() as stop:
         terms = StepTerms(options=RunOptions(stop=stop), dry_run=dry_run)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=0)

@@ -16,7 +16,6 @@ import click
 
 from provisioner.base.document import InOrder, Known, Printed, Row, of
 from provisioner.base.errors import INTERRUPTED, InventoryError, worst_of
-from provisioner.base.git import committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
 from provisioner.cli.keys_rotate import StepTerminal
@@ -26,7 +25,15 @@ from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import echo_lines, print_document, print_error
 from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.texts import commit_option, committed, diff_lines, edit_options, edits_of, refuse_both
+from provisioner.cli.support.texts import (
+    checkout_for,
+    commit_option,
+    committed,
+    diff_lines,
+    edit_options,
+    edits_of,
+    refuse_both,
+)
 from provisioner.operations.apply.run import RunOptions, approval_of
 from provisioner.operations.drain import drain as draining
 from provisioner.operations.edit.file_edit import FileEdit
@@ -273,8 +280,7 @@ def drain(
     refuse_both(dry_run=dry_run, commits=commits)
     request = DrainRequest(relay, to, source, day.date() if day else today())
     allowed = parse_allowances(allows)
-    if commits:
-        committing(invocation.inventory)
+    checkout_for(invocation, commits=commits)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = draining.DrainTerms(allowed, options, dry_run=dry_run, unproved=frozenset(unproved))
@@ -374,7 +380,7 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     undone = drain_taken_back(edits_of(invocation), relay)
     commit = ""
     if undone.edits and not dry_run:
-        checkout = committing(invocation.inventory) if commits else None
+        checkout = checkout_for(invocation, commits=commits)
         draining.write_all(invocation.inventory, undone.edits)
         commit = (
             committed(checkout, {e.path: e.after for e in undone.edits}, f"{relay} is not emptied") if checkout else ""

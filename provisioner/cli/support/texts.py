@@ -69,7 +69,7 @@ def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int
     refuse_both(dry_run=dry_run, commits=writing.commits)
     commit = ""
     if not dry_run and edit.changed:
-        checkout = committing(invocation.inventory) if writing.commits else None
+        checkout = checkout_for(invocation, commits=writing.commits)
         edit.write(invocation.inventory)
         commit = committed(checkout, {edit.path: edit.after}, writing.message) if checkout else ""
     if invocation.json:
