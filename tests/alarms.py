@@ -28,8 +28,8 @@ PACKAGES: Final = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
 }
+#: Long enough for a machine on which everything takes six times as long: who waits for what comes waits no longer.
 PATIENCE_S: Final = 150.0
-"""Long enough for a machine on which everything takes six times as long: who waits for what comes waits no longer."""
 
 
 def lacking() -> set[str]:
@@ -109,6 +109,7 @@ def _json(url: str) -> Any:
         return json.load(answer)
 
 
+#: What makes tests short: the same files with shorter pauses.
 HASTE: Final = (
     # Not shorter: beside other work an answer may take two seconds, and a watch that is late twice is down.
     ("scrape_interval: 5s", "scrape_interval: 3s"),
@@ -122,11 +123,10 @@ HASTE: Final = (
     ("keep_firing_for: 30s", "keep_firing_for: 8s"),
     (" for: 30s", " for: 4s"),
 )
-"""What makes tests short: the same files with shorter pauses."""
 
 
+#: Writes the files: where Prometheus finds what, and by carrier where its alerts go.
 Write = Callable[[ScrapePlaces, Mapping[str, str]], None]
-"""Writes the files: where Prometheus finds what, and by carrier where its alerts go."""
 
 
 @contextmanager

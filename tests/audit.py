@@ -18,11 +18,12 @@ LOCK: Final = Path(__file__).parents[1] / "requirements.lock"
 DATABASE: Final = "https://api.osv.dev/v1/querybatch"
 IN_ORDER, NOT_IN_ORDER, NOT_ASKED = 0, 1, 2
 
+#: Licences under which a package may be imported. MPL-2.0 binds its own files alone, and we change none of them.
 FREE: Final = frozenset(
     {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense"}
 )
-"""Licences under which a package may be imported. MPL-2.0 binds its own files alone, and we change none of them."""
 
+#: Packages under another licence, and why they may be here all the same.
 REASONED: Final = {
     "aiosmtpd": "Apache-2.0, with a classifier more that names none: a mail server of the tests",
     "axe-playwright-python": "its licence's file says MIT, its metadata nothing: it looks at pages in the tests",
@@ -30,8 +31,8 @@ REASONED: Final = {
     "psycopg": "LGPL-3.0-only: an optional library, used as it is, which anybody can replace",
     "psycopg-binary": "LGPL-3.0-only: the compiled half of psycopg",
 }
-"""Packages under another licence, and why they may be here all the same."""
 
+#: Trove classifiers, for packages that have no SPDX expression yet. What is not here is not free until it is read.
 _CLASSIFIERS: Final = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
@@ -41,24 +42,17 @@ _CLASSIFIERS: Final = {
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
 }
-"""Trove classifiers, for packages that have no SPDX expression yet. What is not here is not free until it is read."""
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_]+)((?: --hash=sha256:[0-9a-f]{64})*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A package of the lock.
+    """A package of the lock."""
 
-    Attributes:
-        name: as the index has it.
-        version: the one that is installed.
-        hashes: the SHA-256 of each of its files.
-    """
-
-    name: str
-    version: str
-    hashes: tuple[str, ...]
+    name: str  #: As the index has it.
+    version: str  #: The one that is installed.
+    hashes: tuple[str, ...]  #: The SHA-256 of each of its files.
 
 
 def locked(text: str) -> tuple[Locked, ...]:

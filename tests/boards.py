@@ -30,8 +30,7 @@ NAMES: Final = {
     "kcl-qn-001": "Khách sạn Bến Tre",
     "kcl-qn-002": "Trung đoàn Quảng Nam",
 }
-SECRET_ADDRESS: Final = "192.168.1.77"
-"""An address of a site's network: evidence that only those see who may."""
+SECRET_ADDRESS: Final = "192.168.1.77"  #: An address of a site's network: evidence that only those see who may.
 _PROVINCES: Final = {"bg": "bac-giang", "hd": "hai-duong", "qn": "quang-nam"}
 
 

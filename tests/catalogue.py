@@ -36,6 +36,7 @@ from provisioner.verify.result import Cause, DeviceState, Layer, Verdict
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "provisioner"
 
+#: Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print.
 RESTATED = (
     "base/frozen.py",
     "hosts/answers.py",
@@ -83,8 +84,8 @@ RESTATED = (
     "verify/stream.py",
     "verify/words.py",
 )
-"""Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print."""
 
+#: Modules of which some definitions alone say such sentences.
 RESTATED_PARTS = {
     "base/text.py": ("checked_url", "words_of_end"),
     "base/vault.py": ("_HOW_TO_SET", "decrypt"),
@@ -103,7 +104,6 @@ RESTATED_PARTS = {
     "plan/guards/approvals.py": ("ApprovalNeed",),
     "verify/result.py": ("waits_line",),
 }
-"""Modules of which some definitions alone say such sentences."""
 
 _IN_A_PAGE = re.compile(r"""\bsay(?:\.plural)?\("([^"]*)\"""")
 _LEADING = re.compile(r"^[ ;,:]+|[ :]+$")
@@ -197,8 +197,8 @@ def _is_several_words(text: str) -> bool:
     return " " in text and any(len(word) > 1 for word in words) and len(words) + text.count("{") > 1
 
 
+#: What is counted by a value's name.
 NOUNS = ("province", "carrier", "relay", "trust", "path", "peer", "rule", "file", "unit")
-"""What is counted by a value's name."""
 
 
 def is_no_sentence(text: str) -> bool:
@@ -240,6 +240,7 @@ NOT_SAID = frozenset(
 )
 _NOT_SAID = frozenset(map(_unnamed, NOT_SAID))
 
+#: What hosts, Python and modules beside say, where people see it in a sentence of ours.
 ELSEWHERE = (
     "Invalid value for {option}: {value} is not one of {choices}.",
     *("No such option: {option}", "No such command {command}.", "see {command} --help", "no inventory is named"),
@@ -261,9 +262,9 @@ ELSEWHERE = (
     *("it says that it cannot answer: {said}", "HTTP {status}: there is no ONVIF service at this port"),
     "the part that asks could not be run",
 )
-"""What hosts, Python and modules beside say, where people see it in a sentence of ours."""
 
 RECORDED = "(records)"
+#: Sentences that records of earlier versions have, and that readers get in their language.
 FORMER = (
     (
         "{name} is at work beside our table, and what it refuses stays refused; it is left alone: let the ports of"
@@ -341,11 +342,11 @@ FORMER = (
     "{paths} would be served nowhere any more",
     "{reason}: whoever comes from now on is shown another certificate, and nobody is cut",
 )
-"""Sentences that records of earlier versions have, and that readers get in their language."""
 
 _LIGHTS = tuple(light.value for light in Daylight)
 _KINDS = ("trust", "path", "peer", "rule", "file", "unit")
 _OBJECTS = ("carrier", "centre", "contact", "designation", "facility", "instruction", "relay", "recorder", "tombstone")
+#: Sentences that code makes of values of lists, so that they stand nowhere as one.
 PUT_TOGETHER = (
     *(f"{action} {kind} {{name}}" for action in ("create", "update", "delete") for kind in _KINDS),
     *(f"{kind} {{name}}" for kind in (*_KINDS, *_OBJECTS, "camera", "host", "site", "device")),
@@ -359,7 +360,6 @@ PUT_TOGETHER = (
     "tunnel",
     *sorted({one.value for one in (*State, *Suspect, *ViewDoubt)}),
 )
-"""Sentences that code makes of values of lists, so that they stand nowhere as one."""
 
 
 def spoken() -> Iterator[Msgid]:
@@ -393,11 +393,11 @@ def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
             yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
 
 
+#: The lists whose values `Translator.word` is asked for.
 LISTS: tuple[type[StrEnum], ...] = (
     *(Verdict, Layer, Cause, DeviceState, Action, Resource, Impact, Severity, FacilityState, BlockReason, HostOutcome),
     RegoTestEnd,
 )
-"""The lists whose values `Translator.word` is asked for."""
 
 
 def words() -> set[tuple[str, str]]:

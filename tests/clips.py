@@ -54,6 +54,7 @@ class Scene:
 _CRF: Final = "-c:v libx264 -preset veryfast -tune zerolatency -g 10 -crf 30"
 _H265: Final = "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=10:bframes=0:no-open-gop=1"
 
+#: By name, what no fault may be said of.
 HEALTHY: Final[Mapping[str, Scene]] = {
     "day": Scene(f"testsrc2={_SIZE},{_noise(4)}"),
     "day-crf": Scene(f"testsrc2={_SIZE},{_noise(4)}", _CRF),
@@ -73,16 +74,16 @@ HEALTHY: Final[Mapping[str, Scene]] = {
     ),
     "rare-key-frames": Scene(f"{_SCENE},{_noise(3)}", "-c:v libx264 -preset veryfast -g 600 -bf 0 -b:v 300k"),
 }
-"""By name, what no fault may be said of."""
 
+#: By name, what cannot be judged.
 DARK: Final[Mapping[str, Scene]] = {
     "nearly-black-under-a-clock": Scene(f"{_lit('16+val/30')},{_noise(3)},{_CLOCK}"),
     "nearly-black": Scene(f"{_lit('16+val/30')},{_noise(2)}", _CRF),
     "night": Scene(f"{_lit('16+val/12')},{_noise(3)}"),
     "one-lamp": Scene(f"{_colour('black')},drawbox=300:150:12:12:white:fill,gblur=5,{_noise(2)}"),
 }
-"""By name, what cannot be judged."""
 
+#: By name, what a single look has to see, with its cause; the rate of `half-rate` was agreed to be twice that.
 FAULTS: Final[Mapping[str, tuple[str, Scene]]] = {
     "black": ("black picture", Scene(_colour("black"))),
     "black-crf": ("black picture", Scene(_colour("black"), _CRF)),
@@ -102,7 +103,6 @@ FAULTS: Final[Mapping[str, tuple[str, Scene]]] = {
         ),
     ),
 }
-"""By name, what a single look has to see, with its cause; the rate of `half-rate` was agreed to be twice that."""
 
 
 def clip(folder: Path, name: str, scene: Scene) -> Path:
@@ -135,8 +135,8 @@ def wrapped(folder: Path, name: str, stream: bytes) -> Path:
     return target
 
 
+#: A look at all of a clip: a file ends by itself.
 QUICK: Final[wire.LookToTake] = {"seconds": 60, "most_s": 60, "keys": 0, "every": True}
-"""A look at all of a clip: a file ends by itself."""
 
 
 def look_at(path: Path, look: wire.LookToTake = QUICK) -> wire.PictureAnswer:

@@ -65,8 +65,8 @@ class ExampleTerminal:
         self.file(path).write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+#: What the hosts of a checkout hold in which all was applied once, by the folder that tests of a process copy.
 _APPLIED: dict[Path, dict[str, SimulatedHost]] = {}
-"""What the hosts of a checkout hold in which all was applied once, by the folder that tests of a process copy."""
 
 
 def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> T:

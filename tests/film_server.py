@@ -14,8 +14,8 @@ from typing import BinaryIO, Final, Self
 
 from tests.films import CLOCK, Film
 
+#: What becomes of a packet by its number among those of a reader; None where it is lost.
 Change = Callable[[int, bytes], "bytes | None"]
-"""What becomes of a packet by its number among those of a reader; None where it is lost."""
 _PATIENCE_S: Final = 10.0
 
 

@@ -35,17 +35,12 @@ class FilmPicture:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A stream, picture by picture in the order in which it is sent.
-
-    Attributes:
-        step: ticks from one picture to the next.
-        described: whether the description has the parameter sets.
-    """
+    """A stream, picture by picture in the order in which it is sent."""
 
     codec: str
     pictures: tuple[FilmPicture, ...]
-    step: int
-    described: bool = False
+    step: int  #: Ticks from one picture to the next.
+    described: bool = False  #: Whether the description has the parameter sets.
 
     def sdp(self) -> str:
         """Describe it as a camera would."""

@@ -32,8 +32,8 @@ def templates() -> Templates:
     return load_templates()
 
 
+#: The days of packages that nobody installs: the same at all times.
 VALID = Validity(date(2021, 6, 12), date(2021, 7, 12))
-"""The days of packages that nobody installs: the same at all times."""
 
 
 def valid_now() -> Validity:
@@ -107,8 +107,7 @@ def with_next_certificate(inventory: Inventory, relay: str) -> Inventory:
     return inventories.with_lock(inventory, lock.model_copy(update={"relays": {**lock.relays, relay: changed}}))
 
 
-CERTIFIED_AT = datetime(2021, 5, 1, tzinfo=UTC)
-"""When the certificates of these inventories were made."""
+CERTIFIED_AT = datetime(2021, 5, 1, tzinfo=UTC)  #: When the certificates of these inventories were made.
 
 
 @cache

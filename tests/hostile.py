@@ -23,10 +23,10 @@ CAMERA: Final = pytest.mark.hostile("camera")
 VIEWER: Final = pytest.mark.hostile("viewer")
 CENTRE: Final = pytest.mark.hostile("centre")
 RELAY: Final = pytest.mark.hostile("relay")
+#: The node of another carrier, the broker between, or somebody who has its disk.
 NODE: Final = pytest.mark.hostile("node")
-"""The node of another carrier, the broker between, or somebody who has its disk."""
+#: Somebody with an account on the controller's machine or on a host, who is neither the engineer nor root.
 LOCAL_USER: Final = pytest.mark.hostile("local user")
-"""Somebody with an account on the controller's machine or on a host, who is neither the engineer nor root."""
 
 ATTACKERS: Final = ("merge request", "gateway", "camera", "viewer", "centre", "relay", "node", "local user")
 _ROOT: Final = Path(__file__).parents[1]
@@ -34,15 +34,11 @@ _ROOT: Final = Path(__file__).parents[1]
 
 @dataclass
 class HostileCases:
-    """A plugin of pytest that keeps every hostile case it collects.
+    """A plugin of pytest that keeps every hostile case it collects."""
 
-    Attributes:
-        cases: how many cases each test has, by attacker and the test's name (`tests/…/test_x.py::test_y`).
-        total: how many cases there are, those of two attackers once.
-    """
-
+    #: How many cases each test has, by attacker and the test's name (`tests/…/test_x.py::test_y`).
     cases: Counter[tuple[str, str]] = field(default_factory=Counter)
-    total: int = 0
+    total: int = 0  #: How many cases there are, those of two attackers once.
 
     def pytest_collection_modifyitems(self, items: Iterable[pytest.Item]) -> None:
         """Count what was collected."""

@@ -40,33 +40,23 @@ FACILITIES: Final = 10_000
 CAMERAS: Final = 100_000
 _CARRIERS: Final = ("viettel", "vnpt")
 _LARGE: Final = {"ho-chi-minh": 9, "ha-noi": 8, "bac-giang": 7, "bac-ninh": 5, "hai-duong": 4, "da-nang": 3}
-_ROOM: Final = 250
-"""So many paths more than its share a relay may carry."""
+_ROOM: Final = 250  #: So many paths more than its share a relay may carry.
 _ID: Final = "national"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Country:
-    """What country is wanted; the same values write the same files, but for the salts of encrypted ones.
+    """What country is wanted; the same values write the same files, but for the salts of encrypted ones."""
 
-    Attributes:
-        facilities: how many, and `cameras` as well.
-        seed: of all that is drawn.
-        signed: the share of provinces whose offices sign by keys of signers.yml; all else is claimed.
-        recorded: the share of facilities whose cameras stand behind recorders: those have fewer logins.
-        password: of the vault; without one there are no encrypted files.
-        apart: whether logins stand in files of carriers, under vault ids of their own, all with that password.
-        streams_a_relay: how many streams, of cameras of every stage, a province has a further relay for.
-    """
-
-    facilities: int = FACILITIES
+    facilities: int = FACILITIES  #: How many, and `cameras` as well.
     cameras: int = CAMERAS
-    seed: int = 1
-    signed: float = 0.3
-    recorded: float = 0.3
-    password: bytes | None = None
+    seed: int = 1  #: Of all that is drawn.
+    signed: float = 0.3  #: The share of provinces whose offices sign by keys of signers.yml; all else is claimed.
+    recorded: float = 0.3  #: The share of facilities whose cameras stand behind recorders: those have fewer logins.
+    password: bytes | None = None  #: Of the vault; without one there are no encrypted files.
+    #: Whether logins stand in files of carriers, under vault ids of their own, all with that password.
     apart: bool = False
-    streams_a_relay: int = 1150
+    streams_a_relay: int = 1150  #: How many streams, of cameras of every stage, a province has a further relay for.
 
 
 @dataclass(frozen=True)

@@ -30,17 +30,11 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 @dataclass(frozen=True)
 class Oddity:
-    """One thing that is wrong with a document.
+    """One thing that is wrong with a document."""
 
-    Attributes:
-        at: chooses the place, by any number.
-        kind: `other`, `missing`, or `more`.
-        value: what is there instead, or too.
-    """
-
-    at: int
-    kind: str
-    value: Any
+    at: int  #: Chooses the place, by any number.
+    kind: str  #: `other`, `missing`, or `more`.
+    value: Any  #: What is there instead, or too.
 
     def put_in(self, document: Any) -> Any:
         """The document with this in it."""

@@ -13,8 +13,7 @@ from provisioner.hosts.answers import MOST_PARTS
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
 from tests.odd import ODDITIES, odd_document
 
-Mutation = Callable[[Any], bytes]
-"""From the document that a host would answer to what it sends."""
+Mutation = Callable[[Any], bytes]  #: From the document that a host would answer to what it sends.
 
 DEEP = b'{"ok": true, "answer": {"outcome": ' + b"[" * 50_000 + b"]" * 50_000 + b"}}"
 MANY = b'{"ok": true, "answer": {"paths": [' + b"0," * MOST_PARTS + b"0]}}"

@@ -36,8 +36,8 @@ class Past:
 
 
 HOURS = (0, 1, 24, 25, 48)
+#: Pulled, checked and proved paths: often all of them, so that facilities get on.
 COUNTS = (*[(2, 2, 2)] * 5, (2, 2, 1), (2, 1, 1), (2, 2, 0), (2, 0, 0), (0, 0, 0))
-"""Pulled, checked and proved paths: often all of them, so that facilities get on."""
 
 
 @st.composite

@@ -32,6 +32,7 @@ NOW = datetime(2021, 5, 9, 3, 0, tzinfo=UTC)
 KEY = Secret("key-of-seals")
 PASSWORD = "mật khẩu@:/#?%$G1"
 _MANY = 10**6
+#: Allowances for a test that is about something else.
 EVERYTHING: Mapping[str, int] = {
     "deletions": _MANY,
     "deletion_percent": 100,
@@ -41,7 +42,6 @@ EVERYTHING: Mapping[str, int] = {
     "freeze": _MANY,
     "trust": _MANY,
 }
-"""Allowances for a test that is about something else."""
 
 
 @dataclass

@@ -24,26 +24,19 @@ CLIENT, SECRET = "provisioner-pages", "canary-client-secret"
 
 @dataclass
 class DoubleProvider:
-    """A provider.
+    """A provider."""
 
-    Attributes:
-        issuer: its address, by which it names itself.
-        lie: changes of what it says: `claims` of a token, `metadata`, `answer` of the token's address, `key` it signs
-            with, `algorithm`, `status`, `metadata_status`, what it says of a `person`, the seconds it makes `wait`,
-            whether it `drips` and never ends.
-        groups: of the person who signs in.
-        codes: what each code that it gave is worth: what was asked, and with which challenge.
-        gives: the further tokens that it gives: `refresh`, `access`.
-        sessions: what each refresh token and each access token is worth; empty once it revoked all.
-        asked: how often each address was asked.
-    """
-
-    issuer: str = ""
-    groups: Any = "noc-engineers"
+    issuer: str = ""  #: Its address, by which it names itself.
+    groups: Any = "noc-engineers"  #: Of the person who signs in.
+    #: Changes of what it says: `claims` of a token, `metadata`, `answer` of the token's address, `key` it signs with,
+    #: `algorithm`, `status`, `metadata_status`, what it says of a `person`, the seconds it makes `wait`, whether it
+    #: `drips` and never ends.
     lie: dict[str, Any] = field(default_factory=dict)
+    #: What each code that it gave is worth: what was asked, and with which challenge.
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
-    gives: tuple[str, ...] = ()
+    asked: dict[str, int] = field(default_factory=dict)  #: How often each address was asked.
+    gives: tuple[str, ...] = ()  #: The further tokens that it gives: `refresh`, `access`.
+    #: What each refresh token and each access token is worth; empty once it revoked all.
     sessions: dict[str, dict[str, str]] = field(default_factory=dict)
     key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     name: str = "k1"

@@ -55,11 +55,11 @@ from provisioner_host.wire import HostEpoch, Tombstones
 File = tuple[bytes, int, str, str]
 GENERATIONS = 3
 
-SWITCHED = 4_711.25
-"""When each host switched, by its clock since its boot."""
+SWITCHED = 4_711.25  #: When each host switched, by its clock since its boot.
 
 _LONG_AGO = 1_620_000_000
 MOMENTS = (f"2021-05-{20 + n // 86400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in count())
+#: What a host tells of sessions where no relay answers.
 NO_SESSIONS: wire.SessionsAnswer = {
     "at": 0.0,
     "over_s": 0.0,
@@ -70,7 +70,6 @@ NO_SESSIONS: wire.SessionsAnswer = {
     "changed": [],
     "quarantined": [],
 }
-"""What a host tells of sessions where no relay answers."""
 
 
 def stream(
@@ -80,8 +79,7 @@ def stream(
     return {"available": True, "since": since, "bytes": received, "flowed": flowed, "readers": list(readers)}
 
 
-NO_STREAM: wire.SessionAnswer = {**stream(), "available": False}
-"""A path without a source."""
+NO_STREAM: wire.SessionAnswer = {**stream(), "available": False}  #: A path without a source.
 
 
 def peer_session(handshake: int, received: int, *networks: str) -> wire.PeerSessionAnswer:
@@ -755,8 +753,8 @@ def _paths(state: dict[str, Any]) -> dict[str, Any]:
 
 
 _STATE = ("files", "rules", "peers", "link", "units", "manifest")
+#: What a return to last-good brings back, and no other state has.
 _OWN_KEYS = ("public_key", "private_key", "next_key", "moved")
-"""What a return to last-good brings back, and no other state has."""
 
 
 def _state(host: SimulatedHost) -> dict[str, Any]:

@@ -170,21 +170,15 @@ def web_sink(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[We
 # --- mail -----------------------------------------------------------------------------------------
 @dataclass
 class MailSink:
-    """A mail server that keeps what it takes.
+    """A mail server that keeps what it takes."""
 
-    Attributes:
-        refused: addresses that it does not take.
-        later: addresses that it takes from the second time on.
-        quits: how many clients said goodbye.
-    """
-
-    later: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)  #: Addresses that it takes from the second time on.
     mails: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
-    refused: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()  #: Addresses that it does not take.
     port: int = 0
-    quits: int = 0
+    quits: int = 0  #: How many clients said goodbye.
 
     async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
         """Take a goodbye."""

@@ -37,21 +37,14 @@ _CAMERAS: Final = (
 
 @dataclass
 class DrawnNight:
-    """One verification of all paths.
+    """One verification of all paths."""
 
-    Attributes:
-        inventory: of what.
-        at: when it ended.
-        seed: of all that is drawn.
-        since: since when what is broken is so, by path; of those that are not here, since `at`.
-        share: how many of all cameras are broken, and two thirds as many sites.
-    """
-
-    inventory: Inventory
-    at: datetime
-    seed: int = 1
+    inventory: Inventory  #: Of what.
+    at: datetime  #: When it ended.
+    seed: int = 1  #: Of all that is drawn.
+    #: Since when what is broken is so, by path; of those that are not here, since `at`.
     since: Mapping[str, datetime] = field(default_factory=dict)
-    share: float = 0.015
+    share: float = 0.015  #: How many of all cameras are broken, and two thirds as many sites.
 
     def document(self) -> dict[str, Any]:
         """The document, as `provisioner verify --output json` prints it."""

@@ -52,13 +52,24 @@ def docs(root: Path) -> Iterator[str]:
 
 
 def docstrings(root: Path) -> Iterator[str]:
-    """Yield the docstrings of the package and the host program, and those of their attributes."""
+    """Yield the docstrings of the package and the host program."""
+    for source in _sources(root):
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield cleandoc(text)
+
+
+def notes(root: Path) -> Iterator[str]:
+    """Yield the notes (`#:`) of fields and constants."""
+    for text in _sources(root):
+        for lines in re.findall(r"(?m)(?:^ *#: .*\n)+|  #: .*$", text):
+            yield " ".join(line.partition("#:")[2].strip() for line in lines.splitlines())
+
+
+def _sources(root: Path) -> Iterator[str]:
     for folder in ("provisioner", "playbooks"):
-        for path in sorted((root / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                match node:
-                    case ast.Expr(value=ast.Constant(value=str(text))):
-                        yield cleandoc(text)
+        yield from (path.read_text(encoding="utf-8") for path in sorted((root / folder).rglob("*.py")))
 
 
 def messages(root: Path) -> Iterator[str]:
@@ -73,7 +84,7 @@ def counted(root: Path) -> dict[str, dict[str, float]]:
     long = sum(len(text.partition("\n")[0].split()) > _FIRST_LINE_WORDS for text in written)
     return {
         "docs": figures_of(docs(root)),
-        "docstrings": {**figures_of(written), "long": long},
+        "docstrings": {**figures_of([*written, *notes(root)]), "long": long},
         "messages": figures_of(messages(root)),
     }
 

@@ -34,20 +34,11 @@ class Pattern:
         self.pattern = pattern
 
 
-Count = Annotated[int, Bounds(0, 2**63)]
-"""A non-negative integer."""
-
-Size = Annotated[float, Bounds(0, 2.0**63)]
-"""A non-negative number."""
-
-Sentence = Annotated[str, Longest(1000)]
-"""Text for people."""
-
-Moment = Annotated[int, Bounds(0, 253_402_300_799)]
-"""Seconds since 1970, to the year 9999."""
-
-Clock = Annotated[list[Annotated[float, Bounds(0, 253_402_300_799)]], Bounds(2, 2)]
-"""Begin and end by a clock."""
+Count = Annotated[int, Bounds(0, 2**63)]  #: A non-negative integer.
+Size = Annotated[float, Bounds(0, 2.0**63)]  #: A non-negative number.
+Sentence = Annotated[str, Longest(1000)]  #: Text for people.
+Moment = Annotated[int, Bounds(0, 253_402_300_799)]  #: Seconds since 1970, to the year 9999.
+Clock = Annotated[list[Annotated[float, Bounds(0, 253_402_300_799)]], Bounds(2, 2)]  #: Begin and end by a clock.
 
 
 # As the lock takes them (`inventory/model`): what a host says goes there without another look.
@@ -61,8 +52,7 @@ Port = Annotated[int, Bounds(1, 65_535)]
 Digest = Annotated[str, Pattern("[0-9a-f]{16}")]
 Digests = Annotated[list[Digest], Bounds(0, 32)]
 Colours = Annotated[list[Level], Bounds(4, 4)]
-Pair = Annotated[list[Count], Bounds(2, 2)]
-"""Before and after."""
+Pair = Annotated[list[Count], Bounds(2, 2)]  #: Before and after.
 
 
 class RunningChange(Protocol):
@@ -1197,8 +1187,7 @@ class DeviceEvidenceAnswer(TypedDict):
     said: NotRequired[DeviceReplyAnswer]
 
 
-CentreRouteAnswer = DeviceEvidenceAnswer
-"""A relay's RTSP port as seen from a centre."""
+CentreRouteAnswer = DeviceEvidenceAnswer  #: A relay's RTSP port as seen from a centre.
 
 
 class GatewayEvidenceAnswer(TypedDict):

@@ -10,14 +10,12 @@ AnyAddress = IPv4Address | IPv6Address
 AnyNetwork = IPv4Network | IPv6Network
 
 _LABEL: Final = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+#: Regular expression of a full host name in small letters.
+#:
+#: The last label begins with a letter, since resolvers read `10.1` and `0x7f.1` as addresses.
 HOST_NAME_FORM: Final = rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
-"""Regular expression of a full host name in small letters.
-
-The last label begins with a letter, since resolvers read `10.1` and `0x7f.1` as addresses.
-"""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-_PUBLIC: Final = IPv6Network("2000::/3")
-"""IANA assigns all public IPv6 unicast addresses from this block."""
+_PUBLIC: Final = IPv6Network("2000::/3")  #: IANA assigns all public IPv6 unicast addresses from this block.
 _HOST_NAME: Final = re.compile(HOST_NAME_FORM)
 
 

@@ -26,27 +26,21 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from provisioner.base.secret import Secret
 
+#: A certificate is valid from this long before its creation, since clocks differ.
 CLOCK_MARGIN: Final = timedelta(hours=1)
-"""A certificate is valid from this long before its creation, since clocks differ."""
 MOST_IN_CHAIN: Final = 5
 _MOST_PEM: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderCertificate:
-    """A relay's certificate for its readers, valid from `since` to `until`.
+    """A relay's certificate for its readers, valid from `since` to `until`."""
 
-    Attributes:
-        fingerprint: SHA-256 over its DER, in hexadecimal, as MediaMTX's `sourceFingerprint`.
-        key: the digest of its public key.
-        own: whether it is self-signed.
-    """
-
-    fingerprint: str
+    fingerprint: str  #: SHA-256 over its DER, in hexadecimal, as MediaMTX's `sourceFingerprint`.
     since: datetime
     until: datetime
-    key: str
-    own: bool
+    key: str  #: The digest of its public key.
+    own: bool  #: Whether it is self-signed.
     addresses: tuple[str, ...]
 
     def days_left(self, now: datetime) -> int:

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial, reduce
-from itertools import pairwise
+from itertools import takewhile
 from textwrap import dedent
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
@@ -44,16 +44,16 @@ def form(**keywords: JsonValue) -> FieldInfo:
     return FieldInfo(json_schema_extra=keywords)
 
 
+#: Default of a key that is left out if `None`; without a default `None` becomes `null`.
 absent = partial(Field, default=None, exclude_if=lambda value: value is None)
-"""Default of a key that is left out if `None`; without a default `None` becomes `null`."""
 
 
 class Ungiven:
     """Marker of a missing key whose `None` is written as `null`."""
 
 
+#: Default of a key that is left out unless set, even to `None`.
 ungiven = partial(Field, default=Ungiven, exclude_if=lambda value: value is Ungiven)
-"""Default of a key that is left out unless set, even to `None`."""
 
 
 # `Any`: as of pydantic's `Field`, which stands where a default of any type stands.
@@ -75,28 +75,24 @@ def _of_known(value: object, name: str) -> object:
 
 Count = Annotated[int, form(minimum=0)]
 Positive = Annotated[int, form(minimum=1)]
-Said = Annotated[str, form(minLength=1)]
-"""A text that is not empty."""
-OrNull = BeforeValidator(lambda value: value or None)
-"""Writes an empty value of a field as `null`."""
+Said = Annotated[str, form(minLength=1)]  #: A text that is not empty.
+OrNull = BeforeValidator(lambda value: value or None)  #: Writes an empty value of a field as `null`.
 Known = Annotated[str | None, OrNull]
 Truth = Annotated[bool, BeforeValidator(bool)]
-Ordered = Annotated[tuple[str, ...], BeforeValidator(sorted)]
-"""Texts in alphabetical order."""
-InOrder = BeforeValidator(lambda value: dict(sorted(value.items())))
-"""Writes a field's keys in alphabetical order."""
+Ordered = Annotated[tuple[str, ...], BeforeValidator(sorted)]  #: Texts in alphabetical order.
+InOrder = BeforeValidator(lambda value: dict(sorted(value.items())))  #: Writes a field's keys in alphabetical order.
+#: Messages of errors, by host or relay.
 Messages = Annotated[dict[str, str], BeforeValidator(lambda errors: {k: e.message for k, e in sorted(errors.items())})]
-"""Messages of errors, by host or relay."""
 Share = Annotated[float, form(minimum=0, maximum=1)]
+#: A time as received: `2` and `2.0` are different texts.
 Seconds = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})]
-"""A time as received: `2` and `2.0` are different texts."""
 Digest = Annotated[str, form(pattern="^sha256:[0-9a-f]{64}$")]
 KeyedDigest = Annotated[str, form(pattern="^hmac-sha256:[0-9a-f]{64}$")]
 MomentText = Annotated[str, form(format="date-time")]
+#: A time, written in Vietnam's time zone.
 Moment = Annotated[datetime, PlainSerializer(local_iso, return_type=str), form(format="date-time")]
-"""A time, written in Vietnam's time zone."""
+#: A time, written in its own time zone.
 AsGiven = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str), form(format="date-time")]
-"""A time, written in its own time zone."""
 Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str), form(format="date")]
 
 
@@ -169,32 +165,24 @@ class ProblemRow(Row):
     """A problem in the inventory."""
 
     severity: Severity
-    code: Annotated[str, form(pattern="^[a-z0-9-]+$")]
-    """A code of docs/reference/problems.md."""
+    code: Annotated[str, form(pattern="^[a-z0-9-]+$")]  #: A code of docs/reference/problems.md.
     message: Said
     hint: str
-    file: str
-    """Empty without a file."""
-    line: Count
-    """Counted from 1; 0 if unknown."""
-    column: Count
-    """Counted from 1; 0 if unknown."""
-    object: str
-    """E.g. `facility/kcl-bg-001`."""
+    file: str  #: Empty without a file.
+    line: Count  #: Counted from 1; 0 if unknown.
+    column: Count  #: Counted from 1; 0 if unknown.
+    object: str  #: E.g. `facility/kcl-bg-001`.
 
 
 class HeldRow(Row):
     """A frozen facility."""
 
     facility: str = of("id")
-    province: str
-    """Empty if unknown."""
+    province: str  #: Empty if unknown.
     reason: str
     hint: str
-    file: str
-    """The file to correct."""
-    line: Count
-    """0 if unknown."""
+    file: str  #: The file to correct.
+    line: Count  #: 0 if unknown.
 
 
 class ErrorDocument(Printed, name="error", title="An error"):
@@ -204,8 +192,7 @@ class ErrorDocument(Printed, name="error", title="An error"):
     message: Said
     hint: str
     object: str
-    problems: tuple[ProblemRow, ...] | None = absent()
-    """Absent without problems."""
+    problems: tuple[ProblemRow, ...] | None = absent()  #: Absent without problems.
 
 
 def schema_of_documents(name: str, models: Sequence[type[Row]]) -> Document:
@@ -229,18 +216,21 @@ def schema_of_document(name: str, model: type[Row]) -> Document:
     return {**head, **_with_inlined_refs(schema, parts), **({"$defs": titled} if titled else {})}
 
 
-def field_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Yield the docstrings of a model's own fields, by their printed name."""
-    (body,) = ast.parse(dedent(inspect.getsource(model))).body
-    statements = body.body if isinstance(body, ast.ClassDef) else []
-    for field, text in pairwise(statements):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
-                yield model.model_fields[name].serialization_alias or name, inspect.cleandoc(docstring)
+def field_notes(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Yield the notes (`#:`) of a model's own fields, by their printed name."""
+    lines = dedent(inspect.getsource(model)).splitlines()
+    (body,) = ast.parse("\n".join(lines)).body
+    for field in body.body if isinstance(body, ast.ClassDef) else ():
+        match field:
+            case ast.AnnAssign(target=ast.Name(id=name), lineno=first, end_lineno=int(last)):
+                above = [*takewhile(lambda line: line.lstrip().startswith("#:"), reversed(lines[: first - 1]))][::-1]
+                note = "\n".join(line.partition("#:")[2].strip() for line in above or (lines[last - 1],))
+                if note:
+                    yield model.model_fields[name].serialization_alias or name, note
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator, without generated titles, with docstrings of fields."""
+    """Pydantic's generator, without generated titles, with notes of fields."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 (as the base's)
         return False
@@ -275,9 +265,9 @@ class _Generator(GenerateJsonSchema):
             made.pop("title", None)
         for base in reversed(model.__mro__):
             if issubclass(base, Row) and base is not Row:
-                for name, docstring in field_docstrings(base):
+                for name, note in field_notes(base):
                     if name in made["properties"]:
-                        made["properties"][name]["description"] = " ".join(docstring.split())
+                        made["properties"][name]["description"] = " ".join(note.split())
         return made
 
 

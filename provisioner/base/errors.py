@@ -27,13 +27,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-RECEIVERS = "receivers"
-"""`Problem.object` for problems of `receivers.yml`."""
-REGO_RULES = "policy"
-"""The Rego rules' folder; `Problem.object` of their problems begins with it."""
-INTERRUPTED: Final = 130
-"""Exit code after an interrupt: 128 and the signal's number."""
+RECEIVERS = "receivers"  #: `Problem.object` for problems of `receivers.yml`.
+REGO_RULES = "policy"  #: The Rego rules' folder; `Problem.object` of their problems begins with it.
+INTERRUPTED: Final = 130  #: Exit code after an interrupt: 128 and the signal's number.
 
+#: Meaning of each exit code, for people.
 MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
     {
         0: "done; for plan --exit-code and drift: no change",
@@ -57,7 +55,6 @@ MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
         130: "interrupted",
     }
 )
-"""Meaning of each exit code, for people."""
 
 _WORST_FIRST: Final = (11, 7, 9, 8, 6, 5, INTERRUPTED, 14, 15, 3, 10, 1, 0)
 
@@ -71,26 +68,17 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A problem at a position.
+    """A problem at a position."""
 
-    Attributes:
-        file: path as the user would type it; empty if no file is concerned.
-        line, column: 1-based, 0 if unknown.
-        code: a stable id, e.g. `facility-id-duplicate`.
-        message: one sentence: which object, what is wrong.
-        object: id of the object, e.g. `facility/kcl-bg-001`.
-        concerns: ids of the facilities concerned, if `object` is no facility.
-    """
-
-    file: str
-    line: int
-    column: int
-    code: str
-    message: str
+    file: str  #: Path as the user would type it; empty if no file is concerned.
+    line: int  #: 1-based, 0 if unknown.
+    column: int  #: 1-based, 0 if unknown.
+    code: str  #: A stable id, e.g. `facility-id-duplicate`.
+    message: str  #: One sentence: which object, what is wrong.
     hint: str = ""
-    object: str = ""
+    object: str = ""  #: Id of the object, e.g. `facility/kcl-bg-001`.
     severity: Severity = Severity.ERROR
-    concerns: tuple[str, ...] = ()
+    concerns: tuple[str, ...] = ()  #: Ids of the facilities concerned, if `object` is no facility.
 
     @property
     def facilities(self) -> tuple[str, ...]:

@@ -10,20 +10,13 @@ from provisioner.base.text import counted, msg
 
 @dataclass(frozen=True, slots=True)
 class FrozenFacility:
-    """A facility whose errors concern it alone.
+    """A facility whose errors concern it alone."""
 
-    Attributes:
-        id: from the file's name, whatever the file says.
-        problems: the errors, sorted by position.
-        province, carriers: from the file, its folder or the lock; empty if unknown.
-        names: the id and former ids (`moved`).
-    """
-
-    id: str
-    problems: tuple[Problem, ...]
-    province: str = ""
-    carriers: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    id: str  #: From the file's name, whatever the file says.
+    problems: tuple[Problem, ...]  #: The errors, sorted by position.
+    province: str = ""  #: From the file, its folder or the lock; empty if unknown.
+    carriers: tuple[str, ...] = ()  #: From the file, its folder or the lock; empty if unknown.
+    names: tuple[str, ...] = ()  #: The id and former ids (`moved`).
 
     @property
     def reason(self) -> str:

@@ -26,8 +26,7 @@ _POINTER: Final = "gitdir:"
 _MOST_POINTER: Final = 4096
 _TIMEOUT_S: Final = 60
 _MOST_BYTES: Final = 64 * 1024 * 1024
-_MOST_BYTES_SHORT: Final = 64 * 1024
-"""For answers of a few lines."""
+_MOST_BYTES_SHORT: Final = 64 * 1024  #: For answers of a few lines.
 
 # Settings of the caller and of the machine are left out. Those of the checkout's `.git/config` are the person's;
 # settings that run programs or open connections are not needed to read.
@@ -64,6 +63,7 @@ _SETTINGS: Final = {
     "submodule.recurse": "false",
 }
 _OPTIONS: Final = ("--no-pager", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects")
+#: Hook of a repository made by this program.
 OWN_HOOK: Final = """\
 #!/bin/sh
 # Written by provisioner: what stands under secrets/ and contacts/ is committed encrypted, or not at all.
@@ -78,7 +78,6 @@ git diff --cached --name-only --diff-filter=ACMR -z -- secrets contacts ':(glob)
 	esac
 done
 """
-"""Hook of a repository made by this program."""
 _OWN_PLACE: Final = "pre-commit"
 _HOOKS: Final = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
 _UNDER_WAY: Final = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")

@@ -29,18 +29,16 @@ _TIMEOUT_S: Final = 120
 _MOST_BYTES: Final = 64 * 1024
 _FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
 _PUSH: Final = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--porcelain")
-_NOTHING: Final = 2
-"""Exit code of `ls-remote --exit-code` without a match."""
+_NOTHING: Final = 2  #: Exit code of `ls-remote --exit-code` without a match.
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+#: Stricter than git-check-ref-format(1): no characters special to a shell, a pattern or a refspec.
 _REFERENCE: Final = re.compile(r"refs(?:/[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|/|$|lock(?:/|$)))*)+")
-"""Stricter than git-check-ref-format(1): no characters special to a shell, a pattern or a refspec."""
 _OF_THE_CALLER: Final = re.compile(
     r"^(?:HOME|XDG_CONFIG_HOME|SSH_AUTH_SOCK|GIT_ASKPASS|GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_CAINFO|GIT_SSL_CAPATH"
     r"|GIT_CONFIG_GLOBAL|GIT_CONFIG_COUNT|GIT_CONFIG_(?:KEY|VALUE)_\d{1,3}|(?:https?|no|all)_proxy)$",
     re.IGNORECASE,
 )
-REMOTE: Final = "origin"
-"""The remote's name in a clone of this program."""
+REMOTE: Final = "origin"  #: The remote's name in a clone of this program.
 _SETTINGS: Final = {
     "core.attributesFile": "/dev/null",
     "core.fsmonitor": "false",
@@ -53,11 +51,12 @@ _SETTINGS: Final = {
     "push.recurseSubmodules": "no",
     "submodule.recurse": "false",
 }
+#: Settings for own clones: the login goes to the named server alone.
 _OWN_SETTINGS: Final = {"http.followRedirects": "false"}
-"""Settings for own clones: the login goes to the named server alone."""
 _SECRET_IN_URL: Final = re.compile(r"//[^/@\s]+@")
 _INIT_TIMEOUT_S: Final = 30
 _CLONE_HINT: Final = "remove the clone's folder: it is made anew, and nothing is lost"
+#: Leftovers of a killed Git: locks that block later runs, and partial objects.
 _LEFT_BEHIND: Final = (
     "*.lock",
     "refs/**/*.lock",
@@ -66,7 +65,6 @@ _LEFT_BEHIND: Final = (
     "objects/pack/.tmp-*",
     "objects/??/tmp_obj_*",
 )
-"""Leftovers of a killed Git: locks that block later runs, and partial objects."""
 
 
 @dataclass(frozen=True, slots=True)

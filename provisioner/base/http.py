@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ATTEMPT_S: Final = 20.0
-"""Limit of one attempt, with name resolution and TLS."""
-TOTAL_S: Final = 90.0
-"""Limit of all attempts."""
+ATTEMPT_S: Final = 20.0  #: Limit of one attempt, with name resolution and TLS.
+TOTAL_S: Final = 90.0  #: Limit of all attempts.
 MOST_ATTEMPTS: Final = 4
 _FIRST_PAUSE_S: Final = 2.0
 _LONGER: Final = 3.0
@@ -41,8 +39,8 @@ _TIME_OUT: Final = 408
 _FIRST_OF_SERVER: Final = 500
 _LOGIN: Final = frozenset({401, 403})
 _PORTS: Final = {"https": 443, "http": 80}
+#: Variable with the receivers' hosts that may have non-public addresses.
 RECEIVER_HOSTS: Final = "PROVISIONER_RECEIVER_HOSTS"
-"""Variable with the receivers' hosts that may have non-public addresses."""
 
 
 class ReachError(Exception):
@@ -65,19 +63,14 @@ class ReachError(Exception):
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """Time limits and retries for a server.
-
-    Attributes:
-        authorities: a file with CA certificates; empty for the system's.
-        named: receivers' hosts that may have any address.
-    """
+    """Time limits and retries for a server."""
 
     attempt_s: float = ATTEMPT_S
     total_s: float = TOTAL_S
     attempts: int = MOST_ATTEMPTS
     first_pause_s: float = _FIRST_PAUSE_S
-    authorities: str = ""
-    named: frozenset[str] = frozenset()
+    authorities: str = ""  #: A file with CA certificates; empty for the system's.
+    named: frozenset[str] = frozenset()  #: Receivers' hosts that may have any address.
     pause: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
 
     @classmethod
@@ -106,20 +99,15 @@ class ServerLogin:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a server, whose `url` is already checked.
-
-    Attributes:
-        body: JSON; empty sends none.
-        most_bytes: limit of the answer; the rest is not read.
-        named: hosts that may have any address, if the inventory names the server; `None` allows any address.
-    """
+    """A request to a server, whose `url` is already checked."""
 
     method: str
     url: str
-    body: bytes = b""
+    body: bytes = b""  #: JSON; empty sends none.
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     login: ServerLogin | None = None
-    most_bytes: int = 64 * 1024
+    most_bytes: int = 64 * 1024  #: Limit of the answer; the rest is not read.
+    #: Hosts that may have any address, if the inventory names the server; `None` allows any address.
     named: Collection[str] | None = None
 
 

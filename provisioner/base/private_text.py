@@ -14,24 +14,24 @@ from functools import lru_cache
 
 _TELLING = r"(?:mật\s*khẩu|mat\s*khau|mật\s*mã|password|passwd|passcode|\bpass\b|\bpwd\b|\bmk\b|\bpw\b)"
 _QUANTITY = r"[0-9]+(?:[.,][0-9]+)?(?:km|m2?|cm|mm|kw|w|v|gb|tb|mb|mbps|fps|h|%)(?!\w)"
+#: A text may say that passwords are missing, a usual obstacle, but not what they are.
 _PASSWORD_TOLD = re.compile(
     rf"{_TELLING}(?:(?:\s+\w+){{0,3}}\s*[:=]\s*\S|(?:\s+\w+){{0,2}}\s+(?:là|is)\s+\S|\s+(?!{_QUANTITY})\S*(?=\S{{3}})[0-9]\S*)",
     re.IGNORECASE,
 )
-"""A text may say that passwords are missing, a usual obstacle, but not what they are."""
 _LOGIN_IN_URL = re.compile(r"//[^/\s@]*@|[/?&_](?:user|usr|password|passwd|pwd|pass)=", re.IGNORECASE)
+#: A comma and a word of letters continue a sentence; anything else after such a name is its password.
 _LOGIN_PAIR = re.compile(
     r"\b(?:admin|root|user|administrator)\s*(?:[/:|]\s*\S|[,;](?:\S|\s+(?=\S*[0-9@!#$%^&*])\S))", re.IGNORECASE
 )
-"""A comma and a word of letters continue a sentence; anything else after such a name is its password."""
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:\s[^<>]*)?/?>|<!--|-->|&(?:[a-z]{2,8}|#[0-9]{1,6});")
 _FORMULA = re.compile(r"[=+@-]?[A-Z]{2,12}\([^()]*\)|=[A-Z]{1,3}[0-9]{1,7}(?:[-+*/:;,][A-Z]{0,3}[0-9]{1,7})*(?!\w)")
 _FORMULA_ERROR = re.compile(r"#(?:REF|VALUE|NAME|NUM|N/A|NULL|DIV/0)[!?]?")
+#: Ranges of rooms, P.201~P.210, and sums, 3x4=12.
 _ORDINARY = re.compile(
     r"(?P<before>[^\W\d_]{0,4}[.-]?)[0-9]{1,4}~(?:(?P=before))?[0-9]{1,4}"
     r"|[0-9.,]{1,12}(?:(?:[x\u00d7*+=]|m2?|cm)[0-9.,]{0,12}){1,9}"
 )
-"""Ranges of rooms, P.201~P.210, and sums, 3x4=12."""
 _ODD_SIGNS = frozenset("@!#$%^&*?~=<>\\")
 _SHORTEST_PASSWORD = 5
 
@@ -39,17 +39,17 @@ _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _EMAIL_WITHIN = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}\.[^\s@]")
 _BETWEEN = r"[ .()_\u00b7\u2010-\u2015-]{0,2}"
 _PHONE = re.compile(rf"(?<![0-9.])(?:\+?84|0){_BETWEEN}[0-9](?:{_BETWEEN}[0-9]){{7,9}}(?![0-9])")
+#: Dates with an hour are no phone numbers.
 _DAY = re.compile(
     r"(?<![0-9])(?:[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)|(?:19|20)[0-9]{2}[-./][0-9]{1,2}[-./])[0-9]{1,2}(?![0-9])"
 )
-"""Dates with an hour are no phone numbers."""
+#: No phone numbers: labelled numbers, and ten digits that begin with 01.
 _TAX_NUMBER = re.compile(
     r"(?:\b(?:MST|mã\s*số(?:\s*thuế)?|ma\s*so(?:\s*thue)?|S/N|serial)\s*[:.]?\s*[0-9]{9,13}|(?<![0-9+.])01[0-9]{8})(?![0-9])",
     re.IGNORECASE,
 )
-"""No phone numbers: labelled numbers, and ten digits that begin with 01."""
+#: The part of a serial number before digits like a phone number: `DS-2CD…E0…`, `4J0…`.
 _SERIAL_BEFORE = re.compile(r"[0-9][A-Za-z0-9]*$|[A-Z]-?$")
-"""The part of a serial number before digits like a phone number: `DS-2CD…E0…`, `4J0…`."""
 _PHONE_BEFORE = re.compile(
     r"(?:^|[^A-Za-z0-9])(?:s?đ[td]|s?[dđ]tdd|sdt|dt|tel|phone|zalo|mobile|hotline)-?$", re.IGNORECASE
 )
@@ -70,8 +70,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _MOST_ENCODED = 8
 _LONGEST_REPEATED = 300
+#: Keys whose values are shown: those in makes' RTSP paths.
 SHOWN_KEYS = frozenset({"camera", "channel", "streamprofile", "subtype"})
-"""Keys whose values are shown: those in makes' RTSP paths."""
 _PAIR = re.compile(r"[^/;&=]*=[^/;&]*")
 _QUERY_PART = re.compile(r"[^&;]+")
 _PLAIN_KEY = re.compile(r"[A-Za-z_]{0,20}")

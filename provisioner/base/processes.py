@@ -29,15 +29,13 @@ _MOST_PROCESSES: Final = 8
 T = TypeVar("T")
 R = TypeVar("R")
 _WORK: list[Callable[[int], object]] = []
-Running = subprocess.Popen[bytes]
-"""A started program, not yet waited for."""
+Running = subprocess.Popen[bytes]  #: A started program, not yet waited for.
 StillRunningError = subprocess.TimeoutExpired
 
 _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _BLOCK: Final = 1 << 16
 _MOST_SAID: Final = 1 << 16
-_FILE_BLOCK: Final = 512
-"""Unit of the shell's `ulimit -f`, by POSIX."""
+_FILE_BLOCK: Final = 512  #: Unit of the shell's `ulimit -f`, by POSIX.
 _BOUND_FILES: Final = 'ulimit -f "$1" && shift && exec "$@"'
 # Variables that make an interpreter run more than its program.
 _LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
@@ -99,16 +97,11 @@ class OutputTooLongError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A finished program.
+    """A finished program."""
 
-    Attributes:
-        code: its exit code; negative after a signal.
-        said: the beginning of its standard error.
-    """
-
-    code: int
+    code: int  #: Its exit code; negative after a signal.
     output: bytes
-    said: bytes = b""
+    said: bytes = b""  #: The beginning of its standard error.
 
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | None]:

@@ -28,41 +28,24 @@ class ReaderRole(StrEnum):
 
 
 class Matter(StrEnum):
-    """Kinds of information.
+    """Kinds of information."""
 
-    Attributes:
-        CONTACTS: persons to call; personal data.
-        PLANS: surveys and connection plans.
-        SITE_NETWORK: addresses, ports, makes and logins of a site's devices; evidence that names them.
-        LIVE: pictures of paths. Pages and notices show none, and link to none without access.
-        STATUS: verdicts, incidents and their start, availability, progress.
-    """
-
-    CONTACTS = "contacts"
-    PLANS = "plans"
-    SITE_NETWORK = "site-network"
-    LIVE = "live"
-    STATUS = "status"
+    CONTACTS = "contacts"  #: Persons to call; personal data.
+    PLANS = "plans"  #: Surveys and connection plans.
+    SITE_NETWORK = "site-network"  #: Addresses, ports, makes and logins of a site's devices; evidence that names them.
+    LIVE = "live"  #: Pictures of paths. Pages and notices show none, and link to none without access.
+    STATUS = "status"  #: Verdicts, incidents and their start, availability, progress.
 
 
 class Reach(StrEnum):
-    """The extent of a matter that a role sees.
+    """The extent of a matter that a role sees."""
 
-    Attributes:
-        NOTHING: no part of it.
-        COUNTS: numbers over provinces, without facility names.
-        PRESENCE: whether there is something of one's own, without its content.
-        OWN: all of one's own.
-        ESCALATION: name, title and phone number of anybody to call.
-        ALL: everything of everybody.
-    """
-
-    NOTHING = "nothing"
-    COUNTS = "counts"
-    PRESENCE = "presence"
-    OWN = "own"
-    ESCALATION = "escalation"
-    ALL = "all"
+    NOTHING = "nothing"  #: No part of it.
+    COUNTS = "counts"  #: Numbers over provinces, without facility names.
+    PRESENCE = "presence"  #: Whether there is something of one's own, without its content.
+    OWN = "own"  #: All of one's own.
+    ESCALATION = "escalation"  #: Name, title and phone number of anybody to call.
+    ALL = "all"  #: Everything of everybody.
 
 
 Row = Mapping[Matter, Reach]
@@ -75,6 +58,7 @@ def _row(contacts: Reach, plans: Reach, site_network: Reach, live: Reach, status
 
 _NO, _OWN, _ALL = Reach.NOTHING, Reach.OWN, Reach.ALL
 
+#: Reach of each role. A carrier's own are the paths that it serves; it browses no pictures.
 MATRIX: Final[Mapping[ReaderRole, Row]] = MappingProxyType(
     {
         ReaderRole.MINISTRY: _row(Reach.ESCALATION, Reach.COUNTS, _NO, _ALL, _ALL),
@@ -85,8 +69,8 @@ MATRIX: Final[Mapping[ReaderRole, Row]] = MappingProxyType(
         ReaderRole.FACILITY: _row(_OWN, _OWN, _OWN, _OWN, _OWN),
     }
 )
-"""Reach of each role. A carrier's own are the paths that it serves; it browses no pictures."""
 
+#: Kind of object that a role belongs to; roles not listed cover the whole country.
 BOUND_TO: Final[Mapping[ReaderRole, str]] = MappingProxyType(
     {
         ReaderRole.DIC: "province",
@@ -95,22 +79,15 @@ BOUND_TO: Final[Mapping[ReaderRole, str]] = MappingProxyType(
         ReaderRole.FACILITY: "facility",
     }
 )
-"""Kind of object that a role belongs to; roles not listed cover the whole country."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """The basis of a decision who may see a path or facility.
+    """The basis of a decision who may see a path or facility."""
 
-    Attributes:
-        province: the province under which it is counted today.
-        facility: empty for something of a whole province or host.
-        carriers: both carriers during a change of carrier.
-    """
-
-    province: str = ""
-    facility: str = ""
-    carriers: frozenset[str] = field(default_factory=frozenset)
+    province: str = ""  #: The province under which it is counted today.
+    facility: str = ""  #: Empty for something of a whole province or host.
+    carriers: frozenset[str] = field(default_factory=frozenset)  #: Both carriers during a change of carrier.
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,19 +71,15 @@ class JobSystem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobNames:
-    """Variables that describe a job; others may hold tokens.
+    """Variables that describe a job; others may hold tokens."""
 
-    Attributes:
-        marks: each of them identifies the system.
-        login: the forge's name of the person who started the job.
-    """
-
-    marks: tuple[str, ...]
+    marks: tuple[str, ...]  #: Each of them identifies the system.
     project: str
     number: str
-    login: str
+    login: str  #: The forge's name of the person who started the job.
 
 
+#: By system, in order of detection.
 JOB_NAMES: Final[Mapping[JobSystem, JobNames]] = {
     JobSystem.GITLAB: JobNames(("GITLAB_CI",), "CI_PROJECT_PATH", "CI_JOB_ID", "GITLAB_USER_LOGIN"),
     # Runners of Forgejo and Gitea set GitHub's names besides their own mark: they are looked for first.
@@ -93,7 +89,6 @@ JOB_NAMES: Final[Mapping[JobSystem, JobNames]] = {
     JobSystem.GITHUB: JobNames(("GITHUB_ACTIONS",), "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_ACTOR"),
     JobSystem.JENKINS: JobNames(("JENKINS_URL",), "JOB_NAME", "BUILD_NUMBER", "BUILD_USER_ID"),
 }
-"""By system, in order of detection."""
 
 
 class Stage(StrEnum):
@@ -114,8 +109,8 @@ class Stage(StrEnum):
     WAIT = "wait"
 
 
+#: Stages that fork, which is unsafe beside another thread: a progress display may not run.
 FORKING = frozenset({Stage.READ, Stage.RECORD, Stage.SECRETS})
-"""Stages that fork, which is unsafe beside another thread: a progress display may not run."""
 
 
 class StageWatcher(Protocol):

@@ -22,8 +22,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.vietnamese import clean
 
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that the zip format can hold."""
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  #: The earliest time that the zip format can hold.
 
 _CHUNK: Final = 8192
 _UNCHANGED: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType({})

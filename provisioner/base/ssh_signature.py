@@ -21,11 +21,8 @@ SK_ED25519: Final = "sk-ssh-ed25519@openssh.com"
 SK_ECDSA: Final = "sk-ecdsa-sha2-nistp256@openssh.com"
 CURVES: Final = {f"ecdsa-sha2-{curve}": curve for curve in ("nistp256", "nistp384", "nistp521")}
 _POINT_BYTES: Final = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
-KINDS: Final = (ED25519, *CURVES, RSA, SK_ED25519, SK_ECDSA)
-"""First words of supported public keys."""
-
-MAX_BYTES: Final = 8192
-"""Upper bound of a key or signature."""
+KINDS: Final = (ED25519, *CURVES, RSA, SK_ED25519, SK_ECDSA)  #: First words of supported public keys.
+MAX_BYTES: Final = 8192  #: Upper bound of a key or signature.
 _MAGIC: Final = b"SSHSIG"
 _VERSION: Final = 1
 _HASHES: Final = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
@@ -83,18 +80,12 @@ class SignatureFormError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SshPublicKey:
-    """A public key.
+    """A public key."""
 
-    Attributes:
-        kind: its first word, e.g. `ssh-ed25519`.
-        numbers: the curve point or Ed25519 key; RSA: exponent and modulus.
-        application: of a token's key; empty for others.
-    """
-
-    kind: str
+    kind: str  #: Its first word, e.g. `ssh-ed25519`.
     blob: bytes
-    numbers: tuple[bytes, ...]
-    application: bytes = b""
+    numbers: tuple[bytes, ...]  #: The curve point or Ed25519 key; RSA: exponent and modulus.
+    application: bytes = b""  #: Of a token's key; empty for others.
 
     @property
     def fingerprint(self) -> str:
@@ -104,21 +95,14 @@ class SshPublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SshSignature:
-    """A parsed signature with the key and namespace it claims, not verified.
-
-    Attributes:
-        hash_name: `sha256` or `sha512`, of the message.
-        scheme: e.g. `rsa-sha2-512`.
-        numbers: the signature itself; r and s for ECDSA.
-        flags: a token's touch flag and counter; empty for others.
-    """
+    """A parsed signature with the key and namespace it claims, not verified."""
 
     key: SshPublicKey
     namespace: bytes
-    hash_name: bytes
-    scheme: str
-    numbers: tuple[bytes, ...]
-    flags: bytes = b""
+    hash_name: bytes  #: `sha256` or `sha512`, of the message.
+    scheme: str  #: e.g. `rsa-sha2-512`.
+    numbers: tuple[bytes, ...]  #: The signature itself; r and s for ECDSA.
+    flags: bytes = b""  #: A token's touch flag and counter; empty for others.
 
 
 @dataclass(frozen=True, slots=True)

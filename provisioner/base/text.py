@@ -29,19 +29,18 @@ _MOST_LIKE = 3
 _NAMED = 5
 _LONGEST_WORD = 100
 _MOST_KNOWN = 20_000
-ALIKE = 0.6
-"""Minimal likeness of two words, from 0 to 1."""
+ALIKE = 0.6  #: Minimal likeness of two words, from 0 to 1.
+#: Device names of Windows, which checks out no such file or folder, with any extension.
 DEVICE_NAMES: Final = frozenset(
     {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 )
-"""Device names of Windows, which checks out no such file or folder, with any extension."""
 _LOCALHOST: Final = "localhost"
+#: A document or a part of one, by key. `Any`: JSON Schemas describe the values, and tests check them.
 Document = dict[str, Any]
-"""A document or a part of one, by key. `Any`: JSON Schemas describe the values, and tests check them."""
 
 _ITEMS_A_PART: Final = 500
+#: Zone of all days in an inventory and of times for people, wherever the program runs.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
-"""Zone of all days in an inventory and of times for people, wherever the program runs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

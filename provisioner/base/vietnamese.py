@@ -20,8 +20,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 # --- the form that is kept, and the key that is compared --------------------------------------------
+#: Letters like đ without a decomposition; ð is the lower case of Ð (U+00D0).
 _D = str.maketrans({"đ": "d", "ð": "d", "ɖ": "d"})
-"""Letters like đ without a decomposition; ð is the lower case of Ð (U+00D0)."""
 
 
 class _Without(dict[int, int | None]):
@@ -86,15 +86,13 @@ _STOPPED = (
     " ac ăc âc ec iêc oc ôc uc uôc ưc ươc oac oăc ooc"
     " ach êch ich oach uêch uych"
 )
-_HIGHLAND = "ak ăk âk ek êk ik ok ôk uk"
-"""Rimes of names from the Central Highlands (Đắk, Đăk), with or without tone."""
+_HIGHLAND = "ak ăk âk ek êk ik ok ôk uk"  #: Rimes of names from the Central Highlands (Đắk, Đăk), with or without tone.
 
 _STOPPED_RIMES = frozenset(_STOPPED.split())
 _TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
 _STOPPED_TONES = frozenset("\u0301\u0323")
 _HATTED = frozenset("ăâêôơư")
-_EITHER = frozenset({"oa", "oe", "uy"})
-"""Rimes whose tone may stand on either letter: hòa and hoà."""
+_EITHER = frozenset({"oa", "oe", "uy"})  #: Rimes whose tone may stand on either letter: hòa and hoà.
 
 _TRIPLE = 3
 _FRONT = tuple("eêiy")
@@ -175,11 +173,11 @@ def _places(rime: str) -> set[int]:
 
 # --- texts in another encoding ---------------------------------------------------------------------
 _PROOF = 3
+#: Runs of letters and non-ASCII characters: any sign may be a letter.
 _WORD = re.compile(r"[^\x00-\x40\x5b-\x60\x7b-\x7f]+")
-"""Runs of letters and non-ASCII characters: any sign may be a letter."""
 
+#: Words that would be a syllable in some encoding: `m²` would be `mỗ` in VISCII.
 _UNITS = frozenset({"m²", "km²", "cm²", "mm²", "m³", "µm", "n°", "nº"})
-"""Words that would be a syllable in some encoding: `m²` would be `mỗ` in VISCII."""
 
 
 class LegacyEncoding(StrEnum):
@@ -263,8 +261,8 @@ def _bytes_by_character(page: str) -> dict[str, int]:
 _WINDOWS_1252 = _bytes_by_character("cp1252")
 _LATIN = frozenset(map(chr, range(0x80))) | frozenset(_WINDOWS_1252)
 _PAGES = (_WINDOWS_1252, _bytes_by_character("cp1258"))
+#: Beginnings of Vietnamese letters in UTF-8, for texts that lost a byte.
 _SCATTERED = re.compile("á[º»]|Ä[\u2018\x90]|Æ[°¡]|[ÃĂ][¡-¿]")
-"""Beginnings of Vietnamese letters in UTF-8, for texts that lost a byte."""
 
 
 def _read_mojibake(text: str) -> str | None:
@@ -287,6 +285,7 @@ def _latin(reading: str) -> str | None:
 
 
 # --- one byte a letter ----------------------------------------------------------------------------
+#: TCVN 5712:1993, third set (ABC fonts). Capitals are another font, so the text shows small letters.
 _TCVN3 = {
     "¡¢£¤¥¦§": "ĂÂÊÔƠƯĐ",
     "¨©ª«¬\u00ad®": "ăâêôơưđ",
@@ -303,15 +302,14 @@ _TCVN3 = {
     "õö÷øù": "ừửữứự",
     "úûüýþ": "ỳỷỹýỵ",
 }
-"""TCVN 5712:1993, third set (ABC fonts). Capitals are another font, so the text shows small letters."""
 
+#: Upper half of VISCII (RFC 1456), from 0x80.
 _VISCII_80 = (
     "ẠẮẰẶẤẦẨẬẼẸẾỀỂỄỆỐỒỔỖỘỢỚỜỞỊỎỌỈỦŨỤỲ"
     "ÕắằặấầẩậẽẹếềểễệốồổỗỠƠộờởịỰỨỪỬơớƯ"
     "ÀÁÂÃẢĂẳẵÈÉÊẺÌÍĨỳĐứÒÓÔạỷừửÙÚỹỵÝỡư"
     "àáâãảăữẫèéêẻìíĩỉđựòóôõỏọụùúũủýợỮ"
 )
-"""Upper half of VISCII (RFC 1456), from 0x80."""
 
 
 def _by_letter(table: dict[str, str]) -> Callable[[str], str]:

@@ -115,8 +115,7 @@ class ReturnedRow(HostRow):
     outcome: Annotated[
         str, form(enum=["returned", "stayed", "unchanged", "not-started", "unreachable", "rollback-failed"])
     ]
-    target: str
-    """The run whose change is undone; empty without one."""
+    target: str  #: The run whose change is undone; empty without one.
 
 
 class _Undone(Printed):

@@ -139,12 +139,9 @@ def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> in
 class Became(StrEnum):
     """Role of the written certificate."""
 
-    SHOWN = "shown"
-    """The relay's own from the next apply."""
-    NEXT = "next"
-    """The next one; packages of pushing sites have to name it first."""
-    CANCELLED = "cancelled"
-    """The present one stays."""
+    SHOWN = "shown"  #: The relay's own from the next apply.
+    NEXT = "next"  #: The next one; packages of pushing sites have to name it first.
+    CANCELLED = "cancelled"  #: The present one stays.
 
 
 def _show_certificate(

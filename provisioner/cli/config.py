@@ -25,6 +25,7 @@ from provisioner.cli.support.output import print_document
 from provisioner.cli.support.terminal import ListedWord, ValidPath, stdout_of
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
+#: Names of documents by the module of their models.
 _IN: Final[Mapping[str, str]] = {
     "base.document": "error",
     "cli.agent": "agent",
@@ -72,11 +73,10 @@ _IN: Final[Mapping[str, str]] = {
     "report.status": "status",
     "verify.document": "verify",
 }
-"""Names of documents by the module of their models."""
+#: Module of each document's model; its field `schema` is `provisioner/` and the name.
 DOCUMENTS: Final[Mapping[str, str]] = dict(
     sorted((name, f"provisioner.{module}") for module, names in _IN.items() for name in names.split())
 )
-"""Module of each document's model; its field `schema` is `provisioner/` and the name."""
 
 
 def document_schema(name: str) -> Document:

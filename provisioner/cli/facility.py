@@ -86,8 +86,7 @@ class StepDocument(Printed, name="facility-next", title="A facility's next step"
     facility: str
     state: str
     next: str = of("sentence")
-    command: Words
-    """The command; angle brackets mark values that only a person knows."""
+    command: Words  #: The command; angle brackets mark values that only a person knows.
     afterwards: Words
     secrets_checked: bool
 

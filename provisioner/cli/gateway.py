@@ -31,10 +31,8 @@ class GatewayKeyDocument(Printed, name="gateway-set-key", title="A gateway's key
     facility: str
     file: Path = of("path")
     public_key: str | None = absent()
-    before: str | None = ungiven()
-    """The former key in the file, or null. Absent with `--next`, as is `public_key`."""
-    next_public_key: str | None = absent()
-    """Only with `--next`."""
+    before: str | None = ungiven()  #: The former key in the file, or null. Absent with `--next`, as is `public_key`.
+    next_public_key: str | None = absent()  #: Only with `--next`.
     written: Truth
 
 

@@ -137,8 +137,7 @@ class GeographyDocument(Printed, name="geography", title="Provinces"):
     """Output of `provisioner geography` with `--output json`."""
 
     provinces: tuple[ProvinceRow, ...]
-    from_: ProvinceRow | None = absent(alias="from")
-    """Only for `convert`: the province in the request."""
+    from_: ProvinceRow | None = absent(alias="from")  #: Only for `convert`: the province in the request.
 
 
 def _entries(listed: Iterable[Province]) -> list[ProvinceRow]:

@@ -135,11 +135,9 @@ class CheckDocument(_OfCommand, name="history", title="The history checked"):
     head: str
     faults: tuple[FaultRow, ...]
     remarks: tuple[FaultRow, ...]
-    seals: dict[str, bool | int]
-    """Whether seals were `checked`, and how many entries are proved by which kind."""
+    seals: dict[str, bool | int]  #: Whether seals were `checked`, and how many entries are proved by which kind.
     notes: Count
-    hosts: tuple[str, ...] | None
-    """Null if no host was read."""
+    hosts: tuple[str, ...] | None  #: Null if no host was read.
     unanswered: tuple[Unanswered, ...]
 
 
@@ -272,8 +270,7 @@ class RunsDocument(_OfCommand, name="history", title="The newest runs"):
     """Output of `provisioner history --output json`."""
 
     runs: tuple[PastRunRow, ...]
-    damaged: tuple[str, ...]
-    """Numbers of damaged entries."""
+    damaged: tuple[str, ...]  #: Numbers of damaged entries.
 
 
 class RunDocument(PastRunRow, _OfCommand, name="history", title="A run"):
@@ -327,8 +324,7 @@ class RetentionClassRow(Row):
     """A class of records, with the records to delete."""
 
     name: str
-    days: int | None
-    """Null if all stay."""
+    days: int | None  #: Null if all stay.
     kept: Count = of("rows")
     bytes: Count = of("size")
     oldest: Moment | None

@@ -427,10 +427,8 @@ class RemovedDocument(Printed, name="hosts-decommission", title="A host taken ou
     dry_run: bool
     removed: bool
     notes: tuple[str, ...]
-    named_by: tuple[str, ...]
-    """Sites that may carry a package that names the relay."""
-    not_recorded: tuple[str, ...]
-    """Sites of its carrier without a record of their package."""
+    named_by: tuple[str, ...]  #: Sites that may carry a package that names the relay.
+    not_recorded: tuple[str, ...]  #: Sites of its carrier without a record of their package.
 
 
 def _decommission_lines(removal: ownership.Decommission) -> tuple[str, ...]:

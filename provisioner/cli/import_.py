@@ -266,8 +266,7 @@ class TemplateDocument(Printed, name="import-template", title="A template for im
     """Output of `provisioner import --template --output json`."""
 
     file: Path
-    province: str
-    """Empty if it is not filled in."""
+    province: str  #: Empty if it is not filled in.
     contacts: bool
 
 

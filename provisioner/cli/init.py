@@ -308,11 +308,9 @@ class InitDocument(Printed, name="init", title="A new inventory"):
     """Output of `provisioner init --output json`."""
 
     files: tuple[Path, ...]
-    vault_password: Path | None = of("password")
-    """The file of the vault's password, if it is new."""
+    vault_password: Path | None = of("password")  #: The file of the vault's password, if it is new.
     configuration: Path | None
-    settings: tuple[str, ...]
-    """A remark about an existing configuration file."""
+    settings: tuple[str, ...]  #: A remark about an existing configuration file.
     repository: bool
     commit: Known
     hosts: int

@@ -153,8 +153,8 @@ def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> i
     return texts.code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
 
 
+#: Names of sites with new secrets, each with an empty text.
 Drawn = Annotated[dict[str, Literal[""]], BeforeValidator(lambda names: dict.fromkeys(names, ""))]
-"""Names of sites with new secrets, each with an empty text."""
 
 
 class KeysDocument(Printed, name="keys", title="Keys made"):
@@ -163,16 +163,12 @@ class KeysDocument(Printed, name="keys", title="Keys made"):
     written: tuple[Path, ...]
     hosts: tuple[str, ...]
     unreadable: Messages
-    shut: dict[str, str]
-    """By file that was not opened, the vault id of its password."""
-    site_packages: dict[str, tuple[str, ...]]
-    """By relay with a new key, the sites whose gateways know the former key."""
+    shut: dict[str, str]  #: By file that was not opened, the vault id of its password.
+    site_packages: dict[str, tuple[str, ...]]  #: By relay with a new key, the sites whose gateways know the former key.
     sealed: tuple[str, ...]
     unvouched: bool
-    drawn: Drawn
-    """Sites with a new pre-shared key."""
-    drawn_to_push: Drawn
-    """Sites that push, with a new login."""
+    drawn: Drawn  #: Sites with a new pre-shared key.
+    drawn_to_push: Drawn  #: Sites that push, with a new login.
     held: tuple[HeldRow, ...]
 
 
@@ -248,16 +244,14 @@ class RecoveryDocument(Printed, name="keys-recovery", title="A recovery key"):
     file: Path = of("path")
     public_key: str = of("pair", "public_key")
     before: Known
-    private_key: tuple[str, ...]
-    """The private key as four lines for paper."""
+    private_key: tuple[str, ...]  #: The private key as four lines for paper.
 
 
 class RecoveryCheck(Printed, name="keys-recovery-check", title="A recovery key tried"):
     """Output of `provisioner keys recovery --check --output json`."""
 
     public_key: str
-    opens: tuple[str, ...]
-    """Relays whose sealed key it opens."""
+    opens: tuple[str, ...]  #: Relays whose sealed key it opens.
     errors: Messages
 
 
@@ -398,5 +392,5 @@ class LoginsDocument(Printed, name="secrets-set", title="Logins set"):
     """Output of `provisioner secrets set` and `secrets forget` with `--output json`."""
 
     files: tuple[LoginsFile, ...]
+    #: Facilities' files with a last day for the former login.
     accepted: tuple[Annotated[Path, BeforeValidator(attrgetter("path"))], ...]
-    """Facilities' files with a last day for the former login."""

@@ -108,8 +108,8 @@ def _own_key_ending(outcome: relay_key.OwnKeyOutcome, say: Translator = ENGLISH,
         yield say("files were written: commit them")
 
 
+#: Written files, without duplicates.
 Written = Annotated[tuple[str, ...], BeforeValidator(lambda paths: sorted({str(path) for path in paths}))]
-"""Written files, without duplicates."""
 
 
 _BY_HOST = BeforeValidator(lambda results: {result.host: result.outcome for result in results})
@@ -131,10 +131,9 @@ class OwnKeyRow(Row):
     port: int | None = of("following", "port", or_none=True)
     since: Day | None = of("following", "since", or_none=True)
     answers: bool
+    #: Peers with a handshake on the next key, and its time; null if the relay itself changed.
     moved: Annotated[dict[str, Annotated[Moment | None, OrNull]], InOrder]
-    """Peers with a handshake on the next key, and its time; null if the relay itself changed."""
-    waiting: Ordered
-    """Peers without such a handshake."""
+    waiting: Ordered  #: Peers without such a handshake.
 
 
 class _Rotation(Printed):

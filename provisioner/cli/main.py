@@ -42,8 +42,7 @@ def begin(arguments: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 _INTERNAL = 70
-_LONGEST = 600
-"""Longer than a person reads of an invalid command."""
+_LONGEST = 600  #: Longer than a person reads of an invalid command.
 _REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
 
 

@@ -210,8 +210,7 @@ class MetricsDocument(Printed, name="metrics", title="Metrics"):
 
     file: Path | None
     series: Count
-    metrics: dict[str, Count]
-    """The number of series of each metric."""
+    metrics: dict[str, Count]  #: The number of series of each metric.
 
 
 def _print_metrics(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:

@@ -181,15 +181,13 @@ def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str],
 class TriedRow(night_notices.SendingRow):
     """A receiver, the outcome of its notice, and the notice."""
 
-    notice: NoticeDocument | None
-    """Only with --dry-run."""
+    notice: NoticeDocument | None  #: Only with --dry-run.
 
 
 class NotifyDocument(Printed, name="notify", title="Notices"):
     """Output of `provisioner notify --output json`."""
 
-    run: str
-    """The recorded verification of the notice; empty for a test."""
+    run: str  #: The recorded verification of the notice; empty for a test.
     dry_run: bool
     test: bool
     notices: tuple[TriedRow, ...]

@@ -68,16 +68,14 @@ _details = click.option("--details", is_flag=True, help="List every change with 
 class MovedRow(Row):
     """A difference, with the plan's value and the present one."""
 
-    host: str
-    """Empty for differences that all hosts share."""
+    host: str  #: Empty for differences that all hosts share.
     what: Said
 
 
 class PlanCheckDocument(Printed, name="plan-check", title="A plan checked"):
     """Output of `provisioner plan --check` with `--output json`."""
 
-    same: bool
-    """Whether the plan is still the expected one."""
+    same: bool  #: Whether the plan is still the expected one.
     expected: Digest
     digest: Digest
     moved: tuple[MovedRow, ...]
@@ -88,14 +86,12 @@ class PlanCheckDocument(Printed, name="plan-check", title="A plan checked"):
 class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
     """Output of `provisioner plan --output json`, and the file of `--out`."""
 
+    #: Sites of the chosen hosts whose last recorded package differs from the inventory.
     packages: tuple[PackageRow, ...] | None = absent()
-    """Sites of the chosen hosts whose last recorded package differs from the inventory."""
+    #: Only in a saved plan: values of each host, to name the differences if the host changes.
     seen: dict[str, dict[str, str]] | None = absent()
-    """Only in a saved plan: values of each host, to name the differences if the host changes."""
-    made_by: PlanMaker | None = absent()
-    """Only in a saved plan."""
-    seal: KeyedDigest | None = absent()
-    """Only in a saved plan: the seal of all other fields, with a key of the vault."""
+    made_by: PlanMaker | None = absent()  #: Only in a saved plan.
+    seal: KeyedDigest | None = absent()  #: Only in a saved plan: the seal of all other fields, with a key of the vault.
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:

@@ -130,8 +130,7 @@ class ReplaceDocument(Printed, name="relay-replace", title="A relay replaced"):
     sites: tuple[str, ...]
     paths: tuple[str, ...]
     centres: tuple[str, ...]
-    packages: dict[str, str]
-    """By site, the folder of its new package."""
+    packages: dict[str, str]  #: By site, the folder of its new package.
     sealed: bool | None = of("done", "sealed", or_none=True)
     dry_run: bool
     replaced: Truth = of("done")

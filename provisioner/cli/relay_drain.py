@@ -198,8 +198,7 @@ class ProofRow(Row):
 
     given: bool = of("is_given")
     reached: bool
-    worse: dict[str, str]
-    """By path that is worse there, the fault."""
+    worse: dict[str, str]  #: By path that is worse there, the fault.
 
 
 class DrainDocument(Printed, name="relay-drain", title="A drain of a relay"):

@@ -31,20 +31,17 @@ class RenderDocument(Printed, name="render", title="Rendered files"):
     """Output of `provisioner render --output json`."""
 
     files: tuple[Path, ...]
-    left_out: dict[str, str]
-    """By host without files, the reason."""
+    left_out: dict[str, str]  #: By host without files, the reason.
     held: tuple[HeldRow, ...]
 
 
 class SitePackageDocument(Printed, name="site-package", title="Site packages"):
     """Output of `provisioner site-package --output json`."""
 
-    packages: dict[str, Path]
-    """By facility, the folder."""
+    packages: dict[str, Path]  #: By facility, the folder.
     valid_until: dict[str, Day | None]
     takes_down: tuple[str, ...]
-    shut: dict[str, tuple[str, ...]]
-    """By facility without a package, the files of secrets that were not opened."""
+    shut: dict[str, tuple[str, ...]]  #: By facility without a package, the files of secrets that were not opened.
     held: tuple[HeldRow, ...]
 
 

@@ -242,13 +242,11 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
     plan: Literal["plan", "successor"]
     by: tuple[str, ...] = of("parties")
     signed_on: Day
-    statement: str | None = absent()
-    """The statement to sign; only with `--statement`, as is `namespace`."""
+    statement: str | None = absent()  #: The statement to sign; only with `--statement`, as is `namespace`.
     namespace: str | None = absent()
     file: Path | None = absent()
     content: str | None = absent()
-    key: str | None = ungiven()
-    """The fingerprint of the key that signed; null if the sign-off is claimed."""
+    key: str | None = ungiven()  #: The fingerprint of the key that signed; null if the sign-off is claimed.
     agreed: bool | None = absent()
 
 
@@ -404,8 +402,7 @@ class ApproveDocument(Printed, name="approve", title="An approval"):
     at: str = of("at_text")
     meaning: str
     plan: str
-    statement: str | None = absent()
-    """The statement to sign; only with `--statement`, as is `namespace`."""
+    statement: str | None = absent()  #: The statement to sign; only with `--statement`, as is `namespace`.
     namespace: str | None = absent()
     file: Path | None = absent()
     key: str | None = absent()

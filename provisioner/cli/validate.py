@@ -121,17 +121,14 @@ class CountsRow(Row):
 class SignOffsRow(Row):
     """The sign-offs of agreed plans."""
 
-    signed: Count
-    """Signed with the party's key."""
-    claimed: Count
-    """Claimed by the file's author."""
+    signed: Count  #: Signed with the party's key.
+    claimed: Count  #: Claimed by the file's author.
 
 
 class ValidateDocument(Printed, name="validate", title="A validation"):
     """Output of `provisioner validate --output json`."""
 
-    ok: bool
-    """Whether no error exists. Warnings do not count."""
+    ok: bool  #: Whether no error exists. Warnings do not count.
     counts: CountsRow
     sign_offs: SignOffsRow
     problems: tuple[ProblemRow, ...]
@@ -153,8 +150,7 @@ def _summary_line(validation: Validation, say: Translator) -> str:
 class AllocateDocument(Printed, name="allocate", title="An allocation"):
     """Output of `provisioner allocate --output json`."""
 
-    file: Path | Literal[""]
-    """Empty if no allocation is new and the file was not written."""
+    file: Path | Literal[""]  #: Empty if no allocation is new and the file was not written.
     changed: Truth = of("path")
     assigned: tuple[AllocatedItem, ...]
     retired: tuple[AllocatedItem, ...]

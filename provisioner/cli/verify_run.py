@@ -47,28 +47,20 @@ class VerifyFiles:
 
 @dataclass(frozen=True, slots=True)
 class VerificationRequest:
-    """A requested verification.
-
-    Attributes:
-        files: further output: a page, JUnit XML, a comment.
-        level: the last level; `None` for all.
-        once: whether a single look decides.
-        asks_again: whether to try refused logins.
-        accept, renew: whether to accept pictures, and forget earlier ones.
-    """
+    """A requested verification."""
 
     limits: tuple[str, ...]
-    files: tuple[Path | None, Path | None, Path | None]
+    files: tuple[Path | None, Path | None, Path | None]  #: Further output: a page, JUnit XML, a comment.
     detail: bool
     fail_on: str
-    level: int | None
+    level: int | None  #: The last level; `None` for all.
     sample: Share | None
     deadline_s: int | None
     looks: Looks
-    once: bool
-    asks_again: bool
-    accept: bool
-    renew: bool
+    once: bool  #: Whether a single look decides.
+    asks_again: bool  #: Whether to try refused logins.
+    accept: bool  #: Whether to accept pictures.
+    renew: bool  #: Whether to forget earlier pictures.
 
 
 class ResultSoFar(FirstAnswerClock):

@@ -125,8 +125,7 @@ class WatchDocument(Printed, name="watch", title="A watch"):
     started_at: Moment = of("began")
     finished_at: Moment
     looks: Count
-    summary: dict[str, Count]
-    """`paths`, and how many of them have each verdict."""
+    summary: dict[str, Count]  #: `paths`, and how many of them have each verdict.
     incidents: tuple[WatchIncident, ...]
     relays: tuple[WatchedRelay, ...]
 

@@ -30,8 +30,7 @@ from provisioner.inventory.renamed_ids import old_names
 if TYPE_CHECKING:
     from provisioner.desired.spec import MediaPath
 
-KnownInventory = Inventory | OutlinedInventory
-"""An inventory with facilities or their outlines."""
+KnownInventory = Inventory | OutlinedInventory  #: An inventory with facilities or their outlines.
 KINDS = ("carrier", "province", "facility", "host")
 _PLURAL = {"carrier": "carriers", "province": "provinces", "facility": "facilities", "host": "hosts"}
 _LISTED = 20
@@ -40,15 +39,11 @@ _LONGEST = 80
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Wanted names by kind, joined by "or"; kinds are joined by "and".
+    """Wanted names by kind, joined by "or"; kinds are joined by "and"."""
 
-    Attributes:
-        wanted: the names as typed, by kind; empty selects everything.
-        parts: provinces of 2021 in the wanted provinces, after `by`.
-    """
-
+    #: The names as typed, by kind; empty selects everything.
     wanted: dict[str, frozenset[str]] = field(default_factory=dict)
-    parts: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()  #: Provinces of 2021 in the wanted provinces, after `by`.
 
     def by(self, scheme: str) -> Limit:
         """Interpret names of provinces with an inventory's list."""

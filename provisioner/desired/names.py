@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 UNITS: Final = "/etc/systemd/system"
-_LONGEST_SIDE: Final = 11
-"""An interface's name has 15 characters; four are our prefix."""
+_LONGEST_SIDE: Final = 11  #: An interface's name has 15 characters; four are our prefix.
 _BEGINNING: Final = 3
 _TUNNELS_OF_SIDES: Final = "wgp-"
-SECOND_TUNNEL: Final = "wg-prov-next"
-"""Interface with a relay's next key."""
+SECOND_TUNNEL: Final = "wg-prov-next"  #: Interface with a relay's next key.
 CANARY: Final = "canary"
 LATER: Final = ("10%", "50%", "rest")
 NAMES: Final = (CANARY, *LATER)
@@ -130,8 +128,7 @@ class HostNames:
         return f"{self.ours}-revert.service"
 
 
-ALONE: Final = HostNames()
-"""Names on an unshared host, as relays always are."""
+ALONE: Final = HostNames()  #: Names on an unshared host, as relays always are.
 
 
 def side_of(inventory: str) -> str:

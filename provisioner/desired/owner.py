@@ -9,8 +9,7 @@ from typing import Final
 
 from provisioner.base.text import printable
 
-NOTHING: Final = "nothing"
-"""A host's answer without a mark and without our files."""
+NOTHING: Final = "nothing"  #: A host's answer without a mark and without our files.
 
 _SLUG = r"[a-z0-9]+(-[a-z0-9]+)*"
 _FORMS: Final = {
@@ -19,31 +18,22 @@ _FORMS: Final = {
     "at": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
 }
 _WORD, _PERSON = 64, 120
+#: Prefix of a mark whose owner uses the host differently.
 _OTHER_USES: Final = {"alone": "who has the host for itself alone", "shared": "who shares the host with others"}
-"""Prefix of a mark whose owner uses the host differently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Owner of a host, from its mark; an unknown owner lacks `inventory`.
-
-    Attributes:
-        key: a public fingerprint of the inventory's key for the host; no secret follows from it.
-        at: time of the mark, in UTC by the host's clock, to the second; empty if unknown.
-        host: the host's id in that inventory.
-        run: the last confirmed run.
-        who: the person of that run.
-        shape: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing,
-            else empty.
-    """
+    """Owner of a host, from its mark; an unknown owner lacks `inventory`."""
 
     inventory: str = ""
-    key: str = ""
-    at: str = ""
-    host: str = ""
-    run: str = ""
-    who: str = ""
+    key: str = ""  #: A public fingerprint of the inventory's key for the host; no secret follows from it.
+    at: str = ""  #: Time of the mark, in UTC by the host's clock, to the second; empty if unknown.
+    host: str = ""  #: The host's id in that inventory.
+    run: str = ""  #: The last confirmed run.
+    who: str = ""  #: The person of that run.
     released: bool = False
+    #: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing, else empty.
     shape: str = ""
 
     def is_same(self, other: Owner) -> bool:
@@ -70,8 +60,7 @@ class Owner:
         return f"{text} (last: {last}{self.at}{by})"
 
 
-UNMARKED: Final = Owner()
-"""Owner of our files without a valid mark: of an earlier version, or damaged."""
+UNMARKED: Final = Owner()  #: Owner of our files without a valid mark: of an earlier version, or damaged.
 
 
 def owner_in(text: str) -> Owner | None:

@@ -26,10 +26,8 @@ from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.inventory.model.policy import MediamtxArtefact
 
 SITE: Final = "site/"
-NEXT: Final = "next/"
-"""Name prefixes of a site's peers: with its gateway's present key, and with its next key."""
-LEFT: Final = "left/"
-"""Prefix in plans for a site with a key that its relay no longer accepts."""
+NEXT: Final = "next/"  #: Name prefixes of a site's peers: with its gateway's present key, and with its next key.
+LEFT: Final = "left/"  #: Prefix in plans for a site with a key that its relay no longer accepts.
 TUNNEL = ALONE.tunnel
 RTSP_PORT = 8554
 RTSPS_PORT = 8322
@@ -38,8 +36,7 @@ API_PORT = 9997
 # ends keeps a camera's segments from being too large for the gateway's side of the tunnel.
 TUNNEL_MTU = 1380
 KEEPALIVE_S = 25
-ANYWHERE: Final = IPv4Network("0.0.0.0/0")
-"""Network of pushing sites if the carrier has not limited it."""
+ANYWHERE: Final = IPv4Network("0.0.0.0/0")  #: Network of pushing sites if the carrier has not limited it.
 UNIT_MEDIAMTX = "provisioner-mediamtx.service"
 
 UNIT_NFT = ALONE.unit_nft
@@ -149,25 +146,18 @@ class MediaPath(NamedTuple):
 
 
 class ProbedDevice(NamedTuple):
-    """A device with ONVIF: address for the probe, and expected values.
-
-    Attributes:
-        device: a recorder, or a camera with an address of its own.
-        model: expected, as are `serial` and `profile`, unless `None`.
-        size: expected width and height of the profile in pixels; `None` of a recorder.
-        former_size: the former size while that is accepted.
-    """
+    """A device with ONVIF: address for the probe, and expected values."""
 
     province: str
     facility: str
-    device: str
+    device: str  #: A recorder, or a camera with an address of its own.
     address: IPv4Address
     port: int
-    model: str | None = None
+    model: str | None = None  #: Expected, as are `serial` and `profile`, unless `None`.
     serial: str | None = None
     profile: str | None = None
-    size: tuple[int, int] | None = None
-    former_size: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None  #: Expected width and height of the profile in pixels; `None` of a recorder.
+    former_size: tuple[int, int] | None = None  #: The former size while that is accepted.
 
     @property
     def name(self) -> str:
@@ -228,35 +218,24 @@ class Firewall:
 
     On a relay all other traffic in input and forward is dropped. A centre is somebody's machine with other services:
     there the table protects only SSH and the tunnel.
-
-    Attributes:
-        management_networks: networks that new SSH may come from.
-        wireguard_port: UDP port of WireGuard, as `further_ports`; a centre always sends first and has no such port.
-        second_port: UDP port of the second tunnel during a change of the relay's key.
-        centres: on a relay, the centres that may read.
-        cameras: on a relay, devices that it may reach, through the tunnel or in `routed` networks.
-        onvif: on a relay, ONVIF addresses that its probe may use.
-        relays: on a centre, the relays that it reads from.
-        reader_ports: RTSP ports, on a relay its own, on a centre those of its relays.
-        hub: on a hub, its readers' address, ports and networks.
-        routed: on a relay, networks of devices without a tunnel.
-        speaks_ipv6: whether the host uses IPv6, or a name, which may resolve to it.
     """
 
-    management_networks: tuple[AnyNetwork, ...]
+    management_networks: tuple[AnyNetwork, ...]  #: Networks that new SSH may come from.
     ssh_port: int
+    #: UDP port of WireGuard, as `further_ports`; a centre always sends first and has no such port.
     wireguard_port: int | None = None
-    centres: tuple[IPv4Address, ...] = ()
+    centres: tuple[IPv4Address, ...] = ()  #: On a relay, the centres that may read.
+    #: On a relay, devices that it may reach, through the tunnel or in `routed` networks.
     cameras: tuple[tuple[IPv4Address, int], ...] = ()
-    onvif: tuple[tuple[IPv4Address, int], ...] = ()
-    relays: tuple[IPv4Address, ...] = ()
-    routed: tuple[IPv4Network, ...] = ()
-    speaks_ipv6: bool = False
-    reader_ports: tuple[int, ...] = (RTSP_PORT,)
-    hub: HubAccess | None = None
+    onvif: tuple[tuple[IPv4Address, int], ...] = ()  #: On a relay, ONVIF addresses that its probe may use.
+    relays: tuple[IPv4Address, ...] = ()  #: On a centre, the relays that it reads from.
+    routed: tuple[IPv4Network, ...] = ()  #: On a relay, networks of devices without a tunnel.
+    speaks_ipv6: bool = False  #: Whether the host uses IPv6, or a name, which may resolve to it.
+    reader_ports: tuple[int, ...] = (RTSP_PORT,)  #: RTSP ports, on a relay its own, on a centre those of its relays.
+    hub: HubAccess | None = None  #: On a hub, its readers' address, ports and networks.
     further_ports: tuple[int, ...] = ()
     publishers: tuple[IPv4Network, ...] = ()
-    second_port: int | None = None
+    second_port: int | None = None  #: UDP port of the second tunnel during a change of the relay's key.
 
     @property
     def tunnel_ports(self) -> tuple[int, ...]:
@@ -286,20 +265,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ReaderEncryption:
-    """Encryption of readers' connections, mandatory if `strict`.
-
-    Attributes:
-        server: private key and certificates, as PEM.
-        fingerprint: SHA-256 of the certificate, in hexadecimal, which readers check.
-        until: the last moment of its validity.
-        warn_days: days of warning before that.
-    """
+    """Encryption of readers' connections, mandatory if `strict`."""
 
     strict: bool
-    server: Secret
-    fingerprint: str
-    until: datetime
-    warn_days: int
+    server: Secret  #: Private key and certificates, as PEM.
+    fingerprint: str  #: SHA-256 of the certificate, in hexadecimal, which readers check.
+    until: datetime  #: The last moment of its validity.
+    warn_days: int  #: Days of warning before that.
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,45 +340,32 @@ class HubService:
 
 @dataclass(frozen=True, slots=True)
 class HostSpec:
-    """Desired state of one managed host.
-
-    Attributes:
-        carriers: the carriers that the host serves, one for a relay.
-        digest_key: key of the HMAC digests of this host's files.
-        readers: on a centre, the reader secret of each carrier.
-        identity: a key stored on the host, which proves that it is the same host.
-        trust: `None` if only keys are made, as `policy`, which every host stores.
-        held: on a relay, frozen facilities, whose configuration it keeps; they are in no other field.
-        lifted: on a relay, paths whose quarantine is lifted.
-        owner: its mark once it is ours, if needed.
-        adopted: the former owner recorded in the lock, for a takeover.
-        side: the inventory's side of a shared centre; else empty.
-        reads: on a centre, prefixes of readable paths; empty for all.
-        is_hub: whether it will be a hub, which has its own keys before it has paths.
-    """
+    """Desired state of one managed host."""
 
     id: str
     kind: HostKind
-    carriers: tuple[str, ...]
+    carriers: tuple[str, ...]  #: The carriers that the host serves, one for a relay.
     address: HostPlace
     ssh: Ssh
-    digest_key: Secret
+    digest_key: Secret  #: Key of the HMAC digests of this host's files.
     tunnel: Tunnel
     firewall: Firewall | None = None
     relay: RelayService | None = None
-    readers: dict[str, Secret] = field(default_factory=dict)
+    readers: dict[str, Secret] = field(default_factory=dict)  #: On a centre, the reader secret of each carrier.
+    #: A key stored on the host, which proves that it is the same host.
     identity: Secret = field(default_factory=partial(Secret, ""))
-    trust: Trust | None = None
+    trust: Trust | None = None  #: `None` if only keys are made, as `policy`, which every host stores.
     policy: AppliedPolicy | None = None
+    #: On a relay, frozen facilities, whose configuration it keeps; they are in no other field.
     held: tuple[FrozenFacility, ...] = ()
-    lifted: frozenset[str] = frozenset()
-    owner: Owner | None = None
-    adopted: Owner | None = None
+    lifted: frozenset[str] = frozenset()  #: On a relay, paths whose quarantine is lifted.
+    owner: Owner | None = None  #: Its mark once it is ours, if needed.
+    adopted: Owner | None = None  #: The former owner recorded in the lock, for a takeover.
     jump: JumpHost | None = None
-    side: str = ""
-    reads: tuple[str, ...] = ()
+    side: str = ""  #: The inventory's side of a shared centre; else empty.
+    reads: tuple[str, ...] = ()  #: On a centre, prefixes of readable paths; empty for all.
     hub: HubService | None = None
-    is_hub: bool = False
+    is_hub: bool = False  #: Whether it will be a hub, which has its own keys before it has paths.
 
     def may_read(self, path: str) -> bool:
         """Return whether a centre may read a path of its carriers."""

@@ -109,33 +109,25 @@ def approval_terms(inventory: Inventory) -> ApprovalTerms | None:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Trusted facts of one host.
-
-    Attributes:
-        host_key: the fingerprint of its SSH host key, as ssh-keygen shows it, or its CA and name.
-        program: MediaMTX's version and checksums, if any.
-        ssh_from: networks that new SSH may come from.
-        readers: on a relay the readers, with prefixes if limited; on a centre the carriers of its reader secrets.
-        keys: each tunnel peer's public key and allowed IPs, by the peer's name.
-        jump: the jump host with its host key; empty without one.
-        endpoint: a relay's endpoint if it is a name, with the port. It is not trusted: it tells plans which packages
-            have another name.
-        ports: ports of sites that do not dial the relay's first port, for the same purpose.
-        publishers: on a relay the networks of pushing sites, if any.
-    """
+    """Trusted facts of one host."""
 
     address: str
     port: int
     user: str
-    host_key: str
-    program: str = ""
-    ssh_from: tuple[str, ...] = ()
+    host_key: str  #: The fingerprint of its SSH host key, as ssh-keygen shows it, or its CA and name.
+    program: str = ""  #: MediaMTX's version and checksums, if any.
+    ssh_from: tuple[str, ...] = ()  #: Networks that new SSH may come from.
+    #: On a relay the readers, with prefixes if limited; on a centre the carriers of its reader secrets.
     readers: tuple[str, ...] = ()
+    #: Each tunnel peer's public key and allowed IPs, by the peer's name.
     keys: Mapping[str, str] = field(default_factory=dict)
-    jump: str = ""
+    jump: str = ""  #: The jump host with its host key; empty without one.
+    #: A relay's endpoint if it is a name, with the port. It is not trusted: it tells plans which packages have another
+    #: name.
     endpoint: str = ""
+    #: Ports of sites that do not dial the relay's first port, for the same purpose.
     ports: Mapping[str, int] = field(default_factory=dict)
-    publishers: tuple[str, ...] = ()
+    publishers: tuple[str, ...] = ()  #: On a relay the networks of pushing sites, if any.
 
     def as_document(self) -> dict[str, object]:
         """Return the content of the host's file, without some empty keys."""
@@ -147,21 +139,14 @@ _OF_SOME = frozenset({"jump", "endpoint", "ports", "publishers"})
 
 @dataclass(frozen=True, slots=True)
 class AppliedPolicy:
-    """Policy at a host's last apply.
-
-    Attributes:
-        freeze: windows without changes, as ISO 8601 intervals.
-        signing: facts that decide whose sign-offs count, a line each.
-        protected: objects that must not leave the inventory while protected.
-        rego: files of Rego rules with their digests.
-    """
+    """Policy at a host's last apply."""
 
     limits: Mapping[str, int] = field(default_factory=dict)
-    freeze: tuple[str, ...] = ()
-    signing: tuple[str, ...] = ()
-    protected: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = ()  #: Windows without changes, as ISO 8601 intervals.
+    signing: tuple[str, ...] = ()  #: Facts that decide whose sign-offs count, a line each.
+    protected: tuple[str, ...] = ()  #: Objects that must not leave the inventory while protected.
     approvals: ApprovalTerms | None = None
-    rego: tuple[str, ...] = ()
+    rego: tuple[str, ...] = ()  #: Files of Rego rules with their digests.
 
     def as_document(self) -> dict[str, object]:
         """Return the content of the host's file, without empty approvals and Rego."""

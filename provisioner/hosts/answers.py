@@ -38,11 +38,8 @@ if TYPE_CHECKING:
 else:
     wire = host_module("wire")
 
-LONGEST_ANSWER = 16 * 1024 * 1024
-"""The most bytes of an answer: 1.5 times that of a relay with ten thousand paths."""
-
-MOST_PARTS = 1_000_000
-"""The most lists, objects and members of an answer; each takes memory as a hundred letters do."""
+LONGEST_ANSWER = 16 * 1024 * 1024  #: The most bytes of an answer: 1.5 times that of a relay with ten thousand paths.
+MOST_PARTS = 1_000_000  #: The most lists, objects and members of an answer; each takes memory as a hundred letters do.
 
 _Answer = TypeVar("_Answer")
 _Parsed = TypeVar("_Parsed")

@@ -35,8 +35,7 @@ _MOST_UNFOLDED: Final = 1 << 20
 
 FOLDERS: Final = "PROVISIONER_ARTEFACTS"
 _RELEASE = "https://github.com/bluenviron/mediamtx/releases/download/v{version}/mediamtx_v{version}_linux_{arch}.tar.gz"
-ARCHITECTURES: Final = ("amd64", "arm64")
-"""Architectures of relays."""
+ARCHITECTURES: Final = ("amd64", "arm64")  #: Architectures of relays.
 _PROGRAM: Final = "mediamtx"
 _SHOWN: Final = 40
 _MOST_BYTES: Final = 256 * 1024 * 1024

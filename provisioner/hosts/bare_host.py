@@ -38,11 +38,11 @@ _PYTHON: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
 _MOST_DIGITS, _MOST_WORDS, _SHOWN, _COMPLAINT = 16_384, 64, 64, 1_500
 _ENTRY_PARTS: Final = 7
 
+#: Steps at which a preparation can fail.
 FAILURES: Final = frozenset({"lock", "owner", "room", "packages", "bus", "user", "key", "sudo"})
-"""Steps at which a preparation can fail."""
 
+#: Programs a host needs; the script finds the other needs itself.
 PROGRAMS: Final = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run", "sudo")
-"""Programs a host needs; the script finds the other needs itself."""
 SSHD_SETTINGS: Final = (
     "port",
     "pubkeyauthentication",
@@ -67,38 +67,25 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class BareHost:
-    """The state of a host before or after preparation.
-
-    Attributes:
-        peer: the source address of this machine's SSH; empty if unknown.
-        python: its Python with the needed modules, e.g. (3, 11), if any.
-        has_fusion: whether RPM Fusion is enabled; `None` without rpm.
-        said_owner: its owner's mark, unparsed.
-        has_identity: whether it has our program and identity key from an earlier contact.
-        keys: those of the requested keys that the user's login accepts.
-        rule: our file of sudo rules.
-        allowed: all of the user's sudo rules.
-        sshd: settings of the SSH server for the user; names may repeat.
-        complaint: the last output of the failed step, printable.
-    """
+    """The state of a host before or after preparation."""
 
     system: wire.SystemAnswer
     arch: str
     has_systemd: bool
-    peer: str
-    python: tuple[int, int] | None
+    peer: str  #: The source address of this machine's SSH; empty if unknown.
+    python: tuple[int, int] | None  #: Its Python with the needed modules, e.g. (3, 11), if any.
     missing: tuple[str, ...]
     is_half_installed: bool
-    has_fusion: bool | None
-    said_owner: bytes
-    has_identity: bool
+    has_fusion: bool | None  #: Whether RPM Fusion is enabled; `None` without rpm.
+    said_owner: bytes  #: Its owner's mark, unparsed.
+    has_identity: bool  #: Whether it has our program and identity key from an earlier contact.
     account: Account | None
-    keys: frozenset[str]
-    rule: str
-    allowed: tuple[str, ...]
-    sshd: tuple[tuple[str, str], ...]
+    keys: frozenset[str]  #: Those of the requested keys that the user's login accepts.
+    rule: str  #: Our file of sudo rules.
+    allowed: tuple[str, ...]  #: All of the user's sudo rules.
+    sshd: tuple[tuple[str, str], ...]  #: Settings of the SSH server for the user; names may repeat.
     failed: str = ""
-    complaint: str = ""
+    complaint: str = ""  #: The last output of the failed step, printable.
 
     @property
     def owner(self) -> Owner | None:
@@ -120,19 +107,14 @@ class LoginProof:
 
 @dataclass(frozen=True, slots=True)
 class Deeds:
-    """The steps of a preparation.
+    """The steps of a preparation."""
 
-    Attributes:
-        owner: the host's mark at the earlier look.
-        adds: public keys to authorize for the user.
-    """
-
-    owner: bytes
+    owner: bytes  #: The host's mark at the earlier look.
     installer: str = ""
     packages: tuple[str, ...] = ()
     starts_bus: bool = False
     creates: bool = False
-    adds: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()  #: Public keys to authorize for the user.
     rule: str = ""
 
     @property

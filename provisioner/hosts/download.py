@@ -35,18 +35,12 @@ class MirrorError(Exception):
 
 @dataclass(frozen=True)
 class Mirrors:
-    """The allowed hosts, and proxy settings.
+    """The allowed hosts, and proxy settings."""
 
-    Attributes:
-        named: hosts that this machine's settings name, with any address.
-        direct: hosts without proxy, as in `NO_PROXY`.
-        authorities: a file of a carrier's own CA certificates, if any.
-    """
-
-    named: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()  #: Hosts that this machine's settings name, with any address.
     proxy: str = field(default="", repr=False)
-    direct: str = ""
-    authorities: str = ""
+    direct: str = ""  #: Hosts without proxy, as in `NO_PROXY`.
+    authorities: str = ""  #: A file of a carrier's own CA certificates, if any.
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Mirrors:

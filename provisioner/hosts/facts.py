@@ -53,16 +53,11 @@ class HostFault:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The machine around our software.
-
-    Attributes:
-        mtu: the interface's largest packet in bytes; 0 if unknown.
-        taken: ports that we need and other programs use.
-    """
+    """The machine around our software."""
 
     device: str = ""
-    mtu: int = 0
-    taken: tuple[wire.PortAnswer, ...] = ()
+    mtu: int = 0  #: The interface's largest packet in bytes; 0 if unknown.
+    taken: tuple[wire.PortAnswer, ...] = ()  #: Ports that we need and other programs use.
 
 
 def findings(
@@ -158,16 +153,11 @@ _DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedPath:
-    """A path outside the relay's file, since its device refuses the login.
+    """A path outside the relay's file, since its device refuses the login."""
 
-    Attributes:
-        since: by the host's clock.
-        login: a keyed digest of user, password and device.
-    """
-
-    since: datetime
+    since: datetime  #: By the host's clock.
     device: str
-    login: str
+    login: str  #: A keyed digest of user, password and device.
 
 
 def _no_rules() -> wire.FirewallAnswer:
@@ -187,34 +177,13 @@ def source_in(path: wire.PathAnswer) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """A host's facts without secrets: files and pre-shared keys are keyed digests.
-
-    Attributes:
-        missing_programs: missing needs, which a host never installs itself.
-        files: present files that are desired or installed.
-        installed: the files in the host's manifest.
-        live_digest: the digest of a plan's basis on the host.
-        generations: the states for a rollback, newest first.
-        ssh_peer: the controller's address as the host saw it; empty if unknown.
-        beside: other inventories with a side on the host.
-        proved: whether it proved its identity.
-        confirmed: the last confirmed run in its manifest; empty if unknown.
-        recorded: that run's entry in the record, from the manifest.
-        receipts: entries of the record in its receipts, if requested.
-        held: parts of frozen facilities; `files` and `relay` exclude them.
-        quarantine: quarantined paths by name; `files` and `relay` include them.
-        disks: the file systems of our folders.
-        clock: its time at start and end, in seconds since 1970; `None` if unknown.
-        firewalls: other active firewalls on a relay.
-        routes_elsewhere: networks of the tunnel that other interfaces have, with the interface.
-        surroundings: its default route, and ports in use.
-    """
+    """A host's facts without secrets: files and pre-shared keys are keyed digests."""
 
     host: str
     machine: wire.MachineAnswer = field(default_factory=_NO_MACHINE.copy)
-    missing_programs: tuple[str, ...] = ()
-    files: Mapping[str, wire.FileAnswer] = field(default_factory=dict)
-    installed: frozenset[str] = frozenset()
+    missing_programs: tuple[str, ...] = ()  #: Missing needs, which a host never installs itself.
+    files: Mapping[str, wire.FileAnswer] = field(default_factory=dict)  #: Present files that are desired or installed.
+    installed: frozenset[str] = frozenset()  #: The files in the host's manifest.
     units: Mapping[str, wire.UnitAnswer] = field(default_factory=dict)
     tunnel: wire.TunnelAnswer | None = None
     firewall: wire.FirewallAnswer = field(default_factory=_no_rules)
@@ -222,26 +191,30 @@ class HostFacts:
     relay: wire.RelayAnswer | None = None
     runtime: wire.RuntimeAnswer | None = None
     program: wire.ProgramAnswer | None = None
-    live_digest: str = ""
-    ssh_peer: str = ""
+    live_digest: str = ""  #: The digest of a plan's basis on the host.
+    ssh_peer: str = ""  #: The controller's address as the host saw it; empty if unknown.
     owner: Owner | None = None
-    beside: tuple[Owner, ...] = ()
+    beside: tuple[Owner, ...] = ()  #: Other inventories with a side on the host.
     epoch: int = 0
-    proved: bool = True
+    proved: bool = True  #: Whether it proved its identity.
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
-    generations: Sequence[wire.GenerationAnswer] = ()
-    confirmed: str = ""
-    recorded: wire.RecordHead | None = None
-    receipts: Sequence[wire.RecordHead] = ()
+    generations: Sequence[wire.GenerationAnswer] = ()  #: The states for a rollback, newest first.
+    confirmed: str = ""  #: The last confirmed run in its manifest; empty if unknown.
+    recorded: wire.RecordHead | None = None  #: That run's entry in the record, from the manifest.
+    receipts: Sequence[wire.RecordHead] = ()  #: Entries of the record in its receipts, if requested.
+    #: Parts of frozen facilities; `files` and `relay` exclude them.
     held: wire.FrozenAnswer = field(default_factory=no_frozen_parts)
+    #: Quarantined paths by name; `files` and `relay` include them.
     quarantine: Mapping[str, QuarantinedPath] = field(default_factory=dict)
-    disks: Sequence[wire.DiskAnswer] = ()
+    disks: Sequence[wire.DiskAnswer] = ()  #: The file systems of our folders.
+    #: Its time at start and end, in seconds since 1970; `None` if unknown.
     clock: Sequence[float] | None = field(default=None, compare=False)
     faults: tuple[HostFault, ...] = ()
-    firewalls: tuple[str, ...] = ()
+    firewalls: tuple[str, ...] = ()  #: Other active firewalls on a relay.
+    #: Networks of the tunnel that other interfaces have, with the interface.
     routes_elsewhere: tuple[tuple[str, str], ...] = ()
-    surroundings: Surroundings = field(default_factory=Surroundings)
+    surroundings: Surroundings = field(default_factory=Surroundings)  #: Its default route, and ports in use.
 
     @property
     def marked(self) -> str:

@@ -28,15 +28,12 @@ if TYPE_CHECKING:
 
 _NOT_PROVED = UNPROVED.partition(";")[0]
 
-SHOW_KEY: Final = "show-key"
-"""An operation for the call's carrier, not for the host: read its host key."""
-KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
-"""Kinds of host keys, preferred first."""
+SHOW_KEY: Final = "show-key"  #: An operation for the call's carrier, not for the host: read its host key.
+KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")  #: Kinds of host keys, preferred first.
 NAME_IT: Final = "or name the key: --host-key HOST='ssh-ed25519 …'"
 _LONGEST_KEY: Final = 4096
 
-SCAN_S: Final = 20.0
-"""The most seconds for one host."""
+SCAN_S: Final = 20.0  #: The most seconds for one host.
 _MOST_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 8
 

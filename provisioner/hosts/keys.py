@@ -36,19 +36,13 @@ _NAME_ONE: Final = "name the public key: --key FILE.pub"
 
 @dataclass(frozen=True, slots=True)
 class HostKeys:
-    """A host's answer about its keys.
-
-    Attributes:
-        hashes: of a relay's two passwords, by their names in the lock.
-        sealed: the sealed private key, if requested.
-        sealed_following: the next private key, sealed, if requested.
-    """
+    """A host's answer about its keys."""
 
     public_key: str
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    sealed: SealedKey | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)  #: Of a relay's two passwords, by their names in the lock.
+    sealed: SealedKey | None = None  #: The sealed private key, if requested.
     following: str = ""
-    sealed_following: SealedKey | None = None
+    sealed_following: SealedKey | None = None  #: The next private key, sealed, if requested.
 
     @property
     def recorded(self) -> dict[str, object]:

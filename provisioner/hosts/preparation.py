@@ -22,8 +22,8 @@ from provisioner.hosts.bare_host import Account, BareHost, Deeds, is_user
 from provisioner.hosts.facts import HostFacts
 
 _SHOWN, _LISTED = 40, 20
+#: Needs that are not programs, in words.
 _NO_PACKAGE: Final = {"ffmpeg-decoders": "ffmpeg's decoders of H.264 and H.265"}
-"""Needs that are not programs, in words."""
 
 _RPM_FUSION: Final = (
     "ffmpeg comes from RPM Fusion (free), which needs EPEL and CRB: add these three first; EPEL's own ffmpeg-free"
@@ -40,23 +40,16 @@ _HEAD: Final = "# Written by `provisioner hosts prepare`, which writes it anew.\
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Systems that share package names.
-
-    Attributes:
-        packages: by program.
-        origins: the source of packages outside the system's own, by package.
-        without: the next step for programs without a package.
-        ssh_unit: the SSH server's unit.
-        selinux_tools: the package with `semanage`; empty if SELinux is not usual.
-    """
+    """Systems that share package names."""
 
     name: str
     install: str
-    packages: Mapping[str, str]
+    packages: Mapping[str, str]  #: By program.
+    #: The source of packages outside the system's own, by package.
     origins: Mapping[str, str] = field(default_factory=dict)
-    without: Mapping[str, str] = field(default_factory=dict)
-    ssh_unit: str = "ssh.service"
-    selinux_tools: str = ""
+    without: Mapping[str, str] = field(default_factory=dict)  #: The next step for programs without a package.
+    ssh_unit: str = "ssh.service"  #: The SSH server's unit.
+    selinux_tools: str = ""  #: The package with `semanage`; empty if SELinux is not usual.
 
     def line(self, programs: Iterable[str]) -> str:
         """Return the command that installs programs; empty without packages."""
@@ -149,57 +142,37 @@ class ByHand:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The wanted state of a host.
-
-    Attributes:
-        keys: public keys; one is enough unless `are_named`.
-        are_named: whether a person named the keys, so all are needed.
-        is_relay: whether MediaMTX will run.
-        networks: allowed sources of SSH after an apply.
-        source_fault: why MediaMTX is not available for the architecture; empty if it is or is unknown.
-        names: names of our files there.
-    """
+    """The wanted state of a host."""
 
     user: str
     port: int
-    keys: tuple[str, ...]
-    are_named: bool
-    is_relay: bool
-    networks: tuple[IPv4Network | IPv6Network, ...]
-    source_fault: str = ""
-    names: HostNames = ALONE
+    keys: tuple[str, ...]  #: Public keys; one is enough unless `are_named`.
+    are_named: bool  #: Whether a person named the keys, so all are needed.
+    is_relay: bool  #: Whether MediaMTX will run.
+    networks: tuple[IPv4Network | IPv6Network, ...]  #: Allowed sources of SSH after an apply.
+    source_fault: str = ""  #: Why MediaMTX is not available for the architecture; empty if it is or is unknown.
+    names: HostNames = ALONE  #: Names of our files there.
 
 
 @dataclass(frozen=True, slots=True)
 class BareHostFacts:
-    """A host's observed state.
-
-    Attributes:
-        proves: whether it proved to be this inventory's.
-        is_by_program: whether our program answered, so its needs are met.
-    """
+    """A host's observed state."""
 
     host: BareHost
     logs_in: bool
-    proves: bool
-    is_by_program: bool = False
+    proves: bool  #: Whether it proved to be this inventory's.
+    is_by_program: bool = False  #: Whether our program answered, so its needs are met.
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """The steps of a preparation, and what remains.
-
-    Attributes:
-        by_hand: manual work without which the host is not ready.
-        notes: remarks that block nothing.
-        lacks_key: whether the user needs a key that is unknown.
-    """
+    """The steps of a preparation, and what remains."""
 
     steps: tuple[Step, ...]
-    by_hand: tuple[ByHand, ...]
-    notes: tuple[str, ...]
+    by_hand: tuple[ByHand, ...]  #: Manual work without which the host is not ready.
+    notes: tuple[str, ...]  #: Remarks that block nothing.
     deeds: Deeds
-    lacks_key: bool = False
+    lacks_key: bool = False  #: Whether the user needs a key that is unknown.
 
     @property
     def is_ready(self) -> bool:

@@ -37,6 +37,7 @@ _ADOPT_HINT: Final = (
     " plan shows the cuts of a take-over; if it is not intended, find out who changed the"
     " address, the vault or that host"
 )
+#: Next steps by the owner's other use; empty if adoptable.
 FOREIGN_HINTS: Final = {
     "": "",
     "alone": (
@@ -47,46 +48,34 @@ FOREIGN_HINTS: Final = {
     "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
     " relay cannot be shared",
 }
-"""Next steps by the owner's other use; empty if adoptable."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostCall:
-    """One operation for one host.
-
-    Attributes:
-        request: for the on-host program; may contain secrets, never shown.
-        files: contents under `files/`, by name.
-        shares: whether the call may use and leave a shared connection.
-        since: the group of calls that share a connection. After a change the group has the change's name, so the new
-            connection proves that the host is reachable.
-        script: replaces program and bundle, for a host that may lack Python. It has no secret and proves nothing.
-        unproved: whether a host without proof of identity may get it; a person decided so for this plan.
-        warrant: a change's plan with its approvals (`plan.saved.file`), for a node whose operators require it.
-    """
+    """One operation for one host."""
 
     spec: CallTarget
     # One of `wire.Request`. `Any`: whoever carries it is not to know their parts, and a host in a test looks into them.
-    request: Mapping[str, Any] = field(repr=False)
-    files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
+    request: Mapping[str, Any] = field(repr=False)  #: For the on-host program; may contain secrets, never shown.
+    files: Mapping[str, bytes] = field(repr=False, default_factory=dict)  #: Contents under `files/`, by name.
     artefact: Path | None = None
-    shares: bool = False
-    unproved: bool = False
+    shares: bool = False  #: Whether the call may use and leave a shared connection.
+    unproved: bool = False  #: Whether a host without proof of identity may get it; a person decided so for this plan.
+    #: The group of calls that share a connection. After a change the group has the change's name, so the new connection
+    #: proves that the host is reachable.
     since: str = ""
+    #: Replaces program and bundle, for a host that may lack Python. It has no secret and proves nothing.
     script: ShellScript | None = None
+    #: A change's plan with its approvals (`plan.saved.file`), for a node whose operators require it.
     warrant: bytes = field(repr=False, default=b"")
 
 
 @dataclass(frozen=True, slots=True)
 class ShellScript:
-    """A text for a host's shell.
-
-    Attributes:
-        as_root: whether root runs it, with sudo if needed.
-    """
+    """A text for a host's shell."""
 
     text: str = field(repr=False)
-    as_root: bool
+    as_root: bool  #: Whether root runs it, with sudo if needed.
 
 
 class CallOutcome(StrEnum):
@@ -95,30 +84,22 @@ class CallOutcome(StrEnum):
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
-    UNPROVED = "unproved"
-    """The host did not prove its identity, so no data was sent."""
-    REFUSED = "refused"
-    """The carrier's node refused the call, so no data was sent."""
+    UNPROVED = "unproved"  #: The host did not prove its identity, so no data was sent.
+    REFUSED = "refused"  #: The carrier's node refused the call, so no data was sent.
 
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """A host's answer, or the failure as data.
-
-    Attributes:
-        error: the reason without an answer.
-        foreign: whether that is another owner, so the host cannot count as new.
-        bare: whether it reported that it has no owner.
-    """
+    """A host's answer, or the failure as data."""
 
     host: str
     outcome: CallOutcome
     document: Mapping[str, object] = field(repr=False, default_factory=dict)
-    error: str = ""
+    error: str = ""  #: The reason without an answer.
     hint: str = ""
     owner: Owner | None = None
-    foreign: bool = False
-    bare: bool = False
+    foreign: bool = False  #: Whether that is another owner, so the host cannot count as new.
+    bare: bool = False  #: Whether it reported that it has no owner.
 
 
 class HostRunner(Protocol):
@@ -153,15 +134,10 @@ class OpenRunner(HostRunner, Protocol):
 
 
 class UnprovedHostError(HostError):
-    """A host did not prove its identity: new, or not ours.
+    """A host did not prove its identity: new, or not ours."""
 
-    Attributes:
-        owner: from its mark, if any.
-        bare: whether it reported that it has no owner.
-    """
-
-    owner: Owner | None = None
-    bare: bool = False
+    owner: Owner | None = None  #: From its mark, if any.
+    bare: bool = False  #: Whether it reported that it has no owner.
 
 
 class ForeignHostError(HostError):

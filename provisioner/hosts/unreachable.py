@@ -19,13 +19,9 @@ _LONGEST_SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """A cause with the next step.
+    """A cause with the next step."""
 
-    Attributes:
-        cause: follows "could not be reached:".
-    """
-
-    cause: str
+    cause: str  #: Follows "could not be reached:".
     hint: str
 
 
@@ -142,19 +138,14 @@ _AFTER_JUMP = re.compile(r"its jump host (\S+) does not get to it: (.*)")
 
 @dataclass(frozen=True, slots=True)
 class SshRoute:
-    """ssh's connection to a host.
+    """ssh's connection to a host."""
 
-    Attributes:
-        jump: `user@address:port`; empty without a jump host.
-    """
-
-    jump: str = ""
+    jump: str = ""  #: `user@address:port`; empty without a jump host.
     signed: bool = False
     jump_signed: bool = False
 
 
-DIRECT: Final = SshRoute()
-"""Without a jump host, to a host with a known key."""
+DIRECT: Final = SshRoute()  #: Without a jump host, to a host with a known key.
 
 
 def route_to(spec: CallTarget) -> SshRoute:

@@ -66,12 +66,9 @@ class _MappingPart(BaseModel):
 class FieldSource(_MappingPart):
     """The source of a column's value."""
 
-    path: DottedPath | None = None
-    """The object's field as a dotted path: `site.slug`, `custom_fields.people`."""
-    value: Word | None = None
-    """Instead of `path`: one value for every object."""
-    values: dict[str, Word] = Field(default_factory=dict)
-    """Our word for each of the server's; other words stay."""
+    path: DottedPath | None = None  #: The object's field as a dotted path: `site.slug`, `custom_fields.people`.
+    value: Word | None = None  #: Instead of `path`: one value for every object.
+    values: dict[str, Word] = Field(default_factory=dict)  #: Our word for each of the server's; other words stay.
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -83,10 +80,10 @@ class FieldSource(_MappingPart):
 class ObjectMapping(_MappingPart):
     """The chosen objects, and their columns."""
 
+    #: Query parameters that choose objects, e.g. `tag: quarantine`.
     filter: dict[FilterName, Word] = Field(default_factory=dict)
-    """Query parameters that choose objects, e.g. `tag: quarantine`."""
+    #: The source of each column's value, by the column's key.
     columns: dict[str, DottedPath | FieldSource] = Field(min_length=1)
-    """The source of each column's value, by the column's key."""
 
     @property
     def places(self) -> Mapping[str, FieldSource]:
@@ -102,12 +99,9 @@ class DcimMapping(_MappingPart):
 
     version: Literal[1]
     kind: DcimKind
-    url: ServerUrl
-    """The server's address, without /api."""
-    sites: ObjectMapping | None = None
-    """NetBox's sites or Nautobot's locations: our facilities."""
-    devices: ObjectMapping | None = None
-    """Devices: our cameras and recorders."""
+    url: ServerUrl  #: The server's address, without /api.
+    sites: ObjectMapping | None = None  #: NetBox's sites or Nautobot's locations: our facilities.
+    devices: ObjectMapping | None = None  #: Devices: our cameras and recorders.
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:

@@ -14,48 +14,34 @@ from openpyxl.utils import get_column_letter
 
 _EXACT = 2**53
 MAX_FILE_BYTES = 20 * 1024 * 1024
+#: For all XML parts of a workbook: a zip of a few kilobytes can unpack to gigabytes.
 MAX_UNPACKED_BYTES = 48 * 1024 * 1024
-"""For all XML parts of a workbook: a zip of a few kilobytes can unpack to gigabytes."""
-MAX_PART_BYTES = 24 * 1024 * 1024
-"""For one sheet, or for the shared texts."""
+MAX_PART_BYTES = 24 * 1024 * 1024  #: For one sheet, or for the shared texts.
+#: For any other part: a list of a million names takes longer to read than a sheet of the same size.
 MAX_OTHER_BYTES = 2 * 1024 * 1024
-"""For any other part: a list of a million names takes longer to read than a sheet of the same size."""
-MAX_ELEMENTS = 850_000
-"""XML elements of a file's sheets and shared texts; a filled cell has three or four."""
-MAX_ROW_ELEMENTS = 100_000
-"""For one row; Excel has 16,384 columns."""
-MAX_NAMES = 1_000
-"""Different attribute names in a sheet; each stays in memory."""
-MAX_ADDRESS = 256
-"""Characters of a namespace's address, which is in memory with each name."""
-MAX_RARE_ELEMENTS = 100_000
-"""Elements other than rows and cells: rules, links, merged ranges, coloured letters."""
-MAX_OTHER_TAGS = 40_000
-"""Tags of a part other than sheets, texts and styles: list of sheets, names, relations."""
-MAX_TAG_BYTES = 256 * 1024
-"""For one tag with its attributes, or one comment."""
+MAX_ELEMENTS = 850_000  #: XML elements of a file's sheets and shared texts; a filled cell has three or four.
+MAX_ROW_ELEMENTS = 100_000  #: For one row; Excel has 16,384 columns.
+MAX_NAMES = 1_000  #: Different attribute names in a sheet; each stays in memory.
+MAX_ADDRESS = 256  #: Characters of a namespace's address, which is in memory with each name.
+MAX_RARE_ELEMENTS = 100_000  #: Elements other than rows and cells: rules, links, merged ranges, coloured letters.
+MAX_OTHER_TAGS = 40_000  #: Tags of a part other than sheets, texts and styles: list of sheets, names, relations.
+MAX_TAG_BYTES = 256 * 1024  #: For one tag with its attributes, or one comment.
 MAX_PARTS = 2_000
 MAX_SHEETS = 40
-MAX_ROWS = 10_000
-"""For one sheet. The whole country had some 15,000 cameras in 2021; a province has a few hundred."""
+MAX_ROWS = 10_000  #: For one sheet. The whole country had some 15,000 cameras in 2021; a province has a few hundred.
 MAX_COLUMNS = 200
-MAX_CELLS = 200_000
-"""For one file, without empty cells."""
+MAX_CELLS = 200_000  #: For one file, without empty cells.
 MAX_MERGED = 20_000
-MAX_TEXT = 2_000
-"""Characters of one cell; longer texts are no values of an inventory."""
-HEADER_ROWS = 20
-"""The first table's header is within so many rows."""
+MAX_TEXT = 2_000  #: Characters of one cell; longer texts are no values of an inventory.
+HEADER_ROWS = 20  #: The first table's header is within so many rows.
 
 
 class CellState(Enum):
     """The validity of a cell's value."""
 
     PLAIN = "plain"
-    FORMULA = "formula"
-    """A formula that was never calculated has no value."""
-    BROKEN = "broken"
-    """Excel's own error, such as #REF!."""
+    FORMULA = "formula"  #: A formula that was never calculated has no value.
+    BROKEN = "broken"  #: Excel's own error, such as #REF!.
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +123,14 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, order=True)
 class CellPosition:
-    """A position in a spreadsheet.
+    """A position in a spreadsheet."""
 
-    Attributes:
-        file: as the user typed it.
-        number: the sheet's number, from 1; 0 for the whole file.
-        sheet: the sheet's name; empty for CSV.
-        row: 1-based, or 0; `column` likewise.
-        header: the column's header in Vietnamese.
-    """
-
-    file: str
-    number: int = 0
-    sheet: str = ""
-    row: int = 0
+    file: str  #: As the user typed it.
+    number: int = 0  #: The sheet's number, from 1; 0 for the whole file.
+    sheet: str = ""  #: The sheet's name; empty for CSV.
+    row: int = 0  #: 1-based, or 0; `column` likewise.
     column: int = 0
-    header: str = ""
+    header: str = ""  #: The column's header in Vietnamese.
 
     @property
     def cell(self) -> str:

@@ -43,8 +43,7 @@ from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
 
-TemplateRow = Mapping[str, str]
-"""A row: texts by column key."""
+TemplateRow = Mapping[str, str]  #: A row: texts by column key.
 
 _GROUP = 3
 _KEY_ROW, _HEADER_ROW, _EXAMPLE_ROW = 3, 4, 5
@@ -120,20 +119,13 @@ class FacilityFiles:
 
 @dataclass(frozen=True)
 class ContactFiles:
-    """The folder of contacts as an import opens it.
+    """The folder of contacts as an import opens it."""
 
-    Attributes:
-        folder: made when the first contact is written.
-        state: the inventory's state folder, with the access log.
-        purpose: for that log.
-        requester: by default the user of this machine.
-    """
-
-    folder: Path
+    folder: Path  #: Made when the first contact is written.
     passwords: VaultPasswords
-    state: Path
-    purpose: str
-    requester: str | None
+    state: Path  #: The inventory's state folder, with the access log.
+    purpose: str  #: For that log.
+    requester: str | None  #: By default the user of this machine.
 
     def open(
         self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"

@@ -24,8 +24,7 @@ from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.renamed_ids import moved_lock
 
 _BITS = 32
-CENTRES: Final = "centres"
-"""The centres' pool in tombstones; a carrier's is `carriers/<id>`."""
+CENTRES: Final = "centres"  #: The centres' pool in tombstones; a carrier's is `carriers/<id>`.
 _LAST_PORT: Final = 65535
 _ADD_CAPACITY: Final = "add capacity in inventory.yml; addresses that were in use are not given out again"
 _PREFIX_IS_FULL: Final = (
@@ -35,15 +34,10 @@ _PREFIX_IS_FULL: Final = (
 
 
 class SiteNeeds(NamedTuple):
-    """A site's allocations by access mode, beside a tunnel address.
+    """A site's allocations by access mode, beside a tunnel address."""
 
-    Attributes:
-        device_ports: whether each device gets a port of that address.
-        device_numbers: whether the site gets a prefix, and each device a number in it.
-    """
-
-    device_ports: bool = False
-    device_numbers: bool = False
+    device_ports: bool = False  #: Whether each device gets a port of that address.
+    device_numbers: bool = False  #: Whether the site gets a prefix, and each device a number in it.
 
 
 NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(

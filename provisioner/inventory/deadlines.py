@@ -35,18 +35,12 @@ class Ordered(InProvince, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """An order that binds a facility, with the facility's deadline.
-
-    Attributes:
-        before: the first day that is too late.
-        place: path of the order's day in instructions.yml.
-        is_opening: whether `before` is the facility's opening day, which is later than the order's day.
-    """
+    """An order that binds a facility, with the facility's deadline."""
 
     order: Instruction
-    before: date
-    place: tuple[str | int, ...]
-    is_opening: bool = False
+    before: date  #: The first day that is too late.
+    place: tuple[str | int, ...]  #: Path of the order's day in instructions.yml.
+    is_opening: bool = False  #: Whether `before` is the facility's opening day, which is later than the order's day.
 
     @property
     def deadline(self) -> datetime:

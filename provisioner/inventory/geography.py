@@ -20,6 +20,10 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import msg, nearest, which_was_meant
 from provisioner.base.vietnamese import Legacy, clean, fold, possible_readings, read_legacy
 
+#: The 63 units of 2021 (code, slug, name, area code), from the General Statistics Office's list.
+#:
+#: Area codes of landlines since 2017, as dialled inside the country (Ministry of Information and Communications,
+#: decision 2036/QĐ-BTTTT of 2016-11-21). A merger of provinces does not change them.
 UNITS_2021: tuple[tuple[str, str, str, str], ...] = (
     ("01", "ha-noi", "Hà Nội", "024"),
     ("02", "ha-giang", "Hà Giang", "0219"),
@@ -85,12 +89,10 @@ UNITS_2021: tuple[tuple[str, str, str, str], ...] = (
     ("95", "bac-lieu", "Bạc Liêu", "0291"),
     ("96", "ca-mau", "Cà Mau", "0290"),
 )
-"""The 63 units of 2021 (code, slug, name, area code), from the General Statistics Office's list.
 
-Area codes of landlines since 2017, as dialled inside the country (Ministry of Information and Communications,
-decision 2036/QĐ-BTTTT of 2016-11-21). A merger of provinces does not change them.
-"""
-
+#: The 34 units since 2025-07-01 (code, slug, name, merged codes of 2021).
+#:
+#: National Assembly, resolution 202/2025/QH15 of 2025-06-12; codes from the same office's list.
 UNITS_2025: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("01", "ha-noi", "Hà Nội", ("01",)),
     ("04", "cao-bang", "Cao Bằng", ("04",)),
@@ -127,11 +129,11 @@ UNITS_2025: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("92", "can-tho", "Cần Thơ", ("92", "93", "94")),
     ("96", "ca-mau", "Cà Mau", ("95", "96")),
 )
-"""The 34 units since 2025-07-01 (code, slug, name, merged codes of 2021).
 
-National Assembly, resolution 202/2025/QH15 of 2025-06-12; codes from the same office's list.
-"""
-
+#: Other names in use, by slug. BN, QN or HN are ambiguous and left out.
+#:
+#: Variants of spaces, hyphens, dots, case and marks need no alias (`provisioner.base.vietnamese.fold`), nor do the
+#: words for province and city.
 ALIASES: dict[str, tuple[str, ...]] = {
     "ba-ria-vung-tau": ("BR-VT",),
     "bac-kan": ("Bắc Cạn",),
@@ -142,13 +144,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "hue": ("Thừa Thiên Huế", "TT-Huế"),
     "thua-thien-hue": ("Huế", "TT-Huế"),
 }
-"""Other names in use, by slug. BN, QN or HN are ambiguous and left out.
-
-Variants of spaces, hyphens, dots, case and marks need no alias (`provisioner.base.vietnamese.fold`), nor do the words
-for province and city.
-"""
-SCHEMES: Final = ("gso-2021", "gso-2025")
-"""The lists of the General Statistics Office, older first."""
+SCHEMES: Final = ("gso-2021", "gso-2025")  #: The lists of the General Statistics Office, older first.
 
 _SINCE_2021 = date(2008, 8, 1)  # resolution 15/2008/QH12: Hà Tây went into Hà Nội, and 63 were left
 _SINCE_2025 = date(2025, 7, 1)
@@ -156,8 +152,7 @@ _UNTIL_2021 = date(2025, 6, 30)
 _HUE_SINCE = date(2025, 1, 1)  # resolution 175/2024/QH15: Thừa Thiên Huế became the city of Huế, as a whole
 _HUE_UNTIL = date(2024, 12, 31)
 _TYPES_BEFORE = ("", "tinh", "thanhpho", "tp")
-_DOUBT = re.compile("[?\uff1f\ufffd]")
-"""A question mark is a doubt; the replacement character is a lost letter."""
+_DOUBT = re.compile("[?\uff1f\ufffd]")  #: A question mark is a doubt; the replacement character is a lost letter.
 _TYPES_BEHIND = ("province", "city")
 
 
@@ -193,28 +188,17 @@ class ContradictoryProvinceError(ProvinceError):
 
 @dataclass(frozen=True, slots=True)
 class Province:
-    """A unit of the first level.
+    """A unit of the first level."""
 
-    Attributes:
-        scheme: `gso-2021` or `gso-2025`.
-        code: the General Statistics Office's two digits, a text: `08` is not 8.
-        slug: part of ids and paths, e.g. `bac-giang`.
-        name: in Vietnamese (NFC), without the unit's type.
-        aliases: other names in use, without variants of spaces, case, marks and type.
-        area_codes: of its landlines, as dialled in the country, e.g. `0204`; several if merged.
-        valid_to: its last day, or `None`.
-        merged_from: the codes of 2021 in a unit of 2025; empty in 2021.
-    """
-
-    scheme: str
-    code: str
-    slug: str
-    name: str
-    aliases: tuple[str, ...]
-    area_codes: tuple[str, ...]
+    scheme: str  #: `gso-2021` or `gso-2025`.
+    code: str  #: The General Statistics Office's two digits, a text: `08` is not 8.
+    slug: str  #: Part of ids and paths, e.g. `bac-giang`.
+    name: str  #: In Vietnamese (NFC), without the unit's type.
+    aliases: tuple[str, ...]  #: Other names in use, without variants of spaces, case, marks and type.
+    area_codes: tuple[str, ...]  #: Of its landlines, as dialled in the country, e.g. `0204`; several if merged.
     valid_from: date
-    valid_to: date | None
-    merged_from: tuple[str, ...] = ()
+    valid_to: date | None  #: Its last day, or `None`.
+    merged_from: tuple[str, ...] = ()  #: The codes of 2021 in a unit of 2025; empty in 2021.
 
     def __str__(self) -> str:
         return f"{self.name} ({self.code})"

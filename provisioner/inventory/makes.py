@@ -25,20 +25,16 @@ class Maker:
 
     A pattern has `{channel}` (from 1), `{stream}` (`main`, `sub`), `{index}` (main is 0, sub 1) and `{number}`
     (main is 1, sub 2).
-
-    Attributes:
-        words: its names in sheets; we write the first.
-        path: pattern of a camera's RTSP path and query.
-        recorder_path: the same of a recorder, if different.
     """
 
-    words: tuple[str, ...]
-    path: str
-    recorder_path: str = ""
+    words: tuple[str, ...]  #: Its names in sheets; we write the first.
+    path: str  #: Pattern of a camera's RTSP path and query.
+    recorder_path: str = ""  #: The same of a recorder, if different.
 
 
 _REALMONITOR: Final = "/cam/realmonitor?channel={channel}&subtype={index}"
 
+#: Every make except `generic`, in the order of our template.
 MAKES: Final[Mapping[Make, Maker]] = MappingProxyType(
     {
         Make.HIKVISION: Maker(("Hikvision", "HiLook", "HIK"), "/Streaming/Channels/{channel}0{number}"),
@@ -50,7 +46,6 @@ MAKES: Final[Mapping[Make, Maker]] = MappingProxyType(
         Make.EZVIZ: Maker(("EZVIZ",), "/h264/ch{channel}/{stream}/av_stream"),
     }
 )
-"""Every make except `generic`, in the order of our template."""
 
 
 class NoRtspPathError(ValueError):

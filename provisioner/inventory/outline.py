@@ -23,12 +23,7 @@ from provisioner.inventory.signed import SignOffProof, agreed_on, proofs_of, sig
 
 
 class PlanOutline(NamedTuple):
-    """A plan or successor, with its content's hash and its sign-offs' proofs.
-
-    Attributes:
-        agreed_on: the last day of the sign-offs, if all three parties have signed exactly this agreed plan.
-        unsigned: parties that have not signed this content.
-    """
+    """A plan or successor, with its content's hash and its sign-offs' proofs."""
 
     state: connection.PlanState
     carrier: str
@@ -36,9 +31,10 @@ class PlanOutline(NamedTuple):
     access: connection.Access
     proofs: tuple[SignOffProof, ...] = ()
     content: str = ""
+    #: The last day of the sign-offs, if all three parties have signed exactly this agreed plan.
     agreed_on: date | None = None
     backup_relay: str = ""
-    unsigned: tuple[connection.Party, ...] = ()
+    unsigned: tuple[connection.Party, ...] = ()  #: Parties that have not signed this content.
 
     @property
     def agreed(self) -> bool:
@@ -51,62 +47,45 @@ class Remarks(Model):
 
     blocked: connection.Blocked | None = None
     claimed_connection: connection.ClaimedConnection | None = None
-    fields: dict[str, bool | int | str] | None = None
-    """The facility's fields with `Use(status=True)`."""
+    fields: dict[str, bool | int | str] | None = None  #: The facility's fields with `Use(status=True)`.
+    #: The same by device; devices without any are left out.
     devices: dict[Slug, dict[str, bool | int | str]] | None = None
-    """The same by device; devices without any are left out."""
 
 
 _NO_REMARKS = Remarks.model_construct(blocked=None, claimed_connection=None, fields=None, devices=None)
 
 
 class Outline(NamedTuple):
-    """A facility without its devices and the text of its survey.
+    """A facility without its devices and the text of its survey."""
 
-    Attributes:
-        id: the facility's id; `province`, `province_scheme`, `operating` are as in its file.
-        plan: its plan; `successor` is the next connection's.
-        has_gateway: whether the file has a gateway; `public_key` and `lan` are the gateway's.
-        devices: recorders, and cameras with an address of their own, sorted.
-        paths: the number of paths, one a stream.
-        protected: as in its file; so is `managing_body`.
-        rtsp_paths: RTSP paths and queries of the file, one a line, as read; empty if all are the makes'.
-        public_addresses: addresses that a pushing site comes from, if known.
-        next_key: the gateway's next key during a change; empty until it is reported.
-        relay_port: the relays' port that its gateway dials; 0 for their first one.
-        changing_logins: devices whose old and new logins are both accepted (`accept`), sorted.
-        probed_devices: devices with ONVIF, sorted.
-        contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
-        survey_verdict: the survey's, if any; `present`, `fit` and `missing` are its numbers of cameras.
-        remarks: its `Remarks` as JSON, or empty.
-    """
-
-    id: str
+    id: str  #: The facility's id; `province`, `province_scheme`, `operating` are as in its file.
     province: str
     province_scheme: ProvinceScheme | None
     operating: Operating
-    plan: PlanOutline | None
+    plan: PlanOutline | None  #: Its plan; `successor` is the next connection's.
     successor: PlanOutline | None
-    has_gateway: bool
+    has_gateway: bool  #: Whether the file has a gateway; `public_key` and `lan` are the gateway's.
     public_key: str | None
     lan: str | None
-    devices: tuple[str, ...]
+    devices: tuple[str, ...]  #: Recorders, and cameras with an address of their own, sorted.
     cameras: int
-    paths: int
-    protected: bool
+    paths: int  #: The number of paths, one a stream.
+    protected: bool  #: As in its file; so is `managing_body`.
     managing_body: ManagingBody
     recorders: int = 0
-    rtsp_paths: str = ""
-    probed_devices: tuple[str, ...] = ()
+    rtsp_paths: str = ""  #: RTSP paths and queries of the file, one a line, as read; empty if all are the makes'.
+    probed_devices: tuple[str, ...] = ()  #: Devices with ONVIF, sorted.
+    #: As in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
     contact_confirmed_on: date | None = None
     surveyed_on: date | None = None
     opens_on: date | None = None
     closed_on: date | None = None
-    remarks: str = ""
-    changing_logins: tuple[str, ...] = ()
-    next_key: str | None = None
-    relay_port: int = 0
-    public_addresses: tuple[str, ...] = ()
+    remarks: str = ""  #: Its `Remarks` as JSON, or empty.
+    changing_logins: tuple[str, ...] = ()  #: Devices whose old and new logins are both accepted (`accept`), sorted.
+    next_key: str | None = None  #: The gateway's next key during a change; empty until it is reported.
+    relay_port: int = 0  #: The relays' port that its gateway dials; 0 for their first one.
+    public_addresses: tuple[str, ...] = ()  #: Addresses that a pushing site comes from, if known.
+    #: The survey's, if any; `present`, `fit` and `missing` are its numbers of cameras.
     survey_verdict: connection.SurveyVerdict | None = None
     present: int = 0
     fit: int = 0

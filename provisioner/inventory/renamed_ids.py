@@ -15,8 +15,7 @@ from provisioner.inventory.model.hosts import Allocations, SiteAllocation, Tombs
 from provisioner.inventory.model.policy import Move
 from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 
-DEVICE_DIGITS: Final = 2
-"""Minimum number of digits in ids of cameras and recorders."""
+DEVICE_DIGITS: Final = 2  #: Minimum number of digits in ids of cameras and recorders.
 _FACILITY_DIGITS: Final = 3
 T = TypeVar("T")
 _FACILITY, _DEVICE = 2, 3

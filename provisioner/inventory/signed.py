@@ -36,8 +36,8 @@ from provisioner.inventory.model.devices import Camera, Recorder
 from provisioner.inventory.model.facility import Facility
 
 PARTIES = tuple(Party)
+#: Namespace for `ssh-keygen -Y sign -n`. A signature for a file or for Git is invalid here.
 NAMESPACE: Final = "plan@provisioner"
-"""Namespace for `ssh-keygen -Y sign -n`. A signature for a file or for Git is invalid here."""
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
@@ -157,21 +157,14 @@ class Worth(StrEnum):
 
 
 class SignOffProof(NamedTuple):
-    """Proof of one sign-off.
-
-    Attributes:
-        signed_on: the named day, as YYYY-MM-DD.
-        inventory: the inventory in the signature, if any.
-        key: the fingerprint of the signature's key, if any.
-        fault: a fault of the signature, as the end of a sentence.
-    """
+    """Proof of one sign-off."""
 
     party: Party
-    signed_on: str
+    signed_on: str  #: The named day, as YYYY-MM-DD.
     worth: Worth
-    inventory: str = ""
-    key: str = ""
-    fault: str = ""
+    inventory: str = ""  #: The inventory in the signature, if any.
+    key: str = ""  #: The fingerprint of the signature's key, if any.
+    fault: str = ""  #: A fault of the signature, as the end of a sentence.
 
 
 def statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inventory: str) -> bytes:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from provisioner.hosts.runner import OpenRunner
 
-NODES: Final = "PROVISIONER_NODES"
-"""Names the nodes file, for calls to carriers' hosts through nodes."""
+NODES: Final = "PROVISIONER_NODES"  #: Names the nodes file, for calls to carriers' hosts through nodes.
 
 
 def routed_by(environment: Mapping[str, str], local: OpenRunner, inventory: Path) -> OpenRunner:

@@ -31,13 +31,12 @@ from provisioner.nodes.unit import CarriedCall
 from provisioner.plan.guards import approvals
 from provisioner.plan.saved.file import Warrant, WarrantError, warrant_in
 
-_AHEAD: Final = timedelta(minutes=5)
-"""The most that a signer's clock may be ahead."""
+_AHEAD: Final = timedelta(minutes=5)  #: The most that a signer's clock may be ahead.
 
 _LONGEST_SWITCH_S: Final = 900
 
+#: Operations without approval: looks, and the end of an approved change.
 _WITHOUT: Final = frozenset({"observe", "probe", "flow", "status", "look", "abort", SHOW_KEY})
-"""Operations without approval: looks, and the end of an approved change."""
 
 _SHOWN: Final = 80
 _MOST_FILE_BYTES: Final = 16 * 1024 * 1024
@@ -53,40 +52,25 @@ class NodeApprover:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRules:
-    """Approvals that a node requires before it changes a host.
+    """Approvals that a node requires before it changes a host."""
 
-    Attributes:
-        inventory: the inventory of the plans.
-        people: the required number of different approvers.
-        valid_hours: validity of an approval.
-        approvers: the permitted approvers.
-        new_hosts: ids of hosts that may receive a controller's key or another host's tunnel key.
-    """
-
-    inventory: str
-    people: int
-    valid_hours: int
-    approvers: tuple[NodeApprover, ...]
+    inventory: str  #: The inventory of the plans.
+    people: int  #: The required number of different approvers.
+    valid_hours: int  #: Validity of an approval.
+    approvers: tuple[NodeApprover, ...]  #: The permitted approvers.
+    #: Ids of hosts that may receive a controller's key or another host's tunnel key.
     new_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class AdmittedChange:
-    """The last change that a node admitted on a host.
+    """The last change that a node admitted on a host."""
 
-    Attributes:
-        at: time of the newest approval that counted, also for the change before a rollback.
-        run: the run.
-        confirm: digest of the confirming call; empty for a rollback, which the host verifies.
-        owner: the permitted owner mark; empty in records of earlier versions.
-        takes_back: of a rollback, the run that it reverts.
-    """
-
-    at: datetime
-    run: str
-    confirm: str = ""
-    owner: str = ""
-    takes_back: str = ""
+    at: datetime  #: Time of the newest approval that counted, also for the change before a rollback.
+    run: str  #: The run.
+    confirm: str = ""  #: Digest of the confirming call; empty for a rollback, which the host verifies.
+    owner: str = ""  #: The permitted owner mark; empty in records of earlier versions.
+    takes_back: str = ""  #: Of a rollback, the run that it reverts.
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +83,13 @@ class StartedPlan:
 
 @dataclass(frozen=True, slots=True)
 class NodeMemory:
-    """A node's record of approvals.
+    """A node's record of approvals."""
 
-    Attributes:
-        since: start of the record; the use of older approvals is unknown.
-        changes: the last admitted change by host.
-        used: the run that used each approval.
-        taken_back: the runs that were rolled back.
-        plans: the last run by plan meaning: it uses up the plan's other approvals too.
-    """
-
-    since: datetime
-    changes: Mapping[str, AdmittedChange] = field(default_factory=dict)
-    used: Mapping[str, str] = field(default_factory=dict)
-    taken_back: frozenset[str] = frozenset()
+    since: datetime  #: Start of the record; the use of older approvals is unknown.
+    changes: Mapping[str, AdmittedChange] = field(default_factory=dict)  #: The last admitted change by host.
+    used: Mapping[str, str] = field(default_factory=dict)  #: The run that used each approval.
+    taken_back: frozenset[str] = frozenset()  #: The runs that were rolled back.
+    #: The last run by plan meaning: it uses up the plan's other approvals too.
     plans: Mapping[str, StartedPlan] = field(default_factory=dict)
 
 

@@ -33,8 +33,7 @@ _STORE_BYTES: Final = 8 * 1024**3
 _AUTHORITY: Final = "ca"
 _BROKER: Final = "broker"
 
-_SOON_DAYS: Final = 30
-"""Certificates that end within this time are renewed."""
+_SOON_DAYS: Final = 30  #: Certificates that end within this time are renewed.
 
 _STORE: Final = "/var/lib/nats/provisioner"
 CONFIGURATION: Final = "nats-server.conf"
@@ -60,20 +59,13 @@ class BrokerFiles:
 
 @dataclass(frozen=True, slots=True)
 class BrokerRequest:
-    """The wanted content of a broker's folder.
-
-    Attributes:
-        places: host names and addresses of the broker.
-        carriers: carriers with a node.
-        port: its port.
-        days: validity of new certificates.
-    """
+    """The wanted content of a broker's folder."""
 
     folder: Path
-    places: tuple[str, ...]
-    carriers: tuple[str, ...]
-    port: int
-    days: int
+    places: tuple[str, ...]  #: Host names and addresses of the broker.
+    carriers: tuple[str, ...]  #: Carriers with a node.
+    port: int  #: Its port.
+    days: int  #: Validity of new certificates.
 
 
 def new_authority(now: datetime) -> CertifiedKey:

@@ -25,27 +25,19 @@ from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_unit, 
 
 _RECEIVE_S: Final = 0.5
 
-_SOON_S: Final = 0.5
-"""Wait for answers that are missing at the unit's end."""
+_SOON_S: Final = 0.5  #: Wait for answers that are missing at the unit's end.
 
 _NO_UNIT: Final = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
 class NodePace:
-    """Timeouts for nodes, in seconds.
+    """Timeouts for nodes, in seconds."""
 
-    Attributes:
-        begin: latest start of a unit.
-        ask: first interval of queries about a silent unit; it doubles each time.
-        most_ask: the longest interval.
-        margin: extra time for Ansible at the node and for transport.
-    """
-
-    begin: float = 15.0
-    ask: float = 3.0
-    most_ask: float = 24.0
-    margin: float = 20.0
+    begin: float = 15.0  #: Latest start of a unit.
+    ask: float = 3.0  #: First interval of queries about a silent unit; it doubles each time.
+    most_ask: float = 24.0  #: The longest interval.
+    margin: float = 20.0  #: Extra time for Ansible at the node and for transport.
 
 
 @dataclass

@@ -36,24 +36,16 @@ from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular, write_private
 from provisioner.base.text import Document, canonical_json
 
-UNITS: Final = "provisioner-units"
-"""The stream of units."""
-
-REPORTS: Final = "provisioner-reports"
-"""The stream of reports."""
+UNITS: Final = "provisioner-units"  #: The stream of units.
+REPORTS: Final = "provisioner-reports"  #: The stream of reports.
 
 UNITS_SUBJECT: Final = "provisioner.units"
 REPORTS_SUBJECT: Final = "provisioner.reports"
 CONTROLLER: Final = "controller"
 
-DOMAIN: Final = "provisioner"
-"""The broker's domain, also reachable through carriers' brokers (leaf nodes)."""
-
-API: Final = f"$JS.{DOMAIN}.API"
-"""Prefix of the broker's JetStream API."""
-
-_CARRIER: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
-"""The form of ids in the inventory."""
+DOMAIN: Final = "provisioner"  #: The broker's domain, also reachable through carriers' brokers (leaf nodes).
+API: Final = f"$JS.{DOMAIN}.API"  #: Prefix of the broker's JetStream API.
+_CARRIER: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")  #: The form of ids in the inventory.
 
 _KEY_LABEL: Final = "provisioner-exchange-1"
 _HALF_BYTES: Final = 32
@@ -65,15 +57,13 @@ _MOST_HEADER: Final = 1024
 _SIGNATURE, _KEY, _TAG = 64, 32, 16
 _ENVELOPE_LABEL: Final = b"provisioner:envelope:1\0"
 
-_NONCE: Final = bytes(12)
-"""Constant, as each key seals one envelope."""
+_NONCE: Final = bytes(12)  #: Constant, as each key seals one envelope.
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _REPLY: Final = re.compile(r"[A-Za-z0-9-]{0,64}")
 _PART_HEAD: Final = struct.Struct(">16sII")
 
-PART_BYTES: Final = 512 * 1024
-"""Limit for a part of a message: brokers accept 1 MiB by default."""
+PART_BYTES: Final = 512 * 1024  #: Limit for a part of a message: brokers accept 1 MiB by default.
 
 MOST_PARTS: Final = 1024
 _MOST_OPEN: Final = 16
@@ -142,45 +132,27 @@ class EnvelopeError(ValueError):
 
 
 class EnvelopeKind(StrEnum):
-    """Kinds of envelopes.
+    """Kinds of envelopes."""
 
-    Attributes:
-        UNIT: calls for a node; a repeated unit asks for its state.
-        ASK: a query about a unit.
-        END: the end of a session.
-        REPORT: a node's report on a unit.
-    """
-
-    UNIT = "unit"
-    ASK = "ask"
-    END = "end"
-    REPORT = "report"
+    UNIT = "unit"  #: Calls for a node; a repeated unit asks for its state.
+    ASK = "ask"  #: A query about a unit.
+    END = "end"  #: The end of a session.
+    REPORT = "report"  #: A node's report on a unit.
 
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeHeader:
-    """The header of an envelope.
-
-    Attributes:
-        carrier: the node's carrier.
-        sender: name of the signing key.
-        recipient: name of the sealing key.
-        unit: the unit's id, 32 hexadecimal digits.
-        session: the controller's session, 32 hexadecimal digits.
-        sent: time of sealing, in seconds since 1970 by the sender's clock.
-        until: latest start of a unit; 0 otherwise.
-        reply: destination of a unit's reports; empty otherwise.
-    """
+    """The header of an envelope."""
 
     kind: EnvelopeKind
-    carrier: str
-    sender: str
-    recipient: str
-    unit: str
-    session: str
-    sent: float
-    until: float = 0.0
-    reply: str = ""
+    carrier: str  #: The node's carrier.
+    sender: str  #: Name of the signing key.
+    recipient: str  #: Name of the sealing key.
+    unit: str  #: The unit's id, 32 hexadecimal digits.
+    session: str  #: The controller's session, 32 hexadecimal digits.
+    sent: float  #: Time of sealing, in seconds since 1970 by the sender's clock.
+    until: float = 0.0  #: Latest start of a unit; 0 otherwise.
+    reply: str = ""  #: Destination of a unit's reports; empty otherwise.
 
 
 @dataclass

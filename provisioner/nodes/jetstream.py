@@ -46,18 +46,16 @@ _FETCH_S: Final = 2.0
 _AGAIN_S: Final = 1.0
 _LIES_S: Final = 600.0
 
-_MOST_LYING: Final = 1024**3
-"""Limit per stream. The broker counts it twice if asked again for an existing stream."""
+_MOST_LYING: Final = 1024**3  #: Limit per stream. The broker counts it twice if asked again for an existing stream.
 
 _SHOWN: Final = 200
 _HINT: Final = "see whether the broker runs, and whether the certificates and the addresses in the file are right"
 
+#: The broker's errors about a full disk or a limit of its file.
 _FULL: Final = re.compile("no space left|error creating store|storage resources|maximum bytes|limits exceeded")
-"""The broker's errors about a full disk or a limit of its file."""
 
 _ROOM: Final = "make room for 3 GiB in the folder that store_dir of its file names, and let max_file_store allow them"
-_OUT_OF_TIME: Final = (9, 10)
-"""OpenSSL's codes of a certificate that is not valid yet, and of one that has ended."""
+_OUT_OF_TIME: Final = (9, 10)  #: OpenSSL's codes of a certificate that is not valid yet, and of one that has ended.
 _CLOCK: Final = "see whether this machine's clock is right; if it is, write new certificates: provisioner node broker"
 _HUNG: Final = "see whether it runs; one whose disk was full may hang: make room in its store_dir, and restart it"
 
@@ -96,38 +94,23 @@ class Mailbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """The broker's address and our credentials.
+    """The broker's address and our credentials."""
 
-    Attributes:
-        url: `tls://HOST:PORT`; `nats://` only on this machine.
-        ca: its trusted certificates; `None` without encryption.
-        certificate: ours, with its chain.
-        certificate_key: its key.
-    """
-
-    url: str
-    ca: Path | None = None
-    certificate: Path | None = None
-    certificate_key: Path | None = None
+    url: str  #: `tls://HOST:PORT`; `nats://` only on this machine.
+    ca: Path | None = None  #: Its trusted certificates; `None` without encryption.
+    certificate: Path | None = None  #: Ours, with its chain.
+    certificate_key: Path | None = None  #: Its key.
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """One end of the link.
+    """One end of the link."""
 
-    Attributes:
-        name: its name at the broker.
-        own: the address for answers, and its consumer.
-        stream: the stream that it reads.
-        subject_of: returns the subject of messages to an end.
-        prepare: creates missing streams and consumers.
-    """
-
-    name: str
-    own: str
-    stream: str
-    subject_of: Callable[[str], str]
-    prepare: Callable[[JetStreamContext], Awaitable[None]]
+    name: str  #: Its name at the broker.
+    own: str  #: The address for answers, and its consumer.
+    stream: str  #: The stream that it reads.
+    subject_of: Callable[[str], str]  #: Returns the subject of messages to an end.
+    prepare: Callable[[JetStreamContext], Awaitable[None]]  #: Creates missing streams and consumers.
 
 
 class JetStreamMailbox:

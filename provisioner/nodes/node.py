@@ -44,27 +44,24 @@ from provisioner.nodes.unit import (
 )
 
 _BEGUN_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]{1,12}(?:\.[0-9]{1,4})?)")
-_LIST_ITSELF: Final = "0" * 32
-"""The id, as no unit has it, of the line with the start of a new list."""
+_LIST_ITSELF: Final = "0" * 32  #: The id, as no unit has it, of the line with the start of a new list.
 
 _MOST_BEGUN_BYTES: Final = 64 * 1024 * 1024
 
-REMEMBERED_S: Final = 24 * 3600
-"""Longer than any unit may be delayed; a clock that was set back further is noticed."""
+REMEMBERED_S: Final = 24 * 3600  #: Longer than any unit may be delayed; a clock that was set back further is noticed.
 
 _MOST_ARTEFACTS: Final = 4
 _MOST_ARTEFACT_BYTES: Final = 512 * 1024 * 1024
 
+#: Operations without changes; a status query may end an interrupted run.
 _LOOKS: Final = frozenset({"observe", "probe", "flow", SHOW_KEY})
-"""Operations without changes; a status query may end an interrupted run."""
 
+#: Requests beside a script: they only name what it does.
 _SCRIPT_REQUESTS: Final = tuple({"operation": name} for name in ("approach", "prepare"))
-"""Requests beside a script: they only name what it does."""
 
 _SHOWN: Final = 80
 
-_FURTHEST_S: Final = 120.0
-"""Latest start of a unit after it was sent."""
+_FURTHEST_S: Final = 120.0  #: Latest start of a unit after it was sent.
 
 _EARLY_S: Final = 30.0
 _KEPT_S: Final = 300.0
@@ -73,8 +70,7 @@ _MOST_UNITS: Final = 64
 _STILL_S: Final = 2.0
 _RECEIVE_S: Final = 0.5
 
-_QUIET: Final = 4
-"""Quiet receives without failure before the broker counts as reached."""
+_QUIET: Final = 4  #: Quiet receives without failure before the broker counts as reached.
 
 
 class StartedUnits:
@@ -185,28 +181,17 @@ class ArtefactCache:
 
 @dataclass(frozen=True, slots=True)
 class NodeRules:
-    """The calls that a node carries.
+    """The calls that a node carries."""
 
-    Attributes:
-        carrier: the hosts' carrier.
-        networks: networks of the hosts and their jump hosts.
-        names: permitted host names.
-        changes: whether changes are allowed, or only looks.
-        scripts: whether shell scripts may run on hosts without Python.
-        mediamtx: SHA-256 of MediaMTX programs that need no approved plan.
-        recovery: the permitted recovery key in base64, or empty.
-        approved: whether the carrier's people approve each change.
-        program: the node's own host program by side; others are refused.
-    """
-
-    carrier: str
-    networks: tuple[AnyNetwork, ...]
-    names: frozenset[str] = frozenset()
-    changes: bool = True
-    scripts: bool = False
-    mediamtx: frozenset[str] = frozenset()
-    recovery: str = ""
-    approved: bool = False
+    carrier: str  #: The hosts' carrier.
+    networks: tuple[AnyNetwork, ...]  #: Networks of the hosts and their jump hosts.
+    names: frozenset[str] = frozenset()  #: Permitted host names.
+    changes: bool = True  #: Whether changes are allowed, or only looks.
+    scripts: bool = False  #: Whether shell scripts may run on hosts without Python.
+    mediamtx: frozenset[str] = frozenset()  #: SHA-256 of MediaMTX programs that need no approved plan.
+    recovery: str = ""  #: The permitted recovery key in base64, or empty.
+    approved: bool = False  #: Whether the carrier's people approve each change.
+    #: The node's own host program by side; others are refused.
     program: Callable[[str], bytes] = lambda side: load_templates().for_side(side).host_program
 
     def refusal(self, call: CarriedCall) -> str:
@@ -290,34 +275,20 @@ class _CarriedSession:
 
 @dataclass(frozen=True)
 class NodeParts:
-    """Parts of a node.
+    """Parts of a node."""
 
-    Attributes:
-        mailbox: the link to controllers.
-        controllers: accepted controllers by key name.
-        rules: the permitted calls.
-        begun: the record of begun units.
-        runner: creates the runner of a session.
-        folder: creates a private folder in memory for large files.
-        tell: logs a line.
-        artefacts: the cache of large files.
-        scans: queries hosts' SSH keys.
-        approvals: required approvals of the carrier's people, or `None`.
-        reaches: is called if the broker's reachability changes.
-    """
-
-    mailbox: Mailbox
+    mailbox: Mailbox  #: The link to controllers.
     key: envelope.ExchangeKey
-    controllers: Mapping[str, envelope.PublicExchangeKey]
-    rules: NodeRules
-    begun: StartedUnits
-    runner: Callable[[], OpenRunner]
-    folder: Callable[[], Path]
-    tell: Callable[[str], None]
-    artefacts: ArtefactCache
-    scans: OpenRunner
-    approvals: NodeApprovals | None = None
-    reaches: Callable[[bool], None] = lambda _: None
+    controllers: Mapping[str, envelope.PublicExchangeKey]  #: Accepted controllers by key name.
+    rules: NodeRules  #: The permitted calls.
+    begun: StartedUnits  #: The record of begun units.
+    runner: Callable[[], OpenRunner]  #: Creates the runner of a session.
+    folder: Callable[[], Path]  #: Creates a private folder in memory for large files.
+    tell: Callable[[str], None]  #: Logs a line.
+    artefacts: ArtefactCache  #: The cache of large files.
+    scans: OpenRunner  #: Queries hosts' SSH keys.
+    approvals: NodeApprovals | None = None  #: Required approvals of the carrier's people, or `None`.
+    reaches: Callable[[bool], None] = lambda _: None  #: Is called if the broker's reachability changes.
 
 
 class Node:

@@ -59,8 +59,7 @@ _SHOWN: Final = 80
 _EXAMPLE: Final = 'e.g. broker = "tls://broker.example.com:4222"'
 _LINE: Final = "write the line that `provisioner node key FILE` prints there"
 _MOST_SETTINGS: Final = 256 * 1024
-BEGUN: Final = "begun-units"
-"""The file of begun units in a node's state folder."""
+BEGUN: Final = "begun-units"  #: The file of begun units in a node's state folder.
 _ARTEFACTS: Final = "artefacts"
 _APPROVED: Final = "approved-moments"
 _OF_CALLER: Final = frozenset({"PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
@@ -80,24 +79,15 @@ class ControllerSettings:
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """A node's settings.
-
-    Attributes:
-        key: file with the node's own keys.
-        controllers: accepted controllers.
-        rules: the permitted calls.
-        ssh_key: the key for hosts; `None` if the agent has it.
-        state: the folder of its records.
-        approvals: required approvals of the carrier's people, or `None`.
-    """
+    """A node's settings."""
 
     broker: Broker
-    key: Path
-    controllers: tuple[PublicExchangeKey, ...]
-    rules: NodeRules
-    ssh_key: Path | None
-    state: Path
-    approvals: ApprovalRules | None = None
+    key: Path  #: File with the node's own keys.
+    controllers: tuple[PublicExchangeKey, ...]  #: Accepted controllers.
+    rules: NodeRules  #: The permitted calls.
+    ssh_key: Path | None  #: The key for hosts; `None` if the agent has it.
+    state: Path  #: The folder of its records.
+    approvals: ApprovalRules | None = None  #: Required approvals of the carrier's people, or `None`.
 
 
 @dataclass(frozen=True)

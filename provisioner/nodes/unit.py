@@ -21,8 +21,7 @@ from provisioner.base.text import Document, canonical_json, printable
 from provisioner.hosts.call_target import TargetHost, owner_document, owner_in, target_document, target_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
 
-SPEAKS: Final = 1
-"""The format version of units and reports; both ends must agree."""
+SPEAKS: Final = 1  #: The format version of units and reports; both ends must agree.
 
 _LENGTH: Final = struct.Struct(">I")
 _MOST_CALLS: Final = 1000
@@ -38,18 +37,13 @@ class UnitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CarriedCall(HostCall):
-    """A call in transit; the node first stores its artefact.
-
-    Attributes:
-        content: the large file; `None` without one or if the node has it.
-        artefact_sha256: its checksum, or empty.
-        request_bytes: the size of its request as it came.
-    """
+    """A call in transit; the node first stores its artefact."""
 
     spec: TargetHost
+    #: The large file; `None` without one or if the node has it.
     content: bytes | None = field(repr=False, default=None)
-    artefact_sha256: str = ""
-    request_bytes: int = 0
+    artefact_sha256: str = ""  #: Its checksum, or empty.
+    request_bytes: int = 0  #: The size of its request as it came.
 
     def host_call(self, artefact: Path | None) -> HostCall:
         """Return the call with its written artefact, without the node's warrant."""
@@ -70,39 +64,24 @@ class CallUnit:
 
 
 class UnitState(StrEnum):
-    """Progress of a unit.
+    """Progress of a unit."""
 
-    Attributes:
-        GOING: begun.
-        OVER: every call has its answer.
-        REFUSED: no call was or will be made.
-        LOST: the node restarted after the start; only the hosts know the results.
-    """
-
-    GOING = "going"
-    OVER = "over"
-    REFUSED = "refused"
-    LOST = "lost"
+    GOING = "going"  #: Begun.
+    OVER = "over"  #: Every call has its answer.
+    REFUSED = "refused"  #: No call was or will be made.
+    LOST = "lost"  #: The node restarted after the start; only the hosts know the results.
 
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
-    """A node's report on a unit.
-
-    Attributes:
-        answers: new answers.
-        reason: the reason of a refusal.
-        version: the node's.
-        keeps: checksums of the node's large files.
-        lacks: checksums that a refused unit needs: it may be sent again with all content.
-    """
+    """A node's report on a unit."""
 
     state: UnitState
-    answers: tuple[HostAnswer, ...] = ()
-    reason: str = ""
-    version: str = ""
-    keeps: frozenset[str] = frozenset()
-    lacks: frozenset[str] = frozenset()
+    answers: tuple[HostAnswer, ...] = ()  #: New answers.
+    reason: str = ""  #: The reason of a refusal.
+    version: str = ""  #: The node's.
+    keeps: frozenset[str] = frozenset()  #: Checksums of the node's large files.
+    lacks: frozenset[str] = frozenset()  #: Checksums that a refused unit needs: it may be sent again with all content.
 
 
 class _Contents:

@@ -31,32 +31,23 @@ from provisioner.plan.guards.approvals import HostTerms, approval_needs
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.plan import Basis, FrozenInPlan, Plan, desired_digest, planned_digest
 
-_NOTED = 5
-"""Maximum number of files in notes: a host can report any number."""
-OUTSIDE: Final = "held outside --limit"
-"""Start of the note about frozen facilities outside the limit."""
+_NOTED = 5  #: Maximum number of files in notes: a host can report any number.
+OUTSIDE: Final = "held outside --limit"  #: Start of the note about frozen facilities outside the limit.
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Input of a plan: chosen hosts, their files and facts.
-
-    Attributes:
-        unreadable: errors of the hosts without facts.
-        before: an older revision to compare with; its protections count.
-        unproved: unreadable hosts that did not prove that they were managed before.
-        served_elsewhere: number of served paths outside `state`, without changes.
-    """
+    """Input of a plan: chosen hosts, their files and facts."""
 
     inventory: Inventory
     state: DesiredState
     hosts: Sequence[HostSpec]
     files: Mapping[str, tuple[RenderedFile, ...]]
     facts: Mapping[str, HostFacts]
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    before: Inventory | None = None
-    unproved: frozenset[str] = frozenset()
-    served_elsewhere: int = 0
+    unreadable: Mapping[str, str] = field(default_factory=dict)  #: Errors of the hosts without facts.
+    before: Inventory | None = None  #: An older revision to compare with; its protections count.
+    unproved: frozenset[str] = frozenset()  #: Unreadable hosts that did not prove that they were managed before.
+    served_elsewhere: int = 0  #: Number of served paths outside `state`, without changes.
     places: Places | None = None
 
 

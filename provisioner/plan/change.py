@@ -14,24 +14,17 @@ from typing import NamedTuple
 
 from provisioner.desired.spec import LEFT, NEXT, SITE, HostKind, HostSpec
 
-Audience = Mapping[str, Mapping[str, int]]
-"""Live readers by relay and path."""
+Audience = Mapping[str, Mapping[str, int]]  #: Live readers by relay and path.
 
 NOBODY: Audience = MappingProxyType({})
 
-HOST = "host"
-"""Trust change of a host that has not proved that it was managed before."""
+HOST = "host"  #: Trust change of a host that has not proved that it was managed before.
+OWNER = "owner"  #: Trust change of a host that is taken over from another inventory, or after its release.
+FIRST = "first apply"  #: Trust change of a host that proved itself with its identity key, before its first apply.
 
-OWNER = "owner"
-"""Trust change of a host that is taken over from another inventory, or after its release."""
-
-FIRST = "first apply"
-"""Trust change of a host that proved itself with its identity key, before its first apply."""
-
+#: Changes that loosen the policy.
 _OF_POLICY = ("limit ", "freeze ", "signing: ", "approval: ", "protected ", "Rego rules ")
-"""Changes that loosen the policy."""
-_SHARED = ("program", *_OF_POLICY)
-"""Changes of the whole inventory, counted once for all hosts."""
+_SHARED = ("program", *_OF_POLICY)  #: Changes of the whole inventory, counted once for all hosts.
 _DANGER = (
     *(OWNER, HOST, "address", "host key", "SSH user", "SSH port", "jump host", "key of "),
     *("program", "signing: ", "approval: ", "Rego rules ", FIRST),
@@ -85,11 +78,6 @@ class Change(NamedTuple):
     """A change: resource, action, reason, and cut readers.
 
     A country's plan has two hundred thousand, mostly no-ops; a tuple is four times as fast.
-
-    Attributes:
-        cut: live readers that the change cuts, by relay and path. A change of a centre's tunnel cuts readers at relays.
-        province: the facility's province; empty without a single facility, as `facility`.
-        of_strangers: whether it only takes away access that the inventory does not give.
     """
 
     host: str
@@ -98,10 +86,11 @@ class Change(NamedTuple):
     action: Action
     impact: Impact
     reason: str
+    #: Live readers that the change cuts, by relay and path. A change of a centre's tunnel cuts readers at relays.
     cut: Audience = NOBODY
-    province: str = ""
+    province: str = ""  #: The facility's province; empty without a single facility, as `facility`.
     facility: str = ""
-    of_strangers: bool = False
+    of_strangers: bool = False  #: Whether it only takes away access that the inventory does not give.
 
     @property
     def viewers(self) -> int:
@@ -116,19 +105,13 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HostCut:
-    """Paths that a relay's or reading centre's changes cut.
-
-    Attributes:
-        everything: whether it may cut every path of a relay, or all reading of a centre.
-        facilities: facilities with all their paths at the relay.
-        relays: of a centre, relays that it temporarily cannot read from.
-    """
+    """Paths that a relay's or reading centre's changes cut."""
 
     host: str
-    everything: bool = False
-    facilities: frozenset[str] = frozenset()
+    everything: bool = False  #: Whether it may cut every path of a relay, or all reading of a centre.
+    facilities: frozenset[str] = frozenset()  #: Facilities with all their paths at the relay.
     paths: frozenset[str] = frozenset()
-    relays: frozenset[str] = frozenset()
+    relays: frozenset[str] = frozenset()  #: Of a centre, relays that it temporarily cannot read from.
 
     def cuts_path(self, facility: str, path: str) -> bool:
         """Return whether it cuts a path of this relay."""

@@ -44,8 +44,7 @@ _WARNINGS: Final = [
     *("adoption-spent", "host-clock-off", "host-disk-full", "host-mtu-small", "host-other-firewall"),
     *("host-port-taken", "pool-routed-elsewhere", "rego-warns"),
 ]
-Readers = dict[str, dict[str, Positive]]
-"""Live readers by relay and path."""
+Readers = dict[str, dict[str, Positive]]  #: Live readers by relay and path.
 
 
 class ImpactCounts(Row):
@@ -64,15 +63,11 @@ class PlanSummary(Row):
     update: Count
     delete: Count
     noop: Count
-    trust: Count
-    """Changes of trust, each counted once."""
-    hosts: Count
-    """Hosts that change."""
-    viewers_dropped: Count
-    """Live readers that are cut, each counted once."""
+    trust: Count  #: Changes of trust, each counted once.
+    hosts: Count  #: Hosts that change.
+    viewers_dropped: Count  #: Live readers that are cut, each counted once.
     impact: ImpactCounts
-    viewers_unknown: tuple[str, ...]
-    """Hosts whose viewers are not known."""
+    viewers_unknown: tuple[str, ...]  #: Hosts whose viewers are not known.
 
 
 class _CarrierKey(Row):
@@ -93,12 +88,10 @@ class ChangeCounts(Row):
     create: Count
     update: Count
     delete: Count
-    hosts: Count
-    """Hosts that change."""
+    hosts: Count  #: Hosts that change.
+    #: Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program.
     impact: Impact
-    """Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program."""
-    viewers: Count
-    """Live readers that are cut."""
+    viewers: Count  #: Live readers that are cut.
 
 
 class CarrierCounts(ChangeCounts, _CarrierKey):
@@ -116,8 +109,7 @@ class FacilityCounts(ChangeCounts, _FacilityKey):
 class PlanTotals(Row):
     """Changes by carrier, province and facility."""
 
-    carriers: tuple[CarrierCounts, ...]
-    """Centres, which belong to no single carrier, have the row `centres`."""
+    carriers: tuple[CarrierCounts, ...]  #: Centres, which belong to no single carrier, have the row `centres`.
     provinces: tuple[ProvinceCounts, ...]
     facilities: tuple[FacilityCounts, ...]
 
@@ -125,47 +117,35 @@ class PlanTotals(Row):
 class PlannedRow(Row):
     """A resource of a host."""
 
-    host: str
-    """The relay or centre."""
-    resource: Resource
-    """The kind of the resource; `trust` is a trusted key, name or network."""
-    name: str
-    """The path's, peer's, rule's, file's or unit's name."""
+    host: str  #: The relay or centre.
+    resource: Resource  #: The kind of the resource; `trust` is a trusted key, name or network.
+    name: str  #: The path's, peer's, rule's, file's or unit's name.
     action: Action
+    #: Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program.
     impact: Impact
-    """Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program."""
-    viewers: Count
-    """Live readers that the change cuts."""
-    viewers_by_path: Readers = of("cut")
-    """Live readers that are cut, by relay and path."""
-    reason: Said
-    """The reason, also of a no-op."""
-    province: str
-    """The facility's province; empty unless the change is of one facility."""
-    facility: str
-    """The facility."""
+    viewers: Count  #: Live readers that the change cuts.
+    viewers_by_path: Readers = of("cut")  #: Live readers that are cut, by relay and path.
+    reason: Said  #: The reason, also of a no-op.
+    province: str  #: The facility's province; empty unless the change is of one facility.
+    facility: str  #: The facility.
 
 
 class OutsideRow(Row):
     """A pending change outside `--limit`."""
 
     host: str
-    resource: Resource
-    """The kind of the resource; `trust` is a trusted key, name or network."""
+    resource: Resource  #: The kind of the resource; `trust` is a trusted key, name or network.
     name: str
 
 
 class RefusedRow(Row):
     """A reason to refuse the plan."""
 
+    #: A limit's name, or another reason to refuse the plan.
     policy: Annotated[str, form(enum=[*_LIMITS, *_OTHER_REFUSALS])]
-    """A limit's name, or another reason to refuse the plan."""
-    limit: Count | None
-    """The limit."""
-    value: Count | None
-    """The plan's figure."""
-    host: str
-    """The host; empty if the refusal is about the whole plan."""
+    limit: Count | None  #: The limit.
+    value: Count | None  #: The plan's figure.
+    host: str  #: The host; empty if the refusal is about the whole plan.
     message: Said
     hint: Said
 
@@ -189,10 +169,8 @@ class WarningRow(ProblemRow):
 class HeldInPlanRow(HeldRow):
     """A frozen facility: hosts keep its last state, and all other facilities go on."""
 
-    hosts: tuple[str, ...]
-    """Hosts, of those read, that have parts of it."""
-    chosen: bool
-    """Whether it is within `--limit`. Otherwise the command does not exit with 3 because of it."""
+    hosts: tuple[str, ...]  #: Hosts, of those read, that have parts of it.
+    chosen: bool  #: Whether it is within `--limit`. Otherwise the command does not exit with 3 because of it.
 
 
 class QuarantinedRow(Row):
@@ -202,11 +180,9 @@ class QuarantinedRow(Row):
     path: str
     province: str
     facility: str
-    device: str
-    """Address and port in the tunnel."""
+    device: str  #: Address and port in the tunnel.
     since: MomentText = of("since_text")
-    renewed: bool
-    """Whether the inventory has a newer login, with which an apply restores the path."""
+    renewed: bool  #: Whether the inventory has a newer login, with which an apply restores the path.
 
 
 class NeedRow(Row):
@@ -232,61 +208,43 @@ class RegoRow(Row):
 class PlanInventory(Row):
     """The planned revision."""
 
-    commit: str
-    """Empty outside Git."""
+    commit: str  #: Empty outside Git.
     digest: Digest
 
 
 class PlanDocument(Printed, name="plan", title="A plan"):
     """Output of `provisioner plan --output json`, and the file of `--out`."""
 
-    digest: Digest
-    """The digest of everything that the plan depends on. Commit, times and viewers are not in it."""
+    digest: Digest  #: The digest of everything that the plan depends on. Commit, times and viewers are not in it.
+    #: The digest of the plan's effect: desired states of the changing hosts, changes, raised limits and frozen
+    #: facilities. Approvals sign it. An edit without an effect there leaves it the same.
     meaning: Digest
-    """The digest of the plan's effect: desired states of the changing hosts, changes, raised limits and frozen
-    facilities. Approvals sign it. An edit without an effect there leaves it the same.
-    """
     inventory: PlanInventory
     templates: Digest
-    tool: str
-    """This program's version."""
-    live: dict[str, KeyedDigest]
-    """The live digest of each host in the plan."""
-    desired: dict[str, KeyedDigest]
-    """The digest of each host's desired state."""
-    planned: dict[str, Digest]
-    """The digest of each host's changes."""
-    allow: dict[Annotated[str, form(enum=_LIMITS)], Count]
-    """Limits raised for this plan."""
+    tool: str  #: This program's version.
+    live: dict[str, KeyedDigest]  #: The live digest of each host in the plan.
+    desired: dict[str, KeyedDigest]  #: The digest of each host's desired state.
+    planned: dict[str, Digest]  #: The digest of each host's changes.
+    allow: dict[Annotated[str, form(enum=_LIMITS)], Count]  #: Limits raised for this plan.
+    #: By changing host: digests of its calls, by operation, and of its address. Approvals sign them, too.
     requests: dict[str, dict[str, Digest]]
-    """By changing host: digests of its calls, by operation, and of its address. Approvals sign them, too."""
     summary: PlanSummary
     totals: PlanTotals
-    viewers_by_path: Readers
-    """Live readers that are cut, by relay and path."""
-    changes: tuple[PlannedRow, ...] = ()
-    """The changes; with `--all` also resources without a change."""
-    left_out: tuple[str, ...]
-    """Hosts outside `--limit`; they were not read."""
-    outside_limit: tuple[OutsideRow, ...]
-    """Pending changes of chosen hosts, outside `--limit`."""
+    viewers_by_path: Readers  #: Live readers that are cut, by relay and path.
+    changes: tuple[PlannedRow, ...] = ()  #: The changes; with `--all` also resources without a change.
+    left_out: tuple[str, ...]  #: Hosts outside `--limit`; they were not read.
+    outside_limit: tuple[OutsideRow, ...]  #: Pending changes of chosen hosts, outside `--limit`.
     refused: tuple[RefusedRow, ...]
-    unreadable: dict[str, str]
-    """Hosts that could not be read, with the reason. Their changes are not in the plan."""
+    unreadable: dict[str, str]  #: Hosts that could not be read, with the reason. Their changes are not in the plan.
+    #: Unreadable hosts that did not prove that they were managed before. No data was sent to them.
     unproved: tuple[str, ...]
-    """Unreadable hosts that did not prove that they were managed before. No data was sent to them."""
-    site_packages: tuple[NewPackageRow, ...]
-    """Sites whose gateways need a new site package after this change."""
-    notes: tuple[str, ...]
-    """Notes for the reader."""
-    warnings: tuple[WarningRow, ...]
-    """Warnings from facts of hosts, each with its place in the inventory's files."""
+    site_packages: tuple[NewPackageRow, ...]  #: Sites whose gateways need a new site package after this change.
+    notes: tuple[str, ...]  #: Notes for the reader.
+    warnings: tuple[WarningRow, ...]  #: Warnings from facts of hosts, each with its place in the inventory's files.
     held: tuple[HeldInPlanRow, ...]
     quarantined: tuple[QuarantinedRow, ...]
-    approvals: tuple[NeedRow, ...]
-    """Approvals that the plan needs before apply."""
-    rego: RegoRow | None
-    """Null without Rego rules. Their denials are in `refused`, their warnings in `warnings`."""
+    approvals: tuple[NeedRow, ...]  #: Approvals that the plan needs before apply.
+    rego: RegoRow | None  #: Null without Rego rules. Their denials are in `refused`, their warnings in `warnings`.
 
 
 class DriftDocument(PlanDocument, name="drift", title="A drift"):
@@ -324,8 +282,7 @@ class ComparedRow(PlannedRow, without=("viewers", "viewers_by_path")):
 class AgainstRow(Row):
     """The older revision."""
 
-    name: str
-    """The name as requested."""
+    name: str  #: The name as requested.
     commit: Annotated[str, form(pattern="^[0-9a-f]{40,64}$")]
     digest: Digest
 

@@ -32,11 +32,8 @@ from provisioner.plan.guards.policy import PlanRefusal
 
 _K = TypeVar("_K", bound=Hashable)
 
-CENTRES = "centres"
-"""Row of centres, which belong to no single carrier; no carrier has this id."""
-
-HostItems = Mapping[str, str]
-"""States of existing items, e.g. `unit provisioner-nft.service`: `active, enabled`."""
+CENTRES = "centres"  #: Row of centres, which belong to no single carrier; no carrier has this id.
+HostItems = Mapping[str, str]  #: States of existing items, e.g. `unit provisioner-nft.service`: `active, enabled`.
 
 _SHORT = 12
 _LISTED = 5
@@ -44,27 +41,19 @@ _LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Basis of a plan, without commit, times, readers, counters and handshakes.
+    """Basis of a plan, without commit, times, readers, counters and handshakes."""
 
-    Attributes:
-        inventory: digest of the inventory's content.
-        templates: digest of the templates and the on-host program.
-        live: live digest of each host in the plan.
-        desired: digest of each host's desired files.
-        planned: digest of each host's changes; MediaMTX's start or a tunnel's port can change without a file or unit.
-        allow: raised limits by name, as reviewed.
-        requests: by changing host and operation, the digest of the host's whole call (`hosts.call_rules.call_digest`),
-            so that exactly this is approved. `host` is the machine's digest (`hosts.call_target.target_digest`).
-    """
-
-    inventory: str
-    templates: str
-    live: Mapping[str, str]
+    inventory: str  #: Digest of the inventory's content.
+    templates: str  #: Digest of the templates and the on-host program.
+    live: Mapping[str, str]  #: Live digest of each host in the plan.
     version: str = __version__
-    desired: Mapping[str, str] = field(default_factory=dict)
+    desired: Mapping[str, str] = field(default_factory=dict)  #: Digest of each host's desired files.
+    #: Digest of each host's changes; MediaMTX's start or a tunnel's port can change without a file or unit.
     planned: Mapping[str, str] = field(default_factory=dict)
-    allow: Mapping[str, int] = field(default_factory=dict)
+    allow: Mapping[str, int] = field(default_factory=dict)  #: Raised limits by name, as reviewed.
     held: tuple[str, ...] = ()
+    #: By changing host and operation, the digest of the host's whole call (`hosts.call_rules.call_digest`), so that
+    #: exactly this is approved. `host` is the machine's digest (`hosts.call_target.target_digest`).
     requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
@@ -113,55 +102,38 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class FrozenInPlan:
-    """A frozen facility, whose configuration no plan changes.
-
-    Attributes:
-        hosts: readable hosts with its configuration.
-        chosen: whether the limit selects it; otherwise it is only noted.
-    """
+    """A frozen facility, whose configuration no plan changes."""
 
     facility: FrozenFacility
-    hosts: tuple[str, ...] = ()
-    chosen: bool = True
+    hosts: tuple[str, ...] = ()  #: Readable hosts with its configuration.
+    chosen: bool = True  #: Whether the limit selects it; otherwise it is only noted.
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All changes of the chosen hosts, with no-ops.
-
-    Attributes:
-        commit: the inventory's commit, which is not in the digest; empty outside Git.
-        left_out: hosts outside the limit, which were not read.
-        outside: pending changes of chosen hosts outside the limit.
-        carriers: the carrier of each relay; other hosts are centres.
-        uncounted: hosts with unknown readers.
-        unreadable: errors of unreadable hosts, whose changes are missing.
-        unproved: unreadable hosts that did not prove that they were managed before; they got no request.
-        site_packages: sites that need a new package after the apply.
-        warnings: warnings of the machines, with positions in the inventory's files.
-        lacking: needed programs that an apply from here cannot ship, with the reason.
-        against: the revision of a comparison without hosts; such a plan cannot be applied and has no readers.
-        noops_elsewhere: number of no-ops on uncompared hosts, which are not in `changes`.
-        quarantined: paths that relays do not pull, since their devices refused the password.
-    """
+    """All changes of the chosen hosts, with no-ops."""
 
     basis: Basis
     changes: tuple[Change, ...]
-    commit: str = ""
-    left_out: tuple[str, ...] = ()
-    outside: tuple[Change, ...] = ()
-    carriers: Mapping[str, str] = field(default_factory=dict)
+    commit: str = ""  #: The inventory's commit, which is not in the digest; empty outside Git.
+    left_out: tuple[str, ...] = ()  #: Hosts outside the limit, which were not read.
+    outside: tuple[Change, ...] = ()  #: Pending changes of chosen hosts outside the limit.
+    carriers: Mapping[str, str] = field(default_factory=dict)  #: The carrier of each relay; other hosts are centres.
     refused: tuple[PlanRefusal, ...] = ()
-    uncounted: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()  #: Hosts with unknown readers.
+    #: Errors of unreadable hosts, whose changes are missing.
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    #: Unreadable hosts that did not prove that they were managed before; they got no request.
     unproved: tuple[str, ...] = ()
-    site_packages: tuple[SitePackageNeed, ...] = ()
+    site_packages: tuple[SitePackageNeed, ...] = ()  #: Sites that need a new package after the apply.
     notes: tuple[str, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    lacking: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()  #: Warnings of the machines, with positions in the inventory's files.
+    lacking: tuple[str, ...] = ()  #: Needed programs that an apply from here cannot ship, with the reason.
+    #: The revision of a comparison without hosts; such a plan cannot be applied and has no readers.
     against: Against | None = None
-    noops_elsewhere: int = 0
+    noops_elsewhere: int = 0  #: Number of no-ops on uncompared hosts, which are not in `changes`.
     held: tuple[FrozenInPlan, ...] = ()
+    #: Paths that relays do not pull, since their devices refused the password.
     quarantined: tuple[Quarantined, ...] = ()
     approvals: tuple[ApprovalNeed, ...] = ()
     rego: RegoVerdict | None = None

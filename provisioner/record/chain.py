@@ -77,20 +77,13 @@ class HistoryFault:
 
 @dataclass(frozen=True, slots=True)
 class Seals:
-    """Numbers of entries by what proves them.
+    """Numbers of entries by what proves them."""
 
-    Attributes:
-        keyed: sealed with the vault's key.
-        unkeyed: without a seal: an older version wrote them, or somebody removed the seals.
-        unproved: sealed with an unknown key.
-        proved: signed with a known public key.
-    """
-
-    keyed: int = 0
-    unkeyed: int = 0
-    unproved: int = 0
+    keyed: int = 0  #: Sealed with the vault's key.
+    unkeyed: int = 0  #: Without a seal: an older version wrote them, or somebody removed the seals.
+    unproved: int = 0  #: Sealed with an unknown key.
     signed: int = 0
-    proved: int = 0
+    proved: int = 0  #: Signed with a known public key.
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,10 @@ from provisioner.record.seal import Head, RecordKeys, SealVerdict
 from provisioner.record.state_folder import VARIABLE, StateFolder
 from provisioner.record.tables import PRUNED_SCHEMA
 
-REVISION: Final = "2"
-"""The revision of `record.tables`; each has a module in `record/migrations/versions`."""
+REVISION: Final = "2"  #: The revision of `record.tables`; each has a module in `record/migrations/versions`.
 KNOWN: Final = frozenset({"1", REVISION})
-BEFORE: Final = ""
-"""The revision of a database made before revisions were counted."""
-MIGRATIONS: Final = Path(__file__).with_name("migrations")
-"""The folder of migrations."""
+BEFORE: Final = ""  #: The revision of a database made before revisions were counted.
+MIGRATIONS: Final = Path(__file__).with_name("migrations")  #: The folder of migrations.
 _WAIT_S = 30
 _SHOWN = 20
 _TO_WRITE = "provisioner_to_write"

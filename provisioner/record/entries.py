@@ -41,14 +41,13 @@ class Operation(StrEnum):
     ROTATE = "keys-rotate"
 
 
+#: Runs that hand out site packages or report them as installed.
 OF_PACKAGES = frozenset({Operation.SITE_PACKAGE, Operation.INSTALLED})
-"""Runs that hand out site packages or report them as installed."""
-OF_KEYS = frozenset({Operation.KEYS, Operation.ROTATE})
-"""Runs that draw pre-shared keys."""
+OF_KEYS = frozenset({Operation.KEYS, Operation.ROTATE})  #: Runs that draw pre-shared keys.
+#: Runs about named hosts, recorded when they end: ownership of hosts, and their keys.
 OF_SINGLE_HOSTS = frozenset({Operation.KEYS, Operation.ADOPT, Operation.RELEASE, Operation.DECOMMISSION})
-"""Runs about named hosts, recorded when they end: ownership of hosts, and their keys."""
+#: Runs that take an epoch on each host they change (`record.leases`).
 CHANGING = frozenset({Operation.APPLY, Operation.ROLLBACK})
-"""Runs that take an epoch on each host they change (`record.leases`)."""
 _HOST = "host="
 
 
@@ -64,40 +63,29 @@ def of_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class FacilityCheck:
-    """One verification's result for a facility's paths on one relay.
-
-    Attributes:
-        content: the hash of the facility's signed content, which defines the paths.
-        at: the time of the last check of a path.
-        pulled: the number of paths that are always pulled (`sub`), whatever the limit.
-        checked: the number of paths with a result.
-        proved: the number of paths up at level 7.
-    """
+    """One verification's result for a facility's paths on one relay."""
 
     facility: str
-    content: str
+    content: str  #: The hash of the facility's signed content, which defines the paths.
     relay: str
-    at: datetime
-    pulled: int
-    checked: int
-    proved: int
+    at: datetime  #: The time of the last check of a path.
+    pulled: int  #: The number of paths that are always pulled (`sub`), whatever the limit.
+    checked: int  #: The number of paths with a result.
+    proved: int  #: The number of paths up at level 7.
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The facilities that one run found on a host.
-
-    Attributes:
-        at: the earliest possible time of the observation. A verification that began before a change of the host ended
-            does not overrule that change.
-        held: the hash of each facility's content, by the facility's id; `None` if the run left the content unknown. The
-            hash is empty if a part of the facility differs from its file.
-        exact: whether everything else on the host was as desired, too, so that no other facility has remains there.
-    """
+    """The facilities that one run found on a host."""
 
     host: str
+    #: The earliest possible time of the observation. A verification that began before a change of the host ended does
+    #: not overrule that change.
     at: datetime
+    #: The hash of each facility's content, by the facility's id; `None` if the run left the content unknown. The hash
+    #: is empty if a part of the facility differs from its file.
     held: Mapping[str, str] | None
+    #: Whether everything else on the host was as desired, too, so that no other facility has remains there.
     exact: bool = False
 
     @property
@@ -111,37 +99,25 @@ class RecordedApproval(Row):
 
     approver: str
     roles: tuple[str, ...]
-    key: str
-    """The fingerprint of the key that signed it."""
-    at: str
-    """When it was signed, by the signer's clock, in UTC."""
+    key: str  #: The fingerprint of the key that signed it.
+    at: str  #: When it was signed, by the signer's clock, in UTC.
     meaning: Digest
-    plan: Digest
-    """The plan that was read for it."""
+    plan: Digest  #: The plan that was read for it.
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The identity of a run.
-
-    Attributes:
-        commit: the inventory's commit; empty outside Git.
-        digest: the digest of the inventory's content.
-        plan: the plan's digest; empty without a plan.
-        who: user, machine and job.
-        tool: this program's version.
-        limit: `KIND=NAME` texts; empty for everything.
-    """
+    """The identity of a run."""
 
     id: str
     operation: Operation
     started: datetime
-    commit: str
-    digest: str
-    who: Mapping[str, str]
-    tool: str
-    plan: str = ""
-    limit: tuple[str, ...] = ()
+    commit: str  #: The inventory's commit; empty outside Git.
+    digest: str  #: The digest of the inventory's content.
+    who: Mapping[str, str]  #: User, machine and job.
+    tool: str  #: This program's version.
+    plan: str = ""  #: The plan's digest; empty without a plan.
+    limit: tuple[str, ...] = ()  #: `KIND=NAME` texts; empty for everything.
     approvals: tuple[RecordedApproval, ...] = ()
 
 
@@ -155,20 +131,15 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The outcome of a run.
-
-    Attributes:
-        document: the command's JSON document, without secrets. A long list may be generated while it is written.
-        holdings: a host that is left out keeps its last known state.
-        swept: the verdict on each path.
-    """
+    """The outcome of a run."""
 
     finished: datetime
     outcome: str
+    #: The command's JSON document, without secrets. A long list may be generated while it is written.
     document: Mapping[str, object] | None = None
-    holdings: tuple[Holding, ...] = ()
+    holdings: tuple[Holding, ...] = ()  #: A host that is left out keeps its last known state.
     checks: tuple[FacilityCheck, ...] = ()
-    swept: SweptPaths | None = None
+    swept: SweptPaths | None = None  #: The verdict on each path.
     cut: Cut | None = None
 
 

@@ -26,19 +26,13 @@ _SEAL = "seal"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a run.
-
-    Attributes:
-        host: empty for the run as a whole.
-        state: `begin` before the step, else its outcome.
-        detail: plain values, without secrets.
-    """
+    """One step of a run."""
 
     at: datetime
-    host: str
+    host: str  #: Empty for the run as a whole.
     step: str
-    state: str
-    detail: Mapping[str, object] = field(default_factory=dict)
+    state: str  #: `begin` before the step, else its outcome.
+    detail: Mapping[str, object] = field(default_factory=dict)  #: Plain values, without secrets.
 
 
 class EventLog:

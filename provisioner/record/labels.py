@@ -52,8 +52,8 @@ def _by_type(pairs: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[s
     return labels
 
 
+#: The word for each value, by enumeration.
 LABELS = _by_type([*_WORDS, *((value, words.partition(" | ")[0]) for value, words in VALUE_WORDS)])
-"""The word for each value, by enumeration."""
 
 
 def label(value: StrEnum | None) -> str:

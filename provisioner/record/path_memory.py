@@ -29,21 +29,18 @@ from provisioner.record.database import Database, has_table, made_database, open
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import path_memories, stored, view_references
 
-LARGEST: Final = 64 * 1024
-"""The most letters of a memory or of references."""
-FORGOTTEN_AFTER: Final = timedelta(days=400)
-"""A path without a check for so long is forgotten."""
+LARGEST: Final = 64 * 1024  #: The most letters of a memory or of references.
+FORGOTTEN_AFTER: Final = timedelta(days=400)  #: A path without a check for so long is forgotten.
 
 # Rows are asked for by name, some at a time; of very many the whole inventory's are read, in one pass.
 _PART: Final = 1_000
 _MOST_NAMED: Final = 20_000
 _KEY, _CHANGED = ("inventory", "path"), ("at", "content", "seal")
 
-Row = tuple[object, object]
-"""A row's stored content and seal."""
+Row = tuple[object, object]  #: A row's stored content and seal.
 
+#: Makes a path's new memory from its name and the old memory, if any.
 Change = Callable[[str, Document | None], Document]
-"""Makes a path's new memory from its name and the old memory, if any."""
 
 
 class _Made(NamedTuple):

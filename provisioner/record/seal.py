@@ -34,17 +34,11 @@ _KEY_HINT = "make one: ssh-keygen -t ed25519 -N '' -f FILE; a key with a passphr
 
 
 class SealVerdict(StrEnum):
-    """The statement that a seal or a signature proves.
+    """The statement that a seal or a signature proves."""
 
-    Attributes:
-        GENUINE: it fits a known key.
-        FALSE: it names a known key and does not fit, or is malformed.
-        OTHER_KEY: it names an unknown key, which proves nothing.
-    """
-
-    GENUINE = "genuine"
-    FALSE = "false"
-    OTHER_KEY = "other-key"
+    GENUINE = "genuine"  #: It fits a known key.
+    FALSE = "false"  #: It names a known key and does not fit, or is malformed.
+    OTHER_KEY = "other-key"  #: It names an unknown key, which proves nothing.
     NONE = "none"
 
 
@@ -67,17 +61,11 @@ class Head:
 
 @dataclass(frozen=True)
 class RecordKeys:
-    """The keys of one inventory's record.
+    """The keys of one inventory's record."""
 
-    Attributes:
-        secret: the key of seals; `None` if the vault is closed.
-        signer: the private key that signs entries, if set.
-        public: the public keys that verify signatures.
-    """
-
-    secret: Secret | None = None
-    signer: Ed25519PrivateKey | None = field(default=None, repr=False)
-    public: tuple[Ed25519PublicKey, ...] = field(default=(), repr=False)
+    secret: Secret | None = None  #: The key of seals; `None` if the vault is closed.
+    signer: Ed25519PrivateKey | None = field(default=None, repr=False)  #: The private key that signs entries, if set.
+    public: tuple[Ed25519PublicKey, ...] = field(default=(), repr=False)  #: The public keys that verify signatures.
 
     def seal(self, message: str) -> str:
         """Return a message's seal; empty if the vault is closed."""

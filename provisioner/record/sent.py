@@ -26,13 +26,11 @@ from provisioner.record.database import has_table, made_database, open_database
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import commit_states, notices, stored
 
-LARGEST: Final = 64 * 1024 * 1024
-"""More than a notice about a whole country that is down."""
-MOST: Final = 300
-"""The number of newest commits that are read, beside those that always count."""
+LARGEST: Final = 64 * 1024 * 1024  #: More than a notice about a whole country that is down.
+MOST: Final = 300  #: The number of newest commits that are read, beside those that always count.
 _MOST_FAILED: Final = 50
+#: A failed row's text; no reason can contain it, because JSON escapes quotes.
 _FAILED: Final = canonical_text({"state": "failed"}).strip("{}")
-"""A failed row's text; no reason can contain it, because JSON escapes quotes."""
 REACHED: Final = "reached"
 _LONGEST_TEXT: Final = 1000
 _TEXTS: Final = ("state", "cause", "reason", "rules", "signer", "run", "within", "proof")
@@ -48,35 +46,21 @@ class ReadNotices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRow:
-    """The state of a commit.
+    """The state of a commit."""
 
-    Attributes:
-        state: `reached`, `refused`, `waiting` or `failed`.
-        at: the start of the state.
-        cause: why the commit is not reached, or empty.
-        reason: the cause in a sentence.
-        rules: the digest of the agent's configuration that judged it.
-        run: the run that brought hosts there; empty if no change was needed.
-        within: the newer commit that included it; empty if reached by itself.
-        proof: the result of the verification afterwards.
-        stuck: hosts whose drift from it could not be corrected.
-        held: frozen facilities: their own files have errors, so hosts keep what they have.
-        due: receivers still to notify: `notes`, `forge`.
-    """
-
-    state: str
-    cause: str = ""
-    reason: str = ""
-    rules: str = ""
+    state: str  #: `reached`, `refused`, `waiting` or `failed`.
+    cause: str = ""  #: Why the commit is not reached, or empty.
+    reason: str = ""  #: The cause in a sentence.
+    rules: str = ""  #: The digest of the agent's configuration that judged it.
     signer: str = ""
-    run: str = ""
-    within: str = ""
-    proof: str = ""
+    run: str = ""  #: The run that brought hosts there; empty if no change was needed.
+    within: str = ""  #: The newer commit that included it; empty if reached by itself.
+    proof: str = ""  #: The result of the verification afterwards.
     commit: str
-    stuck: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
-    at: Moment
-    due: tuple[str, ...] = field(default=(), compare=False)
+    stuck: tuple[str, ...] = ()  #: Hosts whose drift from it could not be corrected.
+    held: tuple[str, ...] = ()  #: Frozen facilities: their own files have errors, so hosts keep what they have.
+    at: Moment  #: The start of the state.
+    due: tuple[str, ...] = field(default=(), compare=False)  #: Receivers still to notify: `notes`, `forge`.
 
     @property
     def document(self) -> Document:

@@ -24,18 +24,13 @@ _LONGEST = 120
 
 @dataclass(frozen=True)
 class StateFolder:
-    """The place of one inventory's history.
-
-    Attributes:
-        file: the SQLite file; `None` for a database server.
-        url: the server's URL with its login; empty for a file.
-        remembered: the file with the newest entry that this machine wrote, if any.
-    """
+    """The place of one inventory's history."""
 
     inventory: str
-    file: Path | None
-    url: str = field(default="", repr=False)
+    file: Path | None  #: The SQLite file; `None` for a database server.
+    url: str = field(default="", repr=False)  #: The server's URL with its login; empty for a file.
     keys: RecordKeys = field(default=NO_KEYS, repr=False, compare=False)
+    #: The file with the newest entry that this machine wrote, if any.
     remembered: Path | None = field(default=None, compare=False)
 
     @property

@@ -41,10 +41,9 @@ _HINT = "see all that is wrong: provisioner history verify; keep a copy of this 
 _LONGEST_NAME = 63
 _TEXTS = ("run", "step", "at", "operation", "started", "plan", "tool")
 SCHEMA = 1
+#: Tables that only earlier versions need, and that may be missing.
 NO_LONGER_READ = frozenset({"provisioner_month_sums"})
-"""Tables that only earlier versions need, and that may be missing."""
-PRUNED_SCHEMA = 2
-"""The version of a database after a removal of old data (`record.retention`)."""
+PRUNED_SCHEMA = 2  #: The version of a database after a removal of old data (`record.retention`).
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -235,8 +234,8 @@ schema = sa.Table(
     "provisioner_schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False)
 )
 
+#: Alembic's table: the revision of these tables (`record.database`).
 migrations = sa.Table("provisioner_migrations", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
-"""Alembic's table: the revision of these tables (`record.database`)."""
 
 _Columns = Mapping[str, object]
 
@@ -322,19 +321,18 @@ events = _table(
     {name: sa.Column(name, _LongText) for name in ("before", "after")},
 )
 
+#: The last notice of each receiver; outside the chain, and replaced by the next one.
 notices = _table("notices", {"receiver": _NAME}, {"at": MomentColumn, "packed": sa.LargeBinary, "seal": _LongText})
-"""The last notice of each receiver; outside the chain, and replaced by the next one."""
 
+#: The holder's text for each lease; the lease itself is a lock of the server.
 leases = _table("leases", {"name": _NAME}, {"content": _LongText})
-"""The holder's text for each lease; the lease itself is a lock of the server."""
 
+#: The state of each followed commit; outside the chain, and replaced by the next one.
+#:
+#: `by_itself` marks commits that were reached, and not with a newer one.
 commit_states = _table(
     "commit_states", {"revision": TextColumn(64)}, {"at": MomentColumn, "by_itself": sa.Boolean, "content": _LongText}
 )
-"""The state of each followed commit; outside the chain, and replaced by the next one.
 
-`by_itself` marks commits that were reached, and not with a newer one.
-"""
-
+#: The epoch of each host and the run that took it: a host refuses runs with a lower number.
 host_epochs = _table("host_epochs", {"host": _NAME}, {"number": NumberColumn, "run": _NAME, "at": MomentColumn})
-"""The epoch of each host and the run that took it: a host refuses runs with a lower number."""

@@ -31,8 +31,7 @@ _LONGEST_PLANE: Final = 2**24
 _WORDS: Final = 256
 _BETWEEN: Final = "\t"
 _NO_HASH: Final = "no hash"
-_HEADS: Final = 1_000
-"""The size of the cache: nights differ in the order of their causes."""
+_HEADS: Final = 1_000  #: The size of the cache: nights differ in the order of their causes.
 
 
 class PackedDocument(NamedTuple):

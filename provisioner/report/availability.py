@@ -133,26 +133,19 @@ def _more(rows: Sequence[ShareRow]) -> str:
 class TimesRow(Row):
     """Seconds of paths by verdict, and their share."""
 
+    #: The share of the measured time outside of maintenance in which pictures came; null without such time.
     available: Share | None
-    """The share of the measured time outside of maintenance in which pictures came; null without such time."""
-    up_s: Seconds
-    """Seconds of all paths together in which they were up."""
-    degraded_s: Seconds
-    """Seconds in which pictures came, but not as agreed; they count as available."""
-    down_s: Seconds
-    """Seconds in which paths were down or quarantined."""
-    maintenance_s: Seconds
-    """Seconds in an announced window, whatever the verdict."""
-    unmeasured_s: Seconds
-    """Seconds without a check, or with the verdict unknown."""
+    up_s: Seconds  #: Seconds of all paths together in which they were up.
+    degraded_s: Seconds  #: Seconds in which pictures came, but not as agreed; they count as available.
+    down_s: Seconds  #: Seconds in which paths were down or quarantined.
+    maintenance_s: Seconds  #: Seconds in an announced window, whatever the verdict.
+    unmeasured_s: Seconds  #: Seconds without a check, or with the verdict unknown.
     unmeasured_share: Share
-    outages: Count
-    """The number of times that a path went down."""
+    outages: Count  #: The number of times that a path went down.
 
 
 class _Named(Row):
-    name: str
-    """A camera's path without its stream, or an id; empty for an unknown carrier."""
+    name: str  #: A camera's path without its stream, or an id; empty for an unknown carrier.
 
 
 class _OfPaths(Row):
@@ -162,16 +155,14 @@ class _OfPaths(Row):
 class AgreedTimesRow(TimesRow, _OfPaths):
     """Seconds of paths by verdict, their share, and the agreed level."""
 
-    agreed_percent: float | None
-    """The agreed level; null without one."""
+    agreed_percent: float | None  #: The agreed level; null without one.
     kept: AgreedLevel
 
 
 class AvailabilityRow(AgreedTimesRow, _Named):
     """Availability of a name, against its agreed level."""
 
-    before: TimesRow | None
-    """The times of the preceding span of the same length; null unless requested."""
+    before: TimesRow | None  #: The times of the preceding span of the same length; null unless requested.
 
 
 def agreed_times(row: ShareRow) -> AgreedTimesRow:
@@ -183,20 +174,14 @@ def agreed_times(row: ShareRow) -> AgreedTimesRow:
 class AvailabilityDocument(Printed, name="availability", title="Availability"):
     """Output of `provisioner availability --output json`."""
 
-    from_: Moment = Field(serialization_alias="from")
-    """A time with Vietnam's zone."""
-    until: Moment
-    """The first time after the span."""
-    as_of: Moment
-    """The document uses evidence up to this time."""
+    from_: Moment = Field(serialization_alias="from")  #: A time with Vietnam's zone.
+    until: Moment  #: The first time after the span.
+    as_of: Moment  #: The document uses evidence up to this time.
     by: GroupedBy
-    longest_s: Positive
-    """The longest time, in seconds, for which one check counts."""
-    rows: tuple[AvailabilityRow, ...]
-    """Rows, worst first."""
+    longest_s: Positive  #: The longest time, in seconds, for which one check counts.
+    rows: tuple[AvailabilityRow, ...]  #: Rows, worst first.
     total: AvailabilityRow
-    damaged: tuple[str, ...]
-    """Records that cannot be read. Their time counts as not measured."""
+    damaged: tuple[str, ...]  #: Records that cannot be read. Their time counts as not measured.
 
 
 def availability_row(row: ShareRow) -> AvailabilityRow:

@@ -114,13 +114,11 @@ def change_lines(changing: Sequence[str], say: Translator = ENGLISH) -> Iterator
 class KeyAgeRow(Row):
     """A key with its age."""
 
-    of: str = Field(validation_alias="owner")
-    """The facility or relay."""
+    of: str = Field(validation_alias="owner")  #: The facility or relay.
     kind: KeyKind
     origin: KeyOrigin
     public_key: Known = Field(validation_alias="key")
-    since: Moment | None
-    """Null if it is not recorded."""
+    since: Moment | None  #: Null if it is not recorded.
     age_days: Count | None
     due: Day | None
     overdue: bool
@@ -183,10 +181,8 @@ class DutyRow(Row):
     """An order that binds a facility."""
 
     order: Said = of("order", "ref")
-    before: Day
-    """The first day after the deadline."""
-    deadline: Moment
-    """The first time after the deadline."""
+    before: Day  #: The first day after the deadline.
+    deadline: Moment  #: The first time after the deadline.
 
 
 class BlockedRow(Row):
@@ -202,10 +198,8 @@ class BlockedRow(Row):
 class SignedRow(Row):
     """Agreements to a facility's plan."""
 
-    signed: Count
-    """Parties that signed the plan with a key."""
-    claimed: Count
-    """Parties that agreed by the statement of the file's author."""
+    signed: Count  #: Parties that signed the plan with a key.
+    claimed: Count  #: Parties that agreed by the statement of the file's author.
 
 
 class OpeningRow(Row):
@@ -222,57 +216,39 @@ class FacilityRow(Row):
     name: Said
     province: Said = of("facility", "province")
     managing_body: ManagingBody = of("facility", "managing_body")
-    carrier: str
-    """The plan's carrier; empty without a plan."""
+    carrier: str  #: The plan's carrier; empty without a plan.
     operating: Operating = of("facility", "operating")
-    opens_on: Day | None = of("facility", "opens_on")
-    """The planned day of the first people."""
+    opens_on: Day | None = of("facility", "opens_on")  #: The planned day of the first people.
     state: FacilityState = of("standing", "state")
-    since: SinceText | None
-    """A day from a file, or an observed time; null if unknown."""
-    reached: Step = of("standing", "reached")
-    """The furthest step, whatever the facility does now."""
+    since: SinceText | None  #: A day from a file, or an observed time; null if unknown.
+    reached: Step = of("standing", "reached")  #: The furthest step, whatever the facility does now.
+    #: Whether hosts carry it, and one verification proved all pulled paths of the signed content at level 7. The
+    #: present state is in `up_now`.
     connected: bool = of("standing", "is_connected")
-    """Whether hosts carry it, and one verification proved all pulled paths of the signed content at level 7. The
-    present state is in `up_now`.
-    """
+    #: The time of the first such proof, also of an earlier signed content. It is compared with the deadline.
     connected_at: MomentText | None
-    """The time of the first such proof, also of an earlier signed content. It is compared with the deadline."""
-    cameras: Count = of("pictures", "cameras")
-    """The number in its file."""
+    cameras: Count = of("pictures", "cameras")  #: The number in its file.
+    #: Whether all its cameras are up, by the last verification that checked it in the last 24 hours. Null if unknown,
+    #: or if no host carries it.
     up_now: bool | None = of("pictures", "is_up")
-    """Whether all its cameras are up, by the last verification that checked it in the last 24 hours. Null if unknown,
-    or if no host carries it.
-    """
-    cameras_up: Count | None
-    """Cameras that are up; null without a check."""
-    cameras_down: Count | None
-    """Checked, and not up."""
-    cameras_unknown: Count = of("pictures", "unknown")
-    """Carried by hosts, but not checked."""
-    looked_at: Moment | None
-    """The time of that verification."""
-    last_proved: Moment | None
-    """The last time that all its pulled paths were up at level 7."""
-    down_since: Moment | None
-    """The first later verification with a path that was not up; null while all are up."""
-    claimed_connection: ClaimRow | None = of("claimed")
-    """Null once a run has proved a connection."""
-    recorders: Count = of("facility", "recorders")
-    """The number in its file."""
+    cameras_up: Count | None  #: Cameras that are up; null without a check.
+    cameras_down: Count | None  #: Checked, and not up.
+    cameras_unknown: Count = of("pictures", "unknown")  #: Carried by hosts, but not checked.
+    looked_at: Moment | None  #: The time of that verification.
+    last_proved: Moment | None  #: The last time that all its pulled paths were up at level 7.
+    down_since: Moment | None  #: The first later verification with a path that was not up; null while all are up.
+    claimed_connection: ClaimRow | None = of("claimed")  #: Null once a run has proved a connection.
+    recorders: Count = of("facility", "recorders")  #: The number in its file.
     surveyed_cameras: SurveyedCameras | None
-    deadline: DutyRow | None = of("duty")
-    """The earliest deadline that binds the facility."""
+    deadline: DutyRow | None = of("duty")  #: The earliest deadline that binds the facility.
     timeliness: Timeliness
     blocked: BlockedRow | None
     sign_offs: SignedRow
     warnings: tuple[OpeningRow, ...]
-    next: Said
-    """The next step."""
-    fields: Mapping[str, bool | int | str] | None = absent()
-    """Values of its simple fields without a key of their own."""
+    next: Said  #: The next step.
+    fields: Mapping[str, bool | int | str] | None = absent()  #: Values of its simple fields without a key of their own.
+    #: Values of fields of each camera and recorder, by its id.
     devices: Mapping[str, Mapping[str, bool | int | str]] | None = absent()
-    """Values of fields of each camera and recorder, by its id."""
 
 
 def facility_values(status: FacilityStatus, name: str) -> Document:
@@ -363,25 +339,22 @@ class HandedOutRow(Row):
     by: str
     relays: tuple[Said, ...]
     takes_down: bool
+    #: The last day on which it may be installed; null without such a day or a record of it.
     valid_until: Day | None = of("until")
-    """The last day on which it may be installed; null without such a day or a record of it."""
 
 
 class PackageRow(Row):
     """A site with the known state of its package."""
 
     facility: Said
+    #: The package's state; `current` needs a statement of its installation, or a handshake of its tunnel.
     standing: PackageState = of("state")
-    """The package's state; `current` needs a statement of its installation, or a handshake of its tunnel."""
+    #: Relays that the package may still name, although the relay, its key or its address changed.
     former: tuple[Said, ...]
-    """Relays that the package may still name, although the relay, its key or its address changed."""
-    wanted: tuple[Said, ...]
-    """The relays that a new package would name; empty if the gateway has to be removed."""
+    wanted: tuple[Said, ...]  #: The relays that a new package would name; empty if the gateway has to be removed.
     handed_out: HandedOutRow | None
-    installed_at: Moment | None
-    """The time since which the gateway is known to have that package; null if unknown."""
-    command: str | None
-    """The next command."""
+    installed_at: Moment | None  #: The time since which the gateway is known to have that package; null if unknown.
+    command: str | None  #: The next command.
 
 
 def package_row(package: PackageStatus) -> PackageRow:

@@ -99,24 +99,16 @@ WantedBy=timers.target
 
 @dataclass(frozen=True, slots=True)
 class NightUnits:
-    """The input of one inventory's units.
-
-    Attributes:
-        program: the path of `provisioner`.
-        time: in Vietnam, e.g. `01:30`.
-        vault: the file with the vault's password, readable by root alone.
-        key: the file with the SSH key, likewise.
-        metrics: the file of metrics that the night writes, if any.
-    """
+    """The input of one inventory's units."""
 
     inventory: str
     folder: PurePosixPath
-    program: PurePosixPath
+    program: PurePosixPath  #: The path of `provisioner`.
     user: str = "provisioner"
-    time: str = "01:30"
-    vault: PurePosixPath = _VAULT
-    key: PurePosixPath = _KEY
-    metrics: PurePosixPath | None = None
+    time: str = "01:30"  #: In Vietnam, e.g. `01:30`.
+    vault: PurePosixPath = _VAULT  #: The file with the vault's password, readable by root alone.
+    key: PurePosixPath = _KEY  #: The file with the SSH key, likewise.
+    metrics: PurePosixPath | None = None  #: The file of metrics that the night writes, if any.
 
     def __post_init__(self) -> None:
         if not _USER.fullmatch(self.user):

@@ -19,13 +19,12 @@ from provisioner.plan.guards.approvals import need_lines
 from provisioner.plan.plan import Plan, Totals, TotalsRow, totals_of
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedBeside, MovedChange
 
+#: GitHub takes 65,536 characters and GitLab more. Bytes are counted, so that letters of any kind fit.
 MAX_BYTES: Final = 60_000
-"""GitHub takes 65,536 characters and GitLab more. Bytes are counted, so that letters of any kind fit."""
 
 _NAME: Final = 160
 
-_TAIL: Final = 600
-"""Reserved for the sentences about left-out items."""
+_TAIL: Final = 600  #: Reserved for the sentences about left-out items.
 
 _BESIDE: Final[Mapping[str, str]] = {
     "tool": marked("this program's version: {before} → {after}"),

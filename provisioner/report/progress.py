@@ -29,8 +29,8 @@ from provisioner.record.lifecycle.status import FacilityStatus
 if TYPE_CHECKING:
     from provisioner.verify.document import VerifyDocument
 
+#: The order's zones; `khac` is any other public area, and is never missing.
 LISTED_ZONES = tuple(zone for zone in Zone if zone is not Zone.KHAC)
-"""The order's zones; `khac` is any other public area, and is never missing."""
 
 
 class CountedAs(StrEnum):
@@ -46,53 +46,33 @@ class Group(Row):
     """Counts of a province, carrier or managing body, or of all."""
 
     province: Said | None = absent()
-    carrier: str | None = absent()
-    """Empty for facilities without a plan."""
+    carrier: str | None = absent()  #: Empty for facilities without a plan.
     managing_body: ManagingBody | None = absent()
-    facilities: Count
-    """The sum of connected, all of blocked, suspended and under_way."""
-    connected: Count
-    """Proved once, whatever their present state."""
-    up: Count = Field(serialization_alias="up_now")
-    """Connected, with all their cameras up now."""
-    not_up: Count
-    """Connected, with a checked camera that is not up."""
-    unknown: Count
-    """Connected, with an unknown present state."""
-    last_proved: Moment | None
-    """The time of the latest proof of a connected facility."""
-    down_since: Moment | None
-    """The start of the longest present outage of a facility."""
-    claimed: Count
-    """Not connected, but with a reported connection; not a part of the sum above."""
-    without_connection: Count
-    """Neither connected nor claimed."""
-    late: Count
-    """Connected, but after the deadline."""
+    facilities: Count  #: The sum of connected, all of blocked, suspended and under_way.
+    connected: Count  #: Proved once, whatever their present state.
+    up: Count = Field(serialization_alias="up_now")  #: Connected, with all their cameras up now.
+    not_up: Count  #: Connected, with a checked camera that is not up.
+    unknown: Count  #: Connected, with an unknown present state.
+    last_proved: Moment | None  #: The time of the latest proof of a connected facility.
+    down_since: Moment | None  #: The start of the longest present outage of a facility.
+    claimed: Count  #: Not connected, but with a reported connection; not a part of the sum above.
+    without_connection: Count  #: Neither connected nor claimed.
+    late: Count  #: Connected, but after the deadline.
     blocked: dict[BlockReason, Positive]
     suspended: Count
     under_way: Count
-    overdue: Count
-    """Never connected, with a past deadline; blocked or not."""
+    overdue: Count  #: Never connected, with a past deadline; blocked or not.
     cameras: Count
     cameras_connected: Count
-    cameras_up: Count
-    """Up now."""
-    cameras_down: Count
-    """Checked, and not up."""
-    cameras_unknown: Count
-    """Carried by hosts, but not checked."""
+    cameras_up: Count  #: Up now.
+    cameras_down: Count  #: Checked, and not up.
+    cameras_unknown: Count  #: Carried by hosts, but not checked.
     recorders: Count
-    surveyed: Count
-    """The number of surveyed facilities."""
-    registered: Count = Field(serialization_alias="cameras_registered")
-    """In the files of surveyed facilities."""
-    present: Count = Field(serialization_alias="cameras_present")
-    """Found by surveys."""
-    fit: Count = Field(serialization_alias="cameras_fit")
-    """Usable, by the surveys."""
-    missing: Count = Field(serialization_alias="cameras_missing")
-    """To be added, by the surveys."""
+    surveyed: Count  #: The number of surveyed facilities.
+    registered: Count = Field(serialization_alias="cameras_registered")  #: In the files of surveyed facilities.
+    present: Count = Field(serialization_alias="cameras_present")  #: Found by surveys.
+    fit: Count = Field(serialization_alias="cameras_fit")  #: Usable, by the surveys.
+    missing: Count = Field(serialization_alias="cameras_missing")  #: To be added, by the surveys.
 
     @property
     def key(self) -> str:
@@ -181,8 +161,7 @@ class SurveyGroup(Row):
     """Surveys of a province, or of all."""
 
     province: Said | None = absent()
-    facilities: Count
-    """The sum of surveyed and missing."""
+    facilities: Count  #: The sum of surveyed and missing.
     surveyed: Count
     verdicts: dict[SurveyVerdict, Positive]
     missing: Count

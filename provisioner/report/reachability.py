@@ -79,16 +79,12 @@ def _ending_line(origin: Origin, results: Sequence[StatementResult]) -> str:
 class CellRow(Row, title="cell"):
     """Whether traffic passes from one place to another."""
 
-    from_: str = Field(validation_alias="source", serialization_alias="from")
-    """The source, e.g. `site/kcl-bg-001`."""
-    program: Program | None
-    """The sending program on a relay or centre; null if unknown."""
-    to: str = of("target")
-    """The destination."""
+    from_: str = Field(validation_alias="source", serialization_alias="from")  #: The source, e.g. `site/kcl-bg-001`.
+    program: Program | None  #: The sending program on a relay or centre; null if unknown.
+    to: str = of("target")  #: The destination.
     service: Service
     reaches: CellReach = of("reach")
-    by: tuple[str, ...]
-    """The deciding rules, e.g. `relay-viettel-1 input: readers`."""
+    by: tuple[str, ...]  #: The deciding rules, e.g. `relay-viettel-1 input: readers`.
 
 
 class ProveSummary(Row):
@@ -106,13 +102,10 @@ class StatementRow(Row):
 
     id: str = of("statement", "name")
     origin: Origin = of("statement", "origin")
-    says: str = of("statement", "words")
-    """The statement in words."""
+    says: str = of("statement", "words")  #: The statement in words.
     reason: str | None
-    cells: Count
-    """The number of its cells."""
-    holds: bool | None
-    """Null if the statement is about no existing place."""
+    cells: Count  #: The number of its cells.
+    holds: bool | None  #: Null if the statement is about no existing place.
     broken: tuple[CellRow, ...]
 
 
@@ -123,8 +116,7 @@ class ProveDocument(Printed, name="prove", title="Reachability"):
     cells: tuple[CellRow, ...]
     statements: tuple[StatementRow, ...]
     problems: tuple[ProblemRow, ...]
-    held: tuple[HeldRow, ...]
-    """Frozen facilities, which no statement covers."""
+    held: tuple[HeldRow, ...]  #: Frozen facilities, which no statement covers.
 
 
 def reachability_document(

@@ -192,24 +192,19 @@ class VerificationRow(Row):
     """The latest verification."""
 
     run: Said = of("observed", "run")
-    at: Moment = of("observed", "at")
-    """The time of its end, with Vietnam's zone."""
-    age_s: int
-    """Seconds until the report's moment."""
-    limit: tuple[str, ...]
-    """Its limits; empty if it covered everything."""
+    at: Moment = of("observed", "at")  #: The time of its end, with Vietnam's zone.
+    age_s: int  #: Seconds until the report's moment.
+    limit: tuple[str, ...]  #: Its limits; empty if it covered everything.
 
 
 class ProofRow(Row):
     """The age of the proof."""
 
     last_verification: VerificationRow | None
+    #: Whether it ended more than 24 hours ago or is missing, so that the present state of cameras is unknown.
     stale: bool = of("is_stale")
-    """Whether it ended more than 24 hours ago or is missing, so that the present state of cameras is unknown."""
-    carried: Count
-    """The number of the report's facilities that hosts carry."""
-    unseen: Count
-    """The number of those whose present state is unknown."""
+    carried: Count  #: The number of the report's facilities that hosts carry.
+    unseen: Count  #: The number of those whose present state is unknown.
 
 
 def proof_row(fresh: Freshness) -> ProofRow:
@@ -378,8 +373,7 @@ class LastCheckRow(Row):
     """The latest verification on a relay, with numbers of paths: pulled, checked, and up at level 7."""
 
     relay: Said
-    at: Moment = of("observed", "at")
-    """A time with Vietnam's zone."""
+    at: Moment = of("observed", "at")  #: A time with Vietnam's zone.
     run: Said = of("observed", "run")
     pulled: Count
     checked: Count
@@ -392,14 +386,10 @@ class FailingRow(Row):
     path: str
     verdict: Literal["degraded", "down", "quarantined", "unknown"]
     cause: str
-    since: Moment
-    """The first verification of this sequence."""
-    in_a_row: Positive = of("looks")
-    """The number of consecutive verifications with this result."""
-    last_look: Moment
-    """A time with Vietnam's zone."""
-    last_up: Moment | None
-    """The last verification with pictures; null without one."""
+    since: Moment  #: The first verification of this sequence.
+    in_a_row: Positive = of("looks")  #: The number of consecutive verifications with this result.
+    last_look: Moment  #: A time with Vietnam's zone.
+    last_up: Moment | None  #: The last verification with pictures; null without one.
 
 
 class ReasonRow(Row):
@@ -413,19 +403,15 @@ class ReasonRow(Row):
 class StatusRow(FacilityRow):
     """A facility in full."""
 
-    rendered: bool = of("facility", "rendered")
-    """Whether hosts should carry it."""
+    rendered: bool = of("facility", "rendered")  #: Whether hosts should carry it.
+    #: For a closed facility: hosts that have parts of it, or that may have some.
     left_on: tuple[Said, ...] = of("standing", "left_on")
-    """For a closed facility: hosts that have parts of it, or that may have some."""
     steps: dict[Step, SinceText | None]
     orders: tuple[DutyRow, ...] = of("duties")
     last_checks: tuple[LastCheckRow, ...]
-    failing: tuple[FailingRow, ...] | None = absent()
-    """Only with --why."""
-    why: tuple[ReasonRow, ...] | None = absent()
-    """Only with --why."""
-    problems: tuple[str, ...] | None = absent()
-    """Only with --why."""
+    failing: tuple[FailingRow, ...] | None = absent()  #: Only with --why.
+    why: tuple[ReasonRow, ...] | None = absent()  #: Only with --why.
+    problems: tuple[str, ...] | None = absent()  #: Only with --why.
 
 
 class DrainRow(Row):
@@ -433,34 +419,25 @@ class DrainRow(Row):
 
     relay: Said
     to: Said
-    remaining: tuple[Said, ...]
-    """Facilities whose plan still uses it."""
-    both: tuple[Said, ...]
-    """Remaining facilities with an agreed successor over the other relay."""
-    held: tuple[Said, ...]
-    """Other facilities that the relay had by its last answer."""
-    over: bool = of("is_over")
-    """Whether the relay is empty, by all that is known."""
+    remaining: tuple[Said, ...]  #: Facilities whose plan still uses it.
+    both: tuple[Said, ...]  #: Remaining facilities with an agreed successor over the other relay.
+    held: tuple[Said, ...]  #: Other facilities that the relay had by its last answer.
+    over: bool = of("is_over")  #: Whether the relay is empty, by all that is known.
 
 
 class StatusDocument(Printed, name="status", title="States of facilities"):
     """Output of `provisioner status --output json`."""
 
-    as_of: Moment
-    """A time with Vietnam's zone."""
-    runs: Count
-    """The number of runs with evidence."""
+    as_of: Moment  #: A time with Vietnam's zone.
+    runs: Count  #: The number of runs with evidence.
     proof: ProofRow
     facilities: tuple[StatusRow, ...]
     drains: tuple[DrainRow, ...]
-    packages: tuple[PackageRow, ...] = ()
-    """The known state of each site's package."""
+    packages: tuple[PackageRow, ...] = ()  #: The known state of each site's package.
+    #: By facility with a key change of its gateway, whether its next key is reported.
     key_changes: dict[str, bool] = Field(default_factory=dict)
-    """By facility with a key change of its gateway, whether its next key is reported."""
-    unreadable: tuple[Said, ...] = ()
-    """Facilities with unreadable files; no count includes them."""
-    unsealed_relays: tuple[Said, ...] = ()
-    """Relays without a sealed tunnel key: new hardware cannot get their key."""
+    unreadable: tuple[Said, ...] = ()  #: Facilities with unreadable files; no count includes them.
+    unsealed_relays: tuple[Said, ...] = ()  #: Relays without a sealed tunnel key: new hardware cannot get their key.
     held: tuple[HeldRow, ...] = ()
 
 

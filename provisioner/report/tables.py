@@ -14,15 +14,11 @@ from provisioner.record.labels import TOTAL_LABEL
 if TYPE_CHECKING:
     import jinja2
 
-TOTAL_NAME = "all"
-"""The name of a row of totals."""
-
-SheetRow = Sequence[str | int]
-"""A row's cells: texts, and numbers that can be summed."""
+TOTAL_NAME = "all"  #: The name of a row of totals.
+SheetRow = Sequence[str | int]  #: A row's cells: texts, and numbers that can be summed.
 
 T = TypeVar("T")
-SheetColumn = tuple[str, int, Callable[[T], str | int]]
-"""A sheet's column: header, width, and the cell of an item."""
+SheetColumn = tuple[str, int, Callable[[T], str | int]]  #: A sheet's column: header, width, and the cell of an item.
 
 _MANY: Final = 5
 

@@ -21,8 +21,7 @@ from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
-MOST_LISTED = 3000
-"""Above this number, only paths that are not up are listed: a page of 100 MB is useless."""
+MOST_LISTED = 3000  #: Above this number, only paths that are not up are listed: a page of 100 MB is useless.
 
 _DRIFT_LISTED = 20
 _ALWAYS = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN)

@@ -30,44 +30,29 @@ from provisioner.verify.reference import (
 )
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
 
-PICTURE_LEVEL: Final = 6
-"""The level of the picture, required for an acceptance."""
+PICTURE_LEVEL: Final = 6  #: The level of the picture, required for an acceptance.
 
 
 @dataclass(frozen=True, slots=True)
 class ViewToAccept:
-    """A path's view to accept.
-
-    Attributes:
-        view: `None` if not measured.
-        dark: whether it is too dark to compare.
-        references: the views of this path that persons accepted earlier.
-        others: likewise, of the facility's other cameras, by camera.
-        tour: whether the camera turns, so that another view is its own as well.
-    """
+    """A path's view to accept."""
 
     verdict: PathVerdict
-    view: PictureView | None
-    dark: bool
-    references: References
-    others: Mapping[str, References]
-    tour: bool = False
+    view: PictureView | None  #: `None` if not measured.
+    dark: bool  #: Whether it is too dark to compare.
+    references: References  #: The views of this path that persons accepted earlier.
+    others: Mapping[str, References]  #: Likewise, of the facility's other cameras, by camera.
+    tour: bool = False  #: Whether the camera turns, so that another view is its own as well.
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The result for one path.
-
-    Attributes:
-        references: the path's accepted views, with the new one; empty if refused.
-        refused: the reason; empty if accepted.
-        notes: remarks for a person.
-    """
+    """The result for one path."""
 
     path: str
-    references: References = ()
-    refused: str = ""
-    notes: tuple[str, ...] = ()
+    references: References = ()  #: The path's accepted views, with the new one; empty if refused.
+    refused: str = ""  #: The reason; empty if accepted.
+    notes: tuple[str, ...] = ()  #: Remarks for a person.
 
 
 def accept(

@@ -19,11 +19,10 @@ from provisioner.verify.paths import HostDrift, PathToCheck, peer_keys
 from provisioner.verify.reference import References
 from provisioner.verify.result import Cause, Finding, Layer
 
+#: The ends of a stream that goes on.
 NO_ENDS: Final[wire.StreamEndsAnswer] = {"stopped": 0, "closed": 0, "lasted_s": None}
-"""The ends of a stream that goes on."""
 
-READ_TIMEOUT_S: Final = 10.0
-"""The time without a packet after which MediaMTX ends a stream (`readTimeout`)."""
+READ_TIMEOUT_S: Final = 10.0  #: The time without a packet after which MediaMTX ends a stream (`readTimeout`).
 
 # A stream that goes on for so much longer than those that ended has recovered.
 _STEADY_S: Final = 5.0
@@ -46,36 +45,23 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A path to check, with its relay's and all hosts' evidence.
-
-    Attributes:
-        siblings: the tried devices of the same site.
-        origins: the sources of the relay's pictures; `None` if unknown.
-        asks_origin: whether the source of a picture matters.
-        once: whether only centres read the path.
-        memory: results of earlier verifications; never evidence of the present.
-        at: the time of the evidence; `None` in the looks of a change.
-        references: accepted views of this path.
-        others: those of the facility's other cameras, by name.
-        illness: what ails the relay itself, with the words; looked for once a relay.
-        line_drift: the change of the path's line in the relay's file, if it differs.
-        found: what `of_relay` found; all its cases share it.
-    """
+    """A path to check, with its relay's and all hosts' evidence."""
 
     target: PathToCheck
     relay: RelayEvidence
     hosts: Mapping[str, HostEvidence]
     drift: Mapping[str, Sequence[Change]]
-    siblings: frozenset[Device]
-    origins: Origins | None
-    asks_origin: bool = True
-    once: bool = False
-    memory: PathMemory = NOTHING
-    at: datetime | None = None
-    references: References = ()
-    others: Mapping[str, References] = field(default_factory=dict)
-    illness: tuple[Cause, str] | None = None
-    line_drift: Change | None = None
+    siblings: frozenset[Device]  #: The tried devices of the same site.
+    origins: Origins | None  #: The sources of the relay's pictures; `None` if unknown.
+    asks_origin: bool = True  #: Whether the source of a picture matters.
+    once: bool = False  #: Whether only centres read the path.
+    memory: PathMemory = NOTHING  #: Results of earlier verifications; never evidence of the present.
+    at: datetime | None = None  #: The time of the evidence; `None` in the looks of a change.
+    references: References = ()  #: Accepted views of this path.
+    others: Mapping[str, References] = field(default_factory=dict)  #: Those of the facility's other cameras, by name.
+    illness: tuple[Cause, str] | None = None  #: What ails the relay itself, with the words; looked for once a relay.
+    line_drift: Change | None = None  #: The change of the path's line in the relay's file, if it differs.
+    #: What `of_relay` found; all its cases share it.
     found: dict[Hashable, object] = field(default_factory=dict, repr=False)
 
     def of_relay(self, name: Hashable, find: Callable[[], _T]) -> _T:
@@ -240,12 +226,8 @@ def _grouped(paths: Sequence[MediaPath], key: Callable[[MediaPath], Hashable]) -
     return groups
 
 
-PASSED = Check(passed=True)
-"""A passed check."""
-
-
-NOT_DUE = Check(passed=None, applies=False)
-"""A check that does not apply."""
+PASSED = Check(passed=True)  #: A passed check.
+NOT_DUE = Check(passed=None, applies=False)  #: A check that does not apply.
 
 
 def failed(layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:

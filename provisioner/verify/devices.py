@@ -38,8 +38,7 @@ _LONGEST_WORD: Final = 100
 # No picture is larger.
 _LARGEST: Final = 65_535
 
-Accounts = Mapping[str, Mapping[str, result.DeviceAccount]]
-"""Accounts by relay and device."""
+Accounts = Mapping[str, Mapping[str, result.DeviceAccount]]  #: Accounts by relay and device.
 
 
 # What another device than the agreed one answers in its place.
@@ -82,8 +81,7 @@ class CloserLook:
         return gateway["size"] if gateway and gateway["small"] and not gateway["full"] else None
 
 
-NOTHING_CLOSER = CloserLook()
-"""No closer look, or no result."""
+NOTHING_CLOSER = CloserLook()  #: No closer look, or no result.
 
 
 @dataclass(frozen=True, slots=True)

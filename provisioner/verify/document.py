@@ -131,8 +131,7 @@ class PictureRow(Row):
     kbps: int | None
     suspects: tuple[Annotated[str, _SUSPECTS], ...]
     labels: tuple[str, ...]
-    undecided: str = ""
-    """The reason that the view was not compared, or that no statement about it is possible."""
+    undecided: str = ""  #: The reason that the view was not compared, or that no statement about it is possible.
 
 
 class DoubtRow(Row):
@@ -148,12 +147,10 @@ class SettingRow(Row):
     """A setting under change."""
 
     setting: Literal["login", "picture"]
-    object: str
-    """The device or camera within its facility."""
-    until: Day
-    """The last day on which both values are accepted."""
+    object: str  #: The device or camera within its facility.
+    until: Day  #: The last day on which both values are accepted.
+    #: The value in use, by the picture; null without a picture.
     seen: Annotated[Literal["old", "new"] | None, BeforeValidator(lambda seen: seen or None)]
-    """The value in use, by the picture; null without a picture."""
 
 
 class ReferenceRow(Row):
@@ -176,28 +173,23 @@ class PathRow(_Older):
     camera: str = ""
     relay: Name
     verdict: SaidVerdict
-    level: Level = 0
-    """The highest level that the path passed together with all lower levels; 0 if it passed no level."""
-    cause: SaidCause = Cause.NONE
-    """Empty if the path is up."""
+    level: Level = 0  #: The highest level that the path passed together with all lower levels; 0 if it passed no level.
+    cause: SaidCause = Cause.NONE  #: Empty if the path is up.
     checked_at: Moment | None
     passed: tuple[Level, ...] = ()
     layer: Annotated[SaidLayer, Schema({"type": "string"})] | None
     object: str = ""
     detail: str = ""
-    failing: FailingRow | None
-    """The present failure. An unconfirmed one occurred once, which is not enough for down."""
+    failing: FailingRow | None  #: The present failure. An unconfirmed one occurred once, which is not enough for down.
+    #: For a path that is not up: the highest level ever proved, and the time of its last proof.
     last_proof: ProofRow | None
-    """For a path that is not up: the highest level ever proved, and the time of its last proof."""
-    maintenance: WindowRow | None
-    """The path's maintenance window, and its verdict without the window."""
+    maintenance: WindowRow | None  #: The path's maintenance window, and its verdict without the window.
     picture: PictureRow | None
+    #: Suspected faults for a person to check, seen in several checks over time. They change no verdict.
     to_look_at: tuple[DoubtRow, ...] = ()
-    """Suspected faults for a person to check, seen in several checks over time. They change no verdict."""
-    reference: ReferenceRow | None
-    """The accepted references of its picture; null without one."""
+    reference: ReferenceRow | None  #: The accepted references of its picture; null without one.
+    #: Settings under change, of which the old and the new value are accepted; absent without one.
     accept: Annotated[tuple[SettingRow, ...] | None, Field(json_schema_extra={"minItems": 1})] = absent()
-    """Settings under change, of which the old and the new value are accepted; absent without one."""
 
 
 class IncidentRow(_Older):
@@ -208,17 +200,16 @@ class IncidentRow(_Older):
     cause: SaidCause
     paths: tuple[Name, ...]
     detail: str = ""
+    #: The first stored verification of the present sequence with this fault; null if it is this one.
     since: Moment | None
-    """The first stored verification of the present sequence with this fault; null if it is this one."""
+    #: The number of consecutive verifications with this fault, this one included.
     in_a_row: Annotated[int, form(minimum=2)] | None
-    """The number of consecutive verifications with this fault, this one included."""
 
 
 class DriftRow(Row):
     """A change that would make a host as desired."""
 
-    resource: Resource
-    """The kind of the resource; `trust` is a trusted key, name or network."""
+    resource: Resource  #: The kind of the resource; `trust` is a trusted key, name or network.
     name: str
     action: Action
 
@@ -250,10 +241,9 @@ class HostRow(_Older):
     outcome: str
     error: str = ""
     drift: tuple[DriftRow, ...] | None
-    findings: tuple[HostFindingRow, ...] = ()
-    """Faults of the host itself; they degrade no path."""
+    findings: tuple[HostFindingRow, ...] = ()  #: Faults of the host itself; they degrade no path.
+    #: Seconds until the host answered, of its visit, and of the visit's parts, which overlap. Null if unknown.
     seconds: HostSecondsRow = HostSecondsRow.model_validate({})
-    """Seconds until the host answered, of its visit, and of the visit's parts, which overlap. Null if unknown."""
 
 
 class DeviceFindingRow(Row):
@@ -268,8 +258,7 @@ class DeviceRow(_Older):
 
     facility: str
     province: str = ""
-    device: str
-    """A recorder, or a camera with an address of its own."""
+    device: str  #: A recorder, or a camera with an address of its own.
     carrier: str
     relay: str = ""
     state: DeviceState = DeviceState.NOT_ASKED
@@ -277,12 +266,10 @@ class DeviceRow(_Older):
     model: str = ""
     serial: str = ""
     firmware: str = ""
+    #: The least number of seconds by which its clock is ahead (below 0: behind); null if unknown.
     clock_off_s: int | None
-    """The least number of seconds by which its clock is ahead (below 0: behind); null if unknown."""
-    shown_off_s: int | None
-    """The same for the time in its picture, against Vietnam's time."""
-    findings: tuple[DeviceFindingRow, ...]
-    """Faults of the device itself; they degrade no path."""
+    shown_off_s: int | None  #: The same for the time in its picture, against Vietnam's time.
+    findings: tuple[DeviceFindingRow, ...]  #: Faults of the device itself; they degrade no path.
 
 
 class SummaryRow(Row):
@@ -309,25 +296,19 @@ class SampleRow(Row):
 class ScopeRow(_Older):
     """The requested extent of a run."""
 
-    level: Proved = HIGHEST.number
-    """The highest level of the run."""
-    sample: SampleRow | None
-    """The sample of the chosen cameras; null if it is all of them."""
+    level: Proved = HIGHEST.number  #: The highest level of the run.
+    sample: SampleRow | None  #: The sample of the chosen cameras; null if it is all of them.
     deadline_s: Number | None
-    once: bool = False
-    """Whether one failed check was enough for the verdict down."""
-    measured: Count = 0
-    """The number of paths with a result of this run."""
-    not_reached: Count = 0
-    """The number of other paths; their verdict is unknown."""
+    once: bool = False  #: Whether one failed check was enough for the verdict down.
+    measured: Count = 0  #: The number of paths with a result of this run.
+    not_reached: Count = 0  #: The number of other paths; their verdict is unknown.
 
 
 class MemoryRow(Row):
     """Results of earlier runs."""
 
     used: bool = False
-    reason: str = ""
-    """Empty if they were used."""
+    reason: str = ""  #: Empty if they were used.
 
 
 class SecondsRow(Row):
@@ -350,27 +331,22 @@ class AcceptedRow(Row):
 class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
     """Output of `provisioner verify --output json`."""
 
-    engine: str = ""
-    """The relay program, as hosts reported it."""
+    engine: str = ""  #: The relay program, as hosts reported it.
     started_at: Moment
     finished_at: Moment
     summary: SummaryRow = SummaryRow()
-    scope: ScopeRow = ScopeRow.model_validate({})
-    """The requested extent of this run."""
-    memory: MemoryRow = MemoryRow()
-    """Whether results of earlier runs could be used."""
+    scope: ScopeRow = ScopeRow.model_validate({})  #: The requested extent of this run.
+    memory: MemoryRow = MemoryRow()  #: Whether results of earlier runs could be used.
     level_names: dict[str, str] = Field({}, json_schema_extra={"propertyNames": {"pattern": "^[0-9]$"}})
     paths: tuple[PathRow, ...]
     incidents: tuple[IncidentRow, ...]
     hosts: tuple[HostRow, ...] = ()
+    #: Seconds of the run's parts: until hosts were asked, and until the last answer.
     seconds: SecondsRow = SecondsRow()
-    """Seconds of the run's parts: until hosts were asked, and until the last answer."""
-    held: tuple[HeldRow, ...] = ()
-    """Frozen facilities: hosts keep their last state, and all other facilities go on."""
-    accepted: tuple[AcceptedRow, ...] | None
-    """With --accept: the result of each path; otherwise null."""
+    held: tuple[HeldRow, ...] = ()  #: Frozen facilities: hosts keep their last state, and all other facilities go on.
+    accepted: tuple[AcceptedRow, ...] | None  #: With --accept: the result of each path; otherwise null.
+    #: Answers of devices by ONVIF; absent if the inventory has no device with ONVIF.
     devices: tuple[DeviceRow, ...] | None = absent()
-    """Answers of devices by ONVIF; absent if the inventory has no device with ONVIF."""
 
 
 # --- read ------------------------------------------------------------------------------------------

@@ -30,55 +30,40 @@ _CODECS = {"hevc": "h265"}
 _UNAUTHORIZED = 401
 _ENDPOINT = re.compile(r"rtsps?://([^/\s]+):(\d{1,5})(?:/|$)")
 
-NOWHERE: Device = ("", 0)
-"""The device of a path that its site pushes, since relays do not connect to it."""
+NOWHERE: Device = ("", 0)  #: The device of a path that its site pushes, since relays do not connect to it.
 
 
 @dataclass(frozen=True, slots=True)
 class Publishing:
-    """Sites that push to a relay.
+    """Sites that push to a relay."""
 
-    Attributes:
-        comes_from: the pushing address by path; `None` if the relay could not list its sessions.
-        refused: recently refused addresses, with the number of attempts.
-    """
-
+    #: The pushing address by path; `None` if the relay could not list its sessions.
     comes_from: Mapping[str, str] | None = None
+    #: Recently refused addresses, with the number of attempts.
     refused: Mapping[str, int] = field(default_factory=dict)
 
 
 NOBODY_SEEN = Publishing()
 
 
-Samples = tuple[wire.SampleAnswer | None, wire.SampleAnswer | None]
-"""Two samples of a path."""
+Samples = tuple[wire.SampleAnswer | None, wire.SampleAnswer | None]  #: Two samples of a path.
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One real read. A read that did not run is no evidence.
-
-    Attributes:
-        frame: codec, width and height of a decoded key frame, if any.
-        after: an on-demand path's state just after its read.
-        pulled: the number of pulled paths of an on-demand path's device.
-        connected: the number of connections to the device; `None` if unknown.
-        looked: whether a picture look was requested and went past its key frame.
-        picture: the look's measurement, if any.
-        keys: the times without key frames, if these are rare.
-    """
+    """One real read. A read that did not run is no evidence."""
 
     run: bool
-    frame: tuple[str, int, int] | None
+    frame: tuple[str, int, int] | None  #: Codec, width and height of a decoded key frame, if any.
     error: str
     status: int | None
     timed_out: bool
-    after: wire.SampleAnswer | None
-    pulled: int = 0
-    connected: int | None = None
-    looked: bool = False
-    picture: wire.PictureAnswer | None = None
-    keys: wire.KeyFramesAnswer | None = None
+    after: wire.SampleAnswer | None  #: An on-demand path's state just after its read.
+    pulled: int = 0  #: The number of pulled paths of an on-demand path's device.
+    connected: int | None = None  #: The number of connections to the device; `None` if unknown.
+    looked: bool = False  #: Whether a picture look was requested and went past its key frame.
+    picture: wire.PictureAnswer | None = None  #: The look's measurement, if any.
+    keys: wire.KeyFramesAnswer | None = None  #: The times without key frames, if these are rare.
 
     @property
     def is_refused(self) -> bool:
@@ -88,38 +73,18 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Connections of a relay's sources between two samples, by device.
+    """Connections of a relay's sources between two samples, by device."""
 
-    Attributes:
-        connections: the number of connections.
-        flowing: those that carried more than words.
-        now: the number of connections at the second sample; a missing device has an unknown one.
-        halted: devices that the firewall blocks after too many connections.
-    """
-
-    connections: dict[Device, int]
-    flowing: dict[Device, int]
-    halted: frozenset[Device]
+    connections: dict[Device, int]  #: The number of connections.
+    flowing: dict[Device, int]  #: Those that carried more than words.
+    halted: frozenset[Device]  #: Devices that the firewall blocks after too many connections.
+    #: The number of connections at the second sample; a missing device has an unknown one.
     now: Mapping[Device, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RelayEvidence:
-    """A relay's evidence, by path name or by device.
-
-    Attributes:
-        sources: `None` if unknown.
-        unsteady: paths that appeared or disappeared during the look.
-        ends: how the streams of paths ended lately.
-        closer: the closer look at devices without flow.
-        deliveries: measurements of its streams; `None` if unknown.
-        accounts: devices' accounts of themselves, by name.
-        on_demand: states of on-demand paths while a centre read them instead.
-        publishing: sites that push.
-        not_installed: devices without a connection, since the installed rules lack them.
-        service: the state of its MediaMTX; `None` if unknown.
-        logins_taken: devices that take a login which they refuse MediaMTX.
-    """
+    """A relay's evidence, by path name or by device."""
 
     unit: str
     api_error: str
@@ -128,17 +93,19 @@ class RelayEvidence:
     samples: dict[str, Samples]
     reads: dict[str, Read]
     errors: Mapping[str, Sequence[str]]
-    sources: Sources | None = None
-    unsteady: frozenset[str] = frozenset()
-    ends: Mapping[str, wire.StreamEndsAnswer] = field(default_factory=dict)
-    closer: CloserLook = NOTHING_CLOSER
-    deliveries: wire.RelayDeliveriesAnswer | None = None
-    accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
+    sources: Sources | None = None  #: `None` if unknown.
+    unsteady: frozenset[str] = frozenset()  #: Paths that appeared or disappeared during the look.
+    ends: Mapping[str, wire.StreamEndsAnswer] = field(default_factory=dict)  #: How the streams of paths ended lately.
+    closer: CloserLook = NOTHING_CLOSER  #: The closer look at devices without flow.
+    deliveries: wire.RelayDeliveriesAnswer | None = None  #: Measurements of its streams; `None` if unknown.
+    accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)  #: Devices' accounts of themselves, by name.
+    #: States of on-demand paths while a centre read them instead.
     on_demand: Mapping[str, wire.OnDemandAnswer] = field(default_factory=dict)
-    publishing: Publishing = NOBODY_SEEN
+    publishing: Publishing = NOBODY_SEEN  #: Sites that push.
+    #: Devices without a connection, since the installed rules lack them.
     not_installed: frozenset[Device] = frozenset()
-    service: wire.ServiceAnswer | None = None
-    logins_taken: frozenset[Device] = frozenset()
+    service: wire.ServiceAnswer | None = None  #: The state of its MediaMTX; `None` if unknown.
+    logins_taken: frozenset[Device] = frozenset()  #: Devices that take a login which they refuse MediaMTX.
 
     def pulled(self, name: str) -> wire.OnDemandAnswer | None:
         """Return an on-demand path's state just after its read."""
@@ -164,12 +131,7 @@ class CentreEvidence:
 
 @dataclass(frozen=True, slots=True)
 class HostEvidence:
-    """All evidence of one host, or the reason without any.
-
-    Attributes:
-        clock: its clock at start and end, in seconds since 1970; `None` if unknown.
-        disks: the file systems of our folders.
-    """
+    """All evidence of one host, or the reason without any."""
 
     host: str
     outcome: CallOutcome
@@ -177,23 +139,17 @@ class HostEvidence:
     facts: HostFacts | None = field(default=None, repr=False)
     relay: RelayEvidence | None = None
     centre: CentreEvidence | None = None
-    clock: Sequence[float] | None = None
-    disks: Sequence[wire.DiskAnswer] = ()
+    clock: Sequence[float] | None = None  #: Its clock at start and end, in seconds since 1970; `None` if unknown.
+    disks: Sequence[wire.DiskAnswer] = ()  #: The file systems of our folders.
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The result of counting one relay's connections.
+    """The result of counting one relay's connections."""
 
-    Attributes:
-        short: devices with fewer connections than paths with a picture.
-        strange: sources of a picture that belong to no path.
-        unsure: devices whose pictures' origin is unknown.
-    """
-
-    short: frozenset[Device]
-    strange: tuple[Device, ...]
-    unsure: frozenset[Device]
+    short: frozenset[Device]  #: Devices with fewer connections than paths with a picture.
+    strange: tuple[Device, ...]  #: Sources of a picture that belong to no path.
+    unsure: frozenset[Device]  #: Devices whose pictures' origin is unknown.
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,9 @@ from provisioner.verify.result import (
     VerifyResult,
 )
 
-GroupKey = tuple[Layer, str, Cause]
-"""The layer, object and cause of failing paths that are one incident."""
-Groups = dict[GroupKey, list[PathVerdict]]
-"""Failing paths by incident."""
-Devices = Mapping[tuple[str, str], set[str]]
-"""The names of all paths of a device, by facility and device."""
+GroupKey = tuple[Layer, str, Cause]  #: The layer, object and cause of failing paths that are one incident.
+Groups = dict[GroupKey, list[PathVerdict]]  #: Failing paths by incident.
+Devices = Mapping[tuple[str, str], set[str]]  #: The names of all paths of a device, by facility and device.
 
 _OF_CAMERA = frozenset({Layer.CAMERA, Layer.STREAM, Layer.PICTURE})
 _OF_DEVICE = frozenset({Layer.SITE, Layer.RECORDER, Layer.CAMERA})
@@ -44,13 +41,11 @@ _TELLING = (
 )
 _VAGUE = frozenset({Cause.SILENT, Cause.UNKNOWN})
 
-NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
-"""Verdicts without an incident."""
+NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})  #: Verdicts without an incident.
 _DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
 _PLACES = {cause.value: place for place, cause in enumerate(Cause)}
 
-REMEMBERED: Final = timedelta(days=40)
-"""The longest search into the past; older incidents have at least this age."""
+REMEMBERED: Final = timedelta(days=40)  #: The longest search into the past; older incidents have at least this age.
 
 
 class FailingPath(Protocol):

@@ -55,40 +55,26 @@ _NO_SITES: SiteReferences = MappingProxyType({})
 
 
 class Subject(Enum):
-    """A level's subject, which decides the effect of its failure.
+    """A level's subject, which decides the effect of its failure."""
 
-    Attributes:
-        HOST: the host's state: a failure is drift, which interrupts no path by itself.
-        LINK: the connection to the camera: a good picture overrules a failure.
-        PICTURE: the picture; the first such level is its arrival.
-    """
-
-    HOST = auto()
-    LINK = auto()
-    PICTURE = auto()
+    HOST = auto()  #: The host's state: a failure is drift, which interrupts no path by itself.
+    LINK = auto()  #: The connection to the camera: a good picture overrules a failure.
+    PICTURE = auto()  #: The picture; the first such level is its arrival.
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level.
+    """One level."""
 
-    Attributes:
-        number: in documents; never changes its meaning.
-        name: its short statement, in documents and on pages.
-        statement: the words of docs/daily/watching.md.
-        check: judges one path's evidence.
-        subject: of the level.
-        at_the_gate: whether an apply's path gate uses it, from one look at the relay.
-    """
-
-    number: int
-    name: str
-    statement: str
-    check: Callable[[Case], Check]
-    subject: Subject
-    at_the_gate: bool = False
+    number: int  #: In documents; never changes its meaning.
+    name: str  #: Its short statement, in documents and on pages.
+    statement: str  #: The words of docs/daily/watching.md.
+    check: Callable[[Case], Check]  #: Judges one path's evidence.
+    subject: Subject  #: Of the level.
+    at_the_gate: bool = False  #: Whether an apply's path gate uses it, from one look at the relay.
 
 
+#: All levels by number. 6 applies if a look was due and could be judged; else 7 follows 5.
 LEVELS: tuple[Level, ...] = (
     Level(
         number=1,
@@ -151,16 +137,14 @@ LEVELS: tuple[Level, ...] = (
         subject=Subject.PICTURE,
     ),
 )
-"""All levels by number. 6 applies if a look was due and could be judged; else 7 follows 5."""
 
+#: The level of a picture's measurements.
 PICTURES = next(level.number for level in LEVELS if level.check is picture_check)
-"""The level of a picture's measurements."""
 
-HIGHEST = LEVELS[-1]
-"""The level of a path that is up to its end."""
+HIGHEST = LEVELS[-1]  #: The level of a path that is up to its end.
 
+#: Levels of the path gate, highest first: closest to a viewer's experience.
 GATE_LEVELS = tuple(level for level in reversed(LEVELS) if level.at_the_gate)
-"""Levels of the path gate, highest first: closest to a viewer's experience."""
 
 
 class _CheckedLevel(NamedTuple):
@@ -169,15 +153,10 @@ class _CheckedLevel(NamedTuple):
 
 
 class SeparateVerdicts(NamedTuple):
-    """Separate verdicts on paths, before they are combined by object.
+    """Separate verdicts on paths, before they are combined by object."""
 
-    Attributes:
-        verdicts: of every path.
-        quarantined: replace the verdicts of the same paths.
-    """
-
-    verdicts: tuple[result.PathVerdict, ...]
-    quarantined: tuple[result.PathVerdict, ...]
+    verdicts: tuple[result.PathVerdict, ...]  #: Of every path.
+    quarantined: tuple[result.PathVerdict, ...]  #: Replace the verdicts of the same paths.
 
 
 def judge(

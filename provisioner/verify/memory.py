@@ -24,19 +24,16 @@ from provisioner.record.availability import path_state
 from provisioner.record.availability.path_state import PathState, StoredVerdict, SweptPaths
 from provisioner.verify.result import INFERRED, Cause, Finding, Layer, PathLook, PathVerdict, Verdict, VerifyResult
 
+#: Of two looks at a path the later word wins: an unknown path may still deliver, unlike a failed one.
 _WORTH: Final = ("quarantined", "down", "unknown", "degraded", "up")
-"""Of two looks at a path the later word wins: an unknown path may still deliver, unlike a failed one."""
 
 VERSION: Final = 1
-MOST_PAST: Final = 24
-"""The most verdicts: some weeks of nights, or one unsteady day."""
-MOST_KEYS: Final = 32
-"""The most hashes of key packets, newest last."""
+MOST_PAST: Final = 24  #: The most verdicts: some weeks of nights, or one unsteady day.
+MOST_KEYS: Final = 32  #: The most hashes of key packets, newest last.
 MOST_SUSPECTS: Final = 16
 MOST_LEVELS: Final = 16
 
-REMEMBERED_FOR: Final = timedelta(hours=6)
-"""The age at which a failure no longer counts for the present."""
+REMEMBERED_FOR: Final = timedelta(hours=6)  #: The age at which a failure no longer counts for the present.
 
 _FAILED: Final = StoredVerdict(Verdict.DOWN.value)
 _LONGEST_WORD = 200
@@ -52,73 +49,46 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class PastVerdict:
-    """The result of one earlier look by itself.
-
-    Attributes:
-        verdict: the look's own; never `maintenance`, never based on earlier looks.
-        maintenance: whether the path was in a maintenance window, so that the look does not count.
-    """
+    """The result of one earlier look by itself."""
 
     at: datetime
-    verdict: Verdict
+    verdict: Verdict  #: The look's own; never `maintenance`, never based on earlier looks.
     cause: Cause = Cause.NONE
-    maintenance: bool = False
+    maintenance: bool = False  #: Whether the path was in a maintenance window, so that the look does not count.
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A present failure.
+    """A present failure."""
 
-    Attributes:
-        state: its start and looks, outside maintenance windows.
-        finding: the best-known cause of all its looks.
-    """
-
-    state: PathState
-    finding: Finding
+    state: PathState  #: Its start and looks, outside maintenance windows.
+    finding: Finding  #: The best-known cause of all its looks.
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A suspect picture; a person should look if it lasts.
+    """A suspect picture; a person should look if it lasts."""
 
-    Attributes:
-        kind: one word of the check that found it.
-        first: the first check that found it, without a good one since.
-        last: the last check that found it.
-        checks: their number.
-    """
-
-    kind: str
-    first: datetime
-    last: datetime
-    checks: int
+    kind: str  #: One word of the check that found it.
+    first: datetime  #: The first check that found it, without a good one since.
+    last: datetime  #: The last check that found it.
+    checks: int  #: Their number.
 
 
 @dataclass(frozen=True, slots=True)
 class PathMemory:
-    """The memory of one path.
+    """The memory of one path."""
 
-    Attributes:
-        past: the last looks, newest last.
-        failing: the present failure; `None` if the last informative look was good.
-        finding: the last fault.
-        proofs: the last proof of each level.
-        content: the hash of the desired path at the last proof of its highest level.
-        full_look: the last full look without a fault.
-        keys: hashes of the last key packets, newest last.
-        suspects: suspicions by kind.
-        noise: the largest of the looks' smallest differences between key pictures: whether the camera can look still.
-    """
-
-    past: tuple[PastVerdict, ...] = ()
-    failing: Failing | None = None
-    finding: Finding | None = None
+    past: tuple[PastVerdict, ...] = ()  #: The last looks, newest last.
+    failing: Failing | None = None  #: The present failure; `None` if the last informative look was good.
+    finding: Finding | None = None  #: The last fault.
+    #: The last proof of each level.
     proofs: Mapping[int, datetime] = field(default_factory=lambda: MappingProxyType({}))
-    content: str = ""
-    full_look: datetime | None = None
-    keys: tuple[str, ...] = ()
-    suspects: tuple[Suspicion, ...] = ()
+    content: str = ""  #: The hash of the desired path at the last proof of its highest level.
+    full_look: datetime | None = None  #: The last full look without a fault.
+    keys: tuple[str, ...] = ()  #: Hashes of the last key packets, newest last.
+    suspects: tuple[Suspicion, ...] = ()  #: Suspicions by kind.
+    #: The largest of the looks' smallest differences between key pictures: whether the camera can look still.
     noise: float | None = None
 
     @property
@@ -140,11 +110,8 @@ class PathMemory:
         )
 
 
-NOTHING: Final = PathMemory()
-"""An empty memory."""
-
-Memories = Mapping[str, PathMemory]
-"""Memories by path name."""
+NOTHING: Final = PathMemory()  #: An empty memory.
+Memories = Mapping[str, PathMemory]  #: Memories by path name.
 
 
 def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:

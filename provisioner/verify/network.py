@@ -51,15 +51,10 @@ _PROHIBITED = frozenset({9, 10, 13})
 
 
 class Unreached(NamedTuple):
-    """The meaning of an unreached device in an access mode.
+    """The meaning of an unreached device in an access mode."""
 
-    Attributes:
-        silent: cause and message of a silence.
-        unmapped: cause and message if the gateway itself refuses.
-    """
-
-    silent: tuple[Cause, str]
-    unmapped: tuple[Cause, str]
+    silent: tuple[Cause, str]  #: Cause and message of a silence.
+    unmapped: tuple[Cause, str]  #: Cause and message if the gateway itself refuses.
 
 
 _NO_PORT_OR_SILENT: Final = (
@@ -74,6 +69,7 @@ _NOT_LED_OR_SILENT: Final = "{where} does not answer: the device is silent, or t
 _REFUSED_ON_THE_WAY: Final = "a rule of the carrier's network or of the site's router refuses the connection to {where}"
 
 
+#: The meaning by access mode, except for pushing sites, which are not called.
 UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: Unreached(
@@ -88,7 +84,6 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
         ),
     }
 )
-"""The meaning by access mode, except for pushing sites, which are not called."""
 
 
 def site_line_check(case: Case) -> Check | None:

@@ -37,14 +37,12 @@ from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import TELLING, References, ViewDoubt, lasting
 from provisioner.verify.rotation import Share, content_of
 
-APART: Final = timedelta(seconds=60)
-"""The least time between two failures that confirm each other."""
+APART: Final = timedelta(seconds=60)  #: The least time between two failures that confirm each other.
 FLAPPING_CHANGES: Final = 4
+#: The time for `FLAPPING_CHANGES` between up and down: two nights with an outage each.
 FLAPPING_WINDOW: Final = timedelta(hours=48)
-"""The time for `FLAPPING_CHANGES` between up and down: two nights with an outage each."""
 
-_OUTAGE: Final = 2
-"""The changes of one outage: its begin and its end."""
+_OUTAGE: Final = 2  #: The changes of one outage: its begin and its end.
 
 _GOOD_OR_BAD = frozenset({result.Verdict.UP, result.Verdict.DOWN})
 # They last until somebody changes what is configured.
@@ -66,8 +64,8 @@ _OF_CONFIGURATION = frozenset(
     }
 )
 
+#: Returns whether a host's change or a window explains a path's change.
 Explains = Callable[[datetime, datetime], bool]
-"""Returns whether a host's change or a window explains a path's change."""
 
 
 def _unexplained(_before: datetime, _at: datetime) -> bool:
@@ -76,23 +74,16 @@ def _unexplained(_before: datetime, _at: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A maintenance window.
+    """A maintenance window."""
 
-    Attributes:
-        begin: its first moment.
-        until: the first moment after it.
-        everything: whether it covers all paths.
-        cut: the cut of a host's present change, if any.
-    """
-
-    begin: datetime
-    until: datetime
+    begin: datetime  #: Its first moment.
+    until: datetime  #: The first moment after it.
     reason: str
     facilities: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
     carriers: frozenset[str] = frozenset()
-    everything: bool = False
-    cut: HostCut | None = None
+    everything: bool = False  #: Whether it covers all paths.
+    cut: HostCut | None = None  #: The cut of a host's present change, if any.
 
     def holds(self, moment: datetime) -> bool:
         """Return whether a time is inside."""
@@ -165,43 +156,28 @@ def _no_changes(_since: datetime) -> tuple[Window, ...]:
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """The extent of a verification, and the past for it.
+    """The extent of a verification, and the past for it."""
 
-    Attributes:
-        level: the highest level; `None` for all.
-        sample: the share of cameras; `None` for all.
-        deadline_s: the longest duration; `None` for no limit.
-        looks: the kind of picture looks.
-        asks_again: whether devices get a login again that they refused.
-        once: whether one look decides, without the past.
-        memories: by path name.
-        forgot: why there are no memories; empty if readable.
-        windows: the inventory's maintenance windows.
-        changes: returns windows for the cuts of hosts' changes since a time.
-        references: accepted views of whole facilities, by path name.
-        say: shows a person what the run waits for.
-        onlooker: receives progress by host.
-        keep: takes proved looks of each judged relay out of the result, early; `None` keeps all in it.
-    """
-
-    level: int | None = None
-    sample: Share | None = None
-    deadline_s: float | None = None
-    looks: Looks = Looks.QUICK
-    asks_again: bool = False
-    once: bool = False
-    memories: Memories = field(default_factory=lambda: MappingProxyType({}))
-    forgot: str = ""
-    windows: tuple[Window, ...] = ()
+    level: int | None = None  #: The highest level; `None` for all.
+    sample: Share | None = None  #: The share of cameras; `None` for all.
+    deadline_s: float | None = None  #: The longest duration; `None` for no limit.
+    looks: Looks = Looks.QUICK  #: The kind of picture looks.
+    asks_again: bool = False  #: Whether devices get a login again that they refused.
+    once: bool = False  #: Whether one look decides, without the past.
+    memories: Memories = field(default_factory=lambda: MappingProxyType({}))  #: By path name.
+    forgot: str = ""  #: Why there are no memories; empty if readable.
+    windows: tuple[Window, ...] = ()  #: The inventory's maintenance windows.
+    #: Returns windows for the cuts of hosts' changes since a time.
     changes: Callable[[datetime], Sequence[Window]] = _no_changes
+    #: Accepted views of whole facilities, by path name.
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
-    say: Callable[[str], None] = _say_nothing
-    onlooker: Onlooker = _NOBODY
+    say: Callable[[str], None] = _say_nothing  #: Shows a person what the run waits for.
+    onlooker: Onlooker = _NOBODY  #: Receives progress by host.
+    #: Takes proved looks of each judged relay out of the result, early; `None` keeps all in it.
     keep: Callable[[Sequence[result.PathLook]], None] | None = None
 
 
-EVERYTHING = VerifyOptions()
-"""All levels of all paths, without a limit or memory."""
+EVERYTHING = VerifyOptions()  #: All levels of all paths, without a limit or memory.
 
 
 def window_over(target: PathToCheck, windows: Sequence[Window], moment: datetime) -> Window | None:

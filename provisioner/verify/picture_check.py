@@ -93,11 +93,10 @@ _JUMP_S: Final = 10.0
 _LONG_ENOUGH_S: Final = 2.0
 _KBIT: Final = 125.0
 
-VIETNAM: Final = timedelta(hours=7)
-"""The difference from UTC, all year."""
+VIETNAM: Final = timedelta(hours=7)  #: The difference from UTC, all year.
 
+#: The label of a camera too quiet to tell a frozen picture from an empty room.
 NOT_DECIDABLE: Final = "freeze not decidable"
-"""The label of a camera too quiet to tell a frozen picture from an empty room."""
 
 NOT_LOOKED = "not due"
 NOT_MEASURED = "not measured"
@@ -142,20 +141,13 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The result for one picture.
-
-    Attributes:
-        fault: the worst fault, if any.
-        suspects: suspicions for a person, if they last.
-        labels: limits of this camera's checks.
-        noise: the smallest difference of two key pictures, if measured.
-    """
+    """The result for one picture."""
 
     state: State
-    fault: Finding | None = None
-    suspects: tuple[Suspect, ...] = ()
-    labels: tuple[str, ...] = ()
-    noise: float | None = None
+    fault: Finding | None = None  #: The worst fault, if any.
+    suspects: tuple[Suspect, ...] = ()  #: Suspicions for a person, if they last.
+    labels: tuple[str, ...] = ()  #: Limits of this camera's checks.
+    noise: float | None = None  #: The smallest difference of two key pictures, if measured.
 
 
 NOTHING_AGREED: Final = Agreed()

@@ -19,18 +19,12 @@ _NEARLY_GREY: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class PictureView:
-    """A camera's view in measures.
+    """A camera's view in measures."""
 
-    Attributes:
-        grid: the edges: a hexadecimal digit for each of 32x16 cells, line by line.
-        strengths: the edge strength of each of 16x8 cells, a digit each, in half octaves; 0 for no edge.
-        sharpness: the steepness of the steepest edges relative to their height; 0 without edges.
-        colours: where blue and red begin and end, but for a tenth on each side; empty in older references.
-    """
-
-    grid: str
-    strengths: str
-    sharpness: float
+    grid: str  #: The edges: a hexadecimal digit for each of 32x16 cells, line by line.
+    strengths: str  #: The edge strength of each of 16x8 cells, a digit each, in half octaves; 0 for no edge.
+    sharpness: float  #: The steepness of the steepest edges relative to their height; 0 without edges.
+    #: Where blue and red begin and end, but for a tenth on each side; empty in older references.
     colours: tuple[int, ...] = ()
 
     @property

@@ -25,29 +25,21 @@ from provisioner.verify.result import ReferenceReport
 
 ACROSS: Final = 32
 DOWN: Final = 16
-COARSE: Final = 2
-"""Width and height of a strength cell, in edge cells."""
-
-FAR: Final = 0.7
-"""A view further than this from every reference is another view."""
-NEAR: Final = 0.5
-"""A view nearer than this to another camera's reference is that camera's."""
-LOST: Final = 0.25
-"""A cover hides this share of the reference's edge cells, or more."""
+COARSE: Final = 2  #: Width and height of a strength cell, in edge cells.
+FAR: Final = 0.7  #: A view further than this from every reference is another view.
+NEAR: Final = 0.5  #: A view nearer than this to another camera's reference is that camera's.
+LOST: Final = 0.25  #: A cover hides this share of the reference's edge cells, or more.
 ALL_LOST: Final = 0.85
+#: More than this share of a cover is one piece; scattered objects hide as much in several places.
 ONE_PIECE: Final = 0.5
-"""More than this share of a cover is one piece; scattered objects hide as much in several places."""
+#: Least share of the reference's sharpness of a sharp picture.
+#:
+#: Healthy pictures of one light have 0.75 of it and more; a lens that is off by 2 pixels of 640 leaves 0.45.
 SOFT: Final = 0.6
-"""Least share of the reference's sharpness of a sharp picture.
-
-Healthy pictures of one light have 0.75 of it and more; a lens that is off by 2 pixels of 640 leaves 0.45.
-"""
+#: A reference below this sharpness, from little light and much noise, cannot reveal a blurred picture.
 SHARP: Final = 0.4
-"""A reference below this sharpness, from little light and much noise, cannot reveal a blurred picture."""
-VEIL: Final = 5
-"""Half octaves that a veil takes from the edges behind it."""
-CAST: Final = 10
-"""Least levels by which all colours differ from the reference's."""
+VEIL: Final = 5  #: Half octaves that a veil takes from the edges behind it.
+CAST: Final = 10  #: Least levels by which all colours differ from the reference's.
 MOST_REFERENCES: Final = 4
 
 LASTS_CHECKS: Final = 3
@@ -94,16 +86,11 @@ def daylight(at: datetime) -> Daylight:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An accepted view.
-
-    Attributes:
-        at: the time of the view.
-        run: the recorded run, which names the person.
-    """
+    """An accepted view."""
 
     view: PictureView
-    at: datetime
-    run: str = ""
+    at: datetime  #: The time of the view.
+    run: str = ""  #: The recorded run, which names the person.
 
     @property
     def daylight(self) -> Daylight:
@@ -111,8 +98,7 @@ class Reference:
         return daylight(self.at)
 
 
-References = tuple[Reference, ...]
-"""A camera's references, oldest first."""
+References = tuple[Reference, ...]  #: A camera's references, oldest first.
 
 
 # --- distances ------------------------------------------------------------------------------------
@@ -169,8 +155,8 @@ def move_shows(view: PictureView) -> bool:
     return likeness_to_itself(view) > FAR
 
 
+#: References by site (a path's name without camera and stream), then by camera.
 SiteReferences = Mapping[str, Mapping[str, References]]
-"""References by site (a path's name without camera and stream), then by camera."""
 
 
 def references_by_site(references: Mapping[str, References]) -> SiteReferences:
@@ -205,6 +191,7 @@ class ViewDoubt(StrEnum):
     COLOURED = "colour cast"
 
 
+#: The remembered kind of each suspicion: moved tonight and covered tomorrow are one matter.
 KIND: Final[Mapping[ViewDoubt, str]] = {
     ViewDoubt.MOVED: "view",
     ViewDoubt.SWAPPED: "view",
@@ -214,22 +201,17 @@ KIND: Final[Mapping[ViewDoubt, str]] = {
     ViewDoubt.BLURRED: "blurred",
     ViewDoubt.COLOURED: "colours",
 }
-"""The remembered kind of each suspicion: moved tonight and covered tomorrow are one matter."""
 
+#: Suspicions of a view, most specific first.
 TELLING: Final = (ViewDoubt.SWAPPED, ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.VEILED, ViewDoubt.MOVED)
-"""Suspicions of a view, most specific first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuspectView:
-    """A suspicion of one look.
-
-    Attributes:
-        detail: the evidence in words.
-    """
+    """A suspicion of one look."""
 
     word: ViewDoubt
-    detail: str
+    detail: str  #: The evidence in words.
 
     @property
     def kind(self) -> str:
@@ -239,15 +221,10 @@ class SuspectView:
 
 @dataclass(frozen=True, slots=True)
 class ViewJudgement:
-    """The result for one view.
+    """The result for one view."""
 
-    Attributes:
-        suspects: suspicions.
-        not_decidable: which comparison was impossible and why; empty if none.
-    """
-
-    suspects: tuple[SuspectView, ...] = ()
-    not_decidable: str = ""
+    suspects: tuple[SuspectView, ...] = ()  #: Suspicions.
+    not_decidable: str = ""  #: Which comparison was impossible and why; empty if none.
     judged: bool = True
 
     @property

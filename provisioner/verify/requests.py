@@ -25,16 +25,11 @@ if TYPE_CHECKING:
     from provisioner_host import wire
 
 
-QUICK_S: Final = 3.0
-"""The seconds of a quick look: one or two key frames, and packets for rate and damage."""
-FULL_S: Final = 10.0
-"""The least seconds of a full look."""
-FULL_KEYS: Final = 4
-"""The key frames of a full look. Two may repeat two others if an encoder numbers them in turn."""
-QUICK_KEYS: Final = 2
-"""Key frames of a quick look if the stream's interval is unknown."""
-LONGEST_S: Final = 60.0
-"""The most seconds of a full look, if key frames are rare."""
+QUICK_S: Final = 3.0  #: The seconds of a quick look: one or two key frames, and packets for rate and damage.
+FULL_S: Final = 10.0  #: The least seconds of a full look.
+FULL_KEYS: Final = 4  #: The key frames of a full look. Two may repeat two others if an encoder numbers them in turn.
+QUICK_KEYS: Final = 2  #: Key frames of a quick look if the stream's interval is unknown.
+LONGEST_S: Final = 60.0  #: The most seconds of a full look, if key frames are rare.
 
 # A quarter of a second of one processor for ten seconds. Of larger streams only key frames are decoded, unless frames
 # are reordered: then they would come too late.
@@ -75,32 +70,21 @@ class ObserveCall:
 
 @dataclass(frozen=True, slots=True)
 class ProbeLimits:
-    """The limits of a probe.
+    """The limits of a probe."""
 
-    Attributes:
-        deadline_s: `None` derives it from the number of paths.
-        max_readers: simultaneous reads of a host; eight per site.
-        sample_s: the longest time for a path to show flow.
-        looks: picture looks by path; other reads end with their key frame.
-        early: whether a centre's only look may end once the picture is certain.
-        asks: whether devices are asked about themselves, if the inventory has how.
-        asks_again: whether devices get a login again that they refused.
-        once: paths that relays skip if a centre looks at them.
-        tried: those of them that relays read for a key frame anyway, to show that they can.
-        samples_suffice: whether relays read only on-demand paths.
-    """
-
-    deadline_s: float | None = None
-    max_readers: int = 32
-    sample_s: float = 5
+    deadline_s: float | None = None  #: `None` derives it from the number of paths.
+    max_readers: int = 32  #: Simultaneous reads of a host; eight per site.
+    sample_s: float = 5  #: The longest time for a path to show flow.
     read_s: float = 25
+    #: Picture looks by path; other reads end with their key frame.
     looks: Mapping[str, wire.LookToTake] = field(default_factory=dict)
-    early: bool = False
-    asks: bool = False
-    asks_again: bool = False
-    once: frozenset[str] = frozenset()
+    early: bool = False  #: Whether a centre's only look may end once the picture is certain.
+    asks: bool = False  #: Whether devices are asked about themselves, if the inventory has how.
+    asks_again: bool = False  #: Whether devices get a login again that they refused.
+    once: frozenset[str] = frozenset()  #: Paths that relays skip if a centre looks at them.
+    #: Those of them that relays read for a key frame anyway, to show that they can.
     tried: frozenset[str] = frozenset()
-    samples_suffice: bool = False
+    samples_suffice: bool = False  #: Whether relays read only on-demand paths.
 
     def is_once(self, target: PathToCheck) -> bool:
         """Return whether only centres read a path."""

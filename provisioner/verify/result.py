@@ -22,6 +22,7 @@ from provisioner.plan.change import Change
 from provisioner.record.availability.path_state import PathState
 from provisioner.verify.picture_measures import PictureView
 
+#: The parts of a visit: the host program's words and ours.
 PARTS: Mapping[str, str] = MappingProxyType(
     {
         "reads": "pictures",
@@ -32,10 +33,8 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "causes": "causes",
     }
 )
-"""The parts of a visit: the host program's words and ours."""
 
-_SAID: Final = {**PARTS, "awaited": "centres' reads", "again": "failures again"}
-"""The parts that people are told of."""
+_SAID: Final = {**PARTS, "awaited": "centres' reads", "again": "failures again"}  #: The parts that people are told of.
 
 # Shorter ones are not worth a reader's time.
 _SHOWN_S = 0.1
@@ -49,18 +48,12 @@ NEW: Final = "new"
 
 @dataclass(frozen=True, slots=True)
 class HostWait:
-    """A host's times.
-
-    Attributes:
-        answered_s: seconds from the question to its answer, if any.
-        visit_s: seconds on the host itself, if known.
-        parts: seconds by the host program's words.
-    """
+    """A host's times."""
 
     host: str
-    answered_s: float | None = None
-    visit_s: float | None = None
-    parts: Mapping[str, float] = field(default_factory=dict)
+    answered_s: float | None = None  #: Seconds from the question to its answer, if any.
+    visit_s: float | None = None  #: Seconds on the host itself, if known.
+    parts: Mapping[str, float] = field(default_factory=dict)  #: Seconds by the host program's words.
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,21 +204,21 @@ class Cause(StrEnum):
     UNKNOWN = "unknown", "see the detail"
 
 
+#: Causes with a picture that differs from the agreed one.
 IMPERFECT = frozenset(
     {
         *(Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.STARVED),
         *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW, Cause.ANOTHER_DEVICE, Cause.KEY_FRAMES_RARE),
     }
 )
-"""Causes with a picture that differs from the agreed one."""
 
+#: Causes inferred from a silence; all others were reported or read from a host.
 INFERRED = frozenset(
     {
         *(Cause.PORT_MAP_MISSING, Cause.ADDRESS_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause.NOT_CHECKED),
         *(Cause.SITE_SILENT, Cause.NOT_PUBLISHED),
     }
 )
-"""Causes inferred from a silence; all others were reported or read from a host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,19 +253,13 @@ _RANKS: Final[Mapping[str | None, int]] = MappingProxyType({layer: rank for rank
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A broken object as one value from check to page.
-
-    Attributes:
-        layer: `None` without a fault, or if the object is unknown.
-        detail: a `Sentence`; plain English text if it comes from a record.
-        level: the failed level's number, or 0.
-    """
+    """A broken object as one value from check to page."""
 
     cause: Cause
-    layer: Layer | None = None
+    layer: Layer | None = None  #: `None` without a fault, or if the object is unknown.
     object: str = ""
-    detail: str = ""
-    level: int = 0
+    detail: str = ""  #: A `Sentence`; plain English text if it comes from a record.
+    level: int = 0  #: The failed level's number, or 0.
 
     @property
     def rank(self) -> int:
@@ -280,8 +267,7 @@ class Finding:
         return _RANKS.get(self.layer, len(_RANKS))
 
 
-NO_FINDING: Final = Finding(Cause.NONE)
-"""The finding of a path that is up."""
+NO_FINDING: Final = Finding(Cause.NONE)  #: The finding of a path that is up.
 
 
 class WithFinding:
@@ -313,131 +299,77 @@ class WithFinding:
 
 @dataclass(frozen=True, slots=True)
 class PathLook:
-    """The result of one look at a path, for its memory (`verify.memory`).
+    """The result of one look at a path, for its memory (`verify.memory`)."""
 
-    Attributes:
-        path: the memory's key.
-        at: the time of the evidence.
-        verdict: of this look alone: `up`, `degraded`, `unknown` or `down`.
-        finding: the fault; `None` if up.
-        proved: the levels that passed.
-        content: the hash of the desired path.
-        complete: whether the highest level was requested.
-        full: whether a full look found no fault.
-        keys: hashes of key packets, in order.
-        suspects: kinds of suspicions; `None` if the picture was not judged.
-        noise: the smallest difference of two key pictures, in levels, if measured.
-        maintenance: whether the path was in a maintenance window.
-        since: the start of its run, whose looks are one check; `None` for a single look.
-    """
-
-    path: str
-    at: datetime
-    verdict: Verdict
-    finding: Finding | None = None
-    proved: tuple[int, ...] = ()
-    content: str = ""
-    complete: bool = False
-    full: bool = False
-    keys: tuple[str, ...] = ()
-    suspects: frozenset[str] | None = None
-    noise: float | None = None
-    maintenance: bool = False
-    since: datetime | None = None
+    path: str  #: The memory's key.
+    at: datetime  #: The time of the evidence.
+    verdict: Verdict  #: Of this look alone: `up`, `degraded`, `unknown` or `down`.
+    finding: Finding | None = None  #: The fault; `None` if up.
+    proved: tuple[int, ...] = ()  #: The levels that passed.
+    content: str = ""  #: The hash of the desired path.
+    complete: bool = False  #: Whether the highest level was requested.
+    full: bool = False  #: Whether a full look found no fault.
+    keys: tuple[str, ...] = ()  #: Hashes of key packets, in order.
+    suspects: frozenset[str] | None = None  #: Kinds of suspicions; `None` if the picture was not judged.
+    noise: float | None = None  #: The smallest difference of two key pictures, in levels, if measured.
+    maintenance: bool = False  #: Whether the path was in a maintenance window.
+    since: datetime | None = None  #: The start of its run, whose looks are one check; `None` for a single look.
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReport:
-    """The report on a path's references.
+    """The report on a path's references."""
 
-    Attributes:
-        count: their number.
-        newest: the time of the newest view.
-        lights: `day`, `night` or `between`.
-        move_shows: whether all of them would show a move.
-    """
-
-    count: int
-    newest: datetime
-    lights: tuple[str, ...]
-    move_shows: bool
+    count: int  #: Their number.
+    newest: datetime  #: The time of the newest view.
+    lights: tuple[str, ...]  #: `day`, `night` or `between`.
+    move_shows: bool  #: Whether all of them would show a move.
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The result of a path's acceptance.
-
-    Attributes:
-        refused: the reason; empty if accepted.
-        notes: remarks for a person.
-    """
+    """The result of a path's acceptance."""
 
     path: str
-    refused: str = ""
-    notes: tuple[str, ...] = ()
+    refused: str = ""  #: The reason; empty if accepted.
+    notes: tuple[str, ...] = ()  #: Remarks for a person.
 
 
 @dataclass(frozen=True, slots=True)
 class SuspectSign:
-    """A suspicion of one look.
+    """A suspicion of one look."""
 
-    Attributes:
-        kind: in the memory.
-        word: the appearance.
-        detail: the evidence in words.
-    """
-
-    kind: str
-    word: str
-    detail: str = ""
+    kind: str  #: In the memory.
+    word: str  #: The appearance.
+    detail: str = ""  #: The evidence in words.
 
 
 @dataclass(frozen=True, slots=True)
 class ToLookAt:
-    """A lasting suspicion, for which a person should look.
-
-    Attributes:
-        since: the first check that found it, without a good one since.
-        checks: their number.
-    """
+    """A lasting suspicion, for which a person should look."""
 
     word: str
-    since: datetime
-    checks: int
+    since: datetime  #: The first check that found it, without a good one since.
+    checks: int  #: Their number.
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureReport:
-    """The report of a picture look.
+    """The report of a picture look."""
 
-    Attributes:
-        state: `good`, `faulty`, `dark: cannot judge`, `not measured`, or `not due` without a look.
-        full: whether the look was full.
-        seconds: its duration.
-        suspects: words of suspicions, for a person if they last.
-        labels: limits of this camera's checks, e.g. `freeze not decidable`.
-        keys: hashes of its key packets.
-        noise: the smallest difference of two key pictures, in levels, if measured.
-        fps: received frames per second.
-        kbps: the received bit rate.
-        view: the last picture's measures, if any.
-        seen: suspicions of this look, with evidence.
-        undecided: which comparison of the view was impossible and why; empty if none.
-    """
-
-    state: str
-    full: bool = False
-    seconds: float = 0.0
-    suspects: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    keys: tuple[str, ...] = field(default=(), repr=False)
-    noise: float | None = None
-    fps: float | None = None
-    kbps: int | None = None
-    view: PictureView | None = field(default=None, repr=False)
-    seen: tuple[SuspectSign, ...] = ()
-    undecided: str = ""
+    state: str  #: `good`, `faulty`, `dark: cannot judge`, `not measured`, or `not due` without a look.
+    full: bool = False  #: Whether the look was full.
+    seconds: float = 0.0  #: Its duration.
+    suspects: tuple[str, ...] = ()  #: Words of suspicions, for a person if they last.
+    labels: tuple[str, ...] = ()  #: Limits of this camera's checks, e.g. `freeze not decidable`.
+    keys: tuple[str, ...] = field(default=(), repr=False)  #: Hashes of its key packets.
+    noise: float | None = None  #: The smallest difference of two key pictures, in levels, if measured.
+    fps: float | None = None  #: Received frames per second.
+    kbps: int | None = None  #: The received bit rate.
+    view: PictureView | None = field(default=None, repr=False)  #: The last picture's measures, if any.
+    seen: tuple[SuspectSign, ...] = ()  #: Suspicions of this look, with evidence.
+    undecided: str = ""  #: Which comparison of the view was impossible and why; empty if none.
 
     @property
     def look(self) -> str | None:
@@ -452,37 +384,17 @@ class PictureReport:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedSetting:
-    """A setting under change, with old and new value accepted.
+    """A setting under change, with old and new value accepted."""
 
-    Attributes:
-        setting: `login` of a device, or `picture` of a stream.
-        object: the device or camera within its facility.
-        until: the last day of the change (`accept` in a facility's file).
-        seen: `old` or `new`; empty if unknown.
-    """
-
-    setting: str
-    object: str
-    until: date
-    seen: str
+    setting: str  #: `login` of a device, or `picture` of a stream.
+    object: str  #: The device or camera within its facility.
+    until: date  #: The last day of the change (`accept` in a facility's file).
+    seen: str  #: `old` or `new`; empty if unknown.
 
 
 @dataclass(frozen=True, slots=True)
 class PathVerdict(WithFinding):
-    """The verdict on one path.
-
-    Attributes:
-        level: the highest level of `judge.LEVELS` passed with all lower ones; 0 if none. The first is the host's,
-            so a good picture over a drifted host has level 0 and is `degraded`; `passed` shows how far it came.
-        passed: every level that passed.
-        checked_at: the time of the evidence, if any.
-        standing: the present failure, if any.
-        last_proof: the last proof of a path that is not up, if remembered.
-        maintenance: its maintenance window, if any.
-        picture: the report of its picture look; `None` without evidence.
-        to_look_at: lasting suspicions; they change no verdict.
-        settings: settings under change.
-    """
+    """The verdict on one path."""
 
     path: str
     carrier: str
@@ -491,16 +403,18 @@ class PathVerdict(WithFinding):
     camera: str
     relay: str
     verdict: Verdict
+    #: The highest level of `judge.LEVELS` passed with all lower ones; 0 if none. The first is the host's, so a good
+    #: picture over a drifted host has level 0 and is `degraded`; `passed` shows how far it came.
     level: int
     finding: Finding
-    checked_at: datetime | None
-    passed: tuple[int, ...] = ()
-    standing: LastingFailure | None = None
-    last_proof: LastProof | None = None
-    maintenance: InMaintenance | None = None
-    picture: PictureReport | None = None
-    to_look_at: tuple[ToLookAt, ...] = ()
-    settings: tuple[AcceptedSetting, ...] = ()
+    checked_at: datetime | None  #: The time of the evidence, if any.
+    passed: tuple[int, ...] = ()  #: Every level that passed.
+    standing: LastingFailure | None = None  #: The present failure, if any.
+    last_proof: LastProof | None = None  #: The last proof of a path that is not up, if remembered.
+    maintenance: InMaintenance | None = None  #: Its maintenance window, if any.
+    picture: PictureReport | None = None  #: The report of its picture look; `None` without evidence.
+    to_look_at: tuple[ToLookAt, ...] = ()  #: Lasting suspicions; they change no verdict.
+    settings: tuple[AcceptedSetting, ...] = ()  #: Settings under change.
 
     @property
     def without_window(self) -> Verdict:
@@ -516,15 +430,11 @@ class PathVerdict(WithFinding):
 
 @dataclass(frozen=True, slots=True)
 class Incident(WithFinding):
-    """A fault and its paths.
-
-    Attributes:
-        more: further details, each a line.
-    """
+    """A fault and its paths."""
 
     finding: Finding
     paths: tuple[str, ...]
-    more: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()  #: Further details, each a line.
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -534,21 +444,14 @@ class Incident(WithFinding):
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """A host's answer, drift and faults.
-
-    Attributes:
-        outcome: `answered`, `unreachable` or `failed`.
-        drift: differences from the desired state; `None` if unknown.
-        findings: faults of the host itself, which degrade no path.
-        held: frozen facilities with parts on it.
-    """
+    """A host's answer, drift and faults."""
 
     host: str
-    outcome: str
+    outcome: str  #: `answered`, `unreachable` or `failed`.
     error: str
-    drift: tuple[Change, ...] | None
-    held: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    drift: tuple[Change, ...] | None  #: Differences from the desired state; `None` if unknown.
+    held: tuple[str, ...] = ()  #: Frozen facilities with parts on it.
+    findings: tuple[Finding, ...] = ()  #: Faults of the host itself, which degrade no path.
     facts: HostFacts | None = field(default=None, repr=False)
 
 
@@ -565,33 +468,23 @@ class DeviceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """The report of a device at one relay, from its account.
-
-    Attributes:
-        device: a recorder, or a camera with its own address, within its facility.
-        detail: the difference, or why there is no account; else empty.
-        model: in its own words, as `serial` and `firmware`; empty if unknown.
-        clock_off_s: the least seconds its clock is ahead (below 0: behind), if known.
-        shown_off_s: the same for the time in its picture, compared with Vietnam's.
-        findings: faults of the device itself, which degrade no path.
-        misled: whether the gateway leads its port to another device of the site.
-    """
+    """The report of a device at one relay, from its account."""
 
     facility: str
     province: str
-    device: str
+    device: str  #: A recorder, or a camera with its own address, within its facility.
     relay: str
     carrier: str
     layer: Layer
     state: DeviceState
-    detail: str = ""
-    model: str = ""
+    detail: str = ""  #: The difference, or why there is no account; else empty.
+    model: str = ""  #: In its own words, as `serial` and `firmware`; empty if unknown.
     serial: str = ""
     firmware: str = ""
-    clock_off_s: int | None = None
-    shown_off_s: int | None = None
-    findings: tuple[Finding, ...] = ()
-    misled: bool = False
+    clock_off_s: int | None = None  #: The least seconds its clock is ahead (below 0: behind), if known.
+    shown_off_s: int | None = None  #: The same for the time in its picture, compared with Vietnam's.
+    findings: tuple[Finding, ...] = ()  #: Faults of the device itself, which degrade no path.
+    misled: bool = False  #: Whether the gateway leads its port to another device of the site.
 
     @property
     def name(self) -> str:
@@ -601,68 +494,45 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class CameraSample:
-    """The sampled cameras of a run.
+    """The sampled cameras of a run."""
 
-    Attributes:
-        asked: the share or number, as written.
-        week: the sample's week, e.g. `2021-W19`.
-    """
-
-    asked: str
-    week: str
+    asked: str  #: The share or number, as written.
+    week: str  #: The sample's week, e.g. `2021-W19`.
     cameras: int
     of_cameras: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The extent of a run.
+    """The extent of a run."""
 
-    Attributes:
-        level: the highest level; `None` for all.
-        sample: `None` for all cameras.
-        deadline_s: the longest duration; `None` for no limit.
-        once: whether one look decides.
-    """
-
-    level: int | None = None
-    sample: CameraSample | None = None
-    deadline_s: float | None = None
-    once: bool = False
+    level: int | None = None  #: The highest level; `None` for all.
+    sample: CameraSample | None = None  #: `None` for all cameras.
+    deadline_s: float | None = None  #: The longest duration; `None` for no limit.
+    once: bool = False  #: Whether one look decides.
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """The result of a verification.
+    """The result of a verification."""
 
-    Attributes:
-        engine: the media server's own name; the lab's stand-in is never called MediaMTX.
-        held: chosen frozen facilities, whose live paths were not checked.
-        scope: the requested extent.
-        forgot: why there is no memory; empty if readable.
-        looks: for the memory; in no document.
-        references: reports on references, by path name.
-        accepted: results of acceptances; `None` without `--accept`.
-        waits: the times of hosts.
-        before: states from earlier verifications of paths that are not up.
-        devices: reports of asked devices.
-    """
-
-    engine: str
+    engine: str  #: The media server's own name; the lab's stand-in is never called MediaMTX.
     started_at: datetime
     finished_at: datetime
     paths: tuple[PathVerdict, ...]
     incidents: tuple[Incident, ...]
     hosts: tuple[HostReport, ...] = ()
-    held: tuple[FrozenFacility, ...] = ()
-    scope: Scope = Scope()
-    forgot: str = ""
-    looks: tuple[PathLook, ...] = field(default=(), repr=False)
-    waits: Waits = field(default_factory=Waits)
+    held: tuple[FrozenFacility, ...] = ()  #: Chosen frozen facilities, whose live paths were not checked.
+    scope: Scope = Scope()  #: The requested extent.
+    forgot: str = ""  #: Why there is no memory; empty if readable.
+    looks: tuple[PathLook, ...] = field(default=(), repr=False)  #: For the memory; in no document.
+    waits: Waits = field(default_factory=Waits)  #: The times of hosts.
+    #: Reports on references, by path name.
     references: Mapping[str, ReferenceReport] = field(default_factory=dict, repr=False)
-    accepted: tuple[Accepted, ...] | None = None
+    accepted: tuple[Accepted, ...] | None = None  #: Results of acceptances; `None` without `--accept`.
+    #: States from earlier verifications of paths that are not up.
     before: Mapping[str, PathState] = field(default_factory=dict, repr=False)
-    devices: tuple[DeviceReport, ...] = ()
+    devices: tuple[DeviceReport, ...] = ()  #: Reports of asked devices.
 
     @property
     def all_up(self) -> bool:
@@ -673,8 +543,8 @@ class VerifyResult:
 # Mildest first: each fails together with those after it. Unchecked paths may be down.
 _FAILURES = (Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.QUARANTINED, Verdict.DOWN)
 
+#: The verdicts in the order of documents.
 COUNTED = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN, Verdict.MAINTENANCE, Verdict.QUARANTINED)
-"""The verdicts in the order of documents."""
 
 
 def together(rounds: Iterable[Waits]) -> Waits:

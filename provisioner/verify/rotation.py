@@ -26,11 +26,8 @@ _DAYS: Final = 7
 # Key frames that are farther apart than the first are rare; a look of the second shows how far.
 _RARE_KEY_S: Final = 13.0
 _LONGEST_KEY_S: Final = 60.0
-OVERDUE: Final = timedelta(days=8)
-"""The time without a full look after which a path is due on any night."""
-
-Camera = tuple[str, str]
-"""A facility, and the camera's id there."""
+OVERDUE: Final = timedelta(days=8)  #: The time without a full look after which a path is due on any night.
+Camera = tuple[str, str]  #: A facility, and the camera's id there.
 
 
 class FullLookReason(StrEnum):
@@ -54,18 +51,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The paths of a sample.
-
-    Attributes:
-        week: the sample's week.
-        cameras: the sample's cameras.
-        of_cameras: all cameras.
-    """
+    """The paths of a sample."""
 
     targets: tuple[PathToCheck, ...]
-    week: str
-    cameras: int
-    of_cameras: int
+    week: str  #: The sample's week.
+    cameras: int  #: The sample's cameras.
+    of_cameras: int  #: All cameras.
 
 
 def week_of(moment: datetime) -> str:
@@ -74,8 +65,8 @@ def week_of(moment: datetime) -> str:
     return f"{year}-W{week:02}"
 
 
+#: Fields of a path that are written apart, or that are former values.
 _OTHERWISE: Final = frozenset({"source", "login_change", "former"})
-"""Fields of a path that are written apart, or that are former values."""
 
 
 def camera_of(target: PathToCheck) -> Camera:

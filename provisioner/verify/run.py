@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from provisioner_host import wire
 
 
-Compare = Callable[[HostFacts], Iterable[Change]]
-"""Returns a host's differences from the desired state."""
+Compare = Callable[[HostFacts], Iterable[Change]]  #: Returns a host's differences from the desired state.
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
@@ -78,25 +77,15 @@ _TOLD_EVERY_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """The stored part of a host's answer.
+    """The stored part of a host's answer."""
 
-    Attributes:
-        evidence: without facts and paths.
-        facts: those about the machine, if known.
-        drift: differences from the desired state; `None` if unknown.
-        accounts: devices' accounts by name.
-        findings: faults of its relay.
-        read: the paths that it read as their relay; `None` without a relay's evidence.
-        refused: those of them that it could not read at all.
-    """
-
-    evidence: HostEvidence
-    facts: HostFacts | None = None
-    drift: tuple[Change, ...] | None = None
-    accounts: Mapping[str, result.DeviceAccount] = field(default_factory=dict)
-    findings: tuple[result.Finding, ...] = ()
-    read: frozenset[str] | None = None
-    refused: frozenset[str] = frozenset()
+    evidence: HostEvidence  #: Without facts and paths.
+    facts: HostFacts | None = None  #: Those about the machine, if known.
+    drift: tuple[Change, ...] | None = None  #: Differences from the desired state; `None` if unknown.
+    accounts: Mapping[str, result.DeviceAccount] = field(default_factory=dict)  #: Devices' accounts by name.
+    findings: tuple[result.Finding, ...] = ()  #: Faults of its relay.
+    read: frozenset[str] | None = None  #: The paths that it read as their relay; `None` without a relay's evidence.
+    refused: frozenset[str] = frozenset()  #: Those of them that it could not read at all.
 
 
 class JudgesRelay(Protocol):
@@ -277,22 +266,16 @@ def _sample(options: path_history.VerifyOptions, chosen: Chosen | None) -> resul
 # --- looking --------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One visit to hosts, with its own verdict on each path.
-
-    Attributes:
-        read_once: the paths that only their centres read.
-        tried: paths by which each relay tried whether it can read at all.
-        kept: the paths, with relays, whose looks are stored already.
-    """
+    """One visit to hosts, with its own verdict on each path."""
 
     started: datetime
     at: datetime
     host_answers: Mapping[str, StoredAnswer]
     verdicts: Mapping[tuple[str, str], result.PathVerdict]
     waits: result.Waits
-    read_once: frozenset[str] = frozenset()
-    tried: frozenset[str] = frozenset()
-    kept: frozenset[tuple[str, str]] = frozenset()
+    read_once: frozenset[str] = frozenset()  #: The paths that only their centres read.
+    tried: frozenset[str] = frozenset()  #: Paths by which each relay tried whether it can read at all.
+    kept: frozenset[tuple[str, str]] = frozenset()  #: The paths, with relays, whose looks are stored already.
 
     @property
     def accounts(self) -> Mapping[str, Mapping[str, result.DeviceAccount]]:

@@ -26,8 +26,7 @@ _LOOKED_UP = re.compile(r"\blookup (\S+?)(?: on \S+)?: ")
 _REFUSED = re.compile(r"^bad status code: 401\b")
 _STRANGE_LETTER = re.compile(r"[^A-Za-z0-9._-]")
 _SHOWN = 80
-ANEW = "its stream began anew while the relay was looked at"
-"""Why two samples are none of one stream."""
+ANEW = "its stream began anew while the relay was looked at"  #: Why two samples are none of one stream.
 
 _NAMED = 3
 

@@ -39,8 +39,7 @@ _KINDS: dict[str, tuple[Cause, str]] = {
     "tls": (Cause.WRONG_ANSWER, "is encrypted (RTSPS) and no RTSP: inventory or map have the wrong port"),
     "other": (Cause.WRONG_ANSWER, "answers and is no RTSP: another service has the port"),
 }
-NO_FRAME = "all of its pictures are damaged: none could be decoded"
-"""Of a stream without a picture that can be shown."""
+NO_FRAME = "all of its pictures are damaged: none could be decoded"  #: Of a stream without a picture that can be shown.
 _STATUS = re.compile(r"^bad status code: \d{3}\b")
 _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
@@ -412,8 +411,8 @@ def _sound_check(case: Case) -> Check:
     return failed(Layer.STREAM, path.name, Cause.SENDS_SOUND, detail)
 
 
+#: The host's error if a relay shows another one (`playbooks/provisioner_host/relay/pinned_tls.py`).
 ANOTHER_CERTIFICATE = "another certificate"
-"""The host's error if a relay shows another one (`playbooks/provisioner_host/relay/pinned_tls.py`)."""
 
 
 def centre_check(case: Case) -> Check:

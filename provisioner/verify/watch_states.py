@@ -28,14 +28,9 @@ from provisioner.verify.path_history import APART
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Incident, Layer, PathVerdict, Scope, Verdict
 
-SAMPLE_S: Final = 4.0
-"""A path without growth for this time stands still: the slowest cameras send a picture a second."""
-
-LEVEL: Final = 4
-"""The level of a watch: the relay receives."""
-
-VISIT_AGAIN: Final = timedelta(minutes=5)
-"""The pause between two visits for the same fault."""
+SAMPLE_S: Final = 4.0  #: A path without growth for this time stands still: the slowest cameras send a picture a second.
+LEVEL: Final = 4  #: The level of a watch: the relay receives.
+VISIT_AGAIN: Final = timedelta(minutes=5)  #: The pause between two visits for the same fault.
 _SILENT_PAUSE: Final = timedelta(seconds=20)
 _VISITED_BY: Final = timedelta(seconds=75)
 _LOOKS_BEFORE_VISIT: Final = 2
@@ -46,26 +41,16 @@ _NOT_THERE: Final = "its relay has no such path: what was applied last is not th
 
 @dataclass(frozen=True, slots=True)
 class FlowLook:
-    """A relay's answer about its paths, or an error.
-
-    Attributes:
-        at: the time of the question.
-        seconds: its duration.
-        outcome: of the call.
-        error: why the paths are unknown; empty if known.
-        stopped: the state of the relay's service; empty if it runs.
-        flowing: paths with growing bytes.
-        standing: known paths without.
-    """
+    """A relay's answer about its paths, or an error."""
 
     host: str
-    at: datetime
-    seconds: float
-    outcome: CallOutcome
-    error: str = ""
-    stopped: str = ""
-    flowing: frozenset[str] = frozenset()
-    standing: frozenset[str] = frozenset()
+    at: datetime  #: The time of the question.
+    seconds: float  #: Its duration.
+    outcome: CallOutcome  #: Of the call.
+    error: str = ""  #: Why the paths are unknown; empty if known.
+    stopped: str = ""  #: The state of the relay's service; empty if it runs.
+    flowing: frozenset[str] = frozenset()  #: Paths with growing bytes.
+    standing: frozenset[str] = frozenset()  #: Known paths without.
 
     @property
     def is_answered(self) -> bool:
@@ -86,18 +71,12 @@ class RelayView:
 
 @dataclass(frozen=True, slots=True)
 class WatchView:
-    """The state of a watch.
-
-    Attributes:
-        counts: paths by carrier, province and state; `up` means flowing.
-        standing: verdicts on paths that do not flow, or that flow again recently.
-        incidents: confirmed ones.
-    """
+    """The state of a watch."""
 
     at: datetime
-    counts: Mapping[tuple[str, str, Verdict], int]
-    standing: tuple[PathVerdict, ...]
-    incidents: tuple[Incident, ...]
+    counts: Mapping[tuple[str, str, Verdict], int]  #: Paths by carrier, province and state; `up` means flowing.
+    standing: tuple[PathVerdict, ...]  #: Verdicts on paths that do not flow, or that flow again recently.
+    incidents: tuple[Incident, ...]  #: Confirmed ones.
     relays: tuple[RelayView, ...]
 
     @property
@@ -128,24 +107,18 @@ class _WatchedPath:
 
 @dataclass(slots=True)
 class _Relay:
-    """A relay and its paths.
-
-    Attributes:
-        known: its last answer.
-        silent_since: the first of its present unanswered looks.
-        visited: the last visit for a cause.
-    """
+    """A relay and its paths."""
 
     targets: Mapping[str, PathToCheck]
     counts: Counter[tuple[str, str]]
     paths: dict[str, _WatchedPath] = field(default_factory=dict)
     asked: datetime | None = None
-    known: datetime | None = None
-    silent_since: datetime | None = None
+    known: datetime | None = None  #: Its last answer.
+    silent_since: datetime | None = None  #: The first of its present unanswered looks.
     error: str = ""
     cause: Cause = Cause.NONE
     seconds: float = 0.0
-    visited: datetime | None = None
+    visited: datetime | None = None  #: The last visit for a cause.
 
     @property
     def carrier(self) -> str:

@@ -47,8 +47,8 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+#: Returns a facility's contacts and records the user's request.
 Contacts = Callable[[str, str, WebUser], Sequence[pages.CallCard]]
-"""Returns a facility's contacts and records the user's request."""
 
 ASSETS: Final = {
     "page.css": "text/css; charset=utf-8",
@@ -115,23 +115,16 @@ def _is_embedded(headers: Headers) -> bool:
 
 @dataclass(frozen=True)
 class ServedPages:
-    """Settings of a server.
-
-    Attributes:
-        secure: whether users connect over TLS.
-        contacts: `None` if the server does not show contacts.
-        further: routes of the door, such as sign-in.
-        leave: the sign-out address from the top; empty without sign-in.
-    """
+    """Settings of a server."""
 
     feed: Feed
     door: Identification
     names: Collection[str]
     clock: Callable[[], datetime]
-    secure: bool = False
-    contacts: Contacts | None = None
-    further: Sequence[BaseRoute] = ()
-    leave: str = ""
+    secure: bool = False  #: Whether users connect over TLS.
+    contacts: Contacts | None = None  #: `None` if the server does not show contacts.
+    further: Sequence[BaseRoute] = ()  #: Routes of the door, such as sign-in.
+    leave: str = ""  #: The sign-out address from the top; empty without sign-in.
 
 
 def make_app(served: ServedPages) -> Starlette:

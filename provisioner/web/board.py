@@ -16,8 +16,8 @@ from typing import Final
 from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, finding_of, latest_rows
 from provisioner.verify.result import NO_FINDING, Finding, WithFinding
 
+#: Verdicts of paths, most urgent first.
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
-"""Verdicts of paths, most urgent first."""
 
 _RANK: Final = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 _PARTS = 3
@@ -25,86 +25,59 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class BoardPath(WithFinding):
-    """A camera's path as of the last verification that covers it.
+    """A camera's path as of the last verification that covers it."""
 
-    Attributes:
-        name: e.g. `bac-giang/kcl-001/cam-03/sub`.
-        where: the camera's location; empty if unknown.
-        zone: empty if the inventory no longer has the camera.
-        verdict: one of `WORST_FIRST`.
-        since: the start of the present verdict, if known.
-        proved_at: the last full proof of a path that is not up, if remembered.
-        until: the end of its maintenance window.
-        would_be: its verdict without that window.
-    """
-
-    name: str
+    name: str  #: e.g. `bac-giang/kcl-001/cam-03/sub`.
     facility: str
     camera: str
     stream: str
     carrier: str
     relay: str
-    verdict: str
+    verdict: str  #: One of `WORST_FIRST`.
     finding: Finding = NO_FINDING
     passed: tuple[int, ...] = ()
     checked_at: datetime | None = None
-    since: datetime | None = None
+    since: datetime | None = None  #: The start of the present verdict, if known.
     proved_level: int = 0
-    proved_at: datetime | None = None
-    until: datetime | None = None
+    proved_at: datetime | None = None  #: The last full proof of a path that is not up, if remembered.
+    until: datetime | None = None  #: The end of its maintenance window.
     reason: str = ""
-    would_be: str = ""
+    would_be: str = ""  #: Its verdict without that window.
     suspicions: tuple[DoubtRow, ...] = ()
-    where: str = ""
-    zone: str = ""
+    where: str = ""  #: The camera's location; empty if unknown.
+    zone: str = ""  #: Empty if the inventory no longer has the camera.
 
 
 @dataclass(frozen=True, slots=True)
 class FacilityRow:
-    """A facility with its paths.
-
-    Attributes:
-        key: name and id without diacritics, for search.
-        province: the slug of its present province.
-        folder: the slug in its paths and files; mergers of provinces do not change it.
-        carriers: those of its plan and its paths.
-        state: its progress, e.g. `accepted`.
-        worst: the worst verdict of its paths; empty if no host carries it.
-        since: since when its worst path has that verdict.
-        cameras: the number in its file.
-    """
+    """A facility with its paths."""
 
     id: str
     name: str
-    key: str
-    province: str
-    carriers: tuple[str, ...]
-    folder: str = ""
+    key: str  #: Name and id without diacritics, for search.
+    province: str  #: The slug of its present province.
+    carriers: tuple[str, ...]  #: Those of its plan and its paths.
+    folder: str = ""  #: The slug in its paths and files; mergers of provinces do not change it.
     kind: str = ""
     managing_body: str = ""
     operating: str = ""
     address: str = ""
-    state: str = ""
+    state: str = ""  #: Its progress, e.g. `accepted`.
     timeliness: str = ""
-    cameras: int = 0
+    cameras: int = 0  #: The number in its file.
     counts: Mapping[str, int] = field(default_factory=dict)
-    worst: str = ""
-    since: datetime | None = None
+    worst: str = ""  #: The worst verdict of its paths; empty if no host carries it.
+    since: datetime | None = None  #: Since when its worst path has that verdict.
     paths: tuple[BoardPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow(WithFinding):
-    """An incident with its paths.
-
-    Attributes:
-        verdict: the worst of its paths; empty without paths.
-        since: the earliest of its paths.
-    """
+    """An incident with its paths."""
 
     finding: Finding
-    verdict: str
-    since: datetime | None = None
+    verdict: str  #: The worst of its paths; empty without paths.
+    since: datetime | None = None  #: The earliest of its paths.
     paths: tuple[str, ...] = ()
     facilities: tuple[str, ...] = ()
     provinces: tuple[str, ...] = ()
@@ -113,16 +86,11 @@ class IncidentRow(WithFinding):
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """Numbers of a province or carrier.
+    """Numbers of a province or carrier."""
 
-    Attributes:
-        id: the slug, or the carrier's id.
-        facilities: all, also those that no host carries.
-    """
-
-    id: str
+    id: str  #: The slug, or the carrier's id.
     name: str
-    facilities: int
+    facilities: int  #: All, also those that no host carries.
     counts: Mapping[str, int]
     incidents: int
 
@@ -139,30 +107,20 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class Board:
-    """All content that pages may show.
-
-    Attributes:
-        scheme: the list of provinces.
-        verified_at: the end of the newest verification, if any.
-        oldest_at: the end of the oldest verification that still counts.
-        provinces: those with a facility, by slug.
-        carriers: those with a facility or path, by id.
-        unread: facilities with unreadable files.
-        revision: changes with the content.
-    """
+    """All content that pages may show."""
 
     inventory: str
-    scheme: str
-    verified_at: datetime | None
-    oldest_at: datetime | None
+    scheme: str  #: The list of provinces.
+    verified_at: datetime | None  #: The end of the newest verification, if any.
+    oldest_at: datetime | None  #: The end of the oldest verification that still counts.
     engine: str
     counts: Mapping[str, int]
-    provinces: Mapping[str, GroupRow]
-    carriers: Mapping[str, GroupRow]
+    provinces: Mapping[str, GroupRow]  #: Those with a facility, by slug.
+    carriers: Mapping[str, GroupRow]  #: Those with a facility or path, by id.
     facilities: tuple[FacilityRow, ...]
     incidents: tuple[IncidentRow, ...]
-    unread: tuple[str, ...] = ()
-    revision: str = ""
+    unread: tuple[str, ...] = ()  #: Facilities with unreadable files.
+    revision: str = ""  #: Changes with the content.
 
     @cached_property
     def by_id(self) -> Mapping[str, FacilityRow]:
@@ -177,15 +135,11 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The results of several verifications.
+    """The results of several verifications."""
 
-    Attributes:
-        paths: the last row of each path of each relay, by name. During a change of carriers a path has two relays.
-        hosts: the newest verification's incidents without paths.
-    """
-
+    #: The last row of each path of each relay, by name. During a change of carriers a path has two relays.
     paths: tuple[BoardPath, ...] = ()
-    hosts: tuple[IncidentRow, ...] = ()
+    hosts: tuple[IncidentRow, ...] = ()  #: The newest verification's incidents without paths.
     verified_at: datetime | None = None
     oldest_at: datetime | None = None
     engine: str = ""

@@ -20,8 +20,7 @@ from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, In
 
 PAGE_SIZE: Final = 100
 
-NOT_CARRIED: Final = "none"
-"""Filter for facilities that no host carries, instead of a verdict."""
+NOT_CARRIED: Final = "none"  #: Filter for facilities that no host carries, instead of a verdict.
 
 SORTS: Final = ("worst", "name", "since")
 _LONGEST: Final = 200
@@ -41,20 +40,15 @@ class Filters:
     """The filters of a request.
 
     Unknown values are ignored, since links may be old.
-
-    Attributes:
-        q: words of a name or id, with or without diacritics.
-        verdict: the worst verdict, or `none`.
-        page: from 1.
     """
 
-    q: str = ""
+    q: str = ""  #: Words of a name or id, with or without diacritics.
     province: str = ""
     carrier: str = ""
-    verdict: str = ""
+    verdict: str = ""  #: The worst verdict, or `none`.
     layer: str = ""
     sort: str = SORTS[0]
-    page: int = 1
+    page: int = 1  #: From 1.
 
     @property
     def pairs(self) -> Mapping[str, str]:
@@ -75,36 +69,24 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class ListPart:
-    """The position of one page in a list.
+    """The position of one page in a list."""
 
-    Attributes:
-        number: at most `pages`.
-        pages: at least 1.
-        total: the number of items.
-    """
-
-    number: int
-    pages: int
-    total: int
+    number: int  #: At most `pages`.
+    pages: int  #: At least 1.
+    total: int  #: The number of items.
     first: int
     last: int
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Relative addresses from one page.
-
-    Attributes:
-        page: the page's own address below its language, e.g. `facilities/kcl-001`.
-        suffix: of files; empty on a server.
-        stamp: the version of scripts and styles, for caches.
-    """
+    """Relative addresses from one page."""
 
     language: Language
-    page: str = OVERVIEW
-    suffix: str = ""
+    page: str = OVERVIEW  #: The page's own address below its language, e.g. `facilities/kcl-001`.
+    suffix: str = ""  #: Of files; empty on a server.
     query: str = ""
-    stamp: str = ""
+    stamp: str = ""  #: The version of scripts and styles, for caches.
 
     @property
     def is_file(self) -> bool:

@@ -30,11 +30,11 @@ from provisioner.web.texts import age, at_time, page_translator, tiles, words_of
 _MANY: Final = 0.1
 _SOME: Final = 0.02
 
+#: The Content-Security-Policy in a page. A server's answers also forbid frames.
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'self'"
 )
-"""The Content-Security-Policy in a page. A server's answers also forbid frames."""
 
 _FIRST_INCIDENTS: Final = 12
 _LANGUAGES: Final = {Language.EN: "English", Language.VI: "Tiếng Việt"}
@@ -179,27 +179,18 @@ class PageWords:
 
 @dataclass(frozen=True)
 class PageSheet:
-    """Common values of the pages of one answer.
-
-    Attributes:
-        live: whether the page listens for new records.
-        sees_facilities: whether the user sees more than numbers.
-        reader_name: empty if there is only one user.
-        leave: the sign-out address; empty without sign-in.
-        calls: whether the user may see the facility's contacts.
-        trouble: why no newer board can be loaded; empty if one can.
-    """
+    """Common values of the pages of one answer."""
 
     board: Board
     links: filters.Links
     now: datetime
     past: Past
-    live: bool = False
-    sees_facilities: bool = True
-    reader_name: str = ""
-    leave: str = ""
-    calls: bool = False
-    trouble: str = ""
+    live: bool = False  #: Whether the page listens for new records.
+    sees_facilities: bool = True  #: Whether the user sees more than numbers.
+    reader_name: str = ""  #: Empty if there is only one user.
+    leave: str = ""  #: The sign-out address; empty without sign-in.
+    calls: bool = False  #: Whether the user may see the facility's contacts.
+    trouble: str = ""  #: Why no newer board can be loaded; empty if one can.
 
     def made(self, template: str, title: str, here: str = "", **values: object) -> str:
         """Render a template."""

@@ -20,8 +20,7 @@ from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Where
 from provisioner.web.board import Board, BoardPath, FacilityRow, by_carrier, by_province, total, worst_of
 from provisioner.web.filters import incidents_of
 
-NOC: Final = "noc"
-"""The role of a network operations centre, with all that commands show."""
+NOC: Final = "noc"  #: The role of a network operations centre, with all that commands show.
 
 ROLE_HEADER: Final = "X-Provisioner-Role"
 NAME_HEADER: Final = "X-Provisioner-User"
@@ -33,15 +32,11 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class WebUser:
-    """A person who uses the web pages.
+    """A person who uses the web pages."""
 
-    Attributes:
-        scope: the role. `None` is the engineer who started the server and sees all that commands show.
-        who: the name in the log of accesses to personal data.
-    """
-
+    #: The role. `None` is the engineer who started the server and sees all that commands show.
     scope: ReaderScope | None = None
-    who: str = ""
+    who: str = ""  #: The name in the log of accesses to personal data.
 
     def sees(self, matter: Matter, whereabouts: Whereabouts) -> bool:
         """Return whether the user may see a matter of an object."""
@@ -95,15 +90,10 @@ class LocalIdentification:
 
 @dataclass(frozen=True, slots=True)
 class HeaderIdentification:
-    """Trusts the role header of certain proxies.
+    """Trusts the role header of certain proxies."""
 
-    Attributes:
-        trusted: the proxies' networks.
-        header: the name of the role header.
-    """
-
-    trusted: Sequence[Network]
-    header: str = ROLE_HEADER
+    trusted: Sequence[Network]  #: The proxies' networks.
+    header: str = ROLE_HEADER  #: The name of the role header.
 
     def user(self, request: Request) -> WebUser:
         """Return the user that the proxy names."""

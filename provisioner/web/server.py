@@ -24,40 +24,30 @@ from provisioner.web.readers import Network
 _SMALL: Final = 16 * 1024
 _MOST_AT_ONCE: Final = 400
 _MOST_OF_SOURCE: Final = 100
+#: New TLS connections of a source in a second: each handshake takes this process milliseconds.
 _MOST_HANDSHAKES: Final = 60
-"""New TLS connections of a source in a second: each handshake takes this process milliseconds."""
 
-_MOST_A_TURN: Final = 64
-"""Connections accepted in one turn of the loop, so that it can serve and end others."""
+_MOST_A_TURN: Final = 64  #: Connections accepted in one turn of the loop, so that it can serve and end others.
 
+#: The time for a request, from the connection (with TLS handshake) or from the previous answer.
 _REQUEST_S: Final = 15.0
-"""The time for a request, from the connection (with TLS handshake) or from the previous answer."""
 
-_STALLED_S: Final = 30.0
-"""A client that acknowledges no byte of an answer for this time is disconnected."""
-
-_ANSWER_S: Final = 300.0
-"""The time in which a client has to take an answer."""
+_STALLED_S: Final = 30.0  #: A client that acknowledges no byte of an answer for this time is disconnected.
+_ANSWER_S: Final = 300.0  #: The time in which a client has to take an answer.
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"))
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """A server's address and certificate.
-
-    Attributes:
-        port: 0 for a free port.
-        certificate: `None` without TLS.
-        proxies: networks that send many readers' connections from one address.
-    """
+    """A server's address and certificate."""
 
     host: str = "127.0.0.1"
-    port: int = 8300
-    certificate: Path | None = None
+    port: int = 8300  #: 0 for a free port.
+    certificate: Path | None = None  #: `None` without TLS.
     key: Path | None = None
     names: Sequence[str] = ()
-    proxies: Sequence[Network] = ()
+    proxies: Sequence[Network] = ()  #: Networks that send many readers' connections from one address.
 
     @property
     def is_loopback(self) -> bool:

@@ -53,12 +53,12 @@ _TIMEOUT_S: Final = (5, 10)
 _MOST_ANSWER_BYTES: Final = 512 * 1024
 _KEPT_S: Final = 3600.0
 
-_AGAIN_S: Final = 60.0
-"""The least time between two requests for keys, whatever tokens name."""
+_AGAIN_S: Final = 60.0  #: The least time between two requests for keys, whatever tokens name.
 
+#: Asymmetric signatures only. With a shared secret, a person who reads ours could make tokens.
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Asymmetric signatures only. With a shared secret, a person who reads ours could make tokens."""
 
+#: Errors of PyJWT and cryptography for invalid tokens and keys; `RuntimeError` is too deep nesting.
 _NO_PROOF: Final = (
     jwt.PyJWTError,
     UnsupportedAlgorithm,
@@ -69,26 +69,19 @@ _NO_PROOF: Final = (
     TypeError,
     ValueError,
 )
-"""Errors of PyJWT and cryptography for invalid tokens and keys; `RuntimeError` is too deep nesting."""
 
 _LEEWAY_S: Final = 60
-_REFUSALS: Final = (400, 401, 403)
-"""Status codes of a refusal; other codes do not end a session."""
-
-ASK_S: Final = 300.0
-"""The time after which the provider is asked about a session again."""
-
-WORD_S: Final = 600.0
-"""The time for which the provider's last confirmation counts."""
+_REFUSALS: Final = (400, 401, 403)  #: Status codes of a refusal; other codes do not end a session.
+ASK_S: Final = 300.0  #: The time after which the provider is asked about a session again.
+WORD_S: Final = 600.0  #: The time for which the provider's last confirmation counts.
 
 _AGAIN_ABOUT_S: Final = 30.0
 _MOST_ASKED: Final = 8
 _MOST_SIGN_INS: Final = 64
+#: Sign-ins of one address that wait at once. Loopback is exempt: a proxy there serves many users.
 _MOST_OF_SOURCE: Final = 16
-"""Sign-ins of one address that wait at once. Loopback is exempt: a proxy there serves many users."""
 
-_FAILED_S: Final = 10.0
-"""The pause after a provider did not answer."""
+_FAILED_S: Final = 10.0  #: The pause after a provider did not answer.
 
 _LONGEST_NAME: Final = 200
 SESSION: Final = "__Host-session"
@@ -104,23 +97,14 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """Settings of an OpenID provider.
+    """Settings of an OpenID provider."""
 
-    Attributes:
-        issuer: the provider's own identifier.
-        client_id: this server's identifier at the provider.
-        redirect: this server's address for returning users.
-        claim: the claim with a user's groups.
-        roles: by group.
-        secret_file: the client secret; empty for a public client.
-    """
-
-    issuer: str
-    client_id: str
-    redirect: str
-    claim: str
-    roles: Mapping[str, WebUser]
-    secret_file: str = ""
+    issuer: str  #: The provider's own identifier.
+    client_id: str  #: This server's identifier at the provider.
+    redirect: str  #: This server's address for returning users.
+    claim: str  #: The claim with a user's groups.
+    roles: Mapping[str, WebUser]  #: By group.
+    secret_file: str = ""  #: The client secret; empty for a public client.
 
     @property
     def host(self) -> str:
@@ -147,14 +131,10 @@ class Tokens:
 
 @dataclass
 class Provider:
-    """An OpenID provider.
-
-    Attributes:
-        secret: the client secret; `None` for a public client.
-    """
+    """An OpenID provider."""
 
     settings: ProviderSettings
-    secret: Secret | None = None
+    secret: Secret | None = None  #: The client secret; `None` for a public client.
     _metadata: Document = field(default_factory=dict)
     _keys: Document = field(default_factory=dict)
     _asked_s: dict[str, float] = field(default_factory=dict)
@@ -260,26 +240,17 @@ class NoRoleError(Exception):
 
 @dataclass
 class _Session:
-    """A session of one browser.
-
-    Attributes:
-        person: the subject at the provider.
-        is_vouched: whether the provider can be asked again.
-        ends_s: the latest end.
-        token_ends_s: the end of the ID token.
-        vouched_s: the provider's last confirmation.
-        asked_s: the last question to the provider.
-    """
+    """A session of one browser."""
 
     user: WebUser
-    person: str
+    person: str  #: The subject at the provider.
     nonce: str = field(repr=False)
     tokens: Tokens
-    is_vouched: bool
-    ends_s: float
-    token_ends_s: float
-    vouched_s: float
-    asked_s: float
+    is_vouched: bool  #: Whether the provider can be asked again.
+    ends_s: float  #: The latest end.
+    token_ends_s: float  #: The end of the ID token.
+    vouched_s: float  #: The provider's last confirmation.
+    asked_s: float  #: The last question to the provider.
     lock: Lock = field(default_factory=Lock)
 
 

@@ -62,13 +62,12 @@ _UP = Markup('<i class="up"></i>')
 _OTHER = Markup('<i class="{tone}" title="{day}: {word}"></i>')
 _STRIP = Markup('<span class="strip" role="img" aria-label="{words}">{squares}</span>')
 
-_NEWEST: Final = 200
-"""Runs that are searched for the last row of each path, enough for each province on its own."""
+_NEWEST: Final = 200  #: Runs that are searched for the last row of each path, enough for each province on its own.
 
 INTERVAL_S: Final = 5.0
 
+#: The time after which all files are read again, since the inventory changes without runs.
 REREAD: Final = timedelta(minutes=15)
-"""The time after which all files are read again, since the inventory changes without runs."""
 
 _ALIVE_S: Final = 15.0
 MOST_LISTENERS: Final = 200
@@ -133,13 +132,9 @@ class InventoryOverview(Protocol):
 
 @dataclass
 class RecordedSource:
-    """Boards from an inventory and its history.
+    """Boards from an inventory and its history."""
 
-    Attributes:
-        overview: reads the inventory and the records of its facilities.
-    """
-
-    overview: Callable[[], InventoryOverview]
+    overview: Callable[[], InventoryOverview]  #: Reads the inventory and the records of its facilities.
     _place: StateFolder | None = None
 
     def mark(self) -> str:
@@ -219,18 +214,12 @@ class _RecordedPast:
 
 @dataclass
 class Feed:
-    """The newest board, and events for later ones.
-
-    Attributes:
-        interval_s: the pause between two looks for a new record.
-        trouble: why no newer board can be loaded, in a sentence; empty if one can.
-        listeners: open event streams.
-    """
+    """The newest board, and events for later ones."""
 
     source: Source
-    interval_s: float = INTERVAL_S
-    trouble: str = ""
-    listeners: int = 0
+    interval_s: float = INTERVAL_S  #: The pause between two looks for a new record.
+    trouble: str = ""  #: Why no newer board can be loaded, in a sentence; empty if one can.
+    listeners: int = 0  #: Open event streams.
     closing: bool = False
     _board: Board | None = None
     _mark: str = ""

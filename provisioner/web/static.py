@@ -22,8 +22,8 @@ from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links
 from provisioner.web.source import Past
 
 _SUFFIX: Final = ".html"
+#: The file that marks a folder of pages. Pages are written only into such a folder or an empty one.
 _MARK: Final = ".provisioner-pages"
-"""The file that marks a folder of pages. Pages are written only into such a folder or an empty one."""
 _FRONT: Final = """<!DOCTYPE html>
 <html lang="vi"><head><meta charset="utf-8"><title>provisioner</title>
 <meta http-equiv="refresh" content="0; url=vi/index.html"></head>

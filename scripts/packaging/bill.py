@@ -20,24 +20,18 @@ from packageurl import PackageURL
 from scripts.packaging.packages import Package, packages_of
 
 FORMAT: Final = SchemaVersion.V1_6
+#: Ours: a bill's number is made of what it is about, so that the same one has the same number.
 _NAMESPACE: Final = uuid.UUID("7b9a6a53-8f0a-5d0e-9c46-6f1f0d1f9f5e")
-"""Ours: a bill's number is made of what it is about, so that the same one has the same number."""
 _LICENCES: Final = LicenseFactory()
 
 
 @dataclass(frozen=True, slots=True)
 class SystemPackage:
-    """A package of Debian's in an image.
+    """A package of Debian's in an image."""
 
-    Attributes:
-        name: its name.
-        version: its version.
-        architecture: its architecture.
-    """
-
-    name: str
-    version: str
-    architecture: str
+    name: str  #: Its name.
+    version: str  #: Its version.
+    architecture: str  #: Its architecture.
 
 
 def bill_of(wheels: Iterable[Path], seconds: int, *, system: Sequence[SystemPackage] = ()) -> str:

@@ -18,27 +18,17 @@ HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that can be built.
+    """A bundle that can be built."""
 
-    Attributes:
-        source: the commit's files.
-        program: the program's wheel.
-        wheels: by Python and glibc, all that it needs there; under a newer glibc, what an older one does not have.
-        tool: the wheel of `installer`.
-        bill: the bill of materials.
-        version: the program's version.
-        seconds: the time of everything in it, since 1970.
-        machine: the machine, as `uname -m` says it.
-    """
-
-    source: Path
-    program: Path
+    source: Path  #: The commit's files.
+    program: Path  #: The program's wheel.
+    #: By Python and glibc, all that it needs there; under a newer glibc, what an older one does not have.
     wheels: Mapping[Target, tuple[Path, ...]]
-    tool: Path
-    bill: Path
-    version: str
-    seconds: int
-    machine: str
+    tool: Path  #: The wheel of `installer`.
+    bill: Path  #: The bill of materials.
+    version: str  #: The program's version.
+    seconds: int  #: The time of everything in it, since 1970.
+    machine: str  #: The machine, as `uname -m` says it.
 
     @property
     def name(self) -> str:

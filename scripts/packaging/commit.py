@@ -16,23 +16,14 @@ _VERSION = re.compile(r'^__version__ = "([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What is at the top of a checkout.
+    """What is at the top of a checkout."""
 
-    Attributes:
-        folder: the checkout.
-        name: the commit's id.
-        seconds: when it was committed, since 1970: the time of everything that is made of it.
-        version: of `provisioner/__init__.py`, the one place that says it.
-        tags: its tags.
-        edited: files that are not as committed, and new ones that Git does not ignore.
-    """
-
-    folder: Path
-    name: str
-    seconds: int
-    version: str
-    tags: frozenset[str]
-    edited: tuple[str, ...]
+    folder: Path  #: The checkout.
+    name: str  #: The commit's id.
+    seconds: int  #: When it was committed, since 1970: the time of everything that is made of it.
+    version: str  #: Of `provisioner/__init__.py`, the one place that says it.
+    tags: frozenset[str]  #: Its tags.
+    edited: tuple[str, ...]  #: Files that are not as committed, and new ones that Git does not ignore.
 
     @classmethod
     def of(cls, folder: Path) -> Self:

@@ -52,10 +52,10 @@ Description: orchestration and provisioning of camera relays
  It lies with all that it needs in a virtual environment of its own, and
  touches no other Python package. No service is enabled.
 """
+#: Fonts that come with reportlab and that no sheet of ours uses: under the GPL, or with code of Adobe's.
 _FONTS: Final = "reportlab/fonts"
-"""Fonts that come with reportlab and that no sheet of ours uses: under the GPL, or with code of Adobe's."""
+#: What wheels take from the machine, regopy's the most of it.
 _LIBRARIES: Final = f"libatomic1, libc6 (>= 2.{NEWER_LIBC}), libgcc-s1, libstdc++6 (>= 11), zlib1g"
-"""What wheels take from the machine, regopy's the most of it."""
 _CHANGES: Final = """\
 provisioner ({version}) unstable; urgency=medium
 
@@ -67,41 +67,26 @@ provisioner ({version}) unstable; urgency=medium
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A Debian whose Python a package is made for.
+    """A Debian whose Python a package is made for."""
 
-    Attributes:
-        release: its number.
-        python: the version of its `python3`.
-    """
-
-    release: int
-    python: str
+    release: int  #: Its number.
+    python: str  #: The version of its `python3`.
 
 
 DISTRIBUTIONS: Final = (Distribution(12, "3.11"), Distribution(13, "3.13"))
-ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-"""Machines as `uname -m` says them, and as Debian does."""
+ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}  #: Machines as `uname -m` says them, and as Debian does.
 
 
 @dataclass(frozen=True, slots=True)
 class Deb:
-    """A package that can be built.
+    """A package that can be built."""
 
-    Attributes:
-        source: the commit's files.
-        wheels: the program's, and those of all that it needs there.
-        version: the program's version.
-        seconds: the time of everything in it, since 1970.
-        distribution: the Debian that it is for.
-        machine: the machine, as `uname -m` says it.
-    """
-
-    source: Path
-    wheels: Sequence[Path]
-    version: str
-    seconds: int
-    distribution: Distribution
-    machine: str
+    source: Path  #: The commit's files.
+    wheels: Sequence[Path]  #: The program's, and those of all that it needs there.
+    version: str  #: The program's version.
+    seconds: int  #: The time of everything in it, since 1970.
+    distribution: Distribution  #: The Debian that it is for.
+    machine: str  #: The machine, as `uname -m` says it.
 
     @property
     def debian_version(self) -> str:

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PLACE: Final = "share/doc/provisioner/html"
-"""The folder below the prefix of the installation."""
+PLACE: Final = "share/doc/provisioner/html"  #: The folder below the prefix of the installation.
 
 
 class SiteHook(BuildHookInterface[Any]):

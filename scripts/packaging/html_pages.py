@@ -24,6 +24,7 @@ from mkdocs.exceptions import MkDocsException
 ROOT: Final = Path(__file__).parents[2]
 THEME: Final = Path(__file__).parent / "html_theme"
 HOME: Final = "README.md"
+#: The sections of the site, in the order in which one needs them.
 FOLDERS: Final = {
     "Start": "docs/start",
     "Daily work": "docs/daily",
@@ -31,7 +32,6 @@ FOLDERS: Final = {
     "Operate": "docs/operate",
     "Internals": "docs/internals",
 }
-"""The sections of the site, in the order in which one needs them."""
 PROJECT: Final = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 _WARN: Final = {"not_found": "warn", "absolute_links": "warn"}
 _VALIDATION: Final = {

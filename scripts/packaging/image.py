@@ -16,10 +16,10 @@ from scripts.packaging.bill import SystemPackage
 from scripts.packaging.errors import RefusedError
 from scripts.packaging.programs import run
 
+#: Debian's suites that the image can stand on, each with the image that is pulled for it.
 SUITES: Final = {"bookworm": "debian:12-slim", "trixie": "debian:13-slim"}
-"""Debian's suites that the image can stand on, each with the image that is pulled for it."""
+#: The packages of Debian's that the program needs.
 NEEDS: Final = ("git", "libatomic1", "libstdc++6", "openssh-client", "python3", "tzdata")
-"""The packages of Debian's that the program needs."""
 _LABEL: Final = "provisioner.image"
 _PULL_S: Final = 60
 _BUILD_S: Final = 900
@@ -63,19 +63,12 @@ def _pulled(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that can be built.
+    """An image that can be built."""
 
-    Attributes:
-        bundle: the archive of the bundle of this machine.
-        version: the program's version.
-        revision: the commit's id.
-        seconds: the time that it says, since 1970.
-    """
-
-    bundle: Path
-    version: str
-    revision: str
-    seconds: int
+    bundle: Path  #: The archive of the bundle of this machine.
+    version: str  #: The program's version.
+    revision: str  #: The commit's id.
+    seconds: int  #: The time that it says, since 1970.
 
     @contextmanager
     def built(self, base: str, tag: str) -> Iterator[None]:

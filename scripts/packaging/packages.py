@@ -15,29 +15,20 @@ from packaging.utils import canonicalize_name
 from scripts.packaging.tree import digest
 from tests.audit import licence_of
 
-_EXTRAS = ("", "postgresql", "binary")
-"""What users get beside the packages themselves: the driver for PostgreSQL."""
+_EXTRAS = ("", "postgresql", "binary")  #: What users get beside the packages themselves: the driver for PostgreSQL.
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package in a wheel.
+    """A package in a wheel."""
 
-    Attributes:
-        name: as indexes write it.
-        version: its version.
-        licence: an SPDX expression as far as the package says one.
-        summary: its own sentence.
-        needs: names of packages that it asks for; those of platforms and extras that nobody gets are not among them.
-        sha256: the wheel's.
-    """
-
-    name: str
-    version: str
-    licence: str
-    summary: str
+    name: str  #: As indexes write it.
+    version: str  #: Its version.
+    licence: str  #: An SPDX expression as far as the package says one.
+    summary: str  #: Its own sentence.
+    #: Names of packages that it asks for; those of platforms and extras that nobody gets are not among them.
     needs: tuple[str, ...]
-    sha256: str
+    sha256: str  #: The wheel's.
 
 
 def packages_of(wheels: Sequence[Path]) -> tuple[Package, ...]:

@@ -40,22 +40,17 @@ from scripts.packaging.wheelhouse import (
 
 ROOT: Final = Path(__file__).parents[2]
 REFUSED: Final = 1
-_UMASKS: Final = (0o022, 0o077)
-"""One for each of the two builds: what is built may not depend on whose it is."""
+_UMASKS: Final = (0o022, 0o077)  #: One for each of the two builds: what is built may not depend on whose it is.
 _SUITE: Final = "trixie"
 
 
 @dataclass(frozen=True, slots=True)
 class Wheels:
-    """All wheels that go into packages, fetched once.
+    """All wheels that go into packages, fetched once."""
 
-    Attributes:
-        of: by Python, machine and glibc; those that need a newer glibc are under that one alone.
-        tool: the wheel of `installer`.
-    """
-
+    #: By Python, machine and glibc; those that need a newer glibc are under that one alone.
     of: Mapping[Target, tuple[Path, ...]]
-    tool: Path
+    tool: Path  #: The wheel of `installer`.
 
     @classmethod
     def fetch(cls, source: Path, machines: Sequence[str], folder: Path) -> Wheels:

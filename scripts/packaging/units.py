@@ -13,8 +13,7 @@ from typing import Final
 from provisioner.report.night_units import NightUnits
 
 PROGRAM: Final = PurePosixPath("/usr/bin/provisioner")
-_NAME: Final = "INVENTORY"
-"""Stands for the instance while a unit is made, as a `%` would be doubled."""
+_NAME: Final = "INVENTORY"  #: Stands for the instance while a unit is made, as a `%` would be doubled.
 _NIGHT: Final = "provisioner-nightly@"
 _WATCH: Final = "provisioner-watch@"
 _WATCH_HEAD: Final = f"""\

@@ -13,32 +13,24 @@ from typing import Final
 from scripts.packaging.errors import RefusedError
 from scripts.packaging.programs import run
 
-PYTHONS: Final = ("3.11", "3.12", "3.13")
-"""The versions of CPython that the lock is made for."""
-MACHINES: Final = ("x86_64", "aarch64")
-"""The machines that the lock is made for, as `uname -m` says them."""
+PYTHONS: Final = ("3.11", "3.12", "3.13")  #: The versions of CPython that the lock is made for.
+MACHINES: Final = ("x86_64", "aarch64")  #: The machines that the lock is made for, as `uname -m` says them.
+#: A wheel may ask for glibc 2.28 at most: Debian 10, Enterprise Linux 8 and whatever is newer have it.
 OLDEST_LIBC: Final = 28
-"""A wheel may ask for glibc 2.28 at most: Debian 10, Enterprise Linux 8 and whatever is newer have it."""
+#: What the wheels of `NEWER` ask for, glibc 2.34: Debian 12, Ubuntu 22.04, Enterprise Linux 9 have it.
 NEWER_LIBC: Final = 34
-"""What the wheels of `NEWER` ask for, glibc 2.34: Debian 12, Ubuntu 22.04, Enterprise Linux 9 have it."""
+#: The packages for which an older glibc will not do: those of the extra `rego`. They need no others.
 NEWER: Final = ("regopy",)
-"""The packages for which an older glibc will not do: those of the extra `rego`. They need no others."""
 _ALIASES: Final = ("manylinux2014", "manylinux2010", "manylinux1")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where wheels are to run.
+    """Where wheels are to run."""
 
-    Attributes:
-        python: the version of CPython, e.g. `3.11`.
-        machine: one of `MACHINES`.
-        libc: the oldest glibc that is there, 2.`libc`.
-    """
-
-    python: str
-    machine: str
-    libc: int = OLDEST_LIBC
+    python: str  #: The version of CPython, e.g. `3.11`.
+    machine: str  #: One of `MACHINES`.
+    libc: int = OLDEST_LIBC  #: The oldest glibc that is there, 2.`libc`.
 
     @property
     def tag(self) -> str:

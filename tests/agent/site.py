@@ -37,22 +37,14 @@ def signs(office: str) -> tuple[str, ...]:
 
 @dataclass
 class Site:
-    """What an agent works on.
+    """What an agent works on."""
 
-    Attributes:
-        folder: with all that belongs to it.
-        person: a clone in which commits are made.
-        bare: the remote, as a path.
-        hosts: in memory.
-        lines: what agents said.
-    """
-
-    folder: Path
-    person: Path
-    bare: Path
-    hosts: WatchedHosts
+    folder: Path  #: With all that belongs to it.
+    person: Path  #: A clone in which commits are made.
+    bare: Path  #: The remote, as a path.
+    hosts: WatchedHosts  #: In memory.
     terminal: Terminal
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  #: What agents said.
     remote: str = ""
 
     # --- what people do ---------------------------------------------------------------------------

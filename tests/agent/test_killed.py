@@ -18,8 +18,7 @@ from tests.agent.disk_hosts import DiskHosts, forked
 from tests.agent.site import ID, RELAY, Site
 
 SAMPLE, ALL = 4, 100
-BEFORE = 1
-"""So often the relay was applied before the agent began."""
+BEFORE = 1  #: So often the relay was applied before the agent began.
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ from tests.agent.disk_hosts import DiskHosts, forked
 from tests.agent.site import ID, MERGER, RELAY, STRANGER, Site
 from tests.postgresql import server_programs, started_server
 
-BEFORE = 1
-"""So often the relay was applied before the agents began."""
+BEFORE = 1  #: So often the relay was applied before the agents began.
 PATIENCE_S = 120.0
 
 

@@ -26,19 +26,12 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one process cost.
+    """What one process cost."""
 
-    Attributes:
-        seconds: wall clock, from its start to its end.
-        cpu: user and system seconds of it and of all that it started.
-        mib: the largest resident memory of it or of one of those children.
-        output: what it wrote to standard output.
-    """
-
-    seconds: float
-    cpu: float
-    mib: float
-    output: str
+    seconds: float  #: Wall clock, from its start to its end.
+    cpu: float  #: User and system seconds of it and of all that it started.
+    mib: float  #: The largest resident memory of it or of one of those children.
+    output: str  #: What it wrote to standard output.
 
 
 def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None, timeout_s: float = 180) -> Usage:

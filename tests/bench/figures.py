@@ -15,19 +15,12 @@ _KIB_PER_GIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing that was measured, several times.
+    """One thing that was measured, several times."""
 
-    Attributes:
-        group: what it belongs to, e.g. `10,000 cameras`.
-        name: what was measured.
-        unit: `s`, `MiB`, ….
-        values: one of each run, in the order of the runs.
-    """
-
-    group: str
-    name: str
-    unit: str
-    values: tuple[float, ...]
+    group: str  #: What it belongs to, e.g. `10,000 cameras`.
+    name: str  #: What was measured.
+    unit: str  #: `s`, `MiB`, ….
+    values: tuple[float, ...]  #: One of each run, in the order of the runs.
 
     @property
     def least(self) -> float:

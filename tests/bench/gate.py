@@ -31,12 +31,12 @@ from tests.simulated import NO_STREAM, live_rules, peer_session, stream
 
 SIZES: Final = (5, 20, 50, 100, 300, 1000)
 RATES: Final = (0.0, 0.005, 0.01, 0.02, 0.05)
+#: So many harmless and so many harmful changes a cell; a quarter of them where each takes ten times as long.
 TRIALS: Final = 2000
-"""So many harmless and so many harmful changes a cell; a quarter of them where each takes ten times as long."""
 LARGE: Final = 1000
 PASSES: Final = 0.995
+#: What the gate promises: this share of harmless changes is confirmed, this share of harmful ones goes back.
 RETURNS: Final = 1.0
-"""What the gate promises: this share of harmless changes is confirmed, this share of harmful ones goes back."""
 
 _EPOCH: Final = 1_620_000_000.0
 _BYTES_A_SECOND: Final = 40_000
@@ -114,17 +114,14 @@ class Camera:
 
 @dataclass(slots=True)
 class World:
-    """A relay with its cameras and sites, and the change of which the gate has to judge.
-
-    Attributes:
-        restless: the cameras of which something happens around the change; the others flow all the time.
-    """
+    """A relay with its cameras and sites, and the change of which the gate has to judge."""
 
     cameras: list[Camera]
     site_outages: dict[int, list[Outage]]
     touched: Touched
     cut: Cut | None = None
     victims: frozenset[str] = frozenset()
+    #: The cameras of which something happens around the change; the others flow all the time.
     restless: list[Camera] = field(default_factory=list)
     restful: list[str] = field(default_factory=list)
 
@@ -312,23 +309,14 @@ def _flows(world: World, camera: Camera) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A path's stream at one moment.
+    """A path's stream at one moment."""
 
-    Attributes:
-        available: what MediaMTX says of it.
-        flows: whether anything comes.
-        since_s: when the session began.
-        quiet_s: for how long nothing has come since then.
-        said: whether MediaMTX has said lately why there is none.
-        port: how its device answers.
-    """
-
-    available: bool
-    flows: bool
-    since_s: float
-    quiet_s: float = 0.0
-    said: bool = False
-    port: str = "ok"
+    available: bool  #: What MediaMTX says of it.
+    flows: bool  #: Whether anything comes.
+    since_s: float  #: When the session began.
+    quiet_s: float = 0.0  #: For how long nothing has come since then.
+    said: bool = False  #: Whether MediaMTX has said lately why there is none.
+    port: str = "ok"  #: How its device answers.
 
     def received(self, now_s: float) -> int:
         """The bytes of the session until now."""

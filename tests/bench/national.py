@@ -33,22 +33,14 @@ PLAIN: Final = "plain load"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is measured.
+    """What is measured."""
 
-    Attributes:
-        cameras: of the country; it has a facility for ten of them.
-        seed: of the country.
-        runs: of each command, if time allows.
-        apart: whether carriers have vault files of their own.
-        tree: the sources whose commands are measured; this checkout's otherwise.
-        keep: where the country is written, and used again if it is there; a folder for the moment otherwise.
-    """
-
-    cameras: int = CAMERAS
-    seed: int = 1
-    runs: int = 3
-    apart: bool = False
-    tree: Path = _ROOT
+    cameras: int = CAMERAS  #: Of the country; it has a facility for ten of them.
+    seed: int = 1  #: Of the country.
+    runs: int = 3  #: Of each command, if time allows.
+    apart: bool = False  #: Whether carriers have vault files of their own.
+    tree: Path = _ROOT  #: The sources whose commands are measured; this checkout's otherwise.
+    #: Where the country is written, and used again if it is there; a folder for the moment otherwise.
     keep: Path | None = None
 
 

@@ -42,8 +42,8 @@ _TOGETHER: Final = 8
 _ENCODED: Final = "-preset veryfast -b:v {rate} -maxrate {rate} -bufsize {rate}"
 
 
+#: So much of a processor levels 5 and 6 may take together, a path and quick look of its sub stream.
 MOST_CPU_S: Final = 0.15
-"""So much of a processor levels 5 and 6 may take together, a path and quick look of its sub stream."""
 
 
 class Clip(NamedTuple):

@@ -48,10 +48,10 @@ class Clip:
         )
 
 
+#: A key frame each half second lets a reader decode soon after it joins.
 PROMPT = ("-t", "2", "-profile:v", "baseline", "-g", "5", "-bf", "0")
-"""A key frame each half second lets a reader decode soon after it joins."""
+#: A key frame a minute, and frames between others that are sent after them.
 OUT_OF_ORDER = ("-t", "60", "-profile:v", "main", "-g", "600", "-bf", "2", "-sc_threshold", "0")
-"""A key frame a minute, and frames between others that are sent after them."""
 
 
 def encode(folder: Path, how: tuple[str, ...] = PROMPT) -> Clip:

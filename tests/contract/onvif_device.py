@@ -57,38 +57,27 @@ class Trouble(StrEnum):
 
 @dataclass
 class OnvifDevice:
-    """One device; use it as a context manager.
-
-    Attributes:
-        ahead_s: how far its clock is ahead.
-        zone_s: what its clock shows people, beside UTC.
-        place: where it listens; port 0 is any that is free.
-        holds_s: how long it holds its answer to a login back, as some do to slow down whoever guesses.
-        only_identity: whether it refuses its login for its media profiles.
-        forbids: whether it takes its login, and answers 403.
-        elsewhere: where it redirects to.
-        refused: how many logins it refused.
-        asked: the SOAP requests that came, by name, each with whether it had a login.
-    """
+    """One device; use it as a context manager."""
 
     model: str = "EX-CAM 4"
     serial: str = "EXAMPLE0001"
     login: Login = Login.TOKEN
     user: str = USER
     password: str = PASSWORD
-    ahead_s: int = 0
-    zone_s: int = 7 * 3600
+    ahead_s: int = 0  #: How far its clock is ahead.
+    zone_s: int = 7 * 3600  #: What its clock shows people, beside UTC.
     trouble: Trouble | None = None
     chunked: bool = False
-    place: tuple[str, int] = ("127.0.0.1", 0)
+    place: tuple[str, int] = ("127.0.0.1", 0)  #: Where it listens; port 0 is any that is free.
     profiles: tuple[tuple[str, str, int, int], ...] = (("prof_1", "main", 1920, 1080), ("prof_2", "sub", 640, 360))
-    holds_s: float = 0.0
-    only_identity: bool = False
-    forbids: bool = False
-    elsewhere: str = "http://192.0.2.1/"
+    holds_s: float = 0.0  #: How long it holds its answer to a login back, as some do to slow down whoever guesses.
+    only_identity: bool = False  #: Whether it refuses its login for its media profiles.
+    forbids: bool = False  #: Whether it takes its login, and answers 403.
+    elsewhere: str = "http://192.0.2.1/"  #: Where it redirects to.
     # As through any port map: an address of the device's own network, and another port.
     media_place: str = "http://192.168.1.11:80/onvif/media_service"
-    refused: int = 0
+    refused: int = 0  #: How many logins it refused.
+    #: The SOAP requests that came, by name, each with whether it had a login.
     asked: list[tuple[str, bool]] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
 

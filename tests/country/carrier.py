@@ -17,8 +17,7 @@ from provisioner.desired.render.templates import Templates
 from provisioner.hosts.ansible.play import answer_in, program_bundle, write_bundle
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 
-PLACE: Final = "SIMULATED_HOSTS"
-"""Names the socket at which hosts answer."""
+PLACE: Final = "SIMULATED_HOSTS"  #: Names the socket at which hosts answer.
 _MOMENT_S: Final = 0.02
 
 

@@ -19,8 +19,7 @@ from provisioner.operations.pipeline import session, stages
 from provisioner.verify.path_history import Timepiece
 from tests.country.carrier import CountryCarrier
 
-_WHATEVER: Final = "--whatever-is-found"
-"""Before the words: it ends with 0 as well where paths are down."""
+_WHATEVER: Final = "--whatever-is-found"  #: Before the words: it ends with 0 as well where paths are down.
 
 
 def main() -> int:

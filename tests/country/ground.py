@@ -20,8 +20,7 @@ from tests.country.relay_api import SentPath
 from tests.simulated import SimulatedHost, installed
 
 PATHS: Final = 100_000
-STREAMS_A_RELAY: Final = 1320
-"""So that 100,000 paths are on some 130 relays."""
+STREAMS_A_RELAY: Final = 1320  #: So that 100,000 paths are on some 130 relays.
 _CAMERAS_A_PATH: Final = 0.685
 _CODECS: Final = {"h264": "H264", "h265": "H265"}
 _KBPS: Final = 512

@@ -45,26 +45,18 @@ _PATIENCE_S: Final = 60.0
 _ONE_PATH: Final = "/v3/paths/get/"
 _PICTURE_BYTES: Final = 60_000.0
 _PR_SET_PDEATHSIG: Final = 1
-_READ_S: Final = 1.5
-"""What a real reader of a healthy stream takes."""
+_READ_S: Final = 1.5  #: What a real reader of a healthy stream takes.
 ANSWERED: Final = b"."
 
 
 @dataclass(frozen=True)
 class Shadows:
-    """What of a country is dark.
+    """What of a country is dark."""
 
-    Attributes:
-        one_camera_in: of so many cameras one is unplugged.
-        one_site_in: of so many sites one has lost its line.
-        hosts: hosts that cannot be reached.
-        record: where each answer is kept, by the host's id; nowhere where it is empty.
-    """
-
-    one_camera_in: int = 0
-    one_site_in: int = 0
-    hosts: frozenset[str] = frozenset()
-    record: str = ""
+    one_camera_in: int = 0  #: Of so many cameras one is unplugged.
+    one_site_in: int = 0  #: Of so many sites one has lost its line.
+    hosts: frozenset[str] = frozenset()  #: Hosts that cannot be reached.
+    record: str = ""  #: Where each answer is kept, by the host's id; nowhere where it is empty.
 
     def dark(self, held: HeldHost) -> frozenset[str]:
         """The paths of a relay that bring nothing."""

@@ -24,24 +24,16 @@ _STARTED: Final = "2021-06-01T00:00:00+07:00"
 
 @dataclass(frozen=True)
 class SentPath:
-    """A path of a simulated relay.
+    """A path of a simulated relay."""
 
-    Attributes:
-        name: the path's.
-        address: the device, with `port`, that it is pulled from.
-        on_demand: whether it is pulled only while somebody reads it.
-        codec: in MediaMTX's words, with `width` and `height`.
-        kbps: how much comes of it.
-    """
-
-    name: str
-    address: str
+    name: str  #: The path's.
+    address: str  #: The device, with `port`, that it is pulled from.
     port: int
-    on_demand: bool
-    codec: str
+    on_demand: bool  #: Whether it is pulled only while somebody reads it.
+    codec: str  #: In MediaMTX's words, with `width` and `height`.
     width: int
     height: int
-    kbps: int
+    kbps: int  #: How much comes of it.
 
 
 @dataclass

@@ -20,8 +20,7 @@ from . import checks
 from .errors import DemoError
 from .screen import Screen, line
 
-MOST_S: Final = 150
-"""So long an alert is waited for at most, and that it goes."""
+MOST_S: Final = 150  #: So long an alert is waited for at most, and that it goes.
 _EVERY: Final = ("--every", "5")
 
 
@@ -57,13 +56,9 @@ def in_words(alert: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class AlertScene:
-    """What is told of an alert while a camera is unplugged.
+    """What is told of an alert while a camera is unplugged."""
 
-    Attributes:
-        camera: the camera, as alerts name it.
-    """
-
-    camera: str
+    camera: str  #: The camera, as alerts name it.
     _screen: Screen
     _heard: Alarms
 

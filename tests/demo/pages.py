@@ -116,16 +116,11 @@ class PageParser(HTMLParser):
 
 @dataclass
 class PageServer:
-    """`provisioner serve`, on a port of its own.
+    """`provisioner serve`, on a port of its own."""
 
-    Attributes:
-        process: its process.
-        address: where its first page is.
-    """
-
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]  #: Its process.
     log: Path
-    address: str = field(default="")
+    address: str = field(default="")  #: Where its first page is.
 
     @classmethod
     def start(cls, deployment: Deployment, log: Path, *, outlives: bool) -> PageServer:

@@ -23,8 +23,7 @@ from .topology import JUMP, RELAYS, SSH_USER, Network
 CARRIER: Final = JUMP.carrier
 RELAY: Final = next(relay.name for relay in RELAYS if relay.carrier == CARRIER)
 _KEYS: Final = f"/home/{SSH_USER}/.ssh/authorized_keys"
-SIDES: Final = ("node", "controller")
-"""Who may be cut off from the broker."""
+SIDES: Final = ("node", "controller")  #: Who may be cut off from the broker.
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ from .topology import CENTRE, GATEWAYS, JUMP, RELAYS, Network, Relay
 
 _SOURCE: Final = Path(__file__).parents[2] / "inventories/lab"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+#: Of a command: the relays and the centre have not been managed before.
 NEW_HOSTS: Final = ("--allow", f"trust={len(RELAYS) + 1}")
-"""Of a command: the relays and the centre have not been managed before."""
 _GIT: Final = ("-c", "user.name=Lab", "-c", "user.email=lab@example.com")
 
 

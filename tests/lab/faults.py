@@ -166,5 +166,5 @@ _CONTROLLER: Final = (
 
 _FAMILIES: Final = (_DISK, _KILLS, _PROGRAMS, _STEPS, _MEANWHILE, _CONTROLLER)
 FAULTS: Final = tuple(fault for family in _FAMILIES for fault in family)
+#: What a merge waits for: one of each family, which can go wrong on every host.
 SAMPLE: Final = tuple(family[0] for family in _FAMILIES)
-"""What a merge waits for: one of each family, which can go wrong on every host."""

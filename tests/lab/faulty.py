@@ -19,38 +19,23 @@ class ControllerDied(BaseException):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong.
+    """One thing that goes wrong."""
 
-    Attributes:
-        name: what goes wrong, in words.
-        code: added to modules of the on-host program of this one change, by the module's name. What lies on
-            the host and returns it is the program as it is.
-        before: a script on the host before the change.
-        meanwhile: a script on the host while the controller is about to make the call named by `at`.
-        after: a script that takes the fault away, before the host is compared.
-        dies: the call before or after which the controller dies, e.g. `before confirm`.
-        at: the call before which `meanwhile` is run.
-        expected: `old`, `new` or `either`.
-        confirm_s: how long the host waits for a word.
-        of: the call that carries the changed on-host program.
-        lost: so many looks and confirmations do not reach the host.
-        edit: a file of the change, and what is made of it.
-        only: the one host on which this can go wrong.
-    """
-
-    name: str
+    name: str  #: What goes wrong, in words.
+    #: Added to modules of the on-host program of this one change, by the module's name. What lies on the host and
+    #: returns it is the program as it is.
     code: dict[str, str] = field(default_factory=dict)
-    before: str = ""
-    meanwhile: str = ""
-    after: str = ""
-    dies: str = ""
-    at: str = "look"
-    expected: str = "old"
-    confirm_s: float = field(default_factory=lambda: stretched(20))
-    of: str = "apply"
-    lost: int = 0
-    edit: tuple[str, Callable[[bytes], bytes]] | None = None
-    only: str = ""
+    before: str = ""  #: A script on the host before the change.
+    meanwhile: str = ""  #: A script on the host while the controller is about to make the call named by `at`.
+    after: str = ""  #: A script that takes the fault away, before the host is compared.
+    dies: str = ""  #: The call before or after which the controller dies, e.g. `before confirm`.
+    at: str = "look"  #: The call before which `meanwhile` is run.
+    expected: str = "old"  #: `old`, `new` or `either`.
+    confirm_s: float = field(default_factory=lambda: stretched(20))  #: How long the host waits for a word.
+    of: str = "apply"  #: The call that carries the changed on-host program.
+    lost: int = 0  #: So many looks and confirmations do not reach the host.
+    edit: tuple[str, Callable[[bytes], bytes]] | None = None  #: A file of the change, and what is made of it.
+    only: str = ""  #: The one host on which this can go wrong.
 
 
 class FaultyRunner:

@@ -24,8 +24,8 @@ _PROGRAM: Final = Path(__file__).with_name("rtsp_hold.py")
 _PORT: Final = 8554
 _START_SECONDS: Final = 40
 _SILENCE: Final = 15.0
+#: So long may a reader on a quiet machine stay without a packet, and nobody sees it: two pictures late at most.
 LONGEST_GAP: Final = 1 / FRAME_RATE + 0.4
-"""So long may a reader on a quiet machine stay without a packet, and nobody sees it: two pictures late at most."""
 _STOP_SECONDS: Final = 15
 
 

@@ -25,8 +25,8 @@ from .patience import stretched
 
 RECIPE: Final = Path(__file__).parent / "image"
 _BASE_RECIPE: Final = ("base.Dockerfile", "base.sh", "customise.sh", "dpkg-excludes", "packages.txt")
+#: Debian's suites that an image can be made of, each with the tag of the image that is pulled for it.
 SUITES: Final = {"bookworm": "12-slim", "trixie": "13-slim"}
-"""Debian's suites that an image can be made of, each with the tag of the image that is pulled for it."""
 USUAL: Final = "bookworm"
 _PULL_SECONDS: Final = 60
 _BUILD_SECONDS: Final = 900

@@ -18,8 +18,7 @@ from .topology import GATEWAYS, JUMP, PLACES, RELAYS, Network, StreamKind
 
 OLD: Final = RELAYS[0].name
 NEW: Final = "relay-viettel-2"
-BOX: Final = RELAYS[1]
-"""The machine that is the second relay of the one carrier here."""
+BOX: Final = RELAYS[1]  #: The machine that is the second relay of the one carrier here.
 SITES: Final = sorted(gateway.facility for gateway in GATEWAYS)
 SUBS: Final = [place.path(StreamKind.SUB) for place in PLACES]
 

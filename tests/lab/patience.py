@@ -12,8 +12,7 @@ import time
 from functools import cache
 from typing import Final
 
-MOST: Final = 6.0
-"""A machine that is slower than this is broken, and waiting would only hide it."""
+MOST: Final = 6.0  #: A machine that is slower than this is broken, and waiting would only hide it.
 
 _SPIN_SECONDS: Final = 0.1
 

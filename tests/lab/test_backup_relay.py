@@ -17,8 +17,7 @@ from .test_verify import all_up, verified
 from .topology import Network
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
-LONGEST_CUT = 5.0
-"""Seconds; what a relay's death may cost a path of a site with a backup relay."""
+LONGEST_CUT = 5.0  #: Seconds; what a relay's death may cost a path of a site with a backup relay.
 SILENCE = 2.0
 _PULLED = """
 import base64, json, urllib.request

@@ -16,8 +16,7 @@ from .test_verify import all_up, verified
 from .topology import GATEWAYS
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
-LONGEST_CUT = 2.0
-"""Seconds; what a drain may cut of a path, once."""
+LONGEST_CUT = 2.0  #: Seconds; what a drain may cut of a path, once.
 DRAIN = ("relay", "drain", OLD, "--to", NEW)
 
 

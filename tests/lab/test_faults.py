@@ -37,8 +37,7 @@ from .topology import BEHIND_JUMP, GATEWAYS, JUMP
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 _RELAYS = ("relay-viettel-1", "relay-vnpt-1")
-_CLOSING = _RELAYS[0]
-"""The relay of the facility that is closed between its two states."""
+_CLOSING = _RELAYS[0]  #: The relay of the facility that is closed between its two states.
 _ARMED = "/var/lib/provisioner/armed.json"
 _CHANGED = {HostOutcome.APPLIED: "new", HostOutcome.ROLLED_BACK: "old", HostOutcome.NOT_STARTED: "old"}
 

@@ -20,8 +20,7 @@ from .test_verify import all_up, verified
 from .topology import GATEWAYS, PLACES, Gateway, StreamKind
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
-LONGEST_GAP = 2.0
-"""Seconds; what a change of keys may keep a picture."""
+LONGEST_GAP = 2.0  #: Seconds; what a change of keys may keep a picture.
 SITE = GATEWAYS[0]
 RELAY_SITES = [gateway for gateway in GATEWAYS if gateway.relay == SITE.relay]
 

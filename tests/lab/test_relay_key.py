@@ -21,8 +21,7 @@ from .test_verify import all_up, verified
 from .topology import CENTRE, Gateway
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
-LONGEST_GAP = 2.0
-"""Seconds; what a change of a relay's key may keep a picture."""
+LONGEST_GAP = 2.0  #: Seconds; what a change of a relay's key may keep a picture.
 RELAY = SITE.relay
 USUAL_PORT, OTHER_PORT = 51820, 51999
 ROTATE = ("keys", "rotate", "--relay", RELAY)

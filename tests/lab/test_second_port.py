@@ -18,8 +18,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
 RELAY = next(relay for relay in RELAYS if relay.carrier == "viettel")
 SITE, OTHER = [gateway for gateway in GATEWAYS if gateway.relay == RELAY.name][:2]
 PORT = 443
-LONGEST_GAP = 2.0
-"""Seconds; what a gateway that comes from another port may keep a picture."""
+LONGEST_GAP = 2.0  #: Seconds; what a gateway that comes from another port may keep a picture.
 # As a hotel's line: out goes what is for one port, in comes what answers it.
 _LINE = f"""
 table inet line

@@ -15,8 +15,7 @@ from .watching import watching
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
 
-MOST_S = 90
-"""From a cable that is pulled to one message: what the page promises."""
+MOST_S = 90  #: From a cable that is pulled to one message: what the page promises.
 
 
 def message_after(heard: Alarms, begun: float, known: int) -> Notice:

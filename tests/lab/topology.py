@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 SSH_USER: Final = "noc"
 SSH_PORT: Final = 22
-FRAME_RATE: Final = 5
-"""Pictures a second of every stream; the clips are made with the same."""
+FRAME_RATE: Final = 5  #: Pictures a second of every stream; the clips are made with the same.
 
 
 class Make(StrEnum):
@@ -242,8 +241,7 @@ PLACES: Final = tuple(
 )
 MANAGED_HOSTS: Final = (*(relay.name for relay in RELAYS), CENTRE.name)
 BEHIND_JUMP: Final = tuple(relay.name for relay in RELAYS if relay.carrier == JUMP.carrier)
-MACHINES: Final = (*MANAGED_HOSTS, *(gateway.name for gateway in GATEWAYS))
-"""The hosts that boot a systemd."""
+MACHINES: Final = (*MANAGED_HOSTS, *(gateway.name for gateway in GATEWAYS))  #: The hosts that boot a systemd.
 HOSTS: Final = (*MACHINES, JUMP.name)
 
 

@@ -23,19 +23,12 @@ from .patience import stretched
 
 @dataclass(frozen=True)
 class RunningWatch:
-    """A watch.
+    """A watch."""
 
-    Attributes:
-        process: its process.
-        words: how it was called.
-        port: where its metrics are.
-        log: the file of what it prints.
-    """
-
-    process: subprocess.Popen[bytes]
-    words: tuple[str, ...]
-    port: int
-    log: Path
+    process: subprocess.Popen[bytes]  #: Its process.
+    words: tuple[str, ...]  #: How it was called.
+    port: int  #: Where its metrics are.
+    log: Path  #: The file of what it prints.
 
     @property
     def line(self) -> str:

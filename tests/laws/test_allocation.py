@@ -20,8 +20,7 @@ from tests import inventories as make
 NAMES = [f"kcl-bg-{number:03}" for number in range(1, 8)]
 DEVICES = [f"cam-{number:02}" for number in range(1, 6)]
 
-Sites = dict[str, tuple[list[str], str]]
-"""Facility ids with their devices, and `open`, `standby` or `closed`."""
+Sites = dict[str, tuple[list[str], str]]  #: Facility ids with their devices, and `open`, `standby` or `closed`.
 
 sites = st.dictionaries(
     st.sampled_from(NAMES),
@@ -102,8 +101,8 @@ def test_no_port_of_an_open_site_ever_belongs_to_two_devices(steps: list[list[st
         gone = set(owner) - set(ports.values())
 
 
+#: The devices of one site, and whether each is asked about itself by ONVIF.
 asked_sites = st.dictionaries(st.sampled_from(DEVICES), st.booleans(), min_size=1)
-"""The devices of one site, and whether each is asked about itself by ONVIF."""
 
 
 def asking(devices: dict[str, bool], lock: Allocations) -> Allocations:
@@ -168,6 +167,7 @@ def test_a_rendered_lock_reads_back_as_it_was(chosen: Sites) -> None:
 MODES = [mode.value for mode in Access]
 CARRIERS = ["viettel", "vnpt"]
 
+#: Facility ids with their devices, access mode, carrier, and whether the other carrier is the next one.
 moded_sites = st.dictionaries(
     st.sampled_from(NAMES[:4]),
     st.tuples(
@@ -178,7 +178,6 @@ moded_sites = st.dictionaries(
     ),
     max_size=4,
 )
-"""Facility ids with their devices, access mode, carrier, and whether the other carrier is the next one."""
 
 ModedSites = dict[str, tuple[list[str], str, str, bool]]
 

@@ -34,20 +34,15 @@ steps = st.one_of(
 
 @dataclass
 class Site:
-    """What is so at a site, and what is recorded of it.
+    """What is so at a site, and what is recorded of it."""
 
-    Attributes:
-        carried: what the gateway has; None where it has nothing yet.
-        place: which of the packages that were handed out it has; below 0 where it has none of them.
-        live: by relay, the key that it has: the one that packages name from then on.
-    """
-
-    carried: Content | None
-    place: int = -1
+    carried: Content | None  #: What the gateway has; None where it has nothing yet.
+    place: int = -1  #: Which of the packages that were handed out it has; below 0 where it has none of them.
     handed: list[HandedPackage] = field(default_factory=list)
     said: list[tuple[ProvedAt, str]] = field(default_factory=list)
     checks: dict[str, LastCheck] = field(default_factory=dict)
     connected: ProvedAt | None = None
+    #: By relay, the key that it has: the one that packages name from then on.
     live: dict[str, str] = field(default_factory=dict)
     hour: int = 0
 

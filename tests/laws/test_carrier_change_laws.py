@@ -17,14 +17,12 @@ CARRIERS = {"viettel": 11, "vnpt": 21}
 OTHER = {"viettel": "vnpt", "vnpt": "viettel"}
 NAMES = [f"kcl-{number:03}" for number in range(1, 7)]
 
-Fleet = dict[str, tuple[str, int]]
-"""Facility ids with their carrier and how many cameras they have."""
+Fleet = dict[str, tuple[str, int]]  #: Facility ids with their carrier and how many cameras they have.
 
 fleet = st.dictionaries(
     st.sampled_from(NAMES), st.tuples(st.sampled_from(sorted(CARRIERS)), st.integers(1, 3)), min_size=1, max_size=5
 )
-Way = tuple[str, str | None]
-"""The carriers of a facility's plan and of its successor."""
+Way = tuple[str, str | None]  #: The carriers of a facility's plan and of its successor.
 
 ways = st.tuples(st.sampled_from(sorted(CARRIERS)), st.booleans()).map(
     lambda one: (one[0], OTHER[one[0]] if one[1] else None)

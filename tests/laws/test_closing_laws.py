@@ -15,8 +15,7 @@ from tests import inventories as make
 CARRIERS = {"viettel": 11, "vnpt": 21}
 NAMES = [f"kcl-{number:03}" for number in range(1, 7)]
 
-Fleet = dict[str, tuple[str, int]]
-"""Facility ids with their carrier and how many cameras they have."""
+Fleet = dict[str, tuple[str, int]]  #: Facility ids with their carrier and how many cameras they have.
 
 fleet = st.dictionaries(
     st.sampled_from(NAMES), st.tuples(st.sampled_from(sorted(CARRIERS)), st.integers(1, 3)), min_size=1, max_size=5

@@ -95,10 +95,10 @@ CHANNELS: list[dict[str, Any]] = [
     {"id": "cam-02", "zone": "san", "recorder": "nvr-01", "channel": 7, "streams": {"sub": STREAM}},
     {"id": "cam-03", "zone": "san", "recorder": "nvr-01", "ip_channel": 2, "streams": {"sub": STREAM}},
 ]
+#: What the three signed of this facility in an early version, with rates and limits; it stays agreed.
 SIGNED_IN_2021 = "sha256:066072e957782f2b8a58e2d26be81c8e83e87f37999d790fce69e52dd4fb71b4"
-"""What the three signed of this facility in an early version, with rates and limits; it stays agreed."""
+#: The same without rates and limits; the hash of an agreed plan is never another one.
 SIGNED_WITHOUT_RATES = "sha256:974374e934c63c978b1dea97a08b0a300be3d89c3a54e6a2d0a61c415466414e"
-"""The same without rates and limits; the hash of an agreed plan is never another one."""
 MEASURED: dict[type[Model], set[str]] = {
     Stream: {"kbps", "least_kbps", "fps"},
     Recorder: {"max_sessions", "max_out_kbps"},

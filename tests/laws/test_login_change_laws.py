@@ -23,8 +23,8 @@ CHANGING = ("kcl-001", "nvr-1")
 ONES = tuple(path.name for path in PATHS if (path.facility, path.device) == CHANGING)
 RELAYS = ("edge-1", "edge-2")
 
+#: Of each path the login in the relay's file, and the one that its device refuses; empty where there is none.
 Seen = Mapping[str, tuple[str, str]]
-"""Of each path the login in the relay's file, and the one that its device refuses; empty where there is none."""
 
 seen = st.fixed_dictionaries(
     {

@@ -23,8 +23,8 @@ OLD, NEW = "gso-2021", "gso-2025"
 SLUGS = [province.slug for province in provinces(OLD)]
 CARRIERS = {"viettel": 11, "vnpt": 21}
 
+#: Facility ids with their province of 2021, their carrier and how many cameras they have.
 Fleet = dict[str, tuple[str, str, int]]
-"""Facility ids with their province of 2021, their carrier and how many cameras they have."""
 
 fleet = st.dictionaries(
     st.sampled_from([f"kcl-{number:03}" for number in range(1, 9)]),

@@ -168,8 +168,8 @@ tombstones:
   - { object: "site/kcl-bg-009", pool: "carriers/viettel", tunnel_address: "10.91.0.9" }
 """,
 }
+#: Mappings whose keys are names: there is no key that they do not know.
 MAPPINGS_BY_NAME = {"carriers", "sha256", "provinces", "facilities", "relays", "centres", "sites", "ports"}
-"""Mappings whose keys are names: there is no key that they do not know."""
 
 
 class Token(NamedTuple):

@@ -32,12 +32,12 @@ from tests.hostile import GATEWAY, MERGE_REQUEST
 from .test_centre_guard_laws import SOME, guards
 from .test_lockout_laws import either_address, nft_checks
 
+#: Ids of inventories.
 slugs = st.from_regex(r"[a-z0-9]{1,12}(-[a-z0-9]{1,9}){0,5}", fullmatch=True).filter(lambda text: len(text) <= 63)
-"""Ids of inventories."""
+#: Two of them, which often begin with the same letters.
 alike = st.tuples(slugs, slugs) | slugs.flatmap(
     lambda one: st.tuples(st.just(one), st.sampled_from([*string.ascii_lowercase, "-a"]).map(lambda end: one + end))
 )
-"""Two of them, which often begin with the same letters."""
 
 
 def all_names(side: str) -> dict[str, str]:

@@ -63,10 +63,9 @@ MIB: Final = 2**20
 MOST_BYTES: Final = MIB
 MOST_CPU_S: Final = 2.0
 MOST_MIB: Final = 300
+#: A row that is a new facility is a file, and takes 1 ms. A file of rules has a share of 5 s, and is ended there.
 _MOST_CPU_S: Final = {"import": 8.0, "rego": 7.0}
-"""A row that is a new facility is a file, and takes 1 ms. A file of rules has a share of 5 s, and is ended there."""
-_ENDED_AT_S: Final = 20
-"""Where a case is ended that has no end."""
+_ENDED_AT_S: Final = 20  #: Where a case is ended that has no end.
 _SEED: Final = 20210509
 Case = Callable[[Random], bytes]
 
@@ -757,8 +756,7 @@ FORGE: Final[dict[str, Case]] = {
 # --- Rego ----------------------------------------------------------------------------------------------
 _REGO: Final = "package provisioner.x\n\nimport rego.v1\n\n"
 _RULE: Final = 'deny contains m if {{\n\t{}\n\tm := "x"\n}}\n'
-LOOP: Final = _RULE.format(f'regex.match("^(a+)+$", "{"a" * 40}b")')
-"""A rule that never ends."""
+LOOP: Final = _RULE.format(f'regex.match("^(a+)+$", "{"a" * 40}b")')  #: A rule that never ends.
 
 
 def _rego(make: Callable[[], str]) -> Case:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-_DIES_WITH_ITS_PARENT: Final = 1
-"""PR_SET_PDEATHSIG."""
+_DIES_WITH_ITS_PARENT: Final = 1  #: PR_SET_PDEATHSIG.
 FAILED: Final = 70
 
 

@@ -27,8 +27,7 @@ from tests.simulated import SimulatedHost, SimulatedHosts, go_back
 
 _TICK_S: Final = 0.05
 _HELD_UP: Final = 0.05
-_RENEWING: Final = frozenset({"apply", "look"})
-"""Operations after which a host waits anew."""
+_RENEWING: Final = frozenset({"apply", "look"})  #: Operations after which a host waits anew.
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +43,12 @@ class HostEvent:
 
 @dataclass(frozen=True, slots=True)
 class HostTimes:
-    """How long hosts take, in seconds.
+    """How long hosts take, in seconds."""
 
-    Attributes:
-        before: a call waits at most so long before it begins.
-        held_up: so long at most where it is one of the few that are held up.
-        after: its answer waits at most so long.
-        confirm: so long a change waits for the next word.
-    """
-
-    before: float = 0.15
-    held_up: float = 1.5
-    after: float = 0.05
-    confirm: float = 3.0
+    before: float = 0.15  #: A call waits at most so long before it begins.
+    held_up: float = 1.5  #: So long at most where it is one of the few that are held up.
+    after: float = 0.05  #: Its answer waits at most so long.
+    confirm: float = 3.0  #: So long a change waits for the next word.
 
 
 class _Served:

@@ -41,16 +41,12 @@ MOST_S_A_HOST = 2.0
 
 @dataclass
 class HostsBehind(OpenRunner):
-    """Hosts in memory behind one end: each call is counted, and is answered as soon as it is there.
+    """Hosts in memory behind one end: each call is counted, and is answered as soon as it is there."""
 
-    Attributes:
-        specs: what they are: a node is not shown it, and hosts in memory describe themselves by it.
-        calls: by host and operation.
-    """
-
+    #: What they are: a node is not shown it, and hosts in memory describe themselves by it.
     specs: Mapping[str, HostSpec]
     hosts: SimulatedHosts = field(default_factory=SimulatedHosts)
-    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)  #: By host and operation.
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in their order."""

@@ -37,10 +37,8 @@ APPLY: Final[tuple[str, ...]] = ("apply", "--yes", "--allow", "trust=99")
 RESUME: Final[tuple[str, ...]] = ("apply", "--resume")
 VICTIMS: Final = ("controller", *CARRIERS, "broker")
 ARMED, APPLIED, ROLLED_BACK = "armed", "applied", "rolled-back"
-_AT_ONCE_S: Final = 2.0
-"""Two kills of one apply are no further apart."""
-_DEAD_S: Final = 1.5
-"""A node or a broker stays dead no longer."""
+_AT_ONCE_S: Final = 2.0  #: Two kills of one apply are no further apart.
+_DEAD_S: Final = 1.5  #: A node or a broker stays dead no longer.
 _TICK_S: Final = 0.02
 _PATIENCE_S: Final = 120.0
 

@@ -32,8 +32,7 @@ from tests.nodes.two_carriers import Carriers, built, two_carriers
 SPEED: Final = 20.0
 TIMES: Final = HostTimes(before=0.02, held_up=0.02, after=0.02, confirm=CONFIRM_S / SPEED)
 NOT_READ: Final = 5
-SOON_S: Final = 6.0
-"""On a quiet machine: what is promised are five seconds and the start of a command."""
+SOON_S: Final = 6.0  #: On a quiet machine: what is promised are five seconds and the start of a command.
 RELAYS: Final = frozenset(f"relay-{carrier}-{number}" for carrier in ("viettel", "vnpt") for number in (1, 2, 3))
 OF_VNPT: Final = frozenset(relay for relay in RELAYS if "vnpt" in relay)
 

@@ -26,13 +26,12 @@ from tests.nodes.own_process import begun, kill
 from tests.nodes.served_hosts import HostTimes, ServedHosts, served
 
 PACE: Final = NodePace(begin=10.0, ask=0.5, most_ask=2.0, margin=10.0)
-RETRY_S: Final = 0.3
-"""After which a host that gave no answer is asked again."""
+RETRY_S: Final = 0.3  #: After which a host that gave no answer is asked again.
+#: Facilities of the example that are carried by another relay here.
 MOVED: Final = {
     "kcl-bg-002": ("relay-viettel-1", "relay-viettel-2"),
     "kcl-hd-002": ("relay-viettel-1", "relay-viettel-3"),
 }
-"""Facilities of the example that are carried by another relay here."""
 _NETWORKS: Final = ["203.0.113.0/24", "198.51.100.0/24"]
 _FACILITY: Final = "facilities/bac-giang/kcl-bg-001.yml"
 _FIRST_CHANNEL: Final = 17

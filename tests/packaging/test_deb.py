@@ -147,6 +147,7 @@ def test_what_runs_at_an_installation_is_a_script_of_any_shell(name: str) -> Non
     assert "\nset -e\n" in (TEXTS / name).read_text(encoding="utf-8")
 
 
+#: A systemctl that writes down what it was asked, says what runs, and kills its script at one of its words.
 SAYS = """#!/bin/sh
 echo "$*" >>"$ASKED"
 if [ "$1" = list-units ]; then
@@ -156,7 +157,6 @@ if [ "$1" = list-units ]; then
 fi
 [ "$1" != "$KILLED_AT" ] || kill -9 0
 """
-"""A systemctl that writes down what it was asked, says what runs, and kills its script at one of its words."""
 AGENT, NODE = "provisioner-agent@bac-giang.service", "provisioner-node@vnpt.service"
 
 

@@ -36,70 +36,42 @@ class Weather(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera, as it was bought and set up.
+    """A camera, as it was bought and set up."""
 
-    Attributes:
-        number: its number; its scene is drawn from it.
-        agreed_fps: the frame rate that was agreed.
-        key_s: the seconds between key frames; smart codecs have many.
-        constant: whether it is encoded at a constant bit rate.
-        noise: the strength of its sensor's noise by day.
-        averages: whether it reduces noise over time.
-        clock: whether it writes a clock into the picture.
-        night: what it sees by at night.
-        footage: the file that it shows instead of a drawn scene, if any.
-        size: width and height of its picture.
-    """
-
-    number: int
+    number: int  #: Its number; its scene is drawn from it.
     seed: int
-    agreed_fps: int
-    key_s: float
-    constant: bool
+    agreed_fps: int  #: The frame rate that was agreed.
+    key_s: float  #: The seconds between key frames; smart codecs have many.
+    constant: bool  #: Whether it is encoded at a constant bit rate.
     kbit: int
-    noise: int
-    averages: bool
-    clock: bool
-    night: Light
-    footage: str = ""
-    size: tuple[int, int] = (640, 360)
+    noise: int  #: The strength of its sensor's noise by day.
+    averages: bool  #: Whether it reduces noise over time.
+    clock: bool  #: Whether it writes a clock into the picture.
+    night: Light  #: What it sees by at night.
+    footage: str = ""  #: The file that it shows instead of a drawn scene, if any.
+    size: tuple[int, int] = (640, 360)  #: Width and height of its picture.
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """How a camera stands at one check.
+    """How a camera stands at one check."""
 
-    Attributes:
-        number: how many nights ago it was accepted.
-        light: what it sees by now.
-        weather: what falls before it.
-        standing: which of its scene's places hold something.
-        lamps_on: which of its scene's lamps burn.
-        sag: how far it hangs from where it hung, in pixels of the scene.
-        gain: how bright it is, 1 as usual.
-        dirt: how soft its glass makes the picture, in pixels.
-        grain: the strength of its noise.
-        passer: whether somebody walks through.
-        switches: whether infrared goes on or off during the look.
-    """
-
-    number: int
-    light: Light
-    weather: Weather
-    standing: tuple[bool, ...]
-    lamps_on: tuple[bool, ...]
-    sag: tuple[float, float]
-    gain: float
-    dirt: float
-    grain: int
-    passer: bool
-    switches: bool
+    number: int  #: How many nights ago it was accepted.
+    light: Light  #: What it sees by now.
+    weather: Weather  #: What falls before it.
+    standing: tuple[bool, ...]  #: Which of its scene's places hold something.
+    lamps_on: tuple[bool, ...]  #: Which of its scene's lamps burn.
+    sag: tuple[float, float]  #: How far it hangs from where it hung, in pixels of the scene.
+    gain: float  #: How bright it is, 1 as usual.
+    dirt: float  #: How soft its glass makes the picture, in pixels.
+    grain: int  #: The strength of its noise.
+    passer: bool  #: Whether somebody walks through.
+    switches: bool  #: Whether infrared goes on or off during the look.
 
 
 _NIGHTS_KINDS = (Light.IR, Light.IR, Light.IR, Light.LAMPS, Light.LAMPS, Light.LIT, Light.DARK)
 _DARKER = {Light.DAY: 0, Light.LIT: 1, Light.DUSK: 2, Light.IR: 2, Light.LAMPS: 3, Light.DARK: 4}
-_STAYS = 0.85
-"""The chance that a thing which stands there tonight still does tomorrow."""
+_STAYS = 0.85  #: The chance that a thing which stands there tonight still does tomorrow.
 
 
 def camera_of(seed: int, number: int) -> Camera:

@@ -15,32 +15,21 @@ from tests.pictures.film import Shot, scene_number
 from tests.pictures.looking import QUICK_S, Watcher, as_another, full_s, watcher
 from tests.pictures.scenes import scene_of
 
-ROTATION = 7
-"""A camera gets a full look every so many nights."""
-SITE = 8
-"""So many cameras are of one facility."""
-LASTS = 3
-"""For so many nights a soft fault is looked at."""
+ROTATION = 7  #: A camera gets a full look every so many nights.
+SITE = 8  #: So many cameras are of one facility.
+LASTS = 3  #: For so many nights a soft fault is looked at.
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is simulated.
-
-    Attributes:
-        cameras: how many cameras.
-        nights: how many nights of each are healthy.
-        hard: of how many nights of each camera every hard fault is tried.
-        soft: every how-manieth camera has every soft fault, for `LASTS` nights each; 0 is none.
-        footage: the films that cameras show in turn, instead of drawn scenes.
-    """
+    """How much is simulated."""
 
     seed: int
-    cameras: int
-    nights: int
-    hard: int
-    soft: int
-    footage: tuple[str, ...] = ()
+    cameras: int  #: How many cameras.
+    nights: int  #: How many nights of each are healthy.
+    hard: int  #: Of how many nights of each camera every hard fault is tried.
+    soft: int  #: Every how-manieth camera has every soft fault, for `LASTS` nights each; 0 is none.
+    footage: tuple[str, ...] = ()  #: The films that cameras show in turn, instead of drawn scenes.
 
     def camera(self, number: int) -> Camera:
         """The camera of a number."""
@@ -53,36 +42,26 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look, and what was true.
+    """One look, and what was true."""
 
-    Attributes:
-        camera: the camera's number; `night`: how many nights after it was accepted, 0 when it was.
-        fault: what was wrong, in the words of `Fault`; `size`: how large it was, of those that differ.
-        full: whether it was a full look; `seconds`: how long it was.
-        by_day: whether it was by day.
-        damaged: of how many pictures the relay did not get all.
-        picture: the reader's measures; None where it decoded nothing.
-        early: those of a look at the same that ended early; None where it would have gone on for its whole time.
-        early_damaged: of how many pictures the relay did not get all until then.
-    """
-
-    camera: int
+    camera: int  #: The camera's number; `night`: how many nights after it was accepted, 0 when it was.
     night: int
-    fault: str
-    full: bool
+    fault: str  #: What was wrong, in the words of `Fault`; `size`: how large it was, of those that differ.
+    full: bool  #: Whether it was a full look; `seconds`: how long it was.
     seconds: float
-    by_day: bool
+    by_day: bool  #: Whether it was by day.
     light: str
     weather: str
     key_s: float
     agreed_fps: int
     grain: int
     size: float
-    damaged: int
-    picture: dict[str, Any] | None
+    damaged: int  #: Of how many pictures the relay did not get all.
+    picture: dict[str, Any] | None  #: The reader's measures; None where it decoded nothing.
     cpu_s: float
+    #: Those of a look at the same that ended early; None where it would have gone on for its whole time.
     early: dict[str, Any] | None = None
-    early_damaged: int = 0
+    early_damaged: int = 0  #: Of how many pictures the relay did not get all until then.
 
 
 def collect(size: Size, workers: int, begin: int = 0) -> Iterator[Look]:

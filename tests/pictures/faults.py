@@ -43,6 +43,7 @@ class Fault(Enum):
     FROZEN_CLOCK = "frozen under a running clock"
 
 
+#: Faults that one look shows.
 HARD = (
     Fault.BLACK,
     Fault.BLACK_NOISE,
@@ -57,8 +58,8 @@ HARD = (
     Fault.HALF,
     Fault.STUCK,
 )
-"""Faults that one look shows."""
 
+#: Faults that are suspected after several looks.
 SOFT = (
     Fault.SWAPPED,
     Fault.SIDEWAYS,
@@ -75,8 +76,8 @@ SOFT = (
     Fault.FROZEN,
     Fault.FROZEN_CLOCK,
 )
-"""Faults that are suspected after several looks."""
 
+#: Faults of what is in the picture: those that footage is shown with.
 FILMED = (
     Fault.BLACK,
     Fault.BLACK_NOISE,
@@ -92,49 +93,33 @@ FILMED = (
     Fault.FROZEN,
     Fault.FROZEN_CLOCK,
 )
-"""Faults of what is in the picture: those that footage is shown with."""
 
-COLOURED = frozenset({Fault.COLOURED})
-"""Faults of what drawn scenes do not have: they are grey."""
+COLOURED = frozenset({Fault.COLOURED})  #: Faults of what drawn scenes do not have: they are grey.
 
+#: Faults that are looked at by day: at night they look like a night.
 BY_DAY = frozenset({Fault.BLACK_NOISE, Fault.VEILED, Fault.COLOURED, Fault.DARKENING})
-"""Faults that are looked at by day: at night they look like a night."""
 
 FROZEN = frozenset({Fault.FROZEN, Fault.FROZEN_CLOCK})
 
-STANDING = frozenset({Fault.REPEAT, Fault.LOOP, *FROZEN})
-"""Faults in which nothing of the night after can be seen."""
+STANDING = frozenset({Fault.REPEAT, Fault.LOOP, *FROZEN})  #: Faults in which nothing of the night after can be seen.
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A fault with its size, the same for all nights that it lasts.
-
-    Attributes:
-        shift: how far the view is moved, in pixels of the scene.
-        turn: by how much it is turned, in degrees.
-        zoom: how much nearer it is.
-        blur: how soft it is, in pixels.
-        cover: which share of the picture is covered.
-        grey: the grey of what covers it, or of a flat picture.
-        grain: the strength of the noise of a black picture.
-        words: what a card says.
-        loop_s: how long a loop is.
-        cast: by how many levels both colours are off.
-        veil: the part of the picture behind a veil: its left and upper edge, width and height.
-    """
+    """A fault with its size, the same for all nights that it lasts."""
 
     fault: Fault
-    shift: tuple[float, float] = (0.0, 0.0)
-    turn: float = 0.0
-    zoom: float = 1.0
-    blur: float = 0.0
-    cover: float = 0.0
-    grey: int = 128
-    grain: int = 0
-    words: str = ""
-    loop_s: float = 0.0
-    cast: tuple[int, int] = (0, 0)
+    shift: tuple[float, float] = (0.0, 0.0)  #: How far the view is moved, in pixels of the scene.
+    turn: float = 0.0  #: By how much it is turned, in degrees.
+    zoom: float = 1.0  #: How much nearer it is.
+    blur: float = 0.0  #: How soft it is, in pixels.
+    cover: float = 0.0  #: Which share of the picture is covered.
+    grey: int = 128  #: The grey of what covers it, or of a flat picture.
+    grain: int = 0  #: The strength of the noise of a black picture.
+    words: str = ""  #: What a card says.
+    loop_s: float = 0.0  #: How long a loop is.
+    cast: tuple[int, int] = (0, 0)  #: By how many levels both colours are off.
+    #: The part of the picture behind a veil: its left and upper edge, width and height.
     veil: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 

@@ -28,32 +28,22 @@ _SLICE, _IDR = 1, 5
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One coded picture.
+    """One coded picture."""
 
-    Attributes:
-        nals: its parts, without start codes.
-        at: its time of presentation, in seconds.
-        key: whether it can be decoded by itself.
-    """
-
-    nals: tuple[bytes, ...]
-    at: float
-    key: bool
+    nals: tuple[bytes, ...]  #: Its parts, without start codes.
+    at: float  #: Its time of presentation, in seconds.
+    key: bool  #: Whether it can be decoded by itself.
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One look at one camera: everything that decides what is sent.
-
-    Attributes:
-        begun: in which night the trouble began: what stands still is of then.
-    """
+    """One look at one camera: everything that decides what is sent."""
 
     camera: Camera
     night: Night
     seconds: float
     trouble: Trouble = HEALTHY
-    begun: int = 0
+    begun: int = 0  #: In which night the trouble began: what stands still is of then.
 
     @property
     def random(self) -> Random:

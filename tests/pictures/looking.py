@@ -30,20 +30,13 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one look came to.
+    """What one look came to."""
 
-    Attributes:
-        picture: the reader's measures; None where no key frame was decoded.
-        error: why not.
-        damaged: of how many pictures a part was lost on the way to the relay, which counts them.
-        cpu_s: what the reader and ffmpeg took of a processor.
-        early: how a look at the same ends that may end early; None where it goes on for its whole time.
-    """
-
-    picture: dict[str, Any] | None
-    error: str
-    damaged: int
-    cpu_s: float
+    picture: dict[str, Any] | None  #: The reader's measures; None where no key frame was decoded.
+    error: str  #: Why not.
+    damaged: int  #: Of how many pictures a part was lost on the way to the relay, which counts them.
+    cpu_s: float  #: What the reader and ffmpeg took of a processor.
+    #: How a look at the same ends that may end early; None where it goes on for its whole time.
     early: EarlyEnd | None = None
 
 

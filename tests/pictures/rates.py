@@ -27,36 +27,26 @@ from tests.pictures.cameras import Light
 from tests.pictures.collecting import SITE, Look
 from tests.pictures.faults import HARD, SOFT, Fault
 
-_FIRST = datetime(2021, 6, 1, 19, 30, tzinfo=UTC)
-"""Half past two at night in Vietnam."""
+_FIRST = datetime(2021, 6, 1, 19, 30, tzinfo=UTC)  #: Half past two at night in Vietnam.
 _NOON = timedelta(hours=-14)
+#: Of rooms without light, as an inventory has them: a room without any light is as black as a picture that failed.
 _DARK_HOURS = (hours_of("18:00-06:00"),)
-"""Of rooms without light, as an inventory has them: a room without any light is as black as a picture that failed."""
 _WIDTH = 120
+#: A bound holds with 95 %: what was seen had a chance of one in twenty if the true figure were at the bound.
 _DOUBT = 0.05
-"""A bound holds with 95 %: what was seen had a chance of one in twenty if the true figure were at the bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What one check made of a look.
-
-    Attributes:
-        error: the level below failed: no key frame was decoded.
-        fault: the hard fault, in the words of its cause; empty where there is none.
-        dark: whether the picture was too dark to judge.
-        suspects: kinds that were seen; None where nothing was compared.
-        lasting: kinds that have lasted.
-        undecided: what cannot be said.
-    """
+    """What one check made of a look."""
 
     look: Look
-    error: bool
-    fault: str
-    dark: bool
-    suspects: frozenset[str] | None
-    lasting: frozenset[str]
-    undecided: tuple[str, ...]
+    error: bool  #: The level below failed: no key frame was decoded.
+    fault: str  #: The hard fault, in the words of its cause; empty where there is none.
+    dark: bool  #: Whether the picture was too dark to judge.
+    suspects: frozenset[str] | None  #: Kinds that were seen; None where nothing was compared.
+    lasting: frozenset[str]  #: Kinds that have lasted.
+    undecided: tuple[str, ...]  #: What cannot be said.
 
     @property
     def name(self) -> str:

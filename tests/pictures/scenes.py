@@ -26,21 +26,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Scene:
-    """A place without people.
+    """A place without people."""
 
-    Attributes:
-        kind: which of `KINDS`.
-        outdoors: whether it rains into it.
-        canvas: how it looks in even light.
-        places: where things may stand for some days.
-        lamps: where its lamps hang, as shares of the canvas.
-    """
-
-    kind: str
-    outdoors: bool
-    canvas: Canvas
-    places: tuple[Place, ...]
-    lamps: tuple[tuple[float, float], ...]
+    kind: str  #: Which of `KINDS`.
+    outdoors: bool  #: Whether it rains into it.
+    canvas: Canvas  #: How it looks in even light.
+    places: tuple[Place, ...]  #: Where things may stand for some days.
+    lamps: tuple[tuple[float, float], ...]  #: Where its lamps hang, as shares of the canvas.
 
 
 def scene_of(seed: int) -> Scene:
@@ -236,6 +228,7 @@ def _store(canvas: Canvas, random: Random) -> None:
     canvas.polygon(((0, 540), (0, 470), (960, 450), (960, 540)), random.randint(80, 110))
 
 
+#: The kinds of scenes: whether outdoors, and how one is drawn.
 KINDS: Mapping[str, tuple[bool, Callable[[Canvas, Random], None]]] = {
     "corridor": (False, _corridor),
     "room": (False, _room),
@@ -246,4 +239,3 @@ KINDS: Mapping[str, tuple[bool, Callable[[Canvas, Random], None]]] = {
     "fence": (True, _fence),
     "store": (False, _store),
 }
-"""The kinds of scenes: whether outdoors, and how one is drawn."""

@@ -25,17 +25,11 @@ _SHORTEST = 40
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is sent of a film.
+    """What is sent of a film."""
 
-    Attributes:
-        packets: of RTP, those that come.
-        at: when each of them does, in seconds from the first picture on.
-        damaged: when the pictures come of which a part does not.
-    """
-
-    packets: tuple[bytes, ...]
-    at: tuple[float, ...]
-    damaged: tuple[float, ...]
+    packets: tuple[bytes, ...]  #: Of RTP, those that come.
+    at: tuple[float, ...]  #: When each of them does, in seconds from the first picture on.
+    damaged: tuple[float, ...]  #: When the pictures come of which a part does not.
 
 
 def sent(shot: Shot, units: Sequence[Unit]) -> Sent:

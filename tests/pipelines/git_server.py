@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.forges import TOKEN
 
-WRITER: Final = TOKEN
-"""The password of who may push: a forge's token is good for its API and for its repositories."""
+WRITER: Final = TOKEN  #: The password of who may push: a forge's token is good for its API and for its repositories.
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 
 

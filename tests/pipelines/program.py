@@ -47,17 +47,11 @@ class Call:
 
 @dataclass
 class Program:
-    """The program of a pipeline's shells.
+    """The program of a pipeline's shells."""
 
-    Attributes:
-        folder: of programs, which has one called `provisioner`.
-        calls: every call of it.
-        said: all that shells and the program printed.
-    """
-
-    folder: Path
-    calls: list[Call] = field(default_factory=list)
-    said: str = ""
+    folder: Path  #: Of programs, which has one called `provisioner`.
+    calls: list[Call] = field(default_factory=list)  #: Every call of it.
+    said: str = ""  #: All that shells and the program printed.
 
     def __post_init__(self) -> None:
         self.folder.mkdir()

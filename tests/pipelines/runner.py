@@ -25,25 +25,15 @@ _VARIABLE: Final = re.compile(r"\$(\w+)|\$\{(\w+)\}")
 
 @dataclass
 class Run:
-    """One run of a pipeline.
+    """One run of a pipeline."""
 
-    Attributes:
-        program: what its shells call.
-        folder: where runners work; each job has a folder in it.
-        repository: the address of the repository.
-        context: what expressions say, by their names: `secrets.X`, `github.event.number`.
-        environment: what the runner sets for every step.
-        jobs: how each job that ran ended.
-        artefacts: what jobs left, by name.
-    """
-
-    program: Program
-    folder: Path
-    repository: str
-    context: Mapping[str, str]
-    environment: Mapping[str, str]
-    jobs: dict[str, bool] = field(default_factory=dict)
-    artefacts: dict[str, Path] = field(default_factory=dict)
+    program: Program  #: What its shells call.
+    folder: Path  #: Where runners work; each job has a folder in it.
+    repository: str  #: The address of the repository.
+    context: Mapping[str, str]  #: What expressions say, by their names: `secrets.X`, `github.event.number`.
+    environment: Mapping[str, str]  #: What the runner sets for every step.
+    jobs: dict[str, bool] = field(default_factory=dict)  #: How each job that ran ended.
+    artefacts: dict[str, Path] = field(default_factory=dict)  #: What jobs left, by name.
 
     def workflow(self, path: str) -> bool:
         """Run the jobs of a workflow, one after another: whether all went well."""

@@ -29,8 +29,7 @@ VAULT = (ROOT / EXAMPLE / ".vault-password").read_text(encoding="utf-8").strip()
 SSH_KEY = "canary-ssh-key-2358"
 SECRETS = (TOKEN, SSH_KEY, VAULT)
 KINDS = ("github", "gitlab", "forgejo")
-SAMPLE = "gitlab"
-"""The forge of what a merge waits for; the soak has all of them."""
+SAMPLE = "gitlab"  #: The forge of what a merge waits for; the soak has all of them.
 CAMERA = "facilities/bac-giang/kcl-bg-001.yml"
 REQUEST = f"refs/pull/{NUMBER}/"
 

@@ -10,17 +10,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [ROOT / "provisioner", ROOT / "playbooks" / "provisioner_host"]
+#: Words that say nothing of what a thing is: for classes, functions and modules, whole or as a part of the name.
 NOT_NAMES = {
     *("held", "seen", "told", "asked", "shown", "begun", "known", "standing", "wholes", "strays", "travel", "tidings"),
     *("sight", "way", "due", "kept", "course", "room", "door", "doors", "place", "found"),
 }
-"""Words that say nothing of what a thing is: for classes, functions and modules, whole or as a part of the name."""
+#: Names with such a word that are not renamed yet; the figure may only fall.
 LEFT = {"classes": 3, "functions": 11, "modules": 0}
-"""Names with such a word that are not renamed yet; the figure may only fall."""
+#: `import` is a keyword; alerting and monitoring are names of the field.
 ROOMS_WITH_A_GERUND = {"importing", "alerting", "monitoring"}
-"""`import` is a keyword; alerting and monitoring are names of the field."""
-NOUNS_IN_ING = {"running", "signing"}
-"""Nouns that only end like a gerund."""
+NOUNS_IN_ING = {"running", "signing"}  #: Nouns that only end like a gerund.
 ANY_LEFT = 5
 
 

@@ -31,11 +31,11 @@ from tests.unit.docs.pages import text_of
 from tests.unit.verify import world
 
 STORED = Path(rates.__file__).with_name("rates.json")
+#: Faults of which 99 of 100 are found, where there is light.
 PROMISED = {
     *(Fault.BLACK, Fault.CARD, Fault.FLAT, Fault.REPEAT, Fault.SLICES, Fault.LOSS_QUARTER, Fault.HALF, Fault.STUCK),
     Fault.SWAPPED,
 }
-"""Faults of which 99 of 100 are found, where there is light."""
 
 
 @pytest.fixture(scope="module")

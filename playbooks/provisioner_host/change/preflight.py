@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from provisioner_host.wire import FactsAnswer, ProgramToInstall
 
 _GZIP = b"\x1f\x8b"
-MOST_UNPACKED = 256 * 1024 * 1024
-"""Four times the size of MediaMTX."""
+MOST_UNPACKED = 256 * 1024 * 1024  #: Four times the size of MediaMTX.
 
 
 def install_program(change: ApplyTransaction) -> None:

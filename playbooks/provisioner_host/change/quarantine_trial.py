@@ -22,13 +22,11 @@ from provisioner_host.state import dead_man, leases
 if TYPE_CHECKING:
     from provisioner_host.change.transaction import ApplyTransaction
 
-FIRST = 2
-"""Number of paths that try a new login."""
+FIRST = 2  #: Number of paths that try a new login.
 _PATIENCE_S, _PAUSE_S = 5.0, 0.2
 _STARTED = pattern(r'"message":"\[path (\S+)\] \[RTSP source\] started"')
 
-Tried = Mapping[str, frozenset[str]]
-"""New logins with the paths that try them."""
+Tried = Mapping[str, frozenset[str]]  #: New logins with the paths that try them.
 
 
 def tried_first(wanted: str, live: str) -> Tried:

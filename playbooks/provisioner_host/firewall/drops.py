@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 DeviceAddress = tuple[str, int]
 
-MARK = 0x70726F62
-"""The packet mark of the probe."""
+MARK = 0x70726F62  #: The packet mark of the probe.
 
 _MOST_DEVICES = 200
 _MOST_SAID = 4_000_000

@@ -168,18 +168,12 @@ class InstalledEndpoints(NamedTuple):
     """Addresses in the installed rules: probes may connect only to these.
 
     A probe needs no approval; the installed rules were approved.
-
-    Attributes:
-        cameras: devices with their video ports.
-        asked: devices with their ONVIF ports.
-        own: this host's RTSP servers.
-        relays: addresses of the relays that a centre reads.
     """
 
-    cameras: frozenset[tuple[str, int]] = frozenset()
-    asked: frozenset[tuple[str, int]] = frozenset()
-    own: frozenset[tuple[str, int]] = frozenset()
-    relays: frozenset[str] = frozenset()
+    cameras: frozenset[tuple[str, int]] = frozenset()  #: Devices with their video ports.
+    asked: frozenset[tuple[str, int]] = frozenset()  #: Devices with their ONVIF ports.
+    own: frozenset[tuple[str, int]] = frozenset()  #: This host's RTSP servers.
+    relays: frozenset[str] = frozenset()  #: Addresses of the relays that a centre reads.
 
 
 def installed_places() -> InstalledEndpoints:

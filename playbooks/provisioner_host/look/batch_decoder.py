@@ -29,8 +29,7 @@ from provisioner_host.machine.shell import PATH, Failed
 if TYPE_CHECKING:
     from provisioner_host.wire import SceneAnswer
 
-MOST_STREAMS = 8
-"""Limit of streams per ffmpeg."""
+MOST_STREAMS = 8  #: Limit of streams per ffmpeg.
 
 _NAMES = {"h264": b"H264", "hevc": b"HEVC", "mjpeg": b"MJPG", "mpeg4": b"FMP4"}
 # All moments are counted from here, so that pictures that are shown before the first key picture are after none.
@@ -57,61 +56,39 @@ _MOST_WHY = 300
 
 
 class StreamToDecode(NamedTuple):
-    """A stream from a pipe.
+    """A stream from a pipe."""
 
-    Attributes:
-        codec: ffmpeg's name.
-        every: whether the pipe carries all pictures or only key pictures.
-        source: the read end of the pipe.
-        early: whether to report each key picture, not only the first.
-        measured: whether to measure its last picture.
-    """
-
-    codec: str
-    every: bool
-    source: int
-    early: bool = False
-    measured: bool = True
+    codec: str  #: Ffmpeg's name.
+    every: bool  #: Whether the pipe carries all pictures or only key pictures.
+    source: int  #: The read end of the pipe.
+    early: bool = False  #: Whether to report each key picture, not only the first.
+    measured: bool = True  #: Whether to measure its last picture.
 
 
 class DecodedAnswer(NamedTuple):
-    """The decoded pictures of a stream.
-
-    Attributes:
-        frames: their number, including `key_frames`.
-        first_s: display time of the first, on the input's clock.
-        declared_fps: the rate that the stream declares, or `None`.
-        complaints: decoder complaints since the first picture, if decoded alone.
-    """
+    """The decoded pictures of a stream."""
 
     codec: str
     width: int
     height: int
-    frames: int
+    frames: int  #: Their number, including `key_frames`.
     key_frames: int
-    first_s: float
-    declared_fps: float | None
+    first_s: float  #: Display time of the first, on the input's clock.
+    declared_fps: float | None  #: The rate that the stream declares, or `None`.
     scene: SceneAnswer | None
     differences: list[float]
     digests: list[str]
-    complaints: int = 0
+    complaints: int = 0  #: Decoder complaints since the first picture, if decoded alone.
 
 
 class DecodedBatch(NamedTuple):
-    """A batch's answers; `None` for streams without a decoded picture.
-
-    Attributes:
-        is_clean: whether ffmpeg had no complaint; it names no stream.
-        why: an error of ffmpeg itself.
-        is_started: whether ffmpeg could be started.
-        last: ffmpeg's last line, exit code or signal, if it failed by itself.
-    """
+    """A batch's answers; `None` for streams without a decoded picture."""
 
     answers: list[DecodedAnswer | None]
-    is_clean: bool = True
-    why: str = ""
-    is_started: bool = True
-    last: str = ""
+    is_clean: bool = True  #: Whether ffmpeg had no complaint; it names no stream.
+    why: str = ""  #: An error of ffmpeg itself.
+    is_started: bool = True  #: Whether ffmpeg could be started.
+    last: str = ""  #: Ffmpeg's last line, exit code or signal, if it failed by itself.
 
 
 def head_of(codec: str) -> bytes:

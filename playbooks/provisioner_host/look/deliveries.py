@@ -30,8 +30,7 @@ _LINE = pattern(r"^(\d+)\s+(\d+)\s+(\S+):(\d+)\s+(\S+):(\d+)\s(.*)$")
 _COUNT = pattern(r"\b(bytes_sent|bytes_retrans|bytes_received|data_segs_in|rcv_ooopack):(\d+)\b")
 _SPENT = pattern(r"\b(busy|rwnd_limited):(\d+)ms")
 
-Ends = tuple[str, int, str, int]
-"""A connection: our address and port, then the peer's."""
+Ends = tuple[str, int, str, int]  #: A connection: our address and port, then the peer's.
 
 
 class CountedLink(NamedTuple):

@@ -39,19 +39,12 @@ class Arrived(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Decoding progress of a stream.
+    """Decoding progress of a stream."""
 
-    Attributes:
-        differences: each key picture's difference from the one before.
-        declared_fps: the rate that the stream declares, or `None`.
-        first_s: display time of its first picture.
-        is_clean: whether the decoder had no complaint.
-    """
-
-    differences: Sequence[float]
-    declared_fps: float | None
-    first_s: float = 0.0
-    is_clean: bool = True
+    differences: Sequence[float]  #: Each key picture's difference from the one before.
+    declared_fps: float | None  #: The rate that the stream declares, or `None`.
+    first_s: float = 0.0  #: Display time of its first picture.
+    is_clean: bool = True  #: Whether the decoder had no complaint.
 
 
 def moved(picture: Arrived, seconds: float) -> Arrived:

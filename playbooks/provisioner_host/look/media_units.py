@@ -26,21 +26,14 @@ class Unfit(Exception):  # noqa: N818 (it reads as what is so)
 
 
 class Unit(NamedTuple):
-    """A unit's kind.
+    """A unit's kind."""
 
-    Attributes:
-        picture: part of a picture; `first` is its first part, `key` part of a key picture.
-        begins: the picture before it is complete.
-        sets: a parameter set.
-        recovers: decoding can start here without a key picture.
-    """
-
-    picture: bool = False
+    picture: bool = False  #: Part of a picture; `first` is its first part, `key` part of a key picture.
     first: bool = False
     key: bool = False
-    begins: bool = False
-    sets: bool = False
-    recovers: bool = False
+    begins: bool = False  #: The picture before it is complete.
+    sets: bool = False  #: A parameter set.
+    recovers: bool = False  #: Decoding can start here without a key picture.
 
 
 def unit_of(data: bytes, codec: str) -> Unit:
@@ -96,12 +89,10 @@ def _h265_unit(data: bytes) -> Unit:
     return Unit()
 
 
+#: The supported codecs, by their names in SDP.
 CODECS = {"H264": "h264", "H265": "hevc", "JPEG": "mjpeg", "MP4V-ES": "mpeg4"}
-"""The supported codecs, by their names in SDP."""
-CLOCK = 90_000
-"""Their clock rate, in ticks per second."""
-MOST_PICTURE_BYTES = 8_000_000
-"""Limit for a picture; no camera's is larger."""
+CLOCK = 90_000  #: Their clock rate, in ticks per second.
+MOST_PICTURE_BYTES = 8_000_000  #: Limit for a picture; no camera's is larger.
 
 _HEAD, _VERSION = 12, 2
 _SEQUENCES, _TICKS = 1 << 16, 1 << 32
@@ -118,19 +109,12 @@ _MOST_SETS = 16
 
 
 class CodedPicture(NamedTuple):
-    """A picture as sent.
+    """A picture as sent."""
 
-    Attributes:
-        ticks: display time since the first packet.
-        key: whether decoding can start here.
-        data: its units, each with a start code, or the JPEG picture.
-        is_begun: whether its first part came; the rest alone is no picture.
-    """
-
-    ticks: int
-    key: bool
-    data: bytes
-    is_begun: bool = True
+    ticks: int  #: Display time since the first packet.
+    key: bool  #: Whether decoding can start here.
+    data: bytes  #: Its units, each with a start code, or the JPEG picture.
+    is_begun: bool = True  #: Whether its first part came; the rest alone is no picture.
 
 
 class RtpPackets:

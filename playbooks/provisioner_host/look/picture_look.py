@@ -16,13 +16,9 @@ from provisioner_host.machine.patterns import pattern
 if TYPE_CHECKING:
     from provisioner_host.wire import LookToTake, SceneAnswer
 
-LONGEST_S = 60.0
-"""Limit for a look: two key pictures even at one per minute."""
-
-MOST_PACKETS = 12_000
-"""Limit for a look's packets, above any camera's."""
-MOST_LINE = 2_000
-"""Limit for ffmpeg's lines; of longer ones the end is used."""
+LONGEST_S = 60.0  #: Limit for a look: two key pictures even at one per minute.
+MOST_PACKETS = 12_000  #: Limit for a look's packets, above any camera's.
+MOST_LINE = 2_000  #: Limit for ffmpeg's lines; of longer ones the end is used.
 
 # Where key frames are rare, a picture between them is better than none.
 _BETWEEN_S = 1.9

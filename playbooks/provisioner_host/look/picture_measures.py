@@ -24,19 +24,12 @@ if TYPE_CHECKING:
     from provisioner_host.wire import PacketsAnswer, PictureAnswer, SceneAnswer
 
 
-WIDTH, HEIGHT = 160, 90
-"""Size of the averaged picture."""
-EXACT_WIDTH, EXACT_HEIGHT = 640, 360
-"""Size of the exact picture."""
-GRID_WIDTH, GRID_HEIGHT = 32, 16
-"""Grid of edges: a hexadecimal digit each, line by line."""
-MOST_KEYS = 16
-"""Limit for a look's reported key packets."""
-MOST_PICTURES = 16
-"""Limit for a look's compared pictures."""
-
-COARSE_WIDTH, COARSE_HEIGHT = 16, 8
-"""Grid of edge strengths: a hexadecimal digit each, line by line."""
+WIDTH, HEIGHT = 160, 90  #: Size of the averaged picture.
+EXACT_WIDTH, EXACT_HEIGHT = 640, 360  #: Size of the exact picture.
+GRID_WIDTH, GRID_HEIGHT = 32, 16  #: Grid of edges: a hexadecimal digit each, line by line.
+MOST_KEYS = 16  #: Limit for a look's reported key packets.
+MOST_PICTURES = 16  #: Limit for a look's compared pictures.
+COARSE_WIDTH, COARSE_HEIGHT = 16, 8  #: Grid of edge strengths: a hexadecimal digit each, line by line.
 
 # Clocks and names that a camera writes into its picture stand at its upper and its lower edge.
 _BAND = 10

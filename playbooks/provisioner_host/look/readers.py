@@ -66,8 +66,7 @@ _GRACE_S = 3
 _LONGEST_ERROR, _LARGEST, _LONGEST_S = 300, 65536, 1e4
 _WORD = pattern(r"\w{1,32}", re.ASCII)
 
-Turn = tuple[str, str]
-"""A login's name and the path to read."""
+Turn = tuple[str, str]  #: A login's name and the path to read.
 
 
 # --- root's part ----------------------------------------------------------------------------------

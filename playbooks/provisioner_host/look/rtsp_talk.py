@@ -20,11 +20,8 @@ from provisioner_host.machine.patterns import pattern
 from provisioner_host.machine.shell import scrub
 from provisioner_host.onvif.digest import Challenge, challenge_in, digest
 
-SHORTEST_READ_S = 5
-"""A read cut shorter is no evidence about the camera."""
-
-AGENT = "provisioner"
-"""Its name in a server's list of sessions."""
+SHORTEST_READ_S = 5  #: A read cut shorter is no evidence about the camera.
+AGENT = "provisioner"  #: Its name in a server's list of sessions.
 
 _MOST_HEAD, _MOST_BODY = 16_384, 65_536
 _MOST_SETS = 16_384
@@ -82,19 +79,12 @@ class Refused(Exception):  # noqa: N818 (it reads as what is so)
 
 
 class VideoTrack(NamedTuple):
-    """The video of a description.
+    """The video of a description."""
 
-    Attributes:
-        codec: ffmpeg's name.
-        payload_type: of its packets.
-        control: its URL for SETUP.
-        sets: parameter sets, each with a start code; empty if only the stream has them.
-    """
-
-    codec: str
-    payload_type: int
-    control: str
-    sets: bytes
+    codec: str  #: Ffmpeg's name.
+    payload_type: int  #: Of its packets.
+    control: str  #: Its URL for SETUP.
+    sets: bytes  #: Parameter sets, each with a start code; empty if only the stream has them.
 
 
 class Talk:

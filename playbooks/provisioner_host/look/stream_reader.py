@@ -251,19 +251,13 @@ Tell = Callable[[int, "ReadAnswer"], None]
 
 
 class StreamTurn(NamedTuple):
-    """A stream to read.
+    """A stream to read."""
 
-    Attributes:
-        number: of its turn.
-        look: its look; `None` to end with the key picture.
-        brief: whether another visit reads it again if it fails.
-    """
-
-    number: int
+    number: int  #: Of its turn.
     login: Login
     path: str
-    look: PictureLook | None
-    brief: bool = False
+    look: PictureLook | None  #: Its look; `None` to end with the key picture.
+    brief: bool = False  #: Whether another visit reads it again if it fails.
 
     @property
     def longest_s(self) -> float:
@@ -284,19 +278,12 @@ class StreamTurn(NamedTuple):
 
 
 class ReadLimits(NamedTuple):
-    """Limits of reads.
+    """Limits of reads."""
 
-    Attributes:
-        at_once: reads in parallel.
-        read_s: seconds until a key picture.
-        until: the deadline on the monotonic clock.
-        budget: CPU limit.
-    """
-
-    at_once: int
-    read_s: float
-    until: float
-    budget: CpuBudget
+    at_once: int  #: Reads in parallel.
+    read_s: float  #: Seconds until a key picture.
+    until: float  #: The deadline on the monotonic clock.
+    budget: CpuBudget  #: CPU limit.
 
 
 def read_streams(turns: Sequence[StreamTurn], limits: ReadLimits, tell: Tell) -> None:

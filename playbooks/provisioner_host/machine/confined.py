@@ -34,8 +34,7 @@ for name, source in json.loads(line):
     exec(compile(source, name, "exec"), module.__dict__)
 module.serve(json.loads(sys.stdin.buffer.readline()))
 """
-PROGRAM = ("/usr/bin/python3", "-I", "-S", "-c", _BOOT)
-"""Runs `serve` of the last module with the request."""
+PROGRAM = ("/usr/bin/python3", "-I", "-S", "-c", _BOOT)  #: Runs `serve` of the last module with the request.
 LONGEST_LINE = 8192
 
 

@@ -30,8 +30,7 @@ _OURS = (paths.STATE, paths.ETC, paths.LIB, paths.RUN)
 # Where a probe keeps what it works with, and where the reasons of sources are read from.
 _NEEDED = (*_OURS, Path("/tmp"), Path("/var/log"))  # noqa: S108 (asked how full it is)
 _KIB = 1024
-_LEAST = 64 * _KIB
-"""Below this a disk is full: a state, receipt or manifest would not fit."""
+_LEAST = 64 * _KIB  #: Below this a disk is full: a state, receipt or manifest would not fit.
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 

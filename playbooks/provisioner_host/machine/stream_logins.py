@@ -25,8 +25,7 @@ _PAIR = pattern(r"[^/;&=]*=[^/;&]*")
 _QUERY_PART = pattern(r"[^&;]+")
 _PLAIN_KEY = pattern(r"[A-Za-z_]{0,20}")
 _PLAIN_VALUE = pattern(r"[A-Za-z]{1,12}|[0-9]{1,4}")
-_SHORTEST = 4
-"""Shorter passwords also occur in ordinary sentences and cause codes."""
+_SHORTEST = 4  #: Shorter passwords also occur in ordinary sentences and cause codes.
 
 
 def without_login(source: str) -> str:

@@ -52,16 +52,11 @@ _FIELDS = 8
 
 
 class Socket(NamedTuple):
-    """A listening socket.
+    """A listening socket."""
 
-    Attributes:
-        address: in the kernel's form.
-        user: its user id.
-    """
-
-    address: str
+    address: str  #: In the kernel's form.
     port: int
-    user: int
+    user: int  #: Its user id.
 
 
 def machine() -> MachineAnswer:

@@ -24,8 +24,7 @@ from provisioner_host.onvif.messages import DeviceTime, MediaProfile, NoAnswer, 
 if TYPE_CHECKING:
     from provisioner_host.wire import AccountAnswer, AccountOutcome, AskingRequest, AskingTurn, MediaProfileAnswer
 
-LONGEST_S = 12.0
-"""Limit for all requests to a device."""
+LONGEST_S = 12.0  #: Limit for all requests to a device.
 _A_REQUEST_S = 5.0
 _MOST_NAMED, _LONGEST_NAME = 8, 40
 _UNAUTHORIZED, _FORBIDDEN = 401, 403

@@ -33,8 +33,7 @@ from provisioner_host.relay import relay
 if TYPE_CHECKING:
     from provisioner_host import wire
 
-FOR_S = 3600.0
-"""How long a try counts."""
+FOR_S = 3600.0  #: How long a try counts.
 _SALT = 16
 
 _SHIPPED = (patterns, digest, messages, ask)
@@ -56,8 +55,7 @@ _LIMITS = (
 _OUTCOMES: Mapping[str, wire.AccountOutcome] = {
     one: one for one in ("told", "silent", "wrong answer", "login refused", "login refused before")
 }
-LATELY = "within the hour"
-"""The detail for a login not tried again within the hour."""
+LATELY = "within the hour"  #: The detail for a login not tried again within the hour.
 PROFILES_REFUSED = "it refuses for them the login that it takes for the rest"
 _LONGEST_DETAIL = 200
 _PROFILES = "-profiles"
@@ -68,17 +66,12 @@ _MOST_REFUSALS = 20_000
 
 
 class _Login(NamedTuple):
-    """A device's login.
-
-    Attributes:
-        name: file name of a stored refusal.
-        written: the login with the video's address and port, as in the relay's file.
-    """
+    """A device's login."""
 
     user: str
     password: str
-    name: str
-    written: str
+    name: str  #: File name of a stored refusal.
+    written: str  #: The login with the video's address and port, as in the relay's file.
 
 
 def note(login: str, folder: Path | None = None) -> None:

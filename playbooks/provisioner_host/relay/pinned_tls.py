@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
+#: The refusal of a wrong certificate; the controller matches these words.
 ANOTHER = "it shows another certificate than the one that is written down"
-"""The refusal of a wrong certificate; the controller matches these words."""
 
 
 def own(file: Path | None = None) -> str:

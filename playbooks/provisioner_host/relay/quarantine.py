@@ -32,11 +32,8 @@ _MARK = "# quarantined "
 _SENTINEL = pattern(rf'^(  "{paths.SENTINEL_PREFIX}[0-9a-f]{{12}})([0-9a-f]{{8}})?(?=": )', re.MULTILINE)
 _RTSP = "554"
 
-Refused = Mapping[str, str]
-"""Logins that their devices refuse, with start times."""
-
-MOST_REFUSALS = 2
-"""Consecutive refusals before quarantine; a third try starts before MediaMTX rereads its file."""
+Refused = Mapping[str, str]  #: Logins that their devices refuse, with start times.
+MOST_REFUSALS = 2  #: Consecutive refusals before quarantine; a third try starts before MediaMTX rereads its file.
 
 # The path's name is MediaMTX's own and comes first: whatever a camera says comes after it, and is matched from its
 # beginning, so that no camera speaks for another one or of another answer.
@@ -48,21 +45,13 @@ _LONGEST = 4096
 
 
 class PathLine(NamedTuple):
-    """A path's line in MediaMTX's file.
+    """A path's line in MediaMTX's file."""
 
-    Attributes:
-        name: the path.
-        login: user, password, address and port of its source, as written.
-        since: start of the quarantine, or empty.
-        on_demand: whether it is pulled only for readers.
-        source: its address, with the login.
-    """
-
-    name: str
-    login: str
-    since: str
-    on_demand: bool
-    source: str
+    name: str  #: The path.
+    login: str  #: User, password, address and port of its source, as written.
+    since: str  #: Start of the quarantine, or empty.
+    on_demand: bool  #: Whether it is pulled only for readers.
+    source: str  #: Its address, with the login.
 
 
 class LoginLine(NamedTuple):

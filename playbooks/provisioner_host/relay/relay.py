@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
 WRITE_GAP_S = 1.6
 PATH_LINE = pattern(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
-PATHS = "/v3/paths/list?itemsPerPage=1000000"
-"""Lists all paths at once: each page walks them all."""
+PATHS = "/v3/paths/list?itemsPerPage=1000000"  #: Lists all paths at once: each page walks them all.
 # A path's name goes in as it was asked for: with a line's end in it, it would be a second question, with our login.
 _ASKED = pattern(r"/[!-~]+")
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")

@@ -35,20 +35,14 @@ _NS = 1e9
 
 
 class Spent(NamedTuple):
-    """Processor time at one moment.
+    """Processor time at one moment."""
 
-    Attributes:
-        at: monotonic.
-        ran: seconds that MediaMTX's threads ran; `waited`: seconds that they waited for a processor.
-        stolen, machine: the machine's time that its hypervisor took, and all of it, in ticks.
-    """
-
-    at: float
+    at: float  #: Monotonic.
     pid: int
-    ran: float
-    waited: float
-    stolen: int
-    machine: int
+    ran: float  #: Seconds that MediaMTX's threads ran.
+    waited: float  #: Seconds that they waited for a processor.
+    stolen: int  #: The machine's time that its hypervisor took, in ticks.
+    machine: int  #: All of the machine's time, in ticks.
 
 
 def spent() -> Spent:

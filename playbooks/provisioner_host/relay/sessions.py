@@ -30,8 +30,7 @@ _NAME = 60
 _TCP = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ESTABLISHED = "01"
 
-Users = Mapping[str, list[dict[str, Any]]]
-"""Entries of `authInternalUsers` by name; MediaMTX uses the first match."""
+Users = Mapping[str, list[dict[str, Any]]]  #: Entries of `authInternalUsers` by name; MediaMTX uses the first match.
 
 _OPENED = pattern(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
 _REFUSED = pattern(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")

@@ -64,8 +64,7 @@ class _End(NamedTuple):
     stopped: bool
 
 
-Connections = dict[SourceLink, int]
-"""Connections with their received bytes."""
+Connections = dict[SourceLink, int]  #: Connections with their received bytes.
 
 
 def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:

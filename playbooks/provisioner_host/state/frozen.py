@@ -27,13 +27,11 @@ from provisioner_host.state.revocable_texts import PeerBlock, Unclear
 if TYPE_CHECKING:
     from provisioner_host.wire import ConfirmRequest, FrozenAnswer, RunningChange
 
-Texts = Mapping[str, str]
-"""File contents by path; missing files have no entry."""
+Texts = Mapping[str, str]  #: File contents by path; missing files have no entry.
 
 _RELAY, _TUNNEL, _PSKS = str(paths.MEDIAMTX_FILE), str(paths.WG_FILE), str(paths.PSK_FILE)
 _RULES, _TRUST = str(paths.NFT_FILE), str(paths.TRUST_FILE)
-FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)
-"""The files with content of single facilities."""
+FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)  #: The files with content of single facilities.
 
 _SITE, _NEXT = "site/", "next/"
 _PUSHED = ': {"source": "publisher", "overridePublisher": false}\n'

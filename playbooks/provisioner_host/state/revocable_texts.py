@@ -56,8 +56,7 @@ class PeerBlock(NamedTuple):
         return [*lines[:at], *([f"AllowedIPs = {allowed}"] if allowed else []), *lines[at:]]
 
 
-Names = Mapping[str, Mapping[str, str]]
-"""Names in a state by kind (`peers`, `paths`, `users`); peers by key."""
+Names = Mapping[str, Mapping[str, str]]  #: Names in a state by kind (`peers`, `paths`, `users`); peers by key.
 
 _KEY = pattern(r"PublicKey = (\S+)")
 _PEER_LINE = pattern(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
@@ -71,10 +70,10 @@ _ASKED_SET = pattern(r"\tset onvif \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _ASKED_LINE = (
     '\t\tmeta skuid "provisioner-probe" oifname "wg-prov" ip daddr . tcp dport @onvif accept comment "probe-onvif"\n'
 )
+#: The same line if sites are reached without a tunnel.
 _ASKED_ROUTED_LINE = (
     '\t\tmeta skuid "provisioner-probe" ip daddr @routed ip daddr . tcp dport @onvif accept comment "routed-onvif"\n'
 )
-"""The same line if sites are reached without a tunnel."""
 _ROUTED_SET = "\tset routed {\n"
 _BEFORE_ASKED_SET = pattern(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _AFTER_ASKED_LINE = '\t\tmeta skuid "provisioner-probe" counter drop comment "probe-elsewhere"\n'

@@ -27,21 +27,15 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import Sentence, filled, literals_of, places_of, plural_of
 
 VARIABLE = "PROVISIONER_LANGUAGE"
-_LONGEST = 2_000
-"""Longer texts are no sentences."""
+_LONGEST = 2_000  #: Longer texts are no sentences.
 _DEEPEST = 6
-_MOST_READINGS = 500
-"""Limit of texts read for one, its parts included."""
+_MOST_READINGS = 500  #: Limit of texts read for one, its parts included.
 _MOST_JOINTS = 40
-_JOINTS = ("\n", "; ", ": ", ", ")
-"""Separators between sentences, strongest first."""
-_MOST_CUTS = 6
-"""Limit of cuts tried at one kind of separator."""
-_WEAK = 8
-"""A sentence with fewer fixed letters fits by chance: all of its values must be explained."""
+_JOINTS = ("\n", "; ", ": ", ", ")  #: Separators between sentences, strongest first.
+_MOST_CUTS = 6  #: Limit of cuts tried at one kind of separator.
+_WEAK = 8  #: A sentence with fewer fixed letters fits by chance: all of its values must be explained.
 _VERBS = ("is", "are", "was", "were")
-_VERB = "{are}"
-"""A verb that depends on a number, replaced by one of `_VERBS`."""
+_VERB = "{are}"  #: A verb that depends on a number, replaced by one of `_VERBS`.
 _ASIDE = re.compile(r"([^(]+) \((.+)\)", re.DOTALL)
 _AROUND_WORDS = ".,:;!?()'\"…"
 _WHOLE_WORDS = re.compile(r"(?:^|(?<=\s))[^\s{}]+(?=\s|$)")
@@ -60,30 +54,19 @@ class UnknownLanguageError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Translations of the English sentences.
+    """Translations of the English sentences."""
 
-    Attributes:
-        sentences: by msgid, or by its singular.
-        plurals: the singular of each plural msgid.
-        words: by enum name and value; never matched inside a sentence.
-    """
-
-    sentences: Mapping[str, str]
-    plurals: Mapping[str, str]
-    words: Mapping[tuple[str, str], str]
+    sentences: Mapping[str, str]  #: By msgid, or by its singular.
+    plurals: Mapping[str, str]  #: The singular of each plural msgid.
+    words: Mapping[tuple[str, str], str]  #: By enum name and value; never matched inside a sentence.
 
 
 @dataclass(frozen=True, order=True)
 class _Reading:
-    """A translated text.
+    """A translated text."""
 
-    Attributes:
-        unexplained: number of words outside known sentences.
-        loose: amount of text not fixed by a sentence, to compare readings.
-    """
-
-    unexplained: int
-    loose: int
+    unexplained: int  #: Number of words outside known sentences.
+    loose: int  #: Amount of text not fixed by a sentence, to compare readings.
     text: str
 
 

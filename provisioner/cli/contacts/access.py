@@ -124,8 +124,8 @@ class PlaceRow(Row):
     facility: str = of("contact", "facility")
     role: Role = of("contact", "role")
     valid_from: Day = of("contact", "valid_from")
+    #: The last day; empty if the duty has no end.
     valid_to: Annotated[str, BeforeValidator(lambda day: str(day or ""))] = of("contact", "valid_to")
-    """The last day; empty if the duty has no end."""
 
 
 Revealed = Annotated[str, BeforeValidator(revealed)]

@@ -160,12 +160,9 @@ class FindDocument(Printed, name="contacts", title="A search for a person"):
     """What `provisioner contacts find --output json` prints."""
 
     command: Literal["find"] = "find"
-    provinces: Ordered
-    """The searched ones."""
-    found: tuple[ContactRow | PlaceRow, ...]
-    """Personal data only with `--show`."""
-    exported: Annotated[str, BeforeValidator(lambda out: str(out or ""))]
-    """The written file, or empty."""
+    provinces: Ordered  #: The searched ones.
+    found: tuple[ContactRow | PlaceRow, ...]  #: Personal data only with `--show`.
+    exported: Annotated[str, BeforeValidator(lambda out: str(out or ""))]  #: The written file, or empty.
 
 
 class ExportDocument(Printed, name="contacts", title="The records of a person"):
@@ -285,8 +282,7 @@ class RenewedRow(Row):
         Literal["destroyed", "to-be-destroyed"],
         BeforeValidator(lambda source: "destroyed" if source else "to-be-destroyed"),
     ] = of("source")
-    earlier_versions: Count | None = of("earlier")
-    """In Git here; null if unknown."""
+    earlier_versions: Count | None = of("earlier")  #: In Git here; null if unknown.
 
 
 class EraseDocument(Printed, name="contacts", title="An erasure"):
@@ -295,10 +291,8 @@ class EraseDocument(Printed, name="contacts", title="An erasure"):
     command: Literal["erase"] = "erase"
     erased: tuple[PlaceRow, ...] = of("contacts")
     renewed: tuple[RenewedRow, ...] = of("renewals")
-    finished: tuple[str, ...]
-    """Provinces of an interrupted erasure that is finished now."""
-    related: Count
-    """Other records with the same phone, e-mail or name."""
+    finished: tuple[str, ...]  #: Provinces of an interrupted erasure that is finished now.
+    related: Count  #: Other records with the same phone, e-mail or name.
 
 
 def _renewal_lines(renewal: Renewal) -> Iterator[str]:
@@ -378,8 +372,7 @@ class ListDocument(Printed, name="contacts", title="A list of contacts"):
     file: Path
     province: str
     contacts: Count
-    without_representative: tuple[str, ...]
-    """Facilities."""
+    without_representative: tuple[str, ...]  #: Facilities.
 
 
 def _with_operating(facilities: Iterable[Facility], *states: Operating) -> set[str]:

@@ -22,8 +22,8 @@ from provisioner.cli.support.running import LogFile
 if TYPE_CHECKING:
     from provisioner.verify.result import Incident
 
+#: Commands whose errors may contain personal data, so the log has only their code.
 _OF_PERSONS: Final = ("contacts", "import")
-"""Commands whose errors may contain personal data, so the log has only their code."""
 
 _STAT = Path("/proc/self/stat")
 _LOADED = time.monotonic()

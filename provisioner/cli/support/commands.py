@@ -179,6 +179,7 @@ def _invocation_of(ctx: click.Context) -> Invocation:
     return invocation
 
 
+#: Commands by task, in the order of work.
 _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Inventory": {
         "init": ("provisioner.cli.init", "init", "Create an inventory: files, vault, Git repository."),
@@ -256,9 +257,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "man": ("provisioner.cli.man", "man", "Write the manual pages."),
     },
 }
-"""Commands by task, in the order of work."""
-_WHOLE = 1_000
-"""Longer than any first sentence."""
+_WHOLE = 1_000  #: Longer than any first sentence.
 
 
 class CommandEntry(NamedTuple):

@@ -25,13 +25,11 @@ from click.shell_completion import (
 from provisioner.cli.support.commands import inventory_of
 from provisioner.cli.support.configuration import Configuration
 
-INSTRUCTION: Final = "_PROVISIONER_COMPLETE"
-"""The shell's request variable: `bash_source`, `bash_complete` and so on."""
+INSTRUCTION: Final = "_PROVISIONER_COMPLETE"  #: The shell's request variable: `bash_source`, `bash_complete` and so on.
 _PROGRAM: Final = "provisioner"
 _WRONG_USAGE = 2
 _KINDS = ("carrier", "province", "facility", "host")
-_MOST = 1_000
-"""More words than a person reads."""
+_MOST = 1_000  #: More words than a person reads.
 _RUNS = 50
 
 

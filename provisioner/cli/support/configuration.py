@@ -21,8 +21,7 @@ from provisioner.base.files import read_regular
 from provisioner.base.language import Language
 from provisioner.base.text import did_you_mean, printable
 
-VARIABLE: Final = "PROVISIONER_CONFIG"
-"""Names another file; empty means no file."""
+VARIABLE: Final = "PROVISIONER_CONFIG"  #: Names another file; empty means no file.
 OUTPUT: Final = "PROVISIONER_OUTPUT"
 OUTPUTS: Final = ("text", "json")
 _LARGEST = 2**16
@@ -83,6 +82,7 @@ def _vault_identity(value: object, folder: Path) -> str:
     return f"{label}@{_path(file, folder)}"
 
 
+#: The keys of the file.
 SETTINGS: Final[Mapping[str, Setting]] = {
     "inventory": Setting("PROVISIONER_INVENTORY", _path),
     "state": Setting("PROVISIONER_STATE", _state),
@@ -100,22 +100,17 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "record_key": Setting("PROVISIONER_RECORD_KEY", _path),
     "record_note": Setting("PROVISIONER_RECORD_NOTE", _switch),
 }
-"""The keys of the file."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The environment, with the user's file for unset variables.
-
-    Attributes:
-        values: by variable; a database's URL may hold a password.
-        wrong: why the file is not used; commands fail with it, help does not.
-    """
+    """The environment, with the user's file for unset variables."""
 
     caller: Mapping[str, str] = field(default_factory=dict, repr=False)
     file: Path | None = None
+    #: By variable; a database's URL may hold a password.
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    wrong: UsageError | None = None
+    wrong: UsageError | None = None  #: Why the file is not used; commands fail with it, help does not.
 
     @cached_property
     def environment(self) -> Mapping[str, str]:

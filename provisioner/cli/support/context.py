@@ -18,17 +18,12 @@ from provisioner.record.state_folder import VARIABLE, state_folder
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call of the program.
+    """One call of the program."""
 
-    Attributes:
-        chosen: the folder in `-i`, or `None`.
-        markdown: whether to print a Markdown comment, for commands that have one.
-    """
-
-    chosen: Path | None
+    chosen: Path | None  #: The folder in `-i`, or `None`.
     json: bool
     env: Mapping[str, str] = field(repr=False)
-    markdown: bool = False
+    markdown: bool = False  #: Whether to print a Markdown comment, for commands that have one.
     language: Language = Language.EN
     configuration: Configuration = field(default_factory=Configuration, repr=False)
     verbose: bool = False

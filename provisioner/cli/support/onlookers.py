@@ -80,17 +80,13 @@ _STAGES: Final[Mapping[Stage, Words]] = MappingProxyType(
     }
 )
 
-PATIENCE_S: Final = 1.0
-"""Shorter work is not shown."""
-
-LINES_APART_S: Final = 10.0
-"""Least seconds between lines without a terminal."""
+PATIENCE_S: Final = 1.0  #: Shorter work is not shown.
+LINES_APART_S: Final = 10.0  #: Least seconds between lines without a terminal.
 
 _TICK_S: Final = 0.25
 _REDRAWN_S: Final = 0.1
 
-_GAP_S: Final = 0.5
-"""Work that follows within this time continues the earlier: many short stages are one wait."""
+_GAP_S: Final = 0.5  #: Work that follows within this time continues the earlier: many short stages are one wait.
 
 _MOST_NAMED: Final = 20
 _WORTH_A_LINE_S: Final = 0.1

@@ -47,8 +47,7 @@ C = TypeVar("C", bound=Callable[..., object])
 _SHORTEST_DEADLINE_S: Final = 15
 _LONGEST_DEADLINE_S: Final = 86_400
 
-LEVELS: Final = 7
-"""As in `verify.judge`, whose import would delay calls to hosts."""
+LEVELS: Final = 7  #: As in `verify.judge`, whose import would delay calls to hosts.
 
 
 class MomentWord(click.ParamType[datetime]):

@@ -16,8 +16,7 @@ from provisioner.cli.support.context import now
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
-_WORDS = re.compile(r"[^ -~\n]+")
-"""Characters to escape in JSON; others stay."""
+_WORDS = re.compile(r"[^ -~\n]+")  #: Characters to escape in JSON; others stay.
 
 
 def print_document(document: Mapping[str, object]) -> None:

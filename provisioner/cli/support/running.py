@@ -27,6 +27,7 @@ _LONGEST_LINE: Final = 400
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LEFT_OUT: Final = "(left out: it looks like a password or a person's data)"
 
+#: A run's steps on a host, with their operation.
 STEPS: Final[Mapping[str, str]] = {
     "start": "apply",
     "gate": "look",
@@ -34,7 +35,6 @@ STEPS: Final[Mapping[str, str]] = {
     "abort": "abort",
     "status": "status",
 }
-"""A run's steps on a host, with their operation."""
 
 
 class TerminalRows:
@@ -152,19 +152,13 @@ class Expected:
 
 @dataclass
 class Underway:
-    """All work in progress; changes need a lock.
+    """All work in progress; changes need a lock."""
 
-    Attributes:
-        stages: the innermost last.
-        wave: the hosts of a run's waves together; `None` between waves.
-        waves: hosts of each unfinished wave.
-    """
-
-    stages: list[StageWork] = field(default_factory=list)
+    stages: list[StageWork] = field(default_factory=list)  #: The innermost last.
     calls: dict[str, HostsWork] = field(default_factory=dict)
-    wave: HostsWork | None = None
+    wave: HostsWork | None = None  #: The hosts of a run's waves together; `None` between waves.
     wave_name: str = ""
-    waves: dict[str, list[str]] = field(default_factory=dict)
+    waves: dict[str, list[str]] = field(default_factory=dict)  #: Hosts of each unfinished wave.
     expected: Expected | None = None
 
     @property

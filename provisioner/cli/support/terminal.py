@@ -42,34 +42,28 @@ _LONGEST_LINE = 2_000
 
 PAGER_VARIABLE: Final = "PROVISIONER_PAGER"
 
-_LESS: Final = "FRX"
-"""As in Git: a short text is printed, colours stay, and the text remains afterwards."""
+_LESS: Final = "FRX"  #: As in Git: a short text is printed, colours stay, and the text remains afterwards.
 
 _NOT_ITS_OWN: Final = ("ANSIBLE_", "PROVISIONER_", "_PROVISIONER_")
 
+#: Commands whose output people read; those that ask, change or prove print at once.
 _PAGED: Final = frozenset(
     {
         *("availability", "drift", "export", "geography list", "history", "plan", "plan diff"),
         *("quarantine list", "retention", "schema", "status"),
     }
 )
-"""Commands whose output people read; those that ask, change or prove print at once."""
 
-DAY = click.DateTime(["%Y-%m-%d"])
-"""A day, as in files."""
+DAY = click.DateTime(["%Y-%m-%d"])  #: A day, as in files.
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Layout and output of lines.
+    """Layout and output of lines."""
 
-    Attributes:
-        width: the terminal's columns; `None` for a file or a pipe.
-    """
-
-    width: int | None
+    width: int | None  #: The terminal's columns; `None` for a file or a pipe.
     encoding: str
     color: bool | None
     stream: TextIO

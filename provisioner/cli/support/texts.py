@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from provisioner.cli.support.terminal import Terminal
     from provisioner.plan.diff.paths import Quarantined
 
+#: People compare a digest's beginning; documents have all of it.
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
-"""People compare a digest's beginning; documents have all of it."""
 
 F = TypeVar("F", bound=Callable[..., object])
 HOSTS_KEEP = marked("hosts keep their state")
 
+#: Hint for unannounced new hardware.
 IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
-"""Hint for unannounced new hardware."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,7 @@ class EditDocument(Printed, name="facility-edit", title="An edit"):
     commit: Known
     diff: tuple[str, ...]
     warnings: tuple[ProblemRow, ...]
-    to_be_signed: Truth = of("sign_offs")
-    """Whether parties have to sign the edited file."""
+    to_be_signed: Truth = of("sign_offs")  #: Whether parties have to sign the edited file.
 
 
 def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:

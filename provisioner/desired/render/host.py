@@ -55,8 +55,7 @@ ETC = ALONE.etc
 LIB = "/usr/local/lib/provisioner"
 HOST_PROGRAM = ALONE.host_program
 MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
-READERS_FILE = f"{ETC}/readers.pem"
-"""A relay's key and certificates: one file, so that they always match."""
+READERS_FILE = f"{ETC}/readers.pem"  #: A relay's key and certificates: one file, so that they always match.
 NFT_FILE = ALONE.nft_file
 WG_FILE = ALONE.wg_file
 PSK_FILE = ALONE.psk_file
@@ -66,10 +65,10 @@ POLICY_FILE = ALONE.policy_file
 SENTINEL_PREFIX = "cfg/"
 RELAY_USER = "mediamtx"
 PROBE_USER = ALONE.probe_user
+#: All IPv4 addresses of a host, as MediaMTX's listen address.
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (our rules say who comes there)
-"""All IPv4 addresses of a host, as MediaMTX's listen address."""
+#: Bit of the packet mark for SSH that a table of a shared centre admits; the other tables read it.
 ADMITTED = 0x08000000
-"""Bit of the packet mark for SSH that a table of a shared centre admits; the other tables read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,8 +186,7 @@ def html(value: object) -> str:
     return escape(str(value))
 
 
-_SCANNED_BYTES = 400
-"""Maximum size of a code that a telephone reads reliably from 34 mm of paper."""
+_SCANNED_BYTES = 400  #: Maximum size of a code that a telephone reads reliably from 34 mm of paper.
 
 
 def scanned(lines: Iterable[str]) -> str:

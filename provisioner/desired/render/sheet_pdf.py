@@ -30,16 +30,15 @@ from ttf_opensans import OPENSANS_BOLD, OPENSANS_REGULAR
 from provisioner.base.errors import RenderError
 from provisioner.desired.render.host import RenderedFile
 
-_QUIET = 2
-"""Width of the light border in modules; enough beside text."""
+_QUIET = 2  #: Width of the light border in modules; enough beside text.
 _SIDE: Final = 14 * mm
 _TOP: Final = 12 * mm
 _WIDTH: Final = A4[0] - 2 * _SIDE
 _HEIGHT: Final = A4[1] - 2 * _TOP
 _CODE_SIDE: Final = 34 * mm
 _FACE, _BOLD, _MONO = "OpenSans", "OpenSans-Bold", "Courier"
+#: Font sizes in points. The largest that fits a language on one page is used, else the smallest.
 _SIZES: Final = (9.5, 9.0, 8.5, 8.0, 7.5, 7.0)
-"""Font sizes in points. The largest that fits a language on one page is used, else the smallest."""
 _LARGER: Final = {"h1": 1.5, "h2": 1.15, "device": 0.9}
 _Look = tuple[str, tuple[int, int], tuple[int, int], *tuple[object, ...]]
 _BOX: Final = '<font face="ZapfDingbats">\u274f</font> '

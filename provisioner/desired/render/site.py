@@ -19,13 +19,12 @@ from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEndpoint, SiteLink, SiteSpec
 from provisioner.inventory.model.connection import Access, GatewaySystem
 
+#: Systems without their usual file during a key change. Its import would combine next pre-shared keys with the present
+#: key.
 ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
-"""Systems without their usual file during a key change. Its import would combine next pre-shared keys with the present
-key.
-"""
-USUAL_DAYS: Final = 30
-"""Default validity: a month of appointments at a site."""
+USUAL_DAYS: Final = 30  #: Default validity: a month of appointments at a site.
 MOST_DAYS: Final = 365
+#: Name of the gateway's map to devices, in a package.
 _MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: "port map",
@@ -34,13 +33,9 @@ _MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
         Access.PUBLISH: "streams",
     }
 )
-"""Name of the gateway's map to devices, in a package."""
-SUMS: Final = "SHA256SUMS"
-"""Checksums of the other files, for sha256sum."""
-MANIFEST: Final = "manifest.yml"
-"""Facility, gateway and validity of the package."""
-_MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})
-"""Output of `uname -m` by architecture."""
+SUMS: Final = "SHA256SUMS"  #: Checksums of the other files, for sha256sum.
+MANIFEST: Final = "manifest.yml"  #: Facility, gateway and validity of the package.
+_MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})  #: Output of `uname -m` by architecture.
 
 
 class PackageFile(NamedTuple):
@@ -58,13 +53,14 @@ _PROGRAMS = (
     PackageFile("site-down", "site/site-down.j2", 0o755),
     PackageFile("provisioner-site.service", "site/provisioner-site.service.j2", 0o644),
 )
+#: Files for a site with a relay known by name.
 NAMED: Final = (
     PackageFile("site-names", "site/site-names.j2", 0o755),
     PackageFile("provisioner-site-names.service", "site/provisioner-site-names.service.j2", 0o644),
     PackageFile("provisioner-site-names.timer", "site/provisioner-site-names.timer.j2", 0o644),
 )
-"""Files for a site with a relay known by name."""
 
+#: Files for a gateway that maps ports or addresses; only their content differs.
 _MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
         GatewaySystem.LINUX: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600)),
@@ -73,8 +69,8 @@ _MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyT
         GatewaySystem.WIREGUARD: (PackageFile("wg-prov.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
     }
 )
-"""Files for a gateway that maps ports or addresses; only their content differs."""
 
+#: Files for a gateway that pushes.
 _PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
         GatewaySystem.LINUX: (
@@ -89,8 +85,8 @@ _PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyT
         GatewaySystem.WIREGUARD: (),
     }
 )
-"""Files for a gateway that pushes."""
 
+#: Files by access mode and gateway system, beside the sheet and the peers' files.
 PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: _MAPPING,
@@ -99,8 +95,8 @@ PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]
         Access.PUBLISH: _PUSHING,
     }
 )
-"""Files by access mode and gateway system, beside the sheet and the peers' files."""
 
+#: Files for a change of the gateway's key.
 KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
         GatewaySystem.LINUX: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
@@ -112,9 +108,9 @@ KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProx
         GatewaySystem.WIREGUARD: (PackageFile("next-key.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
     }
 )
-"""Files for a change of the gateway's key."""
 SHEET_OF_CHANGE: Final = PackageFile("setup.html", "site/change-key.html.j2", 0o644)
 TAKE_DOWN_SHEET: Final = PackageFile("take-down.html", "site/take-down.html.j2", 0o644)
+#: Files that take a gateway out of service, beside the sheet.
 TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
         GatewaySystem.LINUX: (PackageFile("install.sh", "site/take-down.sh.j2", 0o755),),
@@ -124,7 +120,6 @@ TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxy
         GatewaySystem.WIREGUARD: (),
     }
 )
-"""Files that take a gateway out of service, beside the sheet."""
 
 
 class Validity(NamedTuple):
@@ -193,8 +188,8 @@ class _None(dict[object, tuple[object, ...]]):
         return ()
 
 
+#: Default values of routers' templates; each mode replaces its own.
 _NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
-"""Default values of routers' templates; each mode replaces its own."""
 
 
 def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:

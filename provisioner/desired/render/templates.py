@@ -19,8 +19,7 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 HOST_PACKAGE = "provisioner_host"
 # Types, which hosts do not import.
 _NOT_SHIPPED = "wire.py"
-SIDED: Final = ("paths.py", "bundle.py")
-"""Modules with the program's side."""
+SIDED: Final = ("paths.py", "bundle.py")  #: Modules with the program's side.
 _NO_SIDE: Final = b'\nSIDE = ""\n'
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # A zip has no bytecode. If a bundle brought this same program since the boot, its copy has some.

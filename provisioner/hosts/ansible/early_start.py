@@ -23,9 +23,9 @@ from provisioner.base.processes import Running, StillRunningError, search_path, 
 from provisioner.desired.render.templates import data_folder
 from provisioner.hosts.ansible.private_folder import make_private_folder
 
-MAX_WORKERS: Final = 50
-"""Each worker is a process; in a play of more hosts each worker takes one call and ends."""
+MAX_WORKERS: Final = 50  #: Each worker is a process; in a play of more hosts each worker takes one call and ends.
 CONFIG: Final = "ssh_config"
+#: Files of a private folder: hosts, their pipe, environment, jump hosts, failures, output, result.
 HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS, FAILURES, SAID, OUTCOME = (
     "hosts",
     "inventory/hosts.json",
@@ -35,7 +35,6 @@ HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS, FAILURES, SAID, OUTCOME = (
     "said",
     "outcome.json",
 )
-"""Files of a private folder: hosts, their pipe, environment, jump hosts, failures, output, result."""
 _CHILD = "provisioner.hosts.ansible.child"
 # Time for children to end by themselves on a busy machine: killed ones leave files behind.
 _GRACE_S = 10.0

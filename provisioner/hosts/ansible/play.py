@@ -66,17 +66,13 @@ def _add(bundle: tarfile.TarFile, name: str, content: bytes) -> None:
     bundle.addfile(entry, io.BytesIO(content))
 
 
-SEAL = "PROVISIONER-CALL "
-"""The start of the line before a sealed bundle; hosts use the same word."""
+SEAL = "PROVISIONER-CALL "  #: The start of the line before a sealed bundle; hosts use the same word.
 
+#: Operations after one that changed the host, which then has this inventory's key.
 _LATER = frozenset({"look", "confirm", "abort", "status"})
-"""Operations after one that changed the host, which then has this inventory's key."""
 
-_LAST = frozenset({"remove"})
-"""Operations that remove the key from a host."""
-
-Place = tuple[str, Ssh, JumpHost | None]
-"""Address, login and host key, and jump host."""
+_LAST = frozenset({"remove"})  #: Operations that remove the key from a host.
+Place = tuple[str, Ssh, JumpHost | None]  #: Address, login and host key, and jump host.
 
 # More connections to one host than this are not shared: each call has its own then.
 _MOST_SHARED = 99

@@ -30,8 +30,7 @@ _NO_PATH = re.compile(r'["\\$\x00-\x1f\x7f]')
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 _MOST_PORT = 65_535
 ALONE, KNOWN_HOSTS, LINKS = "ssh_config.alone", "known_hosts", "links"
-LONGEST_SOCKET = 107 - 20
-"""The longest path of a socket (unix(7)), less ssh's temporary suffix."""
+LONGEST_SOCKET = 107 - 20  #: The longest path of a socket (unix(7)), less ssh's temporary suffix.
 
 _OPTIONS = (
     ("BatchMode", "yes"),
@@ -53,31 +52,21 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class SshFiles:
-    """The texts of the files.
+    """The texts of the files."""
 
-    Attributes:
-        config: uses an open connection to a jump host if there is one.
-        alone: connects to the jump host anew for each call, which explains failures.
-        over: the socket of the jump host's shared connection, by name of the host behind it.
-    """
-
-    config: str
-    alone: str
+    config: str  #: Uses an open connection to a jump host if there is one.
+    alone: str  #: Connects to the jump host anew for each call, which explains failures.
     known_hosts: Mapping[str, str]
     jumps: tuple[str, ...]
-    over: Mapping[str, str]
+    over: Mapping[str, str]  #: The socket of the jump host's shared connection, by name of the host behind it.
 
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """The one key for logins.
-
-    Attributes:
-        certificate: its certificate, if ssh does not find it by itself.
-    """
+    """The one key for logins."""
 
     path: str
-    certificate: str | None = None
+    certificate: str | None = None  #: Its certificate, if ssh does not find it by itself.
 
 
 def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> SshFiles:

@@ -18,21 +18,14 @@ NAME = "contacts-access.log"
 
 @dataclass(frozen=True)
 class AccessRecord:
-    """One access, without personal data and without the search terms.
+    """One access, without personal data and without the search terms."""
 
-    Attributes:
-        at: in Vietnam's time.
-        action: `list`, `find`, `show`, `export`, `erase`, `check` or `import`.
-        requester: by default the user of this machine.
-        records: the number of records shown, written or removed.
-    """
-
-    at: datetime
-    action: str
+    at: datetime  #: In Vietnam's time.
+    action: str  #: `list`, `find`, `show`, `export`, `erase`, `check` or `import`.
     purpose: str
-    requester: str
+    requester: str  #: By default the user of this machine.
     provinces: Collection[str]
-    records: int
+    records: int  #: The number of records shown, written or removed.
 
 
 def record(folder: Path, access: AccessRecord) -> None:

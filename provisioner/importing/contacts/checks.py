@@ -61,21 +61,16 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class ContactsView:
-    """The input of the rules.
-
-    Attributes:
-        broken: provinces with unreadable contacts, which are not checked.
-        unread: facilities with unreadable files; their contacts are not orphans.
-    """
+    """The input of the rules."""
 
     files: Mapping[str, ContactsFile]
     facilities: Mapping[str, Facility]
     provinces: frozenset[str]
     places: Places
-    broken: frozenset[str]
+    broken: frozenset[str]  #: Provinces with unreadable contacts, which are not checked.
     today: date
     folder: Path
-    unread: Collection[str] = frozenset()
+    unread: Collection[str] = frozenset()  #: Facilities with unreadable files; their contacts are not orphans.
 
 
 # --- the list --------------------------------------------------------------------------------------

@@ -35,26 +35,20 @@ from provisioner.base.vietnamese import fold
 from provisioner.importing.contacts import store
 from provisioner.importing.contacts.fields import read_email, read_phone
 
+#: The limit for all commits' trees together; a province's contacts alone take a thousandth of it.
 _MOST_BYTES: Final = 1024 * 1024 * 1024
-"""The limit for all commits' trees together; a province's contacts alone take a thousandth of it."""
 _RANDOM_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Renewal:
-    """A province's contacts and the password to change.
-
-    Attributes:
-        source: the old password's file; `None` if the caller keeps the password elsewhere.
-        new_password_file: the file of a password from the caller; `None` draws one.
-        earlier: the number of versions in Git here, if known.
-    """
+    """A province's contacts and the password to change."""
 
     province: str
     file: Path
-    source: Path | None
-    new_password_file: Path | None
-    earlier: int | None
+    source: Path | None  #: The old password's file; `None` if the caller keeps the password elsewhere.
+    new_password_file: Path | None  #: The file of a password from the caller; `None` draws one.
+    earlier: int | None  #: The number of versions in Git here, if known.
 
     @property
     def password_file(self) -> Path | None:
@@ -329,8 +323,7 @@ def _refuse_used_password(new_file: Path, province: str, passwords: VaultPasswor
             )
 
 
-_LAST_DIGITS = 8
-"""This many digits of a phone number identify a person."""
+_LAST_DIGITS = 8  #: This many digits of a phone number identify a person.
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,16 +369,11 @@ class Person:
 
 @dataclass(frozen=True)
 class Erasure:
-    """A planned or finished erasure.
-
-    Attributes:
-        renewals: the passwords to renew, one per province.
-        related: the number of other records with the same phone, e-mail or name.
-    """
+    """A planned or finished erasure."""
 
     contacts: tuple[LocatedContact, ...]
-    renewals: tuple[Renewal, ...]
-    related: int
+    renewals: tuple[Renewal, ...]  #: The passwords to renew, one per province.
+    related: int  #: The number of other records with the same phone, e-mail or name.
 
 
 # --- search ----------------------------------------------------------------------------------------

@@ -26,16 +26,14 @@ from provisioner.base.vietnamese import clean, read_legacy
 
 _LONGEST_EMAIL = 320
 _NAMED = re.compile(r"[^<>@]*<([^<>]+)>")
-MAX_LENGTH = 300
-"""The longest text of a field, in characters."""
+MAX_LENGTH = 300  #: The longest text of a field, in characters.
 
 # Categories not allowed in text: controls, surrogates, private use, unassigned.
 _FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})
 _REGION = "VN"
 _COUNTRY = 84
 _LONGEST_PHONE = 80
-_MOST_DIGITS = 15
-"""E.164's limit, including the country code."""
+_MOST_DIGITS = 15  #: E.164's limit, including the country code.
 
 _LEAST_DIGITS = 8
 
@@ -49,13 +47,13 @@ _EXTENSION = re.compile(
 _LETTER_O = re.compile(r"(?<=[0-9 .+])[oOоО]+|[oOоО]+(?=[0-9])")  # noqa: RUF001 (the Cyrillic one looks the same)
 _FORM = re.compile(r"[0-9+(). \u2010-\u2015,-]+")
 
+#: Mobile prefixes of 11-digit numbers and their replacements of 2018 (the ministry's numbering plan).
 _NEW_PREFIXES = (
     {"120": "70", "121": "79", "122": "77", "126": "76", "128": "78"}  # MobiFone
     | {"123": "83", "124": "84", "125": "85", "127": "81", "129": "82"}  # VinaPhone
     | {f"16{last}": f"3{last}" for last in range(2, 10)}  # Viettel
     | {"186": "56", "188": "58", "199": "59"}  # Vietnamobile, Gmobile
 )
-"""Mobile prefixes of 11-digit numbers and their replacements of 2018 (the ministry's numbering plan)."""
 
 _OLD_MOBILE = re.compile(rf"(?:\+?84|0084|0)?({'|'.join(_NEW_PREFIXES)})([0-9]{{7}})")
 _PERSONAL = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
@@ -189,23 +187,17 @@ _VI: dict[str, Wording] = {
     ),
 }
 
+#: Every code in every language.
 FIELD_SENTENCES: dict[Language, dict[str, Wording]] = {Language.EN: _EN, Language.VI: _VI}
-"""Every code in every language."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """A problem of one field.
+    """A problem of one field."""
 
-    Attributes:
-        code: a stable id, e.g. `phone-several`.
-        severity: an error leaves no value, a warning leaves one.
-        suggestion: the probable value, for a person to decide; also personal data.
-    """
-
-    code: str
-    severity: Severity = Severity.ERROR
-    suggestion: Secret | None = None
+    code: str  #: A stable id, e.g. `phone-several`.
+    severity: Severity = Severity.ERROR  #: An error leaves no value, a warning leaves one.
+    suggestion: Secret | None = None  #: The probable value, for a person to decide; also personal data.
 
     def wording(self, language: Language = Language.EN) -> Wording:
         """Return message and hint in a language."""

@@ -31,15 +31,14 @@ from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.base import Day, Model, Slug
 from provisioner.inventory.model.connection import Party
 
+#: Fields that are masked in memory; facility, role and days are not personal.
 PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
-"""Fields that are masked in memory; facility, role and days are not personal."""
 
+#: Fields that clause 1 of letter 1407/BTTTT-CVT requires of each representative.
 REQUIRED_FIELDS = ("full_name", "title", "phone", "email")
-"""Fields that clause 1 of letter 1407/BTTTT-CVT requires of each representative."""
 _RENEWED = ".renewed"
 ENVIRONMENT = "PROVISIONER_CONTACTS"
-_MAX_BYTES = 64 * 1024 * 1024
-"""The limit for an encrypted file; a thousand facilities take two MiB."""
+_MAX_BYTES = 64 * 1024 * 1024  #: The limit for an encrypted file; a thousand facilities take two MiB.
 _HEADER = """\
 # Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
 # person here leaves what older commits say: `provisioner contacts erase` removes that as well.
@@ -56,12 +55,12 @@ class Role(StrEnum):
     CARRIER = "carrier"
 
 
+#: The roles' names in lists for provinces and the ministry.
 ROLE_LABELS = {
     Role.REPRESENTATIVE: "Đại diện cơ sở",
     Role.TECHNICIAN: "Kỹ thuật",
     **{Role(value): words.partition(" | ")[0] for value, words in VALUE_WORDS if isinstance(value, Party)},
 }
-"""The roles' names in lists for provinces and the ministry."""
 
 
 def _as_secret(value: object) -> Secret:
@@ -72,8 +71,7 @@ def _as_secret(value: object) -> Secret:
     raise ValueError("this is no text, or an empty one: put it in quotes (a number in YAML loses its zero or plus)")
 
 
-Personal = Annotated[Secret, PlainValidator(_as_secret)]
-"""A personal text, masked in memory."""
+Personal = Annotated[Secret, PlainValidator(_as_secret)]  #: A personal text, masked in memory.
 
 
 class Contact(Model):
@@ -183,17 +181,12 @@ def _nothing_set(subject: str, province: str) -> SecretsError:
 
 @dataclass(frozen=True)
 class LoadedContacts:
-    """The content of some provinces' files.
-
-    Attributes:
-        problems: sorted by position, without values.
-        broken: provinces with a malformed file.
-    """
+    """The content of some provinces' files."""
 
     files: Mapping[str, ContactsFile]
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...]  #: Sorted by position, without values.
     places: Places
-    broken: frozenset[str]
+    broken: frozenset[str]  #: Provinces with a malformed file.
 
 
 def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:

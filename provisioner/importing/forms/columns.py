@@ -34,11 +34,8 @@ FACILITY_NAMES = (
 )
 FACILITY_IDS = "Mã CS|Mã khu cách ly|Mã KCL|Mã cơ sở cách ly"
 VERSION = 1
-VERSION_MARK = "provisioner/import/"
-"""The prefix of the version in a sheet's hidden row."""
-
-EXAMPLE_MARK = "Ví dụ"
-"""The text in the first column of the template's example row."""
+VERSION_MARK = "provisioner/import/"  #: The prefix of the version in a sheet's hidden row.
+EXAMPLE_MARK = "Ví dụ"  #: The text in the first column of the template's example row.
 GUIDE = (
     "1. Mỗi dòng một cơ sở, một đầu mối, một lần khảo sát, một camera hoặc một đầu ghi. Không gộp ô, không ẩn dòng.",
     "2. Mã cơ sở, mã camera, mã đầu ghi để trống nếu là mới: hệ thống cấp mã và báo lại. Mã đã cấp không bao giờ đổi.",
@@ -82,6 +79,7 @@ TITLES: Mapping[FormKind, str] = {
     FormKind.SURVEYS: "KẾT QUẢ KHẢO SÁT HIỆN TRẠNG CAMERA",
     FormKind.CAMERAS: "DANH SÁCH CAMERA VÀ ĐẦU GHI",
 }
+#: Invented and ignored by the reader; tests check that each one would be valid.
 EXAMPLES: Mapping[FormKind, Mapping[str, str]] = {
     FormKind.FACILITIES: {
         "province": "Hà Nội",
@@ -150,7 +148,6 @@ EXAMPLES: Mapping[FormKind, Mapping[str, str]] = {
         "audio": "Không",
     },
 }
-"""Invented and ignored by the reader; tests check that each one would be valid."""
 
 
 def is_password_header(header: str) -> bool:
@@ -197,33 +194,20 @@ def _nothing(_: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """One column."""
 
-    Attributes:
-        key: its name for programs, in the template's hidden row.
-        header: the template's header, in Vietnamese.
-        aliases: other common headers, separated by `|`.
-        show: returns the part of a wrong value that may be shown.
-        own: whether each row has its own value, so that a merged cell is a mistake.
-        required: whether a new object needs it; the template marks it.
-        stored: whether the inventory keeps it; a finding reports other columns.
-        asked: whether the template has it.
-        tells: whether it identifies the facility, although it is not kept.
-        advice: its text in the template's guide, in Vietnamese.
-    """
-
-    key: str
-    header: str
-    aliases: str = ""
+    key: str  #: Its name for programs, in the template's hidden row.
+    header: str  #: The template's header, in Vietnamese.
+    aliases: str = ""  #: Other common headers, separated by `|`.
     read: CellReader = values.line
-    show: Callable[[str], str] = _nothing
+    show: Callable[[str], str] = _nothing  #: Returns the part of a wrong value that may be shown.
     choice: Choice | None = None
-    own: bool = False
-    required: bool = False
-    stored: bool = True
-    asked: bool = True
-    tells: bool = False
-    advice: str = ""
+    own: bool = False  #: Whether each row has its own value, so that a merged cell is a mistake.
+    required: bool = False  #: Whether a new object needs it; the template marks it.
+    stored: bool = True  #: Whether the inventory keeps it; a finding reports other columns.
+    asked: bool = True  #: Whether the template has it.
+    tells: bool = False  #: Whether it identifies the facility, although it is not kept.
+    advice: str = ""  #: Its text in the template's guide, in Vietnamese.
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -323,7 +307,7 @@ def street(**options: Unpack[ColumnOptions]) -> Column:
     return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", values.address_part, **options)
 
 
+#: A facility's place on other sheets: known, but only the sheet of facilities keeps it.
 PLACES = (district(**_LEFT_OUT), ward(**_LEFT_OUT), street(**_LEFT_OUT))
-"""A facility's place on other sheets: known, but only the sheet of facilities keeps it."""
+#: The same if it can only be the facility's: district and ward distinguish sites of one name.
 PLACES_OF_SITES = (district(**_TELLING), ward(**_TELLING), street(**_LEFT_OUT))
-"""The same if it can only be the facility's: district and ward distinguish sites of one name."""

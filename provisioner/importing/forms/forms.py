@@ -376,10 +376,10 @@ SURVEYS = columns.Form(
 
 FORMS = (FACILITIES, CONTACTS, SURVEYS, CAMERAS)
 FORM_OF = {form.kind: form for form in FORMS}
+#: Keys of several sheets, which do not identify a sheet.
 WITHOUT_MEANING = frozenset(
     {"number", "facility_id", "facility_name", "province", "note", "district", "ward", "street"}
 )
-"""Keys of several sheets, which do not identify a sheet."""
 
 
 def most_headers(row: Iterable[str]) -> int:

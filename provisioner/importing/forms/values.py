@@ -44,12 +44,11 @@ _WHOLE = re.compile(
 _WITHIN = re.compile(r"[?\uff1f\ufffd]|(?<!\w)x{3,}(?!\w)|(?:(?<!\.)\.{2,}|\u2026)\s*\)?$", re.IGNORECASE)
 _LONGEST_NOTHING = 20
 _NOTHING = frozenset({"khong", "khong-co", "khong-co-duong", "khong-co-so-nha"})
-NEW_SITE = "mới"
-"""The word for a new site in the column of ids; no id has marks."""
+NEW_SITE = "mới"  #: The word for a new site in the column of ids; no id has marks.
 _NEW_SITES = frozenset({"moi", "new", "cosomoi"})
 
+#: A value as in the inventory's files: days and addresses are texts, a picture's size is width and height.
 CellValue = str | int | float | bool | list[str] | tuple[int, int]
-"""A value as in the inventory's files: days and addresses are texts, a picture's size is width and height."""
 _UNITS = re.compile(
     r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
     re.IGNORECASE,

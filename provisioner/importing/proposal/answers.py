@@ -36,12 +36,9 @@ class Answer:
 class QuestionKind(StrEnum):
     """The kind of a question."""
 
-    TWIN = "twin"
-    """Two sites of one name that a missing value could distinguish."""
-    RENAME = "rename"
-    """A site whose name or place is like another's."""
-    MISSING = "missing"
-    """A site of the inventory that its province's list lacks."""
+    TWIN = "twin"  #: Two sites of one name that a missing value could distinguish.
+    RENAME = "rename"  #: A site whose name or place is like another's.
+    MISSING = "missing"  #: A site of the inventory that its province's list lacks.
 
 
 class Why(StrEnum):
@@ -77,22 +74,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a row, or about a site without a row.
-
-    Attributes:
-        position: the cell for the answer; the sheet for a missing site.
-        name: the row's name if a candidate's is like it, or the missing site's.
-        facility: the missing site, or empty.
-        candidates: best first.
-        bare: whether the row gives no place.
-    """
+    """A question about a row, or about a site without a row."""
 
     kind: QuestionKind
-    position: CellPosition
-    name: str
-    facility: str = ""
-    candidates: tuple[Candidate, ...] = ()
-    bare: bool = False
+    position: CellPosition  #: The cell for the answer; the sheet for a missing site.
+    name: str  #: The row's name if a candidate's is like it, or the missing site's.
+    facility: str = ""  #: The missing site, or empty.
+    candidates: tuple[Candidate, ...] = ()  #: Best first.
+    bare: bool = False  #: Whether the row gives no place.
 
     @property
     def holds_a_row(self) -> bool:

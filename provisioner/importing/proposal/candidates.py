@@ -83,6 +83,7 @@ _KINDS = frozenset(_ABBREVIATIONS.values()) - {"khu-cach-ly", "truong", "co-so"}
     *("trung-cap", "nha-nghi", "trung-doan", "su-doan", "tieu-doan", "cong-ty", "nha-may", "khu-cong-nghiep"),
     *("phong-kham", "trung-tam-giao-duc-thuong-xuyen", "hoc-vien"),
 }
+#: Words that do not distinguish places.
 _IGNORED_PHRASES = frozenset(
     {
         *("khu-cach-ly-tap-trung", "khu-cach-ly", "co-so-cach-ly-tap-trung", "co-so-cach-ly", "diem-cach-ly"),
@@ -90,14 +91,11 @@ _IGNORED_PHRASES = frozenset(
         *("tp", "tx", "p", "q"),
     }
 )
-"""Words that do not distinguish places."""
 _LONGEST_PHRASE = 6
+#: A number, a counting letter (not the y of `y tế`), or a Roman number.
 _COUNT = re.compile(r"[0-9]+|[a-xz]|i{2,3}|iv|vi{1,3}|ix|xi{1,3}")
-"""A number, a counting letter (not the y of `y tế`), or a Roman number."""
-_MOST_COMPARED = 50
-"""For one name, and for one likeness: no province has as many close together."""
-_MOST_NEIGHBOURS = 20
-"""For one word in one ward, and for one address."""
+_MOST_COMPARED = 50  #: For one name, and for one likeness: no province has as many close together.
+_MOST_NEIGHBOURS = 20  #: For one word in one ward, and for one address.
 
 
 @dataclass(frozen=True, slots=True)

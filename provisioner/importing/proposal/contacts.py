@@ -18,25 +18,18 @@ _MISSING = {"title": "title-missing", "phone": "phone-empty", "email": "email-em
 
 @dataclass
 class ContactsDraft:
-    """A province's contacts while rows are processed.
-
-    Attributes:
-        known: the contacts in the encrypted file; `None` if not opened.
-        contacts: the new content.
-        today: the default first day.
-        confirmed: facilities with a new or completed representative.
-        changed_by_name: facilities whose contacts are changed by a row without an id.
-    """
+    """A province's contacts while rows are processed."""
 
     province: str
-    known: tuple[Contact, ...] | None
-    today: date
-    contacts: list[Contact] = field(default_factory=list)
+    known: tuple[Contact, ...] | None  #: The contacts in the encrypted file; `None` if not opened.
+    today: date  #: The default first day.
+    contacts: list[Contact] = field(default_factory=list)  #: The new content.
     new: int = 0
     changed: int = 0
     unchanged: int = 0
-    confirmed: dict[str, ReadRow] = field(default_factory=dict)
+    confirmed: dict[str, ReadRow] = field(default_factory=dict)  #: Facilities with a new or completed representative.
     findings: list[Finding] = field(default_factory=list)
+    #: Facilities whose contacts are changed by a row without an id.
     changed_by_name: set[str] = field(default_factory=set)
     _taken: dict[int, ReadRow] = field(default_factory=dict)
 

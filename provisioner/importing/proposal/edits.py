@@ -20,21 +20,21 @@ from provisioner.inventory.model.devices import Camera, Recorder, Stream, Stream
 from provisioner.inventory.model.facility import Capacity, Facility, Location
 from provisioner.inventory.model.free_texts import text_keys
 
+#: The keys to a value in a facility's file; unlike in a `KeyPath`, cameras and recorders have ids.
 FieldPath = tuple[str, ...]
-"""The keys to a value in a facility's file; unlike in a `KeyPath`, cameras and recorders have ids."""
 _LISTS = frozenset({"cameras", "recorders"})
+#: The model's defaults: writing them would change a file without effect.
 _DEFAULTS = {
     name: field.default
     for model in (Camera, Stream)
     for name, field in model.model_fields.items()
     if not field.is_required()
 }
-"""The model's defaults: writing them would change a file without effect."""
+#: Models whose order of keys new mappings take.
 _MODELS: tuple[type[Model], ...] = (
     *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
     *(Recorder, Camera, Streams, Stream),
 )
-"""Models whose order of keys new mappings take."""
 _LONGEST_LINE = 100
 
 
@@ -50,22 +50,15 @@ class WantedValue:
 
 @dataclass
 class FacilityDraft:
-    """The values that rows want in one facility's file.
-
-    Attributes:
-        existing: the inventory's facility; `None` for a new one.
-        province: the slug of a new facility's province.
-        wanted_values: the values that cells ask for; of two for one path the later counts.
-        rewritten: paths of mappings to rewrite, because keys must go.
-        lan: a LAN without a gateway to store it, for the check of addresses.
-    """
+    """The values that rows want in one facility's file."""
 
     facility: str
-    existing: Facility | None
-    province: str
+    existing: Facility | None  #: The inventory's facility; `None` for a new one.
+    province: str  #: The slug of a new facility's province.
+    #: The values that cells ask for; of two for one path the later counts.
     wanted_values: list[WantedValue] = field(default_factory=list)
-    rewritten: set[FieldPath] = field(default_factory=set)
-    lan: str | None = None
+    rewritten: set[FieldPath] = field(default_factory=set)  #: Paths of mappings to rewrite, because keys must go.
+    lan: str | None = None  #: A LAN without a gateway to store it, for the check of addresses.
     findings: list[Finding] = field(default_factory=list)
 
     def say(self, row: ReadRow, remark: Remark, key: str = "") -> None:

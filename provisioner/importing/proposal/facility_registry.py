@@ -21,20 +21,14 @@ _REQUIRED = ("province", "name", "kind", "managing_body", "operating")
 
 @dataclass
 class FacilityRegistry:
-    """The facilities of the inventory and of the sheets.
-
-    Attributes:
-        unsure: rows with only a name that would change something, which need an answer.
-        new: the provinces of new facilities, by id.
-        bare: rows that only a name identifies, by facility.
-        listed: facilities of the inventory with a certain or possible row.
-    """
+    """The facilities of the inventory and of the sheets."""
 
     baseline: Baseline
+    #: Rows with only a name that would change something, which need an answer.
     unsure: frozenset[RowPlace] = frozenset()
-    new: dict[str, str] = field(default_factory=dict)
-    bare: dict[str, ReadRow] = field(default_factory=dict)
-    listed: set[str] = field(default_factory=set)
+    new: dict[str, str] = field(default_factory=dict)  #: The provinces of new facilities, by id.
+    bare: dict[str, ReadRow] = field(default_factory=dict)  #: Rows that only a name identifies, by facility.
+    listed: set[str] = field(default_factory=set)  #: Facilities of the inventory with a certain or possible row.
     findings: list[Finding] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     _new_names: dict[str, set[str]] = field(default_factory=dict)

@@ -23,6 +23,7 @@ _LETTERS = str.maketrans({"ð": "đ", "ɖ": "đ"})
 _CACHED = 65_536
 _LEAST_FOR_A_TYPO = 5
 
+#: The types of districts and wards, by every spelling.
 _TYPES = {
     **dict.fromkeys(("quan", "q"), "quan"),
     **dict.fromkeys(("huyen", "h"), "huyen"),
@@ -33,12 +34,11 @@ _TYPES = {
     **dict.fromkeys(("xa", "x"), "xa"),
     "dac-khu": "dac-khu",
 }
-"""The types of districts and wards, by every spelling."""
 _TYPE = re.compile(rf"({'|'.join(sorted(_TYPES, key=len, reverse=True))})-(.+)|([qpf])0*([0-9]+)")
 _STREET_WORDS = frozenset({"so", "nha", "duong", "pho", "d"})
 _SHORT = re.compile(r"(?<![^\W_])(kp|tdp|ql|tl)[\s.]*(?=[0-9])", re.IGNORECASE)
+#: Words before a number in an address, by abbreviation.
 _WRITTEN_OUT = {"kp": "khu phố", "tdp": "tổ dân phố", "ql": "quốc lộ", "tl": "tỉnh lộ"}
-"""Words before a number in an address, by abbreviation."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -46,42 +46,29 @@ class Sameness(IntEnum):
     """The relation of two texts."""
 
     SAME = 0
-    OPEN = 1
-    """Uncertain: a person must decide."""
+    OPEN = 1  #: Uncertain: a person must decide.
     OTHER = 2
 
 
 class Part(NamedTuple):
-    """A comparable part of an identity.
-
-    Attributes:
-        marked: with marks, tones at the end of each word; empty for a text without marks.
-        type: the unit's type, or empty.
-    """
+    """A comparable part of an identity."""
 
     key: str
-    marked: str
-    type: str = ""
+    marked: str  #: With marks, tones at the end of each word; empty for a text without marks.
+    type: str = ""  #: The unit's type, or empty.
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A site's place and name.
+    """A site's place and name."""
 
-    Attributes:
-        province: today's slug.
-        district: often `None`, as districts ended on 2025-07-01.
-        scheme: the list of provinces of district and ward.
-        shown: name and address as written.
-    """
-
-    province: str
+    province: str  #: Today's slug.
     name: Part
-    district: Part | None
+    district: Part | None  #: Often `None`, as districts ended on 2025-07-01.
     ward: Part | None
     street: Part | None
-    scheme: str
-    shown: tuple[str, str]
+    scheme: str  #: The list of provinces of district and ward.
+    shown: tuple[str, str]  #: Name and address as written.
 
     @property
     def is_bare(self) -> bool:

@@ -17,24 +17,18 @@ from provisioner.importing.tables.files import InputFiles
 from provisioner.inventory.geography import Province
 from provisioner.inventory.model.inventory import Inventory
 
+#: The contacts of provinces by slug; `None` if not opened.
 ContactsByProvince = Mapping[str, tuple[Contact, ...] | None]
-"""The contacts of provinces by slug; `None` if not opened."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The current state that rows are compared with.
+    """The current state that rows are compared with."""
 
-    Attributes:
-        inventory: its readable part.
-        broken: owners of malformed files.
-        default: the province of rows without one.
-    """
-
-    inventory: Inventory
-    broken: frozenset[str]
+    inventory: Inventory  #: Its readable part.
+    broken: frozenset[str]  #: Owners of malformed files.
     file_of: Callable[[str], bytes] = field(repr=False)
-    default: Province | None
+    default: Province | None  #: The province of rows without one.
     today: date
 
     @cached_property
@@ -45,21 +39,14 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Proposal:
-    """The edits, and all findings about the rows.
-
-    Attributes:
-        edits: by facility, also without changes.
-        provinces: the province slug (folder) of each edit's facility.
-        resign: facilities whose signed content changes, with the parties that signed.
-        questions: for a person; a row in question is left out.
-    """
+    """The edits, and all findings about the rows."""
 
     findings: tuple[Finding, ...]
-    edits: Mapping[str, FacilityEdit]
-    provinces: Mapping[str, str]
+    edits: Mapping[str, FacilityEdit]  #: By facility, also without changes.
+    provinces: Mapping[str, str]  #: The province slug (folder) of each edit's facility.
     contact_drafts: Mapping[str, ContactsDraft]
-    resign: Mapping[str, tuple[str, ...]]
-    questions: tuple[Question, ...] = ()
+    resign: Mapping[str, tuple[str, ...]]  #: Facilities whose signed content changes, with the parties that signed.
+    questions: tuple[Question, ...] = ()  #: For a person; a row in question is left out.
 
     @property
     def errors(self) -> int:

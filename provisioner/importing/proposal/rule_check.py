@@ -24,27 +24,20 @@ from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content
 
+#: Problems for other commands, or with the report's own words.
 _NOT_OF_A_SHEET = frozenset(
     {ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, "sign-off-stale", "sign-off-missing"}
 )
-"""Problems for other commands, or with the report's own words."""
 
 
 @dataclass(frozen=True)
 class RuleCheck:
-    """The result of the rules for an edit.
+    """The result of the rules for an edit."""
 
-    Attributes:
-        facility: the edited facility; `None` if the model refuses it.
-        findings: new problems, at their cells.
-        bad_rows: the rows that cause errors.
-        signed: the parties whose sign-offs become invalid.
-    """
-
-    facility: Facility | None
-    findings: tuple[Finding, ...]
-    bad_rows: tuple[ReadRow, ...]
-    signed: tuple[str, ...] = ()
+    facility: Facility | None  #: The edited facility; `None` if the model refuses it.
+    findings: tuple[Finding, ...]  #: New problems, at their cells.
+    bad_rows: tuple[ReadRow, ...]  #: The rows that cause errors.
+    signed: tuple[str, ...] = ()  #: The parties whose sign-offs become invalid.
 
 
 class _CellPositions:

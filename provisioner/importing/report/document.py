@@ -32,117 +32,81 @@ _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 class TableRow(Row):
     """A table in a file."""
 
-    file: str = of("position", "file")
-    """The file's name as typed."""
-    sheet: str = of("position", "sheet")
-    """Empty for CSV."""
-    kind: Literal["facilities", "contacts", "surveys", "cameras"]
-    """The kind of object in its rows."""
-    header_row: Count
-    """The last row of its header."""
-    rows: Count
-    """The number of its data rows."""
+    file: str = of("position", "file")  #: The file's name as typed.
+    sheet: str = of("position", "sheet")  #: Empty for CSV.
+    kind: Literal["facilities", "contacts", "surveys", "cameras"]  #: The kind of object in its rows.
+    header_row: Count  #: The last row of its header.
+    rows: Count  #: The number of its data rows.
 
 
 class FindingRow(Row):
     """A problem in a table."""
 
     severity: FindingLevel = of("remark", "level")
-    code: str = of("remark", "code")
-    """A stable id."""
+    code: str = of("remark", "code")  #: A stable id.
     message: str
-    hint: str
-    """The next step."""
+    hint: str  #: The next step.
     file: str = of("position", "file")
     sheet: str = of("position", "sheet")
-    row: Count = of("position", "row")
-    """0 without a row."""
-    column: str
-    """The column's letters; empty without a cell."""
-    header: str = of("position", "header")
-    """The column's header in Vietnamese."""
-    value: str
-    """The cell's value, if it may be shown."""
-    object: str
-    """The facility concerned, as facility/ID, or empty."""
+    row: Count = of("position", "row")  #: 0 without a row.
+    column: str  #: The column's letters; empty without a cell.
+    header: str = of("position", "header")  #: The column's header in Vietnamese.
+    value: str  #: The cell's value, if it may be shown.
+    object: str  #: The facility concerned, as facility/ID, or empty.
 
 
 class CandidateRow(Row):
     """A site that a row may be."""
 
-    facility: str
-    """Its id; empty for a row of the sheets that has none yet."""
-    row: Count
-    """The candidate's row; 0 for a site of the inventory."""
-    sheet: str
-    """The sheet with that row, or empty."""
-    name: str
-    """Its name."""
-    address: str
-    """Known parts of street, ward and district."""
-    why: tuple[Why, ...] = of("reasons")
-    """The reason that it is a candidate."""
-    because: str
-    """The reason in words."""
+    facility: str  #: Its id; empty for a row of the sheets that has none yet.
+    row: Count  #: The candidate's row; 0 for a site of the inventory.
+    sheet: str  #: The sheet with that row, or empty.
+    name: str  #: Its name.
+    address: str  #: Known parts of street, ward and district.
+    why: tuple[Why, ...] = of("reasons")  #: The reason that it is a candidate.
+    because: str  #: The reason in words.
 
 
 class QuestionRow(Row):
     """A question that only a person can answer."""
 
+    #: Twin: sites with one name, of which one lacks the values that distinguish them. rename: a name or place like that
+    #: of another site. missing: a site of the inventory that is not in the list of its province.
     kind: QuestionKind
-    """twin: sites with one name, of which one lacks the values that distinguish them. rename: a name or place like that
-    of another site. missing: a site of the inventory that is not in the list of its province.
-    """
     message: str
-    answer: str
-    """The way to answer."""
-    file: str = of("position", "file")
-    """The file's name as typed."""
-    sheet: str = of("position", "sheet")
-    """Empty for CSV."""
-    row: Count = of("position", "row")
-    """The row with the question; 0 for a missing site."""
-    column: str
-    """The letters of the column Mã cơ sở, which takes the answer; empty without such a column."""
-    name: str
-    """The row's name, if a candidate has a similar one; name and address of a missing site."""
-    object: str
-    """The missing site as facility/ID, or empty."""
-    candidates: tuple[CandidateRow, ...]
-    """The sites that the row may be, best first; five at most."""
+    answer: str  #: The way to answer.
+    file: str = of("position", "file")  #: The file's name as typed.
+    sheet: str = of("position", "sheet")  #: Empty for CSV.
+    row: Count = of("position", "row")  #: The row with the question; 0 for a missing site.
+    column: str  #: The letters of the column Mã cơ sở, which takes the answer; empty without such a column.
+    name: str  #: The row's name, if a candidate has a similar one; name and address of a missing site.
+    object: str  #: The missing site as facility/ID, or empty.
+    candidates: tuple[CandidateRow, ...]  #: The sites that the row may be, best first; five at most.
 
 
 class ChangedValueRow(Row):
     """A value that the sheets change."""
 
-    field: str = of("path")
-    """The path to the value, with the ids of cameras and recorders."""
-    before: str
-    """Empty without a former value, and for free texts."""
-    after: str
-    """Empty for free texts."""
+    field: str = of("path")  #: The path to the value, with the ids of cameras and recorders.
+    before: str  #: Empty without a former value, and for free texts.
+    after: str  #: Empty for free texts.
 
 
 class ChangedFileRow(Row):
     """A file that the sheets change."""
 
-    facility: str
-    """Its id."""
-    file: str
-    """Its file, below the inventory's folder."""
+    facility: str  #: Its id.
+    file: str  #: Its file, below the inventory's folder.
     action: Literal["create", "update"]
     changes: tuple[ChangedValueRow, ...]
-    sign_offs_needed: tuple[str, ...]
-    """Parties that signed the changed values: dic, health, carrier."""
+    sign_offs_needed: tuple[str, ...]  #: Parties that signed the changed values: dic, health, carrier.
 
 
 class ContactCounts(Row):
     """Contacts of a province, in numbers only."""
 
-    province: str
-    """Its slug."""
-    compared: bool
-    """Whether its contacts could be opened."""
+    province: str  #: Its slug.
+    compared: bool  #: Whether its contacts could be opened.
     new: Count
     changed: Count
     unchanged: Count
@@ -154,22 +118,15 @@ class ImportDocument(Printed, name="import", title="An import"):
     It has no value that may be a password or a person's data.
     """
 
-    ok: bool
-    """Whether no error and no open question exists. Warnings and notes do not count."""
-    language: Language
-    """The language of messages and hints."""
-    tables: tuple[TableRow, ...]
-    """Every table in the files."""
-    problems: tuple[FindingRow, ...]
-    """All problems, by place."""
+    ok: bool  #: Whether no error and no open question exists. Warnings and notes do not count.
+    language: Language  #: The language of messages and hints.
+    tables: tuple[TableRow, ...]  #: Every table in the files.
+    problems: tuple[FindingRow, ...]  #: All problems, by place.
+    #: Questions that only a person can answer. A row with an open question is not written.
     questions: tuple[QuestionRow, ...]
-    """Questions that only a person can answer. A row with an open question is not written."""
-    facilities: tuple[ChangedFileRow, ...]
-    """Files that the sheets change."""
-    contacts: tuple[ContactCounts, ...]
-    """Contacts by province, in numbers only."""
-    written: tuple[str, ...]
-    """The written files; empty without --write."""
+    facilities: tuple[ChangedFileRow, ...]  #: Files that the sheets change.
+    contacts: tuple[ContactCounts, ...]  #: Contacts by province, in numbers only.
+    written: tuple[str, ...]  #: The written files; empty without --write.
 
 
 def import_document(result: ImportResult, language: Language) -> ImportDocument:

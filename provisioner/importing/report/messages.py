@@ -464,6 +464,7 @@ VIETNAMESE: dict[str, Wording] = {
     "value-refused": Wording("{where} không nhận giá trị này", "Sửa lại"),
 }
 
+#: Sentences for findings of the inventory's rules, before the rule's own words.
 OF_RULES: dict[str, Wording] = {
     "": Wording("Trái quy tắc của hệ thống: {message}", "{hint}"),
     "address-duplicate": Wording("Hai thiết bị có cùng địa chỉ và cổng ({message})", "Sửa một trong hai"),
@@ -493,7 +494,6 @@ OF_RULES: dict[str, Wording] = {
         "Đường truyền không đủ cho các luồng phụ ({message})", "Giảm bitrate hoặc nâng đường truyền"
     ),
 }
-"""Sentences for findings of the inventory's rules, before the rule's own words."""
 
 
 CATALOGUE: Mapping[Language, Mapping[str, Wording]] = {

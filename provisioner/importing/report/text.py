@@ -18,8 +18,8 @@ from provisioner.importing.proposal.proposal import ImportResult
 from provisioner.importing.report.messages import wording
 from provisioner.importing.tables.files import InputFiles
 
+#: A question's name beside the levels of findings.
 QUESTION: Mapping[Language, str] = {Language.EN: "question", Language.VI: "câu hỏi"}
-"""A question's name beside the levels of findings."""
 
 _ASKS: Mapping[Language, Mapping[QuestionKind, str]] = {
     Language.EN: {
@@ -89,8 +89,7 @@ _REASONS: Mapping[Language, Mapping[Why, str]] = {
 }
 _ROW: Mapping[Language, str] = {Language.EN: "row {row}", Language.VI: "dòng {row}"}
 _MOST_CHANGES = 8
-_MOST_NOTES = 3
-"""For one code."""
+_MOST_NOTES = 3  #: For one code.
 
 _PHRASES: dict[Language, dict[str, str]] = {
     Language.EN: {

@@ -38,8 +38,7 @@ from provisioner.importing.grid import (
 from provisioner.importing.tables.sheet_reader import SheetTables, Table, TableRow, read_sheet
 from provisioner.importing.tables.xlsx import read_workbook
 
-RowPlace = tuple[str, int, int]
-"""File, sheet and row."""
+RowPlace = tuple[str, int, int]  #: File, sheet and row.
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,7 @@ _MARKUP = re.compile(r"\s*<(!doctype|html|head|meta|table|\?xml|workbook)\b", re
 _SAMPLE_ROWS = 2 * grid.HEADER_ROWS
 _SAMPLE_CHARACTERS = 20_000
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""The container of .xls, and of workbooks with a password."""
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  #: The container of .xls, and of workbooks with a password.
 
 
 @dataclass(frozen=True)

@@ -43,15 +43,14 @@ from provisioner.importing.grid import (
 
 LEAST_HEADERS = 3
 _LONGEST_HEADER = 120
-_FIRST_CELLS = 4
-"""Only the first cells identify a header: no table begins with many unknown columns."""
+_FIRST_CELLS = 4  #: Only the first cells identify a header: no table begins with many unknown columns.
 
 _BEGINNINGS = frozenset({"number", "facility_id", "facility_name", "name", "full_name", "camera_id"})
 _SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
 _DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
 _DITTO_SIGNS = frozenset({'"', "''", "\u2033", "\u3003", "\u201d", "\u201c", "-\u2033-", '-"-'})
+#: With marks: without them a sum (cộng) and a gate (cổng) are one word.
 _TOTAL = re.compile(r"(?:tổng(?:\s+(?:cộng|số).{0,40})?|cộng|tong cong)\s*:?", re.IGNORECASE)
-"""With marks: without them a sum (cộng) and a gate (cổng) are one word."""
 _SECTION = re.compile(r"[IVX]{1,5}\.?|[A-ZĐ]\.?")
 _COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
@@ -105,18 +104,13 @@ class FilledGrid:
 
 @dataclass(frozen=True)
 class Header:
-    """The header of one table.
-
-    Attributes:
-        first_row: a header may have two levels, and the template's hidden keys above it.
-        texts: the texts, also of unknown columns.
-    """
+    """The header of one table."""
 
     form: Form
-    first_row: int
+    first_row: int  #: A header may have two levels, and the template's hidden keys above it.
     last_row: int
     columns: Mapping[int, Column]
-    texts: Mapping[int, Cell]
+    texts: Mapping[int, Cell]  #: The texts, also of unknown columns.
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,8 @@ _ROW, _MERGE, _COLUMN, _FORMULA, _VALUE, _INLINE, _TEXT = (
 _STRING, _PHONETIC = f"{_MAIN}si", f"{_MAIN}rPh"
 _CELL_TAGS = frozenset(f"{_MAIN}{name}" for name in ("row", "c", "v", "f", "is", "t"))
 _BLOCK = 64 * 1024
-_SOME = 256
-"""The number of elements between two checks of the limits."""
-_CLOSED = 0x1
-"""The flag of a zip entry with a password."""
+_SOME = 256  #: The number of elements between two checks of the limits.
+_CLOSED = 0x1  #: The flag of a zip entry with a password.
 
 
 def read_workbook(data: bytes) -> tuple[Grid, ...]:

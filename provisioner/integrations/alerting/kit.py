@@ -16,8 +16,7 @@ import yaml
 from provisioner.base.text import Document
 from provisioner.integrations.alerting.rules import rules_file
 
-EVERYTHING: Final = ""
-"""The key of the receiver of all alerts, beside those by carrier."""
+EVERYTHING: Final = ""  #: The key of the receiver of all alerts, beside those by carrier.
 
 _HIDES: Final = (
     ("host", "site|device|path", ("inventory", "host")),

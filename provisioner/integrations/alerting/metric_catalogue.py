@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from provisioner.base.text import printable
 from provisioner.verify.result import Incident, Layer, Verdict
 
+#: A path's state as a number. In a watch 0 means level 4 (it flows), not yet `up`.
 VERDICT_STATES: Final[Mapping[Verdict, int]] = MappingProxyType(
     {
         Verdict.UP: 0,
@@ -30,10 +31,8 @@ VERDICT_STATES: Final[Mapping[Verdict, int]] = MappingProxyType(
         Verdict.QUARANTINED: 5,
     }
 )
-"""A path's state as a number. In a watch 0 means level 4 (it flows), not yet `up`."""
 
-MOST_SERIES: Final = 200_000
-"""The most series. Paths that are up are left out first, and a metric counts them."""
+MOST_SERIES: Final = 200_000  #: The most series. Paths that are up are left out first, and a metric counts them.
 
 MOST_INCIDENTS: Final = 2_000
 LONGEST_LABEL: Final = 200
@@ -46,17 +45,12 @@ _DEVICES = frozenset({Layer.RECORDER, Layer.CAMERA})
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric.
-
-    Attributes:
-        labels: beside `inventory`, which every series has.
-        most: the most series, in words.
-    """
+    """One metric."""
 
     name: str
     help: str
-    labels: tuple[str, ...]
-    most: str
+    labels: tuple[str, ...]  #: Beside `inventory`, which every series has.
+    most: str  #: The most series, in words.
 
 
 PATH_STATE = Metric(
@@ -116,11 +110,11 @@ LEFT_OUT = Metric(
 )
 WRITTEN_AT = Metric("provisioner_metrics_written_timestamp_seconds", "When these metrics were written.", (), _ONE)
 
+#: Metrics of `provisioner metrics`.
 NIGHT: Final = (
     *(PATH_STATE, PATHS, FACILITY_PATHS, FACILITY_UP, INCIDENT_PATHS, INCIDENTS_LEFT_OUT),
     *(HOST_ANSWERED, HOST_DRIFT, VERIFIED_AT, VERIFIED_FOR, NIGHT_AT, SERIES, LEFT_OUT, WRITTEN_AT),
 )
-"""Metrics of `provisioner metrics`."""
 
 WATCH_PATH_STATE = Metric(
     "provisioner_watch_path_state",
@@ -159,11 +153,11 @@ WATCH_LEFT_OUT = Metric(
     "provisioner_watch_series_left_out", "Paths that do not flow and have no series, for their number.", (), _ONE
 )
 
+#: Metrics of `provisioner watch --listen`.
 WATCH: Final = (
     *(WATCH_PATH_STATE, WATCH_PATHS, WATCH_INCIDENT, WATCH_INCIDENTS_LEFT_OUT, WATCH_HOST_LOOKED, WATCH_LOOK_S),
     *(WATCH_EVERY, WATCH_BEGAN, WATCH_LOADED, WATCH_LEFT_OUT),
 )
-"""Metrics of `provisioner watch --listen`."""
 
 AGENT_LEADS = Metric("provisioner_agent_leads", "Whether this agent has the lease: 1, or 0 standing by.", (), _ONE)
 AGENT_TIP = Metric(
@@ -184,23 +178,19 @@ AGENT_DRIFT = Metric(
 )
 AGENT_FAILURES = Metric("provisioner_agent_failures", "Rounds that could not be done since it began.", (), _ONE)
 
+#: Metrics of an agent.
 AGENT: Final = (
     *(AGENT_LEADS, AGENT_TIP, AGENT_SINCE, AGENT_REACHED, AGENT_LOOKED, AGENT_HOSTS_LOOKED, AGENT_DRIFT),
     AGENT_FAILURES,
 )
-"""Metrics of an agent."""
 
 
 @dataclass
 class MetricSheet:
-    """The samples of one inventory.
-
-    Attributes:
-        metrics: all metrics, also those without samples.
-    """
+    """The samples of one inventory."""
 
     inventory: str
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Metric, ...]  #: All metrics, also those without samples.
     _samples: dict[str, dict[tuple[str, ...], float]] = field(default_factory=dict)
 
     def put(self, metric: Metric, value: float, **labels: str) -> None:

@@ -27,10 +27,8 @@ from provisioner.verify.document import PathRow, VerifyDocument, finding_of, lat
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 from provisioner.verify.watch_states import WatchView
 
-Labels = tuple[tuple[str, str], ...]
-"""Labels of a series, in the catalogue's order."""
-SaidPath = PathRow | PathVerdict
-"""A path's row in a document or in a watch."""
+Labels = tuple[tuple[str, str], ...]  #: Labels of a series, in the catalogue's order.
+SaidPath = PathRow | PathVerdict  #: A path's row in a document or in a watch.
 
 
 NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
@@ -191,31 +189,22 @@ def _common(values: Iterable[str]) -> str:
 
 AGENT_STATES = ("reached", "refused", "waiting", "failed")
 
-LINGER: Final = timedelta(minutes=15)
-"""The time for which the series of an ended fault stays at 0."""
+LINGER: Final = timedelta(minutes=15)  #: The time for which the series of an ended fault stays at 0.
 
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """An agent's state.
-
-    Attributes:
-        state: the state of the branch's newest commit; empty if unknown.
-        looked: the last answer of the remote, if any.
-        hosts_looked: the last look at hosts, if any.
-        reached_at: the time of the last reached commit.
-        drifted: the worst impact of drift, by host.
-    """
+    """An agent's state."""
 
     inventory: str
     leads: bool = False
-    state: str = ""
+    state: str = ""  #: The state of the branch's newest commit; empty if unknown.
     cause: str = ""
     since: datetime | None = None
-    looked: datetime | None = None
-    hosts_looked: datetime | None = None
-    reached_at: datetime | None = None
-    drifted: Mapping[str, str] = field(default_factory=dict)
+    looked: datetime | None = None  #: The last answer of the remote, if any.
+    hosts_looked: datetime | None = None  #: The last look at hosts, if any.
+    reached_at: datetime | None = None  #: The time of the last reached commit.
+    drifted: Mapping[str, str] = field(default_factory=dict)  #: The worst impact of drift, by host.
     failures: int = 0
 
 
@@ -229,16 +218,12 @@ class PublishedSeries:
 
 @dataclass(frozen=True, slots=True)
 class WatchFacts:
-    """Data of the watch itself.
-
-    Attributes:
-        current: whether it uses the present inventory.
-    """
+    """Data of the watch itself."""
 
     inventory: str
     began: datetime
     every_s: float
-    current: bool = True
+    current: bool = True  #: Whether it uses the present inventory.
 
 
 def agent_sheet(view: AgentView) -> MetricSheet:

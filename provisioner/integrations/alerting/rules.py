@@ -15,14 +15,11 @@ from provisioner.base.text import Document
 from provisioner.integrations.alerting.metric_catalogue import VERDICT_STATES
 from provisioner.verify.result import Verdict
 
+#: The age of a full verification at which a night was missed: one day, and two hours for its duration.
 NIGHT_LATE_S: Final = 26 * 3600
-"""The age of a full verification at which a night was missed: one day, and two hours for its duration."""
 LEAST_UP: Final = 0.95
-_BACK: Final = "10m"
-"""The time for which alerts of a lost watch stay; the loss itself is another alert."""
-
-_KEPT: Final = "30s"
-"""The time for which an inhibiting alert outlasts its fault, since its cameras return one by one."""
+_BACK: Final = "10m"  #: The time for which alerts of a lost watch stay; the loss itself is another alert.
+_KEPT: Final = "30s"  #: The time for which an inhibiting alert outlasts its fault, since its cameras return one by one.
 
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"

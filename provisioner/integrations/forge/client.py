@@ -40,8 +40,7 @@ _MOST_REFUSAL: Final = 64 * 1024
 _LONGEST_WORDS: Final = 200
 _PROOF_DIGITS: Final = 32
 
-_MOST_PAGES: Final = 50
-"""The most pages of comments to read: 5,000 comments."""
+_MOST_PAGES: Final = 50  #: The most pages of comments to read: 5,000 comments.
 
 _COLOURS: Final = {"none": "#2da44e", "hot": "#2da44e", "path": "#d4a72c", "all": "#cf222e"}
 _OTHER_COLOUR: Final = "#6e7781"

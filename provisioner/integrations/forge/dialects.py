@@ -15,11 +15,8 @@ from urllib.parse import quote
 
 from provisioner.base.secret import Secret
 
-PAGE: Final = 100
-"""The size of a page of comments and labels, the most of GitHub and GitLab."""
-
-NOBODY: Final = frozenset({401, 403, 404})
-"""Answers to a token that may not ask for its account."""
+PAGE: Final = 100  #: The size of a page of comments and labels, the most of GitHub and GitLab.
+NOBODY: Final = frozenset({401, 403, 404})  #: Answers to a token that may not ask for its account.
 
 _GONE: Final = frozenset({404})
 _LABELS_A_PAGE: Final = 50
@@ -71,10 +68,8 @@ class CommitStatus:
 class Dialect(Protocol):
     """The calls of one forge's API."""
 
-    pages: bool
-    """Whether comments come in pages."""
-    runner: str
-    """The account of a pipeline's own token, which may not ask for it."""
+    pages: bool  #: Whether comments come in pages.
+    runner: str  #: The account of a pipeline's own token, which may not ask for it.
 
     def headers(self, token: Secret) -> Mapping[str, str]:
         """Return the headers of every call."""

@@ -66,16 +66,12 @@ class ReceiverTransports:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """The content for one receiver.
-
-    Attributes:
-        delivery: the notice's id, the same for each attempt.
-    """
+    """The content for one receiver."""
 
     receiver: Receiver
     secrets: ReceiverSecrets
     at: datetime
-    delivery: str
+    delivery: str  #: The notice's id, the same for each attempt.
     document: Document
     letter: Letter
     alerts: Sequence[Document] = ()

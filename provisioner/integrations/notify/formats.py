@@ -25,8 +25,7 @@ from provisioner.verify.result import Cause, Finding, Layer, Verdict
 _MOST_ITEMS: Final = 500
 _MOST_PATHS: Final = 100
 
-LASTS: Final = timedelta(hours=30)
-"""An alert's duration: until the next night ends, even if that starts late."""
+LASTS: Final = timedelta(hours=30)  #: An alert's duration: until the next night ends, even if that starts late.
 
 ALERT: Final = "ProvisionerNight"
 COUNTS_ALERT: Final = "ProvisionerNightCounts"
@@ -48,15 +47,13 @@ class ItemRow(Row):
     object: Said
     cause: str
     first: Day
-    nights: Positive
-    """The number of nights of this incident, with this one."""
+    nights: Positive  #: The number of nights of this incident, with this one.
     paths_total: Count
     paths: tuple[Said, ...]
     provinces: tuple[Said, ...]
     facilities: tuple[Said, ...]
     carriers: tuple[Said, ...]
-    detail: str
-    """The evidence, in English; empty for roles that may not see a site's network."""
+    detail: str  #: The evidence, in English; empty for roles that may not see a site's network.
 
 
 class ProvinceRow(Row):
@@ -64,8 +61,7 @@ class ProvinceRow(Row):
 
     province: str
     counts: SummaryRow = of("verdicts")
-    turns: Turns
-    """Numbers of paths and hosts by their change since the receiver's last notice."""
+    turns: Turns  #: Numbers of paths and hosts by their change since the receiver's last notice.
 
 
 class NoticeDocument(Printed, name="notice", title="A notice"):
@@ -75,19 +71,15 @@ class NoticeDocument(Printed, name="notice", title="A notice"):
     inventory: Said
     run: str | None = absent()
     at: Moment | None = absent()
-    night: Day | None = absent()
-    """The day in Vietnam."""
+    night: Day | None = absent()  #: The day in Vietnam.
     receiver: Said
     role: ReaderRole | None = absent()
     of: str | None = absent()
     language: Language
-    changed: bool | None = absent()
-    """Whether the notice has news for the receiver; false in a heartbeat."""
+    changed: bool | None = absent()  #: Whether the notice has news for the receiver; false in a heartbeat.
     counts: SummaryRow | None = absent()
-    turns: Turns | None = absent()
-    """Numbers of paths and hosts by their change since the receiver's last notice."""
-    left: Count | None = absent()
-    """Paths of earlier notices that left the inventory."""
+    turns: Turns | None = absent()  #: Numbers of paths and hosts by their change since the receiver's last notice.
+    left: Count | None = absent()  #: Paths of earlier notices that left the inventory.
     items: tuple[ItemRow, ...] | None = absent()
     items_left_out: Count | None = absent()
     provinces: tuple[ProvinceRow, ...] | None = absent()

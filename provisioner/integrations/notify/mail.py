@@ -55,17 +55,14 @@ _ROLES: Final = {
 }
 _GONE: Final = marked("{paths} that were told of before are not in the inventory any more, or somebody else's now")
 
+#: The form of addresses, checked with the inventory and again before a header.
 _PLAIN_ADDRESS: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A-Za-z.-]{1,255}")
-"""The form of addresses, checked with the inventory and again before a header."""
 
 FIRST_LASTING: Final = 500
 _READY: Final = 220
 
-_MOST_ANSWERED: Final = 256 * 1024
-"""The most bytes of a server's answers per connection; TLS restarts the count."""
-
-_HELO: Final = "localhost"
-"""This machine's name for servers, in place of its real one."""
+_MOST_ANSWERED: Final = 256 * 1024  #: The most bytes of a server's answers per connection; TLS restarts the count.
+_HELO: Final = "localhost"  #: This machine's name for servers, in place of its real one.
 
 
 @dataclass(frozen=True, slots=True)

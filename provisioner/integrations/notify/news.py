@@ -19,12 +19,9 @@ from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDoc
 from provisioner.verify.incidents import incident_causes
 from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Verdict, WithFinding, summary_of
 
-HOST_ITEM: Final = "host:"
-"""The prefix of hosts' names."""
-DEVICE_ITEM: Final = "device:"
-"""The prefix of names of devices with own findings."""
-ITSELF: Final = (HOST_ITEM, DEVICE_ITEM)
-"""The prefixes of all names except paths'."""
+HOST_ITEM: Final = "host:"  #: The prefix of hosts' names.
+DEVICE_ITEM: Final = "device:"  #: The prefix of names of devices with own findings.
+ITSELF: Final = (HOST_ITEM, DEVICE_ITEM)  #: The prefixes of all names except paths'.
 _OF_DEVICES: Final = frozenset({Layer.CAMERA, Layer.RECORDER})
 _SILENT: Final = frozenset({Verdict.MAINTENANCE})
 _ANSWERED: Final = "answered"
@@ -37,23 +34,15 @@ def _by_nobody(_path: str, _verdict: Verdict) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NightItem(WithFinding):
-    """A path's result, or a fault of a host or device itself.
+    """A path's result, or a fault of a host or device itself."""
 
-    Attributes:
-        name: a path, or `host:` or `device:` with the id and the cause.
-        relay: the path's relay, since a facility that changes its carrier has two; empty for a host or device.
-        facility: of the path or device; empty for a host.
-        carriers: the path's or device's carrier, or all with paths on the host.
-        since: the start of the verdict in Vietnam, if known.
-    """
-
-    name: str
-    relay: str
-    facility: str
-    carriers: frozenset[str]
+    name: str  #: A path, or `host:` or `device:` with the id and the cause.
+    relay: str  #: The path's relay, since a facility that changes its carrier has two; empty for a host or device.
+    facility: str  #: Of the path or device; empty for a host.
+    carriers: frozenset[str]  #: The path's or device's carrier, or all with paths on the host.
     verdict: Verdict
     finding: Finding = NO_FINDING
-    since: date | None = None
+    since: date | None = None  #: The start of the verdict in Vietnam, if known.
 
     @property
     def key(self) -> str:
@@ -73,22 +62,16 @@ class NightItem(WithFinding):
 
 @dataclass(frozen=True)
 class NightReport:
-    """A night's results for notices.
-
-    Attributes:
-        run: empty if it could not be recorded.
-        sights: measured paths, and faults of hosts and devices themselves.
-        silent: keys of paths without a result: not asked for, or in a maintenance window.
-        unasked: hosts of the inventory that were not asked.
-        probed_devices: devices asked about themselves, each `FACILITY/DEVICE`.
-    """
+    """A night's results for notices."""
 
     inventory: str
-    run: str
+    run: str  #: Empty if it could not be recorded.
     at: datetime
-    sights: tuple[NightItem, ...]
+    sights: tuple[NightItem, ...]  #: Measured paths, and faults of hosts and devices themselves.
+    #: Keys of paths without a result: not asked for, or in a maintenance window.
     silent: frozenset[str] = field(default_factory=frozenset)
-    unasked: frozenset[str] = field(default_factory=frozenset)
+    unasked: frozenset[str] = field(default_factory=frozenset)  #: Hosts of the inventory that were not asked.
+    #: Devices asked about themselves, each `FACILITY/DEVICE`.
     probed_devices: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
@@ -244,28 +227,19 @@ _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdi
 
 @dataclass(frozen=True, slots=True)
 class NotifiedProblem:
-    """A notified trouble of a path or host.
-
-    Attributes:
-        first: the date of its first night, in Vietnam.
-    """
+    """A notified trouble of a path or host."""
 
     verdict: Verdict
     cause: Cause
-    first: date
+    first: date  #: The date of its first night, in Vietnam.
 
 
 @dataclass(frozen=True)
 class LastNotice:
-    """A receiver's knowledge from notices.
+    """A receiver's knowledge from notices."""
 
-    Attributes:
-        scope: the receiver's role then; another role's knowledge does not count.
-        known: troubles by key of the path or host.
-    """
-
-    scope: str = ""
-    known: Mapping[str, NotifiedProblem] = field(default_factory=dict)
+    scope: str = ""  #: The receiver's role then; another role's knowledge does not count.
+    known: Mapping[str, NotifiedProblem] = field(default_factory=dict)  #: Troubles by key of the path or host.
     alerts: tuple[Mapping[str, str], ...] = ()
 
 
@@ -283,26 +257,19 @@ class NewsChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewsItem(WithFinding):
-    """A present or ended fault with its paths.
+    """A present or ended fault with its paths."""
 
-    Attributes:
-        change: the change since the last notice.
-        verdict: the worst of its paths; `up` if ended.
-        finding: the fault; if ended, the facility or host with the former cause. Evidence only for receivers
-            who may see a site's network.
-        first: the date of its first night.
-        hosts: the relays of its paths.
-    """
-
-    change: NewsChange
-    verdict: Verdict
+    change: NewsChange  #: The change since the last notice.
+    verdict: Verdict  #: The worst of its paths; `up` if ended.
+    #: The fault; if ended, the facility or host with the former cause. Evidence only for receivers who may see a site's
+    #: network.
     finding: Finding
     paths: tuple[str, ...]
-    first: date
+    first: date  #: The date of its first night.
     provinces: tuple[str, ...] = ()
     facilities: tuple[str, ...] = ()
     carriers: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()  #: The relays of its paths.
 
     def nights(self, day: date) -> int:
         """Return the number of the night, from 1."""
@@ -320,26 +287,19 @@ class ProvinceCounts:
 
 @dataclass(frozen=True)
 class NightNews:
-    """One receiver's news of a night.
-
-    Attributes:
-        counts: the receiver's paths by verdict.
-        items: present and ended faults; empty for receivers of numbers only.
-        left: notified paths and devices that left the inventory or this receiver's part.
-        notified: the troubles that the receiver knows of after this notice.
-    """
+    """One receiver's news of a night."""
 
     receiver_scope: ReaderScope
     inventory: str
     run: str
     at: datetime
     day: date
-    counts: Mapping[str, int]
+    counts: Mapping[str, int]  #: The receiver's paths by verdict.
     turns: Mapping[str, int]
-    items: tuple[NewsItem, ...]
+    items: tuple[NewsItem, ...]  #: Present and ended faults; empty for receivers of numbers only.
     provinces: tuple[ProvinceCounts, ...]
-    left: int
-    notified: Mapping[str, NotifiedProblem]
+    left: int  #: Notified paths and devices that left the inventory or this receiver's part.
+    notified: Mapping[str, NotifiedProblem]  #: The troubles that the receiver knows of after this notice.
 
     @property
     def has_changed(self) -> bool:
@@ -359,8 +319,8 @@ def scope_name(receiver_scope: ReaderScope) -> str:
     return f"{receiver_scope.role}/{receiver_scope.of}" if receiver_scope.of else receiver_scope.role.value
 
 
+#: Returns a facility's province in the receiver's list of provinces, or an empty text.
 ProvinceOf = Callable[[str], str]
-"""Returns a facility's province in the receiver's list of provinces, or an empty text."""
 
 
 @dataclass(frozen=True, slots=True)

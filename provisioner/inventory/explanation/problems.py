@@ -36,10 +36,9 @@ if TYPE_CHECKING:
 _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
 _ALIKE = 0.7
-_LONGEST = 64
-"""Maximum length of a correctable number, day or address; Python refuses numbers of thousands of digits."""
+_LONGEST = 64  #: Maximum length of a correctable number, day or address; Python refuses numbers of thousands of digits.
+#: An IPv6 address as in URLs, in ssh or from a machine's programs: in brackets, with a port, with a zone.
 _OUTER = re.compile(r"\[?(?P<plain>[0-9A-Fa-f:.]+)(?:%[^/\]]*)?\]?(?::[0-9]+)?(?P<length>/[0-9]{1,3})?")
-"""An IPv6 address as in URLs, in ssh or from a machine's programs: in brackets, with a port, with a zone."""
 ZONE_RULE = (
     "order 4403/CV-BCĐ of 2021-05-30 allows corridors, lobbies, yards, gates and the outside of shared baths and"
     " toilets, never the inside of rooms, toilets or baths: move the camera or leave it out"
@@ -83,8 +82,7 @@ PATTERN_HINTS = {
     r"^[A-Za-z0-9+/]+={0,2}$": "`provisioner sign-off` writes this; do not edit it",
     r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
 }
-MAX_PROBLEMS = 100
-"""More problems in one file are one mistake repeated."""
+MAX_PROBLEMS = 100  #: More problems in one file are one mistake repeated.
 _NOT_LISTED, _LISTED_FIRST = "problems-not-listed", "correct the ones that are listed first"
 
 _SINGULAR = {
@@ -139,19 +137,13 @@ _EXPECTED = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """A parsed file whose errors are explained.
-
-    Attributes:
-        owner: the object it describes, e.g. `facility/kcl-bg-001`.
-        value: the plain value that was validated.
-        secret: whether messages must not contain values or unknown keys.
-    """
+    """A parsed file whose errors are explained."""
 
     source: SourceFile
-    owner: str
-    value: object
+    owner: str  #: The object it describes, e.g. `facility/kcl-bg-001`.
+    value: object  #: The plain value that was validated.
     schema: object
-    secret: bool = False
+    secret: bool = False  #: Whether messages must not contain values or unknown keys.
 
     def written(self, path: KeyPath) -> str:
         """Return a scalar as written: the number of 1.20 would be 1.2."""

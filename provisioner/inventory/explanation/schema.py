@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
-from provisioner.base.document import DIALECT, field_docstrings
+from provisioner.base.document import DIALECT, field_notes
 from provisioner.base.text import Document
 from provisioner.inventory.explanation.problems import PATTERN_HINTS
 from provisioner.inventory.model.base import Model
@@ -20,6 +20,7 @@ from provisioner.inventory.model.orders import Designations, Instructions, Inten
 from provisioner.inventory.model.policy import Settings
 from provisioner.inventory.model.receivers import Receivers, Signers
 
+#: Kinds of files, with their models.
 KINDS: Final[Mapping[str, type[Model]]] = {
     "inventory": Settings,
     "instructions": Instructions,
@@ -33,7 +34,7 @@ KINDS: Final[Mapping[str, type[Model]]] = {
     "facility": Facility,
     "allocations": Allocations,
 }
-"""Kinds of files, with their models."""
+#: Paths of each kind's files.
 PATHS: Final[Mapping[str, str]] = {
     "inventory": "inventory.yml",
     "instructions": "instructions.yml",
@@ -47,18 +48,18 @@ PATHS: Final[Mapping[str, str]] = {
     "facility": "facilities/*/*.yml",
     "allocations": "allocations.lock.yml",
 }
-"""Paths of each kind's files."""
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _GROUP = "[0-9A-Fa-f]{1,4}"
 _SHORTENED = [rf"({_GROUP}:){{1,{7 - n}}}(:{_GROUP}){{1,{n}}}" for n in range(1, 7)]
+#: Without dotted ends, which are rare or IPv4 addresses and left to `validate`.
 _ADDRESS_V6 = (
     f"({'|'.join((rf'({_GROUP}:){{7}}{_GROUP}', rf'({_GROUP}:){{1,7}}:', *_SHORTENED, rf':((:{_GROUP}){{1,7}}|:)'))})"
 )
-"""Without dotted ends, which are rare or IPv4 addresses and left to `validate`."""
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = rf"(?=.{{1,253}}$)({_LABEL}\.)+[A-Za-z]([A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?"
+#: Forms as patterns, since editors do not check JSON Schema's `format`.
 _FORMS: Final[Mapping[str, dict[str, object]]] = {
     "date": {
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
@@ -87,7 +88,6 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
         "examples": ["relay.example.com"],
     },
 }
-"""Forms as patterns, since editors do not check JSON Schema's `format`."""
 
 
 def schema_of(kind: str) -> Document:
@@ -95,20 +95,20 @@ def schema_of(kind: str) -> Document:
     model = KINDS[kind]
     bare = model.model_json_schema(mode="validation")
     for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():
-        _describe(part, _docstrings().get(name, {}))
+        _describe(part, _notes().get(name, {}))
     title = f"{PATHS[kind]} of an inventory"
     return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **_with_forms(bare), "title": title}
 
 
-def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
+def _describe(part: Document, notes: Mapping[str, str]) -> None:
     for name, node in part.get("properties", {}).items():
-        if name in docstrings:
-            node["description"] = docstrings[name]
+        if name in notes:
+            node["description"] = notes[name]
 
 
 @cache
-def _docstrings() -> dict[str, dict[str, str]]:
-    return {model.__name__: dict(field_docstrings(model)) for model in _models(Model)}
+def _notes() -> dict[str, dict[str, str]]:
+    return {model.__name__: dict(field_notes(model)) for model in _models(Model)}
 
 
 def _models(model: type[Model]) -> Iterator[type[Model]]:

@@ -38,8 +38,8 @@ _NEXT_CERTIFICATES = "# `next_certificate` is written by `provisioner certificat
 _NEXT_KEYS = "# `next_key` is written by `provisioner keys rotate --relay`: keys that follow relays' own ones.\n"
 MISSING = object()
 _FOREIGN = "\r\n"
+#: An IPv4 address or network. No YAML reader takes three dots for a number.
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
-"""An IPv4 address or network. No YAML reader takes three dots for a number."""
 _Rewrite = Callable[[str, yaml.CollectionNode, "str | int"], str]
 
 
@@ -53,16 +53,11 @@ class Flow(dict[str, object]):
 
 @dataclass(frozen=True)
 class _EditedNode:
-    """A node of the file and its style.
-
-    Attributes:
-        key_end: index behind the key's colon; `None` for list items and the file itself.
-        key_column: column of the key, or of the list's dash.
-    """
+    """A node of the file and its style."""
 
     node: yaml.Node
-    key_end: int | None
-    key_column: int
+    key_end: int | None  #: Index behind the key's colon; `None` for list items and the file itself.
+    key_column: int  #: Column of the key, or of the list's dash.
     flow: bool
 
     def child(self, part: str | int) -> _EditedNode | None:

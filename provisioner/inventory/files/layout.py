@@ -20,8 +20,8 @@ from provisioner.inventory.model.receivers import Receivers, Signers
 from provisioner.inventory.policy_rules.file import is_rego_name
 
 LOCK_NAME = "allocations.lock.yml"
+#: Start of an encrypted file. Here, since `provisioner.base.vault` imports more libraries.
 VAULT_MARK = b"$ANSIBLE_VAULT;"
-"""Start of an encrypted file. Here, since `provisioner.base.vault` imports more libraries."""
 
 _SINGLE: dict[str, tuple[str, type[Model]]] = {
     "inventory.yml": ("inventory", Settings),
@@ -38,8 +38,8 @@ _SECRETS = "secrets"
 _CONTACTS = "contacts"
 _CAMERAS = (_SECRETS, "cameras")
 _SECRETS_OF_ALL = frozenset({"inventory", "receivers"})
+#: Owner of the receivers' secrets. No host needs them; they are opened for notices only.
 RECEIVERS_SECRETS = "secrets/receivers"
-"""Owner of the receivers' secrets. No host needs them; they are opened for notices only."""
 _SECRET_FOLDERS = frozenset({_CAMERAS, (_SECRETS, "carriers")})
 _NOBODY: tuple[str, None] = ("", None)
 _READ = (".yml", ".yaml", ".rego")
@@ -56,19 +56,12 @@ _LAYOUT_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of the inventory.
+    """A file of the inventory."""
 
-    Attributes:
-        root: the inventory's folder, as the user named it.
-        relative: the path inside it, with `/`.
-        owner: the object it describes, e.g. `facility/kcl-bg-001`.
-        model: its model; `None` for encrypted files and for Rego rules.
-    """
-
-    root: Path
-    relative: str
-    owner: str
-    model: type[Model] | None
+    root: Path  #: The inventory's folder, as the user named it.
+    relative: str  #: The path inside it, with `/`.
+    owner: str  #: The object it describes, e.g. `facility/kcl-bg-001`.
+    model: type[Model] | None  #: Its model; `None` for encrypted files and for Rego rules.
 
     @property
     def path(self) -> Path:

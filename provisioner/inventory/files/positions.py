@@ -24,10 +24,8 @@ from yaml.events import (
 
 from provisioner.inventory.files.yaml import BYTE_ORDER_MARK, MAX_DEPTH, Mark, mark_of
 
-KeyPath = tuple[str | int, ...]
-"""Path to a value inside a file: keys and list indexes."""
-_NextEvent = Callable[[], Event | None]
-"""libyaml's next event; `None` after the end of the stream."""
+KeyPath = tuple[str | int, ...]  #: Path to a value inside a file: keys and list indexes.
+_NextEvent = Callable[[], Event | None]  #: Libyaml's next event; `None` after the end of the stream.
 _STARTS = (MappingStartEvent, SequenceStartEvent)
 _ENDS = (MappingEndEvent, SequenceEndEvent)
 

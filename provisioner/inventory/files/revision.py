@@ -33,11 +33,11 @@ _APPROVAL: Final = ".json"
 _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8
 _MOST_FILES: Final = 100_000
+#: Maximum number of files with another file's content. Facilities' files differ at least in their ids.
 _MOST_ALIKE: Final = 2_000
-"""Maximum number of files with another file's content. Facilities' files differ at least in their ids."""
 _MOST_BYTES: Final = 512 * 1024 * 1024
+#: 120 bytes a file. A few kilobytes of trees that contain each other would list without end.
 _MOST_BYTES_OF_LIST: Final = 12 * 1024 * 1024
-"""120 bytes a file. A few kilobytes of trees that contain each other would list without end."""
 _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
@@ -45,8 +45,7 @@ _NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's reposito
 _WHOLE: Final = "the clone has not the whole history: git fetch --unshallow"
 _PARTIAL: Final = "the clone is a partial one: git fetch --refetch --no-filter"
 _FSCK: Final = "run `git fsck` there, or fetch again"
-_MISSING: Final = "BAD"
-"""Git's size of a missing object."""
+_MISSING: Final = "BAD"  #: Git's size of a missing object.
 _LOOK: Final = "look at that revision with Git itself: no inventory is like that"
 
 

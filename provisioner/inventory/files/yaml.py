@@ -32,10 +32,8 @@ _INT = re.compile(rf"[-+]?{_WHOLE}\Z")
 _FLOAT = re.compile(rf"[-+]?(?:{_WHOLE}(?:\.[0-9]{{0,17}})?|\.[0-9]{{1,17}})(?:[eE][-+]?[0-9]{{1,2}})?\Z")
 _BASED = re.compile(r"0(x[0-9a-fA-F]{1,15}|o[0-7]{1,15})\Z")
 _REMEMBERED = 16_384
-Line = tuple[int, str]
-"""A line's indentation, and the rest of it."""
-NOT_PLAIN: Final = object()
-"""Result of `read_lines` for a file it cannot read. `None` is a value."""
+Line = tuple[int, str]  #: A line's indentation, and the rest of it.
+NOT_PLAIN: Final = object()  #: Result of `read_lines` for a file it cannot read. `None` is a value.
 _DEEPEST: Final = 12
 
 # No spaces but one kind, one kind of line ends, and no sign that libyaml refuses or reads as a line end.
@@ -50,29 +48,24 @@ _ENTRY: Final = re.compile(rf"({_KEY}):(?: +(?:({_PLAIN})|({_QUOTED})|([{{\[].*)
 _SCALAR: Final = re.compile(rf"(?:({_QUOTED})|({_PLAIN})|([{{\[].*)) *(?:(?<= )#.*)?")
 _LINE: Final = re.compile(r"^( *)([^ #\n][^\n]*)$", re.MULTILINE)
 _SIMPLE_KEY: Final = re.compile(rf"{_KEY}:(?: |$)")
+#: A bracket, a comma or a scalar, and whether it is a key.
 _TOKEN: Final = re.compile(rf" *(?:([{{}}\[\],])|({_QUOTED})|({_INNER}))(:(?= ))?")
-"""A bracket, a comma or a scalar, and whether it is a key."""
 _PAIR: Final = rf" *{_KEY}: +(?:{_QUOTED}|{_INNER}) *"
+#: A mapping of scalars on one line, as most collections in brackets are.
 _SCALARS: Final = re.compile(rf"\{{{_PAIR}(?:,{_PAIR})*+\}} *")
-"""A mapping of scalars on one line, as most collections in brackets are."""
 _PAIRS: Final = re.compile(rf" *({_KEY}): +(?:({_INNER})|({_QUOTED})) *")
 _LONGEST_KEY: Final = 127
-_MOST_DIRECTIVES: Final = 64
-"""libyaml compares each one with all the others."""
-
-MAX_BYTES = 4 * 1024 * 1024
-"""Default maximum size."""
-MAX_DEPTH = 32
-"""A facility file has seven levels; libyaml's own limit is far beyond Python's stack."""
+_MOST_DIRECTIVES: Final = 64  #: Libyaml compares each one with all the others.
+MAX_BYTES = 4 * 1024 * 1024  #: Default maximum size.
+MAX_DEPTH = 32  #: A facility file has seven levels; libyaml's own limit is far beyond Python's stack.
 _LARGE: Final = 64 * 1024
+#: Each value may have an error, which takes time to explain. A short camera has 77 bytes for a weight of 17.
 _BYTES_A_VALUE: Final = 4
-"""Each value may have an error, which takes time to explain. A short camera has 77 bytes for a weight of 17."""
 _TOO_MANY: Final = "the file has more values than any inventory needs"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: Line ends of YAML that editors do not show. A key behind one, after a comment, is hidden from reviewers.
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
-"""Line ends of YAML that editors do not show. A key behind one, after a comment, is hidden from reviewers."""
-MAX_FAULTS = 100
-"""More faults in one file are one mistake repeated, or not YAML at all."""
+MAX_FAULTS = 100  #: More faults in one file are one mistake repeated, or not YAML at all.
 
 _DIRECTIVE: Final = ("yaml-directive", "a % directive is not allowed", "remove the line")
 _TEMPLATE_HINT = (
@@ -416,8 +409,7 @@ def mark_of(event: yaml.Event | None) -> Mark:
 class _Reader:
     """Builds plain values from events; MAX_DEPTH bounds its recursion."""
 
-    loader: yaml.CSafeLoader
-    """libyaml's parser, without its constructor."""
+    loader: yaml.CSafeLoader  #: Libyaml's parser, without its constructor.
     faults: list[Problem] = field(default_factory=list)
 
     def read(self) -> object:

@@ -58,8 +58,7 @@ _PARTS: Final = 128
 _LONG: Final = 256 * 1024
 # More problems across files than these are looked for each time: somebody mends them first.
 _MOST_ACROSS: Final = 2_000
-_CachedProblem = tuple[int, int, str, str, str, Severity]
-"""Line, column, code, message, hint and severity."""
+_CachedProblem = tuple[int, int, str, str, str, Severity]  #: Line, column, code, message, hint and severity.
 
 
 class _CachedSite(NamedTuple):

@@ -33,8 +33,8 @@ _SALT: Final = "secrets-salt"
 _SALT_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _PURPOSE: Final = b"provisioner, known secrets"
+#: Padding to a multiple of this size, so that the length does not tell how many passwords are factory passwords.
 _ROOM: Final = 64 * 1024
-"""Padding to a multiple of this size, so that the length does not tell how many passwords are factory passwords."""
 _MOST: Final = 8
 _BY_ID: Final = (
     "readers",
@@ -55,26 +55,17 @@ Logins = Mapping[str, Mapping[str, Credentials]]
 
 
 class CachedFile(NamedTuple):
-    """Facts about a valid encrypted file.
+    """Facts about a valid encrypted file."""
 
-    Attributes:
-        logins: devices with a login, by facility, in the file's order.
-        factory: logins with a factory password, as facility and device.
-        free: by facility, the digest of the RTSP paths that repeat no password of the file.
-        keys: ids of a carrier's secrets, by kind.
-        centre_psks: centres with a pre-shared key, by relay.
-        before: logins that still have their previous password, as facility and device.
-        following: by facility, the public key that its next pre-shared key belongs to.
-    """
-
-    logins: Mapping[str, Sequence[str]] = _NO_NAMES
-    factory: Sequence[tuple[str, str]] = ()
+    logins: Mapping[str, Sequence[str]] = _NO_NAMES  #: Devices with a login, by facility, in the file's order.
+    factory: Sequence[tuple[str, str]] = ()  #: Logins with a factory password, as facility and device.
+    #: By facility, the digest of the RTSP paths that repeat no password of the file.
     free: Mapping[str, str] = _NO_DIGESTS
-    keys: Mapping[str, Sequence[str]] = _NO_NAMES
-    centre_psks: Mapping[str, Sequence[str]] = _NO_NAMES
+    keys: Mapping[str, Sequence[str]] = _NO_NAMES  #: Ids of a carrier's secrets, by kind.
+    centre_psks: Mapping[str, Sequence[str]] = _NO_NAMES  #: Centres with a pre-shared key, by relay.
     digest_key: bool = False
-    before: Sequence[tuple[str, str]] = ()
-    following: Mapping[str, str] = _NO_DIGESTS
+    before: Sequence[tuple[str, str]] = ()  #: Logins that still have their previous password, as facility and device.
+    following: Mapping[str, str] = _NO_DIGESTS  #: By facility, the public key that its next pre-shared key belongs to.
 
 
 def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> CachedFile | None:

@@ -19,8 +19,7 @@ from provisioner.inventory.loader.load import check as check_inventory
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.renamed_ids import old_facilities
 
-Errors = Mapping[str, tuple[Problem, ...]]
-"""Errors by the facility that they freeze."""
+Errors = Mapping[str, tuple[Problem, ...]]  #: Errors by the facility that they freeze.
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,11 @@ from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.policy_rules.file import MOST_BYTES, MOST_FILES, RegoFile
 from provisioner.inventory.rules.view import without_consequences
 
-_CARRIERS_ID = "secrets-"
-"""Prefix of carriers' vault ids, as in `provisioner.base.vault`."""
+_CARRIERS_ID = "secrets-"  #: Prefix of carriers' vault ids, as in `provisioner.base.vault`.
 
 M = TypeVar("M", bound=Model)
 _SETTINGS: Final = "inventory.yml"
+#: The inventory's fields from files with one list, and the list's key in the file.
 _LISTS: Final = {
     "instructions": "instructions",
     "designations": "designations",
@@ -61,38 +61,29 @@ _LISTS: Final = {
     "intents": "intents",
     "receivers": "receivers",
 }
-"""The inventory's fields from files with one list, and the list's key in the file."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Content of the files.
-
-    Attributes:
-        frame: the content without facilities; `None` without settings or lock.
-        broken: owners whose files have errors; their content is unknown.
-        problems: problems of single files, sorted by position.
-        rule_problems: problems that rules find in single files.
-        contents: computes the content digest of each file, by path.
-        facilities: builds the facilities by id; ten thousand take seconds.
-        survey: reads the survey of one facility of `outlines`; `name` reads its name.
-        digests: the SHA-256 of each file's bytes, by path.
-        problems_across: returns the cached problems across files, or finds them; the key is a digest of all inputs.
-    """
+    """Content of the files."""
 
     today: date
-    frame: BaseInventory | None
+    frame: BaseInventory | None  #: The content without facilities; `None` without settings or lock.
     outlines: Mapping[str, Outline]
-    broken: frozenset[str]
-    problems: tuple[Problem, ...]
-    rule_problems: tuple[Problem, ...]
+    broken: frozenset[str]  #: Owners whose files have errors; their content is unknown.
+    problems: tuple[Problem, ...]  #: Problems of single files, sorted by position.
+    rule_problems: tuple[Problem, ...]  #: Problems that rules find in single files.
     places: Places
+    #: Computes the content digest of each file, by path.
     contents: Callable[[], dict[str, str]] = field(repr=False, compare=False)
+    #: Builds the facilities by id; ten thousand take seconds.
     facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
     facility: Callable[[str], Facility] = field(repr=False, compare=False)
+    #: Reads the survey of one facility of `outlines`; `name` reads its name.
     survey: Callable[[str], Survey | None] = field(repr=False, compare=False)
     name: Callable[[str], str] = field(repr=False, compare=False)
-    digests: Mapping[str, str] = field(repr=False, compare=False)
+    digests: Mapping[str, str] = field(repr=False, compare=False)  #: The SHA-256 of each file's bytes, by path.
+    #: Returns the cached problems across files, or finds them; the key is a digest of all inputs.
     problems_across: Callable[[str, Callable[[], tuple[Problem, ...]]], tuple[Problem, ...]] = field(
         repr=False, compare=False
     )

@@ -17,8 +17,7 @@ from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache, part_of, write_part
 from provisioner.inventory.loader.site import Site, read_site
 
-MANY: Final = 256
-"""Number of files from which other processes help."""
+MANY: Final = 256  #: Number of files from which other processes help.
 _CHUNK: Final = 64
 
 Collect = Callable[[], dict[str, Site]]

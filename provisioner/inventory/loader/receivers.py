@@ -24,8 +24,7 @@ from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.receivers import Receiver, ReceiverSecrets, VaultedReceivers
 from provisioner.inventory.rules.receivers import secret_faults_of
 
-SHORTEST_KEY: Final = 32
-"""Minimum length of a key in characters. A reader of one notice could guess a shorter key."""
+SHORTEST_KEY: Final = 32  #: Minimum length of a key in characters. A reader of one notice could guess a shorter key.
 _MOST_BYTES: Final = 1024 * 1024
 
 

@@ -40,17 +40,14 @@ from provisioner.inventory.model.secrets import CarrierSecrets, Credentials, Hub
 from provisioner.inventory.renamed_ids import moved_owner, moved_secrets, old_facilities
 from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_secrets, login_sites, logins_may_stand_in
 
-_OF_A_KEY: Final = 2
-"""Length of the location in pydantic's error about a facility's id: the id, and a mark for keys."""
-_SHARED = ""
-"""Name of the logins that all carriers share."""
+_OF_A_KEY: Final = 2  #: Length of the location in pydantic's error about a facility's id: the id, and a mark for keys.
+_SHARED = ""  #: Name of the logins that all carriers share.
 _Opened = tuple[bytes | cached_secrets.CachedFile]
-_MANY = 8
-"""Number of files from which other processes help."""
+_MANY = 8  #: Number of files from which other processes help.
+#: Fields that only some carriers have; empty ones are not written.
 _OF_SOME: Final = frozenset(
     {"certificate_keys", "hubs", "next_certificate_keys", "next_psks", "publish_keys", "viewers"}
 )
-"""Fields that only some carriers have; empty ones are not written."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 
 
@@ -63,21 +60,16 @@ _SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": 
 
 @dataclass(frozen=True)
 class LoadedSecrets:
-    """Content of the encrypted files.
-
-    Attributes:
-        owners: the file with a facility's logins, e.g. `secrets/cameras/bac-giang`, by carrier. Shared files are
-            under the empty name.
-        broken: invalid files, unopened files, and facilities (`facility/ID`) with invalid logins.
-        carriers: the carrier of a file's vault id, by file; files under the shared id are left out.
-    """
+    """Content of the encrypted files."""
 
     secrets: Secrets
     problems: tuple[Problem, ...]
     places: Places
+    #: The file with a facility's logins, e.g. `secrets/cameras/bac-giang`, by carrier. Shared files are under the empty
+    #: name.
     owners: dict[str, dict[str, str]]
-    broken: frozenset[str]
-    carriers: dict[str, str]
+    broken: frozenset[str]  #: Invalid files, unopened files, and facilities (`facility/ID`) with invalid logins.
+    carriers: dict[str, str]  #: The carrier of a file's vault id, by file; files under the shared id are left out.
 
 
 class OpeningTask(NamedTuple):

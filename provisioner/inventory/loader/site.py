@@ -29,15 +29,11 @@ from provisioner.inventory.policy_rules.file import MOST_BYTES
 
 M = TypeVar("M", bound=BaseModel)
 
+#: Enough for three thousand cameras in one facility; a larger file is refused within seconds.
 MAX_FILE_BYTES = 1024 * 1024
-"""Enough for three thousand cameras in one facility; a larger file is refused within seconds."""
-MAX_LOCK_BYTES = 16 * 1024 * 1024
-"""The lock of ten thousand sites has 1.5 MiB."""
-
-MAX_SECRETS_BYTES = 16 * 1024 * 1024
-"""A province's logins: a thousand facilities have 1 MiB."""
-MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES
-"""A vault file has four characters a byte, and line ends."""
+MAX_LOCK_BYTES = 16 * 1024 * 1024  #: The lock of ten thousand sites has 1.5 MiB.
+MAX_SECRETS_BYTES = 16 * 1024 * 1024  #: A province's logins: a thousand facilities have 1 MiB.
+MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES  #: A vault file has four characters a byte, and line ends.
 
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
@@ -46,16 +42,11 @@ _DETAILS: Final = ("name", "survey")
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """Content of one file.
-
-    Attributes:
-        text: its content as JSON; empty if it is no strict YAML, as `value`.
-        model: its content, typed; `None` if it does not fit.
-    """
+    """Content of one file."""
 
     digest: str
-    text: str
-    model: Model | None
+    text: str  #: Its content as JSON; empty if it is no strict YAML, as `value`.
+    model: Model | None  #: Its content, typed; `None` if it does not fit.
     problems: tuple[Problem, ...]
     source: SourceFile
     value: object = None
@@ -85,27 +76,17 @@ class OnDisk:
 
 
 class Site(NamedTuple):
-    """One facility's file: outline and problems.
+    """One facility's file: outline and problems."""
 
-    Attributes:
-        digest: the SHA-256 of its bytes; empty if unreadable.
-        outline: facts for the rest of the inventory; `None` if the file is invalid.
-        faults: why it is invalid, or that it is misplaced.
-        since: the first day with the same problems; `before` is the first day after them.
-        text: its content as JSON; empty if invalid or from the cache.
-        content: the SHA-256 of its content, without comments and order of keys.
-        details: its name and survey as JSON; empty as `text`.
-    """
-
-    digest: str
-    outline: Outline | None
-    faults: tuple[Problem, ...]
+    digest: str  #: The SHA-256 of its bytes; empty if unreadable.
+    outline: Outline | None  #: Facts for the rest of the inventory; `None` if the file is invalid.
+    faults: tuple[Problem, ...]  #: Why it is invalid, or that it is misplaced.
     problems: tuple[Problem, ...]
-    since: date
+    since: date  #: The first day with the same problems; `before` is the first day after them.
     before: date
-    text: str = ""
-    content: str = ""
-    details: str = ""
+    text: str = ""  #: Its content as JSON; empty if invalid or from the cache.
+    content: str = ""  #: The SHA-256 of its content, without comments and order of keys.
+    details: str = ""  #: Its name and survey as JSON; empty as `text`.
 
     def holds_on(self, today: date) -> bool:
         """Return whether the problems are the same on a day."""

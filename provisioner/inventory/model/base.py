@@ -39,8 +39,8 @@ from provisioner.base.text import DEVICE_NAMES, msg
 _SHORTEST_KEY = 4 + 11 + 4 + 32
 _MOST_REMEMBERED = 4096
 
+#: Ids and path segments. MediaMTX allows more, but a frozen id has to work in URLs and file names.
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
-"""Ids and path segments. MediaMTX allows more, but a frozen id has to work in URLs and file names."""
 
 
 def _file_name(text: str) -> str:
@@ -49,18 +49,17 @@ def _file_name(text: str) -> str:
     return text
 
 
-FileSlug = Annotated[Slug, AfterValidator(_file_name)]
-"""An id that becomes the name of a file or folder."""
+FileSlug = Annotated[Slug, AfterValidator(_file_name)]  #: An id that becomes the name of a file or folder.
 
+#: A WireGuard public key: 32 bytes in base64.
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
-"""A WireGuard public key: 32 bytes in base64."""
 
+#: A name for an Ansible variable. Other characters could form a template that runs code on the controller.
 SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$", max_length=128)]
-"""A name for an Ansible variable. Other characters could form a template that runs code on the controller."""
 
 
+#: A name in an SSH certificate, in lower case, as ssh searches known_hosts.
 Principal = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.:-]*[a-z0-9])?$", max_length=253)]
-"""A name in an SSH certificate, in lower case, as ssh searches known_hosts."""
 
 
 def _host_key(text: str) -> str:
@@ -76,17 +75,17 @@ def _host_key(text: str) -> str:
     return text
 
 
+#: Form of an SSH public key, as a regular expression.
 HOST_KEY_FORM = (
     r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-ssh-ed25519@openssh\.com"
     r"|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+=*"
 )
-"""Form of an SSH public key, as a regular expression."""
 
+#: An SSH public key of a host or CA. Types `sk-…` are in hardware tokens.
 HostKey = Annotated[str, StringConstraints(pattern=f"^{HOST_KEY_FORM}$", max_length=4096), AfterValidator(_host_key)]
-"""An SSH public key of a host or CA. Types `sk-…` are in hardware tokens."""
 
+#: A name or a reference that people read: one line.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
-"""A name or a reference that people read: one line."""
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -136,11 +135,8 @@ def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
     return validate_once
 
 
-LanAddress = Annotated[IPv4Address, WrapValidator(_remembering())]
-"""An address in a site's LAN; few different ones."""
-
-LanNetwork = Annotated[IPv4Network, WrapValidator(_remembering())]
-"""A site's LAN; few different ones."""
+LanAddress = Annotated[IPv4Address, WrapValidator(_remembering())]  #: An address in a site's LAN; few different ones.
+LanNetwork = Annotated[IPv4Network, WrapValidator(_remembering())]  #: A site's LAN; few different ones.
 
 
 _NUMBER = "(0|[1-9][0-9]{0,2})"
@@ -157,8 +153,8 @@ def _quick_address(value: object, validate: ValidatorFunctionWrapHandler) -> obj
     return validate(value)
 
 
+#: A tunnel address; the lock has ten thousand different ones.
 TunnelAddress = Annotated[IPv4Address, WrapValidator(_quick_address)]
-"""A tunnel address; the lock has ten thousand different ones."""
 
 
 def _strictly_whole(value: object) -> object:
@@ -166,8 +162,8 @@ def _strictly_whole(value: object) -> object:
     return value if type(value) is int else repr(value)
 
 
+#: Version of a file's form; another version will be another model.
 Version = Annotated[Literal[1], BeforeValidator(_strictly_whole)]
-"""Version of a file's form; another version will be another model."""
 
 
 def _as_secret(value: object) -> Secret:
@@ -178,14 +174,13 @@ def _as_secret(value: object) -> Secret:
     raise ValueError("a secret is a text that is not empty")
 
 
-SecretText = Annotated[Secret, PlainValidator(_as_secret)]
-"""A text in a file, a masked value in memory."""
+SecretText = Annotated[Secret, PlainValidator(_as_secret)]  #: A text in a file, a masked value in memory.
 
 
 class Model(BaseModel):
     """Base of inventory objects: frozen, and strict about keys and types.
 
-    Models are built, and fields' docstrings read, only when needed: both would take a quarter of each start.
+    Models are built, and fields' notes read, only when needed: both would take a quarter of each start.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, defer_build=True)
@@ -193,27 +188,18 @@ class Model(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Uses of a field, beside its type.
+    """Uses of a field, beside its type."""
 
-    Attributes:
-        signed: whether parties sign it in a plan; required for each field of a signed model.
-        once_signed: whether sign-offs of earlier versions cover it; never again removed from a field.
-        private: whether reports omit its value, although it is no free text.
-        option: help of the command option that sets it, if any.
-        status: whether `status` and `export progress` show it; for facilities, cameras and recorders.
-    """
-
-    signed: bool | None = None
-    once_signed: bool = False
-    private: bool = False
-    option: str | None = None
-    status: bool = False
+    signed: bool | None = None  #: Whether parties sign it in a plan; required for each field of a signed model.
+    once_signed: bool = False  #: Whether sign-offs of earlier versions cover it; never again removed from a field.
+    private: bool = False  #: Whether reports omit its value, although it is no free text.
+    option: str | None = None  #: Help of the command option that sets it, if any.
+    status: bool = False  #: Whether `status` and `export progress` show it; for facilities, cameras and recorders.
 
 
 SIGNED: Final = Use(signed=True)
 UNSIGNED: Final = Use(signed=False)
-MEASURED: Final = Use(signed=False, once_signed=True)
-"""A rate or limit to compare. Earlier versions signed it."""
+MEASURED: Final = Use(signed=False, once_signed=True)  #: A rate or limit to compare. Earlier versions signed it.
 
 
 def use_of(field: FieldInfo) -> Use:
@@ -287,13 +273,13 @@ _ADDRESS_SCHEMAS: Final = [{"type": "string", "format": "ipv4"}, {"type": "strin
 _NETWORK_SCHEMAS: Final = [{"type": "string", "format": "ipv4network"}, {"type": "string", "format": "ipv6network"}]
 _NAME_SCHEMA: Final = {"type": "string", "format": "hostname"}
 
+#: An address of either family.
 IpAddress = Annotated[AnyAddress, PlainValidator(_as_address), _AS_TEXT, WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS]})]
-"""An address of either family."""
 
+#: A network of either family.
 IpNetwork = Annotated[AnyNetwork, PlainValidator(_as_network), _AS_TEXT, WithJsonSchema({"anyOf": [*_NETWORK_SCHEMAS]})]
-"""A network of either family."""
 
+#: A host's address of either family, or its name.
 HostAddress = Annotated[
     HostPlace, PlainValidator(_as_host_place), _AS_TEXT, WithJsonSchema({"anyOf": [*_ADDRESS_SCHEMAS, _NAME_SCHEMA]})
 ]
-"""A host's address of either family, or its name."""

@@ -50,11 +50,10 @@ class Uplink(Model):
 
     kind: UplinkKind
     provider: Text | None = None
+    #: Megabits a second towards the Internet. The cameras' rates are compared with it.
     upload_mbps: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    """Megabits a second towards the Internet. The cameras' rates are compared with it."""
     address: UplinkAddress | None = None
-    router: Text | None = None
-    """Make and model of the modem or router."""
+    router: Text | None = None  #: Make and model of the modem or router.
 
 
 class RtspState(StrEnum):
@@ -95,16 +94,13 @@ class SurveyVerdict(StrEnum):
 class Survey(Model):
     """The state of a facility's cameras as DIC, Health and the carrier found it, without names of persons."""
 
-    surveyed_on: Day
-    """The day of the survey."""
-    by: Annotated[tuple[Party, ...], Field(min_length=1)]
-    """The parties that took part."""
+    surveyed_on: Day  #: The day of the survey.
+    by: Annotated[tuple[Party, ...], Field(min_length=1)]  #: The parties that took part.
     uplink: Uplink
     rtsp: RtspState | None = None
     logins: LoginState | None = None
     cameras: CameraCount
-    gaps: tuple[Zone, ...] = ()
-    """Zones of order 4403/CV-BCĐ that the facility has without a usable camera."""
+    gaps: tuple[Zone, ...] = ()  #: Zones of order 4403/CV-BCĐ that the facility has without a usable camera.
     verdict: SurveyVerdict
     obstacles: Text | None = None
     advice: Text | None = None
@@ -114,14 +110,11 @@ class Survey(Model):
 class Access(StrEnum):
     """The way of a site's pictures to its relay: pulled in one of several ways, or pushed by the site."""
 
-    PULL_PORTMAP = "pull_portmap"
-    """One tunnel address a site, and a port of it for each device."""
-    PULL_NAT_MAP = "pull_nat_map"
-    """One overlay address a device, which keeps its own ports."""
-    ROUTED = "routed"
-    """No tunnel: the carrier's own network leads to the devices, at their own addresses."""
+    PULL_PORTMAP = "pull_portmap"  #: One tunnel address a site, and a port of it for each device.
+    PULL_NAT_MAP = "pull_nat_map"  #: One overlay address a device, which keeps its own ports.
+    ROUTED = "routed"  #: No tunnel: the carrier's own network leads to the devices, at their own addresses.
+    #: No tunnel: the site's gateway pulls the devices and pushes each stream to the relay, encrypted.
     PUBLISH = "publish"
-    """No tunnel: the site's gateway pulls the devices and pushes each stream to the relay, encrypted."""
 
     @property
     def has_tunnel(self) -> bool:
@@ -144,24 +137,20 @@ class PlanState(StrEnum):
 class Signature(Model):
     """A party's signature with its key (`signers.yml`). Without it a sign-off is a claim of the file's author."""
 
-    inventory: Slug
-    """The id of the signed inventory."""
+    inventory: Slug  #: The id of the signed inventory.
+    #: The output of `ssh-keygen -Y sign` without its first and last line; `provisioner sign-off` writes it.
     sshsig: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=8192)]
-    """The output of `ssh-keygen -Y sign` without its first and last line; `provisioner sign-off` writes it."""
 
 
 class SignOff(Model):
     """A party's agreement to the plan, with a hash of the signed content."""
 
     by: Party
-    signed_on: Day
-    """The day of the agreement."""
+    signed_on: Day  #: The day of the agreement.
+    #: The hash of the signed content; `provisioner sign-off` writes it. A later edit changes the content's hash.
     content: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-    """The hash of the signed content; `provisioner sign-off` writes it. A later edit changes the content's hash."""
-    source: Text
-    """The minutes or letter with the agreement; no name of a person."""
-    signature: Signature | None = None
-    """The party's signature over the sign-off."""
+    source: Text  #: The minutes or letter with the agreement; no name of a person.
+    signature: Signature | None = None  #: The party's signature over the sign-off.
 
 
 class ConnectionPlan(Model):
@@ -174,8 +163,8 @@ class ConnectionPlan(Model):
     state: PlanState
     carrier: Slug
     relay: Slug
+    #: Another relay of the carrier with the site's tunnel and paths. It pulls a path only for readers.
     backup_relay: Slug | None = None
-    """Another relay of the carrier with the site's tunnel and paths. It pulls a path only for readers."""
     access: Access = Access.PULL_PORTMAP
     sign_offs: tuple[SignOff, ...] = ()
 
@@ -251,14 +240,10 @@ class Blocked(Model):
 class ClaimedConnection(Model):
     """A connection that a document reports, such as an annex of 2021 or a cloud service. No run has proved it."""
 
-    connected_on: Day
-    """The day of the connection, as in the source."""
-    source: Text
-    """The report or annex that names the connection; no name of a person."""
-    carrier: Slug | None = None
-    """The company that made the connection; it need not be a carrier of this inventory."""
-    cameras: Count | None = None
-    """The number of cameras, as in the source."""
+    connected_on: Day  #: The day of the connection, as in the source.
+    source: Text  #: The report or annex that names the connection; no name of a person.
+    carrier: Slug | None = None  #: The company that made the connection; it need not be a carrier of this inventory.
+    cameras: Count | None = None  #: The number of cameras, as in the source.
     note: Text | None = None
 
 
@@ -268,17 +253,15 @@ class GatewaySystem(StrEnum):
     LINUX = "linux"
     ROUTEROS = "routeros"
     OPENWRT = "openwrt"
+    #: Another router that takes a WireGuard file; what that file cannot say is set by hand, as its sheet says.
     WIREGUARD = "wireguard"
-    """Another router that takes a WireGuard file; what that file cannot say is set by hand, as its sheet says."""
 
 
 class NextKey(Model):
     """The next key of a gateway. Relays know both keys until the gateway uses the new one."""
 
-    since: Day
-    """The day on which the change of keys began."""
-    public_key: PublicKey | None = None
-    """The new key's public half; absent until it is reported."""
+    since: Day  #: The day on which the change of keys began.
+    public_key: PublicKey | None = None  #: The new key's public half; absent until it is reported.
 
 
 class Gateway(Model):
@@ -289,13 +272,12 @@ class Gateway(Model):
     """
 
     public_key: PublicKey | None = None
+    #: The next key, during a rotation; `keys rotate` and `gateway set-key --next` write it.
     next_key: NextKey | None = None
-    """The next key, during a rotation; `keys rotate` and `gateway set-key --next` write it."""
     lan: LanNetwork
     lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")] | None = None
-    system: GatewaySystem = GatewaySystem.LINUX
-    """The gateway's operating system; its site package is made for it."""
+    system: GatewaySystem = GatewaySystem.LINUX  #: The gateway's operating system; its site package is made for it.
+    #: The UDP port of its relays that the gateway uses if its line does not pass their `wireguard_port`.
     relay_port: Port | None = None
-    """The UDP port of its relays that the gateway uses if its line does not pass their `wireguard_port`."""
+    #: Known source addresses of a site that pushes. If set, its relay accepts the site's logins only from them.
     public_addresses: tuple[IPv4Address, ...] = ()
-    """Known source addresses of a site that pushes. If set, its relay accepts the site's logins only from them."""

@@ -75,8 +75,8 @@ Channel = Annotated[int, Field(ge=1, le=256)]
 Channels = Annotated[int, Field(ge=0, le=256)]
 RtspPath = Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)]
 
+#: From one time of day to another; over midnight where the end is before the beginning.
 DarkHours = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
-"""From one time of day to another; over midnight where the end is before the beginning."""
 
 
 # --- settings under change ------------------------------------------------------------------------
@@ -89,14 +89,10 @@ class FormerStream(Model):
     """Contracted values of a stream before a change; an absent value did not change."""
 
     codec: Codec | None = None
-    width: PictureWidth | None = None
-    """Pixels."""
-    height: PictureHeight | None = None
-    """Pixels."""
-    least_kbps: LeastKbps | None = None
-    """The agreed least rate, in kilobits a second."""
-    fps: Fps | None = None
-    """Frames a second."""
+    width: PictureWidth | None = None  #: Pixels.
+    height: PictureHeight | None = None  #: Pixels.
+    least_kbps: LeastKbps | None = None  #: The agreed least rate, in kilobits a second.
+    fps: Fps | None = None  #: Frames a second.
 
     @model_validator(mode="after")
     def _says_something(self) -> FormerStream:
@@ -119,8 +115,7 @@ class StreamAccept(Model):
 class FormerDevice(Model):
     """Former values of a device."""
 
-    login: Literal["vault"]
-    """`vault`: the former login is in `secrets/`, under `old` of the new one."""
+    login: Literal["vault"]  #: `vault`: the former login is in `secrets/`, under `old` of the new one.
 
 
 class DeviceAccept(Model):
@@ -139,23 +134,19 @@ class Stream(Model):
     """Contracted values of a stream. Level 5 compares the decoded frame with codec and size."""
 
     codec: Annotated[Codec, SIGNED] = Codec.H264
-    width: Annotated[PictureWidth, SIGNED]
-    """Pixels."""
-    height: Annotated[PictureHeight, SIGNED]
-    """Pixels."""
+    width: Annotated[PictureWidth, SIGNED]  #: Pixels.
+    height: Annotated[PictureHeight, SIGNED]  #: Pixels.
+    #: The contracted mean rate, in kilobits a second. Limits of recorder and uplink are compared with it.
     kbps: Annotated[MeanKbps | None, MEASURED] = None
-    """The contracted mean rate, in kilobits a second. Limits of recorder and uplink are compared with it."""
+    #: The agreed least rate, in kilobits a second. A quiet scene at a variable rate needs little.
     least_kbps: Annotated[LeastKbps | None, MEASURED] = None
-    """The agreed least rate, in kilobits a second. A quiet scene at a variable rate needs little."""
-    fps: Annotated[Fps | None, MEASURED] = None
-    """Frames a second. Level 6 compares the measured rate with it."""
+    fps: Annotated[Fps | None, MEASURED] = None  #: Frames a second. Level 6 compares the measured rate with it.
+    #: Path and query of the device's RTSP address, without host and login. If absent, the make's pattern is used.
+    #:
+    #: If a device needs its login there, write `{username}` and `{password}`; the values come from `secrets/`.
     rtsp_path: Annotated[RtspPath | None, Use(signed=True, private=True)] = None
-    """Path and query of the device's RTSP address, without host and login. If absent, the make's pattern is used.
-
-    If a device needs its login there, write `{username}` and `{password}`; the values come from `secrets/`.
-    """
+    #: Former values of the stream, and the last day on which they are accepted too.
     accept: Annotated[StreamAccept | None, UNSIGNED] = None
-    """Former values of the stream, and the last day on which they are accepted too."""
 
     @model_validator(mode="after")
     def _was_another_one(self) -> Stream:
@@ -186,14 +177,10 @@ class Onvif(Model):
     These fields are not signed: a replaced device has another serial number, which needs no new sign-off.
     """
 
-    port: Port = 80
-    """The port of its ONVIF service, on the device's own address."""
-    model: Text | None = None
-    """The model that the device reports; it may differ from the name on its box."""
-    serial: Text | None = None
-    """The serial number that the device reports. It is unique among devices of a make."""
-    profile: Text | None = None
-    """The name or token of the media profile of its sub stream."""
+    port: Port = 80  #: The port of its ONVIF service, on the device's own address.
+    model: Text | None = None  #: The model that the device reports; it may differ from the name on its box.
+    serial: Text | None = None  #: The serial number that the device reports. It is unique among devices of a make.
+    profile: Text | None = None  #: The name or token of the media profile of its sub stream.
 
 
 class Recorder(Model):
@@ -204,18 +191,17 @@ class Recorder(Model):
     model: Annotated[Text | None, SIGNED] = None
     address: Annotated[LanAddress, SIGNED]
     port: Annotated[Port, SIGNED] = 554
+    #: On hybrid recorders: the number of analog inputs before the first IP channel.
     analog_channels: Annotated[Channels | None, SIGNED] = None
-    """On hybrid recorders: the number of analog inputs before the first IP channel."""
-    ip_channels: Annotated[Channels | None, SIGNED] = None
-    """The largest number of IP channels."""
+    ip_channels: Annotated[Channels | None, SIGNED] = None  #: The largest number of IP channels.
+    #: The largest number of RTSP sessions at once. Each stream that a relay pulls is one session.
     max_sessions: Annotated[Positive | None, MEASURED] = None
-    """The largest number of RTSP sessions at once. Each stream that a relay pulls is one session."""
+    #: The largest rate of video that the recorder sends, in kilobits a second.
     max_out_kbps: Annotated[Positive | None, MEASURED] = None
-    """The largest rate of video that the recorder sends, in kilobits a second."""
+    #: The recorder's ONVIF service. If absent, verify does not ask the recorder about itself.
     onvif: Annotated[Onvif | None, UNSIGNED] = None
-    """The recorder's ONVIF service. If absent, verify does not ask the recorder about itself."""
+    #: Former values of the recorder, and the last day on which they are accepted too.
     accept: Annotated[DeviceAccept | None, UNSIGNED] = None
-    """Former values of the recorder, and the last day on which they are accepted too."""
 
 
 class Camera(Model):
@@ -223,29 +209,29 @@ class Camera(Model):
 
     id: Annotated[Slug, SIGNED]
     zone: Annotated[Zone, Use(signed=True, option="The camera's zone, from the list of order 4403/CV-BCĐ.")]
+    #: The camera's place in words, without the name of a person.
     location: Annotated[Text | None, Use(signed=True, option="The camera's location, as text.")] = None
-    """The camera's place in words, without the name of a person."""
     make: Annotated[Make | None, Use(signed=True, option="The make, which decides the RTSP address.")] = None
     model: Annotated[Text | None, Use(signed=True, option="The camera's model.")] = None
     address: Annotated[LanAddress | None, Use(signed=True, option="The device's address in the site's network.")] = None
     port: Annotated[Port, Use(signed=True, option="The RTSP port, if not 554.")] = 554
     recorder: Annotated[Slug | None, Use(signed=True, option="The camera's recorder.")] = None
+    #: The recorder's channel, counted as in its RTSP address.
     channel: Annotated[Channel, Use(signed=True, option="The channel, as the recorder's RTSP address counts them.")] = 1
-    """The recorder's channel, counted as in its RTSP address."""
+    #: On a hybrid recorder: the number among its IP channels, which follow the analog channels.
     ip_channel: Annotated[
         Channel | None, Use(signed=True, option="The number among the IP channels of a hybrid recorder.")
     ] = None
-    """On a hybrid recorder: the number among its IP channels, which follow the analog channels."""
+    #: Hours in which a black picture is not a fault, in Vietnam's time, e.g. `22:00-05:00`.
     dark_hours: Annotated[tuple[DarkHours, ...], SIGNED] = ()
-    """Hours in which a black picture is not a fault, in Vietnam's time, e.g. `22:00-05:00`."""
+    #: Whether the stream should carry sound. If not, a stream with sound is reported.
     audio: Annotated[bool, SIGNED] = False
-    """Whether the stream should carry sound. If not, a stream with sound is reported."""
+    #: Whether the camera turns (a tour, or PTZ by hand). Another view is then no suspicion.
     tour: Annotated[bool, Use(signed=False, option="Whether the camera turns: a tour, or PTZ by hand.")] = False
-    """Whether the camera turns (a tour, or PTZ by hand). Another view is then no suspicion."""
+    #: The camera's ONVIF service; for a channel, set it on the recorder. If absent, verify does not ask.
     onvif: Annotated[Onvif | None, UNSIGNED] = None
-    """The camera's ONVIF service; for a channel, set it on the recorder. If absent, verify does not ask."""
+    #: As for a recorder. A recorder's channel has the recorder's login.
     accept: Annotated[DeviceAccept | None, UNSIGNED] = None
-    """As for a recorder. A recorder's channel has the recorder's login."""
     streams: Annotated[Streams, SIGNED]
 
     @model_validator(mode="after")

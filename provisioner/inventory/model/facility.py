@@ -49,12 +49,12 @@ class FacilityKind(StrEnum):
 class Location(Model):
     """The address of a facility for people. The province is a field of its own, since it is part of the paths."""
 
+    #: Number and street, hamlet or village; the facility's own address, never a person's.
     street: Annotated[Text | None, Use(option="Number and street, hamlet or village.")] = None
-    """Number and street, hamlet or village; the facility's own address, never a person's."""
+    #: Commune, ward or special zone (xã, phường, đặc khu).
     ward: Annotated[Text | None, Use(option="Commune, ward or special zone.")] = None
-    """Commune, ward or special zone (xã, phường, đặc khu)."""
+    #: The district as the province wrote it; districts were abolished on 2025-07-01.
     district: Annotated[Text | None, Use(option="The district, as the province wrote it.")] = None
-    """The district as the province wrote it; districts were abolished on 2025-07-01."""
 
 
 class Capacity(Model):
@@ -67,19 +67,13 @@ class Capacity(Model):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A facility carried by one relay: an agreed plan with its gateway.
-
-    Attributes:
-        plan: the agreed plan, or the agreed successor.
-        relay: the plan's relay, or its backup relay.
-        successor: whether this is the next connection, made before the old one ends.
-    """
+    """A facility carried by one relay: an agreed plan with its gateway."""
 
     facility: Facility
-    plan: connection.ConnectionPlan
-    relay: str
+    plan: connection.ConnectionPlan  #: The agreed plan, or the agreed successor.
+    relay: str  #: The plan's relay, or its backup relay.
     gateway: connection.Gateway
-    successor: bool
+    successor: bool  #: Whether this is the next connection, made before the old one ends.
 
     @property
     def is_backup(self) -> bool:
@@ -101,36 +95,34 @@ class Facility(Model):
     """
 
     version: Version
-    id: FileSlug
-    """Unique in the whole inventory, frozen at registration."""
+    id: FileSlug  #: Unique in the whole inventory, frozen at registration.
+    #: The province's slug, frozen at registration: no merger of provinces changes it.
     province: Annotated[Slug, Use(option="")]
-    """The province's slug, frozen at registration: no merger of provinces changes it."""
+    #: The list with the slug, if it is not the inventory's list. It is frozen with the slug.
     province_scheme: ProvinceScheme | None = None
-    """The list with the slug, if it is not the inventory's list. It is frozen with the slug."""
     name: Annotated[Text, Use(option="The building's name.")]
     kind: Annotated[FacilityKind, Use(option="The building's normal use.")]
     managing_body: Annotated[ManagingBody, Use(option="The body that runs the facility.")]
+    #: `preparing` before people come, `open` while they are there. `closed` removes the facility from every host.
     operating: Annotated[Operating, Use(option="")]
-    """`preparing` before people come, `open` while they are there. `closed` removes the facility from every host."""
+    #: The planned day of the first people; it stays as a record.
     opens_on: Annotated[Day | None, Use(option="The planned day of arrival.")] = None
-    """The planned day of the first people; it stays as a record."""
     opened_on: Day | None = None
     closed_on: Day | None = None
     location: Location | None = None
     capacity: Capacity | None = None
-    notice_posted_on: Day | None = None
-    """The day since which a notice tells people that cameras record here."""
+    notice_posted_on: Day | None = None  #: The day since which a notice tells people that cameras record here.
+    #: The day on which the DIC's list named a current representative. Only contacts/ has the name.
     contact_confirmed_on: Day | None = None
-    """The day on which the DIC's list named a current representative. Only contacts/ has the name."""
     survey: connection.Survey | None = None
     plan: connection.ConnectionPlan | None = None
+    #: The next connection, over another relay or carrier. Both connections serve until the next one is accepted.
     successor: connection.ConnectionPlan | None = None
-    """The next connection, over another relay or carrier. Both connections serve until the next one is accepted."""
+    #: A connection made without this program. It is a statement that no run has proved.
     claimed_connection: connection.ClaimedConnection | None = None
-    """A connection made without this program. It is a statement that no run has proved."""
     blocked: connection.Blocked | None = None
+    #: Protection of its paths against removal; remove this setting first, in a change of its own.
     protected: bool = False
-    """Protection of its paths against removal; remove this setting first, in a change of its own."""
     gateway: connection.Gateway | None = None
     recorders: tuple[Recorder, ...] = ()
     cameras: tuple[Camera, ...] = ()
@@ -167,20 +159,13 @@ class Facility(Model):
 class MaintenanceWindow(Model):
     """A time of announced work. Its paths are measured and shown, but raise no alarm."""
 
-    begin: Moment = Field(alias="from")
-    """The first minute, in Vietnam's time unless a zone is written."""
-    until: Moment
-    """The first minute after the window."""
-    reason: Text
-    """The work, e.g. `new switch`; no name of a person."""
-    facilities: tuple[Slug, ...] = ()
-    """Facilities in the window, by id."""
-    hosts: tuple[Slug, ...] = ()
-    """Relays and centres whose paths are in the window, by id."""
-    carriers: tuple[Slug, ...] = ()
-    """Carriers whose paths are all in the window, by id."""
-    everything: bool = False
-    """Whether every path is in the window."""
+    begin: Moment = Field(alias="from")  #: The first minute, in Vietnam's time unless a zone is written.
+    until: Moment  #: The first minute after the window.
+    reason: Text  #: The work, e.g. `new switch`; no name of a person.
+    facilities: tuple[Slug, ...] = ()  #: Facilities in the window, by id.
+    hosts: tuple[Slug, ...] = ()  #: Relays and centres whose paths are in the window, by id.
+    carriers: tuple[Slug, ...] = ()  #: Carriers whose paths are all in the window, by id.
+    everything: bool = False  #: Whether every path is in the window.
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:

@@ -12,8 +12,7 @@ from provisioner.inventory.model.base import Model, Text, use_of
 _Path = tuple[str | int, ...]
 M = TypeVar("M", bound=Model)
 
-WITHHELD: Final = "(withheld: see provisioner validate)"
-"""Replacement of a text that may not be shown."""
+WITHHELD: Final = "(withheld: see provisioner validate)"  #: Replacement of a text that may not be shown.
 
 _TEXT: Final = get_args(Text)
 _HOLDERS: Final = frozenset({Annotated, Union, types.UnionType, tuple, dict})

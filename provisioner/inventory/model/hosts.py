@@ -96,19 +96,18 @@ class Relay(Model):
     id: FileSlug
     address: HostAddress
     endpoint: HostAddress | None = None
+    #: The endpoint's address if `endpoint` is a name; centres send WireGuard to it.
     endpoint_address: IpAddress | None = None
-    """The endpoint's address if `endpoint` is a name; centres send WireGuard to it."""
     wireguard_port: Port = 51820
+    #: Further UDP ports for WireGuard, for gateways behind a line that passes few ports: 443, 53.
     further_wireguard_ports: Annotated[tuple[Port, ...], Field(max_length=4)] = ()
-    """Further UDP ports for WireGuard, for gateways behind a line that passes few ports: 443, 53."""
     ssh: Ssh
-    jump: JumpHost | None = None
-    """The relay's own jump host, instead of its carrier's."""
+    jump: JumpHost | None = None  #: The relay's own jump host, instead of its carrier's.
     max_paths: Annotated[int, Field(ge=1)] = 1000
+    #: Protection against removal from the inventory; remove this setting first, in a change of its own.
     protected: bool = False
-    """Protection against removal from the inventory; remove this setting first, in a change of its own."""
+    #: The relay of the same carrier that takes over the facilities; `relay drain` writes it.
     drain_to: Slug | None = None
-    """The relay of the same carrier that takes over the facilities; `relay drain` writes it."""
 
     @property
     def wireguard_endpoint(self) -> HostPlace:
@@ -168,18 +167,17 @@ class Carrier(Model):
     name: Text
     management_networks: Annotated[tuple[IpNetwork, ...], Field(min_length=1)]
     own_networks: tuple[IpNetwork, ...] = ()
+    #: Networks with the LANs of sites that its relays reach without a tunnel, over the carrier's own network.
     routed_networks: tuple[RoutedNetwork, ...] = ()
-    """Networks with the LANs of sites that its relays reach without a tunnel, over the carrier's own network."""
+    #: The CA that signs SSH host keys of its relays and jump hosts, unless one names its own key or CA.
     host_ca: HostKey | None = None
-    """The CA that signs SSH host keys of its relays and jump hosts, unless one names its own key or CA."""
-    jump: JumpHost | None = None
-    """The jump host of all its relays; without it SSH connects to each relay directly."""
+    jump: JumpHost | None = None  #: The jump host of all its relays; without it SSH connects to each relay directly.
     centres: Annotated[tuple[Slug, ...], Field(min_length=1)]
     relays: Annotated[tuple[Relay, ...], Field(min_length=1)]
+    #: Encryption of readers' connections to its relays. If absent, the tunnel alone encrypts them.
     reader_tls: ReaderTls | None = None
-    """Encryption of readers' connections to its relays. If absent, the tunnel alone encrypts them."""
+    #: Permission for sites to push to its relays, and their source networks. If absent, sites may not push.
     publishers: Publishers | None = None
-    """Permission for sites to push to its relays, and their source networks. If absent, sites may not push."""
 
     @property
     def certificates(self) -> ReaderTls | None:
@@ -204,10 +202,9 @@ class ReaderTls(Model):
     """
 
     encryption: Literal["optional", "strict"]
-    days: Annotated[int, Field(ge=7, le=3650)] = 730
-    """Validity of a self-signed certificate of a relay, in days."""
+    days: Annotated[int, Field(ge=7, le=3650)] = 730  #: Validity of a self-signed certificate of a relay, in days.
+    #: Days before a certificate's end from which on `validate`, `plan` and `verify` warn.
     warn_days: Annotated[int, Field(ge=1, le=365)] = 30
-    """Days before a certificate's end from which on `validate`, `plan` and `verify` warn."""
 
 
 def _some_network(network: IPv4Network) -> IPv4Network:
@@ -227,26 +224,24 @@ PublisherNetwork = Annotated[IPv4Network, AfterValidator(_some_network)]
 class Publishers(Model):
     """Permission for sites to push to a carrier's relays over RTSPS (port 8322, IPv4), with a login for each stream."""
 
-    networks: tuple[PublisherNetwork, ...] = ()
-    """Source networks of such sites; any source if absent."""
+    networks: tuple[PublisherNetwork, ...] = ()  #: Source networks of such sites; any source if absent.
 
 
+#: Prefix of readable paths: a province's slug, or `<province>/<facility>`.
 ReadPrefix = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$", max_length=127)
 ]
-"""Prefix of readable paths: a province's slug, or `<province>/<facility>`."""
 
 
 class Viewer(Model):
     """A reader at a monitoring centre with a login of its own, who may read only the listed paths."""
 
     id: Slug
-    name: Text | None = None
-    """The viewer's name in this inventory, not the name of a person."""
+    name: Text | None = None  #: The viewer's name in this inventory, not the name of a person.
+    #: The provinces or facilities whose paths the viewer may read.
     reads: Annotated[tuple[ReadPrefix, ...], Field(min_length=1)]
-    """The provinces or facilities whose paths the viewer may read."""
+    #: At a hub, the viewer's source networks. At other centres viewers come from the centre itself.
     networks: tuple[IPv4Network, ...] = ()
-    """At a hub, the viewer's source networks. At other centres viewers come from the centre itself."""
 
 
 class Hub(Model):
@@ -255,10 +250,9 @@ class Hub(Model):
     Its viewers read at the hub's address, from networks of their own. Relays do not know them.
     """
 
-    address: IPv4Address
-    """The centre's own address at which viewers read."""
+    address: IPv4Address  #: The centre's own address at which viewers read.
+    #: Encryption of its readers' connections, which come from outside of the tunnel.
     reader_tls: ReaderTls = ReaderTls(encryption="strict")
-    """Encryption of its readers' connections, which come from outside of the tunnel."""
 
 
 class Centre(Model):
@@ -273,18 +267,17 @@ class Centre(Model):
     address: HostAddress
     ssh: Ssh
     management_networks: tuple[IpNetwork, ...] = ()
-    jump: JumpHost | None = None
-    """The jump host for SSH to the centre. A carrier's jump host is for its relays only."""
+    jump: JumpHost | None = None  #: The jump host for SSH to the centre. A carrier's jump host is for its relays only.
+    #: Protection against removal, also as a reader; remove this setting first, in a change of its own.
     protected: bool = False
-    """Protection against removal, also as a reader; remove this setting first, in a change of its own."""
+    #: Whether other inventories also use this host, each with a side of its own. Each of them has to set this.
     shared: bool = False
-    """Whether other inventories also use this host, each with a side of its own. Each of them has to set this."""
+    #: The provinces or facilities whose paths the centre may read; all paths if absent.
     reads: tuple[ReadPrefix, ...] = ()
-    """The provinces or facilities whose paths the centre may read; all paths if absent."""
+    #: Viewers at this centre with logins of their own; each comes from the centre's address in the tunnel.
     viewers: tuple[Viewer, ...] = ()
-    """Viewers at this centre with logins of their own; each comes from the centre's address in the tunnel."""
+    #: The hub's settings: the centre itself serves all paths to viewers. If absent, the centre only reads.
     hub: Hub | None = None
-    """The hub's settings: the centre itself serves all paths to viewers. If absent, the centre only reads."""
 
     @property
     def ssh_to(self) -> Ssh:
@@ -299,8 +292,7 @@ class Centre(Model):
 
 # --- the lock --------------------------------------------------------------------------------------
 SHORTEST_PREFIX: Final = 24
-LONGEST_PREFIX: Final = 29
-"""Range of a site's prefix length: for 254 to 6 devices."""
+LONGEST_PREFIX: Final = 29  #: Range of a site's prefix length: for 254 to 6 devices.
 
 
 def _sized(prefix: IPv4Network) -> IPv4Network:
@@ -312,74 +304,54 @@ def _sized(prefix: IPv4Network) -> IPv4Network:
 
 
 OverlayPrefix = Annotated[IPv4Network, AfterValidator(_sized)]
+#: A device's offset in its site's prefix; the network's own address is unused.
 DeviceNumber = Annotated[int, Field(ge=1, le=254)]
-"""A device's offset in its site's prefix; the network's own address is unused."""
 
 HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{43}=$")]
 
 
+#: 96 bytes in base64: the sender's public key, the sealed key, an HMAC-SHA-256.
 SealedBox = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{128}$")]
-"""96 bytes in base64: the sender's public key, the sealed key, an HMAC-SHA-256."""
 
 
 class SealedKey(Model):
-    """A relay's WireGuard private key, sealed on the relay to the recovery key; public, since only that key opens it.
+    """A relay's WireGuard private key, sealed to the recovery key on the relay; public, as only that key opens it."""
 
-    Attributes:
-        recovery: the recovery key's public half.
-        public_key: the public half of the sealed key.
-        box: the sealed private key.
-    """
-
-    recovery: PublicKey
-    public_key: PublicKey
-    box: SealedBox
+    recovery: PublicKey  #: The recovery key's public half.
+    public_key: PublicKey  #: The public half of the sealed key.
+    box: SealedBox  #: The sealed private key.
 
 
+#: A certificate: DER in base64, a sequence of more than 127 bytes.
 CertificateText = Annotated[str, StringConstraints(pattern=r"^MI[A-Za-z0-9+/]{200,}=*$", max_length=8192)]
-"""A certificate: DER in base64, a sequence of more than 127 bytes."""
 
 
 class NextCertificate(Model):
-    """The next certificate of a relay; `certificate renew` writes it if sites push to the relay.
+    """The next certificate of a relay; `certificate renew` writes it if sites push to the relay."""
 
-    Attributes:
-        certificates: the relay's certificate, then the certificates that signed it.
-        since: the day on which the certificate was made or recorded.
-    """
-
+    #: The relay's certificate, then the certificates that signed it.
     certificates: tuple[CertificateText, ...] = Field(min_length=1)
-    since: Day
+    since: Day  #: The day on which the certificate was made or recorded.
 
 
 class OwnKeyStage(StrEnum):
     """The stage of a change of a relay's own key: which peers know the next key, and which interface uses it."""
 
+    #: The relay answers with both, or is to; packages and centres have the present key. So it is as well while a change
+    #: is taken back.
     BEGUN = "begun"
-    """The relay answers with both, or is to; packages and centres have the present key. So it is as well while a change
-    is taken back."""
-    MOVING = "moving"
-    """The relay answers with both; packages and centres have the next key."""
-    ENDING = "ending"
-    """The next key is the relay's only one, or is to be."""
+    MOVING = "moving"  #: The relay answers with both; packages and centres have the next key.
+    ENDING = "ending"  #: The next key is the relay's only one, or is to be.
 
 
 class NextRelayKey(Model):
-    """The key that follows a relay's own one; `keys rotate --relay` writes it.
+    """The key that follows a relay's own one; `keys rotate --relay` writes it."""
 
-    Attributes:
-        public_key: the public half of the next key.
-        port: the UDP port at which the relay answers with the next key.
-        since: the day on which the change began.
-        stage: the stage of the change.
-        sealed_key: the private half, sealed; `None` if the inventory has no recovery key.
-    """
-
-    public_key: PublicKey
-    port: Port
-    since: Day
-    stage: OwnKeyStage
-    sealed_key: SealedKey | None = None
+    public_key: PublicKey  #: The public half of the next key.
+    port: Port  #: The UDP port at which the relay answers with the next key.
+    since: Day  #: The day on which the change began.
+    stage: OwnKeyStage  #: The stage of the change.
+    sealed_key: SealedKey | None = None  #: The private half, sealed; `None` if the inventory has no recovery key.
 
 
 class RelayAllocation(Model):
@@ -498,7 +470,7 @@ class Allocations(Model):
     centres: dict[Slug, CentreAllocation] = {}
     sites: dict[Slug, SiteAllocation] = {}
     tombstones: tuple[Tombstone, ...] = ()
+    #: Protected objects, e.g. `facility/kcl-bg-001`. Their protection stays known after their own block is deleted.
     protected: tuple[str, ...] = ()
-    """Protected objects, e.g. `facility/kcl-bg-001`. Their protection stays known after their own block is deleted."""
+    #: Hosts to take over from another owner, by id. An entry has no effect once this inventory owns the host.
     adopted: dict[Slug, Adopted] | None = None
-    """Hosts to take over from another owner, by id. An entry has no effect once this inventory owns the host."""

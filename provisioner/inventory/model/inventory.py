@@ -53,16 +53,11 @@ class BaseInventory(Model):
     carriers: dict[Slug, Carrier]
     centres: dict[Slug, Centre]
     allocations: Allocations
-    signing_keys: Signers | None = None
-    """`signers.yml`, if it exists."""
-    maintenance: tuple[MaintenanceWindow, ...] = ()
-    """The windows of `maintenance.yml`."""
-    intents: tuple[ReachIntent, ...] = ()
-    """The statements of `intents.yml`."""
-    receivers: tuple[Receiver, ...] = ()
-    """The receivers of `receivers.yml`."""
-    rego: tuple[RegoFile, ...] = ()
-    """The readable rules and tests of `policy/`."""
+    signing_keys: Signers | None = None  #: `signers.yml`, if it exists.
+    maintenance: tuple[MaintenanceWindow, ...] = ()  #: The windows of `maintenance.yml`.
+    intents: tuple[ReachIntent, ...] = ()  #: The statements of `intents.yml`.
+    receivers: tuple[Receiver, ...] = ()  #: The receivers of `receivers.yml`.
+    rego: tuple[RegoFile, ...] = ()  #: The readable rules and tests of `policy/`.
 
     if not TYPE_CHECKING:
 

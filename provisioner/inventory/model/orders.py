@@ -16,18 +16,16 @@ from provisioner.inventory.model.base import Day, Model, Slug, Text, Version
 from provisioner.inventory.model.policy import ProvinceScheme
 
 _ID = "[a-z0-9]+(-[a-z0-9]+)*"
+#: The first day without districts: provinces now have communes, wards and special zones.
 DISTRICTS_ENDED = date(2025, 7, 1)
-"""The first day without districts: provinces now have communes, wards and special zones."""
 
 
 class ManagingBody(StrEnum):
     """The body that runs the facility; orders bind facilities by it."""
 
     UBND_TINH = "ubnd_tinh"
-    UBND_HUYEN = "ubnd_huyen"
-    """People's Committees of districts, which ended with 2025-06-30."""
-    UBND_XA = "ubnd_xa"
-    """People's Committees of communes, wards and special zones."""
+    UBND_HUYEN = "ubnd_huyen"  #: People's Committees of districts, which ended with 2025-06-30.
+    UBND_XA = "ubnd_xa"  #: People's Committees of communes, wards and special zones.
     QUAN_DOI = "quan_doi"
     CONG_AN = "cong_an"
     DOANH_NGHIEP = "doanh_nghiep"
@@ -40,26 +38,19 @@ class Instruction(Model):
     the last moment of 9 May, Vietnam time.
     """
 
-    ref: Text
-    """The order's number, e.g. 1407/BTTTT-CVT."""
-    issuer: Text
-    """The body that issued it."""
-    issued_on: Day
-    """The day of issue."""
-    before: Day
-    """The first day after the deadline, for every facility in scope without a day of its own."""
+    ref: Text  #: The order's number, e.g. 1407/BTTTT-CVT.
+    issuer: Text  #: The body that issued it.
+    issued_on: Day  #: The day of issue.
+    before: Day  #: The first day after the deadline, for every facility in scope without a day of its own.
+    #: The managing bodies whose facilities the order binds.
     scope: Annotated[tuple[ManagingBody, ...], Field(min_length=1)]
-    """The managing bodies whose facilities the order binds."""
+    #: Refs of orders that stay in force beside this one, which adds facilities or detail.
     extends: tuple[Text, ...] = ()
-    """Refs of orders that stay in force beside this one, which adds facilities or detail."""
-    supersedes: tuple[Text, ...] = ()
-    """Refs of orders that this one replaces for the facilities that it binds."""
-    provinces: dict[Slug, Day] = {}
-    """Days that a province set itself, by its slug."""
+    supersedes: tuple[Text, ...] = ()  #: Refs of orders that this one replaces for the facilities that it binds.
+    provinces: dict[Slug, Day] = {}  #: Days that a province set itself, by its slug.
+    #: The list with these slugs, if it is not the inventory's list: an old order names old provinces.
     province_scheme: ProvinceScheme | None = None
-    """The list with these slugs, if it is not the inventory's list: an old order names old provinces."""
-    facilities: dict[Slug, Day] = {}
-    """Days set for single facilities, by id."""
+    facilities: dict[Slug, Day] = {}  #: Days set for single facilities, by id.
 
 
 class Instructions(Model):
@@ -72,18 +63,13 @@ class Instructions(Model):
 class Designation(Model):
     """A carrier that serves a province, with its first and last day and the document that says so."""
 
-    province: Slug
-    """The province's slug."""
+    province: Slug  #: The province's slug.
+    #: The list with the slug, if it is not the inventory's list: an old document names an old province.
     province_scheme: ProvinceScheme | None = None
-    """The list with the slug, if it is not the inventory's list: an old document names an old province."""
-    carrier: Slug
-    """The carrier's id."""
-    since: Day
-    """The first day."""
-    until: Day | None = None
-    """The last day; open if absent."""
-    source: Text
-    """The document that designates."""
+    carrier: Slug  #: The carrier's id.
+    since: Day  #: The first day.
+    until: Day | None = None  #: The last day; open if absent.
+    source: Text  #: The document that designates.
 
 
 class Designations(Model):
@@ -119,44 +105,38 @@ class Program(StrEnum):
     OTHERS = "others"
 
 
+#: Source of traffic: `internet`, `management` or `management/<carrier or centre>`, `centres` or `centre/<id>`, `relays`
+#: or `relay/<id>`, `sites`, `site/<facility>` or `province/<slug>` (its sites).
 FromPlace = Annotated[
     str,
     StringConstraints(
         pattern=rf"^(internet|management|centres|relays|sites|(management|centre|relay|site|province)/{_ID})$"
     ),
 ]
-"""Source of traffic: `internet`, `management` or `management/<carrier or centre>`, `centres` or `centre/<id>`, `relays`
-or `relay/<id>`, `sites`, `site/<facility>` or `province/<slug>` (its sites).
-"""
+#: Target of traffic; no traffic to a management network is ours.
 ToPlace = Annotated[
     str, StringConstraints(pattern=rf"^(internet|centres|relays|sites|(centre|relay|site|province)/{_ID})$")
 ]
-"""Target of traffic; no traffic to a management network is ours."""
 
 
 class Traffic(Model):
     """Traffic of an intent: sources, destinations and services."""
 
+    #: Sources; the statement is about each of them.
     sources: Annotated[tuple[FromPlace, ...], Field(alias="from", min_length=1)]
-    """Sources; the statement is about each of them."""
+    #: Destinations; the statement is about each of them.
     targets: Annotated[tuple[ToPlace, ...], Field(alias="to", min_length=1)]
-    """Destinations; the statement is about each of them."""
-    services: tuple[Service, ...] = ()
-    """Services at the destinations; all services if absent."""
-    programs: tuple[Program, ...] = ()
-    """Sending programs on relays and centres; any program if absent."""
+    services: tuple[Service, ...] = ()  #: Services at the destinations; all services if absent.
+    programs: tuple[Program, ...] = ()  #: Sending programs on relays and centres; any program if absent.
 
 
 class ReachIntent(Model):
     """A statement. A plan that breaks it is refused."""
 
     id: Slug
-    allow: Traffic | None = None
-    """Traffic that has to pass."""
-    deny: Traffic | None = None
-    """Traffic that must not pass."""
-    reason: Text | None = None
-    """The reason, for a person whose plan is refused; no name of a person."""
+    allow: Traffic | None = None  #: Traffic that has to pass.
+    deny: Traffic | None = None  #: Traffic that must not pass.
+    reason: Text | None = None  #: The reason, for a person whose plan is refused; no name of a person.
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:

@@ -38,34 +38,26 @@ Moment = Annotated[
     PlainSerializer(lambda moment: moment.isoformat(timespec="minutes"), return_type=str, when_used="json"),
 ]
 Percent = Annotated[int, Field(ge=0, le=100)]
+#: `<province>/<facility>` or `<province>/<facility>/<device>`, the start of paths.
 PathPrefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$")]
-"""`<province>/<facility>` or `<province>/<facility>/<device>`, the start of paths."""
 
 
 class Limits(Model):
     """Limits of one plan. To exceed one, raise it by its name."""
 
-    deletions: Count = 100
-    """Paths that no relay serves afterwards."""
-    deletion_percent: Percent = 30
-    """The same, as a share of all paths."""
-    hosts: Count = 25
-    """Hosts that change."""
-    all_impact: Count = 1
-    """Hosts on which every path reconnects."""
-    viewers: Count = 20
-    """Live readers that are cut."""
-    freeze: Count = 0
-    """Changes inside a window of `freeze`."""
+    deletions: Count = 100  #: Paths that no relay serves afterwards.
+    deletion_percent: Percent = 30  #: The same, as a share of all paths.
+    hosts: Count = 25  #: Hosts that change.
+    all_impact: Count = 1  #: Hosts on which every path reconnects.
+    viewers: Count = 20  #: Live readers that are cut.
+    freeze: Count = 0  #: Changes inside a window of `freeze`.
 
 
 class Freeze(Model):
     """A time in which no plan is applied."""
 
-    begin: Moment = Field(alias="from")
-    """The first minute, in Vietnam's time unless a zone is written."""
-    until: Moment
-    """The first minute after the freeze."""
+    begin: Moment = Field(alias="from")  #: The first minute, in Vietnam's time unless a zone is written.
+    until: Moment  #: The first minute after the freeze.
     reason: Text
 
 
@@ -79,32 +71,25 @@ class SignOffs(StrEnum):
 class ApprovedChanges(StrEnum):
     """Changes of a host to which a rule applies."""
 
-    ANY = "any"
-    """Whatever changes there."""
-    PATH = "path"
-    """Somebody reconnects: the impact of a change is `path` or `all`."""
-    ALL = "all"
-    """Every reader of the relay reconnects."""
-    TRUST = "trust"
-    """Changes of trust, except those of `policy`."""
-    POLICY = "policy"
-    """Changes of limits, freezes, protections, signers and approvers."""
+    ANY = "any"  #: Whatever changes there.
+    PATH = "path"  #: Somebody reconnects: the impact of a change is `path` or `all`.
+    ALL = "all"  #: Every reader of the relay reconnects.
+    TRUST = "trust"  #: Changes of trust, except those of `policy`.
+    POLICY = "policy"  #: Changes of limits, freezes, protections, signers and approvers.
 
 
 class ApprovalRule(Model):
     """A number of people who have to approve certain changes before apply."""
 
     changes: ApprovedChanges
-    role: Slug | None = None
-    """The role in which they approve; any role if absent."""
+    role: Slug | None = None  #: The role in which they approve; any role if absent.
     people: Annotated[int, Field(ge=1, le=9)] = 1
 
 
 class Approvals(Model):
     """Rules for the approval of plans. The changes of each host have to satisfy all of them."""
 
-    valid_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 168
-    """The validity of an approval, in hours."""
+    valid_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 168  #: The validity of an approval, in hours.
     rules: Annotated[tuple[ApprovalRule, ...], Field(min_length=1, max_length=40)]
 
 
@@ -114,23 +99,21 @@ AgreedPercent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 class AgreedAvailability(Model):
     """The agreed level: the share of the measured time outside of maintenance in which pictures have to come."""
 
-    percent: AgreedPercent | None = None
-    """The level of every path without a level of its own; no level if absent."""
-    carriers: dict[Slug, AgreedPercent] = Field(default_factory=dict)
-    """Levels of carriers' paths."""
+    percent: AgreedPercent | None = None  #: The level of every path without a level of its own; no level if absent.
+    carriers: dict[Slug, AgreedPercent] = Field(default_factory=dict)  #: Levels of carriers' paths.
+    #: Levels of facilities' paths; they take precedence over the carrier's level.
     facilities: dict[Slug, AgreedPercent] = Field(default_factory=dict)
-    """Levels of facilities' paths; they take precedence over the carrier's level."""
+    #: The longest time, in hours, for which one check counts. Time beyond that is not measured.
     longest_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 26
-    """The longest time, in hours, for which one check counts. Time beyond that is not measured."""
 
 
 class Retention(Model):
     """Retention of records of runs, in days for each class. If a class is absent, its records stay for ever."""
 
+    #: Whole documents of verifications, which `history RUN` shows.
     document_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
-    """Whole documents of verifications, which `history RUN` shows."""
+    #: Verdicts on single paths, from which `availability` counts.
     verdict_days: Annotated[int, Field(ge=31, le=36_500)] | None = None
-    """Verdicts on single paths, from which `availability` counts."""
 
 
 class CorrectedImpact(StrEnum):
@@ -143,17 +126,15 @@ class CorrectedImpact(StrEnum):
 class DriftPolicy(Model):
     """An agent's actions on hosts that differ from the inventory."""
 
+    #: Drift that an agent corrects by itself. It only reports all other drift.
     correct: tuple[CorrectedImpact, ...] = (CorrectedImpact.NONE, CorrectedImpact.HOT)
-    """Drift that an agent corrects by itself. It only reports all other drift."""
 
 
 class WavePolicy(StrEnum):
     """Start of an apply's next wave if no reader notices the plan (impacts `none` and `hot`)."""
 
-    WATCHED = "watched"
-    """Once all hosts of the wave before have shown a good look, while that one is watched still."""
-    CONFIRMED = "confirmed"
-    """Once the wave before is confirmed, as for every plan that cuts something."""
+    WATCHED = "watched"  #: Once all hosts of the wave before have shown a good look, while that one is watched still.
+    CONFIRMED = "confirmed"  #: Once the wave before is confirmed, as for every plan that cuts something.
 
 
 class Policy(Model):
@@ -161,17 +142,16 @@ class Policy(Model):
 
     limits: Limits = Limits()
     freeze: tuple[Freeze, ...] = ()
+    #: Whether agreed plans need the parties' signatures (`signed`), or the file's author may state their agreement.
     sign_offs: SignOffs = SignOffs.CLAIMED
-    """Whether agreed plans need the parties' signatures (`signed`), or the file's author may state their agreement."""
-    approvals: Approvals | None = None
-    """Rules for the approval of plans. If absent, plans need no approval."""
+    approvals: Approvals | None = None  #: Rules for the approval of plans. If absent, plans need no approval.
     availability: AgreedAvailability = AgreedAvailability()
     drift: DriftPolicy = DriftPolicy()
     retention: Retention = Retention()
+    #: Start of the next wave of a plan without an impact on readers. All other plans wait for a confirmation.
     next_wave: WavePolicy = WavePolicy.WATCHED
-    """Start of the next wave of a plan without an impact on readers. All other plans wait for a confirmation."""
+    #: The longest age of a tunnel's key, in days. `keys status` prints the day of the next rotation.
     key_days: Annotated[int, Field(ge=1, le=36_500)] = 365
-    """The longest age of a tunnel's key, in days. `keys status` prints the day of the next rotation."""
 
 
 class Move(Model):
@@ -181,12 +161,10 @@ class Move(Model):
     that readers of the old name are not cut.
     """
 
+    #: The old prefix of the paths, e.g. `bac-giang/kcl-bg-001` or `bac-giang/kcl-bg-001/cam-03`.
     old: PathPrefix = Field(alias="from")
-    """The old prefix of the paths, e.g. `bac-giang/kcl-bg-001` or `bac-giang/kcl-bg-001/cam-03`."""
-    new: PathPrefix = Field(alias="to")
-    """The new prefix, with as many parts as the old one."""
-    until: Day
-    """The day from which on the entry, and with it the old names, should be removed."""
+    new: PathPrefix = Field(alias="to")  #: The new prefix, with as many parts as the old one.
+    until: Day  #: The day from which on the entry, and with it the old names, should be removed.
 
 
 class ProvinceScheme(StrEnum):
@@ -205,8 +183,8 @@ class Pools(Model):
     centres: IPv4Network
     carriers: dict[Slug, IPv4Network]
     first_site_port: Port = 10554
+    #: The length of a new site's prefix if each device has an address of its own: 26 holds 62 devices.
     site_prefix_length: Annotated[int, Field(ge=SHORTEST_PREFIX, le=LONGEST_PREFIX)] = 26
-    """The length of a new site's prefix if each device has an address of its own: 26 holds 62 devices."""
 
 
 class MediamtxArtefact(Model):
@@ -241,9 +219,7 @@ class Settings(Model):
     province_scheme: ProvinceScheme
     pools: Pools
     mediamtx: MediamtxArtefact
-    policy: Policy = Policy()
-    """Limits of one plan. Absent limits have defaults that are safe for a small fleet."""
+    policy: Policy = Policy()  #: Limits of one plan. Absent limits have defaults that are safe for a small fleet.
+    #: The key to which relays seal their tunnel's private key. Without it a lost relay means new site packages.
     recovery: Recovery | None = None
-    """The key to which relays seal their tunnel's private key. Without it a lost relay means new site packages."""
-    moved: tuple[Move, ...] = ()
-    """Changed ids. Remove an entry once no reader uses its old names."""
+    moved: tuple[Move, ...] = ()  #: Changed ids. Remove an entry once no reader uses its old names.

@@ -46,31 +46,21 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-
 class Receiver(Model):
     """A receiver of notices, with its role and its channel."""
 
-    id: Slug
-    """The receiver's name in `secrets/receivers.yml`, in logs and in `notify --test`; no name of a person."""
+    id: Slug  #: The receiver's name in `secrets/receivers.yml`, in logs and in `notify --test`; no name of a person.
     kind: ReceiverKind
-    role: ReaderRole
-    """The receiver's role. Notices leave out everything that the role may not see."""
-    province: Slug | None = None
-    """For roles dic and health: the province's slug."""
-    province_scheme: ProvinceScheme | None = None
-    """The list with the slug, if it is not the inventory's list."""
-    carrier: Slug | None = None
-    """For the role carrier: its id."""
-    facility: Slug | None = None
-    """For the role facility: its id."""
-    language: Language = Language.VI
-    """The language of its notices."""
-    heartbeat: bool = False
-    """Whether the receiver also gets a notice after a night without changes."""
+    role: ReaderRole  #: The receiver's role. Notices leave out everything that the role may not see.
+    province: Slug | None = None  #: For roles dic and health: the province's slug.
+    province_scheme: ProvinceScheme | None = None  #: The list with the slug, if it is not the inventory's list.
+    carrier: Slug | None = None  #: For the role carrier: its id.
+    facility: Slug | None = None  #: For the role facility: its id.
+    language: Language = Language.VI  #: The language of its notices.
+    heartbeat: bool = False  #: Whether the receiver also gets a notice after a night without changes.
+    #: For webhook: the address that gets the notice. For alertmanager: its address, without /api/v2.
     url: ReceiverUrl | None = None
-    """For webhook: the address that gets the notice. For alertmanager: its address, without /api/v2."""
-    server: HostName | None = None
-    """For smtp: the mail server."""
-    port: Port | None = None
-    """For smtp: the server's port; by default 587, or 465 with `security: implicit`."""
+    server: HostName | None = None  #: For smtp: the mail server.
+    port: Port | None = None  #: For smtp: the server's port; by default 587, or 465 with `security: implicit`.
+    #: For smtp: `starttls`, `implicit`, or `none`; `none` only for a server on this machine.
     security: MailSecurity = MailSecurity.STARTTLS
-    """For smtp: `starttls`, `implicit`, or `none`; `none` only for a server on this machine."""
 
     @property
     def of(self) -> dict[str, str]:
@@ -108,72 +98,59 @@ class VaultedReceivers(Model):
 
 # --- keys --------------------------------------------------------------------------------------------
 _KINDS = r"ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
+#: An SSH public key without its comment, which usually names a person.
 SignerKey = Annotated[str, StringConstraints(pattern=rf"^({_KINDS}) [A-Za-z0-9+/]+={{0,2}}$", max_length=4096)]
-"""An SSH public key without its comment, which usually names a person."""
 
 
+#: An account's name on a machine or at a forge, or an e-mail address's part before the `@`.
 Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-"""An account's name on a machine or at a forge, or an e-mail address's part before the `@`."""
 
 
 class SigningKey(Model):
     """A key by which an office signs, from when to when, and which document says so."""
 
-    office: Text
-    """The office whose key it is, e.g. `DIC of Bac Giang`; no name of a person."""
+    office: Text  #: The office whose key it is, e.g. `DIC of Bac Giang`; no name of a person.
     key: SignerKey
-    since: Day
-    """The first day on which it signs."""
+    since: Day  #: The first day on which it signs.
+    #: The last day; what it signed until then stays signed. A key that got out is removed instead.
     until: Day | None = None
-    """The last day; what it signed until then stays signed. A key that got out is removed instead."""
-    source: Text
-    """The document that names the key."""
+    source: Text  #: The document that names the key.
 
 
 class ProvinceKey(SigningKey):
     """A key of a province's DIC or Health department."""
 
-    province: Slug
-    """The province's slug."""
-    province_scheme: ProvinceScheme | None = None
-    """The list with the slug, if it is not the inventory's list."""
+    province: Slug  #: The province's slug.
+    province_scheme: ProvinceScheme | None = None  #: The list with the slug, if it is not the inventory's list.
 
 
 class CarrierKey(SigningKey):
     """A key of a carrier."""
 
-    carrier: Slug
-    """The carrier's id."""
+    carrier: Slug  #: The carrier's id.
 
 
 class Approver(Model):
     """A key with which a person approves plans, and the person's roles; one entry for each key."""
 
-    id: Slug
-    """An id of the person without the name: a post or a number, e.g. `noc-viettel-1`."""
+    id: Slug  #: An id of the person without the name: a post or a number, e.g. `noc-viettel-1`.
+    #: The person's roles, in the words of the policy.
     roles: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
-    """The person's roles, in the words of the policy."""
-    carriers: tuple[Slug, ...] = ()
-    """Carriers for whose hosts the person approves; all carriers if absent."""
+    carriers: tuple[Slug, ...] = ()  #: Carriers for whose hosts the person approves; all carriers if absent.
     key: SignerKey
-    since: Day
-    """The first day on which the key approves."""
-    until: Day | None = None
-    """The last day. Remove a leaked key instead."""
+    since: Day  #: The first day on which the key approves.
+    until: Day | None = None  #: The last day. Remove a leaked key instead.
+    #: The person's names on machines, forges and in Git. A plan made under one of them is the person's own plan.
     accounts: tuple[Account, ...] = ()
-    """The person's names on machines, forges and in Git. A plan made under one of them is the person's own plan."""
-    source: Text
-    """The document that names the key."""
+    source: Text  #: The document that names the key.
 
 
 class Withdrawal(Model):
     """Withdrawn agreements to a facility's plan, so that an old plan cannot bring them back."""
 
     facility: Slug
-    before: Day
-    """The first day whose sign-offs are valid again."""
-    source: Text
-    """The document that says so."""
+    before: Day  #: The first day whose sign-offs are valid again.
+    source: Text  #: The document that says so.
 
 
 class Signers(Model):
@@ -183,34 +160,22 @@ class Signers(Model):
     dic: tuple[ProvinceKey, ...] = ()
     health: tuple[ProvinceKey, ...] = ()
     carriers: tuple[CarrierKey, ...] = ()
-    withdrawn: tuple[Withdrawal, ...] = ()
-    """Withdrawn agreements. A new agreement of a later day replaces them."""
+    withdrawn: tuple[Withdrawal, ...] = ()  #: Withdrawn agreements. A new agreement of a later day replaces them.
+    #: Keys of people who approve plans before apply, if `policy.approvals` requires it.
     approvers: tuple[Approver, ...] = ()
-    """Keys of people who approve plans before apply, if `policy.approvals` requires it."""
 
 
 class Signer(NamedTuple):
-    """A key that may sign, comparable and printable, for all parties.
+    """A key that may sign, comparable and printable, for all parties."""
 
-    Attributes:
-        party: the party.
-        of: the province's slug, or the carrier's id.
-        province_scheme: the slug's list; empty if it is the inventory's, or for a carrier.
-        key: type and key, as in the file.
-        since: the first day.
-        until: the last day, or `None`.
-        office: the office.
-        source: the document with the key.
-    """
-
-    party: Party
-    of: str
-    province_scheme: str
-    key: str
-    since: date
-    until: date | None
-    office: str
-    source: str
+    party: Party  #: The party.
+    of: str  #: The province's slug, or the carrier's id.
+    province_scheme: str  #: The slug's list; empty if it is the inventory's, or for a carrier.
+    key: str  #: Type and key, as in the file.
+    since: date  #: The first day.
+    until: date | None  #: The last day, or `None`.
+    office: str  #: The office.
+    source: str  #: The document with the key.
 
 
 def signers_in(signers: Signers | None) -> tuple[Signer, ...]:

@@ -6,8 +6,7 @@ from typing import Literal
 
 from provisioner.base.document import Printed, Row
 
-Impact = Literal["none", "hot", "path", "all"]
-"""As a plan has it; plans stand above this."""
+Impact = Literal["none", "hot", "path", "all"]  #: As a plan has it; plans stand above this.
 
 
 class _Closed(Row, extra="forbid"):
@@ -17,10 +16,8 @@ class _Closed(Row, extra="forbid"):
 class RegoMoment(_Closed):
     """The time of the judgement, in Vietnam's zone."""
 
-    at: str
-    """e.g. 2021-05-20T19:30:00+07:00"""
-    date: str
-    """e.g. 2021-05-20; days compare as texts do"""
+    at: str  #: e.g. 2021-05-20T19:30:00+07:00
+    date: str  #: e.g. 2021-05-20; days compare as texts do
     year: int
     month: int
     day: int
@@ -35,10 +32,8 @@ class RegoCounts(_Closed):
     create: int = 0
     update: int = 0
     delete: int = 0
-    viewers: int = 0
-    """Live readers that are cut, each counted once."""
-    impact: Impact = "none"
-    """The worst impact."""
+    viewers: int = 0  #: Live readers that are cut, each counted once.
+    impact: Impact = "none"  #: The worst impact.
 
 
 class _Counted(_Closed):
@@ -52,25 +47,19 @@ class _Named(_Closed):
 class _OfHost(_Named):
     kind: Literal["relay", "centre"]
     carriers: tuple[str, ...]
-    trust: int
-    """Changes of trust."""
+    trust: int  #: Changes of trust.
 
 
 class _OfProvince(_Named):
-    facilities: int
-    """The number of its facilities with changes."""
+    facilities: int  #: The number of its facilities with changes.
 
 
 class _OfFacility(_Named):
     province: str
-    carriers: tuple[str, ...]
-    """Carriers of the changing relays."""
-    cameras: int
-    """The number of cameras in the inventory; 0 for a facility that left it."""
-    new: bool
-    """Whether the inventory has it, but no host of the plan has a path of it yet."""
-    known: bool
-    """Whether the inventory has it."""
+    carriers: tuple[str, ...]  #: Carriers of the changing relays.
+    cameras: int  #: The number of cameras in the inventory; 0 for a facility that left it.
+    new: bool  #: Whether the inventory has it, but no host of the plan has a path of it yet.
+    known: bool  #: Whether the inventory has it.
 
 
 class RegoHost(_Counted, _OfHost):
@@ -96,32 +85,24 @@ class RegoChange(_Closed):
     resource: Literal["trust", "path", "peer", "rule", "file", "unit"]
     name: str
     action: Literal["create", "update", "delete"]
+    #: Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program.
     impact: Impact
-    """Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program."""
     reason: str
-    viewers: int
-    """Live readers that the change cuts."""
-    carriers: tuple[str, ...]
-    """Carriers of the host."""
-    province: str
-    """Empty unless the change is of one facility."""
-    facility: str
-    """Empty unless the change is of one facility."""
+    viewers: int  #: Live readers that the change cuts.
+    carriers: tuple[str, ...]  #: Carriers of the host.
+    province: str  #: Empty unless the change is of one facility.
+    facility: str  #: Empty unless the change is of one facility.
 
 
 class RegoInput(Printed, name="policy-input", title="Input of Rego rules", extra="forbid"):
     """The `input` of Rego rules that judge a plan; `provisioner policy input` prints it."""
 
     now: RegoMoment
-    inventory: str
-    """The inventory's id."""
-    offline: bool
-    """Whether the plan compares two revisions without reading hosts. Then viewers are not known."""
-    summary: RegoCounts = RegoCounts()
-    """Counts of the whole plan."""
+    inventory: str  #: The inventory's id.
+    offline: bool  #: Whether the plan compares two revisions without reading hosts. Then viewers are not known.
+    summary: RegoCounts = RegoCounts()  #: Counts of the whole plan.
     hosts: tuple[RegoHost, ...] = ()
     carriers: tuple[RegoCarrier, ...] = ()
     provinces: tuple[RegoProvince, ...] = ()
     facilities: tuple[RegoFacility, ...] = ()
-    changes: tuple[RegoChange, ...] = ()
-    """Every change, without resources that are as desired."""
+    changes: tuple[RegoChange, ...] = ()  #: Every change, without resources that are as desired.

@@ -35,27 +35,19 @@ _MOST_ANSWERED: Final = 16 * 1024 * 1024
 _LONGEST_ERROR: Final = 300
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
 
-MOST_SECONDS: Final = 300
-"""Maximum time for all files of an inventory together."""
+MOST_SECONDS: Final = 300  #: Maximum time for all files of an inventory together.
 _MOST_OF_ONE_S: Final = 5.0
-MOST_CPU_S: Final = 16.0
-"""Maximum processor time to check all files together; a file of 40 KiB takes 0.25 s."""
+MOST_CPU_S: Final = 16.0  #: Maximum processor time to check all files together; a file of 40 KiB takes 0.25 s.
 
 
 @dataclass(frozen=True, slots=True)
 class RegoAnswer:
-    """Result of a query.
+    """Result of a query."""
 
-    Attributes:
-        value: the value, as in JSON.
-        error: why there is no value.
-        is_unevaluable: whether the text cannot be evaluated at all, whatever the query.
-    """
-
-    value: object = None
-    error: str = ""
+    value: object = None  #: The value, as in JSON.
+    error: str = ""  #: Why there is no value.
     is_defined: bool = False
-    is_unevaluable: bool = False
+    is_unevaluable: bool = False  #: Whether the text cannot be evaluated at all, whatever the query.
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,20 +67,13 @@ class RegoFinding:
 
 @dataclass(frozen=True, slots=True)
 class RegoVerdict:
-    """Result of all rules for a plan.
+    """Result of all rules for a plan."""
 
-    Attributes:
-        files: number of files; `rules` is the number of evaluated rules.
-        denied: findings that refuse the plan.
-        warned: findings for people to read.
-        failed: rules without a result; they also refuse the plan.
-    """
-
-    files: int = 0
+    files: int = 0  #: Number of files; `rules` is the number of evaluated rules.
     rules: int = 0
-    denied: tuple[RegoFinding, ...] = ()
-    warned: tuple[RegoFinding, ...] = ()
-    failed: tuple[RegoFinding, ...] = ()
+    denied: tuple[RegoFinding, ...] = ()  #: Findings that refuse the plan.
+    warned: tuple[RegoFinding, ...] = ()  #: Findings for people to read.
+    failed: tuple[RegoFinding, ...] = ()  #: Rules without a result; they also refuse the plan.
 
     @property
     def words(self) -> str:
@@ -146,12 +131,10 @@ class RegoShares:
             self.left, self.files = self.left - (_cpu_of_children() - before), self.files - 1
 
 
-CHECKED: Final = RegoBounds(20, 512)
-"""A file without a plan."""
-TESTED: Final = RegoBounds(60, 512)
-"""A file's tests."""
+CHECKED: Final = RegoBounds(20, 512)  #: A file without a plan.
+TESTED: Final = RegoBounds(60, 512)  #: A file's tests.
+#: A file with a plan: twenty thousand changes take some 550 MiB, and a second a rule.
 JUDGED: Final = RegoBounds(90, 1536)
-"""A file with a plan: twenty thousand changes take some 550 MiB, and a second a rule."""
 
 
 class RegoQuery(NamedTuple):

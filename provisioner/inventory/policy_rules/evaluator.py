@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 if TYPE_CHECKING:
     from regopy import Interpreter
 
-QUESTION: Final = "question.json"
-"""Name of the question's file in the process's folder."""
+QUESTION: Final = "question.json"  #: Name of the question's file in the process's folder.
 _MOST_WRITTEN: Final = 16 * 1024 * 1024
 _MOST_FILES: Final = 64
 _PLACE: Final = re.compile(r"\(error [0-9]+:[^|]*\|([0-9]+)\|[0-9]+\s+\(errormsg [0-9]+:([^\n]*)\)")

@@ -30,12 +30,9 @@ _NO_WORDS: Final = frozenset({"space", "line", "comment"})
 _DEEPEST: Final = 40
 DENY: Final = "deny"
 WARN: Final = "warn"
-JUDGING: Final = (DENY, WARN)
-"""Names of rules that judge a plan."""
-TEST: Final = "test_"
-"""Prefix of a test rule's name."""
-PACKAGE: Final = "provisioner"
-"""Prefix of each file's package; the file's name follows."""
+JUDGING: Final = (DENY, WARN)  #: Names of rules that judge a plan.
+TEST: Final = "test_"  #: Prefix of a test rule's name.
+PACKAGE: Final = "provisioner"  #: Prefix of each file's package; the file's name follows.
 _PLACED: Final = re.compile(r"(deny|warn|plan)_at_[0-9]+")
 KEYWORDS: Final = frozenset(
     [
@@ -46,8 +43,7 @@ KEYWORDS: Final = frozenset(
 _FORM: Final = "the form that rules have: provisioner policy --help"
 FOLDER: Final = REGO_RULES
 ENDING: Final = ".rego"
-MOST_FILES: Final = 40
-"""Rules and tests together."""
+MOST_FILES: Final = 40  #: Rules and tests together.
 MOST_BYTES: Final = 64 * 1024
 _TEST: Final = "_test"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -64,23 +60,16 @@ class RegoWordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegoWord:
-    """A word of a Rego text.
-
-    Attributes:
-        offset: number of characters before it; `line` and `column` begin with 1.
-        depth: number of brackets around it; a bracket itself does not count.
-        begins_line: whether it is the first word of its line.
-        touches: whether it directly follows the previous word.
-    """
+    """A word of a Rego text."""
 
     kind: RegoWordKind
     text: str
-    offset: int
+    offset: int  #: Number of characters before it; `line` and `column` begin with 1.
     line: int
     column: int
-    depth: int
-    begins_line: bool
-    touches: bool
+    depth: int  #: Number of brackets around it; a bracket itself does not count.
+    begins_line: bool  #: Whether it is the first word of its line.
+    touches: bool  #: Whether it directly follows the previous word.
 
     @property
     def value(self) -> str | None:

@@ -38,10 +38,10 @@ _ONE: Final = "a test is about one plan: write a test for each"
 NOT_INSTALLED: Final = "rego-not-installed"
 _MOST_FAULTS: Final = 50
 _NOON: Final = {"at": "2021-05-20T12:00:00+07:00", "date": "2021-05-20", "year": 2021, "month": 5, "day": 20}
+#: Rules' input for a plan without changes.
 EMPTY: Final = RegoInput(
     now=RegoMoment(**_NOON, hour=12, minute=0, weekday="thursday"), inventory="none", offline=True
 ).plain
-"""Rules' input for a plan without changes."""
 _EVALUATOR: Final = (
     "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34"
     " or later; until then every plan is refused"
@@ -97,8 +97,7 @@ class RegoTestEnd(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
-    UNTESTED = "untested"
-    """Of a rule: no test fails without it."""
+    UNTESTED = "untested"  #: Of a rule: no test fails without it.
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,14 +32,12 @@ regex.match round sort split sprintf startswith strings.any_prefix_match strings
 strings.reverse substring sum time.add_date time.clock time.date time.diff time.format time.parse_rfc3339_ns
 time.weekday to_number trim trim_left trim_prefix trim_right trim_space trim_suffix type_name union upper
 """
-ALLOWED: Final = frozenset(_FUNCTIONS.split())
-"""Functions that rules may call."""
+ALLOWED: Final = frozenset(_FUNCTIONS.split())  #: Functions that rules may call.
 FieldSchema = Document
 _COMPARES: Final = frozenset({"==", "!=", "<", ">", "<=", ">=", "="})
 _ENDS: Final = frozenset({";", "}", ")", "]", "|", ","})
 _LITERALS: Final = {"integer": RegoWordKind.NUMBER, "string": RegoWordKind.TEXT}
-_OWN_FIELDS: Final = frozenset({"message", "hint"})
-"""Fields of a rule's message."""
+_OWN_FIELDS: Final = frozenset({"message", "hint"})  #: Fields of a rule's message.
 _REFERENCE: Final = "rego-reference"
 _MOST_LISTED: Final = 12
 _MOST_FAULTS: Final = 50
@@ -110,18 +108,12 @@ class InputFields:
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """A name with its steps, e.g. `input.changes[_].impact`.
-
-    Attributes:
-        steps: fields with their words; `None` for an index other than a text.
-        begin: index of the name's word.
-        end: index of the next word.
-    """
+    """A name with its steps, e.g. `input.changes[_].impact`."""
 
     base: RegoWord
-    steps: tuple[tuple[str | None, RegoWord], ...]
-    begin: int
-    end: int
+    steps: tuple[tuple[str | None, RegoWord], ...]  #: Fields with their words; `None` for an index other than a text.
+    begin: int  #: Index of the name's word.
+    end: int  #: Index of the next word.
     is_call: bool
 
     @property

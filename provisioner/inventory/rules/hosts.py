@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from provisioner.base.certificate import ReaderCertificate
 
 _OF_MEDIAMTX: Final = {8554: "the relay's RTSP", 9997: "MediaMTX's Control API"}
-_RTSPS: Final = 8322
-"""As in `desired.spec`, which this module must not import."""
+_RTSPS: Final = 8322  #: As in `desired.spec`, which this module must not import.
 
 
 def host_ids_are_unique(view: View) -> Iterator[Problem]:

@@ -24,8 +24,8 @@ RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
 RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"
 _NEVER_EDIT = "take the file back from Git: `provisioner allocate` alone writes it"
 
+#: An entry's path in the lock, its address, and its expected pool.
 Entry = tuple[tuple[str, ...], IPv4Address, IPv4Network | None]
-"""An entry's path in the lock, its address, and its expected pool."""
 _NEEDED_BY_THE_HOST: Final = {
     68: "by it the host hears of its own address (DHCP)",
     546: "by it the host hears of its own address (DHCPv6)",

@@ -34,6 +34,7 @@ SECRETS_MISSING = "secrets-missing"
 LOGIN_MISSING = "login-missing"
 HOST_KEY_MISPLACED = "host-key-misplaced"
 
+#: Passwords of makes and installers (domain reference: vendors' documents).
 _FACTORY = frozenset(
     {
         *("", "0000", "000000", "00000000", "1111", "111111", "1234", "12345", "123456", "1234567", "12345678"),
@@ -43,72 +44,51 @@ _FACTORY = frozenset(
         *("supervisor", "tljwpbo6", "ubnt", "user", "guest", "service", "xc3511", "vizxv", "juantech", "wbox123"),
     }
 )
-"""Passwords of makes and installers (domain reference: vendors' documents)."""
 
 _SHARED_DEPTH = 3
-_SHORTEST_SOUGHT = 4
-"""A shorter password is part of any path."""
+_SHORTEST_SOUGHT = 4  #: A shorter password is part of any path.
 
 _RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
 
+#: Stand-in for a login before a change.
 LOGIN_BEFORE: Final = FormerCredentials.model_construct(username="known", password=Secret("-"))
-"""Stand-in for a login before a change."""
+#: Stand-in for a login without a factory password; too short to be found in paths.
 STANDS_IN: Final = Credentials.model_construct(username="known", password=Secret("-"))
-"""Stand-in for a login without a factory password; too short to be found in paths."""
+#: Stand-in for a login with a factory password.
 FACTORY_STANDS_IN: Final = Credentials.model_construct(username="-", password=Secret("-"))
-"""Stand-in for a login with a factory password."""
-_LONGEST_CHANGE: Final = timedelta(days=92)
-"""A quarter. Parties who accept both for longer agreed to neither."""
+_LONGEST_CHANGE: Final = timedelta(days=92)  #: A quarter. Parties who accept both for longer agreed to neither.
 
 
 class LoginSite(NamedTuple):
-    """Facts about a facility for the rules on secrets, from its file.
-
-    Attributes:
-        served_by: carriers of the plans that hosts carry out.
-        tunnels_to: those of them with a tunnel to the site.
-        holders: carriers of its plans, also of a proposed plan.
-        devices: devices that a relay reaches, sorted.
-        changing: devices whose old and new logins are both accepted, sorted.
-        public_key: its gateway's key; `changes_key` tells whether it has a next key.
-    """
+    """Facts about a facility for the rules on secrets, from its file."""
 
     id: str
     province: str
     operating: Operating
-    served_by: tuple[str, ...]
-    tunnels_to: tuple[str, ...]
-    holders: frozenset[str]
-    devices: tuple[str, ...]
+    served_by: tuple[str, ...]  #: Carriers of the plans that hosts carry out.
+    tunnels_to: tuple[str, ...]  #: Those of them with a tunnel to the site.
+    holders: frozenset[str]  #: Carriers of its plans, also of a proposed plan.
+    devices: tuple[str, ...]  #: Devices that a relay reaches, sorted.
     rtsp_paths: str
-    changing: tuple[str, ...] = ()
-    public_key: str | None = None
+    changing: tuple[str, ...] = ()  #: Devices whose old and new logins are both accepted, sorted.
+    public_key: str | None = None  #: Its gateway's key; `changes_key` tells whether it has a next key.
     changes_key: bool = False
     pushes_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SecretsView:
-    """Arguments of the rules on secrets.
-
-    Attributes:
-        sites: the facilities, sorted by id.
-        cameras_of: reads a facility's cameras, if needed.
-        places: positions by owner, e.g. `secrets/cameras/bac-giang`.
-        owners: the file with a facility's logins, by carrier (empty if shared).
-        broken: invalid or unopened files, also of the inventory; their content is unknown.
-        carriers: the carrier of a file's vault id, by file.
-    """
+    """Arguments of the rules on secrets."""
 
     frame: BaseInventory
-    sites: Mapping[str, LoginSite]
-    cameras_of: Callable[[str], Iterable[Camera]]
+    sites: Mapping[str, LoginSite]  #: The facilities, sorted by id.
+    cameras_of: Callable[[str], Iterable[Camera]]  #: Reads a facility's cameras, if needed.
     secrets: Secrets
-    places: Places
-    owners: Mapping[str, Mapping[str, str]]
-    broken: Collection[str]
+    places: Places  #: Positions by owner, e.g. `secrets/cameras/bac-giang`.
+    owners: Mapping[str, Mapping[str, str]]  #: The file with a facility's logins, by carrier (empty if shared).
+    broken: Collection[str]  #: Invalid or unopened files, also of the inventory; their content is unknown.
     root: Path
-    carriers: Mapping[str, str]
+    carriers: Mapping[str, str]  #: The carrier of a file's vault id, by file.
 
     def problem(
         self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str, *, facility: str = ""

@@ -20,14 +20,12 @@ from provisioner.inventory.model.connection import Access, relays_of
 from provisioner.inventory.model.hosts import Centre, JumpHost, Relay
 from provisioner.inventory.rules.view import View, overlapping_pairs
 
-WIDEST_MANAGEMENT = {4: 8, 6: 32}
-"""Minimum prefix length by family; for IPv6 a whole provider's."""
-_EVERYBODY = {4: 0, 6: 3}
-"""Prefix length by family that covers all addresses; all assigned IPv6 is a /3."""
+WIDEST_MANAGEMENT = {4: 8, 6: 32}  #: Minimum prefix length by family; for IPv6 a whole provider's.
+_EVERYBODY = {4: 0, 6: 3}  #: Prefix length by family that covers all addresses; all assigned IPv6 is a /3.
 _SMALLEST_POOL = 30
 _FOUR, _SIX = 4, 6
+#: A host: file, path, name, address, jump host, networks that SSH may come from.
 _Managed = tuple[str, KeyPath, str, HostPlace, JumpHost | None, tuple[AnyNetwork, ...]]
-"""A host: file, path, name, address, jump host, networks that SSH may come from."""
 
 
 class _RoutedLan(NamedTuple):

@@ -34,8 +34,7 @@ from provisioner.inventory.rules.view import View, overlapping_pairs
 _OF_HOSTS = frozenset({Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER})
 _OF_SITES = frozenset({Service.CAMERAS, Service.ONVIF, Service.OTHER})
 _SITES = ("sites", "site", "province")
-_LONGEST_WINDOW: Final = timedelta(days=7)
-"""A longer window is not maintenance."""
+_LONGEST_WINDOW: Final = timedelta(days=7)  #: A longer window is not maintenance.
 _SINGULAR = {"facilities": "facility", "hosts": "host", "carriers": "carrier"}
 
 

@@ -18,8 +18,7 @@ from provisioner.inventory.rules.sites import SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import Worth, missing_parties
 
-Fault = tuple[str, str, str]
-"""Key of the entry, message, hint."""
+Fault = tuple[str, str, str]  #: Key of the entry, message, hint.
 
 _GONE: Fault = ("to", "does not exist", "write the id that it has now, or remove the entry")
 _STILL: Fault = ("from", "is still there", "rename it, or remove the entry")

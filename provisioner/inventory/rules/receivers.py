@@ -17,18 +17,15 @@ from provisioner.inventory.model.hosts import Centre, Viewer
 from provisioner.inventory.model.receivers import MailSecurity, Receiver, ReceiverKind
 from provisioner.inventory.rules.view import View
 
+#: Keys that only this kind of receiver has.
 _NEEDS: Final = {
     ReceiverKind.WEBHOOK: ("url",),
     ReceiverKind.ALERTMANAGER: ("url",),
     ReceiverKind.SMTP: ("server", "port"),
 }
-"""Keys that only this kind of receiver has."""
-_Given = tuple[Centre, KeyPath, tuple[str, ...]]
-"""A centre, the path in its file, and the readable prefixes."""
-_WIDEST: Final = 8
-"""No reader owns a network of more than sixteen million addresses."""
-_OF_HUB: Final = (8554, 8322, 9997)
-"""As in `desired.spec`, which this module must not import."""
+_Given = tuple[Centre, KeyPath, tuple[str, ...]]  #: A centre, the path in its file, and the readable prefixes.
+_WIDEST: Final = 8  #: No reader owns a network of more than sixteen million addresses.
+_OF_HUB: Final = (8554, 8322, 9997)  #: As in `desired.spec`, which this module must not import.
 
 
 class ReceiverFault(NamedTuple):

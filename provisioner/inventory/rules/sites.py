@@ -48,16 +48,12 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
-    """Argument of the rules on one facility's file.
-
-    Attributes:
-        source: positions of the values; `None` without a file.
-        outline: the facility's outline, if already computed; it has hashes and checked signatures.
-    """
+    """Argument of the rules on one facility's file."""
 
     facility: Facility
     days: Days
-    source: Located | None = field(default=None, repr=False)
+    source: Located | None = field(default=None, repr=False)  #: Positions of the values; `None` without a file.
+    #: The facility's outline, if already computed; it has hashes and checked signatures.
     outline: Outline | None = field(default=None, repr=False)
 
     def problem(

@@ -63,8 +63,7 @@ _PATH: Final[_Finding] = (
     _ERROR,
 )
 _PRIVATE: Final = (_PASSWORD, _PERSON, _ODD)
-PRIVATE_TEXTS: Final = frozenset(finding[0] for finding in _PRIVATE)
-"""Codes of problems whose text is never shown."""
+PRIVATE_TEXTS: Final = frozenset(finding[0] for finding in _PRIVATE)  #: Codes of problems whose text is never shown.
 
 
 # Texts repeat: makes, models and what surveys say of hundreds of sites.

@@ -25,10 +25,10 @@ from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
 
 _Root = TypeVar("_Root")
-_MOST_HINTS: Final = 100
-"""Searches for similar words: each compares a word with all facilities."""
+_MOST_HINTS: Final = 100  #: Searches for similar words: each compares a word with all facilities.
 _OF_A_PLAN: Final = frozenset({"allocation-missing", "carrier-not-designated", "sign-off-stale"})
 
+#: Codes that an error hides in the same file.
 IN_ONE_FILE: Final[Mapping[str, frozenset[str]]] = {
     "province-unknown": _OF_A_PLAN | {"facility-file-misplaced"},
     "facility-file-misplaced": _OF_A_PLAN,
@@ -40,32 +40,25 @@ IN_ONE_FILE: Final[Mapping[str, frozenset[str]]] = {
     "backup-relay-unfit": frozenset({"sign-off-stale"}),
     "recorder-unknown": frozenset({"allocation-missing", "sign-off-stale"}),
 }
-"""Codes that an error hides in the same file."""
 
+#: Codes that an error of such an object hides in other files, which refer to the correct value.
 ANYWHERE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("carrier", "carrier-file-misplaced"): frozenset({"relay-of-other-carrier", "carrier-unknown", "pool-missing"}),
     ("centre", "centre-file-misplaced"): frozenset({"centre-unknown"}),
     ("designations", "province-unknown"): frozenset({"carrier-not-designated"}),
     ("designations", "carrier-unknown"): frozenset({"carrier-not-designated"}),
 }
-"""Codes that an error of such an object hides in other files, which refer to the correct value."""
-OwnerPath = tuple[str, KeyPath]
-"""An owner and a path in its file."""
+OwnerPath = tuple[str, KeyPath]  #: An owner and a path in its file.
 
 _Key = tuple[str, ProvinceScheme | None]
 
 
 class JumpRoute(NamedTuple):
-    """A jump host with the hosts behind it.
+    """A jump host with the hosts behind it."""
 
-    Attributes:
-        owner: its file; `path` is its path there.
-        of: the carrier or host that names it.
-    """
-
-    owner: str
+    owner: str  #: Its file; `path` is its path there.
     path: KeyPath
-    of: str
+    of: str  #: The carrier or host that names it.
     jump: JumpHost
     hosts: Sequence[Relay | Centre]
     networks: tuple[AnyNetwork, ...]
@@ -73,19 +66,13 @@ class JumpRoute(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """Argument of the rules across files.
+    """Argument of the rules across files."""
 
-    Attributes:
-        inventory: the content without facilities.
-        outlines: the facilities' outlines, sorted by id.
-        broken: owners of invalid files; a reference to them is not an error.
-    """
-
-    inventory: BaseInventory
-    outlines: Mapping[str, Outline]
+    inventory: BaseInventory  #: The content without facilities.
+    outlines: Mapping[str, Outline]  #: The facilities' outlines, sorted by id.
     places: Places
     today: date
-    broken: Collection[str] = frozenset()
+    broken: Collection[str] = frozenset()  #: Owners of invalid files; a reference to them is not an error.
 
     def problem(
         self,

@@ -43,8 +43,7 @@ from provisioner.record.store import find_history
 from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.result import Verdict
 
-MARK: Final = "agent: "
-"""Begin of the approval in the record of an agent's run."""
+MARK: Final = "agent: "  #: Begin of the approval in the record of an agent's run.
 _COMMIT: Final = f"{MARK}commit "
 _DRIFT: Final = f"{MARK}drift from "
 _MANY: Final = 20
@@ -54,15 +53,11 @@ _PASSING: Final = frozenset({NotStartedBecause.LOCKED, NotStartedBecause.STALE, 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """Result of an agent's run.
-
-    Attributes:
-        postponed: a passing reason for an incomplete run, or empty.
-    """
+    """Result of an agent's run."""
 
     run: str = ""
     failure: str = ""
-    postponed: str = ""
+    postponed: str = ""  #: A passing reason for an incomplete run, or empty.
     worst: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
@@ -196,14 +191,12 @@ def moment() -> datetime:
 
 _ORIGIN = "the agent's plan"
 
-FOREIGN = "foreign"
-"""Rule against plans for another inventory's host."""
+FOREIGN = "foreign"  #: Rule against plans for another inventory's host.
 
 NOTES: Final = "notes"
 FORGE: Final = "forge"
 
-_MOST_TOLD: Final = 50
-"""Limit of commits reported in one round."""
+_MOST_TOLD: Final = 50  #: Limit of commits reported in one round.
 
 _STATES: Final[Mapping[str, StatusState]] = {
     CommitState.REACHED: StatusState.SUCCESS,

@@ -38,8 +38,8 @@ _SIGNER_LINE: Final = re.compile(
 _SIGNER_OPTION: Final = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)', re.IGNORECASE)
 _MOMENT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?(Z?)")
 
+#: Namespace patterns; OpenSSH's negation `!` is not supported.
 _PATTERNS: Final = re.compile(r"[A-Za-z0-9._@*?-]+(?:,[A-Za-z0-9._@*?-]+)*")
-"""Namespace patterns; OpenSSH's negation `!` is not supported."""
 
 _COMMITTER: Final = b"committer "
 _SHOWN: Final = 80
@@ -71,14 +71,10 @@ class AllowedSigner:
 
 @dataclass(frozen=True, slots=True)
 class CommitVerdict:
-    """Verdict on a commit's signature.
-
-    Attributes:
-        objection: the reason, as words after the commit's id; empty if valid.
-    """
+    """Verdict on a commit's signature."""
 
     signer: str = ""
-    objection: str = ""
+    objection: str = ""  #: The reason, as words after the commit's id; empty if valid.
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,11 @@ from provisioner.plan.change import Impact
 class Line(StrEnum):
     """Relation of a branch's tip to the last reached commit."""
 
-    FIRST = "first"
-    """No commit was reached yet."""
+    FIRST = "first"  #: No commit was reached yet.
     SAME = "same"
     AHEAD = "ahead"
-    BEHIND = "behind"
-    """An ancestor of the reached commit."""
-    APART = "apart"
-    """Unrelated: the branch was rewritten."""
+    BEHIND = "behind"  #: An ancestor of the reached commit.
+    APART = "apart"  #: Unrelated: the branch was rewritten.
 
 
 class CommitState(StrEnum):
@@ -68,8 +65,8 @@ class Act(StrEnum):
     REST = "rest"
 
 
+#: Steps that end a round.
 FINAL: Final = frozenset({Act.STAND_BY, Act.REFUSE, Act.WAIT, Act.FAIL, Act.REPORT, Act.REST})
-"""Steps that end a round."""
 
 
 class UnfinishedRun(StrEnum):
@@ -82,30 +79,22 @@ class UnfinishedRun(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The newest commit of the branch.
-
-    Attributes:
-        objection: why a required signature is invalid, or empty.
-    """
+    """The newest commit of the branch."""
 
     commit: str
     line: Line
-    objection: str = ""
+    objection: str = ""  #: Why a required signature is invalid, or empty.
 
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """The record of a commit.
-
-    Attributes:
-        rules: the digest of the configuration that refused it.
-    """
+    """The record of a commit."""
 
     commit: str
     state: CommitState
     cause: CommitCause | None = None
     reason: str = ""
-    rules: str = ""
+    rules: str = ""  #: The digest of the configuration that refused it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +116,10 @@ class Objection:
 
 @dataclass(frozen=True, slots=True)
 class HostsLook:
-    """Result of planning all hosts.
+    """Result of planning all hosts."""
 
-    Attributes:
-        invalid: why the commit's content permits no plan, or empty.
-        closed: why no plan is possible now, for other reasons, or empty.
-    """
-
-    invalid: str = ""
-    closed: str = ""
+    invalid: str = ""  #: Why the commit's content permits no plan, or empty.
+    closed: str = ""  #: Why no plan is possible now, for other reasons, or empty.
     changes: Mapping[str, HostDrift] = field(default_factory=lambda: MappingProxyType({}))
     objections: tuple[Objection, ...] = ()
     lacking: tuple[str, ...] = ()
@@ -149,34 +133,26 @@ class HostsLook:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that a decision depends on.
-
-    Attributes:
-        tip: the branch's newest commit; `None` if missing, or the remote was not reached.
-        goes_back: whether the tip may be behind the reached commit, or unrelated.
-        corrects: impacts of drift that the agent corrects.
-        applied: whether the tip was applied in this round, with its `failure` or passing obstacle (`postponed`).
-        stuck: hosts whose correction was rolled back; people decide.
-        doubt: why the reached commit's signature is invalid now, or empty.
-    """
+    """Everything that a decision depends on."""
 
     leads: bool
-    tip: Tip | None = None
+    tip: Tip | None = None  #: The branch's newest commit; `None` if missing, or the remote was not reached.
     reached: str = ""
     known: CommitRecord | None = None
     rules: str = ""
-    goes_back: bool = False
-    corrects: frozenset[Impact] = frozenset({Impact.NONE, Impact.HOT})
+    goes_back: bool = False  #: Whether the tip may be behind the reached commit, or unrelated.
+    corrects: frozenset[Impact] = frozenset({Impact.NONE, Impact.HOT})  #: Impacts of drift that the agent corrects.
     run: UnfinishedRun = UnfinishedRun.NONE
     is_due: bool = True
     again: bool = False
     look: HostsLook | None = None
+    #: Whether the tip was applied in this round, with its `failure` or passing obstacle (`postponed`).
     applied: bool = False
     failure: str = ""
     postponed: str = ""
     corrected: bool = False
-    stuck: frozenset[str] = frozenset()
-    doubt: str = ""
+    stuck: frozenset[str] = frozenset()  #: Hosts whose correction was rolled back; people decide.
+    doubt: str = ""  #: Why the reached commit's signature is invalid now, or empty.
 
 
 @dataclass(frozen=True, slots=True)

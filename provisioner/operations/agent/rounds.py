@@ -26,25 +26,20 @@ from provisioner.plan.saved.file import Saved
 from provisioner.record.sent import CommitRow, keep_commit_states, reached_last, read_commit_states
 from provisioner.record.state_folder import state_folder, state_folder_of
 
-_MOST_WITHIN: Final = 100
-"""Limit of commits recorded as contained in a newer one."""
+_MOST_WITHIN: Final = 100  #: Limit of commits recorded as contained in a newer one.
 _NEXT: Final = timedelta(microseconds=1)
-_MOST_STEPS: Final = 12
-"""Upper bound of steps; the decision's rules end each round earlier."""
+_MOST_STEPS: Final = 12  #: Upper bound of steps; the decision's rules end each round earlier.
 
 
 @dataclass(frozen=True, slots=True)
 class RoundEnd:
-    """Result of a round: last step, tip with its record, reached commit.
-
-    Attributes:
-        drifted: impacts of drift by host, the worst last.
-    """
+    """Result of a round: last step, tip with its record, reached commit."""
 
     step: decision.AgentStep
     tip: str = ""
     row: CommitRow | None = None
     reached: str = ""
+    #: Impacts of drift by host, the worst last.
     drifted: Mapping[str, tuple[Impact, ...]] = field(default_factory=dict)
     proof: actions.PathsProof | None = None
     problems: tuple[str, ...] = ()

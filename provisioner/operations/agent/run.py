@@ -33,12 +33,9 @@ from provisioner.record.state_folder import state_folder_of
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-_STAND_BY_S: Final = 5.0
-"""Interval at which a standby tries to get the lease."""
-_LONGEST_ROUND_S: Final = 3 * 3600.0
-"""After this time a round hangs, and the watchdog gets no more signs of life."""
-_FORGE_S: Final = 100.0
-"""The longest wait of a single round for the forge, at its end."""
+_STAND_BY_S: Final = 5.0  #: Interval at which a standby tries to get the lease.
+_LONGEST_ROUND_S: Final = 3 * 3600.0  #: After this time a round hangs, and the watchdog gets no more signs of life.
+_FORGE_S: Final = 100.0  #: The longest wait of a single round for the forge, at its end.
 
 
 @dataclass
@@ -253,13 +250,13 @@ def status_line(end: RoundEnd) -> str:
     return f"{end.row.state} {end.row.commit[:12]}" + (f": {detail}" if detail else "")
 
 
+#: Exit codes of unreached commits by cause; `PolicyError`'s for others.
 _CODES: Final[Mapping[str, int]] = {
     CommitCause.INVENTORY: errors.InventoryError.exit_code,
     CommitCause.HOSTS: errors.HostError.exit_code,
     CommitCause.RUN: errors.LockedError.exit_code,
     CommitCause.APPLY: errors.ApplyError.exit_code,
 }
-"""Exit codes of unreached commits by cause; `PolicyError`'s for others."""
 _DRIFTED: Final = 10
 
 

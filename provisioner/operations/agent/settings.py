@@ -50,40 +50,27 @@ _EXAMPLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """An agent's branch, signers and reports.
+    """An agent's branch, signers and reports."""
 
-    Attributes:
-        inventory: its id; commits with another inventory are refused.
-        folder: the inventory's folder in the repository; empty for the top.
-        each: whether each new commit must be signed, or only the newest.
-        goes_back: whether the branch may go behind the reached commit, or be rewritten.
-        remote_every, hosts_every: seconds between reads of remote and hosts.
-        notes: whether to push commits' states as Git notes.
-        listen: the address for metrics and webhook, or empty.
-        ssh_key, known_hosts: files for a remote over SSH.
-        git_user, git_token: name and password file for a remote over HTTP.
-        forge, forge_token: the forge to report to, if any, and the file with its token.
-    """
-
-    inventory: str
+    inventory: str  #: Its id; commits with another inventory are refused.
     remote: str
     signers: Path
     branch: str = "main"
-    folder: str = ""
-    each: bool = False
-    goes_back: bool = False
-    remote_every: int = 60
-    hosts_every: int = 900
+    folder: str = ""  #: The inventory's folder in the repository; empty for the top.
+    each: bool = False  #: Whether each new commit must be signed, or only the newest.
+    goes_back: bool = False  #: Whether the branch may go behind the reached commit, or be rewritten.
+    remote_every: int = 60  #: Seconds between reads of the remote.
+    hosts_every: int = 900  #: Seconds between reads of hosts.
     proof_deadline: int = 600
-    notes: bool = True
-    listen: str = ""
+    notes: bool = True  #: Whether to push commits' states as Git notes.
+    listen: str = ""  #: The address for metrics and webhook, or empty.
     webhook_secret: Path | None = None
-    ssh_key: Path | None = None
-    known_hosts: Path | None = None
-    git_user: str = "provisioner"
-    git_token: Path | None = None
-    forge: ForgeProject | None = None
-    forge_token: Path | None = None
+    ssh_key: Path | None = None  #: For a remote over SSH.
+    known_hosts: Path | None = None  #: For a remote over SSH.
+    git_user: str = "provisioner"  #: For a remote over HTTP.
+    git_token: Path | None = None  #: File with the password for a remote over HTTP.
+    forge: ForgeProject | None = None  #: The forge to report to, if any.
+    forge_token: Path | None = None  #: The file with its token.
     name: str = "provisioner/agent"
 
     def rules(self, signers: str) -> str:

@@ -52,8 +52,7 @@ _NEW_HOST = (
 )
 
 
-Sessions = Callable[[], Session]
-"""Makes a new session: an older one does not know later edits."""
+Sessions = Callable[[], Session]  #: Makes a new session: an older one does not know later edits.
 
 
 @dataclass(frozen=True)

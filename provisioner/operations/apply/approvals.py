@@ -30,8 +30,7 @@ from provisioner.record.entries import RecordedApproval, Run
 from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import find_history
 
-FOLDER: Final = "approvals"
-"""The default folder of approvals in an inventory."""
+FOLDER: Final = "approvals"  #: The default folder of approvals in an inventory.
 
 _ENDING: Final = ".json"
 _PLAN_ENDING: Final = ".plan.json"
@@ -47,27 +46,19 @@ _MOST_IN_WARRANT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFiles:
-    """Content of an approvals folder.
+    """Content of an approvals folder."""
 
-    Attributes:
-        folder: `None` if it is missing.
-    """
-
-    folder: Path | None = None
+    folder: Path | None = None  #: `None` if it is missing.
     files: Mapping[str, guard.Approval] = field(default_factory=dict)
     odd: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequest:
-    """An approval to sign.
-
-    Attributes:
-        roles: all of the person's if empty.
-    """
+    """An approval to sign."""
 
     person: str
-    roles: tuple[str, ...]
+    roles: tuple[str, ...]  #: All of the person's if empty.
     at: datetime
 
 

@@ -44,8 +44,7 @@ from provisioner.verify.result import PathLook
 _LOOKED_THROUGH: Final = 50
 _RUNS_COUNTED: Final = 5
 
-EVERY_S: Final = 5.0
-"""A shorter verification writes once."""
+EVERY_S: Final = 5.0  #: A shorter verification writes once.
 
 
 class AttendedJournal:

@@ -36,24 +36,16 @@ _BASIS: Final = TypeAdapter(Basis)
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """All that a run needs to be resumed.
-
-    Attributes:
-        live: each host's live digest in the applied plan.
-        changes: the plan's changes by host, for the path gate.
-        rollback: by host, the run to undo; empty for an apply.
-        cuts: by host, what its change cuts, if any.
-        warrant: plan and approvals for carriers that require them, or empty.
-    """
+    """All that a run needs to be resumed."""
 
     basis: Basis
     waves: tuple[Wave, ...]
-    live: Mapping[str, str]
-    changes: Mapping[str, tuple[Change, ...]]
-    rollback: Mapping[str, str] = field(default_factory=dict)
+    live: Mapping[str, str]  #: Each host's live digest in the applied plan.
+    changes: Mapping[str, tuple[Change, ...]]  #: The plan's changes by host, for the path gate.
+    rollback: Mapping[str, str] = field(default_factory=dict)  #: By host, the run to undo; empty for an apply.
     max_failed: int = 0
-    cuts: Mapping[str, HostCut] = field(default_factory=dict)
-    warrant: bytes = b""
+    cuts: Mapping[str, HostCut] = field(default_factory=dict)  #: By host, what its change cuts, if any.
+    warrant: bytes = b""  #: Plan and approvals for carriers that require them, or empty.
 
     def plain(self) -> dict[str, object]:
         """Return plain values for the journal."""
@@ -70,15 +62,11 @@ class Intent:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options of a run.
-
-    Attributes:
-        folder: the folder of signed approvals; `None` for the inventory's.
-    """
+    """Options of a run."""
 
     rollout: RolloutOptions = field(default_factory=RolloutOptions)
     approval: str = ""
-    folder: Path | None = None
+    folder: Path | None = None  #: The folder of signed approvals; `None` for the inventory's.
     stop: Callable[[], bool] = lambda: False
 
 
@@ -95,11 +83,10 @@ class ClosedRun(Row):
 class RunRow(Row):
     """The end of a run."""
 
+    #: The run's end. `apply --resume` continues one that is `paused` or `interrupted`.
     ended: Literal["done", "stopped", "paused", "interrupted", "aborted"]
-    """The run's end. `apply --resume` continues one that is `paused` or `interrupted`."""
     notes: tuple[str, ...]
-    warnings: tuple[str, ...]
-    """Failed side effects of the run, e.g. a Git note."""
+    warnings: tuple[str, ...]  #: Failed side effects of the run, e.g. a Git note.
     closed: tuple[ClosedRun, ...]
     held: tuple[HeldRow, ...]
 
@@ -113,8 +100,7 @@ class RemainingRow(Row):
 
 
 class _Enacted(Printed):
-    plan: Annotated[str, form(pattern="^(sha256:[0-9a-f]{64})?$")]
-    """The digest of the applied plan."""
+    plan: Annotated[str, form(pattern="^(sha256:[0-9a-f]{64})?$")]  #: The digest of the applied plan.
     outcome: Literal["applied", "rolled-back", "partial", "nothing-to-do"]
     hosts: tuple[result.HostRow, ...] = of("results")
     run: Said
@@ -129,15 +115,11 @@ class ApplyDocument(RunRow, _Enacted, name="apply", title="An apply"):
 
 @dataclass(frozen=True)
 class Applied(result.RunEnd):
-    """A run's result.
-
-    Attributes:
-        closed: earlier killed runs, ended now.
-    """
+    """A run's result."""
 
     plan: str = ""
     warnings: tuple[str, ...] = ()
-    closed: tuple[ClosedRun, ...] = ()
+    closed: tuple[ClosedRun, ...] = ()  #: Earlier killed runs, ended now.
     approvals: tuple[RecordedApproval, ...] = ()
 
     @property
@@ -186,27 +168,23 @@ def _plain_change(change: Change) -> list[str]:
     return [change.resource.value, change.name, change.action.value, change.impact.value]
 
 
+#: A live controller writes steps more often: no call takes longer.
 SILENT: Final = timedelta(seconds=TRANSACTION_TIMEOUT_S + 60)
-"""A live controller writes steps more often: no call takes longer."""
-SILENCE: Final = "silence"
-"""Step that begins or ends silences of a host."""
+SILENCE: Final = "silence"  #: Step that begins or ends silences of a host.
 SILENCE_MADE: Final = "made"
 SILENCE_ENDED: Final = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A run that was killed, interrupted or paused.
-
-    Attributes:
-        silences: by receiver, its silences that did not end.
-    """
+    """A run that was killed, interrupted or paused."""
 
     run: Run
     intent: Intent
     progress: RunProgress
     heard: datetime
     is_paused: bool = False
+    #: By receiver, its silences that did not end.
     silences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def progress_by_facts(self, facts: Mapping[str, HostFacts]) -> RunProgress:

@@ -25,8 +25,7 @@ from provisioner.record.state_folder import login, who
 
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
 
-REFERENCES: Final = "refs/provisioner/plans"
-"""Default location of plans at a remote."""
+REFERENCES: Final = "refs/provisioner/plans"  #: Default location of plans at a remote.
 
 _PLAN_FILE: Final = "plan.json"
 _PLAN_AGAIN: Final = (
@@ -37,17 +36,12 @@ _PLAN_AGAIN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PlanCheck:
-    """A reviewed plan, compared with one made now.
-
-    Attributes:
-        moved: differences, as host (empty for all) and words.
-        saved: the reviewed plan; `None` if only its digest is known.
-    """
+    """A reviewed plan, compared with one made now."""
 
     digest: str
     planned: Planned
-    moved: tuple[tuple[str, str], ...]
-    saved: saved_file.Saved | None
+    moved: tuple[tuple[str, str], ...]  #: Differences, as host (empty for all) and words.
+    saved: saved_file.Saved | None  #: The reviewed plan; `None` if only its digest is known.
 
     @property
     def same(self) -> bool:

@@ -45,8 +45,7 @@ IN_DISORDER = "receivers.yml has errors"
 TOO_SLOW = "it took too long"
 NO_ADDRESS = "it has no address"
 
-LONGEST_PATTERN: Final = 8_000
-"""Length limit of a pattern; more names need more silences."""
+LONGEST_PATTERN: Final = 8_000  #: Length limit of a pattern; more names need more silences.
 
 _OF_A_HOST: Final = "host|site|device|path"
 _OF_A_SITE: Final = "site|device|path"
@@ -61,13 +60,11 @@ _NOT_THERE: Final = 404
 _ENDED: Final = "expired"
 _NO_ANSWER: Final = "see that the address in receivers.yml is an Alertmanager's, without /api/v2"
 
-LASTS: Final = timedelta(minutes=3)
-"""Lifetime of a silence without renewal."""
+LASTS: Final = timedelta(minutes=3)  #: Lifetime of a silence without renewal.
 
 _RENEWED_S: Final = 60.0
 
-_WAVE_S: Final = 20.0
-"""The longest wait of a wave for its silences."""
+_WAVE_S: Final = 20.0  #: The longest wait of a wave for its silences.
 
 _END_S: Final = 30.0
 _ATTEMPT_S: Final = 5.0
@@ -92,8 +89,7 @@ class LabelMatcher:
         return {"name": self.name, "value": self.value, "isRegex": self.is_pattern, "isEqual": True}
 
 
-AlertMatchers = tuple[LabelMatcher, ...]
-"""Matchers that an alert has to fit all."""
+AlertMatchers = tuple[LabelMatcher, ...]  #: Matchers that an alert has to fit all.
 
 
 @dataclass(frozen=True)
@@ -124,18 +120,15 @@ class Silence:
 
 @dataclass(frozen=True)
 class ToSilence:
-    """Silences wanted for a run.
+    """Silences wanted for a run."""
 
-    Attributes:
-        alerts: by host, alerts about paths that its change cuts.
-        servers: the Alertmanagers, each with the hosts it may know.
-        former: by receiver, silences made before the run was killed.
-    """
-
+    #: By host, alerts about paths that its change cuts.
     alerts: Mapping[str, tuple[AlertMatchers, ...]] = field(default_factory=dict)
+    #: The Alertmanagers, each with the hosts it may know.
     servers: tuple[tuple[SilencedServer, frozenset[str]], ...] = ()
     text: SilenceText | None = None
     warnings: tuple[str, ...] = ()
+    #: By receiver, silences made before the run was killed.
     former: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

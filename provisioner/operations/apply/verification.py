@@ -42,8 +42,7 @@ from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.reference import References, references_document, references_from, report_on
 from provisioner.verify.result import Accepted, Cause, PathVerdict, Verdict, VerifyResult, exit_code
 
-Contents = Mapping[str, Mapping[str, str]]
-"""By relay: hash of signed content of each facility, by id."""
+Contents = Mapping[str, Mapping[str, str]]  #: By relay: hash of signed content of each facility, by id.
 
 _UNLIKE = ""
 _OUTCOMES = {0: "up", 1: "not-up"}
@@ -55,15 +54,11 @@ class NoteError(StateError):
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """Path memories of earlier verifications, by path name.
-
-    Attributes:
-        unread: number of memories that this program did not write.
-    """
+    """Path memories of earlier verifications, by path name."""
 
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     reason: str = ""
-    unread: int = 0
+    unread: int = 0  #: Number of memories that this program did not write.
 
 
 @dataclass(frozen=True, slots=True)

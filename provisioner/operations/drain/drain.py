@@ -39,29 +39,19 @@ _RELAY_IS_DEAD = "a relay that is dead is not drained: provisioner relay restore
 
 @dataclass(frozen=True)
 class DrainLook:
-    """Progress of a drain; a facility is in one group at most.
-
-    Attributes:
-        unsigned: the parties still have to sign the successor.
-        waiting: the new relay does not have the signed successor yet.
-        unseen: the new relay never heard the gateway: its package is not installed, or it is off.
-        both: both relays and the gateway are connected; pictures are to be proved.
-        leaving: the files name the new relay, but the old one still has it.
-        held: frozen facilities of which the old relay has something.
-        address: the new relay's tunnel address for readers.
-    """
+    """Progress of a drain; a facility is in one group at most."""
 
     request: DrainRequest
     planned: Planned
-    unsigned: tuple[str, ...]
-    waiting: tuple[str, ...]
-    unseen: tuple[str, ...]
-    both: tuple[str, ...]
-    leaving: tuple[str, ...]
+    unsigned: tuple[str, ...]  #: The parties still have to sign the successor.
+    waiting: tuple[str, ...]  #: The new relay does not have the signed successor yet.
+    unseen: tuple[str, ...]  #: The new relay never heard the gateway: its package is not installed, or it is off.
+    both: tuple[str, ...]  #: Both relays and the gateway are connected; pictures are to be proved.
+    leaving: tuple[str, ...]  #: The files name the new relay, but the old one still has it.
     paths: Mapping[str, int]
     viewers: Mapping[str, int]
-    held: frozenset[str]
-    address: IPv4Address
+    held: frozenset[str]  #: Frozen facilities of which the old relay has something.
+    address: IPv4Address  #: The new relay's tunnel address for readers.
     port: int = RTSP_PORT
 
     @property
@@ -166,17 +156,12 @@ _SHARES = (0.1, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class SiteProof:
-    """Verification of a site over the new relay.
-
-    Attributes:
-        worse: paths that are worse than over the old relay, with the cause.
-        not_up: paths not up at either relay.
-    """
+    """Verification of a site over the new relay."""
 
     facility: str
     reached: bool
-    worse: Mapping[str, str]
-    not_up: tuple[str, ...] = ()
+    worse: Mapping[str, str]  #: Paths that are worse than over the old relay, with the cause.
+    not_up: tuple[str, ...] = ()  #: Paths not up at either relay.
 
     @property
     def is_given(self) -> bool:
@@ -290,24 +275,19 @@ def prove(
     return site_proofs(result.paths, facilities, relay), unrecorded
 
 
-_LOOKS: Final = 7
-"""Reads for gateways after the new relay knows them: they connect within half a minute."""
+_LOOKS: Final = 7  #: Reads for gateways after the new relay knows them: they connect within half a minute.
 _SHOWN: Final = 80
 
 
 class DrainEnd(StrEnum):
     """Reason for the end of a drain call."""
 
-    DONE = "done"
-    """All possible steps were taken."""
-    FAILED = "failed"
-    """A relay was not applied; it keeps its former state."""
+    DONE = "done"  #: All possible steps were taken.
+    FAILED = "failed"  #: A relay was not applied; it keeps its former state.
+    #: Sites that the files give to the new relay are not proved there, so the old one keeps them.
     UNPROVED = "unproved"
-    """Sites that the files give to the new relay are not proved there, so the old one keeps them."""
-    WORSE = "worse"
-    """After a cut, paths at the new relay are worse."""
-    REFUSED = "refused"
-    """A step after others was refused; its files are restored."""
+    WORSE = "worse"  #: After a cut, paths at the new relay are worse.
+    REFUSED = "refused"  #: A step after others was refused; its files are restored.
     INTERRUPTED = "interrupted"
 
 

@@ -27,17 +27,13 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """Contracted settings of a stream.
-
-    Attributes:
-        rtsp_path: path and query of its RTSP address; empty for the make's own.
-    """
+    """Contracted settings of a stream."""
 
     width: int
     height: int
     codec: Codec | None = None
     fps: int | None = None
-    rtsp_path: str = ""
+    rtsp_path: str = ""  #: Path and query of its RTSP address; empty for the make's own.
 
     @property
     def values(self) -> dict[str, object]:
@@ -51,14 +47,10 @@ class StreamRequest:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
-    """Requested settings of a camera or recorder.
-
-    Attributes:
-        serial: the serial number that it reports over ONVIF.
-    """
+    """Requested settings of a camera or recorder."""
 
     values: Mapping[str, object]
-    serial: str = ""
+    serial: str = ""  #: The serial number that it reports over ONVIF.
     streams: Mapping[StreamName, StreamRequest] = field(default_factory=dict)
 
     @property

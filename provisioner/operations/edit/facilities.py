@@ -27,8 +27,7 @@ from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit,
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
-NO_BACKUP = "none"
-"""Value for no backup relay; no host may have this name."""
+NO_BACKUP = "none"  #: Value for no backup relay; no host may have this name.
 
 _SHOWN = 80
 _LAN_BITS = 24
@@ -40,11 +39,9 @@ class SurveyRequest(TypedDict):
 
     by: Sequence[str]
     uplink: str
-    upload: float | None
-    """Mbit/s towards the Internet; `None` if not measured."""
+    upload: float | None  #: Mbit/s towards the Internet; `None` if not measured.
     present: int
-    fit: int | None
-    """Number of usable cameras; all present ones if `None`."""
+    fit: int | None  #: Number of usable cameras; all present ones if `None`.
     missing: int
     verdict: str
 
@@ -52,20 +49,13 @@ class SurveyRequest(TypedDict):
 class ConnectionPlanRequest(TypedDict):
     """A facility's relay and its site network; empty values are defaults."""
 
-    relay: str
-    """If empty, the only relay of the province's carriers."""
-    lan: str
-    """The network of the site's devices; if empty, the one /24 of their addresses."""
-    lan_interface: str
-    """The router's interface in that network."""
-    system: str | None
-    """The router's system; Linux if `None`."""
-    backup_relay: str
-    """Another relay of the carrier that has the site too; `none` removes it."""
-    access: str | None
-    """The relay's way to the devices. `None`: the plan's own; mapped ports in a new plan."""
-    relay_port: int | None
-    """The relay's UDP port that the router dials; 0 for the first port."""
+    relay: str  #: If empty, the only relay of the province's carriers.
+    lan: str  #: The network of the site's devices; if empty, the one /24 of their addresses.
+    lan_interface: str  #: The router's interface in that network.
+    system: str | None  #: The router's system; Linux if `None`.
+    backup_relay: str  #: Another relay of the carrier that has the site too; `none` removes it.
+    access: str | None  #: The relay's way to the devices. `None`: the plan's own; mapped ports in a new plan.
+    relay_port: int | None  #: The relay's UDP port that the router dials; 0 for the first port.
 
 
 def added(edits: Edits, options: Mapping[str, object], *, identifier: str = "", same_name: bool = False) -> FileEdit:

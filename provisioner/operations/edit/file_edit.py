@@ -89,19 +89,14 @@ class FacilityText:
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """An edit of a facility file.
-
-    Attributes:
-        before: its present content; `None` for a new file.
-        sign_offs: stale sign-offs; until the parties sign anew, hosts keep their state.
-    """
+    """An edit of a facility file."""
 
     facility: str
     path: Path
-    before: bytes | None
+    before: bytes | None  #: Its present content; `None` for a new file.
     after: bytes
     warnings: tuple[Problem, ...] = ()
-    sign_offs: tuple[Problem, ...] = ()
+    sign_offs: tuple[Problem, ...] = ()  #: Stale sign-offs; until the parties sign anew, hosts keep their state.
 
     @property
     def changed(self) -> bool:

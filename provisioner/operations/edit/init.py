@@ -38,11 +38,11 @@ from provisioner.operations.edit.validate import allocate
 
 RELEASE: Final = "1.20.1"
 
+#: The release that a new inventory pins: checksums of its archives, from its publisher.
 RELEASE_SHA256: Final[Mapping[str, str]] = {
     "amd64": "81b143f55a5d23d4a8c028d52869c14ea4a59919900528698fcc97a747fd69c6",
     "arm64": "d1689f0bfefb1864e5ed3dcc8495eb2d7ec0a654f90bf3cd48980cb3bd08718a",
 }
-"""The release that a new inventory pins: checksums of its archives, from its publisher."""
 
 ATTRIBUTES: Final = """\
 # The same bytes everywhere: digests and signatures are of bytes.
@@ -146,25 +146,18 @@ class FirstHost:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Content of a new inventory.
-
-    Attributes:
-        scheme: the list of province slugs.
-        provinces: the carrier that serves each province, by slug.
-        management_networks: sources of SSH to the hosts.
-        relays: the first relays, at least one a carrier.
-    """
+    """Content of a new inventory."""
 
     id: str
-    scheme: str
+    scheme: str  #: The list of province slugs.
     carriers: Mapping[str, str]
-    provinces: Mapping[str, str]
+    provinces: Mapping[str, str]  #: The carrier that serves each province, by slug.
     source: str
     since: date
-    management_networks: Sequence[str]
+    management_networks: Sequence[str]  #: Sources of SSH to the hosts.
     centre: FirstHost
     centre_name: str
-    relays: Sequence[FirstHost]
+    relays: Sequence[FirstHost]  #: The first relays, at least one a carrier.
     version: str = RELEASE
     artefact: str = "release"
     sha256: Mapping[str, str] = field(default_factory=lambda: dict(RELEASE_SHA256))
@@ -249,33 +242,23 @@ class KeyAskers:
 
 @dataclass(frozen=True, slots=True)
 class NewPlaces:
-    """Locations of a new inventory and of a person's own files.
-
-    Attributes:
-        password: the vault's password file; an existing one is used.
-        configuration: the person's configuration file; written if missing.
-    """
+    """Locations of a new inventory and of a person's own files."""
 
     root: Path
-    password: Path
-    configuration: Path | None
+    password: Path  #: The vault's password file; an existing one is used.
+    configuration: Path | None  #: The person's configuration file; written if missing.
 
 
 @dataclass(frozen=True, slots=True)
 class NewInventory:
-    """Results of a new inventory; a file that existed is `None`.
-
-    Attributes:
-        settings: lines to add to an existing configuration file.
-        commit: the first commit; empty if Git does not know the user.
-    """
+    """Results of a new inventory; a file that existed is `None`."""
 
     files: tuple[Path, ...]
     password: Path | None
     configuration: Path | None
-    settings: tuple[str, ...]
+    settings: tuple[str, ...]  #: Lines to add to an existing configuration file.
     repository: bool
-    commit: str
+    commit: str  #: The first commit; empty if Git does not know the user.
 
 
 def _first_files(beginning: Beginning) -> dict[str, str]:

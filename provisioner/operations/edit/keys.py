@@ -41,14 +41,10 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class OwnKeyRequest:
-    """A requested change of a relay's own key.
-
-    Attributes:
-        port: the UDP port for the next key; 0 if not named.
-    """
+    """A requested change of a relay's own key."""
 
     relay: str
-    port: int = 0
+    port: int = 0  #: The UDP port for the next key; 0 if not named.
     leaves: tuple[str, ...] = ()
 
 

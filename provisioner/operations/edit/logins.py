@@ -32,18 +32,12 @@ _HEADER = "# Logins of cameras and recorders, by facility and device; encrypted 
 
 @dataclass(frozen=True, slots=True)
 class LoginsRequest:
-    """A requested login.
+    """A requested login."""
 
-    Attributes:
-        devices: each as `FACILITY/DEVICE`; all get the same login.
-        username: empty if each device keeps its own.
-        accept_old_until: the last day on which present logins are accepted too, or `None`.
-    """
-
-    devices: tuple[str, ...]
+    devices: tuple[str, ...]  #: Each as `FACILITY/DEVICE`; all get the same login.
     password: Secret = field(repr=False)
-    username: str = ""
-    accept_old_until: date | None = None
+    username: str = ""  #: Empty if each device keeps its own.
+    accept_old_until: date | None = None  #: The last day on which present logins are accepted too, or `None`.
 
 
 @dataclass(frozen=True, slots=True)

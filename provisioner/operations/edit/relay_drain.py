@@ -29,42 +29,30 @@ _FAULTY = "its file has errors: correct what provisioner validate lists"
 
 @dataclass(frozen=True, slots=True)
 class DrainRequest:
-    """A requested drain of `relay` onto `to`, of the same carrier.
-
-    Attributes:
-        source: the document in which all parties agreed; empty if they have yet to sign.
-    """
+    """A requested drain of `relay` onto `to`, of the same carrier."""
 
     relay: str
     to: str
-    source: str
+    source: str  #: The document in which all parties agreed; empty if they have yet to sign.
     signed_on: date
 
 
 @dataclass(frozen=True, slots=True)
 class DrainEdits:
-    """Edits that begin a drain.
-
-    Attributes:
-        faulty: those of them whose own files are or would be invalid.
-    """
+    """Edits that begin a drain."""
 
     edits: tuple[file_edit.FileEdit, ...]
     stays: Mapping[str, str]
-    faulty: frozenset[str] = frozenset()
+    faulty: frozenset[str] = frozenset()  #: Those of them whose own files are or would be invalid.
 
 
 @dataclass(frozen=True, slots=True)
 class DrainUndone:
-    """Edits that cancel a drain.
-
-    Attributes:
-        to: the drain's target; empty without a drain.
-        edits: the changed files, facilities first: until the last one the drain can be resumed.
-    """
+    """Edits that cancel a drain."""
 
     relay: str
-    to: str
+    to: str  #: The drain's target; empty without a drain.
+    #: The changed files, facilities first: until the last one the drain can be resumed.
     edits: tuple[file_edit.FileEdit, ...]
     sites: tuple[str, ...]
     stays: Mapping[str, str]

@@ -32,14 +32,12 @@ from provisioner.inventory.rules.approvals import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 from provisioner.operations.edit.file_edit import edit_file, facility_file, facility_named
 
-_NOWHERE: Mapping[str, str] = MappingProxyType({})
-"""An environment without a cache folder."""
+_NOWHERE: Mapping[str, str] = MappingProxyType({})  #: An environment without a cache folder.
 
+#: Variables for `ssh-keygen`: the agent and the passphrase dialogue, no password of ours.
 _PASSED: Final = ("HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "TERM", "LANG")
-"""Variables for `ssh-keygen`: the agent and the passphrase dialogue, no password of ours."""
 
-_TIMEOUT_S: Final = 300
-"""A person types a passphrase or touches a token meanwhile."""
+_TIMEOUT_S: Final = 300  #: A person types a passphrase or touches a token meanwhile.
 
 _MOST_SIGNATURE: Final = 1 << 16
 
@@ -60,18 +58,13 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A written agreement.
-
-    Attributes:
-        key: the signing key's fingerprint; empty for a claim.
-        agreed: whether the plan became `agreed` with this last signature.
-    """
+    """A written agreement."""
 
     path: Path
     content: str
     missing: tuple[str, ...]
-    key: str = ""
-    agreed: bool = False
+    key: str = ""  #: The signing key's fingerprint; empty for a claim.
+    agreed: bool = False  #: Whether the plan became `agreed` with this last signature.
 
 
 @dataclass(frozen=True, slots=True)

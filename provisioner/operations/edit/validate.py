@@ -27,31 +27,24 @@ from provisioner.inventory.rules.logins import login_sites
 from provisioner.inventory.signed import Worth
 from provisioner.operations.edit.file_edit import SIGN_OFFS
 
-COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
-"""Counts in documents, in order."""
+COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")  #: Counts in documents, in order.
 
 SECRETS_NOT_CHECKED = "secrets-not-checked"
 _PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
 
+#: Steps after an address, in any order: keys, and the agreement to a plan.
 _TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, *SIGN_OFFS})
-"""Steps after an address, in any order: keys, and the agreement to a plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Result of a full check, with problems sorted by position.
+    """Result of a full check, with problems sorted by position."""
 
-    Attributes:
-        problems: those that are listed; `errors` and `warnings` count the others, too.
-        counts: numbers of declared objects; `paths` are those that hosts are to carry.
-        sign_offs: of agreed plans: how many are `signed` with a key, how many `claimed`.
-    """
-
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...]  #: Those that are listed; `errors` and `warnings` count the others, too.
     errors: int
     warnings: int
-    counts: Mapping[str, int]
-    sign_offs: Mapping[str, int]
+    counts: Mapping[str, int]  #: Numbers of declared objects; `paths` are those that hosts are to carry.
+    sign_offs: Mapping[str, int]  #: Of agreed plans: how many are `signed` with a key, how many `claimed`.
     has_signers: bool
 
     @property
@@ -71,16 +64,11 @@ class AllocatedItem:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Recorded changes of the lock.
+    """Recorded changes of the lock."""
 
-    Attributes:
-        path: the lock's file; `None` if unchanged.
-        retired: removed entries, never reused.
-    """
-
-    path: Path | None
+    path: Path | None  #: The lock's file; `None` if unchanged.
     assigned: tuple[AllocatedItem, ...]
-    retired: tuple[AllocatedItem, ...]
+    retired: tuple[AllocatedItem, ...]  #: Removed entries, never reused.
     held: tuple[FrozenFacility, ...] = ()
 
 

@@ -37,32 +37,22 @@ _RUN_KEYS = "run: provisioner keys init"
 
 @dataclass(frozen=True, slots=True)
 class RelayCertificate:
-    """A relay's or hub's certificate.
-
-    Attributes:
-        carrier: empty for a hub.
-        warn_days: days of warning before its end.
-    """
+    """A relay's or hub's certificate."""
 
     relay: str
-    carrier: str
+    carrier: str  #: Empty for a hub.
     shown: x509.ReaderCertificate | None
-    warn_days: int
+    warn_days: int  #: Days of warning before its end.
     following: x509.ReaderCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateWritten:
-    """A written certificate.
+    """A written certificate."""
 
-    Attributes:
-        shown: in use from the next apply, or the next certificate.
-        sites: pushing sites whose packages have to name a next certificate.
-    """
-
-    shown: x509.ReaderCertificate
+    shown: x509.ReaderCertificate  #: In use from the next apply, or the next certificate.
     files: tuple[Path, ...]
-    sites: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()  #: Pushing sites whose packages have to name a next certificate.
 
 
 def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
@@ -139,8 +129,8 @@ def renew_certificate(
     return CertificateWritten(x509.read_certificate(made), (vault, lock), target.sites)
 
 
+#: Returns which of some facilities have the present package.
 Carrying = Callable[[Session, Inventory, Collection[str]], Collection[str]]
-"""Returns which of some facilities have the present package."""
 
 
 def finish_certificate(

@@ -41,17 +41,13 @@ REMOVE_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Adoption:
-    """A host to adopt.
-
-    Attributes:
-        lock: the lock with the adoption, or without a completed one.
-        digest_key: the vault's, for the record; `None` if its file stayed closed.
-    """
+    """A host to adopt."""
 
     host: str
     owner: Owner | None
-    lock: Allocations
+    lock: Allocations  #: The lock with the adoption, or without a completed one.
     recorded: Allocations
+    #: The vault's, for the record; `None` if its file stayed closed.
     digest_key: Secret | None = field(default=None, repr=False)
 
     @property
@@ -62,19 +58,13 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Decommission:
-    """A host to decommission.
-
-    Attributes:
-        is_bare: whether it says that it has no files of any inventory.
-        is_unproved: whether it proves no owner: its mark is this inventory's, and removal was interrupted.
-        peers: public keys of peers without viewers, by this inventory.
-    """
+    """A host to decommission."""
 
     called: CalledHost
-    is_bare: bool
-    is_unproved: bool
+    is_bare: bool  #: Whether it says that it has no files of any inventory.
+    is_unproved: bool  #: Whether it proves no owner: its mark is this inventory's, and removal was interrupted.
     facts: HostFacts | None
-    peers: frozenset[str]
+    peers: frozenset[str]  #: Public keys of peers without viewers, by this inventory.
 
     @property
     def host(self) -> str:

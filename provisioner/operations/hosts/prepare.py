@@ -45,18 +45,14 @@ _ENDED: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """A host to prepare.
-
-    Attributes:
-        is_proved: whether the inventory's user has logged in since, with sufficient rights.
-    """
+    """A host to prepare."""
 
     called: CalledHost
     login: HostSpec
     seen: preparation.BareHostFacts
     wanted: preparation.Wanted
     plan: preparation.Preparation
-    is_proved: bool = False
+    is_proved: bool = False  #: Whether the inventory's user has logged in since, with sufficient rights.
 
     @property
     def is_refused(self) -> bool:

@@ -33,19 +33,13 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class _NewHardware:
-    """Hardware in a relay's place, which the inventory names already.
-
-    Attributes:
-        is_new: whether it is unproved, as new hardware.
-        is_alive: whether it runs with the relay's key already.
-        paths: paths cut until their site's package is installed, or until the next apply.
-    """
+    """Hardware in a relay's place, which the inventory names already."""
 
     called: CalledHost
-    is_new: bool
-    is_alive: bool
+    is_new: bool  #: Whether it is unproved, as new hardware.
+    is_alive: bool  #: Whether it runs with the relay's key already.
     sites: tuple[str, ...]
-    paths: tuple[str, ...]
+    paths: tuple[str, ...]  #: Paths cut until their site's package is installed, or until the next apply.
 
     @property
     def relay(self) -> str:
@@ -55,44 +49,29 @@ class _NewHardware:
 
 @dataclass(frozen=True)
 class Replacement(_NewHardware):
-    """A planned replacement of a relay.
+    """A planned replacement of a relay."""
 
-    Attributes:
-        former: the relay's key in the lock.
-        centres: its reading centres, which learn the new key with the next apply.
-    """
-
-    former: str
-    centres: tuple[str, ...]
+    former: str  #: The relay's key in the lock.
+    centres: tuple[str, ...]  #: Its reading centres, which learn the new key with the next apply.
 
 
 @dataclass(frozen=True)
 class Replaced:
-    """A replacement's result.
-
-    Attributes:
-        sealed: whether the relay sealed the key to the recovery key.
-    """
+    """A replacement's result."""
 
     public_key: str
     written: Path | None
-    sealed: bool
+    sealed: bool  #: Whether the relay sealed the key to the recovery key.
 
 
 @dataclass(frozen=True)
 class Restoration(_NewHardware):
-    """A planned restoration of a relay's key.
-
-    Attributes:
-        moved: the change of the gateways' target address, by a centre; empty without one.
-        seen_by: the centre that knows this address, or empty.
-        goes_by: the relay's host name for gateways; empty if they have an address.
-    """
+    """A planned restoration of a relay's key."""
 
     public_key: str
-    moved: str
-    seen_by: str
-    goes_by: str = ""
+    moved: str  #: The change of the gateways' target address, by a centre; empty without one.
+    seen_by: str  #: The centre that knows this address, or empty.
+    goes_by: str = ""  #: The relay's host name for gateways; empty if they have an address.
 
 
 @dataclass(frozen=True)

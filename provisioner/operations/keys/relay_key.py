@@ -32,30 +32,22 @@ from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Operation
 from provisioner.record.state_folder import who, who_text
 
-_LOOKS: Final = 5
-"""Reads of centres after a key change: they send handshakes within a second."""
+_LOOKS: Final = 5  #: Reads of centres after a key change: they send handshakes within a second.
 
+#: Reads of a host with an unconfirmed change, a second apart: the dead-man switch takes a minute.
 _LOOKS_AT_ARMED: Final = 90
-"""Reads of a host with an unconfirmed change, a second apart: the dead-man switch takes a minute."""
 
 
 @dataclass(frozen=True)
 class OwnKeyProgress:
-    """Progress of a relay's own key change.
-
-    Attributes:
-        following: the next key in the lock; `None` without a change.
-        moved: peers last heard with the next key, by name, with the Unix time.
-        waiting: peers last heard with the present key, or never.
-        remains: whether the relay has a next key that the lock does not have.
-    """
+    """Progress of a relay's own key change."""
 
     relay: str
-    following: NextRelayKey | None
+    following: NextRelayKey | None  #: The next key in the lock; `None` without a change.
     answers: bool
-    moved: Mapping[str, int]
-    waiting: tuple[str, ...]
-    remains: bool = False
+    moved: Mapping[str, int]  #: Peers last heard with the next key, by name, with the Unix time.
+    waiting: tuple[str, ...]  #: Peers last heard with the present key, or never.
+    remains: bool = False  #: Whether the relay has a next key that the lock does not have.
 
     @property
     def sites_waiting(self) -> tuple[str, ...]:
@@ -78,18 +70,14 @@ class OwnKeyAttendant(StepAttendant, Protocol):
 
 @dataclass
 class OwnKeyOutcome:
-    """Result of a call: last progress, applies in order, written files.
-
-    Attributes:
-        is_unfinished: whether a possible step is missing, since a host was not applied.
-    """
+    """Result of a call: last progress, applies in order, written files."""
 
     progress: OwnKeyProgress
     is_over: bool = False
     runs: list[Applied] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
     interrupted: bool = False
-    is_unfinished: bool = False
+    is_unfinished: bool = False  #: Whether a possible step is missing, since a host was not applied.
 
 
 def progress_of_own_key(session: Session, relay: str) -> OwnKeyProgress:

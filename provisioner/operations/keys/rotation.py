@@ -50,35 +50,23 @@ _SHOWN = 80
 class KeyStage(StrEnum):
     """Stage of a gateway's key change."""
 
-    NONE = "none"
-    """No change is in progress."""
-    UNREPORTED = "unreported"
-    """The next key is unknown: the technician with the package reports it."""
-    UNSTAGED = "unstaged"
-    """The next key is known, but not to each relay."""
-    STAGED = "staged"
-    """Each relay knows both keys, but the gateway has not used the next one."""
-    SEEN = "seen"
-    """The gateway uses its next key: the present one can be removed."""
-    ENDING = "ending"
-    """The file has only the new key; a relay may still have the former one."""
-    UNREAD = "unread"
-    """A relay's keys are unknown: it is not readable, or may restore its last-good state."""
+    NONE = "none"  #: No change is in progress.
+    UNREPORTED = "unreported"  #: The next key is unknown: the technician with the package reports it.
+    UNSTAGED = "unstaged"  #: The next key is known, but not to each relay.
+    STAGED = "staged"  #: Each relay knows both keys, but the gateway has not used the next one.
+    SEEN = "seen"  #: The gateway uses its next key: the present one can be removed.
+    ENDING = "ending"  #: The file has only the new key; a relay may still have the former one.
+    UNREAD = "unread"  #: A relay's keys are unknown: it is not readable, or may restore its last-good state.
 
 
 @dataclass(frozen=True)
 class KeyChangeProgress:
-    """Progress of some gateways' key changes, by facility id.
-
-    Attributes:
-        planned: the plan of those relays; `None` without relays.
-        left_out: why no step is possible.
-    """
+    """Progress of some gateways' key changes, by facility id."""
 
     stages: Mapping[str, KeyStage]
     relays: Mapping[str, tuple[str, ...]]
-    planned: Planned | None
-    left_out: Mapping[str, str]
+    planned: Planned | None  #: The plan of those relays; `None` without relays.
+    left_out: Mapping[str, str]  #: Why no step is possible.
 
     def at(self, *stages: KeyStage) -> tuple[str, ...]:
         """Return the facilities at some stages, sorted."""
@@ -282,17 +270,12 @@ class KeyChangeRequest:
 
 @dataclass
 class KeyOutcome:
-    """Result of a call: last progress, applies in order, written files.
-
-    Attributes:
-        ended: facilities whose gateways have only new keys now.
-        left_out: by facility, why no further step was possible.
-    """
+    """Result of a call: last progress, applies in order, written files."""
 
     progress: KeyChangeProgress
     begun: list[str] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)  #: Facilities whose gateways have only new keys now.
+    left_out: dict[str, str] = field(default_factory=dict)  #: By facility, why no further step was possible.
     runs: list[Applied] = field(default_factory=list)
     interrupted: bool = False
     written: list[Path] = field(default_factory=list)
@@ -398,8 +381,7 @@ class _RotationRun:
     terms: StepTerms
     by: KeyAttendant
     outcome: KeyOutcome
-    session: Session
-    """The session of the last progress."""
+    session: Session  #: The session of the last progress.
 
     @property
     def is_waiting(self) -> bool:

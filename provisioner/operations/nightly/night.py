@@ -92,16 +92,11 @@ class StepResult:
 
 @dataclass(frozen=True)
 class NightOptions:
-    """Options of a night.
+    """Options of a night."""
 
-    Attributes:
-        ending: the last lines of a verification.
-        limits: the `KIND=NAME` texts that choose paths and hosts.
-    """
-
-    ending: Callable[[VerifyResult], tuple[str, ...]]
+    ending: Callable[[VerifyResult], tuple[str, ...]]  #: The last lines of a verification.
     page: Callable[[VerifyResult], str]
-    limits: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()  #: The `KIND=NAME` texts that choose paths and hosts.
     limit: Limit = field(default_factory=Limit)
     verification: VerifyOptions = field(default_factory=VerifyOptions)
     fail_on: Verdict = Verdict.DEGRADED
@@ -117,11 +112,7 @@ class NightOptions:
 
 @dataclass
 class NightRun:
-    """A night's progress.
-
-    Attributes:
-        is_reported: whether the verification's reports are written.
-    """
+    """A night's progress."""
 
     inventory: str
     options: NightOptions
@@ -134,7 +125,7 @@ class NightRun:
     notes: list[str] = field(default_factory=list)
     steps: list[StepResult] = field(default_factory=list)
     finished: datetime | None = None
-    is_reported: bool = False
+    is_reported: bool = False  #: Whether the verification's reports are written.
 
     @property
     def code(self) -> int:
@@ -201,23 +192,17 @@ class NightDocument(Printed, name="nightly", title="A night"):
     inventory: Said
     started_at: Moment
     finished_at: Moment | None
-    run: str
-    """The recorded verification; empty if recording failed."""
-    complete: bool
-    """Whether every path was verified, the result recorded, and every host compared."""
+    run: str  #: The recorded verification; empty if recording failed.
+    complete: bool  #: Whether every path was verified, the result recorded, and every host compared.
     exit_code: Count
     summary: SummaryRow | None
-    drifted: tuple[Said, ...] | None
-    """The hosts that differ from the inventory; null if they were not compared."""
+    drifted: tuple[Said, ...] | None  #: The hosts that differ from the inventory; null if they were not compared.
     steps: tuple[StepRow, ...]
     notices: tuple[night_notices.SendingRow, ...]
     notes: tuple[str, ...]
-    ending: tuple[str, ...]
-    """The last lines, worst first."""
-    verify: Document | None
-    """The `verify` document; null without a verification."""
-    drift: Document | None
-    """The `drift` document; null if hosts were not compared."""
+    ending: tuple[str, ...]  #: The last lines, worst first.
+    verify: Document | None  #: The `verify` document; null without a verification.
+    drift: Document | None  #: The `drift` document; null if hosts were not compared.
 
 
 def night_document(night: NightRun, *, everything: bool = True) -> Document:

@@ -37,8 +37,7 @@ from provisioner.record.verdicts import read_since
 from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.result import Verdict
 
-_AT_ONCE: Final = 32
-"""Receivers notified in parallel, so that a slow one delays no others."""
+_AT_ONCE: Final = 32  #: Receivers notified in parallel, so that a slow one delays no others.
 _LATER: Final = "it is told all of it after the next night, or now: provisioner notify"
 
 
@@ -54,16 +53,12 @@ class SendOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Sending:
-    """A receiver and its notice's outcome.
-
-    Attributes:
-        turns: numbers of new, changed, recovered and unchanged paths.
-    """
+    """A receiver and its notice's outcome."""
 
     receiver: Receiver
     outcome: SendOutcome
     attempts: int = 0
-    turns: Mapping[str, int] = field(default_factory=dict)
+    turns: Mapping[str, int] = field(default_factory=dict)  #: Numbers of new, changed, recovered and unchanged paths.
     message: str = ""
     hint: str = ""
     notice: formats.NoticeDocument | None = field(default=None, repr=False)
@@ -85,13 +80,10 @@ class SendingRow(Row):
     receiver: Said = of("receiver", "id")
     kind: ReceiverKind = of("receiver", "kind")
     role: ReaderRole = of("receiver", "role")
-    of: str
-    """The slug of its province, carrier or facility; empty for a role of the whole country."""
-    outcome: SendOutcome
-    """`faulty` is a receiver that could not be tried; the reason is in `message`."""
+    of: str  #: The slug of its province, carrier or facility; empty for a role of the whole country.
+    outcome: SendOutcome  #: `faulty` is a receiver that could not be tried; the reason is in `message`.
     attempts: Count
-    turns: formats.Turns
-    """Numbers of paths and hosts by their change since the receiver's last notice."""
+    turns: formats.Turns  #: Numbers of paths and hosts by their change since the receiver's last notice.
     message: str
     hint: str
 

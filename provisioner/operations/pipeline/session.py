@@ -104,18 +104,14 @@ Observed = tuple[dict[str, HostFacts], dict[str, HostError]]
 
 @dataclass(frozen=True)
 class Session:
-    """A command's work on one inventory, each part loaded once.
-
-    Attributes:
-        watcher: receives progress of calls to hosts.
-        known_in: a revision; a plan logs in only to its hosts. Empty trusts the inventory itself.
-    """
+    """A command's work on one inventory, each part loaded once."""
 
     root: Path
     environment: Mapping[str, str] = field(repr=False)
     today: date
+    #: Receives progress of calls to hosts.
     watcher: CallsWatcher | None = field(default=None, repr=False, compare=False)
-    known_in: str = ""
+    known_in: str = ""  #: A revision; a plan logs in only to its hosts. Empty trusts the inventory itself.
     begun: WaitingAnsible | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -287,13 +283,9 @@ class Observing:
 
 @dataclass(frozen=True)
 class CalledHost:
-    """A host of an inventory.
+    """A host of an inventory."""
 
-    Attributes:
-        spec: only what a call needs.
-    """
-
-    spec: HostSpec
+    spec: HostSpec  #: Only what a call needs.
     others: tuple[HostSpec, ...]
     inventory: Inventory
     secrets: Secrets = field(repr=False)

@@ -69,8 +69,7 @@ from provisioner.verify.unchecked import with_frozen, with_shut
 
 T = TypeVar("T")
 
-WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
-"""The clock for verifications."""
+WATCH = Timepiece(lambda: datetime.now(UTC), sleep)  #: The clock for verifications.
 _Asked = tuple[dict[str, T], dict[str, HostError]]
 
 
@@ -415,29 +414,23 @@ def _with_frozen(session: Session, limit: Limit, result: VerifyResult, read: Map
 # --- keys and site packages -----------------------------------------------------------------------
 @dataclass(frozen=True)
 class KeysMade:
-    """Result of `keys init`: written files, hosts, failures, closed files.
-
-    Attributes:
-        site_packages: by relay with a new key, sites installed with the former one.
-        held: frozen facilities, whose keys stay.
-        unvouched: whether relays sealed no key, since the recovery key lacks proof.
-        digest_key: the vault's, for the record; `None` if its file stayed closed.
-        drawn_to_push: pushing facilities with new logins.
-    """
+    """Result of `keys init`: written files, hosts, failures, closed files."""
 
     written: tuple[Path, ...]
     hosts: tuple[str, ...]
     unreadable: Mapping[str, HostError]
     shut: Mapping[str, str]
+    #: By relay with a new key, sites installed with the former one.
     site_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    held: tuple[FrozenFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()  #: Frozen facilities, whose keys stay.
     foreign: tuple[str, ...] = ()
     sealed: tuple[str, ...] = ()
     recoverable: bool = False
-    unvouched: bool = False
+    unvouched: bool = False  #: Whether relays sealed no key, since the recovery key lacks proof.
+    #: The vault's, for the record; `None` if its file stayed closed.
     digest_key: Secret | None = field(default=None, repr=False)
     drawn: tuple[str, ...] = ()
-    drawn_to_push: tuple[str, ...] = ()
+    drawn_to_push: tuple[str, ...] = ()  #: Pushing facilities with new logins.
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor: str = "") -> KeysMade:

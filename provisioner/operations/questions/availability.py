@@ -26,37 +26,27 @@ _MANY_PIECES: Final = 4
 
 @dataclass(frozen=True)
 class AvailabilityRequest:
-    """A question on a span, as known at `as_of`.
-
-    Attributes:
-        before: whether to add the preceding span of equal length.
-        is_strict: whether to refuse a limit without records; else the result is empty.
-    """
+    """A question on a span, as known at `as_of`."""
 
     span: measured.Span
     as_of: datetime
     by: measured.GroupedBy = measured.GroupedBy.FACILITY
     limit: Limit = field(default_factory=Limit)
-    before: bool = False
-    is_strict: bool = True
+    before: bool = False  #: Whether to add the preceding span of equal length.
+    is_strict: bool = True  #: Whether to refuse a limit without records; else the result is empty.
 
 
 @dataclass(frozen=True)
 class AvailabilityReport:
-    """The answer, worst rows first.
-
-    Attributes:
-        longest: how long a look counts at most.
-        unknown: agreed levels without recorded paths.
-    """
+    """The answer, worst rows first."""
 
     asked: AvailabilityRequest
     rows: tuple[measured.ShareRow, ...]
     total: measured.ShareRow
-    longest: timedelta
+    longest: timedelta  #: How long a look counts at most.
     place: StateFolder
     damaged: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  #: Agreed levels without recorded paths.
 
 
 def availability_of(root: Path, environment: Mapping[str, str], request: AvailabilityRequest) -> AvailabilityReport:
@@ -126,15 +116,10 @@ def _refuse_unknown(limit: Limit, stored: _SpanRecords) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _SpanRecords:
-    """Records of a span, or of some provinces in it.
+    """Records of a span, or of some provinces in it."""
 
-    Attributes:
-        times: durations of states, by group of chosen paths.
-        provinces, carriers, facilities: those of all paths.
-    """
-
-    times: Mapping[str, measured.GroupTimes]
-    provinces: frozenset[str] = frozenset()
+    times: Mapping[str, measured.GroupTimes]  #: Durations of states, by group of chosen paths.
+    provinces: frozenset[str] = frozenset()  #: Those of all paths, as the next two.
     carriers: frozenset[str] = frozenset()
     facilities: frozenset[str] = frozenset()
     damaged: tuple[str, ...] = ()

@@ -39,14 +39,10 @@ _RETENTION_HINT = "write policy.retention in inventory.yml: document_days, verdi
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A recorded run, finished or not.
-
-    Attributes:
-        events: its steps; empty in a list if it has finished.
-    """
+    """A recorded run, finished or not."""
 
     recorded: Recorded
-    events: tuple[Event, ...]
+    events: tuple[Event, ...]  #: Its steps; empty in a list if it has finished.
     damaged: str = ""
 
     @property
@@ -57,31 +53,21 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCheck(ChainReport):
-    """Result of a check of the whole history.
-
-    Attributes:
-        notes: number of entries in Git notes.
-        hosts: the hosts asked, if any.
-        unanswered: by host, why it was not asked.
-    """
+    """Result of a check of the whole history."""
 
     closed: str = ""
-    notes: int = 0
-    hosts: tuple[str, ...] | None = None
-    unanswered: Mapping[str, HostError] = field(default_factory=dict)
+    notes: int = 0  #: Number of entries in Git notes.
+    hosts: tuple[str, ...] | None = None  #: The hosts asked, if any.
+    unanswered: Mapping[str, HostError] = field(default_factory=dict)  #: By host, why it was not asked.
 
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """Options of a check.
-
-    Attributes:
-        lost: numbers of entries known as lost after a restore from backup.
-    """
+    """Options of a check."""
 
     hosts: bool = False
     public: Sequence[Path] = ()
-    lost: range = range(0)
+    lost: range = range(0)  #: Numbers of entries known as lost after a restore from backup.
 
 
 class PastRuns:

@@ -23,8 +23,7 @@ from provisioner.record.entries import Recorded, last_verifications
 from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import History, find_history
 
-MOST_PARTS: Final = 500
-"""Limit of newest runs to search for the last full verification."""
+MOST_PARTS: Final = 500  #: Limit of newest runs to search for the last full verification.
 
 
 def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) -> RecordedMetrics:

@@ -40,19 +40,14 @@ Command = tuple["str | Placeholder", ...]
 
 @dataclass(frozen=True, slots=True)
 class FacilityStep:
-    """A facility's next step, as a sentence.
-
-    Attributes:
-        afterwards: the command after others have done their part, with words to fill in.
-        unchecked: whether secrets are unknown without a vault password.
-    """
+    """A facility's next step, as a sentence."""
 
     facility: str
     state: str
     sentence: str
     command: Command = ()
-    afterwards: Command = ()
-    unchecked: bool = False
+    afterwards: Command = ()  #: The command after others have done their part, with words to fill in.
+    unchecked: bool = False  #: Whether secrets are unknown without a vault password.
 
 
 def facility_step(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> FacilityStep:

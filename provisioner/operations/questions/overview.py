@@ -46,21 +46,16 @@ _NEWEST = 50
 
 @dataclass(frozen=True)
 class Overview:
-    """An inventory with its evidence at a time.
-
-    Attributes:
-        inventory: the readable part, without passwords or personal data.
-        unended: the newest changing runs without recorded end.
-    """
+    """An inventory with its evidence at a time."""
 
     root: Path
     loaded: Loaded
-    inventory: OutlinedInventory
+    inventory: OutlinedInventory  #: The readable part, without passwords or personal data.
     problems: tuple[Problem, ...]
     evidence: Evidence
     place: StateFolder
     now: datetime
-    unended: tuple[str, ...] = ()
+    unended: tuple[str, ...] = ()  #: The newest changing runs without recorded end.
 
     @property
     def unreadable(self) -> tuple[str, ...]:

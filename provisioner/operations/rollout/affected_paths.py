@@ -20,50 +20,32 @@ _HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.MANAGEMENT_V6, Elem
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Paths that a relay serves after the change, in the plan or not.
-
-    Attributes:
-        peers: public keys by facility, or by the peer's own name.
-        changing: keys of gateways that change keys: their addresses follow the gateway.
-    """
+    """Paths that a relay serves after the change, in the plan or not."""
 
     paths: Mapping[str, MediaPath] = field(default_factory=dict)
-    peers: Mapping[str, str] = field(default_factory=dict)
+    peers: Mapping[str, str] = field(default_factory=dict)  #: Public keys by facility, or by the peer's own name.
     devices: frozenset[str] = frozenset()
-    changing: frozenset[str] = frozenset()
+    changing: frozenset[str] = frozenset()  #: Keys of gateways that change keys: their addresses follow the gateway.
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """The parts of a host that a change touches.
+    """The parts of a host that a change touches."""
 
-    Attributes:
-        read: pulled paths to read, those of the plan before a sample.
-        new: those of them that the relay does not have yet.
-        direct: every path touched by its own, its device's or its site's name.
-        shared: devices of `direct` paths; other paths may use them too.
-        everything: whether every path of the relay may reconnect.
-        rules: whether rules change other than single cameras'.
-        bars: whether such a rule restricts more than incoming readers, so that any path may be hit.
-        link: whether the tunnel's link changes.
-        planned: whether there is a plan; a rollback has none.
-        left: paths whose readers the plan ends without touching the path.
-    """
-
-    read: tuple[MediaPath, ...] = ()
-    new: frozenset[str] = frozenset()
+    read: tuple[MediaPath, ...] = ()  #: Pulled paths to read, those of the plan before a sample.
+    new: frozenset[str] = frozenset()  #: Those of them that the relay does not have yet.
     named: frozenset[str] = frozenset()
-    direct: frozenset[str] = frozenset()
+    direct: frozenset[str] = frozenset()  #: Every path touched by its own, its device's or its site's name.
     peers: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
-    shared: frozenset[str] = frozenset()
-    everything: bool = False
-    rules: bool = False
-    bars: bool = False
-    link: bool = False
+    shared: frozenset[str] = frozenset()  #: Devices of `direct` paths; other paths may use them too.
+    everything: bool = False  #: Whether every path of the relay may reconnect.
+    rules: bool = False  #: Whether rules change other than single cameras'.
+    bars: bool = False  #: Whether such a rule restricts more than incoming readers, so that any path may be hit.
+    link: bool = False  #: Whether the tunnel's link changes.
     live: bool = True
-    planned: bool = True
-    left: frozenset[str] = frozenset()
+    planned: bool = True  #: Whether there is a plan; a rollback has none.
+    left: frozenset[str] = frozenset()  #: Paths whose readers the plan ends without touching the path.
     served: Served = Served()
 
 

@@ -56,28 +56,17 @@ class CheckRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A look at a host: sessions, and evidence on read paths.
-
-    Attributes:
-        waited_s: seconds after its call, or after the switch; 0 if the program does not wait.
-        first: the sessions when the call arrived, if looked at.
-    """
+    """A look at a host: sessions, and evidence on read paths."""
 
     sessions: wire.SessionsAnswer | None = None
     relay: RelayEvidence | None = None
-    waited_s: float = 0.0
-    first: wire.SessionsAnswer | None = None
+    waited_s: float = 0.0  #: Seconds after its call, or after the switch; 0 if the program does not wait.
+    first: wire.SessionsAnswer | None = None  #: The sessions when the call arrived, if looked at.
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeReport:
-    """A host's answer during a change.
-
-    Attributes:
-        switched: the switch in seconds since boot, if known.
-        affected: of a rollback, paths that differ.
-        removed: those of them that go.
-    """
+    """A host's answer during a change."""
 
     state: ChangeState
     cause: str = ""
@@ -89,26 +78,20 @@ class ChangeReport:
     facts: HostFacts | None = None
     before: Look = Look()
     after: Look = Look()
-    switched: float | None = None
-    affected: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
+    switched: float | None = None  #: The switch in seconds since boot, if known.
+    affected: tuple[str, ...] = ()  #: Of a rollback, paths that differ.
+    removed: tuple[str, ...] = ()  #: Those of them that go.
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """Result of a look at a host.
+    """Result of a look at a host."""
 
-    Attributes:
-        up: read paths with a picture; `why_not` has the others' causes.
-        ports: answers of tried devices, by `address . port`.
-        said: MediaMTX's recent errors on paths' sources.
-    """
-
-    up: frozenset[str] = frozenset()
+    up: frozenset[str] = frozenset()  #: Read paths with a picture; `why_not` has the others' causes.
     why_not: Mapping[str, str] = field(default_factory=dict)
     sessions: wire.SessionsAnswer | None = None
-    ports: Mapping[str, str] = field(default_factory=dict)
-    said: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, str] = field(default_factory=dict)  #: Answers of tried devices, by `address . port`.
+    said: Mapping[str, str] = field(default_factory=dict)  #: MediaMTX's recent errors on paths' sources.
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +106,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A path that lost its stream after the switch.
-
-    Attributes:
-        port: its device's answer; empty if not tried.
-        said: MediaMTX's error on its source then.
-        asked_s: the time of that.
-        mute: whether the device is reachable and MediaMTX reports no error, so does not try.
-    """
+    """A path that lost its stream after the switch."""
 
     since_s: float
     alive_s: float
-    port: str = ""
-    said: str = ""
-    asked_s: float = 0.0
-    mute: bool = False
+    port: str = ""  #: Its device's answer; empty if not tried.
+    said: str = ""  #: MediaMTX's error on its source then.
+    asked_s: float = 0.0  #: The time of that.
+    mute: bool = False  #: Whether the device is reachable and MediaMTX reports no error, so does not try.
 
     @property
     def at_switch(self) -> bool:
@@ -161,16 +137,11 @@ class Watch:
     """The looks at a host before and after the switch.
 
     Times are seconds since the reported switch by the controller's clock, or since the first look after it.
-
-    Attributes:
-        steady: always-pulled paths with a flowing stream before the switch.
-        back: paths that lost their stream and have one again.
-        dropped: paths without their former stream at the first look.
-        signs, heard: last signs of life of paths and peers.
     """
 
     before: GateResult = GateResult()
     served: Served = field(default_factory=Served)
+    #: Always-pulled paths with a flowing stream before the switch.
     steady: Mapping[str, wire.SessionAnswer] = field(default_factory=dict)
     asked_s: float | None = None
     first: wire.SessionsAnswer | None = None
@@ -178,10 +149,10 @@ class Watch:
     readings: Mapping[str, Reading] = field(default_factory=dict)
     why_not: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Absence] = field(default_factory=dict)
-    back: frozenset[str] = frozenset()
-    dropped: frozenset[str] = frozenset()
-    signs: Mapping[str, Sign] = field(default_factory=dict)
-    heard: Mapping[str, Sign] = field(default_factory=dict)
+    back: frozenset[str] = frozenset()  #: Paths that lost their stream and have one again.
+    dropped: frozenset[str] = frozenset()  #: Paths without their former stream at the first look.
+    signs: Mapping[str, Sign] = field(default_factory=dict)  #: Last signs of life of paths.
+    heard: Mapping[str, Sign] = field(default_factory=dict)  #: Last signs of life of peers.
 
     @property
     def up(self) -> frozenset[str]:

@@ -31,33 +31,22 @@ _TICK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class JournalStep:
-    """A line of a run's journal.
+    """A line of a run's journal."""
 
-    Attributes:
-        host: empty for the whole run.
-        step: `run`, `wave`, `start`, `armed`, `gate`, `confirm`, `abort`, `end`, …
-        state: `begin` before the step, `done` or the result after it.
-        detail: causes, seconds, digests; no secrets or personal data.
-    """
-
-    host: str
-    step: str
-    state: str
+    host: str  #: Empty for the whole run.
+    step: str  #: `run`, `wave`, `start`, `armed`, `gate`, `confirm`, `abort`, `end`, …
+    state: str  #: `begin` before the step, `done` or the result after it.
+    #: Causes, seconds, digests; no secrets or personal data.
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class StartedHost:
-    """A resumed run's journal of a started host without known end.
+    """A resumed run's journal of a started host without known end."""
 
-    Attributes:
-        armed: whether it was heard to wait for confirmation, so it has changed.
-        confirming: whether a confirmation was about to be sent.
-    """
-
-    armed: bool = False
+    armed: bool = False  #: Whether it was heard to wait for confirmation, so it has changed.
     gate_failed: str = ""
-    confirming: bool = False
+    confirming: bool = False  #: Whether a confirmation was about to be sent.
 
 
 class Journal(Protocol):

@@ -28,28 +28,21 @@ _LATE_S = 30.0
 # The first looks come quickly; each one that follows is a connection more to a host that is well.
 _LOOK_AGAIN_S, _LOOK_LATER_S, _LATER_S = 1.0, 3.0, 10.0
 _PORTS = 200
+#: The time of a host's watch after its switch. A still stream shows after two seconds (`watch.py`), a first look over a
+#: new connection takes half a second. A source dialled anew is up, or refused, well before.
 WATCH_S: Final = 2.5
-"""The time of a host's watch after its switch. A still stream shows after two seconds (`watch.py`), a first look over a
-new connection takes half a second. A source dialled anew is up, or refused, well before.
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """Strictness and patience of the gate.
+    """Strictness and patience of the gate."""
 
-    Attributes:
-        patience_s: how long paths that were up may take to come back.
-        settle_s: how long the plan's other dark paths are waited for before they are only reported.
-        required: paths, or their beginnings, that have to be up in any case.
-        watch_s: earliest time of the last look after the switch, or after the first look if the switch is unknown.
-    """
-
-    patience_s: float = 60.0
-    settle_s: float = 20.0
+    patience_s: float = 60.0  #: How long paths that were up may take to come back.
+    settle_s: float = 20.0  #: How long the plan's other dark paths are waited for before they are only reported.
     max_lost: float = 0.0
     min_new_up: float = 0.0
-    required: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()  #: Paths, or their beginnings, that have to be up in any case.
+    #: Earliest time of the last look after the switch, or after the first look if the switch is unknown.
     watch_s: float = WATCH_S
 
 
@@ -63,22 +56,16 @@ class GateVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The gate's verdict with cause and notes.
-
-    Attributes:
-        again_s: seconds until it.
-        is_good: whether only the watch goes on, or the gate has passed.
-        not_up: the plan's new or formerly dark paths without a picture.
-    """
+    """The gate's verdict with cause and notes."""
 
     verdict: GateVerdict
     cause: str = ""
     notes: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     away: tuple[str, ...] = ()
-    again_s: float = _LOOK_AGAIN_S
-    is_good: bool = False
-    not_up: tuple[str, ...] = ()
+    again_s: float = _LOOK_AGAIN_S  #: Seconds until it.
+    is_good: bool = False  #: Whether only the watch goes on, or the gate has passed.
+    not_up: tuple[str, ...] = ()  #: The plan's new or formerly dark paths without a picture.
 
 
 def decide(

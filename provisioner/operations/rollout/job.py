@@ -38,27 +38,19 @@ _BEFORE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One host to change.
-
-    Attributes:
-        facts: the host when the plan was made; `None` if it is finished.
-        changes: the plan's changes on the host, for the gate.
-        rollback: the run to undo, empty for the newest known; `None` for an apply.
-        carrier: the carrier's other relays: what moves to them is not revoked.
-        warrant: plan and approvals for a carrier that requires them (`plan.saved.file`).
-        epoch: the run's number on the host (`record.leases`); `None` without a record.
-    """
+    """One host to change."""
 
     spec: HostSpec
     files: tuple[RenderedFile, ...]
-    facts: HostFacts | None
+    facts: HostFacts | None  #: The host when the plan was made; `None` if it is finished.
     expected: str
     artefact: Path | None = None
     artefact_sha256: str = ""
-    changes: tuple[Change, ...] = ()
-    rollback: str | None = None
-    carrier: tuple[HostSpec, ...] = ()
-    epoch: int | None = None
+    changes: tuple[Change, ...] = ()  #: The plan's changes on the host, for the gate.
+    rollback: str | None = None  #: The run to undo, empty for the newest known; `None` for an apply.
+    carrier: tuple[HostSpec, ...] = ()  #: The carrier's other relays: what moves to them is not revoked.
+    epoch: int | None = None  #: The run's number on the host (`record.leases`); `None` without a record.
+    #: Plan and approvals for a carrier that requires them (`plan.saved.file`).
     warrant: bytes = field(repr=False, default=b"")
 
     @property
@@ -100,44 +92,29 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class RolloutOptions:
-    """Options of a rollout; only tests skip lock-out check or gate.
+    """Options of a rollout; only tests skip lock-out check or gate."""
 
-    Attributes:
-        confirm_s: how long a host waits before it rolls back.
-        gate: the gate's rules; `None` confirms at once.
-        max_failed: number of hosts that may fail before waves stop.
-        pause_after: the wave after which to pause, or empty.
-        apart: whether waves always wait for the last one's confirmation.
-        record: the run's first entry for hosts; `None` without a record.
-    """
-
-    confirm_s: float = CONFIRM_S
+    confirm_s: float = CONFIRM_S  #: How long a host waits before it rolls back.
     lockout_check: bool = True
     sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
     clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)
-    gate: GateRules | None = field(default_factory=GateRules)
-    max_failed: int = 0
-    pause_after: str = ""
-    apart: bool = False
+    gate: GateRules | None = field(default_factory=GateRules)  #: The gate's rules; `None` confirms at once.
+    max_failed: int = 0  #: Number of hosts that may fail before waves stop.
+    pause_after: str = ""  #: The wave after which to pause, or empty.
+    apart: bool = False  #: Whether waves always wait for the last one's confirmation.
     who: str = ""
-    record: wire.RecordHead | None = None
+    record: wire.RecordHead | None = None  #: The run's first entry for hosts; `None` without a record.
 
 
 class LookOrder(NamedTuple):
-    """A requested look after the switch.
-
-    Attributes:
-        early_s: seconds before that from which it may read.
-        since: the host's time of its switch, from which to count instead.
-        at_once: whether to look at sessions also when the call arrives.
-    """
+    """A requested look after the switch."""
 
     read: tuple[MediaPath, ...] = ()
     away: tuple[MediaPath, ...] = ()
     wait_s: float = 0.0
-    early_s: float = 0.0
-    since: float | None = None
-    at_once: bool = False
+    early_s: float = 0.0  #: Seconds before that from which it may read.
+    since: float | None = None  #: The host's time of its switch, from which to count instead.
+    at_once: bool = False  #: Whether to look at sessions also when the call arrives.
 
 
 def planned_job(

@@ -48,28 +48,20 @@ class NotStartedBecause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostResult:
-    """A host's outcome and cause.
-
-    Attributes:
-        seconds: the transaction's time on the host, without waits.
-        facts: the host right after its confirmation.
-        notes: remarks without effect: dark new paths, a lease taken over, readers who left.
-        not_up: the plan's new or formerly dark paths without a picture.
-        taken_back: whether it was rolled back, or not started, for failures in an earlier wave.
-    """
+    """A host's outcome and cause."""
 
     host: str
     outcome: HostOutcome
     cause: str = ""
     receipt: str = ""
-    seconds: float = 0.0
+    seconds: float = 0.0  #: The transaction's time on the host, without waits.
     refusal: NotStartedBecause | None = None
     steps: Sequence[wire.StepAnswer] = ()
-    facts: HostFacts | None = field(default=None, repr=False)
-    notes: tuple[str, ...] = ()
+    facts: HostFacts | None = field(default=None, repr=False)  #: The host right after its confirmation.
+    notes: tuple[str, ...] = ()  #: Remarks without effect: dark new paths, a lease taken over, readers who left.
     wave: str = ""
-    not_up: tuple[str, ...] = ()
-    taken_back: bool = False
+    not_up: tuple[str, ...] = ()  #: The plan's new or formerly dark paths without a picture.
+    taken_back: bool = False  #: Whether it was rolled back, or not started, for failures in an earlier wave.
 
     @property
     def went_back_for_others(self) -> bool:
@@ -106,6 +98,7 @@ class EndClass(StrEnum):
     UNCHANGED = "unchanged"
 
 
+#: Class in the last lines and exit code, by refusal, else by outcome.
 _CLASSES: Final[Mapping[NotStartedBecause | HostOutcome, tuple[EndClass, int]]] = {
     NotStartedBecause.CHECK: (EndClass.REFUSED, 7),
     NotStartedBecause.LOCKED: (EndClass.LOCKED, 9),
@@ -122,7 +115,6 @@ _CLASSES: Final[Mapping[NotStartedBecause | HostOutcome, tuple[EndClass, int]]] 
     HostOutcome.APPLIED: (EndClass.APPLIED, 0),
     HostOutcome.UNCHANGED: (EndClass.UNCHANGED, 0),
 }
-"""Class in the last lines and exit code, by refusal, else by outcome."""
 _AN_APPLY: Mapping[EndClass, str] = {
     EndClass.BROKEN: (
         "a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
@@ -171,22 +163,16 @@ _A_ROLLBACK = {
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """Content of a run's last lines.
-
-    Attributes:
-        ended: `done`, `stopped`, `paused` or `interrupted`; the last two can be resumed.
-        remaining: changes that a new plan still has.
-        held: frozen facilities among the chosen; hosts keep them unchanged.
-    """
+    """Content of a run's last lines."""
 
     run: str
     results: tuple[HostResult, ...]
-    ended: str = "done"
+    ended: str = "done"  #: `done`, `stopped`, `paused` or `interrupted`; the last two can be resumed.
     cause: str = ""
-    remaining: tuple[Change, ...] = ()
+    remaining: tuple[Change, ...] = ()  #: Changes that a new plan still has.
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    held: tuple[FrozenFacility, ...] = ()
+    held: tuple[FrozenFacility, ...] = ()  #: Frozen facilities among the chosen; hosts keep them unchanged.
 
 
 def outcome_of(results: Sequence[HostResult]) -> str:
@@ -228,17 +214,13 @@ class HostRow(Row):
 
     host: str
     outcome: Annotated[str, form(enum=[*HostOutcome])]
-    receipt: str
-    """The receipt's path on the host, empty without a receipt."""
+    receipt: str  #: The receipt's path on the host, empty without a receipt.
     seconds: Seconds
-    cause: str
-    """The reason; empty if all went well."""
+    cause: str  #: The reason; empty if all went well.
     steps: tuple[StepRow, ...]
-    wave: str
-    """The wave in which the host changed; empty if it did not."""
+    wave: str  #: The wave in which the host changed; empty if it did not.
     notes: tuple[str, ...]
-    not_up: tuple[str, ...]
-    """Paths of the plan without a picture: new paths, and paths without a picture before."""
+    not_up: tuple[str, ...]  #: Paths of the plan without a picture: new paths, and paths without a picture before.
 
 
 def run_ending(end: RunEnd, *, going_back: bool = False) -> tuple[str, ...]:

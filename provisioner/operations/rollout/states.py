@@ -67,6 +67,7 @@ def _call_transitions(unheard: State, *ends: Event) -> dict[Event, State]:
     return {_E.SILENT: unheard, _E.ODD: unheard} | dict.fromkeys(ends, _S.END)
 
 
+#: Next state by state and event; `RULES` refuse all others.
 TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
     _S.START: _call_transitions(_S.STATUS, *_REFUSED, _E.WITHDRAWN)
     | {_E.ARMED: _S.LOOK, _E.OURS: _S.STATUS, _E.HOLD: _S.WAITING, _E.TAKEN_BACK: _S.START_BACK},
@@ -83,14 +84,13 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
     | {_E.ARMED: _S.ABORT, _E.BUSY: _S.STATUS_BACK},
     _S.END: {},
 }
-"""Next state by state and event; `RULES` refuse all others."""
 
 _FIRST, _ASKED = {_S.START, _S.START_BACK}, {_S.STATUS, _S.STATUS_BACK}
 _CALLS = {*_FIRST, *_ASKED, _S.LOOK, _S.CONFIRM, _S.ABORT}
-BACK: Final = frozenset({_S.START_BACK, _S.STATUS_BACK, _S.ABORT, _S.END})
-"""States of a rollback or the end."""
+BACK: Final = frozenset({_S.START_BACK, _S.STATUS_BACK, _S.ABORT, _S.END})  #: States of a rollback or the end.
 _OTHERS = {_E.HOLD, _E.FREE, _E.RENEW, _E.TAKEN_BACK, _E.WITHDRAWN}
 
+#: Reasons why events are impossible, each with events and states.
 RULES: Final = {
     "no call is under way": (set(Event) - _OTHERS - {_E.UNKNOWN}, set(State) - _CALLS),
     "its end is known": ({_E.UNKNOWN}, {_S.END}),
@@ -108,7 +108,6 @@ RULES: Final = {
     "it returns already": ({_E.TAKEN_BACK}, BACK),
     "its first call was sent": ({_E.WITHDRAWN}, set(State) - {_S.START, _S.WAITING}),
 }
-"""Reasons why events are impossible, each with events and states."""
 
 
 def next_state(state: State, event: Event) -> State:

@@ -28,8 +28,7 @@ from provisioner.operations.rollout.states import State
 
 _SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
 
-WAVES_AT_ONCE = 2
-"""Limit of unconfirmed waves: a late failure meets no more hosts than these."""
+WAVES_AT_ONCE = 2  #: Limit of unconfirmed waves: a late failure meets no more hosts than these.
 
 # The number of hosts at once; an interrupt starts no waiting host.
 _AT_ONCE = 50
@@ -89,18 +88,13 @@ class Calls:
 
 @dataclass
 class _OpenWave:
-    """A wave in progress.
-
-    Attributes:
-        under_way: started hosts without a result.
-        is_taken_up: whether an earlier controller began it, whose hosts are asked first.
-    """
+    """A wave in progress."""
 
     wave: Wave
     waiting: list[str]
-    under_way: set[str] = field(default_factory=set)
+    under_way: set[str] = field(default_factory=set)  #: Started hosts without a result.
     started: set[str] = field(default_factory=set)
-    is_taken_up: bool = False
+    is_taken_up: bool = False  #: Whether an earlier controller began it, whose hosts are asked first.
 
 
 class WaveProgress:
@@ -315,14 +309,10 @@ class WaveProgress:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Results of all hosts, and the cause of an early end.
-
-    Attributes:
-        ended: `done`, `paused`, `stopped` (too many failures) or `interrupted`.
-    """
+    """Results of all hosts, and the cause of an early end."""
 
     results: tuple[HostResult, ...]
-    ended: str
+    ended: str  #: `done`, `paused`, `stopped` (too many failures) or `interrupted`.
     cause: str = ""
 
 

@@ -31,8 +31,8 @@ METRICS: Final = "/metrics"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _LONGEST_REQUEST_S: Final = 10
+#: Limit of connections. Above it the oldest one without a request ends; if all have one, the new one ends.
 _MOST_AT_ONCE: Final = 32
-"""Limit of connections. Above it the oldest one without a request ends; if all have one, the new one ends."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -128,8 +128,7 @@ class HttpReply(NamedTuple):
     body: bytes
 
 
-Identification = Callable[["WSGIEnvironment"], "HttpReply | None"]
-"""Answers a request for it, or returns `None`."""
+Identification = Callable[["WSGIEnvironment"], "HttpReply | None"]  #: Answers a request for it, or returns `None`.
 
 
 @contextmanager

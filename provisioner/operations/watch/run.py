@@ -35,14 +35,12 @@ from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import PathVerdict
 from provisioner.verify.watch_states import LEVEL, FlowLook, PathStates, WatchView, flow_call, flow_in
 
-LOOK_TIMEOUT_S = 20.0
-"""After this time a relay is silent; a dead connection is detected after 15 s."""
+LOOK_TIMEOUT_S = 20.0  #: After this time a relay is silent; a dead connection is detected after 15 s.
 
 _VISIT = ProbeLimits(deadline_s=40.0, sample_s=4.0)
 _VISIT_TIMEOUT_S = 60.0
 
-MOST_TOGETHER: Final = 50
-"""Hosts that share open connections (`hosts.ansible.play.MAX_WORKERS`)."""
+MOST_TOGETHER: Final = 50  #: Hosts that share open connections (`hosts.ansible.play.MAX_WORKERS`).
 
 _AT_ONCE: Final = 32
 _MOMENT_S: Final = 0.25
@@ -118,8 +116,7 @@ class Watched:
         return judge(pulled, {relay.id: evidence}, drift, at, max_level=LEVEL)
 
 
-Reload = Callable[[Watched], Watched | None]
-"""Returns the present inventory; `None` if unchanged."""
+Reload = Callable[[Watched], Watched | None]  #: Returns the present inventory; `None` if unchanged.
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +140,14 @@ class News:
 
 @dataclass
 class PathWatch:
-    """A watch over one inventory.
-
-    Attributes:
-        current: whether the watch uses it.
-        looks: number of answered looks.
-    """
+    """A watch over one inventory."""
 
     inventory: Watched
     pace: Pace
     reload: Reload
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    current: bool = True
-    looks: int = 0
+    current: bool = True  #: Whether the watch uses it.
+    looks: int = 0  #: Number of answered looks.
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()

@@ -29,28 +29,22 @@ _SENTINEL_LINE = re.compile(rf'^  "({SENTINEL_PREFIX}[0-9a-f]+)": ', re.MULTILIN
 
 @dataclass(frozen=True)
 class Fleet:
-    """Facts about the other hosts for one host's comparison.
+    """Facts about the other hosts for one host's comparison."""
 
-    Attributes:
-        serving: desired paths of each relay; during a change of carrier a path is at two relays.
-        relays: relays by tunnel address.
-        audiences: live readers by relay and path, of readable relays.
-        sites: province and facility by the gateway's public key, also of closed facilities.
-        former_keys: by relay, the public key known to centres, if the inventory has another one.
-        holders: readable relays with a peer in their tunnels, by its public key.
-        served_sites: facilities that relays serve in the desired state; `cached_sites` are all.
-        next_keys: next public keys of relays that change their key.
-    """
-
+    #: Desired paths of each relay; during a change of carrier a path is at two relays.
     serving: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    relays: Mapping[str, str] = field(default_factory=dict)
-    audiences: Audience = field(default_factory=dict)
+    relays: Mapping[str, str] = field(default_factory=dict)  #: Relays by tunnel address.
+    audiences: Audience = field(default_factory=dict)  #: Live readers by relay and path, of readable relays.
+    #: Province and facility by the gateway's public key, also of closed facilities.
     sites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: By relay, the public key known to centres, if the inventory has another one.
     former_keys: Mapping[str, str] = field(default_factory=dict)
+    #: Readable relays with a peer in their tunnels, by its public key.
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Facilities that relays serve in the desired state; `cached_sites` are all.
     served_sites: frozenset[str] = frozenset()
     cached_sites: frozenset[str] = frozenset()
-    next_keys: Mapping[str, str] = field(default_factory=dict)
+    next_keys: Mapping[str, str] = field(default_factory=dict)  #: Next public keys of relays that change their key.
 
     def served_by(self, path: str) -> tuple[str, ...]:
         """Return the desired relays of a path."""

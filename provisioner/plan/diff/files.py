@@ -25,8 +25,7 @@ from provisioner.plan.diff.comparison import Comparison, owner_of_path, settings
 from provisioner.plan.diff.paths import caution, impact_of_settings, with_hub_paths
 from provisioner.plan.diff.users import USERS, adds_access, ended_by
 
-NOT_A_FILE = "not-a-file"
-"""A host's answer for a link or a folder at one of our paths."""
+NOT_A_FILE = "not-a-file"  #: A host's answer for a link or a folder at one of our paths.
 
 _NEW = {
     (ElementSet.MANAGEMENT, Action.CREATE): "new SSH from it is to be accepted",

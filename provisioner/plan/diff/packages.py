@@ -22,8 +22,7 @@ from provisioner.hosts.facts import ElementSet, HostFacts, element_of, source_in
 from provisioner.plan.diff.comparison import Comparison, host_of
 
 _SITE, _RELAY = "site/", "relay/"
-_Endpoint = tuple[str, int]
-"""Address and port of a device for a relay."""
+_Endpoint = tuple[str, int]  #: Address and port of a device for a relay.
 
 
 class SitePackageNeed(NamedTuple):

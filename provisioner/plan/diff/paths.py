@@ -26,8 +26,7 @@ from provisioner.hosts.facts import HostFacts, source_in
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, canonical, owner_of_path
 
-READ = "1.20.1"
-"""MediaMTX version of these rules."""
+READ = "1.20.1"  #: MediaMTX version of these rules.
 
 # A path's only settings that change under its readers' feet without a reconnect.
 _HOT_PATH_SETTINGS = frozenset(
@@ -49,31 +48,22 @@ _NOT_OF_SERVERS = ("srtp", "srtcp")
 _SHOWN = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
 _SAME = "the relay's file has it with the same settings"
 
-_Judged = tuple[Impact, Audience, str]
-"""Impact, cut readers and reason."""
+_Judged = tuple[Impact, Audience, str]  #: Impact, cut readers and reason.
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A path that is not pulled since its device refused the password.
-
-    Attributes:
-        device: the device's address and port in the tunnel.
-        since: time by the host's clock.
-        renewed: whether the inventory has another login by now; the next apply tries it.
-        lifted: whether the same login is to be tried again.
-        until: the last day of both logins, if the other login is part of a change.
-    """
+    """A path that is not pulled since its device refused the password."""
 
     host: str
     path: str
     province: str
     facility: str
-    device: str
-    since: datetime
-    renewed: bool = False
-    lifted: bool = False
-    until: date | None = None
+    device: str  #: The device's address and port in the tunnel.
+    since: datetime  #: Time by the host's clock.
+    renewed: bool = False  #: Whether the inventory has another login by now; the next apply tries it.
+    lifted: bool = False  #: Whether the same login is to be tried again.
+    until: date | None = None  #: The last day of both logins, if the other login is part of a change.
 
     @property
     def why(self) -> str:

@@ -40,15 +40,11 @@ _Changing = Mapping[_Device, list[tuple[MediaPath, LoginChange]]]
 
 @dataclass(frozen=True, slots=True)
 class EndedReaders:
-    """Sessions that a change of users ends.
+    """Sessions that a change of users ends."""
 
-    Attributes:
-        readers: number by path; `None` if the relay does not report readers, so that any may end.
-        takes_away: whether a user loses rights or must log in again.
-    """
-
+    #: Number by path; `None` if the relay does not report readers, so that any may end.
     readers: Mapping[str, int] | None
-    takes_away: bool
+    takes_away: bool  #: Whether a user loses rights or must log in again.
     reason: str
 
 

@@ -26,8 +26,8 @@ from provisioner.desired.trust import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
 
+#: Namespace of the signature. One for a sign-off, a file or a commit is invalid here.
 APPROVAL_NAMESPACE: Final = "approval@provisioner"
-"""Namespace of the signature. One for a sign-off, a file or a commit is invalid here."""
 
 SCHEMA: Final = "provisioner/approval"
 MAX_APPROVAL_BYTES: Final = 4 * ssh_signature.MAX_BYTES
@@ -43,8 +43,7 @@ _FORMS: Final = {
     "signature": re.compile(r"[A-Za-z0-9+/]+={0,2}"),
 }
 
-_AHEAD: Final = timedelta(minutes=5)
-"""Maximum advance of a signer's clock."""
+_AHEAD: Final = timedelta(minutes=5)  #: Maximum advance of a signer's clock.
 
 
 class ApprovalFormError(ValueError):
@@ -53,21 +52,15 @@ class ApprovalFormError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An approval in a file.
-
-    Attributes:
-        plan: the digest of the read plan; other plans with the same `meaning` are approved, too.
-        at: the signing time, by the signer's clock.
-        signature: in base64; empty before signing.
-    """
+    """An approval in a file."""
 
     inventory: str
     meaning: str
-    plan: str
+    plan: str  #: The digest of the read plan; other plans with the same `meaning` are approved, too.
     approver: str
     roles: tuple[str, ...]
-    at: datetime
-    signature: str = ""
+    at: datetime  #: The signing time, by the signer's clock.
+    signature: str = ""  #: In base64; empty before signing.
 
     @property
     def at_text(self) -> str:
@@ -111,16 +104,11 @@ class ApprovalNeed:
 
 @dataclass(frozen=True, slots=True)
 class HostTerms:
-    """Approval terms of a host's last apply.
-
-    Attributes:
-        remembered: the terms, or `None` without approvals.
-        is_known: whether the host remembers them; a new host does not.
-    """
+    """Approval terms of a host's last apply."""
 
     carriers: tuple[str, ...]
-    remembered: ApprovalTerms | None = None
-    is_known: bool = True
+    remembered: ApprovalTerms | None = None  #: The terms, or `None` without approvals.
+    is_known: bool = True  #: Whether the host remembers them; a new host does not.
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +121,11 @@ class VerifiedApproval:
 
 @dataclass(frozen=True, slots=True)
 class StillNeeded:
-    """An unmet need.
-
-    Attributes:
-        given: persons whose approvals count for it.
-        own: whether they are enough, but all made the plan.
-    """
+    """An unmet need."""
 
     need: ApprovalNeed
-    given: tuple[str, ...]
-    own: bool = False
+    given: tuple[str, ...]  #: Persons whose approvals count for it.
+    own: bool = False  #: Whether they are enough, but all made the plan.
 
     @property
     def words(self) -> str:
@@ -155,36 +138,25 @@ class StillNeeded:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Result of a plan's approvals.
-
-    Attributes:
-        counted: approvals that count, sorted by person.
-        aside: reasons why other approvals do not count, by file name.
-        of_others: valid approvals of other plans, newest first.
-    """
+    """Result of a plan's approvals."""
 
     lacking: tuple[StillNeeded, ...]
-    counted: tuple[VerifiedApproval, ...]
-    aside: Mapping[str, str]
-    of_others: tuple[Approval, ...]
+    counted: tuple[VerifiedApproval, ...]  #: Approvals that count, sorted by person.
+    aside: Mapping[str, str]  #: Reasons why other approvals do not count, by file name.
+    of_others: tuple[Approval, ...]  #: Valid approvals of other plans, newest first.
 
 
 @dataclass(frozen=True, slots=True)
 class PlanToApprove:
-    """A plan, for its approvals.
-
-    Attributes:
-        makers: ids of approvers who made the plan.
-        used: the run that used an unsigned approval.
-        begun: start times of this plan's runs; an older approval counts as used by the run.
-    """
+    """A plan, for its approvals."""
 
     inventory: str
     meaning: str
     terms: ApprovalTerms | None
-    makers: frozenset[str]
+    makers: frozenset[str]  #: Ids of approvers who made the plan.
     now: datetime
-    used: Mapping[Approval, str] = field(default_factory=dict)
+    used: Mapping[Approval, str] = field(default_factory=dict)  #: The run that used an unsigned approval.
+    #: Start times of this plan's runs; an older approval counts as used by the run.
     begun: Mapping[str, datetime] = field(default_factory=dict)
 
 

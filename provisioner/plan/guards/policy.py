@@ -21,36 +21,27 @@ from provisioner.inventory.model.policy import Freeze, Limits, MediamtxArtefact,
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
 
 LIMITS = tuple(Limits.model_fields)
-TRUST = "trust"
-"""Allowance that no inventory has, since the reviewed edit could raise it. It is given for one plan."""
+TRUST = "trust"  #: Allowance that no inventory has, since the reviewed edit could raise it. It is given for one plan.
 
 PROTECTED = "protected"
 VIEWERS_UNKNOWN = "viewers_unknown"
 _NAMED = 3
 
+#: Return why a program for an architecture is not shipped, if known.
 Refusal = Callable[[MediamtxArtefact, str], HostError | None]
-"""Return why a program for an architecture is not shipped, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Effect of a plan, as measured by the limits.
+    """Effect of a plan, as measured by the limits."""
 
-    Attributes:
-        changing: number of pending changes; `hosts` is the number of changing hosts.
-        lost: number of paths that no relay serves afterwards.
-        paths: number of all paths, lost and served.
-        cut_whole: hosts on which every path reconnects, sorted.
-        frozen: end and reason of the freeze window, or empty.
-    """
-
-    changing: int
+    changing: int  #: Number of pending changes; `hosts` is the number of changing hosts.
     hosts: int
-    lost: int
-    paths: int
-    cut_whole: tuple[str, ...]
+    lost: int  #: Number of paths that no relay serves afterwards.
+    paths: int  #: Number of all paths, lost and served.
+    cut_whole: tuple[str, ...]  #: Hosts on which every path reconnects, sorted.
     viewers: int
-    frozen: str
+    frozen: str  #: End and reason of the freeze window, or empty.
 
 
 class Measure(NamedTuple):
@@ -61,6 +52,7 @@ class Measure(NamedTuple):
     words: Callable[[Effect, int], str]
 
 
+#: One for each limit, in the order of refusals.
 MEASURES: Final = (
     Measure(
         "deletions", lambda e: e.lost, lambda _, n: msg("{paths} would have no relay any more", counted(n, "path"))
@@ -83,48 +75,35 @@ MEASURES: Final = (
         lambda e, n: msg("frozen, {changes} {frozen}", counted(n, "change"), e.frozen),
     ),
 )
-"""One for each limit, in the order of refusals."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PlanRefusal:
-    """Why a plan must not be applied, with the next step.
+    """Why a plan must not be applied, with the next step."""
 
-    Attributes:
-        policy: the limit's name, or `protected`, `lock_out`, `intent`, `networks_taken`, `outside_limit`,
-            `viewers_unknown`, `rego`.
-        limit: the allowed number, if any; `value` is the plan's.
-        host: the host; empty for the whole plan.
-        allow: the sufficient `--allow`, if any.
-    """
-
+    #: The limit's name, or `protected`, `lock_out`, `intent`, `networks_taken`, `outside_limit`, `viewers_unknown`,
+    #: `rego`.
     policy: str
     message: str
     hint: str
-    limit: int | None = None
+    limit: int | None = None  #: The allowed number, if any; `value` is the plan's.
     value: int | None = None
-    host: str = ""
-    allow: str = ""
+    host: str = ""  #: The host; empty for the whole plan.
+    allow: str = ""  #: The sufficient `--allow`, if any.
 
 
 @dataclass(frozen=True, slots=True)
 class PlanInQuestion:
-    """A plan, for the limits.
-
-    Attributes:
-        served: all paths that relays serve in the desired state, also of hosts outside the plan.
-        protected_keys: protected relays and centres by their tunnel's public key.
-        unproved: hosts that did not prove themselves and were not asked.
-        served_elsewhere: number of further served paths without changes.
-    """
+    """A plan, for the limits."""
 
     changes: Sequence[Change]
-    served: frozenset[str]
+    served: frozenset[str]  #: All paths that relays serve in the desired state, also of hosts outside the plan.
     uncounted: frozenset[str] = frozenset()
     protected: frozenset[str] = frozenset()
+    #: Protected relays and centres by their tunnel's public key.
     protected_keys: Mapping[str, str] = field(default_factory=dict)
-    unproved: frozenset[str] = frozenset()
-    served_elsewhere: int = 0
+    unproved: frozenset[str] = frozenset()  #: Hosts that did not prove themselves and were not asked.
+    served_elsewhere: int = 0  #: Number of further served paths without changes.
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:

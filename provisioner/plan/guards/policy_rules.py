@@ -21,8 +21,7 @@ from provisioner.plan.guards.policy import PlanRefusal
 
 _Of = Callable[[Change], Sequence[str]]
 
-MOST_CHANGES: Final = 20_000
-"""Maximum number of changes: the library takes a second and 550 MiB for these."""
+MOST_CHANGES: Final = 20_000  #: Maximum number of changes: the library takes a second and 550 MiB for these.
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 REGO = "rego"

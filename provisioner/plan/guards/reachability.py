@@ -26,24 +26,22 @@ from provisioner.plan.reach.packets import Network, accepts, arriving, hears_nei
 from provisioner.plan.reach.roads import CellReach
 from provisioner.plan.reach.statements import Origin, Reachability, ReachCell, StatementResult, judged, statements_of
 
-INTENT = "intent"
-"""Policy of these refusals; it has no allowance."""
+INTENT = "intent"  #: Policy of these refusals; it has no allowance.
 _OWNER = "intents"
 _NAMED = 3
 
 _SIX = 6
 
-_ENVELOPE: Final = 60
-"""WireGuard's overhead over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own."""
+_ENVELOPE: Final = 60  #: WireGuard's overhead over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own.
 _SMALLEST_MTU: Final = 576
 
+#: Code and hint for each fault of a host.
 CONDITIONS: Final = {
     Condition.CLOCK_OFF: ("host-clock-off", "set its clock right: timedatectl set-ntp true on it"),
     Condition.DISK_FULL: ("host-disk-full", "make room before anything is applied to it"),
     Condition.ANOTHER_FIREWALL: ("host-other-firewall", "check its rules before you apply"),
     Condition.CERTIFICATE_ENDS: ("certificate-ends", "renew it before readers refuse it, and apply"),
 }
-"""Code and hint for each fault of a host."""
 
 
 @dataclass(frozen=True, slots=True)

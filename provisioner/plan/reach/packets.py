@@ -37,8 +37,7 @@ _MATCHES = re.compile(
     r"|(?P<limit>add @(?P<limited>\w+) \{[^}]*\})|(?P<count>counter)| +"
 )
 
-Statement = re.Match[str]
-"""A statement of a rule; `lastgroup` is its kind, or `None` of a space."""
+Statement = re.Match[str]  #: A statement of a rule; `lastgroup` is its kind, or `None` of a space.
 
 _FAMILIES: Final = {"ip": 4, "ip6": 6}
 _BEFORE: Final = "prerouting"
@@ -145,26 +144,16 @@ EVERYBODY: Final = Networks((IPv4Network("0.0.0.0/0"),))
 
 @dataclass(frozen=True, slots=True)
 class NetPacket:
-    """Packets at a chain of one host.
+    """Packets at a chain of one host."""
 
-    Attributes:
-        sources: any address of these networks; for the host's own packets, all networks.
-        targets: any address of these networks; for packets to the host itself, all networks.
-        protocol: `tcp`, `udp` or `icmp`.
-        came_by: the incoming interface; empty for one that rules do not name.
-        leaves_by: the outgoing interface; empty for one that rules do not name.
-        user: the user of the sending program on the host, if any.
-        is_reply: whether the other side opened the connection; otherwise it is a first packet.
-    """
-
-    sources: Networks = EVERYBODY
-    targets: Networks = EVERYBODY
+    sources: Networks = EVERYBODY  #: Any address of these networks; for the host's own packets, all networks.
+    targets: Networks = EVERYBODY  #: Any address of these networks; for packets to the host itself, all networks.
     port: int = 0
-    protocol: str = "tcp"
-    came_by: str = ""
-    leaves_by: str = ""
-    user: str = ""
-    is_reply: bool = False
+    protocol: str = "tcp"  #: `tcp`, `udp` or `icmp`.
+    came_by: str = ""  #: The incoming interface; empty for one that rules do not name.
+    leaves_by: str = ""  #: The outgoing interface; empty for one that rules do not name.
+    user: str = ""  #: The user of the sending program on the host, if any.
+    is_reply: bool = False  #: Whether the other side opened the connection; otherwise it is a first packet.
 
 
 class Ruling(NamedTuple):
@@ -318,8 +307,7 @@ def _statement_test(statement: Statement) -> Callable[[Statement, NetPacket], bo
     return _FITS.get(kind)
 
 
-_Holds = Callable[[Network], bool | None]
-"""Whether a network is contained; `None` if only a part is."""
+_Holds = Callable[[Network], bool | None]  #: Whether a network is contained; `None` if only a part is.
 
 
 def _split_networks(networks: Networks, holds: _Holds) -> tuple[Networks, list[Network]]:
@@ -373,6 +361,7 @@ _OF_TARGETS: Final[Mapping[str, Callable[[Ruleset, Statement, int], _Holds]]] = 
     "member": lambda r, s, _: _in_networks(r.networks(s["members"])),
     "to": lambda _, s, __: _in_networks([IPv4Network(s["address"])]),
 }
+#: A pair's port and addresses are tested separately.
 _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
     "ct": lambda s, p: ("established" if p.is_reply else "new") in s["states"].split(","),
     "direction": lambda s, p: p.is_reply == (s["side"] == "reply"),
@@ -395,7 +384,6 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
     "icmp": lambda *_: False,
     "admitted": lambda *_: False,
 }
-"""A pair's port and addresses are tested separately."""
 
 
 # --- neighbour discovery --------------------------------------------------------------------------

@@ -24,14 +24,13 @@ INTERNET: Final = "internet"
 EVERYWHERE: Final[tuple[packets.Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 _SITE: Final = "site/"
 
+#: Possible services at every relay; one for pushing sites also has `publish`.
 OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
-"""Possible services at every relay; one for pushing sites also has `publish`."""
 OF_CENTRE: Final = (Service.SSH, Service.OTHER)
 OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
 _LOOPBACK: Final = packets.Networks((IPv4Network("127.0.0.1/32"),))
 _LO: Final = "lo"
-_UNUSED: Final = (9, 13, 17, 19, 37)
-"""Ports that we do not use; one that no device uses stands for all others."""
+_UNUSED: Final = (9, 13, 17, 19, 37)  #: Ports that we do not use; one that no device uses stands for all others.
 
 _ALLOWED: Final = packets.Ruling(accepted=True, rule="allowed IPs")
 _FOREIGN: Final = packets.Ruling(accepted=False, rule="no peer has that address")
@@ -67,22 +66,15 @@ class SitePort:
 
 @dataclass(frozen=True)
 class Sites:
-    """Sites of one relay, behind its tunnel or in the carrier's network.
+    """Sites of one relay, behind its tunnel or in the carrier's network."""
 
-    Attributes:
-        name: as in statements, `site/kcl-bg-001`; for all sites of a relay `sites of RELAY`.
-        networks: their addresses in the relay's tunnel; without a tunnel the routed networks around them.
-        cameras: addresses of their devices.
-        asked: ONVIF addresses of their devices.
-        interface: the relay's interface to them; empty for one that rules do not name.
-    """
-
-    name: str
+    name: str  #: As in statements, `site/kcl-bg-001`; for all sites of a relay `sites of RELAY`.
     facilities: frozenset[str]
+    #: Their addresses in the relay's tunnel; without a tunnel the routed networks around them.
     networks: packets.Networks
-    cameras: tuple[SitePort, ...]
-    asked: tuple[SitePort, ...]
-    interface: str = ""
+    cameras: tuple[SitePort, ...]  #: Addresses of their devices.
+    asked: tuple[SitePort, ...]  #: ONVIF addresses of their devices.
+    interface: str = ""  #: The relay's interface to them; empty for one that rules do not name.
 
     def ports(self, service: Service, other_port: int) -> tuple[SitePort, ...]:
         """Return the addresses of a service."""

@@ -28,8 +28,7 @@ from provisioner.plan.reach.roads import (
 )
 
 MANAGEMENT: Final = "management"
-_OUTSIDE_A_CENTRE: Final = (Service.SSH,)
-"""A centre's other ports belong to its machine."""
+_OUTSIDE_A_CENTRE: Final = (Service.SSH,)  #: A centre's other ports belong to its machine.
 _OF_ITSELF: Final = (Service.VIDEO, Service.API)
 _ELSEWHERE: Final = (Service.OTHER,)
 _OF_CENTRE: Final = (Program.PROBE, Program.OTHERS)
@@ -38,21 +37,15 @@ _OUTSIDE: Final = (INTERNET, MANAGEMENT)
 
 
 class ReachCell(NamedTuple):
-    """Whether traffic passes from one place to another.
+    """Whether traffic passes from one place to another."""
 
-    Attributes:
-        source: e.g. `centre/btttt`, as `target`.
-        by: the deciding rules.
-        hosts: the managed hosts on the route.
-    """
-
-    source: str
+    source: str  #: e.g. `centre/btttt`, as `target`.
     program: Program | None
     target: str
     service: Service
     reach: CellReach
-    by: tuple[str, ...]
-    hosts: frozenset[str]
+    by: tuple[str, ...]  #: The deciding rules.
+    hosts: frozenset[str]  #: The managed hosts on the route.
 
 
 class ReachQuery(NamedTuple):
@@ -69,8 +62,8 @@ class ReachQuery(NamedTuple):
         return self.touching is None or not set(hosts).isdisjoint(self.touching)
 
 
+#: Every cell, with the sites of a relay as one place.
 ALL: Final = ReachQuery((INTERNET, MANAGEMENT, "centres", "relays", "sites"), (INTERNET, "centres", "relays", "sites"))
-"""Every cell, with the sites of a relay as one place."""
 
 
 class _Flow(NamedTuple):
@@ -85,20 +78,13 @@ class _Flow(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """A statement about reachability.
+    """A statement about reachability."""
 
-    Attributes:
-        name: its name, unique within its origin.
-        allows: whether the traffic must arrive; otherwise it must not.
-        reason: the reason for people, if any.
-        place: its index in `intents.yml`; `None` if built-in.
-    """
-
-    name: str
-    allows: bool
+    name: str  #: Its name, unique within its origin.
+    allows: bool  #: Whether the traffic must arrive; otherwise it must not.
     wanted: ReachQuery
-    reason: str = ""
-    place: int | None = None
+    reason: str = ""  #: The reason for people, if any.
+    place: int | None = None  #: Its index in `intents.yml`; `None` if built-in.
 
     @property
     def origin(self) -> Origin:
@@ -126,6 +112,7 @@ def _deny(
     return Statement(name, allows=False, wanted=wanted)
 
 
+#: Statements for every inventory; no plan may break them. Docs: docs/operate/reachability.md.
 BUILT_IN: Final = (
     _deny("hosts-shut-to-the-internet", [INTERNET], ["relays", "centres"], [Service.SSH]),
     _deny("relays-shut-outside", _OUTSIDE, ["relays"], [Service.VIDEO, Service.API, Service.OTHER]),
@@ -145,7 +132,6 @@ BUILT_IN: Final = (
     _deny("api-is-root-s", ["relays"], ["relays"], [Service.API], [Program.RELAY, Program.PROBE]),
     _deny("nobody-scans-sites", ["relays"], ["sites"], [Service.OTHER]),
 )
-"""Statements for every inventory; no plan may break them. Docs: docs/operate/reachability.md."""
 
 
 class Origin(StrEnum):
@@ -156,14 +142,10 @@ class Origin(StrEnum):
 
 
 class StatementResult(NamedTuple):
-    """Result of a statement.
-
-    Attributes:
-        cells: number of its cells; 0 if its places do not exist.
-    """
+    """Result of a statement."""
 
     statement: Statement
-    cells: int
+    cells: int  #: Number of its cells; 0 if its places do not exist.
     broken: tuple[ReachCell, ...]
 
     @property

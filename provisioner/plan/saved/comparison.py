@@ -73,26 +73,19 @@ class MovedBeside(Row):
     """Another difference."""
 
     what: Annotated[str, form(enum=_BESIDE)]
-    of: str
-    """The host, facility, policy or allowance; empty if it is about all."""
-    before: str
-    """Empty if the first plan lacks it."""
+    of: str  #: The host, facility, policy or allowance; empty if it is about all.
+    before: str  #: Empty if the first plan lacks it.
     after: str
 
 
 @dataclass(frozen=True, slots=True)
 class BetweenPlans:
-    """Differences of two plans, `first` and `second` in the caller's order.
-
-    Attributes:
-        changes: differing changes: trust first, then the worst first.
-        viewers: differing numbers of cut readers, which are in no digest.
-    """
+    """Differences of two plans, `first` and `second` in the caller's order."""
 
     first: WrittenPlan
     second: WrittenPlan
-    changes: tuple[MovedChange, ...]
-    viewers: tuple[MovedAudience, ...]
+    changes: tuple[MovedChange, ...]  #: Differing changes: trust first, then the worst first.
+    viewers: tuple[MovedAudience, ...]  #: Differing numbers of cut readers, which are in no digest.
     beside: tuple[MovedBeside, ...]
 
     @property
@@ -237,11 +230,9 @@ class PlanRow(Row):
 
     digest: Digest
     meaning: Digest
-    commit: str
-    """Empty outside Git."""
+    commit: str  #: Empty outside Git.
     changes: Count
-    viewers_dropped: Count
-    """Live readers that it cut when it was made. No digest includes them."""
+    viewers_dropped: Count  #: Live readers that it cut when it was made. No digest includes them.
 
 
 class MovedSummary(Row):
@@ -250,10 +241,8 @@ class MovedSummary(Row):
     appears: Count
     vanishes: Count
     differs: Count
-    hosts: tuple[str, ...]
-    """Hosts on which a change differs."""
-    trust: Count
-    """The number of them that are changes of trust."""
+    hosts: tuple[str, ...]  #: Hosts on which a change differs.
+    trust: Count  #: The number of them that are changes of trust.
     impact: Impact
 
 
@@ -281,15 +270,12 @@ class MovedChangeRow(Row):
 class PlanDiffDocument(Printed, name="plan-diff", title="Two plans side by side"):
     """Output of `provisioner plan diff` with `--output json`."""
 
-    same: bool
-    """Whether both have the same effect, so that approvals of the first are valid for the second."""
-    equal: bool
-    """Whether both have the same digest: the same plan, even of another commit."""
+    same: bool  #: Whether both have the same effect, so that approvals of the first are valid for the second.
+    equal: bool  #: Whether both have the same digest: the same plan, even of another commit.
     first: PlanRow
     second: PlanRow
     summary: MovedSummary
-    changes: tuple[MovedChangeRow, ...]
-    """Changes that differ between the plans: trust first, then worst first."""
+    changes: tuple[MovedChangeRow, ...]  #: Changes that differ between the plans: trust first, then worst first.
     viewers: tuple[MovedAudience, ...]
     beside: tuple[MovedBeside, ...]
 

@@ -29,20 +29,17 @@ from provisioner.plan.document import SCHEMA, plan_document
 from provisioner.plan.guards.approvals import Approval, ApprovalFormError, approval_in, approval_text
 from provisioner.plan.plan import Basis, HostItems, Plan, moved_items, planned_digest, saved_items
 
-MAX_PLAN_BYTES: Final = 256 * 2**20
-"""Larger than a plan of a whole new country, with 200,000 changes."""
+MAX_PLAN_BYTES: Final = 256 * 2**20  #: Larger than a plan of a whole new country, with 200,000 changes.
 _MOST_CHANGES: Final = 1_000_000
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
-MAX_WARRANT_BYTES: Final = 8 * 2**20
-"""Larger than a fully approved plan of all relays of a country."""
+MAX_WARRANT_BYTES: Final = 8 * 2**20  #: Larger than a fully approved plan of all relays of a country.
 _SCHEMA: Final = "provisioner/warrant"
 _WARRANT_VERSION: Final = 2
 _MOST_APPROVALS: Final = 100
 
 _AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
-ChangeRow = tuple[str, str, str, str]
-"""A change for comparison: resource, name, action, reason."""
+ChangeRow = tuple[str, str, str, str]  #: A change for comparison: resource, name, action, reason.
 
 
 class PlanMaker(Row):
@@ -50,10 +47,8 @@ class PlanMaker(Row):
 
     user: str = ""
     machine: str = ""
-    job: str = ""
-    """The pipeline's job, as `system:project#number`; empty outside a pipeline."""
-    approvers: tuple[str, ...] = ()
-    """Ids of approvers with a name that is connected to this plan."""
+    job: str = ""  #: The pipeline's job, as `system:project#number`; empty outside a pipeline.
+    approvers: tuple[str, ...] = ()  #: Ids of approvers with a name that is connected to this plan.
 
 
 NOT_KNOWN: Final = PlanMaker()
@@ -61,18 +56,12 @@ NOT_KNOWN: Final = PlanMaker()
 
 @dataclass(frozen=True, slots=True)
 class WrittenPlan:
-    """A plan in a file.
+    """A plan in a file."""
 
-    Attributes:
-        basis: its basis, with the file's digest.
-        commit: the inventory's commit; empty outside Git.
-        refused: its refusals: policy, host and sentence.
-    """
-
-    basis: Basis
+    basis: Basis  #: Its basis, with the file's digest.
     changes: tuple[Change, ...]
-    commit: str = ""
-    refused: tuple[tuple[str, str, str], ...] = ()
+    commit: str = ""  #: The inventory's commit; empty outside Git.
+    refused: tuple[tuple[str, str, str], ...] = ()  #: Its refusals: policy, host and sentence.
     unreadable: Mapping[str, str] = field(default_factory=dict)
     maker: PlanMaker = NOT_KNOWN
 
@@ -95,16 +84,11 @@ class Warrant:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A saved plan.
+    """A saved plan."""
 
-    Attributes:
-        rows: its pending changes by host.
-        refused: the policies that refused it.
-    """
-
-    rows: Mapping[str, frozenset[ChangeRow]]
+    rows: Mapping[str, frozenset[ChangeRow]]  #: Its pending changes by host.
     seen: Mapping[str, HostItems]
-    refused: tuple[str, ...]
+    refused: tuple[str, ...]  #: The policies that refused it.
     written: WrittenPlan
 
     @property

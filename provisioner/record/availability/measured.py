@@ -17,8 +17,8 @@ from typing import Final
 
 from provisioner.record.availability.path_state import ABSENT, HIGHEST_LEVEL, VERDICTS, LookTable
 
+#: The default of the longest time for which a check counts: from one night to the next, and two hours.
 LONGEST_STANDING: Final = timedelta(hours=26)
-"""The default of the longest time for which a check counts: from one night to the next, and two hours."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -59,22 +59,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The times of one or several paths, in microseconds.
-
-    Attributes:
-        degraded: pictures came, but not as agreed; counts as up, and is listed apart.
-        down: down or quarantined.
-        maintenance: in an announced window, whatever the checks showed.
-        unmeasured: unchecked or undecided.
-        outages: the number of checks that found it down after a valid check that did not.
-    """
+    """The times of one or several paths, in microseconds."""
 
     up: int = 0
-    degraded: int = 0
-    down: int = 0
-    maintenance: int = 0
-    unmeasured: int = 0
-    outages: int = 0
+    degraded: int = 0  #: Pictures came, but not as agreed; counts as up, and is listed apart.
+    down: int = 0  #: Down or quarantined.
+    maintenance: int = 0  #: In an announced window, whatever the checks showed.
+    unmeasured: int = 0  #: Unchecked or undecided.
+    outages: int = 0  #: The number of checks that found it down after a valid check that did not.
 
     def __add__(self, other: Measured) -> Measured:
         return total_of((self, other))
@@ -140,17 +132,12 @@ class GroupedBy(StrEnum):
 
 
 class AgreedLevel(StrEnum):
-    """Whether the agreed level was reached.
+    """Whether the agreed level was reached."""
 
-    Attributes:
-        NOT_AGREED: no level is agreed.
-        UNMEASURED: no time outside maintenance was measured.
-    """
-
-    NOT_AGREED = "not agreed"
+    NOT_AGREED = "not agreed"  #: No level is agreed.
     MET = "met"
     MISSED = "missed"
-    UNMEASURED = "not measured"
+    UNMEASURED = "not measured"  #: No time outside maintenance was measured.
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +162,13 @@ NOTHING_AGREED: Final = AgreedLevels()
 
 @dataclass(frozen=True, slots=True)
 class ShareRow:
-    """The times of a group of paths.
+    """The times of a group of paths."""
 
-    Attributes:
-        name: a camera's path without its stream, or an id.
-        agreed: the agreed level in percent, if any.
-        before: the times of the previous span, if requested.
-    """
-
-    name: str
+    name: str  #: A camera's path without its stream, or an id.
     paths: int
     measured: Measured
-    agreed: float | None = None
-    before: Measured | None = None
+    agreed: float | None = None  #: The agreed level in percent, if any.
+    before: Measured | None = None  #: The times of the previous span, if requested.
 
     @property
     def kept(self) -> AgreedLevel:

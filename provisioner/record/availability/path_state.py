@@ -22,26 +22,25 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from provisioner.base.text import VIETNAM
 
+#: The verdicts; a mark stores the index, so the order must never change. Maintenance is a flag, not a verdict.
 VERDICTS: Final = ("up", "degraded", "down", "quarantined", "unknown")
-"""The verdicts; a mark stores the index, so the order must never change. Maintenance is a flag, not a verdict."""
 UP: Final = VERDICTS[0]
 ABSENT: Final = 0xFF
 HIGHEST_LEVEL: Final = 15
 
 _MAINTENANCE: Final = 0b1000
+#: Every mark of a check.
 MARKS: Final = frozenset(
     place | flag | level << 4
     for place in range(len(VERDICTS))
     for flag in (0, _MAINTENANCE)
     for level in range(HIGHEST_LEVEL + 1)
 )
-"""Every mark of a check."""
 _PLACES: Final = {verdict: place for place, verdict in enumerate(VERDICTS)}
 _NOTHING: Final = bytes([ABSENT])
 _ALL_BYTES: Final = 256
 _OWN_WORDS: Final = _ALL_BYTES - 1
-OTHER: Final = "another cause"
-"""Replaces causes beyond those that a byte can distinguish; so many never occurred."""
+OTHER: Final = "another cause"  #: Replaces causes beyond those that a byte can distinguish; so many never occurred.
 _T = TypeVar("_T")
 Move = tuple[slice, slice]
 
@@ -71,8 +70,7 @@ class SweptPaths:
     whole: bool = True
 
 
-UNREAD: Final = StoredVerdict("unknown", "record damaged")
-"""Replaces a check with a damaged record."""
+UNREAD: Final = StoredVerdict("unknown", "record damaged")  #: Replaces a check with a damaged record.
 
 
 class ByPath(Mapping[str, _T], Generic[_T]):
@@ -123,39 +121,25 @@ class PathList:
 
 
 class Sweep(NamedTuple):
-    """One run's verdicts on a province.
+    """One run's verdicts on a province."""
 
-    Attributes:
-        at: the run's end, in microseconds since 1970.
-        order: orders runs that ended at the same time.
-        marks: a byte per path.
-        causes: a byte per path, an index into `words`; or empty.
-    """
-
-    at: int
-    order: str
+    at: int  #: The run's end, in microseconds since 1970.
+    order: str  #: Orders runs that ended at the same time.
     listing: PathList
-    marks: bytes
-    causes: bytes
+    marks: bytes  #: A byte per path.
+    causes: bytes  #: A byte per path, an index into `words`; or empty.
     words: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)
 class LookTable:
-    """All checks of some paths, earliest sweep first.
-
-    Attributes:
-        carriers: the last carrier of each path.
-        moments: the time of each sweep, in microseconds since 1970.
-        marks: a byte per path and sweep, sweep after sweep.
-        causes: likewise, indexes into `words`; or empty.
-    """
+    """All checks of some paths, earliest sweep first."""
 
     paths: tuple[str, ...]
-    carriers: tuple[str, ...]
-    moments: tuple[int, ...]
-    marks: bytes = field(repr=False)
-    causes: bytes = field(repr=False)
+    carriers: tuple[str, ...]  #: The last carrier of each path.
+    moments: tuple[int, ...]  #: The time of each sweep, in microseconds since 1970.
+    marks: bytes = field(repr=False)  #: A byte per path and sweep, sweep after sweep.
+    causes: bytes = field(repr=False)  #: Likewise, indexes into `words`; or empty.
     words: tuple[str, ...] = ("",)
 
     def column(self, index: int) -> bytes:
@@ -291,23 +275,16 @@ class PathState:
 
     Undecided checks neither end a state nor count for it; quarantined is a kind of down. `verdict`, `cause`, `level`
     and `maintenance` are of the last decided check, if any.
-
-    Attributes:
-        since: the first check of this state.
-        looks: the number of consecutive checks in this state.
-        last_look: the last of them.
-        last_up: the last check with pictures, if any.
-        unknown_since: the first of the undecided checks at the end, if any.
     """
 
     verdict: str
     cause: str
     level: int
-    since: datetime
-    looks: int
-    last_look: datetime
-    last_up: datetime | None = None
-    unknown_since: datetime | None = None
+    since: datetime  #: The first check of this state.
+    looks: int  #: The number of consecutive checks in this state.
+    last_look: datetime  #: The last of them.
+    last_up: datetime | None = None  #: The last check with pictures, if any.
+    unknown_since: datetime | None = None  #: The first of the undecided checks at the end, if any.
     maintenance: bool = False
 
     def since_as(self, verdict: str) -> datetime | None:
@@ -326,8 +303,7 @@ class WorstOfDay:
     verdict: str = ""
 
 
-Strip = tuple[WorstOfDay, ...]
-"""One item per day, the earliest first."""
+Strip = tuple[WorstOfDay, ...]  #: One item per day, the earliest first.
 
 
 def after(state: PathState | None, stored: StoredVerdict, at: datetime) -> PathState:

@@ -20,61 +20,45 @@ from provisioner.base.text import VIETNAM
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
 
+#: A facility is accepted if it is up again at least so long after it was first up. The time spans a day and a night:
+#: cameras and lines fail by the hour (infrared light, evening traffic, devices switched off at night).
 ACCEPTANCE_HOURS = 24
-"""A facility is accepted if it is up again at least so long after it was first up. The time spans a day and a night:
-cameras and lines fail by the hour (infrared light, evening traffic, devices switched off at night).
-"""
 
 ACCEPTANCE = timedelta(hours=ACCEPTANCE_HOURS)
 
 T = TypeVar("T")
 
-Content = tuple[str, str]
-"""A facility's id and the hash of its signed content."""
+Content = tuple[str, str]  #: A facility's id and the hash of its signed content.
 
 
 class KeyKind(StrEnum):
     """The purpose of a key."""
 
-    GATEWAY = "gateway"
-    """A gateway's own pair."""
-    SHARED = "pre_shared"
-    """The pre-shared key of a site and its relays."""
-    RELAY = "relay"
-    """A relay's own pair."""
-    PUBLISH = "publish"
-    """The source of the logins of a site that pushes."""
+    GATEWAY = "gateway"  #: A gateway's own pair.
+    SHARED = "pre_shared"  #: The pre-shared key of a site and its relays.
+    RELAY = "relay"  #: A relay's own pair.
+    PUBLISH = "publish"  #: The source of the logins of a site that pushes.
 
 
 class KeyOrigin(StrEnum):
     """The place where a key's secret half was made."""
 
-    SITE = "site"
-    """The gateway, which keeps it."""
-    CONTROLLER = "controller"
-    """The vault here, for hand-over in a package."""
-    RELAY = "relay"
-    """The relay, which keeps it."""
+    SITE = "site"  #: The gateway, which keeps it.
+    CONTROLLER = "controller"  #: The vault here, for hand-over in a package.
+    RELAY = "relay"  #: The relay, which keeps it.
 
 
 @dataclass(frozen=True, slots=True)
 class KeyAge:
-    """One key; `key` is its public half, or empty.
+    """One key; `key` is its public half, or empty."""
 
-    Attributes:
-        owner: its facility or relay.
-        since: the start of its use, if recorded.
-        due: the day on which the next one is due, if known.
-        changing: the start of its rotation, if one is under way.
-    """
-
-    owner: str
+    owner: str  #: Its facility or relay.
     kind: KeyKind
     origin: KeyOrigin
     key: str
-    since: datetime | None
-    due: date | None = None
-    changing: date | None = None
+    since: datetime | None  #: The start of its use, if recorded.
+    due: date | None = None  #: The day on which the next one is due, if known.
+    changing: date | None = None  #: The start of its rotation, if one is under way.
 
     def days(self, now: datetime) -> int | None:
         """Return its age in whole days, or `None` if unknown."""
@@ -107,17 +91,13 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """The last known content of a host.
-
-    Attributes:
-        held: the content of each facility on it, by id; empty if a part of the facility differed from its file. `None`
-            if unknown, because a change began without a known end.
-        exact: whether everything else was as desired, too, so that no other facility has remains there.
-    """
+    """The last known content of a host."""
 
     observed: ProvedAt
+    #: The content of each facility on it, by id; empty if a part of the facility differed from its file. `None` if
+    #: unknown, because a change began without a known end.
     held: Mapping[str, str] | None
-    exact: bool
+    exact: bool  #: Whether everything else was as desired, too, so that no other facility has remains there.
 
     def may_hold(self, facility: str) -> bool:
         """Return whether the host may have remains of a facility."""
@@ -147,33 +127,23 @@ class LastCheck:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All evidence until now.
+    """All evidence until now."""
 
-    Attributes:
-        runs: the number of recorded runs.
-        carried: by content and host, when the host first had it.
-        holders: by facility, every host that ever had it.
-        words: the last known content of each host.
-        without: by facility and host, since when a former holder is without it.
-        proofs: by content.
-        connected: by facility, the first proof of any content.
-        checks: by facility, the latest verification on each relay.
-        declined: by content, the first check with a path not up, after the last proof if any.
-        verified: the latest verification.
-        looked_at_all: the latest one without a limit.
-    """
-
-    runs: int = 0
+    runs: int = 0  #: The number of recorded runs.
+    #: By content and host, when the host first had it.
     carried: Mapping[Content, Mapping[str, ProvedAt]] = field(default_factory=dict)
-    holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    words: Mapping[str, HostReport] = field(default_factory=dict)
+    holders: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: By facility, every host that ever had it.
+    words: Mapping[str, HostReport] = field(default_factory=dict)  #: The last known content of each host.
+    #: By facility and host, since when a former holder is without it.
     without: Mapping[tuple[str, str], ProvedAt] = field(default_factory=dict)
-    proofs: Mapping[Content, Proof] = field(default_factory=dict)
-    connected: Mapping[str, ProvedAt] = field(default_factory=dict)
+    proofs: Mapping[Content, Proof] = field(default_factory=dict)  #: By content.
+    connected: Mapping[str, ProvedAt] = field(default_factory=dict)  #: By facility, the first proof of any content.
+    #: By facility, the latest verification on each relay.
     checks: Mapping[str, tuple[LastCheck, ...]] = field(default_factory=dict)
+    #: By content, the first check with a path not up, after the last proof if any.
     declined: Mapping[Content, ProvedAt] = field(default_factory=dict)
-    verified: Verification | None = None
-    looked_at_all: Verification | None = None
+    verified: Verification | None = None  #: The latest verification.
+    looked_at_all: Verification | None = None  #: The latest one without a limit.
 
     def proofs_of(self, facility: str) -> tuple[Proof, ...]:
         """Return the proofs of all contents that a facility ever had."""

@@ -16,39 +16,25 @@ from provisioner.record.lifecycle.evidence import LastCheck, ProvedAt
 
 
 class NamedRelay(NamedTuple):
-    """A relay in a site's package.
-
-    Attributes:
-        public_key: its tunnel's public key; for a site that pushes, the fingerprint of its certificate.
-        endpoint: its public address and port.
-        own_address: its tunnel address; empty for a site that pushes.
-        address: the site's, likewise.
-    """
+    """A relay in a site's package."""
 
     relay: str
-    public_key: str
-    endpoint: str
-    own_address: str
-    address: str
+    public_key: str  #: Its tunnel's public key; for a site that pushes, the fingerprint of its certificate.
+    endpoint: str  #: Its public address and port.
+    own_address: str  #: Its tunnel address; empty for a site that pushes.
+    address: str  #: The site's, likewise.
 
 
 @dataclass(frozen=True, slots=True)
 class HandedPackage:
-    """A package that was handed out, without its secrets.
-
-    Attributes:
-        by: the user.
-        relays: empty if the package takes the gateway down.
-        digest: the hash over its content without secrets.
-        until: the last day for its installation, if any is recorded.
-    """
+    """A package that was handed out, without its secrets."""
 
     observed: ProvedAt
-    by: str
-    relays: tuple[NamedRelay, ...]
-    digest: str
+    by: str  #: The user.
+    relays: tuple[NamedRelay, ...]  #: Empty if the package takes the gateway down.
+    digest: str  #: The hash over its content without secrets.
     takes_down: bool = False
-    until: date | None = None
+    until: date | None = None  #: The last day for its installation, if any is recorded.
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +52,13 @@ NO_RECORD = PackageRecord()
 
 
 class PackageState(StrEnum):
-    """The gateway's package compared with the desired one.
+    """The gateway's package compared with the desired one."""
 
-    Attributes:
-        CURRENT: the desired package is installed, by a report or by its tunnel.
-        HANDED_OUT: the desired package was handed out; its installation is unknown.
-        EXPIRED: it was handed out and has expired; its installation is unknown.
-        OLDER: the last package differs from the desired one.
-        NOT_RECORDED: no package is recorded.
-    """
-
-    CURRENT = "current"
-    HANDED_OUT = "handed-out"
-    EXPIRED = "expired"
-    OLDER = "older"
-    NOT_RECORDED = "not-recorded"
+    CURRENT = "current"  #: The desired package is installed, by a report or by its tunnel.
+    HANDED_OUT = "handed-out"  #: The desired package was handed out; its installation is unknown.
+    EXPIRED = "expired"  #: It was handed out and has expired; its installation is unknown.
+    OLDER = "older"  #: The last package differs from the desired one.
+    NOT_RECORDED = "not-recorded"  #: No package is recorded.
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +74,15 @@ class WantedPackage:
 
 @dataclass(frozen=True, slots=True)
 class PackageStatus:
-    """The known state of a site's package.
-
-    Attributes:
-        former: relays that the gateway may still name and that the desired package lacks or changes.
-        handed: the last package that was handed out.
-        installed: since when its installation is known.
-        wanted: the relays of the desired package.
-    """
+    """The known state of a site's package."""
 
     facility: str
     state: PackageState
+    #: Relays that the gateway may still name and that the desired package lacks or changes.
     former: tuple[str, ...] = ()
-    handed: HandedPackage | None = None
-    installed: ProvedAt | None = None
-    wanted: tuple[str, ...] = ()
+    handed: HandedPackage | None = None  #: The last package that was handed out.
+    installed: ProvedAt | None = None  #: Since when its installation is known.
+    wanted: tuple[str, ...] = ()  #: The relays of the desired package.
 
     @property
     def command(self) -> str:

@@ -19,8 +19,7 @@ from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Proof, ProvedAt, Verification
 
-Since = datetime | date | None
-"""An observed time, a day in a file, or `None` if not recorded."""
+Since = datetime | date | None  #: An observed time, a day in a file, or `None` if not recorded.
 
 
 class FacilityState(StrEnum):
@@ -45,6 +44,7 @@ class FacilityState(StrEnum):
         return self.value.replace("_", " ")
 
 
+#: The steps to a connection, in order; a facility's state is its furthest step.
 STEPS = (
     FacilityState.REGISTERED,
     FacilityState.CONTACT_CONFIRMED,
@@ -55,7 +55,6 @@ STEPS = (
     FacilityState.CONNECTED,
     FacilityState.ACCEPTED,
 )
-"""The steps to a connection, in order; a facility's state is its furthest step."""
 
 
 @dataclass(frozen=True)
@@ -124,21 +123,14 @@ class ConnectionProgress:
 
 @dataclass(frozen=True)
 class FacilityProgress:
-    """A facility's state.
-
-    Attributes:
-        since: the start of the state, if known.
-        steps: the reached steps with their days or times; some may be missing.
-        connected_at: the first proof of any content, for deadlines; later cameras do not change it.
-        left_on: for a closed facility, the hosts that may have remains of it.
-    """
+    """A facility's state."""
 
     facility: Outline
     state: FacilityState
-    since: Since
-    steps: Mapping[FacilityState, Since]
-    connected_at: datetime | None
-    left_on: tuple[str, ...] = ()
+    since: Since  #: The start of the state, if known.
+    steps: Mapping[FacilityState, Since]  #: The reached steps with their days or times; some may be missing.
+    connected_at: datetime | None  #: The first proof of any content, for deadlines; later cameras do not change it.
+    left_on: tuple[str, ...] = ()  #: For a closed facility, the hosts that may have remains of it.
 
     @property
     def reached(self) -> FacilityState:
@@ -190,14 +182,13 @@ def _removed_since(facility: Outline, evidence: Evidence) -> Since:
     return max(moments) if moments else facility.closed_on
 
 
+#: Older evidence says nothing of now: everything is verified every night, so older proof has missed a night.
 STALE_HOURS = 24
-"""Older evidence says nothing of now: everything is verified every night, so older proof has missed a night."""
 
 STALE = timedelta(hours=STALE_HOURS)
+#: A verification that ended so much later than the report comes from a wrong clock. It has no known time, and would
+#: stay the latest one for long.
 AHEAD = timedelta(minutes=15)
-"""A verification that ended so much later than the report comes from a wrong clock. It has no known time, and would
-stay the latest one for long.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +196,13 @@ class Pictures:
     """A facility's pictures at the time of a report.
 
     `up`, `down` and `unknown` add up to `cameras` if hosts carry the facility, and are 0 otherwise.
-
-    Attributes:
-        look: the verification that counts now, if any.
-        last_proved: the last time that all pulled paths were up at level 7.
-        down_since: the first later verification with a checked path not up; `None` if up or never proved.
     """
 
     cameras: int
     carried: bool
-    look: LastCheck | None
-    last_proved: ProvedAt | None
+    look: LastCheck | None  #: The verification that counts now, if any.
+    last_proved: ProvedAt | None  #: The last time that all pulled paths were up at level 7.
+    #: The first later verification with a checked path not up; `None` if up or never proved.
     down_since: ProvedAt | None
 
     @property

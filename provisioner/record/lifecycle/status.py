@@ -27,10 +27,9 @@ from provisioner.record.lifecycle.state import (
     progress_of_facility,
 )
 
+#: The days before its opening from which an unconnected site is a warning. Survey, agreement, installing a gateway, and
+#: a day and a night of proof took provinces one to two weeks.
 LEAD_DAYS = 14
-"""The days before its opening from which an unconnected site is a warning. Survey, agreement, installing a gateway, and
-a day and a night of proof took provinces one to two weeks.
-"""
 
 _VERDICTS = {
     SurveyVerdict.READY: "propose a plan: provisioner facility plan, with the cameras and their streams",
@@ -52,20 +51,13 @@ _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class DrainProgress:
-    """The progress of a relay's drain.
-
-    Attributes:
-        to: the relay that takes its sites.
-        remaining: the facilities with a plan over it.
-        both: those of them with an agreed successor over the other relay.
-        held: other facilities on it, as last known.
-    """
+    """The progress of a relay's drain."""
 
     relay: str
-    to: str
-    remaining: tuple[str, ...]
-    both: tuple[str, ...]
-    held: tuple[str, ...]
+    to: str  #: The relay that takes its sites.
+    remaining: tuple[str, ...]  #: The facilities with a plan over it.
+    both: tuple[str, ...]  #: Those of them with an agreed successor over the other relay.
+    held: tuple[str, ...]  #: Other facilities on it, as last known.
 
     @property
     def is_over(self) -> bool:

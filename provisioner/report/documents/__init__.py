@@ -36,11 +36,12 @@ class MinutesForm:
     make: Callable[[FacilityStatus, FacilityList, DocumentBasis], OfficialDocument]
 
 
+#: Documents on all chosen facilities, by the argument of `export`.
 REPORT_LETTERS: Final[Mapping[str, Callable[[FacilityList, DocumentBasis], OfficialDocument]]] = MappingProxyType(
     {"progress": progress_report}
 )
-"""Documents on all chosen facilities, by the argument of `export`."""
 
+#: Documents on one facility each.
 MINUTES: Final[Mapping[str, MinutesForm]] = MappingProxyType(
     {
         "acceptance": MinutesForm(
@@ -57,4 +58,3 @@ MINUTES: Final[Mapping[str, MinutesForm]] = MappingProxyType(
         ),
     }
 )
-"""Documents on one facility each."""

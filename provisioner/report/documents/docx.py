@@ -47,22 +47,20 @@ _FIXED = '<w:tblLayout w:type="fixed"/>'
 _SIDES = ("top", "left", "bottom", "right", "insideH", "insideV")
 SHORT_MM, LONG_MM = 210, 297
 
-TOP_MM, BOTTOM_MM, LEFT_MM, RIGHT_MM = 20, 20, 30, 15
-"""The page, and its margins."""
+TOP_MM, BOTTOM_MM, LEFT_MM, RIGHT_MM = 20, 20, 30, 15  #: The page, and its margins.
 
 _WITHIN: Final = SHORT_MM - LEFT_MM - RIGHT_MM
 _ACROSS: Final = LONG_MM - LEFT_MM - RIGHT_MM
 _HEAD: Final = (65, 100)
 
-_MOTTO_MM: Final = 61
-"""The length of the motto and of the line below."""
+_MOTTO_MM: Final = 61  #: The length of the motto and of the line below.
 
 _ROMAN: Final = ("", "I", "II", "III", "IV", "V")
 _FACE: Final = "Times New Roman"
 _FIRST_PLACE: Final = 0x0D0C0000
 
+#: Unneeded parts of the library's empty file, by kind.
 _UNWANTED: Final = ("/thumbnail", "/stylesWithEffects", "/customXml")
-"""Unneeded parts of the library's empty file, by kind."""
 
 
 class Stand(StrEnum):

@@ -40,22 +40,14 @@ _PLAN_WIDTH_MM = 165
 
 @dataclass(frozen=True, slots=True)
 class DocumentBasis:
-    """The basis of a document.
+    """The basis of a document."""
 
-    Attributes:
-        as_of: its time, with its zone.
-        proof: the age of the proof.
-        runs: the number of recorded runs.
-        source: the inventory, and the digest of its files.
-        held: frozen facilities, which are left out.
-    """
-
-    as_of: datetime
-    proof: Freshness
-    runs: int
-    source: str
+    as_of: datetime  #: Its time, with its zone.
+    proof: Freshness  #: The age of the proof.
+    runs: int  #: The number of recorded runs.
+    source: str  #: The inventory, and the digest of its files.
     letterhead: official.Letterhead
-    held: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()  #: Frozen facilities, which are left out.
 
     @property
     def sentence(self) -> str:

@@ -19,14 +19,12 @@ from provisioner.base.text import VIETNAM, did_you_mean, printable
 from provisioner.base.vietnamese import clean
 from provisioner.inventory.model.facility import Facility
 
-DOTS = "………………"
-"""Space for handwriting."""
-
-LINE_OF_DOTS = "…" * 30
-"""Space as wide as the page."""
+DOTS = "………………"  #: Space for handwriting.
+LINE_OF_DOTS = "…" * 30  #: Space as wide as the page.
 
 _NO_ZERO_FROM = 3
 
+#: The keys that can be filled in, with the attributes of `Letterhead`.
 KEYS: Final = {
     "parent": "parent",
     "issuer": "issuer",
@@ -39,7 +37,6 @@ KEYS: Final = {
     "signer": "signer",
     "dic": "dic",
 }
-"""The keys that can be filled in, with the attributes of `Letterhead`."""
 
 _LIST_KEYS: Final = frozenset({"to", "recipient"})
 _LONGEST: Final = 200
@@ -65,27 +62,18 @@ class DocumentKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """The values from a person; an empty one becomes a dotted line.
+    """The values from a person; an empty one becomes a dotted line."""
 
-    Attributes:
-        parent: the body above the issuing one.
-        number: perhaps with the symbol, e.g. `15/BC-STTTT`.
-        dated: the day of issue.
-        recipients: of copies.
-        position: of the signer; `/` separates lines.
-        dic: the leading department's name; it was merged into another in 2025.
-    """
-
-    parent: str = ""
+    parent: str = ""  #: The body above the issuing one.
     issuer: str = ""
-    number: str = ""
+    number: str = ""  #: Perhaps with the symbol, e.g. `15/BC-STTTT`.
     place: str = ""
-    dated: date | None = None
+    dated: date | None = None  #: The day of issue.
     addressees: tuple[str, ...] = ()
-    recipients: tuple[str, ...] = ()
-    position: str = ""
+    recipients: tuple[str, ...] = ()  #: Of copies.
+    position: str = ""  #: Of the signer; `/` separates lines.
     signer: str = ""
-    dic: str = "Sở Thông tin và Truyền thông"
+    dic: str = "Sở Thông tin và Truyền thông"  #: The leading department's name; it was merged into another in 2025.
 
 
 class PassageRole(Enum):
@@ -94,10 +82,8 @@ class PassageRole(Enum):
     CONTENT = "content"
     TITLE = "title"
     NOTE = "note"
-    FORM = "form"
-    """A form with dots, not justified."""
-    LAST = "last"
-    """On one page with the signatures."""
+    FORM = "form"  #: A form with dots, not justified.
+    LAST = "last"  #: On one page with the signatures.
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ from provisioner.report.documents.minutes import DocumentBasis
 from provisioner.report.exports.report import FacilityList
 from provisioner.report.progress import Group, ProgressReport, progress
 
-MOST_LISTED: Final = 2000
-"""Above this number, the annex lists only facilities that need work."""
+MOST_LISTED: Final = 2000  #: Above this number, the annex lists only facilities that need work.
 
 _GROUP_COLUMNS: Final = tuple(
     official.TableColumn(name, width, is_centred=True)
@@ -150,13 +149,13 @@ _LISTED: Final = (
     official.TableColumn("Hiện có hình", 16, is_centred=True),
     official.TableColumn("Vướng mắc; việc tiếp theo", 44),
 )
+#: Without the province, which is in the heading.
 _OF_ONE_PROVINCE: Final = (
     _LISTED[0],
     official.TableColumn("Cơ sở", 52),
     *_LISTED[3:-1],
     official.TableColumn(_LISTED[-1].name, 59),
 )
-"""Without the province, which is in the heading."""
 
 
 def _facility_blocks(report: ProgressReport, listing: FacilityList) -> Iterator[official.Block]:

@@ -37,6 +37,7 @@ from provisioner.report.status import ProofRow, proof_row
 __all__ = ["REPORTS", "FacilityList", "InventoryRow", "Report", "export_document"]
 
 # `Any`: each row counts a type of its own, which only its own functions take.
+#: Reports by the argument of `export`.
 REPORTS: Mapping[str, Report[Any]] = {
     "progress": PROGRESS,
     "surveys": SURVEYS,
@@ -45,7 +46,6 @@ REPORTS: Mapping[str, Report[Any]] = {
     "acceptance": ACCEPTANCE_REPORT,
     "survey-minutes": SURVEY_MINUTES,
 }
-"""Reports by the argument of `export`."""
 
 
 class InventoryRow(Row):
@@ -58,40 +58,27 @@ class InventoryRow(Row):
 class ExportDocument(Printed, name="export", title="Counts for provinces and the ministry"):
     """Output of `provisioner export --output json`."""
 
-    as_of: Moment
-    """A time with Vietnam's zone."""
-    runs: Count
-    """The number of runs with evidence."""
+    as_of: Moment  #: A time with Vietnam's zone.
+    runs: Count  #: The number of runs with evidence.
     report: Annotated[str, form(enum=[*REPORTS])]
     proof: ProofRow | None = absent()
-    total: Group | SurveyGroup | None = absent()
-    """In `progress` and `surveys`."""
-    by_province: tuple[Group | SurveyGroup, ...] | None = absent()
-    """In `progress` and `surveys`."""
-    by_carrier: tuple[Group, ...] | None = absent()
-    """In `progress`."""
-    by_managing_body: tuple[Group, ...] | None = absent()
-    """In `progress`."""
-    closed: Count | None = absent()
-    """In `progress`: closed facilities, which no other count includes."""
-    accepted: Count | None = absent()
-    """In `acceptance`: the number of accepted facilities."""
+    total: Group | SurveyGroup | None = absent()  #: In `progress` and `surveys`.
+    by_province: tuple[Group | SurveyGroup, ...] | None = absent()  #: In `progress` and `surveys`.
+    by_carrier: tuple[Group, ...] | None = absent()  #: In `progress`.
+    by_managing_body: tuple[Group, ...] | None = absent()  #: In `progress`.
+    closed: Count | None = absent()  #: In `progress`: closed facilities, which no other count includes.
+    accepted: Count | None = absent()  #: In `acceptance`: the number of accepted facilities.
+    #: In `acceptance`: facilities with a first proof, but without one a day later.
     proved_once: Count | None = absent()
-    """In `acceptance`: facilities with a first proof, but without one a day later."""
+    #: In `progress`, `surveys`, `acceptance` and `survey-minutes`.
     facilities: tuple[CountedRow | SurveyedRow | ProvedRow | MinutesRow, ...] | None = absent()
-    """In `progress`, `surveys`, `acceptance` and `survey-minutes`."""
-    by_zone: tuple[ZoneRow, ...] | None = absent()
-    """In `zones`."""
-    lacking: tuple[LackingRow, ...] | None = absent()
-    """In `zones`: zones of each facility without a known camera."""
-    carriers: tuple[CarrierScoreRow, ...] | None = absent()
-    """In `scorecard`."""
-    all_carriers: ScoreRow | None = absent()
-    """In `scorecard`."""
-    incidents_of: IncidentsOfRow | None = ungiven()
-    """In `scorecard`: the verification with the incidents."""
+    by_zone: tuple[ZoneRow, ...] | None = absent()  #: In `zones`.
+    lacking: tuple[LackingRow, ...] | None = absent()  #: In `zones`: zones of each facility without a known camera.
+    carriers: tuple[CarrierScoreRow, ...] | None = absent()  #: In `scorecard`.
+    all_carriers: ScoreRow | None = absent()  #: In `scorecard`.
+    incidents_of: IncidentsOfRow | None = ungiven()  #: In `scorecard`: the verification with the incidents.
+    #: In `scorecard`: the span of the availability; null if a host is chosen.
     availability_of: SharesOfRow | None = ungiven()
-    """In `scorecard`: the span of the availability; null if a host is chosen."""
     inventory: InventoryRow
     held: tuple[HeldRow, ...] = ()
 

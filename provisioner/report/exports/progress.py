@@ -208,6 +208,7 @@ def _facility_columns(listing: FacilityList) -> list[SheetColumn[FacilityStatus]
     ]
 
 
+#: The report on progress.
 PROGRESS = Report(
     heading="TIẾN ĐỘ KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
     count=_count,
@@ -216,4 +217,3 @@ PROGRESS = Report(
     pages=_progress_pages,
     rests_on_proof=True,
 )
-"""The report on progress."""

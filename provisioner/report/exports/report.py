@@ -25,8 +25,7 @@ from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierS
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
 from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
 
-C = TypeVar("C")
-"""A report's counts."""
+C = TypeVar("C")  #: A report's counts.
 
 _NO_PLAN = "no plan yet"
 _EMPTY = "-"
@@ -35,23 +34,15 @@ _BOUND = tuple(one for one in Timeliness if one is not Timeliness.NOT_BOUND)
 
 @dataclass(frozen=True)
 class FacilityList:
-    """The facilities that a report counts.
-
-    Attributes:
-        province_of: returns the province that counts a facility.
-        files: reads the parts of files that outlines lack.
-        carriers: the carriers' names by id.
-        incidents: of the last verification, if known.
-        shares: the availability, unless a host was chosen.
-    """
+    """The facilities that a report counts."""
 
     statuses: tuple[FacilityStatus, ...]
-    province_of: Callable[[InProvince], Province]
-    files: FacilityReader
+    province_of: Callable[[InProvince], Province]  #: Returns the province that counts a facility.
+    files: FacilityReader  #: Reads the parts of files that outlines lack.
     evidence: Evidence = NO_EVIDENCE
-    carriers: Mapping[str, str] = field(default_factory=dict)
-    incidents: CarrierIncidents | None = None
-    shares: CarrierShares | None = None
+    carriers: Mapping[str, str] = field(default_factory=dict)  #: The carriers' names by id.
+    incidents: CarrierIncidents | None = None  #: Of the last verification, if known.
+    shares: CarrierShares | None = None  #: The availability, unless a host was chosen.
 
     @property
     def facilities(self) -> tuple[Outline, ...]:
@@ -70,35 +61,23 @@ class FacilityList:
 
 @dataclass(frozen=True, slots=True)
 class Report(Generic[C]):
-    """One report: counting, and presentation.
+    """One report: counting, and presentation."""
 
-    Attributes:
-        heading: the spreadsheet's, in Vietnamese.
-        document: returns its part of the `export` document.
-        lines: yields its tables as text.
-        pages: returns its sheets in Vietnamese.
-        rests_on_proof: whether it counts proofs, and must first tell their age.
-        needs_incidents: whether it counts incidents of the last verification.
-        needs_shares: whether it has availability.
-        basis: returns a further basis of its numbers, in Vietnamese.
-    """
-
-    heading: str
+    heading: str  #: The spreadsheet's, in Vietnamese.
     count: Callable[[FacilityList], C]
-    document: Callable[[C, FacilityList], Document]
-    lines: Callable[[C], Iterator[str]]
-    pages: Callable[[C, FacilityList], tuple[Page, ...]]
-    rests_on_proof: bool = False
-    needs_incidents: bool = False
-    needs_shares: bool = False
-    basis: Callable[[C], str] = lambda _: ""
+    document: Callable[[C, FacilityList], Document]  #: Returns its part of the `export` document.
+    lines: Callable[[C], Iterator[str]]  #: Yields its tables as text.
+    pages: Callable[[C, FacilityList], tuple[Page, ...]]  #: Returns its sheets in Vietnamese.
+    rests_on_proof: bool = False  #: Whether it counts proofs, and must first tell their age.
+    needs_incidents: bool = False  #: Whether it counts incidents of the last verification.
+    needs_shares: bool = False  #: Whether it has availability.
+    basis: Callable[[C], str] = lambda _: ""  #: Returns a further basis of its numbers, in Vietnamese.
 
 
 class ProofMomentRow(Row):
     """The verification with the proof."""
 
-    at: Moment
-    """A time with Vietnam's zone."""
+    at: Moment  #: A time with Vietnam's zone.
     run: Said
 
 
@@ -116,13 +95,10 @@ class ProvedRow(Row):
     facility: Said = of("status", "facility", "id")
     name: Said
     province: Said = of("status", "facility", "province")
-    carrier: str = of("status", "carrier")
-    """The plan's carrier; empty without a plan."""
+    carrier: str = of("status", "carrier")  #: The plan's carrier; empty without a plan.
     cameras: Count = of("status", "facility", "cameras")
-    accepted: bool = of("is_accepted")
-    """Proved twice, at least 24 hours apart, with the present signed content."""
-    refusal: Said | None
-    """The reason that there is no record of acceptance to sign."""
+    accepted: bool = of("is_accepted")  #: Proved twice, at least 24 hours apart, with the present signed content.
+    refusal: Said | None  #: The reason that there is no record of acceptance to sign.
     proofs: ProofsRow
 
 
@@ -184,6 +160,7 @@ def _acceptance_pages(report: ProvedFacilities, listing: FacilityList) -> tuple[
     return (page_of("Nghiệm thu", columns, report.listed, is_numbered=True),)
 
 
+#: The report on acceptance.
 ACCEPTANCE_REPORT = Report(
     heading="NGHIỆM THU KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
     count=lambda listing: proved_facilities(listing.statuses, listing.evidence),
@@ -192,7 +169,6 @@ ACCEPTANCE_REPORT = Report(
     pages=_acceptance_pages,
     rests_on_proof=True,
 )
-"""The report on acceptance."""
 
 
 class TimelinessRow(Row):
@@ -209,35 +185,26 @@ class ScoreRow(Row):
     """The counts of one carrier, or of all."""
 
     facilities: Count = of("group", "facilities")
-    connected: Count = of("group", "connected")
-    """Proved once, whatever their present state."""
-    up_now: Count = of("group", "up")
-    """Connected, with all their cameras up now."""
+    connected: Count = of("group", "connected")  #: Proved once, whatever their present state.
+    up_now: Count = of("group", "up")  #: Connected, with all their cameras up now.
     not_up: Count = of("group", "not_up")
-    unknown: Count = of("group", "unknown")
-    """Connected, with an unknown present state."""
+    unknown: Count = of("group", "unknown")  #: Connected, with an unknown present state.
     timeliness: TimelinessRow
     blocked: Count = of("group", "blocked_in_all")
-    taking_over: Count
-    """Facilities of other carriers with this one as their next carrier."""
+    taking_over: Count  #: Facilities of other carriers with this one as their next carrier.
     cameras: Count = of("group", "cameras")
-    cameras_up: Count = of("group", "cameras_up")
-    """Up now."""
-    cameras_down: Count = of("group", "cameras_down")
-    """Checked, and not up."""
-    cameras_unknown: Count = of("group", "cameras_unknown")
-    """Carried by hosts, but not checked."""
+    cameras_up: Count = of("group", "cameras_up")  #: Up now.
+    cameras_down: Count = of("group", "cameras_down")  #: Checked, and not up.
+    cameras_unknown: Count = of("group", "cameras_unknown")  #: Carried by hosts, but not checked.
+    #: Numbers of incidents in the last verification, by cause; null without one. An incident with paths of two carriers
+    #: counts for both.
     incidents: dict[str, Positive] | None
-    """Numbers of incidents in the last verification, by cause; null without one. An incident with paths of two carriers
-    counts for both.
-    """
+    #: Availability in the span of `availability_of`; null without a stored verdict of that span.
     availability: AgreedTimesRow | None
-    """Availability in the span of `availability_of`; null without a stored verdict of that span."""
 
 
 class _CarrierName(Row):
-    carrier: str
-    """Empty for facilities without a plan."""
+    carrier: str  #: Empty for facilities without a plan.
     name: str
 
 
@@ -249,25 +216,18 @@ class IncidentsOfRow(Row):
     """The verification with the incidents."""
 
     run: Said
-    at: Moment
-    """The time of its end, with Vietnam's zone."""
-    limit: tuple[str, ...]
-    """Its limits; empty if it covered everything."""
+    at: Moment  #: The time of its end, with Vietnam's zone.
+    limit: tuple[str, ...]  #: Its limits; empty if it covered everything.
 
 
 class SharesOfRow(Row):
     """The span of the availability."""
 
-    from_: Moment = Field(serialization_alias="from")
-    """A time with Vietnam's zone."""
-    until: Moment
-    """The first time after the span."""
-    longest_s: Positive
-    """The longest time, in seconds, for which one check counts."""
-    paths: Count
-    """The number of its paths; 0 without a stored verdict of that span."""
-    damaged: tuple[str, ...]
-    """Records that cannot be read. Their time counts as not measured."""
+    from_: Moment = Field(serialization_alias="from")  #: A time with Vietnam's zone.
+    until: Moment  #: The first time after the span.
+    longest_s: Positive  #: The longest time, in seconds, for which one check counts.
+    paths: Count  #: The number of its paths; 0 without a stored verdict of that span.
+    damaged: tuple[str, ...]  #: Records that cannot be read. Their time counts as not measured.
 
 
 def _scorecard_document(card: Scorecard, _listing: FacilityList) -> Document:
@@ -404,6 +364,7 @@ def _scorecard_basis(card: Scorecard) -> str:
     return f"tỷ lệ thời gian có hình {span}, tính trên thời gian đã đo và ngoài bảo trì"
 
 
+#: The report on carriers.
 SCORECARD = Report(
     heading="KẾT QUẢ THỰC HIỆN CỦA CÁC DOANH NGHIỆP VIỄN THÔNG",
     count=lambda listing: scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares),
@@ -415,4 +376,3 @@ SCORECARD = Report(
     needs_shares=True,
     basis=_scorecard_basis,
 )
-"""The report on carriers."""

@@ -70,8 +70,7 @@ class DeviceRow(Row):
     camera: Said
     zone: Said
     make: Said | None
-    recorder: Said | None
-    """The recorder of a channel."""
+    recorder: Said | None  #: The recorder of a channel.
 
 
 class MinutesRow(SurveyedRow):
@@ -87,8 +86,7 @@ class ZoneRow(Row):
     """A zone over all facilities."""
 
     zone: _ListedZone
-    facilities: Count
-    """The sum of the others."""
+    facilities: Count  #: The sum of the others.
     covered: Count
     planned: Count
     gap: Count
@@ -181,6 +179,7 @@ def _survey_columns(listing: FacilityList) -> list[SheetColumn[Outline]]:
     ]
 
 
+#: The report on surveys.
 SURVEYS = Report(
     heading="KẾT QUẢ KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
     count=_count_surveys,
@@ -188,7 +187,6 @@ SURVEYS = Report(
     lines=_surveys_lines,
     pages=_surveys_pages,
 )
-"""The report on surveys."""
 
 
 def _count_minutes(listing: FacilityList) -> tuple[Outline, ...]:
@@ -265,6 +263,7 @@ def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tu
     )
 
 
+#: The report with the content of survey minutes.
 SURVEY_MINUTES = Report(
     heading="BIÊN BẢN KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
     count=_count_minutes,
@@ -272,7 +271,6 @@ SURVEY_MINUTES = Report(
     lines=_minutes_lines,
     pages=_minutes_pages,
 )
-"""The report with the content of survey minutes."""
 
 
 def _counted_zones(listing: FacilityList) -> progress.Zones:
@@ -324,6 +322,7 @@ def _with_cover(cover: progress.Cover, group: progress.ZoneGroup) -> int:
     return group.covers[cover]
 
 
+#: The report on zones.
 ZONES = Report(
     heading="CÁC KHU VỰC CHƯA CÓ CAMERA TẠI CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
     count=_counted_zones,
@@ -331,4 +330,3 @@ ZONES = Report(
     lines=_zones_lines,
     pages=_zones_pages,
 )
-"""The report on zones."""

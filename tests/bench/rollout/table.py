@@ -33,23 +33,15 @@ class Cost:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round cost.
+    """What one round cost."""
 
-    Attributes:
-        transaction: the process that makes the whole change and confirms it; `told` is what it says of its calls.
-        whole: an apply with waves and gates, of the small change.
-        nothing: applies that find nothing to do.
-        changed: the other sides with the whole change.
-        unchanged: the other sides without a change.
-        by_node: an apply of the small change by a node, and one that finds nothing to do; none without a broker.
-    """
-
-    transaction: Cost
+    transaction: Cost  #: The process that makes the whole change and confirms it; `told` is what it says of its calls.
     told: dict[str, Any]
-    whole: Cost
-    nothing: list[Cost]
-    changed: dict[str, Cost]
-    unchanged: dict[str, Cost]
+    whole: Cost  #: An apply with waves and gates, of the small change.
+    nothing: list[Cost]  #: Applies that find nothing to do.
+    changed: dict[str, Cost]  #: The other sides with the whole change.
+    unchanged: dict[str, Cost]  #: The other sides without a change.
+    #: An apply of the small change by a node, and one that finds nothing to do; none without a broker.
     by_node: tuple[Cost, ...] = ()
 
 

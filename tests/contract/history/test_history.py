@@ -26,8 +26,8 @@ from tests import histories as make
 from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
+#: Without the schema nothing is opened; without entries there is no history, which who holds a head sees.
 TABLES = sorted({*metadata.tables} - NO_LONGER_READ - {"provisioner_schema", "provisioner_entries"})
-"""Without the schema nothing is opened; without entries there is no history, which who holds a head sees."""
 ROOT = Path(__file__).parents[3]
 
 

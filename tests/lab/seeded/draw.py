@@ -45,21 +45,13 @@ _OF_STREAM: Final = ("camera", "stream", "picture")
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A kind with its degree, on one object.
+    """A kind with its degree, on one object."""
 
-    Attributes:
-        words: kind and degree, for the table.
-        how: what is done to the lab.
-        expected: what has to be said of the paths.
-        kind: the stream that is touched; both if `None`.
-        settle_s: seconds until the relay notices.
-    """
-
-    words: str
-    how: tuple[Step, ...]
-    expected: Expected
-    kind: StreamKind | None = None
-    settle_s: float = _SETTLES_S
+    words: str  #: Kind and degree, for the table.
+    how: tuple[Step, ...]  #: What is done to the lab.
+    expected: Expected  #: What has to be said of the paths.
+    kind: StreamKind | None = None  #: The stream that is touched; both if `None`.
+    settle_s: float = _SETTLES_S  #: Seconds until the relay notices.
 
 
 # --- a camera -------------------------------------------------------------------------------------

@@ -9,27 +9,18 @@ from tests.lab.topology import PLACES, StreamKind
 
 from .steps import Step
 
-PATHS = tuple(sorted(found.path(kind) for found in PLACES for kind in StreamKind))
-"""All paths of the lab."""
+PATHS = tuple(sorted(found.path(kind) for found in PLACES for kind in StreamKind))  #: All paths of the lab.
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What has to be said of every path that a fault touches.
+    """What has to be said of every path that a fault touches."""
 
-    Attributes:
-        verdicts: those that are right.
-        causes: those that are right; the first is the best.
-        layers: the layers that are right for the place.
-        object: what the object's name has to be, or to have as a part.
-        incidents: how many incidents there have to be.
-    """
-
-    verdicts: tuple[str, ...]
-    causes: tuple[str, ...] = ("",)
-    layers: tuple[str, ...] = ()
-    object: str = ""
-    incidents: int = 1
+    verdicts: tuple[str, ...]  #: Those that are right.
+    causes: tuple[str, ...] = ("",)  #: Those that are right; the first is the best.
+    layers: tuple[str, ...] = ()  #: The layers that are right for the place.
+    object: str = ""  #: What the object's name has to be, or to have as a part.
+    incidents: int = 1  #: How many incidents there have to be.
 
     def __str__(self) -> str:
         """As the table has it."""
@@ -39,29 +30,20 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault, or with `up` expected a healthy state that looks like one.
+    """A fault, or with `up` expected a healthy state that looks like one."""
 
-    Attributes:
-        name: what is broken, in words.
-        where: on which object.
-        paths: patterns of the paths that it touches.
-        how: what is done to the lab.
-        real_only: the stand-in cannot show it.
-        claim: what it needs for itself: nothing (all of the lab), or a relay, its site, a device there. Faults of which
-            one claims what the other is a part of are not seeded at the same time.
-        settle_s: how long it takes until the relay notices.
-        accepted: what is shown while a person accepts the pictures of its facility, before the fault; it is then looked
-            at over more than an hour, as a suspicion has to last. None where nobody accepts anything.
-    """
-
-    name: str
-    where: str
-    paths: tuple[str, ...]
-    how: tuple[Step, ...]
+    name: str  #: What is broken, in words.
+    where: str  #: On which object.
+    paths: tuple[str, ...]  #: Patterns of the paths that it touches.
+    how: tuple[Step, ...]  #: What is done to the lab.
     expected: Expected
+    #: What it needs for itself: nothing (all of the lab), or a relay, its site, a device there. Faults of which one
+    #: claims what the other is a part of are not seeded at the same time.
     claim: tuple[str, ...]
-    real_only: bool = False
-    settle_s: float = 18.0
+    real_only: bool = False  #: The stand-in cannot show it.
+    settle_s: float = 18.0  #: How long it takes until the relay notices.
+    #: What is shown while a person accepts the pictures of its facility, before the fault; it is then looked at over
+    #: more than an hour, as a suspicion has to last. None where nobody accepts anything.
     accepted: tuple[Step, ...] | None = None
     touched: tuple[str, ...] = field(init=False, default=())
 

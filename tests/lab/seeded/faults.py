@@ -831,6 +831,7 @@ HEALTHY: Final = (
 )
 
 FAULTS: Final = (*CAMERAS, *RECORDERS, *SITES, *RELAY_FAULTS, *CENTRES, *DOUBLES, *HEALTHY)
+#: What of them a merge tries.
 SAMPLE: Final = (
     "camera off",
     "black",
@@ -839,9 +840,8 @@ SAMPLE: Final = (
     "healthy: a dark room",
     "recorder off",
 )
-"""What of them a merge tries."""
+#: So many of a site's devices may be broken at once by faults of a device, so that it is never taken for the site.
 MOST_OF_A_SITE: Final = {_BG1: 2, _BG2: 1, _HD: 2, _QN: 1}
-"""So many of a site's devices may be broken at once by faults of a device, so that it is never taken for the site."""
 
 
 def batches(faults: tuple[Fault, ...]) -> list[list[Fault]]:

@@ -25,15 +25,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One run of `verify` while the fault was there.
+    """One run of `verify` while the fault was there."""
 
-    Attributes:
-        said: of the paths that the fault touches.
-        incidents: how many had one of these paths.
-    """
-
-    said: tuple[Said, ...]
-    incidents: int
+    said: tuple[Said, ...]  #: Of the paths that the fault touches.
+    incidents: int  #: How many had one of these paths.
 
     @classmethod
     def at(cls, fault: Fault, document: Mapping[str, Any]) -> Look:
@@ -63,17 +58,12 @@ def _said(path: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that was said of a fault.
-
-    Attributes:
-        elsewhere: what was said to be broken of paths that no fault of the same time touches.
-        mended: whether everything was up again afterwards.
-    """
+    """All that was said of a fault."""
 
     fault: str
     looks: tuple[Look, ...]
-    elsewhere: tuple[str, ...] = ()
-    mended: bool = True
+    elsewhere: tuple[str, ...] = ()  #: What was said to be broken of paths that no fault of the same time touches.
+    mended: bool = True  #: Whether everything was up again afterwards.
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is stored."""

@@ -30,8 +30,7 @@ class Place:
 class PlaceRow(Row, title="place"):
     """One place."""
 
-    place: str = of("id")
-    """Its id."""
+    place: str = of("id")  #: Its id.
     colour: Colour
     note: str | None = absent()
     run: str | None = ungiven()

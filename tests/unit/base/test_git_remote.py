@@ -18,23 +18,16 @@ from provisioner.base.secret import Secret
 from tests.hostile import MERGE_REQUEST
 
 REFERENCE = "refs/provisioner/agent/tip"
-SLOW_S = 60.0
-"""No test waits for so long, but on a machine that is at its end."""
+SLOW_S = 60.0  #: No test waits for so long, but on a machine that is at its end.
 
 
 @dataclass
 class RawServer:
-    """One that answers every connection with the same bytes.
+    """One that answers every connection with the same bytes."""
 
-    Attributes:
-        port: on which it listens.
-        asked: the beginning of each request.
-        ended: set once whoever asked has hung up.
-    """
-
-    port: int
-    asked: list[bytes] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
+    port: int  #: On which it listens.
+    asked: list[bytes] = field(default_factory=list)  #: The beginning of each request.
+    ended: threading.Event = field(default_factory=threading.Event)  #: Set once whoever asked has hung up.
 
 
 @contextmanager

@@ -69,13 +69,13 @@ _OTHER_SENSES = {
     },
 }
 
+#: Terms that messages have as verbs or for something else, too.
 _OTHER_WORDS = {"head", "level", "lock", "record", "run", "zone"}
-"""Terms that messages have as verbs or for something else, too."""
+#: Terms that no message has.
 _OF_COMMANDS_AND_DOCS = {
     "availability", "broker", "dead man's switch", "frozen facility", "guard", "journal", "lease", "mark",
     "measurement", "notice", "path gate", "quarantined path", "receipt", "rollback", "transaction", "wanted",
 }  # fmt: skip
-"""Terms that no message has."""
 
 
 def entries() -> Iterator[tuple[polib.POEntry, str]]:

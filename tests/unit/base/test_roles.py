@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.roles import BOUND_TO, MATRIX, Matter, Reach, ReaderRole, ReaderScope, Whereabouts
 
+#: The project's table of who sees what, as it was agreed.
 TABLE = """
             contacts    plans   site-network  live     status
 ministry    escalation  counts  nothing       all      all
@@ -17,7 +18,6 @@ health      own         own     nothing       own      own
 carrier     own         own     own           nothing  own
 facility    own         own     own           own      own
 """
-"""The project's table of who sees what, as it was agreed."""
 
 SLUGS = st.sampled_from(["bac-giang", "hai-duong", "viettel", "vnpt", "kcl-001", "kcl-002"])
 PLACES = st.builds(Whereabouts, SLUGS, SLUGS, st.frozensets(SLUGS, max_size=2))

@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "inventories" / "example"
 PLAN = ("plan", "--allow", "trust=4")
 TYPED = "Zx9!canary-password"
+#: What is under way when a second is over hangs on how busy the machine is.
 LINE = r"[a-z][a-z' ]+: (?:\d+ of \d+.*, )?\d+ s"
-"""What is under way when a second is over hangs on how busy the machine is."""
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

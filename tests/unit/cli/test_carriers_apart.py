@@ -23,13 +23,13 @@ from tests.simulated import SimulatedHosts
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 SHARED, VIETTEL, VNPT = "secrets", "secrets-viettel", "secrets-vnpt"
+#: Files of the example that are one carrier's, and the vault id that they get.
 FILES = {
     "carriers/viettel.yml": VIETTEL,
     "carriers/vnpt.yml": VNPT,
     "cameras/bac-giang.yml": VIETTEL,
     "cameras/quang-nam.yml": VNPT,
 }
-"""Files of the example that are one carrier's, and the vault id that they get."""
 
 
 @dataclass

@@ -30,8 +30,8 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _PROSE = frozenset(
     ["again", "that", "does", "is", "has", "of", "and", "or", "in", "which", "without", "names", "from", "to", "as"]
 )
+#: Modules whose words are arguments of other programs, beside a few messages.
 _NO_TEXTS = {"base/child_process.py", "hosts/ansible/play.py", "base/git.py", "inventory/files/revision.py"}
-"""Modules whose words are arguments of other programs, beside a few messages."""
 
 
 @cache

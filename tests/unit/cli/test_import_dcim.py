@@ -32,20 +32,14 @@ UUIDS = [f"0a1b2c3d-0000-4000-8000-{n:012}" for n in range(9)]
 
 @dataclass
 class Dcim:
-    """A server with lists of objects, a page at a time.
+    """A server with lists of objects, a page at a time."""
 
-    Attributes:
-        lists: by path below `/api/`, the objects.
-        answer: an answer in place of any page.
-        most: the server's own limit of a page, as NetBox's `MAX_PAGE_SIZE`.
-    """
-
-    lists: dict[str, list[Any]]
+    lists: dict[str, list[Any]]  #: By path below `/api/`, the objects.
     url: str = ""
     asked: list[tuple[str, dict[str, list[str]], str]] = field(default_factory=list)
-    answer: Callable[[int], bytes] | None = None
+    answer: Callable[[int], bytes] | None = None  #: An answer in place of any page.
     number: int = 200
-    most: int = 1000
+    most: int = 1000  #: The server's own limit of a page, as NetBox's `MAX_PAGE_SIZE`.
 
     @property
     def offset(self) -> list[str]:

@@ -17,8 +17,7 @@ COMMANDS = {
     "pages": ("report", "html", "DIR"),
     "monitoring": ("monitoring", "DIR"),
 }
-REPLACES = {"monitoring"}
-"""Writes files of its own names beside others, and refuses one that is another's."""
+REPLACES = {"monitoring"}  #: Writes files of its own names beside others, and refuses one that is another's.
 
 
 @pytest.fixture

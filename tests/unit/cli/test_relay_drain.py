@@ -30,8 +30,7 @@ from tests.simulated import SimulatedHost
 from tests.unit.cli.test_plan import Terminal
 
 OLD, NEW = "relay-viettel-1", "relay-viettel-2"
-SITES = ["kcl-bg-001", "kcl-bg-002"]
-"""Sites that hosts carry over the old relay, and that go to no other carrier."""
+SITES = ["kcl-bg-001", "kcl-bg-002"]  #: Sites that hosts carry over the old relay, and that go to no other carrier.
 DRAIN = ("relay", "drain", OLD, "--to", NEW)
 SIGNED = ("--source", "03/BB", "--on", "2021-06-10")
 _ALLOW = ("--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=99")

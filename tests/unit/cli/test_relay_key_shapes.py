@@ -21,8 +21,8 @@ from tests.unit.cli.test_keys_rotate_relay import BEGIN, CANCEL, CENTRE, FINISH,
 BACKUP = "relay-viettel-2"
 BACKED, MAPPED, PUSHING, HUB = "kcl-bg-001", "kcl-bg-002", "kcl-bg-002", "203.0.113.31"
 _ALLOW = ("--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=99", "--allow", "deletions=99")
+#: What the hosts of a shape hold once it was applied, by the folder that tests of a process copy.
 _MODELS: dict[Path, dict[str, SimulatedHost]] = {}
-"""What the hosts of a shape hold once it was applied, by the folder that tests of a process copy."""
 
 
 class ShapeTerminal(RelayKeyTerminal):

@@ -55,8 +55,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/daily/lifecycle.md"
 EXAMPLE = Path("inventories/example")
 RELAYS = {"relay-viettel-1": ("kcl-bg-001", "kcl-bg-002", "kcl-hd-001"), "relay-vnpt-1": ("kcl-qn-001",)}
+#: What relays hold while Hải Dương changes its carrier: kcl-hd-001 is carried by both.
 HANDED_OVER = RELAYS | {"relay-vnpt-1": ("kcl-hd-001", "kcl-qn-001")}
-"""What relays hold while Hải Dương changes its carrier: kcl-hd-001 is carried by both."""
 PULLED = {"kcl-bg-001": 4, "kcl-bg-002": 2, "kcl-hd-001": 3, "kcl-qn-001": 2}
 NOW = datetime(2021, 6, 13, 8, 0, tzinfo=VIETNAM)
 SECOND = timedelta(seconds=1)

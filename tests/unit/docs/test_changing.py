@@ -15,8 +15,7 @@ from tests.unit.docs.pages import section, text_of
 
 PAGE = text_of("docs/internals/changing.md")
 RECIPES = [title for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE) if title != "In which folder"]
-PLANS = ("compare", "drift", "plan")
-"""The documents that name limits of the policy."""
+PLANS = ("compare", "drift", "plan")  #: The documents that name limits of the policy.
 
 
 @pytest.mark.parametrize("title", RECIPES)

@@ -13,8 +13,8 @@ PAGE = text_of("docs/internals/design.md")
 SETTINGS: Mapping[str, Any] = tomllib.loads(text_of("pyproject.toml"))
 DEPENDENCIES = text_of("docs/internals/dependencies.md")
 LONGEST = 200
+#: The folder of a root package that is no folder of the top level.
 HOST = {"provisioner_host": "playbooks/provisioner_host"}
-"""The folder of a root package that is no folder of the top level."""
 
 
 def tree() -> Iterator[str]:

@@ -30,6 +30,7 @@ from tests.unit.docs.pages import ROOT, ConsoleStep, all_pages, fences, section,
 
 EXAMPLE = "inventories/example"
 WATCHED = "bac-giang/kcl-bg-001/cam-03/sub"
+#: The pages that together tell how the program is used.
 GUIDE = (
     "README.md",
     "docs/start/first-inventory.md",
@@ -40,23 +41,22 @@ GUIDE = (
     "docs/reference/commands.md",
     "docs/operate/hosts.md",
 )
-"""The pages that together tell how the program is used."""
+#: Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts.
 RUN_HERE = (
     *("docs/daily/contacts.md", "docs/daily/documents.md", "docs/daily/import.md"),
     *("docs/operate/reachability.md", "docs/operate/readers.md"),
     *("docs/reference/geography.md", "docs/reference/language.md"),
     *(page for page in GUIDE if "hosts" not in page),
 )
-"""Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts."""
+#: Pages whose blocks need another beginning, and the test that makes it and runs them.
 RUN_ELSEWHERE = {
     "docs/daily/availability.md": "tests/unit/cli/test_availability.py",
     "docs/daily/lifecycle.md": "tests/unit/cli/test_status.py",
 }
-"""Pages whose blocks need another beginning, and the test that makes it and runs them."""
+#: The moment of the example's reports: days to its openings and deadlines stand in them.
 NOW = datetime(2021, 6, 13, 8, tzinfo=VIETNAM)
-"""The moment of the example's reports: days to its openings and deadlines stand in them."""
+#: The command whose block is a report that other tests keep: simulated hosts give no evidence of pictures.
 KEPT_REPORT = "provisioner verify"
-"""The command whose block is a report that other tests keep: simulated hosts give no evidence of pictures."""
 GUIDE_TEXT = "\n".join(map(text_of, GUIDE))
 REFERENCE = text_of("docs/reference/commands.md")
 # What differs from run to run, and so does not have to be what a page shows.

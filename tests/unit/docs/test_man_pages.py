@@ -22,8 +22,7 @@ from tests.command_tree import every_command
 from tests.unit.docs.pages import ROOT, text_of
 
 FOLDER = ROOT / "docs" / "man"
-MISSING_DATE = re.compile(r'WARNING: missing date, using "": TH')
-"""The same source makes the same page on any day."""
+MISSING_DATE = re.compile(r'WARNING: missing date, using "": TH')  #: The same source makes the same page on any day.
 
 
 @cache

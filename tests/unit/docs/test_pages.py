@@ -18,8 +18,8 @@ from tests.unit.docs.pages import ROOT, all_pages, fences, text_of
 
 WIDTH = 120
 PAGES = all_pages()
+#: The folders of the documentation, in the order in which one needs them.
 FOLDERS = ("start", "daily", "reference", "operate", "internals")
-"""The folders of the documentation, in the order in which one needs them."""
 LANGUAGES = {"", "console", "json", "mermaid", "python", "rego", "toml", "yaml"}
 # Names that begin like a path of the repository and are something else; each with what it is.
 NO_PATHS = {

@@ -18,8 +18,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/reference/problems.md"
 GUARDS = tuple(f"provisioner/plan/guards/{name}.py" for name in ("reachability", "policy_rules"))
 PLACES = ("provisioner/inventory", "provisioner/importing/contacts", "provisioner/operations/edit/validate.py", *GUARDS)
-NO_PLACE = ROOT / "provisioner/inventory/geography.py"
-"""Names of provinces have the form of codes."""
+NO_PLACE = ROOT / "provisioner/inventory/geography.py"  #: Names of provinces have the form of codes.
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+\Z")
 # Words of the same form that are something else; each with what it is.
 NO_CODES = {

@@ -31,6 +31,7 @@ from tests.lab.direct import MARK
 
 HOST_FOLDER = Path(provisioner_host.__file__).parent
 
+#: Controller's, host's.
 TWICE = {
     "the tunnel's interface": (spec.TUNNEL, paths.TUNNEL),
     "RTSP": (spec.RTSP_PORT, paths.RTSP_PORT),
@@ -69,7 +70,6 @@ TWICE = {
     "changes that people approve": (sorted(ApprovedChanges), sorted(get_args(wire.ChangesToApprove))),
     "refusals": (sorted(CheckRefusal), sorted(get_args(wire.Refusal))),
 }
-"""Controller's, host's."""
 
 
 @pytest.mark.parametrize("name", TWICE)

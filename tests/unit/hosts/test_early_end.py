@@ -21,22 +21,14 @@ MOMENT_S = 0.01
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream as it comes.
+    """A stream as it comes."""
 
-    Attributes:
-        fps: so many pictures a second; a key picture each `key_s` seconds.
-        seconds: for so long it is looked at.
-        before: so many pictures come before the first key picture.
-        size: of each picture, of a key picture ten times as much.
-        differences: of key pictures, by which the last one is decoded.
-    """
-
-    fps: float
+    fps: float  #: So many pictures a second; a key picture each `key_s` seconds.
     key_s: float = 1.0
-    seconds: float = 1.2
-    before: int = 0
-    size: int = 2_000
-    differences: float = 1.0
+    seconds: float = 1.2  #: For so long it is looked at.
+    before: int = 0  #: So many pictures come before the first key picture.
+    size: int = 2_000  #: Of each picture, of a key picture ten times as much.
+    differences: float = 1.0  #: Of key pictures, by which the last one is decoded.
 
     @property
     def pictures(self) -> list[Arrived]:

@@ -16,8 +16,7 @@ from provisioner.hosts.ansible.private_folder import make_private_folder
 from tests.hostile import LOCAL_USER
 
 UNKNOWN_UID = 54_321
-GONE = 4_000_000_000
-"""No process has this number (proc(5): at most 2^22)."""
+GONE = 4_000_000_000  #: No process has this number (proc(5): at most 2^22).
 
 Give = Callable[[Path], None]
 

@@ -80,6 +80,7 @@ def at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "WATCH", Timepiece(lambda: now[0], pause))
 
 
+#: Of each night: the paths that are silent, and the host that does not answer.
 NIGHTS: Final = (
     (set[str](), ""),
     ({SILENT}, ""),
@@ -88,7 +89,6 @@ NIGHTS: Final = (
     ({SILENT}, "relay-viettel-1"),
     (set[str](), ""),
 )
-"""Of each night: the paths that are silent, and the host that does not answer."""
 
 
 def test_what_is_remembered_does_not_hang_on_when_it_is_written(

@@ -36,12 +36,11 @@ from tests.inventories import WholeFacilities
 PROVINCE = "thai-nguyen"
 NIGHTS = [datetime(2021, 5, day, 0, 10, tzinfo=VIETNAM) for day in (9, 10, 11, 12)]
 MORNING = NIGHTS[-1] + timedelta(hours=7)
-SIZES = (*[8] * 10, 5)
-"""Eleven facilities with 85 cameras."""
+SIZES = (*[8] * 10, 5)  #: Eleven facilities with 85 cameras.
 
 
+#: A verification: when, how many cameras of each facility were up, and what it was limited to.
 Night = tuple[datetime, dict[str, int], tuple[str, ...]]
-"""A verification: when, how many cameras of each facility were up, and what it was limited to."""
 
 
 def _cameras(count: int) -> list[dict[str, Any]]:

@@ -50,8 +50,8 @@ RELAY, CENTRE = "edge-1", "ioc-hn"
 STARTED = datetime(2021, 5, 11, 17, 0, 0, tzinfo=UTC)
 FINISHED = datetime(2021, 5, 11, 17, 1, 30, tzinfo=UTC)
 SITES = IPv4Network("100.64.0.0/24")
+#: From where sites push: that of the first one is written down.
 KNOWN_SITE, OTHER_SITE = "198.51.100.1", "198.51.100.2"
-"""From where sites push: that of the first one is written down."""
 RECORDER, OWN, OTHER = ("100.64.0.4", 10554), ("100.64.0.4", 10555), ("100.64.0.5", 10554)
 
 
@@ -281,6 +281,7 @@ def _path_evidence(path: MediaPath) -> dict[str, Any]:
     return {"samples": [flowing | {"inbound_bytes": 1000}, flowing], "read": _frame(path)}
 
 
+#: What a relay says of its MediaMTX, which has all that it needs.
 SERVICE: dict[str, Any] = {
     "restarts": 0,
     "ended": "",
@@ -294,7 +295,6 @@ SERVICE: dict[str, Any] = {
     "waited_s": 0.2,
     "stolen": 0.0,
 }
-"""What a relay says of its MediaMTX, which has all that it needs."""
 
 
 def pushed_document() -> dict[str, Any]:

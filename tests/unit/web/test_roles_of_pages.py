@@ -38,8 +38,8 @@ PROVINCES = {
     "carrier:vnpt": {"quang-nam"},
     "facility:kcl-bg-002": {"bac-giang"},
 }
+#: Who sees what names a site's devices, on the page of a facility of which there is something to be seen.
 EVIDENCE = {"noc", "carrier:viettel", "facility:kcl-bg-002"}
-"""Who sees what names a site's devices, on the page of a facility of which there is something to be seen."""
 CALLS = SEES | {"steering": set()}
 COUNTS = {"noc": (4, 8), "ministry": (4, 8), "steering": (4, 8), "dic:bac-giang": (1, 5), "carrier:viettel": (4, 5)} | {
     "health:bac-giang": (1, 5),

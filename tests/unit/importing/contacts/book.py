@@ -15,8 +15,8 @@ PHONE = "+84300777001"
 EMAIL = "canary-yen@example.com"
 TITLE = "Hiệu trưởng Canary"
 NOTE = "Ghi chú canary"
+#: What no output may hold, in the forms in which it could get there.
 CANARIES = (NAME, PHONE, PHONE[3:], EMAIL, TITLE, NOTE, "Hoàng Yến", "Yến Canary", "canary-yen", "chú canary")
-"""What no output may hold, in the forms in which it could get there."""
 
 
 def contact(facility: str = "kcl-bg-001", **changes: Any) -> Contact:

@@ -24,8 +24,7 @@ from . import book
 ROOT = Path(__file__).parents[4]
 EXAMPLE = ROOT / "inventories" / "example"
 PROVINCES = ("bac-giang", "hai-duong", "quang-nam")
-ALLOWED = {"contacts", "import"}
-"""Commands that are there for personal data: the rest may not even import it."""
+ALLOWED = {"contacts", "import"}  #: Commands that are there for personal data: the rest may not even import it.
 
 
 @pytest.fixture

@@ -288,11 +288,11 @@ def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypa
     assert not apply_module._relay_hangs(facts, hung)  # noqa: SLF001
 
 
+#: Modules that take a call longer to import than its own ones take.
 _SLOW = {
     *("ast", "asyncio", "ctypes", "dataclasses", "email", "http", "inspect", "logging", "platform", "ssl"),
     *("traceback", "unittest", "urllib.request", "uuid", "xml.etree", "zoneinfo"),
 }
-"""Modules that take a call longer to import than its own ones take."""
 
 
 def test_an_operation_imports_no_slow_module_that_it_does_without() -> None:

@@ -50,43 +50,30 @@ _SOUND = (
 )
 # A millisecond of silence.
 _QUIET = b"\xd5" * 8
+#: What a stream is made of; in `lossy` a share of its packets gets lost within the camera.
 LAUNCHES = {
     "video": f"( {_SOURCE}pay0 )",
     "sound": f"( {_SOURCE}pay0 {_SOUND}pay1 )",
     "audio": f"( {_SOUND}pay0 )",
     "lossy": f"( {_SOURCE}payload ! identity name=pay0 drop-probability={{lost}} )",
 }
-"""What a stream is made of; in `lossy` a share of its packets gets lost within the camera."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """What a camera does.
+    """What a camera does."""
 
-    Attributes:
-        clip: what it shows, where that is not its own picture.
-        clock: levels of the clock's ground and digits, where the clip has room for one.
-        launch: what its stream is made of.
-        slower: how many times as long each picture lasts.
-        stuck: whether all pictures bear the time of the first.
-        noise: whether the pictures' contents are random bytes.
-        seconds: how long each reader gets pictures.
-        starts: whether a reader gets a first picture, or no more than what describes the stream.
-        ends: after how many seconds the camera closes a reader's connection.
-        lost: the share of packets that get lost within the camera.
-    """
-
-    clip: str = ""
-    clock: tuple[int, int] = (16, 235)
+    clip: str = ""  #: What it shows, where that is not its own picture.
+    clock: tuple[int, int] = (16, 235)  #: Levels of the clock's ground and digits, where the clip has room for one.
     codec: str = "h264"
-    launch: str = "video"
-    slower: float = 1
-    stuck: bool = False
-    noise: bool = False
-    seconds: float = float("inf")
-    starts: bool = True
-    ends: float = float("inf")
-    lost: float = 0.25
+    launch: str = "video"  #: What its stream is made of.
+    slower: float = 1  #: How many times as long each picture lasts.
+    stuck: bool = False  #: Whether all pictures bear the time of the first.
+    noise: bool = False  #: Whether the pictures' contents are random bytes.
+    seconds: float = float("inf")  #: How long each reader gets pictures.
+    starts: bool = True  #: Whether a reader gets a first picture, or no more than what describes the stream.
+    ends: float = float("inf")  #: After how many seconds the camera closes a reader's connection.
+    lost: float = 0.25  #: The share of packets that get lost within the camera.
 
     @property
     def way(self) -> Mode:

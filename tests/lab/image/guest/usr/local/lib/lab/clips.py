@@ -17,8 +17,7 @@ from top_row import Geometry, below, nals  # type: ignore[import-not-found]  # b
 
 CLIPS = Path("/usr/share/lab-camera")
 SIZES = {"sub": (352, 288), "main": (640, 360)}
-RATE = 5
-"""Pictures a second: each packet passes two tunnels in user space, which is most of what a lab costs."""
+RATE = 5  #: Pictures a second: each packet passes two tunnels in user space, which is most of what a lab costs.
 _RATES = {"sub": 55, "main": 140}
 _CAMERAS = 16
 _ROW = 16
@@ -34,20 +33,14 @@ _CORRIDOR = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip: what it shows (a filter graph; `{size}` and `{rate}` are filled in), how long, and how it is encoded.
-
-    Attributes:
-        gop: pictures from one key picture to the next.
-        clock: whether the top row is left to the moment of sending.
-        size: of the picture, where it is not the stream's own.
-    """
+    """One clip: what it shows (a filter graph; `{size}` and `{rate}` are filled in), how long, and its encoding."""
 
     name: str
     graph: str
     seconds: int = 12
-    gop: int = RATE
-    clock: bool = True
-    size: tuple[int, int] | None = None
+    gop: int = RATE  #: Pictures from one key picture to the next.
+    clock: bool = True  #: Whether the top row is left to the moment of sending.
+    size: tuple[int, int] | None = None  #: Of the picture, where it is not the stream's own.
     codec: str = "h264"
 
 
@@ -57,6 +50,7 @@ def _mark(number: int) -> str:
 
 
 CAMERAS = tuple(Clip(str(number), _mark(number)) for number in range(_CAMERAS))
+#: A single key picture each: what is decoded is identical, as from a camera or a recorder that hangs.
 STILL = (
     Clip(
         "frozen",
@@ -80,7 +74,6 @@ STILL = (
         clock=False,
     ),
 )
-"""A single key picture each: what is decoded is identical, as from a camera or a recorder that hangs."""
 SCENES = (
     Clip("corridor", _CORRIDOR + ",noise=alls=6:allf=t"),
     Clip("still", _CORRIDOR),
