@@ -237,8 +237,8 @@ def replace_program(deployment: Deployment, script: str) -> None:
     ("script", "said"),
     [
         pytest.param(
-            "echo 'ERR: json: unknown field'\nexit 1\n",
-            "MediaMTX refuses its new file: ERR: json: unknown field",
+            "[ $1 = --version ] && echo v1.17.1 || echo 'ERR: json: unknown field'\nexit 1\n",
+            "MediaMTX refuses its new file: ERR: json: unknown field; the program says that it is MediaMTX 1.17.1",
             id="refuses",
         ),
         # The running relay has those very sockets: what counts is who opens them in the scratch namespace.

@@ -33,6 +33,7 @@ PATHS = "/v3/paths/list?itemsPerPage=1000000"  #: Lists all paths at once: each 
 # A path's name goes in as it was asked for: with a line's end in it, it would be a second question, with our login.
 _ASKED = pattern(r"/[!-~]+")
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
+_VERSION, _MOST_OF_VERSION, _VERSION_S = pattern(r"v?(\d{1,4}\.\d{1,4}\.\d{1,4})\s"), 64, 5
 _SETTING_LINE = pattern(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
 USERS_LINE = "authInternalUsers: "
 _EVERY_ADDRESS, _LOOPBACK = "0.0.0.0", "127.0.0.1"  # noqa: S104 (read, and listened at by nobody here)
@@ -341,28 +342,46 @@ def check(program: Path, conf: Path) -> None:
     # that nobody reads stops it there (1,000 paths never came up).
     with scratch() as namespace, tempfile.TemporaryFile(dir=conf.parent) as output:
         namespace.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
-        command = _trial_command(program, conf, namespace)
+        command = _trial_command([str(program), str(conf)], conf.parent, namespace)
         with _started(command, output) as process:
             try:
                 _await_sockets(namespace, process, addresses, output)
+            except Failed as refused:
+                asked = _trial_command([str(program), "--version"], conf.parent, namespace)
+                raise Failed(f"{refused}{_version_told(asked, conf.parent)}") from None
             finally:
                 process.kill()
                 sandbox.end(command)
 
 
-def _trial_command(program: Path, conf: Path, namespace: Scratch) -> list[str]:
+def _version_told(command: list[str], folder: Path) -> str:
+    """Return which version the program says it is; the inventory may declare another."""
+    with tempfile.TemporaryFile(dir=folder) as output, _started(command, output) as process:
+        try:
+            process.wait(_VERSION_S)
+        except subprocess.TimeoutExpired:
+            return ""
+        finally:
+            process.kill()
+            sandbox.end(command)
+        output.seek(0)
+        told = _VERSION.match(output.read(_MOST_OF_VERSION).decode(errors="replace"))
+    return f"; the program says that it is MediaMTX {told[1]}" if told else ""
+
+
+def _trial_command(argv: list[str], folder: Path, namespace: Scratch) -> list[str]:
     if refusal := sandbox.refusal():
         raise Failed(refusal)
     # Whose program it is nobody knows: it sees the file that it is to try, this namespace, and nothing else.
     limits = (
-        f"BindReadOnlyPaths={conf.parent}",
+        f"BindReadOnlyPaths={folder}",
         f"NetworkNamespacePath={namespace.path}",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX",
         *_TRIAL_LIMITS,
     )
     # It lives for a tenth of a second: one core and no collector are enough, and take less of the host.
     environment = {"GOMAXPROCS": "1", "GOGC": "off"}
-    return sandbox.confined([str(program), str(conf)], "trial", limits, environment)
+    return sandbox.confined(argv, "trial", limits, environment)
 
 
 def _started(command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:

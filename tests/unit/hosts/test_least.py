@@ -135,12 +135,13 @@ def test_a_program_on_trial_sees_the_file_that_it_tries_and_no_other(
     monkeypatch.setattr(sandbox, "refusal", str)
     conf = tmp_path / "stage-1" / "mediamtx.yml"
     scratch = type("Scratch", (), {"path": "/proc/1/task/1/ns/net"})()
-    argv = relay._trial_command(Path("/usr/local/lib/provisioner/mediamtx"), conf, scratch)  # noqa: SLF001
+    command = ["/usr/local/lib/provisioner/mediamtx", str(conf)]
+    argv = relay._trial_command(command, conf.parent, scratch)  # noqa: SLF001
     shown = {word.partition("=")[2] for word in argv if word.startswith("--property=")}
     assert {f"BindReadOnlyPaths={conf.parent}", "NetworkNamespacePath=/proc/1/task/1/ns/net"} <= shown
     assert {"User=provisioner-probe", "TemporaryFileSystem=/run:ro", "NoNewPrivileges=yes"} <= shown
     assert any(s.startswith("InaccessiblePaths=") and "/etc/provisioner" in s for s in shown)
-    assert argv[argv.index("--") + 1 :] == ["/usr/local/lib/provisioner/mediamtx", str(conf)]
+    assert argv[argv.index("--") + 1 :] == command
 
 
 @LOCAL_USER
