@@ -163,7 +163,9 @@ class Forge:
         top = f"/api/repos/{self.project}"
         return [
             ("/api/user", "GET", self._user),
+            (f"{top}/issues/{number}", "GET", lambda **_: (200, {"number": NUMBER})),
             (f"{top}/issues/{number}/comments", "GET", self._listed),
+            *([(rf"{top}/issues/\d+/comments", "GET", _no_such_issue)] if self.kind == "forgejo" else []),
             (f"{top}/issues/{number}/comments", "POST", self._add),
             (rf"{top}/issues/comments/(\d+)", "PATCH", self._edit),
             (f"{top}/issues/{number}/labels", "GET", lambda **_: (200, [*map(self._label, self.labels)])),
@@ -253,6 +255,11 @@ class Forge:
         }
         name, value = expected[self.kind]
         return headers.get(name) == value
+
+
+def _no_such_issue(**_: Any) -> tuple[int, Any]:
+    """Forgejo 7.0.8 lists the comments of a missing request so (seen)."""
+    return 500, {"message": "GetRawIssueByIndex: issue does not exist"}
 
 
 @contextmanager

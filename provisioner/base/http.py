@@ -36,7 +36,8 @@ _OK: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
 _TOO_MANY: Final = 429
 _TIME_OUT: Final = 408
-_FIRST_OF_SERVER: Final = 500
+NOT_FOUND: Final = 404
+FIRST_OF_SERVER: Final = 500
 _LOGIN: Final = frozenset({401, 403})
 _PORTS: Final = {"https": 443, "http": 80}
 #: Variable with the receivers' hosts that may have non-public addresses.
@@ -384,7 +385,7 @@ def successful_answer(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
     if status in _LOGIN:
         hint = f"see that {advice.login} is the one that the server knows"
         raise ReachError(f"it answers {status}: it does not take what it is sent from here", hint, lasting=True)
-    is_passing = status in {_TOO_MANY, _TIME_OUT} or status >= _FIRST_OF_SERVER
+    is_passing = status in {_TOO_MANY, _TIME_OUT} or status >= FIRST_OF_SERVER
     hint = "see the server's own log" if is_passing else f"see that the address in {advice.place} is the right one"
     raise ReachError(f"it answers {status}", hint, lasting=not is_passing, status=status)
 

@@ -121,17 +121,16 @@ class ForgeClient:
 
     def _send_call(self, call: dialects.Call) -> http.HttpAnswer:
         body = b"" if call.document is None else json.dumps(call.document, ensure_ascii=False).encode()
-        request = http.Request(
-            call.method, f"{self.place.url}{call.path}", body, self.dialect.headers(self._token), most_bytes=_MOST_BYTES
-        )
 
         def attempt(seconds: float) -> http.HttpAnswer:
-            answer = http.exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
+            answer = self._exchange(call.method, call.path, body, seconds)
             if answer.status in call.accepted:
                 return answer
             try:
                 return http.successful_answer(answer, _ADVICE)
             except http.ReachError as error:
+                if call.request and answer.status >= http.FIRST_OF_SERVER:
+                    self._refuse_missing(call.request, seconds)
                 reason = f"{error.reason}{self._words_in(answer)}"
                 raise http.ReachError(reason, error.hint, lasting=error.lasting, status=error.status) from None
 
@@ -140,6 +139,18 @@ class ForgeClient:
         except http.ReachError as error:
             kind = RefusedCallError if error.status in _REFUSED else NoticeError
             raise self.refusal(error.reason, error.hint, kind) from None
+
+    def _exchange(self, method: str, path: str, body: bytes, seconds: float) -> http.HttpAnswer:
+        headers = self.dialect.headers(self._token)
+        request = http.Request(method, f"{self.place.url}{path}", body, headers, most_bytes=_MOST_BYTES)
+        return http.exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
+
+    def _refuse_missing(self, request: str, seconds: float) -> None:
+        """Raise an error if the merge request is missing: Forgejo lists its comments with 500 (seen on 7.0.8)."""
+        if self._exchange("GET", request, b"", seconds).status == http.NOT_FOUND:
+            raise http.ReachError(
+                f"it has no merge request {request.rpartition('/')[2]}", "write --request NUMBER", lasting=True
+            )
 
     def _words_in(self, answer: http.HttpAnswer) -> str:
         """Return a refusal's own words, in quotes, or empty."""

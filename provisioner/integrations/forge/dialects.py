@@ -43,6 +43,7 @@ class Call:
     path: str
     document: Mapping[str, object] | None = None
     accepted: frozenset[int] = frozenset()
+    request: str = ""  #: The merge request's own path, if an error of the server may mean that there is none.
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class IssuesDialect(Dialect):
     def comments(self, number: int, page: int) -> Call:
         """List all comments, oldest first."""
         del page
-        return Call("GET", f"{self._repository}/issues/{number}/comments")
+        request = f"{self._repository}/issues/{number}"
+        return Call("GET", f"{request}/comments", request=request)
 
     def add_comment(self, number: int, body: str) -> Call:
         """Write a comment."""

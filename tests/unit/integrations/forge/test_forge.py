@@ -201,6 +201,14 @@ def test_what_passes_is_tried_again(forge: Forge, call: Any, failing: list[int])
     assert [note.body for note in forge.notes] == [f"{MARKER}\none"]
 
 
+def test_a_merge_request_that_is_not_there_is_told_at_once(forge: Forge, call: Any) -> None:
+    code, _, err = call("forge", "comment", "-", "--request", "4711", stdin="one")
+    assert code == 14
+    assert ("it has no merge request 4711" if forge.kind == "forgejo" else "it answers 404") in err
+    assert "tried" not in err
+    assert len([one for one in forge.calls if "4711" in one]) <= 2
+
+
 @pytest.mark.parametrize(("status", "words"), [(500, "tried 4 times"), (302, "is not followed"), (422, "422")])
 def test_what_does_not_pass_ends_with_14_and_says_why(forge: Forge, call: Any, status: int, words: str) -> None:
     forge.failing = [status] * 9
