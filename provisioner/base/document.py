@@ -13,7 +13,7 @@ from datetime import date, datetime
 from functools import partial, reduce
 from itertools import takewhile
 from textwrap import dedent
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar, cast
 
 from pydantic import (
     AliasPath,
@@ -46,6 +46,10 @@ def form(**keywords: JsonValue) -> FieldInfo:
 
 #: Default of a key that is left out if `None`; without a default `None` becomes `null`.
 absent = partial(Field, default=None, exclude_if=lambda value: value is None)
+
+
+_T = TypeVar("_T")
+LeftOut = Annotated[_T | None, Field(exclude_if=lambda value: value is None)]  #: The same for a field of a dataclass.
 
 
 class Ungiven:

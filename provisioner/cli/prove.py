@@ -77,7 +77,8 @@ def _reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
 
 
 def _base(reading: ReadPath, at: int) -> str:
-    return reading.read_at[at].url.removesuffix(f"/{reading.path}")
+    place = reading.read_at[at]
+    return " or ".join(url.removesuffix(f"/{reading.path}") for url in (place.url, place.encrypted_url) if url)
 
 
 def _reading_ending(readings: Sequence[ReadPath], user: str) -> str:

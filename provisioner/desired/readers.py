@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from provisioner.base.document import LeftOut
 from provisioner.base.errors import UsageError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.roles import may_read
@@ -42,6 +43,7 @@ class ReadAt:
 
     relay: str
     url: str
+    encrypted_url: LeftOut[str] = None  #: If encryption is optional there, the encrypted one.
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def readings(
     """
     carriers = {carrier.id for carrier in inventory.carriers.values() if centre in carrier.centres}
     bases = {
-        name: _url_start(carrier.reader_tls, relay_allocation(inventory, relay).tunnel_address)
+        name: _url_starts(carrier.reader_tls, relay_allocation(inventory, relay).tunnel_address)
         for name, (carrier, relay) in inventory.relays.items()
         if carrier.id in carriers
     }
@@ -125,17 +127,25 @@ def readings(
                 path = path_name(facility, camera, stream)
                 if not may_read(path, reads):
                     continue
-                sources = tuple(ReadAt(c.relay, f"{bases[c.relay]}/{path}") for c in connections)
+                sources = tuple(_read_at(c.relay, bases[c.relay], path) for c in connections)
                 if hub is not None:
-                    sources = (ReadAt(centre, f"{_url_start(hub.reader_tls, hub.address)}/{path}"),)
+                    sources = (_read_at(centre, _url_starts(hub.reader_tls, hub.address), path),)
                 yield ReadPath(path, facility.province, facility.id, connections[0].plan.carrier, sources)
 
 
-def _url_start(tls: ReaderTls | None, address: IPv4Address) -> str:
-    """Return a URL's start, encrypted if required."""
-    strict = tls is not None and tls.encryption == "strict"
-    scheme, port = ("rtsps", spec.RTSPS_PORT) if strict else ("rtsp", spec.RTSP_PORT)
-    return f"{scheme}://{endpoint_text(address, port)}"
+def _read_at(host: str, starts: Sequence[str], path: str) -> ReadAt:
+    return ReadAt(host, *(f"{start}/{path}" for start in starts))
+
+
+def _url_starts(tls: ReaderTls | None, address: IPv4Address) -> tuple[str, ...]:
+    """Return a URL's start; with optional encryption also the encrypted one."""
+    plain, encrypted = (
+        f"rtsp://{endpoint_text(address, spec.RTSP_PORT)}",
+        f"rtsps://{endpoint_text(address, spec.RTSPS_PORT)}",
+    )
+    if tls is None:
+        return (plain,)
+    return (encrypted,) if tls.encryption == "strict" else (plain, encrypted)
 
 
 def reading_list(

@@ -88,6 +88,14 @@ def test_a_ca_signs_what_is_asked_for_and_nothing_else_is_taken(encrypted: Termi
     assert encrypted.file(LOCK).read_bytes() == lock
 
 
+def test_readers_names_both_addresses(encrypted: Terminal) -> None:
+    code, out, err = encrypted("readers", "--limit", "facility=kcl-bg-001")
+    assert code == 0, err
+    assert "  rtsp://10.91.0.1:8554 or rtsps://10.91.0.1:8322\n" in out.replace(" \n", "\n")
+    _, out, _ = encrypted("--output", "json", "readers", "--limit", "facility=kcl-qn-001")
+    assert "encrypted_url" not in out
+
+
 def test_a_relay_without_encryption_and_one_that_is_not_there_have_none(encrypted: Terminal) -> None:
     for relay, words in (("relay-vnpt-1", "no reader_tls"), ("relay-viettel-9", "there is no relay")):
         for verb in ("renew", "request"):

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from provisioner.desired.limit import Limit
+from provisioner.desired.readers import reading_list
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, READERS_FILE
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.facts import Condition, ending_certificate
@@ -57,6 +59,23 @@ def test_mediamtx_has_one_file_for_key_and_certificate_that_its_user_alone_reads
     assert re.findall("BEGIN ([A-Z ]+)-", server.content.decode()) == ["PRIVATE KEY", "CERTIFICATE"]
     for host, files in fleets.files_of(state).items():
         assert not [f.path for f in files if b"PRIVATE KEY" in f.content and (host, f.path) != (RELAY, READERS_FILE)]
+
+
+@pytest.mark.parametrize(
+    ("encryption", "starts"),
+    [
+        ("", ("rtsp://10.91.0.1:8554", None)),
+        ("optional", ("rtsp://10.91.0.1:8554", "rtsps://10.91.0.1:8322")),
+        ("strict", ("rtsps://10.91.0.1:8322", None)),
+    ],
+)
+def test_readers_are_told_each_address_that_answers_them(encryption: str, starts: tuple[str, str | None]) -> None:
+    listed = reading_list(fleets.complete(encrypted(encryption)), {}, ("centre", ""), Limit()).readings
+    of_relay = [(one.path, at) for one in listed for at in one.read_at if at.relay == RELAY]
+    assert of_relay
+    for path, at in of_relay:
+        assert (at.url, at.encrypted_url) == tuple(start and f"{start}/{path}" for start in starts)
+    assert {at.encrypted_url for one in listed for at in one.read_at if at.relay == OTHER} == {None}
 
 
 @pytest.mark.parametrize(("encryption", "ports"), [("", {8554}), ("optional", {8554, 8322}), ("strict", {8322})])
