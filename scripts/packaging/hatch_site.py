@@ -1,4 +1,4 @@
-"""What hatchling runs for a wheel: the documentation is built as HTML pages and goes into the wheel.
+"""A hook of hatchling: builds the manual pages and the documentation as HTML pages into the wheel.
 
 Whoever builds the package without the tools of development gets a wheel without these pages.
 """
@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PLACE: Final = "share/doc/provisioner/html"  #: The folder below the prefix of the installation.
+# Folders below the prefix of the installation.
+HTML: Final = "share/doc/provisioner/html"
+MANUAL: Final = "share/man/man1"
 
 
 class SiteHook(BuildHookInterface[Any]):
@@ -27,12 +29,16 @@ class SiteHook(BuildHookInterface[Any]):
         if version != "standard" or importlib.util.find_spec("mkdocs") is None:
             return
         sys.path.insert(0, self.root)
-        from scripts.packaging.html_pages import build_html  # noqa: PLC0415 (of the sources that are built)
+        # Of the sources that are built.
+        from provisioner.cli.main import run  # noqa: PLC0415
+        from scripts.packaging.html_pages import build_html  # noqa: PLC0415
 
         self._scratch = tempfile.TemporaryDirectory()
-        pages = Path(self._scratch.name) / "html"
-        build_html(Path(self.root), pages)
-        build_data["shared_data"][str(pages)] = PLACE
+        html, manual = (Path(self._scratch.name) / name for name in ("html", "man1"))
+        build_html(Path(self.root), html)
+        if run(["man", "--out", str(manual)], {}):
+            raise RuntimeError("the manual pages cannot be written")
+        build_data["shared_data"] |= {str(html): HTML, str(manual): MANUAL}
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 (its form)
         """Remove them."""

@@ -17,6 +17,8 @@ from installer import install
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
+from provisioner.cli.main import cli
+from provisioner.cli.man import manual_pages
 from scripts.packaging.html_pages import pages_of
 from scripts.packaging.python_files import build_python_files
 from scripts.packaging.tree import digest
@@ -92,7 +94,7 @@ def test_the_wheel_carries_playbooks_templates_and_nothing_of_the_tests(wheel: P
     package = [path.relative_to(ROOT) for path in (ROOT / "provisioner").rglob("*") if path.is_file()]
     assert {str(path) for path in package if "__pycache__" not in path.parts} <= set(names)
     pages = {Path(name).name for name in names if ".data/data/share/man/man1/" in name}
-    assert pages == {path.name for path in (ROOT / "docs/man").iterdir()}
+    assert pages == set(manual_pages(cli, ""))
     html = {name.partition("/share/doc/provisioner/html/")[2] for name in names} - {""}
     assert html >= {page.replace("README.md", "index.md").replace(".md", ".html") for page in pages_of(ROOT)}
     assert not [name for name in names if name.startswith(("tests", "inventories", "scripts")) or "__pycache__" in name]
