@@ -43,9 +43,8 @@ _MOST_TOKEN = 4096
 def dcim_client(invocation: Invocation, mapping: Path, token_file: Path | None) -> DcimClient:
     """Return a mapping's client, with the token in a file.
 
-    Raises:
-        UsageError: the token or the mapping cannot be read, or the mapping is in the checkout.
-        InventoryError: the mapping is invalid.
+    Raises `UsageError` if the token or the mapping cannot be read, or the mapping is in the checkout; `InventoryError`
+    if the mapping is invalid.
     """
     if is_tracked_path(mapping, invocation.inventory):
         message = (

@@ -47,11 +47,7 @@ _PIPE = "send it one line, e.g. from a password manager; a password never stands
 
 
 def recovery_pair(invocation: Invocation) -> RecoveryPair:
-    """Read the recovery key: typed without echo, or standard input.
-
-    Raises:
-        UsageError: it is invalid.
-    """
+    """Read the recovery key, typed without echo or piped; or raise `UsageError`."""
     if is_attended(invocation):
         return pair_of(b"".join(_typed_line(number) for number in range(1, LINES + 1)))
     text = piped_text("ascii")

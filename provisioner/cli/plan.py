@@ -95,14 +95,10 @@ class WholePlanDocument(PlanDocument, name="plan", title="A plan"):
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
-    """Compare a new plan with a digest or saved plan.
+    """Compare a new plan with a digest or file; return exit code.
 
-    Returns:
-        The exit code.
-
-    Raises:
-        UsageError: it is neither a digest nor a file, or a file with plan options.
-        StalePlanError: the file is no saved plan, or was changed.
+    Raises `UsageError` if it is neither a digest nor a file, or a file with plan options; `StalePlanError` if the file
+    is no saved plan, or was changed.
     """
     if _DIGEST.fullmatch(expected):
         result = saved_plan.check_digest(session, expected, limit, allow)

@@ -54,11 +54,7 @@ class PlanSheetDocument(Printed, name="plan-sheet", title="A plan sheet"):
 
 
 def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Path | None) -> int:
-    """Print a facility's plan, or write it as a page or minutes.
-
-    Raises:
-        UsageError: there is no such plan, the file's kind is unknown, or it cannot be written.
-    """
+    """Print a facility's plan, or write page or minutes; or raise `UsageError`."""
     invocation.refuse_tracked_links(out)
     wanted = plan_to_sign(
         invocation.inventory, facility, successor=successor, today=today(), environment=invocation.env

@@ -106,9 +106,7 @@ def write_files(
 def verify_and_record(invocation: Invocation, session: Session, request: VerificationRequest) -> int:
     """Verify paths, show and record the result; return the exit code.
 
-    Raises:
-        UsageError: pictures are to be accepted without a person.
-        StateError: the acceptance cannot be recorded.
+    Raises `UsageError` or `StateError` if pictures cannot be accepted.
     """
     if request.accept:
         verification.refuse_job(session)

@@ -89,11 +89,7 @@ def read_json(raw: bytes) -> object:
 
 
 def read(kind: type[_Answer], document: object) -> _Answer:
-    """Validate an answer, or another document with the same bounds.
-
-    Raises:
-        UnreadableError: it does not match the TypedDict.
-    """
+    """Validate an answer, or another document with its bounds, or raise `UnreadableError`."""
     try:
         answer: _Answer = _reader(cast("Hashable", kind)).validate_python(document)
     except ValidationError as error:

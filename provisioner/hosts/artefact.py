@@ -87,11 +87,7 @@ def _machine_of(header: bytes) -> str:
 
 
 def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> Path:
-    """Return the verified artefact for an architecture, cached if possible.
-
-    Raises:
-        HostError: it is not available, or its checksum differs.
-    """
+    """Return the verified artefact, cached if possible, or raise `HostError`."""
     source = _source_of(artefact, arch, environment)
     if source.address and not source.path.exists():
         _download(source.address, source.path, source.checksum, environment)

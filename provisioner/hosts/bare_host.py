@@ -241,11 +241,7 @@ def looking(
 def making(
     user: str, keys: Sequence[str], deeds: Deeds, environment: ScriptEnvironment | None = None, names: HostNames = ALONE
 ) -> ShellScript:
-    """Return a script that prepares a host and reports its state.
-
-    Raises:
-        HostError: a value is invalid.
-    """
+    """Return a script that prepares a host, or raise `HostError`."""
     _refuse(all(map(_PACKAGE.fullmatch, deeds.packages)) and deeds.installer in {"", "apt", "dnf"})
     values = {
         "owner": deeds.owner.hex(),
@@ -260,11 +256,7 @@ def making(
 
 
 def proving(user: str, environment: ScriptEnvironment | None = None, names: HostNames = ALONE) -> ShellScript:
-    """Return a script that reports login and sudo rights, without changes.
-
-    Raises:
-        HostError: a value is invalid.
-    """
+    """Return a script that only reports login and sudo, or raise `HostError`."""
     return ShellScript(_script_text("prove", user, (), {}, environment=environment, names=names), as_root=False)
 
 

@@ -89,11 +89,7 @@ def target_digest(host: CallTarget) -> str:
 
 
 def target_in(document: Document) -> TargetHost:
-    """Parse a host's document.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is invalid.
-    """
+    """Parse a host's document; raise `KeyError`, `TypeError` or `ValueError`."""
     jump = document["jump"]
     return TargetHost(
         id=_as_text(document["id"]),
@@ -114,11 +110,7 @@ def owner_document(owner: Owner | None) -> Document | None:
 
 
 def owner_in(document: Document | None) -> Owner | None:
-    """Parse an owner's document.
-
-    Raises:
-        TypeError, ValueError: it is invalid.
-    """
+    """Parse an owner's document; raise `TypeError` or `ValueError`."""
     if document is None:
         return None
     owner = Owner(**document)

@@ -94,11 +94,7 @@ def is_show_key(call: HostCall) -> bool:
 
 
 def host_key_of(host: CallTarget, answer: HostAnswer) -> str:
-    """Return the host key in an answer: kind and base64.
-
-    Raises:
-        HostError: there is no valid key.
-    """
+    """Return an answer's host key (kind, base64), or raise `HostError`."""
     if answer.outcome is not CallOutcome.ANSWERED:
         raise HostError(answer.error, hint=answer.hint or f"do what is said of it, {NAME_IT}", object=host.id)
     line = answer.document.get("host_key")

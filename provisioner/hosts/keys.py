@@ -93,12 +93,9 @@ def make_host_keys(
 
 
 def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: str, recovery: str) -> HostKeys:
-    """Let a relay create and keep its next key, if missing.
+    """Let a relay create and keep its next key, or raise `HostError`.
 
     `recovery` is empty without a recovery key.
-
-    Raises:
-        HostError: there is no answer, or it is unreadable.
     """
     request: wire.KeysRequest = {**_keys_request(spec, who, recovery), "following": ""}
     call = HostCall(spec, request, _program_files(spec, program, unproved=False))
@@ -118,12 +115,10 @@ def restore_host_keys(
     who: str,
     following: RestoredKey | None = None,
 ) -> HostKeys:
-    """Put a tunnel's key on a replacement host; it creates the others.
+    """Put a tunnel's key on a replacement host, or raise `HostError`.
 
-    The on-host program stays there too. `following` is the next key, if the relay died during a rotation.
-
-    Raises:
-        HostError: there is no answer, it is unreadable, or the host refused the key.
+    The host creates the others, and the on-host program stays there too. `following` is the next key, if the relay died
+    during a rotation.
     """
     request: wire.KeysRequest = {**_keys_request(spec, who, ""), "restores": restored.public_key}
     files = _program_files(spec, program, unproved=unproved) | {

@@ -15,10 +15,7 @@ NODES: Final = "PROVISIONER_NODES"  #: Names the nodes file, for calls to carrie
 def routed_by(environment: Mapping[str, str], local: OpenRunner, inventory: Path) -> OpenRunner:
     """Return the runner for an environment, `local` without a nodes file.
 
-    `inventory` is its folder: the nodes file must lie outside its checkout.
-
-    Raises:
-        UsageError: the nodes file cannot be used.
+    `inventory` is its folder: the nodes file must lie outside its checkout. Raises `UsageError`.
     """
     if not (named := environment.get(NODES)):
         return local

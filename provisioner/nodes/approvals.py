@@ -99,10 +99,7 @@ _MEMORY: Final = TypeAdapter(NodeMemory)
 class ApprovalMemory:
     """The record in a file, durable before a call is carried.
 
-    A new record starts at `now`.
-
-    Raises:
-        StateError: the file cannot be read or written, or is damaged: an old plan could count again.
+    A new record starts at `now`. A damaged one raises `StateError`: an old plan could count again.
     """
 
     def __init__(self, file: Path, now: datetime) -> None:
@@ -136,11 +133,7 @@ class NodeApprovals:
         self._lock = threading.Lock()
 
     def refusal(self, call: CarriedCall, now: datetime) -> str:
-        """Return why a call is refused (or empty), after recording its approval.
-
-        Raises:
-            StateError: the record cannot be written.
-        """
+        """Record a call's approval; return its refusal, or empty; or raise `StateError`."""
         with self._lock:
             refusal, memory = approval_verdict(call, self._rules, self._memory.memory, now)
             if not refusal and memory != self._memory.memory:

@@ -82,12 +82,9 @@ def new_authority(now: datetime) -> CertifiedKey:
 
 
 def issued(authority: CertifiedKey, name: str, places: Sequence[str], now: datetime, days: int) -> CertifiedKey:
-    """Create a key and its certificate by the authority.
+    """Create a key and its certificate by the authority, or raise `ValueError`.
 
     `places` are a server's host names and addresses; empty for a client.
-
-    Raises:
-        ValueError: the authority is invalid.
     """
     try:
         issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
@@ -254,11 +251,7 @@ def _api_forms(subject: str) -> tuple[str, str]:
 
 
 def write_broker_folder(request: BrokerRequest, now: datetime) -> list[str]:
-    """Write missing or expiring files and the configuration; return new names.
-
-    Raises:
-        UsageError: a file cannot be read or written.
-    """
+    """Write missing or expiring files; return new names, or raise `UsageError`."""
     try:
         make_own_folder(request.folder)
         return list(_write_broker_files(request, now))

@@ -101,8 +101,7 @@ class NodeRunner(OpenRunner):
     ) -> Iterator[HostAnswer]:
         """Yield a unit's answers.
 
-        Raises:
-            _LacksError: the node lacks a file that was not sent; no call was started.
+        Raises `_LacksError` before any call if the node lacks a file that was not sent.
         """
         unit, waiting = random.token_hex(16), _Waiting(carrier)
         with self._lock:

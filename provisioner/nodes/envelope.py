@@ -238,11 +238,7 @@ def public_exchange_key(line: str) -> PublicExchangeKey:
 
 
 def read_exchange_key(path: Path) -> ExchangeKey:
-    """Read a file of `make_exchange_key`.
-
-    Raises:
-        UsageError: it is unreadable or invalid, or others may read it.
-    """
+    """Read a private file of `make_exchange_key`, or raise `UsageError`."""
     hint = f"make one: provisioner node key {path} --make"
     try:
         if path.stat().st_mode & 0o077:
@@ -259,11 +255,7 @@ def read_exchange_key(path: Path) -> ExchangeKey:
 
 
 def make_exchange_key(path: Path) -> ExchangeKey:
-    """Generate keys into a new private file.
-
-    Raises:
-        UsageError: the file exists or cannot be written.
-    """
+    """Generate keys into a new private file, or raise `UsageError`."""
     key = new_exchange_key()
     write_private(path, base64.b64encode(key.seed) + b"\n", force=False)
     return key
@@ -283,13 +275,7 @@ def seal_envelope(header: EnvelopeHeader, payload: bytes, sender: ExchangeKey, r
 def open_envelope(
     message: bytes, own_key: ExchangeKey, senders: Mapping[str, PublicExchangeKey]
 ) -> tuple[EnvelopeHeader, bytes]:
-    """Open an envelope for us from a known sender.
-
-    `senders` are trusted keys by name.
-
-    Raises:
-        EnvelopeError: the envelope is invalid, foreign or from an unknown sender.
-    """
+    """Open an envelope for us from one of `senders`, or raise `EnvelopeError`."""
     header, written, signature, sealed = _split_envelope(message)
     sender = senders.get(header.sender)
     if sender is None:

@@ -75,18 +75,10 @@ class Mailbox(Protocol):
         """The address for answers."""
 
     def send(self, to: str, message: bytes) -> None:
-        """Send a message to a carrier's node, or to a controller's `own`.
-
-        Raises:
-            MailboxError: it was not accepted.
-        """
+        """Send to a carrier's node or a controller's `own`, or raise `MailboxError`."""
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """Return the next message, or `None` after the timeout.
-
-        Raises:
-            MailboxError: the link is broken.
-        """
+        """Return the next message, `None` after the timeout, or raise `MailboxError`."""
 
     def close(self) -> None:
         """Close the link."""
@@ -137,11 +129,7 @@ class JetStreamMailbox:
         return self._end.own
 
     def send(self, to: str, message: bytes) -> None:
-        """Send a message; afterwards it is on the broker's disk.
-
-        Raises:
-            MailboxError: it was not accepted.
-        """
+        """Send a message; afterwards it is on the broker's disk."""
         client, subject = self._open_client(), self._end.subject_of(to)
         for part in envelope.cut(message):
             self._run(self._publish(client.jetstream(domain=envelope.DOMAIN), subject, part), _SEND_S + 1)
@@ -156,11 +144,7 @@ class JetStreamMailbox:
             await stream.publish(subject, part, timeout=_SEND_S)
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """Return the next message, or `None` after the timeout.
-
-        Raises:
-            MailboxError: the broker is not reached.
-        """
+        """Return the next message, or `None` after the timeout."""
         self._open_client()
         try:
             event = self._events.get(timeout=timeout_s)

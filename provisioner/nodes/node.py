@@ -77,9 +77,7 @@ class StartedUnits:
     """Units begun in the last day, one per line of a file.
 
     A unit that may have been forgotten is refused: one from before a new list, or of a day before the newest entry.
-
-    Raises:
-        StateError: the file cannot be read or written.
+    Raises `StateError` if the file cannot be read or written.
     """
 
     def __init__(self, file: Path, now: float) -> None:

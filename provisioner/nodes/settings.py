@@ -101,8 +101,7 @@ class NodeService:
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set, and report to systemd.
 
-        Raises:
-            StateError, UsageError: its key or folder cannot be used.
+        Raises `StateError` or `UsageError` if its key or folder cannot be used.
         """
         settings, notice = self.settings, ServiceNotice(self.environment)
         key, started = read_exchange_key(settings.key), self._open_started()
@@ -149,11 +148,7 @@ class NodeService:
 
 
 def read_controller_settings(text: str, file: str) -> ControllerSettings:
-    """Parse a controller's settings; file names are relative to its folder.
-
-    Raises:
-        UsageError: the settings are invalid.
-    """
+    """Parse a controller's settings, file names by its folder; or raise `UsageError`."""
     values = _read_table(text, file, _OF_CONTROLLER, ("broker", "key", "nodes"))
     nodes = values["nodes"]
     if not isinstance(nodes, dict) or not nodes:
@@ -169,11 +164,7 @@ def read_controller_settings(text: str, file: str) -> ControllerSettings:
 
 
 def read_node_settings(text: str, file: str) -> NodeSettings:
-    """Parse a node's settings; file names are relative to its folder.
-
-    Raises:
-        UsageError: the settings are invalid.
-    """
+    """Parse a node's settings, file names by its folder; or raise `UsageError`."""
     values = _read_table(text, file, _OF_NODE, ("broker", "key", "carrier", "controllers", "networks", "state"))
     carrier = values["carrier"]
     if not isinstance(carrier, str) or not is_carrier(carrier):
@@ -330,8 +321,8 @@ def _refuse(message: str, hint: str) -> NoReturn:
 def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
     """Return a runner that routes calls by a nodes file.
 
-    Raises:
-        UsageError: the file is unreadable, invalid, or in the inventory's checkout, where proposals could change it.
+    Raises `UsageError` if the file is unreadable, invalid, or in the inventory's checkout, where proposals could change
+    it.
     """
     if is_tracked_path(file, inventory):
         raise UsageError(

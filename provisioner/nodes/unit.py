@@ -111,11 +111,7 @@ class _Contents:
 
 
 def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str] = frozenset()) -> bytes:
-    """Encode a unit without the large files in `keeps`.
-
-    Raises:
-        OSError: an artefact cannot be read.
-    """
+    """Encode a unit without the large files in `keeps`, or raise `OSError`."""
     contents = _Contents(keeps)
     document: Document = {
         "speaks": SPEAKS,

@@ -70,12 +70,7 @@ class Identification(Protocol):
     """Identifies a request's user: by session, proxy's header, or as local."""
 
     def user(self, request: Request) -> WebUser:
-        """Return who sent the request.
-
-        Raises:
-            NobodyError: the user is unknown.
-            SignInError: the user has to sign in.
-        """
+        """Return who sent the request, or raise `NobodyError` or `SignInError`."""
 
 
 class LocalIdentification:
@@ -189,11 +184,7 @@ def read_web_user(text: str) -> WebUser | None:
 
 
 def read_trusted_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Parse the trusted addresses and networks.
-
-    Raises:
-        UsageError: one is invalid, or covers all addresses.
-    """
+    """Parse trusted addresses and networks, never all; or raise `UsageError`."""
     networks = []
     for text in texts:
         try:

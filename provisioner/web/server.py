@@ -64,12 +64,9 @@ class ServerAddress:
 
 
 def refuse_open(address: ServerAddress, *, trusts: bool, signs_in: bool) -> None:
-    """Refuse a server that would show all pages to everybody.
+    """Refuse a server that would show all pages to everybody (`UsageError`).
 
     `trusts`: a proxy names the readers. `signs_in`: readers sign in.
-
-    Raises:
-        UsageError: the server would be open, or its options are invalid or incomplete.
     """
     try:
         ip_address(address.host)
@@ -95,11 +92,7 @@ def refuse_open(address: ServerAddress, *, trusts: bool, signs_in: bool) -> None
 
 
 def refuse_certificate(address: ServerAddress) -> None:
-    """Refuse an unusable certificate or key.
-
-    Raises:
-        UsageError: a file is unreadable, the two do not match, or the key has a password.
-    """
+    """Refuse an unusable certificate or key with `UsageError`."""
     if address.certificate is None or address.key is None:
         return
     try:
@@ -189,11 +182,7 @@ class Listener(socket.socket):
         self._accepted = 0
 
     def accept(self) -> tuple[socket.socket, object]:
-        """Accept a connection.
-
-        Raises:
-            BlockingIOError: no connection waits, or the loop has other work first.
-        """
+        """Accept a connection; `BlockingIOError` if none waits, or the loop is busy."""
         while self._accepted < _MOST_A_TURN:
             accepted, peer = super().accept()
             self._accepted += 1
@@ -259,11 +248,7 @@ def source_of(address: AnyAddress) -> str:
 
 
 def listen(address: ServerAddress) -> Listener:
-    """Return a listening socket.
-
-    Raises:
-        UsageError: the address is not this machine's, or the port is in use.
-    """
+    """Return a listening socket, or raise `UsageError`."""
     listener = Listener(
         socket.AF_INET6 if ":" in address.host else socket.AF_INET, address.proxies, is_secure=address.is_secure
     )

@@ -142,11 +142,7 @@ class Provider:
     _lock: Lock = field(default_factory=Lock)
 
     def endpoint(self, name: str) -> str:
-        """Return an endpoint from the provider's metadata.
-
-        Raises:
-            ProviderError: it is missing or not safe.
-        """
+        """Return a safe endpoint from the provider's metadata, or raise `ProviderError`."""
         with self._lock:
             if self._is_old("metadata", _KEPT_S):
                 self._load_metadata()
@@ -171,10 +167,9 @@ class Provider:
         self._asked_s["metadata"] = monotonic()
 
     def keys(self, *, again: bool = False) -> Document:
-        """Return the signing keys; `again` reads them anew, unless too often.
+        """Return the signing keys, or raise `ProviderError`.
 
-        Raises:
-            ProviderError: they cannot be read.
+        `again` reads them anew, unless too often.
         """
         address = self.endpoint("jwks_uri")
         with self._lock:
@@ -188,30 +183,16 @@ class Provider:
         return last_s is None or monotonic() - last_s > seconds
 
     def tokens(self, code: str, verifier: str) -> Tokens:
-        """Exchange a code for tokens.
-
-        Raises:
-            ProviderError: the exchange fails.
-        """
+        """Exchange a code for tokens, or raise `ProviderError`."""
         grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         return self._request_tokens(grant | {"redirect_uri": self.settings.redirect})
 
     def refreshed(self, refresh: str) -> Tokens:
-        """Exchange a refresh token for new tokens.
-
-        Raises:
-            RefusedError: it is no longer valid.
-            ProviderError: the provider does not answer.
-        """
+        """Renew tokens; raise `RefusedError` if that ended, `ProviderError` without an answer."""
         return self._request_tokens({"grant_type": "refresh_token", "refresh_token": refresh})
 
     def person(self, access: str) -> Document:
-        """Read a person's claims (UserInfo).
-
-        Raises:
-            RefusedError: the access token is no longer valid.
-            ProviderError: the provider does not answer.
-        """
+        """Read a person's claims (UserInfo); errors as in `refreshed`."""
         headers = {"Authorization": f"Bearer {access}"}
         return _provider_answer(requests.Request("GET", self.endpoint("userinfo_endpoint"), headers=headers))
 
@@ -485,11 +466,7 @@ class SessionIdentification:
 
 
 def read_settings(text: str, file: str) -> ProviderSettings:
-    """Parse a settings file in TOML; `file` is its name in messages.
-
-    Raises:
-        UsageError: it is invalid.
-    """
+    """Parse settings in TOML from `file`, or raise `UsageError`."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -551,11 +528,8 @@ def claims_of(
 ) -> Mapping[str, object]:
     """Verify an ID token and return its claims.
 
-    With `again` the token renews an earlier one, and so may lack the nonce.
-
-    Raises:
-        UnknownKeyError: the key is not among `keys`.
-        TokenError: the token is invalid.
+    With `again` the token renews an earlier one, and so may lack the nonce. Raises `UnknownKeyError` if the key is not
+    among `keys`, else `TokenError`.
     """
     try:
         key = _token_key(jwt.get_unverified_header(token), keys)
@@ -592,8 +566,7 @@ def _token_key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
 def user_of(claims: Mapping[str, object], settings: ProviderSettings) -> WebUser:
     """Return the user with the role of their groups.
 
-    Raises:
-        NoRoleError: their groups have no role, or different roles; the program does not choose.
+    Raises `NoRoleError` if their groups have no role, or different roles; the program does not choose.
     """
     claim = claims.get(settings.claim)
     groups = [claim] if isinstance(claim, str) else [_text(text) for text in _listed(claim)]
@@ -605,11 +578,7 @@ def user_of(claims: Mapping[str, object], settings: ProviderSettings) -> WebUser
 
 
 def open_sign_in(path: Path) -> SessionIdentification:
-    """Create the door from a settings file.
-
-    Raises:
-        UsageError: a file is unreadable or invalid, or others may read the secret.
-    """
+    """Create the door from a private settings file, or raise `UsageError`."""
     settings = read_settings(_read_file(path), path.name)
     if not settings.secret_file:
         return SessionIdentification(Provider(settings))

@@ -138,11 +138,7 @@ class RecordedSource:
     _place: StateFolder | None = None
 
     def mark(self) -> str:
-        """Return a text that changes with each recorded run.
-
-        Raises:
-            StateError: the history is unreadable.
-        """
+        """Return a text that changes with each recorded run, or raise `StateError`."""
         if self._place is None:
             return ""
         history = find_history(self._place)
@@ -152,12 +148,7 @@ class RecordedSource:
             return _mark(history)
 
     def load(self) -> Board:
-        """Return the present board.
-
-        Raises:
-            InventoryError: the inventory is unreadable.
-            StateError: the history is unreadable.
-        """
+        """Return the present board, or raise `InventoryError` or `StateError`."""
         try:
             with without_collector():
                 return self._load_board()
@@ -252,11 +243,7 @@ class Feed:
         return made
 
     def load(self) -> None:
-        """Load the newest board.
-
-        Raises:
-            InventoryError, StateError: it cannot be read.
-        """
+        """Load the newest board, or raise `InventoryError` or `StateError`."""
         mark = self.source.mark()  # before the board: a run recorded meanwhile is loaded at the next refresh
         board = self.source.load()
         self._mark = mark

@@ -33,12 +33,9 @@ _FRONT: Final = """<!DOCTYPE html>
 
 
 def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
-    """Write all pages in both languages and return the number of files.
+    """Write all pages in both languages; return their number, or raise `UsageError`.
 
     Creates the folder, replaces earlier pages and removes obsolete ones.
-
-    Raises:
-        UsageError: the folder has other content, or cannot be written.
     """
     try:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():

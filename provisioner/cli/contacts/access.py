@@ -74,10 +74,9 @@ class ContactsAccess:
 
     @property
     def inventory(self) -> Inventory:
-        """The readable part: other problems do not block a person's request.
+        """The readable part, or raise `InventoryError`.
 
-        Raises:
-            InventoryError: no part is readable.
+        Other problems do not block a person's request.
         """
         return self._read[0]
 

@@ -176,8 +176,7 @@ class ExportDocument(Printed, name="contacts", title="The records of a person"):
 def terms_of_person(texts: tuple[str, ...], purpose: str) -> tuple[SearchTerm, ...]:
     """Read search terms from the command line or standard input.
 
-    Raises:
-        UsageError: a text is no personal data, or the recorded purpose contains it.
+    Raises `UsageError` if a text is no personal data, or the recorded purpose contains it.
     """
     lines = sys.stdin.read().splitlines() if texts == ("-",) else texts
     terms = tuple(erasure.search_term(line) for line in lines if line.strip())

@@ -53,12 +53,8 @@ class Invocation:
     def refuse_tracked_links(self, *paths: Path | None, here: bool = False) -> None:
         """Refuse a person's paths over links of the inventory's checkout.
 
-        Args:
-            paths: for reading or writing; `-` is no path.
-            here: whether the present folder's checkout counts if no inventory is named.
-
-        Raises:
-            UsageError: a path follows such a link, whose target others may choose.
+        Others may choose such a link's target. `-` is no path. `here` counts the present folder's checkout if no
+        inventory is named.
         """
         for path in paths:
             if path is not None and str(path) != "-" and (self.named_inventory or here):

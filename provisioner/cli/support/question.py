@@ -117,9 +117,7 @@ def answer(
 def make_sure(invocation: Invocation, question: str, decision: str, *, yes: bool) -> None:
     """Ask before an action, unless `yes`.
 
-    Raises:
-        UsageError: no person is present.
-        click.Abort: the answer is no.
+    Raises `UsageError` without a person, `click.Abort` after a no.
     """
     if not yes:
         refuse_unattended(invocation, decision)

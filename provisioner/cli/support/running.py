@@ -73,8 +73,7 @@ class TerminalRows:
 class LogFile:
     """A file of timestamped lines, readable by its owner alone.
 
-    Raises:
-        UsageError: it cannot be written, or is no file of the user's own.
+    Raises `UsageError` if it cannot be written, or is no file of the user's own.
     """
 
     def __init__(self, path: Path) -> None:

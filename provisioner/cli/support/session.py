@@ -56,12 +56,9 @@ def overview_of(invocation: Invocation) -> Overview:
 
 
 def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
-    """Write files into a new or empty folder.
+    """Write files into a new or empty private folder, or raise `UsageError`.
 
     Files with secrets get mode 0600, their folder 0700.
-
-    Raises:
-        UsageError: the folder has files, is not private, or cannot be written.
     """
     try:
         _refuse_shared(folder)

@@ -62,8 +62,7 @@ def edits_of(invocation: Invocation) -> Edits:
 def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
     """Write an edit, unless dry run; print it and the next step.
 
-    Raises:
-        UsageError: it cannot be committed; checked before writing, or reported after Git's refusal.
+    Raises `UsageError` if it cannot be committed: before writing, or after Git's refusal.
     """
     dry_run = writing.dry_run
     refuse_both(dry_run=dry_run, commits=writing.commits)
@@ -139,11 +138,7 @@ def written_line(file: Path, checkout: Checkout | None) -> str:
 
 
 def committed(checkout: Checkout, contents: Mapping[Path, bytes], message: str) -> str:
-    """Commit written files; return the id.
-
-    Raises:
-        UsageError: Git refuses; the message says that the files are written.
-    """
+    """Commit written files; return the id, or raise `UsageError`."""
     try:
         return commit_files(checkout, contents, message)
     except UsageError as error:

@@ -70,11 +70,7 @@ class AnsibleRunner(OpenRunner):
                         play.prove(spec)
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """Yield each answer as it arrives; silent hosts come last.
-
-        Raises:
-            HostError: ansible-runner failed, or there is no tmpfs for secrets.
-        """
+        """Yield each answer as it arrives, silent hosts last; or raise `HostError`."""
         if not calls:
             return
         posted = self._give_calls(calls)

@@ -41,11 +41,7 @@ _GRACE_S = 10.0
 
 
 class WaitingAnsible:
-    """An Ansible process that waits for its hosts.
-
-    Raises:
-        HostError: there is no tmpfs for secrets.
-    """
+    """An Ansible process that waits for its hosts; needs a tmpfs (`HostError`)."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.folder = make_private_folder(environment)

@@ -132,11 +132,8 @@ class Proofs:
 class Play:
     """An Ansible run on some hosts.
 
-    With more than `MAX_WORKERS` hosts, each takes one call only. The play also ends `begun`, an Ansible process
-    that was started early.
-
-    Raises:
-        HostError: there is no tmpfs for secrets, or a host's name or address is unsafe for Ansible.
+    With more than `MAX_WORKERS` hosts, each takes one call only. The play also ends `begun`, an Ansible process that
+    was started early. Raises `HostError` without a tmpfs, or if a host's name or address is unsafe for Ansible.
     """
 
     def __init__(
@@ -270,11 +267,7 @@ class Play:
         return not self._free and not self._busy
 
     def check(self) -> None:
-        """Check the result of an Ansible process that has ended.
-
-        Raises:
-            HostError: it did not work at all.
-        """
+        """Raise `HostError` if an Ansible process has ended without working at all."""
         code = self._child.poll()
         if code is None or (code == 0 and (self._folder / early_start.OUTCOME).exists()):
             return

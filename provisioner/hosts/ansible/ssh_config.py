@@ -70,13 +70,10 @@ class OwnKey:
 
 
 def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> SshFiles:
-    """Return ssh's files for some hosts, whose ids are ssh's names.
+    """Return ssh's files for some hosts by id, or raise `HostError`.
 
-    `folder` gets the files `CONFIG`, `ALONE` and `KNOWN_HOSTS`, and sockets in `LINKS`. Without `key`, all keys of
-    the agent count.
-
-    Raises:
-        HostError: a value may not stand in such a file.
+    `folder` gets the files `CONFIG`, `ALONE` and `KNOWN_HOSTS`, and sockets in `LINKS`. Without `key`, all keys of the
+    agent count.
     """
     jumps = list(dict.fromkeys(spec.jump for spec in specs if spec.jump is not None))
     if jumps and not _PLAIN.fullmatch(str(folder)):
@@ -121,11 +118,7 @@ class _Leg:
 
 
 def refuse_unsafe(*values: str) -> None:
-    """Refuse values that Ansible or ssh could run as code.
-
-    Raises:
-        HostError: a value is unsafe.
-    """
+    """Refuse values that Ansible or ssh could run as code (`HostError`)."""
     for value in values:
         if not _SAFE.fullmatch(value):
             raise HostError(f"{value!r} may not reach Ansible: it could be a template that runs code here")

@@ -190,10 +190,7 @@ def project_of(environment: Mapping[str, str], *, kind: str = "", url: str = "",
 
     GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`. GitHub's sets `GITHUB_ACTIONS`,
     `GITHUB_API_URL` and `GITHUB_REPOSITORY`. Those of Forgejo and Gitea set the same, and `FORGEJO_ACTIONS` or
-    `GITEA_ACTIONS`.
-
-    Raises:
-        UsageError: a value is unknown, or must not be called.
+    `GITEA_ACTIONS`. Raises `UsageError` if a value is unknown, or must not be called.
     """
     runner = _runner_in(environment)
     named = kind or environment.get("PROVISIONER_FORGE", "") or runner

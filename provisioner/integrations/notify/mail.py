@@ -274,10 +274,9 @@ def _parsed_address(text: Secret) -> Address:
 
 
 def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], *, seconds: float) -> Mapping[str, int]:
-    """Send a mail; return the refused addresses with their codes.
+    """Send a mail; return refused addresses with their codes.
 
-    Raises:
-        ReachError: the server accepted no address.
+    Raises `ReachError` if the server accepted no address.
     """
     try:
         return _send_over_smtp(mail, server, addresses, seconds)

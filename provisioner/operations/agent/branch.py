@@ -110,10 +110,8 @@ class FollowedBranch:
     def fetch(self) -> str:
         """Fetch the branch; return its newest commit, empty without a branch.
 
-        Raises:
-            NoticeError: the remote was not reached, or refuses.
-            StateError: leftovers of a killed Git cannot be removed.
-            UsageError: a file of secrets cannot be read, or Git cannot run.
+        Raises `NoticeError` if the remote was not reached or refuses, `StateError` if leftovers of a killed Git cannot
+        be removed, `UsageError` if Git or a file of secrets cannot be used.
         """
         git_remote.clear_leftovers(self.clone)
         return git_remote.fetch_branch(self.clone, self.access, self.settings.branch, TIP)
@@ -198,9 +196,8 @@ class FollowedBranch:
     def laid_out(self, commit: str) -> Path:
         """Check a commit out, once and completely; return the inventory's folder.
 
-        Raises:
-            UsageError: the commit has no inventory there, or unexpected files.
-            StateError: it cannot be checked out.
+        Raises `UsageError` if the commit has no inventory there, or unexpected files; `StateError` if it cannot be
+        written.
         """
         tree = self.folder / "trees" / commit
         root, whole = tree / self.settings.folder, tree.with_name(f"{commit}{_WHOLE}")
@@ -238,11 +235,7 @@ class FollowedBranch:
         return commit if _COMMIT.fullmatch(commit) else ""
 
     def remember(self, commit: str) -> None:
-        """Remember a reached commit, in case the history is set back.
-
-        Raises:
-            StateError: it cannot be written.
-        """
+        """Remember a reached commit, should the history be lost; or raise `StateError`."""
         try:
             replace_file(self.folder / "reached", f"{commit}\n".encode())
         except OSError as error:
@@ -250,12 +243,7 @@ class FollowedBranch:
 
     # --- at the remote ----------------------------------------------------------------------------
     def push_notes(self, notes: Mapping[str, str]) -> None:
-        """Push Git notes on commits.
-
-        Raises:
-            NoticeError: the remote was not reached, or refuses.
-            UsageError: Git cannot run.
-        """
+        """Push Git notes on commits, or raise `NoticeError` or `UsageError`."""
         git_remote.take_reference(self.clone, self.access, NOTES)
         for commit, text in notes.items():
             if not replace_note(self.clone, NOTES, commit, text):

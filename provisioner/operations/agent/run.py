@@ -64,9 +64,7 @@ class Agent:
     def once(self) -> RoundEnd:
         """Do one round under the lease and wait for its reports.
 
-        Raises:
-            LockedError: another agent leads.
-            ProvisionerError: the round failed.
+        Raises `LockedError` if another agent leads, `ProvisionerError` if the round failed.
         """
         with agent_lease(self._place, self._holder()) as lease:
             rounds, tidings = self._begin(lease)
@@ -80,8 +78,7 @@ class Agent:
     def run(self, stop: threading.Event) -> None:
         """Follow the branch until stopped; a run stops at a safe point.
 
-        Raises:
-            UsageError: it cannot listen at its address.
+        Raises `UsageError` if it cannot listen at its address.
         """
         self._stop = stop
         with self._web_server(), self._watchdog():

@@ -95,13 +95,10 @@ def apply_plan(
 ) -> Applied:
     """Apply a plan to its hosts, then plan again.
 
-    `planned` is made now, in this session. `saved` is the reviewed plan: hosts that moved since are not started.
-
-    Raises:
-        PolicyError: the plan is refused or not approved, or a host belongs to another inventory.
-        StalePlanError: the saved plan is refused, and hosts have moved since.
-        HostError: MediaMTX's program cannot be fetched.
-        StateError: the run cannot be recorded. After each of these no host was changed.
+    `planned` is made now, in this session. `saved` is the reviewed plan: hosts that moved since are not started. Each
+    error leaves all hosts unchanged: `PolicyError` if the plan is refused or not approved, or a host belongs to another
+    inventory; `StalePlanError` if the saved plan is refused, and hosts have moved since; `HostError` if MediaMTX's
+    program cannot be fetched; `StateError` if the run cannot be recorded.
     """
     planned.refuse_foreign()
     stale = moved_hosts(saved, planned.plan, planned.host_items) if saved else {}
@@ -190,11 +187,9 @@ def _as_desired(host: str, armed: wire.Armed | None) -> HostResult:
 def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     """Resume the last unfinished run; ask started hosts for their outcome first.
 
-    Raises:
-        UsageError: no run is unfinished.
-        LockedError: another process carries it out.
-        PolicyError: people approved it, and a later run took it back.
-        StalePlanError: the inventory, the templates or this program have changed since.
+    Raises `UsageError` without such a run, `LockedError` if another process carries it out, `PolicyError` if people
+    approved it, and a later run took it back, `StalePlanError` if inventory, templates or this program have changed
+    since.
     """
     with _last_unfinished(session) as (last, lease):
         last.refuse_other(session.basis({}))
@@ -233,9 +228,7 @@ def _last_unfinished(session: Session, *, proved: bool = True) -> Iterator[tuple
 def abort(session: Session) -> Applied:
     """End the last unfinished run: roll back unconfirmed hosts, start no others.
 
-    Raises:
-        UsageError: no run is unfinished.
-        LockedError: another process carries it out.
+    Raises `UsageError` without such a run, `LockedError` if another process carries it out.
     """
     with _last_unfinished(session, proved=False) as (last, _):
         return _aborted(session, last)
@@ -314,12 +307,9 @@ def _of_some(session: Session, applied: Applied) -> Applied:
 def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     """Return which hosts can be rolled back, and which run is undone.
 
-    `targets` are host ids or one run id; without targets it is the last run that hosts know.
-
-    Raises:
-        UsageError: a target is neither, or no host has a state to return to.
-        SecretsError: a target's secrets stayed closed, or some host's if no target is named.
-        PolicyError: a named host belongs to another inventory.
+    `targets` are host ids or one run id; without targets it is the last run that hosts know. Raises `UsageError` if a
+    target is neither, or no host has a state to return to; `SecretsError` if a target's secrets stayed closed, or some
+    host's if no target is named; `PolicyError` if a named host belongs to another inventory.
     """
     hosts = session.state.hosts
     by_name = bool(targets) and set(targets) <= hosts.keys() | session.state.left_out.keys()

@@ -72,11 +72,7 @@ class ApprovalMade:
 
 
 def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
-    """Read the approvals of an inventory, or of the folder `named`.
-
-    Raises:
-        UsageError: the named folder cannot be read, or has too many files.
-    """
+    """Read the approvals of an inventory or of `named`, or raise `UsageError`."""
     folder = named or root / FOLDER
     if named is None and (folder.is_symlink() or not folder.is_dir()):
         return ApprovalFiles()
@@ -120,14 +116,10 @@ def _stored_plan_name(meaning: str) -> str:
 def refuse_unapproved(
     session: Session, planned: Planned, saved: Saved | None, named: Path | None, without: Sequence[str] = ()
 ) -> tuple[RecordedApproval, ...]:
-    """Refuse a plan that lacks approvals; return those that count.
+    """Refuse a plan that lacks approvals (`PolicyError`); return those that count.
 
-    `saved` is the reviewed plan, `named` a folder of approvals, `without` hosts that moved.
-
-    Raises:
-        PolicyError: approvals are missing; no host was changed.
-        UsageError: the folder cannot be read.
-        StateError: the history does not tell whether an approval was used.
+    `saved` is the reviewed plan, `named` a folder of approvals, `without` hosts that moved. Raises `UsageError` for the
+    folder; `StateError` if the history does not tell whether an approval was used.
     """
     needs = _of_started(planned.plan.approvals, without)
     if not needs:
@@ -226,12 +218,9 @@ def _recorded(signed: guard.VerifiedApproval) -> RecordedApproval:
 
 
 def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> bytes:
-    """Return a plan's warrant; empty without nodes or approvals.
+    """Return a plan's warrant; empty without nodes or approvals; or raise `UsageError`.
 
     Each node decides which approvals count for its carrier, so all for the plan's meaning are included.
-
-    Raises:
-        UsageError: the folder cannot be read.
     """
     if saved is None or not session.by_nodes:
         return b""
@@ -249,9 +238,8 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
 def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalRequest) -> guard.Approval:
     """Return the approval to sign.
 
-    Raises:
-        UsageError: there is no such approver, or not with these roles; or the plan changes nothing.
-        PolicyError: policy refuses the plan, so no approval lets it be applied.
+    Raises `UsageError` if there is no such approver, or not with these roles, or the plan changes nothing;
+    `PolicyError` if policy refuses the plan, so that no approval lets it be applied.
     """
     entries = _approver_entries(session, request.person)
     allowed_roles = {role for entry in entries for role in entry.roles}
@@ -282,11 +270,7 @@ def sign(approval: guard.Approval, key: Path, environment: Mapping[str, str]) ->
 
 
 def record_approval(session: Session, approval: guard.Approval, signature: bytes, folder: Path | None) -> ApprovalMade:
-    """Check an approval's signature and write its file.
-
-    Raises:
-        UsageError: the signature is for other content or by another key, or the file cannot be written.
-    """
+    """Check an approval's signature and write its file, or raise `UsageError`."""
     try:
         made = replace(approval, signature=unarmoured(signature))
         key = guard.key_that_signed(made)

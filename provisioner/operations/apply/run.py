@@ -235,11 +235,7 @@ def unfinished(folder: StateFolder, *, proved: bool = True) -> Unfinished:
 
 
 def refuse_rolled_back(folder: StateFolder, last: Unfinished) -> None:
-    """Refuse to resume an approved run that a later one rolled back.
-
-    Raises:
-        PolicyError: it names that run.
-    """
+    """Refuse to resume an approved run that another rolled back (`PolicyError`)."""
     if not last.run.approvals:
         return
     history, log = open_history(folder), EventLog(folder)

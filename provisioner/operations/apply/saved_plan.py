@@ -113,12 +113,8 @@ def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str
 def push_plan(session: Session, plan: saved_file.WrittenPlan, content: bytes, remote: str, prefix: str) -> PushedPlan:
     """Push a saved plan, replacing an older one for the same content.
 
-    `place` is the location of plans at the remote.
-
-    Raises:
-        NoticeError: the remote was not reached, or refuses.
-        StalePlanError: it is for other content of the inventory.
-        UsageError: there is no checkout, or no such remote.
+    `place` is the location of plans at the remote. Raises `NoticeError` if the remote was not reached or refuses,
+    `StalePlanError` if the plan is for other content, `UsageError` without a checkout or remote.
     """
     if plan.basis.inventory != session.digest:
         raise StalePlanError("the plan is of another content of the inventory than is here", hint=_PLAN_AGAIN)
@@ -131,10 +127,8 @@ def push_plan(session: Session, plan: saved_file.WrittenPlan, content: bytes, re
 def fetch_plan(session: Session, out: Path, remote: str, prefix: str) -> PushedPlan:
     """Fetch the plan for this content into a file for its owner.
 
-    Raises:
-        NoticeError: the remote was not reached, or refuses.
-        StalePlanError: there is no valid plan.
-        UsageError: there is no checkout, or no such remote.
+    Raises `NoticeError` if the remote was not reached or refuses, `StalePlanError` without a valid plan, `UsageError`
+    without a checkout or remote.
     """
     checkout, reference = _checkout_or_error(session), plan_reference(session, prefix)
     if not fetch_reference(checkout, remote, reference):

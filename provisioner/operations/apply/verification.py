@@ -285,11 +285,8 @@ def record_verification(
 ) -> str:
     """Record a verification and its paths' memories; return the run's id.
 
-    Only checked paths are recorded; limit, sample and level leave others out.
-
-    Raises:
-        StateError: it cannot be recorded, and no picture is accepted.
-        NoteError: it is recorded, without the Git note or path memories.
+    Only checked paths are recorded; limit, sample and level leave others out. Raises `StateError` if it cannot be
+    recorded, and accepts no picture then; `NoteError` if it is recorded without the Git note or path memories.
     """
     scope = result.scope
     sample = scope.sample.asked if scope.sample else None

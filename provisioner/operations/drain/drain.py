@@ -68,9 +68,8 @@ class DrainLook:
 def look_at_drain(session: Session, request: DrainRequest, *, allow: Mapping[str, int]) -> DrainLook:
     """Read a drain's progress from both relays and the files.
 
-    Raises:
-        UsageError: the relays are no pair.
-        PolicyError: another inventory owns a relay, or the new one was never applied.
+    Raises `UsageError` if the relays are no pair; `PolicyError` if another inventory owns one, or the new one was never
+    applied.
     """
     refuse_pair(session.served, request)
     planned = make_plan(session, Limit({"host": frozenset({request.relay, request.to})}), allow=allow)
@@ -233,8 +232,7 @@ def put_back(root: Path, edits: Iterable[FileEdit]) -> None:
 def plan_of_relay(session: Session, relay: str, may_cut: Collection[str], allow: Mapping[str, int]) -> Planned:
     """Plan one relay for a step of a drain.
 
-    Raises:
-        PolicyError: it is refused, would cut other readers, or another inventory owns the relay.
+    Raises `PolicyError` if it is refused, would cut other readers, or another inventory owns the relay.
     """
     planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
     planned.refuse_host(relay)
@@ -247,8 +245,7 @@ def plan_letting_go(
 ) -> tuple[Session, Planned]:
     """Write files that cut sites at a relay, and plan it.
 
-    Raises:
-        PolicyError, HostError: as `plan_of_relay`; the files are restored.
+    Raises like `plan_of_relay`, or `HostError`, after restoring the files.
     """
     session = sessions()
     root = session.root
@@ -347,10 +344,9 @@ def drain_relay(
 ) -> DrainOutcome:
     """Take all possible steps of a drain; a repeated call resumes.
 
-    Raises:
-        UsageError: the relays are no pair, the agreement cannot be recorded, or a site is not theirs.
-        InventoryError, SecretsError: the inventory is or would be invalid; the step changes no file.
-        HostError, PolicyError: a relay cannot be read, or a step is refused and its files restored.
+    Raises `UsageError` if the relays are no pair, the agreement cannot be recorded, or a site is not theirs;
+    `InventoryError` or `SecretsError` before a step changes a file; `HostError` or `PolicyError` if a relay cannot be
+    read, or a step is refused and its files restored.
     """
     session = sessions()
     look = look_at_drain(session, request, allow=terms.allow)
@@ -404,11 +400,7 @@ class _DrainRun:
             self.outcome.look = replace(look, both=tuple(both), leaving=tuple(leaving))
 
     def take(self, step: Callable[[], None]) -> None:
-        """Take a step; a refusal after earlier runs is only recorded.
-
-        Raises:
-            ProvisionerError: it is refused before any run.
-        """
+        """Take a step; only before any run its refusal is raised (`ProvisionerError`)."""
         try:
             step()
         except ProvisionerError as error:

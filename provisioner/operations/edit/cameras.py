@@ -69,10 +69,7 @@ def day_to_come(until: date, today: date) -> date:
 def former_stream(key_path: KeyPath, old: Stream, values: Mapping[str, object], until: date) -> dict[KeyPath, object]:
     """Return the edit that accepts a stream's former picture until a day.
 
-    It is empty if the picture does not change.
-
-    Raises:
-        UsageError: it is under change already.
+    It is empty if the picture does not change. Raises `UsageError` if it is under change already.
     """
     fields = {name: getattr(old, name) for name in _OF_PICTURES}
     former = {name: value for name, value in fields.items() if name in values and value not in {None, values[name]}}
@@ -92,21 +89,13 @@ def login_accepted(opened: OpenFacility, devices: Iterable[str], until: date) ->
 
 
 def change_finished(edits: Edits, facility: str, device: str) -> FileEdit:
-    """Return an edit that accepts only a device's new settings.
-
-    Raises:
-        UsageError: there is no such device, or no change of it is in progress.
-    """
+    """Return an edit that accepts only new settings, or raise `UsageError`."""
     opened = edits.open(facility)
     return opened.edited(opened.text.without(*_former_setting_paths(opened, device)))
 
 
 def change_prolonged(edits: Edits, facility: str, device: str, until: date) -> FileEdit:
-    """Return an edit that accepts former settings until another day.
-
-    Raises:
-        UsageError: there is no such device, no change of it is in progress, or the day is over.
-    """
+    """Return an edit that accepts former settings longer, or raise `UsageError`."""
     opened, day = edits.open(facility), day_to_come(until, edits.today).isoformat()
     return opened.edited(
         opened.text.with_values({(*key_path, "until"): day for key_path in _former_setting_paths(opened, device)})
@@ -148,13 +137,10 @@ def stream_of(text: str, rtsp_path: str = "") -> StreamRequest:
 def camera_added(
     edits: Edits, facility: str, request: DeviceRequest, *, camera: str = "", new_recorder: str = ""
 ) -> FileEdit:
-    """Return an edit that adds a camera, also with a new recorder.
+    """Return an edit that adds a camera, or raise `UsageError`.
 
     Without a recorder the request has the camera's address and make. An empty `camera` means `cam-` and the next
     number. `new_recorder` is the address of a recorder with the request's make and model.
-
-    Raises:
-        UsageError: the camera exists, or a required value is missing.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -193,13 +179,10 @@ def _with_recorder(text: FacilityText, site: Facility, request: DeviceRequest, a
 def device_replaced(
     edits: Edits, facility: str, device: str, request: DeviceRequest, *, accept_old_until: date | None = None
 ) -> FileEdit:
-    """Return an edit that replaces a device; id and zone stay.
+    """Return an edit that replaces a device, or raise `UsageError`.
 
     A recorder's channel has only streams of its own. With `accept_old_until` its former streams are accepted until that
     day.
-
-    Raises:
-        UsageError: there is no such device, no value was named, or no former stream can be accepted.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -248,12 +231,9 @@ def _former_streams_edit(
 
 
 def camera_moved(edits: Edits, facility: str, camera: str, request: DeviceRequest) -> FileEdit:
-    """Return an edit that changes a camera's zone, recorder or address.
+    """Return an edit that changes zone, recorder or address, or raise `UsageError`.
 
     A recorder's channel loses address, make and port; a camera with an address loses recorder and channel.
-
-    Raises:
-        UsageError: there is no such camera, or no value was named.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -276,11 +256,7 @@ def camera_moved(edits: Edits, facility: str, camera: str, request: DeviceReques
 
 
 def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
-    """Return an edit that removes a camera, or a recorder without channels.
-
-    Raises:
-        UsageError: there is no such device, or a recorder has channels.
-    """
+    """Return an edit that removes camera or recorder, or raise `UsageError`."""
     opened = edits.open(facility)
     site, text = opened.site, opened.text
     key_path, entry = key_path_of_device(site, device)

@@ -62,10 +62,8 @@ def added(edits: Edits, options: Mapping[str, object], *, identifier: str = "", 
     """Return an edit that makes the file of a new facility.
 
     An empty `identifier` means the province's next free id. `same_name` allows a name that the province already has.
-
-    Raises:
-        UsageError: the id is or was in use, or another facility of the province has the name.
-        InventoryError: the file breaks a rule, or inventory.yml or the lock is invalid.
+    Raises `UsageError` for a used id or name, `InventoryError` if the file breaks a rule, or inventory.yml or the lock
+    is invalid.
     """
     loaded = edits.load()
     frame_of(loaded)  # without the lock nobody knows which ids there were
@@ -141,12 +139,9 @@ def surveyed(edits: Edits, facility: str, day: date, request: SurveyRequest) -> 
 
 
 def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
-    """Return an edit that closes a facility; the next apply removes it.
+    """Return an edit that closes a facility, or raise `UsageError`.
 
     The default day is today, or the day in the file of a closed facility.
-
-    Raises:
-        UsageError: it is protected, or the day is in the future.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
@@ -166,12 +161,10 @@ def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
 
 
 def reopened(edits: Edits, facility: str, operating: Operating, day: date | None) -> FileEdit:
-    """Return an edit that opens a facility, or prepares for a day.
+    """Return an edit that opens a facility, or raise `UsageError`.
 
-    The default day is today, or the day in the file of an open facility.
-
-    Raises:
-        UsageError: `operating` is closed, or a day to prepare for is over.
+    The default day is today, or the day in the file of an open facility. With `operating` the facility prepares for a
+    day.
     """
     if not operating.is_carried:
         raise UsageError(f"{operating.value} is no opening", hint="open or preparing")
@@ -189,12 +182,9 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
 
 
 def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> FileEdit:
-    """Return an edit that sets a proposed plan and its gateway.
+    """Return an edit that proposes plan and gateway, or raise `UsageError`.
 
     A plan that all parties have signed becomes agreed.
-
-    Raises:
-        UsageError: it has another plan, or relay or LAN cannot be derived.
     """
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
@@ -261,14 +251,11 @@ def _addresses(site: Facility) -> Iterator[IPv4Address]:
 
 
 def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> FileEdit:
-    """Return an edit that changes a facility's relay.
+    """Return an edit that changes a facility's relay, or raise `UsageError`.
 
     If hosts carry the facility, the other relay becomes its successor, and both serve until its connection is accepted.
     If not, a relay of the same carrier replaces it in the plan. Naming the present relay removes a successor. `at_once`
     replaces a relay of the same carrier at once: pictures stop until the site's new package is installed.
-
-    Raises:
-        UsageError: there is no such relay, the facility has no plan, or another carrier cannot follow at once.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text

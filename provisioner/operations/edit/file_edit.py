@@ -219,12 +219,9 @@ def facility_file(root: Path, facility: Facility) -> Path:
 
 
 def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
-    """Set values in a file and write it; return both texts.
+    """Set values in a file; return both texts, or raise `InventoryError`.
 
     `by_hand` is a hint for an edit by hand.
-
-    Raises:
-        InventoryError: the file cannot be edited or written.
     """
     before, after = edited_file(path, changes, by_hand)
     if after != before:
@@ -272,12 +269,9 @@ def key_path_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | R
 
 
 def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
-    """Return facility and device of a name `FACILITY/DEVICE`.
+    """Return facility and device of `FACILITY/DEVICE`, or raise `UsageError`.
 
-    The device is a recorder, or a camera with its own address.
-
-    Raises:
-        UsageError: it does not exist, or is a recorder's channel, whose login is the recorder's.
+    The device is a recorder, or a camera with its own address: a recorder's channel has the recorder's login.
     """
     site, slash, device = name.partition("/")
     if not slash:
@@ -346,12 +340,10 @@ def _bytes_of(path: Path) -> bytes | None:
 
 
 def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:
-    """Check an edit against the rules; return it with its warnings.
+    """Check an edit against the rules; return it with warnings.
 
-    Existing problems do not count, nor those that other commands solve (addresses, keys, sign-offs).
-
-    Raises:
-        InventoryError: the edit adds an error.
+    Existing problems do not count, nor those that other commands solve (addresses, keys, sign-offs). Raises
+    `InventoryError` if the edit adds an error.
     """
     problems = _Judged.judge_edits(loaded, root, [edit], today)
     if problems.errors:
@@ -365,8 +357,7 @@ def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: dat
 def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
     """Check edits together; those with errors of their own facility are refused.
 
-    Raises:
-        InventoryError: together they add an error of no single facility.
+    Raises `InventoryError` if together they add an error of no single facility.
     """
     accepted, refused = list(edits), dict[str, tuple[Problem, ...]]()
     while True:

@@ -216,11 +216,10 @@ class KeyAskers:
         self._environment, self._root = environment, root
 
     def scanned_key(self, host: FirstHost, carriers: tuple[str, ...]) -> SshHostKey:
-        """Return the key that a host shows; a person must verify it.
+        """Return a host's key, which a person must verify.
 
-        Raises:
-            HostError: it shows none, or is not reached.
-            UsageError: the host's address is invalid, or the file of nodes cannot be used.
+        Raises `HostError` if it shows none, or is not reached; `UsageError` if its address or the file of nodes cannot
+        be used.
         """
         try:
             target = TargetHost(
@@ -395,9 +394,7 @@ def position_in_answers(answers: Mapping[str, OptionAnswer], message: str) -> st
 def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
     """Make a new inventory; designations must be valid today.
 
-    Raises:
-        UsageError: the folder is not empty, or cannot be written.
-        InventoryError: the content breaks a rule; no file is made.
+    Raises `UsageError` if the folder is not empty or cannot be written; `InventoryError` before any file is made.
     """
     root = places.root
     _refuse_hosts(beginning)

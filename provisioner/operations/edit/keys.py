@@ -128,9 +128,8 @@ def key_changes_taken_back(edits: file_edit.Edits, facilities: Iterable[str]) ->
 def with_next_key(edits: file_edit.Edits, facility: str, key: str) -> file_edit.FileEdit:
     """Return an edit that records a gateway's next key.
 
-    Raises:
-        UsageError: the key is invalid or the present one, or no change of the gateway's key is in progress.
-        InventoryError: its file cannot be edited, or another peer has the key.
+    Raises `UsageError` if the key is invalid or the present one, or no change of it is in progress; `InventoryError` if
+    the file cannot be edited, or another peer has the key.
     """
     _refuse_no_key(key)
     opened = edits.open(facility)
@@ -167,11 +166,7 @@ def relay_named(inventory: Inventory, name: str) -> host_models.Relay:
 
 
 def refuse_begin(inventory: Inventory, relay: host_models.Relay, port: int) -> None:
-    """Refuse a change of a relay's own key that cannot begin.
-
-    Raises:
-        UsageError: the port for the next key does not fit, or another change of the relay is in progress.
-    """
+    """Refuse a change of a relay's own key that cannot begin (`UsageError`)."""
     hint = "name a UDP port that nothing has and gateways' lines pass, e.g. 51821; a firewall before it has to pass it"
     if fault := unfit_port(relay, port):
         message = f"{relay.id} cannot answer with its next key at port {port}: {fault}"
@@ -289,11 +284,8 @@ def set_gateway_key(
 ) -> GatewayKey:
     """Write a gateway's public key, from its installation, into its file.
 
-    `replaces` allows to replace another key, whose tunnel ends with the next apply.
-
-    Raises:
-        InventoryError: the file is invalid, or cannot be edited or written.
-        UsageError: the key is invalid or another peer's, the gateway has another one, or the facility has no gateway.
+    `replaces` allows to replace another key, whose tunnel ends with the next apply. Raises `InventoryError` for the
+    file, `UsageError` for the key or a facility without gateway.
     """
     _refuse_no_key(key)
     loaded = load(root, today=today, cache=cache_of(root, environment))
@@ -335,10 +327,9 @@ def _write_gateway_key(root: Path, path: Path, key: str, before: str) -> Gateway
 
 
 def keyed_host(edits: file_edit.Edits, host: str) -> KeyedHost:
-    """Return the host of an id; its vault does not matter.
+    """Return a host, without its vault; or raise `InventoryError`.
 
-    Raises:
-        InventoryError: the inventory is invalid, or the host is identified by a host CA.
+    A host that a host CA identifies is refused too.
     """
     base_inventory = file_edit.frame_of(edits.load())
     keyed = _keyed_relay(edits.root, base_inventory, host) or _keyed_centre(edits.root, base_inventory, host)
@@ -380,12 +371,8 @@ def draw_recovery_key(
 ) -> NewRecoveryKey:
     """Generate a recovery key, vouched for by the vault.
 
-    `replaces` allows to replace another key; `keys init` seals again what was sealed to it.
-
-    Raises:
-        InventoryError: `inventory.yml` is invalid or cannot be edited.
-        SecretsError: the vault cannot be opened, or has no digest key.
-        UsageError: there is a key already.
+    `replaces` allows to replace another key (else `UsageError`); `keys init` seals again what was sealed to it. Raises
+    `InventoryError` for `inventory.yml`, `SecretsError` if the vault cannot be opened, or has no digest key.
     """
     loaded = load(root, today=today, cache=cache_of(root, environment))
     if loaded.frame is None:

@@ -63,12 +63,8 @@ def set_logins(
     """Write a login for devices into their vault files.
 
     If the old login is accepted too, it stays beside the new one, and the facility files say until when. All edits are
-    prepared before the first is written.
-
-    Raises:
-        InventoryError: a file is invalid, or cannot be written.
-        SecretsError: a file cannot be opened.
-        UsageError: there is no such device, its user is not known, or its login is under change already.
+    prepared before the first is written. Raises `InventoryError` or `SecretsError` for a file; `UsageError` if there is
+    no such device, its user is not known, or its login is under change already.
     """
     by_file = _by_file(root, passwords, request.devices, today, environment)
     texts = [
@@ -255,11 +251,7 @@ def _former_login(name: str, request: LoginsRequest, old: Credentials | None) ->
 
 
 def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
-    """Parse a file of logins.
-
-    Raises:
-        InventoryError: it is invalid. The message does not repeat the content, which may be a password.
-    """
+    """Parse a file of logins, or raise `InventoryError` without its content."""
     document = parse(text, max_bytes=MAX_SECRETS_BYTES)
     try:
         if not document.faults:

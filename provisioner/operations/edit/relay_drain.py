@@ -61,9 +61,8 @@ class DrainUndone:
 def refuse_pair(base_inventory: BaseInventory, request: DrainRequest) -> Carrier:
     """Check a drain's relays; return their carrier.
 
-    Raises:
-        UsageError: a relay is unknown, both are the same or of two carriers, or one is drained to another relay.
-        PolicyError: one of them changes its own key.
+    Raises `UsageError` if they are no pair of one carrier, or one is drained to another relay; `PolicyError` if one
+    changes its own key.
     """
     relays = base_inventory.relays
     for name in (request.relay, request.to):
@@ -106,10 +105,8 @@ def refuse_pair(base_inventory: BaseInventory, request: DrainRequest) -> Carrier
 def drain_started(edits: file_edit.Edits, request: DrainRequest, frozen: Collection[str] = ()) -> DrainEdits:
     """Return the missing edits that let both relays carry the sites.
 
-    Sites that hosts carry get a successor; others get the new relay at once. Frozen facilities (`held`) stay.
-
-    Raises:
-        UsageError: the relays are no pair, or the agreement cannot be recorded.
+    Sites that hosts carry get a successor; others get the new relay at once. Frozen facilities (`held`) stay. Raises
+    `UsageError` if the relays are no pair, or the agreement cannot be recorded.
     """
     loaded = edits.load()
     base_inventory = file_edit.frame_of(loaded)

@@ -112,8 +112,7 @@ def plan_to_sign(
 def statement_of(root: Path, agreement: Agreement, *, today: date, environment: Mapping[str, str] = _NOWHERE) -> bytes:
     """Return the bytes that the agreement's one party has to sign.
 
-    Raises:
-        UsageError: as for `sign_off`, or there is more than one party.
+    Raises `UsageError` like `sign_off`, or if there is more than one party.
     """
     case = _case_of(root, agreement, today, environment)
     return statement(case.facility, case.plan, _single_sign_off(case, agreement), case.frame.settings.id)
@@ -129,12 +128,9 @@ def sign_off(
 ) -> Signed:
     """Write an agreement and the plan's hash into the facility file.
 
-    `signature` is the output of `ssh-keygen -Y sign` over the statement; without it the agreement is claimed.
-
-    Raises:
-        InventoryError: the facility cannot be read or edited, or the signature is invalid.
-        UsageError: there is no such facility or plan, the day is in the future, the source holds private data, or the
-            policy requires a signature.
+    `signature` is the output of `ssh-keygen -Y sign` over the statement; without it the agreement is claimed. Raises
+    `InventoryError` if the facility cannot be read or edited, or the signature is invalid; `UsageError` if there is no
+    such facility or plan, the day is in the future, the source holds private data, or the policy requires a signature.
     """
     case = _case_of(root, agreement, today, environment)
     if signature is None:
@@ -209,8 +205,7 @@ def claimed_by_all(
 ) -> list[Flow]:
     """Return claimed sign-offs of all three parties, as in a file.
 
-    Raises:
-        UsageError: the policy requires signatures, or the source is invalid or holds private data.
+    Raises `UsageError` if the policy requires signatures, or the source is invalid or holds private data.
     """
     refuse_claims(base_inventory, source)
     case = _Case(base_inventory, facility, plan, signed_content(facility, plan))
@@ -237,13 +232,10 @@ def _refuse_private(source: str) -> None:
 
 
 def made_signature(message: bytes, key: Path, namespace: str, env: Mapping[str, str]) -> bytes:
-    """Sign a message with `ssh-keygen -Y sign`; return the signature file.
+    """Return the signature file of `ssh-keygen -Y sign`, or raise `UsageError`.
 
     ssh-keygen asks for a passphrase on the terminal. `key` may be a public key's file if the private key is in an
     agent.
-
-    Raises:
-        UsageError: ssh-keygen cannot be run, or does not sign.
     """
     argv = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key.absolute())]
     passed = {name: env[name] for name in _PASSED if name in env} | small_environment(env)

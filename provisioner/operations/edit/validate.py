@@ -73,11 +73,7 @@ class Allocation:
 
 
 def validate(root: Path, environment: Mapping[str, str], *, today: date, cached: bool = True) -> Validation:
-    """Load and check an inventory; without a vault password not its secrets.
-
-    Raises:
-        InventoryError: the folder has no inventory.yml.
-    """
+    """Check an inventory, without password not its secrets; or raise `InventoryError`."""
     cache = cache_of(root, environment) if cached else None
     loaded = load(root, today=today, cache=cache)
     problems = problems_of(root, loaded, environment, cache)

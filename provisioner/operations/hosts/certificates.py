@@ -102,13 +102,10 @@ def certificate_inventory(session: Session) -> Inventory:
 def renew_certificate(
     session: Session, relay: str, now: datetime | None = None, *, at_once: bool = False
 ) -> CertificateWritten:
-    """Make a new key and self-signed certificate for a relay.
+    """Make a key and self-signed certificate for a relay, or raise `UsageError`.
 
     Readers who know the former fingerprint need the new one; present readers are not cut. If sites push to the relay,
     it is the next certificate until `finish_certificate`, unless `at_once`.
-
-    Raises:
-        UsageError: there is no such relay, its readers are not encrypted, or there is a next certificate.
     """
     target = _certificate_host(session, relay)
     target.refuse_next()
@@ -138,12 +135,9 @@ def finish_certificate(
 ) -> CertificateWritten:
     """Make a relay's next certificate its present one, from the next apply.
 
-    `leaves` are facilities that may lack a package with it.
-
-    Raises:
-        UsageError: there is no such relay, or it has no next certificate.
-        PolicyError: packages of some pushing sites, which are listed, may not name it.
-        StateError: the record of packages cannot be read.
+    `leaves` are facilities that may lack a package with it. Raises `UsageError` without a next certificate,
+    `PolicyError` if packages of some pushing sites, which are listed, may not name it, `StateError` for the record of
+    packages.
     """
     target = _certificate_host(session, relay)
     after = target.following
@@ -197,11 +191,7 @@ def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
 
 
 def certificate_request(session: Session, relay: str) -> str:
-    """Return a relay's signing request, for its next certificate's key if any.
-
-    Raises:
-        UsageError: there is no such relay, or its readers are not encrypted.
-    """
+    """Return a signing request, also for a next key, or raise `UsageError`."""
     target = _certificate_host(session, relay)
     key = target.next_key if target.following else None
     return x509.signing_request(key or target.key, relay, target.address)
@@ -210,12 +200,9 @@ def certificate_request(session: Session, relay: str) -> str:
 def set_certificate(
     session: Session, relay: str, file: Path, now: datetime | None = None, *, at_once: bool = False
 ) -> CertificateWritten:
-    """Record a relay's certificate chain from a CA, in PEM, relay first.
+    """Record a certificate chain from a CA (PEM), or raise `UsageError`.
 
-    `at_once` is as in `renew_certificate`.
-
-    Raises:
-        UsageError: there is no such relay, the file cannot be read, or its certificate does not fit.
+    The relay's own comes first. `at_once` is as in `renew_certificate`.
     """
     target = _certificate_host(session, relay)
     following = target.next_key if target.following else None

@@ -112,8 +112,7 @@ def record_run(
 def see_owner(session: Session, host: str) -> Adoption:
     """Read a host's owner: a challenge, and facts if it is ours.
 
-    Raises:
-        PolicyError: it cannot be adopted, since only one side declares it shared.
+    Raises `PolicyError` if only one side declares it shared.
     """
     called = called_host(session, host)
     spec, lock = called.spec, called.inventory.allocations
@@ -146,21 +145,16 @@ def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
 
 
 def record_adoption(session: Session, adoption: Adoption, document: Document) -> tuple[Path, str]:
-    """Write the lock and record it; return its path and any failure.
+    """Write and record the lock; return its path and a record failure.
 
-    Raises:
-        InventoryError: it cannot be written; the old one is untouched.
+    Raises `InventoryError` if it cannot be written; the old one is untouched.
     """
     path = write_lock(session.root, adoption.lock)
     return path, record_done(session, Operation.ADOPT, [adoption.host], document, adoption.digest_key)
 
 
 def see_releasable(session: Session, host: str) -> HostFacts:
-    """Read a host to release, which must prove its owner.
-
-    Raises:
-        HostError: the host could not be read, or did not prove itself.
-    """
+    """Read a host to release, which must prove its owner (else `HostError`)."""
     spec = called_host(session, host).spec
     facts, errors = observe([spec], {host: ()}, session.runner)
     refuse_foreign(errors)
@@ -176,9 +170,7 @@ def see_releasable(session: Session, host: str) -> HostFacts:
 def release_host(session: Session, facts: HostFacts, actor: str, document: Document) -> str:
     """Mark an unchanged host as released; return a record failure, or empty.
 
-    Raises:
-        UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
-        HostError: the host could not be reached, did not prove itself, or has an unconfirmed change.
+    Raises like `see_releasable`; `HostError` also if it has an unconfirmed change.
     """
     host = facts.host
     called = called_host(session, host)
@@ -203,10 +195,8 @@ def release_host(session: Session, facts: HostFacts, actor: str, document: Docum
 def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -> Decommission:
     """Read a host to decommission.
 
-    An unproved host is read only if `allow` has `trust`.
-
-    Raises:
-        PolicyError: it is in use, protected, still serves sites, or belongs to another inventory.
+    An unproved host is read only if `allow` has `trust`. Raises `PolicyError` if it is in use, protected, still serves
+    sites, or belongs to another inventory.
     """
     called = called_host(session, host)
     _refuse_used(session, called.inventory, host)
@@ -273,10 +263,8 @@ def _refuse_serving(reading: Decommission, facts: HostFacts) -> None:
 def decommission(session: Session, reading: Decommission, *, trusted: int) -> tuple[str, ...]:
     """Remove all of the program's files from a host; return notes.
 
-    `trusted` is the number of hosts that need not prove their owner.
-
-    Raises:
-        HostError: the host could not be reached, or removal is incomplete: repeat the command.
+    `trusted` is the number of hosts that need not prove their owner. Raises `HostError` if the host could not be
+    reached, or removal is incomplete: repeat the command.
     """
     spec = reading.called.spec
     owner = owner_to_mark(spec)

@@ -127,13 +127,10 @@ def named_keys(files: Iterable[Path]) -> tuple[str, ...]:
 
 
 def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str, ...] = ()) -> Prepared:
-    """Read a host to prepare.
+    """Read a host to prepare, or raise `UsageError`.
 
     `login` is root or a user with full sudo, by default the host's own user. `keys` log its own user in, by default
     this machine's.
-
-    Raises:
-        UsageError: the inventory has no such host, or the user's key is not known.
     """
     called = approached_host(session, host)
     spec = called.spec
@@ -202,8 +199,7 @@ def _source_fault(session: Session, inventory: Inventory, arch: str) -> str:
 def prepare_host(session: Session, before: Prepared) -> Prepared:
     """Do the steps, check them, and log in as its own user.
 
-    Raises:
-        HostError: the host could not be reached, a step failed, or the login fails; the same command resumes.
+    Raises `HostError` if the host could not be reached, a step failed, or the login fails; the same command resumes.
     """
     spec, login_spec = before.called.spec, before.login
     if not before.plan.deeds.are_none:
@@ -289,11 +285,9 @@ def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
 
 
 def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> SshHostKey:
-    """Return the key that a host shows; a person must verify it.
+    """Return a host's key, which a person must verify.
 
-    Raises:
-        HostError: it shows none, or is not reached.
-        UsageError: the file of nodes cannot be used.
+    Raises `HostError` if it shows none, or is not reached; `UsageError` for the file of nodes.
     """
     target = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
     answer = key_askers(environment, root).call([show_key_call(target)], timeout_s=SCAN_S)[target.id]

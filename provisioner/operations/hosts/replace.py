@@ -150,10 +150,8 @@ def see_replacement(
     """Read the new hardware and what depends on it.
 
     Unproved hardware is read only if `allow` has `trust`. `is_recovery_lost` permits a new key despite a sealed one.
-
-    Raises:
-        HostError: the host could not be read, or lacks a program.
-        PolicyError: its key can be restored, another inventory owns it, or it has run with another key.
+    Raises `HostError` if the host could not be read, or lacks a program; `PolicyError` if its key can be restored,
+    another inventory owns it, or it has run with another key.
     """
     called = called_relay(session, relay, "no site knows it")
     inventory = called.inventory
@@ -187,12 +185,9 @@ def _refuse_restorable(inventory: Inventory, relay: str) -> None:
 def replace_relay(session: Session, replacement: Replacement, *, trusted: int, actor: str) -> Replaced:
     """Let the new hardware make its keys; record them.
 
-    `trusted` is the number of hosts that need not prove their owner; `who` goes into the host's mark.
-
-    Raises:
-        InventoryError: the lock cannot be written.
-        HostError: the host did not make its keys; repeating is safe.
-        PolicyError: another inventory owns it now, or this vault does not vouch for the recovery key.
+    `trusted` is the number of hosts that need not prove their owner; `who` goes into the host's mark. Raises
+    `InventoryError` for the lock; `HostError` if the host did not make its keys, and repeating is safe; `PolicyError`
+    if another inventory owns it now, or this vault does not vouch for the recovery key.
     """
     inventory, spec = replacement.called.inventory, replacement.called.spec
     made, errors = make_host_keys(
@@ -222,12 +217,8 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, a
 def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -> Restoration:
     """Read the new hardware and what depends on it.
 
-    Unproved hardware is read only if `allow` has `trust`.
-
-    Raises:
-        InventoryError: the inventory is invalid, or the relay's key was never sealed.
-        HostError: the host could not be read, lacks a program, or is not new.
-        PolicyError: another inventory owns it, or it has run with another key.
+    Unproved hardware is read only if `allow` has `trust`. Raises `InventoryError` if the relay's key was never sealed;
+    `HostError` if the host could not be read, lacks a program, or is not new; `PolicyError` as in `see_replacement`.
     """
     called = called_relay(session, relay, "has nothing to be restored")
     inventory = called.inventory
@@ -254,13 +245,8 @@ def restore_relay(
 ) -> Restored:
     """Restore the relay's key from its box; record its other new keys.
 
-    `trusted` and `who` as in `replace_relay`.
-
-    Raises:
-        InventoryError: the lock's key has no box, or the lock cannot be written.
-        SecretsError: the recovery key is wrong, or the box is damaged or another host's.
-        HostError: the host did not take the key; repeating is safe.
-        PolicyError: another inventory owns it now.
+    `trusted`, `who` and errors as in `replace_relay`; also `SecretsError` if the recovery key is wrong, or the box is
+    damaged or another host's.
     """
     inventory, spec = restoration.called.inventory, restoration.called.spec
     private_key = opened(inventory.settings, inventory.allocations, spec.id, pair)

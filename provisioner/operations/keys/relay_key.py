@@ -120,10 +120,8 @@ def begin_own_key(
 ) -> OwnKeyOutcome:
     """Begin or resume a relay's key change: add a key, tell centres.
 
-    Raises:
-        UsageError: there is no such relay, or the change cannot begin, or is ending.
-        HostError, PolicyError: a host cannot be read, or a step is refused; the same command resumes.
-        LockedError: a host's change stays unconfirmed.
+    Raises `UsageError` if the change cannot begin, or is ending; `HostError` or `PolicyError` if a host cannot be read,
+    or a step is refused, and the same command resumes; `LockedError` if a host's change stays unconfirmed.
     """
     key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
     relay, next_key = key_edits.relay_named(key_change.session.inventory, request.relay), key_change.next_key
@@ -160,9 +158,8 @@ def end_own_key(
 ) -> OwnKeyOutcome:
     """End a relay's key change after all peers use the next key.
 
-    Raises:
-        UsageError: there is no such relay, or no change of its key has begun.
-        PolicyError: some peers, which are listed, have not moved; or a step is refused.
+    Raises `UsageError` if no change has begun; `PolicyError` if some peers, which are listed, have not moved, or a step
+    is refused.
     """
     key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
     next_key = key_change.existing_next_key()
@@ -192,9 +189,8 @@ def cancel_own_key(
 ) -> OwnKeyOutcome:
     """Cancel a relay's key change: restore the present key, drop the next.
 
-    Raises:
-        UsageError: there is no such relay, no change of its key is in progress, or it is ending.
-        PolicyError: some sites, which are listed, use the next key; or a step is refused.
+    Raises `UsageError` if no change is in progress, or it is ending; `PolicyError` if some sites, which are listed, use
+    the next key, or a step is refused.
     """
     key_change = _OwnKeyChange.opened(sessions, request, terms, attendant)
     if not key_change.outcome.progress.remains:

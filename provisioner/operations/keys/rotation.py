@@ -142,11 +142,7 @@ def _without_next(secrets: CarrierSecrets, inventory: Inventory, facilities: Col
 
 
 def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Collection[str]) -> tuple[str, ...]:
-    """Return the named facilities and those on named carriers' relays.
-
-    Raises:
-        UsageError: a facility or carrier is unknown, or no host carries a named facility.
-    """
+    """Return named facilities and those on carriers' relays, or raise `UsageError`."""
     for name in facilities:
         if name not in inventory.facilities:
             hint = did_you_mean(name, inventory.facilities, "name the id in its file")
@@ -295,12 +291,9 @@ class KeyAttendant(StepAttendant, Protocol):
 
 
 def refuse_cutting_plan(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:
-    """Refuse to apply a host if its plan would cut readers.
+    """Refuse to apply a host if its plan would cut readers (`PolicyError`).
 
-    `spare` tells which changes may cut them.
-
-    Raises:
-        PolicyError: another inventory owns it, its plan is refused, or would cut readers.
+    `spare` tells which changes may cut them. A refused plan, or another inventory's host, is refused too.
     """
     planned.refuse_host(relay)
     cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and not spare(c)]
@@ -315,8 +308,7 @@ def rotate_keys(
 ) -> KeyOutcome:
     """Take all possible steps of gateways' key changes; a repeated call resumes.
 
-    Raises:
-        UsageError: a facility or carrier is unknown, or no relay carries the facility.
+    Raises `UsageError` if a facility or carrier is unknown, or no relay carries the facility.
     """
     session = sessions()
     if not terms.dry_run and draw_psks(session):  # a call that was ended between a file and the vault
@@ -344,8 +336,7 @@ def keep_keys(
 ) -> KeyOutcome:
     """Cancel key changes: relays forget the next keys.
 
-    Raises:
-        UsageError: a gateway already used its next key, or no change of its key is in progress.
+    Raises `UsageError` if a gateway already used its next key, or no change of its key is in progress.
     """
     session = sessions()
     sites = chosen_sites(session.readable.inventory, request.facilities, request.carriers)

@@ -306,11 +306,7 @@ class NightWatcher(Protocol):
 
 
 def run_night(session: Session, options: NightOptions, watcher: NightWatcher) -> NightRun:
-    """Run a night under a lease, one at a time.
-
-    Raises:
-        LockedError: another night runs.
-    """
+    """Run a night under a lease; or raise `LockedError` if another runs."""
     night = NightRun(_inventory_id(session), options, datetime.now(UTC))
     with ExitStack() as stack:
         _take_lease(session, night, stack)

@@ -279,9 +279,7 @@ def send_test(board: Switchboard, name: str) -> Sending:
 def last_verification(session: Session) -> tuple[str, VerifyDocument]:
     """Return the newest recorded verification's run and document.
 
-    Raises:
-        UsageError: none was recorded.
-        StateError: the history, or its document, cannot be read.
+    Raises `UsageError` without one, `StateError` if the history or its document cannot be read.
     """
     history = find_history(keyed_state_folder(session))
     if history is not None:

@@ -59,12 +59,9 @@ _WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.ym
 def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
     """Return an error for each host whose login differs from a revision.
 
-    Address, user, host key and jump host each suffice to lead a login and its data to another machine. `name` is
-    the trusted revision, e.g. `origin/main`; `today` is the date for designations.
-
-    Raises:
-        InventoryError: the revision's inventory is unreadable.
-        UsageError: there is no such revision.
+    Address, user, host key and jump host each suffice to lead a login and its data to another machine. `name` is the
+    trusted revision, e.g. `origin/main`; `today` is the date for designations. Raises `InventoryError` if the
+    revision's inventory is unreadable, `UsageError` without such a revision.
     """
     tree = tree_of(root, name)
     # A country's facilities take seconds to read, and have no SSH settings of hosts.

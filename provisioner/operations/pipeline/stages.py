@@ -74,11 +74,7 @@ _Asked = tuple[dict[str, T], dict[str, HostError]]
 
 
 def key_askers(environment: Mapping[str, str], root: Path) -> HostRunner:
-    """Return a runner that asks for host keys, through nodes if any.
-
-    Raises:
-        UsageError: the file of nodes cannot be used.
-    """
+    """Return a runner that asks for host keys; or raise `UsageError`."""
     return routed_by(environment, HostKeyScans(environment), root)
 
 
@@ -103,11 +99,7 @@ class Planned:
         refuse_foreign(self.unreadable)
 
     def refuse_host(self, host: str) -> None:
-        """Refuse one host's plan as a step of a longer change.
-
-        Raises:
-            PolicyError: it is somebody else's, or its plan is refused.
-        """
+        """Refuse one host's plan as a step of a longer change (`PolicyError`)."""
         self.refuse_foreign()
         if host in self.unreadable:
             error = self.unreadable[host]
@@ -436,10 +428,8 @@ class KeysMade:
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor: str = "") -> KeysMade:
     """Let hosts make keys, record public halves, generate the vault's secrets.
 
-    `trust` in `allow` is the number of hosts that need not prove their owner. `who` goes into hosts' marks.
-
-    Raises:
-        PolicyError: this vault does not vouch for the recovery key.
+    `trust` in `allow` is the number of hosts that need not prove their owner. `who` goes into hosts' marks. Raises
+    `PolicyError` if this vault does not vouch for the recovery key.
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
     unread = session.part(tolerate)
@@ -566,12 +556,9 @@ class SitePackages:
 def site_packages(session: Session, facilities: Sequence[str], valid: Validity) -> SitePackages:
     """Return packages of named or all rendered facilities.
 
-    A closed facility's package takes its gateway down. `valid` are the days of installation.
-
-    Raises:
-        UsageError: there is no such facility, or it is neither rendered nor closed.
-        SecretsError: a named facility's secrets, or all, stayed closed.
-        InventoryError: a named facility is frozen.
+    A closed facility's package takes its gateway down. `valid` are the days of installation. Raises `UsageError` if a
+    facility is unknown, or neither rendered nor closed; `SecretsError` if a named facility's secrets, or all, stayed
+    closed; `InventoryError` if a named one is frozen.
     """
     part = session.part({GATEWAY_KEY_MISSING})
     _refuse_frozen(part, facilities)

@@ -50,11 +50,7 @@ class AvailabilityReport:
 
 
 def availability_of(root: Path, environment: Mapping[str, str], request: AvailabilityRequest) -> AvailabilityReport:
-    """Compute availability without hosts, facility files or the vault.
-
-    Raises:
-        UsageError: the selection is empty, or has an unknown name.
-    """
+    """Compute availability without hosts, facility files or vault; or raise `UsageError`."""
     settings = load_settings(root)
     policy = settings.policy.availability
     folder, longest = state_folder_of(environment, settings.id), timedelta(hours=policy.longest_hours)

@@ -136,8 +136,7 @@ class _Rendered:
 def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan | None:
     """Compare only hosts that may differ; `None` if all must be compared.
 
-    Raises:
-        UsageError: there is no such revision, or the limit selects no host.
+    Raises `UsageError` like `compare`.
     """
     limit_cuts_hosts = limit.by_site
     loaded = session.loaded
@@ -364,11 +363,8 @@ def compare(
 ) -> Plan:
     """Compare the inventory with an older revision, without hosts or vault.
 
-    `everything` lists no-ops, so that all is compared.
-
-    Raises:
-        InventoryError: one of the two cannot be rendered.
-        UsageError: there is no such revision, or the limit selects no host.
+    `everything` lists no-ops, so that all is compared. Raises `InventoryError` if one of the two cannot be rendered;
+    `UsageError` if there is no such revision, or the limit selects no host.
     """
     now = now or datetime.now(UTC)
     part = None if everything else compare_part(session, name, limit, allow=allow or {}, now=now)

@@ -215,9 +215,8 @@ def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[
 def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
     """Check the record's hashes and seals, and compare it with other holders.
 
-    Raises:
-        UsageError: no run was recorded here, and no holder has an entry.
-        SecretsError: hosts are to be asked, and the vault is closed.
+    Raises `UsageError` if no run was recorded here, and no holder has an entry; `SecretsError` if hosts are to be
+    asked, and the vault is closed.
     """
     place, closed = _with_keys(session, options)
     holders = _Holders(session, place)
@@ -315,11 +314,8 @@ def retention_preview(
 def prune_expired(session: Session, now: datetime) -> tuple[RetentionClass, ...]:
     """Remove what is older than the policy allows, and record it.
 
-    Raises:
-        UsageError: the policy removes no data.
-        SecretsError: the vault, whose key seals the record, cannot be opened.
-        StateError: it cannot be written; no data was removed.
-        DamagedRecordError: a record is damaged; no data was removed.
+    Raises `UsageError` if the policy removes no data; `SecretsError` if the vault, whose key seals the record, cannot
+    be opened. No data was removed after `StateError` or `DamagedRecordError`.
     """
     retention = session.inventory.settings.policy.retention
     if retention == Retention():

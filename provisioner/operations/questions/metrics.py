@@ -37,10 +37,9 @@ def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetric
 
 
 def write_metrics(file: Path, text: bytes) -> None:
-    """Replace the file, readable for the exporter's user; its folder limits readers.
+    """Replace the exporter's file, or keep it and raise `ReportError`.
 
-    Raises:
-        ReportError: it cannot be written; the old one stays.
+    It is readable for all users; its folder limits readers.
     """
     try:
         replace_file(file, text, mode=0o644)

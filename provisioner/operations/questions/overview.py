@@ -132,11 +132,7 @@ class Overview:
         )
 
     def statuses(self, names: Sequence[str], limit: Limit, without: Collection[str] = ()) -> tuple[FacilityStatus, ...]:
-        """Return the status of the chosen facilities; no names choose all.
-
-        Raises:
-            UsageError: there is no such facility, or the selection is empty.
-        """
+        """Return chosen facilities' status, all without names; or raise `UsageError`."""
         for name in names:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]

@@ -97,12 +97,9 @@ def _digest_key_or_none(session: Session) -> Secret | None:
 def record_installed(session: Session, facilities: Sequence[str], *, as_desired: bool) -> str:
     """Record that packages were installed; return why that failed, or empty.
 
-    With `as_desired` the gateways have the present package, else the last one handed out.
-
-    Raises:
-        UsageError: there is no such facility, or none of its packages is recorded.
-        InventoryError: it has no package, since a part is missing.
-        SecretsError: the vault's key, which seals the record, is not available.
+    With `as_desired` the gateways have the present package, else the last one handed out. Raises `UsageError` if there
+    is no such facility, or none of its packages is recorded; `InventoryError` if it has no package; `SecretsError`
+    without the vault's key, which seals the record.
     """
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory
     records = read_packages(state_folder_of(session.environment, inventory.settings.id))

@@ -39,12 +39,8 @@ class ReachProof:
 def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) -> ReachProof:
     """Compare the rendered rules with each other and with every statement.
 
-    `sources` and `targets` are the places of the cells, all by default.
-
-    Raises:
-        InventoryError: the inventory is invalid, or an address or a key is not recorded.
-        RenderError: the templates have an unknown form.
-        UsageError: there is no such place.
+    `sources` and `targets` are the places of the cells, all by default. Raises `InventoryError` for the inventory or a
+    missing address or key, `RenderError` for templates of an unknown form, `UsageError` without such a place.
     """
     part = session.readable
     inventory = part.inventory

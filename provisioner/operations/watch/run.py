@@ -80,22 +80,14 @@ class Watched:
         return tuple(window for window in windows if window.cut is not None and window.cut.host in relays)
 
     def look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> Iterator[FlowLook]:
-        """Ask relays in parallel; yield each answer when it arrives.
-
-        Raises:
-            HostError: calls to hosts failed.
-        """
+        """Ask relays in parallel; yield answers as they arrive; or raise `HostError`."""
         calls = [flow_call(of_relay) for of_relay in targets.values()]
         at, started_s = datetime.now(UTC), time.monotonic()
         for answer in _answers(self.runner, calls, LOOK_TIMEOUT_S):
             yield flow_in(answer, targets[answer.host].keys(), at, time.monotonic() - started_s)
 
     def visit(self, targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
-        """Ask a relay why paths stand still, as `verify --level 4` would.
-
-        Raises:
-            HostError: calls to hosts failed.
-        """
+        """Ask why paths stand still, like `verify --level 4`; or raise `HostError`."""
         relay, at = targets[0].relay, datetime.now(UTC)
         relay_targets = [replace(target, centres=(), closed_centres=()) for target in targets]
         if relay.id not in self._files:
@@ -181,10 +173,7 @@ class PathWatch:
     def run(self, stop: threading.Event, tell: Callable[[News], None], *, until_s: float | None = None) -> None:
         """Watch until stopped or for `until_s`; pending calls are abandoned.
 
-        `tell` receives each beginning and end of an incident.
-
-        Raises:
-            HostError: calls to hosts fail.
+        `tell` receives each beginning and end of an incident. Raises `HostError` if calls to hosts fail.
         """
         end = None if until_s is None else time.monotonic() + until_s
         failing: dict[Labels, int] = {}
